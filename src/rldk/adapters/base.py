@@ -1,0 +1,115 @@
+"""What an adapter is: it recognises a file by content and reads it into a Log, in the source's own names."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from rldk.adapters.source import File
+from rldk.core.model import Rejected, Run, SampleTable
+from rldk.core.registry import Registry
+from rldk.core.table import MetricTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What was read, before any renaming: `table` has the source's own keys (prefixes included, as written).
+
+    `dialect`: the alias group of `core/data/metrics.yaml` whose key names the source uses ("trl_grpo", "verl", "sb3",
+    ...), or None to have it guessed from the keys. `algorithm`: one of `core.algorithms.ALGORITHMS` where the source
+    says it. `config`: hyper-parameters the source carries. `precision`: significant digits kept by the format, None
+    when exact. `meta`: any other field of `RunMeta` the source knows.
+    """
+
+    table: MetricTable
+    framework: str | None = None
+    dialect: str | None = None
+    algorithm: str | None = None
+    total_steps: int | None = None
+    samples: SampleTable | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lines: int = 0
+    rejected_count: int = 0
+    rejected: tuple[Rejected, ...] = ()
+    precision: int | None = None
+
+
+class BaseAdapter(ABC):
+    """Subclass, set `name`, `describes`, `quality`, write `sniff` and `read`, decorate with `@adapter`.
+
+    `quality` ranks sources of one run found side by side: 90 lossless with configuration, 80 lossless, 70 lossless but
+    fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one
+    run's directory belong together (event files, nested checkpoints); otherwise each file is a log of its own.
+    """
+
+    name: ClassVar[str]
+    describes: ClassVar[str]
+    quality: ClassVar[int] = 20
+    gathers: ClassVar[bool] = False
+
+    def __init__(self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **options: Any) -> None:
+        many = [source] if isinstance(source, str | os.PathLike) else list(source)
+        self.source = str(many[0]) if len(many) == 1 else ", ".join(map(str, many))
+        self.files: tuple[File, ...] = tuple(f for item in many for f in self._collect(Path(item)))
+        self.options = options
+
+    @classmethod
+    @abstractmethod
+    def sniff(cls, file: File) -> int:
+        """Confidence 0-100 that `file` is in this format, from its content: 0 no, 20 could be, 60 likely, 90 certain.
+
+        Must not raise on any bytes and must look at `file.head` only."""
+
+    @abstractmethod
+    def read(self) -> Log:
+        """The log in `self.files`. A bad line is rejected and counted, never fatal.
+
+        Raises `NoData` when no row is left."""
+
+    def can_handle(self) -> bool:
+        return bool(self.files) and all(self.sniff(f) > 0 for f in self.files)
+
+    def load_run(self) -> Run:
+        from rldk.adapters.normalise import to_run
+
+        return to_run(self.read(), adapter=self)
+
+    def load(self) -> pd.DataFrame:
+        from rldk.adapters.frame import to_frame
+
+        return to_frame(self.load_run())
+
+    @classmethod
+    def _collect(cls, path: Path) -> list[File]:
+        if not path.is_dir():
+            return [File(path)]
+        return [f for f in (File(p) for p in sorted(path.rglob("*")) if p.is_file()) if cls.sniff(f) > 0]
+
+
+def _load_adapters() -> None:
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    import rldk.adapters as package
+
+    for module in iter_modules(package.__path__):
+        import_module(f"rldk.adapters.{module.name}")
+
+
+adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)
+A = TypeVar("A", bound=type[BaseAdapter])
+
+
+def adapter(cls: A) -> A:
+    """Registers an adapter class under its `name`."""
+    adapters.register(cls.name, cls)
+    return cls

@@ -1,0 +1,192 @@
+"""The values that travel the pipeline: events, samples, runs, findings, reports. Frozen, JSON round-trippable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from rldk.core.table import MetricTable
+
+SCHEMA_VERSION = 1
+Severity = Literal["info", "warn", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("info", "warn", "critical")
+CheckStatus = Literal["skipped", "not_applicable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One row on the wire. Scalar and wide forms are read into this one too."""
+
+    step: int
+    wall_time: float | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    rng: dict[str, Any] = field(default_factory=dict)
+    data_slice: dict[str, Any] = field(default_factory=dict)
+    model_info: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleTable:
+    """Per-sample records as equally long columns, any subset of: step, prompt_id, group_id, rank, prompt, response,
+    finish_reason, n_tokens, reward, reward_components, logp_rollout, logp_train, logp_ref, advantage. None is missing."""
+
+    columns: dict[str, list[Any]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """A line that could not be read: 1-based number, byte offset of its start, why, and its first 80 characters."""
+
+    line: int
+    offset: int
+    reason: str
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMeta:
+    """What is known of a run besides its numbers. `names`: canonical metric -> the user's own key.
+
+    `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `total_steps`: steps the run was declared to last.
+    `files`: every file the run was read from; `left_out`: other files seen, each with why it was not read.
+    """
+
+    format: str = "unknown"
+    framework: str | None = None
+    framework_version: str | None = None
+    algorithm: str | None = None
+    total_steps: int | None = None
+    seed: int | None = None
+    git_sha: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    estimators: dict[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One training run. `metrics` has canonical names and, beside them, the user's own.
+
+    `lines`, `rejected_count`: of line-based sources, lines read and lines refused; `rejected`: the first of those.
+    """
+
+    id: str
+    source: str
+    metrics: MetricTable
+    samples: SampleTable | None = None
+    meta: RunMeta = field(default_factory=RunMeta)
+    lines: int = 0
+    rejected_count: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that went wrong, over a range of steps.
+
+    `first_step`: the step at which the rule could speak; `onset`: the estimated first bad step, at or before it.
+    `last_step`: the last step at which the rule still fired. `rows`: rows on which it fired.
+    `value`, `limit`: the measured value at `first_step` and what it was held against, in the unit of `metric`.
+    """
+
+    code: str
+    name: str
+    family: str
+    severity: Severity
+    tier: int
+    first_step: int
+    last_step: int
+    metric: str
+    value: float | None
+    limit: float | None
+    message: str
+    score: float | None = None
+    onset: int | None = None
+    rows: int = 1
+    ongoing: bool = False
+    incident: int | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+    causes: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """Findings that follow from one cause: `codes[0]` moved first, the rest are consequences or witnesses."""
+
+    id: int
+    title: str
+    severity: Severity
+    first_step: int
+    last_step: int
+    first_mover: str
+    codes: tuple[str, ...]
+    causes: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A rule that gave no verdict: not applicable, or skipped for want of something. Never a pass."""
+
+    code: str
+    name: str
+    status: CheckStatus
+    reason: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something that looks odd and is normal by construction, or worth knowing of the log itself."""
+
+    topic: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The outcome of one analysis of one run. `passed`: no critical finding."""
+
+    kind: str
+    passed: bool
+    verdict: str = ""
+    findings: tuple[Finding, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    checked: tuple[str, ...] = ()
+    skipped: tuple[Check, ...] = ()
+    notes: tuple[Note, ...] = ()
+    numbers: dict[str, float | int | None] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+    schema_version: int = SCHEMA_VERSION
+
+    def worst(self) -> Severity | None:
+        """The highest severity among the findings, or None."""
+        return max((f.severity for f in self.findings), key=SEVERITIES.index, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types only."""
+        from rldk.core.codec import to_builtins
+
+        value: dict[str, Any] = to_builtins(self)
+        return value
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Report:
+        from rldk.core.codec import from_builtins
+
+        return from_builtins(data, cls)
+
+    def _repr_html_(self) -> str:
+        from rldk.core.registry import renderers
+
+        return str(renderers.get("html")(self, fragment=True))

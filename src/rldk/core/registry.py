@@ -1,0 +1,80 @@
+"""Named registries with late-loaded entry points; a broken plugin is one warning, never an error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from rldk.errors import RldkError, UnknownName
+
+T = TypeVar("T")
+
+
+class DuplicateName(RldkError):
+    """Two things were registered under one name."""
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name. Built-ins are loaded on first look-up, then the entry points of `group`."""
+
+    def __init__(self, kind: str, *, group: str, builtins: Callable[[], None] | None = None) -> None:
+        self.kind = kind
+        self.group = group
+        self._builtins = builtins
+        self._items: dict[str, T] = {}
+        self._loaded = False
+
+    def register(self, name: str, item: T) -> T:
+        if self._items.get(name, item) is not item:
+            raise DuplicateName(f"{self.kind} {name!r} is registered twice", hint="rename one of the two")
+        self._items[name] = item
+        return item
+
+    def get(self, name: str) -> T:
+        self._load()
+        try:
+            return self._items[name]
+        except KeyError:
+            raise UnknownName(self.kind, name, self._items) from None
+
+    def names(self) -> tuple[str, ...]:
+        self._load()
+        return tuple(sorted(self._items))
+
+    def __iter__(self) -> Iterator[T]:
+        self._load()
+        return iter([self._items[n] for n in sorted(self._items)])
+
+    def __len__(self) -> int:
+        self._load()
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        self._load()
+        return name in self._items
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        if self._builtins is not None:
+            self._builtins()
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group=self.group):
+            try:
+                point.load()
+            except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it must not take rldk down
+                warnings.warn(
+                    f"plugin {point.name!r} ({point.value}) of {self.group} was not loaded: {error}", stacklevel=2
+                )
+
+
+def _load_cards() -> None:
+    from importlib import import_module
+
+    import_module("rldk.cards")
+
+
+renderers: Registry[Callable[..., Any]] = Registry("renderer", group="rldk.renderers", builtins=_load_cards)

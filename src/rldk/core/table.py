@@ -1,0 +1,127 @@
+"""Metrics as columns: one thin table, and the builder that grows it row by row."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Phase = Literal["train", "eval", "summary"]
+PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row as the engine is fed it: a metric absent from `values` is missing; NaN in it was stated by the source."""
+
+    step: int
+    values: Mapping[str, float]
+    phase: Phase = "train"
+    segment: int = 0
+    time: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricTable:
+    """Metrics of one run. All arrays have shape (n,), rows in the order of the source.
+
+    `columns`: NaN means missing, unless the row number stands in `stated_nan[name]`: there the source itself said NaN.
+    `phase`: index into `PHASES`. `segment`: 0, 1, ... rises when the step goes back (a restarted run).
+    `time`: unix seconds or seconds since start, as the source has it; NaN where it has none.
+    """
+
+    step: NDArray[np.int64]
+    columns: dict[str, NDArray[np.float64]]
+    phase: NDArray[np.uint8]
+    segment: NDArray[np.int32]
+    time: NDArray[np.float64]
+    stated_nan: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.step.shape[0])
+
+    def select(self, names: Sequence[str]) -> MetricTable:
+        """The same rows with only the named columns (unknown names are left out); shares memory."""
+        keep = [n for n in names if n in self.columns]
+        return MetricTable(
+            step=self.step,
+            columns={n: self.columns[n] for n in keep},
+            phase=self.phase,
+            segment=self.segment,
+            time=self.time,
+            stated_nan={n: self.stated_nan[n] for n in keep if n in self.stated_nan},
+        )
+
+    def rows(self) -> Iterator[Row]:
+        """Rows in order; missing values are absent, stated NaN is present."""
+        stated = {name: set(rows.tolist()) for name, rows in self.stated_nan.items()}
+        columns = [(name, column.tolist(), stated.get(name)) for name, column in self.columns.items()]
+        steps, phases = self.step.tolist(), self.phase.tolist()
+        segments, times = self.segment.tolist(), self.time.tolist()
+        for i, step in enumerate(steps):
+            values = {n: c[i] for n, c, s in columns if c[i] == c[i] or (s is not None and i in s)}
+            yield Row(step=step, values=values, phase=PHASES[phases[i]], segment=segments[i], time=times[i])
+
+
+class TableBuilder:
+    """Grows a MetricTable row by row in `array('d')` columns; late metrics are back-filled as missing."""
+
+    __slots__ = ("_columns", "_n", "_phase", "_segment", "_stated", "_step", "_time")
+
+    def __init__(self) -> None:
+        self._step = array("q")
+        self._phase = array("B")
+        self._segment = array("i")
+        self._time = array("d")
+        self._columns: dict[str, array[float]] = {}
+        self._stated: dict[str, array[int]] = {}
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(
+        self,
+        step: int,
+        values: Mapping[str, float],
+        *,
+        phase: Phase = "train",
+        segment: int = 0,
+        time: float = math.nan,
+    ) -> None:
+        """Appends a row. Leave a missing metric out of `values`; a NaN in `values` is remembered as stated."""
+        n = self._n
+        self._step.append(step)
+        self._phase.append(PHASES.index(phase))
+        self._segment.append(segment)
+        self._time.append(time)
+        for name, value in values.items():
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = array("d", [math.nan]) * n
+            elif len(column) < n:
+                column.extend([math.nan] * (n - len(column)))
+            column.append(value)
+            if value != value:
+                self._stated.setdefault(name, array("q")).append(n)
+        self._n = n + 1
+
+    def build(self) -> MetricTable:
+        for column in self._columns.values():
+            if len(column) < self._n:
+                column.extend([math.nan] * (self._n - len(column)))
+        return MetricTable(
+            step=np.array(self._step, dtype=np.int64),
+            columns={
+                n: np.frombuffer(c, dtype=np.float64) if self._n else np.empty(0) for n, c in self._columns.items()
+            },
+            phase=np.array(self._phase, dtype=np.uint8),
+            segment=np.array(self._segment, dtype=np.int32),
+            time=np.array(self._time, dtype=np.float64),
+            stated_nan={n: np.array(rows, dtype=np.int64) for n, rows in self._stated.items()},
+        )

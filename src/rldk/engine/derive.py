@@ -1,0 +1,25 @@
+"""Metrics that a row implies: its own position, and values the trainer did not log but its losses determine."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.core.table import Row
+
+KL_MATERIAL = 1e-3  # nats; below it (loss - policy_loss) / kl divides rounding by rounding
+
+
+def derived(row: Row) -> dict[str, float]:
+    """The row's values and, beside them, `step`, `segment` and what follows from identities.
+
+    `kl_coef_implied` = (loss - policy_loss) / kl, where all three are there and |kl| is material: the coefficient of a
+    trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
+    """
+    values = dict(row.values)
+    values["step"] = float(row.step)
+    values["segment"] = float(row.segment)
+    loss, policy, kl = values.get("loss", math.nan), values.get("policy_loss", math.nan), values.get("kl", math.nan)
+    implied = (loss - policy) / kl if abs(kl) > KL_MATERIAL else math.nan
+    if math.isfinite(implied):
+        values["kl_coef_implied"] = implied
+    return values

@@ -1,0 +1,69 @@
+"""Time lives here: persistence, the step range, quiet rows, recovery. One episode becomes one finding."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from rldk.rules.rule import Rule, Signal
+
+
+@dataclass(slots=True)
+class Episode:
+    """A stretch of rows on which a rule kept firing. Row numbers count the rows of the rule's phase."""
+
+    signal: Signal
+    onset: int
+    first_step: int
+    first_row: int
+    last_step: int
+    last_row: int
+    rows: int
+    recovered: bool = False
+
+
+class Episodes:
+    """The episodes of one rule on one metric, fed one look at a time."""
+
+    __slots__ = ("_quiet", "_recent", "_rule", "done", "open")
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._recent: deque[int | None] = deque(maxlen=max(rule.rows, rule.within))
+        self._quiet = 0
+        self.open: Episode | None = None
+        self.done: list[Episode] = []
+
+    def look(self, step: int, row: int, signal: Signal | None) -> bool:
+        """Takes the outcome of one look; True when a new episode has just begun."""
+        self._recent.append(step if signal else None)
+        episode = self.open
+        if signal is None:
+            if episode is not None:
+                self._quiet += 1
+                if self._quiet >= self._rule.cooldown:
+                    episode.recovered = True
+                    self._close()
+            return False
+        self._quiet = 0
+        if episode is not None:
+            episode.last_step, episode.last_row = step, row
+            episode.rows += 1
+            return False
+        hits = [s for s in self._recent if s is not None]
+        if len(hits) < self._rule.rows:
+            return False
+        self.open = Episode(
+            signal=signal, onset=hits[0], first_step=step, first_row=row, last_step=step, last_row=row, rows=len(hits)
+        )
+        return True
+
+    def all(self) -> list[Episode]:
+        return [*self.done, self.open] if self.open else list(self.done)
+
+    def _close(self) -> None:
+        if self.open is not None:
+            self.done.append(self.open)
+        self.open = None
+        self._quiet = 0
+        self._recent.clear()

@@ -1,0 +1,183 @@
+"""The row of features that rules look at: the engine's side of `rules.rule.Frame`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rldk.core.table import Row
+from rldk.engine import features as fx
+from rldk.engine.features import NAN, Feature
+from rldk.engine.leap import Leap
+from rldk.rules.rule import Context
+
+Key = tuple[Any, ...]
+# kind -> factory of the feature from its parameters; the methods of Frame name the kinds
+MAKERS: dict[str, Callable[..., Feature]] = {
+    "count": fx.Count,
+    "previous": fx.Previous,
+    "first": fx.First,
+    "repeats": fx.Repeats,
+    "extreme": fx.Extreme,
+    "mean": fx.Mean,
+    "median": fx.Median,
+    "mad": fx.Mad,
+    "share": fx.Share,
+    "gain": fx.Gain,
+    "noise": fx.Noise,
+    "early": fx.Early,
+    "ewma": fx.Ewma,
+    "peak": fx.Peak,
+    "leap": Leap,
+}
+
+
+class Memory:
+    """The features of one phase of one run, by metric; grows while rules are bound, then only updates."""
+
+    __slots__ = ("_by_metric", "_first_seen", "_items", "_last_seen", "_present", "rows")
+
+    def __init__(self) -> None:
+        self._items: dict[Key, Feature] = {}
+        self._by_metric: dict[str, list[Feature]] = {}
+        self._first_seen: dict[str, int] = {}
+        self._last_seen: dict[str, int] = {}
+        self._present: dict[str, int] = {}
+        self.rows = 0
+
+    def feature(self, key: Key) -> Feature:
+        """The instance for (kind, metric, parameters ...); made on first request."""
+        found = self._items.get(key)
+        if found is None:
+            kind, metric, *parameters = key
+            found = self._items[key] = MAKERS[kind](*parameters)
+            self._by_metric.setdefault(metric, []).append(found)
+        return found
+
+    def value(self, key: Key) -> float:
+        return self._items[key].value
+
+    def update(self, values: Mapping[str, float]) -> None:
+        self.rows += 1
+        n = self.rows
+        by_metric = self._by_metric
+        for name, x in values.items():
+            if name not in self._first_seen:
+                self._first_seen[name] = n
+            self._last_seen[name] = n
+            self._present[name] = self._present.get(name, 0) + 1
+            if x - x == 0.0:  # finite
+                for feature in by_metric.get(name, ()):
+                    feature.update(x)
+
+    def gap(self, name: str) -> float:
+        last = self._last_seen.get(name)
+        return NAN if last is None else float(self.rows - last)
+
+    def coverage(self, name: str) -> float:
+        first = self._first_seen.get(name)
+        return NAN if first is None else self._present[name] / (self.rows - first + 1)
+
+
+class EngineFrame:
+    """See `rules.rule.Frame`. While `binding`, every request makes its feature and answers NaN."""
+
+    __slots__ = ("_values", "binding", "context", "memory", "metric", "row", "rows", "step", "unready")
+
+    def __init__(self, memory: Memory, context: Context) -> None:
+        self.memory = memory
+        self.context = context
+        self.metric = ""
+        self.binding = False
+        self.unready = False
+        self._values: Mapping[str, float] = {}
+        self.step = 0
+        self.rows = 0
+
+    def show(self, row: Row, values: Mapping[str, float]) -> None:
+        self._values = values
+        self.step = row.step
+        self.rows = self.memory.rows
+
+    def _ask(self, *key: Any) -> float:
+        if self.binding:
+            self.memory.feature(key)
+            return NAN
+        value = self.memory.value(key)
+        if value != value:
+            self.unready = True
+        return value
+
+    def __getitem__(self, name: str) -> float:
+        return NAN if self.binding else self._values.get(name, NAN)
+
+    def stated(self, name: str) -> bool:
+        return not self.binding and name in self._values
+
+    def config(self, *keys: str) -> Any:
+        config = self.context.config
+        return next((config[k] for k in keys if config.get(k) is not None), None)
+
+    def estimator(self, name: str) -> str:
+        return self.context.estimators.get(name, "")
+
+    def progress(self) -> float:
+        total = self.context.total_steps
+        return self.step / total if total else NAN
+
+    def count(self, name: str) -> float:
+        return self._ask("count", name)
+
+    def gap(self, name: str) -> float:
+        return self.memory.gap(name)
+
+    def coverage(self, name: str) -> float:
+        return self.memory.coverage(name)
+
+    def previous(self, name: str, lag: int = 1) -> float:
+        return self._ask("previous", name, lag)
+
+    def first(self, name: str) -> float:
+        return self._ask("first", name)
+
+    def repeats(self, name: str) -> float:
+        return self._ask("repeats", name)
+
+    def highest(self, name: str, *, before: int = 1) -> float:
+        return self._ask("extreme", name, 1, before)
+
+    def lowest(self, name: str, *, before: int = 1) -> float:
+        return self._ask("extreme", name, -1, before)
+
+    def mean(self, name: str, window: int, *, before: int = 0) -> float:
+        return self._ask("mean", name, window, before)
+
+    def median(self, name: str, window: int, *, before: int = 0) -> float:
+        return self._ask("median", name, window, before)
+
+    def mad(self, name: str, window: int, *, before: int = 0) -> float:
+        return self._ask("mad", name, window, before)
+
+    def early(self, name: str, start: int = 5, stop: int = 25) -> float:
+        return self._ask("early", name, start, stop)
+
+    def past(self, name: str, *, before: int = 5, least: int = 10) -> float:
+        return self._ask("median", name, fx.PAST_WINDOW, before, least)
+
+    def share(self, name: str, window: int, *, above: float | None = None, below: float | None = None) -> float:
+        return self._ask("share", name, window, above, below)
+
+    def gain(self, name: str, window: int) -> float:
+        return self._ask("gain", name, window)
+
+    def noise(self, name: str, window: int) -> float:
+        return self._ask("noise", name, window)
+
+    def ewma(self, name: str, weight: float) -> float:
+        return self._ask("ewma", name, weight)
+
+    def peak(self, name: str, weight: float) -> float:
+        return self._ask("peak", name, weight)
+
+    def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
+        return self._ask("leap", name, log, floor)

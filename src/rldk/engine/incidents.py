@@ -1,0 +1,118 @@
+"""From findings to incidents: severity that evidence supports, and who moved first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rldk.core.model import SEVERITIES, Finding, Incident
+
+TOGETHER_ROWS = 20  # findings that begin this close are "close together" (DESIGN: two independent warnings)
+MAX_TEXTS = 4  # causes and fixes shown for an incident
+
+# family -> the families its failures drive. Read: a broken optimiser moves the policy, which moves everything else.
+DRIVES: dict[str, frozenset[str]] = {
+    "OPT": frozenset({"CLIP", "KL", "ENT", "GRAD", "REW", "LEN", "ADV", "VAL", "OFF", "PREF", "RM"}),
+    "CFG": frozenset({"OPT", "CLIP", "KL", "ENT", "GRAD", "REW", "LEN", "ADV", "VAL", "OFF", "PREF", "RM"}),
+    "DATA": frozenset({"REW", "ADV", "LEN", "KL", "ENT", "GRAD", "PREF"}),
+    "OFF": frozenset({"CLIP", "KL", "GRAD", "REW", "ENT", "LEN", "ADV"}),
+    "CLIP": frozenset({"KL", "GRAD", "REW", "ENT", "LEN"}),
+    "REW": frozenset({"ADV", "GRAD", "VAL", "LEN", "ENT", "KL", "OPT"}),
+    "ADV": frozenset({"GRAD", "OPT", "VAL", "ENT", "REW"}),
+    "LEN": frozenset({"REW", "ENT", "KL", "ADV", "GRAD"}),
+    "VAL": frozenset({"ADV", "GRAD", "REW"}),
+    "GRAD": frozenset({"KL", "CLIP", "ENT", "REW", "LEN", "VAL", "OPT", "MET"}),
+    "KL": frozenset({"REW", "ENT", "LEN", "GRAD", "CLIP", "ADV", "OFF"}),
+    "ENT": frozenset({"REW", "LEN", "ADV", "KL", "GRAD"}),
+    "PREF": frozenset({"GRAD", "ENT", "KL"}),
+    "MET": frozenset(),
+    "SYS": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A finding with the row numbers its steps have."""
+
+    finding: Finding
+    first_row: int
+    last_row: int
+
+
+def supported(placed: Sequence[Placed]) -> list[Placed]:
+    """The findings with a critical of tier 1 or 2 lowered to a warning, unless an independent one begins close by.
+
+    Independent: another family, warn or critical, within `TOGETHER_ROWS` rows."""
+
+    def corroborated(p: Placed) -> bool:
+        return any(
+            q.finding.family != p.finding.family
+            and q.finding.severity != "info"
+            and abs(q.first_row - p.first_row) <= TOGETHER_ROWS
+            for q in placed
+        )
+
+    return [
+        replace(p, finding=replace(p.finding, severity="warn"))
+        if p.finding.severity == "critical" and p.finding.tier in (1, 2) and not corroborated(p)
+        else p
+        for p in placed
+    ]
+
+
+def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
+    """Findings in order of their first row, each with its incident's number, and the incidents, worst first.
+
+    A finding joins the first incident that is still going on (or ended within `TOGETHER_ROWS`) and holds a finding of
+    its own family or of a family that drives it; an info finding never opens the way for a louder one."""
+    ordered = sorted(placed, key=lambda p: (p.first_row, -p.finding.tier == 0, p.finding.code))
+    groups: list[list[Placed]] = []
+    for p in ordered:
+        home = next((g for g in groups if any(_leads(q, p) for q in g)), None)
+        if home is None:
+            groups.append([p])
+        else:
+            home.append(p)
+    groups.sort(key=lambda g: (-max(SEVERITIES.index(p.finding.severity) for p in g), g[0].first_row))
+    findings: list[tuple[Placed, int]] = [(p, i + 1) for i, g in enumerate(groups) for p in g]
+    findings.sort(key=lambda pair: (pair[0].first_row, pair[1]))
+    return (
+        tuple(replace(p.finding, incident=i) for p, i in findings),
+        tuple(_incident(i + 1, g) for i, g in enumerate(groups)),
+    )
+
+
+def _leads(cause: Placed, effect: Placed) -> bool:
+    a, b = cause.finding, effect.finding
+    if effect.first_row > cause.last_row + TOGETHER_ROWS:
+        return False
+    if SEVERITIES.index(a.severity) < min(1, SEVERITIES.index(b.severity)):
+        return False
+    together = effect.first_row - cause.first_row <= TOGETHER_ROWS
+    return (
+        a.family == b.family
+        or b.family in DRIVES.get(a.family, ())
+        or (together and a.family in DRIVES.get(b.family, ()))
+    )
+
+
+def _incident(number: int, members: list[Placed]) -> Incident:
+    loudest = max(SEVERITIES.index(p.finding.severity) for p in members)
+    lead = next(p.finding for p in members if SEVERITIES.index(p.finding.severity) >= min(1, loudest))
+    findings = [lead, *(p.finding for p in members if p.finding is not lead)]
+    return Incident(
+        id=number,
+        title=lead.message,
+        severity=SEVERITIES[loudest],
+        first_step=lead.first_step,
+        last_step=max(f.last_step for f in findings),
+        first_mover=lead.metric,
+        codes=tuple(dict.fromkeys(f.code for f in findings)),
+        causes=_ranked([f.causes for f in findings]),
+        fixes=_ranked([f.fixes for f in findings]),
+    )
+
+
+def _ranked(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The first mover's texts in its order, then those of the others, each once."""
+    return tuple(dict.fromkeys(text for texts in lists for text in texts))[:MAX_TEXTS]

@@ -1,0 +1,97 @@
+"""The robust local-line test: has a metric left its own course by more than its noise, three rows running?
+
+Measured on labelled real trainings, as advised in the detector notes: 24 rows of past, Theil-Sen line, scale the larger
+of the residuals' and the differences' MAD and a floor, all three newest rows off line and level on the same side.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+
+from rldk.engine.features import MAD_TO_SD, NAN
+
+PAST = 24
+LATEST = 3
+RECENT = 8  # the newest of the past: its median is the level, and the latest rows must lie beyond all of it
+K = 5.0  # scales; the limit that survived on healthy real runs
+HOLD = 50  # rows a reference is kept while the values stay away from it
+ARMED = 20  # total rows before the test speaks; the past is then 17 rows
+
+
+def _median(values: list[float]) -> float:
+    values = sorted(values)
+    n = len(values)
+    return values[n // 2] if n % 2 else 0.5 * (values[n // 2 - 1] + values[n // 2])
+
+
+class Leap:
+    """The signed number of scales by which all three newest values lie off the line and the recent level of their past.
+
+    They must also lie beyond every one of the eight values before them, which makes the costly line rare. 0 when they
+    disagree in side, NaN before 20 values. Once off by `K` scales, that level and scale stay the reference until the
+    values are back within half of it or `HOLD` rows have passed, so that a lasting shift is one stretch of rows.
+    A value <= 0 has no logarithm: with `log` it is taken at 1e-12.
+    """
+
+    __slots__ = ("_floor", "_held", "_level", "_log", "_scale", "_values", "value")
+
+    def __init__(self, log: bool, floor: float) -> None:
+        self._log = log
+        self._floor = floor
+        self._values: deque[float] = deque(maxlen=PAST + LATEST)
+        self._held = 0
+        self._level = self._scale = NAN
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        self._values.append(math.log(max(x, 1e-12)) if self._log else x)
+        if len(self._values) < ARMED:
+            return
+        values = list(self._values)
+        past, latest = values[:-LATEST], values[-LATEST:]
+        if self._held:
+            self._held -= 1
+            self.value = _least((y - self._level) / self._scale for y in latest)
+            if abs(self.value) < K / 2 or not self._held:
+                self._held = 0
+                self._values.clear()
+                self._values.extend(latest)
+        else:
+            self.value = self._distance(past, latest)
+            if abs(self.value) >= K:
+                self._held = HOLD
+
+    def _distance(self, past: list[float], latest: list[float]) -> float:
+        recent = past[-RECENT:]
+        low, high = min(recent), max(recent)
+        if not (min(latest) > high or max(latest) < low):
+            return 0.0
+        slope, start = _line(past)
+        n = len(past)
+        residuals = [y - (start + slope * i) for i, y in enumerate(past)]
+        steps = [past[i] - past[i - 1] for i in range(1, n)]
+        relative = 1e-9 * max(abs(low), abs(high), 1e-3)  # rounding, for a metric that was exactly constant
+        self._scale = max(_mad(residuals), _mad(steps) / math.sqrt(2.0), self._floor, relative)
+        self._level = _median(recent)
+        off = [y - (start + slope * (n + j)) for j, y in enumerate(latest)] + [y - self._level for y in latest]
+        return _least(d / self._scale for d in off)
+
+
+def _least(distances: Iterable[float]) -> float:
+    """The distance nearest to zero when all have one sign, else 0."""
+    values = list(distances)
+    return min(values) if min(values) > 0.0 else max(values) if max(values) < 0.0 else 0.0
+
+
+def _mad(values: list[float]) -> float:
+    centre = _median(values)
+    return MAD_TO_SD * _median([abs(v - centre) for v in values])
+
+
+def _line(y: list[float]) -> tuple[float, float]:
+    """Slope and start of the Theil-Sen line: median of all pairwise slopes, median of what is left."""
+    n = len(y)
+    slope = _median([(y[j] - y[i]) / (j - i) for i in range(n) for j in range(i + 1, n)])
+    return slope, _median([v - slope * i for i, v in enumerate(y)])

@@ -1,0 +1,135 @@
+"""The engine: rows in, findings out. A finished run is fed to the very same object, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from rldk.core.table import PHASES, Phase, Row
+from rldk.engine.derive import derived
+from rldk.engine.episodes import Episode, Episodes
+from rldk.engine.frame import EngineFrame, Memory
+from rldk.rules.rule import Context, Rule
+
+MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric names must not exhaust memory
+
+
+@dataclass(slots=True)
+class Watch:
+    """One rule on one metric: what it needs, and how its looks went."""
+
+    rule: Rule
+    metric: str
+    needs: tuple[str, ...]
+    episodes: Episodes
+    looks: int = 0
+    ready: bool = False  # some look had every feature it asked for
+
+
+@dataclass(slots=True)
+class _Station:
+    """Everything of one phase: memory, the view on it, and the watches."""
+
+    memory: Memory
+    frame: EngineFrame
+    watches: list[Watch] = field(default_factory=list)
+    patterned: list[Rule] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+
+class Engine:
+    """Runs rules over rows. `feed` returns the (watch, episode) pairs that have just begun.
+
+    Rules that do not apply to the context are kept in `inapplicable` with the reason and never look.
+    """
+
+    def __init__(self, rules: Iterable[Rule], context: Context) -> None:
+        self.context = context
+        self.inapplicable: dict[str, str] = {}
+        self.patterned: list[Rule] = []
+        self.seen: dict[str, int] = {}
+        self.rows = 0
+        self.first_step: int | None = None
+        self.last_step = 0
+        self._stations: dict[Phase, _Station] = {}
+        for phase in PHASES:
+            memory = Memory()
+            self._stations[phase] = _Station(memory, EngineFrame(memory, context))
+        for rule in rules:
+            self._admit(rule)
+
+    def feed(self, row: Row) -> list[tuple[Watch, Episode]]:
+        """Takes the next row; the order of rows is the order of the log."""
+        values = derived(row)
+        station = self._stations[row.phase]
+        new = [name for name in values if name not in station.known]
+        for name in new:
+            self._meet(station, name)
+        self.rows += 1
+        if self.first_step is None:
+            self.first_step = row.step
+        self.last_step = row.step
+        station.memory.update(values)
+        frame = station.frame
+        frame.show(row, values)
+        begun: list[tuple[Watch, Episode]] = []
+        for watch in station.watches:
+            rule = watch.rule
+            if not all([name in values for name in watch.needs]):  # noqa: C419 - a list is faster on these short tuples
+                continue
+            if not rule.nonfinite and any([values[name] - values[name] != 0.0 for name in watch.needs]):  # noqa: C419
+                continue
+            frame.metric = watch.metric
+            frame.unready = False
+            signal = rule.body(frame)
+            watch.looks += 1
+            watch.ready = watch.ready or not frame.unready
+            if (signal is not None or watch.episodes.open is not None or rule.rows > 1) and watch.episodes.look(
+                row.step, station.memory.rows, signal
+            ):
+                assert watch.episodes.open is not None  # noqa: S101 - look() said so
+                begun.append((watch, watch.episodes.open))
+        return begun
+
+    def watches(self) -> list[Watch]:
+        return [w for station in self._stations.values() for w in station.watches]
+
+    def seen_metrics(self, phase: Phase = "train") -> set[str]:
+        return self._stations[phase].known
+
+    def rows_of(self, phase: Phase) -> int:
+        return self._stations[phase].memory.rows
+
+    def _admit(self, rule: Rule) -> None:
+        reason = _inapplicable(rule, self.context)
+        if reason:
+            self.inapplicable[rule.code] = reason
+        elif rule.each:
+            self.patterned.append(rule)
+            self._stations[rule.phase].patterned.append(rule)
+        else:
+            self._bind(self._stations[rule.phase], rule, rule.metric, rule.needs)
+
+    def _meet(self, station: _Station, name: str) -> None:
+        """A metric's first appearance: patterned rules begin to watch it now, so they miss nothing of it."""
+        station.known.add(name)
+        if len(station.watches) >= MAX_INSTANCES:
+            return
+        for rule in station.patterned:
+            if any(fnmatchcase(name, pattern) for pattern in rule.each):
+                needs = rule.needs if rule.absent else (name, *rule.needs)
+                self._bind(station, rule, name, needs)
+
+    def _bind(self, station: _Station, rule: Rule, metric: str, needs: Sequence[str]) -> None:
+        frame = station.frame
+        frame.binding, frame.metric = True, metric
+        rule.body(frame)
+        frame.binding = False
+        station.watches.append(Watch(rule, metric, tuple(needs), Episodes(rule)))
+
+
+def _inapplicable(rule: Rule, context: Context) -> str | None:
+    if rule.algorithms is not None and context.algorithm is not None and context.algorithm not in rule.algorithms:
+        return f"defined for {', '.join(sorted(rule.algorithms))}; this run is {context.algorithm}"
+    return rule.unless(context) if rule.unless else None

@@ -1,0 +1,109 @@
+"""From what the engine saw to a Report; called once at the end of a run, or at any moment of a live one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rldk.core.model import SEVERITIES, Check, Finding, Note, Report
+from rldk.engine.episodes import Episode
+from rldk.engine.incidents import Placed, group, supported
+from rldk.engine.live import Engine, Watch
+from rldk.engine.verdict import verdict
+from rldk.rules.knobs import phrase
+from rldk.rules.rule import Context, Rule
+
+
+def build_report(
+    engine: Engine, rules: tuple[Rule, ...], *, meta: dict[str, Any], numbers: dict[str, float | int | None]
+) -> Report:
+    """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
+    watches = engine.watches()
+    placed = [
+        _place(watch, episode, engine.context)
+        for watch in watches
+        if not watch.rule.note
+        for episode in watch.episodes.all()
+    ]
+    findings, incidents = group(supported(placed))
+    checked = tuple(sorted({w.rule.code for w in watches if w.ready and not w.rule.note}))
+    skipped = tuple(_unchecked(engine, r, watches) for r in rules if r.code not in checked and not r.note)
+    return Report(
+        kind="diagnosis",
+        passed=all(f.severity != "critical" for f in findings),
+        verdict=verdict(
+            incidents,
+            rows=engine.rows,
+            last_step=engine.last_step,
+            checked=len(checked),
+            unchecked=len(skipped),
+        ),
+        findings=findings,
+        incidents=incidents,
+        checked=checked,
+        skipped=skipped,
+        notes=_notes(watches),
+        numbers={"rows": engine.rows, "first_step": engine.first_step, "last_step": engine.last_step, **numbers},
+        meta=meta,
+    )
+
+
+def _place(watch: Watch, episode: Episode, context: Context) -> Placed:
+    rule, signal = watch.rule, episode.signal
+    metric = signal.metric or watch.metric
+    severity = rule.severity
+    if signal.severity is not None:
+        severity = min(severity, signal.severity, key=SEVERITIES.index)
+    evidence = dict(signal.evidence)
+    if metric in context.names and context.names[metric] != metric:
+        evidence.setdefault("logged_as", context.names[metric])
+    finding = Finding(
+        code=rule.code,
+        name=rule.name,
+        family=rule.family,
+        severity=severity,
+        tier=rule.tier,
+        first_step=episode.first_step,
+        last_step=episode.last_step,
+        metric=metric,
+        value=signal.value,
+        limit=signal.limit,
+        message=signal.message,
+        onset=episode.onset,
+        rows=episode.rows,
+        ongoing=not episode.recovered,
+        evidence=evidence,
+        causes=rule.causes,
+        fixes=tuple(phrase(fix, context.framework) for fix in rule.fixes),
+    )
+    return Placed(finding, episode.first_row, episode.last_row)
+
+
+def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
+    """Why a rule gave no verdict, in the order of what a user can mend."""
+    if rule.code in engine.inapplicable:
+        return Check(code=rule.code, name=rule.name, status="not_applicable", reason=engine.inapplicable[rule.code])
+    seen = engine.seen_metrics(rule.phase)
+    missing = tuple(n for n in rule.needs if n not in seen)
+    own = [w for w in watches if w.rule is rule]
+    if not missing and rule.each and not own:
+        missing = (" or ".join(rule.each),)
+    if missing:
+        return Check(
+            code=rule.code, name=rule.name, status="skipped", reason=f"needs {', '.join(missing)}", needs=missing
+        )
+    looks = max((w.looks for w in own), default=0)
+    if looks == 0:
+        reason = f"needs {', '.join(rule.needs)} on one row" if len(rule.needs) > 1 else "needs finite values"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=rule.needs)
+    reason = f"needs more rows: {looks} had what it looks at, too few to judge"
+    return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=rule.needs)
+
+
+def _notes(watches: list[Watch]) -> tuple[Note, ...]:
+    seen: dict[str, Note] = {}
+    for watch in watches:
+        if watch.rule.note:
+            for episode in watch.episodes.all()[:1]:
+                text = episode.signal.message or watch.rule.page.what
+                seen.setdefault(watch.rule.code, Note(topic=watch.rule.code, text=text))
+    return tuple(seen.values())

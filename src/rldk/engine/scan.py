@@ -1,0 +1,48 @@
+"""Turns the crank over a finished run: the live engine, fed every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rldk.core.model import Report, Run
+from rldk.engine.live import Engine
+from rldk.engine.report import build_report
+from rldk.rules.rule import Context, Rule, normals
+
+
+def context_of(run: Run) -> Context:
+    """What rules may know of a run besides its rows."""
+    meta = run.meta
+    return Context(
+        algorithm=meta.algorithm,
+        framework=meta.framework,
+        total_steps=meta.total_steps,
+        config=meta.config,
+        estimators=meta.estimators,
+        names=meta.names,
+    )
+
+
+def scan(run: Run, rules: Sequence[Rule]) -> Report:
+    """The report of a whole run under the given rules, and the notes of every registered normal pattern."""
+    asked = (*rules, *normals)
+    engine = Engine(asked, context_of(run))
+    for row in run.metrics.rows():
+        engine.feed(row)
+    meta = run.meta
+    return build_report(
+        engine,
+        asked,
+        meta={
+            "run": run.id,
+            "source": run.source,
+            "format": meta.format,
+            "framework": meta.framework,
+            "framework_version": meta.framework_version,
+            "algorithm": meta.algorithm,
+            "files": list(meta.files),
+            "left_out": dict(meta.left_out),
+            "notes": list(meta.notes),
+        },
+        numbers={"lines": run.lines, "rejected": run.rejected_count, "metrics": len(meta.names)},
+    )

@@ -1,0 +1,80 @@
+"""Every error rldk raises, and the exit code each one carries.
+
+RldkError                     5  anything below
+├── UsageError                2  the command or call is wrong
+│   ├── UnknownName           2  no such metric, rule, adapter ...; names the nearest
+│   └── ConfigError           2  a settings or rule file is wrong; names file and key
+├── InputError                3  the input cannot be read or analysed
+│   ├── UnreadableSource      3  missing, not permitted, not reachable
+│   ├── NotALog               3  readable, but no known log format
+│   ├── NoData                3  a log without a single usable row
+│   └── MalformedInput        3  strict mode met a bad line; names line and offset
+└── MissingExtra              4  an optional package is absent; names the install command
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class RldkError(Exception):
+    """An error with a one-line message and a hint that names the next action."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(RldkError):
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """A name that nothing carries; the hint offers the nearest known ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.nearest = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(self.nearest)}?" if self.nearest else f"no {kind} has a similar name"
+        super().__init__(f"unknown {kind} {name!r}", hint=hint)
+
+
+class ConfigError(UsageError):
+    pass
+
+
+class InputError(RldkError):
+    exit_code = 3
+
+
+class UnreadableSource(InputError):
+    pass
+
+
+class NotALog(InputError):
+    pass
+
+
+class NoData(InputError):
+    pass
+
+
+class MalformedInput(InputError):
+    pass
+
+
+class MissingExtra(RldkError):
+    """An optional package is absent."""
+
+    exit_code = 4
+
+    def __init__(self, extra: str, package: str) -> None:
+        self.extra = extra
+        super().__init__(f"this needs {package}, which is not installed", hint=f'pip install "rldk[{extra}]"')

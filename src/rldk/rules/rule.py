@@ -1,0 +1,243 @@
+"""What a rule is: a stateless predicate over one row of features, with its metadata and its documented page."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from rldk.core.model import Severity
+from rldk.core.registry import Registry
+from rldk.core.table import Phase
+
+HEADINGS = ("Why it matters", "How it is computed", "When it is wrong", "Source")
+Tier = Literal[0, 1, 2, 3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """What a rule says of one row. `limit` is in the unit of `metric` (default: the rule's own); `message` is a clause
+    a person would say, without the step ("the reward has been exactly 1 for 5 rows"). `severity` may only lower or,
+    for rules whose severity is critical, restate the rule's own."""
+
+    value: float
+    limit: float | None = None
+    message: str = ""
+    metric: str | None = None
+    severity: Severity | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Frame(Protocol):
+    """One row of features, as a rule sees it. Windows count rows on which the metric was present and finite, this one
+    included unless `before` rows are left out at the new end. A feature is NaN until its window is full, so that
+    every comparison with it is false. Ask for every feature before the first branch: memory begins at binding."""
+
+    step: int
+    rows: int
+    metric: str
+
+    def __getitem__(self, name: str) -> float:
+        """The value on this row; NaN when missing (or stated NaN: see `stated`)."""
+
+    def stated(self, name: str) -> bool:
+        """The source gave a value on this row, be it NaN or infinite."""
+
+    def config(self, *keys: str) -> Any:
+        """The first of these configuration keys that the run carries, or None."""
+
+    def estimator(self, name: str) -> str:
+        """The estimator of a metric as the vocabulary names it ("k1 tok_mean"), or ""."""
+
+    def progress(self) -> float:
+        """Share of the declared steps done, in [0, 1]; NaN when the run declares none."""
+
+    def count(self, name: str) -> float:
+        """Finite values so far, this row included."""
+
+    def gap(self, name: str) -> float:
+        """Rows of this phase since the metric was last present: 0 when it is on this row; NaN before the first."""
+
+    def coverage(self, name: str) -> float:
+        """Share of this phase's rows, since the metric first appeared, on which it is present."""
+
+    def previous(self, name: str, lag: int = 1) -> float:
+        """The value `lag` present rows ago."""
+
+    def first(self, name: str) -> float:
+        """The first finite value of the run."""
+
+    def repeats(self, name: str) -> float:
+        """How many rows in a row, this one included, have bitwise the same value (>= 1)."""
+
+    def highest(self, name: str, *, before: int = 1) -> float:
+        """The largest value so far, the newest `before` rows left out."""
+
+    def lowest(self, name: str, *, before: int = 1) -> float:
+        """The smallest value so far, the newest `before` rows left out."""
+
+    def mean(self, name: str, window: int, *, before: int = 0) -> float:
+        """The mean of the window."""
+
+    def median(self, name: str, window: int, *, before: int = 0) -> float:
+        """The median of the window."""
+
+    def mad(self, name: str, window: int, *, before: int = 0) -> float:
+        """The median absolute deviation of the window from its median, times 1.4826 (a robust standard deviation)."""
+
+    def early(self, name: str, start: int = 5, stop: int = 25) -> float:
+        """The median of the finite values number start..stop-1 of the run, fixed from then on."""
+
+    def past(self, name: str, *, before: int = 5, least: int = 10) -> float:
+        """The median of the run's own past: at most 200 values, at least `least`, the newest `before` left out."""
+
+    def share(self, name: str, window: int, *, above: float | None = None, below: float | None = None) -> float:
+        """The share of the window with above < value < below; `above=-eps, below=eps` counts zeros."""
+
+    def gain(self, name: str, window: int) -> float:
+        """Median of the newest quarter of the window minus median of its oldest quarter: how far the metric moved."""
+
+    def noise(self, name: str, window: int) -> float:
+        """The row-to-row scale of the window: 1.4826 * MAD of the first differences / sqrt 2."""
+
+    def ewma(self, name: str, weight: float) -> float:
+        """The exponentially weighted mean; `weight` is that of the newest value."""
+
+    def peak(self, name: str, weight: float) -> float:
+        """The largest `ewma(name, weight)` so far, from the tenth value on."""
+
+    def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
+        """How many robust scales all three newest values lie off the line through the 24 values before them and off
+        those values' recent level, on the same side (the least of the six, signed); 0 when they disagree. `log`: of
+        log values; `floor`: least scale, in the unit of the metric (or of its log)."""
+
+
+Body = Callable[[Frame], "Signal | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A rule's documentation, read off its docstring."""
+
+    what: str
+    sections: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A registered rule.
+
+    `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
+    streak). `each`: glob patterns over canonical names; the rule runs once for every metric that matches, which is
+    then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `rows` of the last
+    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode. `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply
+    to a run, from its context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite.
+    `causes` are ranked; `fixes` name configuration keys in braces, filled per framework from `rules/knobs.py`.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    tier: Tier
+    body: Body
+    page: Page
+    data: str = "S"
+    metric: str = ""
+    needs: tuple[str, ...] = ()
+    each: tuple[str, ...] = ()
+    phase: Phase = "train"
+    algorithms: frozenset[str] | None = None
+    unless: Callable[[Context], str | None] | None = None
+    nonfinite: bool = False
+    absent: bool = False
+    rows: int = 1
+    within: int = 0
+    cooldown: int = 20
+    causes: tuple[str, ...] = ()
+    fixes: tuple[str, ...] = ()
+    note: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.code.rstrip("0123456789")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a rule may know of a run besides its rows."""
+
+    algorithm: str | None = None
+    framework: str | None = None
+    total_steps: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    estimators: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def _load_rules() -> None:
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    import rldk.rules as package
+
+    for module in iter_modules(package.__path__):
+        import_module(f"rldk.rules.{module.name}")
+
+
+rules: Registry[Rule] = Registry("rule", group="rldk.rules", builtins=_load_rules)
+normals: Registry[Rule] = Registry("topic", group="rldk.normals", builtins=_load_rules)
+
+
+def read_page(doc: str | None, *, where: str) -> Page:
+    """The page of a docstring: a first paragraph, then one paragraph a heading (`Why it matters: ...`)."""
+    text = inspect.cleandoc(doc or "")
+    parts = re.split(rf"^({'|'.join(HEADINGS)}):\s*", text, flags=re.MULTILINE)
+    sections = {h: " ".join(t.split()) for h, t in zip(parts[1::2], parts[2::2], strict=True)}
+    missing = [h for h in HEADINGS if not sections.get(h)]
+    if missing or not parts[0].strip():
+        raise ValueError(f"{where}: the docstring lacks {', '.join(missing) or 'its first paragraph'}")
+    return Page(what=" ".join(parts[0].split()), sections=sections)
+
+
+def rule(code: str, name: str, *, severity: Severity, tier: Tier, **options: Any) -> Callable[[Body], Rule]:
+    """Registers the decorated body as a rule; options are the fields of `Rule`. Returns the Rule."""
+
+    def decorate(body: Body) -> Rule:
+        made = Rule(
+            code=code,
+            name=name,
+            severity=severity,
+            tier=tier,
+            body=body,
+            page=read_page(body.__doc__, where=code),
+            **_metric(options),
+        )
+        return rules.register(code, made)
+
+    return decorate
+
+
+def normal(topic: str, **options: Any) -> Callable[[Body], Rule]:
+    """Registers a pattern that looks odd and is normal by construction; its signal becomes a note in the report."""
+
+    def decorate(body: Body) -> Rule:
+        made = Rule(
+            code=topic,
+            name=topic,
+            severity="info",
+            tier=0,
+            note=True,
+            body=body,
+            page=read_page(body.__doc__, where=topic),
+            **_metric(options),
+        )
+        return normals.register(topic, made)
+
+    return decorate
+
+
+def _metric(options: dict[str, Any]) -> dict[str, Any]:
+    needs = options.get("needs", ())
+    return {"metric": needs[0] if needs else "", **options}

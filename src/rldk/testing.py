@@ -1,0 +1,42 @@
+"""Public test helpers: build a run from columns, judge it by chosen rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rldk.core.model import Report, Run, RunMeta
+from rldk.core.table import Phase, TableBuilder
+
+
+def run_of(
+    columns: Mapping[str, Sequence[float | None]],
+    *,
+    step: Sequence[int] | None = None,
+    phase: Sequence[Phase] | None = None,
+    **meta: Any,
+) -> Run:
+    """A run with these canonical columns. None is a missing value, NaN one that the source stated.
+
+    `step` defaults to 1, 2, ...; `meta` are fields of `RunMeta`."""
+    lengths = {len(c) for c in columns.values()}
+    if len(lengths) != 1:
+        raise ValueError(f"columns differ in length: {sorted(lengths)}")
+    n = lengths.pop()
+    steps = list(step) if step is not None else list(range(1, n + 1))
+    builder = TableBuilder()
+    segment = 0
+    for i in range(n):
+        segment += bool(i and steps[i] < steps[i - 1])
+        values = {name: float(v) for name, column in columns.items() if (v := column[i]) is not None}
+        builder.add(steps[i], values, phase=phase[i] if phase else "train", segment=segment)
+    return Run(id="test", source="test", metrics=builder.build(), meta=RunMeta(**meta))
+
+
+def scan_columns(codes: str | Iterable[str], columns: Mapping[str, Sequence[float | None]], **options: Any) -> Report:
+    """The report of `run_of(columns, ...)` under the named rules or families only."""
+    from rldk.engine.scan import scan
+    from rldk.rules.select import select_rules
+
+    wanted = [codes] if isinstance(codes, str) else list(codes)
+    return scan(run_of(columns, **options), select_rules(wanted))
