@@ -111,6 +111,33 @@ class TableBuilder:
                 self._stated.setdefault(name, array("q")).append(n)
         self._n = n + 1
 
+    def extend(
+        self,
+        steps: Sequence[int],
+        columns: Mapping[str, Sequence[float | None]],
+        *,
+        phases: Sequence[Phase],
+        times: Sequence[float],
+        stated: Mapping[str, Sequence[int]],
+    ) -> None:
+        """Appends rows column by column: None and NaN are missing but at the row numbers in `stated` (from 0)."""
+        n, total = self._n, self._n + len(steps)
+        self._step.extend(steps)
+        self._phase.extend(map(PHASES.index, phases))
+        self._segment.frombytes(bytes(self._segment.itemsize * len(steps)))
+        self._time.extend(times)
+        for name, values in columns.items():
+            column = self._columns.setdefault(name, array("d"))
+            if len(column) < n:
+                column.extend([math.nan] * (n - len(column)))
+            try:
+                column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
+            except TypeError:
+                column.extend(math.nan if value is None else value for value in values)
+        for name, rows in stated.items():
+            self._stated.setdefault(name, array("q")).extend(n + row for row in rows)
+        self._n = total
+
     def build(self) -> MetricTable:
         for column in self._columns.values():
             if len(column) < self._n:

@@ -1,0 +1,235 @@
+"""JSON lines as columns: every readable line becomes a record, every other one is counted and named.
+
+Lines are counted without blank ones, so that lines == records + rejected always holds. Several records may share one
+row of the table: scalar events of one step, and records of one step whose keys are disjoint (see `merge`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
+from rldk.core.model import Rejected
+from rldk.core.records import BadLine, Layout, Record, parse, settle, take_apart
+from rldk.core.rows import Assembler, RowList, RowSink
+from rldk.core.stream import CHUNK, BrokenStream, Openable, chunks
+from rldk.core.table import MetricTable, Row, TableBuilder
+from rldk.errors import MalformedInput
+
+SNIFF_LINES = 100
+SNIFF_BYTES = 4 << 20
+KEPT_REJECTS = 20
+MAX_METRICS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """A decoded file: `table` in the file's own keys, `meta` the identity fields (run_id, seed, ...) first found."""
+
+    table: MetricTable
+    lines: int = 0
+    rejected_count: int = 0
+    rejected: tuple[Rejected, ...] = ()
+    meta: dict[str, Any] = field(default_factory=dict)
+
+
+def decode(
+    file: Openable | Path,
+    *,
+    envelope: str | None = None,
+    null_is_nan: bool = False,
+    step_key: str | None = None,
+    strict: bool = False,
+) -> Decoded:
+    """The metrics of a JSONL file as columns in the file's own keys, nested keys joined by "/".
+
+    `envelope`: key whose object holds the metrics ("metrics" is always known). `null_is_nan`: null is a stated NaN, not
+    a missing value. `step_key`: flat key of the clock. `strict`: a line that cannot be read raises `MalformedInput`.
+    """
+    path = file if isinstance(file, Path) else file.path
+    builder = TableBuilder()
+    parser = _Parser(builder, envelope=envelope, null_is_nan=null_is_nan, step_key=step_key)
+    parser.strict_source = str(path) if strict else None
+    try:
+        for chunk in chunks(file):
+            parser.feed(chunk)
+    except BrokenStream as error:
+        parser.break_off(str(error))
+    parser.finish()
+    return Decoded(
+        table=_with_segments(builder.build()),
+        lines=parser.lines,
+        rejected_count=parser.rejected_count,
+        rejected=tuple(parser.rejected),
+        meta=parser.meta,
+    )
+
+
+class Decoder:
+    """The same decoding for bytes that arrive over time: rows in order, whatever the chunking.
+
+    The layout is settled from the first `sniff_lines` readable lines; until then `feed` returns nothing. A row of
+    scalar events is returned once the next row begins, or by `finish`.
+    """
+
+    def __init__(
+        self,
+        *,
+        envelope: str | None = None,
+        null_is_nan: bool = False,
+        step_key: str | None = None,
+        sniff_lines: int = SNIFF_LINES,
+    ) -> None:
+        self._rows = RowList()
+        self._parser = _Parser(
+            self._rows, envelope=envelope, null_is_nan=null_is_nan, step_key=step_key, sniff_lines=sniff_lines
+        )
+
+    def feed(self, data: bytes) -> list[Row]:
+        """The rows that `data` completes; a last line without its newline is pending."""
+        self._parser.feed(data)
+        return self._rows.take()
+
+    def finish(self) -> list[Row]:
+        """The rows that were pending; a last line without its newline is read, or rejected as torn."""
+        self._parser.finish()
+        return self._rows.take()
+
+    @property
+    def lines(self) -> int:
+        return self._parser.lines
+
+    @property
+    def rejected_count(self) -> int:
+        return self._parser.rejected_count
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        return tuple(self._parser.rejected)
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        return dict(self._parser.meta)
+
+
+class _Parser:
+    """Lines to records, in order; the first lines wait until the layout is settled."""
+
+    def __init__(
+        self,
+        sink: RowSink,
+        *,
+        envelope: str | None,
+        null_is_nan: bool,
+        step_key: str | None,
+        sniff_lines: int = SNIFF_LINES,
+    ) -> None:
+        self.lines = 0
+        self.rejected_count = 0
+        self.rejected: list[Rejected] = []
+        self.meta: dict[str, Any] = {}
+        self.strict_source: str | None = None
+        self._sink = sink
+        self._options: dict[str, Any] = {"envelope": envelope, "null_is_nan": null_is_nan, "step_key": step_key}
+        self._sniff_lines = sniff_lines
+        self._splitter = LineSplitter()
+        self._waiting: list[tuple[dict[str, Any], bytes, int, int]] = []
+        self._waiting_bytes = 0
+        self._layout: Layout | None = None
+        self._assembler = Assembler(sink, counted=False)
+        self._metrics: set[str] = set()
+
+    def feed(self, data: bytes) -> None:
+        for start in range(0, len(data), CHUNK):
+            self._read(self._splitter.feed(data[start : start + CHUNK]))
+
+    def finish(self) -> None:
+        self._read(self._splitter.finish(), torn=True)
+        if self._layout is None:
+            self._settle()
+        self._assembler.finish()
+
+    def break_off(self, why: str) -> None:
+        """Counts the place where the source stopped as one rejected line."""
+        self.lines += 1
+        end = self._splitter.feed(b"")
+        self._reject(b"", end.number, end.offset, f"the file breaks off here: {why}")
+
+    def _read(self, batch: Lines, *, torn: bool = False) -> None:
+        for line, number, offset in _located(batch):
+            if line.isspace() or not line:
+                continue
+            self.lines += 1
+            try:
+                self._line(line, number, offset)
+            except BadLine as error:
+                self._reject(line, number, offset, "torn last line" if torn else str(error))
+
+    def _line(self, line: bytes, number: int, offset: int) -> None:
+        if isinstance(line, Overlong):
+            raise BadLine("longer than 10 MB")
+        obj = parse(line)
+        if self._layout is not None:
+            self._record(obj, self._layout)
+            return
+        self._waiting.append((obj, line[: 4 * EXCERPT], number, offset))
+        self._waiting_bytes += len(line)
+        if len(self._waiting) >= self._sniff_lines or self._waiting_bytes >= SNIFF_BYTES:
+            self._settle()
+
+    def _settle(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        layout = self._layout = settle([obj for obj, *_ in waiting], **self._options)
+        self._assembler = Assembler(self._sink, counted=layout.clock is None)
+        for obj, line, number, offset in waiting:
+            try:
+                self._record(obj, layout)
+            except BadLine as error:
+                self._reject(line, number, offset, str(error))
+
+    def _record(self, obj: dict[str, Any], layout: Layout) -> Record:
+        record = take_apart(obj, layout)
+        self._metrics.update(record.values)
+        if record.name is not None:
+            self._metrics.add(record.name)
+        if len(self._metrics) > MAX_METRICS:
+            self._metrics.difference_update(record.values, (record.name,))
+            raise BadLine(f"more than {MAX_METRICS} different metrics")
+        for key, value in record.identity.items():
+            self.meta.setdefault(key, value)
+        self._assembler.record(record)
+        return record
+
+    def _reject(self, line: bytes, number: int, offset: int, reason: str) -> None:
+        if self.strict_source is not None:
+            raise MalformedInput(
+                f"{self.strict_source}, line {number}, byte {offset}: {reason}",
+                hint="mend or remove the line, or read without strict mode to skip and count such lines",
+            )
+        self.rejected_count += 1
+        if len(self.rejected) < KEPT_REJECTS:
+            start = line[1:] if isinstance(line, Overlong) else line
+            text = start[: 4 * EXCERPT].decode("utf-8", errors="replace")[:EXCERPT]
+            self.rejected.append(Rejected(line=number, offset=offset, reason=reason, excerpt=text))
+
+
+def _located(batch: Lines) -> Iterator[tuple[bytes, int, int]]:
+    offset = batch.offset
+    for i, line in enumerate(batch.lines):
+        yield line, batch.number + i, offset
+        offset += line_size(line) + 1
+
+
+def _with_segments(table: MetricTable) -> MetricTable:
+    """The table with `segment` rising wherever a train step is below the train step before it."""
+    train = np.flatnonzero(table.phase == 0)
+    back = np.zeros(len(table), dtype=np.int32)
+    steps = table.step[train]
+    back[train[1:]] = steps[1:] < steps[:-1]
+    return dataclasses.replace(table, segment=np.cumsum(back, dtype=np.int32))

@@ -1,0 +1,281 @@
+"""One JSON line as a record: which form it has, which key is the clock, which values are metrics."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from rldk.core.table import Phase
+
+STEP_KEYS = (
+    "step",
+    "global_step",
+    "training_step",
+    "train/global_step",
+    "iteration",
+    "trainer/global_step",
+    "training/global_step",
+    "_step",
+    "num_timesteps",
+    "time/total_timesteps",
+    "training_iteration",
+    "iter",
+    "timestep",
+)
+TIME_KEYS = ("time", "wall_time", "timestamp", "_timestamp", "created_at")
+IDENTITY = frozenset(
+    ("run_id", "run_name", "experiment", "project", "seed", "git_sha", "algorithm", "algo", "env_id", "model_name")
+)
+EVALUATION = frozenset(("eval", "evaluation", "val", "valid", "validation", "test"))
+MAX_STEP = 2**53  # beyond it a step written as a float is not exact
+MAX_DEPTH = 16
+_SPECIAL = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
+_decode = msgspec.json.decode
+
+
+class BadLine(ValueError):
+    """The line cannot be read; the message says why."""
+
+
+class Form(Enum):
+    """Shape of one line: `{"step", "name", "value"}`, `{"step", "metrics": {...}}` or `{"step", "kl": ...}`."""
+
+    SCALAR = "scalar"
+    ROW = "row"
+    WIDE = "wide"
+
+
+class Role(Enum):
+    """What one key of a line is."""
+
+    STEP = "step"
+    TIME = "time"
+    PHASE = "phase"
+    IDENTITY = "identity"
+    METRIC = "metric"
+    NAME = "name"
+    VALUE = "value"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves."""
+
+    form: Form
+    envelope: str
+    clock: str | None = None
+    time: str | None = None
+    null_is_nan: bool = False
+
+    def role(self, path: str, form: Form, *, inside: bool) -> Role:
+        """The role of a flat key in a line of `form`; `inside`: it stands inside the envelope."""
+        if path == self.clock:
+            return Role.STEP
+        if inside:
+            return Role.METRIC
+        if path == self.time:
+            return Role.TIME
+        if path in ("phase", "tags/phase", "model_info/phase"):
+            return Role.PHASE
+        if path.removeprefix("model_info/") in IDENTITY:
+            return Role.IDENTITY
+        if form is Form.SCALAR:
+            return {"name": Role.NAME, "value": Role.VALUE}.get(path, Role.IGNORED)
+        return Role.METRIC if form is Form.WIDE else Role.IGNORED
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing."""
+
+    step: int | None = None
+    time: float = math.nan
+    phase: Phase = "train"
+    name: str | None = None
+    value: float | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    identity: dict[str, Any] = field(default_factory=dict)
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """The object on the line. Accepts bare NaN and Infinity, a byte-order mark and bad UTF-8; raises `BadLine`."""
+    try:
+        value = _decode(line)
+    except (ValueError, RecursionError):
+        value = _parse_leniently(line)
+    if not isinstance(value, dict):
+        raise BadLine(f"not an object but {_json_type(value)}")
+    return value
+
+
+def _parse_leniently(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8", errors="replace").lstrip("\ufeff"))
+    except json.JSONDecodeError as error:
+        raise BadLine(f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise BadLine("nested too deeply") from None
+    except ValueError as error:  # an integer of more than 4,300 digits
+        raise BadLine(f"not JSON: {error}") from None
+
+
+def _json_type(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string"
+        case _:
+            return "a list"
+
+
+def form_of(obj: dict[str, Any], envelope: str) -> Form:
+    """The form of one line, decided by that line alone."""
+    if isinstance(obj.get(envelope), dict):
+        return Form.ROW
+    return Form.SCALAR if isinstance(obj.get("name"), str) and "value" in obj else Form.WIDE
+
+
+def leaves(obj: dict[str, Any], form: Form, envelope: str) -> Iterator[tuple[str, bool, Any]]:
+    """(flat key, inside the envelope, value) of every leaf, nested keys joined by "/"; lists are leaves."""
+    if form is Form.ROW:
+        yield from ((path, True, value) for path, value in _flatten(obj[envelope], ""))
+        obj = {key: value for key, value in obj.items() if key != envelope}
+    yield from ((path, False, value) for path, value in _flatten(obj, ""))
+
+
+def _flatten(obj: dict[str, Any], prefix: str, depth: int = 1) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        raise BadLine(f"nested deeper than {MAX_DEPTH} levels")
+    for key, value in obj.items():
+        path = prefix + (key if key.isascii() else key.encode("utf-8", "replace").decode())
+        if isinstance(value, dict):
+            yield from _flatten(value, path + "/", depth + 1)
+        else:
+            yield path, value
+
+
+def settle(
+    objects: Sequence[dict[str, Any]], *, envelope: str | None, null_is_nan: bool, step_key: str | None
+) -> Layout:
+    """The layout of a file, from its first good lines.
+
+    The clock is `step_key` if given, else the first of `STEP_KEYS` found on at least half of the lines, else the one
+    found on most of them. The time is chosen alike."""
+    inner = envelope or "metrics"
+    forms = [form_of(obj, inner) for obj in objects]
+    form = max(Form, key=forms.count)
+    steps, times = dict.fromkeys(STEP_KEYS, 0), dict.fromkeys(TIME_KEYS, 0)
+    for obj, its_form in zip(objects, forms, strict=True):
+        found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
+        for key in steps:
+            steps[key] += any(_can_be_step(found.get((key, inside))) for inside in (True, False))
+        for key in times:
+            times[key] += not math.isnan(to_time(found.get((key, False))))
+    return Layout(
+        form=form,
+        envelope=inner,
+        clock=step_key or _most_covered(steps, len(objects)),
+        time=_most_covered(times, len(objects)),
+        null_is_nan=null_is_nan,
+    )
+
+
+def _most_covered(counts: dict[str, int], total: int) -> str | None:
+    common = next((key for key, count in counts.items() if 2 * count >= total > 0), None)
+    return common or max((key for key in counts if counts[key]), key=counts.__getitem__, default=None)
+
+
+def _can_be_step(value: object) -> bool:
+    try:
+        return to_step(value) is not None
+    except BadLine:
+        return False  # a float clock such as an epoch is a metric, not a step
+
+
+def take_apart(obj: dict[str, Any], layout: Layout) -> Record:
+    """The record of one line. Raises `BadLine` when its step is no whole number."""
+    record = Record()
+    form = form_of(obj, layout.envelope)
+    for path, inside, value in leaves(obj, form, layout.envelope):
+        _place(record, layout.role(path, form, inside=inside), path, value, layout.null_is_nan)
+    return record
+
+
+def _place(record: Record, role: Role, path: str, value: object, null_is_nan: bool) -> None:
+    match role:
+        case Role.METRIC:
+            number = math.nan if value is None and null_is_nan else to_number(value)
+            if number is not None:
+                record.values[path] = number
+        case Role.STEP:  # the envelope's comes first, one beside the envelope replaces it
+            record.step = to_step(value) if value is not None else record.step
+        case Role.TIME:
+            record.time = to_time(value)
+        case Role.PHASE:
+            record.phase = to_phase(value)
+        case Role.IDENTITY if isinstance(value, str | int | float):
+            record.identity[path.removeprefix("model_info/")] = value
+        case Role.NAME:
+            record.name = str(value)
+        case Role.VALUE:
+            record.value = math.nan if value is None and null_is_nan else to_number(value)
+        case _:
+            pass
+
+
+def to_number(value: object) -> float | None:
+    """A float for numbers, booleans (0.0, 1.0) and numeric strings ("0.25", "NaN", "-inf"); else None."""
+    if isinstance(value, str):
+        text = value.strip()
+        special = _SPECIAL.get((text[1:] if text[:1] in ("+", "-") else text).lower())
+        if special is not None:
+            return -special if text.startswith("-") else special
+        # float() also takes "1_000" and non-ASCII digits, which no logger writes for a number
+        value = text if text.isascii() and "_" not in text else "not a number"
+    elif not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+    except OverflowError:
+        return math.inf if int(value) > 0 else -math.inf
+
+
+def to_step(value: object) -> int | None:
+    """A whole number, None for null. Raises `BadLine` for anything else."""
+    if value is None:
+        return None
+    number = None if isinstance(value, bool) else to_number(value)
+    if number is None or not number.is_integer() or abs(number) > MAX_STEP:
+        raise BadLine(f"step is not a whole number: {str(value)[:40]}")
+    return int(number)
+
+
+def to_time(value: object) -> float:
+    """Seconds: a number as it stands, an ISO 8601 text as unix seconds (UTC when it names no zone), else NaN."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return to_number(value) or math.nan
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    number = None if isinstance(value, bool) else to_number(value)
+    return math.nan if number is None else number
+
+
+def to_phase(value: object) -> Phase:
+    return "eval" if isinstance(value, str) and value.lower() in EVALUATION else "train"
