@@ -1,0 +1,68 @@
+# make demo              install and judge a genuine broken run
+# make test              lint, types, every test but the integrations
+# make test-integrations what needs a browser or other tools' own packages
+# make bench             the budgets, as ratios against baselines in the same run
+# make docs              the generated pages
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := tests/fixtures/trl-grpo-collapse
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-fast test-slow test-integrations lint types bench docs clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/.core
+	@mkdir -p artifacts
+	@$(BIN)/rldk doctor $(RUN) --html artifacts/report.html --fail-on never
+	@echo "The same with charts: artifacts/report.html"
+
+test: lint types test-fast test-slow
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not integration"
+
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -m "slow and not integration"
+
+test-integrations: $(VENV)/.integrations
+	@command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || \
+		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
+		echo "no chromium on this machine: the browser test will be skipped"
+	$(BIN)/python -m pytest -q -m integration
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m rldk.docs
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "rldk needs Python 3.11 or newer; none was found. Name one: make demo PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "python's venv module is missing (Debian and Ubuntu: apt install python3-venv)"; exit 2; }
+
+$(VENV)/.core: pyproject.toml | $(VENV)/bin/python
+	@echo "installing rldk into $(VENV) (once, about a minute) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing rldk and its development tools into $(VENV) (once, a minute or two) ..."
+	@$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.integrations: $(VENV)/.dev
+	@$(PIP) -e ".[dev,integrations]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) artifacts build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

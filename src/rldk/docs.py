@@ -1,0 +1,180 @@
+"""The generated documentation: `python -m rldk.docs` writes it, `--check` exits 1 when a page is stale."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rldk.rules.knobs import KNOBS, phrase
+from rldk.rules.rule import Rule, normals, rules
+
+DOCS = Path(__file__).parents[2] / "docs"
+TIERS = {
+    0: "identity: must hold exactly",
+    1: "published threshold",
+    2: "self-calibrating",
+    3: "joint verdict of independent signals",
+}
+
+
+def pages() -> dict[str, str]:
+    """Every generated page: path below docs/ -> Markdown."""
+    made = {f"rules/{r.code}.md": rule_page(r) for r in rules}
+    made["rules/index.md"] = rule_index()
+    made["normal.md"] = normal_page()
+    made["formats.md"] = formats_page()
+    made["metrics.md"] = metrics_page()
+    made["cli.md"] = cli_page()
+    return made
+
+
+def rule_page(rule: Rule) -> str:
+    """One rule's page, from its docstring and metadata."""
+    lines = [
+        f"# {rule.code} {rule.name}",
+        "",
+        f"**{rule.severity}** · tier {rule.tier} ({TIERS[rule.tier]}) · data {rule.data}",
+        "",
+    ]
+    lines += ["## What it does", "", rule.page.what, ""]
+    for heading in ("Why it matters", "How it is computed", "When it is wrong"):
+        lines += [f"## {heading}", "", rule.page.sections[heading], ""]
+    lines += ["## Likely causes", "", *(f"{i}. {c}" for i, c in enumerate(rule.causes, 1)), ""]
+    lines += ["## What to try", "", *_fixes(rule), ""]
+    lines += ["## Source", "", rule.page.sections["Source"], "", "## Inputs", ""]
+    needs = [*rule.needs, *(f"any of `{p}`" for p in rule.each)]
+    lines.append(f"- needs: {', '.join(needs) or 'every row'}")
+    lines.append(
+        f"- looks at: {rule.phase} rows" + (f"; {rule.rows} of {max(rule.within, rule.rows)}" if rule.rows > 1 else "")
+    )
+    lines.append(f"- defined for: {', '.join(sorted(rule.algorithms)) if rule.algorithms else 'every algorithm'}")
+    return "\n".join(lines) + "\n"
+
+
+def _fixes(rule: Rule) -> Iterator[str]:
+    frameworks = sorted({f for keys in KNOBS.values() for f in keys if f != "*"})
+    for fix in rule.fixes:
+        yield f"- {phrase(fix, None)}"
+        for framework in frameworks:
+            said = phrase(fix, framework)
+            if said != phrase(fix, None):
+                yield f"  - {framework}: {said}"
+
+
+def rule_index() -> str:
+    """The table of all rules."""
+    rows = [f"| [{r.code}]({r.code}.md) | {r.name} | {r.severity} | {r.tier} | {r.page.what} |" for r in rules]
+    head = ["# Rules", "", f"{len(rules)} rules. Tiers: " + "; ".join(f"{t} {w}" for t, w in TIERS.items()) + ".", ""]
+    return "\n".join([*head, "| code | name | severity | tier | what it does |", "|---|---|---|---|---|", *rows]) + "\n"
+
+
+def normal_page() -> str:
+    """Patterns that look odd and are normal by construction."""
+    lines = [
+        "# Normal by construction",
+        "",
+        "Things in a log that look like faults and are not. Doctor says so when it meets them.",
+        "",
+    ]
+    for topic in normals:
+        lines += [f"## {topic.code}", "", topic.page.what, "", topic.page.sections["Why it matters"], ""]
+        lines += [f"How it is recognised: {topic.page.sections['How it is computed']}", ""]
+    return "\n".join(lines)
+
+
+def formats_page() -> str:
+    """What is read, and what each format loses."""
+    from rldk.adapters.base import adapters
+
+    lines = [
+        "# Formats",
+        "",
+        "Chosen by content, never by name. Where a run left several logs, the highest rank is read.",
+        "",
+    ]
+    lines += ["| adapter | reads | rank |", "|---|---|---|"]
+    ranked = sorted(adapters, key=lambda a: (-a.quality, a.name))
+    lines += [f"| {a.name} | {a.describes} | {a.quality} |" for a in ranked]
+    lost = Path(__file__).parent / "adapters" / "losses.md"
+    return "\n".join(lines) + "\n\n" + (lost.read_text() if lost.exists() else "")
+
+
+def metrics_page() -> str:
+    """The vocabulary."""
+    from rldk.core.vocabulary import vocabulary
+
+    lines = ["# Metrics", "", "The canonical names, and the keys of each trainer that mean them.", ""]
+    for name in vocabulary().names():
+        metric = vocabulary().metric(name)
+        lines += [f"## {name}", "", f"{metric.definition} ({metric.unit})", ""]
+        lines += [
+            f"- {dialect}: {', '.join(f'`{a.key}`' for a in aliases)}" for dialect, aliases in metric.aliases.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def cli_page() -> str:
+    """Every command's help."""
+    import click
+
+    from rldk.cli.main import main
+
+    lines = ["# Commands", ""]
+    root = click.Context(main, info_name="rldk", max_content_width=100, terminal_width=100)
+    lines += ["```", main.get_help(root), "```", ""]
+    for path, command in _commands(main, root):
+        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        lines += [f"## {path}", "", "```", command.get_help(context), "```", ""]
+    return "\n".join(lines)
+
+
+def _commands(group: object, context: object, prefix: str = "rldk") -> Iterator[tuple[str, object]]:
+    import click
+
+    assert isinstance(group, click.Group)  # noqa: S101 - called on groups only
+    assert isinstance(context, click.Context)  # noqa: S101
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
+            continue
+        yield f"{prefix} {name}", command
+        if isinstance(command, click.Group):
+            yield from _commands(command, click.Context(command), f"{prefix} {name}")
+
+
+def stale(made: dict[str, str]) -> list[str]:
+    """Pages that differ from what is on disk, and rule pages on disk that no rule has."""
+    differ = [name for name, text in made.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]
+    left = [f"rules/{p.name}" for p in (DOCS / "rules").glob("*.md") if f"rules/{p.name}" not in made]
+    return sorted(differ + left)
+
+
+def write(made: dict[str, str]) -> None:
+    for name in stale(made):
+        target = DOCS / name
+        if name in made:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(made[name])
+        else:
+            target.unlink()
+
+
+def run(argv: list[str]) -> int:
+    """The exit code of `python -m rldk.docs`."""
+    parser = argparse.ArgumentParser(prog="python -m rldk.docs", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is stale")
+    made = pages()
+    if not parser.parse_args(argv).check:
+        write(made)
+        return 0
+    old = stale(made)
+    for name in old:
+        sys.stderr.write(f"docs/{name} is stale: run make docs\n")
+    return 1 if old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

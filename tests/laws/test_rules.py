@@ -1,0 +1,48 @@
+"""Every rule is documented, sourced, and asks for its features before it branches."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rldk.core.algorithms import ALGORITHMS
+from rldk.core.vocabulary import vocabulary
+from rldk.rules.knobs import phrase
+from rldk.rules.rule import HEADINGS, Rule, normals, rules
+
+DUE = """
+KL002 KL003 KL004 KL009 ENT001 ENT002 ENT003 ENT007 CLIP001 CLIP002 CLIP003 CLIP005 REW001 REW002 REW003 REW004 REW007
+REW009 LEN002 LEN003 LEN004 ADV001 ADV004 VAL001 VAL002 VAL006 GRAD001 GRAD003 GRAD012 OPT002 OPT004 OPT007 OPT008
+OFF001 OFF003 OFF004 OFF006 OFF009 OFF012 OFF013 OFF014 OFF015 DATA012 PREF001 PREF002 PREF004 PREF005 PREF006 SYS007
+MET001 MET002 MET003 MET005
+""".split()
+
+
+def test_every_code_of_tier_0_1_3_on_scalars_is_there() -> None:
+    assert not set(DUE) - set(rules.names())
+
+
+@pytest.mark.parametrize("rule", [*rules, *normals], ids=lambda r: r.code)
+def test_page_and_metadata_are_complete(rule: Rule) -> None:
+    assert set(rule.page.sections) == set(HEADINGS)
+    assert rule.severity != "critical" or rule.tier in (0, 3), "a critical finding needs tier 0 or 3"
+    assert rule.algorithms is None or rule.algorithms <= ALGORITHMS
+    if not rule.note:
+        assert re.fullmatch(r"[A-Z]+\d{3}", rule.code)
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name)
+        assert rule.causes
+        assert rule.fixes
+    for fix in rule.fixes:
+        assert "{" not in phrase(fix, None)
+
+
+@pytest.mark.parametrize("rule", [*rules, *normals], ids=lambda r: r.code)
+def test_needed_metrics_are_canonical(rule: Rule) -> None:
+    known = {*vocabulary().names(), "step", "segment", "kl_coef_implied"}
+    assert not {n for n in rule.needs if n.removeprefix("eval_") not in known and n not in known}
+
+
+def test_names_are_unique() -> None:
+    names = [r.name for r in rules]
+    assert len(names) == len(set(names))

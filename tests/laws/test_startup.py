@@ -1,0 +1,29 @@
+"""What `import rldk` and `rldk --help` may load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = {"numpy", "pandas", "scipy", "torch", "yaml", "rich", "matplotlib", "pyarrow", "msgspec"}
+
+
+def _loaded(code: str) -> set[str]:
+    out = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint('\\n'.join(sys.modules), file=sys.stderr)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return {name.split(".")[0] for name in out.stderr.split()}
+
+
+def test_import_loads_no_third_party_module() -> None:
+    standard = set(sys.stdlib_module_names) | {"rldk", "__main__"}
+    before = _loaded("pass")
+    assert _loaded("import rldk") - before <= standard
+
+
+def test_help_loads_click_only() -> None:
+    code = "import sys\nfrom rldk.cli.main import main\ntry:\n    main(['--help'])\nexcept SystemExit: pass"
+    assert not _loaded(code) & HEAVY

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rldk.engine.episodes import Episodes
+from rldk.rules.rule import Page, Rule, Signal
+
+RULE = Rule(
+    code="TST001",
+    name="test",
+    severity="warn",
+    tier=2,
+    body=lambda f: None,
+    page=Page(what="", sections={}),
+    cooldown=3,
+)
+HIT = Signal(value=1.0)
+
+
+def _play(pattern: str, **options: int) -> Episodes:
+    episodes = Episodes(replace(RULE, **options))
+    for i, mark in enumerate(pattern):
+        episodes.look(10 * i, i, HIT if mark == "x" else None)
+    return episodes
+
+
+@pytest.mark.parametrize(
+    ("pattern", "options", "expected"),
+    [
+        ("..xxx", {"rows": 3}, [(20, 40, 40, 3)]),
+        ("..xx.xx", {"rows": 3}, []),
+        ("..xx.x", {"rows": 3, "within": 4}, [(20, 50, 50, 3)]),
+        ("x", {}, [(0, 0, 0, 1)]),
+        ("x..x", {}, [(0, 0, 30, 2)]),
+        ("x...x", {}, [(0, 0, 0, 1), (40, 40, 40, 1)]),
+    ],
+)
+def test_onset_first_last_and_rows(pattern: str, options: dict[str, int], expected: list[tuple[int, ...]]) -> None:
+    found = _play(pattern, **options).all()
+    assert [(e.onset, e.first_step, e.last_step, e.rows) for e in found] == expected
+
+
+def test_an_episode_recovers_after_the_cooldown_and_not_before() -> None:
+    assert [e.recovered for e in _play("x..").all()] == [False]
+    assert [e.recovered for e in _play("x...").all()] == [True]

@@ -1,0 +1,89 @@
+"""Every feature against numpy over the whole history, at every row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rldk.engine import features as fx
+
+Values = list[float]
+series = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=1, max_size=60)
+W, B = 8, 3
+
+
+def _window(v: Values, window: int = W, before: int = 0) -> np.ndarray | None:
+    past = v[: len(v) - before] if before else v
+    return np.array(past[-window:]) if len(past) >= window else None
+
+
+def _mad(x: np.ndarray) -> float:
+    return float(fx.MAD_TO_SD * np.median(np.abs(x - np.median(x))))
+
+
+def _windowed(f: Callable[[np.ndarray], float], before: int = 0) -> Callable[[Values], float]:
+    return lambda v: math.nan if (w := _window(v, before=before)) is None else float(f(w))
+
+
+def _repeats(v: Values) -> float:
+    n = 1
+    while n < len(v) and v[-1 - n] == v[-1]:
+        n += 1
+    return n
+
+
+def _ewma(v: Values, weight: float = 0.25) -> float:
+    level = v[0]
+    for x in v[1:]:
+        level += weight * (x - level)
+    return level
+
+
+CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
+    "count": (fx.Count, len),
+    "previous": (lambda: fx.Previous(2), lambda v: v[-3] if len(v) > 2 else math.nan),
+    "first": (fx.First, lambda v: v[0]),
+    "repeats": (fx.Repeats, _repeats),
+    "highest": (lambda: fx.Extreme(1, B), lambda v: max(v[:-B], default=math.nan)),
+    "lowest": (lambda: fx.Extreme(-1, 1), lambda v: min(v[:-1], default=math.nan)),
+    "mean": (lambda: fx.Mean(W, 0), _windowed(np.mean)),
+    "mean before": (lambda: fx.Mean(W, B), _windowed(np.mean, B)),
+    "median": (lambda: fx.Median(W, 0), _windowed(np.median)),
+    "median before": (lambda: fx.Median(W, B), _windowed(np.median, B)),
+    "past": (
+        lambda: fx.Median(20, B, 5),
+        lambda v: float(np.median(v[:-B][-20:])) if len(v) - B >= 5 else math.nan,
+    ),
+    "mad": (lambda: fx.Mad(W, 0), _windowed(_mad)),
+    "share": (lambda: fx.Share(W, -1.0, 2.0), _windowed(lambda x: np.mean((x > -1) & (x < 2)))),
+    "gain": (lambda: fx.Gain(W), _windowed(lambda x: np.median(x[-2:]) - np.median(x[:2]))),
+    "noise": (lambda: fx.Noise(W), _windowed(lambda x: fx.MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2))),
+    "early": (lambda: fx.Early(2, 7), lambda v: float(np.median(v[2:7])) if len(v) >= 7 else math.nan),
+    "ewma": (lambda: fx.Ewma(0.25), _ewma),
+    "peak": (
+        lambda: fx.Peak(0.25),
+        lambda v: max((_ewma(v[:n]) for n in range(10, len(v) + 1)), default=math.nan),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(values=series)
+def test_feature_equals_its_definition_at_every_row(name: str, values: Values) -> None:
+    make, oracle = CASES[name]
+    feature = make()
+    for n, x in enumerate(values, 1):
+        feature.update(x)
+        assert feature.value == pytest.approx(oracle(values[:n]), nan_ok=True, abs=1e-9)
+
+
+def test_mean_does_not_drift_at_large_offsets() -> None:
+    mean = fx.Mean(10, 0)
+    for i in range(100_000):
+        mean.update(1e8 + (i % 3) * 0.1)
+    assert mean.value == pytest.approx(np.mean([1e8 + (i % 3) * 0.1 for i in range(99_990, 100_000)]), abs=1e-6)
