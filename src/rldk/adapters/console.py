@@ -1,0 +1,126 @@
+"""Terminal output as plain texts: escapes, Ray prefixes and redraws taken away, printed values read back as numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
+from rldk.core.records import to_number
+from rldk.core.stream import BrokenStream, Openable, chunks
+
+# CSI (colours, cursor moves), OSC (titles, hyperlinks), then the two-character escapes
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+_RAY_PREFIX = re.compile(r"\((?:[^()]{1,80} )?pid=\d+(?:, ip=[^()\s]{1,64})?\) ?")
+_RAY_SUFFIX = re.compile(r"\[repeated \d+x across (?:cluster|all nodes)\].*")
+_WRAPPED = re.compile(r"[A-Za-z_][\w.]*\(\s*([^\s,()]+)\s*(?:,[^()]*)?\)")
+_KEY = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*:\s*""")
+_SCALAR = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\w.+-]+(?:\([^()]*\))?)(?=[,}])""")
+# a quote that is never closed runs to the end, so that one pass is linear in the text
+_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[\[\](){},]""")
+
+
+class Piece(NamedTuple):
+    """One text as a terminal showed it. `line`: 1-based; `offset`: of its first byte; a line with redraws has several.
+
+    `whole`: its end was seen. False for a last line without newline (its last number may be cut) and for a line above
+    10 MB, of which only the beginning is kept. `broken`: why the source stopped here, if it did; then it is the last.
+    """
+
+    line: int
+    offset: int
+    text: str
+    whole: bool = True
+    broken: str = ""
+
+
+def pieces(source: Openable | Path) -> Iterator[Piece]:
+    """The texts of a file, blank ones left out."""
+    splitter = LineSplitter()
+    try:
+        for chunk in chunks(source):
+            yield from _cut(splitter.feed(chunk), whole=True)
+    except BrokenStream as error:
+        end = splitter.finish()
+        yield from _cut(end, whole=False)
+        yield Piece(end.number, end.offset, "", whole=False, broken=f"the file breaks off here: {error}")
+        return
+    yield from _cut(splitter.finish(), whole=False)
+
+
+def clean_lines(stream: BinaryIO) -> Iterator[tuple[int, int, str]]:
+    """(line number, byte offset, text) of each text of an open stream, blank ones left out; see `Piece`.
+
+    A line above 10 MB is cut to its first bytes. Raises what `stream.read` raises."""
+    splitter = LineSplitter()
+    while chunk := stream.read(1 << 16):
+        yield from (p[:3] for p in _cut(splitter.feed(chunk), whole=True))
+    yield from (p[:3] for p in _cut(splitter.finish(), whole=False))
+
+
+def _cut(batch: Lines, *, whole: bool) -> Iterator[Piece]:
+    offset = batch.offset
+    for i, line in enumerate(batch.lines):
+        complete = whole and not isinstance(line, Overlong)
+        start = offset
+        for part in line.split(b"\r"):  # tqdm redraws its bar with a carriage return
+            text = clean(part)
+            if text:
+                yield Piece(batch.number + i, start, text, complete)
+            start += len(part) + 1
+        offset += line_size(line) + 1
+
+
+def clean(line: bytes) -> str:
+    """The line without escapes, byte-order mark, Ray's actor prefix and its "repeated" suffix; inner indent is kept."""
+    text = line.decode("utf-8", "replace").lstrip("\ufeff\0")
+    if "\x1b" in text:
+        text = _ESCAPE.sub("", text)
+    prefix = _RAY_PREFIX.match(text)
+    if prefix is not None:
+        text = text[prefix.end() :]
+    if "[repeated " in text:
+        text = _RAY_SUFFIX.sub("", text)
+    return text.rstrip()
+
+
+def number(text: str) -> float | None:
+    """The printed value as a float: 0.5, '4.2e-05', nan, np.float64(0.5), tensor(0.5, device='cuda:0'); else None."""
+    text = text.strip()
+    if text[:1] in ("'", '"') and text[-1:] == text[:1]:
+        text = text[1:-1]
+    wrapped = _WRAPPED.fullmatch(text)
+    return to_number(wrapped[1] if wrapped else text)
+
+
+def dict_items(text: str, start: int = 0) -> tuple[dict[str, str], int] | None:
+    """The keys and value texts of the printed Python dict at `start`, and where it ends; None when it is no whole dict.
+
+    Values are as printed (quotes kept), nested lists and dicts included. Nothing is evaluated."""
+    if text[start : start + 1] != "{":
+        return None
+    items: dict[str, str] = {}
+    position = start + 1
+    while (key := _KEY.match(text, position)) is not None:
+        scalar = _SCALAR.match(text, key.end())
+        end = scalar.end() if scalar is not None else _value_end(text, key.end())
+        if end >= len(text):
+            return None
+        items[key[1][1:-1]] = text[key.end() : end].rstrip()
+        position = end + 1
+        if text[end] == "}":
+            return items, position
+    rest = text[position:].lstrip()
+    return (items, len(text) - len(rest) + 1) if rest.startswith("}") else None
+
+
+def _value_end(text: str, position: int) -> int:
+    """Where the value that goes on at `position` ends: at the comma or brace of its own level."""
+    depth = 0
+    for token in _TOKEN.finditer(text, position):
+        if depth == 0 and token[0] in (",", "}"):
+            return token.start()
+        depth += (token[0] in "[({") - (token[0] in "])}")
+    return len(text)
