@@ -1,0 +1,44 @@
+"""How trainers lay their files out: which folders are parts of a run, not runs of their own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# Folders that trainers make inside a run's directory, for one run only.
+_PARTS = re.compile(
+    r"checkpoint-\d+|completions|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE
+)
+# Folders that hold one folder a run (or a project of runs); with a single run in it, it is part of what surrounds it.
+_SHELVES = re.compile(r"runs|tb|tensorboard(_log)?s?|wandb|mlruns|(lightning|tb)_logs", re.IGNORECASE)
+# File names that say what is in the file, not which run it is.
+_COMMON = re.compile(
+    r"trainer_state|metrics|progress|result|results|events.*|std(out|err)|output|console|train(ing)?|logs?"
+    r"|history|run|train\.monitor|monitor|evaluations|completions.*|data|-",
+    re.IGNORECASE,
+)
+
+
+def home(path: Path) -> Path:
+    """The directory of the run that a file belongs to, going by folder names alone."""
+    folder = path.parent
+    while _PARTS.fullmatch(folder.name) and folder.parent != folder:
+        folder = folder.parent
+    return folder
+
+
+def is_shelf(folder: Path) -> bool:
+    return _SHELVES.fullmatch(folder.name) is not None
+
+
+def run_name(path: str | Path) -> str:
+    """A name for the run in `path`: the file's own, or its directory's where the file has a common name."""
+    path = Path(path)
+    stem = path.name.removesuffix(".gz").removesuffix(".zst")
+    stem = stem if path.name.startswith("events.") else Path(stem).stem
+    if not _COMMON.fullmatch(stem):
+        return stem
+    folder = home(path.absolute())
+    if is_shelf(folder.parent) and not is_shelf(folder.parent.parent) and folder.parent.parent.name:
+        return folder.parent.parent.name if re.fullmatch(r"run\d*|default", folder.name) else folder.name
+    return folder.name or stem

@@ -1,0 +1,167 @@
+"""The vocabulary as data: what `data/metrics.yaml` holds, checked and compiled to the JSON that is read at run time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from rldk.core import algorithms
+from rldk.errors import ConfigError
+
+DATA = Path(__file__).parent / "data"
+Direction = Literal["up", "down", "band", "monitor", "counter"]
+_TRANSFORMS = {
+    "": (1.0, 0.0),
+    "negate": (-1.0, 0.0),
+    "1-x": (-1.0, 1.0),
+    "percent": (0.01, 0.0),
+    "1-percent": (-0.01, 1.0),
+}
+PLACEHOLDER = re.compile(r"\{[a-z]+\}|<[a-z]+>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """One key of one dialect; the fields are described at the top of metrics.yaml."""
+
+    key: str
+    est: str = ""
+    transform: str = ""
+    missing: float | None = None
+    phase: Literal["train", "eval"] = "train"
+    within: bool = False
+    when: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+    alg: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One canonical metric. `name` is its key in metrics.yaml, filled in when the glossary is read."""
+
+    definition: str
+    unit: str
+    direction: Direction
+    name: str = ""
+    range: tuple[float | None, float | None] = (None, None)
+    range_when: str = ""
+    also_known_as: tuple[str, ...] = ()
+    eval_name: str = ""
+    sum_of: tuple[str, ...] = ()
+    nan_means: str = ""
+    note: str = ""
+    aliases: dict[str, tuple[Alias, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimator:
+    definition: str
+    low: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """How one trainer spells its keys; the fields are described in metrics.yaml above `dialects`."""
+
+    framework: str | None = None
+    algorithm: str | None = None
+    discrete: bool = False
+    parents: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    train: dict[str, str] = field(default_factory=dict)
+    eval: dict[str, str] = field(default_factory=dict)
+    test: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glossary:
+    version: int
+    estimators: dict[str, Estimator]
+    dialects: dict[str, Dialect]
+    metrics: dict[str, Metric]
+
+
+def read_glossary() -> Glossary:
+    """The compiled glossary shipped with the package."""
+    return msgspec.json.decode((DATA / "metrics.json").read_bytes(), type=Glossary)
+
+
+def affine(transform: str) -> tuple[float, float]:
+    """The (scale, offset) of a transform: canonical value = scale * logged value + offset. Raises `ConfigError`."""
+    known = {
+        "": (1.0, 0.0),
+        "negate": (-1.0, 0.0),
+        "1-x": (-1.0, 1.0),
+        "percent": (0.01, 0.0),
+        "1-percent": (-0.01, 1.0),
+    }
+    if transform in known:
+        return known[transform]
+    name, _, number = transform.partition(":")
+    try:
+        if name == "scale":
+            return float(number), 0.0
+    except ValueError:
+        pass
+    raise ConfigError(
+        f"unknown transform {transform!r}", hint=f"one of {', '.join(filter(None, _TRANSFORMS))}, scale:<x>"
+    )
+
+
+def compile_glossary(text: str) -> bytes:
+    """metrics.yaml as JSON. Raises `ConfigError` naming the metric when the data contradict themselves."""
+    import yaml
+
+    class UniqueKeys(yaml.SafeLoader):
+        """The YAML standard forbids a key given twice; PyYAML would silently keep the second."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value]
+            if len(set(keys)) < len(keys):
+                raise ConfigError(f"line {node.start_mark.line + 1}: a key is given twice among {keys}")
+            return super().construct_mapping(node, deep)
+
+    data = yaml.load(text, Loader=UniqueKeys)  # noqa: S506 - a SafeLoader
+    for name, metric in data["metrics"].items():
+        metric["name"] = name
+    try:
+        glossary = msgspec.convert(data, Glossary)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"metrics.yaml: {error}") from None
+    problems = list(_problems(glossary))
+    if problems:
+        raise ConfigError(f"metrics.yaml: {'; '.join(problems)}")
+    return msgspec.json.format(msgspec.json.encode(data), indent=0) + b"\n"
+
+
+def _problems(glossary: Glossary) -> list[str]:
+    found = []
+    metrics = glossary.metrics
+    spelled = {name: name for name in metrics}
+    for name, metric in metrics.items():
+        taken = [other for other in metric.also_known_as if spelled.setdefault(other, name) != name]
+        found += [f"{name}: {other} names another metric" for other in taken]
+        found += [
+            f"{name}: no metric {other}" for other in (*metric.sum_of, metric.eval_name) if other not in {"", *metrics}
+        ]
+        found += [f"{name}: no dialect {dialect}" for dialect in metric.aliases if dialect not in glossary.dialects]
+        for alias in (alias for aliases in metric.aliases.values() for alias in aliases):
+            found += [f"{name}: no estimator {word}" for word in alias.est.split() if word not in glossary.estimators]
+            if ("{name}" in alias.key) != ("{name}" in name):
+                found.append(f"{name}: {{name}} must stand on both sides of {alias.key}")
+            affine(alias.transform)
+    for key, dialect in glossary.dialects.items():
+        found += [f"{key}: no dialect {parent}" for parent in dialect.parents if parent not in glossary.dialects]
+        if dialect.algorithm not in {None, *algorithms.ALGORITHMS}:
+            found.append(f"{key}: no algorithm {dialect.algorithm}")
+    return found
+
+
+if __name__ == "__main__":
+    (DATA / "metrics.json").write_bytes(compile_glossary((DATA / "metrics.yaml").read_text(encoding="utf-8")))
