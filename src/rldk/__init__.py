@@ -1,0 +1,34 @@
+"""RL Debug Kit: what broke in a training run, at which step, why, and what to change."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
+
+if TYPE_CHECKING:
+    from rldk.diagnosis import diagnose
+    from rldk.ingest import ingest_runs, ingest_runs_to_events
+
+__all__ = ["__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"]
+
+_HOMES = {
+    "diagnose": "rldk.diagnosis",
+    "ingest_runs": "rldk.ingest",
+    "ingest_runs_to_events": "rldk.ingest",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The public name from its home, imported on first use: `import rldk` alone loads nothing else."""
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module 'rldk' has no attribute {name!r}") from None
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

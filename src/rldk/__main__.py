@@ -1,0 +1,5 @@
+"""`python -m rldk` is the `rldk` command."""
+
+from rldk.cli.main import main
+
+main(prog_name="rldk")

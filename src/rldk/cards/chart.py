@@ -1,0 +1,239 @@
+"""Curves as text (`sparkline`) and as inline SVG (`line_chart`), with the steps that matter marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rldk.cards.safe import escape
+from rldk.cards.series import Series
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+GAP = "×"  # a column in which the source said NaN or infinite and nothing else
+SPIKE = 6.0  # robust scales off a column's middle at which its extreme is drawn instead
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 22  # margins of a chart, in its own pixels
+LOG_SPAN = 1000.0  # a positive curve whose largest value is this many times its median is drawn on a log scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """A range of steps to shade. `kind`: a severity, which picks the colour; `label`: what the shade says on hover."""
+
+    first: int
+    last: int
+    kind: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A level to draw as a dashed line, with the code that set it."""
+
+    value: float
+    label: str
+
+
+def sparkline(series: Series, mark: tuple[int, int] | None = None, width: int = 60) -> tuple[str, str]:
+    """The curve in block characters, and a second line that underlines the columns of the marked steps ("" without).
+
+    A column shows the median of its rows, or its extreme where that stands out by more than `SPIKE` robust scales."""
+    points = [(s, v) for s, v in zip(series["step"], series["value"], strict=True) if v is not None]
+    steps = [s for s, _ in points] + series["gaps"]
+    if not steps:
+        return "", ""
+    first, last = min(steps), max(steps)
+    width = max(1, min(width, len(set(steps))))
+    columns: list[list[float]] = [[] for _ in range(width)]
+    for s, v in points:
+        columns[_column(s, first, last, width)].append(v)
+    shown = _shown(columns)
+    finite = [v for v in shown if v is not None]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    cells = [" " if v is None else _block(v, low, high) for v in shown]
+    for s in series["gaps"]:
+        i = _column(s, first, last, width)
+        cells[i] = GAP if shown[i] is None else cells[i]
+    if mark is None:
+        return "".join(cells), ""
+    a, b = (_column(min(max(s, first), last), first, last, width) for s in mark)
+    return "".join(cells), " " * a + ("╰" + "─" * (b - a - 1) + "╯" if b > a else "^")
+
+
+def line_chart(
+    series: Series,
+    name: str,
+    *,
+    bands: Sequence[Band] = (),
+    limits: Sequence[Limit] = (),
+    size: tuple[int, int] = (400, 150),
+    span: tuple[int, int] | None = None,
+) -> str:
+    """An inline SVG of the curve: bands shaded, limits dashed, steps that stated NaN as ticks on the floor.
+
+    `size`: width and height in pixels; `span`: first and last step of the axis, when wider than the curve's own."""
+    points = [(s, v) for s, v in zip(series["step"], series["value"], strict=True) if v is not None]
+    steps = [s for s, _ in points] + series["gaps"]
+    if not steps:
+        return ""
+    values = [v for _, v in points]
+    near = _near(limits, values)
+    plot = _Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near)], size)
+    title = escape(f"{name}, steps {min(steps):,} to {max(steps):,}{_range_words(values)}")
+    parts = [
+        f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{title}">',
+        *(_band(band, plot) for band in bands),
+        *plot.axes(),
+        *(_limit(limit, plot) for limit in near),
+        *(f'<path class="gap" d="M{plot.x(s):.1f} {plot.floor}v-9"/>' for s in series["gaps"]),
+        f'<path class="line" d="{_path(series, plot)}"/>',
+        *(
+            f'<circle class="dot" cx="{plot.x(s):.1f}" cy="{plot.y(v):.1f}" r="3"/>'
+            for s, v in points
+            if len(points) <= 2
+        ),
+        "</svg>",
+    ]
+    return "".join(parts)
+
+
+def number(value: float | None) -> str:
+    """A value as a person would write it: four significant digits, "NaN" when it is not a number."""
+    if value is None:
+        return "-"
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value == int(value) and abs(value) < 1e6:
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def _column(step: int, first: int, last: int, width: int) -> int:
+    return 0 if last == first else min(width - 1, (step - first) * width // (last - first))
+
+
+def _block(value: float, low: float, high: float) -> str:
+    if not high > low:
+        return BLOCKS[0]
+    return BLOCKS[min(7, int(8 * (value / 2 - low / 2) / (high / 2 - low / 2)))]  # halved: the span may overflow
+
+
+def _shown(columns: Sequence[Sequence[float]]) -> list[float | None]:
+    middles = [sorted(c)[len(c) // 2] if c else None for c in columns]
+    spread = sorted(abs(v - m) for c, m in zip(columns, middles, strict=True) if m is not None for v in c)
+    scale = 1.4826 * spread[len(spread) // 2] if spread else 0.0
+    shown: list[float | None] = []
+    for column, middle in zip(columns, middles, strict=True):
+        if middle is None:
+            shown.append(None)
+            continue
+        far = max(column, key=lambda v: abs(v - middle))
+        shown.append(far if abs(far - middle) > SPIKE * scale else middle)
+    return shown
+
+
+def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
+    """The limits that can be drawn without flattening the curve: at most one span of it away."""
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    span = (high - low) or abs(high) or 1.0
+    return [n for n in limits if math.isfinite(n.value) and low - span <= n.value <= high + span]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """Where steps and values stand in a chart. `flat`: all values are equal."""
+
+    first: int
+    last: int
+    low: float
+    high: float
+    size: tuple[int, int]
+    log: bool = False
+    flat: bool = False
+
+    @classmethod
+    def over(cls, steps: Sequence[int], values: Sequence[float], size: tuple[int, int]) -> _Plot:
+        if not values:
+            return cls(min(steps), max(steps), 0.0, 1.0, size)
+        low, high = min(values), max(values)
+        if low == high:
+            pad = abs(low) * 0.1 or 1.0
+            return cls(min(steps), max(steps), low - pad, high + pad, size, flat=True)
+        log = low > 0 and high > LOG_SPAN * sorted(values)[len(values) // 2]
+        return cls(min(steps), max(steps), low, high, size, log)
+
+    @property
+    def right(self) -> int:
+        return self.size[0] - RIGHT
+
+    @property
+    def floor(self) -> int:
+        return self.size[1] - BOTTOM
+
+    def x(self, step: float) -> float:
+        inside = min(max(step, self.first), self.last)
+        share = 0.5 if self.first == self.last else (inside - self.first) / (self.last - self.first)
+        return LEFT + share * (self.right - LEFT)
+
+    def y(self, value: float) -> float:
+        low, high, v = (math.log(u) for u in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
+        share = (v / 2 - low / 2) / (high / 2 - low / 2)
+        return self.floor - share * (self.floor - TOP)
+
+    def axes(self) -> list[str]:
+        middle = math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
+        levels = (middle,) if self.flat else (self.low, middle, self.high)
+        parts = [
+            f'<path class="grid" d="M{LEFT} {self.y(v):.1f}H{self.right}"/>'
+            f'<text x="{LEFT - 6}" y="{self.y(v) + 4:.1f}" text-anchor="end">{tick(v)}</text>'
+            for v in levels
+        ]
+        below = self.floor + 16
+        parts.append(f'<text x="{LEFT}" y="{below}">{self.first:,}</text>')
+        parts.append(f'<text x="{self.right}" y="{below}" text-anchor="end">{self.last:,}</text>')
+        word = "step, log scale" if self.log else "step"
+        parts.append(f'<text x="{(LEFT + self.right) / 2}" y="{below}" text-anchor="middle">{word}</text>')
+        return parts
+
+
+def tick(value: float) -> str:
+    """At most seven characters for an axis."""
+    return f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+
+
+def _range_words(values: Sequence[float]) -> str:
+    return f", from {number(min(values))} to {number(max(values))}" if values else ", never finite"
+
+
+def _band(band: Band, plot: _Plot) -> str:
+    a, b = plot.x(band.first), plot.x(band.last)
+    width = max(b - a, 1.0 if band.kind == "onset" else 2.0)
+    return (
+        f'<rect class="band {escape(band.kind)}" x="{min(a, plot.right - width):.1f}" y="{TOP}" width="{width:.1f}" '
+        f'height="{plot.floor - TOP}"><title>{escape(band.label)}</title></rect>'
+    )
+
+
+def _limit(limit: Limit, plot: _Plot) -> str:
+    if plot.log and limit.value <= 0:
+        return ""
+    y = plot.y(limit.value)
+    text = y - 4 if y > TOP + 12 else y + 13
+    return (
+        f'<path class="limit" d="M{LEFT} {y:.1f}H{plot.right}"/>'
+        f'<text class="limit-name" x="{plot.right - 4}" y="{text:.1f}" text-anchor="end">{escape(limit.label)}</text>'
+    )
+
+
+def _path(series: Series, plot: _Plot) -> str:
+    parts: list[str] = []
+    pen = "M"
+    for step, value in zip(series["step"], series["value"], strict=True):
+        if value is not None:
+            parts.append(f"{pen}{plot.x(step):.1f} {plot.y(value):.1f}")
+        pen = "M" if value is None else "L"
+    return "".join(parts)

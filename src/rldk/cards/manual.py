@@ -1,0 +1,130 @@
+"""The pages of `rldk explain` as text: a rule, a metric, a topic."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rldk.cards.words import SEVERITY_WORDS, plural
+
+if TYPE_CHECKING:
+    from rldk.core.glossary import Metric
+    from rldk.rules.rule import Rule
+
+WIDTH = 96
+TIERS = {
+    0: "identity: must hold exactly",
+    1: "published threshold",
+    2: "self-calibrating: against the run's own past",
+    3: "joint verdict of independent signals",
+}
+TOPICS = {
+    "exit-codes": (
+        "What the exit code of every command means. Several inputs: the worst.",
+        (
+            "0  fine",
+            "1  findings at or above --fail-on (default critical), or a check that did not pass",
+            "2  usage: the command, an option or a setting is wrong",
+            "3  the input cannot be read, is no log, or no rule could look at it",
+            "4  an optional package is missing; the hint has the install command",
+            "5  internal error: a bug in rldk",
+            "130  interrupted",
+        ),
+    ),
+    "severities": (
+        "How loud a finding is.",
+        (
+            "critical  the run is broken or its numbers are wrong; needs an identity (tier 0), a joint verdict "
+            "(tier 3), or two independent warnings close together",
+            "warn  something is going wrong, and a person should look",
+            "info  worth knowing, no reason to worry by itself",
+        ),
+    ),
+    "tiers": ("What a rule rests on, strongest first.", tuple(f"{t}  {text}" for t, text in TIERS.items())),
+}
+
+
+def rule_text(rule: Rule) -> str:
+    """The page of a rule or of a normal pattern."""
+    from rldk.rules.knobs import phrase
+
+    head = f"{rule.code} {rule.name}" if rule.code != rule.name else rule.code
+    kind = (
+        "normal by construction"
+        if rule.note
+        else f"{SEVERITY_WORDS[rule.severity].lower()}, tier {rule.tier} ({TIERS[rule.tier]})"
+    )
+    blocks = [f"{head}\n{kind}", _wrap(rule.page.what)]
+    blocks += [f"{title}\n{_wrap(text, 2)}" for title, text in rule.page.sections.items() if title != "Source"]
+    blocks += _listed("Likely causes", rule.causes, numbered=True)
+    blocks += _listed("What to try", [phrase(fix, None) for fix in rule.fixes])
+    blocks += _listed("Inputs", _inputs(rule))
+    blocks.append(f"Source\n{_wrap(rule.page.sections['Source'], 2)}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def _inputs(rule: Rule) -> list[str]:
+    needs = [*rule.needs, *(f"every metric like {p}" for p in rule.each)]
+    streak = f", {rule.rows} of {max(rule.rows, rule.within)}" if rule.rows > 1 else ""
+    return [
+        f"needs {', '.join(needs) or 'every row'}",
+        f"looks at {rule.phase} rows{streak}",
+        f"defined for {', '.join(sorted(rule.algorithms)) if rule.algorithms else 'every algorithm'}",
+    ]
+
+
+def metric_text(metric: Metric, estimators: Iterable[str] = ()) -> str:
+    """The page of a canonical metric: what it is, and how each trainer spells it."""
+    low, high = metric.range
+    facts = [f"unit: {metric.unit}", f"direction: {metric.direction}"]
+    if low is not None or high is not None:
+        when = f" (for {metric.range_when})" if metric.range_when else ""
+        facts.append(
+            f"range: {'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}{when}"
+        )
+    facts += [f"also called {', '.join(metric.also_known_as)}"] if metric.also_known_as else []
+    facts += [f"NaN means {metric.nan_means}"] if metric.nan_means else []
+    blocks = [metric.name, _wrap(metric.definition), *_listed("Facts", facts)]
+    blocks += [_wrap(metric.note)] if metric.note else []
+    blocks += _listed("Estimators", estimators)
+    blocks += _listed("Spelled", [_spelling(d, alias) for d, aliases in metric.aliases.items() for alias in aliases])
+    return "\n\n".join(blocks) + "\n"
+
+
+def _spelling(dialect: str, alias: Any) -> str:
+    said = [f"transform {alias.transform}"] if alias.transform else []
+    said += [f"estimator {alias.est}"] if alias.est else []
+    said += [f"since {alias.since}"] if alias.since else []
+    said += [f"until {alias.until}"] if alias.until else []
+    said += [alias.note] if alias.note else []
+    return f"{dialect}: {alias.key}" + (f" ({'; '.join(said)})" if said else "")
+
+
+def topic_text(name: str) -> str:
+    """The page of a topic of `TOPICS`."""
+    what, items = TOPICS[name]
+    return "\n\n".join([name, _wrap(what), "\n".join(_wrap(item, 2, hang=4) for item in items)]) + "\n"
+
+
+def rules_table(rules: Sequence[Rule]) -> str:
+    """One line a rule, and their number."""
+    width = max((len(r.name) for r in rules), default=0)
+    lines = [f"{r.code:<8} {r.name:<{width}}  {SEVERITY_WORDS[r.severity].lower():<8}  tier {r.tier}" for r in rules]
+    return "\n".join([*lines, "", plural(len(rules), "rule")]) + "\n"
+
+
+def _listed(title: str, items: Iterable[str], *, numbered: bool = False) -> list[str]:
+    lines = [_wrap(f"{i}. {t}" if numbered else f"- {t}", 2, hang=3 if numbered else 2) for i, t in enumerate(items, 1)]
+    return ["\n".join([title, *lines])] if lines else []
+
+
+def _wrap(text: str, indent: int = 0, *, hang: int = 0) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + hang),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

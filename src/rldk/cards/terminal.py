@@ -1,0 +1,177 @@
+"""A report as text: the verdict first, then what to do about it."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from rldk.cards import words
+from rldk.cards.chart import number, sparkline
+from rldk.cards.safe import clean
+from rldk.cards.series import report_series
+from rldk.core.model import Finding, Incident, Report
+from rldk.core.registry import renderers
+
+MAX_INCIDENTS = 5
+MAX_REASONS = 6
+MAX_SOURCE = 8
+STYLES = {"critical": "1;31", "warn": "1;33", "info": "36", "head": "1", "dim": "2", "ok": "1;32"}
+
+
+class _Page:
+    """Wrapped, indented lines; styled where colour was asked for. Everything added is cleaned here."""
+
+    def __init__(self, *, colour: bool, width: int) -> None:
+        self.lines: list[str] = []
+        self._colour = colour
+        self._width = max(40, width)
+
+    def add(self, text: str, *, indent: int = 0, bullet: str = "", style: str = "") -> None:
+        pad = " " * indent
+        body = clean(text, 2000)
+        wrapped = textwrap.wrap(
+            body,
+            self._width,
+            initial_indent=pad + bullet,
+            subsequent_indent=pad + " " * len(bullet),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self.lines += [self.styled(line, style) for line in wrapped]
+
+    def raw(self, line: str) -> None:
+        """A line whose spacing matters; its parts are already clean."""
+        self.lines.append(line.rstrip())
+
+    def head(self, text: str) -> None:
+        self.lines += ["", self.styled(clean(text), "head")]
+
+    def styled(self, text: str, style: str) -> str:
+        return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self._colour and style else text
+
+
+def render(
+    report: Report, *, everything: bool = False, colour: bool = False, width: int = 100, most: int = MAX_INCIDENTS
+) -> str:
+    """The report as plain text, or with SGR colours.
+
+    `everything`: every finding and every rule that was not checked; otherwise at most `most` incidents."""
+    page = _Page(colour=colour, width=width)
+    page.add(report.verdict, style=report.worst() or ("ok" if report.checked else "warn"))
+    loud = words.loud(report.incidents)
+    shown = list(report.incidents) if everything else loud[:most]
+    for place, incident in enumerate(shown, 1):
+        _incident(page, report, incident, place)
+    if not everything:
+        _left(page, loud[most:], words.quiet(report.incidents))
+    if everything and report.findings:
+        _all_findings(page, report.findings)
+    if report.notes:
+        page.head("Looks odd, and is normal here")
+        for note in report.notes:
+            page.add(note.text, indent=2, bullet="- ")
+    _unchecked(page, report, everything=everything)
+    page.head("Source")
+    source = words.source_lines(report)
+    for line in source if everything else source[:MAX_SOURCE]:
+        page.add(line.strip(), indent=2 + len(line) - len(line.lstrip()))
+    if not everything and len(source) > MAX_SOURCE:
+        page.add(f"and {len(source) - MAX_SOURCE} more lines with --all", indent=2, style="dim")
+    _next(page, report, everything=everything)
+    return "\n".join(page.lines) + "\n"
+
+
+def _incident(page: _Page, report: Report, incident: Incident, place: int) -> None:
+    first = words.lead(report, incident)
+    word = words.SEVERITY_WORDS[incident.severity]
+    code = f"{first.code} {first.name}" if first else " ".join(incident.codes[:1])
+    extent = words.steps(incident.first_step, incident.last_step)
+    page.raw("")
+    page.raw(f"{place}. {page.styled(word, incident.severity)}  {page.styled(clean(code), 'head')}  {extent}")
+    page.add(words.sentence(incident.title), indent=3)
+    if first is not None:
+        _spark(page, report, first)
+    _list(page, "Likely causes", incident.causes, numbered=True)
+    _list(page, "What to try", incident.fixes)
+    after = words.followers(report, incident)
+    _list(page, "What came with it", [_brief(f) for f in after[:4]])
+    if len(after) > 4:
+        page.add(f"and {len(after) - 4} more with --all", indent=5, style="dim")
+
+
+def _spark(page: _Page, report: Report, finding: Finding) -> None:
+    series = report_series(report.meta).get(finding.metric)
+    if series is None:
+        return
+    blocks, under = sparkline(series, (finding.first_step, finding.last_step))
+    values = [v for v in series["value"] if v is not None]
+    name = clean(finding.metric, 32)
+    spread = f"{number(min(values))} to {number(max(values))}" if values else "never finite"
+    gap = " " * len(name)
+    logged = finding.evidence.get("logged_as")
+    page.raw(f"   {page.styled(name, 'dim')}  {blocks}  {spread}")
+    mark = words.steps(finding.first_step, finding.last_step) + (f", logged as {clean(logged, 60)}" if logged else "")
+    under = page.styled(under, finding.severity) + " " * (len(blocks) - len(under))
+    page.raw(f"   {gap}  {under}  {page.styled(mark, 'dim')}")
+
+
+def _list(page: _Page, title: str, items: Iterable[str], *, numbered: bool = False) -> None:
+    items = list(items)
+    if items:
+        page.add(title, indent=3, style="dim")
+    for place, item in enumerate(items, 1):
+        page.add(item, indent=5, bullet=f"{place}. " if numbered else "- ")
+
+
+def _brief(f: Finding) -> str:
+    kind = f"{words.SEVERITY_WORDS[f.severity].lower()}, {words.steps(f.first_step, f.last_step)}"
+    return f"{f.code} {f.name} ({kind}): {f.message}"
+
+
+def _left(page: _Page, loud: Sequence[Incident], quiet: Sequence[Incident]) -> None:
+    if loud:
+        page.head(f"{words.plural(len(loud), 'more incident')} with --all")
+    if quiet:
+        codes = ", ".join(dict.fromkeys(c for i in quiet for c in i.codes))
+        page.raw("")
+        page.add(f"Also seen, and no reason to worry by itself: {codes} (details with --all)")
+
+
+def _all_findings(page: _Page, findings: Sequence[Finding]) -> None:
+    page.head(f"Every finding ({len(findings)})")
+    for f in findings:
+        limit = f", limit {number(f.limit)}" if f.limit is not None else ""
+        page.add(f"{_brief(f)} [{f.metric} {number(f.value)}{limit}, tier {f.tier}]", indent=2, bullet="- ")
+
+
+def _unchecked(page: _Page, report: Report, *, everything: bool) -> None:
+    skipped, not_applicable = words.unchecked(report)
+    count = sum(map(len, skipped.values()))
+    if skipped:
+        page.head(f"Not checked, for want of data ({words.plural(count, 'rule')})")
+        for reason, codes in list(skipped.items())[: None if everything else MAX_REASONS]:
+            page.add(f"{reason}: {', '.join(codes)}", indent=2)
+        if not everything and len(skipped) > MAX_REASONS:
+            page.add(f"and {len(skipped) - MAX_REASONS} more reasons with --all", indent=2, style="dim")
+    if not_applicable and everything:
+        page.head("Does not apply to this run")
+        for reason, codes in not_applicable.items():
+            page.add(f"{reason}: {', '.join(codes)}", indent=2)
+    elif not_applicable:
+        page.raw("")
+        page.add(f"Does not apply to this run: {', '.join(c for codes in not_applicable.values() for c in codes)}")
+
+
+def _next(page: _Page, report: Report, *, everything: bool) -> None:
+    path = shlex.quote(clean(report.meta.get("source", "PATH"), 1000))
+    loud = words.loud(report.incidents)
+    commands = [f"rldk explain {loud[0].codes[0]}"] if loud else []
+    commands += [] if everything else [f"rldk doctor {path} --all"]
+    commands.append(f"rldk doctor {path} --html report.html")
+    page.head("Next")
+    for command in commands:
+        page.raw(f"  {clean(command, 1200)}")
+
+
+renderers.register("terminal", render)

@@ -1,0 +1,99 @@
+"""What every renderer says alike: step ranges, severities, grouped reasons, statistics of the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rldk.core.model import Check, Finding, Incident, Report
+
+SEVERITY_WORDS = {"critical": "CRITICAL", "warn": "WARNING", "info": "INFO"}
+
+
+def steps(first: int, last: int) -> str:
+    """ "step 7" or "steps 7-90"."""
+    return f"step {first:,}" if first == last else f"steps {first:,}-{last:,}"
+
+
+def plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def sentence(clause: str) -> str:
+    """A clause with a capital and a full stop."""
+    return clause[:1].upper() + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
+
+
+def lead(report: Report, incident: Incident) -> Finding | None:
+    """The finding that moved first in the incident."""
+    own = members(report, incident)
+    return next(
+        (f for f in own if f.metric == incident.first_mover and f.code == incident.codes[0]), own[0] if own else None
+    )
+
+
+def members(report: Report, incident: Incident) -> list[Finding]:
+    return [f for f in report.findings if f.incident == incident.id]
+
+
+def followers(report: Report, incident: Incident) -> list[Finding]:
+    """The findings of the incident besides its lead, one a code and metric: the earliest."""
+    first = lead(report, incident)
+    seen: dict[tuple[str, str], Finding] = {}
+    for f in members(report, incident):
+        if f is not first and (first is None or (f.code, f.metric) != (first.code, first.metric)):
+            seen.setdefault((f.code, f.metric), f)
+    return list(seen.values())
+
+
+def quiet(incidents: Sequence[Incident]) -> list[Incident]:
+    return [i for i in incidents if i.severity == "info"]
+
+
+def loud(incidents: Sequence[Incident]) -> list[Incident]:
+    return [i for i in incidents if i.severity != "info"]
+
+
+def unchecked(report: Report) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Codes of skipped rules by reason, most codes first, and the same of rules that do not apply."""
+    return _by_reason(report.skipped, "skipped"), _by_reason(report.skipped, "not_applicable")
+
+
+def _by_reason(checks: Sequence[Check], status: str) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for check in checks:
+        if check.status == status:
+            reasons.setdefault(check.reason, []).append(check.code)
+    return dict(sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def source_lines(report: Report) -> list[str]:
+    """What was read, in sentences: format, rows, steps, refused lines with the first reasons, files left out."""
+    meta, numbers = report.meta, report.numbers
+    said = [_origin(meta), _extent(numbers)]
+    rejected = int(numbers.get("rejected") or 0)
+    if rejected:
+        said.append(
+            f"{plural(rejected, 'line')} of {int(numbers.get('lines') or 0):,} could not be read and were skipped"
+        )
+        said += [f"  line {r['line']}: {r['reason']}" for r in meta.get("rejected", ())]
+    said += [str(note) for note in meta.get("notes", ())]
+    said += [f"not read: {name} ({why})" for name, why in dict(meta.get("left_out", {})).items()]
+    return [s for s in said if s]
+
+
+def _origin(meta: Mapping[str, Any]) -> str:
+    who = " ".join(str(meta[k]) for k in ("framework", "framework_version") if meta.get(k))
+    what = [f"format {meta.get('format', 'unknown')}"]
+    what += [f"written by {who}"] if who else []
+    what += [f"algorithm {meta['algorithm']}"] if meta.get("algorithm") else ["algorithm not known"]
+    return ", ".join(what)
+
+
+def _extent(numbers: Mapping[str, float | int | None]) -> str:
+    said = [plural(int(numbers.get("rows") or 0), "row")]
+    if numbers.get("first_step") is not None and numbers.get("last_step") is not None:
+        said.append(steps(int(numbers["first_step"] or 0), int(numbers["last_step"] or 0)))
+    if numbers.get("metrics"):
+        said.append(plural(int(numbers["metrics"] or 0), "metric"))
+    return ", ".join(said)

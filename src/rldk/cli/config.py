@@ -1,0 +1,30 @@
+"""`rldk config show`."""
+
+from __future__ import annotations
+
+import click
+
+from rldk.cards.safe import clean
+from rldk.cli.output import json_option, write
+from rldk.config import KEYS, load_settings
+
+
+@click.group("config")
+def command() -> None:
+    """Show the settings in force and where each came from."""
+
+
+@command.command("show")
+@click.option("--origin", is_flag=True, help="Also say where each value came from.")
+@json_option
+def show(origin: bool, as_json: bool) -> None:
+    """Print every setting. Flags win over RLDK_*, over rldk.toml or [tool.rldk], over the user's file."""
+    import json
+
+    settings = load_settings().all
+    if as_json:
+        write(json.dumps({k: {"value": s.value, "origin": s.origin} for k, s in settings.items()}, indent=2))
+        return
+    for key, setting in settings.items():
+        line = f"{key} = {clean(json.dumps(setting.value))}"
+        write(f"{line:<40}  # {clean(setting.origin)}" if origin else f"{line:<40}  # {KEYS[key].help}")

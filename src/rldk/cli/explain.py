@@ -1,0 +1,78 @@
+"""`rldk explain CODE|METRIC|TOPIC`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from rldk.cli.output import json_option, write
+from rldk.errors import UnknownName
+
+
+@click.command("explain")
+@click.argument("name")
+@json_option
+def command(name: str, as_json: bool) -> None:
+    """Explain a rule (code or name), a metric (any spelling), or a topic such as exit-codes."""
+    from rldk.cards.wire import dumps
+
+    pages = _pages(name)
+    if as_json:
+        write(dumps({"name": name, "pages": [facts for _, facts in pages]}))
+    else:
+        write("\n".join(text for text, _ in pages))
+
+
+def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """Every page that the name means, as (text, JSON). Raises `UnknownName` with the nearest of all names."""
+    from rldk.cards.manual import TOPICS, rule_text, topic_text
+    from rldk.cli.rules import facts
+    from rldk.rules.rule import normals, rules
+
+    key = name.strip()
+    if key in TOPICS:
+        return [(topic_text(key), {"topic": key, "text": topic_text(key)})]
+    hits = [r for r in (*rules, *normals) if key.upper() == r.code.upper() or key.lower() == r.name.lower()]
+    if hits:
+        return [(rule_text(r), facts(r)) for r in hits]
+    family = [r for r in rules if r.family == key.upper()]
+    if family:
+        return [(rule_text(r), facts(r)) for r in family]
+    found = list(_metrics(key))
+    if found:
+        return found
+    raise UnknownName("rule, metric or topic", key, _known())
+
+
+def _metrics(key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Pages of the metric of that name, or of every metric that some trainer spells so."""
+    from rldk.cards.manual import metric_text
+    from rldk.core.vocabulary import vocabulary
+
+    known = vocabulary()
+    name = known.canonical(key)
+    names = (
+        [name]
+        if name
+        else [m for m, spec in known.metrics.items() if any(a.key == key for s in spec.aliases.values() for a in s)]
+    )
+    if not names:
+        match = known.resolve(key)
+        names = [match.canonical] if match else []
+    for metric in map(known.metric, names):
+        words = {w for s in metric.aliases.values() for a in s for w in a.est.split()} & known.estimators.keys()
+        estimators = [f"{w}: {known.estimators[w].definition}" for w in sorted(words)]
+        yield metric_text(metric, estimators), {"kind": "metric", **asdict(metric)}
+
+
+def _known() -> set[str]:
+    from rldk.cards.manual import TOPICS
+    from rldk.core.vocabulary import vocabulary
+    from rldk.rules.rule import normals, rules
+
+    metrics = vocabulary().metrics
+    spelled = {a for m in metrics.values() for a in m.also_known_as}
+    return {*TOPICS, *rules.names(), *(r.name for r in rules), *normals.names(), *metrics, *spelled}

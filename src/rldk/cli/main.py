@@ -1,0 +1,113 @@
+"""The `rldk` command: which subcommands there are, and what every one of them does with an error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from rldk.errors import RldkError, UnknownName
+
+# name -> (module, one-line help): static, so that `rldk --help` loads none of them
+COMMANDS: dict[str, tuple[str, str]] = {
+    "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
+    "explain": ("explain", "Explain a rule, a metric or a topic."),
+    "rules": ("rules", "List the rules, or show one."),
+    "ingest": ("ingest", "Read any training log into one table."),
+    "validate-format": ("validate_format", "Say how a file would be read, and what is wrong with it."),
+    "format-info": ("format_info", "List the log formats that are understood, and what each one loses."),
+    "config": ("config", "Show the settings in force and where each came from."),
+    "completion": ("completion", "Print the completion script of a shell."),
+    "version": ("version", "Print the version."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a subcommand when it is called; takes a path for `doctor`; ends every error in a code of its own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is of click
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - the signature is of click
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"rldk.cli.{COMMANDS[cmd_name][0]}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in COMMANDS:
+            return super().resolve_command(ctx, args)
+        if is_source(args[0]):
+            return "doctor", self.get_command(ctx, "doctor"), args
+        error = UnknownName("command", args[0], COMMANDS)
+        error.hint = error.hint if error.nearest else "`rldk --help` lists the commands; a path must exist"
+        raise error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the signature is of click
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
+        words = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(words, prog_name, **extra)
+        except (KeyboardInterrupt, click.Abort):
+            sys.exit(130)
+        except click.ClickException as error:
+            hint = (
+                f"`{error.ctx.command_path} --help` shows how"
+                if isinstance(error, click.UsageError) and error.ctx
+                else ""
+            )
+            fail(error.format_message(), hint, exit_code=2, kind="UsageError", words=words)
+        except RldkError as error:
+            fail(error.message, error.hint, exit_code=error.exit_code, kind=type(error).__name__, words=words)
+        except Exception as error:  # noqa: BLE001 - the end of the process: anything else is a bug, and says so briefly
+            if os.environ.get("RLDK_DEBUG"):
+                traceback.print_exc()
+            hint = "this is a bug in rldk: set RLDK_DEBUG=1 for the traceback and report it with this command line"
+            fail(
+                f"internal error: {type(error).__name__}: {error}", hint, exit_code=5, kind="InternalError", words=words
+            )
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def is_source(word: str) -> bool:
+    """Whether an argument that names no command can only be meant as something to read."""
+    if word == "-" or "://" in word or any(c in word for c in "*?["):
+        return True
+    return Path(word).exists() or os.sep in word
+
+
+def fail(message: str, hint: str, *, exit_code: int, kind: str, words: Sequence[str]) -> NoReturn:
+    """Ends the process: the error and its hint on stderr, and a document on stdout where one was asked for."""
+    from rldk.cards.safe import clean
+
+    message, hint = clean(message, 1000), clean(hint, 2000)
+    if "--json" in words:
+        error = {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}
+        click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
+    click.echo(f"error: {message}" + (f"\nhint: {hint}" if hint else ""), err=True)
+    sys.exit(exit_code)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`rldk PATH` is `rldk doctor PATH`. Exit codes: `rldk explain exit-codes`.",
+)
+def main() -> None:
+    """Tells what broke in a reinforcement-learning run, at which step, why, and what to change.
+
+    Reads the logs you already have: TRL, verl, OpenRLHF, Stable-Baselines3, RLlib, CleanRL, TensorBoard, W&B,
+    MLflow, JSONL, CSV and more. Offline, from the log alone."""

@@ -1,0 +1,92 @@
+"""The edges of a command: what goes to stdout, in which colours, and the progress bar on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATIENCE_S = 1.0  # work that takes less has no progress bar
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+colour_option = click.option(
+    "--color/--no-color",
+    "colour",
+    default=None,
+    help="Colours, whatever the terminal; NO_COLOR and FORCE_COLOR work too.",
+)
+
+
+def write(text: str) -> None:
+    """`text` on stdout. A reader that went away is no error, and what cannot be encoded becomes "?"."""
+    stream = sys.stdout
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+    try:
+        stream.write(text if text.endswith("\n") else text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the flush at exit would complain
+
+
+def say(text: str) -> None:
+    """`text` on stderr."""
+    click.echo(text, err=True)
+
+
+def coloured(setting: str) -> bool:
+    """Whether stdout gets colours: the setting decides, then NO_COLOR, FORCE_COLOR and the terminal."""
+    if setting != "auto":
+        return setting == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A function to call with the name of each of `total` pieces of work as it begins; draws on a terminal only,
+    and only once the whole has taken a second."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    lock = threading.Lock()
+    state: dict[str, Any] = {"done": -1, "name": ""}
+    stop = threading.Event()
+    thread = threading.Thread(target=_draw, args=(total, state, lock, stop), daemon=True)
+    thread.start()
+
+    def begin(name: str) -> None:
+        with lock:
+            state.update(done=state["done"] + 1, name=name)
+
+    try:
+        yield begin
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _draw(total: int, state: dict[str, Any], lock: threading.Lock, stop: threading.Event) -> None:
+    if stop.wait(PATIENCE_S):
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total if total > 1 else None)
+        while not stop.is_set():
+            with lock:
+                bar.update(task, completed=max(0, state["done"]), description=state["name"])
+            stop.wait(0.1)

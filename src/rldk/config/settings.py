@@ -1,0 +1,150 @@
+"""Settings by precedence: flag > RLDK_* > nearest rldk.toml or pyproject.toml upwards > user file > default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rldk.errors import ConfigError, UnknownName
+
+FAIL_ON = ("warn", "critical", "never")
+COLOUR = ("auto", "always", "never")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One setting: its default, how a stated value is read (raises ValueError), and what it is for."""
+
+    default: Any
+    read: Callable[[Any], Any]
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A value and where it came from: "flag", "env RLDK_X", a file's path, or "default"."""
+
+    value: Any
+    origin: str
+
+
+def _codes(value: Any) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else value
+    if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
+        raise ValueError('a list of rule codes such as ["KL", "REW001"]')
+    return tuple(w.strip() for w in words if w.strip())
+
+
+def _choice(options: tuple[str, ...]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in options:
+            raise ValueError(f"one of {', '.join(options)}")
+        return str(value)
+
+    return read
+
+
+def _flag(value: Any) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if isinstance(value, bool):
+        return value
+    try:
+        return words[str(value).lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a string")
+    return value
+
+
+def _mapping(value: Any) -> dict[str, str]:
+    import json
+
+    try:
+        mapping = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        mapping = None
+    if not isinstance(mapping, dict) or not all(isinstance(v, str) for v in mapping.values()):
+        raise ValueError('a mapping of your names to rldk\'s, such as {"avg_return": "reward_mean"}')
+    return mapping
+
+
+KEYS: dict[str, Key] = {
+    "select": Key(default=(), read=_codes, help="rules to check, by code, family or name; empty is all"),
+    "ignore": Key(default=(), read=_codes, help="rules to leave out"),
+    "fail_on": Key(default="critical", read=_choice(FAIL_ON), help="the severity from which the exit code is 1"),
+    "adapter": Key(default=None, read=_text, help="the log format, instead of looking at the content"),
+    "field_map": Key(default=None, read=_mapping, help="your metric names -> canonical names"),
+    "strict": Key(default=False, read=_flag, help="a malformed line is an error"),
+    "color": Key(default="auto", read=_choice(COLOUR), help="colours on a terminal"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every key of `KEYS`; `settings["fail_on"]` is the value, `settings.all` has the origins too."""
+
+    all: dict[str, Setting]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.all[key].value
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings in force; a flag of None was not given.
+
+    Raises `ConfigError` naming the file, or the variable, and the key."""
+    env = os.environ if env is None else env
+    layers = [
+        *_files(Path.cwd() if cwd is None else cwd, env),
+        *((f"env RLDK_{k.upper()}", {k: env[f"RLDK_{k.upper()}"]}) for k in KEYS if env.get(f"RLDK_{k.upper()}")),
+        ("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
+    ]
+    found = {key: Setting(value=spec.default, origin="default") for key, spec in KEYS.items()}
+    for origin, values in layers:
+        for name, value in values.items():
+            key = name.replace("-", "_")
+            found[key] = Setting(value=_read(key, value, origin), origin=origin)
+    return Settings(found)
+
+
+def _read(key: str, value: Any, origin: str) -> Any:
+    if key not in KEYS:
+        error = UnknownName("setting", key, KEYS)
+        raise ConfigError(f"{origin}: unknown setting {key!r}", hint=error.hint)
+    try:
+        return KEYS[key].read(value)
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {key} is {value!r}", hint=f"it must be {error}") from None
+
+
+def _files(cwd: Path, env: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
+    """The user's file, then the project's (the nearest), as (path, values)."""
+    home = Path(env["XDG_CONFIG_HOME"]) if env.get("XDG_CONFIG_HOME") else Path(env.get("HOME", "/")) / ".config"
+    user = home / "rldk" / "config.toml"
+    layers = [(str(user), _toml(user))] if user.is_file() else []
+    for folder in (cwd.absolute(), *cwd.absolute().parents):
+        own, shared = folder / "rldk.toml", folder / "pyproject.toml"
+        if own.is_file():
+            return [*layers, (str(own), _toml(own))]
+        tools = _toml(shared).get("tool") if shared.is_file() else None
+        if isinstance(tools, dict) and isinstance(tools.get("rldk"), dict):
+            return [*layers, (f"{shared} [tool.rldk]", tools["rldk"])]
+    return layers
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}", hint="mend or move the file") from None

@@ -1,0 +1,89 @@
+"""`rldk doctor` as functions: a source in, a Report out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from rldk.cards.series import key_series
+from rldk.core.model import Report, Run
+from rldk.engine.scan import scan
+from rldk.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from rldk.rules.rule import Rule
+
+
+def diagnose(
+    source: Any,
+    rules: str = "default",
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Report:
+    """What `rldk doctor` says of the one run in `source`: a path, anything else `ingest_runs` reads, or a `Run`.
+
+    `select`, `ignore`: codes, families or names of rules. `config`: hyper-parameters of the training that the log
+    does not carry; rules read them beside the log's own, which win. Raises `UsageError` when the source holds
+    several runs (use `diagnose_all`), and the errors of the adapters."""
+    found = _open(source)
+    if len(found) > 1:
+        names = ", ".join(run.id for run in found[:5]) + (", ..." if len(found) > 5 else "")
+        raise UsageError(
+            f"{source} holds {len(found)} runs: {names}", hint="name one of them, or use rldk.diagnosis.diagnose_all"
+        )
+    return diagnose_run(found[0], rules, select, ignore, config)
+
+
+def diagnose_all(
+    source: Any,
+    rules: str = "default",
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> list[Report]:
+    """One report for each run in `source`."""
+    return [diagnose_run(run, rules, select, ignore, config) for run in _open(source)]
+
+
+def diagnose_run(
+    run: Run,
+    rules: str = "default",
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Report:
+    """The report of a run that is already open, with the curves and the refused lines that renderers show."""
+    chosen = _rules(rules, select, ignore)
+    if config:
+        run = replace(run, meta=replace(run.meta, config={**config, **run.meta.config}))
+    report = scan(run, chosen)
+    curves = key_series(run.metrics, [f.metric for f in report.findings], run.meta.names)
+    rejected = [{"line": r.line, "reason": r.reason, "excerpt": r.excerpt} for r in run.rejected[:5]]
+    return replace(report, meta={**report.meta, "names": dict(run.meta.names), "rejected": rejected, "series": curves})
+
+
+def _open(source: Any) -> list[Run]:
+    if isinstance(source, Run):
+        return [source]
+    from rldk.adapters.open import open_runs
+
+    return open_runs(source)
+
+
+def _rules(preset: str, select: str | Iterable[str] | None, ignore: str | Iterable[str] | None) -> tuple[Rule, ...]:
+    from rldk.rules.select import select_rules
+
+    if preset != "default":
+        raise ConfigError(
+            f"unknown rule preset {preset!r}", hint="the only preset is 'default'; narrow it with select and ignore"
+        )
+    return select_rules(_words(select), _words(ignore))
+
+
+def _words(codes: str | Iterable[str] | None) -> list[str] | None:
+    if codes is None:
+        return None
+    words = codes.split(",") if isinstance(codes, str) else list(codes)
+    return [w for w in words if w.strip()] or None
