@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rldk.core.model import Report, Run
+from rldk.core.table import MetricTable
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
@@ -23,11 +24,17 @@ def context_of(run: Run) -> Context:
     )
 
 
+def judged(run: Run) -> MetricTable:
+    """The columns that rules look at: canonical ones, and the user's own that have no canonical name."""
+    told_twice = set(run.meta.names.values()) - set(run.meta.names)
+    return run.metrics.select([name for name in run.metrics.columns if name not in told_twice])
+
+
 def scan(run: Run, rules: Sequence[Rule]) -> Report:
     """The report of a whole run under the given rules, and the notes of every registered normal pattern."""
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run))
-    for row in run.metrics.rows():
+    for row in judged(run).rows():
         engine.feed(row)
     meta = run.meta
     return build_report(
