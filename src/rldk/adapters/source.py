@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from rldk.errors import MissingExtra, UnreadableSource
+from rldk.core.stream import BrokenStream, chunks, open_binary
 
 HEAD_BYTES = 64 * 1024  # enough for the widest genuine first line seen (RLlib result.json, 17 kB) several times over
-_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)
 class File:
-    """A readable file. `head`: its first 64 KiB after decompression (b"" when empty)."""
+    """A readable file. `head`: its first 64 KiB after decompression (b"" when empty or damaged)."""
 
     path: Path
 
     @cached_property
     def head(self) -> bytes:
-        with self.open() as stream:
-            return stream.read(HEAD_BYTES)
+        try:
+            return next(chunks(self, HEAD_BYTES), b"")[:HEAD_BYTES]
+        except BrokenStream:
+            return b""
 
     @cached_property
     def size(self) -> int:
@@ -43,20 +42,4 @@ class File:
         """A binary stream from the start, gzip and zstandard decompressed.
 
         Raises `UnreadableSource` (absent, not permitted) and `MissingExtra` (zstandard not installed)."""
-        try:
-            raw = self.path.open("rb")
-        except OSError as error:
-            raise UnreadableSource(
-                f"cannot read {self.path}: {error.strerror}", hint="check the path and its permissions"
-            ) from None
-        magic = raw.read(4)
-        raw.seek(0)
-        if magic.startswith(_GZIP):
-            return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-        if magic == _ZSTD:
-            try:
-                import zstandard
-            except ImportError:
-                raise MissingExtra("remote", "zstandard") from None
-            return cast(BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, closefd=True)))
-        return raw
+        return open_binary(self.path)

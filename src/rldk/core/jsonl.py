@@ -7,7 +7,6 @@ row of the table: scalar events of one step, and records of one step whose keys 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,25 +14,30 @@ from typing import Any
 import numpy as np
 
 from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
+from rldk.core.merge import merge_rows
 from rldk.core.model import Rejected
-from rldk.core.records import BadLine, Layout, Record, parse, settle, take_apart
+from rldk.core.records import BadLine, Form, Layout, parse, settle, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
 from rldk.core.stream import CHUNK, BrokenStream, Openable, chunks
 from rldk.core.table import MetricTable, Row, TableBuilder
+from rldk.core.typed import TypedLines
 from rldk.errors import MalformedInput
 
 SNIFF_LINES = 100
 SNIFF_BYTES = 4 << 20
 KEPT_REJECTS = 20
-MAX_METRICS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """A decoded file: `table` in the file's own keys, `meta` the identity fields (run_id, seed, ...) first found."""
+    """A decoded file: `table` in the file's own keys, `meta` the identity fields (run_id, seed, ...) first found.
+
+    `lines` (blank ones not counted) == `records` + `rejected_count`; `rejected`: the first 20 of those.
+    """
 
     table: MetricTable
     lines: int = 0
+    records: int = 0
     rejected_count: int = 0
     rejected: tuple[Rejected, ...] = ()
     meta: dict[str, Any] = field(default_factory=dict)
@@ -54,19 +58,28 @@ def decode(
     """
     path = file if isinstance(file, Path) else file.path
     builder = TableBuilder()
-    parser = _Parser(builder, envelope=envelope, null_is_nan=null_is_nan, step_key=step_key)
-    parser.strict_source = str(path) if strict else None
+    parser = _Parser(
+        builder,
+        envelope=envelope,
+        null_is_nan=null_is_nan,
+        step_key=step_key,
+        strict_source=str(path) if strict else None,
+    )
+    broken = ""
     try:
         for chunk in chunks(file):
             parser.feed(chunk)
     except BrokenStream as error:
-        parser.break_off(str(error))
+        broken = str(error)
     parser.finish()
+    if broken:
+        parser.break_off(broken)
     return Decoded(
-        table=_with_segments(builder.build()),
+        table=merge_rows(_with_segments(builder.build())),
         lines=parser.lines,
+        records=parser.records,
         rejected_count=parser.rejected_count,
-        rejected=tuple(parser.rejected),
+        rejected=parser.first_rejected(),
         meta=parser.meta,
     )
 
@@ -111,7 +124,7 @@ class Decoder:
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
-        return tuple(self._parser.rejected)
+        return self._parser.first_rejected()
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -129,12 +142,14 @@ class _Parser:
         null_is_nan: bool,
         step_key: str | None,
         sniff_lines: int = SNIFF_LINES,
+        strict_source: str | None = None,
     ) -> None:
         self.lines = 0
+        self.records = 0
         self.rejected_count = 0
-        self.rejected: list[Rejected] = []
+        self._rejected: list[Rejected] = []
         self.meta: dict[str, Any] = {}
-        self.strict_source: str | None = None
+        self._strict_source = strict_source
         self._sink = sink
         self._options: dict[str, Any] = {"envelope": envelope, "null_is_nan": null_is_nan, "step_key": step_key}
         self._sniff_lines = sniff_lines
@@ -143,7 +158,7 @@ class _Parser:
         self._waiting_bytes = 0
         self._layout: Layout | None = None
         self._assembler = Assembler(sink, counted=False)
-        self._metrics: set[str] = set()
+        self._typed = TypedLines(Layout(form=Form.WIDE, envelope=""))
 
     def feed(self, data: bytes) -> None:
         for start in range(0, len(data), CHUNK):
@@ -155,6 +170,9 @@ class _Parser:
             self._settle()
         self._assembler.finish()
 
+    def first_rejected(self) -> tuple[Rejected, ...]:
+        return tuple(sorted(self._rejected, key=lambda rejected: rejected.line))
+
     def break_off(self, why: str) -> None:
         """Counts the place where the source stopped as one rejected line."""
         self.lines += 1
@@ -162,14 +180,34 @@ class _Parser:
         self._reject(b"", end.number, end.offset, f"the file breaks off here: {why}")
 
     def _read(self, batch: Lines, *, torn: bool = False) -> None:
-        for line, number, offset in _located(batch):
+        place = _Place(batch)
+        quick: list[Any] = []
+        decode = self._typed.decode
+        for i, line in enumerate(batch.lines):
+            if decode is not None:
+                try:
+                    quick.append(decode(line))
+                except (ValueError, RecursionError):
+                    pass
+                else:
+                    continue
             if line.isspace() or not line:
                 continue
+            self._deliver(quick)
+            quick = []
             self.lines += 1
+            number, offset = place.of(i)
             try:
                 self._line(line, number, offset)
             except BadLine as error:
                 self._reject(line, number, offset, "torn last line" if torn else str(error))
+            decode = self._typed.decode
+        self._deliver(quick)
+
+    def _deliver(self, quick: list[Any]) -> None:
+        self.lines += len(quick)
+        self.records += len(quick)
+        self._typed.deliver(quick, self._assembler)
 
     def _line(self, line: bytes, number: int, offset: int) -> None:
         if isinstance(line, Overlong):
@@ -177,6 +215,8 @@ class _Parser:
         obj = parse(line)
         if self._layout is not None:
             self._record(obj, self._layout)
+            if self._typed.learn(obj):
+                self._typed.build(self.meta)
             return
         self._waiting.append((obj, line[: 4 * EXCERPT], number, offset))
         self._waiting_bytes += len(line)
@@ -187,43 +227,49 @@ class _Parser:
         waiting, self._waiting = self._waiting, []
         layout = self._layout = settle([obj for obj, *_ in waiting], **self._options)
         self._assembler = Assembler(self._sink, counted=layout.clock is None)
+        self._typed = TypedLines(layout)
         for obj, line, number, offset in waiting:
             try:
                 self._record(obj, layout)
+                self._typed.learn(obj)
             except BadLine as error:
                 self._reject(line, number, offset, str(error))
+        self._typed.build(self.meta)
 
-    def _record(self, obj: dict[str, Any], layout: Layout) -> Record:
+    def _record(self, obj: dict[str, Any], layout: Layout) -> None:
         record = take_apart(obj, layout)
-        self._metrics.update(record.values)
-        if record.name is not None:
-            self._metrics.add(record.name)
-        if len(self._metrics) > MAX_METRICS:
-            self._metrics.difference_update(record.values, (record.name,))
-            raise BadLine(f"more than {MAX_METRICS} different metrics")
         for key, value in record.identity.items():
             self.meta.setdefault(key, value)
         self._assembler.record(record)
-        return record
+        self.records += 1
 
     def _reject(self, line: bytes, number: int, offset: int, reason: str) -> None:
-        if self.strict_source is not None:
+        if self._strict_source is not None:
             raise MalformedInput(
-                f"{self.strict_source}, line {number}, byte {offset}: {reason}",
+                f"{self._strict_source}, line {number}, byte {offset}: {reason}",
                 hint="mend or remove the line, or read without strict mode to skip and count such lines",
             )
         self.rejected_count += 1
-        if len(self.rejected) < KEPT_REJECTS:
+        if len(self._rejected) < KEPT_REJECTS:
             start = line[1:] if isinstance(line, Overlong) else line
             text = start[: 4 * EXCERPT].decode("utf-8", errors="replace")[:EXCERPT]
-            self.rejected.append(Rejected(line=number, offset=offset, reason=reason, excerpt=text))
+            self._rejected.append(Rejected(line=number, offset=offset, reason=reason, excerpt=text))
 
 
-def _located(batch: Lines) -> Iterator[tuple[bytes, int, int]]:
-    offset = batch.offset
-    for i, line in enumerate(batch.lines):
-        yield line, batch.number + i, offset
-        offset += line_size(line) + 1
+class _Place:
+    """Line numbers and byte offsets within a batch, for line indices asked in rising order."""
+
+    __slots__ = ("_at", "_batch", "_offset")
+
+    def __init__(self, batch: Lines) -> None:
+        self._batch = batch
+        self._at = 0
+        self._offset = batch.offset
+
+    def of(self, index: int) -> tuple[int, int]:
+        self._offset += sum(map(line_size, self._batch.lines[self._at : index])) + index - self._at
+        self._at = index
+        return self._batch.number + index, self._offset
 
 
 def _with_segments(table: MetricTable) -> MetricTable:

@@ -26,33 +26,32 @@ class Lines:
 class LineSplitter:
     """Cuts chunks at newlines, keeps the unfinished tail, drops the bytes of lines above `MAX_LINE` as they come."""
 
-    __slots__ = ("_number", "_offset", "_skipped", "_tail")
+    __slots__ = ("_fed", "_number", "_skipped", "_tail")
 
     def __init__(self) -> None:
         self._tail = b""
         self._skipped = 0  # bytes of the overlong line already dropped; `_tail` then holds its beginning
         self._number = 1
-        self._offset = 0
+        self._fed = 0
 
     def feed(self, data: bytes) -> Lines:
         """The lines that `data` completes."""
+        number, offset = self._number, self._fed - (self._skipped or len(self._tail))
+        self._fed += len(data)
         first, newline, rest = data.partition(b"\n")
-        if not newline:
-            self._grow(data)
-            return Lines(lines=[], number=self._number, offset=self._offset)
         self._grow(first)
-        lines = [self._take(), *rest.split(b"\n")]
-        self._tail = lines.pop() if len(lines) > 1 else b""
-        found = Lines(lines=lines, number=self._number, offset=self._offset)
-        self._number += len(lines)
-        self._offset += sum(map(line_size, lines)) + len(lines)
-        self._grow(b"")
-        return found
+        lines = []
+        if newline:
+            lines = [self._take(), *rest.split(b"\n")]
+            self._grow(lines.pop())
+            self._number += len(lines)
+        return Lines(lines=lines, number=number, offset=offset)
 
     def finish(self) -> Lines:
         """The last line if it lacks its newline, else no line."""
+        offset = self._fed - (self._skipped or len(self._tail))
         lines = [self._take()] if self._tail or self._skipped else []
-        return Lines(lines=lines, number=self._number, offset=self._offset)
+        return Lines(lines=lines, number=self._number, offset=offset)
 
     def _grow(self, data: bytes) -> None:
         if self._skipped:

@@ -149,7 +149,8 @@ def form_of(obj: dict[str, Any], envelope: str) -> Form:
 
 
 def leaves(obj: dict[str, Any], form: Form, envelope: str) -> Iterator[tuple[str, bool, Any]]:
-    """(flat key, inside the envelope, value) of every leaf, nested keys joined by "/"; lists are leaves."""
+    """(flat key, inside the envelope, value) of every leaf, nested keys joined by "/"; lists are leaves. What is nested
+    deeper than `MAX_DEPTH` is left out."""
     if form is Form.ROW:
         yield from ((path, True, value) for path, value in _flatten(obj[envelope], ""))
         obj = {key: value for key, value in obj.items() if key != envelope}
@@ -157,12 +158,11 @@ def leaves(obj: dict[str, Any], form: Form, envelope: str) -> Iterator[tuple[str
 
 
 def _flatten(obj: dict[str, Any], prefix: str, depth: int = 1) -> Iterator[tuple[str, Any]]:
-    if depth > MAX_DEPTH:
-        raise BadLine(f"nested deeper than {MAX_DEPTH} levels")
     for key, value in obj.items():
         path = prefix + (key if key.isascii() else key.encode("utf-8", "replace").decode())
         if isinstance(value, dict):
-            yield from _flatten(value, path + "/", depth + 1)
+            if depth < MAX_DEPTH:
+                yield from _flatten(value, path + "/", depth + 1)
         else:
             yield path, value
 

@@ -138,4 +138,4 @@ class RowList:
 def _present(value: float | None, stated: bool) -> float | None:
     if stated:
         return math.nan
-    return None if value is None or value != value else value
+    return None if value is None or value != value else float(value)  # a boolean is a number here

@@ -37,31 +37,42 @@ def open_binary(path: Path) -> BinaryIO:
         raw = path.open("rb")
         magic = raw.read(4)
     except OSError as error:
-        raise UnreadableSource(
-            f"cannot read {path}: {error.strerror}", hint="check the path and its permissions"
-        ) from None
-    raw.seek(0)
+        reason = error.strerror or str(error)
+        raise UnreadableSource(f"cannot read {path}: {reason}", hint="check the path and its permissions") from None
     if magic.startswith(_GZIP):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-    if magic == _ZSTD:
-        try:
-            import zstandard
-        except ImportError:
-            raise MissingExtra("remote", "zstandard") from None
-        return cast(BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, closefd=True)))
-    return raw
+        raw.close()
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    raw.seek(0)
+    if magic != _ZSTD:
+        return raw
+    try:
+        import zstandard
+    except ImportError:
+        raw.close()
+        raise MissingExtra("remote", "zstandard") from None
+    return cast(BinaryIO, io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, closefd=True), CHUNK))
 
 
-def chunks(source: Openable | Path) -> Iterator[bytes]:
-    """The decompressed bytes in chunks of up to 1 MiB. Raises `BrokenStream` where the source breaks off."""
+def chunks(source: Openable | Path, size: int = CHUNK) -> Iterator[bytes]:
+    """The decompressed bytes in chunks of `size` or little more, the last one shorter.
+
+    Raises `BrokenStream` where the source breaks off, after all that could be read before it."""
     with open_binary(source) if isinstance(source, Path) else source.open() as stream:
         zstandard = sys.modules.get("zstandard")
         broken = (EOFError, OSError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
-        while True:
+        read = getattr(stream, "read1", stream.read)  # read() of a cut archive raises and gives none of its last chunk
+        why, pieces, held = None, [], 0
+        while why is None:
             try:
-                chunk = stream.read(CHUNK)
+                piece = read(size)
             except broken as error:
-                raise BrokenStream(str(error) or type(error).__name__) from None
-            if not chunk:
-                return
-            yield chunk
+                piece, why = b"", str(error) or type(error).__name__
+            pieces.append(piece)
+            held += len(piece)
+            if held >= size or not piece:
+                yield b"".join(pieces)
+                pieces, held = [], 0
+            if not piece:
+                break
+        if why is not None:
+            raise BrokenStream(why)

@@ -11,7 +11,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.errors import InputError
+
+MAX_CELLS = 2**29  # rows x metrics, 4.3 GB: a source with a new key on every row would otherwise fill any memory
 Phase = Literal["train", "eval", "summary"]
+_MISSING = array("d", [math.nan])
 PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
 
 
@@ -103,9 +107,9 @@ class TableBuilder:
         for name, value in values.items():
             column = self._columns.get(name)
             if column is None:
-                column = self._columns[name] = array("d", [math.nan]) * n
+                column = self._open(name)
             elif len(column) < n:
-                column.extend([math.nan] * (n - len(column)))
+                column.extend(_MISSING * (n - len(column)))
             column.append(value)
             if value != value:
                 self._stated.setdefault(name, array("q")).append(n)
@@ -127,9 +131,11 @@ class TableBuilder:
         self._segment.frombytes(bytes(self._segment.itemsize * len(steps)))
         self._time.extend(times)
         for name, values in columns.items():
-            column = self._columns.setdefault(name, array("d"))
-            if len(column) < n:
-                column.extend([math.nan] * (n - len(column)))
+            column = self._columns.get(name)
+            if column is None:
+                column = self._open(name)
+            elif len(column) < n:
+                column.extend(_MISSING * (n - len(column)))
             try:
                 column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
             except TypeError:
@@ -138,10 +144,24 @@ class TableBuilder:
             self._stated.setdefault(name, array("q")).extend(n + row for row in rows)
         self._n = total
 
+    def _open(self, name: str) -> array[float]:
+        self._check_size(len(self._columns) + 1)
+        column = self._columns[name] = _MISSING * self._n
+        return column
+
+    def _check_size(self, columns: int) -> None:
+        if columns * self._n > MAX_CELLS:
+            raise InputError(
+                f"the log has {columns} different metrics on {self._n} rows, more than fit in memory",
+                hint="log per-item values as samples, not as metrics of their own",
+            )
+
     def build(self) -> MetricTable:
+        """The table. Raises `InputError` when it would have more than `MAX_CELLS` cells."""
+        self._check_size(len(self._columns))
         for column in self._columns.values():
             if len(column) < self._n:
-                column.extend([math.nan] * (self._n - len(column)))
+                column.extend(_MISSING * (self._n - len(column)))
         return MetricTable(
             step=np.array(self._step, dtype=np.int64),
             columns={

@@ -1,0 +1,68 @@
+"""Rows of one step made one row where their metrics do not overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rldk.core.table import MetricTable
+
+Rows = NDArray[np.int64]
+
+
+def merge_rows(table: MetricTable) -> MetricTable:
+    """The table with consecutive rows of one step, phase and segment joined while no metric occurs twice.
+
+    Some trainers write a step as several rows, one a group of metrics (prime-rl: losses, optimiser, timings). A joined
+    row keeps the time of its first row. The same table when there is nothing to join.
+    """
+    same = np.zeros(len(table), dtype=np.bool_)
+    same[1:] = table.step[1:] == table.step[:-1]
+    same[1:] &= (table.phase[1:] == table.phase[:-1]) & (table.segment[1:] == table.segment[:-1])
+    if not same.any():
+        return table
+    starts = _starts(table, same)
+    if starts.all():
+        return table
+    target: Rows = np.cumsum(starts, dtype=np.int64) - 1
+    return MetricTable(
+        step=table.step[starts],
+        columns={name: _joined(table, name, target) for name in table.columns},
+        phase=table.phase[starts],
+        segment=table.segment[starts],
+        time=table.time[starts],
+        stated_nan={name: target[rows] for name, rows in table.stated_nan.items()},
+    )
+
+
+def _starts(table: MetricTable, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows begin a joined row, shape (n,). Only rows that repeat a step are looked at one by one."""
+    starts = ~same
+    in_run = same.copy()
+    in_run[:-1] |= same[1:]
+    rows = np.flatnonzero(in_run)
+    bits = np.packbits(
+        np.stack([_present(table, name)[rows] for name in table.columns] or [same[rows]], axis=1), axis=1
+    )
+    taken = 0
+    for row, present in zip(rows.tolist(), map(bytes, bits), strict=True):
+        metrics = int.from_bytes(present, "big")
+        if starts[row] or taken & metrics:
+            starts[row] = True
+            taken = metrics
+        else:
+            taken |= metrics
+    return starts
+
+
+def _present(table: MetricTable, name: str) -> NDArray[np.bool_]:
+    present: NDArray[np.bool_] = ~np.isnan(table.columns[name])
+    present[table.stated_nan.get(name, [])] = True
+    return present
+
+
+def _joined(table: MetricTable, name: str, target: Rows) -> NDArray[np.float64]:
+    present = _present(table, name)
+    column = np.full(int(target[-1]) + 1, np.nan)
+    column[target[present]] = table.columns[name][present]
+    return column

@@ -1,0 +1,242 @@
+"""The quick path of the JSONL decoder: a msgspec Struct made for the keys of one file, grown when new keys appear.
+
+It may refuse any line, which then takes the slow path of `records`; a line it accepts means the same on both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Flag, auto
+from typing import Annotated, Any
+
+import msgspec
+from msgspec.structs import astuple
+
+from rldk.core.records import MAX_DEPTH, MAX_STEP, Form, Layout, Role, form_of, to_number, to_phase, to_time
+from rldk.core.rows import Assembler
+
+MAX_REBUILDS = 50
+MAX_KEYS = 5_000  # of one object; building a Struct takes time that only many lines of the same keys pay back
+_UNFIT = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')  # characters msgspec refuses in a field's name
+_Step = Annotated[int, msgspec.Meta(ge=-MAX_STEP, le=MAX_STEP)]
+_ONCE = frozenset((Role.STEP, Role.TIME, Role.PHASE, Role.NAME, Role.VALUE))
+
+
+class Kind(Flag):
+    """JSON types seen under one key."""
+
+    NONE = 0
+    NUMBER = auto()
+    FLAG = auto()
+    TEXT = auto()
+    LIST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one field of a Struct goes: flat key, role, whether it is text; or the places of a nested Struct."""
+
+    path: str
+    role: Role
+    nested: tuple[Place, ...] | None = None
+    text: bool = False
+
+
+@dataclass(slots=True)
+class Block:
+    """The columns of many lines while they are being collected."""
+
+    columns: dict[str, Sequence[float | None]] = field(default_factory=dict)
+    stated: dict[str, list[int]] = field(default_factory=dict)
+    by_role: dict[Role, Sequence[Any]] = field(default_factory=dict)
+
+
+class TypedLines:
+    """Learns the keys of a file line by line; `decode` reads a line, None while or because there is no quick path."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.decode: Callable[[bytes], msgspec.Struct] | None = None
+        self._layout = layout
+        self._shape: dict[str, Any] = {}
+        self._places: tuple[Place, ...] = ()
+        self._live: set[str] = set()  # metrics that have had a value: a key that is always null makes no column
+        self._builds = 0
+
+    def learn(self, obj: dict[str, Any]) -> bool:
+        """Takes in the keys of a line that was read slowly; True when the Struct must be built anew."""
+        if self._builds > MAX_REBUILDS or form_of(obj, self._layout.envelope) is not self._layout.form:
+            return False
+        return _merge(self._shape, obj)
+
+    def build(self, identified: Iterable[str]) -> None:
+        """Makes the Struct. `identified`: identity fields already known; the others are left to the slow path."""
+        self._builds += 1
+        struct, self._places = _Builder(self._layout, frozenset(identified)).struct(self._shape)
+        quick = self._builds <= MAX_REBUILDS and self._unambiguous()
+        self.decode = msgspec.json.Decoder(struct).decode if quick else None
+
+    def deliver(self, found: Sequence[msgspec.Struct], assembler: Assembler) -> None:
+        """Hands the lines read by `decode` on, in order."""
+        if not found:
+            return
+        block = Block()
+        self._collect(found, self._places, block)
+        n = len(found)
+        steps = block.by_role.get(Role.STEP, (None,) * n)
+        times = [x if type(x) is float else _seconds(x) for x in block.by_role.get(Role.TIME, ())] or [math.nan] * n
+        phases = [to_phase(value) for value in block.by_role.get(Role.PHASE, ())] or ["train"] * n
+        if self._layout.form is not Form.SCALAR:
+            assembler.block(steps, block.columns, phases=phases, times=times, stated=block.stated)
+            return
+        names, values = block.by_role[Role.NAME], block.by_role[Role.VALUE]
+        null = math.nan if self._layout.null_is_nan else None
+        for step, time, phase, name, value in zip(steps, times, phases, names, values, strict=True):
+            assembler.event(step, time, phase, name, null if value is None else float(value))
+
+    def _collect(self, found: Sequence[msgspec.Struct], places: tuple[Place, ...], block: Block) -> None:
+        for place, column in zip(places, zip(*map(astuple, found), strict=True), strict=True):
+            if place.nested is not None:
+                self._collect(column, place.nested, block)
+            elif place.role is not Role.METRIC:
+                block.by_role[place.role] = column
+            elif place.text:
+                numbers = [to_number(value) for value in column]
+                self._put(place.path, numbers, [i for i, x in enumerate(numbers) if x is not None and x != x], block)
+            elif self._layout.null_is_nan and None in column:
+                self._put(place.path, column, [i for i, x in enumerate(column) if x is None], block)
+            else:
+                self._put(place.path, column, [], block)
+
+    def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: Block) -> None:
+        """`stated`: where the source said NaN; any other NaN or None is a missing value."""
+        if path not in self._live:
+            if not stated and not any(value is not None and value == value for value in column):
+                return
+            self._live.add(path)
+        block.columns[path] = column
+        if stated:
+            block.stated[path] = stated
+
+    def _unambiguous(self) -> bool:
+        """Whether the fields can be told apart without the order of the keys on the line, which a Struct forgets."""
+        places = list(_flat(self._places))
+        keys = [place.path if place.role is Role.METRIC else place.role for place in places]
+        keys = [key for key in keys if isinstance(key, str) or key in _ONCE]
+        if self._layout.form is Form.SCALAR:
+            return len(set(keys)) == len(keys) and Role.NAME in keys and Role.VALUE in keys
+        # with a name on some lines and a value on others, only the slow path sees which lines are scalar events
+        event_keys = self._layout.form is Form.WIDE and "value" in self._shape and self._shape.get("name") is Kind.TEXT
+        return len(set(keys)) == len(keys) and not event_keys
+
+
+class _Builder:
+    """Struct types for a shape. Field names are positions, since keys need not be identifiers."""
+
+    def __init__(self, layout: Layout, identified: frozenset[str]) -> None:
+        self._layout = layout
+        self._identified = identified
+
+    def struct(
+        self, shape: dict[str, Any], prefix: str = "", inside: bool = False
+    ) -> tuple[type[msgspec.Struct], tuple[Place, ...]]:
+        fields: list[tuple[str, Any, Any]] = []
+        places: list[Place] = []
+        for key, kind in shape.items():
+            name = f"f{len(fields)}"
+            kind_, default, place = self._field(key, kind, prefix, inside)
+            fields.append((name, kind_, default))
+            places.append(place)
+        rename = dict(zip((name for name, _, _ in fields), shape, strict=True))
+        struct = msgspec.defstruct("Line", fields, rename=rename, gc=False, forbid_unknown_fields=True, kw_only=True)
+        return struct, tuple(places)
+
+    def _field(self, key: str, kind: Any, prefix: str, inside: bool) -> tuple[Any, Any, Place]:
+        path = prefix + key
+        form = self._layout.form
+        if isinstance(kind, dict):
+            if form is Form.ROW and not prefix and not inside and key == self._layout.envelope:
+                nested, places = self.struct(kind, "", True)
+                return nested, msgspec.field(), Place(path, Role.IGNORED, places)
+            nested, places = self.struct(kind, path + "/", inside)
+            return nested, msgspec.field(default_factory=nested), Place(path + "/", Role.IGNORED, places)
+        role = self._layout.role(path, form, inside=inside)
+        if role is Role.METRIC and kind is Kind.LIST:
+            role = Role.IGNORED
+        return *self._leaf(role, kind, path), Place(path, role, text=_is_text(kind))
+
+    def _leaf(self, role: Role, kind: Kind, path: str) -> tuple[Any, Any]:
+        match role:
+            case Role.STEP:
+                return _Step | None, None
+            case Role.TIME:
+                return (str | None, None) if kind is Kind.TEXT else (float | None, math.nan)
+            case Role.PHASE:
+                return str | None, None
+            case Role.IDENTITY:
+                known = path.removeprefix("model_info/") in self._identified
+                return (str | float | bool | None if known else None), None
+            case Role.NAME:
+                return str, msgspec.field()
+            case Role.VALUE:
+                return (float | bool | None if Kind.FLAG in kind else float | None), msgspec.field()
+            case _ if _is_text(kind):
+                return (str if self._layout.null_is_nan else str | None), ""
+            case _ if kind is Kind.LIST:
+                return (list[msgspec.Raw] if self._layout.null_is_nan else list[msgspec.Raw] | None), ()
+            case _:
+                return (float | bool | None if Kind.FLAG in kind else float | None), math.nan
+
+
+def _is_text(kind: Kind) -> bool:
+    return Kind.TEXT in kind and Kind.NUMBER not in kind and Kind.FLAG not in kind
+
+
+def _merge(shape: dict[str, Any], obj: dict[str, Any], depth: int = 1) -> bool:
+    """Adds the keys of `obj` to `shape`; True if any was new. A key that is an object here and a value there stays
+    what it was first."""
+    changed = False
+    if len(obj) + len(shape) > MAX_KEYS:
+        return False
+    for key, value in obj.items():
+        if _UNFIT.search(key):
+            continue
+        known = shape.get(key)
+        if isinstance(value, dict):
+            if known is None and depth < MAX_DEPTH:
+                known = shape[key] = {}
+                changed = True
+            if isinstance(known, dict):
+                changed |= _merge(known, value, depth + 1)
+        elif not isinstance(known, dict):
+            kind = (known or Kind.NONE) | _kind(value)
+            changed |= kind != known
+            shape[key] = kind
+    return changed
+
+
+def _kind(value: object) -> Kind:
+    match value:
+        case None:
+            return Kind.NONE
+        case bool():
+            return Kind.FLAG
+        case str():
+            return Kind.TEXT if to_number(value) is None else Kind.NUMBER
+        case list():
+            return Kind.LIST
+        case _:
+            return Kind.NUMBER
+
+
+def _flat(places: Iterable[Place]) -> Iterable[Place]:
+    for place in places:
+        yield from (place,) if place.nested is None else _flat(place.nested)
+
+
+def _seconds(value: float | str | None) -> float:
+    if isinstance(value, str):
+        return to_time(value)
+    return math.nan if value is None else value
