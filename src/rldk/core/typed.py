@@ -128,8 +128,11 @@ class TypedLines:
         if self._layout.form is Form.SCALAR:
             return len(set(keys)) == len(keys) and Role.NAME in keys and Role.VALUE in keys
         # with a name on some lines and a value on others, only the slow path sees which lines are scalar events
-        event_keys = self._layout.form is Form.WIDE and "value" in self._shape and self._shape.get("name") is Kind.TEXT
-        return len(set(keys)) == len(keys) and not event_keys
+        name = self._shape.get("name")
+        events = (
+            self._layout.form is Form.WIDE and "value" in self._shape and isinstance(name, Kind) and Kind.TEXT in name
+        )
+        return len(set(keys)) == len(keys) and not events
 
 
 class _Builder:
