@@ -73,6 +73,36 @@ class Repeats:
         self._last = x
 
 
+class Departed:
+    """The value before the present run of equal values; the present one while there was no other."""
+
+    __slots__ = ("_now", "value")
+
+    def __init__(self) -> None:
+        self._now = NAN
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        if x != self._now:
+            self.value, self._now = x if self._now != self._now else self._now, x
+
+
+class LongestRun:
+    """The length of the longest run of equal values before the present one; 0 while there was no other."""
+
+    __slots__ = ("_repeats", "value")
+
+    def __init__(self) -> None:
+        self._repeats = Repeats()
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        run = self._repeats.value
+        self._repeats.update(x)
+        if self._repeats.value == 1.0:
+            self.value = 0.0 if run != run else max(self.value, run)
+
+
 class Extreme:
     """The largest (sign 1) or smallest (sign -1) value so far but for the newest `before`."""
 
@@ -230,6 +260,25 @@ class Early:
         insort(self._values, x)
         if self._n == self._stop:
             self.value = _middle(self._values)
+
+
+class Spread:
+    """Largest minus smallest of values number start..stop-1, fixed once complete."""
+
+    __slots__ = ("_high", "_low", "_n", "_start", "_stop", "value")
+
+    def __init__(self, start: int, stop: int) -> None:
+        self._start, self._stop, self._n = start, stop, 0
+        self._low, self._high = math.inf, -math.inf
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        self._n += 1
+        if self._n > self._stop or self._n <= self._start:
+            return
+        self._low, self._high = min(self._low, x), max(self._high, x)
+        if self._n == self._stop:
+            self.value = self._high - self._low
 
 
 class Ewma:

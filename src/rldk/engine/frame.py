@@ -18,6 +18,8 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "previous": fx.Previous,
     "first": fx.First,
     "repeats": fx.Repeats,
+    "departed": fx.Departed,
+    "longest_run": fx.LongestRun,
     "extreme": fx.Extreme,
     "mean": fx.Mean,
     "median": fx.Median,
@@ -26,6 +28,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "gain": fx.Gain,
     "noise": fx.Noise,
     "early": fx.Early,
+    "spread": fx.Spread,
     "ewma": fx.Ewma,
     "peak": fx.Peak,
     "leap": Leap,
@@ -70,6 +73,9 @@ class Memory:
                 for feature in by_metric.get(name, ()):
                     feature.update(x)
 
+    def knows(self, name: str) -> bool:
+        return name in self._first_seen
+
     def gap(self, name: str) -> float:
         last = self._last_seen.get(name)
         return NAN if last is None else float(self.rows - last)
@@ -104,7 +110,7 @@ class EngineFrame:
             self.memory.feature(key)
             return NAN
         value = self.memory.value(key)
-        if value != value:
+        if value != value and self.memory.knows(key[1]):
             self.unready = True
         return value
 
@@ -143,6 +149,12 @@ class EngineFrame:
     def repeats(self, name: str) -> float:
         return self._ask("repeats", name)
 
+    def departed(self, name: str) -> float:
+        return self._ask("departed", name)
+
+    def longest_run(self, name: str) -> float:
+        return self._ask("longest_run", name)
+
     def highest(self, name: str, *, before: int = 1) -> float:
         return self._ask("extreme", name, 1, before)
 
@@ -160,6 +172,9 @@ class EngineFrame:
 
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         return self._ask("early", name, start, stop)
+
+    def spread(self, name: str, start: int = 0, stop: int = 10) -> float:
+        return self._ask("spread", name, start, stop)
 
     def past(self, name: str, *, before: int = 5, least: int = 10) -> float:
         return self._ask("median", name, fx.PAST_WINDOW, before, least)

@@ -12,6 +12,7 @@ from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import EngineFrame, Memory
 from rldk.rules.rule import Context, Rule
 
+REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
 MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric names must not exhaust memory
 
 
@@ -56,12 +57,16 @@ class Engine:
         for phase in PHASES:
             memory = Memory()
             self._stations[phase] = _Station(memory, EngineFrame(memory, context))
+        # evaluation rows are held against the training reward of their time, which is another phase's memory
+        self._reward = self._stations["train"].memory.feature(("ewma", "reward_mean", REWARD_WEIGHT))
         for rule in rules:
             self._admit(rule)
 
     def feed(self, row: Row) -> list[tuple[Watch, Episode]]:
         """Takes the next row; the order of rows is the order of the log."""
         values = derived(row)
+        if row.phase == "eval" and self._reward.value == self._reward.value:
+            values["train_reward_mean"] = self._reward.value
         station = self._stations[row.phase]
         new = [name for name in values if name not in station.known]
         for name in new:

@@ -33,7 +33,8 @@ class Signal:
 class Frame(Protocol):
     """One row of features, as a rule sees it. Windows count rows on which the metric was present and finite, this one
     included unless `before` rows are left out at the new end. A feature is NaN until its window is full, so that
-    every comparison with it is false. Ask for every feature before the first branch: memory begins at binding."""
+    every comparison with it is false; that of a metric the run lacks stays NaN and does not make the rule skipped.
+    Ask for every feature before the first branch: memory begins at binding."""
 
     step: int
     rows: int
@@ -72,6 +73,12 @@ class Frame(Protocol):
     def repeats(self, name: str) -> float:
         """How many rows in a row, this one included, have bitwise the same value (>= 1)."""
 
+    def departed(self, name: str) -> float:
+        """The value before the present run of equal values; the present one while there was no other."""
+
+    def longest_run(self, name: str) -> float:
+        """The length of the longest run of equal values before the present one; 0 while there was no other."""
+
     def highest(self, name: str, *, before: int = 1) -> float:
         """The largest value so far, the newest `before` rows left out."""
 
@@ -89,6 +96,9 @@ class Frame(Protocol):
 
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         """The median of the finite values number start..stop-1 of the run, fixed from then on."""
+
+    def spread(self, name: str, start: int = 0, stop: int = 10) -> float:
+        """Largest minus smallest of the finite values number start..stop-1 of the run, fixed from then on."""
 
     def past(self, name: str, *, before: int = 5, least: int = 10) -> float:
         """The median of the run's own past: at most 200 values, at least `least`, the newest `before` left out."""
@@ -132,8 +142,9 @@ class Rule:
     `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
     streak). `each`: glob patterns over canonical names; the rule runs once for every metric that matches, which is
     then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `rows` of the last
-    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode. `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply
-    to a run, from its context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite.
+    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode.
+    `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
+    context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite.
     `causes` are ranked; `fixes` name configuration keys in braces, filled per framework from `rules/knobs.py`.
     """
 

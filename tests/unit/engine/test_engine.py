@@ -86,6 +86,23 @@ def test_eval_rows_have_a_memory_of_their_own() -> None:
     assert [f.first_step for f in report.findings] == [3]
 
 
+def test_eval_rows_carry_the_training_reward_of_their_time() -> None:
+    def beside(f: Frame) -> Signal | None:
+        return Signal(value=f["train_reward_mean"]) if f["train_reward_mean"] > 0 else None
+
+    rule = _rule(beside, phase="eval", needs=("eval_reward_mean", "train_reward_mean"))
+    columns: dict[str, list[float | None]] = {"reward_mean": [1.0, 2.0, None], "eval_reward_mean": [None, None, 0.5]}
+    report = _judge(rule, columns, phase=["train", "train", "eval"])
+    assert [(f.first_step, f.value) for f in report.findings] == [(3, pytest.approx(1.2))]
+
+
+def test_a_feature_of_a_metric_the_run_lacks_does_not_make_a_rule_skipped() -> None:
+    def optional(f: Frame) -> Signal | None:
+        return Signal(value=1.0) if f["kl"] > f.highest("lr") else None
+
+    assert _judge(_rule(optional), {"kl": [1.0, 2.0]}).checked == ("TST001",)
+
+
 def test_a_feature_not_asked_for_at_binding_is_an_error() -> None:
     def late(f: Frame) -> Signal | None:
         return Signal(value=f.mean("kl", 2)) if f["kl"] > 0 else None

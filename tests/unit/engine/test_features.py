@@ -37,6 +37,16 @@ def _repeats(v: Values) -> float:
     return n
 
 
+def _runs(v: Values) -> list[Values]:
+    runs: list[Values] = []
+    for x in v:
+        if runs and runs[-1][-1] == x:
+            runs[-1].append(x)
+        else:
+            runs.append([x])
+    return runs
+
+
 def _ewma(v: Values, weight: float = 0.25) -> float:
     level = v[0]
     for x in v[1:]:
@@ -49,6 +59,8 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
     "previous": (lambda: fx.Previous(2), lambda v: v[-3] if len(v) > 2 else math.nan),
     "first": (fx.First, lambda v: v[0]),
     "repeats": (fx.Repeats, _repeats),
+    "departed": (fx.Departed, lambda v: _runs(v)[-2:][0][0]),
+    "longest run": (fx.LongestRun, lambda v: max((len(r) for r in _runs(v)[:-1]), default=0)),
     "highest": (lambda: fx.Extreme(1, B), lambda v: max(v[:-B], default=math.nan)),
     "lowest": (lambda: fx.Extreme(-1, 1), lambda v: min(v[:-1], default=math.nan)),
     "mean": (lambda: fx.Mean(W, 0), _windowed(np.mean)),
@@ -64,6 +76,7 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
     "gain": (lambda: fx.Gain(W), _windowed(lambda x: np.median(x[-2:]) - np.median(x[:2]))),
     "noise": (lambda: fx.Noise(W), _windowed(lambda x: fx.MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2))),
     "early": (lambda: fx.Early(2, 7), lambda v: float(np.median(v[2:7])) if len(v) >= 7 else math.nan),
+    "spread": (lambda: fx.Spread(2, 7), lambda v: max(v[2:7]) - min(v[2:7]) if len(v) >= 7 else math.nan),
     "ewma": (lambda: fx.Ewma(0.25), _ewma),
     "peak": (
         lambda: fx.Peak(0.25),
