@@ -49,12 +49,14 @@ class BaseAdapter(ABC):
     `quality` ranks sources of one run found side by side: 90 lossless with configuration, 80 lossless, 70 lossless but
     fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one
     run's directory belong together (event files, nested checkpoints); otherwise each file is a log of its own.
+    `samples_only`: the format holds per-sample records and no metrics.
     """
 
     name: ClassVar[str]
     describes: ClassVar[str]
     quality: ClassVar[int] = 20
     gathers: ClassVar[bool] = False
+    samples_only: ClassVar[bool] = False
 
     def __init__(self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **options: Any) -> None:
         many = [source] if isinstance(source, str | os.PathLike) else list(source)

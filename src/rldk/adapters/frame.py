@@ -1,13 +1,20 @@
-"""A run as a pandas DataFrame, the form users compute with."""
+"""A run as a pandas DataFrame, the form users compute with, and back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.normalise import to_run
+from rldk.adapters.source import File
 from rldk.core.model import Run
-from rldk.core.table import PHASES
+from rldk.core.table import PHASES, MetricTable
+from rldk.core.vocabulary import vocabulary
+from rldk.errors import NoData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,3 +50,73 @@ def _lead(run: Run) -> dict[str, Any]:
     lead["run_id"] = np.full(n, run.id, dtype=object)
     known = {"seed": run.meta.seed, "git_sha": run.meta.git_sha}
     return lead | {name: np.full(n, value) for name, value in known.items() if value is not None}
+
+
+def is_frame(source: object) -> bool:
+    """A table in memory: a DataFrame, anything with `to_pandas()`, or a list of mappings."""
+    if isinstance(source, list | tuple):
+        return bool(source) and all(isinstance(row, Mapping) for row in source)
+    return hasattr(source, "to_pandas") or (hasattr(source, "columns") and hasattr(source, "iloc"))
+
+
+def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
+    """The run in a table in memory; text columns are left out but for phase, run_id and git_sha.
+
+    The step is the column named so, or the row number. Raises `NoData` for a table without rows."""
+    import pandas as pd
+
+    frame = source if isinstance(source, pd.DataFrame) else None
+    if frame is None:
+        frame = source.to_pandas() if hasattr(source, "to_pandas") else pd.DataFrame(list(source))
+    if not len(frame):
+        raise NoData("the table has no rows", hint="was it filtered to nothing?")
+    meta = {name: _same(frame, name) for name in ("seed", "git_sha")}
+    seed = meta["seed"]
+    meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None
+    adapter = _Memory([], run=_same(frame, "run_id") or "frame")
+    return to_run(Log(table=_table(frame), meta=meta), adapter=adapter, field_map=field_map)
+
+
+def _same(frame: pd.DataFrame, name: str) -> Any:
+    """The one value that a column has throughout, None when it has several or none."""
+    values: list[Any] = list(frame[name].dropna().unique()) if name in frame else []
+    return values[0] if len(values) == 1 else None
+
+
+def _table(frame: pd.DataFrame) -> MetricTable:
+    import pandas as pd
+
+    words = vocabulary()
+    steps = next((c for c in ("step", *frame.columns) if c in frame and words.canonical(str(c)) == "step"), None)
+    step = pd.to_numeric(frame[steps], errors="coerce") if steps is not None else pd.Series(range(len(frame)))
+    whole: NDArray[np.int64] = step.ffill().fillna(0).clip(-(2.0**62), 2.0**62).to_numpy().astype(np.int64)
+    numbers = {str(c): pd.to_numeric(frame[c], errors="coerce").to_numpy(float) for c in frame if _numeric(frame[c])}
+    for name in {str(steps), "step", "seed", *ALIASES}:
+        numbers.pop(name, None)
+    time = numbers.pop("wall_time", np.full(len(frame), np.nan))
+    phases = frame["phase"].tolist() if "phase" in frame else ["train"] * len(frame)
+    return MetricTable(
+        step=whole,
+        columns={name: column for name, column in numbers.items() if not np.isnan(column).all()},
+        phase=np.array([PHASES.index(p) if p in PHASES else 0 for p in phases], dtype=np.uint8),
+        segment=np.cumsum(np.diff(whole, prepend=whole[:1]) < 0).astype(np.int32),
+        time=time,
+    )
+
+
+def _numeric(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind in "iufb"
+
+
+class _Memory(BaseAdapter):
+    """Stands in for the adapter of a table that never was a file."""
+
+    name: ClassVar[str] = "memory"
+    describes: ClassVar[str] = "a table in memory"
+
+    @classmethod
+    def sniff(cls, file: File) -> int:  # noqa: ARG003
+        return 0
+
+    def read(self) -> Log:
+        raise NoData("a table in memory has no file", hint="it has been read already")

@@ -1,0 +1,141 @@
+"""What is in a directory: every file that an adapter claims, and why the others are left out. Bounded, no links out."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.layout import home
+from rldk.adapters.source import File
+from rldk.errors import RldkError
+
+MAX_FILES = 20_000
+MAX_DEPTH = 32
+_SKIPPED = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules", ".ipynb_checkpoints"})
+_FAMILIES = {"hf": "trl", "trl": "trl", "sb3": "sb3", "rllib": "rllib", "cleanrl": "cleanrl", "openrlhf": "openrlhf"}
+_FAMILIES |= {"verl": "verl"}
+GENERIC = 20  # quality at and below which a format says nothing of its writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Files that one adapter reads as one log. `home`: the run's directory, going by folder names.
+
+    `run`: which run of a file that holds several, None where it holds one."""
+
+    adapter: type[BaseAdapter]
+    files: tuple[Path, ...]
+    confidence: int
+    home: Path
+    run: str | None = None
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        return self.adapter.quality, self.confidence
+
+    @property
+    def family(self) -> str | None:
+        """The framework whose format this is, None for formats that many write."""
+        return _FAMILIES.get(self.adapter.name.replace("_", "-").split("-")[0])
+
+    @property
+    def stem(self) -> str:
+        return self.files[0].name.split(".")[0]
+
+
+@dataclass(slots=True)
+class Found:
+    """What a walk found. `left_out`: path -> why it is not read."""
+
+    sources: list[Source] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    files: int = 0
+
+
+def explore(root: Path, kinds: Iterable[type[BaseAdapter]]) -> Found:
+    """Every source below `root`, at most `MAX_FILES` files looked at. Links are not followed."""
+    found = Found()
+    kinds = list(kinds)
+    gathered: dict[tuple[str, Path], list[tuple[int, Path]]] = {}
+    by_name = {kind.name: kind for kind in kinds}
+    for path in _walk(root, found):
+        claim = _claimed(path, kinds, found)
+        if claim is None:
+            continue
+        confidence, kind = claim
+        folder = _inside(home(path), root)
+        if kind.gathers:
+            gathered.setdefault((kind.name, folder), []).append((confidence, path))
+        else:
+            found.sources += sources_of(kind, path, confidence, folder)
+    for (name, folder), files in gathered.items():
+        paths = tuple(path for _, path in files)
+        found.sources.append(
+            Source(adapter=by_name[name], files=paths, confidence=max(c for c, _ in files), home=folder)
+        )
+    return found
+
+
+def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[tuple[int, type[BaseAdapter]]]:
+    """(confidence, adapter) of those that recognise the file, the surest first, then the best.
+
+    Raises what `File.open` raises, and `UnreadableSource` for a damaged archive."""
+    _ = file.head
+    scored = [(kind.sniff(file), kind) for kind in kinds]
+    return sorted((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name))
+
+
+def sources_of(kind: type[BaseAdapter], path: Path, confidence: int, folder: Path) -> list[Source]:
+    """The sources in one file: one, or one for each run of a format that keeps several."""
+    runs = kind.runs(File(path)) if hasattr(kind, "runs") else []
+    names = runs if len(runs) > 1 else [None]
+    return [Source(adapter=kind, files=(path,), confidence=confidence, home=folder, run=name) for name in names]
+
+
+def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[int, type[BaseAdapter]] | None:
+    try:
+        claimed = claims(File(path), kinds)
+    except RldkError as error:
+        found.left_out[str(path)] = f"unreadable: {error.message}"
+    except (OSError, EOFError, zlib.error) as error:
+        found.left_out[str(path)] = f"unreadable: {error}"
+    else:
+        if claimed:
+            return claimed[0]
+        found.left_out[str(path)] = "empty" if path.stat().st_size == 0 else "not a log"
+    return None
+
+
+def _walk(root: Path, found: Found) -> Iterator[Path]:
+    """Regular files below `root` in a fixed order; what is passed over is noted in `found`."""
+    for folder, subfolders, names in os.walk(root, onerror=lambda e: _refused(e, found)):
+        depth = len(Path(folder).relative_to(root).parts)
+        subfolders[:] = sorted(s for s in subfolders if s not in _SKIPPED) if depth < MAX_DEPTH else []
+        for name in sorted(names):
+            path = Path(folder, name)
+            try:
+                mode = path.lstat().st_mode
+            except OSError as error:
+                found.left_out[str(path)] = f"unreadable: {error.strerror}"
+                continue
+            if not stat.S_ISREG(mode):
+                found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "not a regular file"
+                continue
+            if found.files == MAX_FILES:
+                found.left_out[str(root)] = f"more than {MAX_FILES} files: the rest was not looked at"
+                return
+            found.files += 1
+            yield path
+
+
+def _refused(error: OSError, found: Found) -> None:
+    found.left_out[str(error.filename)] = f"unreadable: {error.strerror}"
+
+
+def _inside(folder: Path, root: Path) -> Path:
+    return folder if folder.is_relative_to(root) else root

@@ -1,0 +1,63 @@
+"""The manifest of an rldk run directory, `run.json`, read into a run's metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rldk.core.model import Run
+
+NAME = "run.json"
+MAX_BYTES = 8 << 20
+
+
+def with_manifest(run: Run, folder: Path) -> Run:
+    """The run with what `folder/run.json` says of its name, configuration, seed, commit and environment.
+
+    What the log says itself stays. No manifest, or one that is not an object, changes nothing."""
+    data = _read(folder / NAME)
+    if data is None:
+        return run
+    meta = run.meta
+    name = next((data[k] for k in ("run_id", "id", "name") if isinstance(data.get(k), str) and data[k]), run.id)
+    return replace(
+        run,
+        id=name,
+        meta=replace(
+            meta,
+            config={**_mapping(data.get("config")), **meta.config},
+            environment={**_mapping(data.get("environment")), **meta.environment},
+            seed=meta.seed if meta.seed is not None else _seed(data),
+            git_sha=meta.git_sha or _commit(data),
+            files=(*meta.files, str(folder / NAME)),
+        ),
+    )
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        if not path.is_file() or path.is_symlink() or path.stat().st_size > MAX_BYTES:
+            return None
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) and data else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _seed(data: Mapping[str, Any]) -> int | None:
+    seeds = _mapping(data.get("seeds"))
+    found = next((s for s in (data.get("seed"), seeds.get("seed"), seeds.get("global")) if type(s) is int), None)
+    return found if found is None else int(found)
+
+
+def _commit(data: Mapping[str, Any]) -> str | None:
+    git = _mapping(data.get("git"))
+    found = next((s for s in (data.get("git_sha"), git.get("sha"), git.get("commit")) if isinstance(s, str)), None)
+    return found or None
