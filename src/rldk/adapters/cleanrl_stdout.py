@@ -1,0 +1,52 @@
+"""What CleanRL's single-file trainers print: a line an episode, and environment steps per second."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.console import Piece, number, pieces
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.core.records import MAX_STEP
+
+_RECORD = re.compile(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+), episodic_return=|SPS: ")
+_VALUE = re.compile(r"(?:array\()?\[?\s*(?P<value>[^\s,\]\[()]+)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*")
+_MARK = re.compile(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
+
+
+@adapter
+class CleanRLStdout(BaseAdapter):
+    """The keys are CleanRL's TensorBoard tags of the same numbers. SPS lines say no step and have that of the episode
+    before them; evaluation episodes after the training have its last step."""
+
+    name: ClassVar[str] = "cleanrl-stdout"
+    describes: ClassVar[str] = "the lines that CleanRL prints"
+    quality: ClassVar[int] = 40
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 90 if file.is_text and _MARK.search(file.head) else 0
+
+    def read(self) -> Log:
+        reading = Reading(self)
+        for piece in pieces(only_file(self)):
+            found = _RECORD.search(piece.text)
+            if found is not None or piece.broken:
+                _take(reading, piece, found)
+        return reading.log(framework="cleanrl", dialect="cleanrl")
+
+
+def _take(reading: Reading, piece: Piece, found: re.Match[str] | None) -> None:
+    told = _VALUE.fullmatch(piece.text, found.end()) if found is not None else None
+    value = number(told["value"]) if told is not None else None
+    step = int(found["step"]) if found is not None and found["step"] and len(found["step"]) < 20 else reading.step
+    if found is None or told is None or value is None or step > MAX_STEP:
+        reading.reject(piece.line, piece.offset, piece.broken or "not one number", piece.text)
+    elif not piece.whole and not told["closed"]:
+        reading.reject(piece.line, piece.offset, "torn last line", piece.text)
+    elif found["eval"]:
+        reading.row(step, {"eval/episodic_return": value}, phase="eval")
+    else:
+        reading.row(step, {"charts/episodic_return" if found["step"] else "charts/SPS": value})

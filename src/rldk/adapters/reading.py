@@ -1,0 +1,82 @@
+"""What an adapter gathers while it reads one source: rows, refused records, and the Log made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.source import File
+from rldk.core.jsonl import KEPT_REJECTS
+from rldk.core.lines import EXCERPT
+from rldk.core.model import Rejected
+from rldk.core.table import Phase, TableBuilder
+from rldk.errors import MalformedInput, NoData, NotALog, UsageError
+
+
+class Reading:
+    """Rows and refusals of one source; every record is one or the other, so rows + rejected == lines.
+
+    `keys`: metrics so far; `step`: of the last row, for records that do not say theirs (0 at the start). The segment
+    rises when a train step is below the train step before it (a restarted run)."""
+
+    def __init__(self, adapter: BaseAdapter) -> None:
+        self.keys: set[str] = set()
+        self.notes: list[str] = []
+        self.step = 0
+        self._source = adapter.source
+        self._strict = bool(adapter.options.get("strict"))
+        self._builder = TableBuilder()
+        self._rejected: list[Rejected] = []
+        self._rejected_count = 0
+        self._segment = 0
+        self._last: int | None = None
+
+    def row(self, step: int, values: Mapping[str, float], *, phase: Phase = "train", time: float = math.nan) -> None:
+        """Appends a row. Raises `InputError` when the table would no longer fit in memory."""
+        if phase == "train":
+            self._segment += self._last is not None and step < self._last
+            self._last = step
+        self.step = step
+        self.keys.update(values)
+        self._builder.add(step, values, phase=phase, segment=self._segment, time=time)
+
+    def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
+        """Counts a refused record; in strict mode raises `MalformedInput`."""
+        if self._strict:
+            raise MalformedInput(
+                f"{self._source}, line {line}, byte {offset}: {reason}",
+                hint="mend or remove the line, or read without strict mode to skip and count such lines",
+            )
+        self._rejected_count += 1
+        if len(self._rejected) < KEPT_REJECTS:
+            self._rejected.append(Rejected(line=line, offset=offset, reason=reason, excerpt=excerpt[:EXCERPT]))
+
+    def log(self, **fields: Any) -> Log:
+        """The log of the rows so far, with the other fields of `Log`. Raises `NoData` without a row."""
+        rows = len(self._builder)
+        if not rows:
+            first = f" ({self._rejected[0].reason}, line {self._rejected[0].line})" if self._rejected else ""
+            raise NoData(f"no usable row in {self._source}{first}", hint="was the run stopped before its first log?")
+        return Log(
+            table=self._builder.build(),
+            lines=rows + self._rejected_count,
+            rejected_count=self._rejected_count,
+            rejected=tuple(self._rejected),
+            notes=tuple(self.notes),
+            **fields,
+        )
+
+
+def only_file(adapter: BaseAdapter) -> File:
+    """The one file of a format whose files are each a run of their own. Raises `NotALog` and `UsageError`."""
+    if not adapter.files:
+        raise NotALog(f"{adapter.source} holds no {adapter.describes}", hint="rldk format-info PATH shows what it is")
+    if len(adapter.files) > 1:
+        names = ", ".join(str(f.path) for f in adapter.files[:3])
+        raise UsageError(
+            f"{adapter.source} holds {len(adapter.files)} logs of format {adapter.name}: {names}",
+            hint="each is a log of its own: name one, or use ingest_runs for all of them",
+        )
+    return adapter.files[0]

@@ -1,0 +1,133 @@
+"""Stable-Baselines3 loggers "csv" and "json": one row a dump, the clock is time/total_timesteps (environment steps)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.delimited import Fields, cell, records
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.core.jsonl import decode
+from rldk.core.merge import merge_rows
+from rldk.core.records import BadLine, to_step
+from rldk.core.table import PHASES, MetricTable
+from rldk.errors import NoData
+
+CLOCK = "time/total_timesteps"
+_GROUPS = ("rollout/", "train/", "eval/", "time/")
+# The first row of which all of the keys are there, as of 2.9: SAC, TD3 and DQN off-policy, PPO before A2C.
+_ALGORITHMS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("ppo", frozenset({"train/clip_fraction"})),
+    ("ppo", frozenset({"train/approx_kl"})),
+    ("sac", frozenset({"train/ent_coef", "train/actor_loss"})),
+    ("td3", frozenset({"train/actor_loss"})),
+    ("dqn", frozenset({"rollout/exploration_rate"})),
+    ("a2c", frozenset({"train/policy_loss", "train/explained_variance"})),
+)
+
+
+def identity(keys: Iterable[str]) -> dict[str, Any]:
+    """The fields of `Log` that say which trainer wrote these keys."""
+    present = frozenset(keys)
+    algorithm = next((name for name, needs in _ALGORITHMS if needs <= present), None)
+    return {"framework": "stable_baselines3", "dialect": "sb3", "algorithm": algorithm}
+
+
+def settled(table: MetricTable) -> MetricTable:
+    """The table with disjoint rows of one step joined, and phase "eval" for what is left with eval/* and clocks alone.
+
+    EvalCallback dumps what is pending at its own moment, often at the very step of a rollout's dump."""
+    table = merge_rows(table)
+    present = {"eval": np.zeros(len(table), dtype=bool), "other": np.zeros(len(table), dtype=bool)}
+    for key, column in table.columns.items():
+        group = key.split("/", 1)[0]
+        if group != "time":
+            told: NDArray[np.bool_] = ~np.isnan(column)
+            told[table.stated_nan.get(key, np.empty(0, dtype=np.int64))] = True
+            present["eval" if group == "eval" else "other"] |= told
+    only_eval = present["eval"] & ~present["other"]
+    return replace(table, phase=np.where(only_eval, PHASES.index("eval"), table.phase).astype(np.uint8))
+
+
+@adapter
+class SB3Csv(BaseAdapter):
+    """progress.csv. The header is rewritten in place when keys appear, earlier rows padded; empty is missing."""
+
+    name: ClassVar[str] = "sb3-csv"
+    describes: ClassVar[str] = "progress.csv of Stable-Baselines3"
+    quality: ClassVar[int] = 75
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        names = {name.strip(b'"') for name in file.first_line.removeprefix(b"\xef\xbb\xbf").split(b",")}
+        if not file.is_text or CLOCK.encode() not in names:
+            return 0
+        grouped = sum(name.startswith(tuple(g.encode() for g in _GROUPS)) for name in names)
+        return 95 if 2 * grouped > len(names) else 50
+
+    def read(self) -> Log:
+        reading = Reading(self)
+        header: list[str] = []
+        for record in records(only_file(self)):
+            if not header:
+                header = record.values
+            elif record.values != header:
+                self._row(reading, header, record)
+        log = reading.log(**identity(reading.keys))
+        return replace(log, table=settled(log.table))
+
+    def _row(self, reading: Reading, header: list[str], record: Fields) -> None:
+        problem = record.problem or ("" if len(record.values) == len(header) else _width(header, record))
+        step = None
+        numbers = {} if problem else {k: v for k, v in zip(header, record.values, strict=True) if k}
+        if not record.whole:
+            numbers.pop(header[-1], None)  # the writer ends every row with a newline: this number may be cut
+        try:
+            step = to_step(numbers.pop(CLOCK, None) or None)
+        except BadLine as error:
+            problem = str(error)
+        values = {key: value for key, text in numbers.items() if (value := cell(text)) is not None}
+        if not problem and step is None and not values:
+            problem = "a row without a number"
+        if problem:
+            reading.reject(record.line, record.offset, problem, ",".join(record.values))
+        else:
+            reading.row(reading.step if step is None else step, values)
+
+
+def _width(header: list[str], record: Fields) -> str:
+    torn = not record.whole and len(record.values) < len(header)
+    return "torn last line" if torn else f"{len(record.values)} fields, the header has {len(header)}"
+
+
+@adapter
+class SB3Json(BaseAdapter):
+    """progress.json: JSON lines with bare NaN; float32 values in full, unlike progress.csv."""
+
+    name: ClassVar[str] = "sb3-json"
+    describes: ClassVar[str] = "progress.json of Stable-Baselines3"
+    quality: ClassVar[int] = 80
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        line = file.first_line.removeprefix(b"\xef\xbb\xbf")
+        keyed = line.startswith(b"{") and f'"{CLOCK}":'.encode() in line
+        return 95 if file.is_text and keyed else 0
+
+    def read(self) -> Log:
+        found = decode(only_file(self), step_key=CLOCK, strict=bool(self.options.get("strict")))
+        if not len(found.table):
+            raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first log?")
+        return Log(
+            table=settled(found.table),
+            lines=found.lines,
+            rejected_count=found.rejected_count,
+            rejected=found.rejected,
+            **identity(found.table.columns),
+        )

@@ -1,0 +1,153 @@
+"""What Stable-Baselines3 keeps of episodes: monitor.csv of the Monitor wrapper, evaluations.npz of EvalCallback."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+import zlib
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.delimited import cell, records
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.core.records import MAX_STEP
+from rldk.core.stream import BrokenStream, chunks
+from rldk.errors import MalformedInput
+
+MAX_PACKED = 1 << 26
+MAX_UNPACKED = 1 << 28  # 2000 evaluations of 16000 episodes
+_MEMBERS = {"results": "eval/mean_reward", "ep_lengths": "eval/mean_ep_length", "successes": "eval/success_rate"}
+
+
+@adapter
+class SB3Monitor(BaseAdapter):
+    """`#{json}`, `r,l,t`, then one line an episode of one environment: return, length, seconds since `t_start`.
+
+    The step is the sum of the lengths so far: environment steps of this one environment, not of the whole run."""
+
+    name: ClassVar[str] = "sb3-monitor"
+    describes: ClassVar[str] = "monitor.csv of Stable-Baselines3 (one row an episode)"
+    quality: ClassVar[int] = 30
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        lines = file.head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 2)
+        return 95 if len(lines) > 1 and lines[0].startswith(b"#{") and lines[1].startswith(b"r,l,t") else 0
+
+    def read(self) -> Log:
+        reading = Reading(self)
+        start, step = 0.0, 0
+        config: dict[str, Any] = {}
+        header: list[str] = []
+        for record in records(only_file(self)):
+            first, text = record.values[0], ",".join(record.values)
+            if first.startswith("#"):
+                start, config = _opening(text, config)
+                continue
+            if first == "r":
+                header = record.values
+                continue
+            values = {k: v for k, t in zip(header, record.values, strict=False) if (v := cell(t)) is not None}
+            seconds = values.pop("t", math.nan)
+            length = values.get("l", math.nan)
+            if not record.whole or record.problem or len(record.values) != len(header):
+                problem = record.problem or (
+                    "torn last line" if not record.whole else "not as many fields as the header"
+                )
+            elif "r" not in values or not (length >= 0 and length.is_integer() and step + length < MAX_STEP):
+                problem = "an episode needs a return and a length"
+            else:
+                step += int(length)
+                reading.row(step, values, time=start + seconds)
+                continue
+            reading.reject(record.line, record.offset, problem, text)
+        return reading.log(framework="stable_baselines3", dialect="sb3", config=config)
+
+
+def _opening(text: str, config: dict[str, Any]) -> tuple[float, dict[str, Any]]:
+    """The unix time at which `t` is 0 (0.0 when unknown), and what the first line says of the environment."""
+    try:
+        said = json.loads(text[1:])
+    except (ValueError, RecursionError):
+        return 0.0, config
+    start, env = (said.get("t_start"), said.get("env_id")) if isinstance(said, dict) else (None, None)
+    unix = float(start) if isinstance(start, float | int) and abs(start) < 1e12 else 0.0
+    return unix, {"env_id": env} if isinstance(env, str) else config
+
+
+@adapter
+class SB3Evaluations(BaseAdapter):
+    """evaluations.npz: arrays timesteps (n,), results and ep_lengths (n, episodes), with success also successes."""
+
+    name: ClassVar[str] = "sb3-evaluations"
+    describes: ClassVar[str] = "evaluations.npz of Stable-Baselines3"
+    quality: ClassVar[int] = 25
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        named = b"timesteps.npy" in file.head and b"results.npy" in file.head
+        return 95 if file.head.startswith(b"PK\x03\x04") and named else 0
+
+    def read(self) -> Log:
+        file = only_file(self)
+        arrays = _arrays(file)
+        steps = arrays.get("timesteps", np.empty(0))
+        if steps.ndim != 1 or "results" not in arrays:
+            raise _unreadable(file, "needs timesteps in one dimension, and results")
+        means = {_MEMBERS[n]: _row_means(a, len(steps)) for n, a in arrays.items() if n in _MEMBERS}
+        reading = Reading(self)
+        for i, step in enumerate(steps.tolist()):
+            values = {name: float(mean[i]) for name, mean in means.items() if mean is not None}
+            if isinstance(step, int) and abs(step) < MAX_STEP:
+                reading.row(step, values, phase="eval")
+            else:
+                reading.reject(i + 1, 0, "step is not a whole number", str(step))
+        return reading.log(framework="stable_baselines3", dialect="sb3")
+
+
+def _row_means(array: NDArray[Any], rows: int) -> NDArray[np.float64] | None:
+    """The mean over the episodes of each evaluation; None when the array is no table of `rows` rows."""
+    if array.ndim != 2 or array.shape[0] != rows or not array.shape[1]:
+        return None
+    with np.errstate(all="ignore"):
+        return np.asarray(array.mean(axis=1, dtype=np.float64))
+
+
+def _arrays(file: File) -> dict[str, NDArray[Any]]:
+    """The arrays of numbers in the archive. Raises `MalformedInput` for a damaged or an oversized one."""
+    packed = bytearray()
+    try:
+        for chunk in chunks(file):
+            packed += chunk
+            if len(packed) > MAX_PACKED:
+                raise _unreadable(file, f"is larger than {MAX_PACKED >> 20} MiB")
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in {"timesteps", *_MEMBERS}]
+            if sum(m.file_size for m in members) > MAX_UNPACKED:
+                raise _unreadable(file, f"unpacks to more than {MAX_UNPACKED >> 20} MiB")
+            return {m.filename.removesuffix(".npy"): _array(archive.read(m)) for m in members}
+    except (BrokenStream, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
+        raise _unreadable(file, f"is damaged: {error}") from None
+    except (RuntimeError, MemoryError, OverflowError, KeyError) as error:  # encrypted; a size that lies; a lost member
+        raise _unreadable(file, f"is damaged: {error}") from None
+
+
+def _array(data: bytes) -> NDArray[Any]:
+    """The array in an .npy file; its header may not promise more than the bytes behind it. Raises `ValueError`."""
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize > len(data):
+        raise ValueError("an array of something else than numbers, or cut short")
+    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+
+
+def _unreadable(file: File, why: str) -> MalformedInput:
+    return MalformedInput(f"{file.path} {why}", hint="read progress.csv or monitor.csv of the same run instead")

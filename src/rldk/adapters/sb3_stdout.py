@@ -1,0 +1,83 @@
+"""Stable-Baselines3 on the terminal and in log.txt: a box of two columns for every dump."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.console import Piece, number, pieces
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.sb3 import CLOCK, identity, settled
+from rldk.adapters.source import File
+from rldk.core.records import BadLine, to_step
+
+_EDGE = re.compile(r"-{10,}")
+_CELLS = re.compile(r"\|(?P<indent> {1,4})(?P<key>\S(?:[^|]*\S)?) *\| (?P<value>[^|]*?) *\|")
+_CLOCK_ROW = re.compile(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Box:
+    """A box on its way: where it begins, its group ("train/") and its cells as text, keys with their group."""
+
+    start: Piece
+    group: str = ""
+    cells: dict[str, str] = field(default_factory=dict)
+
+
+@adapter
+class SB3Stdout(BaseAdapter):
+    """A line of the log is a box, closed by its lower edge; what else is printed between is passed over.
+
+    Values keep three significant digits (float32 ones more); keys above 36 characters end in "..." and stay so."""
+
+    name: ClassVar[str] = "sb3-stdout"
+    describes: ClassVar[str] = "boxes that Stable-Baselines3 prints, also in its log.txt"
+    quality: ClassVar[int] = 40
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 90 if file.is_text and _CLOCK_ROW.search(file.head) else 0
+
+    def read(self) -> Log:
+        reading = Reading(self)
+        for box in _boxes(only_file(self), reading):
+            _take(reading, box)
+        log = reading.log(precision=3, **identity(reading.keys))
+        return replace(log, table=settled(log.table))
+
+
+def _boxes(file: File, reading: Reading) -> Iterator[Box]:
+    box: Box | None = None
+    for piece in pieces(file):
+        if piece.broken:
+            reading.reject(piece.line, piece.offset, piece.broken)
+        elif _EDGE.fullmatch(piece.text):
+            if box is not None:
+                yield box
+            box = None
+        elif (cells := _CELLS.fullmatch(piece.text)) is not None:
+            box = box or Box(piece)
+            key, value = cells["key"], cells["value"]
+            if key.endswith("/") and not value:
+                box.group = key
+            else:
+                box.cells[(box.group if len(cells["indent"]) > 1 else "") + key] = value
+    if box is not None:
+        reading.reject(box.start.line, box.start.offset, "a box without its lower edge", box.start.text)
+
+
+def _take(reading: Reading, box: Box) -> None:
+    try:
+        step = to_step(box.cells.pop(CLOCK, None))
+    except BadLine as error:
+        reading.reject(box.start.line, box.start.offset, str(error), box.start.text)
+        return
+    values = {key: value for key, text in box.cells.items() if (value := number(text)) is not None}
+    if step is None:
+        reading.reject(box.start.line, box.start.offset, f"a box without {CLOCK}", box.start.text)
+    else:
+        reading.row(step, values)

@@ -1,0 +1,136 @@
+"""verl: the file logger's JSON lines, and the console's one line a step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.console import Piece, number, pieces
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.core.jsonl import decode
+from rldk.core.records import BadLine, to_step
+from rldk.core.table import PHASES, MetricTable, Phase
+from rldk.errors import NoData
+
+_ROW = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"step"\s*:\s*-?\d+\s*,\s*"data"\s*:\s*\{')
+_OWN = re.compile(rb'"(?:actor|critic|training|timing_s|response_length|val|val-core|val-aux|train)/')
+_MARK = re.compile(r"(?<![\w:/])step:(?P<step>-?\d+) - (?=\S+:)")
+_HEAD_MARK = re.compile(rb"(?<![\w:/])step:-?\d+ - [^\s:]+/[^\s:]*:")
+_ROUNDED = re.compile(r"-?\d+\.\d{3}|nan|-?inf")
+_EVAL = ("val/", "val-")
+_NO_CRITIC = "verl does not log its advantage estimator: without a critic, read as GRPO"
+
+
+def _identity(keys: Iterable[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The fields of `Log` that say which trainer wrote these keys, and what the user should know of that."""
+    names = frozenset(keys)
+    if "train/loss" in names and not any(n.startswith("actor/") for n in names):
+        return {"framework": "verl", "dialect": "verl_sft", "algorithm": "sft"}, ()
+    actor_critic = "critic/vf_loss" in names
+    fields = {"framework": "verl", "dialect": "verl", "algorithm": "ppo" if actor_critic else "grpo"}
+    return fields, () if actor_critic else (_NO_CRITIC,)
+
+
+def _phase_of(keys: Iterable[str]) -> Phase:
+    names = list(keys)
+    return "eval" if names and all(n.startswith(_EVAL) for n in names) else "train"
+
+
+@adapter
+class VerlJsonl(BaseAdapter):
+    """Rows `{"step": n, "data": {...}}`. The writer turns NaN into null, so null is a stated NaN here. The file is
+    truncated when a run restarts: it never holds the steps before."""
+
+    name: ClassVar[str] = "verl-jsonl"
+    describes: ClassVar[str] = "JSON lines of verl's file logger"
+    quality: ClassVar[int] = 80
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        if not file.is_text or _ROW.match(file.head) is None:
+            return 0
+        return 95 if _OWN.search(file.head) else 40
+
+    def read(self) -> Log:
+        strict = bool(self.options.get("strict"))
+        found = decode(only_file(self), envelope="data", null_is_nan=True, step_key="step", strict=strict)
+        if not len(found.table):
+            raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first step?")
+        fields, notes = _identity(found.table.columns)
+        return Log(
+            table=_with_phases(found.table),
+            lines=found.lines,
+            rejected_count=found.rejected_count,
+            rejected=found.rejected,
+            notes=notes,
+            **fields,
+        )
+
+
+def _with_phases(table: MetricTable) -> MetricTable:
+    """The table with rows of nothing but validation metrics as "eval"."""
+    told = {True: np.zeros(len(table), dtype=bool), False: np.zeros(len(table), dtype=bool)}
+    for key, column in table.columns.items():
+        present = ~np.isnan(column)
+        present[table.stated_nan.get(key, np.empty(0, dtype=np.int64))] = True
+        told[key.startswith(_EVAL)] |= present
+    phase = np.where(told[True] & ~told[False], PHASES.index("eval"), table.phase)
+    return replace(table, phase=phase.astype(np.uint8))
+
+
+@adapter
+class VerlConsole(BaseAdapter):
+    """A line of the log is one `step:N - key:value - ...`. Values are printed by repr: bare or np.float64(0.1);
+    versions before 0.4 print three decimals. What is no number is not printed at all."""
+
+    name: ClassVar[str] = "verl-console"
+    describes: ClassVar[str] = "the lines that verl prints"
+    quality: ClassVar[int] = 60
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        if not file.is_text:
+            return 0
+        if _HEAD_MARK.search(file.head):
+            return 90
+        # the printed configuration and the engines' start can fill the head before the first step
+        return 60 if b"actor_rollout_ref" in file.head and b" pid=" in file.head else 0
+
+    def read(self) -> Log:
+        reading = Reading(self)
+        rounded = True
+        for piece in pieces(only_file(self)):
+            mark = _MARK.search(piece.text)
+            if mark is not None:
+                rounded &= _take(reading, piece, mark)
+            elif piece.broken:
+                reading.reject(piece.line, piece.offset, piece.broken)
+        fields, notes = _identity(reading.keys)
+        reading.notes.extend(notes)
+        if rounded:
+            reading.notes.append("this console shows three decimals: a value below 0.0005, such as a rate, reads as 0")
+        return reading.log(precision=3 if rounded else None, **fields)
+
+
+def _take(reading: Reading, piece: Piece, mark: re.Match[str]) -> bool:
+    """Takes the line as a row; True when all its values are rounded to three decimals."""
+    pairs = [part.rpartition(":") for part in piece.text[mark.end() :].split(" - ")]
+    if not piece.whole and not pairs[-1][2].endswith(")"):
+        pairs.pop()  # the number may be cut
+    values = {key: value for key, _, text in pairs if key and (value := number(text)) is not None}
+    try:
+        step = to_step(mark["step"]) or 0
+    except BadLine as error:
+        reading.reject(piece.line, piece.offset, str(error), piece.text)
+        return True
+    if values:
+        reading.row(step, values, phase=_phase_of(values))
+    else:
+        reading.reject(piece.line, piece.offset, "no number on this line", piece.text)
+    return all(_ROUNDED.fullmatch(text) for key, _, text in pairs if key)
