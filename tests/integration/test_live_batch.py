@@ -109,5 +109,7 @@ def test_any_cut_of_the_bytes_gives_the_same_rows(
     edges = sorted({0, len(data), *(min(c, len(data)) for c in cuts)})
     live = [row for a, b in itertools.pairwise(edges) for row in decoder.feed(data[a:b])] + decoder.finish()
     whole = decode(file)
-    assert [(r.step, repr(r.values)) for r in live] == [(r.step, repr(r.values)) for r in whole.table.rows()]
+    assert [(r.step, repr(sorted(r.values.items()))) for r in live] == [
+        (r.step, repr(sorted(r.values.items()))) for r in whole.table.rows()
+    ]
     assert decoder.lines == whole.lines == len(live) + decoder.rejected_count
