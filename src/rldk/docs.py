@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rldk.rules.knobs import KNOBS, phrase
+from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.rule import Rule, normals, rules
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -54,10 +54,9 @@ def rule_page(rule: Rule) -> str:
 
 
 def _fixes(rule: Rule) -> Iterator[str]:
-    frameworks = sorted({f for keys in KNOBS.values() for f in keys if f != "*"})
     for fix in rule.fixes:
         yield f"- {phrase(fix, None)}"
-        for framework in frameworks:
+        for framework in sorted(KEYS):
             said = phrase(fix, framework)
             if said != phrase(fix, None):
                 yield f"  - {framework}: {said}"

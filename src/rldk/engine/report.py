@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rldk.core.model import SEVERITIES, Check, Finding, Note, Report
+from rldk.core.model import SEVERITIES, Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
 from rldk.engine.incidents import Placed, group, supported
 from rldk.engine.live import Engine, Watch
@@ -73,7 +73,7 @@ def _place(watch: Watch, episode: Episode, context: Context) -> Placed:
         ongoing=not episode.recovered,
         evidence=evidence,
         causes=rule.causes,
-        fixes=tuple(phrase(fix, context.framework) for fix in rule.fixes),
+        fixes=tuple(phrase(fix, context.framework, context.algorithm) for fix in rule.fixes),
     )
     return Placed(finding, episode.first_row, episode.last_row)
 
@@ -81,7 +81,9 @@ def _place(watch: Watch, episode: Episode, context: Context) -> Placed:
 def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
     """Why a rule gave no verdict, in the order of what a user can mend."""
     if rule.code in engine.inapplicable:
-        return Check(code=rule.code, name=rule.name, status="not_applicable", reason=engine.inapplicable[rule.code])
+        reason = engine.inapplicable[rule.code]
+        status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
+        return Check(code=rule.code, name=rule.name, status=status, reason=reason)
     seen = engine.seen_metrics(rule.phase)
     missing = tuple(n for n in rule.needs if n not in seen)
     own = [w for w in watches if w.rule is rule]
