@@ -35,8 +35,9 @@ class Source:
     run: str | None = None
 
     @property
-    def rank(self) -> tuple[int, int]:
-        return self.adapter.quality, self.confidence
+    def rank(self) -> tuple[int, bool, int]:
+        """The trainer's own format before one that many write: it has keys that sinks leave out."""
+        return self.adapter.quality, self.family is not None, self.confidence
 
     @property
     def family(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import json
 import re
@@ -9,11 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapters
+from rldk.adapters.reading import only_file
 from rldk.adapters.source import File
 from rldk.core.model import Run
+from rldk.core.table import MetricTable
 from rldk.core.vocabulary import vocabulary
-from rldk.errors import NotALog
+from rldk.errors import NoData, NotALog
 
+MAX_BYTES = 256 << 20  # of a JSON array, which is read whole
 _CLOSE = 0.82  # of difflib: "avg_reward" and "mean_reward" are closer, "accuracy" and "action_entropy" are not
 _FILLER = frozenset(
     {"my", "avg", "average", "mean", "the", "train", "training", "current", "cur", "total", "value", "val"}
@@ -59,7 +63,9 @@ def field_map_hint(run: Run) -> str:
 
 
 class FlexibleAdapter(BaseAdapter):
-    """Any JSONL, CSV or Parquet: names that are not known are taken for the metric they come closest to."""
+    """Any table of numbers as text or Parquet: names that are not known are taken for the metric they come closest to.
+
+    A CSV, or a JSON array of objects, needs no column of steps here: without one the row number counts."""
 
     name: ClassVar[str] = "flexible"
     describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of the user's own"
@@ -68,15 +74,16 @@ class FlexibleAdapter(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
-        return max((adapters.get(name).sniff(file) for name in cls.formats), default=0)
+        known = max((adapters.get(name).sniff(file) for name in cls.formats if name in adapters), default=0)
+        return known or (5 if file.is_text and _is_table(file.head) else 0)
 
     def read(self) -> Log:
-        scored = [(adapters.get(name).sniff(self.files[0]), name) for name in self.formats if self.files]
-        if not scored or max(scored)[0] == 0:
-            raise NotALog(
-                f"{self.source} is neither JSONL nor CSV nor Parquet", hint="rldk format-info lists the formats"
-            )
-        return adapters.get(max(scored)[1])([f.path for f in self.files], **self.options).read()
+        file = only_file(self)
+        scored = [(adapters.get(name).sniff(file), name) for name in self.formats if name in adapters]
+        confidence, name = max(scored, default=(0, ""))
+        if confidence > 0:
+            return adapters.get(name)([file.path], **self.options).read()
+        return Log(table=_loose_table(file, self.source))
 
     def load_run(self) -> Run:
         from rldk.adapters.normalise import to_run
@@ -87,3 +94,33 @@ class FlexibleAdapter(BaseAdapter):
         known = {*run.meta.names.values(), *given, *given.values()}
         guess = {k: v for k, v in proposed_map(log.table.columns).items() if k not in known and v not in run.meta.names}
         return to_run(log, adapter=self, field_map=given | guess)
+
+
+def _is_table(head: bytes) -> bool:
+    first = head.lstrip(b"\xef\xbb\xbf \r\n\t").split(b"\n", 1)
+    return head.lstrip()[:1] == b"[" or (
+        len(first) > 1 and any(d in first[0] and d in first[1] for d in (b",", b"\t", b";"))
+    )
+
+
+def _loose_table(file: File, source: str) -> MetricTable:
+    """A JSON array of objects, or delimited text, with the row number for a step where no column is one."""
+    import pandas as pd
+
+    from rldk.adapters.frame import frame_table
+
+    if not file.is_text or not _is_table(file.head):
+        raise NotALog(f"{source} is neither JSON nor CSV nor Parquet", hint="see rldk format-info")
+    try:
+        with file.open() as stream:
+            if file.head.lstrip()[:1] == b"[":
+                frame = pd.DataFrame([row for row in json.loads(stream.read(MAX_BYTES)) if isinstance(row, dict)])
+            else:
+                frame = pd.read_csv(stream, sep=None, engine="python", encoding_errors="replace", on_bad_lines="skip")
+    except (ValueError, OSError, EOFError, RecursionError, csv.Error) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NotALog(f"{source} is no table: {why}", hint="see rldk format-info") from None
+    table = frame_table(frame)
+    if not len(table) or not table.columns:
+        raise NoData(f"{source} has no numbers", hint="a column of numbers with a name on top is needed")
+    return table

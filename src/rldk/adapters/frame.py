@@ -74,7 +74,7 @@ def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
     seed = meta["seed"]
     meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None
     adapter = _Memory([], run=_same(frame, "run_id") or "frame")
-    return to_run(Log(table=_table(frame), meta=meta), adapter=adapter, field_map=field_map)
+    return to_run(Log(table=frame_table(frame), meta=meta), adapter=adapter, field_map=field_map)
 
 
 def _same(frame: pd.DataFrame, name: str) -> Any:
@@ -83,7 +83,8 @@ def _same(frame: pd.DataFrame, name: str) -> Any:
     return values[0] if len(values) == 1 else None
 
 
-def _table(frame: pd.DataFrame) -> MetricTable:
+def frame_table(frame: pd.DataFrame) -> MetricTable:
+    """The numbers of a DataFrame; the step is the column named so, else the row number."""
     import pandas as pd
 
     words = vocabulary()

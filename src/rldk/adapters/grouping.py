@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rldk.adapters.explore import GENERIC, Source
 
-_CONSOLE = 40  # quality of rounded or partial formats: what a terminal showed
+_WHOLE = 70  # quality below which a format (above the generic ones) holds only a part: what a terminal showed
 
 
 @dataclass(slots=True)
@@ -52,8 +52,9 @@ def _below(sources: Sequence[Source], folder: Path, spare: list[Source]) -> list
     inner = [s for run in runs for s in run.sources]
     if _one_run(own, runs):
         return _side_by_side([*own, *inner], spare)
-    solid = [s for s in own if s.adapter.quality != _CONSOLE]
-    spare += [s for s in own if s.adapter.quality == _CONSOLE]
+    partial = [s for s in own if GENERIC < s.adapter.quality < _WHOLE]
+    solid = [s for s in own if s not in partial]
+    spare += partial
     return [*(_side_by_side(solid, spare) if solid else []), *runs]
 
 
@@ -124,4 +125,4 @@ def _by_stem(sources: Sequence[Source]) -> list[Group]:
 
 
 def _ranked(sources: Iterable[Source]) -> list[Source]:
-    return sorted(sources, key=lambda s: (s.adapter.samples_only, -s.rank[0], -s.rank[1], s.files))
+    return sorted(sources, key=lambda s: (s.adapter.samples_only, *(-int(r) for r in s.rank), s.files))

@@ -58,7 +58,8 @@ def to_run(log: Log, *, adapter: BaseAdapter, field_map: Mapping[str, str] | Non
     _sums(columns, words)
     _split_eval(columns, table, words)
     guessed = (dialect,) if dialect else words.guess(keys)
-    framework = log.framework or _only(words.dialects[d].framework for d in guessed)
+    told = words.dialects[dialect].framework if dialect else log.framework
+    framework = told or log.framework or _only(words.dialects[d].framework for d in guessed)
     found = log.algorithm or _only(words.dialects[d].algorithm for d in guessed) or infer_algorithm(columns.values)
     return Run(
         id=str(adapter.options.get("run") or run_name(adapter.files[0].path if adapter.files else adapter.source)),

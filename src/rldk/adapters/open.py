@@ -170,8 +170,8 @@ def _open_file(path: Path, reading: Reading) -> list[Run]:
         claimed = claims(File(path), reading.kinds)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableSource(f"cannot read {path}: {error}", hint="is the archive whole?") from None
-    if not claimed and reading.chosen is not None:
-        claimed = [(0, reading.chosen)]
+    if not claimed and (reading.chosen is not None or reading.field_map):
+        claimed = [(0, reading.chosen or find_adapter("flexible"))]
     if not claimed:
         raise _no_log(path)
     failures: list[RldkError] = []
