@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rldk.cards.series import key_series
@@ -27,7 +29,7 @@ def diagnose(
     `select`, `ignore`: codes, families or names of rules. `config`: hyper-parameters of the training that the log
     does not carry; rules read them beside the log's own, which win. Raises `UsageError` when the source holds
     several runs (use `diagnose_all`), and the errors of the adapters."""
-    found = _open(source)
+    found = runs_in(source)
     if len(found) > 1:
         names = ", ".join(run.id for run in found[:5]) + (", ..." if len(found) > 5 else "")
         raise UsageError(
@@ -44,7 +46,7 @@ def diagnose_all(
     config: Mapping[str, Any] | None = None,
 ) -> list[Report]:
     """One report for each run in `source`."""
-    return [diagnose_run(run, rules, select, ignore, config) for run in _open(source)]
+    return [diagnose_run(run, rules, select, ignore, config) for run in runs_in(source)]
 
 
 def diagnose_run(
@@ -59,17 +61,34 @@ def diagnose_run(
     if config:
         run = replace(run, meta=replace(run.meta, config={**config, **run.meta.config}))
     report = scan(run, chosen)
-    curves = key_series(run.metrics, [f.metric for f in report.findings], run.meta.names)
+    curves = key_series(run.metrics, [f.metric for f in report.findings], _worth_drawing(run.meta.names))
     rejected = [{"line": r.line, "reason": r.reason, "excerpt": r.excerpt} for r in run.rejected[:5]]
     return replace(report, meta={**report.meta, "names": dict(run.meta.names), "rejected": rejected, "series": curves})
 
 
-def _open(source: Any) -> list[Run]:
+def _worth_drawing(names: Iterable[str]) -> list[str]:
+    """Canonical metrics other than counters, whose curve is a ramp."""
+    from rldk.core.vocabulary import vocabulary
+
+    return [name for name in names if vocabulary().metric(name).direction != "counter"]
+
+
+def runs_in(source: Any, **reading: Any) -> list[Run]:
+    """The runs in `source`, each with the path that opens it alone as its `source`; `reading` as of `open_runs`."""
     if isinstance(source, Run):
         return [source]
     from rldk.adapters.open import open_runs
 
-    return open_runs(source)
+    found = open_runs(source, **reading)
+    if len(found) == 1 and isinstance(source, str | os.PathLike):
+        return [replace(found[0], source=os.fspath(source))]
+    return [replace(run, source=_home(run)) for run in found]
+
+
+def _home(run: Run) -> str:
+    """The file of a run, or the directory of its files."""
+    files = run.meta.files
+    return os.path.commonpath([Path(f).parent for f in files]) if len(files) > 1 else run.source
 
 
 def _rules(preset: str, select: str | Iterable[str] | None, ignore: str | Iterable[str] | None) -> tuple[Rule, ...]:

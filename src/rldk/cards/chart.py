@@ -115,9 +115,13 @@ def _column(step: int, first: int, last: int, width: int) -> int:
 
 
 def _block(value: float, low: float, high: float) -> str:
-    if not high > low:
-        return BLOCKS[0]
-    return BLOCKS[min(7, int(8 * (value / 2 - low / 2) / (high / 2 - low / 2)))]  # halved: the span may overflow
+    return BLOCKS[min(7, int(8 * _share(value, low, high)))]
+
+
+def _share(value: float, low: float, high: float) -> float:
+    """How far `value` is from `low` to `high`, 0 to 1; 0 when they are equal. Halved first: the span may overflow."""
+    span = high / 2 - low / 2
+    return (value / 2 - low / 2) / span if span > 0 else 0.0
 
 
 def _shown(columns: Sequence[Sequence[float]]) -> list[float | None]:
@@ -181,8 +185,7 @@ class _Plot:
 
     def y(self, value: float) -> float:
         low, high, v = (math.log(u) for u in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
-        share = (v / 2 - low / 2) / (high / 2 - low / 2)
-        return self.floor - share * (self.floor - TOP)
+        return self.floor - _share(v, low, high) * (self.floor - TOP)
 
     def axes(self) -> list[str]:
         middle = math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2

@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
+from math import isclose
 
 from rldk.cards import words
 from rldk.cards.chart import Band, Limit, line_chart, number
 from rldk.cards.safe import escape
-from rldk.cards.series import report_series
+from rldk.cards.series import Series, report_series
 from rldk.core.model import Finding, Incident, Report
 from rldk.core.registry import renderers
 
@@ -164,7 +165,7 @@ def _figure(
     limits = {
         (f.limit, f.code): Limit(value=f.limit, label=f"{f.code} {number(f.limit)}")
         for f in findings
-        if f.limit is not None
+        if f.limit is not None and _on_curve(f, series)
     }
     first, last = (report.numbers.get(k) for k in ("first_step", "last_step"))
     chart = line_chart(
@@ -182,6 +183,14 @@ def _figure(
     return (
         f'<figure><figcaption><span class="mono">{escape(metric)}</span>{logged}{marked}</figcaption>{chart}</figure>'
     )
+
+
+def _on_curve(finding: Finding, series: Series) -> bool:
+    """Whether the finding speaks of the curve's own values: a limit on a share or a ratio has no place in the chart."""
+    if finding.value is None:
+        return False
+    points = zip(series["step"], series["value"], strict=True)
+    return any(s == finding.first_step and v is not None and isclose(v, finding.value, rel_tol=1e-3) for s, v in points)
 
 
 def _table_of_findings(findings: Sequence[Finding]) -> str:

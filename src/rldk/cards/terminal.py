@@ -27,14 +27,14 @@ class _Page:
         self._colour = colour
         self._width = max(40, width)
 
-    def add(self, text: str, *, indent: int = 0, bullet: str = "", style: str = "") -> None:
+    def add(self, text: str, *, indent: int = 0, bullet: str = "", hang: int = 0, style: str = "") -> None:
         pad = " " * indent
         body = clean(text, 2000)
         wrapped = textwrap.wrap(
             body,
             self._width,
             initial_indent=pad + bullet,
-            subsequent_indent=pad + " " * len(bullet),
+            subsequent_indent=pad + " " * (hang + len(bullet)),
             break_long_words=False,
             break_on_hyphens=False,
         )
@@ -75,9 +75,9 @@ def render(
     page.head("Source")
     source = words.source_lines(report)
     for line in source if everything else source[:MAX_SOURCE]:
-        page.add(line.strip(), indent=2 + len(line) - len(line.lstrip()))
+        page.add(line.strip(), indent=2 + len(line) - len(line.lstrip()), hang=2)
     if not everything and len(source) > MAX_SOURCE:
-        page.add(f"and {len(source) - MAX_SOURCE} more lines with --all", indent=2, style="dim")
+        page.add(f"and {words.plural(len(source) - MAX_SOURCE, 'more line')} with --all", indent=2, style="dim")
     _next(page, report, everything=everything)
     return "\n".join(page.lines) + "\n"
 
@@ -151,13 +151,13 @@ def _unchecked(page: _Page, report: Report, *, everything: bool) -> None:
     if skipped:
         page.head(f"Not checked, for want of data ({words.plural(count, 'rule')})")
         for reason, codes in list(skipped.items())[: None if everything else MAX_REASONS]:
-            page.add(f"{reason}: {', '.join(codes)}", indent=2)
+            page.add(f"{reason}: {', '.join(codes)}", indent=2, hang=2)
         if not everything and len(skipped) > MAX_REASONS:
-            page.add(f"and {len(skipped) - MAX_REASONS} more reasons with --all", indent=2, style="dim")
+            page.add(f"and {words.plural(len(skipped) - MAX_REASONS, 'more reason')} with --all", indent=2, style="dim")
     if not_applicable and everything:
         page.head("Does not apply to this run")
         for reason, codes in not_applicable.items():
-            page.add(f"{reason}: {', '.join(codes)}", indent=2)
+            page.add(f"{reason}: {', '.join(codes)}", indent=2, hang=2)
     elif not_applicable:
         page.raw("")
         page.add(f"Does not apply to this run: {', '.join(c for codes in not_applicable.values() for c in codes)}")

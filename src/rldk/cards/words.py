@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rldk.core.model import Check, Finding, Incident, Report
 
+MAX_NAMES = 6  # of files in one line
 SEVERITY_WORDS = {"critical": "CRITICAL", "warn": "WARNING", "info": "INFO"}
 
 
@@ -20,8 +22,10 @@ def plural(n: int, noun: str) -> str:
 
 
 def sentence(clause: str) -> str:
-    """A clause with a capital and a full stop."""
-    return clause[:1].upper() + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
+    """A clause with a capital and a full stop; a metric's name at its head stays as it is written."""
+    first = clause.split(" ", 1)[0]
+    head = clause[:1].upper() if first.isalpha() else clause[:1]
+    return head + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
 
 
 def lead(report: Report, incident: Incident) -> Finding | None:
@@ -78,8 +82,23 @@ def source_lines(report: Report) -> list[str]:
         )
         said += [f"  line {r['line']}: {r['reason']}" for r in meta.get("rejected", ())]
     said += [str(note) for note in meta.get("notes", ())]
-    said += [f"not read: {name} ({why})" for name, why in dict(meta.get("left_out", {})).items()]
-    return [s for s in said if s]
+    return said + _files(meta)
+
+
+def _files(meta: Mapping[str, Any]) -> list[str]:
+    """The files that were read, and those that were not, by reason; named from the directory that holds them all."""
+    read, left = list(meta.get("files", ())), dict(meta.get("left_out", {}))
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in (*read, *left)]) if read or left else ""  # noqa: PTH120, PTH100 - text, maybe of another machine
+    said = [f"read: {_names(read, root)}"] if read else []
+    reasons: dict[str, list[str]] = {}
+    for name, why in left.items():
+        reasons.setdefault(str(why), []).append(name)
+    return said + [f"not read: {_names(names, root)} ({why})" for why, names in reasons.items()]
+
+
+def _names(paths: Sequence[str], root: str) -> str:
+    shown = [os.path.relpath(p, root) for p in paths[:MAX_NAMES]]
+    return ", ".join(shown) + (f" and {len(paths) - MAX_NAMES:,} more" if len(paths) > MAX_NAMES else "")
 
 
 def _origin(meta: Mapping[str, Any]) -> str:

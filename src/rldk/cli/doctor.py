@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import colour_option, coloured, json_option, progress, say, write
+from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, write
 from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
 from rldk.errors import RldkError, UsageError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--max", "most", type=click.IntRange(1), default=5, show_default=True, help="Incidents shown.")
 @colour_option
 def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path | None, most: int, **flags: Any) -> int:
-    """Say what went wrong in each run, at which step, why, and what to change.
+    """Say what went wrong in a run, at which step, why, and what to change.
 
     PATH is a log file, a directory, a glob, a URL, or - for stdin. With --json one run is its report, several are
     {"reports": [...], "errors": [...]}."""
@@ -59,8 +59,7 @@ def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> i
 
 def _diagnose(paths: tuple[str, ...], settings: Settings) -> tuple[list[Report], list[tuple[str, RldkError]]]:
     """The reports of all runs under all paths, and what could not be read: raised when it is the only path."""
-    from rldk.adapters.open import open_runs
-    from rldk.diagnosis import diagnose_run
+    from rldk.diagnosis import diagnose_run, runs_in
 
     reports: list[Report] = []
     errors: list[tuple[str, RldkError]] = []
@@ -69,7 +68,7 @@ def _diagnose(paths: tuple[str, ...], settings: Settings) -> tuple[list[Report],
         for path in paths:
             begin(f"reading {clean(path, 60)}")
             try:
-                runs = open_runs(path, **reading)
+                runs = runs_in(path, **reading)
                 reports += [diagnose_run(r, select=settings["select"], ignore=settings["ignore"]) for r in runs]
             except UsageError:
                 raise
@@ -82,14 +81,7 @@ def _diagnose(paths: tuple[str, ...], settings: Settings) -> tuple[list[Report],
 
 def _flags(flags: dict[str, Any]) -> dict[str, Any]:
     colour = flags.pop("colour")
-    mapping = flags["field_map"]
-    if mapping is not None and not mapping.lstrip().startswith("{"):
-        try:
-            flags["field_map"] = Path(mapping).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"cannot read the field map {mapping}: {error}", hint="give JSON, or a file of JSON"
-            ) from None
+    flags["field_map"] = field_map_flag(flags["field_map"])
     return {**flags, "color": None if colour is None else ("always" if colour else "never")}
 
 

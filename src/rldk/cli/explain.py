@@ -16,7 +16,10 @@ from rldk.errors import UnknownName
 @click.argument("name")
 @json_option
 def command(name: str, as_json: bool) -> None:
-    """Explain a rule (code or name), a metric (any spelling), or a topic such as exit-codes."""
+    """Explain a rule, a metric or a topic.
+
+    A rule goes by its code or name, a metric by any trainer's spelling; topics: exit-codes, severities, tiers, and
+    every pattern that looks odd and is normal by construction."""
     from rldk.cards.wire import dumps
 
     pages = _pages(name)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -60,7 +61,11 @@ class LazyGroup(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
         try:
-            code = super().main(words, prog_name, **extra)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("default", UserWarning)
+                warnings.showwarning = _warn
+                code = super().main(words, prog_name, **extra)
         except (KeyboardInterrupt, click.Abort):
             sys.exit(130)
         except click.ClickException as error:
@@ -87,6 +92,12 @@ def is_source(word: str) -> bool:
     if word == "-" or "://" in word or any(c in word for c in "*?["):
         return True
     return Path(word).exists() or os.sep in word
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    from rldk.cards.safe import clean
+
+    click.echo(f"warning: {clean(message, 1000)}", err=True)
 
 
 def fail(message: str, hint: str, *, exit_code: int, kind: str, words: Sequence[str]) -> NoReturn:

@@ -7,11 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 import click
 
-F = TypeVar("F", bound=Callable[..., Any])
+from rldk.errors import UsageError
+
 PATIENCE_S = 1.0  # work that takes less has no progress bar
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -21,6 +23,17 @@ colour_option = click.option(
     default=None,
     help="Colours, whatever the terminal; NO_COLOR and FORCE_COLOR work too.",
 )
+
+
+def field_map_flag(value: str | None) -> str | None:
+    """The JSON of `--field-map`, which may name a file of it."""
+    if value is None or value.lstrip().startswith("{"):
+        return value
+    try:
+        return Path(value).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "give JSON, or a file of JSON"
+        raise UsageError(f"cannot read the field map {value}: {error}", hint=hint) from None
 
 
 def write(text: str) -> None:

@@ -12,6 +12,7 @@ from rldk.errors import ConfigError, UnknownName
 
 FAIL_ON = ("warn", "critical", "never")
 COLOUR = ("auto", "always", "never")
+VALIDATION = ("strict", "flexible", "lenient")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +32,10 @@ class Setting:
     origin: str
 
 
-def _codes(value: Any) -> tuple[str, ...]:
+def _names(value: Any) -> tuple[str, ...]:
     words = value.split(",") if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or not all(isinstance(w, str) for w in words):
-        raise ValueError('a list of rule codes such as ["KL", "REW001"]')
+        raise ValueError('a list of names such as ["KL", "REW001"]')
     return tuple(w.strip() for w in words if w.strip())
 
 
@@ -76,12 +77,14 @@ def _mapping(value: Any) -> dict[str, str]:
 
 
 KEYS: dict[str, Key] = {
-    "select": Key(default=(), read=_codes, help="rules to check, by code, family or name; empty is all"),
-    "ignore": Key(default=(), read=_codes, help="rules to leave out"),
+    "select": Key(default=(), read=_names, help="rules to check, by code, family or name; empty is all"),
+    "ignore": Key(default=(), read=_names, help="rules to leave out"),
     "fail_on": Key(default="critical", read=_choice(FAIL_ON), help="the severity from which the exit code is 1"),
     "adapter": Key(default=None, read=_text, help="the log format, instead of looking at the content"),
     "field_map": Key(default=None, read=_mapping, help="your metric names -> canonical names"),
     "strict": Key(default=False, read=_flag, help="a malformed line is an error"),
+    "validation_mode": Key(default="flexible", read=_choice(VALIDATION), help="how `rldk ingest` takes unknown fields"),
+    "required_fields": Key(default=(), read=_names, help="columns that `rldk ingest` insists on"),
     "color": Key(default="auto", read=_choice(COLOUR), help="colours on a terminal"),
 }
 
@@ -97,15 +100,20 @@ class Settings:
 
 
 def load_settings(
-    flags: Mapping[str, Any] | None = None, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    flags: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings in force; a flag of None was not given.
+    """The settings in force; a flag of None was not given, and `file` (TOML, JSON or YAML) comes right after flags.
 
     Raises `ConfigError` naming the file, or the variable, and the key."""
     env = os.environ if env is None else env
     layers = [
         *_files(Path.cwd() if cwd is None else cwd, env),
         *((f"env RLDK_{k.upper()}", {k: env[f"RLDK_{k.upper()}"]}) for k in KEYS if env.get(f"RLDK_{k.upper()}")),
+        *([(str(file), _any_file(file))] if file is not None else []),
         ("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
     ]
     found = {key: Setting(value=spec.default, origin="default") for key, spec in KEYS.items()}
@@ -139,6 +147,20 @@ def _files(cwd: Path, env: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]
         if isinstance(tools, dict) and isinstance(tools.get("rldk"), dict):
             return [*layers, (f"{shared} [tool.rldk]", tools["rldk"])]
     return layers
+
+
+def _any_file(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() not in {".json", ".yaml", ".yml"}:
+        return _toml(path)
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}", hint="mend or move the file") from None
+    if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
+        raise ConfigError(f"{path}: no mapping of settings", hint=f"it may set {', '.join(KEYS)}")
+    return values
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -1,0 +1,83 @@
+"""`rldk ingest SRC`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rldk.cards.safe import clean
+from rldk.cli.output import field_map_flag, json_option, progress, say, write
+from rldk.config import load_settings
+from rldk.config.settings import VALIDATION
+
+if TYPE_CHECKING:
+    from rldk.core.model import Run
+
+
+@click.command("ingest")
+@click.argument("source", nargs=-1, required=True, metavar="SRC...")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="F.jsonl, F.csv or F.parquet.")
+@click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
+@click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+@click.option("--config-file", type=click.Path(path_type=Path), help="Settings for this call: TOML, JSON or YAML.")
+@click.option("--validation-mode", type=click.Choice(VALIDATION), help="[default: flexible]")
+@click.option("--required-fields", metavar="a,b", help="Fail without these columns.")
+@click.option("--no-validate", is_flag=True, help="Take what there is.")
+@json_option
+def command(
+    source: tuple[str, ...],
+    output: Path | None,
+    config_file: Path | None,
+    no_validate: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Read any training log into one table.
+
+    Writes it with -o, and says what was read: canonical metrics with the key they were logged as."""
+    from rldk.cards.wire import dumps
+    from rldk.ingest import read_runs, validate
+    from rldk.ingest import write as save
+
+    flags["field_map"] = field_map_flag(flags["field_map"])
+    settings = load_settings(flags, file=config_file)
+    mode = settings["validation_mode"]
+    strict = not no_validate and (settings["strict"] or mode == "strict")
+    with progress(1) as begin:
+        begin(f"reading {clean(source[0], 60)}")
+        wanted = source[0] if len(source) == 1 else list(source)
+        runs = read_runs(wanted, adapter=settings["adapter"], field_map=settings["field_map"], strict=strict)
+        if not no_validate:
+            validate(runs, mode, settings["required_fields"])
+        if output is not None:
+            save(runs, output)
+    if output is not None:
+        say(f"wrote {output}")
+    found = [_facts(run) for run in runs]
+    write(dumps({"runs": found}) if as_json else "\n\n".join(map(_text, found)))
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "source": run.source,
+        "format": run.meta.format,
+        "rows": len(run.metrics),
+        "lines": run.lines,
+        "rejected": run.rejected_count,
+        "metrics": dict(run.meta.names),
+        "columns": list(run.metrics.columns),
+        "notes": list(run.meta.notes),
+    }
+
+
+def _text(facts: dict[str, Any]) -> str:
+    head = (
+        f"{clean(facts['run'])}: {facts['rows']:,} rows, format {facts['format']}, {facts['rejected']:,} lines rejected"
+    )
+    own = [c for c in facts["columns"] if c not in facts["metrics"] and c not in set(facts["metrics"].values())]
+    lines = [f"  {clean(name)} <- {clean(key)}" for name, key in facts["metrics"].items()]
+    lines += [f"  {clean(name)} (no canonical name)" for name in own]
+    return "\n".join([head, *lines, *(f"  note: {clean(note)}" for note in facts["notes"])])

@@ -1,0 +1,117 @@
+"""The command as a whole: help, unknown names, errors and their exit codes, what it loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import rldk
+from rldk.cli.main import COMMANDS, main
+
+
+def run(*args: str, **options: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, list(args), env=options or None)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def process(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rldk", *args]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=False)
+
+
+def test_help_names_every_command_and_loads_none_of_them() -> None:
+    code = """
+import sys
+from rldk.cli.main import main
+try:
+    main(["--help"])
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(f"  {name} " in done.stdout for name in COMMANDS)
+    assert not {m for m in done.stderr.split() if m.startswith("rldk.cli.") and m != "rldk.cli.main"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_whose_first_line_is_the_one_in_the_list(name: str) -> None:
+    code, out, _ = run(name, "--help")
+    assert code == 0
+    assert " ".join(out.split("\n\n")[1].split()).startswith(COMMANDS[name][1])
+
+
+@pytest.mark.parametrize(("word", "nearest"), [("docter", "doctor"), ("explian", "explain"), ("xyzzy", "--help")])
+def test_an_unknown_command_names_the_nearest_and_exits_2(word: str, nearest: str) -> None:
+    code, out, err = run(word)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: unknown command '{word}'\nhint: ")
+    assert nearest in err
+
+
+def test_a_wrong_option_exits_2_with_a_hint() -> None:
+    code, _, err = run("version", "--nope")
+    assert code == 2
+    assert "No such option" in err
+    assert "hint: `" in err
+
+
+def test_an_error_is_also_a_document_under_json() -> None:
+    code, out, err = run("explain", "reward_meen", "--json")
+    assert code == 2
+    assert json.loads(out)["error"]["exit_code"] == 2
+    assert "reward_mean" in json.loads(out)["error"]["hint"]
+    assert err.startswith("error: ")
+
+
+def test_an_internal_error_is_short_and_exits_5(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "version", ("nowhere", ""))
+    code, _, err = run("version")
+    assert code == 5
+    assert "bug in rldk" in err
+    assert "Traceback" not in err
+    assert "Traceback" in run("version", RLDK_DEBUG="1")[2]
+
+
+def test_version_says_the_package_version() -> None:
+    assert run("version")[1].startswith(f"rldk {rldk.__version__} ")
+    assert json.loads(run("version", "--json")[1])["rldk"] == rldk.__version__
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_completion_prints_a_script_for_the_command(shell: str) -> None:
+    code, out, _ = run("completion", shell)
+    assert code == 0
+    assert "_RLDK_COMPLETE" in out
+
+
+def test_completion_completes_commands() -> None:
+    done = process(_RLDK_COMPLETE="bash_complete", COMP_WORDS="rldk expl", COMP_CWORD="1")
+    assert done.stdout == "plain,explain\n"
+
+
+def test_config_show_prints_each_value_with_its_origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rldk.toml").write_text('fail_on = "warn"\n')
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = run("config", "show", "--origin", RLDK_STRICT="1", XDG_CONFIG_HOME=str(tmp_path))
+    assert code == 0
+    origin = {line.split(" = ")[0]: line.split("  # ")[1] for line in out.splitlines()}
+    assert origin["fail_on"] == str(tmp_path / "rldk.toml")
+    assert origin["strict"] == "env RLDK_STRICT"
+    assert json.loads(run("config", "show", "--json")[1])["fail_on"]["value"] == "warn"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"{sys.executable} -m rldk explain exit-codes | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_output_survives_a_terminal_without_unicode() -> None:
+    done = process("explain", "exit-codes", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0

@@ -1,0 +1,50 @@
+"""The report as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from rldk.cards.terminal import render
+from rldk.core.model import Report
+
+
+def test_the_verdict_is_the_first_line_and_nothing_controls_the_terminal(report: Report) -> None:
+    text = render(report)
+    assert text.splitlines()[0] == report.verdict
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+
+
+def test_an_incident_says_what_where_why_and_what_to_do(report: Report) -> None:
+    text = render(report)
+    for part in ("1. CRITICAL  REW003", "steps 4-6", "╰─╯", "1. the policy collapsed", "- lower `beta`", "- GRAD002"):
+        assert part in text
+
+
+def test_what_was_not_checked_is_grouped_and_said(report: Report) -> None:
+    text = render(report)
+    assert "needs value_loss: VAL001, VAL002" in text
+    assert "Does not apply to this run: PREF001" in text
+    assert "1 line of 9 could not be read" in text
+    assert "line 3: <img" in text
+
+
+def test_all_shows_every_finding_and_without_it_the_quiet_are_named(report: Report) -> None:
+    assert "Every finding (3)" in render(report, everything=True)
+    assert "no reason to worry by itself: ENT001" in render(report)
+
+
+def test_at_most_five_incidents(report: Report) -> None:
+    many = tuple(replace(report.incidents[0], id=n) for n in range(1, 9))
+    text = render(replace(report, incidents=many))
+    assert "5. CRITICAL" in text
+    assert "6. CRITICAL" not in text
+    assert "3 more incidents with --all" in text
+
+
+def test_colour_changes_only_the_colours(report: Report) -> None:
+    assert re.sub(r"\x1b\[[\d;]*m", "", render(report, colour=True)) == render(report)
+
+
+def test_a_bare_report_renders() -> None:
+    assert render(Report(kind="diagnosis", passed=True, verdict="Not checked: no rows.")).startswith("Not checked")
