@@ -146,8 +146,17 @@ class Vocabulary:
             return 0.0
         if spec.parents and not any(self._lookup(key, (dialect,), columns) for key in bare):
             return 0.0
-        explained = [key for key in keys if any(m.rank for m in self._matches(key, dialect, columns))]
-        return sum(2.0 if "/" in key else 1.0 for key in explained)
+        return sum(2.0 if "/" in key else 1.0 for key in keys if self._explains(dialect, key, columns))
+
+    def _explains(self, dialect: str, key: str, columns: frozenset[str]) -> bool:
+        """The key is the dialect's own; a canonical name behind a sink's prefix could be anybody's."""
+        chain = self.chain(dialect)
+        if len(key) > MAX_KEY:
+            return False
+        if self._lookup(key, chain, columns):
+            return True
+        rests = [rest for _, rest in _unprefixed(key, [self.dialects[d] for d in chain]) if rest not in self._known]
+        return any(self._lookup(rest, chain, columns) for rest in rests)
 
     @cache  # noqa: B019 - bounded by the number of dialects
     def chain(self, dialect: str) -> tuple[str, ...]:

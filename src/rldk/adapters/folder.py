@@ -1,0 +1,178 @@
+"""Reading what was found: a source into a Run, a directory into its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.explore import GENERIC, Source, explore
+from rldk.adapters.flexible import FlexibleAdapter, field_map_hint, proposed_map
+from rldk.adapters.grouping import Group, group
+from rldk.adapters.layout import run_name
+from rldk.adapters.manifest import with_manifest
+from rldk.adapters.normalise import to_run
+from rldk.core.model import Run
+from rldk.core.table import PHASES
+from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError
+
+# Written at checkpoints only: of a run that died or still runs, a log beside it goes further.
+_SNAPSHOTS = frozenset({"hf-trainer-state"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to read, the same for every source of one call. `chosen`: the adapter that the user named."""
+
+    kinds: tuple[type[BaseAdapter], ...]
+    chosen: type[BaseAdapter] | None = None
+    field_map: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+
+
+@dataclass(slots=True)
+class _Read:
+    source: Source
+    adapter: BaseAdapter
+    log: Log
+
+    @property
+    def last_step(self) -> int:
+        table = self.log.table
+        train = table.step[table.phase == PHASES.index("train")]
+        return int(train.max()) if train.size else -1
+
+    @property
+    def finished(self) -> bool:
+        return bool((self.log.table.phase == PHASES.index("summary")).any())
+
+
+def read_source(source: Source, options: Options) -> Run:
+    """The run in one source."""
+    return with_manifest(_to_run(_read(source, options), options), source.home)
+
+
+def read_folder(root: Path, options: Options) -> list[Run]:
+    """The runs below a directory; each names the files it was read from and those left out, with the reason.
+
+    Raises `NoData` and `NotALog` when there is none, or what the first one met when none can be read."""
+    found = explore(root, options.kinds)
+    groups, spare = group(found.sources, root)
+    left_out = dict(found.left_out)
+    left_out |= {str(p): "shared by several runs: open it alone" for s in spare for p in s.files}
+    runs: list[tuple[Path, Run]] = []
+    failures: list[RldkError] = []
+    for each in groups:
+        try:
+            runs.append((each.home, _read_group(each, options, root, left_out)))
+        except (InputError, MissingExtra) as error:
+            if options.strict and isinstance(error, MalformedInput):
+                raise
+            failures.append(error)
+    if runs:
+        return _with_left_out(runs, left_out)
+    if failures:
+        raise failures[0]
+    if not found.files:
+        raise NoData(f"no file in {root}", hint="give the directory that the trainer writes to")
+    raise NotALog(f"no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
+
+
+def _read(source: Source, options: Options) -> _Read:
+    given: dict[str, Any] = {"strict": options.strict, "field_map": dict(options.field_map)}
+    if source.run is not None:
+        given["run"] = source.run
+    adapter = source.adapter(source.files if len(source.files) > 1 else source.files[0], **given)
+    return _Read(source, adapter, adapter.read())
+
+
+def _to_run(read: _Read, options: Options) -> Run:
+    """The run; when not one of its columns has a known name, under the names they come closest to, with a note."""
+    if isinstance(read.adapter, FlexibleAdapter):
+        return read.adapter.load_run()
+    run = to_run(read.log, adapter=read.adapter, field_map=options.field_map)
+    if run.meta.names or options.field_map or not run.metrics.columns:
+        return run
+    note = f"no column has a known name; {field_map_hint(run)}"
+    guessed = to_run(read.log, adapter=read.adapter, field_map=proposed_map(run.metrics.columns))
+    return replace(guessed, meta=replace(guessed.meta, notes=(*guessed.meta.notes, note)))
+
+
+def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:
+    """The run of a group, read from its best source, with samples from the one that has them."""
+    failures: list[RldkError] = []
+    readable = _readable(each.sources, options, left_out, failures)
+    main = next(readable, None)
+    if main is None:
+        raise failures[0]
+    detour = _further(main, readable) if main.source.adapter.name in _SNAPSHOTS and not main.finished else None
+    chosen = detour or main
+    _add_samples(chosen, each, options, left_out)
+    read = {f.path for f in chosen.adapter.files}
+    reason = f"same run, read from {chosen.adapter.files[0].path.name} instead"
+    if detour:
+        chosen.log = replace(chosen.log, config=main.log.config | detour.log.config)
+        reason += f": it goes on to step {detour.last_step}"
+    for path in (p for s in each.sources for p in s.files if p not in read):
+        left_out.setdefault(str(path), reason)
+    run = _to_run(chosen, options)
+    return with_manifest(replace(run, id=_name(each, run, root)), each.home)
+
+
+def _readable(
+    sources: Iterable[Source], options: Options, left_out: dict[str, str], failures: list[RldkError]
+) -> Iterator[_Read]:
+    for source in sources:
+        try:
+            yield _read(source, options)
+        except (InputError, MissingExtra) as error:
+            if options.strict and isinstance(error, MalformedInput):
+                raise
+            failures.append(error)
+            left_out |= {str(p): _why(error) for p in source.files}
+
+
+def _why(error: RldkError) -> str:
+    if isinstance(error, MissingExtra):
+        return f"{error.message}: {error.hint}"
+    return error.message if isinstance(error, NoData) else f"unreadable: {error.message}"
+
+
+def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:
+    """The best of the other sources if it is a log of training steps that goes beyond the snapshot."""
+    other = next((o for o in others if o.source.adapter.quality > GENERIC and len(o.log.table)), None)
+    return other if other is not None and other.last_step > main.last_step else None
+
+
+def _add_samples(chosen: _Read, each: Group, options: Options, left_out: dict[str, str]) -> None:
+    if chosen.log.samples is not None:
+        return
+    sources = [s for s in each.sources if s.adapter.samples_only and s is not chosen.source]
+    found = next(_readable(sources, options, left_out, []), None)
+    if found is not None:
+        chosen.adapter.files += found.adapter.files
+        chosen.log = replace(chosen.log, samples=found.log.samples)
+
+
+def _name(each: Group, run: Run, root: Path) -> str:
+    if each.best.run is not None:
+        return each.best.run
+    if len(each.sources) > 1 or each.best.adapter.gathers:
+        return (each.home.absolute().name or "run") if each.home != root or len(each.sources) > 1 else run.id
+    return run_name(each.best.files[0])
+
+
+def _with_left_out(runs: list[tuple[Path, Run]], left_out: Mapping[str, str]) -> list[Run]:
+    """Each file that was not read, told by the run in whose directory it lies, else by the first run."""
+    read = {path for _, run in runs for path in run.meta.files}
+    told: list[dict[str, str]] = [{} for _ in runs]
+    for path, reason in left_out.items():
+        if path in read:
+            continue
+        holders = [i for i, (folder, _) in enumerate(runs) if Path(path).is_relative_to(folder)]
+        told[max(holders, key=lambda i: len(runs[i][0].parts), default=0)][path] = reason
+    return [
+        replace(run, meta=replace(run.meta, left_out=run.meta.left_out | told[i])) for i, (_, run) in enumerate(runs)
+    ]
