@@ -24,7 +24,7 @@ def run(*args: str) -> tuple[int, str, str]:
 @pytest.fixture
 def own_names(tmp_path: Path) -> Path:
     path = tmp_path / "log.jsonl"
-    rows = [{"step": i, "avg_return": i / 2, "los": 1 / i} for i in range(1, 21)]
+    rows = [{"step": i, "avg_return": i / 2, "los": 1 / i, "entropy": 2.0} for i in range(1, 21)]
     path.write_text("\n".join(map(json.dumps, rows)) + '\n{"step": 21, "avg_\n')
     return path
 

@@ -12,7 +12,7 @@ from rldk.cards.series import Series
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "×"  # a column in which the source said NaN or infinite and nothing else
 SPIKE = 6.0  # robust scales off a column's middle at which its extreme is drawn instead
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 22  # margins of a chart, in its own pixels
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 22  # margins of a chart, in its own pixels
 LOG_SPAN = 1000.0  # a positive curve whose largest value is this many times its median is drawn on a log scale
 
 
@@ -204,8 +204,9 @@ class _Plot:
 
 
 def tick(value: float) -> str:
-    """At most seven characters for an axis."""
-    return f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
+    """At most seven characters for an axis, as long as the exponent has two digits."""
+    exact, short = f"{value:.3g}", f"{value:.2g}"
+    return (exact if len(exact) <= 7 else short).replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
 
 
 def _range_words(values: Sequence[float]) -> str:

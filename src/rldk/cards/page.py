@@ -16,6 +16,7 @@ from rldk.cards.safe import escape
 from rldk.cards.series import Series, report_series
 from rldk.core.model import Finding, Incident, Report
 from rldk.core.registry import renderers
+from rldk.rules.rule import HEADINGS, rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
 _CODE = re.compile(r"`([^`]+)`")
@@ -104,12 +105,21 @@ def _incident(report: Report, incident: Incident) -> str:
         _titled("What to try", _bullets(map(_prose, incident.fixes))),
         "</div>",
         _titled("What came with it", _table_of_findings(after)),
-        f'<p class="soft">Read more: <code>rldk explain {escape(incident.codes[0])}</code></p>'
-        if incident.codes
-        else "",
+        _background(first.code) if first else "",
         "</article>",
     ]
     return "".join(parts)
+
+
+def _background(code: str) -> str:
+    """The page of the rule, folded: the report may be read where there is no `rldk explain`."""
+    if code not in rules:
+        return ""
+    sections = rules.get(code).page.sections
+    told = "".join(
+        f"<h4>{heading}</h4><p>{_prose(sections[heading])}</p>" for heading in HEADINGS if heading in sections
+    )
+    return f"<details><summary>About {escape(code)}: why it matters, when it is wrong</summary>{told}</details>"
 
 
 def _titled(title: str, content: str) -> str:
@@ -179,7 +189,7 @@ def _figure(
     own = report.meta.get("names", {}).get(metric, metric)
     logged = f' <span class="soft">logged as <span class="mono">{escape(own)}</span></span>' if own != metric else ""
     codes = ", ".join(dict.fromkeys(f.code for f in findings))
-    marked = f' <span class="soft">shaded: {escape(codes)}</span>' if codes else ""
+    marked = f' <span class="soft">&middot; shaded: {escape(codes)}</span>' if codes else ""
     return (
         f'<figure><figcaption><span class="mono">{escape(metric)}</span>{logged}{marked}</figcaption>{chart}</figure>'
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, write
+from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, width, write
 from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
 from rldk.errors import RldkError, UsageError
@@ -43,8 +42,8 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
     if as_json:
         write(_document(reports, errors))
     elif reports:
-        colour, width = coloured(settings["color"]), min(shutil.get_terminal_size((100, 24)).columns, 110)
-        write(_text(reports, everything=everything, colour=colour, width=width, most=most))
+        colour = coloured(settings["color"])
+        write(_text(reports, everything=everything, colour=colour, width=width(), most=most))
     for path, error in errors:
         say(f"error: {clean(path)}: {clean(error.message, 1000)}\nhint: {clean(error.hint, 2000)}")
     return exit_code(reports, [e for _, e in errors], settings["fail_on"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -64,6 +65,11 @@ def coloured(setting: str) -> bool:
     if os.environ.get("FORCE_COLOR"):
         return True
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+
+def width() -> int:
+    """Columns of the terminal, at most 110; 100 when stdout is none."""
+    return min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
 
 
 @contextmanager
