@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
+from rldk.rules.rule import Context, Frame
+
 # concept -> the words for it where the framework is unknown or has no such key
 CONCEPTS: dict[str, str] = {
     "lr": "the learning rate",
@@ -302,6 +307,38 @@ KEYS: dict[str, dict[str, str]] = {
         "seed": "--seed",
     },
 }
+
+
+def keys_of(concept: str) -> tuple[str, ...]:
+    """Every spelling of the concept that a logged configuration may have, over all frameworks."""
+    spelled = (keys[concept].lstrip("-").replace("-", "_") for keys in KEYS.values() if concept in keys)
+    return tuple(dict.fromkeys(spelled))
+
+
+def number(value: object) -> float:
+    """A configuration value as a number (some logs keep them as text); NaN when it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def setting(f: Frame, concept: str) -> float:
+    """The number that the run's configuration has for the concept; NaN when it carries none."""
+    return number(f.config(*keys_of(concept)))
+
+
+def lacks(concept: str) -> Callable[[Context], str | None]:
+    """An `unless` of rules that are nothing without this number of the configuration."""
+
+    def unless(context: Context) -> str | None:
+        if any(math.isfinite(number(context.config.get(key))) for key in keys_of(concept)):
+            return None
+        return f"needs {CONCEPTS[concept]} in the run's configuration, which this log does not carry"
+
+    return unless
 
 
 def phrase(fix: str, framework: str | None, algorithm: str | None = None) -> str:

@@ -1,0 +1,145 @@
+"""GRAD: what the gradient norm says of a run, and values that stopped being numbers."""
+
+from __future__ import annotations
+
+from rldk.rules.knobs import lacks, setting
+from rldk.rules.rule import Frame, Signal, rule
+
+# Where a NaN is never the defined answer. Explained variance of constant returns, the reward of an iteration in which
+# no episode ended, reward components and means over an empty set are NaN by definition and are not here.
+FINITE = (
+    "loss policy_loss value_loss aux_loss nll_loss kl_loss grad_norm grad_norm_policy grad_norm_value kl "
+    "kl_policy_update kl_coef entropy ratio_mean lr advantage_mean advantage_std return_mean value_mean logp_chosen "
+    "logp_rejected pref_margin weight_update_norm"
+).split()
+GRAD_NORMS = ("grad_norm", "grad_norm_policy", "grad_norm_value")
+LOSSES = frozenset({"loss", "policy_loss", "value_loss"})
+NEVER_ROWS = 3
+CLIPPED_SHARE = 0.95
+HIDDEN_FACTOR = 10.0
+GROWTH = 3.0
+ZERO_SHARE = 0.3
+TINY = 1e-300  # an open interval (-TINY, TINY) holds the exact zeros only
+MEANINGFUL_NORM = 0.01
+
+
+@rule(
+    "GRAD001",
+    "non-finite-value",
+    severity="critical",
+    tier=0,
+    each=tuple(FINITE),
+    nonfinite=True,
+    causes=(
+        "a reward or an advantage that is NaN: one bad sample poisons its whole batch",
+        "overflow in half precision: fp16 activations, exp of a large log-ratio in the k3 KL or the ratio",
+        "a mean over zero tokens: every response masked, or an empty mini-batch",
+        "weights already broken by an earlier step: look at the last steps before this one",
+    ),
+    fixes=(
+        "stop, go back to the last checkpoint before this step, and keep the batch that did it",
+        "use bfloat16 or float32: {dtype}",
+        "check that no reward is NaN or None before advantages are computed",
+        "lower {lr} and clip gradients: {max_grad_norm}",
+    ),
+)
+def non_finite_value(f: Frame) -> Signal | None:
+    """Fires on the first NaN or infinity in a training metric that has been finite before, or in a loss that never was.
+
+    Why it matters: after one non-finite update every weight is NaN, and the run only looks as if it went on. It may
+    come without any precursor.
+    How it is computed: the source states a value on this train row, it is not finite, and the metric has had a finite
+    value; or it is a loss without a finite value on 3 rows. An infinite (not NaN) gradient norm beside a finite loss
+    is a warning only: a loss scaler meets one now and then and skips the step.
+    When it is wrong: when a trainer writes NaN for "not measured". Metrics whose NaN is the defined answer (explained
+    variance of constant returns, the reward of an iteration in which no episode ended, reward components) and
+    evaluation rows are left out. It cannot see what is hidden: transformers replaces a NaN loss by the running mean
+    (`logging_nan_inf_filter`); the gradient norm is the witness there.
+    Source: an identity; MakazhanAlpamys/Soup#342 (8 of 14 runs died without a precursor), verl#1197, OpenRLHF#1120.
+    """
+    name = f.metric
+    x, seen, loss = f[name], f.count(name), f["loss"]
+    if x - x == 0.0 or not (seen >= 1 or (name in LOSSES and f.rows >= NEVER_ROWS)):
+        return None
+    word = "NaN" if x != x else "infinite"
+    before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
+    overflow = word == "infinite" and name in GRAD_NORMS and loss - loss == 0.0
+    return Signal(value=x, message=f"{name} is {word}, {before}", severity="warn" if overflow else None)
+
+
+@rule(
+    "GRAD003",
+    "clipping-hides-explosion",
+    severity="warn",
+    tier=1,
+    each=GRAD_NORMS,
+    unless=lacks("max_grad_norm"),
+    rows=3,
+    causes=(
+        "the loss has grown steep: a learning rate too high, a reward or advantage of another scale, a broken batch",
+        "gradients summed instead of averaged over tokens or micro-batches",
+    ),
+    fixes=(
+        "lower {lr}: clipping bounds the step, it does not mend the direction",
+        "look at the reward and advantage scale: {reward_scale}, {normalize_advantage}",
+        "check how the loss is normalised over tokens and {grad_accum}",
+    ),
+)
+def clipping_hides_explosion(f: Frame) -> Signal | None:
+    """Fires when nearly every gradient is clipped and the norms before clipping are far above the clip.
+
+    Why it matters: the step size no longer depends on the gradient; an explosion goes on unseen behind a clip.
+    How it is computed: over 50 rows more than 95 % of the norms exceed the configured clip, their median is above
+    10 times the clip, and it has grown to 3 times its own early level. Without that growth it is an info: the level
+    alone may be how this loss is scaled, and adaptive optimisers cancel a constant factor.
+    When it is wrong: when the logged norm is measured after clipping (then it can never exceed the clip), or when the
+    configuration in the log is not the one in use.
+    Source: ours (share, factor and growth); what the clipped norm means: modelscope/ms-swift#3713.
+    """
+    name = f.metric
+    clip = setting(f, "max_grad_norm")
+    clipped, level, early = f.share(name, 50, above=clip), f.median(name, 50), f.early(name)
+    if not (clip > 0 and clipped > CLIPPED_SHARE and level > HIDDEN_FACTOR * clip):
+        return None
+    return Signal(
+        value=level,
+        limit=HIDDEN_FACTOR * clip,
+        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped, from {level / clip:.0f}x {clip:g}",
+        severity=None if level > GROWTH * early else "info",
+    )
+
+
+@rule(
+    "GRAD012",
+    "exactly-zero-gradients",
+    severity="warn",
+    tier=0,
+    each=GRAD_NORMS,
+    causes=(
+        "all tokens of those batches were masked (every response truncated, or every ratio rejected)",
+        "all advantages were exactly zero: every group had one reward",
+        "part of the graph is detached",
+    ),
+    fixes=(
+        "compare these steps with the truncated fraction and {mask_truncated}",
+        "filter groups without a signal: {dynamic_sampling}, or raise {group_size}",
+    ),
+)
+def exactly_zero_gradients(f: Frame) -> Signal | None:
+    """Fires when the gradient norm was exactly 0 on more than 30 % of the last 20 rows.
+
+    Why it matters: those steps cost as much as any other and teach nothing.
+    How it is computed: the share of exact zeros, once the norm has been above 0.01 (a norm that is always 0 is a
+    placeholder, and one printed with three decimals rounds to 0). Not while at least 90 % of the groups have one
+    reward: zero is the right gradient then, and ADV001 speaks of the groups.
+    When it is wrong: when a trainer writes 0 for steps on which it made no update.
+    Source: TRL and ms-swift reports of silent zero-gradient steps (ms-swift#5890, trl#3857); the share is ours.
+    """
+    name = f.metric
+    zero = f.share(name, 20, above=-TINY, below=TINY)
+    best, same = f.highest(name), f.ewma("zero_std_group_frac", 1.0)  # the last one known: update rows lack it
+    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not same >= 0.9:
+        return Signal(
+            value=zero, limit=ZERO_SHARE, message=f"{name} was exactly 0 on {round(20 * zero)} of the last 20 rows"
+        )
+    return None

@@ -1,0 +1,174 @@
+"""MET: the log itself: its steps, its domains, and what it stopped saying."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+from rldk.core.algorithms import GROUP
+from rldk.core.vocabulary import vocabulary
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+ROUNDING = 1e-3  # of the bound, at least absolute: half precision and printed digits
+GONE_ROWS = 20
+RAGGED_ROWS = 40
+# enough of a row to know it by; values that say nothing (rates, counters) are left out
+WITNESSES = ("loss", "policy_loss", "value_loss", "grad_norm", "reward_mean", "entropy", "kl")
+ENTROPY = frozenset({"entropy", "entropy_seq_sum"})  # ENT007 knows more of them
+
+
+@cache
+def bounds(name: str, estimator: str) -> tuple[float, float]:
+    """The closed interval of possible values of a canonical metric; infinite where open."""
+    return vocabulary().bounds(name, estimator=estimator)
+
+
+def _bounded() -> tuple[str, ...]:
+    """The metrics that have an impossible value, by themselves or by some estimator they are logged with."""
+    words = vocabulary()
+    low = {word for word, estimator in words.estimators.items() if estimator.low is not None}
+    names = [n for n, m in words.metrics.items() if m.direction != "counter" and n not in ENTROPY]
+    return tuple(
+        name
+        for name in names
+        if any(map(math.isfinite, bounds(name, "")))
+        or any(low & set(alias.est.split()) for aliases in words.metrics[name].aliases.values() for alias in aliases)
+    )
+
+
+def written_twice(f: Frame) -> bool:
+    """The row has the step of the row before it, and at least two of its values bit for bit."""
+    step, last = f["step"], f.previous("step")
+    same = [f.repeats(name) >= 2 and abs(f[name]) > 0 for name in WITNESSES]
+    return step == last and sum(same) >= 2
+
+
+@rule(
+    "MET001",
+    "steps-not-in-order",
+    severity="warn",
+    tier=0,
+    needs=("step", "segment"),
+    causes=(
+        "the run was resumed from an earlier checkpoint and appended to the same log",
+        "two processes write to one log",
+    ),
+    fixes=("give every run its own directory; log from rank 0 only", "after a resume compare with {resume}"),
+)
+def steps_not_in_order(f: Frame) -> Signal | None:
+    """Fires when a step goes back, or a row is written twice.
+
+    Why it matters: curves drawn over such a log mix two histories, and counts of steps are wrong.
+    How it is computed: a step smaller than the one before it within a segment is a warning. A step that goes back and
+    starts a new segment (a restart) is an info, and so is a row with the step and at least two values of the last one.
+    When it is wrong: logs with two clocks; adapters choose one of them beforehand.
+    Source: an identity; SB3 writes its last row twice, which is why a duplicate is no warning.
+    """
+    step, last = f["step"], f.previous("step")
+    segment, before = f["segment"], f.previous("segment")
+    twice = written_twice(f)
+    if segment > before:
+        message = f"the log starts again at step {step:.0f} after step {last:.0f}"
+        return Signal(value=step, limit=last, message=message, severity="info")
+    if step < last:
+        return Signal(value=step, limit=last, message=f"step {step:.0f} comes after step {last:.0f}")
+    if twice and segment == before:
+        return Signal(value=step, message=f"the row of step {step:.0f} is written twice", severity="info")
+    return None
+
+
+@rule(
+    "MET002",
+    "value-out-of-domain",
+    severity="warn",
+    tier=0,
+    each=_bounded(),
+    causes=(
+        "the metric is logged in another unit (percent for a fraction) or with the opposite sign",
+        "the code that computes it has a bug: a mask, a denominator, an estimator under another's name",
+    ),
+    fixes=("recompute the metric from one batch by hand", "if the name means something else in this log, rename it"),
+)
+def value_out_of_domain(f: Frame) -> Signal | None:
+    """Fires on a value that the metric cannot have.
+
+    Why it matters: either the log or the code is wrong, and every verdict on that metric with it.
+    How it is computed: outside the interval that the vocabulary declares for the metric and its estimator: fractions
+    in 0 to 1, explained variance at most 1, KL by k2 or k3 and ratios at least 0. The allowance is 0.001 of the bound
+    (at least 0.001), for half precision and printed digits.
+    When it is wrong: when a user's metric carries a canonical name by chance.
+    Source: definitions, see `rldk explain METRIC`; the allowance is ours.
+    """
+    name = f.metric
+    x = f[name]
+    low, high = bounds(name, f.estimator(name))
+    if x < low - ROUNDING * max(1.0, abs(low)):
+        return Signal(value=x, limit=low, message=f"{name} is {x:.4g}, it cannot be below {low:g}")
+    if x > high + ROUNDING * max(1.0, abs(high)):
+        return Signal(value=x, limit=high, message=f"{name} is {x:.4g}, it cannot be above {high:g}")
+    return None
+
+
+@rule(
+    "MET003",
+    "metric-disappeared",
+    severity="info",
+    tier=0,
+    each=tuple(name for name, metric in vocabulary().metrics.items() if metric.direction != "counter"),
+    absent=True,
+    causes=("the branch of code that logs it is no longer taken", "its value is None or NaN and the logger drops it"),
+    fixes=("look at the first step without it: what changed there?",),
+)
+def metric_disappeared(f: Frame) -> Signal | None:
+    """Fires when a metric that was on nearly every row has not come for 20 rows while the run goes on.
+
+    Why it matters: rules that need it have gone silent, which is not the same as healthy.
+    How it is computed: at least 20 values, on 90 % of the rows up to its last one, and then 20 rows without it.
+    When it is wrong: a phase that ended on purpose (a warm-up of the critic, a curriculum).
+    Source: ours.
+    """
+    name = f.metric
+    n, gap = f.count(name), f.gap(name)
+    if not (gap >= GONE_ROWS and n >= GONE_ROWS):
+        return None
+    rows = n / f.coverage(name) - gap  # from its first row to its last
+    if n >= 0.9 * rows:
+        return Signal(value=gap, limit=float(GONE_ROWS), message=f"{name} has not been logged for {gap:.0f} rows")
+    return None
+
+
+def _grouped(context: Context) -> str | None:
+    several = context.algorithm in GROUP
+    return "several updates on one set of rollouts give such rows by design (see ragged-rows)" if several else None
+
+
+@rule(
+    "MET005",
+    "two-cadences",
+    severity="info",
+    tier=0,
+    needs=("step",),
+    unless=_grouped,
+    causes=("metrics of rollouts and of updates are logged at different intervals", "two loggers share one file"),
+    fixes=("log everything once per update if you can: {log_steps}",),
+)
+def two_cadences(f: Frame) -> Signal | None:
+    """Fires when some metrics are on every row and others on a part of the rows only.
+
+    Why it matters: a rule that needs both kinds sees only the rows that have them; gaps are missing values, not zeros.
+    How it is computed: after 40 rows, one of the main metrics is on 95 % of the rows and another, with at least 5
+    values, on 2 % to 70 %.
+    When it is wrong: never; it only says how the log is laid out.
+    Source: ours.
+    """
+    counts = {name: f.count(name) for name in WITNESSES}
+    if f.rows < RAGGED_ROWS:
+        return None
+    shares = {name: f.coverage(name) for name in WITNESSES}
+    full = [name for name, share in shares.items() if share >= 0.95]
+    part = [name for name, share in shares.items() if 0.02 < share < 0.7 and counts[name] >= 5]
+    if not (full and part):
+        return None
+    name = part[0]
+    message = f"{name} is on {100 * shares[name]:.0f} % of the rows, {full[0]} on all"
+    return Signal(value=shares[name], metric=name, message=message)

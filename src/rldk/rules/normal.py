@@ -1,0 +1,197 @@
+"""What looks odd and is normal by construction. The first paragraph of each docstring is the note a report prints."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.core.algorithms import CLIPPED, GROUP, POLICY
+from rldk.rules.knobs import lacks, setting
+from rldk.rules.metrics import written_twice
+from rldk.rules.rule import Context, Frame, Signal, normal
+
+
+@normal("first-grpo-loss-is-zero", needs=("loss",), algorithms=GROUP)
+def first_grpo_loss_is_zero(f: Frame) -> Signal | None:
+    """A loss of exactly 0 on the first step is right: advantages of a group sum to 0 and the ratio is still 1.
+
+    Why it matters: it is the most asked question about GRPO; the gradient is not 0.
+    How it is computed: the first loss of the run is below 1e-6 in size.
+    When it is wrong: if the gradient norm is 0 as well, see OPT002.
+    Source: trl#2703, huggingface/open-r1#239.
+    """
+    loss, n = f["loss"], f.count("loss")
+    return Signal(value=loss) if n == 1 and abs(loss) < 1e-6 else None
+
+
+@normal("grpo-loss-says-little", needs=("loss",), algorithms=GROUP)
+def grpo_loss_says_little(f: Frame) -> Signal | None:
+    """The loss hovers around 0 by design (group advantages sum to 0); judge the run by reward, KL and entropy instead.
+
+    Why it matters: a GRPO loss neither falls while learning goes well nor rises when it does not.
+    How it is computed: the median loss of 20 rows is below 0.05 in size.
+    When it is wrong: a loss with a large KL term carries that term's size.
+    Source: trl#2703; 0.05 is ours.
+    """
+    middle = f.median("loss", 20)
+    return Signal(value=middle) if abs(middle) < 0.05 else None
+
+
+@normal("kl-below-zero", needs=("kl",))
+def kl_below_zero(f: Frame) -> Signal | None:
+    """A KL below 0 now and then is the noise of the k1 estimator, a mean of log-ratios; its expectation is not below 0.
+
+    Why it matters: trainers warn of it, and nothing is wrong.
+    How it is computed: the value is below 0, the estimator is not k2 or k3, and less than half of the last 20 are.
+    When it is wrong: when most values are below 0: then the sampling settings differ from the policy.
+    Source: trl#925 (maintainers), trl#1161; half is ours.
+    """
+    kl, often = f["kl"], f.share("kl", 20, below=0.0)
+    nonnegative = {"k2", "k3", "analytic"} & set(f.estimator("kl").split())
+    return Signal(value=kl) if kl < 0 and not nonnegative and not often >= 0.5 else None
+
+
+@normal("kl-zero-without-penalty", needs=("kl",))
+def kl_zero_without_penalty(f: Frame) -> Signal | None:
+    """KL is 0 because its coefficient is 0: the trainer does not compute it, so it says nothing of the policy.
+
+    Why it matters: a KL of 0 with a coefficient above 0 is a fault, this is not.
+    How it is computed: exactly 0 on 5 rows while the logged or configured coefficient is 0.
+    When it is wrong: when the configuration in the log is not the one in use.
+    Source: TRL's documentation of `beta`.
+    """
+    kl, same, coefficient = f["kl"], f.repeats("kl"), f["kl_coef"]
+    if coefficient != coefficient:
+        coefficient = setting(f, "kl_coef")
+    return Signal(value=0.0) if kl == 0 and same >= 5 and coefficient == 0 else None
+
+
+@normal("entropy-falls-while-learning", needs=("entropy", "reward_mean"), algorithms=POLICY)
+def entropy_falls_while_learning(f: Frame) -> Signal | None:
+    """Entropy falls while the reward rises: that is what learning looks like; it matters once reward stops rising too.
+
+    Why it matters: a falling entropy alone is not a collapse.
+    How it is computed: over 40 rows entropy fell by 10 % of its early level and is still above 70 % of it, and the
+    reward rose by more than its row-to-row noise.
+    When it is wrong: a rising reward that is being exploited looks the same: read samples.
+    Source: measured on healthy trainings; the shares are ours.
+    """
+    fall, early, entropy = f.gain("entropy", 40), f.early("entropy"), f["entropy"]
+    rise, noise = f.gain("reward_mean", 40), f.noise("reward_mean", 40)
+    if fall < -0.1 * early < 0 and entropy > 0.7 * early and rise > noise:
+        return Signal(value=fall)
+    return None
+
+
+@normal("dpo-starts-at-ln-2", needs=("loss", "pref_accuracy"), algorithms=frozenset({"dpo"}))
+def dpo_starts_at_ln_2(f: Frame) -> Signal | None:
+    """Loss 0.693 (ln 2) and accuracy 0 on the first step are right: policy and reference are equal, a tie counts 0.
+
+    Why it matters: accuracy 0 looks like reversed labels.
+    How it is computed: first row, step 0 or 1: loss within 0.02 of ln 2 and accuracy exactly 0.
+    When it is wrong: if the accuracy stays below one half, the labels may be reversed.
+    Source: TRL compares with a strict `>`; ln 2 is the loss at a margin of 0.
+    """
+    loss, accuracy, n = f["loss"], f["pref_accuracy"], f.count("loss")
+    start = n == 1 and f.step <= 1 and accuracy == 0 and abs(loss - math.log(2.0)) < 0.02
+    return Signal(value=loss) if start else None
+
+
+@normal("learning-rate-zero-at-an-end", needs=("lr",))
+def learning_rate_zero_at_an_end(f: Frame) -> Signal | None:
+    """A learning rate of 0 on the first row of a warm-up, or on the last row of a schedule, is how schedules are made.
+
+    Why it matters: 0 in between is a fault (OPT004).
+    How it is computed: exactly 0 on the first row, or 0 where the last two rows were heading.
+    When it is wrong: if training goes on for long after the schedule has ended.
+    Source: the linear and cosine schedules of transformers and verl.
+    """
+    lr, n, top = f["lr"], f.count("lr"), f.highest("lr")
+    last, before = f.previous("lr"), f.previous("lr", 2)
+    arrived = last > 0 and 2 * last - before <= 0.05 * top
+    return Signal(value=0.0) if lr == 0 and (n == 1 or arrived) else None
+
+
+@normal("explained-variance-at-first", needs=("value_explained_variance",), nonfinite=True)
+def explained_variance_at_first(f: Frame) -> Signal | None:
+    """Explained variance may be NaN (all returns equal) or far below 0 in the first updates: the critic must learn.
+
+    Why it matters: neither says that the critic is broken.
+    How it is computed: NaN on any row, or below -1 among the first 10 values.
+    When it is wrong: below 0 for good is VAL001's matter.
+    Source: its definition 1 - Var(return - value) / Var(return); stable-baselines3's A2C and PPO logs.
+    """
+    x, n = f["value_explained_variance"], f.count("value_explained_variance")
+    return Signal(value=x) if x != x or (x < -1 and n <= 10) else None
+
+
+@normal("no-clipping-on-policy", needs=("clip_frac",), algorithms=CLIPPED)
+def no_clipping_on_policy(f: Frame) -> Signal | None:
+    """Nothing is ever clipped because every update uses fresh rollouts: the ratio is exactly 1, the clip has no effect.
+
+    Why it matters: it is a choice of configuration, not a fault; a clip range then changes nothing.
+    How it is computed: clip fraction exactly 0, and ratio exactly 1 or update KL exactly 0, on all of at least 10 rows.
+    When it is wrong: with several updates per rollout batch the ratio must move: see CLIP002.
+    Source: verl and TRL with one mini-batch and one epoch.
+    """
+    clip, rows = f["clip_frac"], f.count("clip_frac")
+    ratio, kl = f["ratio_mean"], f["kl_policy_update"]
+    always = f.repeats("clip_frac") == rows
+    still = f.repeats("ratio_mean") >= rows, f.repeats("kl_policy_update") >= rows
+    on_policy = (ratio == 1 and still[0]) or (kl == 0 and still[1])
+    return Signal(value=0.0) if rows >= 10 and clip == 0 and always and on_policy else None
+
+
+@normal("ragged-rows", needs=("grad_norm",), algorithms=GROUP)
+def ragged_rows(f: Frame) -> Signal | None:
+    """Rewards and lengths are on a part of the rows only: several updates share one set of rollouts, the rest log none.
+
+    Why it matters: the gaps are not missing data.
+    How it is computed: after 10 rows the reward is on less than 70 % of those that have a gradient norm.
+    When it is wrong: when a logger drops values.
+    Source: TRL with `num_iterations` or `steps_per_generation` above 1.
+    """
+    n = f.count("grad_norm")
+    share = f.coverage("reward_mean")
+    return Signal(value=share) if n >= 10 and share < 0.7 and f.coverage("grad_norm") > 0.95 else None
+
+
+@normal("reward-component-none", each=("reward_fn/*/mean",), needs=("reward_mean",), absent=True)
+def reward_component_none(f: Frame) -> Signal | None:
+    """A reward function gave no value on some rows: returning None means "does not apply to these samples".
+
+    Why it matters: the mean of the others is still right; None is left out, it is not counted as 0.
+    How it is computed: the total reward is on the row, the component, logged before, is not.
+    When it is wrong: when the function should apply to every sample.
+    Source: TRL averages over the values that are not None.
+    """
+    gap = f.gap(f.metric)
+    return Signal(value=gap) if gap >= 1 else None
+
+
+def _not_sb3(context: Context) -> str | None:
+    return None if context.framework in ("sb3", "stable_baselines3") else "about stable-baselines3 logs"
+
+
+@normal("last-row-twice", needs=("step",), unless=_not_sb3)
+def last_row_twice(f: Frame) -> Signal | None:
+    """The last row is there twice: stable-baselines3 dumps its logger once more when training ends.
+
+    Why it matters: it is no second update.
+    How it is computed: a row has the step and at least two values of the one before it.
+    When it is wrong: in the middle of a log it is not the trainer's doing.
+    Source: `learn()` of stable-baselines3 2.9.2.
+    """
+    return Signal(value=f["step"]) if written_twice(f) else None
+
+
+@normal("gradient-norm-above-clip", needs=("grad_norm",), unless=lacks("max_grad_norm"))
+def gradient_norm_above_clip(f: Frame) -> Signal | None:
+    """Gradient norms above the configured clip do not mean that clipping is broken: they are logged before it.
+
+    Why it matters: the step that is taken has the clipped norm.
+    How it is computed: a norm above the configured clip.
+    When it is wrong: GRAD003 says when nearly all gradients are clipped by a wide margin.
+    Source: transformers logs what `clip_grad_norm_` returns; modelscope/ms-swift#3713.
+    """
+    norm, clip = f["grad_norm"], setting(f, "max_grad_norm")
+    return Signal(value=norm, limit=clip) if norm > clip > 0 else None

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+NAN, INF = math.nan, math.inf
+CLIP = {"config": {"max_grad_norm": 1.0}}
+EXPLODED = [1.5] * 30 + [60.0] * 60
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "first_step"),
+    [
+        ("GRAD001", {"loss": [1.0, 0.9, NAN, NAN]}, {}, 3),
+        ("GRAD001", {"grad_norm": [1.0, None, INF]}, {}, 3),
+        ("GRAD001", {"loss": [NAN] * 5}, {}, 3),
+        ("GRAD003", {"grad_norm": EXPLODED}, CLIP, 57),
+        ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10}, {}, 27),
+        ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10, "zero_std_group_frac": [0.2] * 30}, {}, 27),
+    ],
+)
+def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], first_step: int) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("GRAD001", {"loss": [1.0, None, 0.9], "grad_norm": [NAN, NAN, 1.0]}, {}),
+        ("GRAD001", {"value_loss": [1.0, 1.0], "value_explained_variance": [0.1, NAN]}, {}),
+        ("GRAD003", {"grad_norm": [1.5] * 30 + [9.0] * 60}, CLIP),
+        ("GRAD012", {"grad_norm": [0.5] * 24 + [0.0] * 6}, {}),
+        ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 9, "zero_std_group_frac": [0.2] * 20 + [1.0] * 9}, {}),
+        ("GRAD012", {"grad_norm": [0.0] * 30}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("GRAD001", {"reward_mean": [1.0, 1.0]}, {}, "needs loss or policy_loss"),
+        ("GRAD003", {"loss": [1.0] * 60}, CLIP, "needs grad_norm"),
+        ("GRAD003", {"grad_norm": EXPLODED}, {}, "needs the gradient clipping norm"),
+        ("GRAD012", {"loss": [1.0] * 30}, {}, "needs grad_norm"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: dict[str, Any], options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)
+
+
+def test_an_infinite_norm_beside_a_finite_loss_is_a_warning_only() -> None:
+    alone = scan_columns("GRAD001", {"grad_norm": [1.0, INF], "loss": [1.0, 1.0]})
+    both = scan_columns("GRAD001", {"grad_norm": [1.0, INF], "loss": [1.0, NAN]})
+    assert (alone.worst(), both.worst()) == ("warn", "critical")
+
+
+def test_clipping_by_a_wide_margin_from_the_start_is_an_info() -> None:
+    (finding,) = scan_columns("GRAD003", {"grad_norm": [40.0] * 60}, **CLIP).findings
+    assert finding.severity == "info"
+
+
+def test_evaluation_rows_are_not_looked_at() -> None:
+    report = scan_columns("GRAD001", {"loss": [1.0, NAN]}, phase=["train", "eval"])
+    assert report.findings == ()

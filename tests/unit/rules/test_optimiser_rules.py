@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+MOVING = [0.01, 0.012, 0.009, 0.011] * 8  # 32 rows
+RATIO = [1.01, 0.99, 1.02, 1.0] * 8
+GRPO = {"algorithm": "grpo"}
+
+
+def still(rows: int, **more: list[float | None]) -> dict[str, Any]:
+    return {"kl_policy_update": MOVING + [0.0] * rows, "ratio_mean": RATIO + [1.0] * rows, **more}
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "first_step"),
+    [
+        ("OPT001", still(5), {}, 35),
+        ("OPT001", still(5, lr=[1e-3] * 37), {}, 35),
+        ("OPT002", {"grad_norm": [0.3, 0.0, 0.0, 0.0], "zero_std_group_frac": [0.1] * 4}, GRPO, 4),
+        ("OPT003", {"lr": [1e-3] * 10 + [2e-2] * 5}, {}, 11),
+        ("OPT003", {"lr": [1e-3, 1e-3, 2e-3]}, {"config": {"learning_rate": 1e-3}}, 3),
+        ("OPT004", {"lr": [1e-3] * 10 + [0.0] * 5}, {}, 12),
+        ("OPT004", {"lr": [0.3, 0.2, 0.1] + [0.0] * 12}, {}, 13),
+        ("OPT007", {"loss_scale": [65536.0, 2048.0, 1.0, 1.0, 1.0]}, {}, 5),
+        (
+            "OPT008",
+            {"grad_norm": [0.5] * 42, "kl_policy_update": MOVING + [1e-6] * 10, "lr": [1e-3] * 42},
+            {},
+            37,
+        ),
+    ],
+)
+def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], first_step: int) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("OPT001", {"kl_policy_update": [0.0] * 40, "ratio_mean": [1.0] * 40}, {}),  # on-policy from the start
+        ("OPT001", still(2), {}),
+        ("OPT001", still(5, lr=[1e-3] * 32 + [1e-5] * 5), {}),
+        ("OPT001", still(5, zero_std_group_frac=[0.0] * 32 + [1.0] * 5), {}),
+        ("OPT001", still(5, grad_norm=[0.5] * 32 + [0.0] * 5), {}),
+        ("OPT002", {"grad_norm": [0.3, 0.0, 0.0, 0.0], "zero_std_group_frac": [0.1, 1.0, 1.0, 1.0]}, GRPO),
+        ("OPT003", {"lr": [i * 1e-4 for i in range(1, 12)]}, {}),  # warm-up
+        ("OPT003", {"lr": [0.0, 1e-5, 1e-4, 1e-3, 1e-3, 1e-3, 1e-3]}, {}),  # coarsely logged warm-up
+        ("OPT003", {"lr": [1e-3, 5e-4, 1e-4, 1e-3, 5e-4, 1e-4, 1e-3]}, {"config": {"learning_rate": 1e-3}}),  # restarts
+        ("OPT004", {"lr": [0.0, 0.0, 0.1, 0.1, 0.0]}, {}),
+        ("OPT004", {"lr": [0.4, 0.3, 0.2, 0.1, 0.0]}, {}),  # a linear schedule, logged coarsely
+        ("OPT004", {"lr": [0.1, 0.1, 0.1, 0.0, 0.0]}, {"step": [1, 2, 3, 4, 4]}),  # last row twice
+        ("OPT007", {"loss_scale": [1.0] * 6}, {}),
+        (
+            "OPT008",
+            {
+                "grad_norm": [0.5] * 42,
+                "kl_policy_update": MOVING + [1e-6] * 10,
+                "lr": [1e-3] * 32 + [1e-5] * 10,  # decayed
+            },
+            {},
+        ),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "missing"),
+    [
+        ("OPT001", {"kl_policy_update": MOVING}, "ratio_mean"),
+        ("OPT002", {"grad_norm": MOVING}, "zero_std_group_frac"),
+        ("OPT003", {"loss": MOVING}, "lr"),
+        ("OPT004", {"loss": MOVING}, "lr"),
+        ("OPT007", {"loss": MOVING}, "loss_scale"),
+        ("OPT008", {"grad_norm": MOVING, "lr": MOVING}, "kl_policy_update"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: dict[str, Any], missing: str) -> None:
+    (check,) = scan_columns(code, columns).skipped
+    assert check.reason.startswith(f"needs {missing}")
+
+
+def test_a_schedule_that_ended_and_training_that_goes_on_is_a_warning() -> None:
+    came_down = scan_columns("OPT004", {"lr": [0.3, 0.2, 0.1] + [0.0] * 12})
+    fell = scan_columns("OPT004", {"lr": [0.3] * 3 + [0.0] * 12})
+    assert (came_down.worst(), fell.worst()) == ("warn", "critical")
+
+
+def test_missing_values_neither_break_nor_feed_a_streak() -> None:
+    gaps: list[float | None] = [*MOVING, 0.0, None, 0.0, None, 0.0]
+    report = scan_columns("OPT001", {"kl_policy_update": gaps, "ratio_mean": [*RATIO, 1.0, None, 1.0, None, 1.0]})
+    assert [f.first_step for f in report.findings] == [37]
