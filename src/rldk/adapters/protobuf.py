@@ -1,0 +1,100 @@
+"""Protocol Buffers wire format, decoded without a schema: enough to read foreign logs, safe on any bytes.
+
+Nothing is copied but the field contents, nesting is decoded only where asked for, and every declared length is checked
+against the bytes that are there, so time and memory stay linear in the input.
+"""
+
+from __future__ import annotations
+
+import struct
+
+_FIXED_WIDTH = {1: 8, 5: 4}  # wire type -> bytes
+_INT64, _UINT64 = 1 << 63, 1 << 64
+
+
+class WireError(ValueError):
+    """The bytes are no protobuf message."""
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    """The unsigned varint at `at`, and the offset behind it. Raises `WireError` past 10 bytes or at the end."""
+    value = shift = 0
+    for byte in data[at : at + 10]:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            return value % _UINT64, at + shift // 7
+    raise WireError("varint without end")
+
+
+class Message:
+    """One level of a message: field number -> values in order. Accessors skip values of another wire type."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, data: bytes) -> None:
+        self._fields: dict[int, list[int | bytes]] = {}
+        at, end = 0, len(data)
+        while at < end:
+            key, at = varint(data, at)
+            kind = key & 7
+            value: int | bytes
+            if kind == 0:
+                value, at = varint(data, at)
+            else:
+                if kind == 2:
+                    width, at = varint(data, at)
+                elif kind in _FIXED_WIDTH:
+                    width = _FIXED_WIDTH[kind]
+                else:
+                    raise WireError(f"wire type {kind}")
+                if width > end - at:
+                    raise WireError("field longer than its message")
+                value = data[at : at + width]
+                at += width
+            self._fields.setdefault(key >> 3, []).append(value)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._fields
+
+    def integer(self, number: int, default: int = 0) -> int:
+        """The last value of a varint field as int64."""
+        for value in reversed(self._fields.get(number, [])):
+            if isinstance(value, int):
+                return value - _UINT64 if value >= _INT64 else value
+        return default
+
+    def chunks(self, number: int) -> list[bytes]:
+        """Every value of a length-delimited or fixed-width field."""
+        return [v for v in self._fields.get(number, []) if isinstance(v, bytes)]
+
+    def integers(self, number: int) -> list[int]:
+        """Every value of a repeated integer field, packed or not, as int64."""
+        values: list[int] = []
+        for item in self._fields.get(number, []):
+            if isinstance(item, int):
+                values.append(item)
+                continue
+            at = 0
+            while at < len(item):
+                value, at = varint(item, at)
+                values.append(value)
+        return [v - _UINT64 if v >= _INT64 else v for v in values]
+
+    def fixed(self, number: int, code: str) -> float | None:
+        """The last value of a fixed-width field, unpacked with the `struct` code "d" or "f"; None when absent."""
+        chunks = [c for c in self.chunks(number) if len(c) == struct.calcsize(code)]
+        return float(struct.unpack("<" + code, chunks[-1])[0]) if chunks else None
+
+    def text(self, number: int) -> str:
+        """The last value of a string field; "" when absent; bad UTF-8 is replaced."""
+        chunks = self.chunks(number)
+        return chunks[-1].decode("utf-8", "replace") if chunks else ""
+
+    def message(self, number: int) -> Message:
+        """The last value of a message field; an empty message when absent."""
+        chunks = self.chunks(number)
+        return Message(chunks[-1]) if chunks else Message(b"")
+
+    def messages(self, number: int) -> list[Message]:
+        return [Message(chunk) for chunk in self.chunks(number)]
