@@ -1,0 +1,64 @@
+"""SQLite files of other programs, opened for reading only, without leaving anything beside them."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+MAGIC = b"SQLite format 3\0"
+_WAL_MODE = 2  # byte 18 of the header
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write and leaves no file behind. Raises `sqlite3.Error` and `OSError`.
+
+    `mode=ro` creates the index of a write-ahead log when there is none: then a pending log is read from a copy, and
+    without one the file is taken as it is (a live writer's log is never empty)."""
+    wal, index = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    with path.open("rb") as stream:
+        in_wal_mode = stream.read(20)[18:19] == bytes([_WAL_MODE])
+    pending = in_wal_mode and wal.exists() and wal.stat().st_size > 0
+    with ExitStack() as stack:
+        if pending and not index.exists():
+            db = _copied(path, wal, stack)
+        elif in_wal_mode and not pending:
+            db = _connect(path, "mode=ro&immutable=1")
+        else:
+            try:
+                db = _connect(path, "mode=ro")
+            except sqlite3.OperationalError:  # the index or a hot journal is not ours to write
+                db = _copied(path, wal, stack) if pending else _connect(path, "mode=ro&immutable=1")
+        stack.callback(db.close)
+        yield db
+
+
+def columns(db: sqlite3.Connection, table: str) -> set[str]:
+    """The columns of a table; none when it is absent, or a view, which could compute without end."""
+    found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
+    return {row[0] for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,))} if found else set()
+
+
+def _copied(path: Path, wal: Path, stack: ExitStack) -> sqlite3.Connection:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rldk-")))
+    copy = Path(shutil.copyfile(path, folder / "run.db"))
+    shutil.copyfile(wal, folder / "run.db-wal")
+    return _connect(copy, "mode=rw")
+
+
+def _connect(path: Path, how: str) -> sqlite3.Connection:
+    """A connection for reading that was tried: SQLite opens a file only when it is first asked something."""
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=2.0)
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    try:
+        db.execute("PRAGMA query_only=ON")
+        db.execute("PRAGMA trusted_schema=OFF")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
