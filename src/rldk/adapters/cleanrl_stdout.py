@@ -12,7 +12,9 @@ from rldk.adapters.source import File
 from rldk.core.records import MAX_STEP
 
 _RECORD = re.compile(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+), episodic_return=|SPS: ")
-_VALUE = re.compile(r"(?:array\()?\[?\s*(?P<value>[^\s,\]\[()]+)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*")
+_VALUE = re.compile(
+    r"(?:array\()?\[?\s*(?P<value>[\w.+-]+(?P<called>\([^()]*\))?)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*"
+)
 _MARK = re.compile(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
 
 
@@ -44,7 +46,7 @@ def _take(reading: Reading, piece: Piece, found: re.Match[str] | None) -> None:
     step = int(found["step"]) if found is not None and found["step"] and len(found["step"]) < 20 else reading.step
     if found is None or told is None or value is None or step > MAX_STEP:
         reading.reject(piece.line, piece.offset, piece.broken or "not one number", piece.text)
-    elif not piece.whole and not told["closed"]:
+    elif not piece.whole and not (told["closed"] or told["called"]):
         reading.reject(piece.line, piece.offset, "torn last line", piece.text)
     elif found["eval"]:
         reading.row(step, {"eval/episodic_return": value}, phase="eval")

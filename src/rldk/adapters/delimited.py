@@ -41,8 +41,8 @@ class _Line(NamedTuple):
 def records(source: Openable, delimiter: str = ",") -> Iterator[Fields]:
     """The records of a file, blank lines left out; the first one is the header.
 
-    A quoted field may run over lines. Lines that would make a record of another width than the header's that way are
-    given one by one, the first of them with a problem."""
+    A quoted field may run over lines. Where that would make a record of another width than the header's, or swallow
+    whole rows, the lines are given one by one, the first of them with a problem."""
     width = 0
     waiting: list[_Line] = []
     size = 0
@@ -57,8 +57,8 @@ def records(source: Openable, delimiter: str = ",") -> Iterator[Fields]:
         size += len(line.text)
         closed = len(waiting) > 1 and line.opens
         if closed or len(waiting) > MAX_JOINED or size > MAX_JOINED_CHARS:
-            joined = _joined(waiting, delimiter) if closed else None
-            if joined is not None and len(joined.values) == (width or len(joined.values)):
+            joined = _joined(waiting, delimiter, width) if closed else None
+            if joined is not None:
                 yield joined
             else:
                 yield from _apart(waiting, delimiter)
@@ -66,9 +66,14 @@ def records(source: Openable, delimiter: str = ",") -> Iterator[Fields]:
     yield from _apart(waiting, delimiter)
 
 
-def _joined(lines: list[_Line], delimiter: str) -> Fields:
+def _joined(lines: list[_Line], delimiter: str, width: int) -> Fields | None:
+    """The record of these lines; None when it is of another width, or swallows lines that are rows of numbers."""
+    inner = (line.text.split(delimiter) for line in lines[1:-1])
+    if any(len(fields) == width and all(f.strip() and cell(f.strip()) is not None for f in fields) for fields in inner):
+        return None
     text = "\n".join(line.text for line in lines)
-    return _record(lines[0]._replace(text=text, whole=lines[-1].whole), delimiter)
+    found = _record(lines[0]._replace(text=text, whole=lines[-1].whole), delimiter)
+    return found if len(found.values) == (width or len(found.values)) else None
 
 
 def _apart(lines: list[_Line], delimiter: str) -> Iterator[Fields]:
@@ -85,7 +90,7 @@ def _record(line: _Line, delimiter: str) -> Fields:
     if '"' not in text:
         return Fields(number, offset, text.split(delimiter), whole)
     try:
-        return Fields(number, offset, next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter)), whole)
+        return Fields(number, offset, next(csv.reader([text], delimiter=delimiter)) or [""], whole)
     except (csv.Error, StopIteration) as error:
         return Fields(number, offset, [text], whole, str(error) or "no field")
 

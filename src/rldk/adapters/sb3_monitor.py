@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import zipfile
 import zlib
 from typing import Any, ClassVar
@@ -22,6 +23,11 @@ from rldk.errors import MalformedInput
 
 MAX_PACKED = 1 << 26
 MAX_UNPACKED = 1 << 28  # 2000 evaluations of 16000 episodes
+_NPY = re.compile(
+    rb"\x93NUMPY(?:\x01\0..|[\x02\x03]\0....)\{'descr': '(?P<dtype>[<>|](?:[iu][1248]|f[248]|b1))', "
+    rb"'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>[\d, ]{0,40})\), \} *\n",
+    re.DOTALL,
+)
 _MEMBERS = {"results": "eval/mean_reward", "ep_lengths": "eval/mean_ep_length", "successes": "eval/success_rate"}
 
 
@@ -139,14 +145,19 @@ def _arrays(file: File) -> dict[str, NDArray[Any]]:
 
 
 def _array(data: bytes) -> NDArray[Any]:
-    """The array in an .npy file; its header may not promise more than the bytes behind it. Raises `ValueError`."""
-    stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    if dtype.kind not in "biuf" or math.prod(shape) * dtype.itemsize > len(data):
-        raise ValueError("an array of something else than numbers, or cut short")
-    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+    """The array of numbers in an .npy file. Raises `ValueError` for objects and for a shape that the bytes do not fill.
+
+    numpy's own reader would evaluate the header, ask for all the memory it promises, and raise tokenizer errors."""
+    header = _NPY.match(data)
+    if header is None:
+        raise ValueError("an array of something else than numbers")
+    shape = tuple(int(n) for n in header["shape"].split(b",") if n.strip())
+    dtype = np.dtype(header["dtype"].decode())
+    count = math.prod(shape)
+    if count * dtype.itemsize > len(data) - header.end():
+        raise ValueError("an array cut short")
+    flat = np.frombuffer(data, dtype=dtype, count=count, offset=header.end())
+    return flat.reshape(shape, order="F" if header["fortran"] == b"True" else "C")
 
 
 def _unreadable(file: File, why: str) -> MalformedInput:

@@ -13,6 +13,8 @@ import numpy as np
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records
 from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.rllib import RLlibCsv
+from rldk.adapters.sb3 import SB3Csv
 from rldk.adapters.source import File
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, to_phase, to_step, to_time
 from rldk.errors import MalformedInput, MissingExtra, NotALog
@@ -65,8 +67,10 @@ class Csv(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
+        if not file.is_text or SB3Csv.sniff(file) or RLlibCsv.sniff(file):
+            return 0
         lines = file.head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()
-        if not file.is_text or len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "#")):
+        if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "#")):
             return 0
         delimiter = _delimiter(lines[0])
         header = [name.strip().strip('"') for name in lines[0].split(delimiter)]
@@ -191,14 +195,9 @@ def _floats(column: Any) -> tuple[list[float], list[bool]] | None:
     """The values and which of them are there, None for a column that holds no numbers."""
     import pyarrow as pa
 
-    kind = column.type
-    if not (
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_boolean(kind)
-        or pa.types.is_decimal(kind)
-    ):
+    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    if not any(check(column.type) for check in is_number):
         return None
     present = np.asarray(column.is_valid()).astype(bool)
-    numbers = np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.float64)
+    numbers = column.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy(zero_copy_only=False)
     return numbers.tolist(), present.tolist()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import math
 from pathlib import Path
@@ -85,25 +86,13 @@ def test_an_overlong_line_is_cut_and_the_next_one_read(tmp_path: Path) -> None:
     assert (len(first.text) < 100, first.whole, second.text, second.line) == (True, False, "b", 2)
 
 
-class FailingDisk(io.BytesIO):
-    """Gives what it holds, then an input/output error instead of the end; opens as a source does."""
-
-    path = Path("log")
-
-    def open(self) -> FailingDisk:
-        return self
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        data = super().read(size)
-        if not data:
-            raise OSError("Input/output error")
-        return data
-
-
-def test_a_source_that_breaks_off_gives_what_it_had_and_says_so() -> None:
-    first, second, last = pieces(FailingDisk(b"a\nb"))
-    assert (first.text, second.text, second.whole) == ("a", "b", False)
-    assert "breaks off" in last.broken
+def test_a_cut_archive_gives_what_it_had_and_says_so(tmp_path: Path) -> None:
+    noise = b"".join(b"%d\n" % (i * i * 7919 % 10007) for i in range(5000))
+    (tmp_path / "log.gz").write_bytes(gzip.compress(b"start\n" + noise)[:-3000])
+    found = list(pieces(tmp_path / "log.gz"))
+    assert (found[0].text, found[-1].whole) == ("start", False)
+    assert "breaks off" in found[-1].broken
+    assert all(p.whole for p in found[:-2])
 
 
 @given(st.binary(max_size=400))
