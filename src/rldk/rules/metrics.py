@@ -15,25 +15,15 @@ RAGGED_ROWS = 40
 # enough of a row to know it by; values that say nothing (rates, counters) are left out
 WITNESSES = ("loss", "policy_loss", "value_loss", "grad_norm", "reward_mean", "entropy", "kl")
 ENTROPY = frozenset({"entropy", "entropy_seq_sum"})  # ENT007 knows more of them
+DERIVED = frozenset({"kl_coef_implied"})  # present where others allow it, logged by nobody
 
 
 @cache
 def bounds(name: str, estimator: str) -> tuple[float, float]:
-    """The closed interval of possible values of a canonical metric; infinite where open."""
-    return vocabulary().bounds(name, estimator=estimator)
-
-
-def _bounded() -> tuple[str, ...]:
-    """The metrics that have an impossible value, by themselves or by some estimator they are logged with."""
+    """The closed interval of possible values of a metric; infinite where open, and of a metric nobody knows."""
     words = vocabulary()
-    low = {word for word, estimator in words.estimators.items() if estimator.low is not None}
-    names = [n for n, m in words.metrics.items() if m.direction != "counter" and n not in ENTROPY]
-    return tuple(
-        name
-        for name in names
-        if any(map(math.isfinite, bounds(name, "")))
-        or any(low & set(alias.est.split()) for aliases in words.metrics[name].aliases.values() for alias in aliases)
-    )
+    known = name not in ENTROPY and words.canonical(name) is not None
+    return words.bounds(name, estimator=estimator) if known else (-math.inf, math.inf)
 
 
 def written_twice(f: Frame) -> bool:
@@ -82,7 +72,7 @@ def steps_not_in_order(f: Frame) -> Signal | None:
     "value-out-of-domain",
     severity="warn",
     tier=0,
-    each=_bounded(),
+    each=("*",),
     causes=(
         "the metric is logged in another unit (percent for a fraction) or with the opposite sign",
         "the code that computes it has a bug: a mask, a denominator, an estimator under another's name",
@@ -114,7 +104,7 @@ def value_out_of_domain(f: Frame) -> Signal | None:
     "metric-disappeared",
     severity="info",
     tier=0,
-    each=tuple(name for name, metric in vocabulary().metrics.items() if metric.direction != "counter"),
+    each=("*",),
     absent=True,
     causes=("the branch of code that logs it is no longer taken", "its value is None or NaN and the logger drops it"),
     fixes=("look at the first step without it: what changed there?",),
@@ -129,7 +119,7 @@ def metric_disappeared(f: Frame) -> Signal | None:
     """
     name = f.metric
     n, gap = f.count(name), f.gap(name)
-    if not (gap >= GONE_ROWS and n >= GONE_ROWS):
+    if name in DERIVED or not (gap >= GONE_ROWS and n >= GONE_ROWS):
         return None
     rows = n / f.coverage(name) - gap  # from its first row to its last
     if n >= 0.9 * rows:

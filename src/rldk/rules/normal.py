@@ -10,7 +10,12 @@ from rldk.rules.metrics import written_twice
 from rldk.rules.rule import Context, Frame, Signal, normal
 
 
-@normal("first-grpo-loss-is-zero", needs=("loss",), algorithms=GROUP)
+def _not_group(context: Context) -> str | None:
+    """An algorithm that is not known is no group method: a note must be true."""
+    return None if context.algorithm in GROUP else "about group methods"
+
+
+@normal("first-grpo-loss-is-zero", needs=("loss",), unless=_not_group)
 def first_grpo_loss_is_zero(f: Frame) -> Signal | None:
     """A loss of exactly 0 on the first step is right: advantages of a group sum to 0 and the ratio is still 1.
 
@@ -23,7 +28,7 @@ def first_grpo_loss_is_zero(f: Frame) -> Signal | None:
     return Signal(value=loss) if n == 1 and abs(loss) < 1e-6 else None
 
 
-@normal("grpo-loss-says-little", needs=("loss",), algorithms=GROUP)
+@normal("grpo-loss-says-little", needs=("loss",), unless=_not_group)
 def grpo_loss_says_little(f: Frame) -> Signal | None:
     """The loss hovers around 0 by design (group advantages sum to 0); judge the run by reward, KL and entropy instead.
 
@@ -70,14 +75,14 @@ def entropy_falls_while_learning(f: Frame) -> Signal | None:
     """Entropy falls while the reward rises: that is what learning looks like; it matters once reward stops rising too.
 
     Why it matters: a falling entropy alone is not a collapse.
-    How it is computed: over 40 rows entropy fell by 10 % of its early level and is still above 70 % of it, and the
+    How it is computed: over 40 rows entropy fell by 10 % of its first value and is still above 70 % of it, and the
     reward rose by more than its row-to-row noise.
     When it is wrong: a rising reward that is being exploited looks the same: read samples.
     Source: measured on healthy trainings; the shares are ours.
     """
-    fall, early, entropy = f.gain("entropy", 40), f.early("entropy"), f["entropy"]
+    fall, start, entropy = f.gain("entropy", 40), f.first("entropy"), f["entropy"]
     rise, noise = f.gain("reward_mean", 40), f.noise("reward_mean", 40)
-    if fall < -0.1 * early < 0 and entropy > 0.7 * early and rise > noise:
+    if fall < -0.1 * start < 0 and entropy > 0.7 * start and rise > noise:
         return Signal(value=fall)
     return None
 
@@ -141,7 +146,7 @@ def no_clipping_on_policy(f: Frame) -> Signal | None:
     return Signal(value=0.0) if rows >= 10 and clip == 0 and always and on_policy else None
 
 
-@normal("ragged-rows", needs=("grad_norm",), algorithms=GROUP)
+@normal("ragged-rows", needs=("grad_norm",), unless=_not_group)
 def ragged_rows(f: Frame) -> Signal | None:
     """Rewards and lengths are on a part of the rows only: several updates share one set of rollouts, the rest log none.
 

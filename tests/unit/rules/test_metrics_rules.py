@@ -67,10 +67,15 @@ def test_a_step_that_goes_back_within_a_segment_is_a_warning() -> None:
     assert [(f.first_step, f.severity) for f in report.findings] == [(4, "warn")]
 
 
-@pytest.mark.parametrize("code", ["MET002", "MET003"])
-def test_says_what_is_missing(code: str) -> None:
-    (check,) = scan_columns(code, {"my_own": [1.0] * 50}).skipped
-    assert check.reason.startswith("needs ")
+@pytest.mark.parametrize("code", ["MET001", "MET002", "MET003", "MET005"])
+def test_without_a_training_row_nothing_is_checked(code: str) -> None:
+    report = scan_columns(code, {"kl": [0.1, 0.1]}, phase=["eval", "eval"])
+    assert (report.checked, report.skipped[0].code) == ((), code)
+
+
+def test_a_metric_nobody_knows_has_no_bounds() -> None:
+    report = scan_columns("MET002", {"my_own": [-1e9, 1e9]})
+    assert (report.findings, report.checked) == ((), ("MET002",))
 
 
 def test_several_updates_on_one_rollout_are_not_two_cadences() -> None:

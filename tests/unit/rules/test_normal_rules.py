@@ -93,6 +93,7 @@ def test_the_last_row_of_sb3_is_there_twice() -> None:
 
 def test_a_note_that_needs_another_algorithm_or_metric_is_not_given() -> None:
     assert topics({"loss": [0.0, 0.1]}, **DPO) == set()
+    assert topics({"loss": [0.0, 0.1]}) == set()
     assert topics({"custom": [0.0] * 40}, **GRPO) == set()
 
 
