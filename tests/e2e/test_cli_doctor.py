@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -198,3 +199,13 @@ def test_a_directory_of_secrets_is_no_reason_to_crash(tmp_path: Path) -> None:
 def test_a_real_process_says_the_same(broken: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "rldk", str(broken)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == run(str(broken))
+
+
+def test_an_interrupt_is_130_without_a_traceback(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    process = subprocess.Popen([sys.executable, "-m", "rldk", str(pipe)], stderr=subprocess.PIPE)
+    with pipe.open("wb"):  # returns once the command has begun to read
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err.strip()) == (130, b"")

@@ -59,6 +59,11 @@ def test_every_metric_has_a_page_with_unit_and_spellings() -> None:
     assert all(run("explain", name)[0] == 0 for name in vocabulary().metrics)
 
 
+def test_a_family_goes_by_its_letters_as_written() -> None:
+    listed = json.loads(run("explain", "KL", "--json")[1])["pages"][0]["rules"]
+    assert {r["family"] for r in listed} == {"KL"}
+
+
 def test_a_key_of_a_trainer_leads_to_its_metric() -> None:
     assert run("explain", "actor/ppo_kl")[1].startswith("kl_policy_update\n")
 

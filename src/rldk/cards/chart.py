@@ -47,13 +47,12 @@ def sparkline(series: Series, mark: tuple[int, int] | None = None, width: int = 
     columns: list[list[float]] = [[] for _ in range(width)]
     for s, v in points:
         columns[_column(s, first, last, width)].append(v)
-    shown = _shown(columns)
+    holes = {_column(s, first, last, width) for s in series["gaps"]}
+    shown = _filled(_shown(columns), holes)
     finite = [v for v in shown if v is not None]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
     cells = [" " if v is None else _block(v, low, high) for v in shown]
-    for s in series["gaps"]:
-        i = _column(s, first, last, width)
-        cells[i] = GAP if shown[i] is None else cells[i]
+    cells = [GAP if i in holes and shown[i] is None else cell for i, cell in enumerate(cells)]
     if mark is None:
         return "".join(cells), ""
     a, b = (_column(min(max(s, first), last), first, last, width) for s in mark)
@@ -84,7 +83,7 @@ def line_chart(
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{title}">',
         *(_band(band, plot) for band in bands),
         *plot.axes(),
-        *(_limit(limit, plot) for limit in near),
+        *(_limit(limit, plot, place) for place, limit in enumerate(near)),
         *(f'<path class="gap" d="M{plot.x(s):.1f} {plot.floor}v-9"/>' for s in series["gaps"]),
         f'<path class="line" d="{_path(series, plot)}"/>',
         *(
@@ -136,6 +135,16 @@ def _shown(columns: Sequence[Sequence[float]]) -> list[float | None]:
         far = max(column, key=lambda v: abs(v - middle))
         shown.append(far if abs(far - middle) > SPIKE * scale else middle)
     return shown
+
+
+def _filled(shown: Sequence[float | None], holes: set[int]) -> list[float | None]:
+    """One empty column between two full ones is rounding, not a hole in the log: it repeats the one before it."""
+    full = [v is not None for v in shown]
+    last = len(shown) - 1
+    return [
+        shown[i - 1] if 0 < i < last and i not in holes and not full[i] and full[i - 1] and full[i + 1] else v
+        for i, v in enumerate(shown)
+    ]
 
 
 def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
@@ -205,7 +214,7 @@ class _Plot:
 
 def tick(value: float) -> str:
     """At most seven characters for an axis, as long as the exponent has two digits."""
-    exact, short = f"{value:.3g}", f"{value:.2g}"
+    exact, short = f"{value + 0.0:.3g}", f"{value + 0.0:.2g}"  # + 0.0: no "-0"
     return (exact if len(exact) <= 7 else short).replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
 
 
@@ -222,14 +231,17 @@ def _band(band: Band, plot: _Plot) -> str:
     )
 
 
-def _limit(limit: Limit, plot: _Plot) -> str:
+def _limit(limit: Limit, plot: _Plot, place: int) -> str:
     if plot.log and limit.value <= 0:
         return ""
     y = plot.y(limit.value)
     text = y - 4 if y > TOP + 12 else y + 13
+    side = (
+        f'x="{LEFT + 4}"' if place % 2 else f'x="{plot.right - 4}" text-anchor="end"'
+    )  # two that are close stay legible
     return (
         f'<path class="limit" d="M{LEFT} {y:.1f}H{plot.right}"/>'
-        f'<text class="limit-name" x="{plot.right - 4}" y="{text:.1f}" text-anchor="end">{escape(limit.label)}</text>'
+        f'<text class="limit-name" {side} y="{text:.1f}">{escape(limit.label)}</text>'
     )
 
 

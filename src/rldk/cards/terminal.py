@@ -16,6 +16,7 @@ from rldk.core.registry import renderers
 MAX_INCIDENTS = 5
 MAX_REASONS = 6
 MAX_SOURCE = 8
+SPREAD = 24  # columns kept right of a sparkline for its range of values or steps
 STYLES = {"critical": "1;31", "warn": "1;33", "info": "36", "head": "1", "dim": "2", "ok": "1;32"}
 
 
@@ -25,14 +26,14 @@ class _Page:
     def __init__(self, *, colour: bool, width: int) -> None:
         self.lines: list[str] = []
         self._colour = colour
-        self._width = max(40, width)
+        self.width = max(40, width)
 
     def add(self, text: str, *, indent: int = 0, bullet: str = "", hang: int = 0, style: str = "") -> None:
         pad = " " * indent
         body = clean(text, 2000)
         wrapped = textwrap.wrap(
             body,
-            self._width,
+            self.width,
             initial_indent=pad + bullet,
             subsequent_indent=pad + " " * (hang + len(bullet)),
             break_long_words=False,
@@ -104,16 +105,17 @@ def _spark(page: _Page, report: Report, finding: Finding) -> None:
     series = report_series(report.meta).get(finding.metric)
     if series is None:
         return
-    blocks, under = sparkline(series, (finding.first_step, finding.last_step))
-    values = [v for v in series["value"] if v is not None]
     name = clean(finding.metric, 32)
+    room = page.width - len(name) - 5
+    blocks, under = sparkline(series, (finding.first_step, finding.last_step), max(20, min(60, room - SPREAD)))
+    values = [v for v in series["value"] if v is not None]
     spread = f"{number(min(values))} to {number(max(values))}" if values else "never finite"
-    gap = " " * len(name)
-    logged = finding.evidence.get("logged_as")
     page.raw(f"   {page.styled(name, 'dim')}  {blocks}  {spread}")
-    mark = words.steps(finding.first_step, finding.last_step) + (f", logged as {clean(logged, 60)}" if logged else "")
     under = page.styled(under, finding.severity) + " " * (len(blocks) - len(under))
-    page.raw(f"   {gap}  {under}  {page.styled(mark, 'dim')}")
+    extent = words.steps(finding.first_step, finding.last_step)
+    page.raw(f"   {' ' * len(name)}  {under}  {page.styled(extent, 'dim')}")
+    if finding.evidence.get("logged_as"):
+        page.add(f"logged as {clean(finding.evidence['logged_as'], 100)}", indent=3, style="dim")
 
 
 def _list(page: _Page, title: str, items: Iterable[str], *, numbered: bool = False) -> None:

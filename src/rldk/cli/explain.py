@@ -18,8 +18,8 @@ from rldk.errors import UnknownName
 def command(name: str, as_json: bool) -> None:
     """Explain a rule, a metric or a topic.
 
-    A rule goes by its code or name, a metric by any trainer's spelling; topics: exit-codes, severities, tiers, and
-    every pattern that looks odd and is normal by construction."""
+    A rule goes by its code or name, a family of rules by its letters (KL), a metric by any trainer's spelling.
+    Topics: exit-codes, severities, tiers, and every pattern that looks odd and is normal by construction."""
     from rldk.cards.wire import dumps
 
     pages = _pages(name)
@@ -31,7 +31,7 @@ def command(name: str, as_json: bool) -> None:
 
 def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
     """Every page that the name means, as (text, JSON). Raises `UnknownName` with the nearest of all names."""
-    from rldk.cards.manual import TOPICS, rule_text, topic_text
+    from rldk.cards.manual import TOPICS, rule_text, rules_table, topic_text
     from rldk.cli.rules import facts
     from rldk.rules.rule import normals, rules
 
@@ -41,9 +41,9 @@ def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
     hits = [r for r in (*rules, *normals) if key.upper() == r.code.upper() or key.lower() == r.name.lower()]
     if hits:
         return [(rule_text(r), facts(r)) for r in hits]
-    family = [r for r in rules if r.family == key.upper()]
+    family = [r for r in rules if r.family == key]  # as written: `kl` is the metric, `KL` the family
     if family:
-        return [(rule_text(r), facts(r)) for r in family]
+        return [(rules_table(family), {"family": key, "rules": [facts(r) for r in family]})]
     found = list(_metrics(key))
     if found:
         return found
@@ -78,4 +78,12 @@ def _known() -> set[str]:
 
     metrics = vocabulary().metrics
     spelled = {a for m in metrics.values() for a in m.also_known_as}
-    return {*TOPICS, *rules.names(), *(r.name for r in rules), *normals.names(), *metrics, *spelled}
+    return {
+        *TOPICS,
+        *rules.names(),
+        *(r.family for r in rules),
+        *(r.name for r in rules),
+        *normals.names(),
+        *metrics,
+        *spelled,
+    }

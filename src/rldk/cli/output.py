@@ -104,7 +104,7 @@ def _draw(total: int, state: dict[str, Any], lock: threading.Lock, stop: threadi
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total if total > 1 else None)
+        task = bar.add_task(state["name"], total=total if total > 1 else None)
         while not stop.is_set():
             with lock:
                 bar.update(task, completed=max(0, state["done"]), description=state["name"])

@@ -37,6 +37,13 @@ def test_sparkline_of_a_constant_is_flat_and_of_nan_is_crossed() -> None:
     assert sparkline(curve(1.0, math.nan, 3.0), (2, 2)) == ("▁×█", " ^")
 
 
+def test_steps_that_round_to_uneven_columns_leave_no_holes() -> None:
+    run = run_of({"m": list(range(60))}, step=[512 * (i + 1) for i in range(60)])
+    blocks, _ = sparkline(series_of(run.metrics, "m"))
+    assert " " not in blocks
+    assert list(blocks) == sorted(blocks)
+
+
 @given(VALUES, st.integers(1, 80))
 def test_any_curve_fits_its_width_and_its_mark_below_it(values: list[float | None], width: int) -> None:
     blocks, under = sparkline(curve(*values), (1, len(values)), width)
