@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from rldk.adapters.base import Log
-from rldk.adapters.trl import Trainer, bare, trainer_of, whole
+from rldk.adapters.trl import bare, whole
+from rldk.adapters.trl import described as trained
 
 # Names that a transformers or TRL trainer logs; other frameworks are recognised by the vocabulary.
 _TRAINER_KEYS = (frozenset({"loss", "learning_rate", "epoch"}), frozenset({"objective/kl", "policy/approxkl_avg"}))
@@ -15,27 +16,15 @@ _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
 
 
 def described(log: Log) -> Log:
-    """The log with its trainer, algorithm, declared steps and seed filled in. What it already says stays."""
-    names = {bare(tag) for tag in log.table.columns}
-    known = any(keys <= names for keys in _TRAINER_KEYS)
-    trainer = trainer_of(log.table, config=log.config) if known else None
+    """The log with the trainer and the algorithm that its names tell, and the length and seed that its config tells."""
     total, seed = whole(log.config.get("max_steps")), whole(log.config.get("seed"))
     log = replace(
         log,
-        total_steps=log.total_steps or (total if total and total > 0 else None),
+        total_steps=total if total and total > 0 else None,
         meta=({"seed": seed} if seed is not None else {}) | log.meta,
     )
-    return _trained(log, trainer) if trainer else log
-
-
-def _trained(log: Log, trainer: Trainer) -> Log:
-    return replace(
-        log,
-        framework=log.framework or trainer.framework,
-        dialect=log.dialect or trainer.dialect,
-        algorithm=log.algorithm or trainer.algorithm,
-        notes=log.notes + ((trainer.note,) if trainer.note else ()),
-    )
+    names = {bare(tag) for tag in log.table.columns}
+    return trained(log) if any(keys <= names for keys in _TRAINER_KEYS) else log
 
 
 def literal(text: str) -> Any:

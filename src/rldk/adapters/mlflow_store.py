@@ -12,16 +12,17 @@ import re
 import sqlite3
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.dialect import described, literal
-from rldk.adapters.reading import only_file
+from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.scalars import Scalars
 from rldk.adapters.source import File
-from rldk.adapters.sqlite import MAGIC, columns, opened
+from rldk.adapters.sqlite import MAGIC, opened, table_columns
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
@@ -133,7 +134,7 @@ class MLflowFileStore(BaseAdapter):
         for key, path in _files(folder / "tags"):
             store.tag(key, _text(path))
         store.meta["files"] = (str(file.path), *(str(path) for _, path in metrics))
-        return store.log(self.source)
+        return tolerated(store.log(self.source), self)
 
 
 def _stated(file: File) -> dict[str, Any]:
@@ -214,7 +215,7 @@ class MLflowDatabase(BaseAdapter):
             return 0
         try:
             with opened(file.path) as db:
-                return 95 if columns(db, "metrics") >= _METRIC_COLUMNS else 0
+                return 95 if table_columns(db, "metrics") >= _METRIC_COLUMNS else 0
         except (sqlite3.Error, OSError):
             return 0
 
@@ -239,31 +240,41 @@ class MLflowDatabase(BaseAdapter):
                 _read_tables(db, run, store)
         except (sqlite3.Error, OSError) as error:
             store.reject(store.lines + 1, 0, f"the database ends here: {error}")
-        return store.log(self.source, (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ())
+        notes = (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ()
+        store.scalars.sort_by_time()
+        return tolerated(store.log(self.source, notes), self)
 
 
 def _runs(db: sqlite3.Connection) -> list[str]:
-    if not columns(db, "metrics") >= _METRIC_COLUMNS:
+    """The ids of the runs with metrics, by the time of their first; of a damaged file those before the damage."""
+    if not table_columns(db, "metrics") >= _METRIC_COLUMNS:
         return []
-    found = db.execute("SELECT run_uuid FROM metrics GROUP BY run_uuid ORDER BY min(timestamp), min(rowid)")
-    return [str(row[0]) for row in found]
+    first: dict[str, float] = {}
+    query = "SELECT run_uuid, CAST(min(timestamp) AS REAL) FROM metrics GROUP BY run_uuid"
+    try:
+        first = {str(run): time or 0.0 for run, time in db.execute(query)}
+    except sqlite3.DatabaseError:
+        with suppress(sqlite3.DatabaseError):
+            for run, time in db.execute("SELECT run_uuid, CAST(timestamp AS REAL) FROM metrics NOT INDEXED"):
+                first.setdefault(str(run), time or 0.0)
+    return sorted(first, key=lambda run: (first[run], run))
 
 
 def _read_tables(db: sqlite3.Connection, run: str, store: _Store) -> None:
-    if columns(db, "params") >= {"key", "value", "run_uuid"}:
+    if table_columns(db, "params") >= {"key", "value", "run_uuid"}:
         store.config = {key: literal(value) for key, value in _pairs(db, "params", run)}
-    if columns(db, "tags") >= {"key", "value", "run_uuid"}:
+    if table_columns(db, "tags") >= {"key", "value", "run_uuid"}:
         for key, value in _pairs(db, "tags", run):
             store.tag(key, value)
     store.meta["environment"] = {"mlflow_run": run}
-    known = columns(db, "metrics")
+    known = table_columns(db, "metrics")
     if not known >= _METRIC_COLUMNS:
         return
     step, is_nan = (name if name in known else "0" for name in ("step", "is_nan"))
     rows = db.execute(
         f"SELECT substr(key, 1, 300), CASE WHEN typeof(value) IN ('integer', 'real') THEN value END, "  # noqa: S608
         f"CAST(timestamp AS REAL), CAST({step} AS INTEGER), {is_nan} = 1 "
-        "FROM metrics WHERE run_uuid = ? ORDER BY timestamp, rowid",
+        "FROM metrics NOT INDEXED WHERE run_uuid = ?",  # unsorted: what stands before a damage is not lost
         (run,),
     )
     for key, value, time, at, nan in rows:

@@ -33,16 +33,24 @@ class Message:
     __slots__ = ("_fields",)
 
     def __init__(self, data: bytes) -> None:
-        self._fields: dict[int, list[int | bytes]] = {}
+        fields: dict[int, list[int | bytes]] = {}
+        self._fields = fields
         at, end = 0, len(data)
         while at < end:
-            key, at = varint(data, at)
+            key = data[at]
+            if key < 0x80:  # nearly every key and length has one byte
+                at += 1
+            else:
+                key, at = varint(data, at)
             kind = key & 7
             value: int | bytes
             if kind == 0:
                 value, at = varint(data, at)
             else:
-                if kind == 2:
+                if kind == 2 and at < end and data[at] < 0x80:
+                    width = data[at]
+                    at += 1
+                elif kind == 2:
                     width, at = varint(data, at)
                 elif kind in _FIXED_WIDTH:
                     width = _FIXED_WIDTH[kind]
@@ -52,7 +60,11 @@ class Message:
                     raise WireError("field longer than its message")
                 value = data[at : at + width]
                 at += width
-            self._fields.setdefault(key >> 3, []).append(value)
+            key >>= 3
+            if key in fields:
+                fields[key].append(value)
+            else:
+                fields[key] = [value]
 
     def __contains__(self, number: int) -> bool:
         return number in self._fields

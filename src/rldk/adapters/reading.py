@@ -80,3 +80,14 @@ def only_file(adapter: BaseAdapter) -> File:
             hint="each is a log of its own: name one, or use ingest_runs for all of them",
         )
     return adapter.files[0]
+
+
+def tolerated(log: Log, adapter: BaseAdapter) -> Log:
+    """The log. Raises `MalformedInput` in strict mode when a record of it was refused."""
+    if adapter.options.get("strict") and log.rejected:
+        first = log.rejected[0]
+        raise MalformedInput(
+            f"{adapter.source}, record {first.line}, byte {first.offset}: {first.reason}",
+            hint="read without strict mode to skip and count such records",
+        )
+    return log

@@ -37,7 +37,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield db
 
 
-def columns(db: sqlite3.Connection, table: str) -> set[str]:
+def table_columns(db: sqlite3.Connection, table: str) -> set[str]:
     """The columns of a table; none when it is absent, or a view, which could compute without end."""
     found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
     return {row[0] for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,))} if found else set()
@@ -57,6 +57,7 @@ def _connect(path: Path, how: str) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA query_only=ON")
         db.execute("PRAGMA trusted_schema=OFF")
+        db.execute("PRAGMA writable_schema=ON")  # without it SQLite refuses a file that is shorter than it should be
         db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:
         db.close()

@@ -16,6 +16,7 @@ from typing import Any
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.dialect import described, literal
 from rldk.adapters.protobuf import WireError, varint
+from rldk.adapters.reading import tolerated
 from rldk.adapters.scalars import Scalars
 from rldk.adapters.source import File
 from rldk.adapters.tensorboard_event import Event, Value, hparams, read_event, value_distance
@@ -71,7 +72,7 @@ class TensorBoard(BaseAdapter):
                 left_out[str(file.path)] = error.message
         if not len(reading.scalars):
             raise NoData(f"no scalar in {self.source}", hint="the run logged none, or the file is damaged at its start")
-        return reading.log(left_out)
+        return tolerated(reading.log(left_out), self)
 
 
 def _age(file: File) -> tuple[float, str]:

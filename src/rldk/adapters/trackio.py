@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.completions import Samples
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
+from rldk.adapters.sqlite import MAGIC, opened, table_columns
 from rldk.adapters.trl import described, phase_of, whole
 from rldk.core.lines import EXCERPT
 from rldk.core.records import to_number, to_time
 from rldk.errors import UnknownName
 
 MAX_VALUE = 1 << 24  # bytes of one JSON value; a table of 512 long completions has about 4 MB
-_MAGIC = b"SQLite format 3\0"
-_WAL_MODE = 2  # byte 18 of the header
 _GLOBAL_STEP = "train/global_step"
 _PROFILE = "profiling/"
 _SECRET = ("token", "secret", "password", "key")
@@ -51,11 +46,11 @@ class Trackio(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
-        if not file.head.startswith(_MAGIC):
+        if not file.head.startswith(MAGIC):
             return 0
         try:
-            with _opened(file.path) as db:
-                return 95 if {"run_name", "step", "metrics"} <= _columns(db) else 0
+            with opened(file.path) as db:
+                return 95 if {"run_name", "step", "metrics"} <= table_columns(db, "metrics") else 0
         except (sqlite3.Error, OSError):
             return 0
 
@@ -63,7 +58,7 @@ class Trackio(BaseAdapter):
     def runs(cls, file: File) -> list[str]:
         """The ids of the runs in `file`, oldest first. One is read with `Trackio(path, run=ID)`."""
         try:
-            with _opened(file.path) as db:
+            with opened(file.path) as db:
                 return [run for run, _ in _runs(db)]
         except (sqlite3.Error, OSError):
             return []
@@ -73,7 +68,7 @@ class Trackio(BaseAdapter):
         path = only_file(self).path
         run, runs = Chosen(id="", reading=Reading(self)), []
         try:
-            with _opened(path) as db:
+            with opened(path) as db:
                 runs = _runs(db)
                 if runs:
                     run.id = _chosen(runs, self.options.get("run"))
@@ -102,62 +97,9 @@ def _log(run: Chosen) -> Log:
     return described(log, text=" ".join(sorted(run.profiled)))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write and leaves no file behind. Raises `sqlite3.Error` and `OSError`.
-
-    `mode=ro` creates the index of a write-ahead log when there is none: then a pending log is read from a copy, and
-    without one the file is taken as it is (a live writer's log is never empty)."""
-    wal, index = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
-    with path.open("rb") as stream:
-        in_wal_mode = stream.read(20)[18:19] == bytes([_WAL_MODE])
-    pending = in_wal_mode and wal.exists() and wal.stat().st_size > 0
-    with ExitStack() as stack:
-        if pending and not index.exists():
-            db = _copied(path, wal, stack)
-        elif in_wal_mode and not pending:
-            db = _connect(path, "mode=ro&immutable=1")
-        else:
-            try:
-                db = _connect(path, "mode=ro")
-            except sqlite3.OperationalError:  # the index or a hot journal is not ours to write
-                db = _copied(path, wal, stack) if pending else _connect(path, "mode=ro&immutable=1")
-        stack.callback(db.close)
-        yield db
-
-
-def _copied(path: Path, wal: Path, stack: ExitStack) -> sqlite3.Connection:
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rldk-")))
-    copy = Path(shutil.copyfile(path, folder / "run.db"))
-    shutil.copyfile(wal, folder / "run.db-wal")
-    return _connect(copy, "mode=rw")
-
-
-def _connect(path: Path, how: str) -> sqlite3.Connection:
-    """A connection for reading that was tried: SQLite opens a file only when it is first asked something."""
-    db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=2.0)
-    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    try:
-        db.execute("PRAGMA query_only=ON")
-        db.execute("PRAGMA trusted_schema=OFF")
-        db.execute("PRAGMA writable_schema=ON")  # without it SQLite refuses a file that is shorter than it should be
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        db.close()
-        raise
-    return db
-
-
-def _columns(db: sqlite3.Connection) -> set[str]:
-    """The columns of the table `metrics`; none when it is a view, which could compute without end."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'metrics'").fetchone() is None:
-        return set()
-    return {row[1] for row in db.execute("PRAGMA table_info(metrics)")}
-
-
 def _runs(db: sqlite3.Connection) -> list[tuple[str, str]]:
     """(id, name) of every run, oldest first. Before trackio 0.20 a run had only a name."""
-    columns = _columns(db)
+    columns = table_columns(db, "metrics")
     if not {"run_name", "step", "metrics"} <= columns:
         return []
     run = "run_id" if "run_id" in columns else "run_name"
@@ -179,7 +121,7 @@ def _chosen(runs: list[tuple[str, str]], wanted: str | None) -> str:
 
 
 def _read_run(db: sqlite3.Connection, run: Chosen) -> None:
-    columns = _columns(db)
+    columns = table_columns(db, "metrics")
     key = "run_id" if "run_id" in columns else "run_name"
     time = "timestamp" if "timestamp" in columns else "NULL"
     run.config = _config(db, key, run.id)

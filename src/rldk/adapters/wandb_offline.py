@@ -17,7 +17,7 @@ from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.dialect import described
 from rldk.adapters.leveldb_log import MAGIC, LogReader
 from rldk.adapters.protobuf import Message, WireError
-from rldk.adapters.reading import only_file
+from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.scalars import Scalars
 from rldk.adapters.source import File
 from rldk.core.stream import chunks
@@ -56,7 +56,7 @@ class WandBAdapter(BaseAdapter):
                 reader.reject(f"no record: {error}")
         if not len(reading.scalars):
             raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
-        return reading.log(reader)
+        return tolerated(reading.log(reader), self)
 
 
 class _Reading:

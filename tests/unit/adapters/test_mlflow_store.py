@@ -86,6 +86,7 @@ def test_a_directory_of_runs_wants_a_choice() -> None:
     root = FIXTURES / "mlflow-file"
     run = MLflowFileStore.runs(File(METAS["restarted"]))[0]
     assert len(MLflowFileStore(root, run=run).read().table) == 56
+    assert MLflowFileStore(METAS["restarted"]).load_run().id == run
     with pytest.raises(UsageError):
         MLflowFileStore(root).read()
     with pytest.raises(UnknownName):
@@ -171,8 +172,9 @@ def test_a_cut_database_gives_what_it_has_or_an_error_of_ours(size: int) -> None
         path.write_bytes(DATABASE.read_bytes()[:size])
         with contextlib.suppress(RldkError):
             log = MLflowDatabase(path).read()
-            assert set(cells(log)) <= set(cells(in_database("stepless"))) | set(cells(in_database("restarted")))
-            assert log.rejected_count == 1
+            whole = [in_database("stepless"), in_database("restarted")]
+            assert set(map(str, cells(log))) <= {str(cell) for run in whole for cell in cells(run)}
+            assert log.rejected_count == 1 or log.lines in {run.lines for run in whole}
 
 
 @given(st.binary(max_size=400))
@@ -190,7 +192,7 @@ def test_any_bytes_are_refused_with_an_error_of_ours(data: bytes) -> None:
 def test_any_bytes_in_a_metric_file_are_values_or_rejected(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         meta = copied(Path(folder))
-        (meta.parent / "metrics/other").write_bytes(data)
+        (meta.parent / "metrics/other").write_bytes(b"1 " + data)
         log = MLflowFileStore(meta).read()
         assert len(log.table) >= 40
-        assert log.lines == 40 + data.count(b"\n") + (not data.endswith(b"\n") and data != b"")
+        assert log.lines == 40 + data.count(b"\n") + (not data.endswith(b"\n"))

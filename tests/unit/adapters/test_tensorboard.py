@@ -17,7 +17,7 @@ from rldk.adapters.source import File
 from rldk.adapters.tensorboard import TensorBoard
 from rldk.adapters.tensorboard_event import read_event
 from rldk.adapters.tfrecord import RecordReader, masked_crc32c, masked_crc32c_many
-from rldk.errors import NoData
+from rldk.errors import MalformedInput, NoData
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 SFT, A2C, CLEANRL = (
@@ -200,6 +200,14 @@ def test_a_cut_record_is_one_rejected_record() -> None:
         assert complete == sum(end <= cut for end in ends) - 1
         assert [f.offset for f in reader.faults] == ([] if cut in ends else [max(e for e in ends if e <= cut)])
     assert len(whole) == 418
+
+
+def test_strict_reading_stops_at_a_refused_record() -> None:
+    with (
+        stored(A2C.read_bytes()[:-1]) as path,
+        pytest.raises(MalformedInput, match=r"record 419, byte \d+: e: cut off"),
+    ):
+        TensorBoard(path, strict=True).read()
 
 
 @settings(max_examples=40)
