@@ -30,21 +30,27 @@ def proposed_map(keys: Iterable[str]) -> dict[str, str]:
     words = vocabulary()
     spellings = {name: name for name in words.names()}
     spellings |= {other: m.name for m in words.metrics.values() for other in m.also_known_as}
-    forms = {" ".join(_tokens(spelling)): name for spelling, name in spellings.items()}
+    forms = {" ".join(_words(spelling)): name for spelling, name in spellings.items()}
+    forms = {" ".join(_tokens(spelling)): name for spelling, name in reversed(spellings.items())} | forms
     made: dict[str, str] = {}
     for key in sorted(keys, key=lambda k: (len(k), k)):
         if key.lower() in _NOT_METRICS or len(key) > 100:
             continue
         tokens = _tokens(key)
-        name = forms.get(" ".join(tokens)) or _nearest(tokens, forms)
+        name = forms.get(" ".join(_words(key))) or forms.get(" ".join(tokens)) or _nearest(tokens, forms)
         if name and name not in made.values() and name not in _NOT_METRICS:
             made[key] = name
     return made
 
 
-def _tokens(name: str) -> list[str]:
+def _words(name: str) -> list[str]:
     split = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    words = [w for w in re.split(r"[^a-z0-9]+", split.lower()) if w]
+    return [w for w in re.split(r"[^a-z0-9]+", split.lower()) if w]
+
+
+def _tokens(name: str) -> list[str]:
+    """The words of a name without those that say little."""
+    words = _words(name)
     return [w for w in words if w not in _FILLER] or words
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rldk.adapters.base import BaseAdapter, Log
 from rldk.adapters.explore import GENERIC, Source, explore
 from rldk.adapters.flexible import FlexibleAdapter, field_map_hint, proposed_map
@@ -39,10 +42,10 @@ class _Read:
     log: Log
 
     @property
-    def last_step(self) -> int:
-        table = self.log.table
-        train = table.step[table.phase == PHASES.index("train")]
-        return int(train.max()) if train.size else -1
+    def train(self) -> NDArray[np.int64]:
+        """The steps of its training rows."""
+        steps: NDArray[np.int64] = self.log.table.step[self.log.table.phase == PHASES.index("train")]
+        return steps
 
     @property
     def finished(self) -> bool:
@@ -107,14 +110,15 @@ def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, s
     main = next(readable, None)
     if main is None:
         raise failures[0]
-    detour = _further(main, readable) if main.source.adapter.name in _SNAPSHOTS and not main.finished else None
+    unfinished = main.source.adapter.name in _SNAPSHOTS and main.train.size > 0 and not main.finished
+    detour = _further(main, readable) if unfinished else None
     chosen = detour or main
     _add_samples(chosen, each, options, left_out)
     read = {f.path for f in chosen.adapter.files}
     reason = f"same run, read from {chosen.adapter.files[0].path.name} instead"
     if detour:
         chosen.log = replace(chosen.log, config=main.log.config | detour.log.config)
-        reason += f": it goes on to step {detour.last_step}"
+        reason += f": it goes on to step {detour.train.max()}"
     for path in (p for s in each.sources for p in s.files if p not in read):
         left_out.setdefault(str(path), reason)
     run = _to_run(chosen, options)
@@ -141,9 +145,12 @@ def _why(error: RldkError) -> str:
 
 
 def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:
-    """The best of the other sources if it is a log of training steps that goes beyond the snapshot."""
-    other = next((o for o in others if o.source.adapter.quality > GENERIC and len(o.log.table)), None)
-    return other if other is not None and other.last_step > main.last_step else None
+    """The best of the other sources that has every training row of the snapshot and more after them."""
+    for other in others:
+        whole = other.source.adapter.quality > GENERIC and other.train.size > main.train.size
+        if whole and int(other.train.max()) > int(main.train.max()):
+            return other
+    return None
 
 
 def _add_samples(chosen: _Read, each: Group, options: Options, left_out: dict[str, str]) -> None:

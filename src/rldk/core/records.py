@@ -271,11 +271,13 @@ def to_time(value: object) -> float:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            return to_number(value) or math.nan
+            number = to_number(value)
+            return math.nan if number is None else number
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     number = None if isinstance(value, bool) else to_number(value)
     return math.nan if number is None else number
 
 
 def to_phase(value: object) -> Phase:
-    return "eval" if isinstance(value, str) and value.lower() in EVALUATION else "train"
+    word = value.lower() if isinstance(value, str) else ""
+    return "eval" if word in EVALUATION else ("summary" if word == "summary" else "train")

@@ -134,10 +134,14 @@ class Vocabulary:
         """The dialects that explain most of the columns: one, several that cannot be told apart, or none.
 
         Canonical names are no evidence; a single bare word is not enough."""
-        keys = [c for c in columns if c not in self._known]
+        keys = [c for c in columns if len(c) <= MAX_KEY and not self._is_plain(c)]
         scores = {d: self._evidence(d, keys, columns) for d in self.dialects if d != "generic"}
         best = max(scores.values(), default=0.0)
         return tuple(d for d, score in scores.items() if score == best) if best >= 2 else ()
+
+    def _is_plain(self, key: str) -> bool:
+        """A canonical name, as it is or behind the prefix of a sink: it could be anybody's."""
+        return any(rest in self._known for rest in (key, *(rest for _, rest in _unprefixed(key, [_SINKS]))))
 
     def _evidence(self, dialect: str, keys: Iterable[str], columns: frozenset[str]) -> float:
         spec = self.dialects[dialect]
@@ -149,14 +153,9 @@ class Vocabulary:
         return sum(2.0 if "/" in key else 1.0 for key in keys if self._explains(dialect, key, columns))
 
     def _explains(self, dialect: str, key: str, columns: frozenset[str]) -> bool:
-        """The key is the dialect's own; a canonical name behind a sink's prefix could be anybody's."""
         chain = self.chain(dialect)
-        if len(key) > MAX_KEY:
-            return False
-        if self._lookup(key, chain, columns):
-            return True
-        rests = [rest for _, rest in _unprefixed(key, [self.dialects[d] for d in chain]) if rest not in self._known]
-        return any(self._lookup(rest, chain, columns) for rest in rests)
+        rests = [rest for _, rest in _unprefixed(key, [self.dialects[d] for d in chain])]
+        return any(self._lookup(rest, chain, columns) for rest in (key, *rests))
 
     @cache  # noqa: B019 - bounded by the number of dialects
     def chain(self, dialect: str) -> tuple[str, ...]:
