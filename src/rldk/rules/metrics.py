@@ -118,8 +118,11 @@ def metric_disappeared(f: Frame) -> Signal | None:
     Source: ours.
     """
     name = f.metric
-    n, gap = f.count(name), f.gap(name)
-    if name in DERIVED or not (gap >= GONE_ROWS and n >= GONE_ROWS):
+    gap = f.gap(name)
+    if gap < GONE_ROWS:  # nearly every look of every metric ends here; NaN while binding goes on
+        return None
+    n = f.count(name)
+    if name in DERIVED or not n >= GONE_ROWS:
         return None
     rows = n / f.coverage(name) - gap  # from its first row to its last
     if n >= 0.9 * rows:

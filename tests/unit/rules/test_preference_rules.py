@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rldk.adapters import open_run
+from rldk.engine.scan import scan
+from rldk.rules.select import select_rules
 from rldk.testing import scan_columns
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 DPO, KTO = {"algorithm": "dpo"}, {"algorithm": "kto"}
 EVALUATION = {"algorithm": "dpo", "phase": ["eval"] * 4}
 WEIGHTED = {**KTO, "config": {"desirable_weight": 1.0, "undesirable_weight": 3.0}}
@@ -99,3 +104,14 @@ def test_half_precision_at_the_start_is_a_warning() -> None:
 def test_token_accuracy_is_a_witness_where_entropy_is_not_logged() -> None:
     columns = {"logp_chosen": [-20.0, -61.0, -70.0, -80.0], "token_accuracy": [0.6, 0.2, 0.2, 0.2]}
     assert [f.first_step for f in scan_columns("PREF002", columns, **DPO).findings] == [4]
+
+
+def test_a_dpo_run_with_a_far_too_high_learning_rate_is_named() -> None:
+    report = scan(open_run(FIXTURES / "trl-dpo-hot" / "trainer_state.json"), select_rules(["PREF"]))
+    assert [(f.code, f.first_step) for f in report.findings] == [("PREF002", 6)]
+
+
+@pytest.mark.parametrize("folder", ["trl-dpo", "trl-kto"])
+def test_healthy_preference_runs_have_no_findings(folder: str) -> None:
+    report = scan(open_run(FIXTURES / folder), select_rules(["PREF", "GRAD", "OPT", "DATA", "MET"]))
+    assert report.findings == ()
