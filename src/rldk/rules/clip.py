@@ -1,0 +1,171 @@
+"""Rules on the importance ratio and its clipping inside one update."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import CLIPPED
+from rldk.rules.knobs import number, setting
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+PASSES = (
+    "num_ppo_epochs",
+    "num_iterations",
+    "ppo_epochs",
+    "actor_rollout_ref.actor.ppo_epochs",
+    "n_epochs",
+    "num_epochs",
+    "update_epochs",
+    "train.max_epochs",
+)
+BF16 = 0.02  # |ratio - 1| that rounding in bf16 may cause
+
+
+@rule(
+    "CLIP001",
+    "ratio-off-before-update",
+    severity="critical",
+    tier=0,
+    needs=("ratio_first_minibatch_dev",),
+    rows=2,
+    algorithms=CLIPPED,
+    causes=(
+        "dropout or another train-mode layer is on in one of the two passes",
+        "the rollouts are stale: they come from older weights than the update starts from",
+        "old log-probabilities come from the rollout engine or another precision",
+        "padding or position ids differ between the two passes",
+    ),
+    fixes=(
+        "turn off {dropout} in both passes",
+        "check that {rollout_engine} gets the new weights before every rollout",
+        "recompute old log-probabilities with the trainer, or turn on {is_correction}",
+    ),
+)
+def ratio_off(f: Frame) -> Signal | None:
+    """Fires when new and old policy differ on the first mini-batch, before any step has been taken.
+
+    Why it matters: the ratio must be 1 there; where it is not, the policy is updated towards noise or towards old
+    data.
+    How it is computed: mean |ratio - 1| of the first mini-batch above 0.02 on two rows. A warning below 0.05 in a run
+    that never was exact (below 0.001), as some mixed-precision set-ups stay there.
+    When it is wrong: asynchronous training by design; rows that log a staleness above 0 are not looked at.
+    Source: identity with tolerances 1e-3 (fp32) and 2e-2 (bf16) (trl#454: must be exactly 1; trl#744); no false alarm
+    on 44 healthy runs of faultbench, faults 0.1 to 0.3 there; 0.05: ours.
+    """
+    name = "ratio_first_minibatch_dev"
+    value, least = f[name], f.lowest(name, before=2)
+    if value > BF16 and not f["staleness_mean"] > 0:
+        mild = value < 0.05 and not least < 1e-3
+        message = f"the ratio is off by {value:.3g} on the first mini-batch, before any update"
+        return Signal(value=value, limit=BF16, message=message, severity="warn" if mild else "critical")
+    return None
+
+
+def _one_pass(context: Context) -> str | None:
+    passes = [number(context.config[key]) for key in PASSES if key in context.config]
+    if any(n > 1 for n in passes):
+        return None
+    if passes:
+        return "one pass over each batch: the ratio is 1 by construction"
+    return "needs the number of passes over each batch in the run's configuration, which this log does not carry"
+
+
+@rule(
+    "CLIP002",
+    "ratio-always-one",
+    severity="warn",
+    tier=0,
+    needs=("ratio_mean", "kl_policy_update"),
+    algorithms=CLIPPED,
+    unless=_one_pass,
+    causes=(
+        "old log-probabilities are recomputed from the live policy in every pass",
+        "the optimizer holds no parameters of the policy, or its step is skipped",
+    ),
+    fixes=(
+        "keep the log-probabilities of the rollout for all {epochs}",
+        "check that the weights change after an optimizer step",
+    ),
+)
+def ratio_always_one(f: Frame) -> Signal | None:
+    """Fires when the ratio has been exactly 1 since the start although every batch is passed several times.
+
+    Why it matters: after the first step the policies must differ; clipping and trust region are without effect.
+    How it is computed: ratio bitwise 1 and update KL bitwise 0 on all rows, three at least, learning rate not 0,
+    gradient not 0, more than one pass over each batch in the configuration.
+    When it is wrong: logs rounded to three digits. A run in which it moved and stopped is another rule's matter.
+    Source: exact 0 over three updates with lr > 0 (tensorforce#312, mlx-lm-lora#50).
+    """
+    high, low = f.highest("ratio_mean", before=0), f.lowest("ratio_mean", before=0)
+    kl_high, kl_low = f.highest("kl_policy_update", before=0), f.lowest("kl_policy_update", before=0)
+    count = f.count("ratio_mean")
+    still = high == low == 1.0 and kl_high == kl_low == 0.0
+    if still and count >= 3 and f["lr"] != 0.0 and f["grad_norm"] != 0.0:
+        return Signal(
+            value=1.0, message=f"the ratio has been exactly 1 on all {count:.0f} rows, over several passes a batch"
+        )
+    return None
+
+
+def _sequence_ratio(context: Context) -> str | None:
+    if context.algorithm == "rloo" or context.config.get("importance_sampling_level") == "sequence":
+        return "the ratio is one of whole sequences, which leaves its range far more often than one of tokens"
+    return None
+
+
+@rule(
+    "CLIP003",
+    "clip-saturation",
+    severity="warn",
+    tier=1,
+    needs=("clip_frac",),
+    rows=3,
+    algorithms=CLIPPED,
+    unless=_sequence_ratio,
+    causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
+    fixes=("lower {lr}", "lower {epochs}", "raise {clip_range} only if the update KL is small"),
+)
+def clip_saturation(f: Frame) -> Signal | None:
+    """Fires when typically more than 30 % of the ratios were clipped over the last 20 updates.
+
+    Why it matters: the clipped part of the batch gives no gradient; the update goes as far as the clip lets it.
+    How it is computed: the median clip fraction of 20 rows is above 0.3, three rows running. Ratios of whole
+    sequences (RLOO, GSPO) are exempt.
+    When it is wrong: very narrow clip ranges that are meant.
+    Source: 0.3 over 20 updates is common practice known from the literature; healthy runs of faultbench stay below
+    0.02 in every such window.
+    """
+    usual = f.median("clip_frac", 20)
+    if usual > 0.3:
+        return Signal(
+            value=usual, limit=0.3, message=f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
+        )
+    return None
+
+
+@rule(
+    "CLIP005",
+    "update-kl-too-large",
+    severity="warn",
+    tier=1,
+    needs=("kl_policy_update",),
+    rows=3,
+    algorithms=CLIPPED,
+    causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
+    fixes=("lower {lr}", "lower {epochs}", "set {target_kl} to stop an update early"),
+)
+def update_kl(f: Frame) -> Signal | None:
+    """Fires when one update typically moves the policy further than the trust region is meant to allow.
+
+    Why it matters: the surrogate objective is only valid near the old policy; past it, updates destroy what was
+    learnt.
+    How it is computed: the median update KL of five rows is above 1.5 times the configured limit; where none is
+    configured, above 0.05.
+    When it is wrong: estimators that are summed over sequences instead of averaged.
+    Source: 1.5 times target_kl is where Spinning Up and Stable-Baselines3 stop an update; 0.02 is the usual limit
+    known from the literature, 0.05 leaves it a factor of 2.5 (ours: healthy runs of faultbench stay below 0.011).
+    """
+    usual, target = f.median("kl_policy_update", 5), setting(f, "target_kl")
+    limit = 1.5 * target if target > 0 else 0.05
+    if usual > limit and "seq_sum" not in f.estimator("kl_policy_update"):
+        message = f"one update typically moves the policy by {usual:.3g} nats; {limit:.3g} is the limit"
+        return Signal(value=usual, limit=limit, message=message)
+    return None

@@ -1,0 +1,195 @@
+"""Rules on the entropy of the policy: collapse, explosion, never sharpening, impossible values."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.core.algorithms import POLICY, PREFERENCE, SUPERVISED
+from rldk.rules.knobs import number
+from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.witness import CLASSIC, GAUSSIAN, LANGUAGE, below_best, bounded_entropy, lost_share, starting_entropy
+
+LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
+
+
+@rule(
+    "ENT001",
+    "entropy-collapse",
+    severity="critical",
+    tier=3,
+    needs=("entropy",),
+    rows=3,
+    algorithms=(POLICY - {"sac", "td3"}) | PREFERENCE,
+    causes=(
+        "the learning rate is too high",
+        "an entropy coefficient of the wrong sign, or a reward that pays for determinism",
+        "one completion is rewarded whatever the prompt",
+        "too many passes over each batch",
+    ),
+    fixes=(
+        "lower {lr}",
+        "raise {entropy_coef}, or raise {clip_high} above the lower clip range",
+        "raise {kl_coef}",
+        "roll back to a checkpoint before the first step named here",
+    ),
+)
+def entropy_collapse(f: Frame) -> Signal | None:
+    """Fires when entropy has fallen below 30 % of its start and the reward has gained nothing by it, or lost.
+
+    Why it matters: a policy that always says the same explores no more; what it has not learnt it will not learn.
+    How it is computed: the median of three rows is below 30 % of the start (the larger of the first value and of the
+    median of rows 5 to 25), and half of the reward gained is lost (critical); or the reward of the last 20 rows has
+    not risen and stands below its best by more than a tenth of its range (warning). For preference training the
+    second witness is the log-probability of the chosen answers, below twice its first value (warning).
+    When it is wrong: an easy task may be solved by a policy without entropy; then the reward is at its best and the
+    rule is quiet. Entropy that falls while the reward rises is healthy. That of continuous actions has no floor and
+    is not judged.
+    Source: 30 % of rows 5 to 25 measured on faultbench (none of the healthy runs); the joint form from verl
+    docs/algo/entropy.md and verl#5953. An absolute limit ("below 1") fired on 20 of 20 simulated healthy runs.
+    """
+    now, start, lost = f.median("entropy", 3), starting_entropy(f), lost_share(f)
+    gain, low = f.gain("reward_mean", 20), below_best(f)
+    chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), bounded_entropy(f)
+    if not (bounded and now < 0.3 * start):
+        return None
+    fell = f"entropy fell from {start:.3g} to {now:.3g}"
+    if lost > 0.5:
+        message = f"{fell} and {min(lost, 1.0):.0%} of the reward gained is lost"
+        return Signal(value=now, limit=0.3 * start, message=message)
+    if gain <= 0 and low:
+        message = f"{fell} while the reward stayed below its best"
+        return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
+    if chosen < 2 * chosen_first < 0:
+        message = f"{fell} and the chosen answers became less likely ({chosen_first:.4g} to {chosen:.4g})"
+        return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
+    return None
+
+
+@rule(
+    "ENT002",
+    "entropy-explosion",
+    severity="warn",
+    tier=3,
+    needs=("entropy", "reward_mean"),
+    rows=3,
+    algorithms=POLICY - {"sac", "td3"},
+    causes=(
+        "an entropy bonus that is larger than the signal of the task",
+        "rollout engine and trainer disagree on log-probabilities",
+        "most responses are truncated and pay noise",
+    ),
+    fixes=("lower {entropy_coef}, or set it to 0", "turn on {is_correction}", "lower {lr}"),
+)
+def entropy_explosion(f: Frame) -> Signal | None:
+    """Fires when entropy is half as high again as ever it was settled, and reward is lost with it.
+
+    Why it matters: the policy falls apart into noise: garbled text, growing length.
+    How it is computed: the median of five rows is above 1 nat, above 1.5 times the start and above 1.5 times the
+    run's past median, and half of the reward gained is lost.
+    When it is wrong: a deliberate rise of the sampling temperature.
+    Source: rising entropy is acceptable below 1 (rllm#116); verl PR#781, verl#2738; 1.5 times: ours.
+    """
+    now, start, past, lost = f.median("entropy", 5), starting_entropy(f), f.past("entropy", least=20), lost_share(f)
+    bounded = bounded_entropy(f)
+    if bounded and now > max(1.0, 1.5 * start) and now > 1.5 * past and lost > 0.5:
+        message = f"entropy rose from {past:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
+        return Signal(value=now, limit=1.5 * past, message=message)
+    return None
+
+
+def _not_classic(context: Context) -> str | None:
+    if context.framework not in CLASSIC:
+        return "defined for a few discrete actions (Stable-Baselines3, RLlib, CleanRL)"
+    return None
+
+
+@rule(
+    "ENT003",
+    "policy-stays-uniform",
+    severity="warn",
+    tier=3,
+    needs=("entropy", "reward_mean"),
+    rows=3,
+    algorithms=frozenset({"ppo", "a2c"}),
+    unless=_not_classic,
+    causes=(
+        "an entropy coefficient that is too high",
+        "advantages that are next to 0, or unscaled rewards",
+        "a learning rate that is too low",
+    ),
+    fixes=("lower {entropy_coef}", "turn on {reward_scale}", "raise {lr}"),
+)
+def stays_uniform(f: Frame) -> Signal | None:
+    """Fires when the policy is still as random as on its first row after a fifth of the run, and earns no more.
+
+    Why it matters: nothing is being learnt; waiting longer does not help.
+    How it is computed: discrete actions are recognised by exp(first entropy) within 2 % of a whole number. Entropy
+    has never been below 95 % of its largest value; the median return of 10 rows is not above that of the first 10 by
+    twice its noise; at least 40 rows and 20 % of the run, or 100 rows where its length is unknown.
+    When it is wrong: sparse rewards that have not been found yet look the same, and are as much in need of a change.
+    Source: sb3#2240 (entropy 1.33 of at most 1.386); 95 % and 20 % of the budget from there.
+    """
+    top, least, first = f.highest("entropy", before=0), f.lowest("entropy", before=0), f.first("entropy")
+    now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    count, progress = f.count("entropy"), f.progress()
+    late = (progress >= 0.2 and count >= 40) or count >= 100
+    if late and least > 0.95 * top and now <= start + 2 * noise and _counts_actions(first):
+        message = f"entropy is still {f['entropy']:.3g} of at most {top:.3g} and the return has not risen"
+        return Signal(value=f["entropy"], limit=0.95 * top, message=message)
+    return None
+
+
+def _counts_actions(entropy: float) -> bool:
+    """The entropy is that of a uniform choice among 2 to 50 actions, and not that of unit Gaussians."""
+    if not 0.6 < entropy < 4.0:
+        return False
+    actions, dimensions = math.exp(entropy), entropy / GAUSSIAN
+    uniform = abs(actions - round(actions)) < 0.02 * actions
+    return uniform and abs(dimensions - round(dimensions)) > 0.01
+
+
+def _maybe_continuous(context: Context) -> str | None:
+    if context.algorithm in POLICY - {"grpo", "rloo", "reinforce"} and not any(n in context.names for n in LANGUAGE):
+        return "actions may be continuous, whose entropy has no bounds"
+    return None
+
+
+@rule(
+    "ENT007",
+    "entropy-out-of-bounds",
+    severity="critical",
+    tier=0,
+    needs=("entropy",),
+    algorithms=POLICY | PREFERENCE | SUPERVISED,
+    unless=_maybe_continuous,
+    causes=(
+        "log-probabilities are not normalised",
+        "entropy is taken over masked or padded positions",
+        "the metric has its sign turned",
+    ),
+    fixes=("compute entropy as -sum(p log p) of a log-softmax, over response tokens only",),
+)
+def entropy_out_of_bounds(f: Frame) -> Signal | None:
+    """Fires when the entropy of a choice among tokens is negative or larger than the vocabulary allows.
+
+    Why it matters: no distribution has such an entropy; whatever uses it (bonus, controller, clipping) is wrong.
+    How it is computed: below 0 (by more than 1e-6), or above the logarithm of the vocabulary size by 1 %; without a
+    size in the configuration, of 1.2 million. An entropy that was never positive is taken for a turned sign:
+    information.
+    When it is wrong: an entropy estimated from weighted samples may leave the bounds by its noise. Continuous actions
+    have no such bounds, so the rule needs a language model.
+    Source: 0 <= H <= log V; the largest published vocabularies have about 260 thousand tokens.
+    """
+    value, top = f["entropy"], f.highest("entropy", before=0)
+    size = number(f.config("vocab_size"))
+    limit = math.log(size if size > 1 else LARGEST_VOCABULARY)
+    if value < -1e-6:
+        if top <= 0:
+            message = "entropy has only been negative: it is logged with its sign turned"
+            return Signal(value=value, limit=0.0, message=message, severity="info")
+        return Signal(value=value, limit=0.0, message=f"the entropy is negative ({value:.3g})")
+    if value > 1.01 * limit:
+        return Signal(
+            value=value, limit=limit, message=f"the entropy is {value:.4g} nats; at most {limit:.4g} are possible"
+        )
+    return None

@@ -1,0 +1,63 @@
+"""What rules of several families ask of a run beside their own metric: is reward lost, is the task solved."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.rules.rule import Context, Frame
+
+# trainers of environments rather than language models
+CLASSIC = frozenset({"sb3", "stable_baselines3", "rllib", "cleanrl"})
+LANGUAGE = ("kl", "truncation_frac", "tokens_total", "tokens_step", "entropy_seq_sum", "zero_std_group_frac")
+GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimension at the usual start, std 1
+
+
+def lost_share(f: Frame) -> float:
+    """The share of the reward gained so far that the run has lost again; NaN unless the loss is material.
+
+    Material: five times the row-to-row noise and a fifth of the best level. The gain counts from the first ten rows.
+    """
+    level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
+    start, noise = f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    lost, gained = best - level, best - start
+    return lost / gained if lost > 5 * noise and lost > 0.2 * abs(best) and gained > 0 else math.nan
+
+
+def below_best(f: Frame) -> bool:
+    """The last known reward is more than a tenth of its whole range below its best: the task is not simply solved."""
+    best, least, last = (
+        f.highest("reward_mean", before=0),
+        f.lowest("reward_mean", before=0),
+        f.median("reward_mean", 1),
+    )
+    return last < best - 0.1 * (best - least)
+
+
+def starting_entropy(f: Frame) -> float:
+    """The larger of the first entropy and of the median of rows 5 to 25 (as far as they are there)."""
+    first, early = f.first("entropy"), f.early("entropy")
+    return early if early > first else first
+
+
+def bounded_entropy(f: Frame) -> bool:
+    """Entropy has a floor of 0: tokens, or few discrete actions. That of continuous actions has no meaning as a ratio.
+
+    Continuous are runs without a metric of language models whose entropy was ever negative, began above log 20, or
+    began at a multiple of a unit Gaussian's (within 1.5 %)."""
+    first, least = f.first("entropy"), f.lowest("entropy", before=0)
+    if any(f.gap(name) >= 0 for name in LANGUAGE):
+        return True
+    dimensions = first / GAUSSIAN if first == first else 0.0
+    return least >= 0 and first < 3.0 and not (dimensions > 0.5 and abs(dimensions - round(dimensions)) < 0.015)
+
+
+def factor(a: float, b: float) -> float:
+    """The ratio of two positive numbers, the larger one on top; NaN when one of them is not positive."""
+    return max(a / b, b / a) if a > 0 and b > 0 else math.nan
+
+
+def episodic(context: Context) -> str | None:
+    """An `unless` of rules on responses, in runs whose rows are about episodes of an environment."""
+    if context.framework in CLASSIC:
+        return f"defined for language models; {context.framework} logs episodes of an environment"
+    return None
