@@ -1,0 +1,115 @@
+"""Made logs of a size that real ones reach, the same bytes for the same arguments."""
+
+from __future__ import annotations
+
+import random
+import struct
+from pathlib import Path
+
+METRICS = 25
+BAD_PER_LINE, ODD_PER_LINE = 0.0002, 0.001
+_BODIES = 997  # different line bodies, repeated with their own step and time: making them is most of the work
+_ODD = ("NaN", "Infinity", "null", '"NaN"', '"0.25"', '{"deep": 1.5}', "1e400")
+_BAD = (b'{"step": 12, "train/met', b"\x00" * 40, b" 52%|#####     | 52/100 [00:10<00:09]", b'{"step": 1.5}', b"[]")
+
+
+def wide_log(path: Path, lines: int, *, dirty: bool) -> int:
+    """Writes `lines` lines of 25 metrics each, about 1 kB a line; the number of malformed ones.
+
+    `dirty`: 0.1 % of the lines have an odd value (NaN, null, a number as text, an object, 1e400) or bad UTF-8, and
+    0.02 % are malformed (cut, NUL bytes, a progress bar, a fractional step, no object)."""
+    rng = random.Random(20_261_120)
+    keys = [f"train/metric_{i:02d}/mean" for i in range(METRICS)]
+    bodies = [[f'"{key}": {rng.gauss(0, 1)!r}' for key in keys] for _ in range(_BODIES)]
+    joined = [", ".join(body) for body in bodies]
+    malformed = 0
+    with path.open("wb") as stream:
+        for step in range(lines):
+            body = joined[step % _BODIES]
+            if dirty and rng.random() < ODD_PER_LINE:
+                body = _odd(bodies[step % _BODIES], keys, rng)
+            line = f'{{"step": {step}, "time": {1.79e9 + step * 0.25}, {body}}}'.encode("utf-8", "surrogateescape")
+            if dirty and rng.random() < BAD_PER_LINE:
+                line = rng.choice(_BAD)
+                malformed += 1
+            stream.write(line + b"\n")
+    return malformed
+
+
+def _odd(body: list[str], keys: list[str], rng: random.Random) -> str:
+    at = rng.randrange(len(keys))
+    odd = rng.choice([*(f'"{keys[at]}": {value}' for value in _ODD), f'{body[at]}, "note": "\udcff"'])
+    return ", ".join([*body[:at], odd, *body[at + 1 :]])
+
+
+def scalar_log(path: Path, events: int) -> None:
+    """Writes `events` scalar events, 25 metrics a step, about 110 bytes a line."""
+    rng = random.Random(7)
+    with path.open("w") as stream:
+        for i in range(events):
+            step, metric = divmod(i, METRICS)
+            value = rng.gauss(0, 1)
+            stream.write(
+                f'{{"time": {1.79e9 + step}, "step": {step}, "name": "train/metric_{metric:02d}", "value": {value!r}, '
+                f'"run_id": "bench", "tags": {{}}}}\n'
+            )
+
+
+def training_log(path: Path, steps: int) -> None:
+    """Writes a GRPO-like healthy run of `steps` steps, 25 metrics each, under names that trainers use."""
+    rng = random.Random(3)
+    level = {
+        "loss": 0.01, "grad_norm": 0.4, "learning_rate": 1e-6, "reward": 0.5, "reward_std": 0.3,
+        "frac_reward_zero_std": 0.1, "rewards/format/mean": 0.8, "rewards/format/std": 0.2,
+        "completions/mean_length": 180.0, "completions/min_length": 20.0, "completions/max_length": 400.0,
+        "completions/clipped_ratio": 0.02, "completions/mean_terminated_length": 175.0,
+        "completions/min_terminated_length": 18.0, "completions/max_terminated_length": 390.0, "num_tokens": 1e5,
+        "kl": 0.02, "entropy": 1.4, "clip_ratio/low_mean": 0.004, "clip_ratio/low_min": 0.001,
+        "clip_ratio/high_mean": 0.005, "clip_ratio/high_max": 0.02, "clip_ratio/region_mean": 0.009,
+        "step_time": 2.0, "epoch": 0.1,
+    }  # fmt: skip
+    with path.open("w") as stream:
+        for step in range(1, steps + 1):
+            values = {key: value * (1 + 0.1 * rng.random()) for key, value in level.items()}
+            values |= {
+                "num_tokens": 1e5 * step,
+                "epoch": step / steps,
+                "learning_rate": 1e-6 * (1 - step / (steps + 1)),
+            }
+            body = ", ".join(f'"{key}": {value!r}' for key, value in values.items())
+            stream.write(f'{{"step": {step}, {body}}}\n')
+
+
+def event_file(path: Path, scalars: int) -> None:
+    """Writes a TensorBoard event file with `scalars` scalars, 25 tags."""
+    rng = random.Random(5)
+    with path.open("wb") as stream:
+        stream.write(_record(_double(1, 1.79e9) + _bytes(3, b"brain.Event:2")))
+        for i in range(scalars):
+            step, tag = divmod(i, METRICS)
+            value = _bytes(1, b"train/metric_%02d" % tag) + b"\x15" + struct.pack("<f", rng.gauss(0, 1))
+            stream.write(_record(_double(1, 1.79e9 + step) + b"\x10" + _varint(step) + _bytes(5, _bytes(1, value))))
+
+
+def _record(payload: bytes) -> bytes:
+    from rldk.adapters.tfrecord import masked_crc32c  # loads numpy, whose memory a child process would inherit
+
+    length = struct.pack("<Q", len(payload))
+    crcs = struct.pack("<I", masked_crc32c(length)), struct.pack("<I", masked_crc32c(payload))
+    return length + crcs[0] + payload + crcs[1]
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _double(number: int, value: float) -> bytes:
+    return bytes([number << 3 | 1]) + struct.pack("<d", value)
+
+
+def _bytes(number: int, value: bytes) -> bytes:
+    return bytes([number << 3 | 2]) + _varint(len(value)) + value

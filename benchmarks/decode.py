@@ -1,0 +1,107 @@
+"""JSON lines to columns, against the loop over the standard library's json that one would write by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import scalar_log, wide_log
+from benchmarks.measure import work_cost
+from benchmarks.result import Result
+
+WIDE_LINES, SCALAR_LINES = 400_000, 1_000_000
+SPEED_UP = 3.0
+FIXED_MB, PER_COLUMN_BYTE = 60.0, 1.5
+
+
+def results(work: Path, scale: float, repeats: int) -> list[Result]:
+    """Wide lines, clean and with 0.02 % malformed ones, and scalar events."""
+    found = []
+    for kind in ("clean", "dirty", "scalar"):
+        path = work / f"{kind}.jsonl"
+        malformed = 0
+        if kind == "scalar":
+            scalar_log(path, int(SCALAR_LINES * scale))
+        else:
+            malformed = wide_log(path, int(WIDE_LINES * scale), dirty=kind == "dirty")
+        found.append(_result(kind, path, malformed, repeats))
+        path.unlink()
+    return found
+
+
+def _result(kind: str, path: Path, malformed: int, repeats: int) -> Result:
+    loop = work_cost(f"{__name__}:json_{'events' if kind == 'scalar' else 'rows'}", str(path), repeats=repeats)
+    ours = work_cost(f"{__name__}:decode_file", str(path), repeats=repeats, imports="rldk.core.jsonl")
+    facts = ours.facts
+    whole = facts["records"] + facts["rejected"] == facts["lines"] and facts["rejected"] == malformed
+    counts = f"{facts['lines']} lines = {facts['records']} records + {facts['rejected']} rejected"
+    speed = path.stat().st_size / ours.cpu_s / 1e6
+    return Result(
+        job=f"decode {'scalar events' if kind == 'scalar' else f'wide rows, {kind}'}",
+        ours=ours,
+        baseline=loop,
+        against="stdlib json loop",
+        ratio=loop.cpu_s / ours.cpu_s,
+        at_least=SPEED_UP,
+        rss_budget_mb=facts["column_bytes"] * PER_COLUMN_BYTE / 1e6 + FIXED_MB,
+        note=f"{speed:.0f} MB/cpu-s; {counts}" + ("" if whole else f", BUT {malformed} were malformed"),
+    )
+
+
+def decode_file(path: str) -> dict[str, int]:
+    from rldk.core.jsonl import decode
+
+    found = decode(Path(path))
+    table = found.table
+    arrays = (table.step, table.phase, table.segment, table.time, *table.columns.values())
+    return {
+        "lines": found.lines,
+        "records": found.records,
+        "rejected": found.rejected_count,
+        "column_bytes": sum(array.nbytes for array in arrays),
+    }
+
+
+def json_rows(path: str) -> dict[str, int]:
+    import json
+    from array import array
+
+    columns: dict[str, Any] = {}
+    rows = bad = 0
+    with open(path, "rb") as stream:  # noqa: PTH123 - the plainest loop there is
+        for line in stream:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                bad += 1
+                continue
+            if not isinstance(row, dict):
+                bad += 1
+                continue
+            for key, value in row.items():
+                if key not in columns:
+                    columns[key] = array("d", [float("nan")]) * rows
+                try:
+                    columns[key].append(value)
+                except TypeError:
+                    columns[key].append(float("nan"))
+            rows += 1
+    return {"rows": rows, "bad": bad}
+
+
+def json_events(path: str) -> dict[str, int]:
+    import json
+    from array import array
+
+    columns: dict[str, Any] = {}
+    events = 0
+    with open(path, "rb") as stream:  # noqa: PTH123 - the plainest loop there is
+        for line in stream:
+            event = json.loads(line)
+            name = event["name"]
+            if name not in columns:
+                columns[name] = array("q"), array("d")
+            columns[name][0].append(event["step"])
+            columns[name][1].append(event["value"])
+            events += 1
+    return {"events": events}
