@@ -14,7 +14,7 @@ FINITE = (
 ).split()
 GRAD_NORMS = ("grad_norm", "grad_norm_policy", "grad_norm_value")
 LOSSES = frozenset({"loss", "policy_loss", "value_loss"})
-NEVER_ROWS = 3
+NEVER_ROWS = 5
 CLIPPED_SHARE = 0.95
 HIDDEN_FACTOR = 10.0
 GROWTH = 3.0
@@ -49,7 +49,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     Why it matters: after one non-finite update every weight is NaN, and the run only looks as if it went on. It may
     come without any precursor.
     How it is computed: the source states a value on this train row, it is not finite, and the metric has had a finite
-    value; or it is a loss without a finite value on 3 rows. An infinite (not NaN) gradient norm beside a finite loss
+    value; or it is a loss without a finite value on 5 rows. An infinite (not NaN) gradient norm beside a finite loss
     is a warning only: a loss scaler meets one now and then and skips the step.
     When it is wrong: when a trainer writes NaN for "not measured". Metrics whose NaN is the defined answer (explained
     variance of constant returns, the reward of an iteration in which no episode ended, reward components) and

@@ -17,7 +17,7 @@ EXPLODED = [1.5] * 30 + [60.0] * 60
     [
         ("GRAD001", {"loss": [1.0, 0.9, NAN, NAN]}, {}, 3),
         ("GRAD001", {"grad_norm": [1.0, None, INF]}, {}, 3),
-        ("GRAD001", {"loss": [NAN] * 5}, {}, 3),
+        ("GRAD001", {"loss": [NAN] * 5}, {}, 5),
         ("GRAD003", {"grad_norm": EXPLODED}, CLIP, 57),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10}, {}, 27),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10, "zero_std_group_frac": [0.2] * 30}, {}, 27),
