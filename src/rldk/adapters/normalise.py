@@ -15,6 +15,7 @@ from rldk.adapters.layout import run_name
 from rldk.core.model import Run, RunMeta
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import Match, Vocabulary, vocabulary
+from rldk.errors import UnknownName
 
 # What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
 _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
@@ -66,7 +67,13 @@ def to_run(log: Log, *, adapter: BaseAdapter, field_map: Mapping[str, str] | Non
         source=adapter.source,
         metrics=_table(table, columns, words),
         samples=log.samples,
-        meta=_meta(log, adapter, columns, framework=framework, algorithm=found),
+        meta=_meta(
+            replace(log, notes=(*log.notes, *_map_notes(user, keys, words))),
+            adapter,
+            columns,
+            framework=framework,
+            algorithm=found,
+        ),
         lines=log.lines,
         rejected_count=log.rejected_count,
         rejected=log.rejected,
@@ -92,6 +99,16 @@ def _oriented(field_map: Mapping[str, str], keys: frozenset[str], words: Vocabul
         key, name = (right, left) if swap else (left, right)
         oriented[key] = words.canonical(name) or name
     return oriented
+
+
+def _map_notes(user: Mapping[str, str], keys: frozenset[str], words: Vocabulary) -> list[str]:
+    """What in the user's map had no effect, or not the one that was likely meant."""
+    notes = [f"field map: there is no column {key!r}" for key in user if key not in keys]
+    for name in user.values():
+        if words.canonical(name) is None and name not in {"phase", "run_id", "seed", "git_sha"}:
+            nearest = UnknownName("metric", name, words.names())
+            notes.append(f"field map: {nearest.message}; {nearest.hint}")
+    return notes
 
 
 def _clocks(table: MetricTable, user: Mapping[str, str]) -> MetricTable:
@@ -220,6 +237,7 @@ def _meta(
     defaults: dict[str, Any] = {
         "framework": framework,
         "total_steps": log.total_steps,
+        "seed": log.config["seed"] if type(log.config.get("seed")) is int else None,
         "files": tuple(str(f.path) for f in adapter.files),
     }
     return RunMeta(

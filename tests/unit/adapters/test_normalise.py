@@ -113,6 +113,19 @@ def test_a_field_map_can_name_the_step_and_keeps_the_sign_of_known_keys():
     assert run.metrics.columns["entropy"][0] == 0.5
 
 
+def test_a_field_map_that_misses_says_so():
+    run = run_of({"rew": 1.0}, field_map={"reww": "reward_mean", "rew": "reward_men"})
+    assert run.meta.notes[0] == "field map: there is no column 'reww'"
+    assert "did you mean reward_mean" in run.meta.notes[1]
+    assert run.metrics.columns["reward_men"].tolist() == [1.0]
+
+
+def test_the_seed_of_the_configuration_is_the_seed():
+    assert run_of({"kl": 1.0}, config={"seed": 3}).meta.seed == 3
+    assert run_of({"kl": 1.0}, config={"seed": 3}, meta={"seed": 4}).meta.seed == 4
+    assert run_of({"kl": 1.0}, config={"seed": True}).meta.seed is None
+
+
 def test_exact_sums_are_added():
     rows = [{"train/gsm8k/all/solved_none": 0.25, "train/gsm8k/all/solved_all": 0.5}]
     run = run_of(*rows, dialect="prime_rl")
