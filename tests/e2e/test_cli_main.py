@@ -46,12 +46,20 @@ def test_every_command_has_help_whose_first_line_is_the_one_in_the_list(name: st
     assert " ".join(out.split("\n\n")[1].split()).startswith(COMMANDS[name][1])
 
 
-@pytest.mark.parametrize(("word", "nearest"), [("docter", "doctor"), ("explian", "explain"), ("xyzzy", "--help")])
+@pytest.mark.parametrize(
+    ("word", "nearest"), [("docter", "doctor"), ("explian", "explain"), ("xyzzy", "--help"), ("x" * 300, "--help")]
+)
 def test_an_unknown_command_names_the_nearest_and_exits_2(word: str, nearest: str) -> None:
     code, out, err = run(word)
     assert (code, out) == (2, "")
     assert err.startswith(f"error: unknown command '{word}'\nhint: ")
     assert nearest in err
+
+
+@pytest.mark.parametrize("group", [(), ("rules",), ("config",)])
+def test_a_bare_group_prints_its_help(group: tuple[str, ...]) -> None:
+    _, out, err = run(*group)
+    assert (out + err).startswith("Usage: ")
 
 
 def test_a_wrong_option_exits_2_with_a_hint() -> None:

@@ -29,6 +29,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("version", "Print the version."),
 }
 
+# raised by click from 8.2 on when a group is called bare; earlier ones print the help themselves
+NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
 
 class LazyGroup(click.Group):
     """Loads a subcommand when it is called; takes a path for `doctor`; ends every error in a code of its own."""
@@ -69,6 +72,9 @@ class LazyGroup(click.Group):
         except (KeyboardInterrupt, click.Abort):
             sys.exit(130)
         except click.ClickException as error:
+            if isinstance(error, NO_ARGUMENTS):
+                click.echo(error.format_message(), err=True)
+                sys.exit(2)
             hint = (
                 f"`{error.ctx.command_path} --help` shows how"
                 if isinstance(error, click.UsageError) and error.ctx
@@ -89,9 +95,12 @@ class LazyGroup(click.Group):
 
 def is_source(word: str) -> bool:
     """Whether an argument that names no command can only be meant as something to read."""
-    if word == "-" or "://" in word or any(c in word for c in "*?["):
+    if word == "-" or "://" in word or any(c in word for c in "*?[" + os.sep):
         return True
-    return Path(word).exists() or os.sep in word
+    try:
+        return Path(word).exists()
+    except (OSError, ValueError):  # too long a name, a NUL in it
+        return False
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

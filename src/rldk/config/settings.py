@@ -138,15 +138,23 @@ def _files(cwd: Path, env: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]
     """The user's file, then the project's (the nearest), as (path, values)."""
     home = Path(env["XDG_CONFIG_HOME"]) if env.get("XDG_CONFIG_HOME") else Path(env.get("HOME", "/")) / ".config"
     user = home / "rldk" / "config.toml"
-    layers = [(str(user), _toml(user))] if user.is_file() else []
+    layers = [(str(user), _toml(user))] if _there(user) else []
     for folder in (cwd.absolute(), *cwd.absolute().parents):
         own, shared = folder / "rldk.toml", folder / "pyproject.toml"
-        if own.is_file():
+        if _there(own):
             return [*layers, (str(own), _toml(own))]
-        tools = _toml(shared).get("tool") if shared.is_file() else None
+        tools = _toml(shared).get("tool") if _there(shared) else None
         if isinstance(tools, dict) and isinstance(tools.get("rldk"), dict):
             return [*layers, (f"{shared} [tool.rldk]", tools["rldk"])]
     return layers
+
+
+def _there(path: Path) -> bool:
+    """Whether there is such a file; a directory one may not look into (HOME of another user) has none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _any_file(path: Path) -> dict[str, Any]:

@@ -109,3 +109,11 @@ def test_a_wrong_named_file_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"a\.yaml: "):
         load_settings(file=tmp_path / "a.yaml", cwd=tmp_path, env={})
+
+
+def test_a_home_that_cannot_be_looked_into_has_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    home = tmp_path / "file"  # looking below a file is an OSError whoever asks
+    long = tmp_path / ("x" * 300)
+    for folder in (home, long):
+        assert load_settings(cwd=tmp_path, env={"XDG_CONFIG_HOME": str(folder)})["fail_on"] == "critical"
