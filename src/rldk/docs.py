@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.rule import Rule, normals, rules
 
@@ -117,8 +119,6 @@ def metrics_page() -> str:
 
 def cli_page() -> str:
     """Every command's help."""
-    import click
-
     from rldk.cli.main import main
 
     lines = ["# Commands", ""]
@@ -130,11 +130,7 @@ def cli_page() -> str:
     return "\n".join(lines)
 
 
-def _commands(group: object, context: object, prefix: str = "rldk") -> Iterator[tuple[str, object]]:
-    import click
-
-    assert isinstance(group, click.Group)  # noqa: S101 - called on groups only
-    assert isinstance(context, click.Context)  # noqa: S101
+def _commands(group: click.Group, context: click.Context, prefix: str = "rldk") -> Iterator[tuple[str, click.Command]]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         if command is None or command.hidden:

@@ -169,10 +169,10 @@ class Vocabulary:
         if len(key) > MAX_KEY:
             return ()
         chain = self.chain(dialect)
-        found = [*self._lookup(key, chain, columns), *self._by_name(key, "train")]
+        found = self._lookup(key, chain, columns) or self._by_name(key, "train")
         if not found:
             for stage, rest in _unprefixed(key, [self.dialects[d] for d in chain]):
-                hits = [*self._lookup(rest, chain, columns), *self._by_name(rest, "train")]
+                hits = self._lookup(rest, chain, columns) or self._by_name(rest, "train")
                 found = [replace(m, canonical=self.staged(m.canonical, stage)) for m in hits]
                 if found:
                     break

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from rldk.core.model import SEVERITIES, Finding, Incident
 
 TOGETHER_ROWS = 20  # findings that begin this close are "close together" (DESIGN: two independent warnings)
+SAME_MOMENT = 2  # rows within which one rule's findings on several metrics count as one
 MAX_TEXTS = 4  # causes and fixes shown for an incident
 
 # family -> the families its failures drive. Read: a broken optimiser moves the policy, which moves everything else.
@@ -60,12 +61,49 @@ def supported(placed: Sequence[Placed]) -> list[Placed]:
     ]
 
 
+def joined(placed: Sequence[Placed]) -> list[Placed]:
+    """The findings with those of one rule that began together on several metrics made one, named by the first of them.
+
+    A dead loss takes a dozen metrics with it: that is one thing to read. The others stand in `evidence["also"]`."""
+    kept: list[Placed] = []
+    for p in sorted(placed, key=_order):
+        twin = next(
+            (
+                i
+                for i, q in enumerate(kept)
+                if q.finding.code == p.finding.code
+                and q.finding.metric != p.finding.metric
+                and p.first_row - q.first_row <= SAME_MOMENT
+            ),
+            None,
+        )
+        if twin is None:
+            kept.append(p)
+        else:
+            kept[twin] = _one(kept[twin], p)
+    return kept
+
+
+def _one(first: Placed, other: Placed) -> Placed:
+    a, b = first.finding, other.finding
+    also = [*a.evidence.get("also", []), b.metric]
+    finding = replace(
+        a,
+        severity=max(a.severity, b.severity, key=SEVERITIES.index),
+        last_step=max(a.last_step, b.last_step),
+        rows=max(a.rows, b.rows),
+        ongoing=a.ongoing or b.ongoing,
+        evidence={**a.evidence, "also": also},
+    )
+    return Placed(finding, first.first_row, max(first.last_row, other.last_row))
+
+
 def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
     """Findings in order of their first row, each with its incident's number, and the incidents, worst first.
 
     A finding joins the first incident that is still going on (or ended within `TOGETHER_ROWS`) and holds a finding of
     its own family or of a family that drives it; an info finding never opens the way for a louder one."""
-    ordered = sorted(placed, key=lambda p: (p.first_row, -p.finding.tier == 0, p.finding.code))
+    ordered = sorted(placed, key=_order)
     groups: list[list[Placed]] = []
     for p in ordered:
         home = next((g for g in groups if any(_leads(q, p) for q in g)), None)
@@ -80,6 +118,11 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
         tuple(replace(p.finding, incident=i) for p, i in findings),
         tuple(_incident(i + 1, g) for i, g in enumerate(groups)),
     )
+
+
+def _order(p: Placed) -> tuple[int, str, str]:
+    """By row; ties by name, so that the order in which metrics were first met cannot matter."""
+    return p.first_row, p.finding.code, p.finding.metric
 
 
 def _leads(cause: Placed, effect: Placed) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -24,6 +24,7 @@ class Watch:
     metric: str
     needs: tuple[str, ...]
     episodes: Episodes
+    failure: str = ""  # why the rule was given up on this run: it raised on one of its rows
     looks: int = 0
     ready: bool = False  # some look had every feature it asked for
 
@@ -48,8 +49,6 @@ class Engine:
     def __init__(self, rules: Iterable[Rule], context: Context) -> None:
         self.context = context
         self.inapplicable: dict[str, str] = {}
-        self.patterned: list[Rule] = []
-        self.seen: dict[str, int] = {}
         self.rows = 0
         self.first_step: int | None = None
         self.last_step = 0
@@ -68,34 +67,16 @@ class Engine:
         if row.phase == "eval" and self._reward.value == self._reward.value:
             values["train_reward_mean"] = self._reward.value
         station = self._stations[row.phase]
-        new = [name for name in values if name not in station.known]
-        for name in new:
+        for name in [name for name in values if name not in station.known]:
             self._meet(station, name)
         self.rows += 1
         if self.first_step is None:
             self.first_step = row.step
         self.last_step = row.step
         station.memory.update(values)
-        frame = station.frame
-        frame.show(row, values)
-        begun: list[tuple[Watch, Episode]] = []
-        for watch in station.watches:
-            rule = watch.rule
-            if not all([name in values for name in watch.needs]):  # noqa: C419 - a list is faster on these short tuples
-                continue
-            if not rule.nonfinite and any([values[name] - values[name] != 0.0 for name in watch.needs]):  # noqa: C419
-                continue
-            frame.metric = watch.metric
-            frame.unready = False
-            signal = rule.body(frame)
-            watch.looks += 1
-            watch.ready = watch.ready or not frame.unready
-            if (signal is not None or watch.episodes.open is not None or rule.rows > 1) and watch.episodes.look(
-                row.step, station.memory.rows, signal
-            ):
-                assert watch.episodes.open is not None  # noqa: S101 - look() said so
-                begun.append((watch, watch.episodes.open))
-        return begun
+        station.frame.show(row, values)
+        looks = [(watch, _look(watch, station, row, values)) for watch in station.watches]
+        return [(watch, episode) for watch, episode in looks if episode is not None]
 
     def watches(self) -> list[Watch]:
         return [w for station in self._stations.values() for w in station.watches]
@@ -111,7 +92,6 @@ class Engine:
         if reason:
             self.inapplicable[rule.code] = reason
         elif rule.each:
-            self.patterned.append(rule)
             self._stations[rule.phase].patterned.append(rule)
         else:
             self._bind(self._stations[rule.phase], rule, rule.metric, rule.needs)
@@ -132,6 +112,28 @@ class Engine:
         rule.body(frame)
         frame.binding = False
         station.watches.append(Watch(rule, metric, tuple(needs), Episodes(rule)))
+
+
+def _look(watch: Watch, station: _Station, row: Row, values: Mapping[str, float]) -> Episode | None:
+    """One rule's look at one row; the episode that has just begun, if one has."""
+    rule, needs = watch.rule, watch.needs
+    if watch.failure or not all([name in values for name in needs]):  # noqa: C419 - a list is faster on short tuples
+        return None
+    if not rule.nonfinite and any([values[name] - values[name] != 0.0 for name in needs]):  # noqa: C419
+        return None
+    frame = station.frame
+    frame.metric, frame.unready = watch.metric, False
+    try:
+        signal = rule.body(frame)
+    except (ArithmeticError, ValueError) as error:  # a value no author thought of must not cost the whole report
+        watch.failure = f"{type(error).__name__} on the row of step {row.step}"
+        return None
+    watch.looks += 1
+    watch.ready = watch.ready or not frame.unready
+    episodes = watch.episodes
+    if signal is None and episodes.open is None and rule.rows == 1:
+        return None
+    return episodes.open if episodes.look(row.step, station.memory.rows, signal) else None
 
 
 def _inapplicable(rule: Rule, context: Context) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rldk.core.model import SEVERITIES, Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
-from rldk.engine.incidents import Placed, group, supported
+from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine, Watch
 from rldk.engine.verdict import verdict
 from rldk.rules.knobs import phrase
@@ -24,8 +24,9 @@ def build_report(
         if not watch.rule.note
         for episode in watch.episodes.all()
     ]
-    findings, incidents = group(supported(placed))
-    checked = tuple(sorted({w.rule.code for w in watches if w.ready and not w.rule.note}))
+    findings, incidents = group(supported(joined(placed)))
+    failed = {w.rule.code for w in watches if w.failure}
+    checked = tuple(sorted({w.rule.code for w in watches if w.ready and not w.rule.note} - failed))
     skipped = tuple(_unchecked(engine, r, watches) for r in rules if r.code not in checked and not r.note)
     return Report(
         kind="diagnosis",
@@ -93,6 +94,10 @@ def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
         return Check(
             code=rule.code, name=rule.name, status="skipped", reason=f"needs {', '.join(missing)}", needs=missing
         )
+    failure = next((w.failure for w in own if w.failure), None)
+    if failure:
+        reason = f"the rule itself failed: {failure}; please report it"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason)
     looks = max((w.looks for w in own), default=0)
     if looks == 0:
         reason = f"needs {', '.join(rule.needs)} on one row" if len(rule.needs) > 1 else "needs finite values"

@@ -70,10 +70,13 @@ def test_patterned_rules_run_once_a_metric_and_miss_nothing_of_late_ones() -> No
         return Signal(value=f[f.metric], limit=first) if f[f.metric] > first else None
 
     rule = _rule(moved, needs=(), each=("reward_fn/*/mean",))
-    columns: dict[str, list[float | None]] = {"reward_fn/a/mean": [1.0, 1.0, 2.0], "reward_fn/b/mean": [None, 5.0, 6.0]}
+    columns: dict[str, list[float | None]] = {
+        "reward_fn/a/mean": [1.0, 2.0, 2.0, 2.0, 2.0, 2.0],
+        "reward_fn/b/mean": [None, None, None, 5.0, 5.0, 6.0],
+    }
     assert [(f.metric, f.first_step, f.limit) for f in _judge(rule, columns).findings] == [
-        ("reward_fn/a/mean", 3, 1.0),
-        ("reward_fn/b/mean", 3, 5.0),
+        ("reward_fn/a/mean", 2, 1.0),
+        ("reward_fn/b/mean", 6, 5.0),
     ]
 
 
@@ -127,3 +130,22 @@ def test_context_reaches_the_rule() -> None:
     finding = _judge(_rule(config), {"kl": [1.0]}, total_steps=4, config={"kl_coef": 0.5}).findings[0]
     assert (finding.value, finding.limit) == (0.25, 0.5)
     assert Context().algorithm is None
+
+
+def test_evaluation_rules_are_given_the_level_of_training() -> None:
+    def gap(f: Frame) -> Signal | None:
+        return Signal(value=f["train_reward_mean"]) if f["reward_mean"] < f["train_reward_mean"] else None
+
+    rule = _rule(gap, needs=("reward_mean", "train_reward_mean"), phase="eval")
+    report = _judge(rule, {"reward_mean": [5.0, 5.0, 1.0]}, phase=["train", "train", "eval"])
+    assert [(f.first_step, f.value) for f in report.findings] == [(3, 5.0)]
+
+
+def test_a_rule_that_raises_is_given_up_and_says_so() -> None:
+    def inverse(f: Frame) -> Signal | None:
+        return Signal(value=1 / f["kl"]) if 1 / f["kl"] > 9 else None
+
+    report = _judge(_rule(inverse), {"kl": [1.0, 0.0, 0.1]})
+    assert report.findings == ()
+    assert report.checked == ()
+    assert "ZeroDivisionError on the row of step 2" in report.skipped[0].reason

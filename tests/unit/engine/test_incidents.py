@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rldk.core.model import Finding, Severity
-from rldk.engine.incidents import Placed, group, supported
+from rldk.engine.incidents import Placed, group, joined, supported
 
 
 def _placed(code: str, first: int, last: int, severity: Severity = "warn", tier: int = 2) -> Placed:
@@ -47,3 +49,14 @@ def test_a_statistical_critical_needs_an_independent_witness() -> None:
     assert joined[0].finding.severity == "critical"
     exact = supported([_placed("REW001", 40, 50, "critical", tier=0)])
     assert exact[0].finding.severity == "critical"
+
+
+def test_one_rule_on_many_metrics_at_once_is_one_finding() -> None:
+    one, two = _placed("GRAD001", 40, 50), _placed("GRAD001", 41, 60)
+    two = replace(two, finding=replace(two.finding, metric="loss"))
+    later = replace(_placed("GRAD001", 90, 95), finding=replace(one.finding, metric="entropy"))
+    merged = joined([one, two, later])
+    assert [(p.first_row, p.last_row, p.finding.evidence) for p in merged] == [
+        (40, 60, {"also": ["loss"]}),
+        (90, 95, {}),
+    ]
