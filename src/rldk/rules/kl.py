@@ -191,13 +191,9 @@ def kl_sign(f: Frame) -> Signal | None:
     faultbench.
     """
     name, value = f.metric, f[f.metric]
-    usual, spread, before = f.early(name, 0, 30), f.spread(name, 0, 30), f.previous(name)
     if name == "kl_coef":
-        return (
-            Signal(value=value, limit=0.0, message=f"the KL coefficient is negative ({value:.3g})")
-            if value < 0
-            else None
-        )
+        return Signal(value=value, limit=0.0, message=f"the KL coefficient is {value:.3g}") if value < 0 else None
+    usual, spread, before = f.early(name, 0, 30), f.spread(name, 0, 30), f.previous(name)
     turned = max(value, before) < -0.5 * abs(usual) and f["kl"] > 0
     if turned and spread <= 0.02 * abs(usual) and not f.stated("kl_coef"):
         message = f"loss and policy loss imply a KL coefficient of {value:.3g}: the KL is being maximised"

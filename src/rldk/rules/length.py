@@ -68,7 +68,7 @@ def truncation_starvation(f: Frame) -> Signal | None:
     """Fires when most responses are cut off at the length limit: suddenly, or all along and not getting better.
 
     Why it matters: a response that was cut has no answer; the reward then measures the limit.
-    How it is computed: the median of three rows is above one half and above the run's own past median by 0.3; or the
+    How it is computed: three rows are above one half and the newest is above the run's own past median by 0.3; or the
     median of 20 rows is above one half and not falling (by 0.05). Above 0.9 in every row so far, for 20 rows, is
     structural; then it may count as critical with a second finding beside it. A warning otherwise.
     When it is wrong: a model that has yet to learn to stop begins there; while the share falls the rule is quiet.
@@ -77,12 +77,12 @@ def truncation_starvation(f: Frame) -> Signal | None:
     there.
     """
     name = "truncation_frac"
-    now, past = f.median(name, 3), f.past(name)
+    now, past, cut = f[name], f.past(name), f.share(name, 3, above=0.5)
     usual, trend, least = f.median(name, 20), f.gain(name, 20), f.lowest(name, before=0)
     if least > 0.9 and usual > 0.9:
         message = f"at least {least:.0%} of the responses were cut off on every row so far"
-        return Signal(value=f[name], limit=0.9, message=message, severity="critical")
-    if now > 0.5 and now > past + 0.3:
+        return Signal(value=now, limit=0.9, message=message, severity="critical")
+    if cut == 1.0 and now > past + 0.3:
         message = f"{now:.0%} of the responses are cut off, up from {past:.0%}"
         return Signal(value=now, limit=past + 0.3, message=message, severity="warn")
     if usual > 0.5 and trend > -0.05:

@@ -8,7 +8,15 @@ from rldk.rules.rule import Context, Frame
 
 # trainers of environments rather than language models
 CLASSIC = frozenset({"sb3", "stable_baselines3", "rllib", "cleanrl"})
-LANGUAGE = ("kl", "truncation_frac", "tokens_total", "tokens_step", "entropy_seq_sum", "zero_std_group_frac")
+LANGUAGE = (
+    "kl",
+    "truncation_frac",
+    "tokens_total",
+    "tokens_step",
+    "entropy_seq_sum",
+    "zero_std_group_frac",
+    "logp_chosen",
+)
 GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimension at the usual start, std 1
 
 

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+GRPO: dict[str, Any] = {"algorithm": "grpo"}
+CENTRED = [1e-8, -3e-8] * 6
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        (
+            "ADV001",
+            {"zero_std_group_frac": [0.1] * 5 + [1.0] * 8, "reward_mean": [0.9] * 5 + [0.2] * 8},
+            GRPO,
+            (10, "warn"),
+        ),
+        ("ADV001", {"zero_std_group_frac": [0.9] * 25, "reward_mean": [0.9, *[0.2] * 24]}, GRPO, (22, "warn")),
+        ("ADV001", {"zero_std_group_frac": [0.9] * 25, "reward_mean": [0.2, *[0.9] * 24]}, GRPO, (22, "info")),
+        ("ADV004", {"advantage_mean": [*CENTRED, 0.1, 0.1]}, {}, (14, "critical")),
+        ("ADV004", {"advantage_mean": [3.0] * 12, "advantage_std": [0.94] * 12}, {}, (11, "critical")),
+        (
+            "ADV004",
+            {"advantage_mean": [0.1] * 12, "value_loss": [1.0] * 12},
+            {"config": {"norm_adv": True}},
+            (11, "critical"),
+        ),
+        ("ADV004", {"advantage_std": [1.0] * 12 + [1.5] * 2}, {}, (14, "critical")),
+        ("ADV004", {"advantage_std": [1.0] * 12 + [0.3] * 2, "value_loss": [1.0] * 14}, {}, (14, "critical")),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("ADV001", {"zero_std_group_frac": [0.4] * 25, "reward_mean": [0.9, *[0.2] * 24]}, GRPO),
+        ("ADV004", {"advantage_mean": [*CENTRED, 0.1, 0.0, 0.1]}, {}),
+        ("ADV004", {"advantage_mean": [0.1 * (-1) ** i for i in range(30)]}, {}),
+        ("ADV004", {"advantage_std": [0.94] * 12 + [0.6] * 9, "zero_std_group_frac": [0.0] * 12 + [0.4] * 9}, GRPO),
+        ("ADV004", {"advantage_std": [1.0] * 12 + [1.09] * 9}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("ADV001", {"reward_mean": [1.0] * 9}, GRPO, "needs zero_std_group_frac"),
+        ("ADV001", {"zero_std_group_frac": [1.0] * 9}, {"algorithm": "ppo"}, "defined for grpo, rloo"),
+        ("ADV004", {"reward_mean": [1.0] * 9}, {}, "needs advantage_mean or advantage_std"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+TWICE: dict[str, Any] = {"config": {"num_iterations": 2}}
+STILL: Columns = {"ratio_mean": [1.0] * 5, "kl_policy_update": [0.0] * 5}
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        ("CLIP001", {"ratio_first_minibatch_dev": [0.2, 0.2, 0.2]}, {}, (2, "critical")),
+        ("CLIP001", {"ratio_first_minibatch_dev": [0.03, 0.03]}, {}, (2, "warn")),
+        ("CLIP001", {"ratio_first_minibatch_dev": [0.0, 0.0, 0.03, None, 0.03]}, {}, (5, "critical")),
+        ("CLIP002", STILL | {"lr": [1e-6] * 5}, TWICE, (3, "warn")),
+        ("CLIP003", {"clip_frac": [0.1] * 10 + [0.5] * 20}, {}, (23, "warn")),
+        ("CLIP005", {"kl_policy_update": [0.01] * 5 + [0.2] * 6}, {}, (10, "warn")),
+        ("CLIP005", {"kl_policy_update": [0.005] * 5 + [0.02] * 6}, {"config": {"target_kl": 0.01}}, (10, "warn")),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("CLIP001", {"ratio_first_minibatch_dev": [0.0, 0.5, 0.0, 0.5]}, {}),
+        ("CLIP001", {"ratio_first_minibatch_dev": [0.1] * 5, "staleness_mean": [1.0] * 5}, {}),
+        ("CLIP002", {"ratio_mean": [1.0, 1.0001, 1.0, 1.0], "kl_policy_update": [0.0] * 4}, TWICE),
+        ("CLIP002", STILL | {"lr": [0.0] * 5}, TWICE),
+        ("CLIP003", {"clip_frac": [0.5, 0.1] * 20}, {}),
+        ("CLIP005", {"kl_policy_update": [0.049] * 20}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("CLIP001", {"ratio_mean": [1.0] * 5}, {}, "needs ratio_first_minibatch_dev"),
+        ("CLIP002", STILL, {}, "needs the number of passes"),
+        ("CLIP002", STILL, {"config": {"num_iterations": 1}}, "one pass over each batch"),
+        ("CLIP002", {"ratio_mean": [1.0] * 5}, TWICE, "needs kl_policy_update"),
+        ("CLIP003", {"clip_frac": [0.5] * 30}, {"algorithm": "rloo"}, "the ratio is one of whole sequences"),
+        ("CLIP003", {"ratio_mean": [1.0] * 5}, {}, "needs clip_frac"),
+        ("CLIP005", {"ratio_mean": [1.0] * 5}, {}, "needs kl_policy_update"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+LANGUAGE: Columns = {"kl": [0.1] * 60}
+RISING = [0.01 * i for i in range(60)]
+FLAT = [0.5 + 0.1 * (i % 2) for i in range(60)]
+CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        (
+            "ENT001",
+            {"entropy": [3.0] * 30 + [0.6] * 30, "reward_mean": [1.0, *[0.8] * 59]} | LANGUAGE,
+            {},
+            (34, "warn"),
+        ),
+        (
+            "ENT001",
+            {"entropy": [3.0] * 30 + [0.6] * 30, "reward_mean": RISING[:30] + [-0.5] * 30} | LANGUAGE,
+            {},
+            (34, "critical"),
+        ),
+        (
+            "ENT001",
+            {"entropy": [4.0] * 5 + [0.5] * 9, "logp_chosen": [-20.0] * 5 + [-200.0] * 9, "loss": [1.0] * 14},
+            {"algorithm": "dpo"},
+            (9, "warn"),
+        ),
+        (
+            "ENT002",
+            {"entropy": [1.0] * 40 + [3.0] * 20, "reward_mean": RISING[:40] + [-0.5] * 20} | LANGUAGE,
+            {},
+            (45, "warn"),
+        ),
+        ("ENT003", {"entropy": [0.69] * 60, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}, (42, "warn")),
+        ("ENT007", {"entropy": [0.5, -0.1]}, {"algorithm": "grpo"}, (2, "critical")),
+        ("ENT007", {"entropy": [0.5, 15.0]}, {"algorithm": "grpo"}, (2, "critical")),
+        ("ENT007", {"entropy": [7.0]}, {"algorithm": "grpo", "config": {"vocab_size": 1000}}, (1, "critical")),
+        ("ENT007", {"entropy": [-0.5, -0.4]}, {"algorithm": "grpo"}, (1, "info")),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("ENT001", {"entropy": [3.0] * 30 + [0.6] * 30, "reward_mean": RISING} | LANGUAGE, {}),
+        ("ENT001", {"entropy": [3.0] * 30 + [0.6] * 30, "reward_mean": [0.0] * 20 + [1.0] * 40} | LANGUAGE, {}),
+        ("ENT001", {"entropy": [3.0] * 30 + [1.0] * 30, "reward_mean": RISING[:30] + [-0.5] * 30} | LANGUAGE, {}),
+        ("ENT001", {"entropy": [8.5] * 30 + [0.5] * 30, "reward_mean": RISING[:30] + [-0.5] * 30}, CLASSIC),
+        ("ENT002", {"entropy": [1.0] * 40 + [3.0] * 20, "reward_mean": RISING} | LANGUAGE, {}),
+        ("ENT003", {"entropy": [0.69] * 30 + [0.6] * 30, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}),
+        ("ENT003", {"entropy": [1.419] * 60, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}),
+        ("ENT007", {"entropy": [0.0, 12.0]}, {"algorithm": "grpo"}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("ENT001", {"reward_mean": [1.0] * 30}, {}, "needs entropy"),
+        ("ENT002", {"entropy": [1.0] * 30}, {}, "needs reward_mean"),
+        ("ENT003", {"entropy": [1.0] * 30}, {}, "defined for a few discrete actions"),
+        ("ENT003", {"entropy": [1.0] * 30}, CLASSIC, "needs reward_mean"),
+        ("ENT007", {"entropy": [-1.0] * 30}, CLASSIC, "actions may be continuous"),
+        ("ENT007", {"kl": [1.0] * 30}, {"algorithm": "grpo"}, "needs entropy"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)

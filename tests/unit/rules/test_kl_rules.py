@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+BLOWN = [0.1] * 40 + [3.0] * 10  # rows 41-50 are thirty times the rest
+FELL = [1.0 + 0.02 * i for i in range(40)] + [0.2] * 10
+MOVING = [0.1 * 0.98**i for i in range(30)]
+LEFT = [0.1] * 24 + [0.1 * 0.9**i for i in range(1, 12)]
+SUMMED: dict[str, Any] = {"estimators": {"kl": "k1 seq_sum"}}
+
+
+def _implied(coefficients: list[float]) -> Columns:
+    """Losses of a trainer that adds coefficient * KL to its policy loss and does not log the coefficient."""
+    kl, policy = [0.5] * len(coefficients), [0.1] * len(coefficients)
+    return {"kl": kl, "policy_loss": policy, "loss": [0.1 + c * 0.5 for c in coefficients]}
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        ("KL002", {"kl": BLOWN, "reward_mean": FELL}, {}, (45, "critical")),
+        ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.0] * 10, "reward_mean": [1.0] * 50}, {}, (45, "warn")),
+        ("KL002", {"kl": [0.0] * 5 + [30.0] * 9, "entropy": [4.0] * 5 + [1.0] * 9}, SUMMED, (10, "warn")),
+        ("KL003", {"kl": [0.0] * 35, "kl_coef": [0.05] * 35}, {}, (30, "warn")),
+        ("KL003", {"kl": [0.0] * 35}, {"config": {"beta": 0.04}}, (30, "warn")),
+        ("KL004", {"kl": [0.3, 0.3]}, {"estimators": {"kl": "k3 tok_mean"}}, (1, "warn")),
+        ("KL004", {"kl": [30.0], "response_length_mean": [200.0]}, SUMMED, (1, "warn")),
+        ("KL005", {"kl": [0.5] * 20 + [0.0] * 5}, {}, (23, "critical")),
+        ("KL007", {"kl_coef": [0.1, 0.1, -0.4]}, {}, (3, "critical")),
+        ("KL007", _implied([0.04] * 32 + [-0.04] * 3), {}, (34, "critical")),
+        ("KL007", _implied([-0.04] * 31), {}, (30, "critical")),
+        ("KL009", {"kl": [0.0] * 10 + [5.0] * 100}, {"config": {"kl_target": 1.0}}, (102, "warn")),
+        ("KL013", {"kl_coef": [0.1, 0.1, 0.0, 0.0, 0.0]}, {}, (4, "warn")),
+        ("KL013", {"kl_coef": LEFT}, {}, (31, "warn")),
+        ("KL013", {"kl_coef": [0.1] * 20 + [0.4] * 3}, {}, (21, "warn")),
+        ("KL013", {"kl_coef": [*MOVING, 0.001, 0.00098]}, {}, (31, "warn")),
+        ("KL013", {"kl_coef": MOVING + [0.05] * 12, "kl": [1.0] * 30 + [2.0] * 12}, {}, (39, "warn")),
+        ("KL013", _implied([0.04] * 32 + [0.0] * 3), {}, (34, "warn")),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.0] * 10, "reward_mean": [0.02 * i for i in range(50)]}, {}),
+        ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.5] * 10, "reward_mean": [1.0] * 50}, {}),
+        ("KL003", {"kl": [0.0] * 29, "kl_coef": [0.05] * 29}, {}),
+        ("KL003", {"kl": [0.0] * 40}, {"config": {"beta": 0.0}}),
+        ("KL004", {"kl": [0.04]}, {"estimators": {"kl": "k3 tok_mean"}}),
+        ("KL004", {"kl": [0.3]}, {"step": [500]}),
+        ("KL005", {"kl": [0.5] * 30 + [0.0, 0.0, 0.4]}, {}),
+        ("KL005", {"kl": [0.001] * 20 + [0.0] * 5}, {}),
+        ("KL007", {"kl_coef": [0.1, 0.0]}, {}),
+        ("KL007", _implied([0.04 + 0.01 * (i % 2) for i in range(32)] + [-0.04] * 3), {}),
+        ("KL009", {"kl": [1.9] * 110}, {"config": {"kl_target": 1.0}}),
+        ("KL013", {"kl_coef": [0.1 * (30 - i) / 30 for i in range(31)] + [0.0] * 5}, {}),
+        ("KL013", {"kl_coef": [0.2 * 2.0 ** (i % 3) for i in range(40)]}, {}),
+        ("KL013", {"kl_coef": MOVING + [0.05] * 12, "kl": [1.0] * 42}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("KL002", {"entropy": [1.0] * 50}, {}, "needs kl"),
+        ("KL003", {"entropy": [1.0] * 50}, {}, "needs kl"),
+        ("KL004", {"kl": [None, None]}, {}, "needs kl"),
+        ("KL005", {"kl": [0.5] * 30}, {"config": {"sync_ref_model": True}}, "the reference is synced"),
+        ("KL007", {"kl": [0.5] * 30}, {}, "needs kl_coef or kl_coef_implied"),
+        ("KL009", {"kl": [0.5] * 30}, {}, "needs the KL target"),
+        ("KL013", {"kl": [0.5] * 30}, {}, "needs kl_coef or kl_coef_implied"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)

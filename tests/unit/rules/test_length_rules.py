@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+RISING = [0.02 * i for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        (
+            "LEN002",
+            {"response_length_mean": [100.0] * 40 + [30.0] * 12, "reward_mean": [*RISING, *[0.1] * 12]},
+            {},
+            (49, "warn"),
+        ),
+        (
+            "LEN002",
+            {
+                "response_length_mean": [100.0] * 30 + [30.0] * 6,
+                "entropy": [2.0] * 30 + [0.2] * 6,
+                "reward_mean": [0.5] * 36,
+            },
+            {},
+            (34, "warn"),
+        ),
+        ("LEN003", {"truncation_frac": [0.1] * 15 + [0.9] * 10}, {}, (18, "warn")),
+        ("LEN003", {"truncation_frac": [0.7] * 25}, {}, (20, "warn")),
+        ("LEN003", {"truncation_frac": [1.0] * 25}, {}, (20, "warn")),
+        ("LEN004", {"response_length_mean": [20.0, 5.0, 1.0, 1.0, 1.0]}, {}, (5, "critical")),
+        ("LEN004", {"response_length_mean": [0.5] * 4}, {}, (3, "critical")),
+        ("LEN004", {"rollout_is_clip_frac": [0.1, 0.99, 0.99, 0.99]}, {}, (4, "critical")),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("LEN002", {"response_length_mean": [100.0] * 30 + [30.0] * 10, "reward_mean": RISING}, {}),
+        ("LEN002", {"response_length_mean": [100.0] * 40 + [70.0] * 12, "reward_mean": [*RISING, *[0.1] * 12]}, {}),
+        ("LEN003", {"truncation_frac": [0.95 - 0.03 * i for i in range(25)]}, {}),
+        ("LEN003", {"truncation_frac": [0.1] * 15 + [0.9, 0.1] * 10}, {}),
+        ("LEN004", {"response_length_mean": [1.0] * 9}, {}),
+        ("LEN004", {"aborted_frac": [0.9] * 9}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("LEN002", {"kl": [1.0] * 9}, {}, "needs response_length_mean"),
+        ("LEN002", {"response_length_mean": [9.0] * 9}, {"framework": "rllib"}, "defined for language models"),
+        ("LEN003", {"kl": [1.0] * 9}, {}, "needs truncation_frac"),
+        ("LEN004", {"kl": [1.0] * 9}, {}, "needs response_length_mean or aborted_frac"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)
+
+
+def test_structural_truncation_is_critical_with_a_second_finding_beside_it() -> None:
+    columns: Columns = {"truncation_frac": [1.0] * 25, "reward_mean": [0.0] * 25}
+    report = scan_columns(["LEN003", "REW001"], columns)
+    assert [(f.code, f.severity) for f in report.findings] == [("REW001", "critical"), ("LEN003", "critical")]

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+EXPLAINED = "value_explained_variance"
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        ("VAL001", {EXPLAINED: [-0.5] * 60}, {}, (52, "info")),
+        ("VAL002", {EXPLAINED: [0.999] * 8}, {}, (5, "info")),
+        ("VAL006", {"value_clip_frac": [0.9] * 30}, {}, (22, "info")),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("VAL001", {EXPLAINED: [-0.5, 0.5] * 40}, {}),
+        ("VAL001", {EXPLAINED: [-0.5] * 60}, {"total_steps": 1000}),
+        ("VAL002", {EXPLAINED: [0.5, *[0.999] * 8]}, {}),
+        ("VAL006", {"value_clip_frac": [0.9, 0.1] * 30}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("VAL001", {"value_loss": [1.0] * 9}, {}, "needs value_explained_variance"),
+        ("VAL001", {EXPLAINED: [math.nan] * 60}, {}, "needs finite values"),
+        ("VAL002", {"value_loss": [1.0] * 9}, {}, "needs value_explained_variance"),
+        ("VAL006", {"value_loss": [1.0] * 9}, {}, "needs value_clip_frac"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)
