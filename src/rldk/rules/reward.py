@@ -308,17 +308,17 @@ def reward_not_finite(f: Frame) -> Signal | None:
     """Fires when the reward is NaN or infinite, or when a reward that stood on every row is no longer there.
 
     Why it matters: one NaN poisons the advantages of its whole group or batch, and with them the weights.
-    How it is computed: at once on a NaN or infinity that the source states; after three rows without a value, as a
+    How it is computed: at once on a NaN or infinity that the source states; after five rows without a value, as a
     warning, when the reward had been on each of at least ten rows before (several formats write NaN as null). This is
     the form for logged means; it cannot see a NaN that the trainer leaves out of the mean.
     When it is wrong: a log that goes on after training with rows of another kind.
-    Source: identity (trl PR#5775, trl#1447, verl PR#6361); ten and three rows: ours.
+    Source: identity (trl PR#5775, trl#1447, verl PR#6361); ten and five rows: ours.
     """
     value, count, gap, share = f["reward_mean"], f.count("reward_mean"), f.gap("reward_mean"), f.coverage("reward_mean")
     if f.stated("reward_mean") and not math.isfinite(value):
         after = f" after {count:.0f} finite rows" if count else ""
         return Signal(value=value, message=f"the reward is {value}{after}")
-    if gap >= 3 and count >= 10 and abs(count / share - count - gap) < 0.5:
+    if gap >= 5 and count >= 10 and abs(count / share - count - gap) < 0.5:
         message = f"the reward stood on all of the first {count:.0f} rows and has been missing for {gap:.0f}"
         return Signal(value=math.nan, message=message, severity="warn")
     return None

@@ -37,7 +37,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("CLIP002", {"ratio_mean": [1.0, 1.0001, 1.0, 1.0], "kl_policy_update": [0.0] * 4}, TWICE),
         ("CLIP002", STILL | {"lr": [0.0] * 5}, TWICE),
         ("CLIP003", {"clip_frac": [0.5, 0.1] * 20}, {}),
-        ("CLIP005", {"kl_policy_update": [0.049] * 20}, {}),
+        ("CLIP005", {"kl_policy_update": [0.029] * 20}, {}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:

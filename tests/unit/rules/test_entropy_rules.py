@@ -27,7 +27,7 @@ CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
             "ENT001",
             {"entropy": [3.0] * 30 + [0.6] * 30, "reward_mean": RISING[:30] + [-0.5] * 30} | LANGUAGE,
             {},
-            (34, "critical"),
+            (35, "critical"),
         ),
         (
             "ENT001",
@@ -39,7 +39,7 @@ CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
             "ENT002",
             {"entropy": [1.0] * 40 + [3.0] * 20, "reward_mean": RISING[:40] + [-0.5] * 20} | LANGUAGE,
             {},
-            (45, "warn"),
+            (47, "warn"),
         ),
         ("ENT003", {"entropy": [0.69] * 60, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}, (42, "warn")),
         ("ENT007", {"entropy": [0.5, -0.1]}, {"algorithm": "grpo"}, (2, "critical")),

@@ -24,7 +24,7 @@ def _implied(coefficients: list[float]) -> Columns:
 @pytest.mark.parametrize(
     ("code", "columns", "options", "expected"),
     [
-        ("KL002", {"kl": BLOWN, "reward_mean": FELL}, {}, (45, "critical")),
+        ("KL002", {"kl": BLOWN, "reward_mean": FELL}, {}, (47, "critical")),
         ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.0] * 10, "reward_mean": [1.0] * 50}, {}, (45, "warn")),
         ("KL002", {"kl": [0.0] * 5 + [30.0] * 9, "entropy": [4.0] * 5 + [1.0] * 9}, SUMMED, (10, "warn")),
         ("KL003", {"kl": [0.0] * 35, "kl_coef": [0.05] * 35}, {}, (30, "warn")),

@@ -48,7 +48,7 @@ def _evaluated(train: list[float], evals: list[float]) -> Columns:
         ("REW009", {"reward_mean": RISING + [0.8 + 0.01 * (i % 2) for i in range(260)]}, {}, (235, "info")),
         ("REW010", {"reward_mean": [0.5, 0.4, NAN, 0.5]}, {}, (3, "critical")),
         ("REW010", {"reward_mean": [NAN] * 4}, {}, (1, "critical")),
-        ("REW010", {"reward_mean": [*NOISY, None, None, None], "kl": [0.1] * 15}, {}, (15, "warn")),
+        ("REW010", {"reward_mean": [*NOISY, *[None] * 5], "kl": [0.1] * 17}, {}, (17, "warn")),
         ("REW012", {"reward_mean": FALLEN, "entropy": [2.0] * 40 + [1.0] * 12}, {}, (49, "warn")),
     ],
 )
@@ -69,7 +69,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("REW004", {"reward_fn/format/std": [0.2, *[0.0] * 19]}, {}),
         ("REW007", {"value_loss": [5e3] * 25, "value_explained_variance": [0.5] * 25}, {}),
         ("REW009", {"reward_mean": [0.02 * i for i in range(260)]}, {}),
-        ("REW010", {"reward_mean": [*NOISY, None, None], "kl": [0.1] * 14}, {}),
+        ("REW010", {"reward_mean": [*NOISY, *[None] * 4], "kl": [0.1] * 16}, {}),
         ("REW010", {"reward_mean": [0.5, None] * 6 + [None] * 6, "kl": [0.1] * 18}, {}),
         ("REW012", {"reward_mean": FALLEN, "entropy": [2.0] * 52}, {}),
     ],
