@@ -25,8 +25,10 @@ _FILLER = frozenset(
 _NOT_METRICS = frozenset({"step", "epoch", "time", "timestamp", "wall_time", "seed", "index", "iteration"})
 
 
-def proposed_map(keys: Iterable[str]) -> dict[str, str]:
-    """{column: canonical metric} for those columns whose names come close to one, no metric twice."""
+def proposed_map(keys: Iterable[str], *, close: bool = True) -> dict[str, str]:
+    """{column: canonical metric} for the columns that say one in other words ("avg_reward"), no metric twice.
+
+    `close`: also those that merely look like one ("los"): good enough to propose, never to judge a run by."""
     words = vocabulary()
     spellings = {name: name for name in words.names()}
     spellings |= {other: m.name for m in words.metrics.values() for other in m.also_known_as}
@@ -37,7 +39,9 @@ def proposed_map(keys: Iterable[str]) -> dict[str, str]:
         if key.lower() in _NOT_METRICS or len(key) > 100:
             continue
         tokens = _tokens(key)
-        name = forms.get(" ".join(_words(key))) or forms.get(" ".join(tokens)) or _nearest(tokens, forms)
+        name = forms.get(" ".join(_words(key))) or forms.get(" ".join(tokens))
+        if name is None and close:
+            name = _nearest(tokens, forms)
         if name and name not in made.values() and name not in _NOT_METRICS:
             made[key] = name
     return made
@@ -69,7 +73,7 @@ def field_map_hint(run: Run) -> str:
 
 
 class FlexibleAdapter(BaseAdapter):
-    """Any table of numbers as text or Parquet: names that are not known are taken for the metric they come closest to.
+    """Any table of numbers as text or Parquet: a name that says a metric in other words is taken for it.
 
     A CSV, or a JSON array of objects, needs no column of steps here: without one the row number counts."""
 
@@ -98,7 +102,8 @@ class FlexibleAdapter(BaseAdapter):
         given = dict(self.options.get("field_map") or {})
         run = to_run(log, adapter=self, field_map=given)
         known = {*run.meta.names.values(), *given, *given.values()}
-        guess = {k: v for k, v in proposed_map(log.table.columns).items() if k not in known and v not in run.meta.names}
+        sure = proposed_map(log.table.columns, close=False)
+        guess = {k: v for k, v in sure.items() if k not in known and v not in run.meta.names}
         return to_run(log, adapter=self, field_map=given | guess)
 
 

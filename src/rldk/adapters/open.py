@@ -112,7 +112,7 @@ def _open(source: str, options: Options) -> list[Run]:
             runs = _open_path(fetch(source, Path(folder)), options)
             return [replace(run, source=source) for run in runs]
     path = Path(source).expanduser()
-    if not path.exists() and glob.has_magic(source):
+    if glob.has_magic(source) and not path.exists():
         return _open_matches(source, sorted(glob.glob(str(path), recursive=True)), options)  # noqa: PTH207 - may be absolute
     return _open_path(path, options)
 

@@ -33,6 +33,7 @@ def build_report(
         passed=all(f.severity != "critical" for f in findings),
         verdict=verdict(
             incidents,
+            findings,
             rows=engine.rows,
             last_step=engine.last_step,
             checked=len(checked),
@@ -89,7 +90,8 @@ def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
     missing = tuple(n for n in rule.needs if n not in seen)
     own = [w for w in watches if w.rule is rule]
     if not missing and rule.each and not own:
-        missing = (" or ".join(rule.each),)
+        more = f" (or {len(rule.each) - 3} more)" if len(rule.each) > 3 else ""
+        missing = (" or ".join(rule.each[:3]) + more,)
     if missing:
         return Check(
             code=rule.code, name=rule.name, status="skipped", reason=f"needs {', '.join(missing)}", needs=missing
