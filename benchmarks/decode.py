@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import scalar_log, wide_log
-from benchmarks.measure import work_cost
+from benchmarks.measure import Work, race
 from benchmarks.result import Result
 
 WIDE_LINES, SCALAR_LINES = 400_000, 1_000_000
@@ -30,8 +30,11 @@ def results(work: Path, scale: float, repeats: int) -> list[Result]:
 
 
 def _result(kind: str, path: Path, malformed: int, repeats: int) -> Result:
-    loop = work_cost(f"{__name__}:json_{'events' if kind == 'scalar' else 'rows'}", str(path), repeats=repeats)
-    ours = work_cost(f"{__name__}:decode_file", str(path), repeats=repeats, imports="rldk.core.jsonl")
+    loop, ours = race(
+        Work(f"{__name__}:json_{'events' if kind == 'scalar' else 'rows'}", str(path)),
+        Work(f"{__name__}:decode_file", str(path), "rldk.core.jsonl"),
+        repeats=repeats,
+    )
     facts = ours.facts
     whole = facts["records"] + facts["rejected"] == facts["lines"] and facts["rejected"] == malformed
     counts = f"{facts['lines']} lines = {facts['records']} records + {facts['rejected']} rejected"

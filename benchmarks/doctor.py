@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.data import training_log
-from benchmarks.measure import work_cost
+from benchmarks.measure import Work, race
 from benchmarks.result import Result
 
 STEPS = 10_000
@@ -18,8 +18,7 @@ def results(work: Path, scale: float, repeats: int) -> list[Result]:
     steps = int(STEPS * scale)
     training_log(once, steps)
     training_log(twice, 2 * steps)
-    ours = work_cost(f"{__name__}:diagnose_file", str(once), repeats=repeats)
-    double = work_cost(f"{__name__}:diagnose_file", str(twice), repeats=repeats)
+    ours, double = race(*(Work(f"{__name__}:diagnose_file", str(path)) for path in (once, twice)), repeats=repeats)
     facts = ours.facts
     return [
         Result(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.data import training_log
-from benchmarks.measure import work_cost
+from benchmarks.measure import Work, race
 from benchmarks.result import Result
 
 STEPS = 100_000
@@ -14,8 +14,11 @@ STEPS = 100_000
 def results(work: Path, scale: float, repeats: int) -> list[Result]:
     path = work / "training.jsonl"
     training_log(path, int(STEPS * scale))
-    pandas = work_cost(f"{__name__}:read_json", str(path), repeats=repeats, imports="pandas")
-    ours = work_cost(f"{__name__}:ingest", str(path), repeats=repeats, imports="pandas,rldk.ingest")
+    pandas, ours = race(
+        Work(f"{__name__}:read_json", str(path), "pandas"),
+        Work(f"{__name__}:ingest", str(path), "pandas,rldk.ingest"),
+        repeats=repeats,
+    )
     speed = path.stat().st_size / ours.cpu_s / 1e6
     path.unlink()
     return [

@@ -38,18 +38,27 @@ def command_cost(argv: list[str], *, repeats: int) -> Cost:
     return min(costs, key=lambda cost: cost.cpu_s)
 
 
-def work_cost(target: str, argument: str, *, repeats: int, imports: str = "") -> Cost:
-    """The cheapest of `repeats` calls of `module:function`, each in a fresh interpreter.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A call `module:function` with one text argument, timed after the comma-separated `imports`."""
 
-    Only the call is timed, after the comma-separated `imports`; the peak memory is that of the whole process."""
-    costs = []
-    for _ in range(repeats):
-        argv = [sys.executable, "-m", "benchmarks.measure", target, argument, imports]
+    target: str
+    argument: str
+    imports: str = ""
+
+    def cost(self) -> Cost:
+        """The cost of the call in a fresh interpreter; the peak memory is that of the whole process."""
+        argv = [sys.executable, "-m", "benchmarks.measure", self.target, self.argument, self.imports]
         done = subprocess.run(argv, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, check=False)
         if done.returncode:
-            raise SystemExit(f"{target} failed with exit code {done.returncode}")
-        costs.append(Cost(**json.loads(done.stdout)))
-    return min(costs, key=lambda cost: cost.cpu_s)
+            raise SystemExit(f"{self.target} failed with exit code {done.returncode}")
+        return Cost(**json.loads(done.stdout))
+
+
+def race(*works: Work, repeats: int) -> list[Cost]:
+    """The cheapest of `repeats` runs of each, taken in turns so that a busy moment of the machine hits all alike."""
+    rounds = [[work.cost() for work in works] for _ in range(repeats)]
+    return [min(costs, key=lambda cost: cost.cpu_s) for costs in zip(*rounds, strict=True)]
 
 
 def _environment() -> dict[str, str]:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.data import event_file
-from benchmarks.measure import Cost, work_cost
+from benchmarks.measure import Work, race
 from benchmarks.result import Result
 
 SCALARS = 250_000
@@ -18,13 +18,14 @@ def results(work: Path, scale: float, repeats: int) -> list[Result]:
     path = work / "events.out.tfevents.1790000000.host.1.0"
     scalars = int(SCALARS * scale)
     event_file(path, scalars)
-    ours = work_cost(f"{__name__}:read_scalars", str(path), repeats=repeats, imports="rldk.adapters.tensorboard")
-    theirs: Cost | None = None
+    works = [Work(f"{__name__}:read_scalars", str(path), "rldk.adapters.tensorboard")]
+    if find_spec("tensorboard") is not None:
+        works.append(Work(f"{__name__}:accumulate", str(path), _THEIRS))
+    ours, *others = race(*works, repeats=repeats)
+    theirs = others[0] if others else None
     note = f"{scalars / ours.cpu_s / 1000:.0f} k scalars/cpu-s"
-    if find_spec("tensorboard") is None:
+    if theirs is None:
         note += "; no baseline: tensorboard is not installed"
-    else:
-        theirs = work_cost(f"{__name__}:accumulate", str(path), repeats=repeats, imports=_THEIRS)
     path.unlink()
     return [
         Result(

@@ -38,13 +38,13 @@ class LineSplitter:
         """The lines that `data` completes."""
         number, offset = self._number, self._fed - (self._skipped or len(self._tail))
         self._fed += len(data)
-        first, newline, rest = data.partition(b"\n")
-        self._grow(first)
-        lines = []
-        if newline:
-            lines = [self._take(), *rest.split(b"\n")]
-            self._grow(lines.pop())
-            self._number += len(lines)
+        lines = data.split(b"\n")
+        self._grow(lines[0])
+        if len(lines) == 1:
+            return Lines(lines=[], number=number, offset=offset)
+        lines[0] = self._take()
+        self._grow(lines.pop())
+        self._number += len(lines)
         return Lines(lines=lines, number=number, offset=offset)
 
     def finish(self) -> Lines:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from rldk.core.records import Record
@@ -46,24 +46,31 @@ class Assembler:
     def record(self, record: Record) -> None:
         """Takes a record of any form."""
         if record.name is not None:
-            self.event(record.step, record.time, record.phase, record.name, record.value)
+            self.events((record.step,), (record.time,), (record.phase,), (record.name,), (record.value,))
             return
         self.finish()
         self._sink.add(self._step(record.step), record.values, phase=record.phase, time=record.time)
         self._rows += 1
 
-    def event(self, step: int | None, time: float, phase: Phase, name: str, value: float | None) -> None:
-        """Takes a scalar event; `value` None is missing and adds nothing to the row."""
+    def events(
+        self,
+        steps: Iterable[int | None],
+        times: Iterable[float],
+        phases: Iterable[Phase],
+        names: Iterable[str],
+        values: Iterable[float | None],
+    ) -> None:
+        """Takes scalar events; a value of None is missing and adds nothing to the row."""
         row = self._open
-        if step is None and not self._counted:
-            step = self._last
-        if row is None or step != row.step or phase != row.phase or name in row.values:
-            self.finish()
-            row = self._open = Record(step=step, time=time, phase=phase)
-            if step is not None:
-                self._last = step
-        if value is not None:
-            row.values[name] = value
+        for step, time, phase, name, value in zip(steps, times, phases, names, values, strict=True):
+            at = self._last if step is None and not self._counted else step
+            if row is None or at != row.step or name in row.values or phase != row.phase:
+                self.finish()
+                row = self._open = Record(step=at, time=time, phase=phase)
+                if at is not None:
+                    self._last = at
+            if value is not None:
+                row.values[name] = value
 
     def block(
         self,

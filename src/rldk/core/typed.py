@@ -91,10 +91,11 @@ class TypedLines:
         if self._layout.form is not Form.SCALAR:
             assembler.block(steps, block.columns, phases=phases, times=times, stated=block.stated)
             return
-        names, values = block.by_role[Role.NAME], block.by_role[Role.VALUE]
-        null = math.nan if self._layout.null_is_nan else None
-        for step, time, phase, name, value in zip(steps, times, phases, names, values, strict=True):
-            assembler.event(step, time, phase, name, null if value is None else float(value))
+        values: Sequence[float | None] = block.by_role[Role.VALUE]
+        if self._layout.null_is_nan or Kind.FLAG in self._shape["value"]:
+            null = math.nan if self._layout.null_is_nan else None
+            values = [null if value is None else float(value) for value in values]
+        assembler.events(steps, times, phases, block.by_role[Role.NAME], values)
 
     def _collect(self, found: Sequence[msgspec.Struct], places: tuple[Place, ...], block: Block) -> None:
         for place, column in zip(places, zip(*map(astuple, found), strict=True), strict=True):
@@ -103,7 +104,8 @@ class TypedLines:
             elif place.role is not Role.METRIC:
                 block.by_role[place.role] = column
             elif place.text:
-                numbers = [to_number(value) for value in column]
+                meaning = {text: to_number(text) for text in set(column)}  # few different texts, often one
+                numbers = [meaning[text] for text in column]
                 self._put(place.path, numbers, [i for i, x in enumerate(numbers) if x is not None and x != x], block)
             elif self._layout.null_is_nan and None in column:
                 self._put(place.path, column, [i for i, x in enumerate(column) if x is None], block)
@@ -164,7 +166,9 @@ class _Builder:
                 nested, places = self.struct(kind, "", True)
                 return nested, msgspec.field(), Place(path, Role.IGNORED, places)
             nested, places = self.struct(kind, path + "/", inside)
-            return nested, msgspec.field(default_factory=nested), Place(path + "/", Role.IGNORED, places)
+            idle = all(place.role in (Role.IGNORED, Role.IDENTITY) for place in _flat(places))  # not worth taking apart
+            place = Place(path + "/", Role.IGNORED, None if idle else places)
+            return nested, msgspec.field(default_factory=nested), place
         role = self._layout.role(path, form, inside=inside)
         if role is Role.METRIC and kind is Kind.LIST:
             role = Role.IGNORED
