@@ -150,7 +150,7 @@ def clip_saturation(f: Frame) -> Signal | None:
     rows=3,
     algorithms=CLIPPED,
     causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
-    fixes=("lower {lr}", "lower {epochs}", "set {target_kl} to stop an update early"),
+    fixes=("lower {lr}", "lower {epochs}", "set {target_kl}"),
 )
 def update_kl(f: Frame) -> Signal | None:
     """Fires when one update typically moves the policy further than the trust region is meant to allow.
