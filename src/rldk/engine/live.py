@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -22,7 +22,7 @@ class Watch:
 
     rule: Rule
     metric: str
-    needs: tuple[str, ...]
+    required: frozenset[str]
     episodes: Episodes
     failure: str = ""  # why the rule was given up on this run: it raised on one of its rows
     looks: int = 0
@@ -75,8 +75,14 @@ class Engine:
         self.last_step = row.step
         station.memory.update(values)
         station.frame.show(row, values)
-        looks = [(watch, _look(watch, station, row, values)) for watch in station.watches]
-        return [(watch, episode) for watch, episode in looks if episode is not None]
+        finite = {name for name, x in values.items() if x - x == 0.0}
+        begun: list[tuple[Watch, Episode]] = []
+        for watch in station.watches:
+            if watch.required <= finite or (watch.rule.nonfinite and watch.required <= values.keys()):
+                episode = _look(watch, station, row.step)
+                if episode is not None:
+                    begun.append((watch, episode))
+        return begun
 
     def watches(self) -> list[Watch]:
         return [w for station in self._stations.values() for w in station.watches]
@@ -111,29 +117,26 @@ class Engine:
         frame.binding, frame.metric = True, metric
         rule.body(frame)
         frame.binding = False
-        station.watches.append(Watch(rule, metric, tuple(needs), Episodes(rule)))
+        station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule)))
 
 
-def _look(watch: Watch, station: _Station, row: Row, values: Mapping[str, float]) -> Episode | None:
+def _look(watch: Watch, station: _Station, step: int) -> Episode | None:
     """One rule's look at one row; the episode that has just begun, if one has."""
-    rule, needs = watch.rule, watch.needs
-    if watch.failure or not all([name in values for name in needs]):  # noqa: C419 - a list is faster on short tuples
+    rule, frame = watch.rule, station.frame
+    if watch.failure:
         return None
-    if not rule.nonfinite and any([values[name] - values[name] != 0.0 for name in needs]):  # noqa: C419
-        return None
-    frame = station.frame
     frame.metric, frame.unready = watch.metric, False
     try:
         signal = rule.body(frame)
     except (ArithmeticError, ValueError) as error:  # a value no author thought of must not cost the whole report
-        watch.failure = f"{type(error).__name__} on the row of step {row.step}"
+        watch.failure = f"{type(error).__name__} on the row of step {step}"
         return None
     watch.looks += 1
     watch.ready = watch.ready or not frame.unready
     episodes = watch.episodes
     if signal is None and episodes.open is None and rule.rows == 1:
         return None
-    return episodes.open if episodes.look(row.step, station.memory.rows, signal) else None
+    return episodes.open if episodes.look(step, station.memory.rows, signal) else None
 
 
 def _inapplicable(rule: Rule, context: Context) -> str | None:
