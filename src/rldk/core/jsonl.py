@@ -201,7 +201,8 @@ class _Parser:
             try:
                 self._line(line, number, offset)
             except BadLine as error:
-                self._reject(line, number, offset, "torn last line" if torn else str(error))
+                whole = not torn or isinstance(line, Overlong)
+                self._reject(line, number, offset, str(error) if whole else "torn last line")
             decode = self._typed.decode
         self._deliver(quick)
 

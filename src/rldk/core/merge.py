@@ -41,9 +41,8 @@ def _starts(table: MetricTable, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
     in_run = same.copy()
     in_run[:-1] |= same[1:]
     rows = np.flatnonzero(in_run)
-    bits = np.packbits(
-        np.stack([_present(table, name)[rows] for name in table.columns] or [same[rows]], axis=1), axis=1
-    )
+    told = [_present(table, name)[rows] for name in table.columns] or [np.zeros(len(rows), dtype=np.bool_)]
+    bits = np.packbits(np.stack(told, axis=1), axis=1)
     taken = 0
     for row, present in zip(rows.tolist(), map(bytes, bits), strict=True):
         metrics = int.from_bytes(present, "big")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rldk.core.merge import merge_rows
@@ -18,7 +18,9 @@ ROWS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(ROWS)
+@example([(0, {}, "train")] * 3)
 def test_rows_join_exactly_while_no_metric_repeats(rows: list) -> None:
     builder, expected = TableBuilder(), []
     for step, values, phase in rows:
