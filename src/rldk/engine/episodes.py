@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from rldk.core.model import SEVERITIES, Severity
 from rldk.rules.rule import Rule, Signal
+
+
+def severity_of(rule: Rule, signal: Signal) -> Severity:
+    """The signal's own severity, never above the rule's."""
+    return min(rule.severity, signal.severity or rule.severity, key=SEVERITIES.index)
 
 
 @dataclass(slots=True)
 class Episode:
-    """A stretch of rows on which a rule kept firing. Row numbers count the rows of the rule's phase."""
+    """A stretch of rows on which a rule kept firing. Row numbers count the rows of the rule's phase.
+
+    `signal` is that of the row on which the rule first spoke; `severity` may have risen since, at `worse_step`."""
 
     signal: Signal
     onset: int
@@ -19,18 +27,22 @@ class Episode:
     last_step: int
     last_row: int
     rows: int
+    severity: Severity
+    worse_step: int | None = None
+    worse: Signal | None = None
     recovered: bool = False
 
 
 class Episodes:
     """The episodes of one rule on one metric, fed one look at a time."""
 
-    __slots__ = ("_quiet", "_recent", "_rule", "done", "open")
+    __slots__ = ("_quiet", "_recent", "_rule", "_worse", "done", "open")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._recent: deque[int | None] = deque(maxlen=max(rule.rows, rule.within))
         self._quiet = 0
+        self._worse = 0  # looks in a row that were graver than the episode is called
         self.open: Episode | None = None
         self.done: list[Episode] = []
 
@@ -49,21 +61,37 @@ class Episodes:
         if episode is not None:
             episode.last_step, episode.last_row = step, row
             episode.rows += 1
+            self._grow(episode, step, signal)
             return False
         hits = [s for s in self._recent if s is not None]
         if len(hits) < self._rule.rows:
             return False
         self.open = Episode(
-            signal=signal, onset=hits[0], first_step=step, first_row=row, last_step=step, last_row=row, rows=len(hits)
+            signal=signal,
+            onset=hits[0],
+            first_step=step,
+            first_row=row,
+            last_step=step,
+            last_row=row,
+            rows=len(hits),
+            severity=severity_of(self._rule, signal),
         )
         return True
 
     def all(self) -> list[Episode]:
         return [*self.done, self.open] if self.open else list(self.done)
 
+    def _grow(self, episode: Episode, step: int, signal: Signal) -> None:
+        """A graver signal makes the episode graver once it has persisted as the rule asks."""
+        graver = SEVERITIES.index(severity_of(self._rule, signal)) > SEVERITIES.index(episode.severity)
+        self._worse = self._worse + 1 if graver else 0
+        if self._worse >= self._rule.rows:
+            episode.severity, episode.worse_step, episode.worse = severity_of(self._rule, signal), step, signal
+            self._worse = 0
+
     def _close(self) -> None:
         if self.open is not None:
             self.done.append(self.open)
         self.open = None
-        self._quiet = 0
+        self._quiet = self._worse = 0
         self._recent.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rldk.core.model import SEVERITIES, Check, CheckStatus, Finding, Note, Report
+from rldk.core.model import Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
 from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine, Watch
@@ -52,24 +52,25 @@ def build_report(
 def _place(watch: Watch, episode: Episode, context: Context) -> Placed:
     rule, signal = watch.rule, episode.signal
     metric = signal.metric or watch.metric
-    severity = rule.severity
-    if signal.severity is not None:
-        severity = min(severity, signal.severity, key=SEVERITIES.index)
     evidence = dict(signal.evidence)
+    message = signal.message
+    if episode.worse is not None and episode.worse_step is not None:
+        evidence["worse_from"] = episode.worse_step
+        message += f"; from step {episode.worse_step:,}: {episode.worse.message}"
     if metric in context.names and context.names[metric] != metric:
         evidence.setdefault("logged_as", context.names[metric])
     finding = Finding(
         code=rule.code,
         name=rule.name,
         family=rule.family,
-        severity=severity,
+        severity=episode.severity,
         tier=rule.tier,
         first_step=episode.first_step,
         last_step=episode.last_step,
         metric=metric,
         value=signal.value,
         limit=signal.limit,
-        message=signal.message,
+        message=message,
         onset=episode.onset,
         rows=episode.rows,
         ongoing=not episode.recovered,

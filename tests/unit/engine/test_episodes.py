@@ -45,3 +45,13 @@ def test_onset_first_last_and_rows(pattern: str, options: dict[str, int], expect
 def test_an_episode_recovers_after_the_cooldown_and_not_before() -> None:
     assert [e.recovered for e in _play("x..").all()] == [False]
     assert [e.recovered for e in _play("x...").all()] == [True]
+
+
+def test_a_graver_signal_must_persist_before_the_episode_is_called_graver() -> None:
+    episodes = Episodes(replace(RULE, severity="critical", tier=3, rows=2))
+    mild, grave = Signal(value=1.0, severity="warn"), Signal(value=2.0, message="worse")
+    for i, signal in enumerate([mild, mild, grave, mild, grave, grave, mild]):
+        episodes.look(i, i, signal)
+        assert episodes.open is None or episodes.open.severity == ("critical" if i >= 5 else "warn")
+    assert episodes.open is not None
+    assert (episodes.open.signal, episodes.open.first_step, episodes.open.worse_step) == (mild, 1, 5)
