@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from rldk.core.table import MetricTable
 SCHEMA_VERSION = 1
 Severity = Literal["info", "warn", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warn", "critical")
+AlertEvent = Literal["begin", "worse", "recovered"]
 CheckStatus = Literal["skipped", "not_applicable"]
 
 
@@ -117,6 +119,28 @@ class Finding:
     evidence: dict[str, Any] = field(default_factory=dict)
     causes: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """What the live monitor says of a finding: that it begins, that its severity has risen, that it is over.
+
+    `name`: the metric as the source spells it. `step`, `value`: those of the row that made it so. `time`: unix
+    seconds of that row, NaN where the source has none. `evidence` carries `policy_over_value` and `value_over_policy`
+    when both gradient norms are known.
+    """
+
+    finding: Finding
+    event: AlertEvent
+    rule: str
+    severity: Severity
+    step: int
+    name: str
+    value: float | None
+    message: str
+    run: str = ""
+    time: float = math.nan
+    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
