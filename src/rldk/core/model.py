@@ -32,7 +32,7 @@ class Event:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleTable:
     """Per-sample records as equally long columns, any subset of: step, prompt_id, group_id, rank, prompt, response,
-    finish_reason, n_tokens, reward, reward_components, logp_rollout, logp_train, logp_ref, advantage. None is missing."""
+    finish_reason, n_tokens, reward, reward_components, logp_rollout, logp_train, logp_ref, advantage. None: missing."""
 
     columns: dict[str, list[Any]]
 
