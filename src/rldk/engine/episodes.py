@@ -53,7 +53,8 @@ class Episodes:
         if signal is None:
             if episode is not None:
                 self._quiet += 1
-                if self._quiet >= self._rule.cooldown:
+                away = abs(step - episode.last_step)  # abs: a restarted run counts from a smaller step
+                if self._quiet >= self._rule.cooldown and away >= self._rule.cooldown_steps:
                     episode.recovered = True
                     self._close()
             return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Iterable
 from typing import Protocol
 
 NAN = math.nan
@@ -25,6 +26,15 @@ class Feature(Protocol):
 def _middle(ordered: list[float]) -> float:
     n = len(ordered)
     return ordered[n // 2] if n % 2 else 0.5 * (ordered[n // 2 - 1] + ordered[n // 2])
+
+
+def total(values: Iterable[float]) -> float:
+    """The exactly rounded sum; infinite or NaN where that overflows (`fsum` raises there)."""
+    kept = list(values)
+    try:
+        return math.fsum(kept)
+    except (OverflowError, ValueError):
+        return sum(kept)
 
 
 class Count:
@@ -59,6 +69,18 @@ class First:
     def update(self, x: float) -> None:
         if self.value != self.value:
             self.value = x
+
+
+class Last:
+    """The newest finite value, also on rows without one."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        self.value = x
 
 
 class Repeats:
@@ -162,7 +184,7 @@ class Mean(Window):
         self._sum += entering - (leaving or 0.0)
         self._age += 1
         if self._age >= self._window:
-            self._sum, self._age = math.fsum(self._values), 0
+            self._sum, self._age = total(self._values), 0
         return self._sum / self._window if self._full() else NAN
 
 

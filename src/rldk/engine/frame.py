@@ -7,6 +7,7 @@ from typing import Any
 
 from rldk.core.table import Row
 from rldk.engine import features as fx
+from rldk.engine import windows
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
 from rldk.rules.rule import Context
@@ -17,6 +18,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "count": fx.Count,
     "previous": fx.Previous,
     "first": fx.First,
+    "last": fx.Last,
     "repeats": fx.Repeats,
     "departed": fx.Departed,
     "longest_run": fx.LongestRun,
@@ -24,6 +26,9 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "mean": fx.Mean,
     "median": fx.Median,
     "mad": fx.Mad,
+    "max": windows.Highest,
+    "std": windows.Deviation,
+    "slope": windows.Slope,
     "share": fx.Share,
     "gain": fx.Gain,
     "noise": fx.Noise,
@@ -146,6 +151,12 @@ class EngineFrame:
     def first(self, name: str) -> float:
         return self._ask("first", name)
 
+    def last(self, name: str) -> float:
+        value = self._ask("last", name)
+        if value != value:  # asked for by rules that are nothing without it, also in a run that lacks the metric
+            self.unready = True
+        return value
+
     def repeats(self, name: str) -> float:
         return self._ask("repeats", name)
 
@@ -169,6 +180,18 @@ class EngineFrame:
 
     def mad(self, name: str, window: int, *, before: int = 0) -> float:
         return self._ask("mad", name, window, before)
+
+    def max(self, name: str, window: int) -> float:
+        return self._ask("max", name, window)
+
+    def min(self, name: str, window: int) -> float:
+        return self._ask("max", name, window, -1)
+
+    def std(self, name: str, window: int) -> float:
+        return self._ask("std", name, window)
+
+    def slope(self, name: str, window: int) -> float:
+        return self._ask("slope", name, window)
 
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         return self._ask("early", name, start, stop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from rldk.core.table import PHASES, Phase, Row
@@ -58,6 +58,9 @@ class Engine:
             self._stations[phase] = _Station(memory, EngineFrame(memory, context))
         # evaluation rows are held against the training reward of their time, which is another phase's memory
         self._reward = self._stations["train"].memory.feature(("ewma", "reward_mean", REWARD_WEIGHT))
+        self._norms = tuple(
+            self._stations["train"].memory.feature(("last", f"grad_norm_{of}")) for of in ("policy", "value")
+        )
         for rule in rules:
             self._admit(rule)
 
@@ -81,6 +84,7 @@ class Engine:
             if watch.required <= finite or (watch.rule.nonfinite and watch.required <= values.keys()):
                 episode = _look(watch, station, row.step)
                 if episode is not None:
+                    self._note_norms(episode)
                     begun.append((watch, episode))
         return begun
 
@@ -92,6 +96,13 @@ class Engine:
 
     def rows_of(self, phase: Phase) -> int:
         return self._stations[phase].memory.rows
+
+    def _note_norms(self, episode: Episode) -> None:
+        """Adds how the newest gradient norms of policy and value compare: wanted beside any finding, whatever it is."""
+        policy, value = (norm.value for norm in self._norms)
+        if policy > 0 and value > 0:
+            ratios = {"policy_over_value": policy / value, "value_over_policy": value / policy}
+            episode.signal = replace(episode.signal, evidence={**ratios, **episode.signal.evidence})
 
     def _admit(self, rule: Rule) -> None:
         reason = _inapplicable(rule, self.context)

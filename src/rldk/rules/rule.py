@@ -70,6 +70,9 @@ class Frame(Protocol):
     def first(self, name: str) -> float:
         """The first finite value of the run."""
 
+    def last(self, name: str) -> float:
+        """The newest finite value, which need not be on this row. While there is none the rule counts as not ready."""
+
     def repeats(self, name: str) -> float:
         """How many rows in a row, this one included, have bitwise the same value (>= 1)."""
 
@@ -93,6 +96,18 @@ class Frame(Protocol):
 
     def mad(self, name: str, window: int, *, before: int = 0) -> float:
         """The median absolute deviation of the window from its median, times 1.4826 (a robust standard deviation)."""
+
+    def max(self, name: str, window: int) -> float:
+        """The largest value of the window."""
+
+    def min(self, name: str, window: int) -> float:
+        """The smallest value of the window."""
+
+    def std(self, name: str, window: int) -> float:
+        """The standard deviation of the window, divided by its size (as numpy's); the window is 2 or more."""
+
+    def slope(self, name: str, window: int) -> float:
+        """The slope of the least-squares line through the window, per row; the window is 2 or more."""
 
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         """The median of the finite values number start..stop-1 of the run, fixed from then on."""
@@ -142,7 +157,8 @@ class Rule:
     `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
     streak). `each`: glob patterns over canonical names; the rule runs once for every metric that matches, which is
     then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `rows` of the last
-    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode.
+    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode, once
+    its last row is `cooldown_steps` behind. `kin`: the family, where the code does not spell it.
     `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
     context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite.
     `causes` are ranked; `fixes` name configuration keys in braces, filled per framework from `rules/knobs.py`.
@@ -166,13 +182,15 @@ class Rule:
     rows: int = 1
     within: int = 0
     cooldown: int = 20
+    cooldown_steps: int = 0
     causes: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
     note: bool = False
+    kin: str = ""
 
     @property
     def family(self) -> str:
-        return self.code.rstrip("0123456789")
+        return self.kin or self.code.rstrip("0123456789")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 from rldk.core.model import Report
 from rldk.engine.scan import scan
 from rldk.rules.rule import Context, Frame, Page, Rule, Signal
-from rldk.testing import run_of
+from rldk.testing import run_of, scan_columns
 
 PAGE = Page(what="", sections={})
 
@@ -149,3 +149,10 @@ def test_a_rule_that_raises_is_given_up_and_says_so() -> None:
     assert report.findings == ()
     assert report.checked == ()
     assert "ZeroDivisionError on the row of step 2" in report.skipped[0].reason
+
+
+def test_every_finding_carries_how_the_gradient_norms_compare() -> None:
+    rows = {"reward_mean": [0.5, 0.4, float("nan")], "grad_norm_policy": [6.0, 8.0, None], "grad_norm_value": [2.0] * 3}
+    (finding,) = scan_columns("REW010", rows).findings
+    assert finding.evidence["policy_over_value"] == 4.0
+    assert finding.evidence["value_over_policy"] == 0.25

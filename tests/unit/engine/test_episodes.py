@@ -55,3 +55,8 @@ def test_a_graver_signal_must_persist_before_the_episode_is_called_graver() -> N
         assert episodes.open is None or episodes.open.severity == ("critical" if i >= 5 else "warn")
     assert episodes.open is not None
     assert (episodes.open.signal, episodes.open.first_step, episodes.open.worse_step) == (mild, 1, 5)
+
+
+def test_cooldown_in_steps_holds_an_episode_open_across_them() -> None:
+    episodes = _play(".x.x...x..", cooldown=1, cooldown_steps=30)
+    assert [(e.first_step, e.last_step, e.recovered) for e in episodes.all()] == [(10, 30, True), (70, 70, False)]

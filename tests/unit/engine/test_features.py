@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.engine import features as fx
+from rldk.engine import windows
 
 Values = list[float]
 series = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=1, max_size=60)
@@ -58,6 +59,7 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
     "count": (fx.Count, len),
     "previous": (lambda: fx.Previous(2), lambda v: v[-3] if len(v) > 2 else math.nan),
     "first": (fx.First, lambda v: v[0]),
+    "last": (fx.Last, lambda v: v[-1]),
     "repeats": (fx.Repeats, _repeats),
     "departed": (fx.Departed, lambda v: _runs(v)[-2:][0][0]),
     "longest run": (fx.LongestRun, lambda v: max((len(r) for r in _runs(v)[:-1]), default=0)),
@@ -72,6 +74,10 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
         lambda v: float(np.median(v[:-B][-20:])) if len(v) - B >= 5 else math.nan,
     ),
     "mad": (lambda: fx.Mad(W, 0), _windowed(_mad)),
+    "max": (lambda: windows.Highest(W), _windowed(np.max)),
+    "min": (lambda: windows.Highest(W, -1), _windowed(np.min)),
+    "std": (lambda: windows.Deviation(W), _windowed(np.std)),
+    "slope": (lambda: windows.Slope(W), _windowed(lambda x: np.polyfit(np.arange(W), x, 1)[0])),
     "share": (lambda: fx.Share(W, -1.0, 2.0), _windowed(lambda x: np.mean((x > -1) & (x < 2)))),
     "gain": (lambda: fx.Gain(W), _windowed(lambda x: np.median(x[-2:]) - np.median(x[:2]))),
     "noise": (lambda: fx.Noise(W), _windowed(lambda x: fx.MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2))),
@@ -100,3 +106,21 @@ def test_mean_does_not_drift_at_large_offsets() -> None:
     for i in range(100_000):
         mean.update(1e8 + (i % 3) * 0.1)
     assert mean.value == pytest.approx(np.mean([1e8 + (i % 3) * 0.1 for i in range(99_990, 100_000)]), abs=1e-6)
+
+
+def test_deviation_and_slope_survive_a_jump_to_a_large_level() -> None:
+    values = [0.1 * (i % 3) for i in range(15)] + [1e8 + 0.1 * (i % 3) for i in range(15)]
+    std, slope = windows.Deviation(10), windows.Slope(10)
+    for x in values:
+        std.update(x)
+        slope.update(x)
+    assert std.value == pytest.approx(np.std(values[-10:]), rel=1e-6)
+    assert slope.value == pytest.approx(np.polyfit(np.arange(10), np.array(values[-10:]) - 1e8, 1)[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: fx.Mean(3, 0), lambda: windows.Deviation(3), lambda: windows.Slope(3)])
+def test_sums_that_overflow_do_not_raise_and_heal(make: Callable[[], fx.Feature]) -> None:
+    feature = make()
+    for x in [1.7e308, 1.7e308, 1.7e308, -1.7e308, 1.7e308, 1.7e308, *[2.0] * 6]:
+        feature.update(x)
+    assert feature.value in (0.0, 2.0)
