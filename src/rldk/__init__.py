@@ -7,11 +7,13 @@ TYPE_CHECKING = False  # importing it from typing would be most of the cost of `
 
 if TYPE_CHECKING:
     from rldk.diagnosis import diagnose
+    from rldk.emit import EventWriter
     from rldk.ingest import ingest_runs, ingest_runs_to_events
 
-__all__ = ["__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"]
+__all__ = ["EventWriter", "__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"]
 
 _HOMES = {
+    "EventWriter": "rldk.emit",
     "diagnose": "rldk.diagnosis",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",

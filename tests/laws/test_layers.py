@@ -11,12 +11,12 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 # lowest first; a module may import its own package and anything in a lower line; siblings never import each other
 LAYERS = (
     ("errors",),
-    ("config",),
+    ("config", "emit"),
     ("core",),
     ("rules", "adapters", "io"),
     ("engine",),
     ("cards", "testing"),
-    ("diagnosis", "ingest"),
+    ("diagnosis", "ingest", "tracking"),
     ("cli",),
     ("docs",),
 )

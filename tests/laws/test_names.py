@@ -9,7 +9,8 @@ import pytest
 import rldk
 
 PUBLIC = {
-    "rldk": {"__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"},
+    "rldk": {"EventWriter", "__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"},
+    "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.io": {"Event", "event_schema", "read_events", "training_metrics_schema", "validate_events", "write_events"},
     "rldk.adapters": {
         "BaseAdapter",
