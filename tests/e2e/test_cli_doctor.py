@@ -201,11 +201,17 @@ def test_a_real_process_says_the_same(broken: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == run(str(broken))
 
 
-def test_an_interrupt_is_130_without_a_traceback(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    process = subprocess.Popen([sys.executable, "-m", "rldk", str(pipe)], stderr=subprocess.PIPE)
-    with pipe.open("wb"):  # returns once the command has begun to read
+def _interruptible() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background inherits an ignored one
+
+
+def test_an_interrupt_is_130_without_a_traceback() -> None:
+    command = [sys.executable, "-m", "rldk", "doctor", "-"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stderr=pipe, preexec_fn=_interruptible) as process:  # noqa: PLW1509
+        assert process.stdin is not None
+        process.stdin.write(b'{"step": 1, "kl": 0.1}\n' * 50_000)  # more than a pipe holds: returns once it is read
+        process.stdin.flush()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
+        _, err = process.communicate(timeout=30)
     assert (process.returncode, err.strip()) == (130, b"")
