@@ -19,7 +19,7 @@ from rldk.adapters.manifest import with_manifest
 from rldk.adapters.normalise import to_run
 from rldk.core.model import Run
 from rldk.core.table import PHASES
-from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError
+from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError, UnreadableSource
 
 # Written at checkpoints only: of a run that died or still runs, a log beside it goes further.
 _SNAPSHOTS = frozenset({"hf-trainer-state"})
@@ -78,6 +78,10 @@ def read_folder(root: Path, options: Options) -> list[Run]:
         return _with_left_out(runs, left_out)
     if failures:
         raise failures[0]
+    refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith("unreadable")]
+    if refused:
+        path, reason = refused[0]
+        raise UnreadableSource(f"no log that can be read in {root}; {path} is {reason}", hint="check the permissions")
     if not found.files:
         raise NoData(f"no file in {root}", hint="give the directory that the trainer writes to")
     raise NotALog(f"no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")

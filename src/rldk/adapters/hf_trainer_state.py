@@ -116,12 +116,13 @@ def _load(file: File) -> State:
 
 
 def _text(file: File) -> tuple[str, bool]:
-    """The text of the file, and whether it was cut: the stream broke or the file is above `MAX_BYTES`."""
+    """The text of the file, and whether it was cut: the stream broke, the file is above `MAX_BYTES`, or a machine
+    crashed before the rest was written (NULs)."""
     data = bytearray()
     try:
         for chunk in chunks(file):
             data += chunk
-            if len(data) > MAX_BYTES:
+            if len(data) > MAX_BYTES or not chunk.strip(b"\0"):
                 return data[:MAX_BYTES].decode("utf-8-sig", "replace"), True
     except BrokenStream:
         return data.decode("utf-8-sig", "replace"), True
@@ -137,32 +138,38 @@ def _salvage(text: str, state: State) -> Iterator[tuple[Any, int]]:
         state.fields = json.loads(text[: start.start()].rstrip().rstrip(",") + "}")
     except (ValueError, RecursionError):
         state.fields = {}
+    reject = _Rejecter(state, text)
     position = start.end()
     for match in _ROW.finditer(text, start.end()):
         gap = text[position : match.start()]
         if "]" in gap:  # the end of log_history; what follows are the states of callbacks
             return
         if "{" in gap:
-            _reject(state, text, position + gap.index("{"), "a row without its end")
+            reject(position + gap.index("{"), "a row without its end")
         position = match.end()
         try:
             yield json.loads(match[0]), match.start()
         except (ValueError, RecursionError) as error:
-            _reject(state, text, match.start(), f"not JSON: {error}")
+            reject(match.start(), f"not JSON: {error}")
     rest = text[position:].split("]", 1)[0]
     if "{" in rest:
-        _reject(state, text, position + rest.index("{"), "the file ends within this row")
+        reject(position + rest.index("{"), "the file ends within this row")
 
 
-def _reject(state: State, text: str, position: int, reason: str) -> None:
-    state.rejected.append(
-        Rejected(
-            line=text.count("\n", 0, position) + 1,
-            offset=len(text[:position].encode("utf-8", "replace")),
-            reason=reason,
-            excerpt=text[position : position + EXCERPT],
-        )
-    )
+class _Rejecter:
+    """Notes what was refused, with line and byte offset; positions rise from call to call."""
+
+    def __init__(self, state: State, text: str) -> None:
+        self._state, self._text = state, text
+        self._position, self._line, self._offset = 0, 1, 0
+
+    def __call__(self, position: int, reason: str) -> None:
+        passed = self._text[self._position : position]
+        self._line += passed.count("\n")
+        self._offset += len(passed.encode("utf-8", "replace"))
+        self._position = position
+        excerpt = self._text[position : position + EXCERPT]
+        self._state.rejected.append(Rejected(line=self._line, offset=self._offset, reason=reason, excerpt=excerpt))
 
 
 def _index(found: list[tuple[Any, int]], state: State) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,16 @@ from rldk.adapters.frame import from_frame, is_frame
 from rldk.adapters.remote import fetch, is_remote
 from rldk.adapters.source import File
 from rldk.core.model import Run
-from rldk.errors import InputError, NoData, NotALog, RldkError, UnknownName, UnreadableSource, UsageError
+from rldk.errors import (
+    InputError,
+    MalformedInput,
+    NoData,
+    NotALog,
+    RldkError,
+    UnknownName,
+    UnreadableSource,
+    UsageError,
+)
 
 Paths = str | os.PathLike[str]
 AnySource = Paths | Sequence[Paths] | Any
@@ -111,8 +121,8 @@ def _open(source: str, options: Options) -> list[Run]:
         with TemporaryDirectory(prefix="rldk-") as folder:
             runs = _open_path(fetch(source, Path(folder)), options)
             return [replace(run, source=source) for run in runs]
-    path = Path(source).expanduser()
-    if glob.has_magic(source) and not path.exists():
+    path = Path(os.path.expanduser(source))  # noqa: PTH111 - leaves an unknown user alone
+    if glob.has_magic(source) and not os.path.exists(path):  # noqa: PTH110 - says no to an impossible name
         return _open_matches(source, sorted(glob.glob(str(path), recursive=True)), options)  # noqa: PTH207 - may be absolute
     return _open_path(path, options)
 
@@ -124,7 +134,9 @@ def _open_matches(pattern: str, matches: Sequence[str], options: Options) -> lis
     for match in matches[:MAX_FILES]:
         try:
             runs += _open_path(Path(match), options)
-        except (NoData, NotALog) as error:
+        except InputError as error:
+            if options.strict and isinstance(error, MalformedInput):
+                raise
             failures[match] = error
     if not runs:
         raise next(iter(failures.values()), None) or UnreadableSource(
@@ -137,12 +149,15 @@ def _open_matches(pattern: str, matches: Sequence[str], options: Options) -> lis
 
 def _open_path(path: Path, options: Options) -> list[Run]:
     try:
-        exists, folder = path.exists(), path.is_dir()
-    except OSError as error:
-        raise UnreadableSource(f"cannot read {path}: {error.strerror}", hint="check the path") from None
-    if not exists:
-        raise UnreadableSource(f"no such file or directory: {path}", hint="check the path")
-    read = read_folder if folder else _open_file
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise UnreadableSource(f"no such file or directory: {path}", hint="check the path") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableSource(f"cannot read {path}: {reason}", hint="check the path") from None
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        raise UnreadableSource(f"{path} is a pipe or a device, not a file", hint="pipe it into `rldk doctor -`")
+    read = read_folder if stat.S_ISDIR(mode) else _open_file
     if not hasattr(options.chosen, "formats"):
         return read(path, options)
     try:

@@ -10,20 +10,28 @@ from typing import BinaryIO
 from rldk.core.stream import BrokenStream, chunks, open_binary
 
 HEAD_BYTES = 64 * 1024  # enough for the widest genuine first line seen (RLlib result.json, 17 kB) several times over
+MAX_HEAD = 2 << 20  # of a file whose first two lines are longer: they may carry texts beside the metrics
+_HEAD_LINES = 2  # a header and a row
 
 
 @dataclass(frozen=True)
 class File:
-    """A readable file. `head`: its first 64 KiB after decompression (b"" when empty or damaged)."""
+    """A readable file. `head`: its first 64 KiB after decompression (b"" when empty or damaged), more when that holds
+    less than two lines."""
 
     path: Path
 
     @cached_property
     def head(self) -> bytes:
+        head = b""
         try:
-            return next(chunks(self, HEAD_BYTES), b"")[:HEAD_BYTES]
+            for chunk in chunks(self, HEAD_BYTES):
+                head += chunk
+                if head.count(b"\n") >= _HEAD_LINES or len(head) >= MAX_HEAD or b"\0" in head[:4096]:
+                    break
         except BrokenStream:
-            return b""
+            pass
+        return head[:MAX_HEAD]
 
     @cached_property
     def size(self) -> int:
@@ -35,8 +43,12 @@ class File:
 
     @cached_property
     def is_text(self) -> bool:
-        """No NUL byte among the first bytes; a log may hold a few bad UTF-8 sequences and still be text."""
-        return bool(self.head) and b"\0" not in self.head[:4096]
+        """No NUL byte among the first bytes; a log may hold a few bad UTF-8 sequences and still be text.
+
+        NULs that follow a line are the tail of a file that a crashed machine never wrote."""
+        start = self.head[:4096]
+        written = start.rstrip(b"\0")
+        return bool(written) and b"\0" not in written and (written == start or b"\n" in written)
 
     def open(self) -> BinaryIO:
         """A binary stream from the start, gzip and zstandard decompressed.

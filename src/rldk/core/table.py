@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rldk.errors import InputError
 
 MAX_CELLS = 2**29  # rows x metrics, 4.3 GB: a source with a new key on every row would otherwise fill any memory
+MANY_METRICS = 1000  # more than that are mostly missing: they may fill a tenth only
 Phase = Literal["train", "eval", "summary"]
 _MISSING = array("d", [math.nan])
 PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
@@ -150,7 +151,7 @@ class TableBuilder:
         return column
 
     def _check_size(self, columns: int) -> None:
-        if columns * self._n > MAX_CELLS:
+        if columns * self._n > (MAX_CELLS if columns <= MANY_METRICS else MAX_CELLS // 10):
             raise InputError(
                 f"the log has {columns} different metrics on {self._n} rows, more than fit in memory",
                 hint="log per-item values as samples, not as metrics of their own",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +147,19 @@ def test_deep_nesting_is_refused_without_a_crash(tmp_path):
     path.write_text('{"global_step": 1, "log_history": [' + "[" * 100_000)
     with pytest.raises(NoData):
         HfTrainerState(path).read()
+
+
+def test_what_a_crashed_machine_left_unwritten_ends_the_file(tmp_path):
+    path = tmp_path / "trainer_state.json"
+    path.write_bytes((SFT / "checkpoint-40" / "trainer_state.json").read_bytes()[:5000])
+    rows = len(HfTrainerState(path).read().table)
+    os.truncate(path, 10**10)
+    log = HfTrainerState(path).read()
+    assert len(log.table) == rows
+    assert "cut off" in log.notes[0]
+
+
+def test_refused_rows_are_told_by_line_and_byte(tmp_path):
+    path = tmp_path / "trainer_state.json"
+    path.write_text('{"log_history": [\n{"step": 1, "loss": 1.0},\n{"step": 2, "é": no},\n{"step": 3, "loss": no}')
+    assert [(r.line, r.offset) for r in HfTrainerState(path).read().rejected] == [(3, 44), (4, 67)]

@@ -4,11 +4,13 @@ import gzip
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.adapters.source import HEAD_BYTES, File
+from rldk.adapters.source import HEAD_BYTES, MAX_HEAD, File
 from rldk.core.lines import LineSplitter
+from rldk.core.stream import ALLOWED, BrokenStream, chunks
 
 
 def test_the_head_of_a_cut_archive_is_what_can_be_read(tmp_path: Path) -> None:
@@ -31,6 +33,30 @@ def test_the_head_is_decompressed_and_bounded(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(text))
     assert text.startswith(File(path).head)
     assert HEAD_BYTES <= len(File(path).head) <= 2 * HEAD_BYTES
+
+
+def test_the_head_holds_two_lines_however_long_within_reason(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 300_000 + b"\n" + b"y" * 300_000 + b"\n" + b"z" * 300_000)
+    assert File(path).head.count(b"\n") == 2
+    path.write_bytes(b"x" * 3_000_000)
+    assert len(File(path).head) == MAX_HEAD
+
+
+@pytest.mark.parametrize(("data", "text"), [(b"a\nb" + b"\0" * 9000, True), (b"a\0\nb", False), (b"\0" * 9000, False)])
+def test_what_a_crash_left_unwritten_does_not_make_a_log_binary(tmp_path: Path, data: bytes, text: bool) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(data)
+    assert File(path).is_text is text
+
+
+def test_a_bomb_is_cut_where_no_log_would_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(b"\0" * (ALLOWED + (8 << 20))))
+    unpacked: list[bytes] = []
+    with pytest.raises(BrokenStream, match="times its size"):
+        unpacked.extend(chunks(path))
+    assert ALLOWED <= sum(map(len, unpacked)) <= ALLOWED + (2 << 20)
 
 
 @given(st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\n\n", b"d\ne", b""])))
