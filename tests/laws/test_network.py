@@ -8,6 +8,10 @@ from pathlib import Path
 SRC = Path(__file__).parents[2] / "src" / "rldk"
 CLIENTS = re.compile(r"^\s*(?:import|from)\s+(?:urllib\.request|http\.client|requests|httpx|socket|aiohttp)\b", re.M)
 
+# the `http` action of a rule file posts to the address that the user wrote there and allowed on the command line
+ALLOWED = {"engine/webhook.py"}
+
 
 def test_no_module_imports_a_network_client() -> None:
-    assert not [str(p.relative_to(SRC)) for p in SRC.rglob("*.py") if CLIENTS.search(p.read_text())]
+    found = {p.relative_to(SRC).as_posix() for p in SRC.rglob("*.py") if CLIENTS.search(p.read_text())}
+    assert found == ALLOWED

@@ -1,0 +1,247 @@
+"""Doing what a rule file asks for when an incident begins, worsens or is over, off the thread that reads the log."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from rldk.core.model import Alert, AlertEvent
+from rldk.engine import command, process
+from rldk.engine.attempt import Attempt, persist
+from rldk.engine.lane import Lane
+from rldk.engine.ledger import Due, Ledger
+from rldk.engine.message import facts, fill, one_line, sentence, words
+from rldk.errors import ConfigError
+from rldk.rules.action import Action, problem
+
+Status = Literal["done", "failed", "skipped", "limited", "dropped"]
+# two threads, so that a slow server never holds back a stop
+LANES = {"local": ("warn", "sentinel", "stop"), "outside": ("shell", "http")}
+GUARDED = frozenset({"shell", "http"})  # only when the user allowed them
+QUEUE_SIZE = 256
+MOST_OUTCOMES = 1000
+LONGEST_OUTPUT = 300
+HURRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds. `interval_s`: least time between two commands, or two posts, of one rule. `backoff_s`: before the second
+    attempt; doubles with every further one."""
+
+    kill_s: float = 10.0
+    shell_s: float = 30.0
+    http_s: float = 10.0
+    backoff_s: float = 0.5
+    interval_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one action. `kind` is "alert" for an alert that was lost before any. `detail`: the message of a
+    `warn`, else what was done or why it was not; one line, without secrets. `attempts`: 0 when it was not tried."""
+
+    rule: str
+    kind: str
+    status: Status
+    detail: str
+    event: AlertEvent
+    step: int
+    attempts: int = 0
+
+
+class Dispatcher:
+    """Carries out the actions of rules. `submit` returns at once; an action that fails is an outcome, never an error.
+
+    `actions`: by rule. `pid`: what `stop` ends; its start time is noted now, so that a later process of the same number
+    is left alone. `allow`: of "shell" and "http", those that may run. Stop and sentinel are done once. Raises
+    `ConfigError` for a wrong action and `UsageError` for a pid that must never be stopped."""
+
+    def __init__(
+        self,
+        actions: Mapping[str, Sequence[Action]],
+        *,
+        pid: int | None = None,
+        allow: frozenset[str] = frozenset(),
+        timeouts: Timeouts = Timeouts(),
+        retries: int = 3,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._actions = {rule: tuple(listed) for rule, listed in actions.items()}
+        for rule, action in self._all():
+            if wrong := problem(action):
+                raise ConfigError(f"rule {rule}: {wrong}")
+        self._pid = pid
+        self._target = None if pid is None else process.identify(pid)
+        self._allow = allow
+        self._timeouts = timeouts
+        self._retries = retries
+        self._settled: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+        self._outcomes: deque[Outcome] = deque(maxlen=MOST_OUTCOMES)
+        self._counts: Counter[tuple[str, Status]] = Counter()
+        self._hurry = threading.Event()
+        self._lanes: dict[str, tuple[frozenset[str], Lane]] = {}
+        for name, kinds in LANES.items():
+            ledger = Ledger(interval_s=timeouts.interval_s, clock=clock)
+            work = partial(self._work, frozenset(kinds), ledger)
+            self._lanes[name] = (frozenset(kinds), Lane(f"rldk-{name}-actions", work, size=QUEUE_SIZE))
+
+    def submit(self, alert: Alert) -> None:
+        """Queues what the alert's rule asks for."""
+        listed = {action.kind for action in self._actions.get(alert.rule, ())}
+        for kinds, lane in self._lanes.values():
+            lost = lane.put(alert) if listed & kinds else None
+            if lost is not None:
+                self._note(lost, "alert", "dropped", "more alerts than the actions could keep up with")
+
+    def outcomes(self) -> list[Outcome]:
+        """Those since the last call, oldest first; of more than a thousand only the newest."""
+        with self._lock:
+            listed = list(self._outcomes)
+            self._outcomes.clear()
+        return listed
+
+    def counts(self) -> dict[tuple[str, Status], int]:
+        """Outcomes so far by kind and status."""
+        with self._lock:
+            return dict(self._counts)
+
+    def inactive(self) -> list[str]:
+        """The actions that would do nothing, each with the reason: to be told before the run, not when it breaks."""
+        found = {f"{rule}: {reason}" for rule, action in self._all() if (reason := self._hindrance(action))}
+        return sorted(found)
+
+    def close(self, timeout_s: float | None = None) -> bool:
+        """Takes no more and waits for the rest: True when all was done in time (default: that of a full stop)."""
+        if timeout_s is None:
+            stops = [action.options.get("kill_timeout_s", 0.0) for _, action in self._all()]
+            timeout_s = max([self._timeouts.kill_s, *stops]) + process.LAST_WAIT_S + HURRY_S
+        deadline = time.monotonic() + timeout_s
+        busy = False
+        for _, lane in self._lanes.values():
+            left, working = lane.close(deadline - time.monotonic())
+            for alert in left:
+                self._note(alert, "alert", "dropped", "the monitor ended before its actions were done")
+            busy = busy or working or bool(left)
+        if busy:
+            self._hurry.set()  # ends a pause between attempts and a command that runs
+            for _, lane in self._lanes.values():
+                lane.close(HURRY_S)
+        return not busy
+
+    def _all(self) -> list[tuple[str, Action]]:
+        return [(rule, action) for rule, listed in self._actions.items() for action in listed]
+
+    def _work(self, kinds: frozenset[str], ledger: Ledger, alert: Alert) -> None:
+        mine = [(i, action) for i, action in enumerate(self._actions[alert.rule]) if action.kind in kinds]
+        for due in ledger.due(alert, mine):
+            self._carry_out(due, alert)
+
+    def _carry_out(self, due: Due, alert: Alert) -> None:
+        action, kind = due.action, due.action.kind
+        target = (kind, str(action.options.get("path", self._pid)))
+        if target in self._settled:
+            return
+        if hindrance := self._hindrance(action):
+            self._note(alert, kind, "skipped", hindrance)
+        elif due.limited:
+            self._note(alert, kind, "limited", f"not again within {self._timeouts.interval_s:g} s")
+        else:
+            retries = int(action.options.get("retries", self._retries))
+            once = partial(self._once, action, alert)
+            made, attempts = persist(once, retries, self._timeouts.backoff_s, self._hurry)
+            self._note(alert, kind, "done" if made.ok else "failed", made.detail, attempts)
+            if made.ok and kind in {"stop", "sentinel"}:
+                self._settled.add(target)
+
+    def _hindrance(self, action: Action) -> str:
+        if action.kind in GUARDED and action.kind not in self._allow:
+            return f"{action.kind} needs --allow-actions {action.kind}"
+        return "stop needs --pid" if action.kind == "stop" and self._pid is None else ""
+
+    def _once(self, action: Action, alert: Alert) -> Attempt:
+        options, timeouts = action.options, self._timeouts
+        match action.kind:
+            case "warn":
+                return Attempt(True, sentence(alert, options.get("msg")))
+            case "stop":
+                return _stop(self._target, self._pid, options.get("kill_timeout_s", timeouts.kill_s))
+            case "sentinel":
+                return _sentinel(options, alert)
+            case "shell":
+                return _shell(options, alert, options.get("timeout_s", timeouts.shell_s), self._hurry)
+            case "http":
+                from rldk.engine.webhook import post  # the http client costs more to load than the whole monitor
+
+                return post(options, alert, timeout_s=options.get("timeout_s", timeouts.http_s))
+        return Attempt(False, f"unknown action {action.kind}")
+
+    def _note(self, alert: Alert, kind: str, status: Status, detail: str, attempts: int = 0) -> None:
+        outcome = Outcome(
+            rule=alert.rule,
+            kind=kind,
+            status=status,
+            detail=one_line(detail),
+            event=alert.event,
+            step=alert.step,
+            attempts=attempts,
+        )
+        with self._lock:
+            self._outcomes.append(outcome)
+            self._counts[kind, status] += 1
+
+
+def _stop(target: process.Process | None, pid: int | None, kill_timeout_s: float) -> Attempt:
+    if target is None:
+        return Attempt(False, f"process {pid} had ended before the monitor began")
+    stopped = process.stop(target, kill_timeout_s=kill_timeout_s)
+    return Attempt(stopped.how in {"ended", "killed", "gone"}, stopped.detail)
+
+
+def _sentinel(options: Mapping[str, Any], alert: Alert) -> Attempt:
+    """The file appears whole or not at all: a trainer may look at any moment."""
+    path = Path(options["path"])
+    made = path.parent / f".{path.name}.{os.urandom(4).hex()}"
+    try:
+        if path.exists() and not path.is_file():  # as root, a rename would replace even /dev/null
+            return Attempt(False, f"{path} is there and is not a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with made.open("x", encoding="utf-8") as file:
+            json.dump({**facts(alert), "text": sentence(alert, options.get("msg"))}, file, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        made.replace(path)
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError):
+            made.unlink(missing_ok=True)
+        return Attempt(False, f"{path}: {_reason(error)}", again=isinstance(error, OSError))
+    return Attempt(True, f"wrote {path}")
+
+
+def _shell(options: Mapping[str, Any], alert: Alert, timeout_s: float, hurry: threading.Event) -> Attempt:
+    # a metric called "--output=..." must not become an option of the command
+    values = {name: v.lstrip("-") if isinstance(v, str) else v for name, v in words(alert).items()}
+    argv = [fill(part, values) for part in options["command"]]
+    try:
+        done = command.run(argv, timeout_s=timeout_s, hurry=hurry)
+    except (OSError, ValueError) as error:
+        return Attempt(False, f"{argv[0]}: {_reason(error)}")
+    if done.code is None:
+        return Attempt(False, f"{argv[0]} was ended after {timeout_s:g} s")
+    said = one_line(done.output.strip(), LONGEST_OUTPUT)
+    detail = f"{argv[0]} exited with {done.code}" + (f": {said}" if said else "")
+    return Attempt(done.code == 0, detail, again=done.code != 0)
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
