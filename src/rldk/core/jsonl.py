@@ -26,7 +26,7 @@ from rldk.errors import MalformedInput
 SNIFF_LINES = 100
 SNIFF_BYTES = 4 << 20
 KEPT_REJECTS = 20
-PIECE = 256 << 10  # bytes decoded before their values become columns: few enough to stay in a processor's cache
+PIECE = 64 << 10  # bytes decoded before their values become columns: few enough to stay in a processor's cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +181,10 @@ class _Parser:
         self._reject(b"", end.number, end.offset, f"the file breaks off here: {why}")
 
     def _read(self, batch: Lines, *, torn: bool = False) -> None:
+        together = self._typed.decode_block(batch.block, batch.count)
+        if together is not None:
+            self._deliver(together)
+            return
         place = _Place(batch)
         quick: list[Any] = []
         decode = self._typed.decode

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 MAX_LINE = 10 * 1024 * 1024
 EXCERPT = 80
 
@@ -14,13 +12,25 @@ class Overlong(bytes):
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Consecutive lines without their newlines; `number` (1-based) and `offset` (bytes) of the first of them."""
+    """Consecutive lines without their newlines; `number` (1-based) and `offset` (bytes) of the first of them.
 
-    lines: list[bytes]
-    number: int
-    offset: int
+    `block`: all `count` of them as they stand in the source, newlines between them; empty where one is overlong."""
+
+    __slots__ = ("_lines", "block", "count", "number", "offset")
+
+    def __init__(self, *, number: int, offset: int, lines: list[bytes] | None = None, block: bytes = b"") -> None:
+        self.number = number
+        self.offset = offset
+        self.block = block
+        self.count = block.count(b"\n") + 1 if lines is None else len(lines)
+        self._lines = lines
+
+    @property
+    def lines(self) -> list[bytes]:
+        if self._lines is None:
+            self._lines = self.block.split(b"\n")
+        return self._lines
 
 
 class LineSplitter:
@@ -29,7 +39,7 @@ class LineSplitter:
     __slots__ = ("_fed", "_number", "_skipped", "_tail")
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()
         self._skipped = 0  # bytes of the overlong line already dropped; `_tail` then holds its beginning
         self._number = 1
         self._fed = 0
@@ -38,6 +48,19 @@ class LineSplitter:
         """The lines that `data` completes."""
         number, offset = self._number, self._fed - (self._skipped or len(self._tail))
         self._fed += len(data)
+        if self._skipped or len(self._tail) + len(data) > MAX_LINE:
+            return self._feed_long(data, number, offset)
+        whole, newline, rest = data.rpartition(b"\n")
+        if not newline:
+            self._tail += rest
+            return Lines(lines=[], number=number, offset=offset)
+        block = bytes(self._tail) + whole if self._tail else whole
+        self._tail = bytearray(rest)
+        batch = Lines(block=block, number=number, offset=offset)
+        self._number += batch.count
+        return batch
+
+    def _feed_long(self, data: bytes, number: int, offset: int) -> Lines:
         lines = data.split(b"\n")
         self._grow(lines[0])
         if len(lines) == 1:
@@ -63,12 +86,11 @@ class LineSplitter:
             self._tail += data
 
     def _take(self) -> bytes:
-        line = self._tail
-        if self._skipped:
-            line = Overlong(b"\0" + line)
-            line.size = self._skipped
-            self._skipped = 0
-        self._tail = b""
+        tail, self._tail = bytes(self._tail), bytearray()
+        if not self._skipped:
+            return tail
+        line = Overlong(b"\0" + tail)
+        line.size, self._skipped = self._skipped, 0
         return line
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rldk.core.records import Record
+from rldk.core.records import Record, to_time
 from rldk.core.table import Phase, Row
 
 
@@ -34,7 +34,7 @@ class Assembler:
     row has already starts the next one.
     """
 
-    __slots__ = ("_counted", "_last", "_open", "_rows", "_sink")
+    __slots__ = ("_counted", "_last", "_open", "_rows", "_sink", "_usual")
 
     def __init__(self, sink: RowSink, *, counted: bool) -> None:
         self._sink = sink
@@ -42,11 +42,12 @@ class Assembler:
         self._last = 0
         self._rows = 0
         self._open: Record | None = None
+        self._usual: list[str] = []
 
     def record(self, record: Record) -> None:
         """Takes a record of any form."""
         if record.name is not None:
-            self.events((record.step,), (record.time,), (record.phase,), (record.name,), (record.value,))
+            self.events([record.step], [record.time], [record.phase], [record.name], [record.value])
             return
         self.finish()
         self._sink.add(self._step(record.step), record.values, phase=record.phase, time=record.time)
@@ -54,23 +55,38 @@ class Assembler:
 
     def events(
         self,
-        steps: Iterable[int | None],
-        times: Iterable[float],
-        phases: Iterable[Phase],
-        names: Iterable[str],
-        values: Iterable[float | None],
+        steps: Sequence[int | None],
+        times: Sequence[float | str | None],
+        phases: Sequence[Phase],
+        names: Sequence[str],
+        values: Sequence[float | None],
     ) -> None:
-        """Takes scalar events; a value of None is missing and adds nothing to the row."""
-        row = self._open
-        for step, time, phase, name, value in zip(steps, times, phases, names, values, strict=True):
-            at = self._last if step is None and not self._counted else step
-            if row is None or at != row.step or name in row.values or phase != row.phase:
-                self.finish()
-                row = self._open = Record(step=at, time=time, phase=phase)
-                if at is not None:
-                    self._last = at
+        """Takes scalar events, as lists; a value of None is missing and adds nothing to the row. `times` as logged."""
+        i = 0
+        while i < len(names):
+            row = self._begin(steps[i], times[i], phases[i], names[i])
+            end = i + len(self._usual)
+            # most rows have the metrics of the row before: those are taken at once
+            alike = not row.values and i < end and names[i:end] == self._usual
+            if alike and _alike(steps[i:end], phases[i:end], values[i:end]):
+                row.values.update(zip(self._usual, values[i:end], strict=True))  # type: ignore[arg-type]  # none is None
+                i = end
+                continue
+            value = values[i]
             if value is not None:
-                row.values[name] = value
+                row.values[names[i]] = value
+            i += 1
+
+    def _begin(self, step: int | None, time: float | str | None, phase: Phase, name: str) -> Record:
+        """The row that an event goes into: the open one, or a new one."""
+        row = self._open
+        at = self._last if step is None and not self._counted else step
+        if row is None or at != row.step or name in row.values or phase != row.phase:
+            self.finish()
+            row = self._open = Record(step=at, time=to_time(time), phase=phase)
+            if at is not None:
+                self._last = at
+        return row
 
     def block(
         self,
@@ -93,6 +109,7 @@ class Assembler:
         """Closes the row that scalar events are still being gathered into."""
         row, self._open = self._open, None
         if row is not None:
+            self._usual = list(row.values)
             self._sink.add(self._step(row.step), row.values, phase=row.phase, time=row.time)
             self._rows += 1
 
@@ -140,6 +157,12 @@ class RowList:
             values = {name: _present(column[i], i in said.get(name, ())) for name, column in columns.items()}
             present = {name: value for name, value in values.items() if value is not None}
             self.add(step, present, phase=phases[i], time=times[i])
+
+
+def _alike(steps: Sequence[int | None], phases: Sequence[Phase], values: Sequence[float | None]) -> bool:
+    """The events are of one step and one phase, and each has a value."""
+    n = len(steps)
+    return steps.count(steps[0]) == n and phases.count(phases[0]) == n and steps[0] is not None and None not in values
 
 
 def _present(value: float | None, stated: bool) -> float | None:

@@ -178,6 +178,24 @@ def test_a_cut_archive_loses_only_its_end(tmp_path: Path) -> None:
     assert result.records + result.rejected_count == result.lines
 
 
+E = '{"step":%d,"name":"kl","value":0.5}'
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [E % 1 + E % 2],  # two objects on a line
+        [E % 1 + " " + E % 2, '{"step":3,', '"name":"kl","value":1}'],  # and one object on two lines to make up for it
+        [E % 1 + "," + E % 2, '{"step":3,"name":"a}', '{b","value":1}'],
+        [E % 1 + E % 2, '{"step":3,"tags":{}', '"name":"kl","value":1}'],
+    ],
+)
+def test_lines_read_together_are_still_lines(tmp_path: Path, bad: list[str]) -> None:
+    good = [E % i for i in range(300)]
+    result = decoded(tmp_path, "\n".join([*good, *bad, *good]) + "\n")
+    assert (result.records, result.rejected_count) == (600, len(bad))
+
+
 def test_strict_names_file_line_and_offset(tmp_path: Path) -> None:
     with pytest.raises(MalformedInput, match=r"log\.jsonl, line 2, byte 18: not JSON"):
         decoded(tmp_path, '{"step":1,"kl":1}\n{oops}\n', strict=True)
