@@ -79,6 +79,10 @@ class Episodes:
         )
         return True
 
+    @property
+    def began(self) -> bool:
+        return bool(self.done or self.open)
+
     def all(self) -> list[Episode]:
         return [*self.done, self.open] if self.open else list(self.done)
 

@@ -151,17 +151,18 @@ class Window:
     def __init__(self, window: int, before: int) -> None:
         self._window = window
         self._values: deque[float] = deque()
-        self._held: deque[float] = deque(maxlen=before + 1)
+        self._held: deque[float] | None = deque(maxlen=before + 1) if before else None
         self.value = NAN
 
     def update(self, x: float) -> None:
-        self._held.append(x)
-        if len(self._held) < (self._held.maxlen or 1):
-            return
-        entering = self._held[0]
-        self._values.append(entering)
-        leaving = self._values.popleft() if len(self._values) > self._window else None
-        self.value = self._step(entering, leaving)
+        held, values = self._held, self._values
+        if held is not None:
+            held.append(x)
+            if len(held) != held.maxlen:
+                return
+            x = held[0]
+        values.append(x)
+        self.value = self._step(x, values.popleft() if len(values) > self._window else None)
 
     def _step(self, entering: float, leaving: float | None) -> float:
         raise NotImplementedError(f"{type(self).__name__} has no window step")
@@ -197,10 +198,15 @@ class Median(Window):
         self._least = least or window
 
     def _step(self, entering: float, leaving: float | None) -> float:
-        insort(self._ordered, entering)
+        ordered = self._ordered
+        insort(ordered, entering)
         if leaving is not None:
-            del self._ordered[bisect_left(self._ordered, leaving)]
-        return _middle(self._ordered) if len(self._ordered) >= self._least else NAN
+            del ordered[bisect_left(ordered, leaving)]
+        n = len(ordered)
+        if n < self._least:
+            return NAN
+        half = n >> 1
+        return ordered[half] if n & 1 else 0.5 * (ordered[half - 1] + ordered[half])
 
 
 class Mad(Median):
@@ -231,38 +237,38 @@ class Share(Window):
         return self._hits / self._window if self._full() else NAN
 
 
-class Gain(Window):
+class Gain:
     """Median of the newest quarter minus median of the oldest quarter of the window."""
 
-    __slots__ = ("_new", "_old")
+    __slots__ = ("_new", "_old", "value")
 
     def __init__(self, window: int) -> None:
-        super().__init__(window, 0)
         quarter = max(1, window // 4)
         self._new = Median(quarter, 0)
         self._old = Median(quarter, window - quarter)
+        self.value = NAN
 
-    def _step(self, entering: float, leaving: float | None) -> float:  # noqa: ARG002 - the quarters keep their own windows
-        self._new.update(entering)
-        self._old.update(entering)
-        return self._new.value - self._old.value
+    def update(self, x: float) -> None:
+        self._new.update(x)
+        self._old.update(x)
+        self.value = self._new.value - self._old.value
 
 
-class Noise(Window):
+class Noise:
     """1.4826 * median |first difference| / sqrt 2 over the window's differences."""
 
-    __slots__ = ("_last", "_steps")
+    __slots__ = ("_last", "_steps", "value")
 
     def __init__(self, window: int) -> None:
-        super().__init__(window, 0)
         self._last = NAN
         self._steps = Median(window - 1, 0)
+        self.value = NAN
 
-    def _step(self, entering: float, leaving: float | None) -> float:  # noqa: ARG002
+    def update(self, x: float) -> None:
         if self._last == self._last:
-            self._steps.update(abs(entering - self._last))
-        self._last = entering
-        return MAD_TO_SD * self._steps.value / math.sqrt(2.0)
+            self._steps.update(abs(x - self._last))
+        self._last = x
+        self.value = MAD_TO_SD * self._steps.value / math.sqrt(2.0)
 
 
 class Early:

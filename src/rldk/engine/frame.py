@@ -41,9 +41,12 @@ MAKERS: dict[str, Callable[..., Feature]] = {
 
 
 class Memory:
-    """The features of one phase of one run, by metric; grows while rules are bound, then only updates."""
+    """The features of one phase of one run, by metric; grows while rules are bound, then only updates.
 
-    __slots__ = ("_by_metric", "_first_seen", "_items", "_last_seen", "_present", "rows")
+    Most rows have the metrics of the row before: what is counted of each is then brought up to date by `_settle` once
+    a row of another shape comes, and the features to update are known."""
+
+    __slots__ = ("_by_metric", "_first_seen", "_items", "_last_seen", "_plan", "_present", "_repeats", "_shape", "rows")
 
     def __init__(self) -> None:
         self._items: dict[Key, Feature] = {}
@@ -51,7 +54,14 @@ class Memory:
         self._first_seen: dict[str, int] = {}
         self._last_seen: dict[str, int] = {}
         self._present: dict[str, int] = {}
+        self._shape: frozenset[str] = frozenset()
+        self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
+        self._plan: list[tuple[str, list[Feature]]] | None = None
         self.rows = 0
+
+    @property
+    def items(self) -> Mapping[Key, Feature]:
+        return self._items
 
     def feature(self, key: Key) -> Feature:
         """The instance for (kind, metric, parameters ...); made on first request."""
@@ -60,43 +70,62 @@ class Memory:
             kind, metric, *parameters = key
             found = self._items[key] = MAKERS[kind](*parameters)
             self._by_metric.setdefault(metric, []).append(found)
+            self._plan = None
         return found
 
-    def value(self, key: Key) -> float:
-        return self._items[key].value
+    def alike(self, values: Mapping[str, float]) -> bool:
+        """Whether the last row had exactly these metrics."""
+        return values.keys() == self._shape
 
-    def update(self, values: Mapping[str, float]) -> None:
+    def update(self, values: Mapping[str, float], *, finite: bool) -> None:
+        """Takes a row. `finite`: the caller knows that all of its values are."""
+        if not self.alike(values):
+            self._settle(values)
         self.rows += 1
-        n = self.rows
-        by_metric = self._by_metric
-        for name, x in values.items():
-            if name not in self._first_seen:
-                self._first_seen[name] = n
-            self._last_seen[name] = n
-            self._present[name] = self._present.get(name, 0) + 1
-            if x - x == 0.0:  # finite
-                for feature in by_metric.get(name, ()):
+        self._repeats += 1
+        plan = self._plan
+        if plan is None:
+            plan = self._plan = [(n, self._by_metric[n]) for n in values if n in self._by_metric]
+        for name, features in plan:
+            x = values[name]
+            if finite or x - x == 0.0:
+                for feature in features:
                     feature.update(x)
 
     def knows(self, name: str) -> bool:
         return name in self._first_seen
 
     def gap(self, name: str) -> float:
+        if name in self._shape:
+            return 0.0
         last = self._last_seen.get(name)
         return NAN if last is None else float(self.rows - last)
 
     def coverage(self, name: str) -> float:
         first = self._first_seen.get(name)
-        return NAN if first is None else self._present[name] / (self.rows - first + 1)
+        if first is None:
+            return NAN
+        present = self._present.get(name, 0) + (self._repeats if name in self._shape else 0)
+        return present / (self.rows - first + 1)
+
+    def _settle(self, values: Mapping[str, float]) -> None:
+        """Closes the account of the present shape and opens that of `values`."""
+        for name in self._shape:
+            self._last_seen[name] = self.rows
+            self._present[name] = self._present.get(name, 0) + self._repeats
+        self._shape, self._repeats, self._plan = frozenset(values), 0, None
+        for name in self._shape:
+            self._first_seen.setdefault(name, self.rows + 1)
 
 
 class EngineFrame:
     """See `rules.rule.Frame`. While `binding`, every request makes its feature and answers NaN."""
 
-    __slots__ = ("_values", "binding", "context", "memory", "metric", "row", "rows", "step", "unready")
+    __slots__ = ("_items", "_values", "binding", "context", "memory", "metric", "row", "rows", "step", "unready")
 
     def __init__(self, memory: Memory, context: Context) -> None:
         self.memory = memory
+        self._items = memory.items
         self.context = context
         self.metric = ""
         self.binding = False
@@ -114,7 +143,7 @@ class EngineFrame:
         if self.binding:
             self.memory.feature(key)
             return NAN
-        value = self.memory.value(key)
+        value = self._items[key].value
         if value != value and self.memory.knows(key[1]):
             self.unready = True
         return value

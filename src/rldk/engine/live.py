@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
@@ -38,6 +38,7 @@ class _Station:
     watches: list[Watch] = field(default_factory=list)
     patterned: list[Rule] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
+    looking: list[Watch] | None = None  # those that look at a finite row of the last row's metrics, once asked for
 
 
 class Engine:
@@ -70,22 +71,26 @@ class Engine:
         if row.phase == "eval" and self._reward.value == self._reward.value:
             values["train_reward_mean"] = self._reward.value
         station = self._stations[row.phase]
-        for name in [name for name in values if name not in station.known]:
-            self._meet(station, name)
+        if not station.memory.alike(values):
+            station.looking = None
+            for name in [name for name in values if name not in station.known]:
+                self._meet(station, name)
         self.rows += 1
         if self.first_step is None:
             self.first_step = row.step
         self.last_step = row.step
-        station.memory.update(values)
+        total = sum(values.values())
+        finite = total - total == 0.0  # else one of them is not, or the sum overflows
+        station.memory.update(values, finite=finite)
         station.frame.show(row, values)
-        finite = {name for name, x in values.items() if x - x == 0.0}
         begun: list[tuple[Watch, Episode]] = []
-        for watch in station.watches:
-            if watch.required <= finite or (watch.rule.nonfinite and watch.required <= values.keys()):
-                episode = _look(watch, station, row.step)
-                if episode is not None:
-                    self._note_norms(episode)
-                    begun.append((watch, episode))
+        for watch in _looking(station, values, finite=finite):
+            episode = _look(watch, station, row.step)
+            if episode is not None:
+                self._note_norms(episode)
+                begun.append((watch, episode))
+                if watch.rule.note:
+                    station.looking = None
         return begun
 
     def watches(self) -> list[Watch]:
@@ -129,6 +134,22 @@ class Engine:
         rule.body(frame)
         frame.binding = False
         station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule)))
+
+
+def _looking(station: _Station, values: Mapping[str, float], *, finite: bool) -> list[Watch]:
+    """The watches that have what they need on a row of these values; a note that was made need not be made again."""
+    if finite and station.looking is not None:
+        return station.looking
+    sound = values.keys() if finite else {name for name, x in values.items() if x - x == 0.0}
+    found = [
+        w
+        for w in station.watches
+        if (w.required <= sound or (w.rule.nonfinite and w.required <= values.keys()))
+        and not (w.rule.note and w.episodes.began)
+    ]
+    if finite:
+        station.looking = found
+    return found
 
 
 def _look(watch: Watch, station: _Station, step: int) -> Episode | None:

@@ -19,7 +19,7 @@ def build_report(
     """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
     watches = engine.watches()
     placed = [
-        _place(watch, episode, engine.context)
+        place(watch, episode, engine.context)
         for watch in watches
         if not watch.rule.note
         for episode in watch.episodes.all()
@@ -49,7 +49,8 @@ def build_report(
     )
 
 
-def _place(watch: Watch, episode: Episode, context: Context) -> Placed:
+def place(watch: Watch, episode: Episode, context: Context) -> Placed:
+    """The finding that an episode is, with the row numbers of its range."""
     rule, signal = watch.rule, episode.signal
     metric = signal.metric or watch.metric
     evidence = dict(signal.evidence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 from rldk.rules.rule import Context, Frame
 
@@ -309,6 +310,7 @@ KEYS: dict[str, dict[str, str]] = {
 }
 
 
+@cache
 def keys_of(concept: str) -> tuple[str, ...]:
     """Every spelling of the concept that a logged configuration may have, over all frameworks."""
     spelled = (keys[concept].lstrip("-").replace("-", "_") for keys in KEYS.values() if concept in keys)
