@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
-from rldk.core.merge import merge_rows
 from rldk.core.model import Rejected
 from rldk.core.records import BadLine, Form, Layout, parse, settle, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
@@ -57,6 +54,8 @@ def decode(
     `envelope`: key whose object holds the metrics ("metrics" is always known). `null_is_nan`: null is a stated NaN, not
     a missing value. `step_key`: flat key of the clock. `strict`: a line that cannot be read raises `MalformedInput`.
     """
+    from rldk.core.merge import merge_rows
+
     path = file if isinstance(file, Path) else file.path
     builder = TableBuilder()
     parser = _Parser(
@@ -280,6 +279,8 @@ class _Place:
 
 def _with_segments(table: MetricTable) -> MetricTable:
     """The table with `segment` rising wherever a train step is below the train step before it."""
+    import numpy as np
+
     train = np.flatnonzero(table.phase == 0)
     back = np.zeros(len(table), dtype=np.int32)
     steps = table.step[train]

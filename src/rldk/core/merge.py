@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.rows import OPENING_ROWS
 from rldk.core.table import MetricTable
 
 Rows = NDArray[np.int64]
@@ -14,15 +15,16 @@ def merge_rows(table: MetricTable) -> MetricTable:
     """The table with consecutive rows of one step, phase and segment joined while no metric occurs twice.
 
     Some trainers write a step as several rows, one a group of metrics (prime-rl: losses, optimiser, timings). A joined
-    row keeps the time of its first row. The same table when there is nothing to join.
+    row keeps the time of its first row. The same table when there is nothing to join among its first `OPENING_ROWS`
+    rows: a live reader must know by then whether to wait for more of a step (`core.rows.Joiner` does the same).
     """
     same = np.zeros(len(table), dtype=np.bool_)
     same[1:] = table.step[1:] == table.step[:-1]
     same[1:] &= (table.phase[1:] == table.phase[:-1]) & (table.segment[1:] == table.segment[:-1])
-    if not same.any():
+    if not same[:OPENING_ROWS].any():
         return table
     starts = _starts(table, same)
-    if starts.all():
+    if starts[:OPENING_ROWS].all():
         return table
     target: Rows = np.cumsum(starts, dtype=np.int64) - 1
     return MetricTable(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Protocol
 
 from rldk.core.records import Record, to_time
 from rldk.core.table import Phase, Row
+
+OPENING_ROWS = 100  # what a log is like is settled by its first rows, so that a live reader comes to the same answer
 
 
 class RowSink(Protocol):
@@ -119,6 +123,43 @@ class Assembler:
         if step is not None:
             self._last = step
         return self._last
+
+
+class Joiner:
+    """Joins consecutive rows of one step, phase and segment while no metric occurs twice, as `merge_rows` does."""
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        self.pending: Row | None = None
+
+    def feed(self, rows: Iterable[Row]) -> list[Row]:
+        """The joined rows that are whole; the last one may still grow and is pending."""
+        whole = []
+        for row in rows:
+            last = self.pending
+            if last is not None and _belong(last, row):
+                self.pending = replace(last, values={**last.values, **row.values})
+                continue
+            if last is not None:
+                whole.append(last)
+            self.pending = row
+        return whole
+
+    def finish(self) -> list[Row]:
+        """The row that was pending."""
+        last, self.pending = self.pending, None
+        return [] if last is None else [last]
+
+
+def joinable(rows: Sequence[Row]) -> bool:
+    """Whether any two of the rows would be joined."""
+    return any(_belong(a, b) for a, b in pairwise(rows))
+
+
+def _belong(a: Row, b: Row) -> bool:
+    same = a.step == b.step and a.phase == b.phase and a.segment == b.segment
+    return same and a.values.keys().isdisjoint(b.values)
 
 
 class RowList:

@@ -6,15 +6,17 @@ import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal
 
 from rldk.errors import InputError
 
+if TYPE_CHECKING:  # rows are fed to a live monitor, which starts without numpy
+    import numpy as np
+    from numpy.typing import NDArray
+
 MAX_CELLS = 2**29  # rows x metrics, 4.3 GB: a source with a new key on every row would otherwise fill any memory
 MANY_METRICS = 1000  # more than that are mostly missing: they may fill a tenth only
+MAX_METRICS = 20_000  # ten times the widest genuine log known (one column an expert and layer)
 Phase = Literal["train", "eval", "summary"]
 _MISSING = array("d", [math.nan])
 PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
@@ -151,14 +153,17 @@ class TableBuilder:
         return column
 
     def _check_size(self, columns: int) -> None:
-        if columns * self._n > (MAX_CELLS if columns <= MANY_METRICS else MAX_CELLS // 10):
+        cells = MAX_CELLS if columns <= MANY_METRICS else MAX_CELLS // 10
+        if columns > MAX_METRICS or columns * self._n > cells:
             raise InputError(
-                f"the log has {columns} different metrics on {self._n} rows, more than fit in memory",
+                f"the log has {columns} different metrics on {self._n} rows, more than can be held",
                 hint="log per-item values as samples, not as metrics of their own",
             )
 
     def build(self) -> MetricTable:
         """The table. Raises `InputError` when it would have more than `MAX_CELLS` cells."""
+        import numpy as np
+
         self._check_size(len(self._columns))
         for column in self._columns.values():
             if len(column) < self._n:
