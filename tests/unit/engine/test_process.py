@@ -81,6 +81,14 @@ def test_a_pid_that_was_reused_is_left_alone(spawn: Spawn) -> None:
     assert child.poll() is None
 
 
+def test_a_group_without_a_member_seen_before_is_another_one(spawn: Spawn) -> None:
+    child = spawn("exec sleep 60")
+    pack = process._Pack(replace(_known(child.pid), start="1"))
+    with pytest.raises(ProcessLookupError):
+        pack.send(signal.SIGKILL)
+    assert child.poll() is None
+
+
 def test_one_that_has_ended_is_gone_reaped_or_not(spawn: Spawn) -> None:
     child = spawn("exec sleep 60")
     known = _known(child.pid)
