@@ -91,8 +91,10 @@ class Dispatcher:
         self._counts: Counter[tuple[str, Status]] = Counter()
         self._hurry = threading.Event()
         self._lanes: dict[str, tuple[frozenset[str], Lane]] = {}
+        self._ledgers: list[tuple[frozenset[str], Ledger]] = []
         for name, kinds in LANES.items():
             ledger = Ledger(interval_s=timeouts.interval_s, clock=clock)
+            self._ledgers.append((frozenset(kinds), ledger))
             work = partial(self._work, frozenset(kinds), ledger)
             self._lanes[name] = (frozenset(kinds), Lane(f"rldk-{name}-actions", work, size=QUEUE_SIZE))
 
@@ -103,6 +105,11 @@ class Dispatcher:
             lost = lane.put(alert) if listed & kinds else None
             if lost is not None:
                 self._note(lost, "alert", "dropped", "more alerts than the actions could keep up with")
+
+    def recall(self, alert: Alert) -> None:
+        """Takes note of an alert whose actions were done before a restart: its incident is known, nothing is done."""
+        for kinds, ledger in self._ledgers:
+            ledger.due(alert, self._mine(kinds, alert))
 
     def outcomes(self) -> list[Outcome]:
         """Those since the last call, oldest first; of more than a thousand only the newest."""
@@ -143,9 +150,12 @@ class Dispatcher:
         return [(rule, action) for rule, listed in self._actions.items() for action in listed]
 
     def _work(self, kinds: frozenset[str], ledger: Ledger, alert: Alert) -> None:
-        mine = [(i, action) for i, action in enumerate(self._actions[alert.rule]) if action.kind in kinds]
-        for due in ledger.due(alert, mine):
+        for due in ledger.due(alert, self._mine(kinds, alert)):
             self._carry_out(due, alert)
+
+    def _mine(self, kinds: frozenset[str], alert: Alert) -> list[tuple[int, Action]]:
+        listed = enumerate(self._actions.get(alert.rule, ()))
+        return [(i, action) for i, action in listed if action.kind in kinds]
 
     def _carry_out(self, due: Due, alert: Alert) -> None:
         action, kind = due.action, due.action.kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -37,11 +38,16 @@ class Ledger:
     def __init__(self, *, interval_s: float, clock: Callable[[], float]) -> None:
         self._interval_s = interval_s
         self._clock = clock
+        self._lock = threading.Lock()
         self._open: dict[tuple[str, str, str], _Open] = {}
         self._last: dict[tuple[str, int], tuple[float, int]] = {}
 
     def due(self, alert: Alert, actions: Sequence[tuple[int, Action]]) -> list[Due]:
-        """What to do now, in the order of `actions`, each given with its index in the rule."""
+        """What to do now, in the order of `actions`, each given with its index in the rule. Any thread may ask."""
+        with self._lock:
+            return self._due(alert, actions)
+
+    def _due(self, alert: Alert, actions: Sequence[tuple[int, Action]]) -> list[Due]:
         key = (alert.run, alert.rule, alert.finding.metric)
         known = self._open.get(key)
         if alert.event == "recovered":
