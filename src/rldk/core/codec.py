@@ -10,17 +10,20 @@ import dataclasses
 import json
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import Enum
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from rldk.core.table import PHASES, MetricTable
 from rldk.errors import MalformedInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 T = TypeVar("T")
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
@@ -38,8 +41,9 @@ def to_builtins(value: Any) -> Any:
             return [to_builtins(item) for item in value]
         case set() | frozenset():
             return [to_builtins(item) for item in sorted(value)]
-        case np.ndarray() | np.generic():
-            return to_builtins(value.tolist())
+    numpy = sys.modules.get("numpy")  # without it there is no value of its types either
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+        return to_builtins(value.tolist())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_builtins(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return _plain_leaf(value)
@@ -125,6 +129,8 @@ def _cells(column: NDArray[np.float64], stated: frozenset[int]) -> list[float | 
 
 
 def _table(data: Mapping[str, Any]) -> MetricTable:
+    import numpy as np
+
     columns = {name: _column(cells) for name, cells in data["columns"].items()}
     stated = {name: [i for i, cell in enumerate(cells) if cell == "NaN"] for name, cells in data["columns"].items()}
     table = MetricTable(
@@ -143,5 +149,7 @@ def _table(data: Mapping[str, Any]) -> MetricTable:
 
 
 def _column(cells: Sequence[float | str | None]) -> NDArray[np.float64]:
+    import numpy as np
+
     numbers = [math.nan if x is None else _NON_FINITE[x] if isinstance(x, str) else x for x in cells]
     return np.array(numbers, dtype=np.float64)
