@@ -1,0 +1,84 @@
+"""The example trainings: real ones that go wrong on purpose, and obey a stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rldk import diagnose
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+LOOPS = ("minimal_streaming_loop", "grpo_minimal_loop")
+
+
+def _argv(loop: str, *options: object) -> list[str]:
+    return [sys.executable, str(EXAMPLES / f"{loop}.py"), *map(str, options)]
+
+
+def _train(loop: str, folder: Path, *options: object) -> Path:
+    log = folder / "run.jsonl"
+    argv = _argv(loop, "--out", log, "--sentinel", folder / "STOP", *options)
+    subprocess.run(argv, check=True, capture_output=True, timeout=120)
+    return log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_healthy_loop_gets_no_verdict(loop: str, seed: int, tmp_path: Path) -> None:
+    report = diagnose(_train(loop, tmp_path, "--healthy", "--seed", seed))
+    assert [f.code for f in report.findings if f.severity != "info"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_broken_loop_is_named_at_the_step_of_the_mistake(loop: str, tmp_path: Path) -> None:
+    report = diagnose(_train(loop, tmp_path, "--break-at", 120, "--steps", 220))
+    found = {f.code: f for f in report.findings}
+    assert found["OPT003"].first_step == 120
+    assert {"KL002", "ENT001", "REW012"} & found.keys()
+    assert any(f.severity == "critical" for f in report.findings)
+    assert min(f.first_step for f in report.findings if f.severity != "info") == 120
+
+
+@pytest.mark.slow
+def test_the_groups_of_grpo_give_both_gradient_norms(tmp_path: Path) -> None:
+    log = _train("grpo_minimal_loop", tmp_path, "--break-at", 60, "--steps", 80)
+    rows = [json.loads(line)["metrics"] for line in log.read_text().splitlines()]
+    ratios = [row["grad_norm_policy"] / row["grad_norm_value"] for row in rows]
+    assert max(ratios[:59]) < 3.5  # the strictest preset speaks above it
+    assert max(ratios[59:]) > 4.5
+    assert max(row["grad_norm_policy"] for row in rows[59:]) > 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", LOOPS)
+def test_sigterm_ends_a_loop_after_its_step(loop: str, tmp_path: Path) -> None:
+    argv = _argv(loop, "--out", "-", "--sentinel", tmp_path / "STOP", "--steps", 100000)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["step"] == 1
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    last = json.loads(out.splitlines()[-1])["step"] if out else 1
+    assert (process.returncode, err) == (0, f"stopped after step {last}: SIGTERM\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_sentinel_ends_a_loop(loop: str, tmp_path: Path) -> None:
+    sentinel = tmp_path / "STOP"
+    sentinel.touch()  # of an earlier run: ignored
+    argv = _argv(loop, "--out", "-", "--sentinel", sentinel, "--steps", 100000)
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        sentinel.touch()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.endswith(f": {sentinel} is there\n")
