@@ -56,6 +56,7 @@ class Vocabulary:
                 self._patterns[dialect].append((_pattern(alias.key), metric, alias, rank))
             else:
                 self._exact[dialect].setdefault(alias.key, []).append((metric, alias, rank))
+        self._guessed: tuple[frozenset[str], tuple[str, ...]] = frozenset(), ()
         for patterns in self._patterns.values():  # the more literal a pattern, the earlier it is tried
             patterns.sort(key=lambda p: -len(PLACEHOLDER.sub("", p[2].key)))
 
@@ -122,22 +123,25 @@ class Vocabulary:
         self, key: str, dialect: str | None = None, columns: Collection[str] = frozenset()
     ) -> tuple[Match, ...]:
         """Every metric that `key` carries in this dialect, the likeliest first (SB3's total_timesteps is two)."""
-        if dialect is not None:
-            return self._matches(key, dialect, frozenset(columns))
-        guessed = self.guess(frozenset(columns))
-        if guessed:
-            return _agreed([self._matches(key, d, frozenset(columns)) for d in guessed])
-        return self._matches(key, "generic", frozenset(columns)) or self._anywhere(key, frozenset(columns))
+        return self.among(key, self.guess(frozenset(columns)) if dialect is None else (dialect,), columns)
+
+    def among(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
+        """Every metric that `key` carries in a log of one of these dialects; without any, where nothing is guessed."""
+        if len(dialects) == 1:
+            return self._matches(key, next(iter(dialects)), columns)
+        if dialects:
+            return _agreed([self._matches(key, d, columns) for d in dialects])
+        return self._matches(key, "generic", columns) or self._anywhere(key, columns)
 
     @lru_cache(maxsize=64)  # noqa: B019 - one vocabulary lives as long as the process
-    def guess(self, columns: frozenset[str]) -> tuple[str, ...]:
+    def guess(self, columns: frozenset[str], among: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The dialects that explain most of the columns: one, several that cannot be told apart, or none.
 
-        Canonical names are no evidence; a single bare word is not enough."""
+        Canonical names are no evidence; a single bare word is not enough. `among`: it is one of these for sure."""
         keys = [c for c in columns if len(c) <= MAX_KEY and not self._is_plain(c)]
-        scores = {d: self._evidence(d, keys, columns) for d in self.dialects if d != "generic"}
+        scores = {d: self._evidence(d, keys, columns) for d in among or self.dialects if d != "generic"}
         best = max(scores.values(), default=0.0)
-        return tuple(d for d, score in scores.items() if score == best) if best >= 2 else ()
+        return tuple(d for d, score in scores.items() if score == best) if among or best >= 2 else ()
 
     def _is_plain(self, key: str) -> bool:
         """A canonical name, as it is or behind the prefix of a sink: it could be anybody's."""
@@ -165,7 +169,7 @@ class Vocabulary:
         parents = [d for parent in self.dialects[dialect].parents for d in self.chain(parent)]
         return tuple(dict.fromkeys([dialect, *parents]))
 
-    def _matches(self, key: str, dialect: str, columns: frozenset[str]) -> tuple[Match, ...]:
+    def _matches(self, key: str, dialect: str, columns: Collection[str]) -> tuple[Match, ...]:
         if len(key) > MAX_KEY:
             return ()
         chain = self.chain(dialect)
@@ -181,7 +185,7 @@ class Vocabulary:
                 found = found or self._by_name(rest, stage)
         return tuple({m.canonical: m for m in reversed(found)}.values())[::-1]
 
-    def _lookup(self, key: str, chain: Iterable[str], columns: frozenset[str]) -> list[Match]:
+    def _lookup(self, key: str, chain: Iterable[str], columns: Collection[str]) -> list[Match]:
         found = []
         for dialect in chain:
             hits = [(m.name, m, a, r) for m, a, r in self._exact[dialect].get(key, ())]
@@ -208,7 +212,7 @@ class Vocabulary:
         name = self.canonical(key)
         return [] if name is None else [Match(canonical=self.staged(name, stage))]
 
-    def _anywhere(self, key: str, columns: frozenset[str]) -> tuple[Match, ...]:
+    def _anywhere(self, key: str, columns: Collection[str]) -> tuple[Match, ...]:
         everywhere = [(d, self._lookup(key, (d,), columns)) for d in self.dialects]
         hits = [[m] for d, found in everywhere for m in found if not self._only_within(key, d)]
         return _agreed(hits)
