@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules, or show one."),
     "ingest": ("ingest", "Read any training log into one table."),
+    "emit": ("emit", "Append one event to a log."),
     "validate-format": ("validate_format", "Say how a file would be read, and what is wrong with it."),
     "format-info": ("format_info", "List the log formats that are understood, and what each one loses."),
     "config": ("config", "Show the settings in force and where each came from."),
