@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter, Log
 from rldk.adapters.explore import GENERIC, Source, explore
-from rldk.adapters.flexible import FlexibleAdapter, field_map_hint, proposed_map
+from rldk.adapters.flexible import FlexibleAdapter
 from rldk.adapters.grouping import Group, group
 from rldk.adapters.layout import run_name
 from rldk.adapters.manifest import with_manifest
@@ -99,12 +99,7 @@ def _to_run(read: _Read, options: Options) -> Run:
     """The run; when not one of its columns has a known name, under the names they come closest to, with a note."""
     if isinstance(read.adapter, FlexibleAdapter):
         return read.adapter.load_run()
-    run = to_run(read.log, adapter=read.adapter, field_map=options.field_map)
-    if run.meta.names or options.field_map or not run.metrics.columns:
-        return run
-    note = f"no column has a known name; {field_map_hint(run)}"
-    guessed = to_run(read.log, adapter=read.adapter, field_map=proposed_map(run.metrics.columns))
-    return replace(guessed, meta=replace(guessed.meta, notes=(*guessed.meta.notes, note)))
+    return to_run(read.log, adapter=read.adapter, field_map=options.field_map, propose=True)
 
 
 def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:

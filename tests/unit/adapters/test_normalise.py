@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.adapters.base import BaseAdapter, Log
-from rldk.adapters.normalise import infer_algorithm, to_run
+from rldk.adapters.naming import infer_algorithm
+from rldk.adapters.normalise import to_run
 from rldk.core.table import TableBuilder
 
 NAN = math.nan

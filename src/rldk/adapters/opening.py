@@ -1,0 +1,52 @@
+"""The beginning of a log, by which it is settled what the log is: the same for a finished file and for a growing one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from rldk.core.rows import OPENING_ROWS
+from rldk.core.table import MetricTable, Row
+
+OPENING_CELLS = 50_000  # values that a live reader may have to hold back, about 5 MB
+
+
+class Opening:
+    """The first rows of a log, and on how many of them each key has a value (a stated NaN is one)."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.rows: list[Row] = []
+        self.cover: dict[str, int] = {}
+        self._cells = 0
+        for row in rows:
+            if self.full:
+                break
+            self.add(row)
+
+    @property
+    def full(self) -> bool:
+        return len(self.rows) >= OPENING_ROWS or self._cells >= OPENING_CELLS
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(self.cover)
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self._cells += len(row.values)
+        for key in row.values:
+            self.cover[key] = self.cover.get(key, 0) + 1
+
+
+def opening_of(table: MetricTable) -> Opening:
+    """The opening of a finished log."""
+    n = OPENING_ROWS
+    first = replace(
+        table,
+        step=table.step[:n],
+        columns={name: column[:n] for name, column in table.columns.items()},
+        phase=table.phase[:n],
+        segment=table.segment[:n],
+        time=table.time[:n],
+    )
+    return Opening(first.rows())
