@@ -9,14 +9,27 @@ if TYPE_CHECKING:
     from rldk.diagnosis import diagnose
     from rldk.emit import EventWriter
     from rldk.ingest import ingest_runs, ingest_runs_to_events
+    from rldk.tracking import finish, init, log
 
-__all__ = ["EventWriter", "__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"]
+__all__ = [
+    "EventWriter",
+    "__version__",
+    "diagnose",
+    "finish",
+    "ingest_runs",
+    "ingest_runs_to_events",
+    "init",
+    "log",
+]
 
 _HOMES = {
     "EventWriter": "rldk.emit",
     "diagnose": "rldk.diagnosis",
+    "finish": "rldk.tracking",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",
+    "init": "rldk.tracking",
+    "log": "rldk.tracking",
 }
 
 

@@ -9,8 +9,18 @@ import pytest
 import rldk
 
 PUBLIC = {
-    "rldk": {"EventWriter", "__version__", "diagnose", "ingest_runs", "ingest_runs_to_events"},
+    "rldk": {
+        "EventWriter",
+        "__version__",
+        "diagnose",
+        "finish",
+        "ingest_runs",
+        "ingest_runs_to_events",
+        "init",
+        "log",
+    },
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
+    "rldk.tracking": {"Session", "finish", "init", "log"},
     "rldk.io": {"Event", "event_schema", "read_events", "training_metrics_schema", "validate_events", "write_events"},
     "rldk.adapters": {
         "BaseAdapter",

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rldk.core.manifest import NAME, read_manifest
 from rldk.core.model import Run
-
-NAME = "run.json"
-MAX_BYTES = 8 << 20
 
 
 def with_manifest(run: Run, folder: Path) -> Run:
     """The run with what `folder/run.json` says of its name, configuration, seed, commit and environment.
 
     What the log says itself stays. No manifest, or one that is not an object, changes nothing."""
-    data = _read(folder / NAME)
+    data = read_manifest(folder)
     if data is None:
         return run
     meta = run.meta
@@ -35,16 +32,6 @@ def with_manifest(run: Run, folder: Path) -> Run:
             files=(*meta.files, str(folder / NAME)),
         ),
     )
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        if not path.is_file() or path.is_symlink() or path.stat().st_size > MAX_BYTES:
-            return None
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) and data else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -1,0 +1,211 @@
+"""The three calls that write a run: `rldk.init(...)`, `rldk.log({...}, step=)`, `rldk.finish()`.
+
+A run directory holds `run.json` (see `core.manifest`) and `metrics.jsonl` (see `emit`). `RLDK_DIR` is where runs go,
+default `./runs`; with `RLDK_MODE=disabled` nothing is written. A run that ends without `finish` is marked crashed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import re
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from rldk import __version__
+from rldk.core.manifest import METRICS, read_manifest, write_manifest
+from rldk.emit import EventWriter, launch_rank, rank_path
+from rldk.errors import UnknownName, UnreadableSource, UsageError
+from rldk.tracking.config import plain_config
+
+MODES = ("on", "disabled")
+SCHEMA_VERSION = 1
+_current: list[Session] = []
+
+
+class Session:
+    """A run that is being written. `dir` is its directory, None when nothing is written; `id` its name in reports."""
+
+    def __init__(self, folder: Path | None, manifest: dict[str, Any], writer: EventWriter | None) -> None:
+        self.dir = folder
+        self.id = str(manifest.get("run_id", ""))
+        self._manifest = manifest
+        self._writer = writer
+        self._next = 0
+        self._owner = os.getpid()
+        self._open = True
+        if manifest:
+            self._save()
+            atexit.register(self._left)
+
+    def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
+        """Writes the metrics of one step; `step` None is one after the last. Values as `EventWriter.log` takes them."""
+        if not self._open:
+            raise UsageError(f"the run {self.id} is finished", hint="call rldk.init() for the next one")
+        at = self._next if step is None else step
+        if self._writer is not None:
+            self._writer.log(metrics, step=at)
+        with suppress(TypeError, ValueError, OverflowError):  # no number: the writer has said so
+            self._next = int(at) + 1
+
+    def finish(self) -> None:
+        """Closes the run and marks it finished. Later calls do nothing."""
+        self._end("finished")
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end("finished" if error is None else "crashed", error)
+
+    def _left(self) -> None:
+        """The interpreter ends and nobody called `finish`: an exception that nobody caught is the reason, if any."""
+        self._end("crashed", getattr(sys, "last_value", None))
+
+    def _end(self, status: Literal["finished", "crashed"], error: BaseException | None = None) -> None:
+        if not self._open:
+            return
+        self._open = False
+        atexit.unregister(self._left)
+        if self in _current:
+            _current.remove(self)
+        if self._writer is not None:
+            self._writer.close()
+        if not self._manifest or os.getpid() != self._owner:  # a forked child that ends is not the end of the run
+            return
+        self._manifest |= {"status": status, "finished_at": _now()}
+        if self._writer is not None:
+            self._manifest |= {"records": self._writer.written, "records_lost": self._writer.lost}
+        if error is not None:
+            self._manifest["error"] = type(error).__name__
+        try:
+            self._save()
+        except OSError as failure:
+            _say(f"rldk: cannot write run.json in {self.dir}: {failure.strerror}")
+
+    def _save(self) -> None:
+        if self.dir is not None:
+            write_manifest(self.dir, self._manifest)
+
+
+def init(
+    run_dir: str | os.PathLike[str] | None = None,
+    *,
+    project: str | None = None,
+    name: str | None = None,
+    config: Any = None,
+) -> Session:
+    """The run that `log` and `finish` write to from now on; a run that is still open is finished first.
+
+    `run_dir`: its directory; one that holds a run is continued. Default: a new one, `$RLDK_DIR/project/name`. `config`:
+    a mapping, a dataclass or an argparse namespace; values of keys such as `api_key` are not written. Of a distributed
+    run, rank 0 writes the manifest, the others only `metrics.rank3.jsonl`, and only when `run_dir` is given.
+    Raises `UnreadableSource` when the directory cannot be written.
+    """
+    mode = os.environ.get("RLDK_MODE") or "on"
+    if mode not in MODES:
+        raise UnknownName("RLDK_MODE", mode, MODES)
+    for left in [*_current]:
+        left.finish()
+    session = Session(None, {}, None) if mode == "disabled" else _started(run_dir, project, name, config)
+    _current.append(session)
+    return session
+
+
+def log(metrics: Mapping[str, Any], *, step: int | None = None) -> None:
+    """Writes the metrics of one step of the current run; `step` None is one after the last."""
+    _the_current().log(metrics, step=step)
+
+
+def finish() -> None:
+    """Closes the current run and marks it finished."""
+    _the_current().finish()
+
+
+def _the_current() -> Session:
+    if not _current:
+        raise UsageError("no run is open", hint="call rldk.init() first")
+    return _current[-1]
+
+
+def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: str | None, config: Any) -> Session:
+    rank = launch_rank()
+    if rank and run_dir is None:
+        _say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
+        return Session(None, {}, None)
+    folder = Path("?")
+    try:
+        folder = _new_folder(project, name) if run_dir is None else Path(run_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {} if rank else _manifest(folder, project, name, config)
+        writer = EventWriter(rank_path(folder / METRICS, rank), run_id=str(manifest.get("run_id", folder.name)))
+        return Session(folder, manifest, writer)
+    except OSError as error:
+        where = error.filename or folder
+        raise UnreadableSource(
+            f"cannot write the run to {where}: {error.strerror}", hint="name another place with run_dir or RLDK_DIR"
+        ) from None
+
+
+def _new_folder(project: str | None, name: str | None) -> Path:
+    """A directory that did not exist before: `name`, or `name-2` and so on when it is taken."""
+    home = Path(os.environ.get("RLDK_DIR") or "runs")
+    if project is not None:
+        home /= _word(project)
+    home.mkdir(parents=True, exist_ok=True)
+    wanted = _word(name) if name is not None else f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    number = 1
+    while True:
+        folder = home / (wanted if number == 1 else f"{wanted}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def _word(text: str) -> str:
+    """The text as the name of one directory."""
+    return re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:100] or "run"
+
+
+def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> dict[str, Any]:
+    plain = plain_config(config)
+    manifest: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": folder.absolute().name,
+        "project": project,
+        "name": name,
+        "status": "running",
+        "started_at": _now(),
+        "process": {"pid": os.getpid(), "host": platform.node()},
+        "config": plain,
+        "environment": {"python": platform.python_version(), "platform": platform.platform(), "rldk": __version__},
+    }
+    if type(plain.get("seed")) is int:
+        manifest["seed"] = plain["seed"]
+    earlier = read_manifest(folder)
+    if earlier is not None:  # the run goes on: it keeps what it is, and says how often it was taken up again
+        restarts = earlier.get("restarts")
+        kept = {k: earlier[k] for k in ("run_id", "project", "name", "started_at") if earlier.get(k) is not None}
+        manifest |= kept | {"restarts": restarts + 1 if type(restarts) is int else 1}
+    return manifest
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # a stderr that is closed, full or None
+        sys.stderr.write(text + "\n")
