@@ -16,7 +16,7 @@ LAYERS = (
     ("rules", "adapters", "io"),
     ("engine",),
     ("cards", "testing"),
-    ("diagnosis", "ingest", "tracking"),
+    ("diagnosis", "ingest", "monitor", "tracking"),
     ("cli",),
     ("docs",),
 )

@@ -1,0 +1,155 @@
+"""What is said of the engine's episodes while they go on: that one begins, grows graver, is over.
+
+The episodes said are those of the final report: findings of one rule that begin together on several metrics are said
+once, and a critical finding that needs a second witness is a warning until that witness appears.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from rldk.core.model import SEVERITIES, Alert, AlertEvent, Finding, Severity
+from rldk.core.table import Row
+from rldk.engine.episodes import Episode
+from rldk.engine.incidents import SAME_MOMENT, TOGETHER_ROWS
+from rldk.engine.live import Engine, Watch
+from rldk.engine.report import place
+
+Begun = Sequence[tuple[Watch, Episode]]
+
+
+@dataclass(slots=True, eq=False)
+class _Lead:
+    """One thing to say: the episode that began first, and those of its rule on other metrics that came with it."""
+
+    watch: Watch
+    episode: Episode
+    members: list[Episode] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
+    seen: Severity = "info"  # the gravest of the members at the last look
+    told: Severity | None = None
+
+    def severity(self) -> Severity:
+        """The gravest of the members, whatever witnesses there are."""
+        return max((e.severity for e in self.members), key=SEVERITIES.index)
+
+    def over(self) -> bool:
+        return all(e.recovered for e in self.members)
+
+
+class Alerts:
+    """The alerts of one engine. `take` is called after every row, with what the engine said of it."""
+
+    def __init__(self, engine: Engine, *, run: str = "") -> None:
+        self._engine = engine
+        self._run = run
+        self._by_row: dict[int, list[_Lead]] = {}  # of its first row: witnesses are looked for near by
+        self._open: list[_Lead] = []
+        self._newest: dict[str, list[_Lead]] = {}  # by rule: those that others of the same moment may join
+
+    def take(self, row: Row, begun: Begun) -> list[Alert]:
+        """The alerts that this row gives rise to, begun ones first, by rule and metric."""
+        if not begun and not self._open:
+            return []
+        touched = self._admit(begun)
+        touched += [lead for lead in self._open if lead.severity() != lead.seen and lead not in touched]
+        said = [self._say(row, lead, event) for lead, event in self._graver(touched)]
+        over = [lead for lead in self._open if lead.over()]
+        if over:
+            self._open = [lead for lead in self._open if lead not in over]
+            said += [self._say(row, lead, "recovered") for lead in over]
+        return said
+
+    def open(self) -> list[Finding]:
+        """The findings that are still going on, in order of their beginning."""
+        return [self._finding(lead) for lead in self._open]
+
+    def _admit(self, begun: Begun) -> list[_Lead]:
+        """The leads that new episodes open or join."""
+        touched = []
+        loud = (pair for pair in begun if not pair[0].rule.note)
+        for watch, episode in sorted(loud, key=lambda p: (p[1].first_row, p[0].rule.code, _metric(*p))):
+            newest = self._newest.setdefault(watch.rule.code, [])
+            newest[:] = [lead for lead in newest if episode.first_row - lead.episode.first_row <= SAME_MOMENT]
+            lead = next((x for x in newest if _metric(x.watch, x.episode) != _metric(watch, episode)), None)
+            if lead is None:
+                lead = _Lead(watch, episode)
+                newest.append(lead)
+                self._by_row.setdefault(episode.first_row, []).append(lead)
+                self._open.append(lead)
+            else:
+                lead.also.append(_metric(watch, episode))
+                if lead not in self._open:
+                    self._open.append(lead)
+            lead.members.append(episode)
+            touched.append(lead)
+        return touched
+
+    def _graver(self, touched: Iterable[_Lead]) -> list[tuple[_Lead, AlertEvent]]:
+        """Which of the touched leads, and of those they bear witness to, are graver than was told."""
+        near: dict[int, _Lead] = {}
+        for lead in touched:
+            near[id(lead)] = lead
+            for other in self._near(lead):
+                near.setdefault(id(other), other)
+        changed: list[tuple[_Lead, AlertEvent]] = []
+        for lead in near.values():
+            lead.seen = lead.severity()
+            severity = self._supported(lead)
+            if lead.told is None or SEVERITIES.index(severity) > SEVERITIES.index(lead.told):
+                changed.append((lead, "begin" if lead.told is None else "worse"))
+                lead.told = severity
+        return sorted(changed, key=lambda pair: pair[1] != "begin")
+
+    def _supported(self, lead: _Lead) -> Severity:
+        severity = lead.severity()
+        if severity != "critical" or lead.watch.rule.tier not in (1, 2):
+            return severity
+        family = lead.watch.rule.family
+        others = (x for x in self._near(lead) if x.watch.rule.family != family and x.severity() != "info")
+        return "critical" if any(others) else "warn"
+
+    def _near(self, lead: _Lead) -> list[_Lead]:
+        at = lead.episode.first_row
+        rows = range(at - TOGETHER_ROWS, at + TOGETHER_ROWS + 1)
+        return [other for row in rows for other in self._by_row.get(row, ()) if other is not lead]
+
+    def _finding(self, lead: _Lead) -> Finding:
+        finding = place(lead.watch, lead.episode, self._engine.context).finding
+        evidence = {**finding.evidence, "also": list(lead.also)} if lead.also else finding.evidence
+        return replace(
+            finding,
+            severity=lead.told or finding.severity,
+            last_step=max(lead.members, key=lambda e: e.last_row).last_step,
+            ongoing=not lead.over(),
+            evidence=evidence,
+        )
+
+    def _say(self, row: Row, lead: _Lead, event: AlertEvent) -> Alert:
+        finding = self._finding(lead)
+        value, message = finding.value, finding.message
+        if event == "worse" and lead.episode.worse is not None:
+            value = lead.episode.worse.value
+        if event == "recovered":
+            now = row.values.get(finding.metric)
+            value = now if now is not None and math.isfinite(now) else None
+            message = f"over since step {finding.last_step:,}: {message}"
+        return Alert(
+            finding=finding,
+            event=event,
+            rule=finding.code,
+            severity=finding.severity,
+            step=row.step,
+            name=self._engine.context.names.get(finding.metric, finding.metric),
+            value=value,
+            message=message,
+            run=self._run,
+            time=row.time,
+            evidence=dict(finding.evidence),
+        )
+
+
+def _metric(watch: Watch, episode: Episode) -> str:
+    return episode.signal.metric or watch.metric

@@ -1,0 +1,91 @@
+"""All of a monitor, put together: sources, rules, actions, files; run to its end; the report written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from rldk.engine.actions import Dispatcher, Timeouts
+from rldk.errors import UsageError
+from rldk.monitor.lines import templates
+from rldk.monitor.outlet import Outlet, Places
+from rldk.monitor.reward import WINDOW
+from rldk.monitor.session import Session
+from rldk.monitor.state import State, replace_file
+from rldk.monitor.summary import summary
+from rldk.monitor.watch import Ends, Feed, Wait, Watch
+from rldk.rules.rulefile import RuleFile
+
+
+class Screen(Protocol):
+    """Where a monitor speaks: `alert` a line and its document, `warn` what is wrong with monitoring itself."""
+
+    def alert(self, line: str, document: dict[str, Any]) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+    def show(self, sessions: Sequence[Session]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What the user asked for besides sources and rules."""
+
+    alerts: Path | None = None
+    alerts_txt: Path | None = None
+    report: Path | None = None
+    state: Path | None = None
+    pid: int | None = None
+    allow: frozenset[str] = frozenset()
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retries: int = 3
+    idle_s: float | None = None
+    reward_window: int = WINDOW
+    hold: bool = True  # the actions of incidents that are over before all that is there was read
+
+
+def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait: Wait) -> dict[str, Any]:
+    """Watches until there is a reason to end; the report, which is also written. `wait` as of `Watch`.
+
+    Raises `ConfigError` and `UsageError` before anything is read."""
+    state = State(job.state)
+    dispatcher = Dispatcher(rules.actions, pid=job.pid, allow=job.allow, timeouts=job.timeouts, retries=job.retries)
+    for text in (*rules.notes, *dispatcher.inactive()):
+        screen.warn(text)
+    outlet = Outlet(
+        Places(alerts=job.alerts, alerts_txt=job.alerts_txt, words=templates(rules.actions)),
+        state,
+        dispatcher,
+        show=screen.alert,
+        warn=screen.warn,
+    )
+    watching = Watch(
+        feeds, rules.rules, outlet, state, ends=Ends(pid=job.pid, idle_s=job.idle_s), reward_window=job.reward_window
+    )
+    began = time.monotonic()
+    ended = watching.run(wait, lambda: screen.show(watching.sessions()), hold=job.hold)
+    document = summary(
+        [(c.session, c.feed.reading()) for c in watching.channels],
+        ended=ended,
+        seconds=time.monotonic() - began,
+        rules=rules.name,
+        alerts=outlet.counts,
+        actions=outlet.outcomes,
+    )
+    if job.report is not None:
+        write_report(job.report, document)
+    return document
+
+
+def write_report(path: Path, document: dict[str, Any]) -> None:
+    """Writes the report whole or not at all. Raises `UsageError`."""
+    import json
+
+    try:
+        replace_file(path, json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UsageError(f"cannot write {path}: {reason}", hint="check the directory and its space") from None

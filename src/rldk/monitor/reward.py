@@ -1,0 +1,51 @@
+"""How the reward stands at the end of a run, over a window of its newest rows."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+METRIC = "reward_mean"
+WINDOW = 100
+SATURATED = 0.01  # of the range seen in the whole run: as near to its best as that counts as at it
+_MAX_EXACT = 1e150  # squares of larger values overflow
+
+
+class RewardWindow:
+    """The newest `size` finite values of `reward_mean` on training rows."""
+
+    __slots__ = ("_high", "_low", "_size", "_values")
+
+    def __init__(self, size: int = WINDOW) -> None:
+        self._size = size
+        self._values: deque[float] = deque(maxlen=size)
+        self._low, self._high = math.inf, -math.inf
+
+    def update(self, x: float) -> None:
+        if abs(x) > _MAX_EXACT or x != x:
+            return
+        self._values.append(x)
+        self._low, self._high = min(self._low, x), max(self._high, x)
+
+    def summary(self) -> dict[str, float | int | None]:
+        """`mean`, `std` (divided by n), `trend` (least-squares slope a row), `saturation` (share of the window within
+        1 % of the run's range of its best value; None while the reward never varied). None without enough rows."""
+        values = list(self._values)
+        n = len(values)
+        found: dict[str, float | int | None] = {"window": self._size, "rows": n}
+        if n == 0:
+            return {**found, "mean": None, "std": None, "trend": None, "saturation": None}
+        mean = math.fsum(values) / n
+        spread = math.fsum((x - mean) ** 2 for x in values)
+        middle = (n - 1) / 2
+        slope = math.fsum((i - middle) * (x - mean) for i, x in enumerate(values))
+        steps = math.fsum((i - middle) ** 2 for i in range(n))
+        span = self._high - self._low
+        near = sum(x >= self._high - SATURATED * span for x in values)
+        return {
+            **found,
+            "mean": mean,
+            "std": math.sqrt(spread / n) if n > 1 else None,
+            "trend": slope / steps if n > 1 else None,
+            "saturation": near / n if span > 0 else None,
+        }

@@ -1,0 +1,70 @@
+"""One run under watch: rows in, alerts out, a report at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rldk.core.model import Alert, Finding, Report
+from rldk.core.table import Row
+from rldk.engine.live import Engine
+from rldk.engine.report import build_report
+from rldk.monitor.alerts import Alerts
+from rldk.monitor.reward import METRIC, WINDOW, RewardWindow
+from rldk.monitor.strides import Strides
+from rldk.monitor.trails import Trails
+from rldk.rules.rule import Context, Rule, normals
+
+
+class Session:
+    """Feeds the rows of one run to the engine and says what begins, grows graver and is over.
+
+    The findings are those of `engine.scan` on the same rows."""
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        context: Context,
+        *,
+        run: str = "",
+        reward_window: int = WINDOW,
+        trails: Trails | None = None,
+    ) -> None:
+        self.run = run
+        self.trails = trails
+        self.reward = RewardWindow(reward_window)
+        self.strides = Strides()
+        self._asked = (*rules, *normals)
+        self._engine = Engine(self._asked, context)
+        self._alerts = Alerts(self._engine, run=run)
+
+    @property
+    def rows(self) -> int:
+        return self._engine.rows
+
+    @property
+    def last_step(self) -> int | None:
+        return self._engine.last_step if self._engine.rows else None
+
+    def feed(self, rows: Iterable[Row]) -> list[Alert]:
+        """The alerts that these rows give rise to, in order."""
+        said: list[Alert] = []
+        feed, take = self._engine.feed, self._alerts.take
+        strides, reward, trails = self.strides, self.reward, self.trails
+        for row in rows:
+            said += take(row, feed(row))
+            if row.phase == "train":
+                strides.update(row.step)
+                if METRIC in row.values:
+                    reward.update(row.values[METRIC])
+                if trails is not None:
+                    trails.update(row.step, row.values)
+        return said
+
+    def open(self) -> list[Finding]:
+        """The findings that are going on."""
+        return self._alerts.open()
+
+    def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> Report:
+        """The report of the rows so far, as `rldk doctor` gives it."""
+        return build_report(self._engine, self._asked, meta=meta, numbers=numbers)

@@ -1,0 +1,163 @@
+"""What a monitor remembers between two lives: which alerts were said, and how far each source had been read."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rldk.core.model import Alert
+from rldk.errors import ConfigError
+
+SCHEMA_VERSION = 1
+TAIL_BYTES = 16 << 20  # of the alerts file that is searched for alerts which the state does not know yet
+
+
+@dataclass(slots=True)
+class Told:
+    """Of one source: the alerts said, by key, and the last step that had been read.
+
+    `due`: those of them that will come again, because the source is read again from its beginning."""
+
+    identity: str = ""
+    last_step: int | None = None
+    keys: Counter[str] = field(default_factory=Counter)
+    due: Counter[str] = field(default_factory=Counter)
+    resumed: bool = False
+
+
+def key_of(alert: Alert) -> str:
+    """What makes an alert the same one after a restart, when the source is read again."""
+    return json.dumps([alert.event, alert.rule, alert.finding.metric, alert.step])
+
+
+class State:
+    """The state in `path`, kept by writing the file anew and renaming it; without a path nothing is kept."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.id = secrets.token_hex(8)
+        self.resumed = False
+        self.failing = False  # the last attempt to save did not succeed
+        self.changed = True  # an alert is new
+        self.behind = False  # only the last steps are
+        self._sources: dict[str, Told] = {}
+        if path is not None:
+            self._read(path)
+
+    def name(self, source: str) -> str:
+        """What alerts of this source carry, by which they are found again."""
+        return f"{self.id}-{self.told(source).identity}"
+
+    def told(self, source: str) -> Told:
+        return self._sources.setdefault(source, Told())
+
+    def open(self, source: str, identity: str) -> None:
+        """Begins with a source. Of another one than before nothing was told: a new run may fail at the same step."""
+        told = self.told(source)
+        if told.identity and identity != told.identity:
+            self._sources[source] = told = Told()
+        told.identity = identity
+        self.changed = True
+
+    def rewind(self, source: str) -> None:
+        """The source is read again from its beginning: all that was said will come again."""
+        told = self.told(source)
+        told.due = Counter(told.keys)
+
+    def advance(self, source: str, step: int | None) -> None:
+        """Notes how far a source was read."""
+        self.told(source).last_step = step
+        self.behind = True
+
+    def repeated(self, alert: Alert) -> bool:
+        """The alert was said already, and comes again because the source is read again."""
+        due, key = self.told(alert.run).due, key_of(alert)
+        if not due[key]:
+            return False
+        due[key] -= 1
+        return True
+
+    def add(self, alert: Alert) -> None:
+        self.told(alert.run).keys[key_of(alert)] += 1
+        self.changed = True
+
+    def recover(self, alerts: Path) -> None:
+        """Adds the alerts of this state that stand in the alerts file: it is written before the state is."""
+        found: dict[str, Counter[str]] = {}
+        try:
+            with alerts.open("rb") as stream:
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - TAIL_BYTES))
+                lines = stream.read().split(b"\n")
+        except OSError:
+            return
+        for line in lines:
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                said = json.loads(line)
+                if said["monitor"] == self.name(said["run"]):
+                    key = json.dumps([said["event"], said["rule"], said["finding"]["metric"], said["step"]])
+                    found.setdefault(said["run"], Counter())[key] += 1
+        for source, keys in found.items():
+            self.told(source).keys |= keys
+            self.rewind(source)
+
+    def save(self) -> None:
+        """Writes what has changed. Raises `OSError`."""
+        if self.path is None:
+            return
+        sources = {
+            name: {"identity": t.identity, "last_step": t.last_step, "told": sorted(t.keys.elements())}
+            for name, t in self._sources.items()
+        }
+        document = {"schema_version": SCHEMA_VERSION, "kind": "monitor-state", "id": self.id, "sources": sources}
+        replace_file(self.path, json.dumps(document) + "\n")
+        self.changed = self.behind = False
+
+    def _read(self, path: Path) -> None:
+        try:
+            document = json.loads(path.read_bytes())
+            self.id = str(document["id"])
+            self._sources = {name: _told(entry) for name, entry in document["sources"].items()}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ConfigError(
+                f"{path} is no state of a monitor: {error}", hint="move it away, or name another file"
+            ) from None
+        self.resumed = True
+
+
+def _told(entry: dict[str, Any]) -> Told:
+    step = entry["last_step"]
+    keys = Counter(map(str, entry["told"]))
+    return Told(
+        identity=str(entry["identity"]),
+        last_step=None if step is None else int(step),
+        keys=keys,
+        due=Counter(keys),
+        resumed=True,
+    )
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Writes the file whole or not at all, through to the disk. Raises `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    made = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        made.chmod(0o644)
+        made.replace(path)
+    except OSError:
+        with suppress(OSError):
+            made.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,42 @@
+"""How the steps of a log advance: where it goes back, and where it leaps."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+MOST_KINDS = 1000  # different strides remembered; a log with more has no usual one
+LEAP = 2  # usual strides; more than that without a row is a gap
+
+
+class Strides:
+    """The advances from one training row to the next."""
+
+    __slots__ = ("_last", "_seen", "first", "rows", "turns")
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.rows = 0
+        self.turns = 0  # rows whose step is below that of the row before
+        self._last = 0
+        self._seen: Counter[int] = Counter()
+
+    @property
+    def last(self) -> int | None:
+        return None if self.first is None else self._last
+
+    def update(self, step: int) -> None:
+        self.rows += 1
+        if self.first is None:
+            self.first = step
+        elif step < self._last:
+            self.turns += 1
+        elif step > self._last and (len(self._seen) < MOST_KINDS or step - self._last in self._seen):
+            self._seen[step - self._last] += 1
+        self._last = step
+
+    def gaps(self) -> int:
+        """Advances of more than twice the most common one; 0 where none is common."""
+        if len(self._seen) >= MOST_KINDS or not self._seen:
+            return 0
+        usual, times = min(self._seen.items(), key=lambda pair: (-pair[1], pair[0]))
+        return sum(n for stride, n in self._seen.items() if stride > LEAP * usual) if times > 1 else 0

@@ -1,0 +1,107 @@
+"""The report of a monitor: one document on all the runs it watched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rldk.core.codec import to_builtins
+from rldk.core.model import SEVERITIES, Report
+from rldk.engine.actions import Outcome
+from rldk.monitor.session import Session
+
+SCHEMA_VERSION = 1
+HEALTH = {None: "ok", "info": "ok", "warn": "warn", "critical": "critical"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a source had: files it came from, lines, refused ones and the first of them, changes of the file."""
+
+    source: str
+    format: str = "unknown"
+    framework: str | None = None
+    algorithm: str | None = None
+    lines: int = 0
+    rejected: int = 0
+    first_rejected: tuple[dict[str, Any], ...] = ()
+    changes: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def summary(
+    runs: Sequence[tuple[Session | None, Reading]],
+    *,
+    ended: str,
+    seconds: float,
+    rules: str,
+    alerts: dict[str, int],
+    actions: Sequence[Outcome],
+) -> dict[str, Any]:
+    """The document, in plain JSON types. `ended`: why watching ended; `seconds`: how long it lasted."""
+    listed = [_run(session, reading) for session, reading in runs]
+    healths = [run["health"] for run in listed]
+    worst = next((h for h in ("critical", "warn", "ok") if h in healths), "unknown")
+    steps = [run[end] for run in listed for end in ("first_step", "last_step") if run[end] is not None]
+    lead = next((run for run in listed if run["health"] == worst), None)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "monitor",
+        "health": worst,
+        "verdict": lead["verdict"] if lead else "Nothing was watched.",
+        "ended": ended,
+        "seconds": round(max(seconds, 0.0), 3),
+        "rules": rules,
+        "first_step": min(steps, default=None),
+        "last_step": max(steps, default=None),
+        "alerts": {event: alerts.get(event, 0) for event in ("begin", "worse", "recovered")},
+        "by_rule": _by_rule(listed),
+        "source": {
+            name: sum(run["source"][name] for run in listed) for name in ("lines", "rejected", "out_of_order", "gaps")
+        },
+        "actions": to_builtins(list(actions)),
+        "runs": listed,
+    }
+
+
+def _run(session: Session | None, reading: Reading) -> dict[str, Any]:
+    strides = session.strides if session else None
+    report = session.report(meta={}, numbers={}) if session else Report(kind="diagnosis", passed=True)
+    plain = report.to_dict()
+    return {
+        "run": session.run if session else "",
+        "health": HEALTH[report.worst()] if report.checked else "unknown",
+        "verdict": report.verdict or "Not checked: no row was read.",
+        "rows": session.rows if session else 0,
+        "first_step": strides.first if strides else None,
+        "last_step": strides.last if strides else None,
+        **{part: plain[part] for part in ("findings", "incidents", "checked", "skipped", "notes")},
+        "reward": session.reward.summary() if session else None,
+        "source": {
+            **to_builtins(reading),
+            "out_of_order": strides.turns if strides else 0,
+            "gaps": strides.gaps() if strides else 0,
+        },
+    }
+
+
+def _by_rule(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Of each rule that found something: how often, the gravest severity, the first and the last step."""
+    found: dict[str, dict[str, Any]] = {}
+    for finding in (f for run in runs for f in run["findings"]):
+        entry = found.setdefault(
+            finding["code"],
+            {
+                "name": finding["name"],
+                "count": 0,
+                "severity": finding["severity"],
+                "first_step": finding["first_step"],
+                "last_step": finding["last_step"],
+            },
+        )
+        entry["count"] += 1
+        entry["severity"] = max(entry["severity"], finding["severity"], key=SEVERITIES.index)
+        entry["first_step"] = min(entry["first_step"], finding["first_step"])
+        entry["last_step"] = max(entry["last_step"], finding["last_step"])
+    return dict(sorted(found.items()))

@@ -1,0 +1,185 @@
+"""The loop: what the sources have, to the sessions; what these say, to the outlet; until there is a reason to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rldk.core.table import Row
+from rldk.engine.process import Process, identify
+from rldk.monitor.outlet import Outlet
+from rldk.monitor.reward import WINDOW
+from rldk.monitor.session import Session
+from rldk.monitor.state import State
+from rldk.monitor.summary import Reading
+from rldk.rules.rule import Context, Rule
+
+POLL_S = 0.1
+PID_POLL_S = 0.5  # between two looks at whether the watched process is still there
+QUIET_S = 2.0  # a file that got nothing for so long after its process ended is whole
+SAVE_S = 1.0  # between two savings of a state in which no alert is new
+
+
+Wait = Callable[[float], str | None]
+
+
+class Feed(Protocol):
+    """One source of rows. `context` is there when the first rows are."""
+
+    run: str
+
+    def poll(self) -> Sequence[Row]:
+        """The rows that came since the last call."""
+
+    def finish(self) -> Sequence[Row]:
+        """The rows that were waiting for more, and no more from now on."""
+
+    @property
+    def busy(self) -> bool:
+        """The last poll left something: the next one finds more at once."""
+
+    @property
+    def position(self) -> int:
+        """Grows with what was read."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing can come any more."""
+
+    @property
+    def context(self) -> Context | None: ...
+
+    @property
+    def identity(self) -> str:
+        """What tells the source from another one in its place; "" when that cannot be told."""
+
+    def reading(self) -> Reading: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """When to end besides the end of every source: the process gone and its files quiet, or nothing new for so long."""
+
+    pid: int | None = None
+    idle_s: float | None = None
+
+
+@dataclass(slots=True)
+class Channel:
+    """A feed and the session of its rows, which begins with the first of them."""
+
+    feed: Feed
+    session: Session | None = None
+
+
+class Watch:
+    """Watches feeds under one set of rules. `wait(seconds)` pauses and says whether somebody asked to end."""
+
+    def __init__(
+        self,
+        feeds: Iterable[Feed],
+        rules: Sequence[Rule],
+        outlet: Outlet,
+        state: State,
+        *,
+        ends: Ends = Ends(),
+        reward_window: int = WINDOW,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.channels = [Channel(feed) for feed in feeds]
+        self._rules = rules
+        self._outlet = outlet
+        self._state = state
+        self._ends = ends
+        self._reward_window = reward_window
+        self._clock = clock
+        self._process: Process | None = identify(ends.pid) if ends.pid is not None else None
+        self._news = self._looked = self._saved = clock()
+        self._position = 0
+        self._gone = False
+
+    def run(self, wait: Wait, shown: Callable[[], Any] = lambda: None, *, hold: bool = True) -> str:
+        """Why watching ended. `shown` is called after every look at the sources. `hold`: actions wait until all that
+        is there was read."""
+        if hold:
+            self._outlet.hold()
+        ended = self._look(wait, shown)
+        self._outlet.release()
+        while ended is None:
+            pause = wait(POLL_S)
+            ended = pause or self._look(wait, shown)
+        for channel in self.channels:
+            self._take(channel, channel.feed.finish())
+        shown()
+        self._outlet.close()
+        self._tend(now=True)
+        return ended
+
+    def sessions(self) -> list[Session]:
+        """Those that have begun."""
+        return [channel.session for channel in self.channels if channel.session is not None]
+
+    def _look(self, wait: Wait, shown: Callable[[], Any]) -> str | None:
+        """Reads all that there is; why to end, if there is a reason."""
+        while True:
+            for channel in self.channels:
+                self._take(channel, channel.feed.poll())
+            shown()
+            self._tend()
+            busy = any(channel.feed.busy for channel in self.channels)
+            position = sum(channel.feed.position for channel in self.channels)
+            if position != self._position:
+                self._position, self._news = position, self._clock()
+            reason = wait(0.0) or (None if busy else self._reason())
+            if reason or not busy:
+                return reason
+
+    def _take(self, channel: Channel, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        feed, session = channel.feed, channel.session
+        if session is None:
+            session = Session(self._rules, feed.context or Context(), run=feed.run, reward_window=self._reward_window)
+            channel.session = session
+            self._state.open(feed.run, feed.identity)
+            self._save()  # before the first alert: those in the file are told apart by what stands in the state
+        for alert in session.feed(rows):
+            self._outlet.deliver(alert)
+        self._state.advance(feed.run, session.last_step)
+
+    def _tend(self, *, now: bool = False) -> None:
+        """Saves after the alerts were written: an alert in the file and not in the state is found there."""
+        self._outlet.tend()
+        state, moment = self._state, self._clock()
+        if not (state.changed or now or (state.behind and moment - self._saved >= SAVE_S)):
+            return
+        self._saved = moment
+        self._save()
+
+    def _save(self) -> None:
+        state = self._state
+        try:
+            state.save()
+        except OSError as error:
+            if not state.failing:
+                self._outlet.warn(f"cannot write the state {state.path}: {error.strerror}; it is tried again")
+            state.failing = True
+        else:
+            state.failing = False
+
+    def _reason(self) -> str | None:
+        now = self._clock()
+        if all(channel.feed.ended for channel in self.channels):
+            return "the source ended"
+        if self._ends.pid is not None and now - self._looked >= PID_POLL_S and not self._gone:
+            self._looked = now
+            self._gone = self._process is None or identify(self._ends.pid) != self._process
+            self._news = max(self._news, now) if self._gone else self._news
+        quiet = now - self._news
+        if self._gone and quiet >= QUIET_S:
+            return f"process {self._ends.pid} ended"
+        if self._ends.idle_s is not None and quiet >= self._ends.idle_s:
+            return f"nothing new for {self._ends.idle_s:g} s"
+        return None

@@ -1,0 +1,90 @@
+"""What is said while a run goes on adds up to what its report says at the end."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rldk.core.model import Alert, Report
+from rldk.core.table import Row
+from rldk.engine.live import Engine
+from rldk.engine.report import build_report
+from rldk.monitor.alerts import Alerts
+from rldk.rules.rule import Context, normals, rules
+
+ALL = (*rules, *normals)
+METRICS = sorted({n for r in ALL for n in r.needs} - {"step", "segment", "kl_coef_implied"})
+
+
+def _watch(rows: list[Row], algorithm: str | None) -> tuple[list[Alert], Alerts, Report]:
+    engine = Engine(ALL, Context(algorithm=algorithm, total_steps=200))
+    alerts = Alerts(engine)
+    said = [alert for row in rows for alert in alerts.take(row, engine.feed(row))]
+    return said, alerts, build_report(engine, ALL, meta={}, numbers={})
+
+
+def _rows(seed: int, n: int) -> list[Row]:
+    rng = random.Random(seed)
+    level = {m: rng.choice([0.0, 0.01, 0.5, 1.0, 100.0]) for m in METRICS}
+    broken = {m for m in METRICS if rng.random() < 0.5}
+    rows = []
+    for i in range(n):
+        bad = i % 60 > 30
+        values = {m: x * (50.0 if bad and m in broken else 1.0) * (1 + 0.1 * rng.random()) for m, x in level.items()}
+        values |= {m: float("nan") for m in broken if bad and rng.random() < 0.05}
+        rows.append(Row(step=i, values=values, phase=rng.choice(["train"] * 9 + ["eval"])))
+    return rows
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 150), st.sampled_from([None, "ppo", "grpo", "dpo"]))
+def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str | None) -> None:
+    said, alerts, report = _watch(_rows(seed, n), algorithm)
+    told: dict[tuple[str, str, int], str] = {}
+    for alert in said:
+        key = alert.rule, alert.finding.metric, alert.finding.first_step
+        assert (alert.event == "begin") == (key not in told)
+        told[key] = alert.severity
+    assert told == {(f.code, f.metric, f.first_step): f.severity for f in report.findings}
+    going_on = sorted((f.code, f.metric, f.first_step) for f in report.findings if f.ongoing)
+    assert sorted((f.code, f.metric, f.first_step) for f in alerts.open()) == going_on
+
+
+def test_an_incident_is_said_once_and_its_end_too() -> None:
+    rows = [Row(step=i, values={"loss": float("nan") if 5 <= i < 8 else 1.0}) for i in range(60)]
+    said, _, _ = _watch(rows, None)
+    assert [(a.event, a.rule) for a in said] == [("begin", "GRAD001"), ("recovered", "GRAD001")]
+    assert said[1].message.startswith("over since step 7")
+
+
+def test_the_alert_names_the_metric_as_the_log_does() -> None:
+    engine = Engine(ALL, Context(names={"loss": "train/loss"}))
+    alerts = Alerts(engine, run="rank0")
+    rows = [Row(step=2, values={"loss": 1.0}), Row(step=3, values={"loss": float("nan")}, time=12.5)]
+    (alert,) = [alert for row in rows for alert in alerts.take(row, engine.feed(row))]
+    assert (alert.name, alert.finding.metric, alert.run, alert.step, alert.time) == (
+        "train/loss",
+        "loss",
+        "rank0",
+        3,
+        12.5,
+    )
+
+
+@pytest.mark.parametrize("metric", ["grad_norm_policy", "grad_norm_value"])
+def test_ratios_come_with_every_alert_once_both_norms_are_known(metric: str) -> None:
+    engine = Engine(ALL, Context())
+    alerts = Alerts(engine)
+    rows = [
+        Row(step=0, values={"grad_norm_policy": 6.0}),
+        Row(step=1, values={"grad_norm_value": 2.0}),
+        Row(step=2, values={metric: 4.0, "loss": 1.0}),
+        Row(step=3, values={"loss": float("nan")}),
+    ]
+    said = [a for row in rows for a in alerts.take(row, engine.feed(row))]
+    expected = 2.0 if metric == "grad_norm_policy" else 1.5
+    assert said[-1].evidence["policy_over_value"] == expected
+    assert said[-1].evidence["value_over_policy"] == 1 / expected

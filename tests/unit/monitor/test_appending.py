@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rldk.monitor.appending import AppendedFile
+
+
+def _file(path: Path) -> tuple[AppendedFile, list[str]]:
+    said: list[str] = []
+    return AppendedFile(path, said.append), said
+
+
+def test_a_torn_last_line_does_not_spoil_the_next(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("whole\nto")
+    file, _ = _file(tmp_path / "a")
+    file.append("next")
+    assert (tmp_path / "a").read_text() == "whole\nto\nnext\n"
+
+
+def test_what_cannot_be_written_waits_in_order_and_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    file, said = _file(tmp_path / "d")
+    assert [file.append("one"), file.append("two")] == [False, False]
+    (tmp_path / "d").rmdir()
+    assert file.append("three")
+    assert (tmp_path / "d").read_text() == "one\ntwo\nthree\n"
+    assert len(said) == 2
+
+
+def test_what_is_lost_at_the_end_is_counted(tmp_path: Path) -> None:
+    file, said = _file(tmp_path)
+    file.append("one")
+    file.close()
+    assert said[-1].startswith("1 records were not written")
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p")
+    reader = os.open(tmp_path / "p", os.O_RDONLY | os.O_NONBLOCK)
+    file, said = _file(tmp_path / "p")
+    file.append("one")
+    assert os.read(reader, 100) == b"one\n"
+    assert said == []
+    os.close(reader)
+    file.close()
