@@ -9,6 +9,7 @@ from typing import Any
 
 from rldk.core.manifest import NAME, read_manifest
 from rldk.core.model import Run
+from rldk.core.redact import redacted
 
 
 def with_manifest(run: Run, folder: Path) -> Run:
@@ -25,8 +26,8 @@ def with_manifest(run: Run, folder: Path) -> Run:
         id=name,
         meta=replace(
             meta,
-            config={**_mapping(data.get("config")), **meta.config},
-            environment={**_mapping(data.get("environment")), **meta.environment},
+            config={**redacted(_mapping(data.get("config"))), **meta.config},
+            environment={**redacted(_mapping(data.get("environment"))), **meta.environment},
             seed=meta.seed if meta.seed is not None else _seed(data),
             git_sha=meta.git_sha or _commit(data),
             files=(*meta.files, str(folder / NAME)),

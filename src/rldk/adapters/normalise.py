@@ -16,6 +16,7 @@ from rldk.adapters.layout import run_name
 from rldk.adapters.naming import Hints, Naming, settled
 from rldk.adapters.opening import opening_of
 from rldk.core.model import Run, RunMeta
+from rldk.core.redact import redacted
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import Match, Vocabulary, vocabulary
 from rldk.errors import UnknownName
@@ -169,7 +170,7 @@ def _meta(log: Log, adapter: BaseAdapter, naming: Naming, words: Vocabulary) -> 
         **{**defaults, **{k: v for k, v in known.items() if v is not None}},
         format=adapter.name,
         algorithm=naming.algorithm,
-        config=log.config,
+        config=redacted(log.config),
         names=naming.names,
         estimators=naming.estimators,
         notes=notes,

@@ -21,7 +21,6 @@ from rldk.errors import UnknownName
 MAX_VALUE = 1 << 24  # bytes of one JSON value; a table of 512 long completions has about 4 MB
 _GLOBAL_STEP = "train/global_step"
 _PROFILE = "profiling/"
-_SECRET = ("token", "secret", "password", "key")
 
 
 @dataclass(slots=True)
@@ -176,15 +175,11 @@ def _parsed(raw: Any) -> dict[str, Any] | None:
 
 
 def _config(db: sqlite3.Connection, key: str, run: str) -> dict[str, Any]:
-    """The run's arguments, without those of trackio itself and without anything named as a secret."""
+    """The run's arguments, without those of trackio itself."""
     try:
         found = db.execute(f"SELECT config FROM configs WHERE {key} = ?", (run,)).fetchone()  # noqa: S608
     except sqlite3.DatabaseError:  # trackio before 0.3 has no such table; or the file is cut
         return {}
     config = _parsed(found[0]) if found else None
     kept = (bool, int, float, str)
-    return {
-        k: v
-        for k, v in (config or {}).items()
-        if isinstance(v, kept) and not k.startswith("_") and not k.lower().endswith(_SECRET)
-    }
+    return {k: v for k, v in (config or {}).items() if isinstance(v, kept) and not k.startswith("_")}

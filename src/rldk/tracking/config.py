@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from rldk.core.redact import REDACTED, is_secret
 from rldk.errors import UsageError
 
 MAX_DEPTH = 16
 MAX_TEXT = 10_000
-SECRET = re.compile(
-    r"(?i)passw|secret|credential|api_?key|(?:access|auth|bearer|hf|hub|private|refresh)_?(?:key|token)"
-)
-REDACTED = "[redacted]"
 
 
 def plain_config(config: Any) -> dict[str, Any]:
@@ -46,7 +42,7 @@ def _plain(value: Any, depth: int) -> Any:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numpy's and torch's numbers
         return _plain(value.item(), depth)
     if depth < MAX_DEPTH and isinstance(value, Mapping):
-        return {str(k): REDACTED if SECRET.search(str(k)) else _plain(v, depth + 1) for k, v in value.items()}
+        return {str(k): REDACTED if is_secret(str(k), v) else _plain(v, depth + 1) for k, v in value.items()}
     if depth < MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth + 1) for item in value]
     return str(value)[:MAX_TEXT]

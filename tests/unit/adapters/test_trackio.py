@@ -63,7 +63,7 @@ def test_completions_tables_become_samples():
 def test_configuration_seed_and_length_come_along_without_secrets():
     log = Trackio(GRPO).read()
     assert (log.total_steps, log.meta["seed"], log.config["beta"]) == (80, 7, 0.04)
-    assert "hub_token" not in log.config
+    assert Trackio(GRPO).load_run().meta.config["hub_token"] == "[redacted]"
     assert (log.dialect, log.algorithm) == ("trl_grpo", "grpo")
 
 

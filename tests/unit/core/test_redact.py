@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rldk.adapters.frame import from_frame
+from rldk.adapters.manifest import with_manifest
+from rldk.core.redact import REDACTED, is_secret, redacted
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hub_token", "WANDB_API_KEY", "apiKey", "DB_PASSWORD", "aws.credentials", "clientSecret", "hftoken", "token"],
+)
+def test_names_of_secrets(name: str) -> None:
+    assert redacted({name: "hf_x"}) == {name: REDACTED}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_new_tokens", 512), ("num_tokens", 3.5), ("eos_token", "</s>"), ("eos_token_id", 2), ("prompt_key", "q"),
+        ("keyboard", "x"), ("monkey", "x"), ("hub_token", None), ("use_token", False), ("learning_rate", 1e-5),
+    ],
+)  # fmt: skip
+def test_what_trainers_call_alike_stays(name: str, value: object) -> None:
+    assert redacted({name: value}) == {name: value}
+
+
+def test_secrets_inside_are_found_and_the_original_stays() -> None:
+    config = {"a": [{"password": 123}, ({"secret": "x"},)], "credentials": {"user": "u"}, "n": {"lr": 1}}
+    kept = json.dumps(config)
+    assert redacted(config) == {
+        "a": [{"password": REDACTED}, [{"secret": REDACTED}]], "credentials": REDACTED, "n": {"lr": 1},
+    }  # fmt: skip
+    assert json.dumps(config) == kept
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.just("s3cr3t")
+NAMES = st.sampled_from(["api_key", "Password", "lr", "model", "authToken", "x"])
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4))
+
+
+@given(st.dictionaries(NAMES, VALUES))
+def test_no_text_under_a_secret_name_survives_at_any_depth(config: dict[str, object]) -> None:
+    def leaks(value: object, hidden: bool) -> bool:
+        if isinstance(value, dict):
+            return any(leaks(v, hidden or is_secret(k, v)) for k, v in value.items())
+        return any(leaks(v, hidden) for v in value) if isinstance(value, list) else hidden and value == "s3cr3t"
+
+    assert not leaks(redacted(config), hidden=False)
+    assert redacted(redacted(config)) == redacted(config)
+
+
+def test_nesting_without_end_is_cut_off() -> None:
+    deep: dict[str, object] = {"api_key": "s3cr3t"}
+    for _ in range(500):
+        deep = {"x": deep}
+    assert "s3cr3t" not in json.dumps(redacted(deep))
+
+
+def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"hub_token": "hf_x"}, "environment": {"API_KEY": "k"}}))
+    run = with_manifest(from_frame([{"step": 1, "kl": 0.1}], {}), tmp_path)
+    assert (run.meta.config, run.meta.environment) == ({"hub_token": REDACTED}, {"API_KEY": REDACTED})
