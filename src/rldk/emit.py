@@ -142,8 +142,11 @@ class EventWriter:
         return record
 
     def _row(self, step: int, metrics: Mapping[str, Any], moment: float | str | None) -> dict[str, Any]:
-        values: dict[str, float | None] = {}
-        self._gather(metrics, "", step, values)
+        # what most rows are, and twice as fast
+        values: dict[str, float | None] = {k: v for k, v in metrics.items() if type(v) is float and type(k) is str}
+        if len(values) != len(metrics):
+            values = {}
+            self._gather(metrics, "", step, values)
         record: dict[str, Any] = {"step": step, "wall_time": time.time() if moment is None else moment}
         record["metrics"] = values
         if self.run_id is not None:
