@@ -11,6 +11,11 @@ from rldk.adapters.trl import described as trained
 
 # Names that a transformers or TRL trainer logs; other frameworks are recognised by the vocabulary.
 _TRAINER_KEYS = (frozenset({"loss", "learning_rate", "epoch"}), frozenset({"objective/kl", "policy/approxkl_avg"}))
+# Trainers that may run without a critic and do not log which: what they always write, and what only a critic does.
+_CRITICS: dict[str, tuple[frozenset[str], str]] = {
+    "verl": (frozenset({"actor/pg_loss", "critic/advantages/mean"}), "critic/vf_loss"),
+    "OpenRLHF": (frozenset({"policy_loss", "ppo_clip_ratio"}), "critic_loss"),
+}
 
 _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
 
@@ -24,7 +29,13 @@ def described(log: Log) -> Log:
         meta=({"seed": seed} if seed is not None else {}) | log.meta,
     )
     names = {bare(tag) for tag in log.table.columns}
-    return trained(log) if any(keys <= names for keys in _TRAINER_KEYS) else log
+    if any(keys <= names for keys in _TRAINER_KEYS):
+        return trained(log)
+    writer = next((name for name, (keys, _) in _CRITICS.items() if keys <= names), None)
+    if writer is None or _CRITICS[writer][1] in names or log.algorithm:
+        return log
+    note = f"{writer} does not log its advantage estimator: without a critic, read as GRPO"
+    return replace(log, algorithm="grpo", notes=(*log.notes, note))
 
 
 def literal(text: str) -> Any:

@@ -98,7 +98,7 @@ class Csv(BaseAdapter):
                 raise NotALog(
                     f"{file.path} has no column of steps", hint=f"name one of its columns {', '.join(_STEPS[:3])}"
                 )
-        return reading.log(meta=_known(meta))
+        return reading.log(meta=_known(meta, self))
 
 
 def _take(reading: Reading, layout: Layout, header: list[str], record: Fields) -> None:
@@ -120,8 +120,10 @@ def _take(reading: Reading, layout: Layout, header: list[str], record: Fields) -
     reading.row(step, values, phase=phase, time=time)
 
 
-def _known(meta: dict[str, Any]) -> dict[str, Any]:
-    """The identity columns that a run keeps."""
+def _known(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:
+    """The identity columns that a run keeps; the id that the table gives itself names the run."""
+    if meta.get("run_id"):
+        adapter.options.setdefault("run", str(meta["run_id"]))
     try:
         seed = {"seed": int(meta["seed"])} if meta.get("seed") not in (None, "") else {}
     except (ValueError, TypeError):
@@ -158,14 +160,22 @@ class Parquet(BaseAdapter):
                 if layout is None or cells > MAX_CELLS:
                     problem = "has no column of steps and metrics" if layout is None else f"has {cells} cells, too many"
                     raise NotALog(f"{file.path} {problem}", hint="write one row a step, one column a metric")
+                meta: dict[str, Any] = {}
                 for batch in table.iter_batches(batch_size=BATCH):
                     _take_batch(reading, layout, batch)
+                    meta = _identity(layout, batch) | meta
         except (pa.ArrowException, OSError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise MalformedInput(
                 f"{file.path} is no whole Parquet file: {why}", hint="was it still being written?"
             ) from None
-        return reading.log()
+        return reading.log(meta=_known(meta, self))
+
+
+def _identity(layout: Layout, batch: Any) -> dict[str, Any]:
+    """The first value of each identity column that has one."""
+    columns = ((name, batch.column(i).drop_null()) for i, name in layout.identity)
+    return {name: column[0].as_py() for name, column in columns if len(column)}
 
 
 def _take_batch(reading: Reading, layout: Layout, batch: Any) -> None:
