@@ -6,8 +6,8 @@ import re
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
-from rldk.adapters.console import Piece, number, pieces
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.console import Piece, number
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
 from rldk.core.records import MAX_STEP
 
@@ -15,6 +15,7 @@ _RECORD = re.compile(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+),
 _VALUE = re.compile(
     r"(?:array\()?\[?\s*(?P<value>[\w.+-]+(?P<called>\([^()]*\))?)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*"
 )
+IDENTITY = {"framework": "cleanrl", "dialect": "cleanrl"}
 _MARK = re.compile(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
 
 
@@ -32,15 +33,22 @@ class CleanRLStdout(BaseAdapter):
         return 90 if file.is_text and _MARK.search(file.head) else 0
 
     def read(self) -> Log:
-        reading = Reading(self)
-        for piece in pieces(only_file(self)):
-            found = _RECORD.search(piece.text)
-            if found is not None or piece.broken:
-                _take(reading, piece, found)
-        return reading.log(framework="cleanrl", dialect="cleanrl")
+        return parsed(self, CleanRLLines()).log(**IDENTITY)
 
 
-def _take(reading: Reading, piece: Piece, found: re.Match[str] | None) -> None:
+class CleanRLLines:
+    """One line, one record."""
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        found = _RECORD.search(piece.text)
+        if found is not None or piece.broken:
+            _take(sink, piece, found)
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
+
+
+def _take(reading: Sink, piece: Piece, found: re.Match[str] | None) -> None:
     told = _VALUE.fullmatch(piece.text, found.end()) if found is not None else None
     value = number(told["value"]) if told is not None else None
     step = int(found["step"]) if found is not None and found["step"] and len(found["step"]) < 20 else reading.step

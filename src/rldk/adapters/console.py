@@ -38,16 +38,32 @@ class Piece(NamedTuple):
 
 def pieces(source: Openable | Path) -> Iterator[Piece]:
     """The texts of a file, blank ones left out."""
-    splitter = LineSplitter()
+    cutter = Cutter()
     try:
         for chunk in chunks(source):
-            yield from _cut(splitter.feed(chunk), whole=True)
+            yield from cutter.feed(chunk)
     except BrokenStream as error:
-        end = splitter.finish()
-        yield from _cut(end, whole=False)
-        yield Piece(end.number, end.offset, "", whole=False, broken=f"the file breaks off here: {error}")
+        yield from cutter.finish(f"the file breaks off here: {error}")
         return
-    yield from _cut(splitter.finish(), whole=False)
+    yield from cutter.finish()
+
+
+class Cutter:
+    """Texts out of bytes that arrive over time."""
+
+    def __init__(self) -> None:
+        self._splitter = LineSplitter()
+
+    def feed(self, data: bytes) -> Iterator[Piece]:
+        """The texts of the lines that `data` completes."""
+        return _cut(self._splitter.feed(data), whole=True)
+
+    def finish(self, broken: str = "") -> Iterator[Piece]:
+        """The texts of a last line without its newline, and where the source broke off, if it did."""
+        end = self._splitter.finish()
+        yield from _cut(end, whole=False)
+        if broken:
+            yield Piece(end.number, end.offset, "", whole=False, broken=broken)
 
 
 def clean_lines(stream: BinaryIO) -> Iterator[tuple[int, int, str]]:

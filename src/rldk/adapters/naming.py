@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from rldk.adapters.flexible import proposed_map
 from rldk.adapters.opening import Opening
-from rldk.core.vocabulary import Match, Vocabulary, vocabulary
+from rldk.core.vocabulary import Match, vocabulary
 
 # What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
 _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (

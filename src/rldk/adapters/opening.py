@@ -1,4 +1,4 @@
-"""The beginning of a log, by which it is settled what the log is: the same for a finished file and for a growing one."""
+"""The beginning of a log, which settles what the log is: the same for a finished file and for one that grows."""
 
 from __future__ import annotations
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter, adapters
-from rldk.adapters.console import Piece, dict_items, number, pieces
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.console import Piece, dict_items, number
+from rldk.adapters.opening import opening_of
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
 from rldk.core.records import BadLine, to_step
 from rldk.errors import NotALog
@@ -19,6 +20,7 @@ _MARK = re.compile(r"(?:Global step (?P<train>\d+)(?: \[[^\]]*\])?: |global_step
 _HEAD_MARK = re.compile(rb"\xe2\x9c\xa8 Global step \d+(?: \[[^\]]*\])?: \{")
 _LOG_PREFIX = re.compile(r"(?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d \S+\] ?")
 _CRITIC, _ACTOR = frozenset({"critic_loss"}), frozenset({"policy_loss", "ppo_kl", "ppo_clip_ratio"})
+_NO_CRITIC = "OpenRLHF does not log its advantage estimator: without a critic, read as GRPO"
 
 
 @adapter
@@ -39,34 +41,45 @@ class OpenRLHFConsole(BaseAdapter):
         return 60 if b"openrlhf" in file.head and b"(PPOTrainer pid=" in file.head else 0
 
     def read(self) -> Log:
-        reading = Reading(self)
-        for piece in _records(pieces(only_file(self))):
-            _take(reading, piece)
-        algorithm = "ppo" if _CRITIC & reading.keys else "grpo" if _ACTOR & reading.keys else None
-        if algorithm == "grpo":
-            reading.notes.append("OpenRLHF does not log its advantage estimator: without a critic, read as GRPO")
-        return reading.log(framework="openrlhf", dialect="openrlhf", algorithm=algorithm)
+        log = parsed(self, OpenRLHFRecords()).log()
+        fields = identity(opening_of(log.table).keys)
+        if fields["algorithm"] == "grpo":
+            log = replace(log, notes=(*log.notes, _NO_CRITIC))
+        return replace(log, **fields)
 
 
-def _records(source: Iterable[Piece]) -> Iterator[Piece]:
-    """The pieces that carry a record, beginning at its mark; a dict over several pieces is put together."""
-    open_: Piece | None = None
-    joined = 0
-    for piece in source:
+def identity(keys: Iterable[str]) -> dict[str, Any]:
+    """The fields of `Log` that say which trainer wrote these keys."""
+    names = frozenset(keys)
+    algorithm = "ppo" if _CRITIC & names else "grpo" if _ACTOR & names else None
+    return {"framework": "openrlhf", "dialect": "openrlhf", "algorithm": algorithm}
+
+
+class OpenRLHFRecords:
+    """A record begins at its mark; a dict over several pieces is put together."""
+
+    def __init__(self) -> None:
+        self._open: Piece | None = None
+        self._joined = 0
+
+    def take(self, piece: Piece, sink: Sink) -> None:
         found = _MARK.search(piece.text)
         if found is not None or piece.broken:
-            if open_ is not None:
-                yield open_
-            open_ = piece._replace(text=piece.text[found.start() :] if found else "")
-            joined = 0
-        elif open_ is not None:
-            open_ = open_._replace(text=open_.text + "\n" + _LOG_PREFIX.sub("", piece.text, count=1), whole=piece.whole)
-            joined += 1
-        if open_ is not None and (joined >= MAX_JOINED or open_.broken or _values(open_.text) is not None):
-            yield open_
-            open_ = None
-    if open_ is not None:
-        yield open_
+            self.finish(sink)
+            self._open = piece._replace(text=piece.text[found.start() :] if found else "")
+            self._joined = 0
+        elif self._open is not None:
+            text = self._open.text + "\n" + _LOG_PREFIX.sub("", piece.text, count=1)
+            self._open = self._open._replace(text=text, whole=piece.whole)
+            self._joined += 1
+        opened = self._open
+        if opened is not None and (self._joined >= MAX_JOINED or opened.broken or _values(opened.text) is not None):
+            self.finish(sink)
+
+    def finish(self, sink: Sink) -> None:
+        opened, self._open = self._open, None
+        if opened is not None:
+            _take(sink, opened)
 
 
 def _values(text: str) -> dict[str, float] | None:
@@ -78,7 +91,7 @@ def _values(text: str) -> dict[str, float] | None:
     return {key: value for key, shown in found[0].items() if (value := number(shown)) is not None}
 
 
-def _take(reading: Reading, piece: Piece) -> None:
+def _take(reading: Sink, piece: Piece) -> None:
     mark, values = _MARK.match(piece.text), _values(piece.text)
     if mark is None or values is None:
         reading.reject(piece.line, piece.offset, piece.broken or "a dict without its end", piece.text)

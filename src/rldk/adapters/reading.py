@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.console import Piece, pieces
 from rldk.adapters.source import File
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import EXCERPT
@@ -15,14 +16,34 @@ from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
 
+class Sink(Protocol):
+    """Where the parser of a format puts rows and refusals. `step`: of the last row, 0 at the start."""
+
+    step: int
+
+    def row(
+        self, step: int, values: Mapping[str, float], *, phase: Phase = "train", time: float = math.nan
+    ) -> None: ...
+
+    def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None: ...
+
+
+class Parser(Protocol):
+    """Takes a console format text by text."""
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        """Looks at the next text; puts out what it completes."""
+
+    def finish(self, sink: Sink) -> None:
+        """Puts out, or refuses, what is not complete at the end."""
+
+
 class Reading:
     """Rows and refusals of one source; every record is one or the other, so rows + rejected == lines.
 
-    `keys`: metrics so far; `step`: of the last row, for records that do not say theirs (0 at the start). The segment
-    rises when a train step is below the train step before it (a restarted run)."""
+    The segment rises when a train step is below the train step before it (a restarted run)."""
 
     def __init__(self, adapter: BaseAdapter) -> None:
-        self.keys: set[str] = set()
         self.notes: list[str] = []
         self.step = 0
         self._source = adapter.source
@@ -39,7 +60,6 @@ class Reading:
             self._segment += self._last is not None and step < self._last
             self._last = step
         self.step = step
-        self.keys.update(values)
         self._builder.add(step, values, phase=phase, segment=self._segment, time=time)
 
     def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
@@ -67,6 +87,15 @@ class Reading:
             notes=tuple(self.notes),
             **fields,
         )
+
+
+def parsed(adapter: BaseAdapter, parser: Parser) -> Reading:
+    """What `parser` makes of the adapter's one file."""
+    reading = Reading(adapter)
+    for piece in pieces(only_file(adapter)):
+        parser.take(piece, reading)
+    parser.finish(reading)
+    return reading
 
 
 def only_file(adapter: BaseAdapter) -> File:

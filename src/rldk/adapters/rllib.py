@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records
+from rldk.adapters.opening import opening_of
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
 from rldk.core.jsonl import decode
@@ -66,10 +68,7 @@ class RLlibJson(BaseAdapter):
         if not len(found.table):
             raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first iteration?")
         table = found.table.select([key for key in found.table.columns if is_metric(key)])
-        config, meta = _configuration(file)
-        if not config:
-            own = _object(file.first_line).get("config")
-            config = own if isinstance(own, dict) else {}
+        config, meta = configuration(file)
         return Log(
             table=table,
             config=config,
@@ -77,7 +76,7 @@ class RLlibJson(BaseAdapter):
             lines=found.lines,
             rejected_count=found.rejected_count,
             rejected=found.rejected,
-            **identity(table.columns),
+            **identity(opening_of(table).keys),
         )
 
 
@@ -104,8 +103,9 @@ class RLlibCsv(BaseAdapter):
             if header:
                 _take(reading, header, record)
             header = header or record.values
-        config, meta = _configuration(file)
-        return reading.log(config=config, meta=_seeded(config, meta), **identity(reading.keys))
+        config, meta = configuration(file)
+        log = reading.log(config=config, meta=_seeded(config, meta))
+        return replace(log, **identity(opening_of(log.table).keys))
 
 
 def _take(reading: Reading, header: list[str], record: Fields) -> None:
@@ -127,15 +127,19 @@ def _take(reading: Reading, header: list[str], record: Fields) -> None:
     reading.row(step, values, time=to_time(texts.get("timestamp")))
 
 
-def _configuration(file: File) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What params.json beside the file says, and the `meta` that names it as read; both empty without one."""
+def configuration(file: File) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What params.json beside the file says, and the `meta` that names it as read; without one, what result.json
+    repeats on every line, and no meta."""
     beside = File(file.path.parent / "params.json")
     try:
         with beside.open() as stream:
             config = _object(stream.read(MAX_CONFIG + 1))
     except (RldkError, OSError, EOFError):
-        return {}, {}
-    return config, {"files": (str(file.path), str(beside.path))} if config else {}
+        config = {}
+    if config:
+        return config, {"files": (str(file.path), str(beside.path))}
+    own = _object(file.first_line).get("config")
+    return own if isinstance(own, dict) else {}, {}
 
 
 def _object(data: bytes) -> dict[str, Any]:

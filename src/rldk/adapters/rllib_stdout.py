@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.console import Piece, number, pieces
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.opening import opening_of
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.rllib import CLOCK, identity, is_metric
 from rldk.adapters.source import File
 from rldk.core.records import BadLine, to_step, to_time
@@ -63,41 +63,50 @@ class RLlibStdout(BaseAdapter):
         return list(dict.fromkeys(title["trial"] for title in found if title is not None))
 
     def read(self) -> Log:
-        reading = Reading(self)
         wanted = self.options.get("run")
-        others: set[str] = set()
-        for block in _blocks(only_file(self), reading):
-            wanted = wanted or block.trial
-            if block.trial == wanted:
-                _take(reading, block)
-            else:
-                others.add(block.trial)
-        if others and not self.options.get("run"):
-            reading.notes.append(f"the results of {len(others)} other trials were not read, such as {min(others)}")
-        return reading.log(**identity(reading.keys))
+        blocks = RLlibBlocks(wanted)
+        reading = parsed(self, blocks)
+        if blocks.others and not wanted:
+            reading.notes.append(
+                f"the results of {len(blocks.others)} other trials were not read, such as {min(blocks.others)}"
+            )
+        log = reading.log()
+        return replace(log, **identity(opening_of(log.table).keys))
 
 
-def _blocks(file: File, reading: Reading) -> Iterator[Block]:
-    block: Block | None = None
-    for piece in pieces(file):
+class RLlibBlocks:
+    """Gathers the leaves of a result until its indentation ends. Of several trials the first, or `wanted`, is taken."""
+
+    def __init__(self, wanted: str | None = None) -> None:
+        self.others: set[str] = set()
+        self._wanted = wanted
+        self._block: Block | None = None
+
+    def take(self, piece: Piece, sink: Sink) -> None:
         title, leaf = _TITLE.fullmatch(piece.text), _LEAF.fullmatch(piece.text)
         if piece.broken:
-            reading.reject(piece.line, piece.offset, piece.broken)
+            sink.reject(piece.line, piece.offset, piece.broken)
         elif title is not None:
-            if block is not None:
-                yield block
-            block = Block(title["trial"], piece)
-        elif block is not None and leaf is not None:
+            self.finish(sink)
+            self._block = Block(title["trial"], piece)
+        elif self._block is not None and leaf is not None:
             if piece.whole:  # else the number may be cut
-                block.leaf(len(leaf["indent"]), leaf["key"], leaf["value"] or "")
-        elif block is not None and not piece.text.startswith(" "):
-            yield block
-            block = None
-    if block is not None:
-        yield block
+                self._block.leaf(len(leaf["indent"]), leaf["key"], leaf["value"] or "")
+        elif not piece.text.startswith(" "):
+            self.finish(sink)
+
+    def finish(self, sink: Sink) -> None:
+        block, self._block = self._block, None
+        if block is None:
+            return
+        self._wanted = self._wanted or block.trial
+        if block.trial == self._wanted:
+            _take(sink, block)
+        else:
+            self.others.add(block.trial)
 
 
-def _take(reading: Reading, block: Block) -> None:
+def _take(reading: Sink, block: Block) -> None:
     try:
         step = to_step(block.leaves.get(CLOCK))
     except BadLine as error:

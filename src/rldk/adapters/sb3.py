@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records
+from rldk.adapters.opening import opening_of
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
 from rldk.core.jsonl import decode
-from rldk.core.merge import merge_rows
 from rldk.core.records import BadLine, to_step
-from rldk.core.table import PHASES, MetricTable
+from rldk.core.table import PHASES, MetricTable, Phase
 from rldk.errors import NoData
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CLOCK = "time/total_timesteps"
 _GROUPS = ("rollout/", "train/", "eval/", "time/")
@@ -39,10 +40,20 @@ def identity(keys: Iterable[str]) -> dict[str, Any]:
     return {"framework": "stable_baselines3", "dialect": "sb3", "algorithm": algorithm}
 
 
+def phase_of(keys: Iterable[str]) -> Phase:
+    """The phase of the row that has these keys: "eval" for eval/* and clocks alone."""
+    groups = {key.split("/", 1)[0] for key in keys} - {"time"}
+    return "eval" if groups == {"eval"} else "train"
+
+
 def settled(table: MetricTable) -> MetricTable:
-    """The table with disjoint rows of one step joined, and phase "eval" for what is left with eval/* and clocks alone.
+    """The table with disjoint rows of one step joined, and the phases that `phase_of` gives what is left.
 
     EvalCallback dumps what is pending at its own moment, often at the very step of a rollout's dump."""
+    import numpy as np
+
+    from rldk.core.merge import merge_rows
+
     table = merge_rows(table)
     present = {"eval": np.zeros(len(table), dtype=bool), "other": np.zeros(len(table), dtype=bool)}
     for key, column in table.columns.items():
@@ -79,8 +90,9 @@ class SB3Csv(BaseAdapter):
                 header = record.values
             elif record.values != header:
                 self._row(reading, header, record)
-        log = reading.log(**identity(reading.keys))
-        return replace(log, table=settled(log.table))
+        log = reading.log()
+        table = settled(log.table)
+        return replace(log, table=table, **identity(opening_of(table).keys))
 
     def _row(self, reading: Reading, header: list[str], record: Fields) -> None:
         problem = record.problem or ("" if len(record.values) == len(header) else _width(header, record))
@@ -124,10 +136,11 @@ class SB3Json(BaseAdapter):
         found = decode(only_file(self), step_key=CLOCK, strict=bool(self.options.get("strict")))
         if not len(found.table):
             raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first log?")
+        table = settled(found.table)
         return Log(
-            table=settled(found.table),
+            table=table,
             lines=found.lines,
             rejected_count=found.rejected_count,
             rejected=found.rejected,
-            **identity(found.table.columns),
+            **identity(opening_of(table).keys),
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
-from rldk.adapters.console import Piece, number, pieces
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.console import Piece, number
+from rldk.adapters.opening import opening_of
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.sb3 import CLOCK, identity, settled
 from rldk.adapters.source import File
 from rldk.core.records import BadLine, to_step
@@ -43,34 +43,39 @@ class SB3Stdout(BaseAdapter):
         return 90 if file.is_text and _CLOCK_ROW.search(file.head) else 0
 
     def read(self) -> Log:
-        reading = Reading(self)
-        for box in _boxes(only_file(self), reading):
-            _take(reading, box)
-        log = reading.log(precision=3, **identity(reading.keys))
-        return replace(log, table=settled(log.table))
+        log = parsed(self, SB3Boxes()).log(precision=3)
+        table = settled(log.table)
+        return replace(log, table=table, **identity(opening_of(table).keys))
 
 
-def _boxes(file: File, reading: Reading) -> Iterator[Box]:
-    box: Box | None = None
-    for piece in pieces(file):
+class SB3Boxes:
+    """Gathers the cells of a box until its lower edge."""
+
+    def __init__(self) -> None:
+        self._box: Box | None = None
+
+    def take(self, piece: Piece, sink: Sink) -> None:
         if piece.broken:
-            reading.reject(piece.line, piece.offset, piece.broken)
+            sink.reject(piece.line, piece.offset, piece.broken)
         elif _EDGE.fullmatch(piece.text):
-            if box is not None:
-                yield box
-            box = None
+            if self._box is not None:
+                _take(sink, self._box)
+            self._box = None
         elif (cells := _CELLS.fullmatch(piece.text)) is not None:
-            box = box or Box(piece)
+            box = self._box = self._box or Box(piece)
             key, value = cells["key"], cells["value"]
             if key.endswith("/") and not value:
                 box.group = key
             else:
                 box.cells[(box.group if len(cells["indent"]) > 1 else "") + key] = value
-    if box is not None:
-        reading.reject(box.start.line, box.start.offset, "a box without its lower edge", box.start.text)
+
+    def finish(self, sink: Sink) -> None:
+        if self._box is not None:
+            start = self._box.start
+            sink.reject(start.line, start.offset, "a box without its lower edge", start.text)
 
 
-def _take(reading: Reading, box: Box) -> None:
+def _take(reading: Sink, box: Box) -> None:
     try:
         step = to_step(box.cells.pop(CLOCK, None))
     except BadLine as error:

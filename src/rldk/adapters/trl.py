@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rldk.adapters.base import BaseAdapter, Log, adapters
+from rldk.adapters.opening import Opening, opening_of
 from rldk.adapters.source import File
 from rldk.core.algorithms import GROUP
 from rldk.core.records import BadLine, to_step
-from rldk.core.table import PHASES, MetricTable, Phase
+from rldk.core.table import Phase, Row
 from rldk.errors import NotALog, RldkError
 
 _PREFIXES = ("train/", "eval/", "test/", "eval_", "test_")
@@ -87,15 +86,15 @@ def whole(value: object) -> int | None:
         return None
 
 
-def trainer_of(table: MetricTable, *, text: str = "", config: Mapping[str, Any] | None = None) -> Trainer:
-    """The trainer that logged `table`. `text`: anything that may name a trainer class; `config`: its arguments."""
-    names = {bare(name) for name in table.columns}
+def trainer_of(opening: Opening, *, text: str = "", config: Mapping[str, Any] | None = None) -> Trainer:
+    """The trainer of a log. `text`: anything that may name a trainer class; `config`: its arguments."""
+    names = {bare(name) for name in opening.cover}
     found = next((s for s in SIGNATURES if s.needs <= names), None)
     if found is None:
         return Trainer("transformers")
     if found.algorithm is not None:
         return Trainer("trl", found.dialect, found.algorithm)
-    algorithm, sure = _group_algorithm(table, names, text, config or {})
+    algorithm, sure = _group_algorithm(opening.rows, names, text, config or {})
     note = (
         "" if sure else "GRPOTrainer and RLOOTrainer log the same keys and nothing tells them apart here: read as GRPO"
     )
@@ -104,12 +103,12 @@ def trainer_of(table: MetricTable, *, text: str = "", config: Mapping[str, Any] 
 
 def described(log: Log, *, text: str = "") -> Log:
     """The log of a transformers or TRL trainer with its framework, dialect and algorithm filled in."""
-    trainer = trainer_of(log.table, text=text, config=log.config)
+    trainer = trainer_of(opening_of(log.table), text=text, config=log.config)
     notes = log.notes + ((trainer.note,) if trainer.note else ())
     return replace(log, framework=trainer.framework, dialect=trainer.dialect, algorithm=trainer.algorithm, notes=notes)
 
 
-def _group_algorithm(table: MetricTable, names: set[str], text: str, config: Mapping[str, Any]) -> tuple[str, bool]:
+def _group_algorithm(rows: Sequence[Row], names: set[str], text: str, config: Mapping[str, Any]) -> tuple[str, bool]:
     """ "grpo" or "rloo", and whether that is sure. Both trainers log the same keys, but not in the same way (trl 0.23
     to 1.16): GRPO computes a k3 KL, never negative, at every update; RLOO a k1 KL when it generates. GRPO's beta is 0
     by default (no KL at all), RLOO's is 0.05."""
@@ -118,26 +117,15 @@ def _group_algorithm(table: MetricTable, names: set[str], text: str, config: Map
     marked = next((algorithm for key, algorithm in _CONFIG_MARKS.items() if key in config), None)
     if marked is not None:
         return marked, True
-    kl = _merged(table, "kl")
-    if names & _GRPO_ONLY or not np.isfinite(kl).any():
+    told = [({bare(key): value for key, value in row.values.items() if math.isfinite(value)}, row) for row in rows]
+    kl = [values["kl"] for values, _ in told if "kl" in values]
+    if names & _GRPO_ONLY or not kl:
         return "grpo", True
-    train = table.phase == PHASES.index("train")
-    has_kl, generated = np.isfinite(kl) & train, np.isfinite(_merged(table, "reward")) & train
-    updates = np.isfinite(_merged(table, "loss")) & train & ~generated
-    if generated.any() and updates.any():
-        return ("grpo", True) if (has_kl & updates).any() else ("rloo", True)
-    if (kl < -_ROUNDING).any():
-        return "rloo", True
-    return "grpo", False
-
-
-def _merged(table: MetricTable, name: str) -> NDArray[np.float64]:
-    """The metric under any prefix, one value a row, NaN where missing."""
-    merged = np.full(len(table), np.nan)
-    for key, column in table.columns.items():
-        if bare(key) == name:
-            merged = np.where(np.isfinite(column), column, merged)
-    return merged
+    train = [values for values, row in told if row.phase == "train"]
+    updates = [values for values in train if "loss" in values and "reward" not in values]
+    if updates and any("reward" in values for values in train):
+        return ("grpo", True) if any("kl" in values for values in updates) else ("rloo", True)
+    return ("rloo", True) if min(kl) < -_ROUNDING else ("grpo", False)
 
 
 class TRLAdapter(BaseAdapter):

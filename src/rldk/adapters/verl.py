@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
-
 from rldk.adapters.base import BaseAdapter, Log, adapter
-from rldk.adapters.console import Piece, number, pieces
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.console import Piece, number
+from rldk.adapters.opening import opening_of
+from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.source import File
 from rldk.core.jsonl import decode
 from rldk.core.records import BadLine, to_step
@@ -24,20 +23,24 @@ _MARK = re.compile(r"(?<![\w:/])step:(?P<step>-?\d+) - (?=\S+:)")
 _HEAD_MARK = re.compile(rb"(?<![\w:/])step:-?\d+ - [^\s:]+/[^\s:]*:")
 _ROUNDED = re.compile(r"-?\d+\.\d{3}|nan|-?inf")
 _EVAL = ("val/", "val-")
+DECODING: dict[str, Any] = {"envelope": "data", "null_is_nan": True, "step_key": "step"}
 _NO_CRITIC = "verl does not log its advantage estimator: without a critic, read as GRPO"
 
 
-def _identity(keys: Iterable[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The fields of `Log` that say which trainer wrote these keys, and what the user should know of that."""
+def identity(keys: Iterable[str]) -> dict[str, Any]:
+    """The fields of `Log` that say which trainer wrote these keys."""
     names = frozenset(keys)
     if "train/loss" in names and not any(n.startswith("actor/") for n in names):
-        return {"framework": "verl", "dialect": "verl_sft", "algorithm": "sft"}, ()
-    actor_critic = "critic/vf_loss" in names
-    fields = {"framework": "verl", "dialect": "verl", "algorithm": "ppo" if actor_critic else "grpo"}
-    return fields, () if actor_critic else (_NO_CRITIC,)
+        return {"framework": "verl", "dialect": "verl_sft", "algorithm": "sft"}
+    return {"framework": "verl", "dialect": "verl", "algorithm": "ppo" if "critic/vf_loss" in names else "grpo"}
 
 
-def _phase_of(keys: Iterable[str]) -> Phase:
+def _note(fields: dict[str, Any]) -> tuple[str, ...]:
+    """What the user should know of that."""
+    return (_NO_CRITIC,) if fields["algorithm"] == "grpo" else ()
+
+
+def phase_of(keys: Iterable[str]) -> Phase:
     names = list(keys)
     return "eval" if names and all(n.startswith(_EVAL) for n in names) else "train"
 
@@ -59,22 +62,25 @@ class VerlJsonl(BaseAdapter):
 
     def read(self) -> Log:
         strict = bool(self.options.get("strict"))
-        found = decode(only_file(self), envelope="data", null_is_nan=True, step_key="step", strict=strict)
+        found = decode(only_file(self), **DECODING, strict=strict)
         if not len(found.table):
             raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first step?")
-        fields, notes = _identity(found.table.columns)
+        table = _with_phases(found.table)
+        fields = identity(opening_of(table).keys)
         return Log(
-            table=_with_phases(found.table),
+            table=table,
             lines=found.lines,
             rejected_count=found.rejected_count,
             rejected=found.rejected,
-            notes=notes,
+            notes=_note(fields),
             **fields,
         )
 
 
 def _with_phases(table: MetricTable) -> MetricTable:
-    """The table with rows of nothing but validation metrics as "eval"."""
+    """The table with the phases that `phase_of` gives its rows."""
+    import numpy as np
+
     told = {True: np.zeros(len(table), dtype=bool), False: np.zeros(len(table), dtype=bool)}
     for key, column in table.columns.items():
         present = ~np.isnan(column)
@@ -103,22 +109,33 @@ class VerlConsole(BaseAdapter):
         return 60 if b"actor_rollout_ref" in file.head and b" pid=" in file.head else 0
 
     def read(self) -> Log:
-        reading = Reading(self)
-        rounded = True
-        for piece in pieces(only_file(self)):
-            mark = _MARK.search(piece.text)
-            if mark is not None:
-                rounded &= _take(reading, piece, mark)
-            elif piece.broken:
-                reading.reject(piece.line, piece.offset, piece.broken)
-        fields, notes = _identity(reading.keys)
-        reading.notes.extend(notes)
-        if rounded:
+        lines = VerlLines()
+        reading = parsed(self, lines)
+        if lines.rounded:
             reading.notes.append("this console shows three decimals: a value below 0.0005, such as a rate, reads as 0")
-        return reading.log(precision=3 if rounded else None, **fields)
+        log = reading.log(precision=3 if lines.rounded else None)
+        fields = identity(opening_of(log.table).keys)
+        return replace(log, notes=(*_note(fields), *log.notes), **fields)
 
 
-def _take(reading: Reading, piece: Piece, mark: re.Match[str]) -> bool:
+class VerlLines:
+    """One line, one row. `rounded`: all values so far are printed with three decimals."""
+
+    def __init__(self) -> None:
+        self.rounded = True
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        mark = _MARK.search(piece.text)
+        if mark is not None:
+            self.rounded &= _take(sink, piece, mark)
+        elif piece.broken:
+            sink.reject(piece.line, piece.offset, piece.broken)
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
+
+
+def _take(reading: Sink, piece: Piece, mark: re.Match[str]) -> bool:
     """Takes the line as a row; True when all its values are rounded to three decimals."""
     pairs = [part.rpartition(":") for part in piece.text[mark.end() :].split(" - ")]
     if not piece.whole and not pairs[-1][2].endswith(")"):
@@ -130,7 +147,7 @@ def _take(reading: Reading, piece: Piece, mark: re.Match[str]) -> bool:
         reading.reject(piece.line, piece.offset, str(error), piece.text)
         return True
     if values:
-        reading.row(step, values, phase=_phase_of(values))
+        reading.row(step, values, phase=phase_of(values))
     else:
         reading.reject(piece.line, piece.offset, "no number on this line", piece.text)
     return all(_ROUNDED.fullmatch(text) for key, _, text in pairs if key)

@@ -8,6 +8,7 @@ import pytest
 from rldk.adapters.base import adapters
 from rldk.adapters.completions import TrlCompletions
 from rldk.adapters.hf_trainer_state import HfTrainerState
+from rldk.adapters.opening import opening_of
 from rldk.adapters.source import File
 from rldk.adapters.trackio import Trackio
 from rldk.adapters.trl import GRPOAdapter, TRLAdapter, bare, phase_of, trainer_of
@@ -93,18 +94,18 @@ def group_table(*kl: float | None, reward: bool = True) -> MetricTable:
 
 
 def test_grpo_and_rloo_by_the_sign_of_the_kl():
-    assert trainer_of(group_table(0.0, 0.01, -0.002)).algorithm == "rloo"
-    assert trainer_of(group_table(0.0, 0.01, -1e-9)).algorithm == "grpo"
+    assert trainer_of(opening_of(group_table(0.0, 0.01, -0.002))).algorithm == "rloo"
+    assert trainer_of(opening_of(group_table(0.0, 0.01, -1e-9))).algorithm == "grpo"
 
 
 def test_grpo_and_rloo_by_name_and_by_configuration():
     negative, positive = group_table(0.0, -0.01), group_table(0.0, 0.01)
-    assert trainer_of(negative, text="profiling/Time taken: GRPOTrainer.in_pool").algorithm == "grpo"
-    assert trainer_of(positive, config={"normalize_advantages": False}).dialect == "trl_rloo"
+    assert trainer_of(opening_of(negative), text="profiling/Time taken: GRPOTrainer.in_pool").algorithm == "grpo"
+    assert trainer_of(opening_of(positive), config={"normalize_advantages": False}).dialect == "trl_rloo"
 
 
 def test_what_cannot_be_told_apart_is_grpo_and_says_so():
-    trainer = trainer_of(group_table(0.0, 0.01))
+    trainer = trainer_of(opening_of(group_table(0.0, 0.01)))
     assert (trainer.dialect, trainer.algorithm) == ("trl_grpo", "grpo")
     assert "RLOO" in trainer.note
 
@@ -112,7 +113,7 @@ def test_what_cannot_be_told_apart_is_grpo_and_says_so():
 def test_a_plain_trainer_has_no_algorithm():
     builder = TableBuilder()
     builder.add(1, {"loss": 1.0, "learning_rate": 1e-4, "epoch": 0.1})
-    assert trainer_of(builder.build()).algorithm is None
+    assert trainer_of(opening_of(builder.build())).algorithm is None
 
 
 @pytest.mark.parametrize(
