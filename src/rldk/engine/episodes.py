@@ -36,7 +36,7 @@ class Episode:
 class Episodes:
     """The episodes of one rule on one metric, fed one look at a time."""
 
-    __slots__ = ("_quiet", "_recent", "_rule", "_worse", "done", "open")
+    __slots__ = ("_quiet", "_recent", "_rule", "_worse", "done", "idle", "open")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
@@ -45,9 +45,15 @@ class Episodes:
         self._worse = 0  # looks in a row that were graver than the episode is called
         self.open: Episode | None = None
         self.done: list[Episode] = []
+        self.idle = True  # a further quiet look would change nothing
 
     def look(self, step: int, row: int, signal: Signal | None) -> bool:
         """Takes the outcome of one look; True when a new episode has just begun."""
+        began = self._take(step, row, signal)
+        self.idle = self.open is None and not any(s is not None for s in self._recent)
+        return began
+
+    def _take(self, step: int, row: int, signal: Signal | None) -> bool:
         self._recent.append(step if signal else None)
         episode = self.open
         if signal is None:

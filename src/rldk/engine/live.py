@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -13,6 +14,7 @@ from rldk.engine.frame import EngineFrame, Memory
 from rldk.rules.rule import Context, Rule
 
 REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
+PLANNED_ROWS = 64  # after so many rows it is asked again who looks: more rules are ready, fewer are in an episode
 MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric names must not exhaust memory
 
 
@@ -29,6 +31,10 @@ class Watch:
     ready: bool = False  # some look had every feature it asked for
 
 
+# a watch, and the interval of its metric's own value in which it says nothing; without a name it always looks
+Turn = tuple[Watch, str, float, float]
+
+
 @dataclass(slots=True)
 class _Station:
     """Everything of one phase: memory, the view on it, and the watches."""
@@ -38,7 +44,8 @@ class _Station:
     watches: list[Watch] = field(default_factory=list)
     patterned: list[Rule] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
-    looking: list[Watch] | None = None  # those that look at a finite row of the last row's metrics, once asked for
+    plan: list[Turn] | None = None  # for a finite row of the last row's metrics, once asked for
+    planned: int = 0  # the row at which it was made
 
 
 class Engine:
@@ -72,7 +79,7 @@ class Engine:
             values["train_reward_mean"] = self._reward.value
         station = self._stations[row.phase]
         if not station.memory.alike(values):
-            station.looking = None
+            station.plan = None
             for name in [name for name in values if name not in station.known]:
                 self._meet(station, name)
         self.rows += 1
@@ -84,13 +91,14 @@ class Engine:
         station.memory.update(values, finite=finite)
         station.frame.show(row, values)
         begun: list[tuple[Watch, Episode]] = []
-        for watch in _looking(station, values, finite=finite):
+        for watch, name, low, high in self._turns(station, values, finite=finite):
+            if name and low <= values[name] <= high and watch.episodes.idle:
+                continue
             episode = _look(watch, station, row.step)
             if episode is not None:
                 self._note_norms(episode)
                 begun.append((watch, episode))
-                if watch.rule.note:
-                    station.looking = None
+                station.plan = None
         return begun
 
     def watches(self) -> list[Watch]:
@@ -101,6 +109,25 @@ class Engine:
 
     def rows_of(self, phase: Phase) -> int:
         return self._stations[phase].memory.rows
+
+    def _turns(self, station: _Station, values: Mapping[str, float], *, finite: bool) -> list[Turn]:
+        """The watches that look at a row of these values; a note that was made need not be made again."""
+        if not finite:
+            station.plan = None
+            sound = {name for name, x in values.items() if x - x == 0.0}
+            return [
+                (w, "", 0.0, 0.0)
+                for w in station.watches
+                if w.required <= sound or (w.rule.nonfinite and w.required <= values.keys())
+            ]
+        if station.plan is None or self.rows - station.planned >= PLANNED_ROWS:
+            able = (w for w in station.watches if w.required <= values.keys() and not w.failure)
+            turns = (_turn(w, self.context) for w in able if not (w.rule.note and w.episodes.began))
+            everywhere = (-math.inf, math.inf)
+            station.plan = [t for t in turns if not (t[1] in values and t[2:] == everywhere and t[0].episodes.idle)]
+            station.plan = [t if t[1] in values else (t[0], "", 0.0, 0.0) for t in station.plan]
+            station.planned = self.rows
+        return station.plan
 
     def _note_norms(self, episode: Episode) -> None:
         """Adds how the newest gradient norms of policy and value compare: wanted beside any finding, whatever it is."""
@@ -136,20 +163,11 @@ class Engine:
         station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule)))
 
 
-def _looking(station: _Station, values: Mapping[str, float], *, finite: bool) -> list[Watch]:
-    """The watches that have what they need on a row of these values; a note that was made need not be made again."""
-    if finite and station.looking is not None:
-        return station.looking
-    sound = values.keys() if finite else {name for name, x in values.items() if x - x == 0.0}
-    found = [
-        w
-        for w in station.watches
-        if (w.required <= sound or (w.rule.nonfinite and w.required <= values.keys()))
-        and not (w.rule.note and w.episodes.began)
-    ]
-    if finite:
-        station.looking = found
-    return found
+def _turn(watch: Watch, context: Context) -> Turn:
+    """Not before it has had all it asks for: what is skipped would not count as checked."""
+    if watch.rule.calm is None or not watch.ready:
+        return watch, "", 0.0, 0.0
+    return watch, watch.metric, *watch.rule.calm(watch.metric, context)
 
 
 def _look(watch: Watch, station: _Station, step: int) -> Episode | None:
@@ -166,7 +184,7 @@ def _look(watch: Watch, station: _Station, step: int) -> Episode | None:
     watch.looks += 1
     watch.ready = watch.ready or not frame.unready
     episodes = watch.episodes
-    if signal is None and episodes.open is None and rule.rows == 1:
+    if signal is None and episodes.idle:
         return None
     return episodes.open if episodes.look(step, station.memory.rows, signal) else None
 

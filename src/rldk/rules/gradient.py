@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.rules.knobs import lacks, setting
-from rldk.rules.rule import Frame, Signal, rule
+from rldk.rules.rule import Frame, Signal, finite, rule
 
 # Where a NaN is never the defined answer. Explained variance of constant returns, the reward of an iteration in which
 # no episode ended, reward components and means over an empty set are NaN by definition and are not here.
@@ -30,6 +30,7 @@ MEANINGFUL_NORM = 0.01
     tier=0,
     each=tuple(FINITE),
     nonfinite=True,
+    calm=finite,
     causes=(
         "a reward or an advantage that is NaN: one bad sample poisons its whole batch",
         "overflow in half precision: fp16 activations, exp of a large log-ratio in the k3 KL or the ratio",

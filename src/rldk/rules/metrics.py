@@ -7,7 +7,7 @@ from functools import cache
 
 from rldk.core.algorithms import GROUP
 from rldk.core.vocabulary import vocabulary
-from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.rule import Context, Frame, Signal, finite, rule
 
 ROUNDING = 1e-3  # of the bound, at least absolute: half precision and printed digits
 GONE_ROWS = 20
@@ -24,6 +24,12 @@ def bounds(name: str, estimator: str) -> tuple[float, float]:
     words = vocabulary()
     known = name not in ENTROPY and words.canonical(name) is not None
     return words.bounds(name, estimator=estimator) if known else (-math.inf, math.inf)
+
+
+def _within(name: str, context: Context) -> tuple[float, float]:
+    """The bounds with the allowance for rounding."""
+    low, high = bounds(name, context.estimators.get(name, ""))
+    return low - ROUNDING * max(1.0, abs(low)), high + ROUNDING * max(1.0, abs(high))
 
 
 def written_twice(f: Frame) -> bool:
@@ -73,6 +79,7 @@ def steps_not_in_order(f: Frame) -> Signal | None:
     severity="warn",
     tier=0,
     each=("*",),
+    calm=_within,
     causes=(
         "the metric is logged in another unit (percent for a fraction) or with the opposite sign",
         "the code that computes it has a bug: a mask, a denominator, an estimator under another's name",
@@ -106,6 +113,7 @@ def value_out_of_domain(f: Frame) -> Signal | None:
     tier=0,
     each=("*",),
     absent=True,
+    calm=finite,
     causes=("the branch of code that logs it is no longer taken", "its value is None or NaN and the logger drops it"),
     fixes=("look at the first step without it: what changed there?",),
 )

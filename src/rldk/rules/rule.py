@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -160,7 +161,8 @@ class Rule:
     `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode, once
     its last row is `cooldown_steps` behind. `kin`: the family, where the code does not spell it.
     `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
-    context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite.
+    context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite. `calm`: the closed interval in
+    which the metric's own value says by itself that the body has nothing to say, so that it need not be asked.
     `causes` are ranked; `fixes` name configuration keys in braces, filled per framework from `rules/knobs.py`.
     """
 
@@ -178,6 +180,7 @@ class Rule:
     algorithms: frozenset[str] | None = None
     unless: Callable[[Context], str | None] | None = None
     nonfinite: bool = False
+    calm: Callable[[str, Context], tuple[float, float]] | None = None
     absent: bool = False
     rows: int = 1
     within: int = 0
@@ -203,6 +206,11 @@ class Context:
     config: Mapping[str, Any] = field(default_factory=dict)
     estimators: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+
+
+def finite(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 - as of `Rule.calm`
+    """The interval of every number: for rules about values that are none, or are missing."""
+    return -math.inf, math.inf
 
 
 def _load_rules() -> None:
