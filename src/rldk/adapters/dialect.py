@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rldk.adapters.base import Log
+from rldk.adapters.opening import Opening, opening_of
 from rldk.adapters.trl import bare, whole
-from rldk.adapters.trl import described as trained
+from rldk.adapters.trl import identity as trained
 
 # Names that a transformers or TRL trainer logs; other frameworks are recognised by the vocabulary.
 _TRAINER_KEYS = (frozenset({"loss", "learning_rate", "epoch"}), frozenset({"objective/kl", "policy/approxkl_avg"}))
@@ -28,14 +30,22 @@ def described(log: Log) -> Log:
         total_steps=total if total and total > 0 else None,
         meta=({"seed": seed} if seed is not None else {}) | log.meta,
     )
-    names = {bare(tag) for tag in log.table.columns}
-    if any(keys <= names for keys in _TRAINER_KEYS):
-        return trained(log)
-    writer = next((name for name, (keys, _) in _CRITICS.items() if keys <= names), None)
-    if writer is None or _CRITICS[writer][1] in names or log.algorithm:
+    told = identity(opening_of(log.table), log.config)
+    if not told or (log.algorithm and "framework" not in told):
         return log
+    return replace(log, **told | {"notes": (*log.notes, *told["notes"])})
+
+
+def identity(opening: Opening, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `Log` that the names in a log tell of its writer; empty when they tell nothing."""
+    names = {bare(tag) for tag in opening.cover}
+    if any(keys <= names for keys in _TRAINER_KEYS):
+        return trained(opening, config=config)
+    writer = next((name for name, (keys, _) in _CRITICS.items() if keys <= names), None)
+    if writer is None or _CRITICS[writer][1] in names:
+        return {}
     note = f"{writer} does not log its advantage estimator: without a critic, read as GRPO"
-    return replace(log, algorithm="grpo", notes=(*log.notes, note))
+    return {"algorithm": "grpo", "notes": (note,)}
 
 
 def literal(text: str) -> Any:

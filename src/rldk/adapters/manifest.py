@@ -35,6 +35,11 @@ def with_manifest(run: Run, folder: Path) -> Run:
     )
 
 
+def configuration(folder: Path) -> dict[str, Any]:
+    """The configuration that `folder/run.json` gives, empty without one."""
+    return dict(redacted(_mapping((read_manifest(folder) or {}).get("config"))))
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 

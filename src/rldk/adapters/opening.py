@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from rldk.core.rows import OPENING_ROWS
+from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
 from rldk.core.table import MetricTable, Row
-
-OPENING_CELLS = 50_000  # values that a live reader may have to hold back, about 5 MB
 
 
 class Opening:

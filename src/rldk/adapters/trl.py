@@ -103,9 +103,19 @@ def trainer_of(opening: Opening, *, text: str = "", config: Mapping[str, Any] | 
 
 def described(log: Log, *, text: str = "") -> Log:
     """The log of a transformers or TRL trainer with its framework, dialect and algorithm filled in."""
-    trainer = trainer_of(opening_of(log.table), text=text, config=log.config)
-    notes = log.notes + ((trainer.note,) if trainer.note else ())
-    return replace(log, framework=trainer.framework, dialect=trainer.dialect, algorithm=trainer.algorithm, notes=notes)
+    told = identity(opening_of(log.table), text=text, config=log.config)
+    return replace(log, **told | {"notes": (*log.notes, *told["notes"])})
+
+
+def identity(opening: Opening, *, text: str = "", config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The fields of `Log` that say which trainer wrote a log; `notes` of the guess. See `trainer_of`."""
+    trainer = trainer_of(opening, text=text, config=config)
+    return {
+        "framework": trainer.framework,
+        "dialect": trainer.dialect,
+        "algorithm": trainer.algorithm,
+        "notes": (trainer.note,) if trainer.note else (),
+    }
 
 
 def _group_algorithm(rows: Sequence[Row], names: set[str], text: str, config: Mapping[str, Any]) -> tuple[str, bool]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
-from rldk.adapters.console import Piece, dict_items, number, pieces
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.console import Piece, dict_items, number
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
 from rldk.adapters.trl import TRAINERS, described, phase_of
 from rldk.adapters.trl_steps import Printed, assign_steps, closing_steps
@@ -29,7 +29,7 @@ _OTHER_PRINTERS = (b"Global step ", b"rollout ")  # OpenRLHF and slime print a d
 
 @dataclass(slots=True)
 class Console:
-    """What was gathered from the text so far.
+    """What was gathered from the text so far. The steps of its rows are known only by looking at all of them.
 
     `waiting`: a row printed since the last progress mark; `totals`: how often a bar of so many steps came right after
     a train row; `filled`: the bars that were seen to reach their end."""
@@ -45,6 +45,18 @@ class Console:
     def bar(self) -> int | None:
         """How far the training bar counts."""
         return self.totals.most_common(1)[0][0] if self.totals else None
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        for reason, excerpt in _take(piece, self):
+            sink.reject(piece.line, piece.offset, reason, excerpt)
+
+    def finish(self, sink: Sink) -> None:
+        """Rows are given their steps by `place`."""
+
+    def place(self) -> tuple[int | None, tuple[str, ...]]:
+        """Sets the step of every row; the steps that the run was to make (None if not known) and what was assumed."""
+        declared, made = _total(self)
+        return declared, assign_steps(self.rows, made)
 
 
 @adapter
@@ -69,12 +81,10 @@ class TrlStdout(BaseAdapter):
         return 0
 
     def read(self) -> Log:
-        console, reading = Console(), Reading(self)
-        for piece in pieces(only_file(self)):
-            for reason, excerpt in _take(piece, console):
-                reading.reject(piece.line, piece.offset, reason, excerpt)
-        declared, made = _total(console)
-        reading.notes += assign_steps(console.rows, made)
+        console = Console()
+        reading = parsed(self, console)
+        declared, notes = console.place()
+        reading.notes += notes
         for row in console.rows:
             reading.row(row.step, row.values, phase=row.phase)
         log = reading.log(total_steps=declared, precision=4 if console.strings else None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
 from rldk.core.model import Rejected
-from rldk.core.records import BadLine, Form, Layout, parse, settle, take_apart
+from rldk.core.records import BadLine, Form, Layout, Record, parse, settle, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
 from rldk.core.stream import BrokenStream, Openable, chunks
 from rldk.core.table import MetricTable, Row, TableBuilder
@@ -114,6 +114,24 @@ class Decoder:
         self._parser.finish()
         return self._rows.take()
 
+    def early(self) -> list[Row]:
+        """The rows of the lines so far; the layout is taken from them even if they are few. Unless `settled`, this
+        decoder must not be fed any more, since more lines could have led to another layout."""
+        self._parser.settle_early()
+        return self._rows.take()
+
+    def pending(self) -> list[Row]:
+        """The row of scalar events that the next line may add to."""
+        record = self._parser.open
+        if record is None:
+            return []
+        return [self._rows.preview(record.step or 0, record.values, phase=record.phase, time=record.time)]
+
+    @property
+    def settled(self) -> bool:
+        """The layout is that of the whole file."""
+        return self._parser.settled
+
     @property
     def lines(self) -> int:
         return self._parser.lines
@@ -144,6 +162,7 @@ class _Parser:
         sniff_lines: int = SNIFF_LINES,
         strict_source: str | None = None,
     ) -> None:
+        self.settled = False
         self.lines = 0
         self.records = 0
         self.rejected_count = 0
@@ -166,9 +185,16 @@ class _Parser:
 
     def finish(self) -> None:
         self._read(self._splitter.finish(), torn=True)
+        self.settle_early()
+        self._assembler.finish()
+
+    def settle_early(self) -> None:
         if self._layout is None:
             self._settle()
-        self._assembler.finish()
+
+    @property
+    def open(self) -> Record | None:
+        return self._assembler.open
 
     def first_rejected(self) -> tuple[Rejected, ...]:
         return tuple(sorted(self._rejected, key=lambda rejected: rejected.line))
@@ -226,6 +252,7 @@ class _Parser:
         self._waiting.append((obj, line[: 4 * EXCERPT], number, offset))
         self._waiting_bytes += len(line)
         if len(self._waiting) >= self._sniff_lines or self._waiting_bytes >= SNIFF_BYTES:
+            self.settled = True
             self._settle()
 
     def _settle(self) -> None:

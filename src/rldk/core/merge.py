@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.core.rows import OPENING_ROWS
+from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
 from rldk.core.table import MetricTable
 
 Rows = NDArray[np.int64]
@@ -15,16 +15,17 @@ def merge_rows(table: MetricTable) -> MetricTable:
     """The table with consecutive rows of one step, phase and segment joined while no metric occurs twice.
 
     Some trainers write a step as several rows, one a group of metrics (prime-rl: losses, optimiser, timings). A joined
-    row keeps the time of its first row. The same table when there is nothing to join among its first `OPENING_ROWS`
-    rows: a live reader must know by then whether to wait for more of a step (`core.rows.Joiner` does the same).
+    row keeps the time of its first row. The same table when there is nothing to join in the opening: a live reader must
+    know by then whether to wait for more of a step (`core.rows.Joiner` does the same).
     """
     same = np.zeros(len(table), dtype=np.bool_)
     same[1:] = table.step[1:] == table.step[:-1]
     same[1:] &= (table.phase[1:] == table.phase[:-1]) & (table.segment[1:] == table.segment[:-1])
-    if not same[:OPENING_ROWS].any():
+    opening = _opening(table)
+    if not same[:opening].any():
         return table
     starts = _starts(table, same)
-    if starts[:OPENING_ROWS].all():
+    if starts[:opening].all():
         return table
     target: Rows = np.cumsum(starts, dtype=np.int64) - 1
     return MetricTable(
@@ -35,6 +36,17 @@ def merge_rows(table: MetricTable) -> MetricTable:
         time=table.time[starts],
         stated_nan={name: target[rows] for name, rows in table.stated_nan.items()},
     )
+
+
+def _opening(table: MetricTable) -> int:
+    """How many rows are the opening, as `core.rows.opened` counts them."""
+    cells = np.zeros(min(len(table), OPENING_ROWS), dtype=np.int64)
+    for name, column in table.columns.items():
+        present = ~np.isnan(column[: len(cells)])
+        stated = table.stated_nan.get(name, np.empty(0, dtype=np.int64))
+        present[stated[stated < len(cells)]] = True
+        cells += present
+    return int(np.searchsorted(np.cumsum(cells), OPENING_CELLS)) + 1
 
 
 def _starts(table: MetricTable, same: NDArray[np.bool_]) -> NDArray[np.bool_]:

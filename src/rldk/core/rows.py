@@ -11,7 +11,9 @@ from typing import Protocol
 from rldk.core.records import Record, to_time
 from rldk.core.table import Phase, Row
 
-OPENING_ROWS = 100  # what a log is like is settled by its first rows, so that a live reader comes to the same answer
+# What a log is like is settled by its first rows, so that a live reader comes to the same answer; it holds them back.
+OPENING_ROWS = 100
+OPENING_CELLS = 50_000  # values in them, about 5 MB; the row that reaches it is the last one
 
 
 class RowSink(Protocol):
@@ -117,6 +119,15 @@ class Assembler:
             self._sink.add(self._step(row.step), row.values, phase=row.phase, time=row.time)
             self._rows += 1
 
+    @property
+    def open(self) -> Record | None:
+        """The row that scalar events are being gathered into, its step filled in."""
+        row = self._open
+        if row is None:
+            return None
+        step = self._rows if self._counted else self._last if row.step is None else row.step
+        return Record(step=step, time=row.time, phase=row.phase, values=dict(row.values))
+
     def _step(self, step: int | None, *, ahead: int = 0) -> int:
         if self._counted:
             return self._rows + ahead
@@ -152,6 +163,16 @@ class Joiner:
         return [] if last is None else [last]
 
 
+def opened(rows: Sequence[Row]) -> int | None:
+    """How many of the rows are the opening of the log; None while that may still grow."""
+    cells = 0
+    for n, row in enumerate(rows, start=1):
+        cells += len(row.values)
+        if n >= OPENING_ROWS or cells >= OPENING_CELLS:
+            return n
+    return None
+
+
 def joinable(rows: Sequence[Row]) -> bool:
     """Whether any two of the rows would be joined."""
     return any(_belong(a, b) for a, b in pairwise(rows))
@@ -176,6 +197,11 @@ class RowList:
         """The rows since the last call."""
         rows, self.rows = self.rows, []
         return rows
+
+    def preview(self, step: int, values: Mapping[str, float], *, phase: Phase, time: float) -> Row:
+        """The row that `add` would add."""
+        back = phase == "train" and self._last is not None and step < self._last
+        return Row(step=step, values=values, phase=phase, segment=self._segment + back, time=time)
 
     def add(self, step: int, values: Mapping[str, float], *, phase: Phase, time: float) -> None:
         if phase == "train":
