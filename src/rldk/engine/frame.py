@@ -118,21 +118,50 @@ class Memory:
             self._first_seen.setdefault(name, self.rows + 1)
 
 
+class _Unknown:
+    value = NAN
+
+
+class _Making:
+    """Stands in for the features while rules are bound: makes each that is asked for, and knows nothing."""
+
+    __slots__ = ("_memory",)
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    def __getitem__(self, key: Key) -> _Unknown:
+        self._memory.feature(key)
+        return _UNKNOWN
+
+
+_UNKNOWN = _Unknown()
+
+
 class EngineFrame:
     """See `rules.rule.Frame`. While `binding`, every request makes its feature and answers NaN."""
 
-    __slots__ = ("_items", "_values", "binding", "context", "memory", "metric", "row", "rows", "step", "unready")
+    __slots__ = ("_items", "_making", "_values", "context", "memory", "metric", "row", "rows", "step", "unready")
 
     def __init__(self, memory: Memory, context: Context) -> None:
         self.memory = memory
-        self._items = memory.items
+        self._items: Mapping[Key, Feature] | _Making = memory.items
+        self._making = _Making(memory)
         self.context = context
         self.metric = ""
-        self.binding = False
         self.unready = False
         self._values: Mapping[str, float] = {}
         self.step = 0
         self.rows = 0
+
+    @property
+    def binding(self) -> bool:
+        return self._items is self._making
+
+    @binding.setter
+    def binding(self, on: bool) -> None:
+        self._items = self._making if on else self.memory.items
+        self._values = {}
 
     def show(self, row: Row, values: Mapping[str, float]) -> None:
         self._values = values
@@ -140,23 +169,24 @@ class EngineFrame:
         self.rows = self.memory.rows
 
     def _ask(self, *key: Any) -> float:
-        if self.binding:
-            self.memory.feature(key)
-            return NAN
         value = self._items[key].value
         if value != value and self.memory.knows(key[1]):
             self.unready = True
         return value
 
     def __getitem__(self, name: str) -> float:
-        return NAN if self.binding else self._values.get(name, NAN)
+        return self._values.get(name, NAN)
 
     def stated(self, name: str) -> bool:
-        return not self.binding and name in self._values
+        return name in self._values
 
     def config(self, *keys: str) -> Any:
         config = self.context.config
-        return next((config[k] for k in keys if config.get(k) is not None), None)
+        for key in keys:
+            found = config.get(key)
+            if found is not None:
+                return found
+        return None
 
     def estimator(self, name: str) -> str:
         return self.context.estimators.get(name, "")

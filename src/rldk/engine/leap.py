@@ -17,6 +17,7 @@ LATEST = 3
 RECENT = 8  # the newest of the past: its median is the level, and the latest rows must lie beyond all of it
 K = 5.0  # scales; the limit that survived on healthy real runs
 HOLD = 50  # rows a reference is kept while the values stay away from it
+_RECENT = range(LATEST + 1, LATEST + RECENT + 1)  # places from the end
 ARMED = 20  # total rows before the test speaks; the past is then 17 rows
 
 
@@ -46,10 +47,14 @@ class Leap:
         self.value = NAN
 
     def update(self, x: float) -> None:
-        self._values.append(math.log(max(x, 1e-12)) if self._log else x)
-        if len(self._values) < ARMED:
+        held = self._values
+        held.append(math.log(max(x, 1e-12)) if self._log else x)
+        if len(held) < ARMED:
             return
-        values = list(self._values)
+        if not self._held and self._within(held):
+            self.value = 0.0
+            return
+        values = list(held)
         past, latest = values[:-LATEST], values[-LATEST:]
         if self._held:
             self._held -= 1
@@ -63,11 +68,19 @@ class Leap:
             if abs(self.value) >= K:
                 self._held = HOLD
 
+    def _within(self, values: deque[float]) -> bool:
+        """Not all of the latest values are above, or below, all of the recent ones: nearly always so."""
+        a, b, c = values[-1], values[-2], values[-3]
+        recent = [values[-i] for i in _RECENT]
+        high = max(recent)
+        if a > high and b > high and c > high:
+            return False
+        low = min(recent)
+        return not (a < low and b < low and c < low)
+
     def _distance(self, past: list[float], latest: list[float]) -> float:
         recent = past[-RECENT:]
         low, high = min(recent), max(recent)
-        if not (min(latest) > high or max(latest) < low):
-            return 0.0
         slope, start = _line(past)
         n = len(past)
         residuals = [y - (start + slope * i) for i, y in enumerate(past)]

@@ -11,7 +11,7 @@ from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.derive import derived
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import EngineFrame, Memory
-from rldk.rules.rule import Context, Rule
+from rldk.rules.rule import Body, Context, Frame, Rule
 
 REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
 PLANNED_ROWS = 64  # after so many rows it is asked again who looks: more rules are ready, fewer are in an episode
@@ -26,11 +26,13 @@ class Watch:
     metric: str
     required: frozenset[str]
     episodes: Episodes
+    body: Body
     failure: str = ""  # why the rule was given up on this run: it raised on one of its rows
     looks: int = 0
     ready: bool = False  # some look had every feature it asked for
 
 
+EVERYWHERE = (-math.inf, math.inf)
 # a watch, and the interval of its metric's own value in which it says nothing; without a name it always looks
 Turn = tuple[Watch, str, float, float]
 
@@ -90,15 +92,11 @@ class Engine:
         finite = total - total == 0.0  # else one of them is not, or the sum overflows
         station.memory.update(values, finite=finite)
         station.frame.show(row, values)
-        begun: list[tuple[Watch, Episode]] = []
-        for watch, name, low, high in self._turns(station, values, finite=finite):
-            if name and low <= values[name] <= high and watch.episodes.idle:
-                continue
-            episode = _look(watch, station, row.step)
-            if episode is not None:
+        begun = _looks(self._turns(station, values, finite=finite), station.frame, values)
+        if begun:
+            station.plan = None
+            for _, episode in begun:
                 self._note_norms(episode)
-                begun.append((watch, episode))
-                station.plan = None
         return begun
 
     def watches(self) -> list[Watch]:
@@ -118,14 +116,12 @@ class Engine:
             return [
                 (w, "", 0.0, 0.0)
                 for w in station.watches
-                if w.required <= sound or (w.rule.nonfinite and w.required <= values.keys())
+                if not w.failure and (w.required <= sound or (w.rule.nonfinite and w.required <= values.keys()))
             ]
         if station.plan is None or self.rows - station.planned >= PLANNED_ROWS:
             able = (w for w in station.watches if w.required <= values.keys() and not w.failure)
-            turns = (_turn(w, self.context) for w in able if not (w.rule.note and w.episodes.began))
-            everywhere = (-math.inf, math.inf)
-            station.plan = [t for t in turns if not (t[1] in values and t[2:] == everywhere and t[0].episodes.idle)]
-            station.plan = [t if t[1] in values else (t[0], "", 0.0, 0.0) for t in station.plan]
+            turns = (_turn(w, values, self.context) for w in able if not (w.rule.note and w.episodes.began))
+            station.plan = [t for t in turns if t[2:] != EVERYWHERE or not t[0].episodes.idle]
             station.planned = self.rows
         return station.plan
 
@@ -160,33 +156,44 @@ class Engine:
         frame.binding, frame.metric = True, metric
         rule.body(frame)
         frame.binding = False
-        station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule)))
+        station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule), rule.body))
 
 
-def _turn(watch: Watch, context: Context) -> Turn:
-    """Not before it has had all it asks for: what is skipped would not count as checked."""
-    if watch.rule.calm is None or not watch.ready:
+def _turn(watch: Watch, values: Mapping[str, float], context: Context) -> Turn:
+    """Calm only once it has had all it asks for: what never looks does not count as checked."""
+    if watch.rule.calm is None or not watch.ready or watch.metric not in values:
         return watch, "", 0.0, 0.0
     return watch, watch.metric, *watch.rule.calm(watch.metric, context)
 
 
-def _look(watch: Watch, station: _Station, step: int) -> Episode | None:
-    """One rule's look at one row; the episode that has just begun, if one has."""
-    rule, frame = watch.rule, station.frame
-    if watch.failure:
-        return None
-    frame.metric, frame.unready = watch.metric, False
-    try:
-        signal = rule.body(frame)
-    except (ArithmeticError, ValueError) as error:  # a value no author thought of must not cost the whole report
-        watch.failure = f"{type(error).__name__} on the row of step {step}"
-        return None
-    watch.looks += 1
-    watch.ready = watch.ready or not frame.unready
-    episodes = watch.episodes
-    if signal is None and episodes.idle:
-        return None
-    return episodes.open if episodes.look(step, station.memory.rows, signal) else None
+def _looks(turns: list[Turn], frame: EngineFrame, values: Mapping[str, float]) -> list[tuple[Watch, Episode]]:
+    """Every watch's look at the row that the frame shows; the episodes that have just begun."""
+    begun: list[tuple[Watch, Episode]] = []
+    for watch, name, low, high in turns:
+        episodes = watch.episodes
+        if name and low <= values[name] <= high and episodes.idle:
+            continue
+        frame.metric, frame.unready = watch.metric, False
+        try:
+            signal = watch.body(frame)
+        except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
+            watch.failure = f"{type(error).__name__} on the row of step {frame.step}"
+            watch.body = _silence
+            continue
+        watch.looks += 1
+        if not frame.unready:
+            watch.ready = True
+        if (
+            (signal is not None or not episodes.idle)
+            and episodes.look(frame.step, frame.rows, signal)
+            and episodes.open is not None
+        ):
+            begun.append((watch, episodes.open))
+    return begun
+
+
+def _silence(f: Frame) -> None:
+    """The body of a rule that was given up."""
 
 
 def _inapplicable(rule: Rule, context: Context) -> str | None:

@@ -7,7 +7,7 @@ import math
 from rldk.core.algorithms import CLIPPED, GROUP, POLICY
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.metrics import written_twice
-from rldk.rules.rule import Context, Frame, Signal, normal
+from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, above, normal
 
 
 def _not_group(context: Context) -> str | None:
@@ -15,7 +15,7 @@ def _not_group(context: Context) -> str | None:
     return None if context.algorithm in GROUP else "about group methods"
 
 
-@normal("first-grpo-loss-is-zero", needs=("loss",), unless=_not_group)
+@normal("first-grpo-loss-is-zero", needs=("loss",), unless=_not_group, calm=above(1e-6))
 def first_grpo_loss_is_zero(f: Frame) -> Signal | None:
     """A loss of exactly 0 on the first step is right: advantages of a group sum to 0 and the ratio is still 1.
 
@@ -41,7 +41,7 @@ def grpo_loss_says_little(f: Frame) -> Signal | None:
     return Signal(value=middle) if abs(middle) < 0.05 else None
 
 
-@normal("kl-below-zero", needs=("kl",))
+@normal("kl-below-zero", needs=("kl",), calm=above(0.0))
 def kl_below_zero(f: Frame) -> Signal | None:
     """A KL below 0 now and then is the noise of the k1 estimator, a mean of log-ratios; its expectation is not below 0.
 
@@ -55,7 +55,7 @@ def kl_below_zero(f: Frame) -> Signal | None:
     return Signal(value=kl) if kl < 0 and not nonnegative and not often >= 0.5 else None
 
 
-@normal("kl-zero-without-penalty", needs=("kl",))
+@normal("kl-zero-without-penalty", needs=("kl",), calm=ABOVE_ZERO)
 def kl_zero_without_penalty(f: Frame) -> Signal | None:
     """KL is 0 because its coefficient is 0: the trainer does not compute it, so it says nothing of the policy.
 
@@ -101,7 +101,7 @@ def dpo_starts_at_ln_2(f: Frame) -> Signal | None:
     return Signal(value=loss) if start else None
 
 
-@normal("learning-rate-zero-at-an-end", needs=("lr",))
+@normal("learning-rate-zero-at-an-end", needs=("lr",), calm=ABOVE_ZERO)
 def learning_rate_zero_at_an_end(f: Frame) -> Signal | None:
     """A learning rate of 0 on the first row of a warm-up, or on the last row of a schedule, is how schedules are made.
 
@@ -116,7 +116,7 @@ def learning_rate_zero_at_an_end(f: Frame) -> Signal | None:
     return Signal(value=0.0) if lr == 0 and (n == 1 or arrived) else None
 
 
-@normal("explained-variance-at-first", needs=("value_explained_variance",), nonfinite=True)
+@normal("explained-variance-at-first", needs=("value_explained_variance",), nonfinite=True, calm=above(-1.0))
 def explained_variance_at_first(f: Frame) -> Signal | None:
     """Explained variance may be NaN (all returns equal) or far below 0 in the first updates: the critic must learn.
 
@@ -129,7 +129,7 @@ def explained_variance_at_first(f: Frame) -> Signal | None:
     return Signal(value=x) if x != x or (x < -1 and n <= 10) else None
 
 
-@normal("no-clipping-on-policy", needs=("clip_frac",), algorithms=CLIPPED)
+@normal("no-clipping-on-policy", needs=("clip_frac",), algorithms=CLIPPED, calm=ABOVE_ZERO)
 def no_clipping_on_policy(f: Frame) -> Signal | None:
     """Nothing is ever clipped because every update uses fresh rollouts: the ratio is exactly 1, the clip has no effect.
 

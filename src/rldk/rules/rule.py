@@ -141,6 +141,7 @@ class Frame(Protocol):
 
 
 Body = Callable[[Frame], "Signal | None"]
+Calm = Callable[[str, "Context"], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,7 @@ class Rule:
     algorithms: frozenset[str] | None = None
     unless: Callable[[Context], str | None] | None = None
     nonfinite: bool = False
-    calm: Callable[[str, Context], tuple[float, float]] | None = None
+    calm: Calm | None = None
     absent: bool = False
     rows: int = 1
     within: int = 0
@@ -206,6 +207,14 @@ class Context:
     config: Mapping[str, Any] = field(default_factory=dict)
     estimators: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+
+
+def above(bound: float) -> Calm:
+    """The interval from `bound` on: for rules about smaller values."""
+    return lambda name, context: (bound, math.inf)  # noqa: ARG005
+
+
+ABOVE_ZERO = above(5e-324)  # the smallest float that is not 0: for rules about exact zeros and values below
 
 
 def finite(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 - as of `Rule.calm`
