@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from rldk.cards.series import key_series
 from rldk.core.model import Report, Run
 from rldk.engine.scan import scan
-from rldk.errors import ConfigError, UsageError
+from rldk.errors import UsageError
 
 if TYPE_CHECKING:
     from rldk.rules.rule import Rule
+    from rldk.rules.rulefile import RuleFile
 
 
 def diagnose(
@@ -26,9 +27,9 @@ def diagnose(
 ) -> Report:
     """What `rldk doctor` says of the one run in `source`: a path, anything else `ingest_runs` reads, or a `Run`.
 
-    `select`, `ignore`: codes, families or names of rules. `config`: hyper-parameters of the training that the log
-    does not carry; rules read them beside the log's own, which win. Raises `UsageError` when the source holds
-    several runs (use `diagnose_all`), and the errors of the adapters."""
+    `rules`: a preset or a rule file; `select`, `ignore`: codes, families or names of rules, which narrow it.
+    `config`: hyper-parameters of the training that the log does not carry; rules read them beside the log's own, which
+    win. Raises `UsageError` when the source holds several runs (use `diagnose_all`), and the errors of the adapters."""
     found = runs_in(source)
     if len(found) > 1:
         names = ", ".join(run.id for run in found[:5]) + (", ..." if len(found) > 5 else "")
@@ -51,7 +52,7 @@ def diagnose_all(
 
 def diagnose_run(
     run: Run,
-    rules: str = "default",
+    rules: str | RuleFile = "default",
     select: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] | None = None,
     config: Mapping[str, Any] | None = None,
@@ -91,14 +92,14 @@ def _home(run: Run) -> str:
     return os.path.commonpath([Path(f).parent for f in files]) if len(files) > 1 else run.source
 
 
-def _rules(preset: str, select: str | Iterable[str] | None, ignore: str | Iterable[str] | None) -> tuple[Rule, ...]:
+def _rules(
+    preset: str | RuleFile, select: str | Iterable[str] | None, ignore: str | Iterable[str] | None
+) -> tuple[Rule, ...]:
+    from rldk.rules.rulefile import load_rules
     from rldk.rules.select import select_rules
 
-    if preset != "default":
-        raise ConfigError(
-            f"unknown rule preset {preset!r}", hint="the only preset is 'default'; narrow it with select and ignore"
-        )
-    return select_rules(_words(select), _words(ignore))
+    file = load_rules(preset) if isinstance(preset, str) and preset != "default" else preset
+    return select_rules(_words(select), _words(ignore), among=None if isinstance(file, str) else file.rules)
 
 
 def _words(codes: str | Iterable[str] | None) -> list[str] | None:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -122,10 +123,15 @@ def cli_page() -> str:
     from rldk.cli.main import main
 
     lines = ["# Commands", ""]
-    root = click.Context(main, info_name="rldk", max_content_width=100, terminal_width=100)
+    shape: dict[str, Any] = {
+        "max_content_width": 100,
+        "terminal_width": 100,
+        "help_option_names": ["-h", "--help"],
+    }  # as a real call has it
+    root = click.Context(main, info_name="rldk", **shape)
     lines += ["```", main.get_help(root), "```", ""]
     for path, command in _commands(main, root):
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        context = click.Context(command, info_name=path, **shape)
         lines += [f"## {path}", "", "```", command.get_help(context), "```", ""]
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import pytest
 
 import rldk
 from rldk.diagnosis import diagnose_all, diagnose_run
-from rldk.errors import ConfigError, UnknownName, UsageError
+from rldk.errors import UnknownName, UsageError
 from rldk.testing import run_of
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -35,8 +35,16 @@ def test_select_and_ignore_take_text_or_lists() -> None:
 
 
 def test_an_unknown_preset_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="unknown rule preset 'strictest'"):
+    with pytest.raises(UnknownName, match="unknown rule preset 'strictest'"):
         rldk.diagnose(run_of({"loss": LOSS}), rules="strictest")
+
+
+def test_a_preset_judges_by_its_own_rules_and_can_be_narrowed() -> None:
+    run = run_of({"grad_norm_policy": [9.0], "grad_norm_value": [1.0]})
+    report = rldk.diagnose(run, rules="grpo_safe")
+    assert {f.code for f in report.findings} == {"grpo_safe_policy_grad_spike", "grpo_safe_grad_ratio_imbalance"}
+    assert not rldk.diagnose(run, rules="grpo_safe", ignore="GRAD").findings
+    assert len(rldk.diagnose(run, rules="grpo_safe", select="grpo_safe_policy_grad_spike").findings) == 1
 
 
 def test_the_configuration_of_the_log_wins_over_the_callers() -> None:

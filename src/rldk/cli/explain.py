@@ -34,11 +34,14 @@ def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
     from rldk.cards.manual import TOPICS, rule_text, rules_table, topic_text
     from rldk.cli.rules import facts
     from rldk.rules.rule import normals, rules
+    from rldk.rules.rulefile import preset_rule
 
     key = name.strip()
     if key in TOPICS:
         return [(topic_text(key), {"topic": key, "text": topic_text(key)})]
     hits = [r for r in (*rules, *normals) if key.upper() == r.code.upper() or key.lower() == r.name.lower()]
+    shipped = preset_rule(key)
+    hits += [shipped] if shipped else []
     if hits:
         return [(rule_text(r), facts(r)) for r in hits]
     family = [r for r in rules if r.family == key]  # as written: `kl` is the metric, `KL` the family

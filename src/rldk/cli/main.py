@@ -20,7 +20,7 @@ from rldk.errors import RldkError, UnknownName
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
-    "rules": ("rules", "List the rules, or show one."),
+    "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "ingest": ("ingest", "Read any training log into one table."),
     "emit": ("emit", "Append one event to a log."),
     "validate-format": ("validate_format", "Say how a file would be read, and what is wrong with it."),

@@ -1,12 +1,15 @@
-"""`rldk rules list` and `rldk rules show CODE`."""
+"""`rldk rules list|show|test|validate`: the catalogue, presets and rule files."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.output import json_option, write
+from rldk.cards.safe import clean
+from rldk.cli.output import json_option, say, write
+from rldk.errors import UsageError
 
 if TYPE_CHECKING:
     from rldk.rules.rule import Rule
@@ -14,15 +17,25 @@ if TYPE_CHECKING:
 
 @click.group("rules")
 def command() -> None:
-    """List the rules, or show one."""
+    """List the rules and presets, show one, check a rule file and try it on a log."""
 
 
 @command.command("list")
 @click.option("--family", help="Only these families, with commas: KL, GRAD ...")
 @click.option("--tier", type=click.IntRange(0, 3), help="Only this tier.")
+@click.option(
+    "--preset",
+    metavar="NAME",
+    is_flag=False,
+    flag_value="",
+    help="The rules of a preset or of a rule file; without a NAME, the presets.",
+)
 @json_option
-def list_rules(family: str | None, tier: int | None, as_json: bool) -> None:
-    """Print every rule: code, name, severity, tier."""
+def list_rules(family: str | None, tier: int | None, preset: str | None, as_json: bool) -> None:
+    """Print every rule: code, name, severity, tier; or what a preset holds."""
+    if preset is not None:
+        write(_presets(as_json) if not preset else _listed(preset, as_json))
+        return
     from rldk.cards.manual import rules_table
     from rldk.cards.wire import dumps
     from rldk.rules.select import select_rules
@@ -42,6 +55,95 @@ def show(code: str, as_json: bool) -> None:
 
     chosen = select_rules([code])
     write(dumps({"rules": [facts(r) for r in chosen]}) if as_json else "\n".join(map(rule_text, chosen)))
+
+
+@command.command("validate")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@json_option
+def validate(files: tuple[str, ...], as_json: bool) -> int:
+    """Say everything that is wrong with rule files; exit 2 when anything is."""
+    from rldk.cards.wire import dumps
+    from rldk.rules.document import RuleFileError
+    from rldk.rules.rulefile import load_rules
+
+    results: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for name in files:
+        try:
+            file = load_rules(name)
+        except RuleFileError as error:
+            results.append({"file": name, "valid": False, "problems": error.problems})
+            lines += [f"{p}" + (f"\n  {p.hint}" if p.hint else "") for p in error.problems]
+        else:
+            acting = f", {len(file.actions)} with actions" if file.actions else ""
+            results.append({"file": name, "valid": True, "rules": len(file.rules), "notes": file.notes})
+            lines += [f"{name}: {len(file.rules)} rules{acting}: fine", *(f"note: {note}" for note in file.notes)]
+    write(
+        dumps({"files": results}) if as_json else "\n".join(clean(line, 2000) for t in lines for line in t.split("\n"))
+    )
+    return 0 if all(r["valid"] for r in results) else 2
+
+
+@command.command("test")
+@click.argument("file")
+@click.argument("log")
+@click.option("--set-rule", "settings", multiple=True, metavar="ID.field=VALUE", help="Change one field of a rule.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with the curves.")
+@click.option("--all", "everything", is_flag=True, help="Every rule, also those that stayed quiet.")
+@json_option
+def try_out(
+    file: str, log: str, *, settings: tuple[str, ...], html: Path | None, everything: bool, as_json: bool
+) -> None:
+    """Show what the rules of FILE (or of a preset) would have done on a finished LOG. Nothing is acted upon."""
+    from rldk.cards.rulebook import trial_page, trial_text, trials
+    from rldk.cards.wire import dumps
+    from rldk.diagnosis import diagnose_run, runs_in
+    from rldk.rules.rulefile import load_rules
+
+    rules = load_rules(file, overrides=settings)
+    runs = runs_in(log)
+    if len(runs) > 1 and (html or as_json):
+        raise UsageError(f"{log} holds {len(runs)} runs", hint="name one of them")
+    reports = [diagnose_run(run, rules) for run in runs]
+    if html is not None:
+        save(html, trial_page(rules, reports[0]))
+    if as_json:
+        write(dumps({"file": rules.name, "log": log, "rules": trials(rules, reports[0])}))
+    else:
+        write("\n".join(trial_text(rules, report, everything=everything) for report in reports))
+
+
+def save(path: Path, text: str) -> None:
+    """Writes the page. Raises `UsageError`."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check the folder") from None
+    say(f"wrote {path}")
+
+
+def _presets(as_json: bool) -> str:
+    from rldk.cards.rulebook import presets_text
+    from rldk.cards.wire import dumps
+    from rldk.rules.preset import preset_names
+    from rldk.rules.rulefile import load_rules
+
+    files = [load_rules(name) for name in preset_names()]
+    if as_json:
+        return dumps({"presets": [{"name": f.name, "what": f.description, "rules": len(f.rules)} for f in files]})
+    return presets_text(files)
+
+
+def _listed(preset: str, as_json: bool) -> str:
+    from rldk.cards.rulebook import file_text
+    from rldk.cards.wire import dumps
+    from rldk.rules.rulefile import load_rules
+
+    file = load_rules(preset)
+    if not as_json:
+        return file_text(file)
+    listed = [{**facts(r), "actions": [a.kind for a in file.actions.get(r.code, ())]} for r in file.rules]
+    return dumps({"preset": file.name, "what": file.description, "rules": listed})
 
 
 def facts(rule: Rule) -> dict[str, Any]:

@@ -88,7 +88,10 @@ EXPRESSION: dict[str, Form] = {
     "fixes": Form("a list of texts", _texts),
 }
 USE: dict[str, Form] = {
-    "use": Form("the code, family or name of a rule, or *", lambda v: isinstance(v, str) and bool(v.strip())),
+    "use": Form(
+        "the code, family or name of a rule, a list of them, or *",
+        lambda v: bool(v) and (_texts(v) or (isinstance(v, str) and bool(v.strip()))),
+    ),
     **_SHARED,
     "warn": _NUMBER,
     "critical": _NUMBER,

@@ -81,6 +81,12 @@ def override(file: RuleFile, settings: Iterable[str]) -> RuleFile:
     return _compiled(Document(file=file.name, description=file.description, entries=tuple(entries.values())))
 
 
+def preset_rule(code: str) -> Rule | None:
+    """The rule of that id in the shipped presets, whose rules are named after their preset."""
+    home = next((name for name in preset_names() if code.startswith(f"{name}_")), None)
+    return next((r for r in load_rules(home).rules if r.code == code), None) if home else None
+
+
 def rules_in(document: Document) -> RuleFile:
     """The compiled document. Raises `RuleFileError` with every problem of it."""
     return _compiled(replace(document, entries=tuple(_by_id(document).values())))
@@ -104,7 +110,7 @@ def _is_file(source: str) -> bool:
 
 
 def _by_id(document: Document) -> dict[str, Entry]:
-    """Entries by id, those of a whole family taken apart; an entry of its own replaces one that came with a family."""
+    """Entries by id, families and lists taken apart; a later entry replaces a rule that came with one of those."""
     found: dict[str, Entry] = {}
     grouped: set[str] = set()
     problems: list[Problem] = []
@@ -118,7 +124,7 @@ def _by_id(document: Document) -> dict[str, Entry]:
         except Fault as fault:
             problems.append(_problem(entry, fault))
     if problems:
-        raise RuleFileError((*problems, *_problems(found.values())))
+        raise RuleFileError(tuple(sorted((*problems, *_problems(found.values())), key=lambda p: p.line)))
     return found
 
 
@@ -130,21 +136,21 @@ def _expanded(entry: Entry) -> Iterator[tuple[str, Entry]]:
         yield entry.data["id"], entry
         return
     check({"use": entry.data["use"]}, USE)
-    word = entry.data["use"].strip()
+    use = entry.data["use"]
+    words = [use] if isinstance(use, str) else use
     try:
-        chosen = select_rules(None if word == EVERY else [word])
+        chosen = select_rules(None if EVERY in words else words)
     except UnknownName as error:
         raise Fault("use", error.message, hint=error.hint) from None
     for rule in chosen:
-        one = word in {rule.code, rule.name}
-        yield rule.code, entry if one and word == rule.code else replace(entry, data={**entry.data, "use": rule.code})
+        yield rule.code, entry if use == rule.code else replace(entry, data={**entry.data, "use": rule.code})
 
 
 def _compiled(document: Document) -> RuleFile:
     made: list[tuple[Rule, tuple[Action, ...]]] = []
     problems = _problems(document.entries, made)
     if problems:
-        raise RuleFileError(tuple(problems))
+        raise RuleFileError(tuple(sorted(problems, key=lambda p: p.line)))
     return RuleFile(
         name=document.file,
         rules=tuple(rule for rule, _ in made),
@@ -195,7 +201,7 @@ def _problem(entry: Entry, fault: Fault) -> Problem:
 
 def _id(entry: Entry) -> str:
     name = entry.data.get("id", entry.data.get("use", ""))
-    return name if isinstance(name, str) else repr(name)
+    return name if isinstance(name, str) else repr(name)[:40]
 
 
 def _setting(text: str, entries: Mapping[str, Entry]) -> tuple[str, list[str], Any]:

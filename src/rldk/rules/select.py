@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rldk.errors import UnknownName
 from rldk.rules.rule import Rule, rules
 
 
-def select_rules(select: Iterable[str] | None = None, ignore: Iterable[str] | None = None) -> tuple[Rule, ...]:
-    """The registered rules whose code, family or name is selected (default: all) and not ignored, by code."""
-    chosen = set(_codes(select)) if select else set(rules.names())
-    chosen -= set(_codes(ignore or ()))
-    return tuple(r for r in rules if r.code in chosen)
+def select_rules(
+    select: Iterable[str] | None = None, ignore: Iterable[str] | None = None, *, among: Sequence[Rule] | None = None
+) -> tuple[Rule, ...]:
+    """The rules whose code, family or name is selected (default: all) and not ignored.
+
+    `among`: of these, in their order; by default the registered ones, by code. Raises `UnknownName`."""
+    known = tuple(rules) if among is None else tuple(among)
+    chosen = set(_codes(select, known)) if select else {r.code for r in known}
+    chosen -= set(_codes(ignore or (), known))
+    return tuple(r for r in known if r.code in chosen)
 
 
-def _codes(words: Iterable[str]) -> list[str]:
+def _codes(words: Iterable[str], known: Sequence[Rule]) -> list[str]:
     found: list[str] = []
     for word in words:
         key = word.strip()
-        hits = [r.code for r in rules if key in {r.code, r.name} or key.upper() in {r.code, r.family}]
+        hits = [r.code for r in known if key in {r.code, r.name} or key.upper() in {r.code, r.family}]
         if not hits:
-            raise UnknownName(
-                "rule", key, [r.code for r in rules] + [r.family for r in rules] + [r.name for r in rules]
-            )
+            raise UnknownName("rule", key, {name for r in known for name in (r.code, r.family, r.name)})
         found += hits
     return found

@@ -19,9 +19,9 @@ class BadExpression(ConfigError):
 def parse(text: object) -> ast.expr:
     """The tree of one expression. Raises `BadExpression` when it is none, or too long, too large, too deep."""
     if not isinstance(text, str) or not text.strip():
-        raise BadExpression("is no text", hint='write an expression, such as "value > 0.3"')
+        raise BadExpression("no text", hint='write an expression, such as "value > 0.3"')
     if len(text) > MAX_TEXT:
-        raise BadExpression(f"has {len(text)} characters; at most {MAX_TEXT} are read", hint="split it into two rules")
+        raise BadExpression(f"{len(text)} characters; at most {MAX_TEXT} are read", hint="split it into two rules")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on code is no advice on a condition
@@ -29,9 +29,9 @@ def parse(text: object) -> ast.expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         where = f" at column {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
         reason = error.msg if isinstance(error, SyntaxError) else "it cannot be read"
-        raise BadExpression(f"is no expression: {reason}{where}", hint='an example: "value > 0.3"') from None
+        raise BadExpression(f"no expression: {reason}{where}", hint='an example: "value > 0.3"') from None
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES or _depth(tree) > MAX_DEPTH:
-        raise BadExpression("is too large or too deeply nested", hint="split it into two rules")
+        raise BadExpression("too large or too deeply nested", hint="split it into two rules")
     return tree
 
 

@@ -25,7 +25,7 @@ class Selection:
 def select_metric(name: object) -> Selection:
     """What `metric: NAME` watches. Raises `BadExpression`."""
     if not isinstance(name, str) or not name.strip():
-        raise BadExpression("is no metric name", hint="such as metric: kl")
+        raise BadExpression("no metric name", hint="such as metric: kl")
     return _selection([name.strip()], None)
 
 
@@ -38,7 +38,7 @@ def select_where(text: object) -> Selection:
     for part in parts:
         if _is_phase(part):
             if phase is not None:
-                raise BadExpression("names two phases", hint="write one rule for each")
+                raise BadExpression("two phases are named", hint="write one rule for each")
             phase = _phase(part)
         elif names:
             raise BadExpression(
@@ -47,7 +47,7 @@ def select_where(text: object) -> Selection:
         else:
             names = _names(part)
     if not names:
-        raise BadExpression("names no metric", hint=_HINT)
+        raise BadExpression("no metric is named", hint=_HINT)
     return _selection(names, phase)
 
 

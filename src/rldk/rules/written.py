@@ -108,7 +108,7 @@ def _selection(data: Mapping[str, Any]) -> Selection:
     try:
         return select_metric(data[key]) if key == "metric" else select_where(data[key])
     except ConfigError as error:
-        raise Fault(key, f"{key} {error.message}", hint=error.hint, expression=str(data[key])) from None
+        raise Fault(key, f"{key}: {error.message}", hint=error.hint, expression=str(data[key])) from None
 
 
 def _condition(data: Mapping[str, Any], window: int) -> Condition:
@@ -118,7 +118,7 @@ def _condition(data: Mapping[str, Any], window: int) -> Condition:
         return compile_condition(data["condition"], window=window)
     except ConfigError as error:
         raise Fault(
-            "condition", f"condition {error.message}", hint=error.hint, expression=str(data["condition"])
+            "condition", f"condition: {error.message}", hint=error.hint, expression=str(data["condition"])
         ) from None
 
 
@@ -182,7 +182,7 @@ def _page(data: Mapping[str, Any], condition: Condition, file: str) -> Page:
         what=f"Fires when {condition.text}{size}.",
         sections={
             "Why it matters": data.get("why", f"Its author asked for it in {file}."),
-            "How it is computed": f"The condition of {data['id']} in {file}, as written.",
+            "How it is computed": f"`{condition.text}`{size}, as written in {file}.",
             "When it is wrong": "When its limits do not fit the run.",
             "Source": data.get("source", file),
         },

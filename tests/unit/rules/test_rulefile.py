@@ -185,7 +185,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {  # file -> what the message and the 
     RULE + "condition: value > 1\n    actions: [{warn: hello}]": ("my.yaml:5", "warn is 'hello'", "mapping"),
     RULE + "condition: value > 1\n    actions: [{shell: {command: rm x}}]": ("my.yaml:5", "not a shell line", ""),
     WHERE + "value > 1" + THEN: ("my.yaml:3: rule r: `value > 1`", "'value'", "name"),
-    WHERE + "tags.phase == 'train'" + THEN: ("my.yaml:3", "names no metric", "name =="),
+    WHERE + "tags.phase == 'train'" + THEN: ("my.yaml:3", "no metric is named", "name =="),
     WHERE + "name == 'kl' and tags.pahse == 'x'" + THEN: ("my.yaml:3", "one name", ""),
     WHERE + "tags.pahse == 'train'" + THEN: ("my.yaml:3", "tags.pahse", "tags.phase"),
     WHERE + "name == 'kl' and tags.phase == 'tarin'" + THEN: ("my.yaml:3", "'tarin'", "train"),
