@@ -25,6 +25,7 @@ def still(rows: int, **more: list[float | None]) -> dict[str, Any]:
         ("OPT003", {"lr": [1e-3, 1e-3, 2e-3]}, {"config": {"learning_rate": 1e-3}}, 3),
         ("OPT004", {"lr": [1e-3] * 10 + [0.0] * 5}, {}, 12),
         ("OPT004", {"lr": [0.3, 0.2, 0.1] + [0.0] * 12}, {}, 13),
+        ("OPT004", {"lr": [0.0] * 12, "kl_policy_update": [1e-10, 0.0] * 6}, {}, 10),  # from the first row on
         ("OPT007", {"loss_scale": [65536.0, 2048.0, 1.0, 1.0, 1.0]}, {}, 5),
         (
             "OPT008",
@@ -52,6 +53,7 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("OPT003", {"lr": [0.0, 1e-5, 1e-4, 1e-3, 1e-3, 1e-3, 1e-3]}, {}),  # coarsely logged warm-up
         ("OPT003", {"lr": [1e-3, 5e-4, 1e-4, 1e-3, 5e-4, 1e-4, 1e-3]}, {"config": {"learning_rate": 1e-3}}),  # restarts
         ("OPT004", {"lr": [0.0, 0.0, 0.1, 0.1, 0.0]}, {}),
+        ("OPT004", {"lr": [0.0] * 12, "kl_policy_update": [1e-3] * 12}, {}),  # 1e-6 printed as 0.000
         ("OPT004", {"lr": [0.4, 0.3, 0.2, 0.1, 0.0]}, {}),  # a linear schedule, logged coarsely
         ("OPT004", {"lr": [0.1, 0.1, 0.1, 0.0, 0.0]}, {"step": [1, 2, 3, 4, 4]}),  # last row twice
         ("OPT007", {"loss_scale": [1.0] * 6}, {}),
