@@ -55,8 +55,8 @@ class Naming:
     `names`: canonical metric -> the key it is read from ("a + b" for a sum). `estimators`: of canonical metrics.
     `routes`: key -> the matches it is read by; a key with none keeps its own name, unless that is in `names`.
     `sums`: metric -> the metrics it is the sum of. `staged`: metric -> its name on evaluation rows, None where that
-    has a key of its own, so that what such rows say under the training name is dropped. `guess`: the map that was made
-    up because no key has a known name.
+    has a key of its own, so that what such rows say under the training name is dropped. `clocks`: the keys that the
+    user named for "step" and "wall_time". `guess`: the map that was made up because no key has a known name.
     """
 
     def __init__(self, opening: Opening, hints: Hints) -> None:
@@ -74,6 +74,7 @@ class Naming:
         self._spoken: set[str] = set()  # metrics that evaluation rows have given
         dialect = hints.dialect if hints.dialect in words.dialects else None
         self.dialects = (dialect,) if dialect else words.guess(opening.keys, hints.dialects)
+        self.clocks = {name: key for key, name in reversed(self.mapped().items()) if name in ("step", "wall_time")}
         self._place(opening.cover)
         for row in opening.rows:
             if row.phase == "eval":
@@ -96,10 +97,6 @@ class Naming:
         """Whether `meet` would change nothing."""
         return self._seen.issuperset(keys) and (not evaluation or self._evaluated.issuperset(keys))
 
-    def clock(self, name: str) -> tuple[str, ...]:
-        """The keys that the user named for "step" or "wall_time"."""
-        return tuple(key for key in sorted(self._seen) if self._named(key) == name) if self._user else ()
-
     def own(self, key: str) -> bool:
         """The key is shown under its own name beside the canonical ones."""
         return not self.routes.get(key) and key not in self.names
@@ -110,7 +107,8 @@ class Naming:
 
     def mapped(self) -> dict[str, str]:
         """The user's map as {the log's key: metric}; people write it in both directions."""
-        return {key: name for key in sorted(self._seen) if (name := self._named(key)) is not None}
+        keys = sorted(self._seen) if self._user else ()
+        return {key: name for key in keys if (name := self._named(key)) is not None}
 
     def _named(self, key: str) -> str | None:
         """The metric that the user says this key is."""

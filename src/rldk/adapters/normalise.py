@@ -82,13 +82,14 @@ def _arrivals(table: MetricTable, opening: int) -> Iterator[tuple[list[str], boo
 
 def _clocks(table: MetricTable, naming: Naming) -> MetricTable:
     """The table with the step and the time taken from the columns that the user named for them."""
-    for key in naming.clock("step")[:1]:
-        step = table.columns[key]
+    if "step" in naming.clocks:
+        step = table.columns[naming.clocks["step"]]
         whole = np.where(np.abs(step) < 2.0**62, step, table.step.astype(np.float64)).astype(np.int64)
         back = np.diff(whole, prepend=whole[:1]) < 0
         table = replace(table, step=whole, segment=np.cumsum(back).astype(np.int32))
-    for key in naming.clock("wall_time")[:1]:
-        table = replace(table, time=np.where(np.isnan(table.time), table.columns[key], table.time))
+    if "wall_time" in naming.clocks:
+        told = table.columns[naming.clocks["wall_time"]]
+        table = replace(table, time=np.where(np.isnan(table.time), told, table.time))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,11 @@ MAX_HEAD = 2 << 20  # of a file whose first two lines are longer: they may carry
 _HEAD_LINES = 2  # a header and a row
 
 
+def is_head(data: bytes) -> bool:
+    """Whether these first bytes, if at least `HEAD_BYTES`, tell the format of a file as well as all of it would."""
+    return data.count(b"\n") >= _HEAD_LINES or len(data) >= MAX_HEAD or b"\0" in data[:4096]
+
+
 @dataclass(frozen=True)
 class File:
     """A readable file. `head`: its first 64 KiB after decompression (b"" when empty or damaged), more when that holds
@@ -21,13 +27,20 @@ class File:
 
     path: Path
 
+    @classmethod
+    def beginning(cls, data: bytes, path: str | os.PathLike[str] | None = None) -> File:
+        """A file of which no more is known than its head, and perhaps where it lies."""
+        file = cls(Path(path or os.devnull))
+        file.__dict__["head"] = data[:MAX_HEAD]
+        return file
+
     @cached_property
     def head(self) -> bytes:
         head = b""
         try:
             for chunk in chunks(self, HEAD_BYTES):
                 head += chunk
-                if head.count(b"\n") >= _HEAD_LINES or len(head) >= MAX_HEAD or b"\0" in head[:4096]:
+                if is_head(head):
                     break
         except BrokenStream:
             pass

@@ -1,0 +1,111 @@
+"""The formats that can be read line by line while they grow, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from rldk.adapters import cleanrl_stdout, dialect, openrlhf, rllib, rllib_stdout, sb3, sb3_stdout, trl, trl_stdout, verl
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.jsonl import CustomJSONLAdapter
+from rldk.adapters.opening import Opening
+from rldk.adapters.pattern import PatternRows
+from rldk.adapters.rowsource import JsonRows, RowSource, TextRows, TrlRows
+from rldk.adapters.source import File
+from rldk.core.table import Phase
+
+Told = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and notes on them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineFormat:
+    """How a format is read while it grows; what its adapter does with a finished file.
+
+    `source`: makes the reader of its bytes. `identify`: what the opening, and a text that may name the trainer, tell of
+    the writer. `joins`: a step may be written in several rows. `phase`: of a row, by its keys. `keeps`: which keys are
+    metrics. `configure`: the configuration in and beside the file."""
+
+    name: str
+    source: Callable[[], RowSource]
+    identify: Callable[[Opening, str], Told]
+    adapter: type[BaseAdapter] | None = None
+    joins: bool = False
+    phase: Callable[[Iterable[str]], Phase] | None = None
+    keeps: Callable[[str], bool] | None = None
+    configure: Callable[[File], dict[str, Any]] | None = None
+
+
+def _by_keys(identity: Callable[[Iterable[str]], Told]) -> Callable[[Opening, str], Told]:
+    return lambda opening, _: identity(opening.keys)
+
+
+def _generic(opening: Opening, _: str) -> Told:
+    return dialect.identity(opening, {})
+
+
+_FORMATS = (
+    LineFormat(
+        adapter=verl.VerlJsonl, name="verl-jsonl", source=lambda: JsonRows(**verl.DECODING), joins=True,
+        identify=_by_keys(verl.identity), phase=verl.phase_of,
+    ),
+    LineFormat(
+        adapter=sb3.SB3Json, name="sb3-json", source=lambda: JsonRows(step_key=sb3.CLOCK), joins=True,
+        identify=_by_keys(sb3.identity), phase=sb3.phase_of,
+    ),
+    LineFormat(
+        adapter=rllib.RLlibJson, name="rllib-json", source=lambda: JsonRows(step_key=rllib.CLOCK), joins=True,
+        identify=_by_keys(rllib.identity), keeps=rllib.is_metric, configure=lambda file: rllib.configuration(file)[0],
+    ),
+    LineFormat(adapter=CustomJSONLAdapter, name="jsonl", source=JsonRows, joins=True, identify=_generic),
+    LineFormat(
+        adapter=trl_stdout.TrlStdout, name="trl-stdout", source=TrlRows,
+        identify=lambda opening, text: trl.identity(opening, text=text),
+    ),
+    LineFormat(
+        adapter=sb3_stdout.SB3Stdout, name="sb3-stdout", source=lambda: TextRows(sb3_stdout.SB3Boxes()), joins=True,
+        identify=_by_keys(sb3.identity), phase=sb3.phase_of,
+    ),
+    LineFormat(
+        adapter=openrlhf.OpenRLHFConsole, name="openrlhf-console",
+        source=lambda: TextRows(openrlhf.OpenRLHFRecords()), identify=_by_keys(openrlhf.identity),
+    ),
+    LineFormat(
+        adapter=verl.VerlConsole, name="verl-console", source=lambda: TextRows(verl.VerlLines()),
+        identify=_by_keys(verl.identity),
+    ),
+    LineFormat(
+        adapter=cleanrl_stdout.CleanRLStdout, name="cleanrl-stdout",
+        source=lambda: TextRows(cleanrl_stdout.CleanRLLines()), identify=lambda *_: dict(cleanrl_stdout.IDENTITY),
+    ),
+    LineFormat(
+        adapter=rllib_stdout.RLlibStdout, name="rllib-stdout", source=lambda: TextRows(rllib_stdout.RLlibBlocks()),
+        identify=_by_keys(rllib.identity),
+    ),
+)  # fmt: skip
+FORMATS: dict[str, LineFormat] = {each.name: each for each in _FORMATS}
+# What a user calls the console formats.
+PATTERNS = {
+    "trl": "trl-stdout",
+    "openrlhf": "openrlhf-console",
+    "verl": "verl-console",
+    "sb3": "sb3-stdout",
+    "cleanrl": "cleanrl-stdout",
+    "rllib": "rllib-stdout",
+}
+
+
+def recognised(head: bytes) -> LineFormat | None:
+    """The format of a log that begins so, as `open_run` would choose it; None when it is none of these."""
+    file = File.beginning(head)
+    scored = [(each.adapter.sniff(file), each.adapter.quality, each.name) for each in _FORMATS if each.adapter]
+    best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1], s[2]), default=None)
+    return FORMATS[best[2]] if best else None
+
+
+def patterned(pattern: str) -> LineFormat:
+    """The console format of that name, or one made of the user's own pattern. Raises `UsageError` for a bad pattern."""
+    if pattern in PATTERNS:
+        return FORMATS[PATTERNS[pattern]]
+    PatternRows(pattern)
+    return LineFormat(name="text", source=lambda: PatternRows(pattern), identify=_generic, joins=False)

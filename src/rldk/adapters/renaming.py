@@ -1,0 +1,123 @@
+"""Rows in a log's own names made rows in canonical ones, one by one: what `normalise` does to whole columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rldk.adapters.naming import Naming
+from rldk.core.glossary import affine
+from rldk.core.table import Phase, Row
+from rldk.core.vocabulary import Match
+
+MAX_PLANS = 64  # different sets of keys that are remembered; a log has a few
+MAX_STEP = 2.0**62
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows with one set of keys are renamed. `keys` and `names`: what is taken over, and under which name; then
+    the values under some names are changed, missing ones taken out, sums added, and evaluation names put in place."""
+
+    keys: list[str]
+    names: list[str]
+    changes: list[tuple[str, Callable[[float], float | None]]]
+    sums: list[tuple[str, tuple[str, ...]]]
+    staged: dict[str, str | None]
+
+    def values(self, values: Mapping[str, float]) -> dict[str, float]:
+        made = dict(zip(self.names, [values[key] for key in self.keys], strict=True))
+        for name, change in self.changes:
+            changed = change(made[name])
+            if changed is None:
+                del made[name]
+            else:
+                made[name] = changed
+        for name, parts in self.sums:
+            total = sum([made[part] for part in parts]) if all(part in made for part in parts) else float("nan")
+            if total == total:
+                made[name] = total
+        for name, other in self.staged.items():
+            value = made.pop(name, None)
+            if other is not None and value is not None:
+                made[other] = value
+        return made
+
+
+class Renamer:
+    """Renames the rows of one log; a key that is first seen now is first given its metric.
+
+    The step and the time come from the columns that the user named for them. With a step of the user's, the segment
+    rises wherever that goes back."""
+
+    def __init__(self, naming: Naming) -> None:
+        self.naming = naming
+        self._plans: dict[tuple[tuple[str, ...], bool], Plan] = {}
+        self._last_step: int | None = None
+        self._segment = 0
+
+    def rename(self, row: Row) -> Row:
+        """The row in canonical names. Rows must come in order."""
+        keys, evaluation = tuple(row.values), row.phase == "eval"
+        plan = self._plans.get((keys, evaluation))
+        if plan is None:
+            self.naming.meet(keys, evaluation=evaluation)
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[keys, evaluation] = self._plan(keys, evaluation=evaluation)
+        return self._clocked(row, plan.values(row.values))
+
+    def preview(self, row: Row) -> Row:
+        """The same for a row that is not yet whole and will come again: keys never seen before are left out."""
+        evaluation = row.phase == "eval"
+        known = tuple(key for key in row.values if self.naming.knows((key,), evaluation=evaluation))
+        values = self._plan(known, evaluation=evaluation).values(row.values)
+        last, segment = self._last_step, self._segment
+        made = self._clocked(row, values)
+        self._last_step, self._segment = last, segment
+        return made
+
+    def _plan(self, keys: Iterable[str], *, evaluation: bool) -> Plan:
+        naming = self.naming
+        routed = [(key, match) for key in keys for match in naming.routes.get(key, ())]
+        own = [key for key in keys if naming.own(key)]
+        told = {match.canonical for _, match in routed}
+        sums = [(name, parts) for name, parts in naming.sums.items() if told.issuperset(parts)]
+        told.update(name for name, _ in sums)
+        return Plan(
+            keys=[*(key for key, _ in routed), *own],
+            names=[*(match.canonical for _, match in routed), *own],
+            changes=[(m.canonical, _change(m)) for _, m in routed if m.transform or m.missing is not None],
+            sums=sums,
+            staged={name: naming.staged[name] for name in told if name in naming.staged} if evaluation else {},
+        )
+
+    def _clocked(self, row: Row, values: dict[str, float]) -> Row:
+        step, time, segment = row.step, row.time, row.segment
+        clocks = self.naming.clocks
+        if "step" in clocks:
+            told = row.values.get(clocks["step"])
+            step = int(told) if told is not None and abs(told) < MAX_STEP else step
+            self._segment += self._last_step is not None and step < self._last_step
+            self._last_step, segment = step, self._segment
+        if "wall_time" in clocks and time != time:
+            time = row.values.get(clocks["wall_time"], time)
+        return Row(step=step, values=values, phase=row.phase, segment=segment, time=time)
+
+
+def _change(match: Match) -> Callable[[float], float | None]:
+    scale, offset = affine(match.transform)
+    missing = match.missing
+
+    def change(value: float) -> float | None:
+        if value == missing:
+            return None
+        return value * scale + offset if offset else value * scale
+
+    return change
+
+
+def phased(row: Row, phase: Callable[[Iterable[str]], Phase] | None) -> Row:
+    """The row with the phase that its keys give it, where the format says so by its keys alone."""
+    told = phase(row.values) if phase is not None else row.phase
+    return row if told in (row.phase, "train") else replace(row, phase=told)

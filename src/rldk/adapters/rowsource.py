@@ -1,0 +1,173 @@
+"""Bytes that arrive over time made rows in a log's own names: JSON lines, and console formats text by text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from rldk.adapters.console import Cutter, Piece
+from rldk.adapters.reading import Parser
+from rldk.adapters.trl_stdout import Console
+from rldk.adapters.trl_steps import Printed
+from rldk.core.jsonl import KEPT_REJECTS, Decoder
+from rldk.core.lines import EXCERPT
+from rldk.core.model import Rejected
+from rldk.core.rows import RowList
+from rldk.core.table import Phase, Row
+
+KEPT_CELLS = 500_000  # values kept of a log whose steps are found by looking at all of it, about 40 MB
+
+
+class RowSource(Protocol):
+    """Rows of a log that grows. `settled`: what comes next cannot change how what came is read.
+
+    `revision` rises when rows returned earlier turn out to be otherwise: then the call returns all rows anew. `lines`:
+    records and refused ones. `text`: what may name the trainer. `total_steps`: that the run was to make, if it says so.
+    """
+
+    revision: int
+    text: str
+    total_steps: int | None
+
+    @property
+    def settled(self) -> bool: ...
+
+    @property
+    def lines(self) -> int: ...
+
+    @property
+    def rejected_count(self) -> int: ...
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]: ...
+
+    @property
+    def meta(self) -> Mapping[str, Any]: ...
+
+    def feed(self, data: bytes) -> list[Row]:
+        """The rows that `data` completes."""
+
+    def early(self) -> list[Row]:
+        """The rows so far of a source that is not settled; it must not be fed any more."""
+
+    def pending(self) -> list[Row]:
+        """The row that the next bytes may add to."""
+
+    def finish(self) -> list[Row]:
+        """The rows that were open."""
+
+
+class JsonRows(Decoder):
+    """JSON lines; the options are those of `Decoder`."""
+
+    revision: int = 0
+    text: str = ""
+    total_steps: int | None = None
+
+
+class TextRows:
+    """A console format. It is also the sink of its parser."""
+
+    settled = True
+    total_steps: int | None = None
+    meta: Mapping[str, Any] = {}
+
+    def __init__(self, parser: Parser) -> None:
+        self.revision = 0
+        self.text = ""
+        self.step = 0
+        self.rejected_count = 0
+        self._parser = parser
+        self._cutter = Cutter()
+        self._rows = RowList()
+        self._count = 0
+        self._rejected: list[Rejected] = []
+
+    @property
+    def lines(self) -> int:
+        return self._count + self.rejected_count
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        return tuple(self._rejected)
+
+    def feed(self, data: bytes) -> list[Row]:
+        return self._take(self._cutter.feed(data))
+
+    def early(self) -> list[Row]:
+        return []
+
+    def pending(self) -> list[Row]:
+        return []
+
+    def finish(self) -> list[Row]:
+        rows = self._take(self._cutter.finish())
+        self._parser.finish(self)
+        return rows + self._rows.take()
+
+    def row(self, step: int, values: Mapping[str, float], *, phase: Phase = "train", time: float = math.nan) -> None:
+        self.step = step
+        self._count += 1
+        self._rows.add(step, dict(values), phase=phase, time=time)
+
+    def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
+        self.rejected_count += 1
+        if len(self._rejected) < KEPT_REJECTS:
+            self._rejected.append(Rejected(line=line, offset=offset, reason=reason, excerpt=excerpt[:EXCERPT]))
+
+    def _take(self, pieces: Iterator[Piece]) -> list[Row]:
+        for piece in pieces:
+            self._parser.take(piece, self)
+        return self._rows.take()
+
+
+class TrlRows(TextRows):
+    """What TRL prints, which says no steps: they follow from progress bars, clocks, and the row that closes the run.
+
+    All rows so far are given their steps anew whenever rows come, until there are `KEPT_CELLS` values; from then on the
+    steps go on as they did."""
+
+    def __init__(self) -> None:
+        self._console = Console()
+        super().__init__(self._console)
+        self._told: list[tuple[int, Phase]] = []
+        self._state: tuple[str, int | None] = ("", None)
+        self._cells = 0
+        self._seen = 0
+        self._stride = 0  # of the steps, once they are no longer looked at together
+
+    def finish(self) -> list[Row]:
+        return self._take(self._cutter.finish())
+
+    def _take(self, pieces: Iterator[Piece]) -> list[Row]:
+        for piece in pieces:
+            self._parser.take(piece, self)
+        if self._stride:
+            self._go_on(self._console.rows)
+        else:
+            self._place(self._console.rows)
+        return self._rows.take()
+
+    def _place(self, rows: list[Printed]) -> None:
+        self.total_steps, _ = self._console.place()
+        self.text = self._console.trainer
+        steps, state = [(row.step, row.phase) for row in rows], (self.text, self.total_steps)
+        start = len(self._told)
+        if start and (steps[:start] != self._told or state != self._state):
+            self.revision += 1
+            self._rows, self._count, start = RowList(), 0, 0
+        self._told, self._state = steps, state
+        for row in rows[start:]:
+            self.row(row.step, row.values, phase=row.phase)
+        self._cells += sum(len(row.values) for row in rows[self._seen :])
+        self._seen = len(rows)
+        if self._cells > KEPT_CELLS:
+            train = [step for step, phase in steps[-200:] if phase == "train"]
+            self._stride = max(1, train[-1] - train[-2]) if len(train) > 1 else 1
+            rows.clear()
+
+    def _go_on(self, rows: list[Printed]) -> None:
+        for row in rows:
+            self.row(self.step + (self._stride if row.phase == "train" else 0), row.values, phase=row.phase)
+        rows.clear()

@@ -1,0 +1,213 @@
+"""A log that grows, read as its finished file will be: bytes in, rows in canonical names out, whatever the chunks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rldk.adapters.lineformat import FORMATS, LineFormat, patterned, recognised
+from rldk.adapters.manifest import configuration
+from rldk.adapters.naming import PRESETS, Hints
+from rldk.adapters.rowsource import JsonRows, RowSource
+from rldk.adapters.shaping import Shaper
+from rldk.adapters.source import HEAD_BYTES, File, is_head
+from rldk.core.model import Rejected, RunMeta
+from rldk.core.table import Row
+from rldk.errors import UnknownName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How the user says a log is to be read. `pattern`: of a text log, see `lineformat.patterned`; `preset`: one of
+    `naming.PRESETS`; `path`: of the file, beside which its configuration may lie; `step_key`: of JSON lines."""
+
+    format: str | None = None
+    pattern: str | None = None
+    preset: str | None = None
+    field_map: Mapping[str, str] = field(default_factory=dict)
+    step_key: str | None = None
+    path: str | os.PathLike[str] | None = None
+
+
+class LiveReader:
+    """Reads one log while it grows.
+
+    What the log is - format, clock, names, algorithm - is settled by its first rows. Until then `feed` gives nothing,
+    and `flush` gives the rows as they look so far; should more rows settle it otherwise, `revision` rises and the call
+    returns all rows anew, from the first: whoever follows starts again with them and the new `meta`. From then on
+    `feed` gives each row when it is whole. After `finish` all rows together are those of the finished file.
+
+    `names` and `estimators` of `meta` grow as metrics appear. Raises `UsageError` and `UnknownName` at the start."""
+
+    def __init__(self, how: Reading | None = None) -> None:
+        self._how = how or Reading()
+        self._dialects = _dialects(self._how.preset)
+        self._form = _form(self._how)
+        self._kept: bytearray | None = bytearray()  # what came, until it is settled how it is read
+        self._source: RowSource | None = None
+        self._shaper: Shaper | None = None
+        self._look: RowSource | None = None  # at what was kept, for the time being
+        self._told: list[Row] = []  # before all was settled
+        self._whole = False  # more was told than `_told` keeps
+        self.revision = 0
+        self.meta = RunMeta(format=self._form.name if self._form else "unknown")
+
+    @property
+    def settled(self) -> bool:
+        """What is told cannot change any more (but for what TRL prints: its closing row may tell the true steps)."""
+        return self._shaper is not None and self._shaper.settled
+
+    @property
+    def lines(self) -> int:
+        """Records so far, refused ones among them; blank lines and what a console prints beside are none."""
+        source = self._source or self._look
+        return source.lines if source else 0
+
+    @property
+    def rejected_count(self) -> int:
+        source = self._source or self._look
+        return source.rejected_count if source else 0
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """The first refused records, numbered from the first byte that was fed."""
+        source = self._source or self._look
+        return source.rejected if source else ()
+
+    def feed(self, data: bytes) -> list[Row]:
+        """The rows that `data` completes; none while the log is not settled, see `flush`."""
+        if self._kept is not None:
+            self._kept += data
+        if self._source is not None:
+            return self._take(self._source.feed(data))
+        return self._start() if self._form or self._enough() else []
+
+    def flush(self) -> list[Row]:
+        """The rows that can be told by now. Call it when no more data is there for the moment; while the log is not
+        settled it reads the beginning again, after that it costs nothing."""
+        if self.settled:
+            return []
+        if self._source is not None and self._source.settled and self._shaper is not None:
+            return self._tell(self._shaper, self._shaper.draft())
+        shaper, rows = self._glance()
+        return self._tell(shaper, rows) if shaper else []
+
+    def peek(self) -> list[Row]:
+        """The rows that `finish` would add now, if the log ended here; nothing is changed.
+
+        A row is whole only when the next one begins; until then this is how to see it."""
+        source, shaper = self._source, self._shaper
+        if source is None or shaper is None or not source.settled:
+            shaper, rows = self._glance(finish=True)
+        elif shaper.settled:
+            return shaper.peek(source.pending())
+        else:
+            rows = shaper.draft(source.pending(), finish=True)
+        return rows[len(self._told) :] if shaper and self._fits(shaper, rows) else []
+
+    def finish(self) -> list[Row]:
+        """The rows that were not yet whole. A last line without its newline is read, or refused as torn."""
+        if self._source is None:
+            return self._start(finish=True)
+        return self._take(self._source.finish(), finish=True)
+
+    def _enough(self) -> bool:
+        kept = self._kept or b""
+        return len(kept) >= HEAD_BYTES and is_head(bytes(kept))
+
+    def _start(self, *, finish: bool = False) -> list[Row]:
+        """Settles the format, and reads what was kept. What no format recognises is passed over."""
+        kept = bytes(self._kept or b"")
+        form = self._form or recognised(kept)
+        if form is None:
+            self._kept = bytearray()
+            return []
+        self._form = form
+        source = self._source = self._made(form)
+        rows = source.feed(kept)
+        return self._take(rows + source.finish() if finish else rows, finish=finish)
+
+    def _take(self, rows: list[Row], *, finish: bool = False) -> list[Row]:
+        """Passes on what the source gave."""
+        source, shaper, form = self._source, self._shaper, self._form
+        if source is None or form is None:
+            return []
+        if shaper is None or shaper.source_revision != source.revision:
+            self._whole = shaper is not None and shaper.settled
+            shaper = self._shaper = self._shaped(source, form)
+        if source.settled or finish:
+            self._kept = None
+        if shaper.settled:
+            return shaper.take(rows, finish=finish)
+        made = shaper.settle(rows, finish=finish)
+        return [] if made is None else self._tell(shaper, made, keep=not shaper.settled)
+
+    def _tell(self, shaper: Shaper, rows: list[Row], *, keep: bool = True) -> list[Row]:
+        """What to return when the rows so far are these: those not told before, or all anew."""
+        told = len(self._told)
+        if self._fits(shaper, rows):
+            shaper.adopt(self.meta)
+        else:
+            self.revision += bool(told or self._whole)
+            told = 0
+        self.meta, self._whole = shaper.meta, False
+        self._told = rows if keep else []
+        return rows[told:]
+
+    def _fits(self, shaper: Shaper, rows: list[Row]) -> bool:
+        told = self._told
+        if self._whole or len(rows) < len(told) or shaper.meta != self.meta:
+            return False
+        return all(map(_same, told, rows))
+
+    def _glance(self, *, finish: bool = False) -> tuple[Shaper | None, list[Row]]:
+        """What was kept, read as far as it goes."""
+        kept = bytes(self._kept or b"")
+        form = self._form or recognised(kept)
+        if form is None:
+            return None, []
+        source = self._look = self._made(form)
+        rows = source.feed(kept)
+        rows += source.finish() if finish else source.early()
+        shaper = self._shaped(source, form)
+        return shaper, shaper.draft(rows, finish=finish)
+
+    def _made(self, form: LineFormat) -> RowSource:
+        if form.name == "jsonl" and self._how.step_key:
+            return JsonRows(step_key=self._how.step_key)
+        return form.source()
+
+    def _shaped(self, source: RowSource, form: LineFormat) -> Shaper:
+        hints = Hints(field_map=self._how.field_map, dialects=self._dialects)
+        path = self._how.path
+        config: dict[str, Any] = {}
+        if form.configure is not None:
+            config = form.configure(File.beginning(bytes(self._kept or b""), path))
+        if path is not None:
+            config = configuration(Path(path).parent) | config
+        files = () if path is None else (os.fspath(path),)
+        return Shaper(form, source, hints, RunMeta(format=form.name, config=config, files=files))
+
+
+def _same(a: Row, b: Row) -> bool:
+    """The same row; NaN equals NaN here."""
+    if (a.step, a.phase, a.segment) != (b.step, b.phase, b.segment) or a.values.keys() != b.values.keys():
+        return False
+    return all(x == b.values[name] or (x != x and b.values[name] != b.values[name]) for name, x in a.values.items())
+
+
+def _form(how: Reading) -> LineFormat | None:
+    if how.pattern is not None:
+        return patterned(how.pattern)
+    if how.format is not None and how.format not in FORMATS:
+        raise UnknownName("format of a growing log", how.format, FORMATS)
+    return FORMATS[how.format] if how.format else None
+
+
+def _dialects(preset: str | None) -> tuple[str, ...]:
+    if preset is not None and preset not in PRESETS:
+        raise UnknownName("preset", preset, PRESETS)
+    return PRESETS[preset] if preset else ()
