@@ -33,6 +33,7 @@ WINDOWED = {
 LEAST = {"std": 2, "slope": 2, "gain": 2}  # the smallest window that has one
 # function of a metric's history, without a window
 HISTORY = ("first", "last", "early", "past", "highest", "lowest")
+PAST = frozenset({"first", "early", "past", "highest", "lowest", "gain"})  # of the run's own values
 FUNCTIONS = (*WINDOWED, *HISTORY, "previous", "leap", "any", "all", "count", "abs", "log", "metric")
 _COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
     ast.Lt: ("<", operator.lt),
@@ -56,7 +57,8 @@ class Condition:
     """A compiled condition. `holds(f)` is True, False or None (unknown).
 
     `measured`, `limit`: the two sides of its first comparison, None where it has none. `metrics`: what must be on the
-    row besides the watched metric; `elsewhere`: what need not be. `windowed`: it looks at a window by itself.
+    row besides the watched metric; `elsewhere`: what need not be. `windowed`: it looks at a window by itself;
+    `relative`: it holds the metric against the run's own past.
     """
 
     text: str
@@ -65,6 +67,7 @@ class Condition:
     limit: Read | None
     metrics: tuple[str, ...]
     windowed: bool
+    relative: bool
     elsewhere: tuple[str, ...]
 
 
@@ -88,6 +91,7 @@ def compile_condition(text: object, *, window: int = 1) -> Condition:
         limit=sides[1],
         metrics=tuple(dict.fromkeys(compiler.needed)),
         windowed=compiler.windowed,
+        relative=compiler.relative,
         elsewhere=tuple(dict.fromkeys(compiler.elsewhere)),
     )
 
@@ -107,6 +111,7 @@ class _Compiler:
     elsewhere: list[str] = field(default_factory=list)
     sides: dict[int, tuple[Read, Read]] = field(default_factory=dict)
     windowed: bool = False
+    relative: bool = False
 
     def truth(self, node: ast.expr) -> Test:
         match node:
@@ -213,6 +218,7 @@ class _Compiler:
         return self._history(node, WINDOWED[name], window)
 
     def _history(self, node: ast.Call, method: str, *options: int) -> _Number:
+        self.relative = self.relative or method in PAST
         target = self._target(node.args[0], needed=method != "last")
         return _Number(asked(method, target, *options))
 
@@ -225,7 +231,7 @@ class _Compiler:
         floor = self.number(node.args[1]).constant if len(node.args) > 1 else 0.0
         if floor is None or floor < 0:
             raise BadExpression(f"the least scale in {said(node)} must be a number that is not negative")
-        target = self._target(inner)
+        target, self.relative = self._target(inner), True
         return _Number(lambda f: f.leap(f.metric if target == "" else target, log=log, floor=floor))
 
     def _count(self, node: ast.expr) -> _Number:

@@ -43,7 +43,7 @@ def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
         name=data["id"].replace("_", "-").lower(),
         severity=severity,
         # what a person states as critical is an invariant of that run: no second witness is asked for
-        tier=0 if severity == "critical" else 1,
+        tier=0 if severity == "critical" else 2 if condition.relative else 1,
         body=_body(condition, data),
         page=_page(data, condition, file),
         metric="" if several else watched.names[0],

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rldk.core.model import Report
 from rldk.engine.scan import scan
 from rldk.errors import ConfigError, UnknownName
 from rldk.rules.action import Action
 from rldk.rules.document import MAX_BYTES, RuleFileError, read_yaml
+from rldk.rules.expression import compile_condition
 from rldk.rules.rule import rules
 from rldk.rules.rulefile import RuleFile, load_rules, override, rules_in
+from rldk.rules.syntax import BadExpression
+from rldk.rules.where import select_where
 from rldk.testing import run_of
 
 USED = "KL001" if "KL001" in rules else "KL009"
@@ -320,3 +326,48 @@ def test_a_wrong_setting_is_named(setting: str, words: str) -> None:
         override(_file(SPEC), [setting])
     assert caught.value.message.startswith(f"--set-rule {setting}:")
     assert words in f"{caught.value.message} {caught.value.hint}"
+
+
+_PLAIN = "rules: - id: kl metric: where: condition: value > 1 window: {size: 2} actions: [ ] stop use: KL002".split()
+_ODD = [
+    "&a",
+    "*a",
+    "!",
+    "!!int",
+    "|",
+    ">",
+    "'",
+    '"',
+    ",",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\n  - ",
+    "\x00",
+    "\t",
+    "1e999",
+    "<<:",
+]
+_WORDS = st.sampled_from([*_PLAIN, *_ODD, "9" * 30, "{value}"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    text=st.one_of(
+        st.text(max_size=200), st.lists(_WORDS, max_size=40).map(" ".join), st.lists(_WORDS, max_size=40).map("".join)
+    )
+)
+def test_whatever_the_text_it_is_a_rule_file_or_one_kind_of_error(text: str) -> None:
+    with suppress(RuleFileError):
+        assert _file(text).rules is not None
+    with suppress(BadExpression):
+        assert compile_condition(text, window=3).text
+    with suppress(BadExpression):
+        assert select_where(text).names
+    with suppress(ConfigError):
+        override(_file(SPEC), [text])
+
+
+def test_the_tier_says_what_a_written_rule_rests_on() -> None:
+    tiers = [_one(c).rules[0].tier for c in ("condition: value > 1", "condition: value > past(value)")]
+    assert (tiers, _one("condition: value > 1\nseverity: critical").rules[0].tier) == ([1, 2], 0)
