@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+from rldk.adapters import open_run
 from rldk.adapters.base import Log
 from rldk.adapters.sb3_monitor import SB3Evaluations, SB3Monitor
 from rldk.adapters.source import File
@@ -127,3 +128,8 @@ def test_a_damaged_archive_gives_rows_or_one_clear_error(
 def test_only_its_own_archives_are_claimed(tmp_path: Path) -> None:
     np.savez(tmp_path / "weights.npz", weights=np.zeros(3))
     assert SB3Evaluations.sniff(File(tmp_path / "weights.npz")) == 0
+
+
+def test_an_episode_has_a_return_and_a_length_that_rules_know() -> None:
+    run = open_run(A2C / "train.monitor.csv")
+    assert run.meta.names == {"reward_mean": "r", "response_length_mean": "l"}
