@@ -115,10 +115,10 @@ def test_never_our_own_group() -> None:
         assert shell.wait() == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("pid", [-1, 0, 1, os.getpid()])
-def test_some_pids_are_refused_at_once(pid: int) -> None:
+@pytest.mark.parametrize("pid", [-1, 0, 1, "own"])
+def test_some_pids_are_refused_at_once(pid: int | str) -> None:
     with pytest.raises(UsageError, match="cannot be watched"):
-        identify(pid)
+        identify(os.getpid() if pid == "own" else int(pid))
 
 
 @pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="needs /proc")
