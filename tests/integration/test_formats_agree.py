@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from rldk.adapters import open_run
+from rldk.adapters.base import adapters
 from rldk.core.model import Run
+from rldk.docs import formats_page
 
 WHOLE = Path(__file__).parents[1] / "fixtures" / "whole"
 _EXACT = 17
@@ -88,3 +90,9 @@ def test_every_format_knows_the_trainer_and_none_contradicts_another(name: str) 
     metas = [run.meta for form, run in runs(name).items() if form in FORMATS[name]]
     assert len({meta.framework for meta in metas}) == 1
     assert len({meta.algorithm for meta in metas} - {None}) == 1
+
+
+def test_the_docs_say_of_every_format_what_it_loses() -> None:
+    described = re.findall(r"^\| (\S.*?) \|", formats_page().partition("What each format loses")[2], re.MULTILINE)
+    told = {name.strip() for names in described for name in names.split(" (")[0].split(",")}
+    assert {kind.name for kind in adapters if kind.__module__.startswith("rldk.")} <= told
