@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import click
 
+from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.rule import Rule, normals, rules
 
@@ -23,13 +25,15 @@ TIERS = {
 
 
 def pages() -> dict[str, str]:
-    """Every generated page: path below docs/ -> Markdown."""
+    """Every generated page: path below docs/ -> Markdown or JSON."""
     made = {f"rules/{r.code}.md": rule_page(r) for r in rules}
     made["rules/index.md"] = rule_index()
     made["normal.md"] = normal_page()
     made["formats.md"] = formats_page()
     made["metrics.md"] = metrics_page()
     made["cli.md"] = cli_page()
+    made["monitor.alert.schema.json"] = json.dumps(alert_schema(), indent=2) + "\n"
+    made["monitor.report.schema.json"] = json.dumps(report_schema(), indent=2) + "\n"
     return made
 
 

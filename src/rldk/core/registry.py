@@ -74,7 +74,8 @@ class Registry(Generic[T]):
 def _load_cards() -> None:
     from importlib import import_module
 
-    import_module("rldk.cards")
+    for name in ("page", "terminal", "wire"):
+        import_module(f"rldk.cards.{name}")
 
 
 renderers: Registry[Callable[..., Any]] = Registry("renderer", group="rldk.renderers", builtins=_load_cards)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rldk.core.model import Report, Run
+from rldk.core.model import Report, Run, RunMeta
 from rldk.core.table import MetricTable
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
 
 
-def context_of(run: Run) -> Context:
-    """What rules may know of a run besides its rows."""
-    meta = run.meta
+def context_of(meta: RunMeta) -> Context:
+    """What rules may know of a run besides its rows; `names` and `estimators` are shared with `meta`."""
     return Context(
         algorithm=meta.algorithm,
         framework=meta.framework,
@@ -33,7 +32,7 @@ def judged(run: Run) -> MetricTable:
 def scan(run: Run, rules: Sequence[Rule]) -> Report:
     """The report of a whole run under the given rules, and the notes of every registered normal pattern."""
     asked = (*rules, *normals)
-    engine = Engine(asked, context_of(run))
+    engine = Engine(asked, context_of(run.meta))
     for row in judged(run).rows():
         engine.feed(row)
     meta = run.meta

@@ -29,6 +29,8 @@ class Screen(Protocol):
 
     def show(self, sessions: Sequence[Session]) -> None: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
@@ -44,6 +46,7 @@ class Job:
     retries: int = 3
     idle_s: float | None = None
     reward_window: int = WINDOW
+    trails: bool = False  # keep the newest values, for a panel
     hold: bool = True  # the actions of incidents that are over before all that is there was read
 
 
@@ -63,12 +66,18 @@ def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait
         warn=screen.warn,
     )
     watching = Watch(
-        feeds, rules.rules, outlet, state, ends=Ends(pid=job.pid, idle_s=job.idle_s), reward_window=job.reward_window
+        feeds,
+        rules.rules,
+        outlet,
+        state,
+        ends=Ends(pid=job.pid, idle_s=job.idle_s),
+        reward_window=job.reward_window,
+        trails=job.trails,
     )
     began = time.monotonic()
     ended = watching.run(wait, lambda: screen.show(watching.sessions()), hold=job.hold)
     document = summary(
-        [(c.session, c.feed.reading()) for c in watching.channels],
+        [(c.session, c.feed.stats()) for c in watching.channels],
         ended=ended,
         seconds=time.monotonic() - began,
         rules=rules.name,

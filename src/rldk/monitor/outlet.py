@@ -56,11 +56,11 @@ class Outlet:
         if places.alerts is not None and state.resumed:
             state.recover(places.alerts)
 
-    def deliver(self, alert: Alert) -> None:
-        """Does all that an alert calls for, unless it was done before a restart."""
+    def deliver(self, alert: Alert) -> bool:
+        """Does all that an alert calls for; False when that was done before, for the same alert."""
         if self._state.repeated(alert):
             self._dispatcher.recall(alert)
-            return
+            return False
         late = self._held is not None and self._state.told(alert.run).resumed
         said = line(alert, self._words.get(alert.rule), late=late)
         document = record(alert, monitor=self._state.name(alert.run), written=self._now(), late=late)
@@ -74,6 +74,7 @@ class Outlet:
         else:
             self._held.append(alert)
         self._state.add(alert)
+        return True
 
     def hold(self) -> None:
         """From now on actions wait for `release`."""

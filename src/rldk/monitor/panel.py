@@ -20,7 +20,7 @@ STYLES = {"critical": "bold red", "warn": "bold yellow", "info": "cyan", "recove
 
 
 class Panel:
-    """A live display on stderr; `close` leaves its last state on the screen. Loads rich."""
+    """A live display on stdout; `close` leaves its last state on the screen. Loads rich."""
 
     def __init__(self, sources: str, rules: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
@@ -30,24 +30,31 @@ class Panel:
         self._rules = clean(rules, 100)
         self._clock = clock
         self._began = self._drawn = clock()
+        self._sessions: Sequence[Session] = ()
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
-        self._live: Any = Live(console=Console(stderr=True), auto_refresh=False, transient=False)
+        self._live: Any = Live(console=Console(), auto_refresh=False, transient=False)
         self._live.start()
 
-    def say(self, line: str) -> None:
-        """Adds a line to the newest ones."""
-        self._lines.append(clean(line, 300))
+    def alert(self, line: str, document: dict[str, Any]) -> None:  # noqa: ARG002 - of a screen
+        self._lines.append(line)
 
-    def show(self, sessions: Sequence[Session], *, force: bool = False) -> None:
+    def warn(self, text: str) -> None:
+        self._lines.append(f"rldk: {clean(text, 300)}")
+
+    def show(self, sessions: Sequence[Session]) -> None:
         """Draws, at most four times a second."""
+        self._sessions = sessions
         now = self._clock()
-        if force or now - self._drawn >= REFRESH_S:
-            self._drawn = now
-            self._live.update(self._picture(sessions, now), refresh=True)
+        if now - self._drawn >= REFRESH_S:
+            self._draw(now)
 
-    def close(self, sessions: Sequence[Session]) -> None:
-        self.show(sessions, force=True)
+    def close(self) -> None:
+        self._draw(self._clock())
         self._live.stop()
+
+    def _draw(self, now: float) -> None:
+        self._drawn = now
+        self._live.update(self._picture(self._sessions, now), refresh=True)
 
     def _picture(self, sessions: Sequence[Session], now: float) -> Any:
         from rich.panel import Panel as Box

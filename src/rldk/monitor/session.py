@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from typing import Any
 
 from rldk.core.model import Alert, Finding, Report
@@ -60,6 +61,12 @@ class Session:
                 if trails is not None:
                     trails.update(row.step, row.values)
         return said
+
+    def preview(self, rows: Iterable[Row]) -> list[Alert]:
+        """What these rows would give rise to if they were whole now; nothing is changed. Copies all memory."""
+        shared: dict[int, Any] = {id(x): x for x in (*self._asked, self._engine.context)}
+        copied: Session = deepcopy(self, shared)
+        return [alert for alert in copied.feed(rows) if alert.event != "recovered"]
 
     def open(self) -> list[Finding]:
         """The findings that are going on."""

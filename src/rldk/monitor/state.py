@@ -76,6 +76,10 @@ class State:
         self.told(source).last_step = step
         self.behind = True
 
+    def expect(self, alert: Alert) -> None:
+        """The alert was said of a row that was not yet whole: it will come again with the whole one."""
+        self.told(alert.run).due[key_of(alert)] += 1
+
     def repeated(self, alert: Alert) -> bool:
         """The alert was said already, and comes again because the source is read again."""
         due, key = self.told(alert.run).due, key_of(alert)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rldk.core.codec import to_builtins
-from rldk.core.model import SEVERITIES, Report
+from rldk.core.model import SEVERITIES, Rejected, Report
 from rldk.engine.actions import Outcome
 from rldk.monitor.session import Session
 
@@ -16,22 +16,22 @@ HEALTH = {None: "ok", "info": "ok", "warn": "warn", "critical": "critical"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class SourceStats:
     """What a source had: files it came from, lines, refused ones and the first of them, changes of the file."""
 
-    source: str
+    path: str
     format: str = "unknown"
     framework: str | None = None
     algorithm: str | None = None
     lines: int = 0
     rejected: int = 0
-    first_rejected: tuple[dict[str, Any], ...] = ()
+    first_rejected: tuple[Rejected, ...] = ()
     changes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
 def summary(
-    runs: Sequence[tuple[Session | None, Reading]],
+    runs: Sequence[tuple[Session | None, SourceStats]],
     *,
     ended: str,
     seconds: float,
@@ -40,7 +40,7 @@ def summary(
     actions: Sequence[Outcome],
 ) -> dict[str, Any]:
     """The document, in plain JSON types. `ended`: why watching ended; `seconds`: how long it lasted."""
-    listed = [_run(session, reading) for session, reading in runs]
+    listed = [_run(session, stats) for session, stats in runs]
     healths = [run["health"] for run in listed]
     worst = next((h for h in ("critical", "warn", "ok") if h in healths), "unknown")
     steps = [run[end] for run in listed for end in ("first_step", "last_step") if run[end] is not None]
@@ -65,7 +65,7 @@ def summary(
     }
 
 
-def _run(session: Session | None, reading: Reading) -> dict[str, Any]:
+def _run(session: Session | None, stats: SourceStats) -> dict[str, Any]:
     strides = session.strides if session else None
     report = session.report(meta={}, numbers={}) if session else Report(kind="diagnosis", passed=True)
     plain = report.to_dict()
@@ -79,7 +79,7 @@ def _run(session: Session | None, reading: Reading) -> dict[str, Any]:
         **{part: plain[part] for part in ("findings", "incidents", "checked", "skipped", "notes")},
         "reward": session.reward.summary() if session else None,
         "source": {
-            **to_builtins(reading),
+            **to_builtins(stats),
             "out_of_order": strides.turns if strides else 0,
             "gaps": strides.gaps() if strides else 0,
         },

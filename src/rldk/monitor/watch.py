@@ -13,10 +13,12 @@ from rldk.monitor.outlet import Outlet
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import Session
 from rldk.monitor.state import State
-from rldk.monitor.summary import Reading
+from rldk.monitor.summary import SourceStats
+from rldk.monitor.trails import Trails
 from rldk.rules.rule import Context, Rule
 
 POLL_S = 0.1
+PEEK_S = 0.25  # quiet for so long, a row that more values may join is looked at as it is
 PID_POLL_S = 0.5  # between two looks at whether the watched process is still there
 QUIET_S = 2.0  # a file that got nothing for so long after its process ended is whole
 SAVE_S = 1.0  # between two savings of a state in which no alert is new
@@ -26,12 +28,19 @@ Wait = Callable[[float], str | None]
 
 
 class Feed(Protocol):
-    """One source of rows. `context` is there when the first rows are."""
+    """One source of rows. `context` is there when the first rows are.
+
+    `restarted`: the rows of the last call are all rows from the first, because earlier ones turned out otherwise."""
 
     run: str
+    source: str
+    restarted: bool
 
     def poll(self) -> Sequence[Row]:
         """The rows that came since the last call."""
+
+    def peek(self) -> Sequence[Row]:
+        """Rows that more bytes may still add to."""
 
     def finish(self) -> Sequence[Row]:
         """The rows that were waiting for more, and no more from now on."""
@@ -55,7 +64,7 @@ class Feed(Protocol):
     def identity(self) -> str:
         """What tells the source from another one in its place; "" when that cannot be told."""
 
-    def reading(self) -> Reading: ...
+    def stats(self) -> SourceStats: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +81,7 @@ class Channel:
 
     feed: Feed
     session: Session | None = None
+    previewed: tuple[Row, ...] = ()
 
 
 class Watch:
@@ -86,6 +96,7 @@ class Watch:
         *,
         ends: Ends = Ends(),
         reward_window: int = WINDOW,
+        trails: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channels = [Channel(feed) for feed in feeds]
@@ -94,6 +105,7 @@ class Watch:
         self._state = state
         self._ends = ends
         self._reward_window = reward_window
+        self._trails = trails
         self._clock = clock
         self._process: Process | None = identify(ends.pid) if ends.pid is not None else None
         self._news = self._looked = self._saved = clock()
@@ -132,22 +144,46 @@ class Watch:
             position = sum(channel.feed.position for channel in self.channels)
             if position != self._position:
                 self._position, self._news = position, self._clock()
+            elif self._clock() - self._news >= PEEK_S:
+                self._preview()
             reason = wait(0.0) or (None if busy else self._reason())
             if reason or not busy:
                 return reason
 
     def _take(self, channel: Channel, rows: Sequence[Row]) -> None:
+        feed, session = channel.feed, channel.session
+        if feed.restarted and session is not None:
+            session = None
+            self._state.rewind(feed.run)
         if not rows:
             return
-        feed, session = channel.feed, channel.session
         if session is None:
-            session = Session(self._rules, feed.context or Context(), run=feed.run, reward_window=self._reward_window)
-            channel.session = session
+            session = channel.session = self._session(feed)
             self._state.open(feed.run, feed.identity)
             self._save()  # before the first alert: those in the file are told apart by what stands in the state
         for alert in session.feed(rows):
             self._outlet.deliver(alert)
         self._state.advance(feed.run, session.last_step)
+
+    def _session(self, feed: Feed) -> Session:
+        return Session(
+            self._rules,
+            feed.context or Context(),
+            run=feed.run,
+            reward_window=self._reward_window,
+            trails=Trails() if self._trails else None,
+        )
+
+    def _preview(self) -> None:
+        """Says what is wrong with rows that wait for more: the next step may be minutes away."""
+        for channel in self.channels:
+            rows = tuple(channel.feed.peek()) if channel.session is not None else ()
+            if rows == channel.previewed or channel.session is None:
+                continue
+            channel.previewed = rows
+            for alert in channel.session.preview(rows):
+                if self._outlet.deliver(alert):
+                    self._state.expect(alert)
 
     def _tend(self, *, now: bool = False) -> None:
         """Saves after the alerts were written: an alert in the file and not in the state is found there."""

@@ -1,0 +1,104 @@
+"""What `rldk monitor` and `rldk run` share: the screen, the signals, the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rldk.cards.safe import clean
+from rldk.cli.output import say, write
+from rldk.engine.actions import GUARDED, Timeouts
+from rldk.errors import UnknownName
+from rldk.monitor.job import Job, Screen, watch
+from rldk.monitor.signals import Signals
+from rldk.monitor.watch import Feed, Wait
+from rldk.rules.rulefile import load_rules
+
+ENDED = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal went away"}
+LOUD: dict[str, set[str]] = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}
+KINDS = ("warn", "stop", "sentinel", *sorted(GUARDED))
+
+
+class Lines:
+    """Alerts as lines, or as JSON lines."""
+
+    def __init__(self, out: Callable[[str], None], *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._out = out
+
+    def alert(self, line: str, document: dict[str, Any]) -> None:
+        self._out(json.dumps(document) if self._as_json else line)
+
+    def warn(self, text: str) -> None:
+        say(f"rldk: {clean(text, 1000)}")
+
+    def show(self, sessions: Sequence[object]) -> None:
+        """Lines are not drawn anew."""
+
+    def close(self) -> None:
+        """Lines stay where they are."""
+
+
+def conduct(
+    feeds: Sequence[Feed],
+    *,
+    rules: Sequence[str],
+    overrides: Sequence[str],
+    stdout: bool,
+    as_json: bool,
+    plain: bool,
+    judge: bool,
+    fail_on: str,
+    signals: Signals | None = None,
+    wait: Wait | None = None,
+    **asked: Any,
+) -> int:
+    """Watches to the end, prints what was found, and returns the exit code. `asked`: of `job_of`."""
+    file = load_rules(list(rules) or ["default"], overrides=overrides)
+    out = write if stdout else say
+    drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
+    job = job_of(trails=drawn, **asked)
+    screen: Screen = _panel(feeds, file.name) if drawn else Lines(out, as_json=as_json)
+    with signals or Signals() as caught:
+        try:
+            found = watch(job, feeds, file, screen, wait or (lambda s: ENDED.get(caught.wait(s))))  # type: ignore[arg-type]
+        finally:
+            screen.close()
+    out(json.dumps(found) if as_json else _told(found, job))
+    if caught.caught is signal.SIGINT:
+        return 130
+    return exit_code(found["health"], fail_on) if judge else 0
+
+
+def exit_code(health: str, fail_on: str) -> int:
+    """As of `rldk doctor`: what no rule could look at was not analysed."""
+    return 3 if health == "unknown" else int(health in LOUD[fail_on])
+
+
+def job_of(*, allow_actions: Sequence[str], kill_s: float, http_s: float, **rest: Any) -> Job:
+    """The job of the options. Raises `UnknownName` for an action that there is none of."""
+    kinds = [kind.strip() for word in allow_actions for kind in word.split(",") if kind.strip()]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UnknownName("action", kind, KINDS)
+    return Job(allow=frozenset(kinds) & GUARDED, timeouts=Timeouts(kill_s=kill_s, http_s=http_s), **rest)
+
+
+def _told(found: dict[str, Any], job: Job) -> str:
+    """The last line: the verdict, and where the rest is."""
+    where = f"; report in {job.report}" if job.report else ""
+    return clean(f"{found['verdict']} ({found['alerts']['begin']} alerts, {found['ended']}{where})", 2000)
+
+
+def _dumb() -> bool:
+    return bool(os.environ.get("CI")) or os.environ.get("TERM") == "dumb"
+
+
+def _panel(feeds: Sequence[Feed], rules: str) -> Screen:
+    from rldk.monitor.panel import Panel
+
+    return Panel(", ".join(feed.source for feed in feeds), rules)

@@ -1,0 +1,193 @@
+"""Sources of rows: a finished file, one that grows, stdin, a run on a server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rldk.adapters.layout import run_name
+from rldk.adapters.lineformat import recognised
+from rldk.adapters.source import File
+from rldk.adapters.streaming import LiveReader, Reading
+from rldk.cards.safe import clean
+from rldk.core.model import Rejected, Run, RunMeta
+from rldk.core.stream import BrokenStream, chunks
+from rldk.core.table import Row
+from rldk.engine.scan import context_of, judged
+from rldk.monitor.summary import SourceStats
+from rldk.rules.rule import Context
+
+CHUNK = 256 << 10
+IDENTITY_BYTES = 4096  # of the first line, by which a log is known again
+
+
+class LogFeed:
+    """A log read by `LiveReader`; who derives from it says where the bytes come from."""
+
+    def __init__(self, source: str, run: str, how: Reading) -> None:
+        self.source = source
+        self.run = run
+        self.restarted = False
+        self.position = 0
+        self.identity = ""
+        self.busy = True
+        self.ended = False
+        self._how = how
+        self._reader = LiveReader(how)
+        self._revision = 0
+        self._head = b""
+
+    @property
+    def context(self) -> Context | None:
+        return context_of(self._reader.meta)
+
+    def poll(self) -> list[Row]:
+        data = self._read()
+        self.restarted = False
+        rows = self._take(data) if data else []
+        self.busy = bool(data) and not self.ended
+        return rows if self.busy else self._more(rows, self._reader.flush)
+
+    def peek(self) -> list[Row]:
+        return self._reader.peek()
+
+    def finish(self) -> list[Row]:
+        self.restarted = False
+        self.identity = self.identity or _digest(self._head)
+        return self._more([], self._reader.finish)
+
+    def stats(self) -> SourceStats:
+        reader = self._reader
+        lines = (reader.lines, reader.rejected_count, reader.rejected)
+        return _stats(self.source, reader.meta, lines, self._changes())
+
+    def _read(self) -> bytes:
+        """The bytes that came since the last call."""
+        raise NotImplementedError
+
+    def _changes(self) -> dict[str, int]:
+        return {}
+
+    def _take(self, data: bytes) -> list[Row]:
+        self.position += len(data)
+        if not self.identity:
+            self._head += data[:IDENTITY_BYTES]
+            first, newline, _ = self._head.partition(b"\n")
+            if newline or len(self._head) >= IDENTITY_BYTES:
+                self.identity = _digest(first)
+        return self._more([], lambda: self._reader.feed(data))
+
+    def _more(self, rows: list[Row], call: Callable[[], list[Row]]) -> list[Row]:
+        """The rows and those that the call gives; only the latter when it gives all of them anew."""
+        new = call()
+        if self._reader.revision == self._revision:
+            return rows + new
+        self._revision, self.restarted = self._reader.revision, True
+        return new
+
+
+class FileFeed(LogFeed):
+    """A finished file, from its beginning to its end. Raises `UnreadableSource`."""
+
+    def __init__(self, path: Path, run: str, how: Reading) -> None:
+        super().__init__(os.fspath(path), run, how)
+        self._chunks: Iterator[bytes] = chunks(path, CHUNK)
+        self._broken = ""
+
+    def _read(self) -> bytes:
+        try:
+            data = next(self._chunks, b"")
+        except BrokenStream as error:
+            data, self._broken = b"", str(error)
+        self.ended = not data
+        return data
+
+
+class RunFeed:
+    """A run whose format is not made of lines: read as a whole beforehand."""
+
+    restarted = False
+    identity = ""
+    position = 0
+    busy = False
+    ended = True
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.source = run.source
+        self.run = name
+        self._run = run
+        self._rows: list[Row] | None = None
+
+    @property
+    def context(self) -> Context:
+        return context_of(self._run.meta)
+
+    def poll(self) -> list[Row]:
+        """All rows, once."""
+        found = [] if self._rows is not None else list(judged(self._run).rows())
+        self._rows = []
+        return found
+
+    def peek(self) -> list[Row]:
+        return []
+
+    def finish(self) -> list[Row]:
+        return []
+
+    def stats(self) -> SourceStats:
+        run = self._run
+        return _stats(self.source, run.meta, (run.lines, run.rejected_count, run.rejected), {})
+
+
+def _stats(
+    source: str, meta: RunMeta, lines: tuple[int, int, tuple[Rejected, ...]], changes: dict[str, int]
+) -> SourceStats:
+    """`lines`: read, refused, and the first of those."""
+    return SourceStats(
+        path=source,
+        format=meta.format,
+        framework=meta.framework,
+        algorithm=meta.algorithm,
+        lines=lines[0],
+        rejected=lines[1],
+        first_rejected=lines[2][:5],
+        changes=changes,
+        notes=meta.notes,
+    )
+
+
+def _digest(first: bytes) -> str:
+    return hashlib.sha256(first[:IDENTITY_BYTES]).hexdigest()[:16]
+
+
+def finished_feeds(sources: Sequence[str], how: Reading) -> list[LogFeed | RunFeed]:
+    """Feeds of finished logs: files, directories, whatever `open_runs` reads. Several have names of their own.
+
+    Raises what `open_runs` raises."""
+    made: list[LogFeed | RunFeed] = []
+    for source, name in zip(sources, _names(sources), strict=True):
+        path = Path(source)
+        if how.pattern or (path.is_file() and recognised(File(path).head) is not None):
+            made.append(FileFeed(path, name, replace(how, path=path)))
+            continue
+        from rldk.adapters.open import open_runs
+
+        runs = open_runs(source, field_map=how.field_map)
+        made += [RunFeed(run, name if len(runs) == 1 else clean(run.id, 100)) for run in runs]
+    return made
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    """The run names of the sources: "" for one alone, else the file's, numbered where two are alike."""
+    if len(sources) == 1:
+        return [""]
+    seen: dict[str, int] = {}
+    names = []
+    for source in sources:
+        name = clean(run_name(Path(source)), 100)
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names

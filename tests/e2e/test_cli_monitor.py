@@ -1,0 +1,132 @@
+"""`rldk monitor` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from rldk.diagnosis import diagnose
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+ALERT, REPORT = (
+    jsonschema.Draft202012Validator(json.loads((ROOT / "docs" / f"monitor.{kind}.schema.json").read_text()))
+    for kind in ("alert", "report")
+)
+LOGS = [
+    "trl-grpo/stdout.txt",
+    "trl-grpo-collapse/trainer_state.json",
+    "verl-grpo-format/stdout.txt",
+    "verl-grpo-format/proj/toy_grpo.jsonl",
+    "sb3-ppo/log/progress.json",
+    "openrlhf-ppo-format/stdout.txt",
+    "sb3-a2c/stdout.txt",
+    "cleanrl-ppo-hot/stdout.txt",
+    "rllib-ppo/trial/result.json",
+]
+
+
+def monitor(*words: str, cwd: Path, code: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
+    done = run(*words, cwd=cwd, **more)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def run(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "rldk", "monitor", *words]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=ENV, **more)
+
+
+def broken_log(path: Path, *, rows: int = 60, at: int = 30) -> Path:
+    """A log whose loss becomes NaN."""
+    lines = [{"step": i, "loss": 1.0 if i < at else None, "kl": 0.1 + 0.001 * (i % 7)} for i in range(rows)]
+    path.write_text("".join(json.dumps(x).replace("null", "NaN") + "\n" for x in lines))
+    return path
+
+
+def read_alerts(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_once_reads_to_the_end_and_writes_what_validates(tmp_path: Path) -> None:
+    log = broken_log(tmp_path / "m.jsonl")
+    words = ["--once", str(log), "--alerts", "deep/a.jsonl", "--alerts-txt", "a.txt", "--report", "r.json"]
+    done = monitor(*words, cwd=tmp_path)
+    alerts = read_alerts(tmp_path / "deep" / "a.jsonl")
+    for alert in alerts:
+        ALERT.validate(alert)
+    report = json.loads((tmp_path / "r.json").read_text())
+    REPORT.validate(report)
+    assert [(a["rule"], a["step"], a["event"]) for a in alerts] == [("GRAD001", 30, "begin")]
+    assert done.stdout.startswith("[critical] GRAD001 step 30: loss is NaN")
+    assert (tmp_path / "a.txt").read_text() == done.stdout.splitlines()[0] + "\n"
+    assert (report["health"], report["ended"], report["source"]["lines"]) == ("critical", "the source ended", 60)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_once_finds_what_doctor_finds(name: str, tmp_path: Path) -> None:
+    monitor("--once", str(FIXTURES / name), "--report", "r.json", cwd=tmp_path)
+    (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
+    report = diagnose(FIXTURES / name).to_dict()
+    assert {part: run[part] for part in ("findings", "incidents", "checked", "skipped", "notes", "verdict")} == {
+        part: report[part] for part in ("findings", "incidents", "checked", "skipped", "notes", "verdict")
+    }
+
+
+def test_json_is_a_line_an_alert_and_the_report(tmp_path: Path) -> None:
+    done = monitor("--once", str(broken_log(tmp_path / "m.jsonl")), "--json", cwd=tmp_path)
+    *alerts, report = map(json.loads, done.stdout.splitlines())
+    assert [a["kind"] for a in alerts] == ["alert"]
+    REPORT.validate(report)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [((), 0), (("--exit-code",), 1), (("--exit-code", "--fail-on", "never"), 0)],
+)
+def test_the_exit_code_judges_only_on_request(words: tuple[str, ...], code: int, tmp_path: Path) -> None:
+    monitor("--once", str(broken_log(tmp_path / "m.jsonl")), *words, cwd=tmp_path, code=code)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--once", "absent.jsonl"), "no such file or directory: absent.jsonl"),
+        (("--once", "m.jsonl", "--rules", "ppo_saf"), "did you mean ppo_safe"),
+        (("--once", "m.jsonl", "--allow-actions", "shel"), "did you mean shell"),
+        (("--once", "m.jsonl", "--preset", "trll"), "did you mean trl"),
+        (("--once", "m.jsonl", "--regex", "("), "not a regular expression"),
+        (("--once", "m.jsonl", "--set-rule", "GRAD001.rows=x"), "--set-rule GRAD001.rows=x"),
+        (("--once", "m.jsonl", "--tee"), "stdin is not read"),
+    ],
+)
+def test_a_wrong_call_is_told_before_anything_is_read(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    broken_log(tmp_path / "m.jsonl")
+    done = run(*words, cwd=tmp_path)
+    assert message in done.stderr
+    assert done.returncode in (2, 3)
+
+
+def test_nothing_to_watch_says_what_to_do(tmp_path: Path) -> None:
+    done = monitor(cwd=tmp_path, code=2, stdin=subprocess.DEVNULL)
+    assert "nothing to watch" in done.stderr
+    assert "RLDK_METRICS_PATH" in done.stderr
+
+
+def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
+    log = broken_log(tmp_path / "m.jsonl")
+    code = (
+        "import sys\nfrom rldk.cli.main import main\n"
+        f"try: main(['monitor', '--once', {str(log)!r}, '--rules', 'ppo_safe'])\nexcept SystemExit: pass\n"
+        "print(sorted({'numpy', 'pandas', 'scipy', 'yaml', 'rich', 'matplotlib', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV)
+    assert done.stdout.splitlines()[-1] == "[]"
