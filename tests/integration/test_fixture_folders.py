@@ -17,7 +17,7 @@ from rldk.cli.main import main
 from rldk.errors import NotALog
 from rldk.ingest import UnknownFields, ingest_runs
 
-WHOLE = Path(__file__).parents[1] / "fixtures" / "whole"
+WHOLE = Path(__file__).parents[1] / "folders"
 FOLDERS = {
     "trl-sft": ("hf-trainer-state", "sft"),
     "trl-grpo": ("hf-trainer-state", "grpo"),

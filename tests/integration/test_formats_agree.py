@@ -15,7 +15,7 @@ from rldk.adapters.base import adapters
 from rldk.core.model import Run
 from rldk.docs import formats_page
 
-WHOLE = Path(__file__).parents[1] / "fixtures" / "whole"
+WHOLE = Path(__file__).parents[1] / "folders"
 _EXACT = 17
 # CleanRL prints its speed without a step, so that it stands at the step of the episode before it.
 _WITHOUT_STEP = {"cleanrl-stdout": {"samples_per_sec"}}

@@ -22,7 +22,7 @@ from rldk.adapters.dialect import described, literal
 from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.scalars import Scalars
 from rldk.adapters.source import File
-from rldk.adapters.sqlite import MAGIC, opened, table_columns
+from rldk.adapters.sqlite import MAGIC, missing_bytes, opened, table_columns
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
@@ -31,7 +31,7 @@ from rldk.core.stream import BrokenStream, chunks
 from rldk.errors import NoData, RldkError, UnknownName
 
 _GIT_TAG = "mlflow.source.git.commit"
-_SYSTEM = "system/"  # of the machine, on a clock of their own
+SYSTEM = "system/"  # of the machine, on a clock of their own
 _SQL_INFINITY = 1.7976931348623157e308  # what the SQL store writes for an infinity
 _MAX_TEXT, _MAX_FILES = 64 * 1024, 20_000
 _RUN_ID = re.compile(rb"^run_(?:uu)?id: *['\"]?([0-9A-Za-z_-]+)", re.M)
@@ -39,7 +39,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}")
 _METRIC_COLUMNS = {"key", "value", "timestamp", "run_uuid"}
 
 
-class _Store:
+class Store:
     """What is read of one run."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class _Store:
 
     def point(self, key: str, step: int, value: float, time_ms: float) -> None:
         self.lines += 1
-        if key.startswith(_SYSTEM):
+        if key.startswith(SYSTEM):
             self._system += 1
         else:
             self.scalars.add(self.scalars.tag_id(key), step, value, time_ms / 1000)
@@ -73,7 +73,7 @@ class _Store:
             why = f": {self.rejected[0].reason}" if self.rejected else ""
             raise NoData(f"{source} has no metrics{why}", hint="has the run logged anything yet?")
         if self._system:
-            notes += (f"{self._system} values of the machine ({_SYSTEM}*) were left out",)
+            notes += (f"{self._system} values of the machine ({SYSTEM}*) were left out",)
         if _count_where_steps_are_missing(self.scalars):
             notes += ("no value has a step: they are numbered in the order they were logged",)
         log = Log(
@@ -124,7 +124,7 @@ class MLflowFileStore(BaseAdapter):
         if wanted is not None and wanted not in known:
             raise UnknownName("run", str(wanted), known)
         file = known[wanted] if wanted is not None else only_file(self)
-        folder, store = file.path.parent, _Store()
+        folder, store = file.path.parent, Store()
         store.meta["environment"] = _stated(file)
         metrics = list(_files(folder / "metrics"))
         for key, path in metrics:
@@ -173,7 +173,7 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _read_metric(key: str, path: Path, store: _Store) -> None:
+def _read_metric(key: str, path: Path, store: Store) -> None:
     """Reads the lines `timestamp value step [dataset digest]` of one metric; the oldest stores have no step."""
     splitter = LineSplitter()
     try:
@@ -191,7 +191,7 @@ def _read_metric(key: str, path: Path, store: _Store) -> None:
         store.reject(rest.number, rest.offset, f"{key}: cut off")
 
 
-def _take_line(key: str, line: bytes, store: _Store) -> bool:
+def _take_line(key: str, line: bytes, store: Store) -> bool:
     parts = line.decode("ascii", "replace").split()
     if len(parts) not in (2, 3, 5):
         return False
@@ -230,7 +230,7 @@ class MLflowDatabase(BaseAdapter):
 
     def read(self) -> Log:
         """The run of the option `run`, else the newest; that there are others is noted."""
-        store, runs, run = _Store(), [], ""
+        store, runs, run = Store(), [], ""
         try:
             with opened(only_file(self).path) as db:
                 runs = _runs(db)
@@ -238,6 +238,8 @@ class MLflowDatabase(BaseAdapter):
                 if runs and run not in runs:
                     raise UnknownName("run", str(run), runs)
                 _read_tables(db, run, store)
+            if lost := missing_bytes(only_file(self).path):
+                store.reject(store.lines + 1, 0, f"the database is cut: {lost:,} bytes are missing")
         except (sqlite3.Error, OSError) as error:
             store.reject(store.lines + 1, 0, f"the database ends here: {error}")
         notes = (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ()
@@ -260,7 +262,7 @@ def _runs(db: sqlite3.Connection) -> list[str]:
     return sorted(first, key=lambda run: (first[run], run))
 
 
-def _read_tables(db: sqlite3.Connection, run: str, store: _Store) -> None:
+def _read_tables(db: sqlite3.Connection, run: str, store: Store) -> None:
     if table_columns(db, "params") >= {"key", "value", "run_uuid"}:
         store.config = {key: literal(value) for key, value in _pairs(db, "params", run)}
     if table_columns(db, "tags") >= {"key", "value", "run_uuid"}:
@@ -281,7 +283,7 @@ def _read_tables(db: sqlite3.Connection, run: str, store: _Store) -> None:
         if value is None and not nan:
             store.reject(store.lines + 1, 0, f"{key}: the value is no number")
         else:
-            store.point(str(key), at or 0, math.nan if nan else _infinite(float(value)), time or 0.0)
+            store.point(str(key), at or 0, math.nan if nan else infinite(float(value)), time or 0.0)
 
 
 def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, str]]:
@@ -290,5 +292,5 @@ def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, 
         yield str(key), str(value)
 
 
-def _infinite(value: float) -> float:
+def infinite(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= _SQL_INFINITY else value

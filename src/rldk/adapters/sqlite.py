@@ -24,7 +24,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         in_wal_mode = stream.read(20)[18:19] == bytes([_WAL_MODE])
     pending = in_wal_mode and wal.exists() and wal.stat().st_size > 0
     with ExitStack() as stack:
-        if pending and not index.exists():
+        if not pending and missing_bytes(path):
+            db = _connect(_cut_to_pages(path, stack), "mode=ro&immutable=1")
+        elif pending and not index.exists():
             db = _copied(path, wal, stack)
         elif in_wal_mode and not pending:
             db = _connect(path, "mode=ro&immutable=1")
@@ -35,6 +37,29 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
                 db = _copied(path, wal, stack) if pending else _connect(path, "mode=ro&immutable=1")
         stack.callback(db.close)
         yield db
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes a cut file lacks of what its header promises; SQLite itself may read past that in silence."""
+    with path.open("rb") as stream:
+        header = stream.read(100)
+    counted = header[24:28] == header[92:96]  # else an old writer did not keep the count of pages
+    promised = _page_size(header) * int.from_bytes(header[28:32], "big") if counted else 0
+    return max(0, promised - path.stat().st_size)
+
+
+def _page_size(header: bytes) -> int:
+    size = int.from_bytes(header[16:18], "big")
+    return 65536 if size == 1 else size
+
+
+def _cut_to_pages(path: Path, stack: ExitStack) -> Path:
+    """A copy without the last, torn page: SQLite would fill it with zeros and read values that nobody wrote."""
+    copy = Path(shutil.copyfile(path, Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rldk-")), "run.db")))
+    with copy.open("r+b") as stream:
+        page = max(512, _page_size(stream.read(100)))
+        stream.truncate(copy.stat().st_size // page * page)
+    return copy
 
 
 def table_columns(db: sqlite3.Connection, table: str) -> set[str]:

@@ -12,7 +12,7 @@ from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.completions import Samples
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
-from rldk.adapters.sqlite import MAGIC, opened, table_columns
+from rldk.adapters.sqlite import MAGIC, missing_bytes, opened, table_columns
 from rldk.adapters.trl import described, phase_of, whole
 from rldk.core.lines import EXCERPT
 from rldk.core.records import to_number, to_time
@@ -72,6 +72,8 @@ class Trackio(BaseAdapter):
                 if runs:
                     run.id = _chosen(runs, self.options.get("run"))
                     _read_run(db, run)
+            if lost := missing_bytes(path):
+                run.reading.reject(run.line + 1, 0, f"the database is cut: {lost:,} bytes are missing")
         except (sqlite3.Error, OSError) as error:
             run.reading.reject(run.line + 1, 0, f"the database ends here: {error}")
         if len(runs) > 1:

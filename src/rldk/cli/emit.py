@@ -51,8 +51,8 @@ def _moment(context: click.Context, parameter: click.Parameter, text: str | None
 @click.option("--tags", callback=_labels, metavar="K=V,...", help="Labels, as JSON or key=value; phase=eval is known.")
 @click.option("--meta", callback=_labels, metavar="K=V,...", help="Anything else, as JSON or key=value.")
 def command(path: str, name: str, value: float, step: int, moment: float | str | None, **labels: Any) -> None:
-    """Append one event to a log, from a shell script or a trainer in another language.
+    """Append one event to a log.
 
-    The file grows by one whole line, whoever else is writing to it."""
+    For shell scripts and trainers in other languages. The file grows by one whole line, whoever else is writing to it."""
     with EventWriter(path, run_id=labels["run_id"], tags=labels["tags"], meta=labels["meta"], strict=True) as writer:
         writer.log(step=step, name=name, value=value, time=moment)
