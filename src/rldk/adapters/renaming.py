@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rldk.adapters.naming import Naming
@@ -16,17 +16,20 @@ MAX_STEP = 2.0**62
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How rows with one set of keys are renamed. `keys` and `names`: what is taken over, and under which name; then
-    the values under some names are changed, missing ones taken out, sums added, and evaluation names put in place."""
+    """How rows with one set of keys are renamed. `pairs`: the name and the key of what is taken over; then the values
+    under some names are changed, missing ones taken out, sums added, and evaluation names put in place. `names`: where
+    nothing but names changes, the name for each key in turn."""
 
-    keys: list[str]
-    names: list[str]
+    names: list[str] | None
+    pairs: list[tuple[str, str]]
     changes: list[tuple[str, Callable[[float], float | None]]]
     sums: list[tuple[str, tuple[str, ...]]]
     staged: dict[str, str | None]
 
     def values(self, values: Mapping[str, float]) -> dict[str, float]:
-        made = dict(zip(self.names, [values[key] for key in self.keys], strict=True))
+        if self.names is not None:
+            return dict(zip(self.names, values.values(), strict=True))
+        made = {name: values[key] for name, key in self.pairs}
         for name, change in self.changes:
             changed = change(made[name])
             if changed is None:
@@ -52,44 +55,53 @@ class Renamer:
 
     def __init__(self, naming: Naming) -> None:
         self.naming = naming
-        self._plans: dict[tuple[tuple[str, ...], bool], Plan] = {}
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._evaluations: dict[tuple[str, ...], Plan] = {}
         self._last_step: int | None = None
         self._segment = 0
 
     def rename(self, row: Row) -> Row:
         """The row in canonical names. Rows must come in order."""
         keys, evaluation = tuple(row.values), row.phase == "eval"
-        plan = self._plans.get((keys, evaluation))
+        plans = self._evaluations if evaluation else self._plans
+        plan = plans.get(keys)
         if plan is None:
             self.naming.meet(keys, evaluation=evaluation)
-            if len(self._plans) >= MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[keys, evaluation] = self._plan(keys, evaluation=evaluation)
-        return self._clocked(row, plan.values(row.values))
+            if len(plans) >= MAX_PLANS:
+                plans.clear()
+            plan = plans[keys] = self._plan(keys, evaluation=evaluation)
+        values = plan.values(row.values)
+        if self.naming.clocks:
+            return self._clocked(row, values)
+        return Row(step=row.step, values=values, phase=row.phase, segment=row.segment, time=row.time)
 
     def preview(self, row: Row) -> Row:
         """The same for a row that is not yet whole and will come again: keys never seen before are left out."""
         evaluation = row.phase == "eval"
-        known = tuple(key for key in row.values if self.naming.knows((key,), evaluation=evaluation))
-        values = self._plan(known, evaluation=evaluation).values(row.values)
+        known = {key: x for key, x in row.values.items() if self.naming.knows((key,), evaluation=evaluation)}
+        values = self._plan(tuple(known), evaluation=evaluation).values(known)
         last, segment = self._last_step, self._segment
         made = self._clocked(row, values)
         self._last_step, self._segment = last, segment
         return made
 
-    def _plan(self, keys: Iterable[str], *, evaluation: bool) -> Plan:
+    def _plan(self, keys: Sequence[str], *, evaluation: bool) -> Plan:
         naming = self.naming
         routed = [(key, match) for key in keys for match in naming.routes.get(key, ())]
         own = [key for key in keys if naming.own(key)]
         told = {match.canonical for _, match in routed}
         sums = [(name, parts) for name, parts in naming.sums.items() if told.issuperset(parts)]
         told.update(name for name, _ in sums)
+        staged = {name: naming.staged[name] for name in told if name in naming.staged} if evaluation else {}
+        changes = [(m.canonical, _change(m)) for _, m in routed if m.transform or m.missing is not None]
+        name_of = {**{key: match.canonical for key, match in routed}, **{key: key for key in own}}
+        plain = len(routed) + len(own) == len(name_of) == len(keys) and not (sums or staged or changes)
         return Plan(
-            keys=[*(key for key, _ in routed), *own],
-            names=[*(match.canonical for _, match in routed), *own],
-            changes=[(m.canonical, _change(m)) for _, m in routed if m.transform or m.missing is not None],
+            names=[name_of[key] for key in keys] if plain else None,
+            pairs=[*((match.canonical, key) for key, match in routed), *((key, key) for key in own)],
+            changes=changes,
             sums=sums,
-            staged={name: naming.staged[name] for name in told if name in naming.staged} if evaluation else {},
+            staged=staged,
         )
 
     def _clocked(self, row: Row, values: dict[str, float]) -> Row:

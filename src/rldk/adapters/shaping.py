@@ -57,7 +57,11 @@ class Shaper:
         if self._joiner is not None:
             rows = self._joiner.feed(rows) + (self._joiner.finish() if finish else [])
         renamer = self._renamer
-        return [renamer.rename(self._phased(row)) for row in rows] if renamer else []
+        if renamer is None:
+            return []
+        if self._form.keeps is None and self._form.phase is None:
+            return [renamer.rename(row) for row in rows]
+        return [renamer.rename(self._phased(row)) for row in rows]
 
     def peek(self, more: list[Row]) -> list[Row]:
         """What `take` would give if the log ended with `more`; nothing is changed."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
-from typing import Protocol
+from itertools import pairwise, repeat
+from typing import NamedTuple, Protocol, cast
 
 from rldk.core.records import Record, to_time
 from rldk.core.table import Phase, Row
@@ -32,6 +33,16 @@ class RowSink(Protocol):
     ) -> None: ...
 
 
+class Events(NamedTuple):
+    """Scalar events in order, field by field, as lists. `times`: as logged."""
+
+    steps: list[int | None]
+    times: list[float | str | None]
+    phases: list[Phase]
+    names: list[str]
+    values: list[float | None]
+
+
 class Assembler:
     """Turns records into rows of `sink`.
 
@@ -53,35 +64,46 @@ class Assembler:
     def record(self, record: Record) -> None:
         """Takes a record of any form."""
         if record.name is not None:
-            self.events([record.step], [record.time], [record.phase], [record.name], [record.value])
+            self.events(Events([record.step], [record.time], [record.phase], [record.name], [record.value]))
             return
         self.finish()
         self._sink.add(self._step(record.step), record.values, phase=record.phase, time=record.time)
         self._rows += 1
 
-    def events(
-        self,
-        steps: Sequence[int | None],
-        times: Sequence[float | str | None],
-        phases: Sequence[Phase],
-        names: Sequence[str],
-        values: Sequence[float | None],
-    ) -> None:
-        """Takes scalar events, as lists; a value of None is missing and adds nothing to the row. `times` as logged."""
-        i = 0
-        while i < len(names):
-            row = self._begin(steps[i], times[i], phases[i], names[i])
-            end = i + len(self._usual)
-            # most rows have the metrics of the row before: those are taken at once
-            alike = not row.values and i < end and names[i:end] == self._usual
-            if alike and _alike(steps[i:end], phases[i:end], values[i:end]):
-                row.values.update(zip(self._usual, values[i:end], strict=True))  # type: ignore[arg-type]  # none is None
-                i = end
-                continue
-            value = values[i]
+    def events(self, events: Events) -> None:
+        """Takes scalar events; a value of None is missing and adds nothing to the row."""
+        i, many = 0, len(events.names)
+        while i < len(events.names):
+            row = self._begin(events.steps[i], events.times[i], events.phases[i], events.names[i])
+            if not row.values and self._usual:  # most rows have the metrics of the row before: take them together
+                many = min(many, (len(events.names) - i) // len(self._usual))
+                while many > 1 and not _alike(events, i, many, self._usual):
+                    many //= 2
+                if many > 1:
+                    i = self._together(events, i, many)
+                    many *= 4
+                    continue
+                many = 4
+            value = events.values[i]
             if value is not None:
-                row.values[names[i]] = value
+                row.values[events.names[i]] = value
             i += 1
+
+    def _together(self, events: Events, start: int, many: int) -> int:
+        """Takes `many` rows in place of the one just begun, and leaves the last of them open; where the next begins."""
+        width = len(self._usual)
+        end = start + (many - 1) * width
+        self._open = None
+        self.block(
+            events.steps[start:end:width],
+            {name: events.values[start + i : end : width] for i, name in enumerate(self._usual)},
+            phases=events.phases[start:end:width],
+            times=[x if type(x) is float else to_time(x) for x in events.times[start:end:width]],
+            stated={},
+        )
+        last = self._begin(events.steps[end], events.times[end], events.phases[end], events.names[end])
+        last.values.update(zip(self._usual, events.values[end : end + width], strict=True))  # type: ignore[arg-type]
+        return end + width
 
     def _begin(self, step: int | None, time: float | str | None, phase: Phase, name: str) -> Record:
         """The row that an event goes into: the open one, or a new one."""
@@ -219,20 +241,37 @@ class RowList:
         times: Sequence[float],
         stated: Mapping[str, Sequence[int]],
     ) -> None:
-        said = {name: set(rows) for name, rows in stated.items()}
+        names = list(columns)
+        cells = [_floats(column) for column in columns.values()]
+        table = zip(*cells, strict=True) if names else repeat((), len(steps))
+        if all(total == total for total in map(sum, cells)):  # no NaN
+            rows = [dict(zip(names, values, strict=True)) for values in table]
+        else:
+            rows = [{name: x for name, x in zip(names, values, strict=True) if x == x} for values in table]
+        for name, said in stated.items():
+            for i in said:
+                rows[i][name] = math.nan
         for i, step in enumerate(steps):
-            values = {name: _present(column[i], i in said.get(name, ())) for name, column in columns.items()}
-            present = {name: value for name, value in values.items() if value is not None}
-            self.add(step, present, phase=phases[i], time=times[i])
+            self.add(step, rows[i], phase=phases[i], time=times[i])
 
 
-def _alike(steps: Sequence[int | None], phases: Sequence[Phase], values: Sequence[float | None]) -> bool:
-    """The events are of one step and one phase, and each has a value."""
-    n = len(steps)
-    return steps.count(steps[0]) == n and phases.count(phases[0]) == n and steps[0] is not None and None not in values
+def _alike(events: Events, start: int, many: int, usual: list[str]) -> bool:
+    """Whether `many` rows of the metrics in `usual` begin at `start`, of one phase, with no value missing or NaN."""
+    width = len(usual)
+    end = start + many * width
+    if events.names[start:end] != usual * many:
+        return False
+    steps, phases, values = events.steps[start:end], events.phases[start:end], events.values[start:end]
+    firsts = steps[::width]
+    if None in firsts or phases.count(phases[0]) != len(phases) or None in values:
+        return False
+    total = sum(values)  # type: ignore[arg-type]  # none is None
+    return total == total and all(steps[i::width] == firsts for i in range(1, width))
 
 
-def _present(value: float | None, stated: bool) -> float | None:
-    if stated:
-        return math.nan
-    return None if value is None or value != value else float(value)  # a boolean is a number here
+def _floats(column: Sequence[float | None]) -> array[float]:
+    """The column with booleans as numbers and None as NaN: either is missing."""
+    try:
+        return array("d", cast(Sequence[float], column))  # the quick way when no value is None
+    except TypeError:
+        return array("d", [math.nan if value is None else value for value in column])

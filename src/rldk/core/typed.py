@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from rldk.core.records import MAX_DEPTH, MAX_STEP, Form, Layout, Role, form_of, to_number, to_phase, to_time
-from rldk.core.rows import Assembler
+from rldk.core.rows import Assembler, Events
 from rldk.core.table import Phase
 
 MAX_REBUILDS = 50
@@ -125,7 +125,7 @@ class TypedLines:
         if self._layout.null_is_nan or Kind.FLAG in self._shape["value"]:
             null = math.nan if self._layout.null_is_nan else None
             values = [null if value is None else float(value) for value in values]
-        assembler.events(steps, times, phases, [line.name for line in found], values)
+        assembler.events(Events(steps, times, phases, [line.name for line in found], values))
 
     def _collect(self, found: Sequence[Any], places: tuple[Place, ...], block: Block) -> None:
         for place, column in zip(places, zip(*map(astuple, found), strict=True), strict=True):
