@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from rldk.cli.main import main
 from rldk.core.lines import MAX_LINE
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+GENUINE = Path(__file__).parents[1]
 ROWS = '{"step": 1, "loss": 0.5, "reward": 1.0}\n{"step": 2, "loss": 0.25, "reward": 1.5}\n'
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Runs the command, then says on the last line of stderr how much memory it ever held.
@@ -106,7 +106,7 @@ def packed(content: str, keep: float = 1.0) -> bytes:
 
 
 def damaged(name: str, share: float) -> bytes:
-    data = next(FIXTURES.glob(name)).read_bytes()
+    data = next(GENUINE.glob(name)).read_bytes()
     return data[: int(share * len(data))]
 
 
@@ -165,8 +165,8 @@ REPORTS: dict[str, tuple[Callable[[Path], Path], int, str]] = {
         0,
         "2 rows",
     ),
-    "half an event file": (lambda t: file(t, damaged("whole/trl-sft/runs/run1/events*", 0.5)), 0, "tensorboard"),
-    "half a W&B file": (lambda t: file(t, damaged("wandb-offline/*.wandb", 0.7)), 1, "wandb"),
+    "half an event file": (lambda t: file(t, damaged("folders/trl-sft/runs/run1/events*", 0.5)), 0, "tensorboard"),
+    "half a W&B file": (lambda t: file(t, damaged("fixtures/wandb-offline/*.wandb", 0.7)), 1, "wandb"),
     "no newline at all": (lambda t: file(t, "step,loss\n1,2"), 0, "1 row"),
     "NULs a crash left behind": (lambda t: file(t, ROWS.encode() + bytes(20_000)), 0, "2 rows"),
     "bad UTF-8": (lambda t: file(t, ROWS.encode() + b'{"step": 3, "\xff\xfe": 1}\n'), 0, "3 rows"),
@@ -270,7 +270,7 @@ def test_two_gigabytes_of_nothing_are_no_log_at_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["jsonl", "trl-sft/trainer_state.json", "trl-sft/stdout.txt", "trl-sft/runs/run1/ev*"])
 def test_a_log_that_a_crash_made_two_gigabytes_long_keeps_its_rows(name: str, tmp_path: Path) -> None:
-    path = file(tmp_path, ROWS if name == "jsonl" else damaged(f"whole/{name}", 0.9))
+    path = file(tmp_path, ROWS if name == "jsonl" else damaged(f"folders/{name}", 0.9))
     os.truncate(path, 2 * 10**9)
     answer = process(path)
     assert (answer.code, "No problem found" in answer.out) == (0, True)
