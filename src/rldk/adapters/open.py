@@ -17,7 +17,7 @@ from rldk.adapters.explore import MAX_FILES, Source, claims, sources_of
 from rldk.adapters.flexible import FlexibleAdapter
 from rldk.adapters.folder import Options, read_folder, read_source
 from rldk.adapters.frame import from_frame, is_frame
-from rldk.adapters.remote import fetch, is_remote
+from rldk.adapters.remote import fetch, is_remote, is_store, read_store
 from rldk.adapters.source import File
 from rldk.core.model import Run
 from rldk.errors import (
@@ -66,8 +66,9 @@ def open_runs(
     field_map: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> list[Run]:
-    """Every run in `source`, at least one: a path, a glob pattern, "-", an fsspec URL, a list of these, or a table in
-    memory (a DataFrame, anything with `to_pandas()`, a list of mappings).
+    """Every run in `source`, at least one: a path, a glob pattern, "-", an fsspec URL, a run on a server
+    (wandb://project/run, mlflow://run_id), a list of these, or a table in memory (a DataFrame, anything with
+    `to_pandas()`, a list of mappings).
 
     `adapter`: a name of the registry or a documented class in place of detection. `field_map`: the user's keys and the
     metrics they mean. `strict`: a line that cannot be read is an error. Raises `UnreadableSource`, `NotALog`, `NoData`,
@@ -117,6 +118,8 @@ def find_adapter(name: str) -> type[BaseAdapter]:
 
 
 def _open(source: str, options: Options) -> list[Run]:
+    if is_store(source):
+        return [read_store(source, options.field_map)]
     if is_remote(source):
         with TemporaryDirectory(prefix="rldk-") as folder:
             runs = _open_path(fetch(source, Path(folder)), options)

@@ -1,32 +1,65 @@
-"""Sources that are not files on this machine, copied to where they can be read as files."""
+"""Sources that are not files on this machine: copied to where they can be read as files, or asked for over an API."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from rldk.core.model import Run
 from rldk.errors import MissingExtra, UnreadableSource, UsageError
 
-_LIVE = {"wandb": "wandb sync --sync-all or the offline .wandb file", "mlflow": "the mlruns directory or the database"}
+if TYPE_CHECKING:
+    from rldk.adapters.remote_poll import RemoteFollower, RemoteRun
+
+# Stores whose runs may still be growing: the module of each, and the names in it for a whole run and for a growing one.
+_STORES = {
+    "wandb": ("rldk.adapters.wandb", "WandBRun", "WandBFollower"),
+    "mlflow": ("rldk.adapters.mlflow", "MLflowRun", "MLflowFollower"),
+}
 
 
 def is_remote(source: str) -> bool:
     return source == "-" or "://" in source
 
 
+def is_store(source: str) -> bool:
+    """Whether `source` is a run on a tracking server, such as wandb://project/run or mlflow://run_id."""
+    return source.partition("://")[0] in _STORES and "://" in source
+
+
+def read_store(source: str, field_map: Mapping[str, str]) -> Run:
+    """The run at `source` as the server has it now. Raises `UsageError`, `MissingExtra`, `InputError`."""
+    from rldk.adapters.normalise import to_run
+
+    module, whole, _ = _store(source)
+    adapter: RemoteRun = getattr(import_module(module), whole)(source)
+    return to_run(adapter.read(), adapter=adapter, field_map=field_map, propose=True)
+
+
+def follow_store(source: str, *, cursor: dict[str, Any] | None = None) -> RemoteFollower:
+    """A follower of the run at `source`, from its first row or from a `cursor`. Raises as `read_store` does."""
+    module, _, growing = _store(source)
+    follower: RemoteFollower = getattr(import_module(module), growing)(source, cursor=cursor)
+    return follower
+
+
+def _store(source: str) -> tuple[str, str, str]:
+    if not is_store(source):
+        raise UsageError(f"{source} is on no tracking server", hint="write wandb://project/run or mlflow://run_id")
+    return _STORES[source.partition("://")[0]]
+
+
 def fetch(source: str, folder: Path) -> Path:
     """What `source` names ("-" or an fsspec URL), copied into `folder`.
 
-    Raises `UsageError` for live stores, `MissingExtra` without fsspec, `UnreadableSource` when it cannot be had."""
+    Raises `MissingExtra` without fsspec, `UnreadableSource` when it cannot be had."""
     if source == "-":
         return _spool(folder)
     scheme, _, rest = source.partition("://")
-    if scheme in _LIVE:
-        raise UsageError(
-            f"{scheme}:// is a live store, which `rldk monitor` follows; it cannot be opened as a log here",
-            hint=f"give what it keeps on disk instead: {_LIVE[scheme]}",
-        )
     if scheme == "file":
         return Path(rest)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from rldk.adapters.protobuf import Message, WireError
 from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.scalars import Scalars
 from rldk.adapters.source import File
+from rldk.core.model import Rejected
 from rldk.core.stream import chunks
 from rldk.errors import NoData
 
@@ -31,7 +33,8 @@ _BOOLEAN, _INTEGER, _NUMBER = 4, 5, 6  # HistoryItem, where the value is not JSO
 # most values wins, the first of equals. open-instruct's global_step counts episodes, so training_step stands before it.
 CLOCKS = ("train/global_step", "trainer/global_step", "training/global_step", "training_step", "global_step")
 _CLOCK_SHARE = 0.5
-_WORDS = {b"true": 1.0, b"false": 0.0, b'"NaN"': math.nan, b'"Infinity"': math.inf, b'"-Infinity"': -math.inf}
+WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # how W&B writes what JSON has no number for
+_WORDS = {b"true": 1.0, b"false": 0.0} | {f'"{word}"'.encode(): number for word, number in WORDS.items()}
 _MAX_DEPTH = 20
 
 
@@ -47,7 +50,7 @@ class WandBAdapter(BaseAdapter):
 
     def read(self) -> Log:
         """The history of the run, its step that of the trainer where that was logged."""
-        reading = _Reading()
+        reading = _Records()
         reader = LogReader(chunks(only_file(self)))
         for record in reader:
             try:
@@ -56,11 +59,11 @@ class WandBAdapter(BaseAdapter):
                 reader.reject(f"no record: {error}")
         if not len(reading.scalars):
             raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
-        return tolerated(reading.log(reader), self)
+        return tolerated(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
 
 
-class _Reading:
-    """What the records of a run tell. Until `log` the step of a scalar is the number of its history row."""
+class History:
+    """What a run of W&B tells. Until `log` the step of a scalar is the number of its history row."""
 
     def __init__(self) -> None:
         self.scalars = Scalars()
@@ -73,45 +76,90 @@ class _Reading:
         self._clocks: dict[str, dict[int, int]] = {name: {} for name in CLOCKS}  # row -> step
         self._not_scalar: set[str] = set()
 
+    def add(self, items: Iterable[tuple[str, float | None]], call: int | None = None) -> None:
+        """Takes a history row, (key, number or None) each; `call`: its `_step` where that is not among them."""
+        row, time = self._rows, math.nan
+        call = row if call is None else call
+        values: dict[str, float] = {}
+        for key, value in items:
+            if value is None:
+                self._not_scalar.add(key)
+            elif key == "_timestamp":
+                time = value
+            elif key == "_step":
+                call = whole_step(value, call)
+            elif not key.startswith("_"):
+                values[key] = value
+        for name in CLOCKS:
+            if name in values and math.isfinite(values[name]):
+                self._clocks[name][row] = whole_step(values[name], row)
+        for key, value in values.items():
+            self.scalars.add(self.scalars.tag_id(key), row, value, time)
+        self._calls.append(call)
+        self._rows += 1
+
+    def summarise(self, items: Iterable[tuple[str, float | None]]) -> None:
+        """Takes what the run's summary says; of metrics with a history that is left out."""
+        self._summary.update((key, value) for key, value in items if value is not None and not key.startswith("_"))
+
+    def log(self, lines: int, rejected_count: int = 0, rejected: tuple[Rejected, ...] = ()) -> Log:
+        """The log of the rows so far, at least one."""
+        last = max(self._rows - 1, 0)
+        for key, value in self._summary.items():
+            if key not in self.scalars.tags:
+                self.scalars.add(self.scalars.tag_id(key, "summary"), last, value)
+        clock, steps = self._clock()
+        self.scalars.step = array("q", steps[np.frombuffer(self.scalars.step, dtype=np.int64)].tobytes())
+        table = self.scalars.table()
+        table = table.select([name for name in table.columns if name != clock])
+        notes = self.scalars.notes()
+        if unread := self._not_scalar - self.scalars.tags.keys():
+            notes += (f"{len(unread)} keys hold no numbers (text, tables, histograms, media) and were left out",)
+        if clock:
+            notes += (f"steps are those of {clock}",)
+        log = Log(
+            table=table,
+            config=self.config,
+            meta=self.meta | ({"environment": self.environment} if self.environment else {}),
+            notes=notes,
+            lines=lines,
+            rejected_count=rejected_count,
+            rejected=rejected,
+        )
+        return described(log)
+
+    def _clock(self) -> tuple[str | None, NDArray[np.int64]]:
+        """The key that carries the trainer's step, and the step of every row.
+
+        A row without it (a timer, a table) belongs to the step before it."""
+        row_of = np.frombuffer(self.scalars.step, dtype=np.int64)
+        present = {name: np.zeros(self._rows, dtype=bool) for name in CLOCKS}
+        for name, mask in present.items():
+            mask[list(self._clocks[name])] = True
+        best = max(CLOCKS, key=lambda name: float(present[name][row_of].mean()))
+        if present[best][row_of].mean() < _CLOCK_SHARE:
+            return None, np.array(self._calls, dtype=np.int64)
+        at = np.flatnonzero(present[best])
+        known = np.array([self._clocks[best][row] for row in at.tolist()], dtype=np.int64)
+        before = np.searchsorted(at, np.arange(self._rows), side="right") - 1
+        return best, known[np.maximum(before, 0)]
+
+
+class _Records(History):
+    """A history told by the records of a run file."""
+
     def take(self, record: Message) -> None:
         for history in record.messages(_HISTORY):
-            self._take_history(history)
+            call = history.message(2).integer(1, -1)
+            self.add(map(_item, history.chunks(1)), None if call < 0 else call)
         for summary in record.messages(_SUMMARY):
-            self._take_summary(summary)
+            self.summarise(map(_item, summary.chunks(1)))
         for config in record.messages(_CONFIG):
             self._take_config(config)
         for run in record.messages(_RUN):
             self._take_run(run)
         for environment in record.messages(_ENVIRONMENT):
             self._take_git(environment.message(9))
-
-    def _take_history(self, history: Message) -> None:
-        row, time = self._rows, math.nan
-        call = history.message(2).integer(1, row)
-        values: dict[str, float] = {}
-        for item in history.chunks(1):
-            key, value = _item(item)
-            if value is None:
-                self._not_scalar.add(key)
-            elif key == "_timestamp":
-                time = value
-            elif key == "_step":
-                call = _whole(value, call)
-            elif not key.startswith("_"):
-                values[key] = value
-        for name in CLOCKS:
-            if name in values and math.isfinite(values[name]):
-                self._clocks[name][row] = _whole(values[name], row)
-        for key, value in values.items():
-            self.scalars.add(self.scalars.tag_id(key), row, value, time)
-        self._calls.append(call)
-        self._rows += 1
-
-    def _take_summary(self, summary: Message) -> None:
-        for item in summary.chunks(1):
-            key, value = _item(item)
-            if value is not None and not key.startswith("_"):
-                self._summary[key] = value
 
     def _take_config(self, config: Message) -> None:
         for item in config.messages(1):
@@ -149,47 +197,6 @@ class _Reading:
         if commit := git.text(2):
             self.meta["git_sha"] = commit
 
-    def log(self, reader: LogReader) -> Log:
-        last = max(self._rows - 1, 0)
-        for key, value in self._summary.items():
-            if key not in self.scalars.tags:
-                self.scalars.add(self.scalars.tag_id(key, "summary"), last, value)
-        clock, steps = self._clock()
-        self.scalars.step = array("q", steps[np.frombuffer(self.scalars.step, dtype=np.int64)].tobytes())
-        table = self.scalars.table()
-        table = table.select([name for name in table.columns if name != clock])
-        notes = self.scalars.notes()
-        if unread := self._not_scalar - self.scalars.tags.keys():
-            notes += (f"{len(unread)} keys hold no numbers (text, tables, histograms, media) and were left out",)
-        if clock:
-            notes += (f"steps are those of {clock}",)
-        log = Log(
-            table=table,
-            config=self.config,
-            meta=self.meta | ({"environment": self.environment} if self.environment else {}),
-            notes=notes,
-            lines=reader.records,
-            rejected_count=reader.rejected_count,
-            rejected=tuple(reader.rejected),
-        )
-        return described(log)
-
-    def _clock(self) -> tuple[str | None, NDArray[np.int64]]:
-        """The key that carries the trainer's step, and the step of every row.
-
-        A row without it (a timer, a table) belongs to the step before it."""
-        row_of = np.frombuffer(self.scalars.step, dtype=np.int64)
-        present = {name: np.zeros(self._rows, dtype=bool) for name in CLOCKS}
-        for name, mask in present.items():
-            mask[list(self._clocks[name])] = True
-        best = max(CLOCKS, key=lambda name: float(present[name][row_of].mean()))
-        if present[best][row_of].mean() < _CLOCK_SHARE:
-            return None, np.array(self._calls, dtype=np.int64)
-        at = np.flatnonzero(present[best])
-        known = np.array([self._clocks[best][row] for row in at.tolist()], dtype=np.int64)
-        before = np.searchsorted(at, np.arange(self._rows), side="right") - 1
-        return best, known[np.maximum(before, 0)]
-
 
 def _item(data: bytes) -> tuple[str, float | None]:
     """The key of a history or summary item, nested keys joined by dots, and its number; None when it holds none."""
@@ -217,5 +224,5 @@ def _number(text: bytes) -> float | None:
         return _WORDS.get(text)
 
 
-def _whole(value: float, default: int) -> int:
+def whole_step(value: float, default: int) -> int:
     return int(value) if abs(value) < 2**62 else default

@@ -155,12 +155,6 @@ def test_urls(tmp_path):
         open_run("nosuchscheme://x/y")
 
 
-@pytest.mark.parametrize("url", ["wandb://team/project/run", "mlflow://abc"])
-def test_live_stores_say_what_to_give_instead(url):
-    with pytest.raises(UsageError, match="on disk"):
-        open_run(url)
-
-
 def test_the_manifest_of_a_run_directory(tmp_path):
     write(tmp_path / "metrics.jsonl")
     manifest = {"run_id": "exp-1", "config": {"lr": 1e-3}, "seeds": {"seed": 7}, "git": {"sha": "abc"}}

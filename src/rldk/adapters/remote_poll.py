@@ -1,0 +1,156 @@
+"""Following a run on somebody's server: new rows since a cursor, with patience for a network that comes and goes."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.source import File
+from rldk.core.table import Row
+from rldk.errors import UnreadableSource, UsageError
+
+Trouble = Literal["auth", "absent", "offline", "busy", "refused"]
+T = TypeVar("T")
+_PASSING = frozenset({"offline", "busy"})
+_USER = re.compile(r"//[^/@\s]+@")
+_LONGEST = 200
+
+
+class RemoteFailure(Exception):  # never leaves an adapter: `Retry` turns it into an `UnreadableSource`
+    """What a server or the way to it did. `after_s`: how long the server asks to be left alone, 0 if it does not."""
+
+    def __init__(self, trouble: Trouble, detail: str, *, after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.trouble = trouble
+        self.detail = brief(detail)
+        self.after_s = after_s
+
+
+def brief(text: str) -> str:
+    """The first line of a foreign message, without a password in an address, at most 200 characters."""
+    line = next((line for line in text.splitlines() if line.strip()), "no reason given")
+    return _USER.sub("//", line.strip())[:_LONGEST]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """How errors speak of a server. `name`: what it is; `address`: where; `sign_in`: what to do without access."""
+
+    name: str
+    address: str
+    sign_in: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Tries `attempts` times while the trouble can pass, and waits longer each time: `first_s`, doubled up to `most_s`.
+
+    Each wait is cut by a random part of up to a half, so that many followers do not come back at once; a server that
+    names a wait gets that one, up to `longest_s`."""
+
+    attempts: int = 5
+    first_s: float = 1.0
+    most_s: float = 15.0
+    longest_s: float = 60.0
+    rng: random.Random = field(default_factory=random.Random)
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+    def call(self, ask: Callable[[], T], service: Service, run: str) -> T:
+        """What `ask` returns. Raises `UnreadableSource` for trouble that stays."""
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return ask()
+            except RemoteFailure as failure:
+                if failure.trouble not in _PASSING or attempt >= self.attempts:
+                    raise _error(failure, service, run, attempt) from None
+                self.sleep(self._wait(attempt, failure.after_s))
+
+    def _wait(self, attempt: int, after_s: float) -> float:
+        doubled: float = min(self.most_s, self.first_s * 2.0 ** (attempt - 1))
+        return max(doubled * (1.0 - self.rng.random() / 2), min(after_s, self.longest_s))
+
+
+def _error(failure: RemoteFailure, service: Service, run: str, attempts: int) -> UnreadableSource:
+    name, tries = service.name, f" ({attempts} attempts)" if attempts > 1 else ""
+    what, hint = {
+        "auth": (f"{name} at {service.address} does not let you read {run}", service.sign_in),
+        "absent": (f"{name} at {service.address} has no run {run}", "check the run's id, its project and the address"),
+        "offline": (f"{name} at {service.address} cannot be reached{tries}", "check the address and the network"),
+        "busy": (f"{name} at {service.address} asks for fewer requests{tries}", "poll less often, or wait a while"),
+        "refused": (f"{name} at {service.address} gave no usable answer", "is that the address of its API?"),
+    }[failure.trouble]
+    return UnreadableSource(f"{what}: {failure.detail}", hint=hint)
+
+
+class RemoteFollower(ABC):
+    """New rows of a run that may still be growing, in the source's own keys.
+
+    `finished`: the server says that the run has ended, and every row has been given. A poll that raises may be
+    repeated: nothing is lost and nothing comes twice."""
+
+    def __init__(self, source: str, *, cursor: dict[str, Any] | None, retry: Retry | None) -> None:
+        self.source = source
+        self.finished = False
+        self.retry = retry or Retry()
+        self._waiting: list[Row] = []
+        if cursor is not None:
+            self._resume(cursor)
+        self._kept = self._place()
+
+    @property
+    def cursor(self) -> dict[str, Any]:
+        """Where the rows given so far end, as plain JSON: given to a new follower, it goes on from there."""
+        return {"source": self.source, **self._kept}
+
+    def poll(self) -> list[Row]:
+        """The rows since the last poll, [] when there is none. Raises `UnreadableSource`, `MissingExtra`."""
+        self._fetch()
+        rows, self._waiting = self._waiting, []
+        self._kept = self._place()
+        return rows
+
+    def _resume(self, cursor: dict[str, Any]) -> None:
+        if cursor.get("source") != self.source:
+            raise UsageError(
+                f"the saved position is of {cursor.get('source')}, not of {self.source}",
+                hint="use another state file, or none",
+            )
+        try:
+            self._go_to(cursor)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(
+                f"the saved position in {self.source} cannot be read: {error!r}", hint="begin without the state file"
+            ) from None
+
+    @abstractmethod
+    def _fetch(self) -> None:
+        """Appends what is new to `_waiting`, keeping what it has when it raises; may set `finished`."""
+
+    @abstractmethod
+    def _place(self) -> dict[str, Any]:
+        """The position behind the last row in `_waiting`, as plain JSON that later fetches do not change."""
+
+    @abstractmethod
+    def _go_to(self, cursor: dict[str, Any]) -> None:
+        """Takes up a position. May raise what reading a malformed one raises."""
+
+
+class RemoteRun(BaseAdapter):
+    """A run on a server, read as a whole. `source`: its URL."""
+
+    def __init__(self, source: str, **options: Any) -> None:
+        super().__init__([], **options)
+        self.source = source
+
+    @classmethod
+    def sniff(cls, file: File) -> int:  # noqa: ARG003
+        return 0  # never a file
