@@ -29,7 +29,7 @@ class Store:
     status: str = "RUNNING"
     params: dict[str, str] = field(default_factory=dict)
     points: dict[str, list[tuple[int, int, float]]] = field(default_factory=dict)
-    during: Callable[[], None] = lambda: None  # happens after the run has been described
+    read: Callable[[str], None] = lambda _: None  # is called behind the reading of a history
 
     def log(self, key: str, step: int, value: float, time: int) -> None:
         self.points.setdefault(key, []).append((time, step, value))
@@ -39,11 +39,11 @@ class Store:
             latest = {k: max(p, key=lambda point: (point[1], point[0])) for k, p in self.points.items()}
             metrics = [wire(key, point) for key, point in latest.items()]
             params = [{"key": key, "value": value} for key, value in self.params.items()]
-            self.during()
             return {"run": {"info": {"status": self.status}, "data": {"metrics": metrics, "params": params}}}
         points = sorted(self.points[asked["metric_key"]], key=lambda point: point[:2])
         first = int(asked.get("page_token", 0))
         answer: dict[str, Any] = {"metrics": [wire(asked["metric_key"], p) for p in points[first : first + self.page]]}
+        self.read(asked["metric_key"])
         return answer | ({"next_page_token": str(first + self.page)} if len(points) > first + self.page else {})
 
 
@@ -88,23 +88,36 @@ def test_any_split_of_polls_gives_the_same_rows(
     assert cells(followed(polls)) == cells(followed({}))
 
 
-def test_what_is_logged_while_histories_are_read_comes_whole_in_the_next_poll() -> None:
+def test_what_is_logged_between_two_histories_comes_whole_in_the_next_poll() -> None:
     store = Store()
+
+    def meanwhile(key: str) -> None:
+        if key == "a":
+            store.read = lambda _: None
+            for time, (name, step) in enumerate([("a", 2), ("b", 2), ("a", 3), ("b", 3)], 2000):
+                store.log(name, step, 0.2, time)
+
     for key in ("a", "b"):
         store.log(key, 1, 0.1, 1000)
+    store.read = meanwhile
     reader = follower(store)
-    assert reader.poll() == []
-
-    def meanwhile() -> None:  # step 2 is complete, and of step 3 only one value is there yet
-        store.during = lambda: None
-        for time, (key, step) in enumerate([("a", 2), ("b", 2), ("b", 3)], 2000):
-            store.log(key, step, 0.2, time)
-
-    store.during = meanwhile
-    rows = reader.poll()
-    store.log("a", 3, 0.2, 3000)
-    rows += reader.poll()
+    rows = reader.poll() + reader.poll()
     assert [(row.step, sorted(row.values)) for row in rows] == [(1, ["a", "b"]), (2, ["a", "b"])]
+
+
+def test_a_restart_is_seen_although_the_latest_value_stays() -> None:
+    store, now = Store(page=100), [0.0]
+    reader = MLflowFollower(SOURCE, ask=store, retry=Retry(clock=lambda: now[0]))
+    for time, step in enumerate([*range(1, 6)], 1000):
+        store.log("a", step, 0.1, time)
+    rows = reader.poll()
+    for time, step in enumerate([2, 3], 2000):
+        store.log("a", step, 0.2, time)
+    now[0] = mlflow.RECHECK_S
+    rows += reader.poll() + reader.poll()
+    now[0] *= 2
+    rows += reader.poll()
+    assert [(row.segment, row.step) for row in rows] == [*((0, step) for step in range(1, 6)), (1, 2), (1, 3)]
 
 
 def test_a_step_is_given_when_its_values_stop_coming() -> None:
@@ -127,6 +140,17 @@ def test_values_logged_with_an_older_time_but_further_steps_are_not_lost() -> No
     store.status = "FINISHED"
     rows += reader.poll()
     assert [row.step for row in rows] == [1, 2, 3, 4, 5, 6]
+
+
+def test_values_with_an_older_time_do_not_bring_others_again() -> None:
+    store = Store(page=100)
+    for time, step in enumerate([1, 2, 3, 4, 5, 3], 1000):
+        store.log("a", step, 0.1, time)
+    reader = follower(store)
+    rows = reader.poll() + reader.poll()
+    store.log("a", 9, 0.2, 900)
+    store.status = "FINISHED"
+    assert [row.step for row in rows + reader.poll()] == [1, 2, 3, 4, 5, 3, 9]
 
 
 def test_only_metrics_with_news_are_asked_for() -> None:

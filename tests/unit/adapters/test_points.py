@@ -47,6 +47,13 @@ def test_a_row_is_given_when_the_next_step_begins() -> None:
     assert given_at == [0, 0, 1, 0]
 
 
+def test_a_row_of_evaluation_does_not_wait_for_the_next_one() -> None:
+    joiner = Joiner()
+    for point in [Point(1, 3, "loss", 0.1), Point(2, 3, "eval/loss", 0.1)]:
+        assert joiner.take(point) == []
+    assert [row.phase for row in joiner.take(Point(3, 4, "loss", 0.1))] == ["train", "eval"]
+
+
 def test_not_finite_values_outlive_the_state() -> None:
     values = [math.nan, math.inf, -math.inf]
     points = [Point(i, 5, f"k{i}", value) for i, value in enumerate(values)]
