@@ -1,0 +1,312 @@
+"""One file that is being written: its new whole lines, through rotation, truncation and replacement."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rldk.core.lines import MAX_LINE
+from rldk.errors import UnreadableSource, UsageError
+
+READ = 1 << 20  # bytes taken in one poll, so that several files get their turn
+MAX_POLLS = 10_000  # at the end, should the writer go on
+HEAD, TAIL = 1024, 64  # bytes by which a file and a place in it are known again
+# What a network file system shows before it shows the truth: NULs where data is due, an end before what was read.
+NUL_S = 3.0
+SHORT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """A place in a file, `offset` bytes and `lines` lines from its start. `head`: digest of its first `head_size`
+    bytes; `tail`: of the `tail_size` bytes before the place. They tell the file from one that took over its name."""
+
+    path: str
+    device: int
+    inode: int
+    offset: int
+    lines: int
+    head_size: int
+    head: str
+    tail_size: int
+    tail: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types only."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Cursor:
+        """Raises `UsageError` when this is not what `to_dict` gave."""
+        try:
+            found = msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"not a saved position in a log: {error}", hint="begin without the state file") from None
+        if not 0 <= found.tail_size <= found.offset < 2**62 or not 0 <= found.head_size <= HEAD:
+            raise UsageError("a saved position in a log that cannot be", hint="begin without the state file")
+        return found
+
+    def fits(self, fd: int) -> bool:
+        """The open file has the same beginning, and the same bytes before the place."""
+        head = os.pread(fd, self.head_size, 0)
+        tail = os.pread(fd, self.tail_size, self.offset - self.tail_size)
+        return _digest(head) == self.head and _digest(tail) == self.tail
+
+
+class FileFollower:
+    """New whole lines of one file, which need not exist yet; an unfinished line waits for its end.
+
+    A file that was renamed away is read to its end before the one that took its name. A file that is replaced by a
+    longer copy of itself (rsync) goes on where it was. `changes` counts what happened: "rotated", "replaced",
+    "truncated", "copied". Polling only; raises `UnreadableSource` when the file is there and may not be read."""
+
+    ended = False
+
+    def __init__(
+        self, path: Path, *, cursor: Cursor | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.source = str(path)
+        self.busy = False
+        self.changes: Counter[str] = Counter()
+        self._path = path
+        self._resume = cursor
+        self._clock = clock
+        self._fd: int | None = None
+        self.identity = (0, 0)  # device and inode of the open file
+        self._offset = 0
+        self._lines = 0
+        self._head = b""  # the first bytes of the file, as far as they were given
+        self._tail = b""  # the last bytes that were given
+        self._line_open = False  # what was given last has no newline at its end
+        self._due = b""  # the newline that it gets once it is known that its end will never come
+        self._moved = False  # the name belongs to another file since the last poll
+        self._nul_since: float | None = None
+        self._short_since: float | None = None
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """The place after the last line that was given; None before the file exists."""
+        if self._fd is None:
+            return None
+        return Cursor(
+            path=str(self._path),
+            device=self.identity[0],
+            inode=self.identity[1],
+            offset=self._offset,
+            lines=self._lines,
+            head_size=len(self._head),
+            head=_digest(self._head),
+            tail_size=len(self._tail),
+            tail=_digest(self._tail),
+        )
+
+    def poll(self) -> bytes:
+        """The whole lines that came since the last call, at most about 1 MiB of them; `busy` when there are more."""
+        try:
+            if self._fd is None and not self._open():
+                return b""
+            data = self._read()
+            if data:
+                self._moved = False
+                return data
+            return self._look()
+        except OSError:  # a stale handle of a network file system: open it again, and go on where it was
+            self._resume = self.cursor
+            self.close()
+            return b""
+
+    def finish(self) -> bytes:
+        """All that is left, the unfinished last line included."""
+        pieces = [self.poll(), self.poll()]
+        # a file that lost its name shows its successor at the second look
+        while any(pieces[-2:]) and len(pieces) < MAX_POLLS:
+            pieces.append(self.poll())
+        return b"".join(pieces) + self._rest()
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
+
+    def _open(self) -> bool:
+        fd = _opened(self._path)
+        if fd is None:
+            return False
+        cursor, self._resume = self._resume, None
+        if cursor is not None and not cursor.fits(fd):
+            old = _elsewhere(self._path, cursor)
+            if old is not None:
+                os.close(fd)
+                fd = old
+            else:
+                cursor = None
+                self.changes["replaced"] += 1
+        self._take(fd, cursor)
+        return True
+
+    def _take(self, fd: int, cursor: Cursor | None = None) -> None:
+        """Goes on with another open file, from its beginning or from the place."""
+        self.close()
+        self._fd = fd
+        self.identity = _identity(os.fstat(fd))
+        self._moved = False
+        if cursor is None:
+            self._begin()
+            return
+        self._offset, self._lines = cursor.offset, cursor.lines
+        self._head = os.pread(fd, cursor.head_size, 0)
+        self._tail = os.pread(fd, cursor.tail_size, cursor.offset - cursor.tail_size)
+
+    def _begin(self) -> None:
+        """Goes to the beginning of the file."""
+        self._due = b"\n" if self._line_open else b""
+        self._line_open = False
+        self._offset = self._lines = 0
+        self._head = self._tail = b""
+        self._nul_since = self._short_since = None
+
+    def _read(self) -> bytes:
+        """The next whole lines. Reads by offset: the size that a network file system tells may be old."""
+        body, size = self._body(READ)
+        while b"\n" not in body and len(body) == size and size <= MAX_LINE:
+            body, size = self._body(2 * size)
+        self.busy = len(body) == size
+        data = body[: body.rfind(b"\n") + 1]
+        if not data and len(body) > MAX_LINE:
+            data = body
+        return self._give(data)
+
+    def _body(self, size: int) -> tuple[bytes, int]:
+        fd, tail = self._fd, self._tail
+        if fd is None:
+            return b"", size
+        found = os.pread(fd, len(tail) + size, self._offset - len(tail))
+        if found[: len(tail)] == tail:
+            self._short_since = None
+        elif len(found) < len(tail) and not self._too_short():
+            return b"", size
+        else:
+            self._restart(fd)
+            found, tail = os.pread(fd, size, self._offset), b""
+        body = found[len(tail) :]
+        nul = body.find(b"\0")
+        if nul < 0:
+            self._nul_since = None
+            return body, size
+        self._nul_since = self._clock() if self._nul_since is None else self._nul_since
+        return (body if self._clock() - self._nul_since > NUL_S else body[:nul]), size
+
+    def _too_short(self) -> bool:
+        """The file has been shorter than what was read of it for long enough to believe it."""
+        self._short_since = self._clock() if self._short_since is None else self._short_since
+        return self._clock() - self._short_since > SHORT_S
+
+    def _restart(self, fd: int) -> None:
+        """The file was written anew in its place; a writer that did not notice leaves NULs up to where it goes on."""
+        self.changes["truncated"] += 1
+        self._begin()
+        try:
+            self._offset = os.lseek(fd, 0, os.SEEK_DATA)
+        except OSError:
+            self._offset = 0
+        while (block := os.pread(fd, READ, self._offset)) and not block.strip(b"\0"):
+            self._offset += len(block)
+        self._offset += len(block) - len(block.lstrip(b"\0"))
+
+    def _give(self, data: bytes) -> bytes:
+        """The data, which is now behind the place."""
+        if not data:
+            return b""
+        if self._offset == len(self._head) < HEAD:
+            self._head = (self._head + data[:HEAD])[:HEAD]
+        self._offset += len(data)
+        self._lines += data.count(b"\n")
+        self._tail = (self._tail + data[-TAIL:])[-TAIL:]
+        self._nul_since = None
+        due, self._due = self._due, b""
+        self._line_open = not data.endswith(b"\n")
+        return due + data
+
+    def _rest(self) -> bytes:
+        return self._give(self._body(2 * MAX_LINE)[0]) if self._fd is not None else b""
+
+    def _look(self) -> bytes:
+        """What happened to a file that gives no more: nothing, or another one has its name."""
+        try:
+            found = self._path.stat()
+        except OSError:  # deleted, or its directory for a moment not there: what is open goes on
+            return b""
+        if _identity(found) == self.identity:
+            self._moved = False
+            return b""
+        if not self._moved:  # its writer may still be about to write the last lines into the old one
+            self._moved = True
+            return b""
+        return self._switch()
+
+    def _switch(self) -> bytes:
+        """Goes on with the file that has the name now; the unfinished line of the old one ends."""
+        old, fd = self._fd, _opened(self._path)
+        if old is None or fd is None:
+            return b""
+        cursor = self.cursor
+        if cursor is not None and cursor.offset and cursor.fits(fd):
+            self.changes["copied"] += 1
+            self._take(fd, cursor)
+            return b""
+        rest = self._rest()
+        rest += b"\n" if self._line_open else b""
+        self._line_open = False
+        self.changes["rotated" if os.fstat(old).st_nlink else "replaced"] += 1
+        self._take(fd)
+        self.busy = True
+        return rest
+
+
+def _opened(path: Path) -> int | None:
+    """The file, opened; None while there is none. A pipe in its place is not waited for."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UnreadableSource(f"cannot read {path}: {reason}", hint="check the path and its permissions") from None
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise UnreadableSource(f"{path} is no longer a file", hint="give the file that the trainer writes")
+
+
+def _elsewhere(path: Path, cursor: Cursor) -> int | None:
+    """The file of the cursor, opened, if it lies beside `path` under a longer name (metrics.jsonl.1)."""
+    for other in sorted(path.parent.glob(f"{glob.escape(path.name)}?*")):
+        try:
+            if _identity(other.stat()) != (cursor.device, cursor.inode):
+                continue
+            fd = _opened(other)
+        except (OSError, UnreadableSource):
+            continue
+        if fd is not None and cursor.fits(fd):
+            return fd
+        if fd is not None:
+            os.close(fd)
+    return None
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
