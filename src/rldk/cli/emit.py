@@ -53,6 +53,6 @@ def _moment(context: click.Context, parameter: click.Parameter, text: str | None
 def command(path: str, name: str, value: float, step: int, moment: float | str | None, **labels: Any) -> None:
     """Append one event to a log.
 
-    For shell scripts and trainers in other languages. The file grows by one whole line, whoever else is writing to it."""
+    For shell scripts and trainers in other languages. The file grows by one whole line, whoever else writes to it."""
     with EventWriter(path, run_id=labels["run_id"], tags=labels["tags"], meta=labels["meta"], strict=True) as writer:
         writer.log(step=step, name=name, value=value, time=moment)
