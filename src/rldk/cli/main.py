@@ -20,6 +20,7 @@ from rldk.errors import RldkError, UnknownName
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks, stop it on request."),
+    "run": ("run", "Start a training and watch it."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "ingest": ("ingest", "Read any training log into one table."),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rldk.cli.output import field_map_flag, json_option
-from rldk.config import load_settings
+from rldk.cli.output import field_map_flag, json_option, say
+from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
 from rldk.errors import UsageError
+
+if TYPE_CHECKING:
+    from rldk.adapters.streaming import Reading
+    from rldk.monitor.watch import Feed
 
 VARIABLE = "RLDK_METRICS_PATH"
 C = TypeVar("C", bound=Callable[..., Any])
@@ -129,9 +134,10 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
     Without --stream or --once it reads stdin when that is a pipe or a file, else the file that RLDK_METRICS_PATH names.
     It ends with its input, on Ctrl-C, when the process of --pid is gone, or after --idle-timeout; the exit code is 0
     whatever was found, unless --exit-code."""
-    from rldk.adapters.streaming import Reading
-    from rldk.cli.watching import conduct
+    from rldk.cli.watching import conduct, until
     from rldk.monitor.feeds import finished_feeds
+    from rldk.monitor.opening import live_feeds, remote_feeds
+    from rldk.monitor.signals import Signals
 
     remote = {"wandb": flags.pop("from_wandb"), "mlflow": flags.pop("from_mlflow")}
     named = sum((bool(streams), bool(once), *(bool(v) for v in remote.values())))
@@ -143,10 +149,37 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
         raise UsageError(
             "--tee passes stdin on, and stdin is not read", hint="use it as `train.py | rldk monitor --tee`"
         )
+    how, settings = reading(flags)
+    if once:
+        feeds: Sequence[Feed] = finished_feeds(once, how, warn=say)
+    elif any(remote.values()):
+        feeds = remote_feeds(remote, how, warn=say)
+    else:
+        feeds = live_feeds(streams, how, warn=say, tee=1 if tee else None, exclude=written(flags))
+    with Signals() as signals:
+        code = conduct(
+            feeds,
+            fail_on=settings["fail_on"],
+            hold=not once,
+            stdout=not tee,
+            wait=until(signals),
+            **flags,
+        )
+    return 130 if signals.caught is signal.SIGINT else code
+
+
+def reading(flags: dict[str, Any]) -> tuple[Reading, Settings]:
+    """How logs are to be read, and the settings; takes the options that say so out of `flags`."""
+    from rldk.adapters.streaming import Reading
+
     settings = load_settings({"field_map": field_map_flag(flags.pop("field_map")), "fail_on": flags.pop("fail_on")})
     how = Reading(field_map=settings["field_map"] or {}, preset=flags.pop("preset"), pattern=flags.pop("regex"))
-    feeds = finished_feeds(once or streams, how)
-    return conduct(feeds, fail_on=settings["fail_on"], hold=not once, stdout=not tee, **flags)
+    return how, settings
+
+
+def written(flags: dict[str, Any]) -> list[Path]:
+    """The files that the monitor itself writes."""
+    return [flags[name] for name in ("alerts", "alerts_txt", "report", "state") if flags[name] is not None]
 
 
 def default_stream() -> str:

@@ -18,7 +18,7 @@ from rldk.monitor.signals import Signals
 from rldk.monitor.watch import Feed, Wait
 from rldk.rules.rulefile import load_rules
 
-ENDED = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal went away"}
+_WHY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal went away"}
 LOUD: dict[str, set[str]] = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}
 KINDS = ("warn", "stop", "sentinel", *sorted(GUARDED))
 
@@ -53,25 +53,31 @@ def conduct(
     plain: bool,
     judge: bool,
     fail_on: str,
-    signals: Signals | None = None,
-    wait: Wait | None = None,
+    wait: Wait,
     **asked: Any,
 ) -> int:
-    """Watches to the end, prints what was found, and returns the exit code. `asked`: of `job_of`."""
+    """Watches to the end, prints what was found, returns the exit code. `wait`: of `Watch`, `asked`: of `job_of`."""
     file = load_rules(list(rules) or ["default"], overrides=overrides)
     out = write if stdout else say
     drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
     job = job_of(trails=drawn, **asked)
     screen: Screen = _panel(feeds, file.name) if drawn else Lines(out, as_json=as_json)
-    with signals or Signals() as caught:
-        try:
-            found = watch(job, feeds, file, screen, wait or (lambda s: ENDED.get(caught.wait(s))))  # type: ignore[arg-type]
-        finally:
-            screen.close()
+    try:
+        found = watch(job, feeds, file, screen, wait)
+    finally:
+        screen.close()
     out(json.dumps(found) if as_json else _told(found, job))
-    if caught.caught is signal.SIGINT:
-        return 130
     return exit_code(found["health"], fail_on) if judge else 0
+
+
+def until(signals: Signals) -> Wait:
+    """Pauses, and ends watching at the first signal."""
+
+    def wait(seconds: float) -> str | None:
+        caught = signals.wait(seconds)
+        return None if caught is None else _WHY[caught]
+
+    return wait
 
 
 def exit_code(health: str, fail_on: str) -> int:

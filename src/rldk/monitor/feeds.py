@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rldk.adapters.follow import Follower
 from rldk.adapters.layout import run_name
 from rldk.adapters.lineformat import recognised
 from rldk.adapters.source import File
@@ -17,6 +18,7 @@ from rldk.core.model import Rejected, Run, RunMeta
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row
 from rldk.engine.scan import context_of, judged
+from rldk.errors import UnreadableSource
 from rldk.monitor.summary import SourceStats
 from rldk.rules.rule import Context
 
@@ -25,30 +27,42 @@ IDENTITY_BYTES = 4096  # of the first line, by which a log is known again
 
 
 class LogFeed:
-    """A log read by `LiveReader`; who derives from it says where the bytes come from."""
+    """A log read by `LiveReader`, its bytes from a follower.
 
-    def __init__(self, source: str, run: str, how: Reading) -> None:
-        self.source = source
+    A follower that cannot read for a while is asked again, once it has read something; `warn` hears of it."""
+
+    def __init__(self, follower: Follower, run: str, how: Reading, *, warn: Callable[[str], None]) -> None:
         self.run = run
         self.restarted = False
         self.position = 0
         self.identity = ""
-        self.busy = True
-        self.ended = False
-        self._how = how
+        self._follower = follower
+        self._warn = warn
         self._reader = LiveReader(how)
         self._revision = 0
         self._head = b""
+        self._failing = False
+
+    @property
+    def source(self) -> str:
+        return self._follower.source
+
+    @property
+    def busy(self) -> bool:
+        return self._follower.busy
+
+    @property
+    def ended(self) -> bool:
+        return self._follower.ended
 
     @property
     def context(self) -> Context | None:
         return context_of(self._reader.meta)
 
     def poll(self) -> list[Row]:
-        data = self._read()
         self.restarted = False
+        data = self._read()
         rows = self._take(data) if data else []
-        self.busy = bool(data) and not self.ended
         return rows if self.busy else self._more(rows, self._reader.flush)
 
     def peek(self) -> list[Row]:
@@ -56,20 +70,28 @@ class LogFeed:
 
     def finish(self) -> list[Row]:
         self.restarted = False
+        rows = self._take(self._follower.finish())
+        self._follower.close()
         self.identity = self.identity or _digest(self._head)
-        return self._more([], self._reader.finish)
+        return self._more(rows, self._reader.finish)
 
     def stats(self) -> SourceStats:
         reader = self._reader
         lines = (reader.lines, reader.rejected_count, reader.rejected)
-        return _stats(self.source, reader.meta, lines, self._changes())
+        return _stats(self.source, reader.meta, lines, dict(self._follower.changes))
 
     def _read(self) -> bytes:
-        """The bytes that came since the last call."""
-        raise NotImplementedError
-
-    def _changes(self) -> dict[str, int]:
-        return {}
+        try:
+            data = self._follower.poll()
+        except UnreadableSource as error:
+            if not self.position:
+                raise
+            if not self._failing:
+                self._warn(f"{error.message}; it is tried again")
+            self._failing = True
+            return b""
+        self._failing = False
+        return data
 
     def _take(self, data: bytes) -> list[Row]:
         self.position += len(data)
@@ -89,21 +111,32 @@ class LogFeed:
         return new
 
 
-class FileFeed(LogFeed):
-    """A finished file, from its beginning to its end. Raises `UnreadableSource`."""
+class WholeFile:
+    """A finished file as a follower: from its beginning to its end, decompressed."""
 
-    def __init__(self, path: Path, run: str, how: Reading) -> None:
-        super().__init__(os.fspath(path), run, how)
+    cursor = None
+
+    def __init__(self, path: Path) -> None:
+        self.source = str(path)
+        self.busy = True
+        self.ended = False
+        self.changes: Counter[str] = Counter()
         self._chunks: Iterator[bytes] = chunks(path, CHUNK)
-        self._broken = ""
 
-    def _read(self) -> bytes:
+    def poll(self) -> bytes:
         try:
             data = next(self._chunks, b"")
-        except BrokenStream as error:
-            data, self._broken = b"", str(error)
-        self.ended = not data
+        except BrokenStream:
+            self.changes["broken_off"] += 1
+            data = b""
+        self.busy, self.ended = bool(data), not data
         return data
+
+    def finish(self) -> bytes:
+        return b"".join(self._chunks)
+
+    def close(self) -> None:
+        """The stream closes itself at its end."""
 
 
 class RunFeed:
@@ -163,15 +196,15 @@ def _digest(first: bytes) -> str:
     return hashlib.sha256(first[:IDENTITY_BYTES]).hexdigest()[:16]
 
 
-def finished_feeds(sources: Sequence[str], how: Reading) -> list[LogFeed | RunFeed]:
+def finished_feeds(sources: Sequence[str], how: Reading, *, warn: Callable[[str], None]) -> list[LogFeed | RunFeed]:
     """Feeds of finished logs: files, directories, whatever `open_runs` reads. Several have names of their own.
 
     Raises what `open_runs` raises."""
     made: list[LogFeed | RunFeed] = []
-    for source, name in zip(sources, _names(sources), strict=True):
+    for source, name in zip(sources, run_names(sources), strict=True):
         path = Path(source)
         if how.pattern or (path.is_file() and recognised(File(path).head) is not None):
-            made.append(FileFeed(path, name, replace(how, path=path)))
+            made.append(LogFeed(WholeFile(path), name, replace(how, path=path), warn=warn))
             continue
         from rldk.adapters.open import open_runs
 
@@ -180,7 +213,7 @@ def finished_feeds(sources: Sequence[str], how: Reading) -> list[LogFeed | RunFe
     return made
 
 
-def _names(sources: Sequence[str]) -> list[str]:
+def run_names(sources: Sequence[str]) -> list[str]:
     """The run names of the sources: "" for one alone, else the file's, numbered where two are alike."""
     if len(sources) == 1:
         return [""]

@@ -16,7 +16,7 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Signals:
     """While entered, a signal is noted and ends the pause; the second SIGINT raises `KeyboardInterrupt`.
 
-    `caught`: the first signal. `relay` is called with every signal, in the handler."""
+    `caught`: the first signal. `relay` is called with every signal, in the handler; then none raises anything."""
 
     def __init__(self, relay: Callable[[int], None] | None = None) -> None:
         self.caught: signal.Signals | None = None
@@ -42,13 +42,18 @@ class Signals:
         for end in self._ends:
             os.close(end)
 
-    def wait(self, seconds: float, *more: int) -> signal.Signals | None:
-        """Pauses until a signal, until one of the descriptors `more` can be read, or for so long."""
-        if self.caught is None and seconds > 0:
-            select.select([self._ends[0], *more], [], [], seconds)
+    def wait(self, seconds: float) -> signal.Signals | None:
+        """Pauses for so long or until a signal; the first signal there was."""
+        if self.caught is None:
+            self.pause(seconds)
+        return self.caught
+
+    def pause(self, seconds: float) -> None:
+        """Pauses for so long or until the next signal."""
+        if seconds > 0:
+            select.select([self._ends[0]], [], [], seconds)
             with suppress(OSError):
                 os.read(self._ends[0], 64)
-        return self.caught
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         if self.caught is not None and number == signal.SIGINT and self._relay is None:

@@ -32,9 +32,14 @@ class Feed(Protocol):
 
     `restarted`: the rows of the last call are all rows from the first, because earlier ones turned out otherwise."""
 
-    run: str
-    source: str
-    restarted: bool
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def restarted(self) -> bool: ...
 
     def poll(self) -> Sequence[Row]:
         """The rows that came since the last call."""
@@ -211,7 +216,8 @@ class Watch:
             return "the source ended"
         if self._ends.pid is not None and now - self._looked >= PID_POLL_S and not self._gone:
             self._looked = now
-            self._gone = self._process is None or identify(self._ends.pid) != self._process
+            now_there = identify(self._ends.pid)
+            self._gone = self._process is None or now_there is None or now_there.start != self._process.start
             self._news = max(self._news, now) if self._gone else self._news
         quiet = now - self._news
         if self._gone and quiet >= QUIET_S:

@@ -1,0 +1,48 @@
+"""What the user named, as feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rldk.adapters.follow import Follower, PipeFollower, follow
+from rldk.adapters.streaming import Reading
+from rldk.monitor.feeds import LogFeed, run_names
+from rldk.monitor.watch import Feed
+
+STDIN = "-"
+Say = Callable[[str], None]
+
+
+def live_feeds(
+    streams: Sequence[str],
+    how: Reading,
+    *,
+    warn: Say,
+    stdin: int = 0,
+    tee: int | None = None,
+    exclude: Collection[Path] = (),
+) -> list[Feed]:
+    """A feed for each: "-" is the descriptor `stdin`, a path a file or a directory that may not be there yet.
+
+    `exclude`: files in such a directory that the monitor itself writes."""
+    made: list[Feed] = []
+    for stream, name in zip(streams, run_names(streams), strict=True):
+        if stream == STDIN:
+            piped: Follower = PipeFollower(stdin, name="stdin", tee=tee)
+            made.append(LogFeed(piped, name, how, warn=warn))
+        else:
+            follower = follow(stream, exclude=exclude)
+            made.append(LogFeed(follower, name, replace(how, path=stream), warn=warn))
+    return made
+
+
+def remote_feeds(remote: Mapping[str, str | None], how: Reading, *, warn: Say) -> list[Feed]:
+    """The feed of the run on a server: `remote` has its name by the kind of server. Asks the server once."""
+    from rldk.adapters.remote import follow_store
+    from rldk.monitor.remote import RemoteLines
+
+    named = [f"{kind}://{name}" for kind, name in remote.items() if name]
+    how = replace(how, format="jsonl")
+    return [LogFeed(RemoteLines(follow_store(source), warn=warn), "", how, warn=warn) for source in named]

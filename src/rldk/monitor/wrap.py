@@ -1,0 +1,63 @@
+"""A training that we start ourselves: what it prints, its signals, its exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from rldk.errors import UsageError
+
+
+class Wrapped:
+    """A command in a process group of its own, without a keyboard; what it prints is to be read from `stdout`.
+
+    Raises `UsageError` when it cannot be started."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        # else a Python program that sees a pipe prints in blocks of 8 KiB, minutes late
+        environment = {"PYTHONUNBUFFERED": "1", **os.environ}
+        keyboard = sys.stdin is not None and sys.stdin.isatty()  # reading it in another group would suspend the command
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the command the user asked to run
+                list(command),
+                stdin=subprocess.DEVNULL if keyboard else None,
+                stdout=subprocess.PIPE,
+                env=environment,
+                process_group=0,
+                bufsize=0,
+            )
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(
+                f"cannot start {command[0]}: {reason}", hint="write it after --, as you would run it"
+            ) from None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def stdout(self) -> int:
+        return self._process.stdout.fileno() if self._process.stdout else -1
+
+    def relay(self, number: int) -> None:
+        """Passes a signal on to the whole group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def exit_code(self) -> int:
+        """Waits for its end; 128 and the signal's number where a signal ended it."""
+        code = self._process.wait()
+        return code if code >= 0 else 128 - code
+
+    def close(self) -> None:
+        """Ends what is left of it: it must not go on unwatched, writing into a pipe that nobody reads."""
+        if self._process.poll() is None:
+            self.relay(signal.SIGTERM)

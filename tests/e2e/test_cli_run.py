@@ -1,0 +1,120 @@
+"""`rldk run -- COMMAND`, and a training piped into `rldk monitor`: with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+RLDK = [sys.executable, "-m", "rldk"]
+BROKEN = r"""
+import json, sys, time
+for step in range(400):
+    print(json.dumps({"step": step, "loss": 1.0 if step < 30 else float("nan"), "kl": 0.1}), flush=True)
+    time.sleep(float(sys.argv[1]))
+"""
+RULES = """
+rules:
+  - use: GRAD001
+    actions:
+      - stop: {}
+"""
+
+
+def run(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*RLDK, *words], cwd=cwd, capture_output=True, text=True, check=False, env=ENV, **more)
+
+
+@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
+def test_the_exit_code_is_the_commands(script: str, code: int, tmp_path: Path) -> None:
+    done = run("run", "--", "sh", "-c", f"echo as it was; {script}", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "as it was\n")
+
+
+def test_a_command_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("run", "--", "no-such-command", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "cannot start no-such-command" in done.stderr
+
+
+def test_what_it_prints_is_passed_on_and_watched(tmp_path: Path) -> None:
+    done = run("run", "--report", "r.json", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 400
+    assert "[critical] GRAD001 step 30" in done.stderr
+    assert json.loads((tmp_path / "r.json").read_text())["source"]["lines"] == 400
+
+
+def test_exit_code_judges_a_command_that_went_well(tmp_path: Path) -> None:
+    done = run("run", "--exit-code", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
+    assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_stop_ends_the_command(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    words = ["--rules", "rules.yaml", "--report", "r.json", "--", sys.executable, "-c", BROKEN, "0.02"]
+    done = run("run", *words, cwd=tmp_path)
+    assert done.returncode == 128 + signal.SIGTERM
+    (action,) = json.loads((tmp_path / "r.json").read_text())["actions"]
+    assert (action["kind"], action["status"], action["step"]) == ("stop", "done", 30)
+    assert len(done.stdout.splitlines()) < 100
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_the_commands_to_answer(number: signal.Signals, tmp_path: Path) -> None:
+    script = f"trap 'echo caught; exit 5' {int(number)}; echo ready; while :; do sleep 0.05; done"
+    words = [*RLDK, "run", "--report", "r.json", "--", "sh", "-c", script]
+    with subprocess.Popen(words, cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "caught\n"
+    assert process.returncode == 5
+    assert (tmp_path / "r.json").exists()
+
+
+@pytest.mark.parametrize("tee", [True, False])
+def test_stdin_is_watched_to_its_end(tee: bool, tmp_path: Path) -> None:
+    text = "".join(json.dumps({"step": i, "loss": 1.0 if i < 30 else float("nan")}) + "\n" for i in range(60))
+    done = run("monitor", *(["--tee"] if tee else []), cwd=tmp_path, input=text)
+    assert done.returncode == 0
+    assert done.stdout == text if tee else done.stdout.startswith("[critical] GRAD001 step 30")
+    assert not tee or done.stderr.startswith("[critical] GRAD001 step 30")
+
+
+def test_a_reader_of_tee_that_goes_away_does_not_end_the_watch(tmp_path: Path) -> None:
+    text = "".join(json.dumps({"step": i, "loss": 1.0, "pad": "x" * 200}) + "\n" for i in range(5000))
+    command = f"{sys.executable} -m rldk monitor --tee --report r.json | head -1"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=ENV, input=text, capture_output=True, text=True, check=True
+    )
+    assert len(done.stdout.splitlines()) == 1
+    assert json.loads((tmp_path / "r.json").read_text())["source"]["lines"] == 5000
+
+
+def test_interrupting_writes_the_report(tmp_path: Path) -> None:
+    words = [*RLDK, "monitor", "--alerts-txt", "a.txt", "--report", "r.json"]
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=ENV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for i in range(4):
+            process.stdin.write(json.dumps({"step": i, "loss": 1.0 if i < 3 else float("nan")}) + "\n")
+        process.stdin.flush()
+        assert "GRAD001 step 3" in process.stdout.readline()  # said while the log is still open, four rows into it
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert time.monotonic() - began < 5
+    assert json.loads((tmp_path / "r.json").read_text())["ended"] == "interrupted"
