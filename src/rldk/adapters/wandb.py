@@ -1,6 +1,6 @@
 """Runs on a W&B server, `wandb://[entity/]project/run`, through W&B's own client.
 
-Checked with the clients 0.17, 0.19, 0.22 and 0.31 against a server on loopback that answers as they expect; not
+Checked with the clients 0.17, 0.22 and 0.31 against a server on loopback that answers as they expect; not
 against the hosted service.
 """
 
