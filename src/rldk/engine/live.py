@@ -32,6 +32,7 @@ class Watch:
     ready: bool = False  # some look had every feature it asked for
 
 
+POSITION = ("step", "segment")  # of the row: a pattern such as "*" means what the log says, not where it says it
 EVERYWHERE = (-math.inf, math.inf)
 # a watch, and the interval of its metric's own value in which it says nothing; without a name it always looks
 Turn = tuple[Watch, str, float, float]
@@ -144,7 +145,7 @@ class Engine:
     def _meet(self, station: _Station, name: str) -> None:
         """A metric's first appearance: patterned rules begin to watch it now, so they miss nothing of it."""
         station.known.add(name)
-        if len(station.watches) >= MAX_INSTANCES:
+        if name in POSITION or len(station.watches) >= MAX_INSTANCES:
             return
         for rule in station.patterned:
             if any(fnmatchcase(name, pattern) for pattern in rule.each):
