@@ -7,6 +7,7 @@ the same feature of the same metric share one instance.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
@@ -143,7 +144,7 @@ class Extreme:
                 self.value = old
 
 
-class Window:
+class Window(ABC):
     """The values of a window that ends `before` rows ago, oldest first; base of the windowed features."""
 
     __slots__ = ("_held", "_values", "_window", "value")
@@ -164,8 +165,9 @@ class Window:
         values.append(x)
         self.value = self._step(x, values.popleft() if len(values) > self._window else None)
 
+    @abstractmethod
     def _step(self, entering: float, leaving: float | None) -> float:
-        raise NotImplementedError(f"{type(self).__name__} has no window step")
+        """The feature's value after one value has entered the window and, once it is full, one has left it."""
 
     def _full(self) -> bool:
         return len(self._values) == self._window
@@ -210,7 +212,7 @@ class Median(Window):
 
 
 class Mad(Median):
-    """1.4826 * median |x - median| of the window, by a merge walk outwards from the median: O(window) worst case."""
+    """1.4826 * median |x - median| of the window; the distances are sorted anew each time."""
 
     __slots__ = ()
 
