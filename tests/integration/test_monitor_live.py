@@ -107,7 +107,7 @@ def test_every_alert_is_said_exactly_once_however_often_the_monitor_is_killed(tm
                 log.write(event(step, kl=float(step % 3 == 0), entropy=float(step % 5 != 0)))
                 log.flush()
                 step += 1
-                time.sleep(0.003)
+                time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
     with monitoring(*words, "--idle-timeout", "1", cwd=tmp_path) as process:
         process.communicate(timeout=60)

@@ -9,6 +9,9 @@ from rldk.core.model import SEVERITIES, Severity
 from rldk.rules.rule import Rule, Signal
 
 
+MAX_EPISODES = 500  # of one rule on one metric: the last goes on for ever, or a flapping metric would fill the memory
+
+
 def severity_of(rule: Rule, signal: Signal) -> Severity:
     """The signal's own severity, never above the rule's."""
     return min(rule.severity, signal.severity or rule.severity, key=SEVERITIES.index)
@@ -60,7 +63,8 @@ class Episodes:
             if episode is not None:
                 self._quiet += 1
                 away = abs(step - episode.last_step)  # abs: a restarted run counts from a smaller step
-                if self._quiet >= self._rule.cooldown and away >= self._rule.cooldown_steps:
+                rested = self._quiet >= self._rule.cooldown and away >= self._rule.cooldown_steps
+                if rested and len(self.done) < MAX_EPISODES - 1:
                     episode.recovered = True
                     self._close()
             return False

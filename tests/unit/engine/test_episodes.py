@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rldk.engine.episodes import Episodes
+from rldk.engine.episodes import MAX_EPISODES, Episodes
 from rldk.rules.rule import Page, Rule, Signal
 
 RULE = Rule(
@@ -60,3 +60,9 @@ def test_a_graver_signal_must_persist_before_the_episode_is_called_graver() -> N
 def test_cooldown_in_steps_holds_an_episode_open_across_them() -> None:
     episodes = _play(".x.x...x..", cooldown=1, cooldown_steps=30)
     assert [(e.first_step, e.last_step, e.recovered) for e in episodes.all()] == [(10, 30, True), (70, 70, False)]
+
+
+def test_a_flapping_rule_has_a_bounded_number_of_episodes_and_the_last_goes_on() -> None:
+    found = _play("x." * 2000, cooldown=1).all()
+    assert len(found) == MAX_EPISODES
+    assert (found[-1].recovered, found[-1].last_step) == (False, 39_980)
