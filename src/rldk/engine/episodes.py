@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from rldk.core.model import SEVERITIES, Severity
 from rldk.rules.rule import Rule, Signal
 
-
 MAX_EPISODES = 500  # of one rule on one metric: the last goes on for ever, or a flapping metric would fill the memory
 
 
