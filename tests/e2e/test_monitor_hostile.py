@@ -61,6 +61,7 @@ def test_a_metric_name_can_neither_write_to_the_terminal_nor_add_a_line(name: st
     assert json.loads(line)["finding"]["metric"].startswith(name[:20].encode("utf-8", "replace").decode())
 
 
+@pytest.mark.slow
 def test_ten_thousand_metrics_are_watched(tmp_path: Path) -> None:
     with (tmp_path / "m.jsonl").open("w") as log:
         for step in range(12):

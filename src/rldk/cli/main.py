@@ -19,7 +19,7 @@ from rldk.errors import RldkError, UnknownName
 # name -> (module, one-line help): static, so that `rldk --help` loads none of them
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
-    "monitor": ("monitor", "Watch a training while it runs: alert when something breaks, stop it on request."),
+    "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
