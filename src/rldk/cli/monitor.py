@@ -131,9 +131,9 @@ def options(*groups: tuple[Callable[[C], C], ...]) -> Callable[[C], C]:
 def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags: Any) -> int:
     """Watch a training while it runs: alert when something breaks.
 
-    Rules may also stop it, or call for help. Without --stream or --once it reads stdin when that is a pipe or a file, else the file that RLDK_METRICS_PATH names.
-    It ends with its input, on Ctrl-C, when the process of --pid is gone, or after --idle-timeout; the exit code is 0
-    whatever was found, unless --exit-code."""
+    Rules may also stop it, or call for help. Without --stream or --once it reads stdin when that is a pipe or a
+    file, else the file that RLDK_METRICS_PATH names. It ends with its input, on Ctrl-C, when the process of --pid
+    is gone, or after --idle-timeout; the exit code is 0 whatever was found, unless --exit-code."""
     from rldk.cli.watching import conduct, until
     from rldk.monitor.feeds import finished_feeds
     from rldk.monitor.opening import live_feeds, remote_feeds

@@ -17,8 +17,9 @@ from rldk.cli.output import say
 def command(streams: tuple[str, ...], words: tuple[str, ...], **flags: Any) -> int:
     """Start a training and watch it.
 
-    Watched is what it prints, and the files named by --stream. What it prints is passed on; alerts go to stderr. Signals are passed on to its process group, `stop` ends
-    that group, and the exit code is the command's own (128 + N when signal N ended it). Write -- before the command."""
+    Watched is what it prints, and the files named by --stream. What it prints is passed on; alerts go to stderr.
+    Signals are passed on to its process group, `stop` ends that group, and the exit code is the command's own (128
+    + N when signal N ended it). Write -- before the command."""
     from rldk.cli.watching import conduct
     from rldk.monitor.opening import live_feeds
     from rldk.monitor.signals import Signals
