@@ -56,7 +56,7 @@ class Memory:
         self._present: dict[str, int] = {}
         self._shape: frozenset[str] = frozenset()
         self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
-        self._plan: list[tuple[str, list[Feature]]] | None = None
+        self._plan: list[tuple[str, list[Callable[[float], None]]]] | None = None
         self.rows = 0
 
     @property
@@ -85,12 +85,13 @@ class Memory:
         self._repeats += 1
         plan = self._plan
         if plan is None:
-            plan = self._plan = [(n, self._by_metric[n]) for n in values if n in self._by_metric]
-        for name, features in plan:
+            asked = self._by_metric
+            plan = self._plan = [(n, [f.update for f in asked[n]]) for n in values if n in asked]
+        for name, updates in plan:
             x = values[name]
             if finite or x - x == 0.0:
-                for feature in features:
-                    feature.update(x)
+                for update in updates:
+                    update(x)
 
     def knows(self, name: str) -> bool:
         return name in self._first_seen

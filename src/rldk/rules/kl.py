@@ -6,7 +6,7 @@ import math
 
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.knobs import keys_of, lacks, setting
-from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, rule
 from rldk.rules.witness import factor, lost_share
 
 TOKEN_LIMIT = 0.05  # nats per token before the first update: fifty times the bf16 tolerance of 1e-3, see KL004
@@ -73,6 +73,7 @@ def kl_blow_up(f: Frame) -> Signal | None:
     severity="warn",
     tier=0,
     needs=("kl",),
+    calm=ABOVE_ZERO,
     algorithms=LLM_POLICY,
     causes=(
         "the reference is the live model itself",
@@ -105,6 +106,7 @@ def kl_pinned(f: Frame) -> Signal | None:
     severity="warn",
     tier=0,
     needs=("kl",),
+    calm=lambda *_: (-TOKEN_LIMIT, TOKEN_LIMIT),
     algorithms=LLM_POLICY,
     causes=(
         "the reference is another model than the one training starts from (base model instead of the tuned one)",
