@@ -29,7 +29,7 @@ def command_cost(argv: list[str], *, repeats: int) -> Cost:
     """The cheapest of `repeats` runs of a command, start of the process included."""
     costs = []
     for _ in range(repeats):
-        process = subprocess.Popen(argv, cwd=ROOT, env=_environment(), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(argv, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -49,7 +49,7 @@ class Work:
     def cost(self) -> Cost:
         """The cost of the call in a fresh interpreter; the peak memory is that of the whole process."""
         argv = [sys.executable, "-m", "benchmarks.measure", self.target, self.argument, self.imports]
-        done = subprocess.run(argv, cwd=ROOT, env=_environment(), stdout=subprocess.PIPE, check=False)
+        done = subprocess.run(argv, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=False)
         if done.returncode:
             raise SystemExit(f"{self.target} failed with exit code {done.returncode}")
         return Cost(**json.loads(done.stdout))
@@ -61,8 +61,10 @@ def race(*works: Work, repeats: int) -> list[Cost]:
     return [min(costs, key=lambda cost: cost.cpu_s) for costs in zip(*rounds, strict=True)]
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+def environment() -> dict[str, str]:
+    """That of a checkout used like an installed package, whose modules are compiled once."""
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**own, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
 
 
 def _megabytes(maxrss: int) -> float:
