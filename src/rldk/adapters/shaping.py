@@ -14,19 +14,42 @@ from rldk.core.rows import Joiner, joinable, opened
 from rldk.core.table import Row
 
 
+class Names:
+    """The names of one log, worked out again only when its opening may say something else than it did with fewer rows:
+    ten thousand keys take a second."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._naming: Naming | None = None
+
+    def forget(self) -> None:
+        self._key, self._naming = None, None
+
+    def settled(self, opening: Opening, hints: Hints) -> Naming:
+        evaluated = frozenset(key for row in opening.rows if row.phase == "eval" for key in row.values)
+        alike = len(set(opening.cover.values())) <= 1  # no key covers more rows than another
+        key = (hints.framework, hints.dialect, hints.algorithm, opening.keys, evaluated) if alike else None
+        if self._naming is None or key is None or key != self._key:
+            self._naming = settled(opening, hints, propose=True)
+            self._key = key
+        return self._naming
+
+
 class Shaper:
     """Joins, phases and renames the rows of a log. `meta`: what is known of the log; `known`: what of it is known
     before its first row.
 
     Until it is `settled` rows are kept, and `draft` shows what they are as far as they go."""
 
-    def __init__(self, form: LineFormat, source: RowSource, hints: Hints, known: RunMeta) -> None:
+    def __init__(self, form: LineFormat, source: RowSource, hints: Hints, known: RunMeta, names: Names) -> None:
         self.source_revision = source.revision
         self.settled = False
+        self.grown = False  # there are rows that no draft has shown
         self.meta = known
         self._form = form
         self._source = source
         self._hints = hints
+        self._names = names
         self._raw: list[Row] = []
         self._joiner: Joiner | None = None
         self._renamer: Renamer | None = None
@@ -34,16 +57,20 @@ class Shaper:
     def settle(self, rows: list[Row], *, finish: bool = False) -> list[Row] | None:
         """All rows so far when these are enough to settle the log, else None."""
         self._raw += rows
+        self.grown = self.grown or bool(rows)
         if not finish and opened(self._raw) is None:
             return None
         joined = self._joined(self._raw, finish=finish)
         if not finish and not Opening(joined).full:
             return None
-        self.settled, self._raw = True, []
-        return self._renamed(joined)
+        self.settled, self.grown, self._raw = True, False, []
+        made = self._renamed(joined)
+        self._names.forget()  # from here on it grows
+        return made
 
     def draft(self, more: list[Row] | None = None, *, finish: bool = False) -> list[Row]:
         """All rows so far as these alone would settle the log; `more` is looked at and not kept."""
+        self.grown = self.grown and bool(more)
         return self._renamed(self._joined([*self._raw, *(more or ())], finish=finish))
 
     def adopt(self, meta: RunMeta) -> None:
@@ -91,7 +118,7 @@ class Shaper:
         opening = Opening(rows)
         told = self._form.identify(opening, self._source.text)
         notes = told.pop("notes", ())
-        naming = settled(opening, replace(self._hints, **told), propose=True)
+        naming = self._names.settled(opening, replace(self._hints, **told))
         self._renamer = Renamer(naming)
         self.meta = self._described(naming, notes)
         return [self._renamer.rename(row) for row in rows]

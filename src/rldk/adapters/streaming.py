@@ -12,7 +12,7 @@ from rldk.adapters.lineformat import FORMATS, LineFormat, patterned, recognised
 from rldk.adapters.manifest import configuration
 from rldk.adapters.naming import PRESETS, Hints
 from rldk.adapters.rowsource import JsonRows, RowSource
-from rldk.adapters.shaping import Shaper
+from rldk.adapters.shaping import Names, Shaper
 from rldk.adapters.source import HEAD_BYTES, File, is_head
 from rldk.core.model import Rejected, RunMeta
 from rldk.core.table import Row
@@ -46,12 +46,15 @@ class LiveReader:
         self._how = how or Reading()
         self._dialects = _dialects(self._how.preset)
         self._form = _form(self._how)
+        self._sure = self._form is not None  # more bytes cannot show another format
         self._kept: bytearray | None = bytearray()  # what came, until it is settled how it is read
         self._source: RowSource | None = None
         self._shaper: Shaper | None = None
         self._look: RowSource | None = None  # at what was kept, for the time being
+        self._names = Names()
         self._told: list[Row] = []  # before all was settled
         self._whole = False  # more was told than `_told` keeps
+        self._fresh = False  # something came since the last flush
         self.revision = 0
         self.meta = RunMeta(format=self._form.name if self._form else "unknown")
 
@@ -79,21 +82,30 @@ class LiveReader:
 
     def feed(self, data: bytes) -> list[Row]:
         """The rows that `data` completes; none while the log is not settled, see `flush`."""
+        self._fresh = self._fresh or bool(data)
         if self._kept is not None:
             self._kept += data
-        if self._source is not None:
-            return self._take(self._source.feed(data))
-        return self._start() if self._form or self._enough() else []
+        enough = self._sure or self._enough()
+        if self._source is None or (enough and not self._sure and self._another()):
+            return self._start() if enough else []
+        self._sure = enough
+        return self._take(self._source.feed(data))
 
     def flush(self) -> list[Row]:
         """The rows that can be told by now. Call it when no more data is there for the moment; while the log is not
         settled it reads the beginning again, after that it costs nothing."""
-        if self.settled:
+        if not self._fresh or (self.settled and self._sure):
             return []
-        if self._source is not None and self._source.settled and self._shaper is not None:
-            return self._tell(self._shaper, self._shaper.draft())
-        shaper, rows = self._glance()
-        return self._tell(shaper, rows) if shaper else []
+        self._fresh = False
+        if self._source is not None and not self._sure and self._another():
+            rows = self._start()
+            if self.settled:
+                return rows
+        source, shaper = self._source, self._shaper
+        if source is None or shaper is None or not source.settled:
+            shaper, rows = self._glance()
+            return self._tell(shaper, rows) if shaper else []
+        return self._tell(shaper, shaper.draft()) if shaper.grown else []
 
     def peek(self) -> list[Row]:
         """The rows that `finish` would add now, if the log ended here; nothing is changed.
@@ -110,25 +122,33 @@ class LiveReader:
 
     def finish(self) -> list[Row]:
         """The rows that were not yet whole. A last line without its newline is read, or refused as torn."""
-        if self._source is None:
+        if self._source is None or (not self._sure and self._another()):
             return self._start(finish=True)
+        self._sure = True
         return self._take(self._source.finish(), finish=True)
 
     def _enough(self) -> bool:
+        """What was kept shows the format of the log as well as all of it would."""
         kept = self._kept or b""
         return len(kept) >= HEAD_BYTES and is_head(bytes(kept))
 
+    def _another(self) -> bool:
+        """By now the log looks like another format than the one it is read as."""
+        form = recognised(bytes(self._kept or b""))
+        return form is not None and form is not self._form
+
     def _start(self, *, finish: bool = False) -> list[Row]:
-        """Settles the format, and reads what was kept. What no format recognises is passed over."""
+        """Reads what was kept, in the format it has by now. What no format recognises is passed over."""
         kept = bytes(self._kept or b"")
-        form = self._form or recognised(kept)
+        form = self._form if self._sure else recognised(kept)
         if form is None:
             self._kept = bytearray()
             return []
-        self._form = form
-        source = self._source = self._made(form)
-        rows = source.feed(kept)
-        return self._take(rows + source.finish() if finish else rows, finish=finish)
+        self._whole = self._whole or self.settled
+        self._sure = self._sure or finish or self._enough()
+        self._form, self._source, self._shaper = form, self._made(form), None
+        rows = self._source.feed(kept)
+        return self._take(rows + self._source.finish() if finish else rows, finish=finish)
 
     def _take(self, rows: list[Row], *, finish: bool = False) -> list[Row]:
         """Passes on what the source gave."""
@@ -138,14 +158,14 @@ class LiveReader:
         if shaper is None or shaper.source_revision != source.revision:
             self._whole = shaper is not None and shaper.settled
             shaper = self._shaper = self._shaped(source, form)
-        if source.settled or finish:
+        if (source.settled and self._sure) or finish:
             self._kept = None
         if shaper.settled:
             return shaper.take(rows, finish=finish)
         made = shaper.settle(rows, finish=finish)
-        return [] if made is None else self._tell(shaper, made, keep=not shaper.settled)
+        return [] if made is None else self._tell(shaper, made)
 
-    def _tell(self, shaper: Shaper, rows: list[Row], *, keep: bool = True) -> list[Row]:
+    def _tell(self, shaper: Shaper, rows: list[Row]) -> list[Row]:
         """What to return when the rows so far are these: those not told before, or all anew."""
         told = len(self._told)
         if self._fits(shaper, rows):
@@ -154,7 +174,7 @@ class LiveReader:
             self.revision += bool(told or self._whole)
             told = 0
         self.meta, self._whole = shaper.meta, False
-        self._told = rows if keep else []
+        self._told = [] if shaper.settled else rows
         return rows[told:]
 
     def _fits(self, shaper: Shaper, rows: list[Row]) -> bool:
@@ -164,15 +184,20 @@ class LiveReader:
         return all(map(_same, told, rows))
 
     def _glance(self, *, finish: bool = False) -> tuple[Shaper | None, list[Row]]:
-        """What was kept, read as far as it goes."""
+        """What was kept, read as far as it goes; if that settles how lines are read, it is not read again."""
         kept = bytes(self._kept or b"")
-        form = self._form or recognised(kept)
+        form = (self._form if self._sure else None) or recognised(kept)
         if form is None:
             return None, []
         source = self._look = self._made(form)
         rows = source.feed(kept)
+        stays = source.settled and not finish
         rows += source.finish() if finish else source.early()
         shaper = self._shaped(source, form)
+        if stays:
+            self._form, self._source, self._shaper = form, source, shaper
+            made = shaper.settle(rows)
+            return shaper, shaper.draft() if made is None else made
         return shaper, shaper.draft(rows, finish=finish)
 
     def _made(self, form: LineFormat) -> RowSource:
@@ -189,7 +214,7 @@ class LiveReader:
         if path is not None:
             config = configuration(Path(path).parent) | config
         files = () if path is None else (os.fspath(path),)
-        return Shaper(form, source, hints, RunMeta(format=form.name, config=config, files=files))
+        return Shaper(form, source, hints, RunMeta(format=form.name, config=config, files=files), self._names)
 
 
 def _same(a: Row, b: Row) -> bool:

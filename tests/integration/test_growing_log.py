@@ -1,0 +1,125 @@
+"""A log that grows, followed with any chunks and pauses, gives the findings of the finished file."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rldk.adapters.open import open_run
+from rldk.adapters.streaming import LiveReader, Reading
+from rldk.core.model import Report, RunMeta
+from rldk.core.table import Row
+from rldk.engine.live import Engine
+from rldk.engine.report import build_report
+from rldk.engine.scan import context_of, judged, scan
+from rldk.rules.rule import Rule, normals, rules
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+LOGS = sorted(
+    path
+    for pattern in ("*/stdout.txt", "trl-console/*.txt", "**/progress.json", "**/result.json", "**/toy_grpo.jsonl")
+    for path in FIXTURES.glob(pattern)
+)
+ALL: tuple[Rule, ...] = (*rules, *normals)
+META = ("framework", "algorithm", "total_steps", "config", "names", "estimators", "format")
+
+
+class Monitor:
+    """What a monitor does with a reader: it starts again whenever the reader does."""
+
+    def __init__(self, path: Path) -> None:
+        self.reader = LiveReader(Reading(path=path))
+        self.rows: list[Row] = []
+        self._revision = -1
+
+    def take(self, rows: list[Row]) -> None:
+        if rows and self.reader.revision != self._revision:
+            self._revision, self.rows = self.reader.revision, []
+            self.engine = Engine(ALL, context_of(self.reader.meta))
+        for row in rows:
+            self.engine.feed(row)
+        self.rows += rows
+
+    def follow(self, data: bytes, rng: random.Random, sizes: list[int], pause: float) -> None:
+        start = 0
+        while start < len(data):
+            size = rng.choice(sizes)
+            self.take(self.reader.feed(data[start : start + size]))
+            start += size
+            if rng.random() < pause:
+                self.take(self.reader.flush())
+                self.reader.peek()
+        self.take(self.reader.finish())
+
+
+def said(report: Report) -> str:
+    return json.dumps(
+        [report.to_dict()[k] for k in ("verdict", "findings", "incidents", "checked", "skipped", "notes")]
+    )
+
+
+def shown(rows: list[Row]) -> list[tuple[object, ...]]:
+    return [(r.step, r.phase, r.segment, repr(r.time), repr(sorted(r.values.items()))) for r in rows]
+
+
+def assert_same(path: Path, rng: random.Random, sizes: list[int], pause: float) -> None:
+    monitor, run = Monitor(path), open_run(path)
+    monitor.follow(path.read_bytes(), rng, sizes, pause)
+    meta: RunMeta = monitor.reader.meta
+    assert shown(monitor.rows) == shown(list(judged(run).rows()))
+    assert {k: getattr(meta, k) for k in META} == {k: getattr(run.meta, k) for k in META}
+    assert (monitor.reader.lines, monitor.reader.rejected_count) == (run.lines, run.rejected_count)
+    assert said(build_report(monitor.engine, ALL, meta={}, numbers={})) == said(scan(run, tuple(rules)))
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda p: str(p.relative_to(FIXTURES)))
+def test_a_growing_log_is_judged_as_the_finished_one(path: Path) -> None:
+    assert_same(path, random.Random(1), [1, 50, 700, 9_000], 0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("path", LOGS, ids=lambda p: str(p.relative_to(FIXTURES)))
+def test_a_growing_log_is_judged_the_same_in_any_chunks(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    assert_same(path, rng, rng.choice([[10], [300], [1, 10_000], [70_000]]), rng.choice([0.0, 0.01, 0.1]))
+
+
+KEYS = ("kl", "train/kl", "objective/kl", "loss", "reward", "epoch", "learning_rate", "eval_loss", "entropy", "x", "y")
+
+
+def written(rng: random.Random, n: int) -> bytes:
+    """Lines of a log that is not of one piece: clocks, forms, phases and keys come and go."""
+    keys = rng.sample(KEYS, rng.randint(1, 6))
+    clock = rng.choice(["step", "global_step", "none"])
+    step, out = 0, []
+    for i in range(n):
+        step += rng.choice([0, 0, 1, 1, 1, 5, -3])
+        if rng.random() < 0.05:
+            keys = rng.sample(KEYS, rng.randint(1, 6))
+        obj = {k: rng.choice([None, float("nan"), rng.random(), "0.5", True]) for k in keys if rng.random() < 0.8}
+        obj |= {clock: step} if clock != "none" else {}
+        obj |= {"phase": "eval"} if rng.random() < 0.1 else {}
+        form = rng.random()
+        if form < 0.1:
+            obj = {"step": step, "name": rng.choice(KEYS), "value": rng.random()}
+        elif form < 0.2:
+            obj = {"step": step, "metrics": obj}
+        out.append("not json" if rng.random() < 0.02 else json.dumps(obj))
+        if i == n - 1 and rng.random() < 0.5:
+            return ("\n".join(out) + '\n{"step": 9, "k').encode()
+    return ("\n".join(out) + "\n").encode()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
+def test_logs_that_change_their_ways(seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory) -> None:
+    rng = random.Random(seed)
+    path = tmp_path_factory.mktemp("log") / "metrics.jsonl"
+    path.write_bytes(b'{"step": 0, "kl": 0.1}\n{"step": 1, "kl": 0.1}\n' + written(rng, n))
+    assert_same(path, rng, rng.choice([[7, 90], [2_000], [10**6]]), pause)
