@@ -18,8 +18,9 @@ MAX_STEP = 2.0**62
 class Plan:
     """How rows with one set of keys are renamed. `pairs`: the name and the key of what is taken over; then the values
     under some names are changed, missing ones taken out, sums added, and evaluation names put in place. `names`: where
-    nothing but names changes, the name for each key in turn."""
+    nothing but names changes, the name for each key in turn. `same`: not even those."""
 
+    same: bool
     names: list[str] | None
     pairs: list[tuple[str, str]]
     changes: list[tuple[str, Callable[[float], float | None]]]
@@ -70,9 +71,11 @@ class Renamer:
             if len(plans) >= MAX_PLANS:
                 plans.clear()
             plan = plans[keys] = self._plan(keys, evaluation=evaluation)
-        values = plan.values(row.values)
         if self.naming.clocks:
-            return self._clocked(row, values)
+            return self._clocked(row, plan.values(row.values))
+        if plan.same:
+            return row
+        values = plan.values(row.values)
         return Row(step=row.step, values=values, phase=row.phase, segment=row.segment, time=row.time)
 
     def preview(self, row: Row) -> Row:
@@ -97,6 +100,7 @@ class Renamer:
         name_of = {**{key: match.canonical for key, match in routed}, **{key: key for key in own}}
         plain = len(routed) + len(own) == len(name_of) == len(keys) and not (sums or staged or changes)
         return Plan(
+            same=plain and all(name == key for key, name in name_of.items()),
             names=[name_of[key] for key in keys] if plain else None,
             pairs=[*((match.canonical, key) for key, match in routed), *((key, key) for key in own)],
             changes=changes,

@@ -117,6 +117,8 @@ class Shaper:
         """The rows, with the names that their opening settles."""
         opening = Opening(rows)
         told = self._form.identify(opening, self._source.text)
+        if self._hints.dialects and told.get("dialect") not in self._hints.dialects:
+            told = {}  # the user knows better
         notes = told.pop("notes", ())
         naming = self._names.settled(opening, replace(self._hints, **told))
         self._renamer = Renamer(naming)

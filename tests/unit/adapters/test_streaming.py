@@ -112,6 +112,13 @@ def test_presets_name_the_keys_of_events_and_of_rows(preset: str, key: str, metr
     assert preset in PRESETS
 
 
+def test_a_preset_wins_over_what_the_keys_look_like() -> None:
+    obj = {"step": 1, "loss": 1.0, "learning_rate": 0.1, "epoch": 0.5, "actor/entropy": 2.0}
+    reader = LiveReader(Reading(preset="verl"))
+    rows = followed(reader, [lines(obj)])
+    assert (reader.meta.framework, rows[0].values["entropy"]) == ("verl", 2.0)
+
+
 @pytest.mark.parametrize(
     ("pattern", "text", "rows"),
     [
