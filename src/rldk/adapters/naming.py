@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from rldk.adapters.flexible import proposed_map
 from rldk.adapters.opening import Opening
+from rldk.core.table import MAX_METRICS
 from rldk.core.vocabulary import Match, vocabulary
 
 # What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
@@ -85,8 +86,9 @@ class Naming:
         self.algorithm = hints.algorithm or spoken or infer_algorithm(self.names)
 
     def meet(self, keys: Iterable[str], *, evaluation: bool) -> None:
-        """Takes in the keys of the next row, of which some may be new."""
-        new = [key for key in keys if key not in self._seen]
+        """Takes in the keys of the next row, of which some may be new; beyond `MAX_METRICS` new ones are left out, and
+        values under them nowhere shown."""
+        new = [key for key in keys if key not in self._seen][: max(0, MAX_METRICS - len(self._seen))]
         if new:
             self._seen.update(new)
             self._place(dict.fromkeys(new, 1))
@@ -99,7 +101,7 @@ class Naming:
 
     def own(self, key: str) -> bool:
         """The key is shown under its own name beside the canonical ones."""
-        return not self.routes.get(key) and key not in self.names
+        return self.routes.get(key) == () and key not in self.names
 
     def unused(self) -> tuple[str, ...]:
         """Entries of the user's map whose key the log does not have."""
@@ -158,7 +160,7 @@ class Naming:
     def _stage(self, keys: Iterable[str]) -> None:
         """What evaluation rows say under a training name belongs to the evaluation's own name; counters stay."""
         told = [match.canonical for key in sorted(keys) for match in self.routes.get(key, ())]
-        self._evaluated.update(keys)
+        self._evaluated.update(self._seen.intersection(keys))
         self._spoken.update(told)
         sums = [name for name, parts in self.sums.items() if self._spoken.issuperset(parts)]
         for name in (*told, *sums):

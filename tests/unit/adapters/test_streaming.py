@@ -198,6 +198,14 @@ def test_ten_thousand_metrics_settle_the_names_once() -> None:
     assert (len(rows), len(rows[-1].values), reader.revision) == (8, 10_000, 0)
 
 
+@pytest.mark.slow
+def test_a_new_key_on_every_line_does_not_fill_the_memory() -> None:
+    reader = LiveReader()
+    rows = followed(reader, [lines(*({"step": i, "kl": 0.1, f"new/{i}": 1.0} for i in range(25_000)))])
+    assert len(rows) == 25_000
+    assert (len(rows[10].values), len(rows[-1].values)) == (2, 1)
+
+
 @pytest.mark.parametrize("cut", [pytest.param(64 << 10, marks=pytest.mark.slow), 1 << 20])
 def test_a_line_of_five_megabytes_is_a_row(cut: int) -> None:
     data = lines({"step": 1, "kl": 0.1}, {"step": 2, "kl": 0.2, "text": "x" * (5 << 20)}, {"step": 3, "kl": 0.3})
