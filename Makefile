@@ -1,4 +1,6 @@
 # make demo              install and judge a genuine broken run
+# make monitor-demo      a small training goes wrong; the monitor sees it and stops it
+# make monitor-grpo      the same for GRPO: a preset, and a file that asks the training to stop
 # make test              lint, types, every test but the integrations
 # make test-integrations what needs a browser or other tools' own packages
 # make bench             the budgets, as ratios against baselines in the same run
@@ -11,13 +13,28 @@ BIN := $(VENV)/bin
 RUN := tests/fixtures/trl-grpo-collapse
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast test-slow test-integrations lint types bench docs clean
+.PHONY: demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.core
 	@mkdir -p artifacts
 	@$(BIN)/rldk doctor $(RUN) --html artifacts/report.html --fail-on never
 	@echo "The same with charts: artifacts/report.html"
+
+# $(call watched,training,monitor): both at once; the training is started first, and its process is --pid
+watched = $(BIN)/python $(1) --out artifacts/run.jsonl --sleep 0.02 & pid=$$!; \
+	$(BIN)/rldk monitor --stream artifacts/run.jsonl $(2) --pid $$pid --alerts artifacts/alerts.jsonl \
+	--report artifacts/report.json --plain; code=$$?; wait $$pid; exit $$code
+
+monitor-demo: $(VENV)/.core
+	@mkdir -p artifacts
+	@rm -f artifacts/run.jsonl artifacts/alerts.jsonl artifacts/report.json artifacts/STOP
+	@$(call watched,examples/minimal_streaming_loop.py --steps 800,--rules rules.yaml)
+
+monitor-grpo: $(VENV)/.core
+	@mkdir -p artifacts
+	@rm -f artifacts/run.jsonl artifacts/alerts.jsonl artifacts/report.json artifacts/STOP
+	@$(call watched,examples/grpo_minimal_loop.py --steps 600,--rules grpo_safe --rules examples/sentinel.yaml)
 
 test: lint types test-fast test-slow
 

@@ -131,7 +131,7 @@ class Alerts:
         finding = self._finding(lead)
         value, message = finding.value, finding.message
         if event == "worse" and lead.episode.worse is not None:
-            value = lead.episode.worse.value
+            value, message = lead.episode.worse.value, lead.episode.worse.message or message
         if event == "recovered":
             now = row.values.get(finding.metric)
             value = now if now is not None and math.isfinite(now) else None

@@ -97,7 +97,8 @@ class Outlet:
         for outcome in self._dispatcher.outcomes():
             if outcome.kind != "warn":
                 self.outcomes.append(outcome)
-                self.warn(f"{outcome.kind} for {outcome.rule}: {outcome.status}: {outcome.detail}")
+                if outcome.status != "skipped":  # that was told at the start
+                    self.warn(f"{outcome.kind} for {outcome.rule}: {outcome.status}: {outcome.detail}")
 
     def close(self) -> None:
         """Waits for the actions, then writes what is left."""
