@@ -74,9 +74,9 @@ def rule_index() -> str:
     rows = [f"| [{r.code}]({r.code}.md) | {r.name} | {r.severity} | {r.tier} | {r.page.what} |" for r in rules]
     head = ["# Rules", "", f"{len(rules)} rules. Tiers: " + "; ".join(f"{t} {w}" for t, w in TIERS.items()) + ".", ""]
     head += [
-        "Pages that name *faultbench* mean our labelled corpus of real small trainings, a GRU language model under PPO or",
-        "GRPO with one thing broken from a known step on, or nothing: 44 healthy and 64 faulty runs. Limits were set with",
-        "these runs in sight, so figures on them are no forecast for other trainers.",
+        "Pages that name *faultbench* mean our labelled corpus of real small trainings: a GRU language model under PPO",
+        "or GRPO, with one thing broken from a known step on, or nothing; 44 healthy and 64 faulty runs. Limits were",
+        "set with these runs in sight, so figures on them are no forecast for other trainers.",
         "",
     ]
     return "\n".join([*head, "| code | name | severity | tier | what it does |", "|---|---|---|---|---|", *rows]) + "\n"
