@@ -121,6 +121,68 @@ def test_nothing_to_watch_says_what_to_do(tmp_path: Path) -> None:
     assert "RLDK_METRICS_PATH" in done.stderr
 
 
+def test_the_file_of_the_environment_is_followed_when_nothing_is_named(tmp_path: Path) -> None:
+    broken_log(tmp_path / "m.jsonl")
+    env = {**ENV, "RLDK_METRICS_PATH": "m.jsonl"}
+    command = [sys.executable, "-m", "rldk", "monitor", "--idle-timeout", "0.5"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("[critical] GRAD001 step 30")
+
+
+def test_the_newest_file_of_a_directory_is_followed_and_not_what_the_monitor_writes(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    broken_log(tmp_path / "runs" / "m.jsonl")
+    words = ["--stream", "runs", "--alerts", "runs/found.jsonl", "--report", "r.json", "--idle-timeout", "1"]
+    monitor(*words, cwd=tmp_path)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["source"]["lines"], report["alerts"]["begin"]) == (60, 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{{"step": {0}, "my_loss": {1}}}', ("--field-map", '{"my_loss": "loss"}')),
+        ("it {0} of 99 | L {1}", ("--regex", r"it (?P<step>\d+) .* L (?P<loss>\S+)")),
+        ("progress: step={0} loss={1} lr=0.1", ("--regex", "name=value")),
+        ("{{'loss': {1}, 'grad_norm': 1.0, 'learning_rate': 1e-05, 'epoch': {0}.0}}", ("--regex", "trl")),
+        ('{{"step": {0}, "train/loss": {1}}}', ("--preset", "trl")),
+    ],
+)
+def test_names_and_texts_that_the_user_explains(line: str, words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "m.txt").write_text("".join(line.format(i, 1.0 if i < 30 else "NaN") + "\n" for i in range(60)))
+    done = monitor("--once", "m.txt", *words, cwd=tmp_path)
+    assert "GRAD001" in done.stdout, done.stdout + done.stderr
+
+
+def test_commands_run_only_when_allowed(tmp_path: Path) -> None:
+    rule = {"use": "GRAD001", "actions": [{"shell": {"command": ["touch", "{rule}-{step}"]}}]}
+    (tmp_path / "rules.json").write_text(json.dumps({"rules": [rule]}))
+    log = str(broken_log(tmp_path / "m.jsonl"))
+    done = monitor("--once", log, "--rules", "rules.json", "--report", "r.json", cwd=tmp_path)
+    assert "GRAD001: shell needs --allow-actions shell" in done.stderr
+    assert not (tmp_path / "GRAD001-30").exists()
+    monitor("--once", log, "--rules", "rules.json", "--allow-actions", "http,shell", "--report", "r.json", cwd=tmp_path)
+    assert (tmp_path / "GRAD001-30").exists()
+    (action,) = json.loads((tmp_path / "r.json").read_text())["actions"]
+    assert (action["kind"], action["status"]) == ("shell", "done")
+
+
+def test_rules_are_changed_from_the_command_line(tmp_path: Path) -> None:
+    log = str(broken_log(tmp_path / "m.jsonl"))
+    done = monitor("--once", log, "--rules", "kl_drift", "--set-rule", "GRAD001.severity=warn", cwd=tmp_path)
+    assert done.stdout.startswith("[warn] GRAD001")
+
+
+def test_the_reward_is_summed_up_over_its_newest_rows(tmp_path: Path) -> None:
+    rows = ({"step": i, "reward": 0.0 if i < 50 else 1.0} for i in range(60))
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monitor("--once", "m.jsonl", "--report", "r.json", "--reward-health-window", "20", cwd=tmp_path)
+    reward = json.loads((tmp_path / "r.json").read_text())["runs"][0]["reward"]
+    assert (reward["window"], reward["rows"], reward["mean"], reward["saturation"]) == (20, 20, 0.5, 0.5)
+
+
 def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     log = broken_log(tmp_path / "m.jsonl")
     code = (

@@ -283,3 +283,46 @@ def test_ranks_are_watched_side_by_side(tmp_path: Path) -> None:
     assert [run["health"] for run in report["runs"]] == ["ok", "critical", "ok"]
     assert report["health"] == "critical"
     assert {a["run"] for a in alerts_in(tmp_path / "a.jsonl")} == {report["runs"][1]["run"]}
+
+
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")  # the next process gets the number behind it, if that is free
+
+
+def process_with(pid: int) -> subprocess.Popen[bytes]:
+    """A process that has this very number. Skips the test where numbers cannot be chosen."""
+    for _ in range(200):
+        try:
+            LAST_PID.write_text(str(pid - 1))
+        except OSError as error:
+            pytest.skip(f"process numbers cannot be chosen here: {error}")
+        process = subprocess.Popen(["sleep", "60"], process_group=0)
+        if process.pid == pid:
+            return process
+        process.kill()
+        process.wait()
+    pytest.skip(f"number {pid} could not be had again")
+
+
+@pytest.mark.slow
+def test_a_process_that_got_the_number_later_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text("rules: [{id: high, metric: kl, condition: value > 5, actions: [{stop: {}}]}]")
+    words = ["--stream", "m.jsonl", "--rules", "rules.yaml", "--report", "r.json", "--alerts-txt", "a.txt", "--pid"]
+    trainer = subprocess.Popen(["sleep", "60"], process_group=0)
+    with monitoring(*words, str(trainer.pid), "--state", "s.json", cwd=tmp_path) as process:
+        (tmp_path / "m.jsonl").write_text(event(0, kl=0.1))
+        while not (tmp_path / "s.json").exists() and process.poll() is None:
+            time.sleep(0.02)
+        trainer.kill()
+        trainer.wait()
+        other = process_with(trainer.pid)
+        with (tmp_path / "m.jsonl").open("a") as log:
+            log.write(event(1, kl=9.0) + event(2, kl=0.1))
+        process.communicate(timeout=30)
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert other.poll() is None
+    other.kill()
+    other.wait()
+    assert report["ended"] == f"process {trainer.pid} ended"
+    (action,) = report["actions"]
+    assert (action["kind"], action["status"]) == ("stop", "failed")
+    assert "belongs to another process" in action["detail"]

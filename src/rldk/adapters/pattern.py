@@ -15,7 +15,8 @@ from rldk.errors import UsageError
 
 PAIRS = "name=value"
 MAX_TEXT = 1 << 16  # characters of a line that are searched: the time of a pattern may grow with their square
-_PAIR = re.compile(r"(?<![\w/.-])(?P<name>[A-Za-z_][\w/.-]{0,200}) ?[=:] ?(?P<value>[-+]?\w[\w.]*(?:[-+]\d+)?)")
+_NUMBER = r"[-+]?(?:\.?\d[\w.]*(?:[-+]\d+)?|nan\b|inf(?:inity)?\b)"
+_PAIR = re.compile(rf"(?<![\w/.-])(?P<name>[a-z_][\w/.-]{{0,200}}) ?[=:] ?(?P<value>{_NUMBER})", re.IGNORECASE)
 _HINT = r'name the groups, as in "step=(?P<step>\d+) loss=(?P<loss>\S+)", or give name=value for such pairs'
 _ROLES = frozenset({"step", "time", "phase", "name", "value"})
 

@@ -21,20 +21,27 @@ TAIL_BYTES = 16 << 20  # of the alerts file that is searched for alerts which th
 
 @dataclass(slots=True)
 class Told:
-    """Of one source: the alerts said, by key, and the last step that had been read.
+    """Of one source: how many alerts of each key were said, and the last step that had been read.
 
-    `due`: those of them that will come again, because the source is read again from its beginning."""
+    `due`: how many of them will come again, because the source is read again from its beginning; by number, not by
+    step, because a log may turn out to have other steps than its first lines showed. `expected`: alerts that were said
+    of a row that was not yet whole."""
 
     identity: str = ""
     last_step: int | None = None
     keys: Counter[str] = field(default_factory=Counter)
     due: Counter[str] = field(default_factory=Counter)
+    expected: set[tuple[str, int]] = field(default_factory=set)
     resumed: bool = False
 
 
+def _key(event: str, rule: str, metric: str) -> str:
+    return json.dumps([event, rule, metric])
+
+
 def key_of(alert: Alert) -> str:
-    """What makes an alert the same one after a restart, when the source is read again."""
-    return json.dumps([alert.event, alert.rule, alert.finding.metric, alert.step])
+    """What an alert says of what; the third of a key is the same one whenever the source is read again."""
+    return _key(alert.event, alert.rule, alert.finding.metric)
 
 
 class State:
@@ -69,7 +76,7 @@ class State:
     def rewind(self, source: str) -> None:
         """The source is read again from its beginning: all that was said will come again."""
         told = self.told(source)
-        told.due = Counter(told.keys)
+        told.due, told.expected = Counter(told.keys), set()
 
     def advance(self, source: str, step: int | None) -> None:
         """Notes how far a source was read."""
@@ -78,14 +85,17 @@ class State:
 
     def expect(self, alert: Alert) -> None:
         """The alert was said of a row that was not yet whole: it will come again with the whole one."""
-        self.told(alert.run).due[key_of(alert)] += 1
+        self.told(alert.run).expected.add((key_of(alert), alert.step))
 
     def repeated(self, alert: Alert) -> bool:
         """The alert was said already, and comes again because the source is read again."""
-        due, key = self.told(alert.run).due, key_of(alert)
-        if not due[key]:
+        told, key = self.told(alert.run), key_of(alert)
+        if (key, alert.step) in told.expected:
+            told.expected.remove((key, alert.step))
+            return True
+        if not told.due[key]:
             return False
-        due[key] -= 1
+        told.due[key] -= 1
         return True
 
     def add(self, alert: Alert) -> None:
@@ -105,7 +115,7 @@ class State:
             with suppress(ValueError, KeyError, TypeError, RecursionError):
                 said = json.loads(line)
                 if said["monitor"] == self.name(said["run"]):
-                    key = json.dumps([said["event"], said["rule"], said["finding"]["metric"], said["step"]])
+                    key = _key(said["event"], said["rule"], said["finding"]["metric"])
                     found.setdefault(said["run"], Counter())[key] += 1
         for source, keys in found.items():
             self.told(source).keys |= keys
@@ -116,7 +126,7 @@ class State:
         if self.path is None:
             return
         sources = {
-            name: {"identity": t.identity, "last_step": t.last_step, "told": sorted(t.keys.elements())}
+            name: {"identity": t.identity, "last_step": t.last_step, "told": dict(sorted(t.keys.items()))}
             for name, t in self._sources.items()
         }
         document = {"schema_version": SCHEMA_VERSION, "kind": "monitor-state", "id": self.id, "sources": sources}
@@ -139,7 +149,7 @@ class State:
 
 def _told(entry: dict[str, Any]) -> Told:
     step = entry["last_step"]
-    keys = Counter(map(str, entry["told"]))
+    keys = Counter({str(key): int(count) for key, count in entry["told"].items()})
     return Told(
         identity=str(entry["identity"]),
         last_step=None if step is None else int(step),

@@ -41,7 +41,26 @@ def test_what_was_said_is_not_said_again(tmp_path: Path) -> None:
     _saved(tmp_path / "s", "a", _alert(3))
     state = State(tmp_path / "s")
     state.open("", "a")
-    assert [state.repeated(_alert(step)) for step in (3, 4)] == [True, False]
+    assert [state.repeated(_alert(3)), state.repeated(_alert(3, rule="KL003")), state.repeated(_alert(4))] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_log_that_turns_out_to_have_other_steps_is_not_told_of_again(tmp_path: Path) -> None:
+    state = State()
+    state.open("", "a")
+    state.add(_alert(3))
+    state.rewind("")
+    assert [state.repeated(_alert(step)) for step in (45, 46)] == [True, False]
+
+
+def test_what_was_said_of_a_row_too_early_is_expected_at_its_step_only() -> None:
+    state = State()
+    state.open("", "a")
+    state.expect(_alert(3))
+    assert [state.repeated(_alert(step)) for step in (4, 3, 3)] == [False, True, False]
 
 
 def test_the_same_step_of_a_restarted_run_is_said(tmp_path: Path) -> None:
@@ -77,4 +96,4 @@ def test_a_file_that_is_no_state_is_named(tmp_path: Path, content: str) -> None:
 def test_saving_leaves_one_whole_file(tmp_path: Path) -> None:
     _saved(tmp_path / "deep" / "s", "a", _alert(3))
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["s"]
-    assert json.loads((tmp_path / "deep" / "s").read_text())["sources"][""]["told"] == ['["begin", "KL002", "kl", 3]']
+    assert json.loads((tmp_path / "deep" / "s").read_text())["sources"][""]["told"] == {'["begin", "KL002", "kl"]': 1}
