@@ -8,6 +8,8 @@ from rldk.core.model import Finding, Incident
 
 WORDS = {"critical": "Critical", "warn": "Warning"}
 
+FEW_ROWS = 20  # the self-calibrating features arm at 20 rows; with fewer, silence says little
+
 
 def verdict(
     incidents: Sequence[Incident],
@@ -22,6 +24,8 @@ def verdict(
     if checked == 0:
         return f"Not checked: no rule found what it needs in {_count(rows, 'row')}."
     loud = [i for i in incidents if i.severity != "info"]
+    if not loud and rows < FEW_ROWS:
+        return f"Too early to say: {_count(checked, 'rule')} saw nothing wrong in {_count(rows, 'row')}; most need 20."
     if not loud:
         return (
             f"No problem found: {_count(checked, 'rule')} looked at {_count(rows, 'row')} up to step {last_step:,}, "

@@ -37,3 +37,8 @@ def test_the_worst_is_said_first_and_then_what_moved_first() -> None:
 def test_unrelated_incidents_are_counted() -> None:
     verdict = _judge(_at("SYS001", 5, "warn"), _at("KL002", 9, "warn")).verdict
     assert verdict == "Warning since step 5: SYS001 went wrong. 1 other incident."
+
+
+def test_a_few_rows_are_not_called_healthy() -> None:
+    verdict = _judge(_at("KL001", 99, "warn"), rows=3).verdict
+    assert verdict == "Too early to say: 1 rule saw nothing wrong in 3 rows; most need 20."
