@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -246,3 +247,17 @@ def test_no_server_at_all() -> None:
     with pytest.raises(UnreadableSource, match="cannot be reached"):
         MLflowFollower("mlflow://127.0.0.1:9/abc", retry=Retry(attempts=2, sleep=waits.append)).poll()
     assert len(waits) == 1
+
+
+def test_the_monitor_watches_a_run_to_its_end(server: Server, tmp_path: Path) -> None:
+    run = new_run(server)
+    log(server, run, [(key, 0.1, step) for step in range(30) for key in ("train/loss", "train/kl")])
+    words = ["--from-mlflow", f"127.0.0.1:{server.port}/{run}", "--report", "r.json"]
+    command = [sys.executable, "-m", "rldk", "monitor", *words]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        log(server, run, [("train/loss", math.nan if step >= 40 else 0.1, step) for step in range(30, 60)])
+        server.client().set_terminated(run)
+        shown, _ = process.communicate(timeout=120)
+    assert shown.startswith("[critical] GRAD001 step 40: loss is NaN")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["ended"], report["last_step"]) == ("the source ended", 59)
