@@ -282,9 +282,9 @@ class Noise:
 
     __slots__ = ("_last", "_steps", "value")
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, before: int = 0) -> None:
         self._last = NAN
-        self._steps = Median(window - 1, 0)
+        self._steps = Median(window - 1, before)
         self.value = NAN
 
     def update(self, x: float) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rldk.core.table import Row
 from rldk.engine import features as fx
-from rldk.engine import windows
+from rldk.engine import strides, windows
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
 from rldk.rules.rule import Context
@@ -23,6 +23,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "departed": fx.Departed,
     "longest_run": fx.LongestRun,
     "extreme": fx.Extreme,
+    "largest_step": strides.LargestStep,
     "mean": fx.Mean,
     "median": fx.Median,
     "mad": fx.Mad,
@@ -232,6 +233,9 @@ class EngineFrame:
     def lowest(self, name: str, *, before: int = 1) -> float:
         return self._ask("extreme", name, -1, before)
 
+    def largest_step(self, name: str, *, before: int = 1) -> float:
+        return self._ask("largest_step", name, before)
+
     def mean(self, name: str, window: int, *, before: int = 0) -> float:
         return self._ask("mean", name, window, before)
 
@@ -268,8 +272,8 @@ class EngineFrame:
     def gain(self, name: str, window: int) -> float:
         return self._ask("gain", name, window)
 
-    def noise(self, name: str, window: int) -> float:
-        return self._ask("noise", name, window)
+    def noise(self, name: str, window: int, *, before: int = 0) -> float:
+        return self._ask("noise", name, window, before)
 
     def ewma(self, name: str, weight: float) -> float:
         return self._ask("ewma", name, weight)

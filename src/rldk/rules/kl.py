@@ -19,7 +19,8 @@ def _coefficient(f: Frame) -> float:
     return logged if logged == logged else setting(f, "kl_coef")
 
 
-def _synced_reference(context: Context) -> str | None:
+def synced_reference(context: Context) -> str | None:
+    """An `unless`: rules that take the reference to be fixed."""
     synced = any(context.config.get(key) is True for key in keys_of("sync_ref"))
     return "the reference is synced with the policy on purpose" if synced else None
 
@@ -144,7 +145,7 @@ def kl_before_update(f: Frame) -> Signal | None:
     needs=("kl",),
     rows=3,
     algorithms=LLM_POLICY,
-    unless=_synced_reference,
+    unless=synced_reference,
     causes=(
         "the reference shares its weights with the policy since a reload or an adapter switch",
         "the reference was replaced by the current policy",

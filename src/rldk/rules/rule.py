@@ -89,6 +89,9 @@ class Frame(Protocol):
     def lowest(self, name: str, *, before: int = 1) -> float:
         """The smallest value so far, the newest `before` rows left out."""
 
+    def largest_step(self, name: str, *, before: int = 1) -> float:
+        """The largest |difference| between two values in a row so far, the newest `before` differences left out."""
+
     def mean(self, name: str, window: int, *, before: int = 0) -> float:
         """The mean of the window."""
 
@@ -125,7 +128,7 @@ class Frame(Protocol):
     def gain(self, name: str, window: int) -> float:
         """Median of the newest quarter of the window minus median of its oldest quarter: how far the metric moved."""
 
-    def noise(self, name: str, window: int) -> float:
+    def noise(self, name: str, window: int, *, before: int = 0) -> float:
         """The row-to-row scale of the window: 1.4826 * MAD of the first differences / sqrt 2."""
 
     def ewma(self, name: str, weight: float) -> float:

@@ -33,6 +33,12 @@ def lost_share(f: Frame) -> float:
     return lost / gained if fell and lost > 5 * noise and lost > 0.2 * abs(best) and gained > 0 else math.nan
 
 
+def rising(f: Frame) -> bool:
+    """The reward of the newest three rows is above that of the eight before by more than its row-to-row noise."""
+    now, before = f.median("reward_mean", 3), f.median("reward_mean", 8, before=3)
+    return now > before + f.noise("reward_mean", 20)
+
+
 def below_best(f: Frame) -> bool:
     """The last known reward is more than a tenth of its whole range below its best: the task is not simply solved."""
     best, least, last = (
