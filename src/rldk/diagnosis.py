@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rldk.cards.series import key_series
 from rldk.core.model import Report, Run
+from rldk.engine.baseline import baseline
 from rldk.engine.scan import scan
 from rldk.errors import UsageError
 
 if TYPE_CHECKING:
+    from rldk.core.reference import Reference
     from rldk.rules.rule import Rule
     from rldk.rules.rulefile import RuleFile
 
@@ -24,19 +26,24 @@ def diagnose(
     select: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] | None = None,
     config: Mapping[str, Any] | None = None,
+    *,
+    reference: Any = None,
 ) -> Report:
     """What `rldk doctor` says of the one run in `source`: a path, anything else `ingest_runs` reads, or a `Run`.
 
     `rules`: a preset or a rule file; `select`, `ignore`: codes, families or names of rules, which narrow it.
     `config`: hyper-parameters of the training that the log does not carry; rules read them beside the log's own, which
-    win. Raises `UsageError` when the source holds several runs (use `diagnose_all`), and the errors of the adapters."""
+    win. `reference`: an approved run (as `source`); rules that know what is material for a metric also hold it against
+    that run, from the first rows on. Raises `UsageError` when the source holds several runs (use `diagnose_all`), and
+    the errors of the adapters."""
     found = runs_in(source)
     if len(found) > 1:
         names = ", ".join(run.id for run in found[:5]) + (", ..." if len(found) > 5 else "")
         raise UsageError(
             f"{source} holds {len(found)} runs: {names}", hint="name one of them, or use rldk.diagnosis.diagnose_all"
         )
-    return diagnose_run(found[0], rules, select, ignore, config)
+    approved = None if reference is None else baseline(reference)
+    return diagnose_run(found[0], rules, select, ignore, config, reference=approved)
 
 
 def diagnose_all(
@@ -56,12 +63,14 @@ def diagnose_run(
     select: str | Iterable[str] | None = None,
     ignore: str | Iterable[str] | None = None,
     config: Mapping[str, Any] | None = None,
+    *,
+    reference: Reference | None = None,
 ) -> Report:
     """The report of a run that is already open, with the curves and the refused lines that renderers show."""
     chosen = _rules(rules, select, ignore)
     if config:
         run = replace(run, meta=replace(run.meta, config={**config, **run.meta.config}))
-    report = scan(run, chosen)
+    report = scan(run, chosen, reference)
     curves = key_series(run.metrics, [f.metric for f in report.findings], _worth_drawing(run.meta.names))
     rejected = [{"line": r.line, "reason": r.reason, "excerpt": r.excerpt} for r in run.rejected[:5]]
     return replace(report, meta={**report.meta, "names": dict(run.meta.names), "rejected": rejected, "series": curves})

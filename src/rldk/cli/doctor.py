@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]")
 @click.option("--select", metavar="CODES", help="Only these rules: codes, families or names, with commas.")
 @click.option("--ignore", metavar="CODES", help="Not these rules.")
+@click.option("--reference", metavar="RUN", help="An approved run: what differs from it materially is a finding.")
 @click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
 @click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
 @click.option("--strict", is_flag=True, default=None, help="A malformed line is an error.")
@@ -35,8 +36,9 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
 
     PATH is a log file, a directory, a glob, a URL, or - for stdin. With --json one run is its report, several are
     {"reports": [...], "errors": [...]}."""
+    approved = flags.pop("reference")
     settings = load_settings(_flags(flags))
-    reports, errors = _diagnose(paths, settings)
+    reports, errors = _diagnose(paths, settings, approved)
     if html is not None and reports:
         _save(html, reports)
     if as_json:
@@ -56,10 +58,15 @@ def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> i
     return max([*codes, *(e.exit_code for e in errors)], default=0)
 
 
-def _diagnose(paths: tuple[str, ...], settings: Settings) -> tuple[list[Report], list[tuple[str, RldkError]]]:
+def _diagnose(
+    paths: tuple[str, ...], settings: Settings, approved: str | None
+) -> tuple[list[Report], list[tuple[str, RldkError]]]:
     """The reports of all runs under all paths, and what could not be read: raised when it is the only path."""
     from rldk.diagnosis import diagnose_run, runs_in
+    from rldk.engine.baseline import baseline
 
+    reference = None if approved is None else baseline(approved)
+    chosen = {"select": settings["select"], "ignore": settings["ignore"], "reference": reference}
     reports: list[Report] = []
     errors: list[tuple[str, RldkError]] = []
     reading = {"adapter": settings["adapter"], "field_map": settings["field_map"], "strict": settings["strict"]}
@@ -68,7 +75,7 @@ def _diagnose(paths: tuple[str, ...], settings: Settings) -> tuple[list[Report],
             begin(f"reading {clean(path, 60)}")
             try:
                 runs = runs_in(path, **reading)
-                reports += [diagnose_run(r, select=settings["select"], ignore=settings["ignore"]) for r in runs]
+                reports += [diagnose_run(r, **chosen) for r in runs]
             except UsageError:
                 raise
             except RldkError as error:

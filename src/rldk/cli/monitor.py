@@ -68,6 +68,7 @@ SHARED = (
         metavar="F",
         help="Remember what was said, so that a restart neither repeats nor misses it.",
     ),
+    click.option("--reference", metavar="RUN", help="An approved run that this one is held against, as for doctor."),
     click.option(
         "--allow-actions", multiple=True, metavar="KINDS", help="Let rules run commands or post: shell, http."
     ),

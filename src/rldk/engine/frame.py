@@ -197,6 +197,14 @@ class EngineFrame:
         total = self.context.total_steps
         return self.step / total if total else NAN
 
+    def reference(self, name: str) -> float:
+        baseline = self.context.reference
+        return NAN if baseline is None else baseline.level(name, self.step)
+
+    def reference_spread(self, name: str) -> float:
+        baseline = self.context.reference
+        return NAN if baseline is None else baseline.spread(name, self.step)
+
     def count(self, name: str) -> float:
         return self._ask("count", name)
 

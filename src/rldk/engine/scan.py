@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rldk.core.model import Report, Run, RunMeta
+from rldk.core.reference import Baseline
 from rldk.core.table import MetricTable
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
 
 
-def context_of(meta: RunMeta) -> Context:
+def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
     """What rules may know of a run besides its rows; `names` and `estimators` are shared with `meta`."""
     return Context(
         algorithm=meta.algorithm,
@@ -20,6 +21,7 @@ def context_of(meta: RunMeta) -> Context:
         config=meta.config,
         estimators=meta.estimators,
         names=meta.names,
+        reference=reference,
     )
 
 
@@ -29,10 +31,12 @@ def judged(run: Run) -> MetricTable:
     return run.metrics.select([name for name in run.metrics.columns if name not in told_twice])
 
 
-def scan(run: Run, rules: Sequence[Rule]) -> Report:
-    """The report of a whole run under the given rules, and the notes of every registered normal pattern."""
+def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> Report:
+    """The report of a whole run under the given rules, and the notes of every registered normal pattern.
+
+    `reference`: an approved run that rules may hold this one against."""
     asked = (*rules, *normals)
-    engine = Engine(asked, context_of(run.meta))
+    engine = Engine(asked, context_of(run.meta, reference))
     for row in judged(run).rows():
         engine.feed(row)
     meta = run.meta

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rldk.engine.actions import Dispatcher, Timeouts
+from rldk.engine.baseline import baseline
 from rldk.errors import UsageError
 from rldk.monitor.lines import templates
 from rldk.monitor.outlet import Outlet, Places
@@ -40,6 +41,7 @@ class Job:
     alerts_txt: Path | None = None
     report: Path | None = None
     state: Path | None = None
+    reference: str | None = None
     pid: int | None = None
     allow: frozenset[str] = frozenset()
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -73,6 +75,7 @@ def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait
         ends=Ends(pid=job.pid, idle_s=job.idle_s),
         reward_window=job.reward_window,
         trails=job.trails,
+        reference=None if job.reference is None else baseline(job.reference),
     )
     began = time.monotonic()
     ended = watching.run(wait, lambda: screen.show(watching.sessions()), hold=job.hold)

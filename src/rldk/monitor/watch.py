@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from rldk.core.reference import Baseline
 from rldk.core.table import Row
 from rldk.engine.process import Process, identify
 from rldk.monitor.outlet import Outlet
@@ -102,6 +103,7 @@ class Watch:
         ends: Ends = Ends(),
         reward_window: int = WINDOW,
         trails: bool = False,
+        reference: Baseline | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channels = [Channel(feed) for feed in feeds]
@@ -111,6 +113,7 @@ class Watch:
         self._ends = ends
         self._reward_window = reward_window
         self._trails = trails
+        self._reference = reference
         self._clock = clock
         self._process: Process | None = identify(ends.pid) if ends.pid is not None else None
         self._news = self._looked = self._saved = clock()
@@ -173,7 +176,7 @@ class Watch:
     def _session(self, feed: Feed) -> Session:
         return Session(
             self._rules,
-            feed.context or Context(),
+            replace(feed.context or Context(), reference=self._reference),
             run=feed.run,
             reward_window=self._reward_window,
             trails=Trails() if self._trails else None,

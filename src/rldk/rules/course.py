@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from rldk.rules.rule import Frame
 
+REFERENCE_ROWS = 5  # rows whose median is held against an approved run
+REFERENCE_SLACK = 1.5  # seeds differ: the material change must be so many times as large (ours)
 SCALES = 5.0  # of the line test; 3.5 gave false alarms on 2 of 86 healthy runs
 LATEST, RECENT = 3, 8  # rows that must have left, rows before them that are the level they left
 
@@ -38,11 +40,20 @@ class Course:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Departure:
-    """A material move off the course: from the recent level to the median of the newest three rows."""
+    """A material move off the course: from the recent level to the median of the newest three rows; or, with an
+    approved run as reference, off that run's level at this step."""
 
     level: float
     now: float
     scales: float
+    reference: bool = False
+
+    @property
+    def how(self) -> str:
+        """The end of a sentence that begins with the metric."""
+        if self.reference:
+            return f"is {self.now:.3g} where the reference run had {self.level:.3g}"
+        return f"went from {self.level:.3g} to {self.now:.3g} within three rows"
 
     @property
     def up(self) -> bool:
@@ -73,12 +84,23 @@ def departure(f: Frame, name: str) -> Departure | None:
     course = COURSES[name]
     scales = f.leap(name, log=course.log, floor=course.floor)
     now, level = f.median(name, LATEST), f.median(name, RECENT, before=LATEST)
-    if not abs(scales) >= course.scales:
-        return None
+    if abs(scales) >= course.scales and _material(course, now, level):
+        return Departure(level=level, now=now, scales=scales)
+    return _off_reference(f, name, course)
+
+
+def _off_reference(f: Frame, name: str, course: Course) -> Departure | None:
+    now, level, spread = f.median(name, REFERENCE_ROWS), f.reference(name), f.reference_spread(name)
+    scale = max(spread, 1e-3 * abs(level))
+    scales = (now - level) / scale if scale > 0 else math.nan
+    if abs(scales) >= course.scales and _material(course, now, level, REFERENCE_SLACK):
+        return Departure(level=level, now=now, scales=scales, reference=True)
+    return None
+
+
+def _material(course: Course, now: float, level: float, slack: float = 1.0) -> bool:
     if course.log:
         moved = now / level if level > 0 else math.nan
-        material = moved > course.rise or 0 < moved < 1 / course.fall
-    else:
-        moved = (now - level) / abs(level) if level else math.nan
-        material = moved > course.rise or moved < -course.fall
-    return Departure(level=level, now=now, scales=scales) if material else None
+        return moved > slack * course.rise or 0 < moved < 1 / (slack * course.fall)
+    moved = (now - level) / abs(level) if level else math.nan
+    return moved > slack * course.rise or moved < -slack * course.fall

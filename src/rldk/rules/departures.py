@@ -40,9 +40,9 @@ def kl_leaves_its_course(f: Frame) -> Signal | None:
     because KL, entropy and length also move when all is well.
     """
     moved, learning = departure(f, "kl"), rising(f)
-    if moved is None or not moved.up or learning or moved.now < 1e-3:
+    if moved is None or not moved.up or (learning and not moved.reference) or moved.now < 1e-3:
         return None
-    message = f"the KL to the reference went from {moved.level:.3g} to {moved.now:.3g} within three rows"
+    message = f"the KL to the reference {moved.how}"
     return Signal(value=moved.now, limit=2 * moved.level, message=message, evidence={"scales": moved.scales})
 
 
@@ -80,8 +80,8 @@ def gradient_explosion(f: Frame) -> Signal | None:
     low, now = f.min(name, 3), f.median(name, 3)
     calm, top = f.share("zero_std_group_frac", 10, above=0.9), f.highest(name, before=3)
     returned = now < top or calm > 0.5  # the norm of a group trainer is 0 while no group has a signal
-    if moved is not None and moved.up and not returned:
-        message = f"{name} went from {moved.level:.3g} to {moved.now:.3g} within three rows"
+    if moved is not None and moved.up and (moved.reference or not returned):
+        message = f"{name} {moved.how}"
         return Signal(value=moved.now, limit=3 * moved.level, message=message, evidence={"scales": moved.scales})
     if past > 0 and low > 8 * past and not returned:
         message = f"{name} has been above {8 * past:.3g}, eight times its own past, for three rows (now {f[name]:.3g})"
@@ -138,8 +138,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:
         message = f"the reward left all it has been ({low:.3g} to {high:.3g}) in one step: {f[name]:.3g}"
         return Signal(value=f[name], limit=high if least > high else low, message=message)
-    if spread is not None and spread.up and spread.now > 1.5 * widest:
-        message = f"the spread of the reward went from {spread.level:.3g} to {spread.now:.3g} within three rows"
+    if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
+        message = f"the spread of the reward {spread.how}"
         return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
     if not logged and usual > 0 and noise > 8 * usual:
         message = f"the reward of a batch now varies by {noise:.3g} from row to row, {usual:.3g} before"
@@ -251,5 +251,5 @@ def gap_leaves_its_course(f: Frame) -> Signal | None:
     moved = departure(f, name)
     if moved is None or not moved.up or moved.now < 1e-4:
         return None
-    message = f"{name} went from {moved.level:.3g} to {moved.now:.3g} within three rows"
+    message = f"{name} {moved.how}"
     return Signal(value=moved.now, limit=2 * moved.level, message=message, evidence={"scales": moved.scales})

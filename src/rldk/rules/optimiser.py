@@ -5,6 +5,7 @@ from __future__ import annotations
 from rldk.core.algorithms import GROUP
 from rldk.rules.knobs import setting
 from rldk.rules.rule import Frame, Signal, rule
+from rldk.rules.witness import factor
 
 STILL_ROWS = 3
 REDUCED_LR = 0.05  # below this share of its largest value a learning rate is as good as off
@@ -125,12 +126,14 @@ def learning_rate_off_schedule(f: Frame) -> Signal | None:
     How it is computed: scalar form of a comparison with the declared schedule. The rate is more than 3 times its
     largest value so far, and that largest value is at least 3 rows old, so that a warm-up (which sets a new maximum on
     every row) cannot fire. Where the configuration carries the base rate: more than 1 % above it, as every schedule
-    of the supported trainers multiplies the base rate by at most 1.
+    of the supported trainers multiplies the base rate by at most 1. With an approved run as reference: a factor of 3
+    off that run's rate at this step, as the median of five rows.
     When it is wrong: a planned second stage with a much larger rate; a configuration that is not the one in use.
     Source: factor 3: measured on small trainings (10 of 10 jumps, none of 86 healthy runs); verl#3674, verl#418. The 3
     rows are ours.
     """
-    lr, declared = f["lr"], setting(f, "lr")
+    lr, declared, approved = f["lr"], setting(f, "lr"), f.reference("lr")
+    usual = f.median("lr", 5)
     top, settled = f.highest("lr"), f.highest("lr", before=4)
     if lr > JUMP * top and top == settled and top > 0:
         message = f"the learning rate rose from {top:g} to {lr:g} ({lr / top:.3g}x its largest value so far)"
@@ -138,6 +141,9 @@ def learning_rate_off_schedule(f: Frame) -> Signal | None:
     if declared > 0 and lr > 1.01 * declared:
         message = f"the learning rate is {lr:g}, {lr / declared:.3g}x the configured {declared:g}"
         return Signal(value=lr, limit=declared, message=message)
+    if approved > 0 and usual > 0 and factor(usual, approved) > JUMP:
+        message = f"the learning rate is {lr:g} where the reference run had {approved:g}"
+        return Signal(value=lr, limit=approved, message=message)
     return None
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from rldk.core.model import Severity
+from rldk.core.reference import Baseline
 from rldk.core.registry import Registry
 from rldk.core.table import Phase
 
@@ -137,6 +138,12 @@ class Frame(Protocol):
     def peak(self, name: str, weight: float) -> float:
         """The largest `ewma(name, weight)` so far, from the tenth value on."""
 
+    def reference(self, name: str) -> float:
+        """Where the metric of an approved run stood at this step; NaN without such a run."""
+
+    def reference_spread(self, name: str) -> float:
+        """The robust standard deviation of the approved run's metric around this step."""
+
     def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
         """How many robust scales all three newest values lie off the line through the 24 values before them and off
         those values' recent level, on the same side (the least of the six, signed); 0 when they disagree. `log`: of
@@ -210,6 +217,7 @@ class Context:
     config: Mapping[str, Any] = field(default_factory=dict)
     estimators: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    reference: Baseline | None = None
 
 
 def above(bound: float) -> Calm:

@@ -1,0 +1,71 @@
+"""An approved run as the baseline of another: where each of its metrics stood at a step, and how much it scattered."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+HALF = 7  # rows on either side that a level is the median of
+OVERRUN = 1.05  # beyond its own last step by more than this, a reference says nothing
+MAD_TO_SD = 1.4826
+
+
+class Baseline(Protocol):
+    """What rules may ask of a reference run."""
+
+    def level(self, name: str, step: int) -> float:
+        """Where the metric stood there; NaN when the reference lacks it or ended before."""
+
+    def spread(self, name: str, step: int) -> float:
+        """Its robust standard deviation around that level."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Curve:
+    steps: list[int]
+    levels: list[float]
+    spreads: list[float]
+
+
+class Reference:
+    """The training rows of one run, smoothed: medians and MADs (scaled to a standard deviation) of 15 rows."""
+
+    def __init__(self, columns: Mapping[str, tuple[list[int], list[float]]]) -> None:
+        """`columns`: for each metric its finite values and their steps, in order of the rows."""
+        self._curves = {name: _smooth(steps, values) for name, (steps, values) in columns.items() if steps}
+
+    def level(self, name: str, step: int) -> float:
+        return self._at(name, step, "levels")
+
+    def spread(self, name: str, step: int) -> float:
+        return self._at(name, step, "spreads")
+
+    def _at(self, name: str, step: int, of: str) -> float:
+        curve = self._curves.get(name)
+        if curve is None or step > curve.steps[-1] * OVERRUN:
+            return math.nan
+        values: list[float] = getattr(curve, of)
+        return values[max(0, bisect_right(curve.steps, step) - 1)]
+
+
+def _smooth(steps: list[int], values: list[float]) -> _Curve:
+    if steps != sorted(steps):  # a restarted run: what it did last at a step is what it did
+        newest = dict(zip(steps, values, strict=True))
+        steps = sorted(newest)
+        values = [newest[s] for s in steps]
+    levels, spreads = [], []
+    for i in range(len(values)):
+        near = values[max(0, i - HALF) : i + HALF + 1]
+        centre = _median(near)
+        levels.append(centre)
+        spreads.append(MAD_TO_SD * _median([abs(v - centre) for v in near]))
+    return _Curve(steps, levels, spreads)
+
+
+def _median(values: list[float]) -> float:
+    ordered = sorted(values)
+    n = len(ordered)
+    return ordered[n // 2] if n % 2 else 0.5 * (ordered[n // 2 - 1] + ordered[n // 2])
