@@ -27,10 +27,11 @@ def test_a_healthy_run_is_told_what_was_looked_at() -> None:
 
 
 def test_the_worst_is_said_first_and_then_what_moved_first() -> None:
-    verdict = _judge(_at("OPT003", 5, "warn"), _at("KL002", 9, "critical"), _at("ENT001", 12, "warn")).verdict
+    rules = [("OPT003", 5, "warn"), ("KL002", 9, "critical"), ("ENT001", 12, "warn"), ("REW012", 13, "warn")]
+    verdict = _judge(*(_at(code, step, severity) for code, step, severity in rules)).verdict
     assert verdict == (
-        "Critical since step 9: KL002 went wrong. It began at step 5: OPT003 went wrong; "
-        "1 further finding came with it (ENT001)."
+        "Critical since step 9: KL002 went wrong, after OPT003 went wrong at step 5; 3 steps later, ENT001 went wrong; "
+        "1 further finding came with it (REW012)."
     )
 
 
