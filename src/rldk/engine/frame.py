@@ -94,6 +94,12 @@ class Memory:
                 for update in updates:
                     update(x)
 
+    def rebase(self) -> None:
+        """Tells the features that follow a course that another one begins: the run was restarted."""
+        for feature in self._items.values():
+            if isinstance(feature, Leap):
+                feature.rebase()
+
     def knows(self, name: str) -> bool:
         return name in self._first_seen
 

@@ -68,6 +68,12 @@ class Leap:
             if abs(self.value) >= K:
                 self._held = HOLD
 
+    def rebase(self) -> None:
+        """Forgets the course: what comes next is another one (a restart), to be judged once it has a past again."""
+        self._values.clear()
+        self._held = 0
+        self.value = NAN
+
     def _within(self, values: deque[float]) -> bool:
         """Not all of the latest values are above, or below, all of the recent ones: nearly always so."""
         a, b, c = values[-1], values[-2], values[-3]

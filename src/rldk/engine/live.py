@@ -49,6 +49,7 @@ class _Station:
     known: set[str] = field(default_factory=set)
     plan: list[Turn] | None = None  # for a finite row of the last row's metrics, once asked for
     planned: int = 0  # the row at which it was made
+    segment: int = 0
 
 
 class Engine:
@@ -85,6 +86,9 @@ class Engine:
             station.plan = None
             for name in [name for name in values if name not in station.known]:
                 self._meet(station, name)
+        if row.segment != station.segment:
+            station.segment = row.segment
+            station.memory.rebase()
         self.rows += 1
         if self.first_step is None:
             self.first_step = row.step

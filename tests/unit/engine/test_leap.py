@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import theilslopes
 
 from rldk.engine.leap import ARMED, HOLD, Leap, _line
+from rldk.testing import scan_columns
 
 
 def _feed(values: list[float], **options: float) -> list[float]:
@@ -58,3 +59,11 @@ def test_floor_and_log_scale() -> None:
     assert _feed(constant)[-1] > 5
     assert _feed(constant, floor=0.1)[-1] == pytest.approx(0.1)
     assert _feed([0.001] * 30 + [0.0] * 3, log=True, floor=0.5)[-1] < -5
+
+
+def test_a_restarted_run_begins_a_new_course() -> None:
+    kl = [0.5 + 0.01 * (i % 3) for i in range(40)] + [2.0 + 0.01 * (i % 3) for i in range(30)]
+    steps = [*range(40), *range(20, 50)]
+    columns = {"kl": kl, "reward_mean": [0.5 + 0.001 * (i % 5) for i in range(70)]}
+    assert scan_columns("KL001", columns).findings
+    assert not scan_columns("KL001", columns, step=steps).findings

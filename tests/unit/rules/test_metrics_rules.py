@@ -24,6 +24,8 @@ EVERY_FOURTH: list[float | None] = [1.0, None, None, None]
         ("MET002", {"kl": [0.1, -0.1]}, K3, 2),
         ("MET002", {"value_explained_variance": [0.5, -300.0, 1.5]}, {}, 3),
         ("MET003", {"kl": CAME + GONE, "loss": [1.0] * 40}, {}, 40),
+        ("MET004", {"step_time": [2.0, 2.1, 1.9] * 10 + [2000.0, 2100.0, 1900.0] * 3}, {}, 35),
+        ("MET004", {"memory_peak_gb": [2048.0, 2049.0] * 15 + [2.0, 2.001] * 5}, {}, 35),
         ("MET005", {"reward_mean": EVERY_FOURTH * 12, "loss": [1.0] * 48}, {}, 40),
     ],
 )
@@ -38,6 +40,8 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("MET001", {"loss": [1.0, 1.0, 1.0], "kl": [0.1, 0.1, 0.1]}, {"step": [1, 2, 3]}),
         ("MET001", {"loss": [1.0, 1.0], "kl": [0.1, 0.2]}, {"step": [4, 4]}),  # two rows that share a step
         ("MET002", {"clip_frac": [0.0, 1.0005]}, {}),
+        ("MET004", {"step_time": [2.0, 2.1, 1.9] * 10 + [30.0, 31.0, 29.0] * 3}, {}),
+        ("MET004", {"step_time": [2.0, 2.1, 1.9] * 10 + [2000.0, 3100.0, 900.0] * 3}, {}),
         ("MET002", {"kl": [0.1, -0.1]}, K1),
         ("MET002", {"value_explained_variance": [1.0, -300.0]}, {}),
         ("MET003", {"kl": CAME + GONE[1:], "loss": [1.0] * 39}, {}),
