@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -108,10 +109,18 @@ def topic_text(name: str) -> str:
 
 
 def rules_table(rules: Sequence[Rule]) -> str:
-    """One line a rule, and their number."""
+    """One line a rule; how many there are of each family, tier and data need; and their number."""
     width = max((len(r.name) for r in rules), default=0)
     lines = [f"{r.code:<8} {r.name:<{width}}  {SEVERITY_WORDS[r.severity].lower():<8}  tier {r.tier}" for r in rules]
-    return "\n".join([*lines, "", plural(len(rules), "rule")]) + "\n"
+    counts = [
+        _wrap(f"by {word}: " + ", ".join(f"{key} {n}" for key, n in sorted(Counter(keys).items())), hang=2)
+        for word, keys in (
+            ("family", [r.family for r in rules]),
+            ("tier", [str(r.tier) for r in rules]),
+            ("data need", [r.data for r in rules]),
+        )
+    ]
+    return "\n".join([*lines, "", *counts, plural(len(rules), "rule")]) + "\n"
 
 
 def _listed(title: str, items: Iterable[str], *, numbered: bool = False) -> list[str]:
