@@ -14,6 +14,7 @@ def derived(row: Row) -> dict[str, float]:
 
     `kl_coef_implied` = (loss - policy_loss) / kl, where all three are there and |kl| is material: the coefficient of a
     trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
+    `sampled_nll_surplus` = sampled_nll - entropy: 0 in expectation for tokens sampled from the trainer's policy.
     """
     values = dict(row.values)
     values["step"] = float(row.step)
@@ -22,4 +23,7 @@ def derived(row: Row) -> dict[str, float]:
     implied = (loss - policy) / kl if abs(kl) > KL_MATERIAL else math.nan
     if math.isfinite(implied):
         values["kl_coef_implied"] = implied
+    surplus = values.get("sampled_nll", math.nan) - values.get("entropy", math.nan)
+    if math.isfinite(surplus):
+        values["sampled_nll_surplus"] = surplus
     return values
