@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from rldk.engine.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.rule import Rule, normals, rules
@@ -29,6 +30,7 @@ def pages() -> dict[str, str]:
     made = {f"rules/{r.code}.md": rule_page(r) for r in rules}
     made["rules/index.md"] = rule_index()
     made["normal.md"] = normal_page()
+    made["incidents.md"] = incidents_page()
     made["formats.md"] = formats_page()
     made["metrics.md"] = metrics_page()
     made["cli.md"] = cli_page()
@@ -94,6 +96,29 @@ def normal_page() -> str:
         lines += [f"## {topic.code}", "", topic.page.what, "", topic.page.sections["Why it matters"], ""]
         lines += [f"How it is recognised: {topic.page.sections['How it is computed']}", ""]
     return "\n".join(lines)
+
+
+def incidents_page() -> str:
+    """How findings become incidents, and which family of metrics drives which."""
+    lines = [
+        "# Incidents",
+        "",
+        "Findings that follow from one cause are one incident. The first mover, the earliest finding that matters, is",
+        "named first; the others are what came with it.",
+        "",
+        f"A finding joins an incident that still goes on, or ended at most {TOGETHER_ROWS} rows before, when a finding",
+        "there is of its own family or of one that drives it by the table below. An info never opens the way for a",
+        "louder finding. A critical finding of tier 1 or 2 stays critical only with a warning of another family within",
+        f"the same {TOGETHER_ROWS} rows; one rule that fires on several metrics at the same moment is one finding.",
+        "",
+        "The table is the order in which a failure travels: a broken optimiser moves the policy, which moves all else.",
+        "It is a judgement about training loops, not a causal claim about your run: check the first mover first.",
+        "",
+        "| what moves | moves with it |",
+        "|---|---|",
+    ]
+    lines += [f"| {family} | {', '.join(sorted(driven)) or 'nothing'} |" for family, driven in sorted(DRIVES.items())]
+    return "\n".join(lines) + "\n"
 
 
 def formats_page() -> str:
