@@ -24,6 +24,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "longest_run": fx.LongestRun,
     "extreme": fx.Extreme,
     "largest_step": strides.LargestStep,
+    "wander": strides.Wander,
     "mean": fx.Mean,
     "median": fx.Median,
     "mad": fx.Mad,
@@ -288,6 +289,9 @@ class EngineFrame:
 
     def noise(self, name: str, window: int, *, before: int = 0) -> float:
         return self._ask("noise", name, window, before)
+
+    def wander(self, name: str, window: int, *, lag: int, before: int = 0) -> float:
+        return self._ask("wander", name, window, lag, before)
 
     def ewma(self, name: str, weight: float) -> float:
         return self._ask("ewma", name, weight)

@@ -7,7 +7,7 @@ import math
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.knobs import keys_of, lacks, setting
 from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, rule
-from rldk.rules.witness import factor, lost_share
+from rldk.rules.witness import below_best, factor, lost_share
 
 TOKEN_LIMIT = 0.05  # nats per token before the first update: fifty times the bf16 tolerance of 1e-3, see KL004
 COEFFICIENT = ("kl_coef", "kl_coef_implied")
@@ -44,22 +44,24 @@ def kl_blow_up(f: Frame) -> Signal | None:
     """Fires when the KL to the reference runs away and entropy or reward is lost with it.
 
     Why it matters: a policy far from its reference that pays for it with reward or entropy does not come back.
-    How it is computed: the median KL of five rows is ten times that of rows 5 to 25 and twice that of 25 to 35 rows
-    before, and either half of the reward gained is lost (critical), or entropy is below 70 % of rows 5 to 25 and the
-    reward of the last 20 rows has not risen (warning). KL summed over sequences also warns above 10 nats once entropy
-    is below half of its first value.
+    How it is computed: the median KL of five rows is ten times that of rows 5 to 25, twice that of 25 to 35 rows
+    before and above all it was until 20 rows ago; and either half of the reward gained is lost (critical), or entropy
+    is below 70 % of rows 5 to 25 and the reward of the last 40 rows has not risen and stands below its best by more
+    than a tenth of its range (warning). KL summed over sequences also warns above 10 nats once entropy is below half
+    of its first value.
     When it is wrong: KL up, entropy down and reward up together are healthy learning and stay quiet.
     Source: faultbench dev, none of the healthy runs (10x, doubling in 20 to 40 rows, 70 %, half of the reward range);
     0 to 10 nats per sequence from an old TRL FAQ (trl PR#612); open-r1#373.
     """
     now, early, before = f.median("kl", 5), f.early("kl"), f.median("kl", 10, before=25)
     entropy, entropy_early, entropy_first = f.median("entropy", 5), f.early("entropy"), f.first("entropy")
-    lost, gain = lost_share(f), f.gain("reward_mean", 20)
-    ran = now > 10 * early > 0 and now > 2 * before
+    lost, gain, top = lost_share(f), f.gain("reward_mean", 40), f.highest("kl", before=20)
+    low = below_best(f)
+    ran = now > 10 * early > 0 and now > 2 * before and now > top
     if ran and lost > 0.5:
         message = f"the KL rose from {early:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
         return Signal(value=now, limit=10 * early, message=message)
-    if ran and entropy < 0.7 * entropy_early and gain <= 0:
+    if ran and entropy < 0.7 * entropy_early and gain <= 0 and low:
         message = f"the KL rose from {early:.3g} to {now:.3g}, entropy fell to {entropy:.3g} and nothing was gained"
         return Signal(value=now, limit=10 * early, message=message, severity="warn")
     if "seq_sum" in f.estimator("kl") and now > 10 and entropy < 0.5 * entropy_first:

@@ -132,6 +132,10 @@ class Frame(Protocol):
     def noise(self, name: str, window: int, *, before: int = 0) -> float:
         """The row-to-row scale of the window: 1.4826 * MAD of the first differences / sqrt 2."""
 
+    def wander(self, name: str, window: int, *, lag: int, before: int = 0) -> float:
+        """The scale of what is left of the differences over `lag` rows when their median, the trend, is taken off:
+        1.4826 * MAD / sqrt 2. Sees the slow wandering of an autocorrelated metric, which its steps understate."""
+
     def ewma(self, name: str, weight: float) -> float:
         """The exponentially weighted mean; `weight` is that of the newest value."""
 

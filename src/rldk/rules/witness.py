@@ -23,11 +23,17 @@ GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimensi
 def lost_share(f: Frame) -> float:
     """The share of the reward gained so far that the run has lost again; NaN unless the loss is material.
 
-    Material: five times the row-to-row noise and a fifth of the best level (running means over about ten rows, the gain
-    counts from the first ten). The newest ten rows must also lie below the median of the run's past, by their noise:
-    single outliers raise a running mean and let it fall again."""
+    Material: five times the noise and a fifth of the best level (running means over about ten rows, the gain counts
+    from the first ten). The noise is that from row to row or over five rows, whichever is larger: an autocorrelated
+    reward wanders by ten times its steps. The newest ten rows must also lie below the median of the run's past, by
+    that noise: single outliers raise a running mean and let it fall again."""
     level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
-    start, noise = f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    start, noise, slow = (
+        f.early("reward_mean", 0, 10),
+        f.noise("reward_mean", 20),
+        f.wander("reward_mean", 30, lag=5, before=10),
+    )
+    noise = slow if slow > noise else noise
     fell = f.median("reward_mean", 10) < f.past("reward_mean", before=10) - noise
     lost, gained = best - level, best - start
     return lost / gained if fell and lost > 5 * noise and lost > 0.2 * abs(best) and gained > 0 else math.nan

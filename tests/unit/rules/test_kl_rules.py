@@ -10,6 +10,7 @@ Columns = dict[str, list[float | None]]
 
 BLOWN = [0.1] * 40 + [3.0] * 10  # rows 41-50 are thirty times the rest
 FELL = [1.0 + 0.02 * i for i in range(40)] + [0.2] * 10
+SAGGED = [1.0] * 20 + [0.9, 0.8] * 15
 MOVING = [0.1 * 0.98**i for i in range(30)]
 LEFT = [0.1] * 24 + [0.1 * 0.9**i for i in range(1, 12)]
 SUMMED: dict[str, Any] = {"estimators": {"kl": "k1 seq_sum"}}
@@ -25,7 +26,7 @@ def _implied(coefficients: list[float]) -> Columns:
     ("code", "columns", "options", "expected"),
     [
         ("KL002", {"kl": BLOWN, "reward_mean": FELL}, {}, (47, "critical")),
-        ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.0] * 10, "reward_mean": [1.0] * 50}, {}, (45, "warn")),
+        ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.0] * 10, "reward_mean": SAGGED}, {}, (45, "warn")),
         ("KL002", {"kl": [0.0] * 5 + [30.0] * 9, "entropy": [4.0] * 5 + [1.0] * 9}, SUMMED, (10, "warn")),
         ("KL003", {"kl": [0.0] * 35, "kl_coef": [0.05] * 35}, {}, (30, "warn")),
         ("KL003", {"kl": [0.0] * 35}, {"config": {"beta": 0.04}}, (30, "warn")),
