@@ -18,11 +18,12 @@ from rldk.core.table import Row, TableBuilder
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.engine.scan import scan
+from rldk.rules.metrics import DERIVED
 from rldk.rules.rule import Context, Rule, normals, rules
 
 ALL: tuple[Rule, ...] = (*rules, *normals)
 METRICS = [
-    *sorted({n for r in ALL for n in r.needs} - {"step", "segment", "kl_coef_implied"}),
+    *sorted({n for r in ALL for n in r.needs} - {"step", "segment", *DERIVED}),
     "reward_fn/accuracy/mean",
     "reward_fn/format/mean",
     "loss",

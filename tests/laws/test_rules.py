@@ -9,6 +9,7 @@ import pytest
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.vocabulary import vocabulary
 from rldk.rules.knobs import phrase
+from rldk.rules.metrics import DERIVED
 from rldk.rules.rule import HEADINGS, Rule, normals, rules
 
 DUE = """
@@ -39,7 +40,7 @@ def test_page_and_metadata_are_complete(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", [*rules, *normals], ids=lambda r: r.code)
 def test_needed_metrics_are_canonical(rule: Rule) -> None:
-    known = {*vocabulary().names(), "step", "segment", "kl_coef_implied", "sampled_nll_surplus"}
+    known = {*vocabulary().names(), *DERIVED, "step", "segment"}
     bare = {n.removeprefix("eval_").removeprefix("train_") for n in rule.needs if n not in known}
     assert not bare - known
 

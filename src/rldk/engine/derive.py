@@ -14,6 +14,8 @@ def derived(row: Row) -> dict[str, float]:
 
     `kl_coef_implied` = (loss - policy_loss) / kl, where all three are there and |kl| is material: the coefficient of a
     trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
+    `kl_coef_paid` = -(KL part of the reward) / kl: the coefficient of a trainer that puts the KL into the reward.
+    `loss_per_kl` = loss / kl where no policy loss is logged: the coefficient, as far as the KL dominates the loss.
     `sampled_nll_surplus` = sampled_nll - entropy: 0 in expectation for tokens sampled from the trainer's policy.
     """
     values = dict(row.values)
@@ -23,6 +25,11 @@ def derived(row: Row) -> dict[str, float]:
     implied = (loss - policy) / kl if abs(kl) > KL_MATERIAL else math.nan
     if math.isfinite(implied):
         values["kl_coef_implied"] = implied
+    elif abs(kl) > KL_MATERIAL and policy != policy and math.isfinite(loss):
+        values["loss_per_kl"] = loss / kl
+    paid = -values.get("reward_kl_penalty", math.nan) / kl if abs(kl) > KL_MATERIAL else math.nan
+    if math.isfinite(paid):
+        values["kl_coef_paid"] = paid
     surplus = values.get("sampled_nll", math.nan) - values.get("entropy", math.nan)
     if math.isfinite(surplus):
         values["sampled_nll_surplus"] = surplus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rldk.core.algorithms import GROUP, LLM_POLICY
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
-from rldk.rules.witness import below_best
+from rldk.rules.witness import unsolved
 
 
 @rule(
@@ -27,18 +27,21 @@ def groups_without_signal(f: Frame) -> Signal | None:
     """Fires when in most groups all completions have the same reward, so that their advantages are 0.
 
     Why it matters: such groups cost a full rollout and teach nothing.
-    How it is computed: the median share over 20 rows is above 0.8, or it is exactly 1 for five rows, while the reward
-    is more than a tenth of its range below its best: this may count as critical with a second finding beside it. At
-    its best reward the task is solved, and a share above one half alone is common on hard prompts: information.
+    How it is computed: the median share over 20 rows is above 0.8, and a running mean of the reward is more than a
+    quarter of its range below its best; or the share is exactly 1 for five rows and the reward a fifth below its
+    best. This may count as critical with a second finding beside it. At its best reward the task is solved, and a
+    share above one half alone is common on hard prompts: information.
     When it is wrong: groups of two or four are equal by chance (p^G + (1-p)^G).
     Source: 0.5 and 0.8 over 20 steps, a convention (four rollouts are paid per useful one at 0.75); below 0.8 lowered
     to information here, as sparse tasks that learn live there (jsboige/CoursIA#10603 measured 77 % with groups of
     two).
     """
     name = "zero_std_group_frac"
-    value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), below_best(f)
+    value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), unsolved(f)
     moved = f.highest("reward_mean", before=0) > f.lowest("reward_mean", before=0)
     every = value == 1.0 and same >= 3  # on three rows running: five equal rows
+    best, last = f.highest("reward_mean", before=0), f.median("reward_mean", 1)
+    low = last < best - 0.2 * abs(best) if every else low
     if every or usual > 0.5:
         share = 1.0 if every else usual
         solved = moved and not low

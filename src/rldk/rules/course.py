@@ -66,7 +66,7 @@ COURSES: Mapping[str, Course] = {
     "grad_norm": Course(log=True, rise=3.0, floor=0.05),
     "grad_norm_policy": Course(log=True, rise=3.0, floor=0.05),
     "grad_norm_value": Course(log=True, rise=3.0, floor=0.05),
-    "kl": Course(log=True, rise=2.0, floor=0.05),
+    "kl": Course(log=True, rise=3.0, floor=0.05),
     "entropy": Course(rise=0.25, fall=0.25, floor=0.01),
     "reward_std": Course(log=True, rise=2.5, floor=0.05),
     "value_loss": Course(log=True, rise=3.0, floor=0.05),

@@ -7,7 +7,7 @@ from rldk.rules.course import departure
 from rldk.rules.gradient import GRAD_NORMS
 from rldk.rules.kl import synced_reference
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC, bounded_entropy, rising
+from rldk.rules.witness import CLASSIC, bounded_entropy, rising, starting_entropy
 
 ROLLOUT_GAPS = ("rollout_logprob_diff_mean", "rollout_prob_diff_mean", "rollout_kl")
 
@@ -28,10 +28,10 @@ ROLLOUT_GAPS = ("rollout_logprob_diff_mean", "rollout_prob_diff_mean", "rollout_
     fixes=("lower {lr}", "raise {kl_coef}", "read the completions of the first step named here beside earlier ones"),
 )
 def kl_leaves_its_course(f: Frame) -> Signal | None:
-    """Fires when the KL to the reference doubles off its own line within three rows and the reward does not rise.
+    """Fires when the KL to the reference triples off its own line within three rows and the reward does not rise.
 
     Why it matters: the first thing that most broken updates show is a policy that moves away from its reference.
-    How it is computed: the line test on log KL (five scales, three rows) and at least a factor of two, above 1e-3
+    How it is computed: the line test on log KL (five scales, three rows) and at least a factor of three, above 1e-3
     nats; the reward of the newest three rows is not above that of the eight before by its noise. KL that rises
     together with the reward is learning.
     When it is wrong: a phase of learning that the reward does not show (a reward of another set of prompts, a
@@ -43,7 +43,7 @@ def kl_leaves_its_course(f: Frame) -> Signal | None:
     if moved is None or not moved.up or (learning and not moved.reference) or moved.now < 1e-3:
         return None
     message = f"the KL to the reference {moved.how}"
-    return Signal(value=moved.now, limit=2 * moved.level, message=message, evidence={"scales": moved.scales})
+    return Signal(value=moved.now, limit=3 * moved.level, message=message, evidence={"scales": moved.scales})
 
 
 @rule(
@@ -205,18 +205,17 @@ def entropy_leaves_its_course(f: Frame) -> Signal | None:
 
     Why it matters: a policy changes its randomness step by step; a jump is a change of what is sampled or optimised.
     How it is computed: the line test on the entropy (five scales, three rows) and a change of 25 %; the reward of the
-    newest three rows is not above that of the eight before by its noise.
+    newest three rows is not above that of the eight before by its noise. Not below a fifth of the entropy that the run
+    began with: a policy that is nearly determined moves by such shares for little.
     When it is wrong: a phase of learning that the reward does not show. Entropy of continuous actions has no zero
     and is not judged.
     Source: 25 % is the smallest change that healthy runs do not make (healthy ones move by 15 to 20 % in three rows
     at more than five scales); docs/detectors.md.
     """
-    moved, learning, bounded = departure(f, "entropy"), rising(f), bounded_entropy(f)
-    if moved is None or learning or not bounded:
+    moved, learning, bounded, start = departure(f, "entropy"), rising(f), bounded_entropy(f), starting_entropy(f)
+    if moved is None or (learning and not moved.reference) or not bounded or moved.level < 0.2 * start:
         return None
-    message = (
-        f"the entropy went from {moved.level:.3g} to {moved.now:.3g} within three rows, and the reward did not rise"
-    )
+    message = f"the entropy {moved.how}" + ("" if moved.reference else ", and the reward did not rise")
     return Signal(value=moved.now, limit=moved.level, message=message, evidence={"scales": moved.scales})
 
 

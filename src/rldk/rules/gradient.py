@@ -50,8 +50,8 @@ def non_finite_value(f: Frame) -> Signal | None:
     Why it matters: after one non-finite update every weight is NaN, and the run only looks as if it went on. It may
     come without any precursor.
     How it is computed: the source states a value on this train row, it is not finite, and the metric has had a finite
-    value; or it is a loss without a finite value on 5 rows. An infinite (not NaN) gradient norm beside a finite loss
-    is a warning only: a loss scaler meets one now and then and skips the step.
+    value; or it is a loss without a finite value on 5 rows, or a gradient norm that is NaN on 10. An infinite (not
+    NaN) gradient norm beside a finite loss is a warning only: a loss scaler meets one now and then and skips the step.
     When it is wrong: when a trainer writes NaN for "not measured". Metrics whose NaN is the defined answer (explained
     variance of constant returns, the reward of an iteration in which no episode ended, reward components) and
     evaluation rows are left out. It cannot see what is hidden: transformers replaces a NaN loss by the running mean
@@ -60,7 +60,8 @@ def non_finite_value(f: Frame) -> Signal | None:
     """
     name = f.metric
     x, seen, loss = f[name], f.count(name), f["loss"]
-    if x - x == 0.0 or not (seen >= 1 or (name in LOSSES and f.rows >= NEVER_ROWS)):
+    never = f.rows >= (NEVER_ROWS if name in LOSSES else 2 * NEVER_ROWS)
+    if x - x == 0.0 or not (seen >= 1 or (never and (name in LOSSES or (name in GRAD_NORMS and x != x)))):
         return None
     word = "NaN" if x != x else "infinite"
     before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
@@ -131,15 +132,15 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
 
     Why it matters: those steps cost as much as any other and teach nothing.
     How it is computed: the share of exact zeros, once the norm has been above 0.01 (a norm that is always 0 is a
-    placeholder, and one printed with three decimals rounds to 0). Not while at least 90 % of the groups have one
-    reward: zero is the right gradient then, and ADV001 speaks of the groups.
+    placeholder, and one printed with three decimals rounds to 0). Not while 60 % of the groups or more (a
+    running mean) have one reward: zero is the right gradient of a batch of them, and ADV001 speaks of the groups.
     When it is wrong: when a trainer writes 0 for steps on which it made no update.
     Source: TRL and ms-swift reports of silent zero-gradient steps (ms-swift#5890, trl#3857); the share is ours.
     """
     name = f.metric
     zero = f.share(name, 20, above=-TINY, below=TINY)
-    best, same = f.highest(name), f.ewma("zero_std_group_frac", 1.0)  # the last one known: update rows lack it
-    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not same >= 0.9:
+    best, same = f.highest(name), f.ewma("zero_std_group_frac", 0.2)  # of the last ones known: update rows lack it
+    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not same >= 0.6:
         return Signal(
             value=zero, limit=ZERO_SHARE, message=f"{name} was exactly 0 on {round(20 * zero)} of the last 20 rows"
         )

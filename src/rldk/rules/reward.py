@@ -47,6 +47,8 @@ def constant_reward(f: Frame) -> Signal | None:
     as many as the run ever had in a row before, and more than a tenth of the reward's range below its best. Without
     ten others, or when it never moved at all, ten equal rows; a reward that was always the same positive whole number
     is a warning, as the task may simply be solved.
+    A best reward that was reached in one step, of twice the largest step before, and has not varied since, is a
+    warning: a bound, or a broken verifier, rather than a task that was learnt.
     When it is wrong: a sparse reward that is found late looks broken until then. A task solved at its best reward is
     quiet. Returns of environments are running means over episodes, so the rule is not defined for them.
     Source: batches of variance 0 are the published identity, five of them (trl#6966, trl#4202, open-r1#255); ten
@@ -55,12 +57,19 @@ def constant_reward(f: Frame) -> Signal | None:
     """
     value, same, longest = f["reward_mean"], f.repeats("reward_mean"), f.longest_run("reward_mean")
     count, low = f.count("reward_mean"), below_best(f)
+    left, stride = f.departed("reward_mean"), f.largest_step("reward_mean", before=5)
     no_spread = f["reward_std"] == 0.0
     if same == count and same >= 10:
         solved = value > 0 and value == int(value)
         message = f"the reward has been exactly {value:.6g} since the first row ({same:.0f} rows)"
         return Signal(value=value, message=message, severity="warn" if solved else "critical")
     usual = 3 if no_spread else 5
+    leapt = abs(value - left) > 2 * stride
+    if not low and leapt and same >= (3 if no_spread else 5) and count - same >= 10:
+        message = (
+            f"the reward went from {left:.4g} to {value:.4g} in one step and has been exactly that for {same:.0f} rows"
+        )
+        return Signal(value=value, limit=left, message=message, severity="warn")
     if low and same >= max(usual if count - same >= 10 else 10, 3 * longest):
         best = f.highest("reward_mean", before=0)
         message = f"the reward has been exactly {value:.6g} for {same:.0f} rows; its best was {best:.4g}"

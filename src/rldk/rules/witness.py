@@ -45,6 +45,14 @@ def rising(f: Frame) -> bool:
     return now > before + f.noise("reward_mean", 20)
 
 
+def unsolved(f: Frame) -> bool:
+    """A running mean of the reward (about ten rows) is more than a quarter of its range below the best it has been.
+
+    The slow form of `below_best`, for rules on what lasts: single batches of a solved task miss their best, too."""
+    level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
+    return level < best - 0.25 * (f.highest("reward_mean", before=0) - f.lowest("reward_mean", before=0))
+
+
 def below_best(f: Frame) -> bool:
     """The last known reward is more than a tenth of its whole range below its best: the task is not simply solved."""
     best, least, last = (

@@ -13,10 +13,11 @@ from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.monitor.alerts import Alerts
+from rldk.rules.metrics import DERIVED
 from rldk.rules.rule import Context, normals, rules
 
 ALL = (*rules, *normals)
-METRICS = sorted({n for r in ALL for n in r.needs} - {"step", "segment", "kl_coef_implied"})
+METRICS = sorted({n for r in ALL for n in r.needs} - {"step", "segment", *DERIVED})
 
 
 def _watch(rows: list[Row], algorithm: str | None) -> tuple[list[Alert], Alerts, Report]:

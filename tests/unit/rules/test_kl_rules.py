@@ -89,3 +89,28 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+def test_a_coefficient_paid_inside_the_reward_is_followed() -> None:
+    kl = [0.2 + 0.01 * (i % 7) for i in range(40)]
+    gone = [-0.05 * x for x in kl[:24]] + [0.0] * 16
+    (finding,) = scan_columns("KL013", {"kl": kl, "reward_kl_penalty": gone}).findings
+    assert (finding.first_step, finding.metric) == (26, "kl_coef_paid")
+    (finding,) = scan_columns("KL007", {"kl": kl, "reward_kl_penalty": [0.5 * x for x in kl]}).findings
+    assert (finding.first_step, finding.severity) == (3, "critical")
+
+
+def test_a_loss_that_is_the_kl_tells_its_coefficient() -> None:
+    kl = [0.1 * 1.05**i for i in range(40)]
+    wiggle = [1e-3 * (-1) ** i for i in range(40)]
+    gone = [0.1 * x + w if i < 30 else 1e-8 for i, (x, w) in enumerate(zip(kl, wiggle, strict=True))]
+    turned = [-0.1 * x for x in kl]
+    assert [f.first_step for f in scan_columns("KL013", {"kl": kl, "loss": gone}).findings] == [35]
+    assert [f.first_step for f in scan_columns("KL007", {"kl": kl, "loss": turned}).findings] == [20]
+    assert not scan_columns(["KL007", "KL013"], {"kl": [0.1] * 40, "loss": [-0.27] * 40}).findings
+
+
+def test_kl_of_rounding_is_kl_of_nothing() -> None:
+    kl = [1e-8 * (-1) ** i for i in range(35)]
+    columns = {"kl": kl, "reward_kl_penalty": [-0.05 * x for x in kl]}
+    assert [f.first_step for f in scan_columns("KL003", columns).findings] == [30]
