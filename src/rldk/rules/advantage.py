@@ -7,6 +7,8 @@ from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
 from rldk.rules.witness import unsolved
 
+ROUNDING = 0.1  # standard deviations: groups of equal rewards leave less than that
+
 
 @rule(
     "ADV001",
@@ -105,4 +107,33 @@ def normalisation_broken(f: Frame) -> Signal | None:
     if steady and (value > 1.1 * usual or fell):
         message = f"the standard deviation of the advantages was {usual:.3g} and is now {value:.3g}"
         return Signal(value=value, limit=usual, message=message)
+    return None
+
+
+@rule(
+    "ADV013",
+    "advantages-one-sided",
+    severity="warn",
+    tier=0,
+    needs=("advantage_min", "advantage_max"),
+    rows=3,
+    algorithms=GROUP,
+    causes=("the group mean is not subtracted", "advantages are clipped, or rewards used in their place"),
+    fixes=("turn {normalize_advantage} back on", "subtract the mean of the group before dividing by its spread"),
+)
+def one_sided(f: Frame) -> Signal | None:
+    """Fires when no sample of a batch has a negative advantage, or none a positive one.
+
+    Why it matters: a group's advantages sum to 0; with one sign every answer is made more likely, the wrong ones too.
+    How it is computed: the smallest advantage is 0 or more while the largest is positive (above 0.1), or the other way
+    round, on three rows running.
+    When it is wrong: never, for advantages relative to a group.
+    Source: an identity of group-relative advantages.
+    """
+    low, high = f["advantage_min"], f["advantage_max"]
+    if (low >= 0 and high > ROUNDING) or (high <= 0 and low < -ROUNDING):
+        side = "negative" if low >= 0 else "positive"
+        return Signal(
+            value=low, limit=0.0, message=f"not one advantage is {side}: they run from {low:.3g} to {high:.3g}"
+        )
     return None

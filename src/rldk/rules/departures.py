@@ -123,7 +123,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     range, and the way there was one step of eight times the largest step so far. Or: the spread of the reward
     (`reward_std`, within groups where that is logged) leaves its line by five scales, by a factor of 2.5, and beyond
     1.5 times all it ever was. Where no spread is logged, the batch means themselves: their row-to-row noise over ten
-    rows is eight times that of the forty rows before.
+    rows is eight times that of the twenty rows before.
     When it is wrong: a curriculum or another data set from one step on; a sparse reward found all at once.
     Source: factors as measured on labelled real trainings (docs/detectors.md).
     """
@@ -132,7 +132,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     least, most, count = f.min(name, 3), f.max(name, 3), f.count(name)
     step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
-    noise, usual, logged = f.noise(name, 11), f.noise(name, 41, before=10), f.gap("reward_std") == 0.0
+    noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
     extent = high - low
     beyond = least > high + extent or most < low - extent
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:

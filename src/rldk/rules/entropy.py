@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import POLICY, PREFERENCE, SUPERVISED
+from rldk.core.algorithms import LLM_POLICY, POLICY, PREFERENCE, SUPERVISED
 from rldk.rules.knobs import number
 from rldk.rules.rule import Context, Frame, Signal, rule
 from rldk.rules.witness import CLASSIC, GAUSSIAN, LANGUAGE, below_best, bounded_entropy, lost_share, starting_entropy
@@ -94,6 +94,39 @@ def entropy_explosion(f: Frame) -> Signal | None:
     if bounded and now > max(1.0, 1.5 * start) and now > 1.5 * past and lost > 0.5:
         message = f"entropy rose from {past:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
         return Signal(value=now, limit=1.5 * past, message=message)
+    return None
+
+
+@rule(
+    "ENT011",
+    "entropy-at-its-ceiling",
+    severity="warn",
+    tier=3,
+    needs=("entropy", "reward_mean"),
+    rows=5,
+    algorithms=LLM_POLICY,
+    causes=(
+        "an entropy bonus that outweighs the signal of the task",
+        "updates of the wrong sign: what is rewarded becomes less likely",
+    ),
+    fixes=("lower {entropy_coef}, or set it to 0", "check the sign of advantages and of the entropy term"),
+)
+def entropy_at_its_ceiling(f: Frame) -> Signal | None:
+    """Fires when the entropy has risen to a level that it never leaves, and the reward has not risen with it.
+
+    Why it matters: a policy that chooses all tokens alike has forgotten its language; nothing can be learnt from it.
+    How it is computed: ENT003 where the largest entropy possible is not known. Over twenty rows the entropy has stayed
+    within 0.03 % of the largest value so far, which is above the first; and the median reward of ten rows is not above
+    that of the first ten by its noise.
+    When it is wrong: toy vocabularies whose policy began uniform and whose task is hard.
+    Source: measured on small trainings: entropies of healthy policies move by more than 0.04 % in twenty rows, those
+    at ln V by 0.007 to 0.03 %.
+    """
+    high, low, top, first = f.max("entropy", 20), f.min("entropy", 20), f.highest("entropy"), f.first("entropy")
+    now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    if low > 0.9997 * max(high, top) and low > first > 0 and now <= start + noise:
+        message = f"the entropy rose to {high:.4g} and has stood there for 20 rows, and the reward has not risen"
+        return Signal(value=low, limit=high, message=message)
     return None
 
 

@@ -6,6 +6,8 @@ from rldk.core.algorithms import POLICY
 from rldk.rules.rule import Frame, Signal, rule
 from rldk.rules.witness import factor
 
+ABSURD = 0.5
+
 
 @rule(
     "ENT010",
@@ -22,17 +24,20 @@ from rldk.rules.witness import factor
     fixes=("set {entropy_coef} back to a small positive number, or 0", "check what writes it"),
 )
 def entropy_coefficient_broken(f: Frame) -> Signal | None:
-    """Fires when the entropy coefficient is negative, or was one number from the start and is now another.
+    """Fires when the entropy coefficient is negative or huge, or was one number from the start and is now another.
 
     Why it matters: a negative coefficient pays for determinism; a jump pays for noise. Entropy follows some rows later.
-    How it is computed: exact conditions: below 0; or bitwise constant over its first ten rows and now off by more than
+    How it is computed: below 0; above 0.5; or bitwise constant over its first ten rows and now off by more than
     a factor of three.
     When it is wrong: a stepwise schedule of the coefficient that is meant. Coefficients that adapt on every row (SAC)
     are not looked at.
-    Source: sign identity, and what the run itself guaranteed; the factor: ours.
+    Source: sign identity, and what the run itself guaranteed; 0.01 is the usual coefficient (PPO paper, known from
+    the literature), fifty times that and the factor: ours.
     """
     name = "entropy_coef"
     value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
+    if value > ABSURD:
+        return Signal(value=value, limit=ABSURD, message=f"the entropy coefficient is {value:.3g}")
     if value < 0:
         return Signal(value=value, limit=0.0, message=f"the entropy coefficient is {value:.3g}")
     if spread == 0.0 and usual > 0 and value > 0 and factor(value, usual) > 3:

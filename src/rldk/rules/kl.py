@@ -8,6 +8,7 @@ from rldk.rules.rule import Context, Frame, Signal, above, rule
 from rldk.rules.witness import lost_share, unsolved
 
 ROUNDING = 1e-6  # nats, of a sum over a response
+AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
 SUM_LIMIT = 0.3  # nats per response: six tokens at that limit; exact trainers log 1e-8 there
 TOKEN_LIMIT = 0.05  # nats per token before the first update: fifty times the bf16 tolerance of 1e-3, see KL004
 
@@ -209,4 +210,32 @@ def kl_out_of_range(f: Frame) -> Signal | None:
     if inside < 0.2 and level > 2 * target and gain >= 0:
         message = f"the KL is {level:.3g} against a target of {target:.3g} for 100 rows and not coming back"
         return Signal(value=level, limit=2 * target, message=message)
+    return None
+
+
+@rule(
+    "KL016",
+    "kl-runs-off-at-once",
+    severity="warn",
+    tier=1,
+    needs=("kl",),
+    algorithms=LLM_POLICY,
+    unless=synced_reference,
+    causes=("the learning rate is ten or a hundred times too high", "the KL term has the wrong sign"),
+    fixes=("lower {lr} by 10x", "check {kl_coef} and the sign of the KL term"),
+)
+def kl_at_once(f: Frame) -> Signal | None:
+    """Fires when the policy is already far from its reference on the first five rows.
+
+    Why it matters: a policy that needs a handful of updates to become another model was not tuned but replaced.
+    How it is computed: the median KL of the first five rows is above 0.5 nats per token, or above 5 nats per response
+    where it is a sum over responses.
+    When it is wrong: a resumed run that counts from its restart, a reference that is another model by design.
+    Source: a whole tuned run ends at 0.1 nats per token or 10 per response (trl PR#612 wanted 0 to 10); ours: half of
+    that sum, five times that mean, at once. Healthy small trainings with bold rates were at most at 0.13 and 0.75.
+    """
+    early, tokens = f.early("kl", 0, 5), "seq_sum" not in f.estimator("kl")
+    limit = AT_ONCE_TOKEN if tokens else AT_ONCE_SUM
+    if f.count("kl") == 5 and early > limit:
+        return Signal(value=early, limit=limit, message=f"the KL is {early:.3g} on the first five rows")
     return None

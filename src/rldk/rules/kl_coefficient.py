@@ -13,6 +13,7 @@ from rldk.rules.witness import factor
 COEFFICIENT = ("kl_coef", "kl_coef_implied", "kl_coef_paid", "loss_per_kl")
 LOOSE = 0.15  # of its median: twenty rows within that are one coefficient, whatever policy loss is in the loss
 GONE = 0.01
+REST = 0.15  # of loss / KL: what a policy loss off the first pass may leave
 ROWS = {"kl_coef": 20, "kl_coef_implied": 30, "kl_coef_paid": 10}  # the first ones, which tell whether it is constant
 
 
@@ -87,8 +88,8 @@ def coefficient_broken(f: Frame) -> Signal | None:
     five times its two steps before. Stuck: it moved on nearly every row for 20 rows, then stood still for nine while
     the KL rose by a quarter or is 30 % off its target.
     When it is wrong: a stepwise schedule of the coefficient that is meant. The sliding ends of a decay to 0 are
-    quiet. A loss / KL that was within half of one positive number on ten rows and is below a hundredth of it on five
-    counts as gone, too.
+    quiet. A loss / KL that scattered by less than a quarter around one positive number over twenty rows, and is
+    within 15 % of it around 0 on five, counts as gone, too.
     Source: measured on faultbench dev: healthy controllers move at most 2 % a row; published ones at most double a
     row (adaptive-KL rules known from the literature); no false alarm on 44 healthy runs.
     """
@@ -137,7 +138,7 @@ def _loss_without_kl(f: Frame) -> Signal | None:
     name = "loss_per_kl"
     usual, scatter = f.median(name, 20, before=5), f.mad(name, 20, before=5)
     most, least = f.max(name, 5), f.min(name, 5)
-    if not (usual > 0 and scatter < 0.25 * usual and most < GONE * usual and least > -GONE * usual):
+    if not (usual > 0 and scatter < 0.25 * usual and most < REST * usual and least > -REST * usual):
         return None
     message = f"the loss used to be about {usual:.3g} times the KL and has lost that part: it is next to 0 now"
     return Signal(value=most, limit=usual, metric="loss", message=message)

@@ -70,10 +70,10 @@ def truncation_starvation(f: Frame) -> Signal | None:
     Why it matters: a response that was cut has no answer; the reward then measures the limit.
     How it is computed: three rows are above one half and above the run's own past median by 0.3, and the share leapt
     there off its own line (five scales within three rows; by 0.4 before the 20th row) or half of the reward gained is
-    lost: a warning. Above 0.9 in every row so far, for 20 rows, is structural unless the reward rises: a warning,
-    critical with a second finding beside it. A median of 20 rows above one half that is not falling is an info. Where
-    no share is logged: the mean length is one whole number above 3, bit for bit, on the first 20 rows or on 10 rows
-    after a leap of a fifth: all responses are as long as the limit.
+    lost: a warning. Above 0.9 in every row so far, for 20 rows, is structural: a warning, critical with a second
+    finding beside it. A median of 20 rows above one half that is not falling is an info. Where no share is logged: the
+    mean length is one whole number above 3, bit for bit, on the first 20 rows or on 10 rows after a leap of a fifth:
+    all responses are as long as the limit.
     When it is wrong: responses of one fixed length that is meant. Responses that grow to the limit while the reward
     rises are a policy that is paid for length: information, not an alarm.
     Source: measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones where
@@ -85,10 +85,10 @@ def truncation_starvation(f: Frame) -> Signal | None:
     usual, trend, least = f.median(name, 20), f.gain(name, 20), f.lowest(name, before=0)
     leap, level, before = f.leap(name, floor=0.05), f.median(name, 8, before=3), f.median(name, 5, before=3)
     newest = f.min(name, 3)
-    lost, learning = lost_share(f), f.gain("reward_mean", 20) > f.noise("reward_mean", 20)
+    lost = lost_share(f)
     if name == "response_length_mean":
         return None if f.gap("truncation_frac") >= 0 else _at_the_limit(f)
-    if least > 0.9 and usual > 0.9 and not learning:
+    if least > 0.9 and usual > 0.9:
         message = f"at least {least:.0%} of the responses were cut off on every row so far"
         return Signal(value=now, limit=0.9, message=message, severity="critical")
     early = leap != leap and newest > before + 0.4
