@@ -12,6 +12,7 @@ from rldk.core.stream import BrokenStream, Openable, chunks
 
 MAX_JOINED = 1000  # lines of one quoted field, such as a prompt
 MAX_JOINED_CHARS = 1 << 20
+_DELIMITERS = (",", "\t", ";")
 _BOOLEANS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0}
 
 
@@ -38,49 +39,95 @@ class _Line(NamedTuple):
         return self.text.count('"') % 2 == 1
 
 
-def records(source: Openable, delimiter: str = ",") -> Iterator[Fields]:
-    """The records of a file, blank lines left out; the first one is the header.
+def records(source: Openable, delimiter: str | None = None) -> Iterator[Fields]:
+    """The records of a file, blank lines left out; the first one is the header."""
+    cutter = Records(delimiter)
+    try:
+        for chunk in chunks(source):
+            yield from cutter.feed(chunk)
+    except BrokenStream as error:
+        yield from cutter.finish(f"the file breaks off here: {error}")
+        return
+    yield from cutter.finish()
+
+
+class Records:
+    """Records out of bytes that arrive over time; without a `delimiter` the first line tells it.
 
     A quoted field may run over lines. Where that would make a record of another width than the header's, or swallow
     whole rows, the lines are given one by one, the first of them with a problem."""
-    width = 0
-    waiting: list[_Line] = []
-    size = 0
-    for line in _lines(source):
-        if not waiting and not line.opens:
+
+    def __init__(self, delimiter: str | None = None) -> None:
+        self._delimiter = delimiter
+        self._splitter = LineSplitter()
+        self._width = 0
+        self._waiting: list[_Line] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> Iterator[Fields]:
+        """The records that `data` completes."""
+        for line in _decoded(self._splitter.feed(data), whole=True):
+            yield from self._take(line)
+
+    def finish(self, broken: str = "") -> Iterator[Fields]:
+        """What is left: a last line without its newline, an open quote, and where the source broke off, if it did."""
+        end = self._splitter.finish()
+        if broken:
+            yield from self._take(_Line(end.number, end.offset, "", whole=False, problem=broken))
+        else:
+            for line in _decoded(end, whole=False):
+                yield from self._take(line)
+        yield from self._apart()
+
+    def _take(self, line: _Line) -> Iterator[Fields]:
+        if not self._waiting and not line.opens:
             if line.text.strip() or line.problem:
-                found = _record(line, delimiter)
-                width = width or len(found.values)
+                found = _record(line, self._comma(line))
+                self._width = self._width or len(found.values)
                 yield found
-            continue
-        waiting.append(line)
-        size += len(line.text)
-        closed = len(waiting) > 1 and line.opens
-        if closed or len(waiting) > MAX_JOINED or size > MAX_JOINED_CHARS:
-            joined = _joined(waiting, delimiter, width) if closed else None
-            if joined is not None:
-                yield joined
-            else:
-                yield from _apart(waiting, delimiter)
-            waiting, size = [], 0
-    yield from _apart(waiting, delimiter)
+            return
+        comma = self._comma(line)
+        swallowed = bool(self._waiting) and not line.opens and _is_row(line.text, comma, self._width)
+        self._waiting.append(line)
+        self._size += len(line.text)
+        closed = len(self._waiting) > 1 and line.opens
+        joined = _joined(self._waiting, comma, self._width) if closed else None
+        if joined is not None:
+            self._waiting, self._size = [], 0
+            self._width = self._width or len(joined.values)
+            yield joined
+        elif closed or swallowed or len(self._waiting) > MAX_JOINED or self._size > MAX_JOINED_CHARS:
+            yield from self._apart()
+
+    def _comma(self, line: _Line) -> str:
+        if self._delimiter is None:
+            self._delimiter = delimiter_of(line.text)
+        return self._delimiter
+
+    def _apart(self) -> Iterator[Fields]:
+        """The lines after an opening quote that is never closed."""
+        lines, self._waiting, self._size = self._waiting, [], 0
+        for i, line in enumerate(lines):
+            if line.text.strip():
+                yield _record(line if i else line._replace(problem="a quote that is never closed"), self._comma(line))
+
+
+def delimiter_of(line: str) -> str:
+    """The one of comma, tab and semicolon that the line has most of."""
+    return max(_DELIMITERS, key=line.count)
+
+
+def _is_row(text: str, delimiter: str, width: int) -> bool:
+    """The line alone is a whole row of numbers: it belongs to no quoted text."""
+    fields = text.split(delimiter)
+    return len(fields) == width and all(f.strip() and cell(f.strip()) is not None for f in fields)
 
 
 def _joined(lines: list[_Line], delimiter: str, width: int) -> Fields | None:
-    """The record of these lines; None when it is of another width, or swallows lines that are rows of numbers."""
-    inner = (line.text.split(delimiter) for line in lines[1:-1])
-    if any(len(fields) == width and all(f.strip() and cell(f.strip()) is not None for f in fields) for fields in inner):
-        return None
+    """The record of these lines; None when it is of another width."""
     text = "\n".join(line.text for line in lines)
     found = _record(lines[0]._replace(text=text, whole=lines[-1].whole), delimiter)
     return found if len(found.values) == (width or len(found.values)) else None
-
-
-def _apart(lines: list[_Line], delimiter: str) -> Iterator[Fields]:
-    """The lines after an opening quote that is never closed."""
-    for i, line in enumerate(lines):
-        if line.text.strip():
-            yield _record(line if i else line._replace(problem="a quote that is never closed"), delimiter)
 
 
 def _record(line: _Line, delimiter: str) -> Fields:
@@ -93,18 +140,6 @@ def _record(line: _Line, delimiter: str) -> Fields:
         return Fields(number, offset, next(csv.reader([text], delimiter=delimiter)) or [""], whole)
     except (csv.Error, StopIteration) as error:
         return Fields(number, offset, [text], whole, str(error) or "no field")
-
-
-def _lines(source: Openable) -> Iterator[_Line]:
-    splitter = LineSplitter()
-    try:
-        for chunk in chunks(source):
-            yield from _decoded(splitter.feed(chunk), whole=True)
-    except BrokenStream as error:
-        end = splitter.feed(b"")
-        yield _Line(end.number, end.offset, "", whole=False, problem=f"the file breaks off here: {error}")
-        return
-    yield from _decoded(splitter.finish(), whole=False)
 
 
 def _decoded(batch: Lines, *, whole: bool) -> Iterator[_Line]:

@@ -6,13 +6,27 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from rldk.adapters import cleanrl_stdout, dialect, openrlhf, rllib, rllib_stdout, sb3, sb3_stdout, trl, trl_stdout, verl
+from rldk.adapters import (
+    cleanrl_stdout,
+    dialect,
+    openrlhf,
+    rllib,
+    rllib_stdout,
+    sb3,
+    sb3_monitor,
+    sb3_stdout,
+    tabular,
+    trl,
+    trl_stdout,
+    verl,
+)
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.jsonl import CustomJSONLAdapter
 from rldk.adapters.opening import Opening
 from rldk.adapters.pattern import PatternRows
 from rldk.adapters.rowsource import JsonRows, RowSource, TextRows, TrlRows
 from rldk.adapters.source import File
+from rldk.adapters.tablerows import TableRows
 from rldk.core.table import Phase
 
 Told = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and notes on them
@@ -58,6 +72,22 @@ _FORMATS = (
         identify=_by_keys(rllib.identity), keeps=rllib.is_metric, configure=lambda file: rllib.configuration(file)[0],
     ),
     LineFormat(adapter=CustomJSONLAdapter, name="jsonl", source=JsonRows, joins=True, identify=_generic),
+    LineFormat(
+        adapter=sb3.SB3Csv, name="sb3-csv", source=lambda: TableRows(sb3.SB3Table()), joins=True,
+        identify=_by_keys(sb3.identity), phase=sb3.phase_of,
+    ),
+    LineFormat(
+        adapter=sb3_monitor.SB3Monitor, name="sb3-monitor", source=lambda: TableRows(sb3_monitor.EpisodeTable()),
+        identify=lambda *_: dict(sb3_monitor.IDENTITY), configure=sb3_monitor.configuration,
+    ),
+    LineFormat(
+        adapter=rllib.RLlibCsv, name="rllib-csv", source=lambda: TableRows(rllib.RLlibTable()),
+        identify=lambda opening, _: rllib.identity(opening.keys) | {"notes": (rllib.FIRST_KEYS,)},
+        configure=lambda file: rllib.configuration(file)[0],
+    ),
+    LineFormat(
+        adapter=tabular.Csv, name="csv", source=lambda: TableRows(tabular.CsvTable()), identify=lambda *_: {},
+    ),
     LineFormat(
         adapter=trl_stdout.TrlStdout, name="trl-stdout", source=TrlRows,
         identify=lambda opening, text: trl.identity(opening, text=text),

@@ -108,7 +108,7 @@ class PatternRows(TextRows):
     """Rows of a text log by the user's pattern, or by pairs. Raises `UsageError` for a pattern that cannot be used."""
 
     def __init__(self, pattern: str) -> None:
-        self._lines: Parser = PairLines() if pattern == PAIRS else PatternLines(pattern)
+        self._lines: Parser[Piece] = PairLines() if pattern == PAIRS else PatternLines(pattern)
         super().__init__(self._lines)
 
     def pending(self) -> list[Row]:

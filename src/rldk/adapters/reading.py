@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
 
 from rldk.adapters.base import BaseAdapter, Log
-from rldk.adapters.console import Piece, pieces
+from rldk.adapters.console import pieces
 from rldk.adapters.source import File
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
 from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
+
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Sink(Protocol):
@@ -28,11 +30,11 @@ class Sink(Protocol):
     def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None: ...
 
 
-class Parser(Protocol):
-    """Takes a console format text by text."""
+class Parser(Protocol[T_contra]):
+    """Takes a format piece by piece: the texts of a console, the records of a table."""
 
-    def take(self, piece: Piece, sink: Sink) -> None:
-        """Looks at the next text; puts out what it completes."""
+    def take(self, piece: T_contra, sink: Sink, /) -> None:
+        """Looks at the next piece; puts out what it completes."""
 
     def finish(self, sink: Sink) -> None:
         """Puts out, or refuses, what is not complete at the end."""
@@ -89,10 +91,10 @@ class Reading:
         )
 
 
-def parsed(adapter: BaseAdapter, parser: Parser) -> Reading:
-    """What `parser` makes of the adapter's one file."""
+def parsed(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
+    """What `parser` makes of the adapter's one file, which `cut` takes apart."""
     reading = Reading(adapter)
-    for piece in pieces(only_file(adapter)):
+    for piece in cut(only_file(adapter)):
         parser.take(piece, reading)
     parser.finish(reading)
     return reading

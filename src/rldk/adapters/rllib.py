@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records
 from rldk.adapters.opening import opening_of
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.source import File
 from rldk.core.jsonl import decode
 from rldk.core.records import BadLine, to_step, to_time
@@ -18,6 +18,7 @@ from rldk.errors import NoData, RldkError
 
 CLOCK = "training_iteration"
 MAX_CONFIG = 1 << 22
+FIRST_KEYS = "progress.csv has only the metrics of the first iteration; result.json has all"
 _TUNE = (b"trial_id", b"time_this_iter_s", b"time_total_s")
 _RLLIB = (b"env_runners", b"num_env_steps_sampled", b"episode_reward_mean", b"learner")
 # Numbers that are no metrics of the training: they would be charted and held against limits.
@@ -95,20 +96,35 @@ class RLlibCsv(BaseAdapter):
         return _likelihood(line) if plain else 0
 
     def read(self) -> Log:
-        reading = Reading(self)
-        reading.notes.append("progress.csv has only the metrics of the first iteration; result.json has all")
-        header: list[str] = []
-        file = only_file(self)
-        for record in records(file):
-            if header:
-                _take(reading, header, record)
-            header = header or record.values
-        config, meta = configuration(file)
+        reading = parsed(self, RLlibTable(), records)
+        reading.notes.append(FIRST_KEYS)
+        config, meta = configuration(only_file(self))
         log = reading.log(config=config, meta=_seeded(config, meta))
         return replace(log, **identity(opening_of(log.table).keys))
 
 
-def _take(reading: Reading, header: list[str], record: Fields) -> None:
+class RLlibTable:
+    """The records of progress.csv. A header holds for the rows that follow it."""
+
+    delimiter = ","
+
+    def __init__(self) -> None:
+        self.header: list[str] = []
+
+    def heads(self, record: Fields) -> bool:
+        return not self.header or CLOCK in record.values
+
+    def take(self, record: Fields, sink: Sink) -> None:
+        if self.heads(record):
+            self.header = record.values
+        else:
+            _row(sink, self.header, record)
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
+
+
+def _row(sink: Sink, header: list[str], record: Fields) -> None:
     problem = record.problem
     if not problem and len(record.values) != len(header):
         torn = not record.whole and len(record.values) < len(header)
@@ -121,10 +137,10 @@ def _take(reading: Reading, header: list[str], record: Fields) -> None:
     except BadLine as error:
         step, problem = None, str(error)
     if problem or step is None:
-        reading.reject(record.line, record.offset, problem or f"no {CLOCK}", ",".join(record.values))
+        sink.reject(record.line, record.offset, problem or f"no {CLOCK}", ",".join(record.values))
         return
     values = {k: v for k, t in texts.items() if k != CLOCK and is_metric(k) and (v := cell(t)) is not None}
-    reading.row(step, values, time=to_time(texts.get("timestamp")))
+    sink.row(step, values, time=to_time(texts.get("timestamp")))
 
 
 def configuration(file: File) -> tuple[dict[str, Any], dict[str, Any]]:

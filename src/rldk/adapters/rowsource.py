@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from rldk.adapters.console import Cutter, Piece
 from rldk.adapters.reading import Parser
@@ -16,6 +16,8 @@ from rldk.core.model import Rejected
 from rldk.core.rows import RowList
 from rldk.core.table import Phase, Row
 
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 KEPT_CELLS = 500_000  # values kept of a log whose steps are found by looking at all of it, about 40 MB
 
 
@@ -45,6 +47,13 @@ class RowSource(Protocol):
     @property
     def meta(self) -> Mapping[str, Any]: ...
 
+    @property
+    def mark(self) -> str:
+        """What tells this log from another one whose first line is the same; "" where the first line does."""
+
+    def begin(self) -> None:
+        """What is fed next is the beginning of a file: of the next one, or of this one written anew."""
+
     def feed(self, data: bytes) -> list[Row]:
         """The rows that `data` completes."""
 
@@ -63,23 +72,36 @@ class JsonRows(Decoder):
 
     revision: int = 0
     text: str = ""
+    mark: str = ""
     total_steps: int | None = None
 
+    def begin(self) -> None:
+        """A line says by itself what it is."""
 
-class TextRows:
-    """A console format. It is also the sink of its parser."""
+
+class Cut(Protocol[T_co]):
+    """Takes bytes that arrive over time apart."""
+
+    def feed(self, data: bytes) -> Iterator[T_co]: ...
+
+    def finish(self) -> Iterator[T_co]: ...
+
+
+class ParsedRows(Generic[T]):
+    """Rows that a parser makes of pieces. It is also the sink of the parser."""
 
     settled = True
+    mark = ""
     total_steps: int | None = None
     meta: Mapping[str, Any] = {}
 
-    def __init__(self, parser: Parser) -> None:
+    def __init__(self, parser: Parser[T], cutter: Cut[T]) -> None:
         self.revision = 0
         self.text = ""
         self.step = 0
         self.rejected_count = 0
         self._parser = parser
-        self._cutter = Cutter()
+        self._cutter = cutter
         self._rows = RowList()
         self._count = 0
         self._rejected: list[Rejected] = []
@@ -91,6 +113,9 @@ class TextRows:
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         return tuple(self._rejected)
+
+    def begin(self) -> None:
+        """A text says by itself what it is."""
 
     def feed(self, data: bytes) -> list[Row]:
         return self._take(self._cutter.feed(data))
@@ -116,10 +141,17 @@ class TextRows:
         if len(self._rejected) < KEPT_REJECTS:
             self._rejected.append(Rejected(line=line, offset=offset, reason=reason, excerpt=excerpt[:EXCERPT]))
 
-    def _take(self, pieces: Iterator[Piece]) -> list[Row]:
+    def _take(self, pieces: Iterator[T]) -> list[Row]:
         for piece in pieces:
             self._parser.take(piece, self)
         return self._rows.take()
+
+
+class TextRows(ParsedRows[Piece]):
+    """A console format."""
+
+    def __init__(self, parser: Parser[Piece]) -> None:
+        super().__init__(parser, Cutter())
 
 
 class TrlRows(TextRows):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records
 from rldk.adapters.opening import opening_of
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.source import File
 from rldk.core.jsonl import decode
 from rldk.core.records import BadLine, to_step
@@ -83,34 +83,49 @@ class SB3Csv(BaseAdapter):
         return 95 if 2 * grouped > len(names) else 50
 
     def read(self) -> Log:
-        reading = Reading(self)
-        header: list[str] = []
-        for record in records(only_file(self)):
-            if not header:
-                header = record.values
-            elif record.values != header:
-                self._row(reading, header, record)
-        log = reading.log()
+        log = parsed(self, SB3Table(), records).log()
         table = settled(log.table)
         return replace(log, table=table, **identity(opening_of(table).keys))
 
-    def _row(self, reading: Reading, header: list[str], record: Fields) -> None:
-        problem = record.problem or ("" if len(record.values) == len(header) else _width(header, record))
-        step = None
-        numbers = {} if problem else {k: v for k, v in zip(header, record.values, strict=True) if k}
-        if not record.whole:
-            numbers.pop(header[-1], None)  # the writer ends every row with a newline: this number may be cut
-        try:
-            step = to_step(numbers.pop(CLOCK, None) or None)
-        except BadLine as error:
-            problem = str(error)
-        values = {key: value for key, text in numbers.items() if (value := cell(text)) is not None}
-        if not problem and step is None and not values:
-            problem = "a row without a number"
-        if problem:
-            reading.reject(record.line, record.offset, problem, ",".join(record.values))
+
+class SB3Table:
+    """The records of progress.csv. A header holds for the rows that follow it."""
+
+    delimiter = ","
+
+    def __init__(self) -> None:
+        self.header: list[str] = []
+
+    def heads(self, record: Fields) -> bool:
+        return not self.header or CLOCK in record.values
+
+    def take(self, record: Fields, sink: Sink) -> None:
+        if self.heads(record):
+            self.header = record.values
         else:
-            reading.row(reading.step if step is None else step, values)
+            _row(sink, self.header, record)
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
+
+
+def _row(sink: Sink, header: list[str], record: Fields) -> None:
+    problem = record.problem or ("" if len(record.values) == len(header) else _width(header, record))
+    step = None
+    numbers = {} if problem else {k: v for k, v in zip(header, record.values, strict=True) if k}
+    if not record.whole:
+        numbers.pop(header[-1], None)  # the writer ends every row with a newline: this number may be cut
+    try:
+        step = to_step(numbers.pop(CLOCK, None) or None)
+    except BadLine as error:
+        problem = str(error)
+    values = {key: value for key, text in numbers.items() if (value := cell(text)) is not None}
+    if not problem and step is None and not values:
+        problem = "a row without a number"
+    if problem:
+        sink.reject(record.line, record.offset, problem, ",".join(record.values))
+    else:
+        sink.row(sink.step if step is None else step, values)
 
 
 def _width(header: list[str], record: Fields) -> str:

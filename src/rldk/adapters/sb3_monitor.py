@@ -1,34 +1,19 @@
-"""What Stable-Baselines3 keeps of episodes: monitor.csv of the Monitor wrapper, evaluations.npz of EvalCallback."""
+"""monitor.csv, what the Monitor wrapper of Stable-Baselines3 keeps of episodes."""
 
 from __future__ import annotations
 
-import io
 import json
 import math
-import re
-import zipfile
-import zlib
+from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rldk.adapters.base import BaseAdapter, Log, adapter
-from rldk.adapters.delimited import cell, records
-from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.delimited import Fields, cell, records
+from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.source import File
 from rldk.core.records import MAX_STEP
-from rldk.core.stream import BrokenStream, chunks
-from rldk.errors import MalformedInput
 
-MAX_PACKED = 1 << 26
-MAX_UNPACKED = 1 << 28  # 2000 evaluations of 16000 episodes
-_NPY = re.compile(
-    rb"\x93NUMPY(?:\x01\0..|[\x02\x03]\0....)\{'descr': '(?P<dtype>[<>|](?:[iu][1248]|f[248]|b1))', "
-    rb"'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>[\d, ]{0,40})\), \} *\n",
-    re.DOTALL,
-)
-_MEMBERS = {"results": "eval/mean_reward", "ep_lengths": "eval/mean_ep_length", "successes": "eval/success_rate"}
+IDENTITY = {"framework": "stable_baselines3", "dialect": "sb3"}
 
 
 @adapter
@@ -47,118 +32,66 @@ class SB3Monitor(BaseAdapter):
         return 95 if len(lines) > 1 and lines[0].startswith(b"#{") and lines[1].startswith(b"r,l,t") else 0
 
     def read(self) -> Log:
-        reading = Reading(self)
-        start, step = 0.0, 0
-        config: dict[str, Any] = {}
-        header: list[str] = []
-        for record in records(only_file(self)):
-            first, text = record.values[0], ",".join(record.values)
-            if first.startswith("#"):
-                start, config = _opening(text, config)
-                continue
-            if first == "r":
-                header = record.values
-                continue
-            values = {k: v for k, t in zip(header, record.values, strict=False) if (v := cell(t)) is not None}
-            seconds = values.pop("t", math.nan)
-            length = values.get("l", math.nan)
-            if not record.whole or record.problem or len(record.values) != len(header):
-                problem = record.problem or (
-                    "torn last line" if not record.whole else "not as many fields as the header"
-                )
-            elif "r" not in values or not (length >= 0 and length.is_integer() and step + length < MAX_STEP):
-                problem = "an episode needs a return and a length"
-            else:
-                step += int(length)
-                reading.row(step, values, time=start + seconds)
-                continue
-            reading.reject(record.line, record.offset, problem, text)
-        return reading.log(framework="stable_baselines3", dialect="sb3", config=config)
+        log = parsed(self, EpisodeTable(), records).log(**IDENTITY)
+        return replace(log, config=configuration(only_file(self)))
 
 
-def _opening(text: str, config: dict[str, Any]) -> tuple[float, dict[str, Any]]:
-    """The unix time at which `t` is 0 (0.0 when unknown), and what the first line says of the environment."""
+class EpisodeTable:
+    """The records of monitor.csv. A new opening line is a new environment, whose steps begin at 0."""
+
+    delimiter = ","
+
+    def __init__(self) -> None:
+        self.header: list[str] = []
+        self._start = 0.0
+        self._step = 0
+
+    def heads(self, record: Fields) -> bool:
+        return record.values[0].startswith("#") or record.values[0] == "r"
+
+    def take(self, record: Fields, sink: Sink) -> None:
+        if not self.heads(record):
+            self._episode(record, sink)
+        elif record.values[0] == "r":
+            self.header = record.values
+        else:
+            self._start, self._step = _began(_said(",".join(record.values))), 0
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
+
+    def _episode(self, record: Fields, sink: Sink) -> None:
+        cells = zip(self.header, record.values, strict=False)
+        values = {name: value for name, text in cells if (value := cell(text)) is not None}
+        seconds = values.pop("t", math.nan)
+        length = values.get("l", math.nan)
+        if not record.whole or record.problem or len(record.values) != len(self.header):
+            problem = record.problem or ("torn last line" if not record.whole else "not as many fields as the header")
+        elif "r" not in values or not (length >= 0 and length.is_integer() and self._step + length < MAX_STEP):
+            problem = "an episode needs a return and a length"
+        else:
+            self._step += int(length)
+            sink.row(self._step, values, time=self._start + seconds)
+            return
+        sink.reject(record.line, record.offset, problem, ",".join(record.values))
+
+
+def configuration(file: File) -> dict[str, Any]:
+    """What the first line says of the environment."""
+    env = _said(file.first_line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")).get("env_id")
+    return {"env_id": env} if isinstance(env, str) else {}
+
+
+def _said(text: str) -> dict[str, Any]:
+    """The object behind the mark of an opening line."""
     try:
         said = json.loads(text[1:])
     except (ValueError, RecursionError):
-        return 0.0, config
-    start, env = (said.get("t_start"), said.get("env_id")) if isinstance(said, dict) else (None, None)
-    unix = float(start) if isinstance(start, float | int) and abs(start) < 1e12 else 0.0
-    return unix, {"env_id": env} if isinstance(env, str) else config
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
-@adapter
-class SB3Evaluations(BaseAdapter):
-    """evaluations.npz: arrays timesteps (n,), results and ep_lengths (n, episodes), with success also successes."""
-
-    name: ClassVar[str] = "sb3-evaluations"
-    describes: ClassVar[str] = "evaluations.npz of Stable-Baselines3"
-    quality: ClassVar[int] = 25
-
-    @classmethod
-    def sniff(cls, file: File) -> int:
-        named = b"timesteps.npy" in file.head and b"results.npy" in file.head
-        return 95 if file.head.startswith(b"PK\x03\x04") and named else 0
-
-    def read(self) -> Log:
-        file = only_file(self)
-        arrays = _arrays(file)
-        steps = arrays.get("timesteps", np.empty(0))
-        if steps.ndim != 1 or "results" not in arrays:
-            raise _unreadable(file, "needs timesteps in one dimension, and results")
-        means = {_MEMBERS[n]: _row_means(a, len(steps)) for n, a in arrays.items() if n in _MEMBERS}
-        reading = Reading(self)
-        for i, step in enumerate(steps.tolist()):
-            values = {name: float(mean[i]) for name, mean in means.items() if mean is not None}
-            if isinstance(step, int) and abs(step) < MAX_STEP:
-                reading.row(step, values, phase="eval")
-            else:
-                reading.reject(i + 1, 0, "step is not a whole number", str(step))
-        return reading.log(framework="stable_baselines3", dialect="sb3")
-
-
-def _row_means(array: NDArray[Any], rows: int) -> NDArray[np.float64] | None:
-    """The mean over the episodes of each evaluation; None when the array is no table of `rows` rows."""
-    if array.ndim != 2 or array.shape[0] != rows or not array.shape[1]:
-        return None
-    with np.errstate(all="ignore"):
-        return np.asarray(array.mean(axis=1, dtype=np.float64))
-
-
-def _arrays(file: File) -> dict[str, NDArray[Any]]:
-    """The arrays of numbers in the archive. Raises `MalformedInput` for a damaged or an oversized one."""
-    packed = bytearray()
-    try:
-        for chunk in chunks(file):
-            packed += chunk
-            if len(packed) > MAX_PACKED:
-                raise _unreadable(file, f"is larger than {MAX_PACKED >> 20} MiB")
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            members = [m for m in archive.infolist() if m.filename.removesuffix(".npy") in {"timesteps", *_MEMBERS}]
-            if sum(m.file_size for m in members) > MAX_UNPACKED:
-                raise _unreadable(file, f"unpacks to more than {MAX_UNPACKED >> 20} MiB")
-            return {m.filename.removesuffix(".npy"): _array(archive.read(m)) for m in members}
-    except (BrokenStream, zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
-        raise _unreadable(file, f"is damaged: {error}") from None
-    except (RuntimeError, MemoryError, OverflowError, KeyError) as error:  # encrypted; a size that lies; a lost member
-        raise _unreadable(file, f"is damaged: {error}") from None
-
-
-def _array(data: bytes) -> NDArray[Any]:
-    """The array of numbers in an .npy file. Raises `ValueError` for objects and for a shape that the bytes do not fill.
-
-    numpy's own reader would evaluate the header, ask for all the memory it promises, and raise tokenizer errors."""
-    header = _NPY.match(data)
-    if header is None:
-        raise ValueError("an array of something else than numbers")
-    shape = tuple(int(n) for n in header["shape"].split(b",") if n.strip())
-    dtype = np.dtype(header["dtype"].decode())
-    count = math.prod(shape)
-    if count * dtype.itemsize > len(data) - header.end():
-        raise ValueError("an array cut short")
-    flat = np.frombuffer(data, dtype=dtype, count=count, offset=header.end())
-    return flat.reshape(shape, order="F" if header["fortran"] == b"True" else "C")
-
-
-def _unreadable(file: File, why: str) -> MalformedInput:
-    return MalformedInput(f"{file.path} {why}", hint="read progress.csv or monitor.csv of the same run instead")
+def _began(said: dict[str, Any]) -> float:
+    """The unix time at which `t` is 0; 0.0 when unknown."""
+    start = said.get("t_start")
+    return float(start) if isinstance(start, float | int) and abs(start) < 1e12 else 0.0

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.cleanrl_stdout import CleanRLStdout
 from rldk.adapters.openrlhf import OpenRLHFConsole
+from rldk.adapters.parquet import Parquet
 from rldk.adapters.rllib import RLlibCsv, RLlibJson
 from rldk.adapters.rllib_stdout import RLlibStdout
 from rldk.adapters.sb3 import SB3Csv, SB3Json
-from rldk.adapters.sb3_monitor import SB3Evaluations, SB3Monitor
+from rldk.adapters.sb3_evaluations import SB3Evaluations
+from rldk.adapters.sb3_monitor import SB3Monitor
 from rldk.adapters.sb3_stdout import SB3Stdout
 from rldk.adapters.source import File
-from rldk.adapters.tabular import Csv, Parquet
+from rldk.adapters.tabular import Csv
 from rldk.adapters.verl import VerlConsole, VerlJsonl
 from rldk.errors import RldkError
 

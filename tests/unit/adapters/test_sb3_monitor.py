@@ -13,7 +13,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from rldk.adapters import open_run
 from rldk.adapters.base import Log
-from rldk.adapters.sb3_monitor import SB3Evaluations, SB3Monitor
+from rldk.adapters.sb3_evaluations import SB3Evaluations
+from rldk.adapters.sb3_monitor import SB3Monitor
 from rldk.adapters.source import File
 from rldk.errors import MalformedInput, RldkError
 
