@@ -32,6 +32,7 @@ class Arriving:
     """A follower of bytes that come in pieces and with pauses of any length."""
 
     cursor = None
+    begins = False
 
     def __init__(self, path: Path, rng: random.Random) -> None:
         self.source = str(path)

@@ -20,11 +20,12 @@ _OTHERS = ("alerts", "samples")  # what else than metrics rldk writes as *.jsonl
 
 
 class Follower(Protocol):
-    """Polled for what came. `source`: what is read just now. `ended`: nothing can come any more. `changes`: what
-    happened to the files, counted."""
+    """Polled for what came. `source`: what is read just now. `ended`: nothing can come any more. `begins`: what the
+    last poll gave is the beginning of a file. `changes`: what happened to the files, counted."""
 
     source: str
     ended: bool
+    begins: bool
     changes: Counter[str]
 
     @property
@@ -75,6 +76,7 @@ class FolderFollower:
     nothing more. Files that rldk itself writes there are left alone."""
 
     ended = False
+    begins = False  # its JSON lines need no header
     cursor: Cursor | None = None
 
     def __init__(
@@ -160,6 +162,7 @@ class PipeFollower:
 
     `ends`: the end of the pipe is the end of the log; not so for a named one, which other writers may open."""
 
+    begins = False
     cursor: Cursor | None = None
 
     def __init__(self, fd: int, *, name: str = "-", tee: int | None = None, ends: bool = True) -> None:

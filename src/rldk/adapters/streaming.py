@@ -80,6 +80,20 @@ class LiveReader:
         source = self._source or self._look
         return source.rejected if source else ()
 
+    @property
+    def mark(self) -> str:
+        """As of `RowSource`."""
+        source = self._source or self._look
+        return source.mark if source else ""
+
+    def begin(self) -> list[Row]:
+        """Says that what is fed next is the beginning of a file, which took the place of the one before; the rows as
+        `feed` gives them."""
+        rows = [] if self._source is not None else self._start()
+        if self._source is not None:
+            self._source.begin()
+        return rows
+
     def feed(self, data: bytes) -> list[Row]:
         """The rows that `data` completes; none while the log is not settled, see `flush`."""
         self._fresh = self._fresh or bool(data)

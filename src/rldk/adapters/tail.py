@@ -77,6 +77,7 @@ class FileFollower:
     ) -> None:
         self.source = str(path)
         self.busy = False
+        self.begins = False
         self.changes: Counter[str] = Counter()
         self._path = path
         self._resume = cursor
@@ -88,6 +89,7 @@ class FileFollower:
         self._head = b""  # the first bytes of the file, as far as they were given
         self._tail = b""  # the last bytes that were given
         self._line_open = False  # what was given last has no newline at its end
+        self._at_start = True  # nothing of the open file was given
         self._due = b""  # the newline that it gets once it is known that its end will never come
         self._moved = False  # the name belongs to another file since the last poll
         self._nul_since: float | None = None
@@ -112,6 +114,7 @@ class FileFollower:
 
     def poll(self) -> bytes:
         """The whole lines that came since the last call, at most about 1 MiB of them; `busy` when there are more."""
+        self.begins = False
         try:
             if self._fd is None and not self._open():
                 return b""
@@ -163,6 +166,7 @@ class FileFollower:
         if cursor is None:
             self._begin()
             return
+        self._at_start = False
         self._offset, self._lines = cursor.offset, cursor.lines
         self._head = os.pread(fd, cursor.head_size, 0)
         self._tail = os.pread(fd, cursor.tail_size, cursor.offset - cursor.tail_size)
@@ -171,6 +175,7 @@ class FileFollower:
         """Goes to the beginning of the file."""
         self._due = b"\n" if self._line_open else b""
         self._line_open = False
+        self._at_start = True
         self._offset = self._lines = 0
         self._head = self._tail = b""
         self._nul_since = self._short_since = None
@@ -197,7 +202,7 @@ class FileFollower:
             return b"", size
         else:
             self._restart(fd)
-            found, tail = os.pread(fd, size, self._offset), b""
+            return b"", size  # whoever writes it anew may be in the middle of that
         body = found[len(tail) :]
         nul = body.find(b"\0")
         if nul < 0:
@@ -233,6 +238,7 @@ class FileFollower:
         self._lines += data.count(b"\n")
         self._tail = (self._tail + data[-TAIL:])[-TAIL:]
         self._nul_since = None
+        self.begins, self._at_start = self._at_start, False
         due, self._due = self._due, b""
         self._line_open = not data.endswith(b"\n")
         return due + data

@@ -23,6 +23,7 @@ from rldk.monitor.summary import SourceStats
 from rldk.rules.rule import Context
 
 CHUNK = 256 << 10
+LOOKS = 3  # at the end: a file that was written anew at the last moment shows it at the second
 IDENTITY_BYTES = 4096  # of the first line, by which a log is known again
 
 
@@ -35,7 +36,7 @@ class LogFeed:
         self.run = run
         self.restarted = False
         self.position = 0
-        self.identity = ""
+        self._first = ""  # digest of the first line
         self._follower = follower
         self._warn = warn
         self._reader = LiveReader(how)
@@ -46,6 +47,11 @@ class LogFeed:
     @property
     def source(self) -> str:
         return self._follower.source
+
+    @property
+    def identity(self) -> str:
+        mark = self._reader.mark
+        return _digest(mark.encode()) if mark else self._first
 
     @property
     def busy(self) -> bool:
@@ -62,17 +68,27 @@ class LogFeed:
     def poll(self) -> list[Row]:
         self.restarted = False
         data = self._read()
-        rows = self._take(data) if data else []
+        rows: list[Row] = []
+        if self._follower.begins and self.position:
+            rows = self._more(rows, self._reader.begin)
+        if data:
+            rows = self._take(rows, data)
         return rows if self.busy else self._more(rows, self._reader.flush)
 
     def peek(self) -> list[Row]:
         return self._reader.peek()
 
     def finish(self) -> list[Row]:
-        self.restarted = False
-        rows = self._take(self._follower.finish())
+        rows: list[Row] = []
+        again = False
+        for _ in range(LOOKS):
+            new = self.poll()
+            rows = new if self.restarted else rows + new
+            again = again or self.restarted
+        self.restarted = again
+        rows = self._take(rows, self._follower.finish())
         self._follower.close()
-        self.identity = self.identity or _digest(self._head)
+        self._first = self._first or _digest(self._head)
         return self._more(rows, self._reader.finish)
 
     def stats(self) -> SourceStats:
@@ -93,14 +109,14 @@ class LogFeed:
         self._failing = False
         return data
 
-    def _take(self, data: bytes) -> list[Row]:
+    def _take(self, rows: list[Row], data: bytes) -> list[Row]:
         self.position += len(data)
-        if not self.identity:
+        if not self._first:
             self._head += data[:IDENTITY_BYTES]
             first, newline, _ = self._head.partition(b"\n")
             if newline or len(self._head) >= IDENTITY_BYTES:
-                self.identity = _digest(first)
-        return self._more([], lambda: self._reader.feed(data))
+                self._first = _digest(first)
+        return self._more(rows, lambda: self._reader.feed(data))
 
     def _more(self, rows: list[Row], call: Callable[[], list[Row]]) -> list[Row]:
         """The rows and those that the call gives; only the latter when it gives all of them anew."""
@@ -115,6 +131,7 @@ class WholeFile:
     """A finished file as a follower: from its beginning to its end, decompressed."""
 
     cursor = None
+    begins = False
 
     def __init__(self, path: Path) -> None:
         self.source = str(path)

@@ -23,6 +23,7 @@ class RemoteLines:
     The first request is made at once and its errors are raised; later ones are said to `warn`, and it goes on."""
 
     cursor = None
+    begins = False
 
     def __init__(self, follower: RemoteFollower, *, warn: Callable[[str], None], ask_s: float = ASK_S) -> None:
         self.source = follower.source
