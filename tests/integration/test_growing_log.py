@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rldk.adapters.lineformat import recognised
 from rldk.adapters.open import open_run
+from rldk.adapters.source import File
 from rldk.adapters.streaming import LiveReader, Reading
 from rldk.core.model import Report, RunMeta
 from rldk.core.table import Row
@@ -19,12 +21,9 @@ from rldk.engine.report import build_report
 from rldk.engine.scan import context_of, judged, scan
 from rldk.rules.rule import Rule, normals, rules
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-LOGS = sorted(
-    path
-    for pattern in ("*/stdout.txt", "trl-console/*.txt", "**/progress.json", "**/result.json", "**/toy_grpo.jsonl")
-    for path in FIXTURES.glob(pattern)
-)
+TESTS = Path(__file__).parents[1]
+ROOTS = (TESTS / "fixtures", TESTS / "folders")
+LOGS = sorted(p for root in ROOTS for p in root.rglob("*") if p.is_file() and recognised(File(p).head) is not None)
 ALL: tuple[Rule, ...] = (*rules, *normals)
 META = ("framework", "algorithm", "total_steps", "config", "names", "estimators", "format")
 
@@ -77,14 +76,14 @@ def assert_same(path: Path, rng: random.Random, sizes: list[int], pause: float) 
     assert said(build_report(monitor.engine, ALL, meta={}, numbers={})) == said(scan(run, tuple(rules)))
 
 
-@pytest.mark.parametrize("path", LOGS, ids=lambda p: str(p.relative_to(FIXTURES)))
+@pytest.mark.parametrize("path", LOGS, ids=lambda p: str(p.relative_to(TESTS)))
 def test_a_growing_log_is_judged_as_the_finished_one(path: Path) -> None:
     assert_same(path, random.Random(1), [1, 50, 700, 9_000], 0.02)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("path", LOGS, ids=lambda p: str(p.relative_to(FIXTURES)))
+@pytest.mark.parametrize("path", LOGS, ids=lambda p: str(p.relative_to(TESTS)))
 def test_a_growing_log_is_judged_the_same_in_any_chunks(path: Path, seed: int) -> None:
     rng = random.Random(seed)
     assert_same(path, rng, rng.choice([[10], [300], [1, 10_000], [70_000]]), rng.choice([0.0, 0.01, 0.1]))
@@ -123,3 +122,31 @@ def test_logs_that_change_their_ways(seed: int, n: int, pause: float, tmp_path_f
     path = tmp_path_factory.mktemp("log") / "metrics.jsonl"
     path.write_bytes(b'{"step": 0, "kl": 0.1}\n{"step": 1, "kl": 0.1}\n' + written(rng, n))
     assert_same(path, rng, rng.choice([[7, 90], [2_000], [10**6]]), pause)
+
+
+def table(rng: random.Random, n: int) -> bytes:
+    """A table with steps that go back, cells of any kind, quoted texts over lines, and now and then a new header."""
+    comma = rng.choice(",\t;")
+    keys = ["step", *rng.sample(KEYS, rng.randint(1, 5)), "note"]
+    step, out = 0, [comma.join(keys)]
+    for _ in range(n):
+        step += rng.choice([0, 1, 1, 1, 5, -3])
+        cells = [str(step), *(rng.choice(["", "nan", "x", "1e-3", repr(rng.random())]) for _ in keys[2:])]
+        cells.append(rng.choice(["", "", "plain", f'"a{comma}b"', '"over\n1\nlines"', 'stray " quote']))
+        out.append(comma.join(cells[: rng.choice([99, 99, 99, 2])]))
+        if rng.random() < 0.02:
+            keys.insert(-1, f"new_{len(keys)}")
+            out.append(comma.join(keys))
+    return ("\n".join(out) + rng.choice(["\n", "", f"\n{step}{comma}0.1"])).encode()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
+def test_tables_that_change_their_ways(
+    seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    rng = random.Random(seed)
+    path = tmp_path_factory.mktemp("log") / "metrics.csv"
+    path.write_bytes(table(rng, n))
+    if recognised(File(path).head) is not None:
+        assert_same(path, rng, rng.choice([[7, 90], [2_000], [10**6]]), pause)

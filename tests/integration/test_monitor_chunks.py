@@ -23,8 +23,8 @@ from rldk.monitor.state import State
 from rldk.monitor.watch import Watch
 from rldk.rules.rule import rules
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-LOGS = sorted(p for p in FIXTURES.rglob("*") if p.is_file() and recognised(File(p).head) is not None)
+ROOTS = [Path(__file__).parents[1] / name for name in ("fixtures", "folders")]
+LOGS = sorted(p for root in ROOTS for p in root.rglob("*") if p.is_file() and recognised(File(p).head) is not None)
 PARTS = ("findings", "incidents", "checked", "skipped", "notes", "verdict")
 
 

@@ -83,6 +83,9 @@ def alerts_in(path: Path) -> list[dict[str, Any]]:
         ("sb3-ppo/log/progress.json", 5),
         ("cleanrl-ppo-hot/stdout.txt", 6),
         ("rllib-ppo/trial/result.json", 7),
+        ("sb3-ppo/log/progress.csv", 8),
+        ("sb3-a2c/train.monitor.csv", 9),
+        ("rllib-ppo/trial/progress.csv", 10),
     ],
 )
 def test_a_replay_in_random_pieces_finds_what_doctor_finds(name: str, seed: int, tmp_path: Path) -> None:

@@ -78,6 +78,13 @@ class State:
         told = self.told(source)
         told.due, told.expected = Counter(told.keys), set()
 
+    def caught_up(self, source: str) -> None:
+        """All that had been read before is read again: what was said of it and did not come again never will, as when
+        new columns show another algorithm. Without this an alert of the same kind would be taken for its repetition."""
+        told = self.told(source)
+        if not told.resumed:
+            told.due.clear()
+
     def advance(self, source: str, step: int | None) -> None:
         """Notes how far a source was read."""
         self.told(source).last_step = step

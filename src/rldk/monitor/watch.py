@@ -83,11 +83,13 @@ class Ends:
 
 @dataclass(slots=True)
 class Channel:
-    """A feed and the session of its rows, which begins with the first of them."""
+    """A feed and the session of its rows, which begins with the first of them. `behind`: how many rows an earlier
+    session had read when the feed began anew."""
 
     feed: Feed
     session: Session | None = None
     previewed: tuple[Row, ...] = ()
+    behind: int = 0
 
 
 class Watch:
@@ -161,7 +163,7 @@ class Watch:
     def _take(self, channel: Channel, rows: Sequence[Row]) -> None:
         feed, session = channel.feed, channel.session
         if feed.restarted and session is not None:
-            session = None
+            channel.behind, session = max(channel.behind, session.rows), None
             self._state.rewind(feed.run)
         if not rows:
             return
@@ -171,6 +173,9 @@ class Watch:
             self._save()  # before the first alert: those in the file are told apart by what stands in the state
         for alert in session.feed(rows):
             self._outlet.deliver(alert)
+        if channel.behind and session.rows >= channel.behind:
+            channel.behind = 0
+            self._state.caught_up(feed.run)
         self._state.advance(feed.run, session.last_step)
 
     def _session(self, feed: Feed) -> Session:

@@ -56,6 +56,15 @@ def test_a_log_that_turns_out_to_have_other_steps_is_not_told_of_again(tmp_path:
     assert [state.repeated(_alert(step)) for step in (45, 46)] == [True, False]
 
 
+def test_what_did_not_come_again_hides_no_new_alert() -> None:
+    state = State()
+    state.open("", "a")
+    state.add(_alert(3))
+    state.rewind("")
+    state.caught_up("")
+    assert not state.repeated(_alert(50))
+
+
 def test_what_was_said_of_a_row_too_early_is_expected_at_its_step_only() -> None:
     state = State()
     state.open("", "a")
