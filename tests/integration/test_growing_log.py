@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.engine.scan import context_of, judged, scan
+from rldk.errors import NoData, NotALog
 from rldk.rules.rule import Rule, normals, rules
 
 TESTS = Path(__file__).parents[1]
@@ -127,7 +129,7 @@ def test_logs_that_change_their_ways(seed: int, n: int, pause: float, tmp_path_f
 def table(rng: random.Random, n: int) -> bytes:
     """A table with steps that go back, cells of any kind, quoted texts over lines, and now and then a new header."""
     comma = rng.choice(",\t;")
-    keys = ["step", *rng.sample(KEYS, rng.randint(1, 5)), "note"]
+    keys = [rng.choice(["step", "step", "loss value"]), *rng.sample(KEYS, rng.randint(1, 5)), "note"]
     step, out = 0, [comma.join(keys)]
     for _ in range(n):
         step += rng.choice([0, 1, 1, 1, 5, -3])
@@ -148,5 +150,6 @@ def test_tables_that_change_their_ways(
     rng = random.Random(seed)
     path = tmp_path_factory.mktemp("log") / "metrics.csv"
     path.write_bytes(table(rng, n))
-    if recognised(File(path).head) is not None:
+    with suppress(NoData, NotALog):  # all its rows are bad
+        open_run(path)
         assert_same(path, rng, rng.choice([[7, 90], [2_000], [10**6]]), pause)

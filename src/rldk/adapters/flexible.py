@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapters
-from rldk.adapters.reading import only_file
+from rldk.adapters.delimited import cell, delimiter_of, records
+from rldk.adapters.opening import Opening, opening_of
+from rldk.adapters.reading import only_file, parsed
 from rldk.adapters.source import File
+from rldk.adapters.tabular import CsvTable, layout_of
 from rldk.core.model import Run
-from rldk.core.table import MetricTable
+from rldk.core.table import MAX_METRICS, MetricTable
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import NoData, NotALog
 
 MAX_BYTES = 256 << 20  # of a JSON array, which is read whole
+_LINES = 20  # behind a header, one of which must have a number
 _LOOKED_AT = 300  # columns compared letter by letter, a millisecond each
 _CLOSE = 0.82  # of difflib: "avg_reward" and "mean_reward" are closer, "accuracy" and "action_entropy" are not
 _FILLER = frozenset(
@@ -86,7 +89,7 @@ class FlexibleAdapter(BaseAdapter):
     @classmethod
     def sniff(cls, file: File) -> int:
         known = max((adapters.get(name).sniff(file) for name in cls.formats if name in adapters), default=0)
-        return known or (5 if file.is_text and _is_table(file.head) else 0)
+        return known or (5 if file.is_text and (_is_array(file.head) or LooseCsv.columns(file)) else 0)
 
     def read(self) -> Log:
         file = only_file(self)
@@ -94,42 +97,72 @@ class FlexibleAdapter(BaseAdapter):
         confidence, name = max(scored, default=(0, ""))
         if confidence > 0:
             return adapters.get(name)([file.path], **self.options).read()
-        return Log(table=_loose_table(file, self.source))
+        if LooseCsv.columns(file):
+            return parsed(self, CsvTable(counted=True), records).log()
+        return Log(table=_array_table(file, self.source))
 
     def load_run(self) -> Run:
         from rldk.adapters.normalise import to_run
 
         log = self.read()
         given = dict(self.options.get("field_map") or {})
-        run = to_run(log, adapter=self, field_map=given)
-        known = {*run.meta.names.values(), *given, *given.values()}
-        sure = proposed_map(log.table.columns, close=False)
-        guess = {k: v for k, v in sure.items() if k not in known and v not in run.meta.names}
-        return to_run(log, adapter=self, field_map=given | guess)
+        return to_run(log, adapter=self, field_map=given | guessed(opening_of(log.table).keys, given))
 
 
-def _is_table(head: bytes) -> bool:
-    first = head.lstrip(b"\xef\xbb\xbf \r\n\t").split(b"\n", 1)
-    return head.lstrip()[:1] == b"[" or (
-        len(first) > 1 and any(d in first[0] and d in first[1] for d in (b",", b"\t", b";"))
-    )
+class LooseCsv(FlexibleAdapter):
+    """What of the above is text under a header, row by row; recognised when the header says a metric."""
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 5 if _says(cls.columns(file)) else 0
+
+    @classmethod
+    def columns(cls, file: File) -> list[str]:
+        """The names in the header; empty when this is no such table."""
+        lines = file.head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()[: _LINES + 1]
+        if not file.is_text or len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "#")):
+            return []
+        comma = delimiter_of(lines[0])
+        header, *rows = ([text.strip().strip('"').strip() for text in line.split(comma)] for line in lines)
+        if not 1 < len(header) <= MAX_METRICS or any(cell(name) is not None for name in header):
+            return []
+        numbers = any(len(row) == len(header) and any(cell(text) is not None for text in row) for row in rows)
+        return header if numbers and layout_of(header, counted=True) is not None else []
 
 
-def _loose_table(file: File, source: str) -> MetricTable:
-    """A JSON array of objects, or delimited text, with the row number for a step where no column is one."""
+def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
+    """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
+    from rldk.adapters.naming import Hints, Naming
+
+    named = Naming(Opening.of(keys), Hints(field_map=given)).names
+    known = {*named.values(), *given, *given.values()}
+    sure = proposed_map(keys, close=False)
+    return {key: name for key, name in sure.items() if key not in known and name not in named}
+
+
+def _says(header: Collection[str]) -> bool:
+    from rldk.adapters.naming import Hints, Naming
+
+    named = header and Naming(Opening.of(header), Hints()).names
+    return bool(named or proposed_map(header, close=False))
+
+
+def _is_array(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] == b"["
+
+
+def _array_table(file: File, source: str) -> MetricTable:
+    """A JSON array of objects, with the row number for a step where no key is one."""
     import pandas as pd
 
     from rldk.adapters.frame import frame_table
 
-    if not file.is_text or not _is_table(file.head):
+    if not file.is_text or not _is_array(file.head):
         raise NotALog(f"{source} is neither JSON nor CSV nor Parquet", hint="see rldk format-info")
     try:
         with file.open() as stream:
-            if file.head.lstrip()[:1] == b"[":
-                frame = pd.DataFrame([row for row in json.loads(stream.read(MAX_BYTES)) if isinstance(row, dict)])
-            else:
-                frame = pd.read_csv(stream, sep=None, engine="python", encoding_errors="replace", on_bad_lines="skip")
-    except (ValueError, OSError, EOFError, RecursionError, csv.Error) as error:
+            frame = pd.DataFrame([row for row in json.loads(stream.read(MAX_BYTES)) if isinstance(row, dict)])
+    except (ValueError, OSError, EOFError, RecursionError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NotALog(f"{source} is no table: {why}", hint="see rldk format-info") from None
     table = frame_table(frame)

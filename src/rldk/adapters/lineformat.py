@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rldk.adapters import (
     cleanrl_stdout,
     dialect,
+    flexible,
     openrlhf,
     rllib,
     rllib_stdout,
@@ -38,7 +39,7 @@ class LineFormat:
 
     `source`: makes the reader of its bytes. `identify`: what the opening, and a text that may name the trainer, tell of
     the writer. `joins`: a step may be written in several rows. `phase`: of a row, by its keys. `keeps`: which keys are
-    metrics. `configure`: the configuration in and beside the file."""
+    metrics. `configure`: the configuration in and beside the file. `guess`: {key: metric} beyond the user's map."""
 
     name: str
     source: Callable[[], RowSource]
@@ -48,6 +49,7 @@ class LineFormat:
     phase: Callable[[Iterable[str]], Phase] | None = None
     keeps: Callable[[str], bool] | None = None
     configure: Callable[[File], dict[str, Any]] | None = None
+    guess: Callable[[Collection[str], Mapping[str, str]], Mapping[str, str]] | None = None
 
 
 def _by_keys(identity: Callable[[Iterable[str]], Told]) -> Callable[[Opening, str], Told]:
@@ -89,6 +91,10 @@ _FORMATS = (
         adapter=tabular.Csv, name="csv", source=lambda: TableRows(tabular.CsvTable()), identify=lambda *_: {},
     ),
     LineFormat(
+        adapter=flexible.LooseCsv, name="flexible", source=lambda: TableRows(tabular.CsvTable(counted=True)),
+        identify=lambda *_: {}, guess=flexible.guessed,
+    ),
+    LineFormat(
         adapter=trl_stdout.TrlStdout, name="trl-stdout", source=TrlRows,
         identify=lambda opening, text: trl.identity(opening, text=text),
     ),
@@ -125,11 +131,15 @@ PATTERNS = {
 }
 
 
-def recognised(head: bytes) -> LineFormat | None:
-    """The format of a log that begins so, as `open_run` would choose it; None when it is none of these."""
+def recognised(head: bytes, *, mapped: bool = False) -> LineFormat | None:
+    """The format of a log that begins so, as `open_run` would choose it; None when it is none of these.
+
+    `mapped`: the user says what the columns mean, so that a table need not."""
     file = File.beginning(head)
     scored = [(each.adapter.sniff(file), each.adapter.quality, each.name) for each in _FORMATS if each.adapter]
     best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1], s[2]), default=None)
+    if best is None and mapped and flexible.LooseCsv.columns(file):
+        return FORMATS["flexible"]
     return FORMATS[best[2]] if best else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
@@ -20,6 +20,13 @@ class Opening:
             if self.full:
                 break
             self.add(row)
+
+    @classmethod
+    def of(cls, keys: Collection[str]) -> Opening:
+        """Of one row with these keys."""
+        opening = cls()
+        opening.cover = dict.fromkeys(keys, 1)
+        return opening
 
     @property
     def full(self) -> bool:

@@ -70,7 +70,7 @@ def _take_batch(reading: Reading, layout: Layout, batch: Any) -> None:
     columns = [batch.column(i) for i in range(batch.num_columns)]
     metrics = [(name, _floats(columns[i])) for i, name in layout.metrics]
     told = [(name, *column) for name, column in metrics if column is not None]
-    steps = columns[layout.step].to_pylist()
+    steps = columns[layout.step or 0].to_pylist()
     times = columns[layout.time].to_pylist() if layout.time is not None else None
     phases = columns[layout.phase].to_pylist() if layout.phase is not None else None
     for row, raw in enumerate(steps):

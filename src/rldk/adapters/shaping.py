@@ -120,7 +120,11 @@ class Shaper:
         if self._hints.dialects and told.get("dialect") not in self._hints.dialects:
             told = {}  # the user knows better
         notes = told.pop("notes", ())
-        naming = self._names.settled(opening, replace(self._hints, **told))
+        hints = replace(self._hints, **told)
+        if self._form.guess is not None:
+            given = dict(hints.field_map or {})
+            hints = replace(hints, field_map={**given, **self._form.guess(opening.keys, given)})
+        naming = self._names.settled(opening, hints)
         self._renamer = Renamer(naming)
         self.meta = self._described(naming, notes)
         return [self._renamer.rename(row) for row in rows]

@@ -146,15 +146,18 @@ class LiveReader:
         kept = self._kept or b""
         return len(kept) >= HEAD_BYTES and is_head(bytes(kept))
 
+    def _recognised(self) -> LineFormat | None:
+        return recognised(bytes(self._kept or b""), mapped=bool(self._how.field_map))
+
     def _another(self) -> bool:
         """By now the log looks like another format than the one it is read as."""
-        form = recognised(bytes(self._kept or b""))
+        form = self._recognised()
         return form is not None and form is not self._form
 
     def _start(self, *, finish: bool = False) -> list[Row]:
         """Reads what was kept, in the format it has by now. What no format recognises is passed over."""
         kept = bytes(self._kept or b"")
-        form = self._form if self._sure else recognised(kept)
+        form = self._form if self._sure else self._recognised()
         if form is None:
             self._kept = bytearray()
             return []
@@ -200,7 +203,7 @@ class LiveReader:
     def _glance(self, *, finish: bool = False) -> tuple[Shaper | None, list[Row]]:
         """What was kept, read as far as it goes; if that settles how lines are read, it is not read again."""
         kept = bytes(self._kept or b"")
-        form = (self._form if self._sure else None) or recognised(kept)
+        form = (self._form if self._sure else None) or self._recognised()
         if form is None:
             return None, []
         source = self._look = self._made(form)

@@ -23,21 +23,22 @@ _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Which column is what, by position: `metrics` are all that have no other role. `step` is always there."""
+    """Which column is what, by position: `metrics` are all that have no other role. `step`: None where rows count."""
 
-    step: int
+    step: int | None
     time: int | None
     phase: int | None
     metrics: tuple[tuple[int, str], ...]
     identity: tuple[tuple[int, str], ...]
 
 
-def layout_of(header: Sequence[str]) -> Layout | None:
-    """The layout of a table with these columns; None without a column of steps, or with one row a single value."""
+def layout_of(header: Sequence[str], *, counted: bool = False) -> Layout | None:
+    """The layout of a table with these columns; None with one row a single value, and without a column of steps unless
+    rows are `counted` then."""
     plain = [name.strip().lower().replace(" ", "_") for name in header]
-    step = next((plain.index(name) for name in _STEPS if name in plain), None)
+    step = next((plain.index(name) for name in (STEP_KEYS if counted else _STEPS) if name in plain), None)
     long_form = "value" in plain and bool(_NAME_COLUMNS & set(plain))
-    if step is None or long_form or SAMPLE_COLUMNS & set(plain):
+    if (step is None and not counted) or long_form or SAMPLE_COLUMNS & set(plain):
         return None
     time = next((plain.index(name) for name in TIME_KEYS if name in plain), None)
     phase = plain.index("phase") if "phase" in plain else None
@@ -68,7 +69,7 @@ class Csv(BaseAdapter):
         if layout is None or any(_NUMBER.fullmatch(name) for name in header):
             return 0
         cells = lines[1].split(delimiter)
-        step = cells[layout.step].strip().strip('"') if len(cells) > layout.step else ""
+        step = cells[layout.step].strip().strip('"') if layout.step is not None and len(cells) > layout.step else ""
         return 30 if len(cells) >= len(header) and (not step or _NUMBER.fullmatch(step)) else 0
 
     def read(self) -> Log:
@@ -80,30 +81,35 @@ class Csv(BaseAdapter):
 class CsvTable:
     """The records of a table. `meta`: the first value of each identity column. A header holds for what follows it.
 
-    Raises `NotALog` for one without a column of steps."""
+    Without a column of steps rows are `counted`, anew under each header; else that raises `NotALog`."""
 
     delimiter = None
 
-    def __init__(self, source: str = "the table") -> None:
+    def __init__(self, source: str = "the table", *, counted: bool = False) -> None:
         self.header: list[str] = []
         self.meta: dict[str, Any] = {}
         self._source = source
+        self._counted = counted
+        self._rows = 0
         self._layout: Layout | None = None
 
     def heads(self, record: Fields) -> bool:
         if not self.header or record.values == self.header:
             return True
+        if self._counted:
+            return set(self.header) <= set(record.values)
         layout = None if record.problem or not record.whole else layout_of(record.values)
         return layout is not None and not any(_NUMBER.fullmatch(text.strip()) for text in record.values)
 
     def take(self, record: Fields, sink: Sink) -> None:
         if self.heads(record):
-            self.header, self._layout = record.values, layout_of(record.values)
+            self.header, self._rows = record.values, 0
+            self._layout = layout_of(record.values, counted=self._counted)
             if self._layout is None:
                 known = ", ".join(_STEPS[:3])
                 raise NotALog(f"{self._source} has no column of steps", hint=f"name one of its columns {known}")
         elif self._layout is not None:
-            _take(sink, self._layout, self.header, record)
+            self._rows += _take(sink, self._layout, self.header, record, self._rows)
             for i, name in self._layout.identity if len(record.values) == len(self.header) else ():
                 self.meta.setdefault(name, record.values[i])
 
@@ -111,23 +117,30 @@ class CsvTable:
         """Nothing is ever left open."""
 
 
-def _take(sink: Sink, layout: Layout, header: list[str], record: Fields) -> None:
+def _take(sink: Sink, layout: Layout, header: list[str], record: Fields, count: int) -> bool:
+    """Whether the record is a row, which it then puts out; `count` is its step where no column says one."""
     fields, problem = record.values, record.problem
     if not problem and len(fields) != len(header):
         torn = not record.whole and len(fields) < len(header)
         problem = "torn last line" if torn else f"{len(fields)} fields, the header has {len(header)}"
+    step: int | None = count
     try:
-        step = None if problem else to_step(fields[layout.step].strip() or None)
-        problem = problem or ("" if step is not None else "no step")
+        if layout.step is not None and not problem:
+            step = to_step(fields[layout.step].strip() or None)
+            problem = "" if step is not None else "no step"
     except BadLine as error:
-        step, problem = None, str(error)
+        problem = str(error)
+    cells = layout.metrics if not problem else ()
+    values = {name: value for i, name in cells if (value := cell(fields[i].strip())) is not None}
+    if layout.step is None and not values:
+        problem = problem or "no number"
     if problem or step is None:
         sink.reject(record.line, record.offset, problem, ",".join(fields))
-        return
-    values = {name: value for i, name in layout.metrics if (value := cell(fields[i].strip())) is not None}
+        return False
     time = to_time(fields[layout.time].strip() or None) if layout.time is not None else float("nan")
     phase = to_phase(fields[layout.phase].strip()) if layout.phase is not None else "train"
     sink.row(step, values, phase=phase, time=time)
+    return True
 
 
 def known(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:

@@ -220,7 +220,7 @@ def finished_feeds(sources: Sequence[str], how: Reading, *, warn: Callable[[str]
     made: list[LogFeed | RunFeed] = []
     for source, name in zip(sources, run_names(sources), strict=True):
         path = Path(source)
-        if how.pattern or (path.is_file() and recognised(File(path).head) is not None):
+        if how.pattern or (path.is_file() and recognised(File(path).head, mapped=bool(how.field_map)) is not None):
             made.append(LogFeed(WholeFile(path), name, replace(how, path=path), warn=warn))
             continue
         from rldk.adapters.open import open_runs

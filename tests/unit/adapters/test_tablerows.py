@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.adapters.delimited import Fields, Records
+from rldk.adapters.lineformat import recognised
+from rldk.adapters.open import open_run
 from rldk.adapters.rowsource import RowSource
 from rldk.adapters.sb3 import CLOCK, SB3Table
 from rldk.adapters.tablerows import TableRows
@@ -75,3 +79,19 @@ def test_records_are_the_same_in_any_chunks(parts: list[str], seed: int) -> None
         found += cut.feed(data[:size])
         data = data[size:]
     assert [*found, *cut.finish()] == expected
+
+
+def test_a_table_without_steps_counts_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("avg reward,kl,note\n1,0.5,a\n2,0.25,b\nx,y,z\n3,0.125,c\n")
+    run = open_run(path)
+    assert (run.meta.format, run.metrics.step.tolist()) == ("flexible", [0, 1, 2])
+    assert run.metrics.columns["reward_mean"].tolist() == [1.0, 2.0, 3.0]
+    assert (run.lines, run.rejected[0].reason) == (4, "no number")
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "kl\n1\n", "kl,2\n1,2\n"]
+)
+def test_prose_is_no_table(text: str) -> None:
+    assert recognised(text.encode()) is None
