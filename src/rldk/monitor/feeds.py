@@ -24,6 +24,7 @@ from rldk.rules.rule import Context
 
 CHUNK = 256 << 10
 LOOKS = 3  # at the end: a file that was written anew at the last moment shows it at the second
+LOOK_AFTER = 8  # polls without a row, a power of two; then it is looked why
 IDENTITY_BYTES = 4096  # of the first line, by which a log is known again
 
 
@@ -43,6 +44,7 @@ class LogFeed:
         self._revision = 0
         self._head = b""
         self._failing = False
+        self._quiet: int | None = 0  # polls so far, while no row has come and nothing was said of that
 
     @property
     def source(self) -> str:
@@ -73,7 +75,10 @@ class LogFeed:
             rows = self._more(rows, self._reader.begin)
         if data:
             rows = self._take(rows, data)
-        return rows if self.busy else self._more(rows, self._reader.flush)
+        rows = rows if self.busy else self._more(rows, self._reader.flush)
+        if self._quiet is not None and not self.ended:
+            self._quiet = None if rows else self._explain(self._quiet + 1)
+        return rows
 
     def peek(self) -> list[Row]:
         return self._reader.peek()
@@ -89,12 +94,29 @@ class LogFeed:
         rows = self._take(rows, self._follower.finish())
         self._follower.close()
         self._first = self._first or _digest(self._head)
-        return self._more(rows, self._reader.finish)
+        rows = self._more(rows, self._reader.finish)
+        if self.position and self._quiet is not None and self._reader.meta.format == "unknown":
+            self._warn(
+                f"{self.source}: {self.position} bytes in no log format that rldk knows; "
+                "`rldk format-info` lists those, and --regex name=value or a pattern reads other texts"
+            )
+        return rows
 
     def stats(self) -> SourceStats:
         reader = self._reader
         lines = (reader.lines, reader.rejected_count, reader.rejected)
         return _stats(self.source, reader.meta, lines, dict(self._follower.changes))
+
+    def _explain(self, polls: int) -> int | None:
+        """Says once why there are no rows, where that can be told; looks after a second, two, four, ..."""
+        if polls < LOOK_AFTER or polls & (polls - 1):
+            return polls
+        from rldk.monitor.unread import why_unread
+
+        why = why_unread(self.source)
+        if why:
+            self._warn(why)
+        return None if why else polls
 
     def _read(self) -> bytes:
         try:
