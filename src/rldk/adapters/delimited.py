@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import NamedTuple
 
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
@@ -49,6 +50,12 @@ def records(source: Openable, delimiter: str | None = None) -> Iterator[Fields]:
         yield from cutter.finish(f"the file breaks off here: {error}")
         return
     yield from cutter.finish()
+
+
+def beginning(head: bytes, count: int) -> list[Fields]:
+    """The first records of a file that begins so; the last one may be cut."""
+    cutter = Records()
+    return list(islice(chain(cutter.feed(head), cutter.finish()), count))
 
 
 class Records:

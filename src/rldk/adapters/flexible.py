@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapters
-from rldk.adapters.delimited import cell, delimiter_of, records
+from rldk.adapters.delimited import beginning, cell, records
 from rldk.adapters.opening import Opening, opening_of
 from rldk.adapters.reading import only_file, parsed
 from rldk.adapters.source import File
@@ -20,7 +20,7 @@ from rldk.core.vocabulary import vocabulary
 from rldk.errors import NoData, NotALog
 
 MAX_BYTES = 256 << 20  # of a JSON array, which is read whole
-_LINES = 20  # behind a header, one of which must have a number
+_LINES = 20  # a header and rows, one of which must have a number
 _LOOKED_AT = 300  # columns compared letter by letter, a millisecond each
 _CLOSE = 0.82  # of difflib: "avg_reward" and "mean_reward" are closer, "accuracy" and "action_entropy" are not
 _FILLER = frozenset(
@@ -89,7 +89,7 @@ class FlexibleAdapter(BaseAdapter):
     @classmethod
     def sniff(cls, file: File) -> int:
         known = max((adapters.get(name).sniff(file) for name in cls.formats if name in adapters), default=0)
-        return known or (5 if file.is_text and (_is_array(file.head) or LooseCsv.columns(file)) else 0)
+        return known or (5 if file.is_text and (_is_array(file.head) or loose_columns(file)) else 0)
 
     def read(self) -> Log:
         file = only_file(self)
@@ -97,7 +97,7 @@ class FlexibleAdapter(BaseAdapter):
         confidence, name = max(scored, default=(0, ""))
         if confidence > 0:
             return adapters.get(name)([file.path], **self.options).read()
-        if LooseCsv.columns(file):
+        if loose_columns(file):
             return parsed(self, CsvTable(counted=True), records).log()
         return Log(table=_array_table(file, self.source))
 
@@ -109,25 +109,22 @@ class FlexibleAdapter(BaseAdapter):
         return to_run(log, adapter=self, field_map=given | guessed(opening_of(log.table).keys, given))
 
 
-class LooseCsv(FlexibleAdapter):
-    """What of the above is text under a header, row by row; recognised when the header says a metric."""
+def loose_columns(file: File) -> list[str]:
+    """The names in the header of a text that is a table of numbers; empty when it is none."""
+    if not file.is_text or file.head.lstrip().startswith((b"{", b"[", b"#")):
+        return []
+    header, *rows = [[text.strip() for text in record.values] for record in beginning(file.head, _LINES)] or [[]]
+    if not 1 < len(header) <= MAX_METRICS or any(cell(name) is not None for name in header):
+        return []
+    numbers = any(len(row) == len(header) and any(cell(text) is not None for text in row) for row in rows)
+    return header if numbers and layout_of(header, counted=True) is not None else []
 
-    @classmethod
-    def sniff(cls, file: File) -> int:
-        return 5 if _says(cls.columns(file)) else 0
 
-    @classmethod
-    def columns(cls, file: File) -> list[str]:
-        """The names in the header; empty when this is no such table."""
-        lines = file.head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()[: _LINES + 1]
-        if not file.is_text or len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "#")):
-            return []
-        comma = delimiter_of(lines[0])
-        header, *rows = ([text.strip().strip('"').strip() for text in line.split(comma)] for line in lines)
-        if not 1 < len(header) <= MAX_METRICS or any(cell(name) is not None for name in header):
-            return []
-        numbers = any(len(row) == len(header) and any(cell(text) is not None for text in row) for row in rows)
-        return header if numbers and layout_of(header, counted=True) is not None else []
+def says_metric(columns: Collection[str]) -> bool:
+    """Whether one of these columns is a metric, by its name or by other words for it."""
+    from rldk.adapters.naming import Hints, Naming
+
+    return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(columns, close=False))
 
 
 def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
@@ -138,13 +135,6 @@ def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
     known = {*named.values(), *given, *given.values()}
     sure = proposed_map(keys, close=False)
     return {key: name for key, name in sure.items() if key not in known and name not in named}
-
-
-def _says(header: Collection[str]) -> bool:
-    from rldk.adapters.naming import Hints, Naming
-
-    named = header and Naming(Opening.of(header), Hints()).names
-    return bool(named or proposed_map(header, close=False))
 
 
 def _is_array(head: bytes) -> bool:

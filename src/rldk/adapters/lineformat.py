@@ -91,7 +91,7 @@ _FORMATS = (
         adapter=tabular.Csv, name="csv", source=lambda: TableRows(tabular.CsvTable()), identify=lambda *_: {},
     ),
     LineFormat(
-        adapter=flexible.LooseCsv, name="flexible", source=lambda: TableRows(tabular.CsvTable(counted=True)),
+        name="flexible", source=lambda: TableRows(tabular.CsvTable(counted=True)),
         identify=lambda *_: {}, guess=flexible.guessed,
     ),
     LineFormat(
@@ -138,9 +138,10 @@ def recognised(head: bytes, *, mapped: bool = False) -> LineFormat | None:
     file = File.beginning(head)
     scored = [(each.adapter.sniff(file), each.adapter.quality, each.name) for each in _FORMATS if each.adapter]
     best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1], s[2]), default=None)
-    if best is None and mapped and flexible.LooseCsv.columns(file):
-        return FORMATS["flexible"]
-    return FORMATS[best[2]] if best else None
+    if best is not None:
+        return FORMATS[best[2]]
+    columns = flexible.loose_columns(file)
+    return FORMATS["flexible"] if columns and (mapped or flexible.says_metric(columns)) else None
 
 
 def patterned(pattern: str) -> LineFormat:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
-from rldk.adapters.delimited import Fields, cell, delimiter_of, records
+from rldk.adapters.delimited import Fields, beginning, cell, records
 from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.rllib import RLlibCsv
 from rldk.adapters.sb3 import SB3Csv
@@ -60,17 +60,14 @@ class Csv(BaseAdapter):
     def sniff(cls, file: File) -> int:
         if not file.is_text or SB3Csv.sniff(file) or RLlibCsv.sniff(file):
             return 0
-        lines = file.head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").splitlines()
-        if len(lines) < 2 or lines[0].lstrip().startswith(("{", "[", "#")):
+        if file.head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[", b"#")):
             return 0
-        delimiter = delimiter_of(lines[0])
-        header = [name.strip().strip('"') for name in lines[0].split(delimiter)]
+        header, *rows = [[text.strip() for text in record.values] for record in beginning(file.head, 2)] or [[]]
         layout = layout_of(header)
-        if layout is None or any(_NUMBER.fullmatch(name) for name in header):
+        if not rows or layout is None or layout.step is None or any(_NUMBER.fullmatch(name) for name in header):
             return 0
-        cells = lines[1].split(delimiter)
-        step = cells[layout.step].strip().strip('"') if layout.step is not None and len(cells) > layout.step else ""
-        return 30 if len(cells) >= len(header) and (not step or _NUMBER.fullmatch(step)) else 0
+        step = rows[0][layout.step] if len(rows[0]) >= len(header) else "torn"
+        return 30 if not step or _NUMBER.fullmatch(step) else 0
 
     def read(self) -> Log:
         table = CsvTable(str(only_file(self).path))

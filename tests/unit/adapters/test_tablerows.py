@@ -95,3 +95,8 @@ def test_a_table_without_steps_counts_its_rows(tmp_path: Path) -> None:
 )
 def test_prose_is_no_table(text: str) -> None:
     assert recognised(text.encode()) is None
+
+
+def test_a_name_in_the_header_may_run_over_lines(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('step,kl,"two\nlines"\n1,0.5,2\n2,0.25,3\n')
+    assert open_run(tmp_path / "t.csv").metrics.columns["two\nlines"].tolist() == [2.0, 3.0]

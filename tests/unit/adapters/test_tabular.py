@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.adapters.base import Log
@@ -35,6 +35,7 @@ def rows(log: Log) -> list[tuple[int, dict[str, str]]]:
     return [(row.step, {k: repr(v) for k, v in row.values.items()}) for row in log.table.rows()]
 
 
+@settings(deadline=None)
 @given(tables)
 def test_csv_and_parquet_of_one_table_agree(tmp_path_factory: pytest.TempPathFactory, table: list[tuple]) -> None:
     folder = tmp_path_factory.mktemp("table")
