@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,38 @@ def test_a_rewritten_table_is_judged_as_the_finished_one(tmp_path: Path) -> None
     (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
     report = diagnose(tmp_path / "progress.csv").to_dict()
     assert {part: run[part] for part in PARTS} == {part: report[part] for part in PARTS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["rename", "copytruncate", "replace"])
+def test_rotation_of_a_table_loses_nothing(way: str, tmp_path: Path) -> None:
+    path, header = tmp_path / "progress.csv", "step,reward,loss"
+    (tmp_path / "rules.yaml").write_text(RULES)
+    path.write_text(f"{header}\n0,1.0,1.0\n")
+    with monitor("--stream", "progress.csv", "--rules", "rules.yaml", "--idle-timeout", "3", cwd=tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        for step in range(1, 90):
+            if step == 45:
+                time.sleep(0.5)  # a copy that is cut before it was read is lost to everybody
+                rotate(path, way, header)
+            with path.open("a") as log:
+                log.write(f"{step},0.0,{1.0 if step < 70 else 'nan'}\n")
+            time.sleep(0.01)
+        process.communicate(timeout=60)
+    (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
+    assert (run["source"]["lines"], run["source"]["rejected"], run["source"]["gaps"]) == (90, 0, 0)
+    assert begun(tmp_path) == {("high", 0): 1, ("GRAD001", 70): 1}
+
+
+def rotate(path: Path, way: str, header: str) -> None:
+    """Gives the name to an empty table, takes the content away, or puts another file of the same rows in its place."""
+    if way == "copytruncate":
+        os.truncate(path, 0)
+    elif way == "rename":
+        path.rename(path.with_suffix(".csv.1"))
+        path.write_text(header + "\n")
+    else:
+        made = path.with_suffix(".new")
+        made.write_text(path.read_text().replace("1.0\n", "1\n"))
+        made.replace(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from rldk.adapters.delimited import Fields, Records
+from rldk.adapters.delimited import Fields, Records, cell
 from rldk.adapters.reading import Sink
 from rldk.adapters.rowsource import ParsedRows
 from rldk.core.rows import RowList
@@ -67,7 +67,7 @@ class TableRows(ParsedRows[Fields]):
         """Notes the first row of a file, and whether it has been read before."""
         if self._first is not None and not self._begun:
             return
-        row = {name: text for name, text in zip(self._table.header, record.values, strict=False) if text.strip()}
+        row = _told(self._table.header, record.values)
         again = self._begun and self._headed and bool(self._first) and row == self._first
         if again:
             self.revision += 1
@@ -76,3 +76,9 @@ class TableRows(ParsedRows[Fields]):
         if self._first is None:
             self._first = row
         self._begun = False
+
+
+def _told(header: Sequence[str], texts: Sequence[str]) -> dict[str, str]:
+    """The cells that say something; a number as it is, because "1" may be written again as "1.0"."""
+    cells = ((name, cell(text.strip()), text.strip()) for name, text in zip(header, texts, strict=False))
+    return {name: text if value is None else repr(value) for name, value, text in cells if text and value == value}
