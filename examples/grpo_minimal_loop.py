@@ -29,6 +29,7 @@ from rldk import EventWriter
 NUMBERS, DIGITS, LENGTH = 20, 10, 2
 PROMPTS, GROUP, EPOCHS = 32, 8, 3
 CLIP, KL_COEF, VALUE_COEF, LR, VALUE_LR, MISTAKE = 0.2, 0.02, 2.0, 3e-3, 1e-3, 30.0
+MAX_BEHIND = 6.0  # nats that one token is held to be given up by, as verl bounds its estimator; else it explodes
 PRIOR = 2.0  # answers that the value network counts for, beside the eight of the group
 
 
@@ -116,8 +117,8 @@ class Training:
             log_p = log_softmax(self.policy(x))
             p, ratio = np.exp(log_p), np.exp(log_p[rows, token] - log_old)
             clipped = np.where(advantage > 0, ratio > 1 + CLIP, ratio < 1 - CLIP)
-            behind = log_ref - log_p[rows, token]
-            kl = np.exp(behind) - behind - 1  # "k3": never negative, and without bound for a token given up
+            behind = np.minimum(log_ref - log_p[rows, token], MAX_BEHIND)
+            kl = np.exp(behind) - behind - 1  # "k3": never negative, and large for a token given up
             pull = np.where(clipped, 0.0, ratio * advantage) + KL_COEF * (np.exp(behind) - 1)
             gradients = self.policy.gradients(pull[:, None] * (p - np.eye(DIGITS)[token]) / len(token))
             self.policy.update(gradients, lr)
