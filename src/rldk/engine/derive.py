@@ -17,6 +17,7 @@ def derived(row: Row) -> dict[str, float]:
     `kl_coef_paid` = -(KL part of the reward) / kl: the coefficient of a trainer that puts the KL into the reward.
     `loss_per_kl` = loss / kl where no policy loss is logged: the coefficient, as far as the KL dominates the loss.
     `sampled_nll_surplus` = sampled_nll - entropy: 0 in expectation for tokens sampled from the trainer's policy.
+    `grad_ratio_log10` = log10(grad_norm_policy / grad_norm_value), where both are positive.
     """
     values = dict(row.values)
     values["step"] = float(row.step)
@@ -33,4 +34,7 @@ def derived(row: Row) -> dict[str, float]:
     surplus = values.get("sampled_nll", math.nan) - values.get("entropy", math.nan)
     if math.isfinite(surplus):
         values["sampled_nll_surplus"] = surplus
+    actor, critic = values.get("grad_norm_policy", 0.0), values.get("grad_norm_value", 0.0)
+    if 0.0 < actor < math.inf and 0.0 < critic < math.inf:
+        values["grad_ratio_log10"] = math.log10(actor) - math.log10(critic)
     return values

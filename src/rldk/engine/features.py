@@ -24,7 +24,7 @@ class Feature(Protocol):
     def update(self, x: float) -> None: ...
 
 
-def _middle(ordered: list[float]) -> float:
+def middle(ordered: list[float]) -> float:
     n = len(ordered)
     return ordered[n // 2] if n % 2 else 0.5 * (ordered[n // 2 - 1] + ordered[n // 2])
 
@@ -227,7 +227,7 @@ class Median:
         centre = self.value
         if centre != centre:
             return NAN
-        return MAD_TO_SD * _middle(sorted(abs(v - centre) for v in self._ordered))
+        return MAD_TO_SD * middle(sorted(abs(v - centre) for v in self._ordered))
 
 
 class Mad:
@@ -310,7 +310,7 @@ class Early:
             return
         insort(self._values, x)
         if self._n == self._stop:
-            self.value = _middle(self._values)
+            self.value = middle(self._values)
 
 
 class Spread:

@@ -7,9 +7,11 @@ from typing import Any
 
 from rldk.core.table import Row
 from rldk.engine import features as fx
-from rldk.engine import strides, windows
+from rldk.engine import strides, swings, windows
+from rldk.engine.course import Drift
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
+from rldk.engine.unrest import Unrest
 from rldk.rules.rule import Context
 
 Key = tuple[Any, ...]
@@ -39,6 +41,10 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "ewma": fx.Ewma,
     "peak": fx.Peak,
     "leap": Leap,
+    "drift": Drift,
+    "unrest": Unrest,
+    "swings": swings.Swings,
+    "rhythm": swings.Rhythm,
 }
 
 
@@ -301,3 +307,17 @@ class EngineFrame:
 
     def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
         return self._ask("leap", name, log, floor)
+
+    def drift(self, name: str, block: int = 5, blocks: int = 12, *, log: bool = False) -> float:
+        return self._ask("drift", name, block, blocks, log)
+
+    def unrest(
+        self, name: str, window: int = 20, *, log: bool = False, relative: bool = False, floor: float = 0.0
+    ) -> float:
+        return self._ask("unrest", name, window, log, relative, floor)
+
+    def swings(self, name: str, window: int, *, low: float, high: float) -> float:
+        return self._ask("swings", name, window, low, high)
+
+    def rhythm(self, name: str, window: int, *, low: float, high: float) -> float:
+        return self._ask("rhythm", name, window, low, high)

@@ -15,9 +15,8 @@ RAGGED_ROWS = 40
 # enough of a row to know it by; values that say nothing (rates, counters) are left out
 WITNESSES = ("loss", "policy_loss", "value_loss", "grad_norm", "reward_mean", "entropy", "kl")
 ENTROPY = frozenset({"entropy", "entropy_seq_sum"})  # ENT007 knows more of them
-DERIVED = frozenset(
-    {"kl_coef_implied", "kl_coef_paid", "loss_per_kl", "sampled_nll_surplus"}
-)  # present where others allow it, logged by nobody
+# present where others allow it, logged by nobody
+DERIVED = frozenset({"kl_coef_implied", "kl_coef_paid", "loss_per_kl", "sampled_nll_surplus", "grad_ratio_log10"})
 
 
 @cache

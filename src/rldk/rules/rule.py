@@ -153,6 +153,22 @@ class Frame(Protocol):
         those values' recent level, on the same side (the least of the six, signed); 0 when they disagree. `log`: of
         log values; `floor`: least scale, in the unit of the metric (or of its log)."""
 
+    def drift(self, name: str, block: int = 5, blocks: int = 12, *, log: bool = False) -> float:
+        """How far the last `blocks` medians of `block` values went along a trend, in the unit of the metric (`log`: of
+        its logarithm); 0 when their order is compatible with chance."""
+
+    def unrest(
+        self, name: str, window: int = 20, *, log: bool = False, relative: bool = False, floor: float = 0.0
+    ) -> float:
+        """The row-to-row noise of the window in units of what has been usual in this run: of the values, of their
+        logarithms (`log`) or as a share of their level (`relative`); `floor` is the least usual noise."""
+
+    def swings(self, name: str, window: int, *, low: float, high: float) -> float:
+        """How often the metric went from above `high` to below `low` or back within the window."""
+
+    def rhythm(self, name: str, window: int, *, low: float, high: float) -> float:
+        """-log of the probability that noise is as regular; 0 below four cycles of such `swings` in the window."""
+
 
 Body = Callable[[Frame], "Signal | None"]
 Calm = Callable[[str, "Context"], tuple[float, float]]

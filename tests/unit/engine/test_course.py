@@ -1,0 +1,94 @@
+"""The features of a metric's course against scipy and numpy, and their behaviour on streams."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kendalltau, theilslopes
+
+from rldk.engine.course import Drift, _order
+from rldk.engine.features import Feature
+from rldk.engine.swings import CYCLES, Rhythm, Swings
+from rldk.engine.unrest import Unrest
+
+
+def _feed(feature: Feature, values: list[float]) -> list[float]:
+    out = []
+    for x in values:
+        feature.update(float(x))
+        out.append(feature.value)
+    return out
+
+
+def test_drift_is_the_theil_sen_climb_of_the_block_medians() -> None:
+    y = np.random.default_rng(1).normal(size=70) + 0.3 * np.arange(70)
+    medians = np.median(y.reshape(-1, 5), axis=1)[-12:]
+    out = _feed(Drift(5, 12, log=False), list(y))
+    assert all(math.isnan(v) for v in out[:59])
+    assert out[-1] == pytest.approx(11 * theilslopes(medians).slope)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=12, max_size=12))
+def test_order_is_mann_kendall(values: list[int]) -> None:
+    tau = kendalltau(range(12), values)
+    z = _order([float(v) for v in values])
+    if len(set(values)) == 12:  # without ties tau = S / 66, and z takes one off |S| for continuity
+        assert z == pytest.approx((round(66 * tau.statistic) - np.sign(tau.statistic)) / math.sqrt(12 * 11 * 29 / 18))
+    assert (z > 0) == (tau.statistic > 1e-9) or abs(round(66 * tau.statistic)) <= 1 or math.isnan(tau.statistic)
+
+
+def test_noise_is_no_drift() -> None:
+    y = np.random.default_rng(2).normal(size=3000)
+    out = np.array(_feed(Drift(5, 12, log=False), list(y))[59:])
+    assert np.mean(out != 0) < 0.01
+
+
+def test_unrest_tells_noise_from_a_ramp_and_a_step() -> None:
+    rng = np.random.default_rng(3)
+    course = np.concatenate([rng.normal(size=100), 50 + 3.0 * np.arange(60) + rng.normal(size=60)])
+    louder = np.concatenate([rng.normal(size=100), 5 * rng.normal(size=60)])
+    assert max(_feed(Unrest(20, log=False, relative=False, floor=0.0), list(course))[60:]) < 4
+    assert _feed(Unrest(20, log=False, relative=False, floor=0.0), list(louder))[-30] > 3
+
+
+@pytest.mark.parametrize("options", [(True, False), (False, True)])
+def test_unrest_of_logs_and_of_shares_ignores_the_unit(options: tuple[bool, bool]) -> None:
+    y = np.exp(np.random.default_rng(4).normal(size=90))
+    one, other = (_feed(Unrest(20, *options, 0.01), list(k * y)) for k in (1.0, 1024.0))
+    assert one == pytest.approx(other, nan_ok=True)
+
+
+def test_unrest_of_a_constant_is_one_and_of_a_waking_constant_is_bounded_by_its_floor() -> None:
+    out = _feed(Unrest(20, log=False, relative=False, floor=0.0), [1.0] * 60)
+    woken = _feed(Unrest(20, log=False, relative=False, floor=0.1), [1.0] * 60 + [1.0, 1.1] * 20)
+    assert out[-1] == 1.0
+    assert woken[-1] == pytest.approx(1.4826 / math.sqrt(2), rel=1e-3)
+
+
+def test_swings_counts_passages_between_the_levels_and_forgets() -> None:
+    out = _feed(Swings(40, 0.5, 1.5), [0.0, 1.0, 2.0, 1.0] * 10 + [1.0] * 40)
+    assert math.isnan(out[18])
+    assert out[39] == 19
+    assert out[-1] == 0
+
+
+def test_rhythm_is_fishers_g_of_the_periodogram() -> None:
+    y = np.random.default_rng(5).normal(size=128) + 2 * np.sin(np.arange(128) / 2)
+    powers = np.abs(np.fft.rfft(y))[CYCLES:64] ** 2
+    g, m = powers.max() / powers.sum(), len(powers)
+    assert _feed(Rhythm(128, -0.5, 0.5), list(y))[-1] == pytest.approx(-math.log(m * (1 - g) ** (m - 1)))
+
+
+def test_noise_has_no_rhythm() -> None:
+    out = _feed(Rhythm(128, -0.1, 0.1), list(np.random.default_rng(6).normal(size=4000)))
+    assert 0 < np.nanmax(out) < 13
+
+
+def test_rhythm_needs_swings_from_level_to_level() -> None:
+    y = list(np.sin(np.arange(200) / 2))
+    assert _feed(Rhythm(128, -1.5, 1.5), y)[-1] == 0
+    assert _feed(Rhythm(128, -0.5, 0.5), y)[-1] > 100
