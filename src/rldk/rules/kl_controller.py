@@ -1,0 +1,209 @@
+"""Rules on an adaptive KL coefficient and the KL it steers: wrong way, overshoot, oscillation, noise, sign."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import LLM_POLICY
+from rldk.rules.knobs import lacks, setting
+from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, rule
+
+KIND = ("algorithm.kl_ctrl.type", "kl_ctrl.type", "kl_ctrl_type", "adap_kl_ctrl")  # how configurations say "adaptive"
+
+
+def _controller(context: Context) -> str | None:
+    """An `unless` of rules on controllers: there is a target, and nothing says that the coefficient is fixed."""
+    said = next((context.config[key] for key in KIND if key in context.config), None)
+    if said is False or str(said).lower() == "fixed":
+        return "the KL coefficient is fixed by configuration"
+    return lacks("kl_target")(context)
+
+
+def _moves(f: Frame) -> bool:
+    """The coefficient has ever moved: a log may carry a target that nothing steers to."""
+    return f.highest("kl_coef", before=0) > f.lowest("kl_coef", before=0)
+
+
+@rule(
+    "KL006",
+    "kl-negative",
+    severity="warn",
+    tier=2,
+    needs=("kl",),
+    calm=ABOVE_ZERO,
+    algorithms=LLM_POLICY,
+    causes=(
+        "responses come from another distribution than the policy's: top-k, top-p, a minimum length, banned tokens",
+        "log-probabilities of padding are counted",
+        "the policy is in train mode (dropout) when its log-probabilities are taken",
+    ),
+    fixes=(
+        "turn off {top_k} and {top_p}, and any minimum length",
+        "mask everything after the end token before the KL is summed",
+        "turn off {dropout} in both models",
+    ),
+)
+def kl_negative(f: Frame) -> Signal | None:
+    """Fires when the estimated KL to the reference has been negative on nearly all of the last 20 rows.
+
+    Why it matters: a true KL is never negative; the samples do not come from the policy whose log-probabilities are
+    used, and the penalty pays for going where the estimate is wrong.
+    How it is computed: a sign test: at least 19 of the last 20 values are below 0 (p = 2e-5 if they were noise around
+    0). Single negative batches of the k1 estimator are normal.
+    When it is wrong: a framework that logs the KL with its sign turned.
+    Source: one-sided sign test with p < 1e-4 over 20 batches, from the catalogue (noise around 0 is fine: trl#925;
+    trl#351, trl#1857, trl#615 for the causes). No healthy run of faultbench and none of the fixtures fires; detection
+    not measured: no such fault in the corpus.
+    """
+    negative, usual = f.share("kl", 20, below=0.0), f.median("kl", 20)
+    if negative >= 0.95:
+        message = f"the KL was negative on {round(20 * negative)} of the last 20 rows (typically {usual:.3g})"
+        return Signal(value=usual, limit=0.0, message=message)
+    return None
+
+
+@rule(
+    "KL010",
+    "kl-controller-unresponsive",
+    severity="warn",
+    tier=2,
+    needs=("kl", "kl_coef"),
+    rows=16,
+    within=20,
+    algorithms=LLM_POLICY,
+    unless=_controller,
+    causes=(
+        "the controller is fed another KL than the logged one: per token against per sequence, or the update KL",
+        "the coefficient is at its upper bound",
+        "the horizon is far too long, or the error enters with the wrong sign",
+    ),
+    fixes=(
+        "state {kl_target} in the unit of the KL that the controller gets",
+        "raise the upper bound of the coefficient, or start from a larger {kl_coef}",
+    ),
+)
+def unresponsive(f: Frame) -> Signal | None:
+    """Fires when the KL is far from its target and the coefficient does not move against it.
+
+    Why it matters: the controller is there to bring the KL back; this one does nothing, or pushes it further.
+    How it is computed: on 16 of the last 20 rows, either all of the last six KL values were above twice the target and
+    the coefficient is no larger than five rows before, or all were below half and it is larger. Only for a coefficient
+    that has moved at all.
+    When it is wrong: a coefficient logged with so few digits that its steps are rounded away.
+    Source: sign agreement of error and coefficient over 20 updates, binomial p < 0.01 (16 of 20 disagreeing), from the
+    catalogue; half and twice the target are where controllers of the PPO family act at the latest. Measured on
+    faultbench with its target as configuration: none of 22 healthy runs; both runs whose coefficient was set to 0 and
+    one with a negative one.
+    """
+    target = setting(f, "kl_target")
+    least, most, now, before = f.min("kl", 6), f.max("kl", 6), f["kl_coef"], f.previous("kl_coef", 5)
+    if not _moves(f):
+        return None
+    if least > 2 * target and now <= before:
+        message = f"the KL is {f['kl']:.3g} against a target of {target:.3g}, and its coefficient does not rise"
+        return Signal(value=f["kl"], limit=2 * target, message=message)
+    if most < 0.5 * target and now > before:
+        message = f"the KL is {f['kl']:.3g} against a target of {target:.3g}, and its coefficient still rises"
+        return Signal(value=f["kl"], limit=0.5 * target, message=message)
+    return None
+
+
+@rule(
+    "KL011",
+    "kl-overshoot",
+    severity="warn",
+    tier=2,
+    needs=("kl", "kl_coef"),
+    rows=10,
+    algorithms=LLM_POLICY,
+    unless=_controller,
+    causes=(
+        "the controller is too slow: a long horizon against the speed of learning",
+        "the learning rate is too high for the KL coefficient it starts from",
+    ),
+    fixes=("lower {lr}", "start from a larger {kl_coef}", "shorten the horizon of the controller"),
+)
+def overshoot(f: Frame) -> Signal | None:
+    """Fires when the KL, having been within its target range, runs beyond twice the target.
+
+    Why it matters: the coefficient comes too late; by the time it bites the policy is far from its reference.
+    How it is computed: an earlier KL was above half and one below one and a half of the target, the median of the last
+    five is above twice the target, ten rows running, and the coefficient has moved.
+    When it is wrong: a short overshoot at the start that the controller catches.
+    Source: largest KL over target above 2 after it first entered its range, from the catalogue. Measured on faultbench
+    with its target as configuration: none of 22 healthy runs, and 6 runs whose coefficient, learning rate or reward
+    scale was broken.
+    """
+    target = setting(f, "kl_target")
+    high, low = f.highest("kl", before=5), f.lowest("kl", before=5)
+    level = f.median("kl", 5)
+    if _moves(f) and high >= 0.5 * target and low <= 1.5 * target and level > 2 * target:
+        message = f"the KL overshot: {level:.3g} after it had reached its target of {target:.3g}"
+        return Signal(value=level, limit=2 * target, message=message)
+    return None
+
+
+@rule(
+    "KL012",
+    "kl-controller-oscillates",
+    severity="warn",
+    tier=2,
+    needs=("kl", "kl_coef"),
+    algorithms=LLM_POLICY,
+    unless=_controller,
+    causes=(
+        "the controller reacts too strongly or too late: a short horizon, a coefficient that doubles and halves",
+        "the KL it is fed is delayed",
+    ),
+    fixes=("lengthen the horizon of the controller", "lower {lr}", "use a fixed {kl_coef}"),
+)
+def oscillates(f: Frame) -> Signal | None:
+    """Fires when the KL swings to and fro around its target in a regular rhythm, and the coefficient with it.
+
+    Why it matters: half of the time the policy is held too tightly, half of the time hardly at all.
+    How it is computed: over 160 rows the KL went from below half to above one and a half of the target, or back, eight
+    times or more (four cycles), in a rhythm that chance does not have (Fisher's g test, 20 nats), and the largest
+    coefficient of the last 40 rows is at least one and a half times the smallest.
+    When it is wrong: a period that comes from elsewhere, such as a curriculum of alternating tasks.
+    Source: amplitude above half of the target and four cycles, from the catalogue. In simulated control loops noise
+    alone reaches 13 nats and limit cycles 58 to 136. Detection on real runs not measured: no such fault in the corpus;
+    none of 22 healthy runs of faultbench fires.
+    """
+    target = setting(f, "kl_target")
+    low, high = 0.5 * target, 1.5 * target
+    turns, rhythm = f.swings("kl", 160, low=low, high=high), f.rhythm("kl", 160, low=low, high=high)
+    most, least = f.max("kl_coef", 40), f.min("kl_coef", 40)
+    if turns >= 8 and rhythm > 20 and most >= 1.5 * least:
+        message = f"the KL crossed its target range {turns:.0f} times in 160 rows, in a rhythm, the coefficient with it"
+        return Signal(value=turns, limit=8.0, message=message)
+    return None
+
+
+@rule(
+    "KL015",
+    "kl-volatile",
+    severity="info",
+    tier=2,
+    needs=("kl",),
+    rows=10,
+    algorithms=LLM_POLICY,
+    causes=(
+        "batches have become smaller or more alike, or single responses dominate the mean",
+        "the learning rate is too high: the policy jumps to and fro",
+    ),
+    fixes=("raise {batch}", "lower {lr}", "look at {kl_estimator}: k3 has a long tail"),
+)
+def volatile(f: Frame) -> Signal | None:
+    """Fires when the KL has become several times as noisy from row to row, for its level, as it used to be.
+
+    Why it matters: a coefficient steered by noise is noise; it may also be the first sign of instability.
+    How it is computed: the row-to-row noise of 20 rows as a share of their median (differences, so that a rising KL
+    counts for nothing) is 2.5 times what was usual in this run, a usual noise below 5 % counting as 5 %, ten rows
+    running.
+    When it is wrong: a KL that falls towards 0 is noisier for its level. Information only.
+    Source: a doubled robust coefficient of variation, from the catalogue. 2.5 measured: none of 44 healthy runs of
+    faultbench (a factor of 2 fires in simulated heavy-tailed ones), 4 broken runs.
+    """
+    unrest, level = f.unrest("kl", relative=True, floor=0.05), f.median("kl", 20)
+    if unrest > 2.5 and level > 0:
+        message = f"for its level the KL is {unrest:.2g} times as noisy from row to row as usual"
+        return Signal(value=unrest, limit=2.5, message=message)
+    return None

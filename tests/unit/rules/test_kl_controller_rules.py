@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+TARGET: dict[str, Any] = {"config": {"kl_target": 1.0}}
+NOISE = [0.1 * math.sin(7.0 * i * i) for i in range(400)]
+
+
+def _controlled(kl: list[float], coef: list[float]) -> Columns:
+    return {"kl": list(kl), "kl_coef": list(coef)}
+
+
+FALLING = [0.2 * 0.99**i for i in range(60)]
+RISING = [0.2 * 1.01**i for i in range(60)]
+BEYOND = [0.2 + 0.05 * i for i in range(20)] + [2.5] * 40
+CYCLE = [1 + 0.9 * math.sin(i / 3) for i in range(160)]
+CYCLING = [0.2 * math.exp(0.5 * math.sin(i / 3 - 1.5)) for i in range(160)]
+LOUD = [1 + x for x in NOISE[:80]] + [1 + 6 * x for x in NOISE[80:120]]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "first_step"),
+    [
+        ("KL006", {"kl": [0.1] * 10 + [-0.1] * 30}, {}, 29),
+        ("KL010", _controlled([0.5] * 10 + [3.0] * 50, FALLING), TARGET, 31),
+        ("KL010", _controlled([0.1] * 60, RISING), TARGET, 21),
+        ("KL011", _controlled(BEYOND, RISING), TARGET, 32),
+        ("KL012", _controlled(CYCLE, CYCLING), TARGET, 80),
+        ("KL015", {"kl": LOUD}, {}, 101),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step: int) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("KL006", {"kl": ([0.1] + [-0.1] * 9) * 4}, {}),
+        ("KL010", _controlled([0.5] * 10 + [3.0] * 50, RISING), TARGET),
+        ("KL010", _controlled([1.9] * 60, FALLING), TARGET),
+        ("KL010", _controlled([3.0] * 60, [0.2] * 60), TARGET),
+        ("KL011", _controlled([2.5] * 60, RISING), TARGET),
+        ("KL011", _controlled(BEYOND[:29] + [0.9] * 31, RISING), TARGET),
+        ("KL012", _controlled(CYCLE, [0.2 + 0.0001 * i for i in range(160)]), TARGET),
+        ("KL012", _controlled([1 + 9 * x for x in NOISE[:160]], CYCLING), TARGET),
+        ("KL015", {"kl": [(1 + 0.02 * i) * (1 + x) for i, x in enumerate(NOISE[:120])]}, {}),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("KL006", {"kl_coef": [0.1] * 30}, {}, "needs kl"),
+        *[(c, _controlled([1.0] * 60, RISING), {}, "needs the KL target") for c in ("KL010", "KL011", "KL012")],
+        *[(c, {"kl": [1.0] * 60}, TARGET, "needs kl_coef") for c in ("KL010", "KL011", "KL012")],
+        ("KL010", _controlled([3.0] * 60, FALLING), {"config": {"algorithm.kl_ctrl.type": "fixed"}}, "the KL coeff"),
+        ("KL015", {"kl_coef": [0.1] * 30}, {}, "needs kl"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)
