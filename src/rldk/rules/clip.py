@@ -169,3 +169,79 @@ def update_kl(f: Frame) -> Signal | None:
         message = f"one update typically moves the policy by {usual:.3g} nats; {limit:.3g} is the limit"
         return Signal(value=usual, limit=limit, message=message)
     return None
+
+
+@rule(
+    "CLIP004",
+    "one-sided-clipping",
+    severity="info",
+    tier=2,
+    needs=("clip_frac_low", "clip_frac_high"),
+    rows=3,
+    algorithms=CLIPPED,
+    unless=_sequence_ratio,
+    causes=(
+        "advantages of one sign dominate: they are not centred, or nearly all samples of a group succeed or fail",
+        "the clip range is not symmetric",
+    ),
+    fixes=("check that advantages are centred: {normalize_advantage}", "compare {clip_range} and {clip_high}"),
+)
+def one_sided(f: Frame) -> Signal | None:
+    """Fires when nearly all clipping happens on one side of the clip range.
+
+    Why it matters: probabilities are only pushed up, or only pushed down; with the upper side clipped, unlikely tokens
+    cannot grow and entropy falls.
+    How it is computed: the median clip fractions of both sides over 20 rows add up to more than 1 %, and one side has
+    more than 90 % of the medians and of the means, three rows running.
+    When it is wrong: a wider upper clip (clip-higher) makes the lower side dominate on purpose. Information only.
+    Source: a share of 0.9 on one side, from the catalogue; 1 %: ours, below it single tokens decide. No finding on the
+    healthy fixtures that log both sides; detection not measured: no such fault in the corpus.
+    """
+    low, high = f.mean("clip_frac_low", 20), f.mean("clip_frac_high", 20)
+    low_usual, high_usual = f.median("clip_frac_low", 20), f.median("clip_frac_high", 20)
+    whole, usual = low + high, low_usual + high_usual
+    share = max(low, high) / whole if whole > 0 else 0.0
+    if usual > 0.01 and share > 0.9 and max(low_usual, high_usual) > 0.9 * usual:
+        side = "upper" if high > low else "lower"
+        message = f"{share:.0%} of all clipping over 20 updates is at the {side} side of the clip range"
+        return Signal(value=share, limit=0.9, message=message)
+    return None
+
+
+@rule(
+    "CLIP006",
+    "ratio-variance-up",
+    severity="warn",
+    tier=2,
+    needs=("ratio_var",),
+    algorithms=CLIPPED,
+    causes=(
+        "the learning rate is too high, or there are too many passes over each batch",
+        "rollouts are older than before, or come from an engine with other weights",
+        "few tokens have become very unlikely under the old policy",
+    ),
+    fixes=("lower {lr}", "lower {epochs}", "check {staleness} and that {rollout_engine} gets the new weights"),
+)
+def ratio_variance(f: Frame) -> Signal | None:
+    """Fires when the variance of the importance ratio suddenly is several times what it was.
+
+    Why it matters: gradients are weighted by the ratio; with its variance grows theirs, and clipping decides more.
+    How it is computed: the robust line test on the log of the variance: five scales (at least 0.2) on three rows, three
+    times its past, and above 1e-4. A warning when the update KL or the clip fraction has doubled as well; else
+    information.
+    When it is wrong: an estimate from few tokens jumps by single tokens; the second witness is there for that.
+    Source: the line test as measured on real logs; up-shift of the ratio variance, from the catalogue. No finding on
+    the fixtures that log it; detection not measured: no such fault in the corpus.
+    """
+    leap, past, level = (
+        f.leap("ratio_var", log=True, floor=0.2),
+        f.past("ratio_var", before=3),
+        f.median("ratio_var", 3),
+    )
+    kl, clipped = f.median("kl_policy_update", 3), f.median("clip_frac", 3)
+    kl_past, clipped_past = f.past("kl_policy_update", before=3), f.past("clip_frac", before=3)
+    if leap >= 5 and level > 3 * past and level > 1e-4:
+        further = kl > 2 * kl_past or clipped > 2 * max(clipped_past, 0.005)
+        message = f"the variance of the ratio went from {past:.3g} to {level:.3g}"
+        return Signal(value=level, limit=3 * past, message=message, severity=None if further else "info")
+    return None

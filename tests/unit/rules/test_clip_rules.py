@@ -11,6 +11,14 @@ Columns = dict[str, list[float | None]]
 TWICE: dict[str, Any] = {"config": {"num_iterations": 2}}
 STILL: Columns = {"ratio_mean": [1.0] * 5, "kl_policy_update": [0.0] * 5}
 
+LOWER: Columns = {"clip_frac_low": [0.02, 0.03] * 20, "clip_frac_high": [0.0, 0.001] * 20}
+SPREAD: list[float | None] = [0.001 * (1 + 0.1 * (i % 3)) for i in range(40)]
+WIDER: Columns = {"ratio_var": SPREAD + [10 * v for v in SPREAD[:10] if v]}
+
+
+def _doubled(before: float) -> list[float | None]:
+    return [before] * 40 + [2.5 * before] * 10
+
 
 @pytest.mark.parametrize(
     ("code", "columns", "options", "expected"),
@@ -22,6 +30,9 @@ STILL: Columns = {"ratio_mean": [1.0] * 5, "kl_policy_update": [0.0] * 5}
         ("CLIP003", {"clip_frac": [0.1] * 10 + [0.5] * 20}, {}, (23, "warn")),
         ("CLIP005", {"kl_policy_update": [0.01] * 5 + [0.2] * 6}, {}, (10, "warn")),
         ("CLIP005", {"kl_policy_update": [0.005] * 5 + [0.02] * 6}, {"config": {"target_kl": 0.01}}, (10, "warn")),
+        ("CLIP004", LOWER, {}, (22, "info")),
+        ("CLIP006", WIDER, {}, (43, "info")),
+        ("CLIP006", WIDER | {"kl_policy_update": _doubled(0.002)}, {}, (43, "warn")),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -37,7 +48,11 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("CLIP002", {"ratio_mean": [1.0, 1.0001, 1.0, 1.0], "kl_policy_update": [0.0] * 4}, TWICE),
         ("CLIP002", STILL | {"lr": [0.0] * 5}, TWICE),
         ("CLIP003", {"clip_frac": [0.5, 0.1] * 20}, {}),
+        ("CLIP004", LOWER | {"clip_frac_high": [0.003] * 40}, {}),
+        ("CLIP004", {"clip_frac_low": [0.009] * 40, "clip_frac_high": [0.0] * 40}, {}),
         ("CLIP005", {"kl_policy_update": [0.029] * 20}, {}),
+        ("CLIP006", {"ratio_var": SPREAD + [2 * v for v in SPREAD[:10] if v], "kl_policy_update": _doubled(0.002)}, {}),
+        ("CLIP006", {"ratio_var": [0.005 * v for v in WIDER["ratio_var"] if v]}, {}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -54,7 +69,9 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("CLIP002", {"ratio_mean": [1.0] * 5}, TWICE, "needs kl_policy_update"),
         ("CLIP003", {"clip_frac": [0.5] * 30}, {"algorithm": "rloo"}, "the ratio is one of whole sequences"),
         ("CLIP003", {"ratio_mean": [1.0] * 5}, {}, "needs clip_frac"),
+        ("CLIP004", {"clip_frac_low": [0.02] * 30}, {}, "needs clip_frac_high"),
         ("CLIP005", {"ratio_mean": [1.0] * 5}, {}, "needs kl_policy_update"),
+        ("CLIP006", {"ratio_mean": [1.0] * 5}, {}, "needs ratio_var"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
