@@ -12,12 +12,22 @@ Columns = dict[str, list[float | None]]
 EXPLAINED = "value_explained_variance"
 
 
+def _off(by: float, returns: list[float], **more: list[float | None]) -> Columns:
+    return {"return_mean": list(returns), "value_mean": [r + by for r in returns], **more}
+
+
+RETURNS = [2 + 0.1 * (i % 3) for i in range(60)]
+RISING = [2 + 0.1 * i for i in range(60)]
+
+
 @pytest.mark.parametrize(
     ("code", "columns", "options", "expected"),
     [
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {}, (52, "info")),
         ("VAL002", {EXPLAINED: [0.999] * 8}, {}, (5, "info")),
         ("VAL006", {"value_clip_frac": [0.9] * 30}, {}, (22, "info")),
+        ("VAL007", _off(-1.0, RETURNS, value_loss=[1.2] * 60), {}, (39, "warn")),
+        ("VAL007", _off(1.0, RETURNS, value_loss=[9.0] * 60), {}, (39, "info")),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -32,6 +42,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {"total_steps": 1000}),
         ("VAL002", {EXPLAINED: [0.5, *[0.999] * 8]}, {}),
         ("VAL006", {"value_clip_frac": [0.9, 0.1] * 30}, {}),
+        ("VAL007", _off(-0.5, RETURNS, value_loss=[0.3] * 60), {}),
+        ("VAL007", _off(-1.5, RISING, value_loss=[0.3] * 60), {}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -46,6 +58,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("VAL001", {EXPLAINED: [math.nan] * 60}, {}, "needs finite values"),
         ("VAL002", {"value_loss": [1.0] * 9}, {}, "needs value_explained_variance"),
         ("VAL006", {"value_loss": [1.0] * 9}, {}, "needs value_clip_frac"),
+        ("VAL007", {"value_mean": [1.0] * 9}, {}, "needs return_mean"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
