@@ -38,6 +38,12 @@ class Drift:
             medians = list(self._medians)
             self.value = _climb(medians) if abs(_order(medians)) > CHANCE else 0.0
 
+    def rebase(self) -> None:
+        """Forgets the course: the run was restarted."""
+        self._open.clear()
+        self._medians.clear()
+        self.value = NAN
+
 
 def _order(y: list[float]) -> float:
     """The Mann-Kendall z of a series, with the corrections for ties and for continuity."""

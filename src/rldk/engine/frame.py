@@ -46,6 +46,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "swings": swings.Swings,
     "rhythm": swings.Rhythm,
 }
+COURSES = (Leap, Drift, Unrest, swings.Swings, swings.Rhythm)  # begin anew after a restart
 
 
 class Memory:
@@ -104,7 +105,7 @@ class Memory:
     def rebase(self) -> None:
         """Tells the features that follow a course that another one begins: the run was restarted."""
         for feature in self._items.values():
-            if isinstance(feature, Leap):
+            if isinstance(feature, COURSES):
                 feature.rebase()
 
     def knows(self, name: str) -> bool:

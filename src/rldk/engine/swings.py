@@ -36,6 +36,12 @@ class Swings:
         if self._n >= ARMED:
             self.value = float(len(self._turns))
 
+    def rebase(self) -> None:
+        """Forgets the passages: the run was restarted."""
+        self._turns.clear()
+        self._side = self._n = 0
+        self.value = NAN
+
 
 class Rhythm:
     """How little the swings of the last `window` values look like chance, in nats: -log p of Fisher's g test.
@@ -63,6 +69,12 @@ class Rhythm:
             self.value = 0.0
         elif self._n % EVERY == 0:
             self.value = _surprise(list(self._values))
+
+    def rebase(self) -> None:
+        self._values.clear()
+        self._swings.rebase()
+        self._n = 0
+        self.value = NAN
 
 
 @cache

@@ -43,3 +43,7 @@ class Unrest:
         self._past.update(now)
         usual = max(self._past.value, self._floor)
         self.value = now / usual if usual > 0.0 else NAN if usual != usual else 1.0 if now == 0.0 else math.inf
+
+    def rebase(self) -> None:
+        """Takes no difference across a restart; how noisy the run usually is stays known."""
+        self._last = NAN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -92,3 +93,28 @@ def test_rhythm_needs_swings_from_level_to_level() -> None:
     y = list(np.sin(np.arange(200) / 2))
     assert _feed(Rhythm(128, -1.5, 1.5), y)[-1] == 0
     assert _feed(Rhythm(128, -0.5, 0.5), y)[-1] > 100
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Drift(5, 12, log=False),
+        lambda: Swings(40, -0.5, 0.5),
+        lambda: Rhythm(64, -0.5, 0.5),
+    ],
+)
+def test_a_restart_begins_a_new_course(make: Callable[[], Drift | Swings | Rhythm]) -> None:
+    y = list(np.sin(np.arange(100) / 2))
+    fresh, restarted = make(), make()
+    _feed(restarted, [50.0 - v for v in y[:33]])
+    restarted.rebase()
+    assert _feed(restarted, y) == pytest.approx(_feed(fresh, y), nan_ok=True)
+
+
+def test_a_restart_is_no_unrest() -> None:
+    y = np.random.default_rng(7).normal(size=120)
+    through, restarted = (Unrest(4, log=False, relative=False, floor=0.0) for _ in range(2))
+    _feed(through, list(y[:60]))
+    _feed(restarted, list(y[:60]))
+    restarted.rebase()
+    assert _feed(through, [200.0, 400.0])[-1] > 10 * _feed(restarted, [200.0, 400.0])[-1]
