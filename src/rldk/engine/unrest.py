@@ -33,9 +33,9 @@ class Unrest:
         if self._last == self._last:
             self._steps.update(abs(y - self._last))
         self._last = y
-        self._level.update(y)
         now = MAD_TO_SD * self._steps.value / math.sqrt(2.0)
         if self._relative:
+            self._level.update(y)
             level = abs(self._level.value)
             now = now / level if level > 0.0 else now if now != now else math.inf if now else 0.0
         if not now < math.inf:  # not yet known, or relative to a level of 0
