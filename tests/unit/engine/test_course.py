@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kendalltau, theilslopes
+from scipy.stats import kendalltau, norm, theilslopes
 
 from rldk.engine.course import Drift, _order
 from rldk.engine.features import Feature
@@ -33,13 +33,12 @@ def test_drift_is_the_theil_sen_climb_of_the_block_medians() -> None:
     assert out[-1] == pytest.approx(11 * theilslopes(medians).slope)
 
 
-@given(st.lists(st.integers(-5, 5), min_size=12, max_size=12))
-def test_order_is_mann_kendall(values: list[int]) -> None:
-    tau = kendalltau(range(12), values)
-    z = _order([float(v) for v in values])
-    if len(set(values)) == 12:  # without ties tau = S / 66, and z takes one off |S| for continuity
-        assert z == pytest.approx((round(66 * tau.statistic) - np.sign(tau.statistic)) / math.sqrt(12 * 11 * 29 / 18))
-    assert (z > 0) == (tau.statistic > 1e-9) or abs(round(66 * tau.statistic)) <= 1 or math.isnan(tau.statistic)
+@given(st.lists(st.integers(-5, 5), min_size=12, max_size=12).filter(lambda v: len(set(v)) > 1))
+def test_order_is_mann_kendall_with_continuity(values: list[int]) -> None:
+    y = np.array(values)
+    s = int(np.sign(y[None, :] - y[:, None])[np.triu_indices(12, 1)].sum())
+    z = float(norm.isf(kendalltau(range(12), values, method="asymptotic").pvalue / 2))  # |S| over its deviation
+    assert _order([float(v) for v in values]) == pytest.approx(z * (s - np.sign(s)) / max(abs(s), 1), abs=1e-9)
 
 
 def test_noise_is_no_drift() -> None:
