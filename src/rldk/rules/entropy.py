@@ -98,7 +98,7 @@ def entropy_explosion(f: Frame) -> Signal | None:
 
 
 @rule(
-    "ENT011",
+    "ENT012",
     "entropy-at-its-ceiling",
     severity="warn",
     tier=3,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import LLM_POLICY
+from rldk.core.algorithms import LLM_POLICY, POLICY, PREFERENCE, REWARD_MODEL, SUPERVISED
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Frame, Signal, finite, rule
 
@@ -22,7 +22,7 @@ GROWTH = 3.0
 ZERO_SHARE = 0.3
 TINY = 1e-300  # an open interval (-TINY, TINY) holds the exact zeros only
 MEANINGFUL_NORM = 0.01
-HUGE_NORM = 100.0
+HUGE_NORM, TINY_NORM = 100.0, 1e-6
 
 
 @rule(
@@ -180,4 +180,35 @@ def gradient_huge(f: Frame) -> Signal | None:
     early = f.early(name, 0, 10)
     if f.count(name) == 10 and early > HUGE_NORM:
         return Signal(value=early, limit=HUGE_NORM, message=f"{name} is typically {early:.3g} on the first ten rows")
+    return None
+
+
+@rule(
+    "GRAD014",
+    "gradient-tiny-from-the-start",
+    severity="warn",
+    tier=1,
+    each=GRAD_NORMS,
+    algorithms=POLICY | PREFERENCE | REWARD_MODEL | SUPERVISED,
+    causes=(
+        "the loss is divided by far too much (tokens of the whole run, a loss scale taken off twice)",
+        "part of the graph is detached: only rounding reaches the parameters",
+    ),
+    fixes=("check how the loss is normalised, and {grad_accum}", "compare one gradient with a finite difference"),
+)
+def gradient_tiny(f: Frame) -> Signal | None:
+    """Fires when the gradient norm is next to nothing from the first rows on, with a learning rate that is on.
+
+    Why it matters: adaptive optimisers scale rounding noise up to full steps; others do not move at all.
+    How it is computed: GRAD004 for runs without a past: ten norms from the first on, all below 1e-6 and above 0, the
+    learning rate above 0 and not every group of one reward.
+    When it is wrong: a frozen warm-up, a loss that is tiny by design.
+    Source: ours: float32 gradients of a loss of order 1 stop being rounding at about 1e-6; the smallest early norm of
+    175 healthy small trainings was 0.006.
+    """
+    name = f.metric
+    top, count, zero = f.highest(name, before=0), f.count(name), f.lowest(name, before=0)
+    same, lr = f.ewma("zero_std_group_frac", 0.2), f.highest("lr", before=0)
+    if count == 10 and 0 < zero <= top < TINY_NORM and not same >= 0.9 and not lr == 0:
+        return Signal(value=top, limit=TINY_NORM, message=f"{name} is at most {top:.3g} on the first ten rows")
     return None
