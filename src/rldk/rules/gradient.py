@@ -209,6 +209,6 @@ def gradient_tiny(f: Frame) -> Signal | None:
     name = f.metric
     top, count, zero = f.highest(name, before=0), f.count(name), f.lowest(name, before=0)
     same, lr = f.ewma("zero_std_group_frac", 0.2), f.highest("lr", before=0)
-    if count == 10 and 0 < zero <= top < TINY_NORM and not same >= 0.9 and not lr == 0:
+    if count == 10 and 0 < zero <= top < TINY_NORM and not same >= 0.9 and lr != 0:
         return Signal(value=top, limit=TINY_NORM, message=f"{name} is at most {top:.3g} on the first ten rows")
     return None
