@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rldk.core.table import Row
+from rldk.engine import course, strides, windows
 from rldk.engine import features as fx
-from rldk.engine import strides, windows
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
 from rldk.rules.rule import Context
@@ -39,6 +39,10 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "ewma": fx.Ewma,
     "peak": fx.Peak,
     "leap": Leap,
+    "climbs": course.Climbs,
+    "age": course.Age,
+    "quantile": course.Quantile,
+    "blocks": course.Blocks,
 }
 
 
@@ -301,3 +305,12 @@ class EngineFrame:
 
     def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
         return self._ask("leap", name, log, floor)
+
+    def climbs(self, name: str, window: int) -> float:
+        return self._ask("climbs", name, window)
+
+    def age(self, name: str, sign: int = 1) -> float:
+        return self._ask("age", name, sign)
+
+    def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
+        return self._ask("quantile", name, fx.PAST_WINDOW, share, before, least)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from rldk.core.table import PHASES, Phase, Row
+from rldk.engine.course import Pace
 from rldk.engine.derive import derived
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import EngineFrame, Memory
@@ -32,7 +33,11 @@ class Watch:
     ready: bool = False  # some look had every feature it asked for
 
 
-POSITION = ("step", "segment")  # of the row: a pattern such as "*" means what the log says, not where it says it
+POSITION = (
+    "step",
+    "segment",
+    "row_interval_s",
+)  # of the row: a pattern such as "*" means what the log says, not where it says it
 EVERYWHERE = (-math.inf, math.inf)
 # a watch, and the interval of its metric's own value in which it says nothing; without a name it always looks
 Turn = tuple[Watch, str, float, float]
@@ -73,6 +78,7 @@ class Engine:
         self._norms = tuple(
             self._stations["train"].memory.feature(("last", f"grad_norm_{of}")) for of in ("policy", "value")
         )
+        self._pace = Pace()
         for rule in rules:
             self._admit(rule)
 
@@ -81,6 +87,9 @@ class Engine:
         values = derived(row)
         if row.phase == "eval" and self._reward.value == self._reward.value:
             values["train_reward_mean"] = self._reward.value
+        interval = self._pace.take(row, values)
+        if interval == interval:
+            values["row_interval_s"] = interval
         station = self._stations[row.phase]
         if not station.memory.alike(values):
             station.plan = None
