@@ -6,12 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.course import Pace
 from rldk.engine.derive import derived
 from rldk.engine.episodes import Episode, Episodes
+from rldk.engine.features import Feature
 from rldk.engine.frame import EngineFrame, Memory
+from rldk.engine.outlook import KEYS
 from rldk.rules.rule import Body, Context, Frame, Rule
 
 REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
@@ -79,6 +82,8 @@ class Engine:
             self._stations["train"].memory.feature(("last", f"grad_norm_{of}")) for of in ("policy", "value")
         )
         self._pace = Pace()
+        for key in KEYS:
+            self.feature(*key)
         for rule in rules:
             self._admit(rule)
 
@@ -112,6 +117,10 @@ class Engine:
             for _, episode in begun:
                 self._note_norms(episode)
         return begun
+
+    def feature(self, *key: Any) -> Feature:
+        """The feature (kind, metric, parameters ...) of training rows. One made now knows nothing of rows before."""
+        return self._stations["train"].memory.feature(key)
 
     def watches(self) -> list[Watch]:
         return [w for station in self._stations.values() for w in station.watches]
