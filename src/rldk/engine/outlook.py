@@ -65,14 +65,14 @@ class Trend:
 
 def outlook(engine: Engine) -> Outlook:
     """The outlook of the rows fed so far."""
-    metric = _judged(engine)
-    convergence, probability, numbers = _converging(engine, metric)
-    pace = _pace(engine)
+    metric, schedule, pace = _judged(engine), schedule_shape(_means(engine, "lr")), _pace(engine)
+    idle = schedule == "zero"  # what moves then is chance
+    convergence, probability, numbers = _converging(engine, "" if idle else metric)
     return Outlook(
         convergence=convergence,
         probability=probability,
         metric=metric,
-        schedule=schedule_shape(_means(engine, "lr")),
+        schedule=schedule,
         declared=_declared(engine),
         numbers={**numbers, **_memory(engine, pace), **_throughput(engine), **_time_left(engine, pace)},
     )

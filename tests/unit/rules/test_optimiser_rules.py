@@ -33,6 +33,7 @@ def still(rows: int, **more: list[float | None]) -> dict[str, Any]:
             {},
             37,
         ),
+        ("OPT009", {"loss": [2.0, 1.9, 1.8] * 10 + [3.0, 3.1] * 10}, {"algorithm": "sft"}, 39),
     ],
 )
 def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], first_step: int) -> None:
@@ -66,6 +67,8 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
             },
             {},
         ),
+        ("OPT009", {"loss": [2.0, 1.9, 1.8] * 10 + [2.3, 2.4] * 10}, {"algorithm": "sft"}),
+        ("OPT009", {"loss": [0.7] * 10 + [0.3, 1.5] * 20}, {"algorithm": "dpo"}),  # noise
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options: dict[str, Any]) -> None:
@@ -82,6 +85,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
         ("OPT004", {"loss": MOVING}, "lr"),
         ("OPT007", {"loss": MOVING}, "loss_scale"),
         ("OPT008", {"grad_norm": MOVING, "lr": MOVING}, "kl_policy_update"),
+        ("OPT009", {"lr": MOVING}, "loss"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: dict[str, Any], missing: str) -> None:
