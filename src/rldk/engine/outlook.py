@@ -27,6 +27,8 @@ SURE = 0.9  # of the probability from which the answer is not "unknown"; ours
 MATERIAL = 0.1  # of the range gained: a change that matters over the last quarter; ours
 NOISE_SHARE = 1.0  # of the row-to-row noise: a smaller change is none; ours (half of it needs 200 rows a quarter)
 NOISE_ROWS = 20
+# their reward is a mean over the last 100 episodes, so that the next row shares most of them
+SMOOTHED = frozenset({"sb3", "stable_baselines3", "rllib"})
 TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host_memory_gb")
 _MEMORY = ("memory_peak_gb", "memory_cpu_gb")
 _BLOCKS = ("reward_mean", "loss", "lr", *_MEMORY, "step_time", "tokens_step", "tokens_per_sec", "row_interval_s")
@@ -78,12 +80,12 @@ def outlook(engine: Engine) -> Outlook:
     )
 
 
-def last_quarter(means: list[float]) -> Trend:
+def last_quarter(means: list[float], least: float = 0.0) -> Trend:
     """The least-squares change over the newest quarter of equally spaced block means, at least 8 of them.
 
     The error allows for residuals that follow each other: (1 + phi) / (1 - phi) times the variance, phi being their
     lag-1 autocorrelation in all four quarters, corrected by (2 + 4 phi) / n for its bias under a line (known from the
-    literature). One quarter alone is too short to tell a trend from an autocorrelation of 0.9."""
+    literature) and at least `least`. One quarter alone is too short to tell a trend from an autocorrelation of 0.9."""
     n = max(8, len(means) // 4)
     quarters = [_line(means[max(0, end - n) : end]) for end in range(len(means), 3, -n)]
     slope, rest = quarters[0]
@@ -93,7 +95,7 @@ def last_quarter(means: list[float]) -> Trend:
         return Trend(slope * (n - 1), 0.0)
     whole = [r for _, r in quarters if len(r) == n]
     phi = math.fsum(a * b for r in whole for a, b in pairwise(r)) / math.fsum(a * a for r in whole for a in r)
-    phi = min(max(phi + (2.0 + 4.0 * phi) / n, 0.0), 0.98)
+    phi = min(max(phi + (2.0 + 4.0 * phi) / n, least), 0.98)
     variance = squares / (n - 2) * (1 + phi) / (1 - phi) / (n * (n * n - 1.0) / 12.0)
     return Trend(slope * (n - 1), math.sqrt(variance) * (n - 1))
 
@@ -133,7 +135,8 @@ def _converging(engine: Engine, metric: str) -> tuple[Convergence, float | None,
     means = [sign * x for x in blocks.means]
     if not all(x - x == 0.0 for x in means):
         return "unknown", None, {}
-    trend = last_quarter(means)
+    smoothed = metric == "reward_mean" and engine.context.framework in SMOOTHED
+    trend = last_quarter(means, 0.9 if smoothed else 0.0)
     gained = max(means) - math.fsum(means[: max(1, len(means) // 10)]) / max(1, len(means) // 10)
     noise = engine.feature("noise", metric, NOISE_ROWS).value
     material = max(MATERIAL * gained, NOISE_SHARE * noise, 1e-9 * abs(means[-1]))

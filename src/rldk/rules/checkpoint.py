@@ -7,10 +7,11 @@ import math
 from rldk.rules.rule import Context, Frame, Signal, rule
 from rldk.rules.witness import factor
 
-AFTER = 10  # rows since the restart that are held against the 20 rows before it
+AFTER = 10  # rows since the restart that are held against those before it
 BEYOND = 5.0  # times the row-to-row noise
 # metric -> the smallest change that matters, as a factor; those of the rules on these metrics
 MATERIAL = {
+    "reward_mean": 0.0,  # no factor: half of the range it had
     "kl": 2.0,
     "entropy": 1.25,
     "response_length_mean": 1.5,
@@ -24,10 +25,12 @@ def _first_segment(name: str, context: Context) -> tuple[float, float]:  # noqa:
     return -math.inf, 0.0
 
 
-def _jumped(f: Frame, name: str, least: float) -> bool:
-    """The rows since the restart lie off those before it, by their noise and by the factor that matters."""
-    after, before, noise = f.median(name, AFTER), f.median(name, 20, before=AFTER), f.noise(name, 20)
-    return abs(after - before) > BEYOND * noise and factor(after, before) > least
+def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
+    """Medians of the 10 rows since the restart and the 10 before; whether the step between is more than the metric's
+    noise and than what it was doing already (the 10 rows before those)."""
+    after, before, earlier = (f.median(name, AFTER, before=i * AFTER) for i in range(3))
+    noise = f.noise(name, 20)
+    return after, before, abs(after - before) > BEYOND * noise + 2 * abs(before - earlier)
 
 
 @rule(
@@ -53,30 +56,26 @@ def jump_at_resume(f: Frame) -> Signal | None:
 
     Why it matters: a training that forgets its state at every resume is another training, and often a worse one.
     How it is computed: a restart is where the step goes back, though not to the run's first step (that is a new run).
-    The medians of its first 10 rows are held against those of the 20 rows before: reward, KL, entropy, response length,
-    value loss, gradient norm, update KL. Each counts when it moved by five times its row-to-row noise and by what
-    matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x value loss and norms, half of the reward's range); two
-    must.
+    The medians of its first 10 rows are held against those of the 10 rows before: reward, KL, entropy, response length,
+    value loss, gradient norm, update KL. Each counts when it moved by five times its row-to-row noise beyond twice the
+    change it made in the 10 rows before that, and by what matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x
+    value loss and norms, half of the reward's range); two must.
     When it is wrong: when data, reward or settings were changed on purpose at the restart.
     Source: two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
     side; medians with a material change are kinder to autocorrelated metrics); the sizes as in the rules on these
     metrics. Not measured: no such fault in the corpus.
     """
     since, restart, first = f.repeats("segment"), f.previous("step", AFTER - 1), f.first("step")
-    reward, before = f.median("reward_mean", AFTER), f.median("reward_mean", 20, before=AFTER)
-    noise = f.noise("reward_mean", 20)
     seen = f.highest("reward_mean", before=AFTER) - f.lowest("reward_mean", before=AFTER)
-    moved = [name for name, least in MATERIAL.items() if _jumped(f, name, least)]
-    if abs(reward - before) > max(BEYOND * noise, 0.5 * seen):
-        moved.insert(0, "reward_mean")
+    moved: dict[str, tuple[float, float]] = {}
+    for name, least in MATERIAL.items():
+        after, before, jumped = _jump(f, name)
+        if jumped and (factor(after, before) > least if least else abs(after - before) > 0.5 * seen):
+            moved[name] = (after, before)
     if since == AFTER and f["segment"] > 0 and restart > first and len(moved) >= 2:
-        value = f.median(moved[0], AFTER)
-        return Signal(
-            value=value,
-            limit=f.median(moved[0], 20, before=AFTER),
-            metric=moved[0],
-            message=f"after the restart at step {restart:,.0f} these are elsewhere than before: {', '.join(moved)}",
-        )
+        metric, (after, before) = next(iter(moved.items()))
+        message = f"after the restart at step {restart:,.0f} these are elsewhere than before: {', '.join(moved)}"
+        return Signal(value=after, limit=before, metric=metric, message=message)
     return None
 
 

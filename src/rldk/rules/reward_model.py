@@ -36,18 +36,18 @@ def reward_model_not_learning(f: Frame) -> Signal | None:
     """Fires when the loss on pairs stays at ln 2 or above and the accuracy at one half.
 
     Why it matters: a policy trained on this reward is trained on noise.
-    How it is computed: over 40 rows, not in the first fifth of a run of known length: the median loss is above
-    ln 2 - 0.01 (ln 2 is the loss of scores that are all equal) and the mean accuracy is not above one half by two of
-    its standard errors over the rows.
+    How it is computed: over 40 rows, from the 60th on, not in the first fifth of a run of known length: the median
+    loss is above ln 2 - 0.01 (ln 2 is the loss of scores that are all equal) and the mean accuracy is not above one
+    half by two of its standard errors over the rows.
     When it is wrong: in the first steps of a large run that logs every step; pairs that nobody can tell apart.
     Source: ln 2 = 0.693 and 0.01, accuracy not significant (trlx#338, ColossalAI#3534, llava-rlhf#16, MA-RLHF#1:
     stuck near 0.65 to 0.693). 2,000 pairs are asked for there; the pairs a row are seldom logged, so 40 rows and their
     scatter stand for them. No alarm on the healthy fixture log.
     """
     loss, accuracy, error = f.median("loss", ROWS), f.mean("pref_accuracy", ROWS), f.std("pref_accuracy", ROWS)
-    early = f.progress() < 0.2
+    count, progress = f.count("loss"), f.progress()
     chance = accuracy <= 0.5 + 2 * error / math.sqrt(ROWS)
-    if loss > LN2 - NEAR and chance and not early:
+    if loss > LN2 - NEAR and chance and count >= 60 and not progress < 0.2:
         message = f"over {ROWS} rows the loss is {loss:.3f} (ln 2 is 0.693) and {100 * accuracy:.0f} % of pairs right"
         return Signal(value=loss, limit=LN2 - NEAR, message=message)
     return None

@@ -10,7 +10,10 @@ from rldk.rules.rule import Frame, Signal, rule
 WAITING_SHARE = 0.9
 STALL_FACTOR = 5.0
 STALL_S = 600.0
+HANG_FACTOR = 20.0
+HANG_S = 1800.0
 ROT = 1.3  # of time a token, newest 20 rows against those 60 rows earlier
+PACE_KEPT = 0.85  # of the older half of a rise, by its newer half: less is levelling off
 LEAK_ROWS = 11
 SLOW_ROWS = 44
 TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host_memory_gb")
@@ -37,20 +40,22 @@ def stall(f: Frame) -> Signal | None:
 
     Why it matters: a hang that ended by itself (a time-out, a retry) comes again, and costs every accelerator.
     How it is computed: the time since the row before, of training or evaluation, is above 10 minutes and above 5 times
-    the 99th percentile of the run's own last 200 intervals (20 at least). Not on the first row of a restarted run.
-    While nothing comes at all there is no row to look at: `rldk monitor` ends with its idle time-out then.
-    When it is wrong: a resume that goes on at the very next step looks like a stall; so does a rare checkpoint that
-    takes longer than 10 minutes.
-    Source: 10 minutes and 5 times: the hangs in verl#1696, #3464, #7180 and wandb#8592 last that long; the 99th
-    percentile because step times have heavy tails. Not measured: no such fault in the corpus; no alarm on the 12
-    healthy fixture logs with times.
+    the 99th percentile of the run's own last 200 intervals (20 at least): an info, as the run went on and a checkpoint
+    may have taken that long. Above 30 minutes and 20 times that percentile: a warning. Not on the first row of a
+    restarted run. While nothing comes at all there is no row to look at: `rldk monitor` ends with its idle time-out.
+    When it is wrong: a resume that goes on at the very next step looks like a stall.
+    Source: 10 minutes and 5 times: the hangs of verl#1696, #3464, #7180 and wandb#8592; the 99th percentile because
+    step times have heavy tails. 30 minutes is the default time-out of torch.distributed (10 for NCCL), after which a
+    lost collective ends; 20 times is ours. Not measured: no such fault in the corpus; no alarm on the healthy fixture
+    logs with times.
     """
-    interval, usual = f["row_interval_s"], f.quantile("row_interval_s", 0.99)
-    limit, since = (max(STALL_FACTOR * usual, STALL_S) if usual == usual else math.inf), f.repeats("segment")
-    if interval > limit and since > 1:
-        message = f"no row for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
-        return Signal(value=interval, limit=limit, message=message)
-    return None
+    interval, usual, since = f["row_interval_s"], f.quantile("row_interval_s", 0.99), f.repeats("segment")
+    if not (interval > STALL_S and interval > STALL_FACTOR * usual and since > 1):
+        return None
+    message = f"no row for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
+    hung = interval > HANG_S and interval > HANG_FACTOR * usual
+    limit = max(STALL_FACTOR * usual, STALL_S)
+    return Signal(value=interval, limit=limit, message=message, severity="warn" if hung else "info")
 
 
 def _ratio(a: float, b: float) -> float:
@@ -117,6 +122,7 @@ def throughput_rot(f: Frame) -> Signal | None:
     severity="warn",
     tier=2,
     each=("memory_cpu_gb", "memory_peak_gb"),
+    rows=3,
     causes=(
         "tensors kept for logging with their graph (a loss or a metric that was not detached)",
         "rollouts, completions or replay that are appended and never dropped",
@@ -133,13 +139,14 @@ def memory_leak(f: Frame) -> Signal | None:
 
     Why it matters: the run will be killed, at a moment of the system's choosing.
     How it is computed: from the 20th row on: memory rose on 10 of the last 11 rows and by 5 % over them, or on 40 of
-    the last 44 and by 10 %; the newer half of that rise is at least half as large as the older one; and responses or
-    tokens did not grow by half as much over the same rows. The message says when memory is full, where the
-    configuration or log tells how much there is.
+    the last 44 and by 10 %; it rose in the newer half of them at 85 % of the pace of the older half or faster; and
+    responses or tokens did not grow by half as much over the same rows. Three such rows running. The message says when
+    memory is full, where the configuration tells how much there is.
     When it is wrong: caches that fill over a long first epoch and stop. Peak memory grows with the longest batch, which
     the length of an average response need not show.
     Source: 10 of 11 rows, 5 %, not flattening: measured on small trainings (4 of 4 leaks, none of 86 healthy runs). The
-    slow form and the length condition are ours.
+    slow form and the length condition are ours; so are 85 % and three rows: at half the pace, caches that fill
+    exponentially over 15 rows fired in all of 100 simulated runs.
     """
     name, n = f.metric, f.count(f.metric)
     for rows, least, growth in ((LEAK_ROWS, 10, 1.05), (SLOW_ROWS, 40, 1.1)):
@@ -153,7 +160,8 @@ def _climb(f: Frame, name: str, rows: int, least: int, growth: float) -> Signal 
     now, half, start, climbs = f[name], f.previous(name, rows // 2), f.previous(name, rows), f.climbs(name, rows)
     work = [_ratio(f.median(m, 5), f.median(m, 5, before=rows)) for m in ("tokens_step", "response_length_mean")]
     total, step, then = number(f.config(*TOTAL_MEMORY)), f["step"], f.previous("step", rows)
-    flattening = now - half < 0.5 * (half - start)
+    newer = rows // 2
+    flattening = (now - half) * (rows - newer) < PACE_KEPT * (half - start) * newer
     if climbs < least or not now > growth * start > 0 or flattening or not math.isfinite(climbs):
         return None
     if any(w - 1 > 0.5 * (now / start - 1) for w in work):

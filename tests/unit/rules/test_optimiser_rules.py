@@ -85,7 +85,6 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
         ("OPT004", {"loss": MOVING}, "lr"),
         ("OPT007", {"loss": MOVING}, "loss_scale"),
         ("OPT008", {"grad_norm": MOVING, "lr": MOVING}, "kl_policy_update"),
-        ("OPT009", {"lr": MOVING}, "loss"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: dict[str, Any], missing: str) -> None:
@@ -103,3 +102,12 @@ def test_missing_values_neither_break_nor_feed_a_streak() -> None:
     gaps: list[float | None] = [*MOVING, 0.0, None, 0.0, None, 0.0]
     report = scan_columns("OPT001", {"kl_policy_update": gaps, "ratio_mean": [*RATIO, 1.0, None, 1.0, None, 1.0]})
     assert [f.first_step for f in report.findings] == [37]
+
+
+def test_a_loss_is_judged_only_where_it_must_fall() -> None:
+    unknown, supervised = (
+        scan_columns("OPT009", {"lr": MOVING}),
+        scan_columns("OPT009", {"lr": MOVING}, algorithm="sft"),
+    )
+    assert unknown.skipped[0].reason.startswith("defined for sft, dpo")
+    assert supervised.skipped[0].reason == "needs loss"

@@ -23,7 +23,7 @@ def pairs(chance: float, loss: float) -> dict[str, list[float | None]]:
 @pytest.mark.parametrize("loss", [0.6931, 1.2])
 def test_fires_at_chance(loss: float) -> None:
     report = scan_columns("RM001", pairs(0.5, loss), **RM)
-    assert [(f.first_step, f.severity) for f in report.findings] == [(44, "warn")]
+    assert [(f.first_step, f.severity) for f in report.findings] == [(64, "warn")]
 
 
 @pytest.mark.parametrize("columns", [pairs(0.65, 0.69), pairs(0.5, 0.66)])
