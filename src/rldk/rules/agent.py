@@ -80,15 +80,15 @@ def agent_never_trains(f: Frame) -> Signal | None:
 
     Why it matters: the agent acts at random, or by an untrained network, to the end.
     How it is computed: OPT001 for agents whose trainer logs nothing until it trains: no row so far had a loss, a value
-    loss or an update count, on 100 rows; on 50 once exploration has come down to its floor (unchanged on 20 rows).
+    loss or an update count, on 100 rows; on 20 once exploration has come down to its floor (unchanged on 10 rows).
     When it is wrong: a warm-up of random steps that is meant to be longer than that; a logger without losses. A log of
     episodes alone (Monitor's csv) is not looked at: it lacks the trainer's speed.
-    Source: an identity (F01 of the rule catalogue); the row counts are ours. Measured on one DQN of
-    Stable-Baselines3 whose training never began: named on row 50.
+    Source: an identity (F01 of the rule catalogue); the row counts are ours. Measured on two DQN
+    of Stable-Baselines3 whose training never began.
     """
-    rows, floor = f.count("reward_mean"), f.repeats("exploration_rate") >= 20
+    rows, floor = f.count("reward_mean"), f.repeats("exploration_rate") >= 10
     trained = any(f.gap(name) >= 0 for name in ("loss", "value_loss", "policy_loss", "update_count"))
-    if not trained and rows >= (50 if floor else 100):
+    if not trained and rows >= (20 if floor else 100):
         return Signal(value=rows, message=f"no update has been logged on {rows:.0f} rows of episodes")
     return None
 
@@ -126,4 +126,64 @@ def exploration_runs_away(f: Frame) -> Signal | None:
         what = "the noise of the actions" if name == "train/std" else "the entropy coefficient"
         message = f"{what} grew from {first:.3g} to {value:.3g} and the reward has not risen"
         return Signal(value=value, limit=RUNAWAY * first, message=message)
+    return None
+
+
+@rule(
+    "ENT009",
+    "exploration-never-comes-down",
+    severity="warn",
+    tier=0,
+    needs=("exploration_rate",),
+    algorithms=VALUE_BASED,
+    causes=("the exploration schedule is never updated, or is made for far more steps than the run has",),
+    fixes=("check `exploration_fraction`, `exploration_final_eps` and {total_steps}",),
+)
+def exploration_never_comes_down(f: Frame) -> Signal | None:
+    """Fires when a value-based agent has acted mostly at random, at exactly the same rate, since its first row.
+
+    Why it matters: what it learns is never tried; its returns stay those of chance.
+    How it is computed: ENT003 for epsilon-greedy agents. The exploration rate is above one half and bitwise the same on
+    all of at least 30 rows; a schedule that works falls with every step.
+    When it is wrong: runs that collect data at random on purpose.
+    Source: an identity of a falling schedule; one half and 30 rows: ours. Measured on one DQN of Stable-Baselines3
+    whose exploration is stuck at 1, and none of 8 healthy ones.
+    """
+    rate, same, count = f["exploration_rate"], f.repeats("exploration_rate"), f.count("exploration_rate")
+    if rate > 0.5 and same == count >= 30:
+        return Signal(value=rate, limit=0.5, message=f"the exploration rate has been {rate:g} on all {count:.0f} rows")
+    return None
+
+
+def _not_classic(context: Context) -> str | None:
+    return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
+
+
+@rule(
+    "REW015",
+    "return-never-varies",
+    severity="warn",
+    tier=0,
+    needs=("reward_mean", "response_length_mean"),
+    unless=_not_classic,
+    causes=(
+        "the reward is replaced by a constant: a wrapper, a normaliser, a failed reward function",
+        "a sparse reward that has not been found yet",
+    ),
+    fixes=("step the environment by hand with random actions and print its rewards", "check {reward_clip}"),
+)
+def return_never_varies(f: Frame) -> Signal | None:
+    """Fires when the return of episodes has been exactly the same since the first row and is no count of their steps.
+
+    Why it matters: REW001 for environments: without differences in return there is nothing to learn.
+    How it is computed: the mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
+    mean episode length: a reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.
+    When it is wrong: sparse rewards not found yet; they are as much in need of a change.
+    Source: variance of exactly 0 (F03 of the rule catalogue); 20 rows: ours. Measured on two PPO of Stable-Baselines3
+    with a reward of 0 or a constant, and none of 62 healthy trainings in environments.
+    """
+    value, same, count = f["reward_mean"], f.repeats("reward_mean"), f.count("reward_mean")
+    steps = f["response_length_mean"]
+    if same == count >= 20 and abs(abs(value) - steps) > 1e-6 * steps:
+        return Signal(value=value, message=f"the mean return has been exactly {value:.6g} on all {count:.0f} rows")
     return None

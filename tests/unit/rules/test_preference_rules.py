@@ -43,6 +43,7 @@ EASY = {"pref_accuracy": [1.0] * 12, "epoch": [0.004 * i for i in range(1, 13)]}
     ("code", "columns", "options", "first_step"),
     [
         ("PREF001", start(0.3, 0.2), DPO, 1),
+        ("PREF001", start(0.3, 0.2), KTO, 1),
         ("PREF002", falling(1.9), DPO, 4),
         ("PREF004", EASY, DPO, 10),
         ("PREF004", EASY, {"algorithm": "reward_model"}, 10),
@@ -89,7 +90,6 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
             {**KTO, "config": {"desirable_weight": 1.0, "undesirable_weight": 3.0}},
             "the run weights",
         ),
-        ("PREF001", start(0.3, 0.2), {"algorithm": "kto"}, "defined for dpo"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: dict[str, Any], options: dict[str, Any], reason: str) -> None:
@@ -140,6 +140,8 @@ def untaught(margin: float, accuracy: float | None, loss: float, rows: int = 100
 def test_preferences_that_are_not_learnt(algorithm: str, columns: dict[str, Any], words: str) -> None:
     (finding,) = scan_columns("PREF003", columns, algorithm=algorithm).findings
     assert (finding.first_step, finding.severity) == (64, "warn")
+    known = scan_columns("PREF003", columns, algorithm=algorithm, total_steps=200)
+    assert [f.first_step for f in known.findings] == [44]
     assert words in finding.message
 
 

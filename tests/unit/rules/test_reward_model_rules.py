@@ -39,3 +39,12 @@ def test_is_patient_in_the_first_fifth_of_a_run() -> None:
 def test_says_what_is_missing() -> None:
     (check,) = scan_columns("RM001", {"loss": [0.69] * 50}, **RM).skipped
     assert check.reason == "needs pref_accuracy"
+
+
+def test_scores_that_run_away_are_too_certain() -> None:
+    report = scan_columns("RM003", {"pref_margin": [0.5 * i for i in range(60)]}, **RM)
+    assert [(f.first_step, f.severity) for f in report.findings] == [(33, "warn")]
+    usual = scan_columns("RM003", {"pref_margin": [min(0.1 * i, 5.0) for i in range(60)]}, **RM)
+    assert (usual.findings, usual.checked) == ((), ("RM003",))
+    (check,) = scan_columns("RM003", {"loss": [0.69] * 50}, **RM).skipped
+    assert check.reason == "needs pref_margin"

@@ -1,0 +1,112 @@
+"""OPT, from the first row on: trainings whose weights do not move, told by everything that stands still."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.core.algorithms import CLIPPED, REWARD_MODEL, SUPERVISED
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+UNMOVED_KL = 1e-6
+UNMOVED_ENTROPY = 1e-3  # of its largest value
+SAME_LOSS = 0.01
+SAME_ENTROPY = 0.003
+
+
+@rule(
+    "OPT012",
+    "policy-has-never-moved",
+    severity="warn",
+    tier=3,
+    needs=("kl_policy_update", "entropy"),
+    algorithms=CLIPPED,
+    causes=(
+        "the optimiser holds no parameter of the policy, or its step is skipped",
+        "the learning rate is so small that updates are lost in rounding",
+        "gradients are zeroed or detached before the step",
+    ),
+    fixes=(
+        "hash a few trainable parameters before and after one optimiser step",
+        "build {optimizer} after the model is wrapped; check {lr} and {grad_accum}",
+    ),
+)
+def policy_has_never_moved(f: Frame) -> Signal | None:
+    """Fires when no update so far has moved the policy, and its entropy has not moved either.
+
+    Why it matters: OPT001 for runs that never moved: a training that stands still looks like a hard task.
+    How it is computed: on all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped, and the
+    entropy has not left a band of 0.1 % of its largest value. The last known learning rate is not 0 (OPT011, OPT004).
+    When it is wrong: with a learning rate that is small on purpose, in its first rows. With one pass over each batch
+    the update KL is 0 by construction; the entropy then still moves.
+    Source: two identities of weights that do not change (F01 of the rule catalogue); ten rows and 0.1 %: ours; 1e-6
+    covers float32 rounding of the k3 estimator. Measured on small PPO trainings of CleanRL and Stable-Baselines3
+    whose optimiser does not step: update KL 1e-9 to 1.3e-7; healthy ones are above 1e-4 on most rows.
+    """
+    name, clipped, lr = "kl_policy_update", f.highest("clip_frac", before=0), f.ewma("lr", 1.0)
+    high, low, count = f.highest(name, before=0), f.lowest(name, before=0), f.count(name)
+    most, least = f.highest("entropy", before=0), f.lowest("entropy", before=0)
+    still = low > -UNMOVED_KL and high < UNMOVED_KL and not clipped > 0
+    if still and count >= 10 and most - least < UNMOVED_ENTROPY * abs(most) and lr != 0.0:
+        message = f"on all {count:.0f} rows the update KL is below {UNMOVED_KL:g} and entropy stays at {most:.4g}"
+        return Signal(value=f[name], limit=UNMOVED_KL, message=message)
+    return None
+
+
+def _other(context: Context) -> str | None:
+    known = context.algorithm in SUPERVISED | REWARD_MODEL
+    return None if known else "defined for sft, reward_model; this log does not say that it is one"
+
+
+@rule(
+    "OPT013",
+    "loss-does-not-move",
+    severity="warn",
+    tier=3,
+    needs=("loss",),
+    algorithms=SUPERVISED | REWARD_MODEL,
+    unless=_other,
+    rows=5,
+    causes=(
+        "the optimiser holds no trainable parameter, or its step is skipped",
+        "gradients vanish: a loss that is scaled to next to nothing, every label masked",
+        "the learning rate is far too low",
+    ),
+    fixes=(
+        "hash a few trainable parameters before and after one optimiser step",
+        "raise {lr}; build {optimizer} after adapters are added; check {grad_accum}",
+    ),
+)
+def loss_does_not_move(f: Frame) -> Signal | None:
+    """Fires when half of a supervised or reward-model training has changed neither its loss nor anything beside it.
+
+    Why it matters: the model that comes out is the one that went in.
+    How it is computed: OPT008 for supervised losses. From the 60th row on, and half of a run of known length (100 rows
+    of one of unknown length): the mean loss of 40 rows is within 1 % of the median of the first 20, or its standard
+    error allows no difference, and no row was below 70 % of that; the median entropy, where it is logged, is within
+    0.3 % of its own first 20; and the mean accuracy of tokens or pairs of 40 rows is not above the first 20 rows' by
+    two standard errors.
+    When it is wrong: fine-tuning of a model that knows the data already, with a very low rate.
+    Source: ours, after F01 of the rule catalogue (everything flat although the rate is not 0). Measured on small SFT
+    and reward-model trainings whose optimiser does not step.
+    """
+    loss, start, spread = f.mean("loss", 40), f.early("loss", 0, 20), f.std("loss", 40)
+    entropy, entropy_start = f.median("entropy", 20), f.early("entropy", 0, 20)
+    gains = [_gained(f, name) for name in ("token_accuracy", "pref_accuracy")]
+    count, progress, lr = f.count("loss"), f.progress(), f.ewma("lr", 1.0)
+    late = count >= 60 and (progress >= 0.5 or (progress != progress and count >= 100))
+    same = abs(loss - start) < max(SAME_LOSS * abs(start), 2 * spread / math.sqrt(40)) and loss > 0.97 * start
+    never = f.lowest("loss", before=0) > 0.7 * start
+    if (
+        not (late and same and never)
+        or abs(entropy - entropy_start) > SAME_ENTROPY * entropy_start
+        or any(gains)
+        or lr == 0.0
+    ):
+        return None
+    message = f"after {count:.0f} rows the loss is {loss:.4g}, as it was at first ({start:.4g}), and nothing else moved"
+    return Signal(value=loss, limit=start, message=message)
+
+
+def _gained(f: Frame, name: str) -> bool:
+    now, start, spread = f.mean(name, 40), f.early(name, 0, 20), f.std(name, 40)
+    return now > start + 2 * spread / math.sqrt(20)
