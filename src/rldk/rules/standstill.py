@@ -1,4 +1,4 @@
-"""OPT, from the first row on: trainings whose weights do not move, told by everything that stands still."""
+"""OPT and GRAD, from the first row on: trainings whose weights do not move, told by everything that stands still."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 UNMOVED_KL = 1e-6
 UNMOVED_ENTROPY = 1e-3  # of its largest value
 SAME_LOSS = 0.01
+NO_NORM = 1e-5
 SAME_ENTROPY = 0.003
 
 
@@ -34,8 +35,9 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     """Fires when no update so far has moved the policy, and its entropy has not moved either.
 
     Why it matters: OPT001 for runs that never moved: a training that stands still looks like a hard task.
-    How it is computed: on all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped, and the
-    entropy has not left a band of 0.1 % of its largest value. The last known learning rate is not 0 (OPT011, OPT004).
+    How it is computed: on all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped, and either
+    the entropy has not left a band of 0.1 % of its largest value, or the KL to the reference has been within 1e-6 of 0
+    as well. The last known learning rate is not 0 (OPT011, OPT004).
     When it is wrong: with a learning rate that is small on purpose, in its first rows. With one pass over each batch
     the update KL is 0 by construction; the entropy then still moves.
     Source: two identities of weights that do not change (F01 of the rule catalogue); ten rows and 0.1 %: ours; 1e-6
@@ -45,9 +47,13 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     name, clipped, lr = "kl_policy_update", f.highest("clip_frac", before=0), f.ewma("lr", 1.0)
     high, low, count = f.highest(name, before=0), f.lowest(name, before=0), f.count(name)
     most, least = f.highest("entropy", before=0), f.lowest("entropy", before=0)
+    kl_high, kl_low, kl_repeats = f.highest("kl", before=0), f.lowest("kl", before=0), f.repeats("kl")
+    at_reference = kl_low > -UNMOVED_KL and kl_high < UNMOVED_KL and kl_repeats < count
+    stuck = most - least < UNMOVED_ENTROPY * abs(most)
     still = low > -UNMOVED_KL and high < UNMOVED_KL and not clipped > 0
-    if still and count >= 10 and most - least < UNMOVED_ENTROPY * abs(most) and lr != 0.0:
-        message = f"on all {count:.0f} rows the update KL is below {UNMOVED_KL:g} and entropy stays at {most:.4g}"
+    if still and count >= 10 and (stuck or at_reference) and lr != 0.0:
+        beside = f"entropy stays at {most:.4g}" if stuck else "so is that to the reference"
+        message = f"on all {count:.0f} rows the update KL is below {UNMOVED_KL:g} and {beside}"
         return Signal(value=f[name], limit=UNMOVED_KL, message=message)
     return None
 
@@ -110,3 +116,42 @@ def loss_does_not_move(f: Frame) -> Signal | None:
 def _gained(f: Frame, name: str) -> bool:
     now, start, spread = f.mean(name, 40), f.early(name, 0, 20), f.std(name, 40)
     return now > start + 2 * spread / math.sqrt(20)
+
+
+@rule(
+    "GRAD013",
+    "no-gradient-from-the-start",
+    severity="critical",
+    tier=0,
+    each=("grad_norm", "grad_norm_policy"),
+    nonfinite=True,
+    causes=(
+        "the loss is NaN on every step: a NaN in the data, a mean over no tokens, weights that were broken when loaded",
+        "the loss is scaled to next to nothing, or the graph is cut before the parameters",
+    ),
+    fixes=(
+        "compute the loss of one batch by hand, in float32: {dtype}",
+        "check that every batch has labels that are not masked, and how the loss is scaled: {grad_accum}",
+    ),
+)
+def no_gradient_from_the_start(f: Frame) -> Signal | None:
+    """Fires when no row so far had a gradient: it was never a number, or always next to nothing.
+
+    Why it matters: the run logs rewards, lengths and rates as ever, and trains nothing, or only noise.
+    How it is computed: GRAD001 and OPT002 for runs that never had a gradient. The norm has been NaN or infinite on
+    every row, five at least, while the loss is exactly 0 (transformers writes 0 for a NaN loss); or it has been above
+    0 and below 1e-5 on all of at least ten rows: a warning.
+    When it is wrong: a loss that is scaled down on purpose; optimisers such as Adam cancel the scale.
+    Source: transformers' `logging_nan_inf_filter`; 1e-5, a thousandth of the smallest norm of any healthy run here:
+    ours. Measured on three small trainings with a loss scaled by 1e-7 and one with a NaN loss, and none of 180 healthy
+    ones.
+    """
+    name = f.metric
+    norm, seen, loss = f[name], f.count(name), f["loss"]
+    top, low = f.highest(name, before=0), f.lowest(name, before=0)
+    if seen == 0 and f.rows >= 5 and loss == 0.0 and norm - norm != 0.0:
+        return Signal(value=norm, message=f"{name} has never been a number, and the loss is exactly 0")
+    if seen >= 10 and low > 0 and top < NO_NORM:
+        message = f"{name} has been below {NO_NORM:g} on all {seen:.0f} rows"
+        return Signal(value=norm, limit=NO_NORM, message=message, severity="warn")
+    return None

@@ -26,6 +26,40 @@ def test_a_policy_that_never_moved() -> None:
     assert [(f.first_step, f.severity) for f in report.findings] == [(10, "warn")]
 
 
+def test_a_policy_that_never_left_its_reference() -> None:
+    columns = still(entropy=[3.6, 3.7] * 10, kl=[1e-8, -2e-8] * 10)
+    assert [f.first_step for f in scan_columns("OPT012", columns, **PPO).findings] == [10]
+    unpenalised = still(entropy=[3.6, 3.7] * 10, kl=[0.0] * 20)  # not computed
+    assert scan_columns("OPT012", unpenalised, **PPO).findings == ()
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"grad_norm": [NAN] * 8, "loss": [0.0] * 8}, (5, "critical")),
+        ({"grad_norm": [1e-7] * 12, "loss": [4e-7] * 12}, (10, "warn")),
+    ],
+)
+def test_no_gradient_from_the_start(columns: Columns, expected: tuple[int, str]) -> None:
+    report = scan_columns("GRAD013", columns)
+    assert [(f.first_step, f.severity) for f in report.findings] == [expected]
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"grad_norm": [NAN] * 8, "loss": [1.5, 1.4] * 4},  # the norm is not measured
+        {"grad_norm": [1e-7] * 9 + [0.1] * 5, "loss": [1.0] * 14},
+        {"grad_norm": [0.0] * 14, "loss": [1.0] * 14},  # exact zeros are GRAD012's
+    ],
+)
+def test_a_gradient_that_may_be_there(columns: Columns) -> None:
+    assert scan_columns("GRAD013", columns).findings == ()
+
+
 @pytest.mark.parametrize(
     "columns",
     [
@@ -63,6 +97,7 @@ def test_a_loss_that_moves_or_is_not_alone(columns: Columns) -> None:
     ("code", "options", "reason"),
     [
         ("OPT012", PPO, "needs kl_policy_update, entropy"),
+        ("GRAD013", {}, "needs grad_norm or grad_norm_policy"),
         ("OPT013", SFT, "needs loss"),
         ("OPT013", {}, "defined for sft"),
     ],
