@@ -94,7 +94,7 @@ def agent_never_trains(f: Frame) -> Signal | None:
 
 
 @rule(
-    "ENT008",
+    "ENT011",
     "exploration-runs-away",
     severity="warn",
     tier=3,

@@ -26,8 +26,8 @@ GROWS: list[float | None] = [1.05**i for i in range(N)]
         ("REW015", {"reward_mean": [60.0] * 30, "response_length_mean": [200.0] * 30}, SB3, 20),
         ("REW015", {"reward_mean": [0.0] * 30, "response_length_mean": [500.0] * 30}, SB3, 20),
         ("OPT010", {"reward_mean": FLAT, "samples_per_sec": FLAT}, {"algorithm": "sac"}, 100),
-        ("ENT008", {"reward_mean": FLAT, "train/std": GROWS}, PPO, 38),
-        ("ENT008", {"reward_mean": FLAT, "entropy_coef": GROWS}, {**SB3, "algorithm": "sac"}, 38),
+        ("ENT011", {"reward_mean": FLAT, "train/std": GROWS}, PPO, 38),
+        ("ENT011", {"reward_mean": FLAT, "entropy_coef": GROWS}, {**SB3, "algorithm": "sac"}, 38),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step: int) -> None:
@@ -44,13 +44,13 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
             {"reward_mean": FLAT, "samples_per_sec": FLAT, "exploration_rate": FLOOR, "loss": [None] * 25 + [0.5] * 95},
             DQN,
         ),
-        ("ENT008", {"reward_mean": FLAT, "train/std": [4.9] * N}, PPO),
+        ("ENT011", {"reward_mean": FLAT, "train/std": [4.9] * N}, PPO),
         ("ENT009", {"exploration_rate": [0.05] * 40}, DQN),
         ("ENT009", {"exploration_rate": FLOOR}, DQN),
         ("REW015", {"reward_mean": [-500.0] * 30, "response_length_mean": [500.0] * 30}, SB3),  # never solved
         ("REW015", {"reward_mean": [0.0] * 19 + [0.1] * 20, "response_length_mean": [50.0] * 39}, SB3),
-        ("ENT008", {"reward_mean": [0.5 * i for i in range(N)], "train/std": GROWS}, PPO),  # it pays
-        ("ENT008", {"reward_mean": FLAT, "entropy_coef": [0.97**i for i in range(N)]}, {**SB3, "algorithm": "sac"}),
+        ("ENT011", {"reward_mean": [0.5 * i for i in range(N)], "train/std": GROWS}, PPO),  # it pays
+        ("ENT011", {"reward_mean": FLAT, "entropy_coef": [0.97**i for i in range(N)]}, {**SB3, "algorithm": "sac"}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("ENT009", {"reward_mean": FLAT}, DQN, "needs exploration_rate"),
         ("REW015", {"reward_mean": FLAT}, SB3, "needs response_length_mean"),
         ("REW015", {"reward_mean": FLAT, "response_length_mean": FLAT}, {}, "defined for environments"),
-        ("ENT008", {"reward_mean": FLAT}, PPO, "needs train/std or entropy_coef"),
+        ("ENT011", {"reward_mean": FLAT}, PPO, "needs train/std or entropy_coef"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
