@@ -124,6 +124,8 @@ def entropy_heads_for_its_floor(f: Frame) -> Signal | None:
     90 %, 5 % and a tenth: ours. Not measured: no such fault in the corpus.
     """
     now, before = f.median("entropy", 20), f.median("entropy", 20, before=40)
+    if now >= 0.95 * before:  # nearly always so; never while there are too few rows
+        return None
     start, gain, progress, count = starting_entropy(f), f.gain("reward_mean", 60), f.progress(), f.count("entropy")
     floor = 0.3 * start
     if not (bounded_entropy(f) and 0 < now < 0.95 * before and now < 0.9 * start and progress > 0.1 and gain <= 0):

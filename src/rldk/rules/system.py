@@ -102,12 +102,14 @@ def throughput_rot(f: Frame) -> Signal | None:
     runs of faultbench for dozens of rows. Three stretches, 5 % and four times: ours. No warning on 44 healthy runs of
     faultbench and 180 healthy small trainings, an info on 3 of these (on a shared machine).
     """
+    pace, pace_before = f.median("step_time", 20), f.median("step_time", 20, before=60)
+    if pace <= ROT * pace_before:  # nearly always so; never while there are too few rows
+        return None
     now, before, earlier, first = (_cost(f, lag) for lag in (0, 20, 40, 60))
     grown = [_ratio(f.median(m, 20), f.median(m, 20, before=60)) for m in ("memory_cpu_gb", "memory_peak_gb")]
     sized = f.median("tokens_step", 20) > 0 or f.median("response_length_mean", 20) > 0
-    slower = f.median("step_time", 20) > ROT * f.median("step_time", 20, before=60)
     rising = now > 1.05 * before and before > 1.05 * earlier and earlier > 1.05 * first
-    if not (rising and slower and now > ROT * first):
+    if not (rising and pace > ROT * pace_before and now > ROT * first):
         return None
     leaking = any(g > 1.05 for g in grown)
     message = f"a step takes {now / first:.2f}x the time for the same work that it took 60 rows ago"
@@ -160,12 +162,15 @@ def memory_leak(f: Frame) -> Signal | None:
 
 
 def _climb(f: Frame, name: str, rows: int, least: int, growth: float) -> Signal | None:
-    now, half, start, climbs = f[name], f.previous(name, rows // 2), f.previous(name, rows), f.climbs(name, rows)
+    climbs = f.climbs(name, rows)
+    if climbs < least:  # nearly always so; never while there are too few rows
+        return None
+    now, half, start = f[name], f.previous(name, rows // 2), f.previous(name, rows)
     work = [_ratio(f.median(m, 5), f.median(m, 5, before=rows)) for m in ("tokens_step", "response_length_mean")]
     total, step, then = number(f.config(*TOTAL_MEMORY)), f["step"], f.previous("step", rows)
     newer = rows // 2
     flattening = (now - half) * (rows - newer) < PACE_KEPT * (half - start) * newer
-    if climbs < least or not now > growth * start > 0 or flattening or not math.isfinite(climbs):
+    if not (climbs >= least and now > growth * start > 0) or flattening:
         return None
     if any(w - 1 > 0.5 * (now / start - 1) for w in work):
         return None
