@@ -27,8 +27,8 @@ def _first_segment(name: str, context: Context) -> tuple[float, float]:  # noqa:
 
 def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
     """Medians of the 10 rows since the restart and the 10 before; whether the step between is more than the metric's
-    noise and than what it was doing already (the 10 rows before those)."""
-    after, before, earlier = (f.median(name, AFTER, before=i * AFTER) for i in range(3))
+    noise and than what it was doing already (since 20 rows ago)."""
+    after, before, earlier = f.median(name, AFTER), f.median(name, AFTER, before=AFTER), f.previous(name, 2 * AFTER)
     noise = f.noise(name, 20)
     return after, before, abs(after - before) > BEYOND * noise + 2 * abs(before - earlier)
 
@@ -58,7 +58,7 @@ def jump_at_resume(f: Frame) -> Signal | None:
     How it is computed: a restart is where the step goes back, though not to the run's first step (that is a new run).
     The medians of its first 10 rows are held against those of the 10 rows before: reward, KL, entropy, response length,
     value loss, gradient norm, update KL. Each counts when it moved by five times its row-to-row noise beyond twice the
-    change it made in the 10 rows before that, and by what matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x
+    change it made since 20 rows ago, and by what matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x
     value loss and norms, half of the reward's range); two must.
     When it is wrong: when data, reward or settings were changed on purpose at the restart.
     Source: two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
