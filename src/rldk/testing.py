@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,11 +15,12 @@ def run_of(
     *,
     step: Sequence[int] | None = None,
     phase: Sequence[Phase] | None = None,
+    time: Sequence[float] | None = None,
     **meta: Any,
 ) -> Run:
     """A run with these canonical columns. None is a missing value, NaN one that the source stated.
 
-    `step` defaults to 1, 2, ...; `meta` are fields of `RunMeta`."""
+    `step` defaults to 1, 2, ...; `time`: seconds; `meta` are fields of `RunMeta`."""
     lengths = {len(c) for c in columns.values()}
     if len(lengths) != 1:
         raise ValueError(f"columns differ in length: {sorted(lengths)}")
@@ -29,7 +31,8 @@ def run_of(
     for i in range(n):
         segment += bool(i and steps[i] < steps[i - 1])
         values = {name: float(v) for name, column in columns.items() if (v := column[i]) is not None}
-        builder.add(steps[i], values, phase=phase[i] if phase else "train", segment=segment)
+        at = time[i] if time else math.nan
+        builder.add(steps[i], values, phase=phase[i] if phase else "train", segment=segment, time=at)
     return Run(id="test", source="test", metrics=builder.build(), meta=RunMeta(**meta))
 
 

@@ -23,7 +23,7 @@ from rldk.rules.rule import Context, Rule, normals, rules
 
 ALL: tuple[Rule, ...] = (*rules, *normals)
 METRICS = [
-    *sorted({n for r in ALL for n in r.needs} - {"step", "segment", *DERIVED}),
+    *sorted({n for r in ALL for n in r.needs} - {"step", "segment", "row_interval_s", *DERIVED}),
     "reward_fn/accuracy/mean",
     "reward_fn/format/mean",
     "loss",
@@ -57,21 +57,23 @@ def _value(habit: str, i: int, rng: random.Random, base: float) -> float | None:
 def _rows(seed: int, n: int) -> list[Row]:
     rng = random.Random(seed)
     habits = {m: (rng.choice(HABITS), rng.choice([0.0, 0.01, 0.5, 1.0, 2.0, 100.0, -0.3])) for m in METRICS}
-    rows, step, segment = [], 0, 0
+    rows, step, segment, clock = [], 0, 0, 1.7e9
     for i in range(n):
         back = rng.random() < 0.02
         step = max(0, step - 3) if back else step + rng.choice([0, 1, 1, 1, 5])
         segment += back
         drawn = {m: _value(habit, i, rng, base) for m, (habit, base) in habits.items()}
         values = {m: v for m, v in drawn.items() if v is not None}
-        rows.append(Row(step=step, values=values, phase=rng.choice(["train"] * 9 + ["eval"]), segment=segment))
+        clock += rng.choice([0.0, 1.0, 1.0, 700.0, -5.0])
+        time, phase = rng.choice([clock, clock, math.nan]), rng.choice(["train"] * 9 + ["eval"])
+        rows.append(Row(step=step, values=values, phase=phase, segment=segment, time=time))
     return rows
 
 
 def _run(rows: list[Row], algorithm: str | None) -> Run:
     builder = TableBuilder()
     for r in rows:
-        builder.add(r.step, r.values, phase=r.phase, segment=r.segment)
+        builder.add(r.step, r.values, phase=r.phase, segment=r.segment, time=r.time)
     return Run(id="x", source="x", metrics=builder.build(), meta=RunMeta(algorithm=algorithm, total_steps=200))
 
 

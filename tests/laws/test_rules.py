@@ -42,7 +42,7 @@ def test_page_and_metadata_are_complete(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", [*rules, *normals], ids=lambda r: r.code)
 def test_needed_metrics_are_canonical(rule: Rule) -> None:
-    known = {*vocabulary().names(), *DERIVED, "step", "segment"}
+    known = {*vocabulary().names(), *DERIVED, "step", "segment", "row_interval_s"}
     bare = {n.removeprefix("eval_").removeprefix("train_") for n in rule.needs if n not in known}
     assert not bare - known
 

@@ -60,6 +60,8 @@ def render(
     `everything`: every finding and every rule that was not checked; otherwise at most `most` incidents."""
     page = _Page(colour=colour, width=width)
     page.add(report.verdict, style=report.worst() or ("ok" if report.checked else "warn"))
+    if everything and (line := words.outlook_line(report)):
+        page.add(line, style="dim")
     loud = words.loud(report.incidents)
     shown = list(report.incidents) if everything else loud[:most]
     for place, incident in enumerate(shown, 1):

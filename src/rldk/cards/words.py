@@ -116,3 +116,41 @@ def _extent(numbers: Mapping[str, float | int | None]) -> str:
     if numbers.get("metrics"):
         said.append(plural(int(numbers["metrics"] or 0), "metric"))
     return ", ".join(said)
+
+
+def outlook_line(report: Report) -> str:
+    """What is to be expected of the run, in one sentence; "" where nothing is known."""
+    told = report.meta.get("outlook")
+    outlook: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+    numbers = outlook.get("numbers") or {}
+    said = [_heading(outlook, numbers)]
+    if outlook.get("schedule"):
+        declared = outlook.get("declared")
+        said.append(f"learning rate {outlook['schedule']}" + (f" (configured: {declared})" if declared else ""))
+    change = numbers.get("throughput_change")
+    if change is not None and abs(change) >= 0.1:
+        said.append(f"throughput {change:+.0%} since the first quarter")
+    if numbers.get("memory_full_in_steps") is not None:
+        said.append(f"memory full in about {numbers['memory_full_in_steps']:,.0f} steps")
+    if numbers.get("seconds_left") is not None:
+        said.append(f"about {_duration(numbers['seconds_left'])} left")
+    known = [part for part in said if part]
+    return f"Outlook: {'; '.join(known)}." if known else ""
+
+
+def _heading(outlook: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
+    metric, probability = outlook.get("metric"), outlook.get("probability")
+    if not metric or "gain" not in numbers:
+        return ""
+    if probability is None:
+        return f"whether {metric} still improves is not known"
+    words = {"converged": "has settled", "improving": "still improves", "degrading": "is getting worse"}
+    change = f"{numbers['gain']:+.3g} over the last quarter, up is better"
+    return f"{metric} {words.get(str(outlook.get('convergence')), 'goes on')} (p {probability:.2f}, {change})"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 172_800.0), ("hours", 7200.0), ("minutes", 120.0)):
+        if seconds >= size:
+            return f"{seconds / {'days': 86_400.0, 'hours': 3600.0, 'minutes': 60.0}[unit]:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

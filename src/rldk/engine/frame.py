@@ -7,7 +7,7 @@ from typing import Any
 
 from rldk.core.table import Row
 from rldk.engine import features as fx
-from rldk.engine import strides, swings, windows
+from rldk.engine import heading, strides, swings, windows
 from rldk.engine.course import Drift
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
@@ -45,6 +45,10 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "unrest": Unrest,
     "swings": swings.Swings,
     "rhythm": swings.Rhythm,
+    "climbs": heading.Climbs,
+    "age": heading.Age,
+    "quantile": heading.Quantile,
+    "blocks": heading.Blocks,
 }
 COURSES = (Leap, Drift, Unrest, swings.Swings, swings.Rhythm)  # begin anew after a restart
 
@@ -322,3 +326,12 @@ class EngineFrame:
 
     def rhythm(self, name: str, window: int, *, low: float, high: float) -> float:
         return self._ask("rhythm", name, window, low, high)
+
+    def climbs(self, name: str, window: int) -> float:
+        return self._ask("climbs", name, window)
+
+    def age(self, name: str, sign: int = 1) -> float:
+        return self._ask("age", name, sign)
+
+    def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
+        return self._ask("quantile", name, fx.PAST_WINDOW, share, before, least)

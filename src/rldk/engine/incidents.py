@@ -25,7 +25,9 @@ DRIVES: dict[str, frozenset[str]] = {
     "GRAD": frozenset({"KL", "CLIP", "ENT", "REW", "LEN", "VAL", "OPT", "MET"}),
     "KL": frozenset({"REW", "ENT", "LEN", "GRAD", "CLIP", "ADV", "OFF"}),
     "ENT": frozenset({"REW", "LEN", "ADV", "KL", "GRAD"}),
-    "PREF": frozenset({"GRAD", "ENT", "KL"}),
+    "PREF": frozenset({"GRAD", "ENT", "KL", "OPT"}),
+    "RM": frozenset({"GRAD", "OPT"}),
+    "CKPT": frozenset({"OPT", "CLIP", "KL", "ENT", "GRAD", "REW", "LEN", "ADV", "VAL"}),
     "MET": frozenset(),
     "SYS": frozenset(),
 }

@@ -6,11 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.derive import derived
 from rldk.engine.episodes import Episode, Episodes
+from rldk.engine.features import Feature
 from rldk.engine.frame import EngineFrame, Memory
+from rldk.engine.heading import Pace
+from rldk.engine.outlook import KEYS
 from rldk.rules.rule import Body, Context, Frame, Rule
 
 REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
@@ -32,7 +36,11 @@ class Watch:
     ready: bool = False  # some look had every feature it asked for
 
 
-POSITION = ("step", "segment")  # of the row: a pattern such as "*" means what the log says, not where it says it
+POSITION = (
+    "step",
+    "segment",
+    "row_interval_s",
+)  # of the row: a pattern such as "*" means what the log says, not where it says it
 EVERYWHERE = (-math.inf, math.inf)
 # a watch, and the interval of its metric's own value in which it says nothing; without a name it always looks
 Turn = tuple[Watch, str, float, float]
@@ -73,6 +81,9 @@ class Engine:
         self._norms = tuple(
             self._stations["train"].memory.feature(("last", f"grad_norm_{of}")) for of in ("policy", "value")
         )
+        self._pace = Pace()
+        for key in KEYS:
+            self.feature(*key)
         for rule in rules:
             self._admit(rule)
 
@@ -81,6 +92,9 @@ class Engine:
         values = derived(row)
         if row.phase == "eval" and self._reward.value == self._reward.value:
             values["train_reward_mean"] = self._reward.value
+        interval = self._pace.take(row, values)
+        if interval == interval:
+            values["row_interval_s"] = interval
         station = self._stations[row.phase]
         if not station.memory.alike(values):
             station.plan = None
@@ -103,6 +117,10 @@ class Engine:
             for _, episode in begun:
                 self._note_norms(episode)
         return begun
+
+    def feature(self, *key: Any) -> Feature:
+        """The feature (kind, metric, parameters ...) of training rows. One made now knows nothing of rows before."""
+        return self._stations["train"].memory.feature(key)
 
     def watches(self) -> list[Watch]:
         return [w for station in self._stations.values() for w in station.watches]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from rldk.core.codec import to_builtins
 from rldk.core.model import Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
 from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine, Watch
+from rldk.engine.outlook import outlook
 from rldk.engine.verdict import verdict
 from rldk.rules.knobs import phrase
 from rldk.rules.rule import Context, Rule
@@ -45,7 +47,7 @@ def build_report(
         skipped=skipped,
         notes=_notes(watches),
         numbers={"rows": engine.rows, "first_step": engine.first_step, "last_step": engine.last_step, **numbers},
-        meta=meta,
+        meta={**meta, "outlook": to_builtins(outlook(engine))},
     )
 
 

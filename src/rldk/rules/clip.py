@@ -16,6 +16,8 @@ PASSES = (
     "update_epochs",
     "train.max_epochs",
 )
+COUNTED = frozenset({"sb3", "stable_baselines3"})  # their update counter rises by one a pass over the batch
+STILL = 1e-8  # update KL that float32 rounding of a ratio of 1 leaves (1e-9 seen in Stable-Baselines3), as in OPT004
 BF16 = 0.02  # |ratio - 1| that rounding in bf16 may cause
 
 
@@ -61,7 +63,7 @@ def ratio_off(f: Frame) -> Signal | None:
 
 def _one_pass(context: Context) -> str | None:
     passes = [number(context.config[key]) for key in PASSES if key in context.config]
-    if any(n > 1 for n in passes):
+    if any(n > 1 for n in passes) or (not passes and context.framework in COUNTED):
         return None
     if passes:
         return "one pass over each batch: the ratio is 1 by construction"
@@ -73,7 +75,7 @@ def _one_pass(context: Context) -> str | None:
     "ratio-always-one",
     severity="warn",
     tier=0,
-    needs=("ratio_mean", "kl_policy_update"),
+    needs=("kl_policy_update",),
     algorithms=CLIPPED,
     unless=_one_pass,
     causes=(
@@ -89,19 +91,26 @@ def ratio_always_one(f: Frame) -> Signal | None:
     """Fires when the ratio has been exactly 1 since the start although every batch is passed several times.
 
     Why it matters: after the first step the policies must differ; clipping and trust region are without effect.
-    How it is computed: ratio bitwise 1 and update KL bitwise 0 on all rows, three at least, learning rate not 0,
-    gradient not 0, more than one pass over each batch in the configuration.
+    How it is computed: on all rows so far, three at least: ratio bitwise 1 and update KL bitwise 0. Where no ratio is
+    logged, ten at least: update KL within 1e-8 of 0 and nothing clipped. Learning rate not 0, gradient not 0, and more
+    than one pass over each batch: in the configuration, or by Stable-Baselines3's count of updates, which then rises
+    by two or more from row to row.
     When it is wrong: logs rounded to three digits. A run in which it moved and stopped is another rule's matter.
-    Source: exact 0 over three updates with lr > 0 (tensorforce#312, mlx-lm-lora#50).
+    Source: exact 0 over three updates with lr > 0 (tensorforce#312, mlx-lm-lora#50); ten rows and the tolerance:
+    measured on PPO of Stable-Baselines3 with an optimiser that does not step (update KL up to 1e-9 in size).
     """
-    high, low = f.highest("ratio_mean", before=0), f.lowest("ratio_mean", before=0)
-    kl_high, kl_low = f.highest("kl_policy_update", before=0), f.lowest("kl_policy_update", before=0)
-    count = f.count("ratio_mean")
-    still = high == low == 1.0 and kl_high == kl_low == 0.0
-    if still and count >= 3 and f["lr"] != 0.0 and f["grad_norm"] != 0.0:
-        return Signal(
-            value=1.0, message=f"the ratio has been exactly 1 on all {count:.0f} rows, over several passes a batch"
-        )
+    name, clipped = "kl_policy_update", f.highest("clip_frac", before=0)
+    high, low, ratio = f.highest("ratio_mean", before=0), f.lowest("ratio_mean", before=0), f["ratio_mean"]
+    kl_high, kl_low, count = f.highest(name, before=0), f.lowest(name, before=0), f.count(name)
+    passes, told = f["update_count"] - f.previous("update_count"), f.config(*PASSES) is not None
+    if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or not (told or passes > 1):
+        return None
+    if high == low == 1.0 and kl_high == kl_low == 0.0 and count >= 3 and ratio == 1.0:
+        message = f"the ratio has been exactly 1 on all {count:.0f} rows, over several passes a batch"
+        return Signal(value=1.0, message=message, metric="ratio_mean")
+    if ratio != ratio and kl_low > -STILL and kl_high < STILL and not clipped > 0 and count >= 10:
+        message = f"no update has moved the policy on {count:.0f} rows, over several passes a batch: update KL is 0"
+        return Signal(value=f[name], limit=STILL, message=message)
     return None
 
 

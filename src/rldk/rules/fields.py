@@ -19,7 +19,7 @@ from rldk.rules.knobs import CONCEPTS
 WINDOW_KINDS = ("consecutive", "rolling")
 MESSAGE_FIELDS = ("name", "value", "limit", "step")
 MAX_STEPS = 10**12
-FAMILIES = "ADV CLIP DATA ENT GRAD KL LEN MET OFF OPT PREF REW RM SYS VAL".split()
+FAMILIES = "ADV CKPT CLIP DATA ENT GRAD KL LEN MET OFF OPT PREF REW RM SYS VAL".split()
 ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
 _SPEC = re.compile(r"[<>^]?[+ ]?#?0?\d{0,2},?(\.\d)?[eEfgGd%]?")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import LLM_POLICY, POLICY, PREFERENCE, REWARD_MODEL, SUPERVISED
+from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Frame, Signal, finite, rule
 
@@ -22,7 +22,7 @@ GROWTH = 3.0
 ZERO_SHARE = 0.3
 TINY = 1e-300  # an open interval (-TINY, TINY) holds the exact zeros only
 MEANINGFUL_NORM = 0.01
-HUGE_NORM, TINY_NORM = 100.0, 1e-6
+HUGE_NORM = 100.0
 
 
 @rule(
@@ -52,8 +52,8 @@ def non_finite_value(f: Frame) -> Signal | None:
     Why it matters: after one non-finite update every weight is NaN, and the run only looks as if it went on. It may
     come without any precursor.
     How it is computed: the source states a value on this train row, it is not finite, and the metric has had a finite
-    value; or it is a loss without a finite value on 5 rows, or a gradient norm that is NaN on 10. An infinite (not
-    NaN) gradient norm beside a finite loss is a warning only: a loss scaler meets one now and then and skips the step.
+    value; or it is a loss without a finite value on 5 rows. An infinite (not NaN) gradient norm beside a finite loss
+    is a warning only: a loss scaler meets one now and then and skips the step.
     When it is wrong: when a trainer writes NaN for "not measured". Metrics whose NaN is the defined answer (explained
     variance of constant returns, the reward of an iteration in which no episode ended, reward components) and
     evaluation rows are left out. It cannot see what is hidden: transformers replaces a NaN loss by the running mean
@@ -62,8 +62,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     """
     name = f.metric
     x, seen, loss = f[name], f.count(name), f["loss"]
-    never = f.rows >= (NEVER_ROWS if name in LOSSES else 2 * NEVER_ROWS)
-    if x - x == 0.0 or not (seen >= 1 or (never and (name in LOSSES or (name in GRAD_NORMS and x != x)))):
+    if x - x == 0.0 or not (seen >= 1 or (name in LOSSES and f.rows >= NEVER_ROWS)):
         return None
     word = "NaN" if x != x else "infinite"
     before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
@@ -150,7 +149,7 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
 
 
 @rule(
-    "GRAD013",
+    "GRAD014",
     "gradient-huge-from-the-start",
     severity="warn",
     tier=1,
@@ -180,35 +179,4 @@ def gradient_huge(f: Frame) -> Signal | None:
     early = f.early(name, 0, 10)
     if f.count(name) == 10 and early > HUGE_NORM:
         return Signal(value=early, limit=HUGE_NORM, message=f"{name} is typically {early:.3g} on the first ten rows")
-    return None
-
-
-@rule(
-    "GRAD014",
-    "gradient-tiny-from-the-start",
-    severity="warn",
-    tier=1,
-    each=GRAD_NORMS,
-    algorithms=POLICY | PREFERENCE | REWARD_MODEL | SUPERVISED,
-    causes=(
-        "the loss is divided by far too much (tokens of the whole run, a loss scale taken off twice)",
-        "part of the graph is detached: only rounding reaches the parameters",
-    ),
-    fixes=("check how the loss is normalised, and {grad_accum}", "compare one gradient with a finite difference"),
-)
-def gradient_tiny(f: Frame) -> Signal | None:
-    """Fires when the gradient norm is next to nothing from the first rows on, with a learning rate that is on.
-
-    Why it matters: adaptive optimisers scale rounding noise up to full steps; others do not move at all.
-    How it is computed: GRAD004 for runs without a past: ten norms from the first on, all below 1e-6 and above 0, the
-    learning rate above 0 and not every group of one reward.
-    When it is wrong: a frozen warm-up, a loss that is tiny by design.
-    Source: ours: float32 gradients of a loss of order 1 stop being rounding at about 1e-6; the smallest early norm of
-    175 healthy small trainings was 0.006.
-    """
-    name = f.metric
-    top, count, zero = f.highest(name, before=0), f.count(name), f.lowest(name, before=0)
-    same, lr = f.ewma("zero_std_group_frac", 0.2), f.highest("lr", before=0)
-    if count == 10 and 0 < zero <= top < TINY_NORM and not same >= 0.9 and lr != 0:
-        return Signal(value=top, limit=TINY_NORM, message=f"{name} is at most {top:.3g} on the first ten rows")
     return None

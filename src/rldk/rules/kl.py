@@ -214,7 +214,7 @@ def kl_out_of_range(f: Frame) -> Signal | None:
 
 
 @rule(
-    "KL016",
+    "KL017",
     "kl-runs-off-at-once",
     severity="warn",
     tier=1,

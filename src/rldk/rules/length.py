@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import LLM_POLICY
-from rldk.rules.rule import Frame, Signal, rule
+from rldk.rules.knobs import lacks, setting
+from rldk.rules.rule import Context, Frame, Signal, rule
 from rldk.rules.witness import episodic, lost_share
 
 
@@ -150,4 +151,55 @@ def no_valid_tokens(f: Frame) -> Signal | None:
     elif value > 0.95:
         what = "aborted" if name == "aborted_frac" else "masked out"
         return Signal(value=value, limit=0.95, message=f"{value:.0%} of the responses are {what}")
+    return None
+
+
+def _no_limit(context: Context) -> str | None:
+    return episodic(context) or lacks("max_new_tokens")(context)
+
+
+@rule(
+    "LEN007",
+    "length-heads-for-the-limit",
+    severity="info",
+    tier=2,
+    needs=("response_length_max",),
+    rows=5,
+    algorithms=LLM_POLICY,
+    unless=_no_limit,
+    causes=(
+        "length is rewarded: directly, by the reward model, or by a mean over sequences that favours long wrong ones",
+        "the task needs longer answers than the limit allows",
+    ),
+    fixes=(
+        "decide before it gets there: raise {max_new_tokens}, or turn on {overlong_penalty}",
+        "read the longest completions: do they say more, or the same again?",
+        "average the loss over tokens instead of sequences: {loss_type}",
+    ),
+)
+def length_heads_for_the_limit(f: Frame) -> Signal | None:
+    """Fires when the longest responses grow so that they will reach the length limit before the run ends.
+
+    Why it matters: from there on the longest, often the best, responses are cut and their reward measures the limit.
+    How it is computed: the longest response (median of 20 rows) grew by 10 % over 20 rows and by more than its
+    row-to-row noise, is still below the configured limit, and going on like that reaches it within the declared rest
+    of the run; without a declared length, within as many rows as there were. Where the truncated share is logged, it
+    must not be falling.
+    When it is wrong: growth that levels off by itself, as it does when a model finds the length it needs.
+    Source: verl#7412, MOSS-RLHF#2; 10 % and the noise are ours. Information only: a projection is not a fault. Not
+    measured: no such fault with a configured limit in the corpus.
+    """
+    name, cap = "response_length_max", setting(f, "max_new_tokens")
+    now, before, noise = f.median(name, 20), f.median(name, 20, before=20), f.noise(name, 40)
+    cut, progress = f.gain("truncation_frac", 40), f.progress()
+    slope = (now - before) / 20
+    left = f.count(name) * ((1 - progress) / progress if progress > 0 else 1.0)
+    if now < cap and now > 1.1 * before and now - before > noise and now + slope * left >= cap and not cut < 0:
+        rows = (cap - now) / slope
+        return Signal(
+            value=now,
+            limit=cap,
+            message=f"the longest responses grew from {before:.4g} to {now:.4g} tokens over 20 rows; at this rate the "
+            f"limit of {cap:.0f} is reached in {rows:.0f} rows",
+        )
     return None

@@ -169,6 +169,15 @@ class Frame(Protocol):
     def rhythm(self, name: str, window: int, *, low: float, high: float) -> float:
         """-log of the probability that noise is as regular; 0 below four cycles of such `swings` in the window."""
 
+    def climbs(self, name: str, window: int) -> float:
+        """How many of the last `window` changes from value to value were rises."""
+
+    def age(self, name: str, sign: int = 1) -> float:
+        """How many values ago the largest (sign -1: smallest) value of the run was; 0 when it is the newest."""
+
+    def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
+        """The quantile of the run's own past: at most 200 values, at least `least`, the newest `before` left out."""
+
 
 Body = Callable[[Frame], "Signal | None"]
 Calm = Callable[[str, "Context"], tuple[float, float]]

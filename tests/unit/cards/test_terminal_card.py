@@ -48,3 +48,13 @@ def test_colour_changes_only_the_colours(report: Report) -> None:
 
 def test_a_bare_report_renders() -> None:
     assert render(Report(kind="diagnosis", passed=True, verdict="Not checked: no rows.")).startswith("Not checked")
+
+
+def test_the_outlook_is_one_line_of_the_full_report(report: Report) -> None:
+    told = {"convergence": "improving", "probability": 0.97, "metric": "reward_mean", "schedule": "linear"}
+    numbers = {"gain": 0.25, "seconds_left": 5400.0, "throughput_change": -0.3}
+    with_it = replace(report, meta={**report.meta, "outlook": {**told, "numbers": numbers}})
+    (line,) = [x for x in render(with_it, everything=True, width=200).splitlines() if x.startswith("Outlook")]
+    assert "reward_mean still improves (p 0.97, +0.25 over the last quarter" in line
+    assert line.endswith("learning rate linear; throughput -30% since the first quarter; about 90 minutes left.")
+    assert "Outlook" not in render(with_it)

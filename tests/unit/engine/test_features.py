@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.engine import features as fx
-from rldk.engine import windows
+from rldk.engine import heading, windows
 
 Values = list[float]
 series = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=1, max_size=60)
@@ -81,6 +82,15 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
     "share": (lambda: fx.Share(W, -1.0, 2.0), _windowed(lambda x: np.mean((x > -1) & (x < 2)))),
     "gain": (lambda: fx.Gain(W), _windowed(lambda x: np.median(x[-2:]) - np.median(x[:2]))),
     "noise": (lambda: fx.Noise(W), _windowed(lambda x: fx.MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2))),
+    "climbs": (
+        lambda: heading.Climbs(W),
+        lambda v: sum(b > a for a, b in itertools.pairwise(v[-W - 1 :])) if len(v) > W else math.nan,
+    ),
+    "age": (lambda: heading.Age(-1), lambda v: v[::-1].index(min(v))),
+    "quantile": (
+        lambda: heading.Quantile(20, 0.7, B, 5),
+        lambda v: float(np.quantile(v[:-B][-20:], 0.7, method="inverted_cdf")) if len(v) - B >= 5 else math.nan,
+    ),
     "early": (lambda: fx.Early(2, 7), lambda v: float(np.median(v[2:7])) if len(v) >= 7 else math.nan),
     "spread": (lambda: fx.Spread(2, 7), lambda v: max(v[2:7]) - min(v[2:7]) if len(v) >= 7 else math.nan),
     "ewma": (lambda: fx.Ewma(0.25), _ewma),
@@ -124,3 +134,14 @@ def test_sums_that_overflow_do_not_raise_and_heal(make: Callable[[], fx.Feature]
     for x in [1.7e308, 1.7e308, 1.7e308, -1.7e308, 1.7e308, 1.7e308, *[2.0] * 6]:
         feature.update(x)
     assert feature.value in (0.0, 2.0)
+
+
+@pytest.mark.parametrize("n", [1, 127, 128, 129, 5000])
+def test_blocks_are_the_means_of_equal_stretches(n: int) -> None:
+    values = np.random.default_rng(0).normal(size=n)
+    blocks = heading.Blocks()
+    for x in values.tolist():
+        blocks.update(x)
+    whole = n // blocks.size
+    assert blocks.means == pytest.approx(values[: whole * blocks.size].reshape(whole, -1).mean(axis=1))
+    assert 1 <= len(blocks.means) == blocks.value < heading.BLOCKS

@@ -9,6 +9,13 @@ from rldk.testing import scan_columns
 Columns = dict[str, list[float | None]]
 
 TWICE: dict[str, Any] = {"config": {"num_iterations": 2}}
+SB3: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
+UNMOVED: Columns = {
+    "kl_policy_update": [9e-10, 0.0, -9e-10] * 5,
+    "clip_frac": [0.0] * 15,
+    "update_count": [4.0 * i for i in range(15)],
+    "lr": [3e-4] * 15,
+}
 STILL: Columns = {"ratio_mean": [1.0] * 5, "kl_policy_update": [0.0] * 5}
 
 LOWER: Columns = {"clip_frac_low": [0.02, 0.03] * 20, "clip_frac_high": [0.0, 0.001] * 20}
@@ -27,6 +34,7 @@ def _doubled(before: float) -> list[float | None]:
         ("CLIP001", {"ratio_first_minibatch_dev": [0.03, 0.03]}, {}, (2, "warn")),
         ("CLIP001", {"ratio_first_minibatch_dev": [0.0, 0.0, 0.03, None, 0.03]}, {}, (5, "critical")),
         ("CLIP002", STILL | {"lr": [1e-6] * 5}, TWICE, (3, "warn")),
+        ("CLIP002", UNMOVED, SB3, (10, "warn")),
         ("CLIP003", {"clip_frac": [0.1] * 10 + [0.5] * 20}, {}, (23, "warn")),
         ("CLIP005", {"kl_policy_update": [0.01] * 5 + [0.2] * 6}, {}, (10, "warn")),
         ("CLIP005", {"kl_policy_update": [0.005] * 5 + [0.02] * 6}, {"config": {"target_kl": 0.01}}, (10, "warn")),
@@ -47,6 +55,9 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("CLIP001", {"ratio_first_minibatch_dev": [0.1] * 5, "staleness_mean": [1.0] * 5}, {}),
         ("CLIP002", {"ratio_mean": [1.0, 1.0001, 1.0, 1.0], "kl_policy_update": [0.0] * 4}, TWICE),
         ("CLIP002", STILL | {"lr": [0.0] * 5}, TWICE),
+        ("CLIP002", UNMOVED | {"update_count": [float(i) for i in range(15)]}, SB3),  # one pass
+        ("CLIP002", UNMOVED | {"kl_policy_update": [1e-7] * 15}, SB3),
+        ("CLIP002", UNMOVED | {"ratio_mean": [1.001] * 15}, TWICE),
         ("CLIP003", {"clip_frac": [0.5, 0.1] * 20}, {}),
         ("CLIP004", LOWER | {"clip_frac_high": [0.003] * 40}, {}),
         ("CLIP004", {"clip_frac_low": [0.009] * 40, "clip_frac_high": [0.0] * 40}, {}),
@@ -67,6 +78,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("CLIP002", STILL, {}, "needs the number of passes"),
         ("CLIP002", STILL, {"config": {"num_iterations": 1}}, "one pass over each batch"),
         ("CLIP002", {"ratio_mean": [1.0] * 5}, TWICE, "needs kl_policy_update"),
+        ("CLIP002", UNMOVED, {"framework": "cleanrl"}, "needs the number of passes"),
         ("CLIP003", {"clip_frac": [0.5] * 30}, {"algorithm": "rloo"}, "the ratio is one of whole sequences"),
         ("CLIP003", {"ratio_mean": [1.0] * 5}, {}, "needs clip_frac"),
         ("CLIP004", {"clip_frac_low": [0.02] * 30}, {}, "needs clip_frac_high"),

@@ -85,3 +85,30 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+FALLING = [2.0 * 0.99**i for i in range(100)]
+STILL = [0.5] * 100
+
+
+def heading(entropy: list[float], reward: list[float], total: int | None) -> Any:
+    columns: Columns = {"entropy": [*entropy], "reward_mean": [*reward], "kl": [0.1] * 100}
+    return scan_columns("ENT006", columns, algorithm="grpo", total_steps=total)
+
+
+def test_entropy_that_will_reach_its_floor_is_announced() -> None:
+    (finding,) = heading(FALLING, STILL, 200).findings
+    assert (finding.first_step, finding.severity) == (64, "info")
+
+
+@pytest.mark.parametrize(
+    ("entropy", "reward", "total"),
+    [
+        (FALLING, STILL, 110),  # the run ends before
+        (FALLING, [0.01 * i for i in range(100)], 200),  # it pays
+        ([2.0 - 0.001 * i for i in range(100)], STILL, 200),
+        (FALLING, STILL, None),
+    ],
+)
+def test_entropy_that_will_not_is_not(entropy: list[float], reward: list[float], total: int | None) -> None:
+    assert heading(entropy, reward, total).findings == ()

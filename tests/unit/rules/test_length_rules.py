@@ -82,3 +82,30 @@ def test_structural_truncation_is_critical_with_a_second_finding_beside_it() -> 
     columns: Columns = {"truncation_frac": [1.0] * 25, "reward_mean": [0.0] * 25}
     report = scan_columns(["LEN003", "REW001"], columns)
     assert [(f.code, f.severity) for f in report.findings] == [("REW001", "critical"), ("LEN003", "critical")]
+
+
+GROWING = [100.0 + 2.0 * i for i in range(60)]
+CAPPED: dict[str, Any] = {"config": {"max_completion_length": 256}, "algorithm": "grpo"}
+
+
+def test_length_that_will_reach_the_limit_is_announced() -> None:
+    (finding,) = scan_columns("LEN007", {"response_length_max": GROWING}, total_steps=100, **CAPPED).findings
+    assert (finding.first_step, finding.severity, finding.limit) == (44, "info", 256.0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "total"),
+    [
+        ({"response_length_max": GROWING}, 62),  # the run ends before
+        ({"response_length_max": [min(x, 140.0) for x in GROWING]}, 100),
+        ({"response_length_max": GROWING, "truncation_frac": [0.5 - 0.005 * i for i in range(60)]}, 100),
+    ],
+)
+def test_length_that_will_not_reach_the_limit_is_not(columns: Columns, total: int) -> None:
+    report = scan_columns("LEN007", columns, total_steps=total, **CAPPED)
+    assert (report.findings, report.checked) == ((), ("LEN007",))
+
+
+def test_without_a_limit_there_is_nothing_to_reach() -> None:
+    (check,) = scan_columns("LEN007", {"response_length_max": GROWING}).skipped
+    assert check.reason.startswith("needs the response length limit")

@@ -33,6 +33,7 @@ def still(rows: int, **more: list[float | None]) -> dict[str, Any]:
             {},
             37,
         ),
+        ("OPT009", {"loss": [2.0, 1.9, 1.8] * 10 + [3.0, 3.1] * 10}, {"algorithm": "sft"}, 39),
     ],
 )
 def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], first_step: int) -> None:
@@ -66,6 +67,8 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
             },
             {},
         ),
+        ("OPT009", {"loss": [2.0, 1.9, 1.8] * 10 + [2.3, 2.4] * 10}, {"algorithm": "sft"}),
+        ("OPT009", {"loss": [0.7] * 10 + [0.3, 1.5] * 20}, {"algorithm": "dpo"}),  # noise
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options: dict[str, Any]) -> None:
@@ -99,3 +102,12 @@ def test_missing_values_neither_break_nor_feed_a_streak() -> None:
     gaps: list[float | None] = [*MOVING, 0.0, None, 0.0, None, 0.0]
     report = scan_columns("OPT001", {"kl_policy_update": gaps, "ratio_mean": [*RATIO, 1.0, None, 1.0, None, 1.0]})
     assert [f.first_step for f in report.findings] == [37]
+
+
+def test_a_loss_is_judged_only_where_it_must_fall() -> None:
+    unknown, supervised = (
+        scan_columns("OPT009", {"lr": MOVING}),
+        scan_columns("OPT009", {"lr": MOVING}, algorithm="sft"),
+    )
+    assert unknown.skipped[0].reason.startswith("defined for sft, dpo")
+    assert supervised.skipped[0].reason == "needs loss"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ EASY = {"pref_accuracy": [1.0] * 12, "epoch": [0.004 * i for i in range(1, 13)]}
     ("code", "columns", "options", "first_step"),
     [
         ("PREF001", start(0.3, 0.2), DPO, 1),
+        ("PREF001", start(0.3, 0.2), KTO, 1),
         ("PREF002", falling(1.9), DPO, 4),
         ("PREF004", EASY, DPO, 10),
         ("PREF004", EASY, {"algorithm": "reward_model"}, 10),
@@ -88,7 +90,6 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
             {**KTO, "config": {"desirable_weight": 1.0, "undesirable_weight": 3.0}},
             "the run weights",
         ),
-        ("PREF001", start(0.3, 0.2), {"algorithm": "kto"}, "defined for dpo"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: dict[str, Any], options: dict[str, Any], reason: str) -> None:
@@ -115,3 +116,48 @@ def test_a_dpo_run_with_a_far_too_high_learning_rate_is_named() -> None:
 def test_healthy_preference_runs_have_no_findings(folder: str) -> None:
     report = scan(open_run(FIXTURES / folder), select_rules(["PREF", "GRAD", "OPT", "DATA", "MET"]))
     assert report.findings == ()
+
+
+def untaught(margin: float, accuracy: float | None, loss: float, rows: int = 100) -> dict[str, list[float | None]]:
+    rng = random.Random(1)
+    columns: dict[str, list[float | None]] = {
+        "pref_margin": [0.0, *(margin + rng.gauss(0, 0.1) for _ in range(rows - 1))],
+        "loss": [0.6931, *(loss + rng.gauss(0, 0.01) for _ in range(rows - 1))],
+    }
+    if accuracy is not None:
+        columns["pref_accuracy"] = [0.0, *(accuracy + rng.gauss(0, 0.15) for _ in range(rows - 1))]
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "columns", "words"),
+    [
+        ("dpo", untaught(0.0, 0.5, 0.694), "nothing tells chosen from rejected"),
+        ("kto", untaught(0.0, None, 0.694), "nothing tells chosen from rejected"),
+        ("dpo", untaught(-0.5, 0.2, 0.9), "the wrong way round"),
+    ],
+)
+def test_preferences_that_are_not_learnt(algorithm: str, columns: dict[str, Any], words: str) -> None:
+    (finding,) = scan_columns("PREF003", columns, algorithm=algorithm).findings
+    assert (finding.first_step, finding.severity) == (64, "warn")
+    known = scan_columns("PREF003", columns, algorithm=algorithm, total_steps=200)
+    assert [f.first_step for f in known.findings] == [44]
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        untaught(0.1, 0.55, 0.68),
+        untaught(0.1, 0.5, 0.694),  # accuracy at chance by ties, the margin grows
+        untaught(0.0, 0.5, 0.6),
+    ],
+)
+def test_preferences_that_are_learnt_slowly(columns: dict[str, Any]) -> None:
+    report = scan_columns("PREF003", columns, algorithm="dpo")
+    assert (report.findings, report.checked) == ((), ("PREF003",))
+
+
+def test_preferences_not_learnt_says_what_is_missing() -> None:
+    (check,) = scan_columns("PREF003", {"loss": [0.69] * 70}, algorithm="dpo").skipped
+    assert check.reason == "needs pref_margin"

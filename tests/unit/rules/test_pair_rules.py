@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+
+DPO: dict[str, Any] = {"algorithm": "dpo"}
+MOVES: list[float | None] = [0.0, *(0.1 * i for i in range(1, 12))]
+
+
+def rewards(margin: list[float | None], lr: float = 1e-4) -> Columns:
+    return {"pref_margin": margin, "pref_reward_chosen": margin, "lr": [lr] * len(margin)}
+
+
+@pytest.mark.parametrize(("margin", "first_step"), [([0.0] * 12, 10), ([*MOVES, *[0.0] * 8], 17)])
+def test_a_policy_that_is_its_reference_has_no_margin(margin: list[float | None], first_step: int) -> None:
+    (finding,) = scan_columns("KL016", rewards(margin), **DPO).findings
+    assert (finding.first_step, finding.severity, finding.family) == (first_step, "critical", "KL")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        rewards([0.0, 0.0, 0.0, 0.0, *MOVES]),  # warm-up
+        rewards([*MOVES, 1e-12, 0.0, 1e-12, 0.0]),
+        rewards([0.0] * 20, lr=0.0),  # OPT011 speaks of that
+    ],
+)
+def test_a_margin_of_nearly_nothing_is_one(columns: Columns) -> None:
+    report = scan_columns("KL016", columns, **DPO)
+    assert (report.findings, report.checked) == ((), ("KL016",))
+
+
+def held_out(margin: list[float | None], accuracy: float | None) -> Columns:
+    return {"eval_pref_margin": margin, "eval_pref_accuracy": [accuracy] * len(margin)}
+
+
+@pytest.mark.parametrize("accuracy", [0.2, None])
+def test_held_out_pairs_in_reverse(accuracy: float | None) -> None:
+    columns = held_out([-0.5, -1.0, -1.5], accuracy)
+    (finding,) = scan_columns("PREF007", columns, phase=["eval"] * 3, **DPO).findings
+    assert (finding.first_step, finding.severity) == (2, "warn")
+
+
+@pytest.mark.parametrize(
+    "columns", [held_out([-0.5, -0.4, -0.3], 0.2), held_out([-0.5, -1.0, -1.5], 0.6), held_out([0.0, 0.0, 0.0], 0.0)]
+)
+def test_held_out_pairs_that_are_near_chance_or_get_better(columns: Columns) -> None:
+    report = scan_columns("PREF007", columns, phase=["eval"] * 3, **DPO)
+    assert (report.findings, report.checked) == ((), ("PREF007",))
+
+
+@pytest.mark.parametrize(("code", "missing"), [("KL016", "pref_margin"), ("PREF007", "eval_pref_margin")])
+def test_says_what_is_missing(code: str, missing: str) -> None:
+    (check,) = scan_columns(code, {"loss": [0.69] * 50}, **DPO).skipped
+    assert check.reason.startswith(f"needs {missing}")
