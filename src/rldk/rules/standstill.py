@@ -86,7 +86,7 @@ def loss_does_not_move(f: Frame) -> Signal | None:
     """Fires when half of a supervised or reward-model training has changed neither its loss nor anything beside it.
 
     Why it matters: the model that comes out is the one that went in.
-    How it is computed: OPT008 for supervised losses. From the 60th row on, and half of a run of known length (100 rows
+    How it is computed: OPT008 for supervised losses. From the 60th row on, and half of a run of known length (200 rows
     of one of unknown length): the mean loss of 40 rows is within 1 % of the median of the first 20, or its standard
     error allows no difference, and no row was below 70 % of that; the median entropy, where it is logged, is within
     0.3 % of its own first 20; and the mean accuracy of tokens or pairs of 40 rows is not above the first 20 rows' by
@@ -99,7 +99,7 @@ def loss_does_not_move(f: Frame) -> Signal | None:
     entropy, entropy_start = f.median("entropy", 20), f.early("entropy", 0, 20)
     gains = [_gained(f, name) for name in ("token_accuracy", "pref_accuracy")]
     count, progress, lr = f.count("loss"), f.progress(), f.ewma("lr", 1.0)
-    late = count >= 60 and (progress >= 0.5 or (progress != progress and count >= 100))
+    late = count >= 60 and (progress >= 0.5 or (progress != progress and count >= 200))
     same = abs(loss - start) < max(SAME_LOSS * abs(start), 2 * spread / math.sqrt(40)) and loss > 0.97 * start
     never = f.lowest("loss", before=0) > 0.7 * start
     if (
