@@ -6,6 +6,7 @@ from typing import Any
 
 from rldk.core.model import Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
+from rldk.engine.health import health
 from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine, Watch
 from rldk.engine.verdict import verdict
@@ -18,6 +19,7 @@ def build_report(
 ) -> Report:
     """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
     watches = engine.watches()
+    state = health(engine)
     placed = [
         place(watch, episode, engine.context)
         for watch in watches
@@ -44,8 +46,15 @@ def build_report(
         checked=checked,
         skipped=skipped,
         notes=_notes(watches),
-        numbers={"rows": engine.rows, "first_step": engine.first_step, "last_step": engine.last_step, **numbers},
-        meta=meta,
+        numbers={
+            "rows": engine.rows,
+            "first_step": engine.first_step,
+            "last_step": engine.last_step,
+            "health": state.overall,
+            "stability": state.stability,
+            **numbers,
+        },
+        meta={**meta, "evidence": dict(state.evidence)},
     )
 
 
