@@ -21,6 +21,7 @@ FIGURES: dict[str, Callable[[Summary], Fraction | None]] = {
     "clean": lambda s: _share(s.clean),
     "critical": lambda s: _share(s.critical),
     "delay": lambda s: None if s.delay.median is None else Fraction(s.delay.median),
+    "auc": lambda s: None if s.health.auc is None else Fraction(s.health.auc),
     "errors": lambda s: Fraction(s.errors),
 }
 

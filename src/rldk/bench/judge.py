@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rldk.bench.cases import Case, Label, opened
 from rldk.core.model import Finding, Severity
@@ -44,13 +44,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What was said of one run. `error`: why nothing could be; `exit_code`: that of the error."""
+    """What was said of one run. `health`, `evidence`: as of `rldk.engine.health.Health` after its last row.
+
+    `error`: why nothing could be said; `exit_code`: that of the error."""
 
     run: str
     label: Label
     rows: int = 0
     checked: tuple[str, ...] = ()
     said: tuple[Said, ...] = ()
+    health: float | None = None
+    evidence: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     exit_code: int = 0
 
@@ -70,6 +74,8 @@ def judge(case: Case, rules: Sequence[Rule]) -> Result:
         rows=int(report.numbers.get("rows") or 0),
         checked=report.checked,
         said=tuple(_short(finding) for finding in report.findings[:MAX_SAID]),
+        health=report.numbers["health"],
+        evidence=report.meta["evidence"],
     )
 
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from rldk.bench.judge import Result, Said
 from rldk.core.stats.order import quantile
 from rldk.core.stats.proportions import wilson
+from rldk.core.stats.ranking import auc, auc_interval
 
 SLACK = 2  # steps before the onset from which a finding counts as one of the fault
 LEVEL = 0.95
@@ -94,6 +95,18 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How well the health scores put healthy runs above faulty ones: the area under the ROC curve, its 95 % interval,
+    and the runs that have a score."""
+
+    auc: float | None
+    low: float
+    high: float
+    healthy: int
+    faulty: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The figures of some runs. `clean`: healthy ones with a warning; `critical`: healthy ones with a critical;
     `early`: faulty ones with a warning before the fault; `detected`, `named`: faulty ones seen at all, and by name."""
@@ -106,6 +119,7 @@ class Summary:
     detected: Rate
     named: Rate
     delay: Delay
+    health: Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +182,7 @@ def summary(outcomes: Iterable[Outcome]) -> Summary:
         detected=rate(bool(o.late) for o in faulty),
         named=rate(bool(o.naming) for o in faulty),
         delay=_delay([o.delay for o in faulty if o.delay is not None]),
+        health=_order(*([o.result.health for o in group if o.result.health is not None] for group in (clean, faulty))),
     )
 
 
@@ -183,6 +198,14 @@ def _delay(steps: Sequence[int]) -> Delay:
         return Delay(n=0, median=None, quantiles={}, longest=None)
     told = {f"{share:g}": quantile(steps, share) for share in DELAYS}
     return Delay(n=len(steps), median=told["0.5"], quantiles=told, longest=max(steps))
+
+
+def _order(clean: Sequence[float], faulty: Sequence[float]) -> Order:
+    if not clean or not faulty:
+        return Order(auc=None, low=0.0, high=1.0, healthy=len(clean), faulty=len(faulty))
+    area = auc(clean, faulty)
+    low, high = auc_interval(area, len(clean), len(faulty), LEVEL)
+    return Order(auc=area, low=low, high=high, healthy=len(clean), faulty=len(faulty))
 
 
 def _by(outcomes: Sequence[Outcome], key: Callable[[Outcome], str]) -> dict[str, Summary]:

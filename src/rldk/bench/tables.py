@@ -88,12 +88,16 @@ def _figures(s: Summary) -> Table:
         ("faults named", s.named),
     ]
     rows = [(what, of(rate), percent(rate), interval(rate)) for what, rate in named if rate.n]
-    note = ""
+    notes = []
     if s.delay.n:
         places = ", ".join(f"{float(share):.0%} {number(value)}" for share, value in s.delay.quantiles.items())
-        note = f"Delay from the onset to the name, in steps: {places}, longest {number(s.delay.longest)}."
+        notes.append(f"Delay from the onset to the name, in steps: {places}, longest {number(s.delay.longest)}.")
+    if s.health.auc is not None:
+        said = f"{s.health.auc:.3f} (95 %: {s.health.low:.3f} to {s.health.high:.3f})"
+        notes.append(f"The health of a healthy run is above that of a faulty one with probability {said}.")
     shown = tuple(rate for _, rate in named if rate.n)
-    return Table(title="Figures", heads=("figure", "runs", "share", "95 %"), rows=tuple(rows), note=note, rates=shown)
+    heads = ("figure", "runs", "share", "95 %")
+    return Table(title="Figures", heads=heads, rows=tuple(rows), note=" ".join(notes), rates=shown)
 
 
 def _faults(groups: Mapping[str, Summary]) -> Table:

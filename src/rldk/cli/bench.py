@@ -37,7 +37,8 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
     CORPUS is a directory; each run is a directory in it that holds a log and a label.json:
     {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run. A warning or a
     critical from the onset on, in one of the families, names the fault. Figures that can be bounded: named, detected,
-    early (faulty runs), clean, critical (healthy runs with a warning, a critical), delay (median, in steps), errors."""
+    early (faulty runs), clean, critical (healthy runs with a warning, a critical), delay (median, in steps), auc (the
+    health of healthy runs above that of faulty ones), errors."""
     from rldk.bench.cases import find_cases
     from rldk.bench.compare import compare
     from rldk.bench.document import document, read_results
