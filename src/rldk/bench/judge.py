@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 
 from rldk.bench.cases import Case, Label, opened
 from rldk.core.model import Finding, Severity
@@ -102,11 +103,19 @@ def _told(case: Case, begin: Callable[[str], None], rules: Sequence[Rule]) -> Re
 
 
 def _pooled(cases: Sequence[Case], choice: Choice, jobs: int, begin: Callable[[str], None]) -> Iterator[Result]:
-    with ProcessPoolExecutor(jobs, initializer=_prepare, initargs=(choice,)) as pool:
+    pool = _pool(jobs, choice)
+    try:
         futures = [pool.submit(_judge, case) for case in cases]
         for case, future in zip(cases, futures, strict=True):
             begin(case.name)
             yield _awaited(case, future, choice)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what has not begun
+
+
+def _pool(jobs: int, choice: Choice) -> ProcessPoolExecutor:
+    """Fresh processes, not forks: a progress bar may run in a thread of this one."""
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (choice,))
 
 
 def _awaited(case: Case, future: Future[Result], choice: Choice) -> Result:
@@ -115,7 +124,7 @@ def _awaited(case: Case, future: Future[Result], choice: Choice) -> Result:
         return future.result()
     except BrokenProcessPool:
         pass
-    with ProcessPoolExecutor(1, initializer=_prepare, initargs=(choice,)) as alone:
+    with _pool(1, choice) as alone:
         try:
             return alone.submit(_judge, case).result()
         except BrokenProcessPool:

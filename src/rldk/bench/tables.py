@@ -29,9 +29,12 @@ class Table:
 def headline(score: Score) -> str:
     """The measurement in a sentence."""
     s = score.summary
-    said = f"{plural(s.clean.n, 'healthy run')}, {of(s.clean)} warned; {plural(s.named.n, 'faulty run')}, "
-    said += f"{of(s.named)} named, half of them within {number(s.delay.median)} steps"
-    return said + (f"; {plural(s.errors, 'run')} failed" if s.errors else "") + "."
+    said = [f"{of(s.clean)} healthy runs warned"] if s.clean.n else []
+    if s.named.n:
+        half = f", half of those within {number(s.delay.median)} steps" if s.delay.n else ""
+        said.append(f"{of(s.named)} faulty runs named{half}")
+    said += [f"{plural(s.errors, 'run')} failed"] if s.errors else []
+    return "; ".join(said) + "."
 
 
 def tables(score: Score, comparison: Comparison | None = None) -> list[Table]:
