@@ -1,7 +1,8 @@
 """How likely is it that the run is healthy, given what was seen so far?
 
-A logistic model on three pieces of evidence that can only grow, none with a positive weight, so that more evidence
-never makes a run look better. `benchmarks/health.py` fits it on labelled runs, healthy and faulty taken as equally
+A logistic model on three pieces of evidence, none with a positive weight: more of it never makes a run look better.
+What a family of rules said fades with the rows on which it is silent, or one false alarm would mark a long run for
+ever. `benchmarks/health.py` fits it on labelled runs, healthy and faulty taken as equally
 likely beforehand, and writes `data/health.json` with its measured quality. The score follows from what the engine saw;
 no severity, status or exit code follows from the score.
 """
@@ -18,9 +19,10 @@ from importlib.resources import files
 from rldk.engine.features import NAN
 from rldk.engine.leap import ARMED, K
 from rldk.engine.live import Engine
-from rldk.engine.standing import CRITICAL, WARN, WINDOW
+from rldk.engine.standing import WINDOW
 
-MOST_WARNED, MOST_CRITICAL, MOST_STRAIN = 3, 2, 2.0  # where evidence stops to count: a broken run breaks everywhere
+MOST_WARNED, MOST_CRITICAL = 3.0, 2.0  # families: a broken run breaks everywhere
+MOST_STRAIN = 1.0  # limits: what lies beyond one is the rules' to judge
 # Metrics that leave their line in healthy learning as well: the largest leap among 44 healthy runs was 10 scales for
 # the entropy and 4 for the others (measured on the labelled corpus).
 LEARNING = frozenset({"entropy", "response_length_mean"})
@@ -32,9 +34,10 @@ class Health:
     rows and no warning, or no rule that could look).
 
     `stability`: share of the newest 100 training rows outside of any warning or critical; None before 20 rows.
-    `evidence`: `warned_families`, `critical_families`: families that have warned, or found something that cannot be
-    (at most 3 and 2 count); `strain`: the largest departure of a metric from its own line so far in units of the limit
-    of the line test, below it too (at most 2), of metrics that do not leave it in healthy learning."""
+    `evidence`: `warned_families`, `critical_families`: families that have warned, or found something that cannot be,
+    each half after 500 rows of silence (at most 3 and 2 in all); `strain`: the largest departure so far of a metric
+    from its own line, in units of the limit of the line test (at most 1), of metrics that keep to it in healthy
+    learning."""
 
     overall: float | None
     stability: float | None
@@ -70,11 +73,11 @@ def health(engine: Engine) -> Health:
 
 
 def _evidence(engine: Engine) -> dict[str, float]:
-    worst = engine.standing.worst().values()
+    warned, critical = engine.standing.heard(engine.rows_of)
     strain = max((leap.peak for metric, leap in engine.leaps() if metric not in LEARNING), default=NAN) / K
     return {
-        "warned_families": float(min(MOST_WARNED, sum(rank >= WARN for rank in worst))),
-        "critical_families": float(min(MOST_CRITICAL, sum(rank >= CRITICAL for rank in worst))),
+        "warned_families": min(MOST_WARNED, warned),
+        "critical_families": min(MOST_CRITICAL, critical),
         "strain": min(MOST_STRAIN, strain) if strain == strain else 0.0,
     }
 

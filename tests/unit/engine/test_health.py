@@ -39,12 +39,20 @@ def fed(run: Run, rules: tuple[Rule, ...] | None = None) -> tuple[Engine, list[H
     return engine, states
 
 
-def test_it_falls_when_the_run_breaks_and_never_rises() -> None:
+def test_it_falls_when_the_run_breaks_and_stays_low() -> None:
     _, states = fed(genuine("kl_sign"))
     told = [s.overall for s in states if s.overall is not None]
-    assert told == sorted(told, reverse=True)
     assert told[0] > 0.9
-    assert told[-1] < 0.01
+    assert max(told[-50:]) < 0.01
+
+
+def test_what_was_said_fades_with_silence() -> None:
+    rate = [1e-4] * 50 + [1e-2] * 3 + [1e-4] * 1100
+    _, states = fed(run_of({"lr": rate}), select_rules(["OPT003"]))
+    last = max(i for i, s in enumerate(states) if s.evidence["warned_families"] == 1.0)
+    assert 50 <= last < 54
+    assert states[last + 500].evidence["warned_families"] == 0.5
+    assert states[last + 1000].evidence["warned_families"] == 0.25
 
 
 def test_a_healthy_run_stays_healthy() -> None:
