@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rldk.bench.tables import Table
 from rldk.cards.columns import aligned
 from rldk.cards.safe import clean
 
+WIDTH = 100  # of notes; tables are as wide as they are
 _MARKUP = str.maketrans({c: f"\\{c}" for c in "\\|*_`<[]#"})
 
 
@@ -17,7 +19,8 @@ def text(headline: str, tables: Sequence[Table]) -> str:
     for table in tables:
         lines = aligned(table.heads, [[clean(cell, 160) for cell in row] for row in table.rows])
         parts += ["", table.title, *(f"  {line}" for line in lines)]
-        parts += [f"  {clean(table.note, 2000)}"] if table.note else []
+        note = clean(table.note, 2000)
+        parts += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
     return "\n".join(parts) + "\n"
 
 
