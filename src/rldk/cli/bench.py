@@ -32,7 +32,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--at-most", metavar="NAME=X,...", default="", help="Exit 1 above these: clean=1/32,critical=0,delay=5.")
 @click.option("--compare", "other", type=FILE, help="An earlier --json of the corpus: which runs changed.")
 def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None, **options: Any) -> int:
-    """Run the rules over a labelled CORPUS and count what they say.
+    """Measure the rules on labelled logs: what they find, name, and alarm falsely.
 
     CORPUS is a directory; each run is a directory in it that holds a log and a label.json:
     {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run. A warning or a
