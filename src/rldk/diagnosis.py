@@ -16,7 +16,6 @@ from rldk.errors import UsageError
 
 if TYPE_CHECKING:
     from rldk.core.reference import Reference
-    from rldk.rules.rule import Rule
     from rldk.rules.rulefile import RuleFile
 
 
@@ -67,7 +66,9 @@ def diagnose_run(
     reference: Reference | None = None,
 ) -> Report:
     """The report of a run that is already open, with the curves and the refused lines that renderers show."""
-    chosen = _rules(rules, select, ignore)
+    from rldk.rules.chosen import chosen_rules
+
+    chosen = chosen_rules(rules, select, ignore)
     if config:
         run = replace(run, meta=replace(run.meta, config={**config, **run.meta.config}))
     report = scan(run, chosen, reference)
@@ -99,20 +100,3 @@ def _home(run: Run) -> str:
     """The file of a run, or the directory of its files."""
     files = run.meta.files
     return os.path.commonpath([Path(f).parent for f in files]) if len(files) > 1 else run.source
-
-
-def _rules(
-    preset: str | RuleFile, select: str | Iterable[str] | None, ignore: str | Iterable[str] | None
-) -> tuple[Rule, ...]:
-    from rldk.rules.rulefile import load_rules
-    from rldk.rules.select import select_rules
-
-    file = load_rules(preset) if isinstance(preset, str) and preset != "default" else preset
-    return select_rules(_words(select), _words(ignore), among=None if isinstance(file, str) else file.rules)
-
-
-def _words(codes: str | Iterable[str] | None) -> list[str] | None:
-    if codes is None:
-        return None
-    words = codes.split(",") if isinstance(codes, str) else list(codes)
-    return [w for w in words if w.strip()] or None

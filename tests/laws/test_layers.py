@@ -16,7 +16,7 @@ LAYERS = (
     ("rules", "adapters", "io"),
     ("engine",),
     ("cards", "testing"),
-    ("diagnosis", "ingest", "monitor", "tracking"),
+    ("bench", "diagnosis", "ingest", "monitor", "tracking"),
     ("cli",),
     ("docs",),
 )

@@ -33,6 +33,18 @@ TOPICS = {
             "130  interrupted",
         ),
     ),
+    "health": (
+        "The probability that a run is healthy, given what was seen of it.",
+        (
+            "A logistic model on three pieces of evidence: families of rules that warned, families that found what "
+            "cannot be (each half as much after 500 rows of silence), and the largest departure of a metric from its "
+            "own line, below the limit of the rules.",
+            "It is fitted on labelled runs, as if a run were as likely healthy as not beforehand; "
+            "`rldk bench` measures how well it orders them. Not known before 20 rows unless something was found.",
+            "Stability is the share of the newest 100 training rows outside of any warning.",
+            "Neither decides a severity, a status or an exit code.",
+        ),
+    ),
     "severities": (
         "How loud a finding is.",
         (

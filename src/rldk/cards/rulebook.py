@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rldk.cards import words
 from rldk.cards.chart import Band, Limit, line_chart, number
+from rldk.cards.columns import aligned
 from rldk.cards.page import page
 from rldk.cards.safe import clean, escape
 from rldk.cards.series import report_series
@@ -61,7 +62,7 @@ def trial_text(file: RuleFile, report: Report, *, everything: bool = False) -> s
     fired = [t for t in lines if t.fires]
     quiet = sum(1 for t in lines if t.checked and not t.fires)
     shown = lines if everything else fired
-    table = _table(HEADS, [_cells(t) for t in shown]) if shown else []
+    table = aligned(HEADS, [_cells(t) for t in shown]) if shown else []
     said = f"{words.plural(len(fired), 'rule')} of {len(lines)} fired, {quiet} stayed quiet"
     unchecked = words.unchecked(report)
     reasons = [
@@ -106,14 +107,14 @@ def file_text(file: RuleFile) -> str:
         for r in file.rules
     ]
     head = [clean(f"{file.name}: {file.description}" if file.description else file.name), ""]
-    table = _table(("rule", "severity", "actions", "what"), rows)
+    table = aligned(("rule", "severity", "actions", "what"), rows)
     return "\n".join([*head, *table, "", words.plural(len(rows), "rule")]) + "\n"
 
 
 def presets_text(files: Iterable[RuleFile]) -> str:
     """One line a preset."""
     rows = [(f.name, str(len(f.rules)), clean(f.description)) for f in files]
-    return "\n".join(_table(("preset", "rules", "what"), rows)) + "\n"
+    return "\n".join(aligned(("preset", "rules", "what"), rows)) + "\n"
 
 
 def _loudest(found: Sequence[Finding]) -> str | None:
@@ -124,12 +125,6 @@ def _cells(t: Trial) -> tuple[str, ...]:
     step = "-" if t.first_step is None else f"{t.first_step:,}"
     told = t.what if t.checked else f"not checked: {t.what}"
     return (t.code, t.severity, str(t.fires), step, str(t.rows), " ".join(t.actions) or "-", clean(told, 110))
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    lines = [heads, *rows]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]
 
 
 def _chart(metric: str, findings: Sequence[Finding], report: Report) -> str:

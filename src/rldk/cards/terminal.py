@@ -70,6 +70,9 @@ def render(
         _left(page, loud[most:], words.quiet(report.incidents))
     if everything and report.findings:
         _all_findings(page, report.findings)
+    if everything and words.health_line(report):
+        page.raw("")
+        page.add(words.health_line(report))
     if report.notes:
         page.head("Looks odd, and is normal here")
         for note in report.notes:

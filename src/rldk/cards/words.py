@@ -85,6 +85,15 @@ def source_lines(report: Report) -> list[str]:
     return said + _files(meta)
 
 
+def health_line(report: Report) -> str:
+    """How likely the run is healthy and how calm its newest rows were; "" where neither is known."""
+    overall, stability = report.numbers.get("health"), report.numbers.get("stability")
+    if overall is None:
+        return ""
+    said = f"Health {overall:.2f}: the probability that such a run is healthy"
+    return said if stability is None else f"{said}. {stability:.0%} of its newest rows are outside of any warning"
+
+
 def _files(meta: Mapping[str, Any]) -> list[str]:
     """The files that were read, and those that were not, by reason; named from the directory that holds them all."""
     read, left = list(meta.get("files", ())), dict(meta.get("left_out", {}))

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a training and watch it."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
+    "bench": ("bench", "Measure the rules on labelled logs: what they find, name, and alarm falsely."),
     "ingest": ("ingest", "Read any training log into one table."),
     "emit": ("emit", "Append one event to a log."),
     "validate-format": ("validate_format", "Say how a file would be read, and what is wrong with it."),

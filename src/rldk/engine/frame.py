@@ -59,7 +59,9 @@ class Memory:
     Most rows have the metrics of the row before: what is counted of each is then brought up to date by `_settle` once
     a row of another shape comes, and the features to update are known."""
 
-    __slots__ = ("_by_metric", "_first_seen", "_items", "_last_seen", "_plan", "_present", "_repeats", "_shape", "rows")
+    __slots__ = (
+        "_by_metric", "_first_seen", "_items", "_last_seen", "_plan", "_present", "_repeats", "_shape", "leaps", "rows"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self._items: dict[Key, Feature] = {}
@@ -70,6 +72,7 @@ class Memory:
         self._shape: frozenset[str] = frozenset()
         self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
         self._plan: list[tuple[str, list[Callable[[float], None]]]] | None = None
+        self.leaps: list[tuple[str, Leap]] = []  # by metric
         self.rows = 0
 
     @property
@@ -83,6 +86,8 @@ class Memory:
             kind, metric, *parameters = key
             found = self._items[key] = MAKERS[kind](*parameters)
             self._by_metric.setdefault(metric, []).append(found)
+            if isinstance(found, Leap):
+                self.leaps.append((metric, found))
             self._plan = None
         return found
 

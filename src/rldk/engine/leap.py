@@ -33,10 +33,10 @@ class Leap:
     They must also lie beyond every one of the eight values before them, which makes the costly line rare. 0 when they
     disagree in side, NaN before 20 values. Once off by `K` scales, that level and scale stay the reference until the
     values are back within half of it or `HOLD` rows have passed, so that a lasting shift is one stretch of rows.
-    A value <= 0 has no logarithm: with `log` it is taken at 1e-12.
+    A value <= 0 has no logarithm: with `log` it is taken at 1e-12. `peak`: the largest distance so far, without sign.
     """
 
-    __slots__ = ("_floor", "_held", "_level", "_log", "_scale", "_values", "value")
+    __slots__ = ("_floor", "_held", "_level", "_log", "_scale", "_values", "peak", "value")
 
     def __init__(self, log: bool, floor: float) -> None:
         self._log = log
@@ -45,6 +45,7 @@ class Leap:
         self._held = 0
         self._level = self._scale = NAN
         self.value = NAN
+        self.peak = 0.0
 
     def update(self, x: float) -> None:
         held = self._values
@@ -67,6 +68,7 @@ class Leap:
             self.value = self._distance(past, latest)
             if abs(self.value) >= K:
                 self._held = HOLD
+        self.peak = max(self.peak, abs(self.value))
 
     def rebase(self) -> None:
         """Forgets the course: what comes next is another one (a restart), to be judged once it has a past again."""

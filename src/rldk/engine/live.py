@@ -14,7 +14,9 @@ from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.features import Feature
 from rldk.engine.frame import EngineFrame, Memory
 from rldk.engine.heading import Pace
+from rldk.engine.leap import Leap
 from rldk.engine.outlook import KEYS
+from rldk.engine.standing import Standing
 from rldk.rules.rule import Body, Context, Frame, Rule
 
 REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
@@ -72,6 +74,8 @@ class Engine:
         self.rows = 0
         self.first_step: int | None = None
         self.last_step = 0
+        self.standing = Standing()
+        self._looked = False
         self._stations: dict[Phase, _Station] = {}
         for phase in PHASES:
             memory = Memory()
@@ -114,13 +118,24 @@ class Engine:
         begun = _looks(self._turns(station, values, finite=finite), station.frame, values)
         if begun:
             station.plan = None
-            for _, episode in begun:
+            for watch, episode in begun:
                 self._note_norms(episode)
+                self.standing.began(watch.rule, episode)
         return begun
 
     def feature(self, *key: Any) -> Feature:
         """The feature (kind, metric, parameters ...) of training rows. One made now knows nothing of rows before."""
         return self._stations["train"].memory.feature(key)
+
+    @property
+    def looked(self) -> bool:
+        """Whether some rule has had all that it asks for on some row."""
+        self._looked = self._looked or any(w.ready and not w.rule.note for w in self.watches())
+        return self._looked
+
+    def leaps(self) -> Sequence[tuple[str, Leap]]:
+        """The line tests on training rows, by metric, brought up to the last row."""
+        return self._stations["train"].memory.leaps
 
     def watches(self) -> list[Watch]:
         return [w for station in self._stations.values() for w in station.watches]

@@ -7,6 +7,7 @@ from typing import Any
 from rldk.core.codec import to_builtins
 from rldk.core.model import Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
+from rldk.engine.health import health
 from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine, Watch
 from rldk.engine.outlook import outlook
@@ -20,6 +21,7 @@ def build_report(
 ) -> Report:
     """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
     watches = engine.watches()
+    state = health(engine)
     placed = [
         place(watch, episode, engine.context)
         for watch in watches
@@ -46,8 +48,15 @@ def build_report(
         checked=checked,
         skipped=skipped,
         notes=_notes(watches),
-        numbers={"rows": engine.rows, "first_step": engine.first_step, "last_step": engine.last_step, **numbers},
-        meta={**meta, "outlook": to_builtins(outlook(engine))},
+        numbers={
+            "rows": engine.rows,
+            "first_step": engine.first_step,
+            "last_step": engine.last_step,
+            "health": state.overall,
+            "stability": state.stability,
+            **numbers,
+        },
+        meta={**meta, "evidence": dict(state.evidence), "outlook": to_builtins(outlook(engine))},
     )
 
 

@@ -1,0 +1,71 @@
+"""What changed between two measurements of one corpus: runs gained and lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rldk.bench.judge import Result
+from rldk.bench.score import Outcome, Rate, rate
+from rldk.core.stats.proportions import sign_test
+
+# figure -> of which runs it speaks, and when a run counts; it is good that `named` and `detected` rise
+MEASURES: dict[str, tuple[Callable[[Outcome], bool], Callable[[Outcome], bool]]] = {
+    "named": (lambda o: not o.healthy, lambda o: bool(o.naming)),
+    "detected": (lambda o: not o.healthy, lambda o: bool(o.late)),
+    "early": (lambda o: not o.healthy, lambda o: bool(o.early)),
+    "clean": (lambda o: o.healthy, lambda o: bool(o.loud)),
+    "critical": (lambda o: o.healthy, lambda o: o.critical),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One figure on the runs that both measurements judged. `gained`: runs that count now and did not before.
+
+    `p`: how likely so uneven a change is by chance (exact sign test)."""
+
+    figure: str
+    before: Rate
+    now: Rate
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+    p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two measurements. `only_before`, `only_now`: runs that are not compared, as the other did not judge them or under
+    another label."""
+
+    changes: tuple[Change, ...]
+    only_before: tuple[str, ...]
+    only_now: tuple[str, ...]
+
+
+def compare(before: Sequence[Result], now: Sequence[Result]) -> Comparison:
+    """What changed, by the names of the runs; each is held against its label of now."""
+    labels = {r.run: r.label for r in now}
+    old = {r.run: Outcome(result=r) for r in before if not r.error and labels.get(r.run) == r.label}
+    new = {r.run: Outcome(result=r) for r in now if not r.error}
+    shared = [(old[name], new[name]) for name in new if name in old]
+    return Comparison(
+        changes=tuple(_change(figure, shared) for figure in MEASURES),
+        only_before=tuple(r.run for r in before if r.run not in new or r.run not in old),
+        only_now=tuple(r.run for r in now if r.run not in new or r.run not in old),
+    )
+
+
+def _change(figure: str, shared: Sequence[tuple[Outcome, Outcome]]) -> Change:
+    concerned, counts = MEASURES[figure]
+    pairs = [(a, b) for a, b in shared if concerned(b)]
+    gained = tuple(b.run for a, b in pairs if counts(b) and not counts(a))
+    lost = tuple(b.run for a, b in pairs if counts(a) and not counts(b))
+    return Change(
+        figure=figure,
+        before=rate(counts(a) for a, _ in pairs),
+        now=rate(counts(b) for _, b in pairs),
+        gained=gained,
+        lost=lost,
+        p=sign_test(len(gained), len(lost)),
+    )

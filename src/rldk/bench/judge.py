@@ -1,0 +1,157 @@
+"""What the rules say of one labelled run, and of many on several processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+
+from rldk.bench.cases import Case, Label, opened
+from rldk.core.model import Finding, Severity
+from rldk.engine.scan import scan
+from rldk.errors import RldkError
+from rldk.rules.rule import Rule
+
+MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log says no more than that
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which rules: as of `rldk.rules.chosen.chosen_rules`."""
+
+    preset: str = "default"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def rules(self) -> tuple[Rule, ...]:
+        from rldk.rules.chosen import chosen_rules
+
+        return chosen_rules(self.preset, self.select, self.ignore)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A finding in short."""
+
+    code: str
+    family: str
+    severity: Severity
+    first_step: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What was said of one run. `health`, `evidence`: as of `rldk.engine.health.Health` after its last row.
+
+    `error`: why nothing could be said; `exit_code`: that of the error."""
+
+    run: str
+    label: Label
+    rows: int = 0
+    checked: tuple[str, ...] = ()
+    said: tuple[Said, ...] = ()
+    health: float | None = None
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    exit_code: int = 0
+
+
+def judge(case: Case, rules: Sequence[Rule]) -> Result:
+    """What the rules say of a run; a run that cannot be judged is a result too, never skipped."""
+    try:
+        with opened(case) as run:
+            report = scan(run, rules)
+    except RldkError as error:
+        return _failed(case, error.message, error.exit_code)
+    except Exception as error:  # noqa: BLE001 - one run that ends rldk must not end the measurement: it is counted
+        return _failed(case, f"{type(error).__name__}: {error}", RldkError.exit_code)
+    return Result(
+        run=case.name,
+        label=case.label,
+        rows=int(report.numbers.get("rows") or 0),
+        checked=report.checked,
+        said=tuple(_short(finding) for finding in report.findings[:MAX_SAID]),
+        health=report.numbers["health"],
+        evidence=report.meta["evidence"],
+    )
+
+
+def judge_all(
+    cases: Sequence[Case], choice: Choice, jobs: int = 1, begin: Callable[[str], None] = lambda _: None
+) -> list[Result]:
+    """One result a case, in the order of the cases whatever `jobs`; `begin` is called with the name of each.
+
+    Raises `UnknownName` and the errors of a rule file before anything is read."""
+    rules = choice.rules()
+    if jobs <= 1 or len(cases) <= 1:
+        return [_told(case, begin, rules) for case in cases]
+    return list(_pooled(cases, choice, min(jobs, len(cases)), begin))
+
+
+def processors() -> int:
+    """How many processes this one may run at a time."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _told(case: Case, begin: Callable[[str], None], rules: Sequence[Rule]) -> Result:
+    begin(case.name)
+    return judge(case, rules)
+
+
+def _pooled(cases: Sequence[Case], choice: Choice, jobs: int, begin: Callable[[str], None]) -> Iterator[Result]:
+    pool = _pool(jobs, choice)
+    try:
+        futures = [pool.submit(_judge, case) for case in cases]
+        for case, future in zip(cases, futures, strict=True):
+            begin(case.name)
+            yield _awaited(case, future, choice)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what has not begun
+
+
+def _pool(jobs: int, choice: Choice) -> ProcessPoolExecutor:
+    """Fresh processes, not forks: a progress bar may run in a thread of this one."""
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (choice,))
+
+
+def _awaited(case: Case, future: Future[Result], choice: Choice) -> Result:
+    """The result; when the pool lost a process, that of a process of its own, so that one run cannot cost another."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        pass
+    with _pool(1, choice) as alone:
+        try:
+            return alone.submit(_judge, case).result()
+        except BrokenProcessPool:
+            return _failed(case, "the process that judged it died", RldkError.exit_code)
+
+
+_rules: tuple[Rule, ...] = ()  # of this worker process
+
+
+def _prepare(choice: Choice) -> None:
+    global _rules  # noqa: PLW0603 - compiled once a process, since a rule cannot be sent to one
+    _rules = choice.rules()
+
+
+def _judge(case: Case) -> Result:
+    return judge(case, _rules)
+
+
+def _short(finding: Finding) -> Said:
+    return Said(
+        code=finding.code,
+        family=finding.family,
+        severity=finding.severity,
+        first_step=finding.first_step,
+        message=finding.message,
+    )
+
+
+def _failed(case: Case, error: str, exit_code: int) -> Result:
+    return Result(run=case.name, label=case.label, error=error, exit_code=exit_code)

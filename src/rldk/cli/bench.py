@@ -1,0 +1,97 @@
+"""`rldk bench CORPUS`: how good are the rules, on logs of which the truth is known?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rldk.cards.safe import clean
+from rldk.cli.output import json_option, progress, say, write
+from rldk.errors import UsageError
+
+if TYPE_CHECKING:
+    from rldk.bench.judge import Choice
+    from rldk.bench.score import Score
+    from rldk.bench.tables import Table
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command("bench")
+@click.argument("corpus")
+@json_option
+@click.option("--html", type=FILE, help="Also write a report page.")
+@click.option("--markdown", type=FILE, help="Also write the tables as Markdown.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all processors]")
+@click.option("--rules", metavar="NAME|FILE", default="default", help="A preset or a rule file.")
+@click.option("--select", metavar="CODES", help="Only these rules: codes, families or names, with commas.")
+@click.option("--ignore", metavar="CODES", help="Not these rules.")
+@click.option("--at-least", metavar="NAME=X,...", default="", help="Exit 1 below these figures: named=0.95.")
+@click.option("--at-most", metavar="NAME=X,...", default="", help="Exit 1 above these: clean=1/32,critical=0,delay=5.")
+@click.option("--compare", "other", type=FILE, help="An earlier --json of the corpus: which runs changed.")
+def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None, **options: Any) -> int:
+    """Measure the rules on labelled logs: what they find, name, and alarm falsely.
+
+    CORPUS is a directory; each run is a directory in it that holds a log and a label.json:
+    {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run. A warning or a
+    critical from the onset on, in one of the families, names the fault. Figures that can be bounded: named, detected,
+    early (faulty runs), clean, critical (healthy runs with a warning, a critical), delay (median, in steps), auc (the
+    health of healthy runs above that of faulty ones), errors."""
+    from rldk.bench.cases import find_cases
+    from rldk.bench.compare import compare
+    from rldk.bench.document import document, read_results
+    from rldk.bench.gates import broken, read_gates
+    from rldk.bench.judge import judge_all, processors
+    from rldk.bench.score import score
+    from rldk.bench.tables import headline, tables
+    from rldk.bench.text import text
+    from rldk.cards.wire import dumps
+    from rldk.core.codec import to_builtins
+
+    gates = [*read_gates(options["at_least"], least=True), *read_gates(options["at_most"], least=False)]
+    before = read_results(other) if other else None
+    choice = _choice(options)
+    cases = find_cases(corpus)
+    with progress(len(cases)) as begin:
+        results = judge_all(cases, choice, jobs or processors(), lambda name: begin(clean(name, 60)))
+    scored = score(results, corpus)
+    comparison = compare(before, results) if before is not None else None
+    shown = tables(scored, comparison)
+    _save(scored, shown, options)
+    if as_json:
+        told = document(scored, choice)
+        write(dumps({**told, "comparison": to_builtins(comparison)} if comparison else told))
+    else:
+        write(text(headline(scored), shown))
+    missed = broken(gates, scored.summary)
+    for sentence in missed:
+        say(f"gate: {sentence}")
+    return max([int(bool(missed)), *(r.exit_code for r in results)])
+
+
+def _choice(options: dict[str, Any]) -> Choice:
+    from rldk.bench.judge import Choice
+
+    select, ignore = (tuple((options[key] or "").split(",")) for key in ("select", "ignore"))
+    return Choice(preset=options["rules"], select=select, ignore=ignore)
+
+
+def _save(scored: Score, shown: list[Table], options: dict[str, Any]) -> None:
+    from rldk.bench.page import bench_page
+    from rldk.bench.tables import headline
+    from rldk.bench.text import markdown
+
+    if options["html"]:
+        _write(options["html"], bench_page(scored.corpus, headline(scored), shown))
+    if options["markdown"]:
+        _write(options["markdown"], markdown(headline(scored), shown))
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check the folder") from None
+    say(f"wrote {path}")

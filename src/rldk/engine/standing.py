@@ -1,0 +1,71 @@
+"""How a run stands: which families have spoken up and how long ago, and how many of the newest rows were in trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rldk.core.table import Phase
+from rldk.engine.episodes import Episode
+from rldk.rules.rule import Rule
+
+WINDOW = 100  # rows that the stability speaks of; as the default window of the forensics
+HALF_LIFE = 500  # rows of silence after which what a family said counts half (ours: longer than any labelled run)
+Heard = dict[tuple[str, Phase], int]  # family and phase -> the last row of that phase on which it fired
+
+
+class Standing:
+    """Told of every episode as it begins. A look costs as much as there are episodes that may still change, or that
+    reach into the window; what lies further back is settled once."""
+
+    __slots__ = ("_critical", "_current", "_warned")
+
+    def __init__(self) -> None:
+        self._current: list[tuple[Rule, Episode]] = []
+        self._warned: Heard = {}
+        self._critical: Heard = {}
+
+    def began(self, rule: Rule, episode: Episode) -> None:
+        if not rule.note:
+            self._current.append((rule, episode))
+
+    def heard(self, rows_of: Callable[[Phase], int]) -> tuple[float, float]:
+        """How many families have warned so far, and how many have found what cannot be; each counts half after
+        `HALF_LIFE` rows of silence, a quarter after two.
+
+        A critical that rests on a threshold or a statistic alone counts as a warning, as in reports."""
+        for rule, episode in self._current:
+            if episode.severity != "info":
+                _note(self._warned, rule, episode)
+                if episode.severity == "critical" and rule.tier in (0, 3):
+                    _note(self._critical, rule, episode)
+        return _faded(self._warned, rows_of), _faded(self._critical, rows_of)
+
+    def troubled(self, rows: int) -> int:
+        """How many of the newest `WINDOW` of so many training rows lie between the first and the last row on which a
+        warning or a critical fired."""
+        start, mask = rows - WINDOW + 1, 0
+        for rule, episode in self._current:
+            if rule.phase == "train" and episode.severity != "info" and episode.last_row >= start:
+                first = max(episode.first_row, start)
+                mask |= ((1 << (episode.last_row - first + 1)) - 1) << (first - start)
+        return mask.bit_count()
+
+    def settle(self, rows: int) -> None:
+        """Lets go of episodes that are over, have been heard, and have left the window."""
+        start = rows - WINDOW + 1
+        self._current = [(r, e) for r, e in self._current if not e.recovered or e.last_row >= start]
+
+
+def _note(heard: Heard, rule: Rule, episode: Episode) -> None:
+    key = (rule.family, rule.phase)
+    if episode.last_row > heard.get(key, 0):
+        heard[key] = episode.last_row
+
+
+def _faded(heard: Heard, rows_of: Callable[[Phase], int]) -> float:
+    families: dict[str, float] = {}
+    for (family, phase), last in heard.items():
+        weight = 0.5 ** ((rows_of(phase) - last) / HALF_LIFE)
+        if weight > families.get(family, 0.0):
+            families[family] = weight
+    return sum(families.values(), 0.0)
