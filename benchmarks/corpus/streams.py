@@ -120,8 +120,9 @@ def write(out: Path, runs: int, seed: int) -> None:
         folder = out / f"{kind}-{number:04d}"
         folder.mkdir(parents=True)
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        label = {"fault": "none", "algo": "ppo" if number % 3 == 0 else "grpo", "dialect": "canonical", "onset": None}
-        label |= {"families": [], "tolerated": [], "args": {"kind": kind, "seed": number}}
+        label = {"fault": "none", "algo": "ppo" if number % 3 == 0 else "grpo", "onset": None}
+        label |= {"framework": "canonical", "dialect": "canonical", "families": [], "tolerated": []}
+        label |= {"args": {"kind": kind, "seed": number}}
         (folder / "label.json").write_text(json.dumps(label, indent=1) + "\n")
 
 
