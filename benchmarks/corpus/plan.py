@@ -1,0 +1,87 @@
+"""The runs of the corpus: two splits by seed, `tune` to set thresholds on and `look` (a third) for a last look."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from benchmarks.corpus.label import FAMILIES, KIND, Run
+
+SPLITS = ("tune", "look")
+Args = dict[str, Any]
+EARLY = {"trl": 0.8, "sb3": 0.8, "cleanrl": 0.9, "lm": 1.2, "table": 1.0}
+"""When time is short: the native logs first, and healthy runs before broken ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Runs of one kind: `healthy` of them without a fault in the split tune, and one per fault and time of onset."""
+
+    module: str
+    framework: str
+    algo: str
+    healthy: int
+    faults: str
+    """Names with the times of onset: s from the first step, m in the middle; `lr_zero:sm loss_nan:m`."""
+    vary: Callable[[random.Random], Args]
+    """The arguments of a healthy run."""
+    change: Callable[[Args, str, bool, random.Random], Args]
+    """The arguments of a faulty run, made from those of a healthy one; True when broken from the start."""
+    onsets: Callable[[Args, random.Random], int]
+    tolerated: tuple[str, ...] = ()
+    limit_s: float = 90.0
+
+
+def runs() -> list[Run]:
+    """All runs, in the order in which they are made."""
+    from benchmarks.corpus import plan_control, plan_lm, plan_trl
+
+    groups: Sequence[Group] = (*plan_trl.GROUPS, *plan_control.GROUPS, *plan_lm.GROUPS)
+    made = [run for split in SPLITS for at, group in enumerate(groups) for run in _of(group, split, at)]
+    return sorted(made, key=lambda run: run.place)
+
+
+def _of(group: Group, split: str, at: int) -> list[Run]:
+    rng = random.Random(f"{split}/{at}")
+    count = group.healthy if split == "tune" else (group.healthy + 1) // 2
+    wanted: list[tuple[str, bool]] = []
+    for entry in group.faults.split():
+        name, times = entry.split(":")
+        times = times if split == "tune" else rng.choice(times)
+        wanted += [(name, time == "s") for time in times]
+    rng.shuffle(wanted)
+    healthy = [_run(group, split, (at, i), "none", False) for i in range(count)]
+    faulty = [_run(group, split, (at, 50 + i), *found) for i, found in enumerate(wanted)]
+    first = EARLY[group.framework]
+    return [
+        replace(r, place=first * weight * (i + 0.5) / len(kind))
+        for kind, weight in ((healthy, 0.7), (faulty, 1.0))
+        for i, r in enumerate(kind)
+    ]
+
+
+def _run(group: Group, split: str, number: tuple[int, int], fault: str, start: bool) -> Run:
+    seed = (0 if split == "tune" else 50_000) + number[0] * 1000 + number[1]
+    rng = random.Random(seed)
+    args = {"seed": seed, **group.vary(rng)}
+    onset = None
+    if fault != "none":
+        args = group.change(args, fault, start, rng)
+        onset = 1 if start else group.onsets(args, rng)
+    named = args.pop("dialect", group.framework)
+    families = FAMILIES.get(f"{fault}/{KIND[group.algo]}", FAMILIES[fault])
+    kind = args.pop("algo_name", group.algo)
+    return Run(
+        name=f"{split}/{group.framework}-{kind}-{fault}-{seed:05d}",
+        module=group.module,
+        framework=group.framework,
+        dialect=named,
+        algo=group.algo,
+        args=args,
+        fault=fault,
+        onset=onset,
+        limit_s=group.limit_s,
+        tolerated=tuple(f for f in group.tolerated if f not in families),
+    )
