@@ -35,7 +35,7 @@ def within_groups(a: NDArray[np.float64], b: NDArray[np.float64], group: NDArray
     """The correlation of the ranks of `a` and `b` within each group (ties averaged), centred by group.
 
     rho = sum(a b) / sqrt(sum a^2 sum b^2). Its standard error comes from the contributions of the groups (delta method
-    over clusters, with n / (n - 1)), since values of one group depend on each other. Groups of one value say nothing."""
+    over clusters, with n / (n - 1)), as values of one group depend on each other. Groups of one value say nothing."""
     order = np.argsort(group, kind="stable")
     _, starts, sizes = np.unique(group[order], return_index=True, return_counts=True)
     label = np.repeat(np.arange(len(sizes)), sizes)
@@ -47,12 +47,14 @@ def within_groups(a: NDArray[np.float64], b: NDArray[np.float64], group: NDArray
     return _coupling(xy, xx, yy, n=n, groups=groups)
 
 
-def overall(a: NDArray[np.float64], b: NDArray[np.float64]) -> Coupling:
-    """The plain Spearman correlation, every pair of values a cluster of its own."""
-    one = np.zeros(len(a), dtype=np.int64)
-    sizes = np.array([len(a)])
-    starts = np.array([0])
-    x, y = (_centred_ranks(v, one, starts, sizes) for v in (a, b))
+def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.int64] | None = None) -> Coupling:
+    """The plain Spearman correlation, every pair of values a cluster of its own.
+
+    With `block` (batches of a run, in order) ranks are taken within each: what both do over time is left out."""
+    label = np.zeros(len(a), dtype=np.int64) if block is None else block
+    _, starts, sizes = np.unique(label, return_index=True, return_counts=True)
+    place = np.repeat(np.arange(len(sizes)), sizes)
+    x, y = (_centred_ranks(v, place, starts, sizes) for v in (a, b))
     return _coupling(x * y, x * x, y * y, n=len(a), groups=len(a))
 
 
