@@ -16,7 +16,7 @@ LAYERS = (
     ("rules", "adapters", "io"),
     ("engine",),
     ("cards", "testing"),
-    ("diagnosis", "ingest", "monitor", "tracking"),
+    ("diagnosis", "forensics", "ingest", "monitor", "tracking"),
     ("cli",),
     ("docs",),
 )

@@ -1,0 +1,79 @@
+"""What the three trackers share: a look at the run, the share of quiet rows, anomalies and a summary."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, ClassVar, Generic, TypeVar
+
+from rldk.engine.gauges import Fraction
+from rldk.forensics.anomalies import anomaly, is_anomaly, tracker_of, unchecked
+from rldk.forensics.observer import Alarm, Observer, context
+from rldk.rules.select import select_rules
+
+M = TypeVar("M")
+
+
+class Tracker(ABC, Generic[M]):
+    """Numbers on one part of a run, from the rows its observer is fed.
+
+    `observer`: of the whole run, when this is a part of it; by default an observer of its own, with the rules of its
+    family, fed through `update`."""
+
+    name: ClassVar[str]
+    family: ClassVar[str]
+
+    def __init__(self, window_size: int, observer: Observer | None, **config: Any) -> None:
+        self.window_size = window_size
+        self._observer = observer or Observer(select_rules([self.family]), context(config))
+        self.current_metrics: M | None = None
+
+    @abstractmethod
+    def _look(self, values: Any) -> M:
+        """The metrics of the newest row, whose values these are; called once a row."""
+
+    def observe(self) -> M:
+        """The metrics of the row that the observer was fed last. Call it once after each row."""
+        self.current_metrics = self._look(self._observer.values)
+        return self.current_metrics
+
+    def get_anomalies(self) -> list[dict[str, Any]]:
+        """The anomalies of this tracker, with the steps they lasted; see `ComprehensivePPOForensics.get_anomalies`."""
+        found = self._observer.report().findings
+        return [anomaly(f) for f in found if is_anomaly(f) and tracker_of(f) == self.name]
+
+    def get_summary(self) -> dict[str, Any]:
+        """The newest metrics, the anomalies so far, and the documented ones that could not be looked for."""
+        report = self._observer.report()
+        own = [check for check in report.skipped if check.code.startswith(self.family)]
+        metrics = self.current_metrics
+        return {
+            "rows": self._observer.rows,
+            "metrics": asdict(metrics) if metrics is not None else {},  # type: ignore[call-overload]
+            "anomalies": self.get_anomalies(),
+            "not_checked": unchecked(own),
+        }
+
+
+class Quiet:
+    """The share of the newest rows on which none of some rules fired as a warning or worse."""
+
+    def __init__(self, observer: Observer, window: int, concerns: Callable[[str], bool]) -> None:
+        self._alarm: Alarm = observer.alarm(concerns)
+        self._share = Fraction(window)
+
+    def look(self) -> float | None:
+        """Call it once a row. None before there is evidence."""
+        self._share.update(not self._alarm.rings())
+        return known(self._share.value)
+
+
+def known(x: float) -> float | None:
+    """The number, or None when it is NaN: a metric without evidence has no value."""
+    return x if x == x else None
+
+
+def within(x: float, low: float, high: float) -> float:
+    """x held between low and high; NaN stays."""
+    return low if x < low else high if x > high else x
