@@ -33,36 +33,33 @@ class Fraction:
             self.value = self._hits / len(rows)
 
 
-class Doublings:
-    """log2 of the median of the newest rows over that of the (at most `window`) rows before them: 1 is twice as much.
+class Recent:
+    """`now`: the median of the newest `NEWEST` rows. `past`: that of the (at most `window`) rows before them. Both from
+    2 * `NEWEST` rows on, NaN before."""
 
-    NaN where one of the two is not positive."""
-
-    __slots__ = ("_now", "_past", "value")
+    __slots__ = ("_now", "_past")
 
     def __init__(self, window: int) -> None:
         self._now = Median(NEWEST, 0, NEWEST)
         self._past = Median(window, NEWEST, NEWEST)
-        self.value = NAN
 
     def update(self, x: float) -> None:
         self._now.update(x)
         self._past.update(x)
+
+    @property
+    def now(self) -> float:
+        return self._now.value if self._past.value == self._past.value else NAN
+
+    @property
+    def past(self) -> float:
+        return self._past.value
+
+    def doublings(self) -> float:
+        """log2(now / past): 1 is twice as much. NaN where one of the two is not positive."""
         now, past = self._now.value, self._past.value
-        self.value = math.log2(now / past) if now > 0 and past > 0 else NAN
+        return math.log2(now / past) if now > 0 and past > 0 else NAN
 
-
-class Gap:
-    """The median of the newest rows minus that of the (at most `window`) rows before them."""
-
-    __slots__ = ("_now", "_past", "value")
-
-    def __init__(self, window: int) -> None:
-        self._now = Median(NEWEST, 0, NEWEST)
-        self._past = Median(window, NEWEST, NEWEST)
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self._now.update(x)
-        self._past.update(x)
-        self.value = self._now.value - self._past.value
+    def gap(self) -> float:
+        """now - past."""
+        return self._now.value - self._past.value

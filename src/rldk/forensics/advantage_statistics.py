@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from rldk.engine.distil import Distiller
-from rldk.engine.features import NAN, PAST_WINDOW, Early, Feature, Median, Noise, Spread
-from rldk.engine.gauges import LEAST, Fraction, Gap
+from rldk.engine.features import NAN, Early, Noise, Spread
+from rldk.engine.gauges import LEAST, Fraction, Recent
 from rldk.forensics.gradient_norms import share
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, known, within
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
 
 BIASED, SHIFTED, RESCALED = 0.5, 0.25, 3.0  # standard deviations (ADV004), distance (ADV008), factor: a risk of 1
 CENTRED, UNIT = 0.05, 0.1  # how far a whitened mean is from 0 and a whitened deviation from 1 (ADV004)
-PERCENTILES = (5, 25, 50, 75, 95)
+PERCENTILES = {"p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
 
 
 @dataclass(slots=True, kw_only=True)
-class AdvantageStatisticsMetrics:
-    """Of the newest row; over at most `window_size` rows where it says "share" or "median". None without evidence.
+class AdvantageStatisticsMetrics(TrackerMetrics):
+    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
 
-    `advantage_skewness`, `advantage_kurtosis` (excess) and `advantage_percentiles` need samples. `advantage_bias`:
-    median mean over median standard deviation. `advantage_scale_stability`: share of rows with the deviation within a
-    quarter of its median. `advantage_normalization_health`: share of rows that are whitened (mean within 0.05
-    deviations of 0, deviation within 0.1 of 1), None in a run whose first ten rows were not. Trends: newest ten rows
-    minus those before. `advantage_volatility`: row-to-row noise of the mean over the median deviation. Risks on the
-    scale on which 1 is the limit: bias over half a deviation, deviation off its past by a factor of three, distance of
-    the distribution from that of the rows before over a quarter. `advantage_health_score`: share of rows without a
-    warning on advantages. `advantage_quality_score`: share of rows that can teach: finite, not all equal, mean within
-    half a deviation of 0."""
+    Now is the median of the newest ten rows, the past that of the rows before them. `advantage_skewness`,
+    `advantage_kurtosis` (excess) and `advantage_percentiles` need samples. `advantage_bias`: the mean now over the
+    standard deviation now. `advantage_scale_stability`: share of rows with the deviation within a quarter of its past.
+    `advantage_normalization_health`: share of rows that are whitened (mean within 0.05 deviations of 0, deviation
+    within 0.1 of 1), None in a run whose first ten rows were not. Trends: now minus the past. `advantage_volatility`:
+    row-to-row noise of the mean over the deviation. Risks on the scale on which 1 is the limit: bias over half a
+    deviation, deviation off its past by a factor of three, distance of the distribution from that of the rows before
+    over a quarter. `advantage_health_score`: share of rows without a warning on advantages.
+    `advantage_quality_score`: share of rows that can teach: finite, not all equal, mean within half a deviation of
+    0."""
 
     advantage_mean: float | None = None
     advantage_std: float | None = None
@@ -55,9 +56,6 @@ class AdvantageStatisticsMetrics:
     advantage_health_score: float | None = None
     advantage_quality_score: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
     """The advantages of a run. Costs the same on every row with as many samples."""
@@ -70,10 +68,8 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         short = min(LEAST, max(window_size, 2))
         self._distiller = Distiller()
         self._percentiles: dict[str, float] | None = None
-        self._mean, self._std = Median(window_size, 0, short), Median(window_size, 0, short)
         self._noise = Noise(short)
-        self._mean_trend, self._std_trend = Gap(window_size), Gap(window_size)
-        self._std_now, self._std_past = Median(3, 0, 3), Median(PAST_WINDOW, 5, 10)
+        self._mean, self._std = Recent(window_size), Recent(window_size)
         self._first_mean, self._first_std, self._first_spread = Early(0, 10), Early(0, 10), Spread(0, 10)
         self._stable, self._whitened, self._useful = (Fraction(window_size) for _ in range(3))
         self._quiet = Quiet(self._observer, window_size, lambda code: code.startswith("ADV"))
@@ -106,8 +102,9 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         x = np.asarray(list(samples) if not isinstance(samples, np.ndarray) else samples, dtype=np.float64).ravel()
         finite = x[np.isfinite(x)]
         if len(finite):
-            values = np.percentile(finite, PERCENTILES).tolist()
-            self._percentiles = {f"p{p:02d}": value for p, value in zip(PERCENTILES, values, strict=True)}
+            self._percentiles = dict(
+                zip(PERCENTILES, np.percentile(finite, [*PERCENTILES.values()]).tolist(), strict=True)
+            )
         return self._distiller.advantages(x)
 
     def _look(self, values: Mapping[str, float]) -> AdvantageStatisticsMetrics:
@@ -115,32 +112,31 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         if "advantage_mean" in values or "advantage_std" in values:
             self._useful.update(math.isfinite(mean) and 0 < std < math.inf and abs(mean) <= BIASED * std)
         if math.isfinite(mean):
-            features: tuple[Feature, ...] = (self._mean, self._noise, self._mean_trend, self._first_mean)
-            for feature in features:
-                feature.update(mean)
+            self._mean.update(mean)
+            self._noise.update(mean)
+            self._first_mean.update(mean)
         if math.isfinite(std):
-            usual = self._std.value
+            usual = self._std.past
             self._stable.update(not (usual > 0) or abs(std - usual) <= 0.25 * usual)
-            features = (self._std, self._std_trend, self._std_now, self._std_past, self._first_std, self._first_spread)
-            for feature in features:
-                feature.update(std)
             self._whitened.update(abs(mean) <= CENTRED * std and abs(std - 1) <= UNIT)
+            self._std.update(std)
+            self._first_std.update(std)
+            self._first_spread.update(std)
         percentiles, self._percentiles = self._percentiles, None
         return self._metrics(values, percentiles)
 
     def _metrics(self, values: Mapping[str, float], percentiles: dict[str, float] | None) -> AdvantageStatisticsMetrics:
-        scale = self._std.value
-        bias = self._mean.value / scale if scale > 0 else NAN
-        now, past = self._std_now.value, self._std_past.value
-        rescaled = max(share(now, past, RESCALED), share(past, now, RESCALED))
+        scale, past = self._std.now, self._std.past
+        bias = self._mean.now / scale if scale > 0 else NAN
+        rescaled = max(share(scale, past, RESCALED), share(past, scale, RESCALED))
         return AdvantageStatisticsMetrics(
             **{name: known(values.get(name, NAN)) for name in _SHOWN},
             advantage_percentiles=percentiles,
             advantage_bias=known(bias),
             advantage_scale_stability=known(self._stable.value),
             advantage_normalization_health=known(self._whitened.value) if self._was_whitened() else None,
-            advantage_mean_trend=known(self._mean_trend.value),
-            advantage_std_trend=known(self._std_trend.value),
+            advantage_mean_trend=known(self._mean.gap()),
+            advantage_std_trend=known(self._std.gap()),
             advantage_volatility=known(self._noise.value / scale) if scale > 0 else None,
             advantage_bias_risk=known(within(abs(bias) / BIASED, 0.0, 1.0)),
             advantage_scale_risk=known(rescaled),

@@ -15,9 +15,14 @@ from rldk.core.table import MetricTable, TableBuilder
 from rldk.engine.distil import Distiller
 from rldk.errors import UsageError
 from rldk.forensics import files
-from rldk.forensics.advantage_statistics import AdvantageStatisticsMetrics, AdvantageStatisticsTracker
+from rldk.forensics.advantage_statistics import (
+    PERCENTILES,
+    AdvantageStatisticsMetrics,
+    AdvantageStatisticsTracker,
+)
 from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, unchecked
 from rldk.forensics.gradient_norms import GradientNormsAnalyzer, GradientNormsMetrics
+from rldk.forensics.history import History
 from rldk.forensics.kl_drift import KLDrift
 from rldk.forensics.kl_schedule import KLScheduleMetrics, KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
@@ -25,6 +30,7 @@ from rldk.forensics.observer import Observer, chosen, context
 from rldk.forensics.row import ARGUMENTS, row
 from rldk.forensics.scan import RESPONSES, SAMPLES, EventRows, summary
 from rldk.forensics.scores import scores
+from rldk.forensics.tracker import Tracker, TrackerMetrics
 from rldk.rules.rule import rules
 
 VERSION = "2"
@@ -56,13 +62,15 @@ class ComprehensivePPOMetrics:
         for part in _PARTS:
             metrics = getattr(self, f"{part}_metrics")
             if metrics is not None:
-                for name in metrics.__slots__:
-                    value = getattr(metrics, name)
-                    flat[f"{part}_{name}"] = dict(value) if isinstance(value, dict) else value
+                flat.update({f"{part}_{name}": value for name, value in metrics.to_dict().items()})
         return flat
 
 
-_PARTS = ("kl_schedule", "gradient_norms", "advantage_statistics")
+_PARTS: dict[str, type[TrackerMetrics]] = {
+    "kl_schedule": KLScheduleMetrics,
+    "gradient_norms": GradientNormsMetrics,
+    "advantage_statistics": AdvantageStatisticsMetrics,
+}
 _OWN = tuple(n for n in ComprehensivePPOMetrics.__slots__ if not n.endswith("_metrics"))
 
 
@@ -123,7 +131,6 @@ class ComprehensivePPOForensics:
         told = {"kl_target": kl_target, "length_bias_threshold": length_bias_threshold}
         self._observer = look = Observer(chosen(rules, without=self.switches.silences), context(told))
         self._distiller = Distiller()
-        self._history = TableBuilder()
         self._metrics: ComprehensivePPOMetrics | None = None
         self.kl_schedule_tracker = (
             KLScheduleTracker(kl_target, kl_target_tolerance, window_size, observer=look)
@@ -136,6 +143,12 @@ class ComprehensivePPOForensics:
         self.advantage_statistics_tracker = (
             AdvantageStatisticsTracker(window_size, observer=look) if enable_advantage_statistics else None
         )
+        self._trackers: tuple[Tracker[Any], ...] = tuple(
+            t
+            for t in (self.kl_schedule_tracker, self.gradient_norms_analyzer, self.advantage_statistics_tracker)
+            if t is not None
+        )
+        self._history = _history([t.name for t in self._trackers])
         self._drift = KLDrift(kl_drift_threshold, kl_drift_window_size) if enable_kl_drift_tracking else None
 
     @property
@@ -194,23 +207,21 @@ class ComprehensivePPOForensics:
         values, step = self._observer.values, self._observer.step or 0
         if self._drift is not None and "kl" in values:
             self._drift.update(step, values["kl"])
-        kl, gradients, advantages = (
-            self.kl_schedule_tracker,
-            self.gradient_norms_analyzer,
-            self.advantage_statistics_tracker,
-        )
         said = scores(self._observer.engine)
+        parts: dict[str, Any] = {f"{tracker.name}_metrics": tracker.observe() for tracker in self._trackers}
         self._metrics = made = ComprehensivePPOMetrics(
             step=step,
-            **{name: values.get(name) for name in ("kl", "kl_coef", "entropy", "reward_mean", "reward_std")},
-            kl_schedule_metrics=kl.observe() if kl else None,
-            gradient_norms_metrics=gradients.observe() if gradients else None,
-            advantage_statistics_metrics=advantages.observe() if advantages else None,
+            kl=values.get("kl"),
+            kl_coef=values.get("kl_coef"),
+            entropy=values.get("entropy"),
+            reward_mean=values.get("reward_mean"),
+            reward_std=values.get("reward_std"),
+            **parts,
             overall_health_score=said.overall,
             training_stability_score=said.stability,
             convergence_quality_score=said.convergence,
         )
-        self._history.add(step, numbers(made))
+        self._history.add(step, made)
         return copied(made)
 
     def get_anomalies(self) -> list[dict[str, Any]]:
@@ -270,7 +281,6 @@ class ComprehensivePPOForensics:
 
         Plain JSON types; the same rows give the same analysis."""
         report = self.report()
-        trackers = (self.kl_schedule_tracker, self.gradient_norms_analyzer, self.advantage_statistics_tracker)
         plain: dict[str, Any] = to_builtins(
             {
                 "version": VERSION,
@@ -281,7 +291,7 @@ class ComprehensivePPOForensics:
                 "anomalies": self.get_anomalies(),
                 "incidents": report.incidents,
                 "trackers": {
-                    **{t.name: t.get_summary() for t in trackers if t is not None},
+                    **{t.name: t.get_summary() for t in self._trackers},
                     "kl_drift": self.get_kl_drift_analysis(),
                     "length_bias": self.get_length_bias_analysis(),
                 },
@@ -299,7 +309,7 @@ class ComprehensivePPOForensics:
 
     def history(self) -> MetricTable:
         """The flat metrics of every update, one row each; NaN where there was no evidence."""
-        return self._history.build()
+        return self._history.table()
 
     def save_analysis(self, path: str | os.PathLike[str], *, at_step: bool = False) -> list[Path]:
         """Writes the analysis and returns the files. A path that ends in `.json` is that one file; any other path is
@@ -358,15 +368,17 @@ def copied(metrics: ComprehensivePPOMetrics) -> ComprehensivePPOMetrics:
     return made
 
 
-def numbers(metrics: ComprehensivePPOMetrics) -> dict[str, float]:
-    """The flat metrics that have a value; percentiles one by one."""
-    made: dict[str, float] = {}
-    for name, value in metrics.to_dict().items():
-        if isinstance(value, dict):
-            made.update({f"{name}_{key}": x for key, x in value.items()})
-        elif value is not None and name != "step":
-            made[name] = value
-    return made
+def _history(parts: Iterable[str]) -> History:
+    """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one."""
+    fields = {name: name for name in _OWN if name != "step"}
+    spread: dict[str, tuple[str, str]] = {}
+    for part in parts:
+        for name in _PARTS[part].__slots__:
+            if name == "advantage_percentiles":
+                spread |= {f"{part}_{name}_{key}": (f"{part}_metrics.{name}", key) for key in PERCENTILES}
+            else:
+                fields[f"{part}_{name}"] = f"{part}_metrics.{name}"
+    return History(fields, spread)
 
 
 def _whole(step: Any) -> int:

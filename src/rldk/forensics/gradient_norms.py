@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rldk.engine.features import NAN, PAST_WINDOW, Early, Median
-from rldk.engine.gauges import LEAST, Doublings, Fraction
+from rldk.engine.features import NAN, Early
+from rldk.engine.gauges import Fraction, Recent
 from rldk.engine.windows import Highest
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, known, within
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
 
 EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005: a risk of 1
-STEADY = 2.0  # a factor that healthy norms stay within (GRAD002)
+STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio within both
 UPDATE = {"policy_grad_norm": "grad_norm_policy", "value_grad_norm": "grad_norm_value", "total_grad_norm": "grad_norm"}
 
 
 @dataclass(slots=True, kw_only=True)
-class GradientNormsMetrics:
-    """Of the newest row; over at most `window_size` rows where it says "share" or "median". None without evidence.
+class GradientNormsMetrics(TrackerMetrics):
+    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
 
-    `policy_value_ratio`: policy norm over value norm; `ratio_median`: its median. Trends in doublings, newest ten rows
-    against those before. `gradient_flow_health`: share of rows on which no norm was exactly 0 or not finite.
-    `gradient_balance`: share of rows with the ratio within a factor of three of its median. `gradient_stability`:
-    share of rows with every norm within a factor of two of its median. Risks, on the scale on which 1 is the limit of
-    the rule and 0 the run's own past: `exploding_gradient_risk` (least of the newest three norms over the past, log
-    scale up to a factor of 8), `vanishing_gradient_risk` (median of 20 under that of rows 5 to 25, up to 100),
-    `gradient_imbalance_risk` (ratio off that of rows 5 to 25, up to ten). `gradient_health_score`: share of rows
-    without a warning on gradients; `training_stability` is `gradient_stability`."""
+    Now is the median of the newest ten rows, the past that of the rows before them. `policy_value_ratio`: policy norm
+    over value norm; `ratio_median`: now. Trends in doublings, now against the past. `gradient_flow_health`: share of
+    rows on which no norm was exactly 0 or not finite. `gradient_balance`: share of rows with the ratio within a factor
+    of three of its past. `gradient_stability`: share of rows with every norm within a factor of two of its past. Risks,
+    on the scale on which 0 is the run's own past and 1 the limit of the rule: `exploding_gradient_risk` (least of the
+    newest three norms over the past, log scale up to a factor of 8), `vanishing_gradient_risk` (now under rows 5 to 25,
+    up to 100), `gradient_imbalance_risk` (the ratio off that of rows 5 to 25, up to ten). `gradient_health_score`:
+    share of rows without a warning on gradients; `training_stability` is `gradient_stability`."""
 
     policy_grad_norm: float | None = None
     value_grad_norm: float | None = None
@@ -48,32 +48,26 @@ class GradientNormsMetrics:
     gradient_health_score: float | None = None
     training_stability: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class _Norm:
-    """What is remembered of one norm."""
+    """What is remembered of one norm, or of the ratio of two."""
 
-    __slots__ = ("early", "least", "level", "now", "past", "trend")
+    __slots__ = ("early", "least", "recent")
 
     def __init__(self, window: int) -> None:
-        short = min(LEAST, window)
-        self.level = Median(window, 0, short)
-        self.now = Median(short, 0, short)
-        self.past = Median(PAST_WINDOW, 5, 10)
+        self.recent = Recent(window)
         self.least = Highest(3, -1)
         self.early = Early(5, 25)
-        self.trend = Doublings(window)
 
     def update(self, x: float) -> None:
-        for feature in (self.level, self.now, self.past, self.least, self.early, self.trend):
-            feature.update(x)
+        self.recent.update(x)
+        self.least.update(x)
+        self.early.update(x)
 
-    def steady(self, x: float) -> bool:
-        """Within a factor of two of the median; also while that is not known."""
-        level = self.level.value
-        return not (level > 0) or level / STEADY <= x <= level * STEADY
+    def near(self, x: float, factor: float) -> bool:
+        """Within a factor of its past; also while that is not known."""
+        past = self.recent.past
+        return not (past > 0) or past / factor <= x <= past * factor
 
 
 class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
@@ -105,15 +99,14 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
         found = {name: values[name] for name in self._norms if name in values}
         if found:
             self._flowing.update(all(0 < x < math.inf for x in found.values()))
-            self._steady.update(all(self._norms[name].steady(x) for name, x in found.items()))
+            self._steady.update(all(self._norms[name].near(x, STEADY) for name, x in found.items()))
         for name, x in found.items():
             if math.isfinite(x):
                 self._norms[name].update(x)
         policy, value = found.get("grad_norm_policy", NAN), found.get("grad_norm_value", NAN)
         ratio = policy / value if value > 0 and policy < math.inf else NAN
         if ratio > 0:
-            usual = self._ratio.level.value
-            self._balanced.update(not (usual > 0) or usual / 3 <= ratio <= usual * 3)
+            self._balanced.update(self._ratio.near(ratio, BALANCED))
             self._ratio.update(ratio)
         return self._metrics(found, ratio)
 
@@ -125,16 +118,16 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
             value_grad_norm=known(found.get("grad_norm_value", NAN)),
             total_grad_norm=known(found.get("grad_norm", NAN)),
             policy_value_ratio=known(ratio),
-            ratio_median=known(self._ratio.level.value),
-            ratio_trend=known(self._ratio.trend.value),
-            policy_grad_trend=known(policy.trend.value),
-            value_grad_trend=known(value.trend.value),
+            ratio_median=known(self._ratio.recent.now),
+            ratio_trend=known(self._ratio.recent.doublings()),
+            policy_grad_trend=known(policy.recent.doublings()),
+            value_grad_trend=known(value.recent.doublings()),
             gradient_flow_health=known(self._flowing.value),
             gradient_balance=known(self._balanced.value),
             gradient_stability=stable,
-            exploding_gradient_risk=_worst(share(n.least.value, n.past.value, EXPLODED) for n in self._norms.values()),
-            vanishing_gradient_risk=_worst(share(n.early.value, n.now.value, VANISHED) for n in self._norms.values()),
-            gradient_imbalance_risk=known(_apart(self._ratio.now.value, self._ratio.early.value)),
+            exploding_gradient_risk=_worst(share(n.least.value, n.recent.past, EXPLODED) for n in self._norms.values()),
+            vanishing_gradient_risk=_worst(share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()),
+            gradient_imbalance_risk=known(_apart(self._ratio.recent.now, self._ratio.early.value)),
             gradient_health_score=self._quiet.look(),
             training_stability=stable,
         )

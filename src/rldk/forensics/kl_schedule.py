@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 from rldk.engine.features import NAN, Median, Noise
-from rldk.engine.gauges import LEAST, Doublings, Fraction
+from rldk.engine.gauges import LEAST, Fraction, Recent
 from rldk.engine.windows import Highest
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, known
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known
 
 CONTROLLER = frozenset({"KL009", "KL010", "KL011", "KL012", "KL013"})
 STEP = 1e-9  # a relative change of the coefficient that is no rounding
 
 
 @dataclass(slots=True, kw_only=True)
-class KLScheduleMetrics:
+class KLScheduleMetrics(TrackerMetrics):
     """Of the newest row; over at most `window_size` rows where it says "share" or "median". None without evidence.
 
-    `kl_trend`: doublings of the KL, newest ten rows against those before. `kl_volatility`: row-to-row noise over the
-    median, a robust coefficient of variation. `time_in_target_range`: share of rows within the tolerance of the
-    target. The controller (None while the coefficient has never moved): `controller_responsiveness`, the share of rows
-    after a KL out of range on which the coefficient moved the right way; `controller_overshoot`, how far the largest
-    KL of the last 20 rows is above the target, in targets; `controller_oscillation`, the share of rows on which the KL
-    crossed its target (1/2 for noise, 2/P for a cycle of P rows). `coef_change_rate`: median relative step of the
-    coefficient. `kl_health_score`, `schedule_health_score`: share of rows on which no rule on the KL, or on its
+    `kl_trend`: doublings of the KL, newest ten rows against those before. `kl_volatility`: row-to-row noise of 20 rows
+    over their level, a robust coefficient of variation. `time_in_target_range`: share of rows within the tolerance of
+    the target. The controller (None while the coefficient has never moved): `controller_responsiveness`, the share of
+    rows after a KL out of range on which the coefficient moved the right way; `controller_overshoot`, how far the
+    largest KL of the last 20 rows is above the target, in targets; `controller_oscillation`, the share of rows on which
+    the KL crossed its target (1/2 for noise, 2/P for a cycle of P rows). `coef_change_rate`: median relative step of
+    the coefficient. `kl_health_score`, `schedule_health_score`: share of rows on which no rule on the KL, or on its
     target and controller, warned."""
 
     current_kl: float | None = None
@@ -42,9 +42,6 @@ class KLScheduleMetrics:
     coef_change_rate: float | None = None
     kl_health_score: float | None = None
     schedule_health_score: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class KLScheduleTracker(Tracker[KLScheduleMetrics]):
@@ -65,9 +62,8 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
         self.kl_target = kl_target
         self.kl_target_tolerance = kl_target_tolerance
         short = min(LEAST, max(window_size, 2))
-        self._level = Median(window_size, 0, short)
         self._noise = Noise(short)
-        self._trend = Doublings(window_size)
+        self._recent = Recent(window_size)
         self._highest = Highest(short)
         self._inside, self._crossed = Fraction(window_size), Fraction(window_size)
         self._obeyed = Fraction(window_size)
@@ -89,13 +85,13 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
             self._take_coef(coef)
         if math.isfinite(kl):
             self._take_kl(kl)
-        level, target = self._level.value, self.kl_target
+        level, target = self._recent.now, self.kl_target
         overshoot = max(0.0, self._highest.value / target - 1.0) if target > 0 and self._moved else NAN
         return KLScheduleMetrics(
             current_kl=known(kl),
             current_kl_coef=known(coef),
             kl_target=target,
-            kl_trend=known(self._trend.value),
+            kl_trend=known(self._recent.doublings()),
             kl_volatility=known(self._noise.value / abs(level)) if level else None,
             time_in_target_range=known(self._inside.value),
             controller_responsiveness=known(self._obeyed.value) if self._moved else None,
@@ -119,8 +115,9 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
         self._coef = coef
 
     def _take_kl(self, kl: float) -> None:
-        for feature in (self._level, self._noise, self._trend, self._highest):
-            feature.update(kl)
+        self._noise.update(kl)
+        self._recent.update(kl)
+        self._highest.update(kl)
         off, before = kl - self.kl_target, self._kl - self.kl_target
         self._inside.update(abs(off) <= self.kl_target_tolerance)
         if before == before:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rldk.engine.gauges import Fraction
@@ -12,7 +12,17 @@ from rldk.forensics.anomalies import anomaly, is_anomaly, tracker_of, unchecked
 from rldk.forensics.observer import Alarm, Observer, context
 from rldk.rules.select import select_rules
 
-M = TypeVar("M")
+
+class TrackerMetrics:
+    """Base of the metrics of a tracker: numbers of one row under their names."""
+
+    __slots__: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: _copied(getattr(self, name)) for name in self.__slots__}
+
+
+M = TypeVar("M", bound=TrackerMetrics)
 
 
 class Tracker(ABC, Generic[M]):
@@ -27,16 +37,25 @@ class Tracker(ABC, Generic[M]):
     def __init__(self, window_size: int, observer: Observer | None, **config: Any) -> None:
         self.window_size = window_size
         self._observer = observer or Observer(select_rules([self.family]), context(config))
-        self.current_metrics: M | None = None
+        self._newest: M | None = None
+
+    @property
+    def current_metrics(self) -> M | None:
+        """A copy of the metrics of the newest row, None before the first."""
+        made = copy(self._newest)
+        if made is not None:
+            for name, value in made.to_dict().items():
+                setattr(made, name, value)
+        return made
 
     @abstractmethod
-    def _look(self, values: Any) -> M:
+    def _look(self, values: Mapping[str, float]) -> M:
         """The metrics of the newest row, whose values these are; called once a row."""
 
     def observe(self) -> M:
-        """The metrics of the row that the observer was fed last. Call it once after each row."""
-        self.current_metrics = self._look(self._observer.values)
-        return self.current_metrics
+        """The metrics of the row that the observer was fed last; not to be changed. Call it once after each row."""
+        self._newest = made = self._look(self._observer.values)
+        return made
 
     def get_anomalies(self) -> list[dict[str, Any]]:
         """The anomalies of this tracker, with the steps they lasted; see `ComprehensivePPOForensics.get_anomalies`."""
@@ -45,12 +64,10 @@ class Tracker(ABC, Generic[M]):
 
     def get_summary(self) -> dict[str, Any]:
         """The newest metrics, the anomalies so far, and the documented ones that could not be looked for."""
-        report = self._observer.report()
-        own = [check for check in report.skipped if check.code.startswith(self.family)]
-        metrics = self.current_metrics
+        own = [check for check in self._observer.report().skipped if check.code.startswith(self.family)]
         return {
             "rows": self._observer.rows,
-            "metrics": asdict(metrics) if metrics is not None else {},  # type: ignore[call-overload]
+            "metrics": self._newest.to_dict() if self._newest is not None else {},
             "anomalies": self.get_anomalies(),
             "not_checked": unchecked(own),
         }
@@ -77,3 +94,7 @@ def known(x: float) -> float | None:
 def within(x: float, low: float, high: float) -> float:
     """x held between low and high; NaN stays."""
     return low if x < low else high if x > high else x
+
+
+def _copied(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else value
