@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.model import SampleTable
 from rldk.core.stats.coupling import Coupling, overall, within_groups
 from rldk.core.stats.distance import wasserstein
 from rldk.core.stats.moments import bowley_skewness, excess_kurtosis, robust_sd, skewness
+from rldk.core.table import Row
 
 REFERENCE = 2048  # newest advantages of earlier rows against which a row is held
 LEAST_REFERENCE = 64
@@ -29,12 +32,14 @@ PROMPTS = ("group_id", "prompt_id", "prompt")
 
 
 class Responses(NamedTuple):
-    """Responses of one row as arrays of shape (n,): NaN where an advantage is missing, prompt -1 where unknown."""
+    """Responses of one row as arrays of shape (n,): NaN where an advantage is missing, prompt -1 where unknown.
+    `counted`: the lengths were told; else they are those of the texts, in characters."""
 
     length: NDArray[np.float64]
     reward: NDArray[np.float64]
     advantage: NDArray[np.float64]
     prompt: NDArray[np.int64]
+    counted: bool
 
 
 class Distiller:
@@ -65,9 +70,8 @@ class Distiller:
         if not len(row.length):
             return {}
         self._keep(row)
-        made = {"response_length_mean": float(row.length.mean()), **_bound(row)}
-        made.update(self._couple())
-        return made
+        counted = {"response_length_mean": float(row.length.mean())} if row.counted else {}
+        return {**counted, **_bound(row), **self._couple()}
 
     def _shape(self, x: NDArray[np.float64]) -> dict[str, float]:
         if not len(x):
@@ -100,7 +104,10 @@ class Distiller:
 
     def _keep(self, row: Responses) -> None:
         rows = self._responses
-        rows.append(Responses(row.length[-POOL:], row.reward[-POOL:], row.advantage[-POOL:], row.prompt[-POOL:]))
+        newest = slice(-POOL, None)
+        rows.append(
+            Responses(row.length[newest], row.reward[newest], row.advantage[newest], row.prompt[newest], row.counted)
+        )
         while sum(len(r.length) for r in rows) - len(rows[0].length) >= POOL:
             rows.popleft()
 
@@ -129,24 +136,27 @@ class Distiller:
 def arrays(records: Iterable[Mapping[str, Any]]) -> Responses:
     """The usable records as arrays."""
     seen: dict[Any, int] = {}
-    rows = [row for record in records if (row := _one(record, seen)) is not None]
+    every = list(records)
+    counted = any(_told(record) >= 0 for record in every)
+    rows = [row for record in every if (row := _one(record, seen, counted=counted)) is not None]
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
-    numbers = [np.array(column, dtype=np.float64) for column in columns[:3]]
-    return Responses(numbers[0], numbers[1], numbers[2], np.array(columns[3], dtype=np.int64))
+    length, reward, advantage = (np.array(column, dtype=np.float64) for column in columns[:3])
+    return Responses(length, reward, advantage, np.array(columns[3], dtype=np.int64), counted)
 
 
-def _one(record: Mapping[str, Any], seen: dict[Any, int]) -> tuple[float, float, float, int] | None:
-    reward, length = _number(record.get("reward")), _length(record)
+def _one(record: Mapping[str, Any], seen: dict[Any, int], *, counted: bool) -> tuple[float, float, float, int] | None:
+    reward, length = _number(record.get("reward")), _told(record) if counted else _characters(record)
     if not (math.isfinite(reward) and length >= 0):
         return None
     key = next((str(record[name]) for name in PROMPTS if record.get(name) is not None), None)
     return length, reward, _number(record.get("advantage")), -1 if key is None else seen.setdefault(key, len(seen))
 
 
-def _length(record: Mapping[str, Any]) -> float:
-    told = next((x for name in LENGTHS if math.isfinite(x := _number(record.get(name)))), math.nan)
-    if told == told:
-        return told
+def _told(record: Mapping[str, Any]) -> float:
+    return next((x for name in LENGTHS if math.isfinite(x := _number(record.get(name)))), math.nan)
+
+
+def _characters(record: Mapping[str, Any]) -> float:
     text = next((record[name] for name in TEXTS if isinstance(record.get(name), str)), None)
     return math.nan if text is None else float(len(text))
 
@@ -176,3 +186,24 @@ def _bound(row: Responses) -> dict[str, float]:
         near = float(np.abs(advantage[own]).max()) > NEAR_BOUND * math.sqrt(n - 1)
         hits += near and 0 < spread < NEXT_TO_NOTHING * overall_sd
     return {"advantage_bound_frac": hits / groups} if groups else {}
+
+
+def enriched(rows: Iterable[Row], samples: SampleTable) -> Iterator[Row]:
+    """The rows with what the samples of their steps say; a metric that a row has already wins."""
+    columns = samples.columns
+    if "step" not in columns:
+        yield from rows
+        return
+    at: dict[int, list[int]] = {}
+    for place, step in enumerate(columns["step"]):
+        at.setdefault(step, []).append(place)
+    distiller = Distiller()
+    for row in rows:
+        places = at.pop(row.step, None) if row.phase == "train" else None
+        if places is None:
+            yield row
+            continue
+        records = [{name: column[i] for name, column in columns.items() if column[i] is not None} for i in places]
+        advantages = [record["advantage"] for record in records if "advantage" in record]
+        said = {**distiller.advantages(advantages), **distiller.responses(records)}
+        yield replace(row, values={**said, **row.values})

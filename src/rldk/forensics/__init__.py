@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rldk.forensics.advantage_statistics import AdvantageStatisticsMetrics, AdvantageStatisticsTracker
-from rldk.forensics.comprehensive import ComprehensivePPOForensics, ComprehensivePPOMetrics
+from rldk.forensics.comprehensive import ComprehensivePPOForensics
 from rldk.forensics.gradient_norms import GradientNormsAnalyzer, GradientNormsMetrics
 from rldk.forensics.kl_schedule import KLScheduleMetrics, KLScheduleTracker
+from rldk.forensics.metrics import ComprehensivePPOMetrics
 from rldk.forensics.scan import scan_logs, scan_ppo_events
 
 __all__ = [

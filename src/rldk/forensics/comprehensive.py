@@ -4,74 +4,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rldk.core.codec import to_builtins
-from rldk.core.model import Event, Report
-from rldk.core.table import MetricTable, TableBuilder
+from rldk.core.model import Event, Report, Run
+from rldk.core.table import MetricTable, Row, TableBuilder
 from rldk.engine.distil import Distiller
+from rldk.engine.scan import context_of, rows_of
 from rldk.errors import UsageError
 from rldk.forensics import files
-from rldk.forensics.advantage_statistics import (
-    PERCENTILES,
-    AdvantageStatisticsMetrics,
-    AdvantageStatisticsTracker,
-)
+from rldk.forensics.advantage_statistics import AdvantageStatisticsTracker
 from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, unchecked
-from rldk.forensics.gradient_norms import GradientNormsAnalyzer, GradientNormsMetrics
-from rldk.forensics.history import History
+from rldk.forensics.gradient_norms import GradientNormsAnalyzer
 from rldk.forensics.kl_drift import KLDrift
-from rldk.forensics.kl_schedule import KLScheduleMetrics, KLScheduleTracker
+from rldk.forensics.kl_schedule import KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
+from rldk.forensics.metrics import ComprehensivePPOMetrics, copied, history_of
 from rldk.forensics.observer import Observer, chosen, context
 from rldk.forensics.row import ARGUMENTS, row
 from rldk.forensics.scan import RESPONSES, SAMPLES, EventRows, summary
 from rldk.forensics.scores import scores
-from rldk.forensics.tracker import Tracker, TrackerMetrics
-from rldk.rules.rule import rules
+from rldk.forensics.tracker import Tracker
+from rldk.rules.knobs import keys_of, number
+from rldk.rules.rule import Context, rules
 
 VERSION = "2"
 FEW_ROWS = 20
-
-
-@dataclass(slots=True, kw_only=True)
-class ComprehensivePPOMetrics:
-    """What is known at one step; a copy of its own, which later updates leave alone. None without evidence.
-
-    The scores: see `rldk.forensics.scores.Scores`."""
-
-    step: int
-    kl: float | None = None
-    kl_coef: float | None = None
-    entropy: float | None = None
-    reward_mean: float | None = None
-    reward_std: float | None = None
-    kl_schedule_metrics: KLScheduleMetrics | None = None
-    gradient_norms_metrics: GradientNormsMetrics | None = None
-    advantage_statistics_metrics: AdvantageStatisticsMetrics | None = None
-    overall_health_score: float | None = None
-    training_stability_score: float | None = None
-    convergence_quality_score: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Flat: the metrics of the trackers as `kl_schedule_...`, `gradient_norms_...`, `advantage_statistics_...`."""
-        flat: dict[str, Any] = {name: getattr(self, name) for name in _OWN}
-        for part in _PARTS:
-            metrics = getattr(self, f"{part}_metrics")
-            if metrics is not None:
-                flat.update({f"{part}_{name}": value for name, value in metrics.to_dict().items()})
-        return flat
-
-
-_PARTS: dict[str, type[TrackerMetrics]] = {
-    "kl_schedule": KLScheduleMetrics,
-    "gradient_norms": GradientNormsMetrics,
-    "advantage_statistics": AdvantageStatisticsMetrics,
-}
-_OWN = tuple(n for n in ComprehensivePPOMetrics.__slots__ if not n.endswith("_metrics"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +58,12 @@ class Switches:
 class ComprehensivePPOForensics:
     """Feeds every update to the live engine with the whole rule catalogue, and shows what it found and measured.
 
-    `kl_target` is told to the rules as the run's own target. A part that is switched off is neither measured nor
-    reported. Everything returned is a copy. An update costs the same at any length of the run."""
+    `kl_target` is told to the rules as the run's own target; None where there is none. A part that is switched off is
+    neither measured nor reported. Everything returned is a copy. An update costs the same at any length of the run."""
 
     def __init__(
         self,
-        kl_target: float = 0.1,
+        kl_target: float | None = 0.1,
         kl_target_tolerance: float = 0.05,
         window_size: int = 100,
         *,
@@ -128,28 +89,38 @@ class ComprehensivePPOForensics:
             kl_drift=enable_kl_drift_tracking,
             length_bias=enable_length_bias_detection,
         )
-        told = {"kl_target": kl_target, "length_bias_threshold": length_bias_threshold}
-        self._observer = look = Observer(chosen(rules, without=self.switches.silences), context(told))
+        self._drift_options = (kl_drift_threshold, kl_drift_window_size)
+        self._begin(context({"kl_target": kl_target, "length_bias_threshold": length_bias_threshold}))
+
+    @classmethod
+    def of_run(cls, run: Run, *, reference_period: int | None = None, **options: Any) -> ComprehensivePPOForensics:
+        """The forensics of a run that is read already, judged by what its log says of itself (algorithm, configuration,
+        KL target unless one is given). `reference_period`: of the KL drift; `options`: of the constructor."""
+        told = [number(run.meta.config.get(key)) for key in keys_of("kl_target")]
+        made = cls(**{"kl_target": next((x for x in told if x > 0), None), **options})
+        own = {"kl_target": made.kl_target, "length_bias_threshold": made.length_bias_threshold}
+        config = {**{k: x for k, x in own.items() if x is not None}, **run.meta.config}
+        made._begin(replace(context_of(run.meta), config=config), reference_period)
+        for one in rows_of(run):
+            made._take(one)
+        return made
+
+    def _begin(self, known: Context, reference_period: int | None = None) -> None:
+        """Before the first row: the engine, and what looks at its rows."""
+        on = self.switches
+        self._observer = look = Observer(chosen(rules, without=on.silences), known)
         self._distiller = Distiller()
         self._metrics: ComprehensivePPOMetrics | None = None
-        self.kl_schedule_tracker = (
-            KLScheduleTracker(kl_target, kl_target_tolerance, window_size, observer=look)
-            if enable_kl_schedule_tracking
-            else None
-        )
-        self.gradient_norms_analyzer = (
-            GradientNormsAnalyzer(window_size, observer=look) if enable_gradient_norms_analysis else None
-        )
-        self.advantage_statistics_tracker = (
-            AdvantageStatisticsTracker(window_size, observer=look) if enable_advantage_statistics else None
-        )
-        self._trackers: tuple[Tracker[Any], ...] = tuple(
-            t
-            for t in (self.kl_schedule_tracker, self.gradient_norms_analyzer, self.advantage_statistics_tracker)
-            if t is not None
-        )
-        self._history = _history([t.name for t in self._trackers])
-        self._drift = KLDrift(kl_drift_threshold, kl_drift_window_size) if enable_kl_drift_tracking else None
+        target, tolerance, window = self.kl_target, self.kl_target_tolerance, self.window_size
+        kl = KLScheduleTracker(target, tolerance, window, observer=look) if on.kl_schedule else None
+        gradients = GradientNormsAnalyzer(window, observer=look) if on.gradient_norms else None
+        advantages = AdvantageStatisticsTracker(window, observer=look) if on.advantage_statistics else None
+        self.kl_schedule_tracker, self.gradient_norms_analyzer = kl, gradients
+        self.advantage_statistics_tracker = advantages
+        every: tuple[Tracker[Any] | None, ...] = (kl, gradients, advantages)
+        self._trackers = tuple(tracker for tracker in every if tracker is not None)
+        self._history = history_of([tracker.name for tracker in self._trackers])
+        self._drift = KLDrift(*self._drift_options, reference_period) if on.kl_drift else None
 
     @property
     def current_metrics(self) -> ComprehensivePPOMetrics | None:
@@ -201,6 +172,11 @@ class ComprehensivePPOForensics:
         if responses is not None:
             made |= self._distiller.responses(responses)
         return made
+
+    def _take(self, one: Row) -> None:
+        self._observer.take(one)
+        if one.phase == "train":
+            self._observed()
 
     def _observed(self) -> ComprehensivePPOMetrics:
         """Looks at the row that the observer was fed last."""
@@ -339,10 +315,8 @@ class ComprehensivePPOForensics:
             held = source.held.pop(one.step, {})
             sampled = self._sampled(held.get(SAMPLES), held.get(RESPONSES))
             whole = replace(one, values={**sampled, **one.values}) if sampled else one
-            self._observer.take(whole)
             seen.add(whole.step, whole.values, phase=whole.phase, segment=whole.segment, time=whole.time)
-            if whole.phase == "train":
-                self._observed()
+            self._take(whole)
         return {
             **summary(self.report(), seen.build()),
             "comprehensive_analysis": self.get_comprehensive_analysis(),
@@ -355,30 +329,6 @@ class ComprehensivePPOForensics:
             return "critical" if worst == "critical" else "warning"
         rows = self._observer.rows
         return "no_data" if not rows else "too_early" if rows < FEW_ROWS else "healthy"
-
-
-def copied(metrics: ComprehensivePPOMetrics) -> ComprehensivePPOMetrics:
-    """A deep copy; that of the standard library would cost more than the rest of an update."""
-    made = copy(metrics)
-    for part in _PARTS:
-        setattr(made, f"{part}_metrics", copy(getattr(metrics, f"{part}_metrics")))
-    advantages = made.advantage_statistics_metrics
-    if advantages is not None and advantages.advantage_percentiles is not None:
-        advantages.advantage_percentiles = dict(advantages.advantage_percentiles)
-    return made
-
-
-def _history(parts: Iterable[str]) -> History:
-    """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one."""
-    fields = {name: name for name in _OWN if name != "step"}
-    spread: dict[str, tuple[str, str]] = {}
-    for part in parts:
-        for name in _PARTS[part].__slots__:
-            if name == "advantage_percentiles":
-                spread |= {f"{part}_{name}_{key}": (f"{part}_metrics.{name}", key) for key in PERCENTILES}
-            else:
-                fields[f"{part}_{name}"] = f"{part}_metrics.{name}"
-    return History(fields, spread)
 
 
 def _whole(step: Any) -> int:

@@ -72,6 +72,7 @@ class KLDrift:
 
     def _periods(self, n: int, begun: int) -> tuple[int, int]:
         """How many first rows are the reference and how many last rows are now; (0, 0) before there are enough."""
+        begun = begun if begun >= FEWEST else n  # nothing before it to be a reference
         head = min(self.reference_period, n // 2, begun)
         tail = min(self.window_size, n - head)
         enough = head >= min(FEWEST if begun < n else LEAST, self.reference_period)

@@ -52,7 +52,7 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
 
     def __init__(
         self,
-        kl_target: float = 0.1,
+        kl_target: float | None = 0.1,
         kl_target_tolerance: float = 0.05,
         window_size: int = 100,
         *,
@@ -60,6 +60,7 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
     ) -> None:
         super().__init__(window_size, observer, kl_target=kl_target)
         self.kl_target = kl_target
+        self._target = NAN if kl_target is None else kl_target
         self.kl_target_tolerance = kl_target_tolerance
         short = min(LEAST, max(window_size, 2))
         self._noise = Noise(short)
@@ -85,12 +86,12 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
             self._take_coef(coef)
         if math.isfinite(kl):
             self._take_kl(kl)
-        level, target = self._recent.now, self.kl_target
+        level, target = self._recent.now, self._target
         overshoot = max(0.0, self._highest.value / target - 1.0) if target > 0 and self._moved else NAN
         return KLScheduleMetrics(
             current_kl=known(kl),
             current_kl_coef=known(coef),
-            kl_target=target,
+            kl_target=self.kl_target,
             kl_trend=known(self._recent.doublings()),
             kl_volatility=known(self._noise.value / abs(level)) if level else None,
             time_in_target_range=known(self._inside.value),
@@ -109,7 +110,7 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
             relative = abs(step) / abs(self._coef) if self._coef else (1.0 if step else 0.0)
             self._steps.update(relative)
             self._moved = self._moved or relative > STEP
-            off = self._kl - self.kl_target
+            off = self._kl - self._target
             if abs(off) > self.kl_target_tolerance:
                 self._obeyed.update(relative > STEP and (step > 0) == (off > 0))
         self._coef = coef
@@ -118,8 +119,9 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
         self._noise.update(kl)
         self._recent.update(kl)
         self._highest.update(kl)
-        off, before = kl - self.kl_target, self._kl - self.kl_target
-        self._inside.update(abs(off) <= self.kl_target_tolerance)
+        off, before = kl - self._target, self._kl - self._target
+        if off == off:
+            self._inside.update(abs(off) <= self.kl_target_tolerance)
         if before == before:
             self._crossed.update((off > 0) != (before > 0))
         self._kl = kl

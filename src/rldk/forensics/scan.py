@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.adapters.naming import PRESETS
 from rldk.adapters.open import open_runs
 from rldk.adapters.streaming import LiveReader, Reading
 from rldk.core.codec import to_builtins
+from rldk.core.glossary import PLACEHOLDER
 from rldk.core.model import Event, Report, Run
 from rldk.core.table import MetricTable, Row, TableBuilder
+from rldk.core.vocabulary import vocabulary
 from rldk.engine.scan import judged, scan
-from rldk.errors import UsageError
+from rldk.errors import UnknownName, UsageError
 from rldk.forensics.anomalies import anomalies, unchecked
 from rldk.rules.rule import rules
 
@@ -73,8 +76,8 @@ def scan_ppo_events(events: Iterable[Event | Mapping[str, Any]]) -> dict[str, An
 
     Keys: `version, verdict, passed, rules_fired` (every finding: `rule, code, description, severity, step_range,
     metric`), `anomalies` (as `ComprehensivePPOForensics.get_anomalies`), `earliest_step` (of the anomalies, None
-    without one), `stats`, `not_checked` (documented anomalies that were not looked for, and why), `skipped`, `rows,
-    first_step, last_step, metrics`. Raises `UsageError` for what is no event."""
+    without one), `stats`, `not_checked` (documented anomalies that were not looked for, and why), `checked`, `skipped`,
+    `rows, first_step, last_step, metrics`. Raises `UsageError` for what is no event."""
     source = EventRows()
     builder = TableBuilder()
     for row in source.of(events):
@@ -86,16 +89,57 @@ def scan_logs(path: str | os.PathLike[str], *, field_map: Mapping[str, str] | No
     """The same for the run in any log, directory or URL that rldk opens, with `run`, `source` and `format` beside.
 
     Raises `UsageError` when there are several runs, and the errors of `rldk.adapters`."""
-    runs = open_runs(path, field_map=field_map)
+    return _named(open_one(path, field_map=field_map), os.fspath(path))
+
+
+def scan_runs(
+    path: str | os.PathLike[str], *, adapter: str | None = None, field_map: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """`scan_logs` of each run in `path`."""
+    runs = open_runs(path, adapter=adapter, field_map=field_map)
+    return [_named(run, os.fspath(path) if len(runs) == 1 else run.source) for run in runs]
+
+
+def open_one(
+    path: str | os.PathLike[str],
+    *,
+    field_map: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    preset: str | None = None,
+) -> Run:
+    """The one run in `path`. `columns`: as `field_map`, of keys that must be there; `preset`: the trainer whose names
+    the log has, one of `rldk.adapters.naming.PRESETS`, over which the user's own names win.
+
+    Raises `UsageError` when there are several runs and `UnknownName` for a column that the log lacks."""
+    told = {**(field_map or {}), **(columns or {})}
+    runs = open_runs(path, field_map={**(named_by(preset) if preset else {}), **told})
     if len(runs) > 1:
         names = ", ".join(run.id for run in runs[:5])
         raise UsageError(f"{path} holds {len(runs)} runs: {names}", hint="name one of them")
-    return scanned_run(runs[0])
+    meta = runs[0].meta
+    for key in columns or ():
+        if f"field map: there is no column {key!r}" in meta.notes:
+            raise UnknownName("column", key, {*meta.names.values(), *runs[0].metrics.columns} - set(meta.names))
+    return runs[0]
 
 
-def scanned_run(run: Run) -> dict[str, Any]:
-    """`scan_logs` of a run that is open."""
-    return {"run": run.id, "source": run.source, "format": run.meta.format, **scanned(run)}
+def named_by(preset: str) -> dict[str, str]:
+    """The keys of a trainer and the metrics they mean, where a plain renaming gives them."""
+    if preset not in PRESETS:
+        raise UnknownName("preset", preset, PRESETS)
+    words = vocabulary()
+    chain = {parent for dialect in PRESETS[preset] for parent in words.chain(dialect)}
+    return {
+        alias.key: metric.name
+        for metric in words.metrics.values()
+        for dialect, aliases in metric.aliases.items()
+        for alias in aliases
+        if dialect in chain and not alias.transform and alias.phase == "train" and not PLACEHOLDER.search(alias.key)
+    }
+
+
+def _named(run: Run, source: str) -> dict[str, Any]:
+    return {"run": run.id, "source": source, "format": run.meta.format, **scanned(run)}
 
 
 def scanned(run: Run) -> dict[str, Any]:
@@ -124,6 +168,7 @@ def summary(report: Report, table: MetricTable) -> dict[str, Any]:
         "earliest_step": min((a["step"] for a in found), default=None),
         "stats": statistics(table),
         "not_checked": unchecked(report.skipped),
+        "checked": list(report.checked),
         "skipped": {check.code: check.reason for check in report.skipped},
         "rows": report.numbers.get("rows"),
         "first_step": report.numbers.get("first_step"),
