@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,5 +64,6 @@ def _write(path: Path, text: str) -> Path:
         hint = "check the directory and its permissions"
         raise UsageError(f"cannot write {path}: {error.strerror}", hint=hint) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return path

@@ -34,11 +34,14 @@ def bowley_skewness(x: NDArray[np.float64]) -> float:
 
 
 def robust_sd(x: NDArray[np.float64]) -> float:
-    """1.4826 * median |x - median|; the standard deviation where more than half of the values are equal."""
+    """1.4826 * median |x - median|; the standard deviation where more than half of the values are equal, 0 where all
+    are; NaN without any."""
     if not len(x):
         return math.nan
     spread = MAD_TO_SD * float(np.median(np.abs(x - np.median(x))))
-    return spread if spread > 0 else float(x.std())
+    if spread > 0:
+        return spread
+    return 0.0 if float(np.ptp(x)) == 0.0 else float(x.std())
 
 
 def _central(x: NDArray[np.float64]) -> tuple[float, float, float]:
