@@ -24,7 +24,7 @@ from rldk.forensics.kl_schedule import KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
 from rldk.forensics.metrics import ComprehensivePPOMetrics, copied, history_of
 from rldk.forensics.observer import Observer, chosen, context
-from rldk.forensics.row import ARGUMENTS, row
+from rldk.forensics.row import row
 from rldk.forensics.scan import RESPONSES, SAMPLES, EventRows, summary
 from rldk.forensics.scores import scores
 from rldk.forensics.tracker import Tracker
@@ -154,10 +154,10 @@ class ComprehensivePPOForensics:
         `length`, or the text as `response`), `prompt_id` (or `prompt`), and `advantage` if there is one. `metrics`: any
         further ones, under canonical names, a trainer's names or your own. Raises `UsageError` for what is no
         number."""
-        given = locals()
-        values = row(
-            {name: given[name] for name in ARGUMENTS}, metrics, self._sampled(advantage_samples, response_data)
-        )
+        norms = (policy_grad_norm, value_grad_norm, total_grad_norm)
+        advantages = (advantage_mean, advantage_std, advantage_min, advantage_max, advantage_median)
+        told = (kl, kl_coef, entropy, reward_mean, reward_std, *norms, *advantages)
+        values = row(told, metrics, self._sampled(advantage_samples, response_data))
         self._observer.feed(_whole(step), values)
         return self._observed()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,19 +24,24 @@ ARGUMENTS: Mapping[str, str] = {
     "advantage_max": "advantage_max",
     "advantage_median": "advantage_median",
 }
+_NAMED = tuple(ARGUMENTS.items())
 
 
-def row(arguments: Mapping[str, Any], more: Mapping[str, Any], sampled: Mapping[str, float]) -> dict[str, float]:
-    """Canonical values: named arguments first, then what samples say, then further metrics by any known name.
+def row(arguments: Sequence[Any], more: Mapping[str, Any], sampled: Mapping[str, float]) -> dict[str, float]:
+    """Canonical values: `arguments` (in the order of `ARGUMENTS`) first, then what samples say, then further metrics by
+    any known name.
 
     None is missing, NaN is a value that the trainer stated. Raises `UsageError` for what is no number."""
-    values = {ARGUMENTS[name]: _number(name, x) for name, x in arguments.items() if x is not None}
+    values: dict[str, float] = {}
+    for (name, canonical), x in zip(_NAMED, arguments, strict=True):
+        if x is not None:
+            values[canonical] = x if type(x) is float else _number(name, x)
     for name, x in sampled.items():
         values.setdefault(name, x)
     for name, x in more.items():
         if x is not None:
             match = _match(name)
-            number = _number(name, x)
+            number = x if type(x) is float else _number(name, x)
             values.setdefault(match.canonical, match.apply(number) if match.transform else number)
     return values
 
