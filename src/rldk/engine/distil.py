@@ -99,7 +99,7 @@ class Distiller:
             before.popleft()
         if len(held) < LEAST_REFERENCE:
             return math.nan
-        spread = robust_sd(held)
+        spread = max(robust_sd(held), float(held.std()))  # of a reward with two levels the robust one is next to 0
         return wasserstein(x, held) / spread if spread > 0 else math.nan
 
     def _keep(self, row: Responses) -> None:

@@ -35,11 +35,11 @@ STEADY = [100.0] * 30
 @pytest.mark.parametrize(
     ("code", "columns", "options", "expected"),
     [
-        ("ADV007", tails([25.0] * 9, 512), PPO, (7, "info")),
-        ("ADV007", tails([1.0] * 12 + [15.0] * 6, 64), PPO, (17, "info")),
+        ("ADV007", tails([60.0] * 12, 512), PPO, (10, "info")),
+        ("ADV007", tails([1.0, 1.5] * 12 + [15.0] * 6, 64), PPO, (27, "info")),
         ("ADV008", {"advantage_shift": [0.05] * 15 + [0.5] * 6, "advantage_count": [512.0] * 21}, PPO, (19, "info")),
-        ("ADV011", skew([0.6] * 9, 2.0, 512), PPO, (7, "info")),
-        ("ADV011", skew([0.0] * 12 + [-0.6] * 6, -2.0, 64), PPO, (17, "info")),
+        ("ADV011", skew([0.6] * 12, 2.0, 512), PPO, (10, "info")),
+        ("ADV011", skew([0.0, 0.1] * 12 + [-0.6] * 6, -2.0, 64), PPO, (27, "info")),
         ("ADV012", {"advantage_bound_frac": [0.0] * 3 + [0.3] * 4}, GRPO, (6, "warn")),
         ("LEN001", paid([0.5] * 30, STEADY), PPO, (3, "info")),
         ("LEN001", paid([0.2] * 24 + [0.5] * 6, RISING), PPO, (27, "warn")),
@@ -56,13 +56,15 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
 @pytest.mark.parametrize(
     ("code", "columns", "options"),
     [
-        ("ADV007", tails([19.0] * 20, 4096), PPO),
-        ("ADV007", tails([25.0] * 20, 100), PPO),
+        ("ADV007", tails([49.0] * 30, 4096), PPO),
+        ("ADV007", tails([60.0] * 30, 100), PPO),
+        ("ADV007", tails([0.5 * 1.1**i for i in range(60)], 256), PPO),  # as success grows
         ("ADV008", {"advantage_shift": [0.05] * 15 + [0.4] * 6, "advantage_count": [64.0] * 21}, PPO),
         ("ADV008", {"advantage_shift": [0.3] * 25, "advantage_count": [512.0] * 25}, PPO),
         ("ADV011", skew([0.6] * 20, 0.9, 512), PPO),
         ("ADV011", skew([0.6] * 20, 2.0, 100), PPO),
         ("ADV011", skew([-0.6] * 20, 2.0, 512), PPO),
+        ("ADV011", skew([0.03 * i for i in range(30)], 2.0, 512), PPO),
         ("ADV012", {"advantage_bound_frac": [0.3, 0.3, 0.0] * 5}, GRPO),
         ("LEN001", paid([0.34] * 30, RISING), PPO),
     ],
