@@ -38,9 +38,10 @@ def advantage_heavy_tails(f: Frame) -> Signal | None:
     """Fires when a few advantages dwarf all others.
 
     Why it matters: the update follows those few samples, and clipping hides it.
-    How it is computed: the excess kurtosis leaves its own course upwards (line test, five scales, three rows) to more
-    than 10 and more than three times both its recent level and that of the first ten rows, with at least 64 advantages
-    a row. Or it has been above 50 from the start (median of the first ten rows, and of five now), with at least 512.
+    How it is computed: the excess kurtosis leaves its own course upwards (line test, five scales, three rows), from
+    below 10 to above it and to more than three times both its recent level and that of the first ten rows, with at
+    least 64 advantages a row. Or it has been above 50 from the start (median of the first ten rows, and of five now),
+    with at least 512.
     When it is wrong: a reward that is hardly ever, or nearly always, the same makes heavy tails by itself; they grow
     as a task is learnt, which the line test leaves alone. Group-relative advantages are left out.
     Source: ours. Small PPO trainings with a reward of 0 or 1 pass 10 on their way to a success rate of 0.95 and 20
@@ -51,7 +52,7 @@ def advantage_heavy_tails(f: Frame) -> Signal | None:
     name = "advantage_kurtosis"
     level, early, n = f.median(name, 5), f.early(name, 0, 10), f["advantage_count"]
     scales, now, before = f.leap(name, floor=1.0), f.min(name, LATEST), f.median(name, RECENT, before=LATEST)
-    jumped = scales >= SCALES and now > 10 and now > 3 * max(before, early, 1.0) and n >= SOME
+    jumped = scales >= SCALES and before < 10 < now and now > 3 * max(before, early, 1.0) and n >= SOME
     if jumped or (level > 50 and early > 50 and n >= MANY):
         value = now if jumped else level
         message = f"the advantages have heavy tails: an excess kurtosis of {value:.3g}"
