@@ -9,7 +9,7 @@ from rldk.cli import doctor, kl_drift, log_scan
 
 @click.group("forensics")
 def command() -> None:
-    """Look into a PPO run: anomalies by name, drift of the KL, and what the doctor says."""
+    """Look into a PPO run: anomalies by name, drift of the KL."""
 
 
 command.add_command(log_scan.command)
