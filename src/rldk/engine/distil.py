@@ -62,15 +62,19 @@ class Distiller:
             return {**self._shape(x), "advantage_mean": bad}
         return self._shape(x)
 
-    def responses(self, records: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, float]:
-        """Mean length of the row's responses and the coupling of length and reward over the newest ones.
+    def responses(
+        self, records: Iterable[Mapping[str, Any]] | Mapping[str, Any], *, couple: bool = True
+    ) -> dict[str, float]:
+        """Mean length of the row's responses and (with `couple`) what length has to do with reward in the newest ones.
 
         A record has a reward, a length in tokens (or the text), and should have its prompt; others are passed over."""
         row = arrays([records] if isinstance(records, Mapping) else records)
         if not len(row.length):
             return {}
-        self._keep(row)
         counted = {"response_length_mean": float(row.length.mean())} if row.counted else {}
+        if not couple:
+            return {**counted, **_bound(row)}
+        self._keep(row)
         return {**counted, **_bound(row), **self._couple()}
 
     def _shape(self, x: NDArray[np.float64]) -> dict[str, float]:

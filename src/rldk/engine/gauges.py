@@ -37,15 +37,17 @@ class Recent:
     """`now`: the median of the newest `NEWEST` rows. `past`: that of the (at most `window`) rows before them. Both from
     2 * `NEWEST` rows on, NaN before."""
 
-    __slots__ = ("_now", "_past")
+    __slots__ = ("_now", "_past", "_takers")
 
     def __init__(self, window: int) -> None:
         self._now = Median(NEWEST, 0, NEWEST)
         self._past = Median(window, NEWEST, NEWEST)
+        self._takers = self._now.update, self._past.update
 
     def update(self, x: float) -> None:
-        self._now.update(x)
-        self._past.update(x)
+        now, past = self._takers
+        now(x)
+        past(x)
 
     @property
     def now(self) -> float:

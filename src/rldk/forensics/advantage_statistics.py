@@ -62,6 +62,7 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
 
     name: ClassVar[str] = "advantage_statistics"
     family: ClassVar[str] = "ADV"
+    made_of: ClassVar[type[TrackerMetrics]] = AdvantageStatisticsMetrics
 
     def __init__(self, window_size: int = 100, *, observer: Observer | None = None) -> None:
         super().__init__(window_size, observer)
@@ -106,6 +107,12 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
                 zip(PERCENTILES, np.percentile(finite, [*PERCENTILES.values()]).tolist(), strict=True)
             )
         return self._distiller.advantages(x)
+
+    def observe(self) -> AdvantageStatisticsMetrics:
+        made = super().observe()
+        if made.advantage_percentiles is not None:
+            made.advantage_percentiles = dict(made.advantage_percentiles)  # the first one is kept
+        return made
 
     def _look(self, values: Mapping[str, float]) -> AdvantageStatisticsMetrics:
         mean, std = values.get("advantage_mean", NAN), values.get("advantage_std", NAN)

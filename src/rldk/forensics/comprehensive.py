@@ -22,11 +22,11 @@ from rldk.forensics.gradient_norms import GradientNormsAnalyzer
 from rldk.forensics.kl_drift import KLDrift
 from rldk.forensics.kl_schedule import KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
-from rldk.forensics.metrics import ComprehensivePPOMetrics, copied, history_of
+from rldk.forensics.metrics import OWN, ComprehensivePPOMetrics, flat, history_of, read_own
 from rldk.forensics.observer import Observer, chosen, context
 from rldk.forensics.row import row
 from rldk.forensics.scan import RESPONSES, SAMPLES, EventRows, summary
-from rldk.forensics.scores import scores
+from rldk.forensics.scores import Scorer
 from rldk.forensics.tracker import Tracker
 from rldk.rules.knobs import keys_of, number
 from rldk.rules.rule import Context, rules
@@ -110,7 +110,8 @@ class ComprehensivePPOForensics:
         on = self.switches
         self._observer = look = Observer(chosen(rules, without=on.silences), known)
         self._distiller = Distiller()
-        self._metrics: ComprehensivePPOMetrics | None = None
+        self._scorer = Scorer()
+        self._newest: tuple[Any, ...] = ()  # of the newest metrics, the fields named `OWN`
         target, tolerance, window = self.kl_target, self.kl_target_tolerance, self.window_size
         kl = KLScheduleTracker(target, tolerance, window, observer=look) if on.kl_schedule else None
         gradients = GradientNormsAnalyzer(window, observer=look) if on.gradient_norms else None
@@ -125,7 +126,10 @@ class ComprehensivePPOForensics:
     @property
     def current_metrics(self) -> ComprehensivePPOMetrics | None:
         """The metrics of the newest update, None before the first."""
-        return copied(self._metrics) if self._metrics is not None else None
+        if not self._newest:
+            return None
+        parts: dict[str, Any] = {f"{tracker.name}_metrics": tracker.current_metrics for tracker in self._trackers}
+        return ComprehensivePPOMetrics(**dict(zip(OWN, self._newest, strict=True)), **parts)
 
     def update(  # noqa: PLR0913 - documented, one argument a metric
         self,
@@ -170,7 +174,7 @@ class ComprehensivePPOForensics:
         if samples is not None and tracker is not None:
             made |= tracker.take_samples(samples)
         if responses is not None:
-            made |= self._distiller.responses(responses)
+            made |= self._distiller.responses(responses, couple=self.switches.length_bias)
         return made
 
     def _take(self, one: Row) -> None:
@@ -181,24 +185,32 @@ class ComprehensivePPOForensics:
     def _observed(self) -> ComprehensivePPOMetrics:
         """Looks at the row that the observer was fed last."""
         values, step = self._observer.values, self._observer.step or 0
+        kl, gradients, advantages = (
+            self.kl_schedule_tracker,
+            self.gradient_norms_analyzer,
+            self.advantage_statistics_tracker,
+        )
         if self._drift is not None and "kl" in values:
             self._drift.update(step, values["kl"])
-        said = scores(self._observer.engine)
-        parts: dict[str, Any] = {f"{tracker.name}_metrics": tracker.observe() for tracker in self._trackers}
-        self._metrics = made = ComprehensivePPOMetrics(
+        said = self._scorer.look(self._observer.engine)
+        get = values.get
+        made = ComprehensivePPOMetrics(
             step=step,
-            kl=values.get("kl"),
-            kl_coef=values.get("kl_coef"),
-            entropy=values.get("entropy"),
-            reward_mean=values.get("reward_mean"),
-            reward_std=values.get("reward_std"),
-            **parts,
+            kl=get("kl"),
+            kl_coef=get("kl_coef"),
+            entropy=get("entropy"),
+            reward_mean=get("reward_mean"),
+            reward_std=get("reward_std"),
+            kl_schedule_metrics=kl.observe() if kl else None,
+            gradient_norms_metrics=gradients.observe() if gradients else None,
+            advantage_statistics_metrics=advantages.observe() if advantages else None,
             overall_health_score=said.overall,
             training_stability_score=said.stability,
             convergence_quality_score=said.convergence,
         )
-        self._history.add(step, made)
-        return copied(made)
+        self._newest = read_own(made)
+        self._history.add(step, flat(self._newest, self._trackers))
+        return made
 
     def get_anomalies(self) -> list[dict[str, Any]]:
         """Every anomaly so far, in order, those that are over too: `type, severity, level, message, step, first_step,
@@ -232,12 +244,12 @@ class ComprehensivePPOForensics:
         """In short. `status` comes of the findings, never of a score: no_data, too_early (below 20 rows), healthy,
         warning or critical."""
         found = self.get_anomalies()
-        metrics = self._metrics or ComprehensivePPOMetrics(step=0)
+        metrics = self.current_metrics or ComprehensivePPOMetrics(step=0)
         distinct = {(a["code"], a["metric"], a["step"]): a for a in found}.values()
         return {
             "status": self._status(),
             "verdict": self.report().verdict,
-            "step": metrics.step if self._metrics else None,
+            "step": metrics.step if self._newest else None,
             "rows": self._observer.rows,
             "overall_health_score": metrics.overall_health_score,
             "training_stability_score": metrics.training_stability_score,
@@ -256,7 +268,7 @@ class ComprehensivePPOForensics:
         """Everything: scores, anomalies, incidents with causes and fixes, each tracker's summary, what was not checked.
 
         Plain JSON types; the same rows give the same analysis."""
-        report = self.report()
+        report, metrics = self.report(), self.current_metrics
         plain: dict[str, Any] = to_builtins(
             {
                 "version": VERSION,
@@ -271,7 +283,7 @@ class ComprehensivePPOForensics:
                     "kl_drift": self.get_kl_drift_analysis(),
                     "length_bias": self.get_length_bias_analysis(),
                 },
-                "current_metrics": self._metrics.to_dict() if self._metrics else {},
+                "current_metrics": metrics.to_dict() if metrics is not None else {},
                 "checked": report.checked,
                 "not_checked": unchecked(report.skipped),
                 "skipped": {check.code: check.reason for check in report.skipped},

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rldk.engine.features import NAN, Early
 from rldk.engine.gauges import Fraction, Recent
-from rldk.engine.windows import Highest
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
 
@@ -52,17 +52,22 @@ class GradientNormsMetrics(TrackerMetrics):
 class _Norm:
     """What is remembered of one norm, or of the ratio of two."""
 
-    __slots__ = ("early", "least", "recent")
+    __slots__ = ("_newest", "early", "recent")
 
     def __init__(self, window: int) -> None:
         self.recent = Recent(window)
-        self.least = Highest(3, -1)
         self.early = Early(5, 25)
+        self._newest: deque[float] = deque(maxlen=3)
 
     def update(self, x: float) -> None:
         self.recent.update(x)
-        self.least.update(x)
-        self.early.update(x)
+        self._newest.append(x)
+        if self.early.value != self.early.value:
+            self.early.update(x)
+
+    def least(self) -> float:
+        """Of the newest three."""
+        return min(self._newest) if len(self._newest) == 3 else NAN
 
     def near(self, x: float, factor: float) -> bool:
         """Within a factor of its past; also while that is not known."""
@@ -75,6 +80,7 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
 
     name: ClassVar[str] = "gradient_norms"
     family: ClassVar[str] = "GRAD"
+    made_of: ClassVar[type[TrackerMetrics]] = GradientNormsMetrics
 
     def __init__(self, window_size: int = 100, *, observer: Observer | None = None) -> None:
         super().__init__(window_size, observer)
@@ -125,7 +131,7 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
             gradient_flow_health=known(self._flowing.value),
             gradient_balance=known(self._balanced.value),
             gradient_stability=stable,
-            exploding_gradient_risk=_worst(share(n.least.value, n.recent.past, EXPLODED) for n in self._norms.values()),
+            exploding_gradient_risk=_worst(share(n.least(), n.recent.past, EXPLODED) for n in self._norms.values()),
             vanishing_gradient_risk=_worst(share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()),
             gradient_imbalance_risk=known(_apart(self._ratio.recent.now, self._ratio.early.value)),
             gradient_health_score=self._quiet.look(),

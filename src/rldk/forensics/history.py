@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,17 @@ _NAN = math.nan
 
 
 class History:
-    """Rows of numbers under fixed names: 8 bytes each, and a step.
+    """Rows of numbers under fixed names: 8 bytes each, and a step. A number that is not known is None."""
 
-    `fields`: flat name -> path of the attribute it is read from. `spread`: flat name -> (path of a mapping, key)."""
-
-    def __init__(self, fields: Mapping[str, str], spread: Mapping[str, tuple[str, str]]) -> None:
-        self.names: tuple[str, ...] = (*fields, *spread)
-        self._values: Callable[[Any], Sequence[Any]] = attrgetter(*fields.values())
-        self._spread = [(attrgetter(path), key) for path, key in spread.values()]
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
         self._steps = array("q")
         self._cells = array("d")
 
-    def add(self, step: int, metrics: Any) -> None:
+    def add(self, step: int, values: Sequence[Any]) -> None:
+        """Takes a row in the order of the names."""
         self._steps.append(step)
-        self._cells.extend([_NAN if x is None else x for x in self._values(metrics)])
-        for read, key in self._spread:
-            found = read(metrics)
-            self._cells.append(_NAN if found is None else found[key])
+        self._cells.extend([_NAN if x is None else x for x in values])
 
     def table(self) -> MetricTable:
         """A copy of the rows; NaN is missing."""

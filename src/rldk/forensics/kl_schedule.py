@@ -49,6 +49,7 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
 
     name: ClassVar[str] = "kl_schedule"
     family: ClassVar[str] = "KL"
+    made_of: ClassVar[type[TrackerMetrics]] = KLScheduleMetrics
 
     def __init__(
         self,

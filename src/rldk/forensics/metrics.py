@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import copy
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from rldk.forensics.advantage_statistics import PERCENTILES, AdvantageStatisticsMetrics
 from rldk.forensics.gradient_norms import GradientNormsMetrics
 from rldk.forensics.history import History
 from rldk.forensics.kl_schedule import KLScheduleMetrics
-from rldk.forensics.tracker import TrackerMetrics
+from rldk.forensics.tracker import Tracker, TrackerMetrics
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class ComprehensivePPOMetrics:
 
     def to_dict(self) -> dict[str, Any]:
         """Flat: the metrics of the trackers as `kl_schedule_...`, `gradient_norms_...`, `advantage_statistics_...`."""
-        flat: dict[str, Any] = {name: getattr(self, name) for name in _OWN}
+        flat: dict[str, Any] = {name: getattr(self, name) for name in OWN}
         for part in _PARTS:
             metrics = getattr(self, f"{part}_metrics")
             if metrics is not None:
@@ -48,28 +48,29 @@ _PARTS: dict[str, type[TrackerMetrics]] = {
     "gradient_norms": GradientNormsMetrics,
     "advantage_statistics": AdvantageStatisticsMetrics,
 }
-_OWN = tuple(n for n in ComprehensivePPOMetrics.__slots__ if not n.endswith("_metrics"))
-
-
-def copied(metrics: ComprehensivePPOMetrics) -> ComprehensivePPOMetrics:
-    """A deep copy; that of the standard library would cost more than the rest of an update."""
-    made = copy(metrics)
-    for part in _PARTS:
-        setattr(made, f"{part}_metrics", copy(getattr(metrics, f"{part}_metrics")))
-    advantages = made.advantage_statistics_metrics
-    if advantages is not None and advantages.advantage_percentiles is not None:
-        advantages.advantage_percentiles = dict(advantages.advantage_percentiles)
-    return made
+OWN = tuple(n for n in ComprehensivePPOMetrics.__slots__ if not n.endswith("_metrics"))  # the step first
+read_own = attrgetter(*OWN)
+_PLACE = AdvantageStatisticsMetrics.__slots__.index("advantage_percentiles")
 
 
 def history_of(parts: Iterable[str]) -> History:
-    """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one."""
-    fields = {name: name for name in _OWN if name != "step"}
-    spread: dict[str, tuple[str, str]] = {}
-    for part in parts:
-        for name in _PARTS[part].__slots__:
-            if name == "advantage_percentiles":
-                spread |= {f"{part}_{name}_{key}": (f"{part}_metrics.{name}", key) for key in PERCENTILES}
-            else:
-                fields[f"{part}_{name}"] = f"{part}_metrics.{name}"
-    return History(fields, spread)
+    """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one, last."""
+    every = [f"{part}_{name}" for part in parts for name in _PARTS[part].__slots__]
+    spread = [name for name in every if name.endswith("_percentiles")]
+    plain = [name for name in every if name not in spread]
+    return History([*OWN[1:], *plain, *(f"{name}_{key}" for name in spread for key in PERCENTILES)])
+
+
+def flat(own: tuple[Any, ...], trackers: Iterable[Tracker[Any]]) -> list[Any]:
+    """The values of a row of `history_of`, given those of `OWN` and trackers that have observed it."""
+    values = list(own[1:])
+    last: list[Any] = []
+    for tracker in trackers:
+        if tracker.made_of is AdvantageStatisticsMetrics:
+            newest = list(tracker.newest)
+            found = newest.pop(_PLACE)
+            last = [None] * len(PERCENTILES) if found is None else [*found.values()]
+            values += newest
+        else:
+            values += tracker.newest
+    return values + last

@@ -6,15 +6,45 @@ from typing import NamedTuple
 
 from rldk.engine.live import Engine
 
+EVERY = 20  # rows after which the outlook is asked for again: it is made for reports, not for every row
+
 
 class Scores(NamedTuple):
     """`overall`: probability that the run is healthy given the evidence. `stability`: share of the newest rows without
-    an alarm. `convergence`: probability that the run has converged or still improves. None before there is evidence."""
+    a warning. `convergence`: probability that the run has converged or still improves, as of at most 20 rows ago. None
+    before there is evidence."""
 
     overall: float | None = None
     stability: float | None = None
     convergence: float | None = None
 
 
-def scores(engine: Engine) -> Scores:  # noqa: ARG001
-    return Scores()
+class Scorer:
+    """Asks the engine after each row; remembers the outlook between two looks."""
+
+    def __init__(self) -> None:
+        self._convergence: float | None = None
+
+    def look(self, engine: Engine) -> Scores:
+        """The scores of the rows so far. Call it once a row."""
+        overall, stability = health_of(engine)
+        if engine.rows % EVERY == 0:
+            self._convergence = convergence(*outlook_of(engine))
+        return Scores(overall, stability, self._convergence)
+
+
+def convergence(kind: str, probability: float | None) -> float | None:
+    """The probability that the run does not degrade, of an outlook and its probability."""
+    if probability is None or kind == "unknown":
+        return None
+    return 1.0 - probability if kind == "degrading" else probability
+
+
+def health_of(engine: Engine) -> tuple[float | None, float | None]:  # noqa: ARG001
+    """Overall health and stability."""
+    return None, None
+
+
+def outlook_of(engine: Engine) -> tuple[str, float | None]:  # noqa: ARG001
+    """Where the run is heading, and how sure that is."""
+    return "unknown", None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from copy import copy
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rldk.engine.gauges import Fraction
@@ -33,28 +33,30 @@ class Tracker(ABC, Generic[M]):
 
     name: ClassVar[str]
     family: ClassVar[str]
+    made_of: ClassVar[type[TrackerMetrics]]
 
     def __init__(self, window_size: int, observer: Observer | None, **config: Any) -> None:
         self.window_size = window_size
         self._observer = observer or Observer(select_rules([self.family]), context(config))
-        self._newest: M | None = None
+        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.made_of.__slots__)
+        self.newest: tuple[Any, ...] = ()  # the fields of the newest metrics: what was handed out may be changed
 
     @property
     def current_metrics(self) -> M | None:
         """A copy of the metrics of the newest row, None before the first."""
-        made = copy(self._newest)
-        if made is not None:
-            for name, value in made.to_dict().items():
-                setattr(made, name, value)
-        return made
+        return self.made_of(**self._named()) if self.newest else None  # type: ignore[return-value]
+
+    def _named(self) -> dict[str, Any]:
+        return {name: _copied(x) for name, x in zip(self.made_of.__slots__, self.newest, strict=False)}
 
     @abstractmethod
     def _look(self, values: Mapping[str, float]) -> M:
         """The metrics of the newest row, whose values these are; called once a row."""
 
     def observe(self) -> M:
-        """The metrics of the row that the observer was fed last; not to be changed. Call it once after each row."""
-        self._newest = made = self._look(self._observer.values)
+        """The metrics of the row that the observer was fed last. Call it once after each row."""
+        made = self._look(self._observer.values)
+        self.newest = self._read(made)
         return made
 
     def get_anomalies(self) -> list[dict[str, Any]]:
@@ -67,7 +69,7 @@ class Tracker(ABC, Generic[M]):
         own = [check for check in self._observer.report().skipped if check.code.startswith(self.family)]
         return {
             "rows": self._observer.rows,
-            "metrics": self._newest.to_dict() if self._newest is not None else {},
+            "metrics": self._named() if self.newest else {},
             "anomalies": self.get_anomalies(),
             "not_checked": unchecked(own),
         }

@@ -11,6 +11,7 @@ import pytest
 from rldk import diagnose, ingest_runs_to_events
 from rldk.errors import UsageError
 from rldk.forensics import ComprehensivePPOForensics, scan_logs, scan_ppo_events
+from rldk.forensics.anomalies import is_anomaly
 from rldk.forensics.row import ARGUMENTS
 from rldk.io import Event
 
@@ -54,7 +55,7 @@ def test_the_scan_of_a_log_is_that_of_the_doctor(fixture: str) -> None:
     found, report = scan_logs(FIXTURES / fixture), diagnose(FIXTURES / fixture)
     assert found["verdict"] == report.verdict
     assert [r["code"] for r in found["rules_fired"]] == [f.code for f in report.findings]
-    assert {a["code"] for a in found["anomalies"]} == {f.code for f in report.findings if f.severity != "info"}
+    assert {a["code"] for a in found["anomalies"]} == {f.code for f in report.findings if is_anomaly(f)}
     assert found["skipped"] == {c.code: c.reason for c in report.skipped}
 
 
