@@ -8,10 +8,12 @@ TYPE_CHECKING = False  # importing it from typing would be most of the cost of `
 if TYPE_CHECKING:
     from rldk.diagnosis import diagnose
     from rldk.emit import EventWriter
+    from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
     from rldk.tracking import finish, init, log
 
 __all__ = [
+    "ComprehensivePPOForensics",
     "EventWriter",
     "__version__",
     "diagnose",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ComprehensivePPOForensics": "rldk.forensics",
     "EventWriter": "rldk.emit",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,3 +83,18 @@ def test_a_sentinel_ends_a_loop(loop: str, tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err.endswith(f": {sentinel} is there\n")
+
+
+@pytest.mark.slow
+def test_the_forensics_example_tells_a_mistake_from_learning(tmp_path: Path) -> None:
+    def run(*options: object) -> dict[str, Any]:
+        argv = _argv("comprehensive_ppo_forensics_example", "--out", tmp_path / "ppo", *options)
+        subprocess.run(argv, check=True, capture_output=True, timeout=120)
+        health: dict[str, Any] = json.loads((tmp_path / "ppo_health_summary.json").read_text())
+        analysis = json.loads((tmp_path / "ppo_comprehensive_analysis.json").read_text())
+        return {**health, "found": {a["code"]: a["first_step"] for a in analysis["anomalies"]}}
+
+    healthy, broken = run("--healthy"), run()
+    assert (healthy["status"], healthy["found"]) == ("healthy", {})
+    assert broken["status"] in {"warning", "critical"}
+    assert broken["found"]["OPT003"] == 200 == min(broken["found"].values())

@@ -16,7 +16,7 @@ LAYERS = (
     ("rules", "adapters", "io"),
     ("engine",),
     ("cards", "testing"),
-    ("bench", "diagnosis", "ingest", "monitor", "tracking"),
+    ("bench", "diagnosis", "forensics", "ingest", "monitor", "tracking"),
     ("cli",),
     ("docs",),
 )

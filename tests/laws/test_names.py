@@ -10,6 +10,7 @@ import rldk
 
 PUBLIC = {
     "rldk": {
+        "ComprehensivePPOForensics",
         "EventWriter",
         "__version__",
         "diagnose",
@@ -20,6 +21,18 @@ PUBLIC = {
         "log",
     },
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
+    "rldk.forensics": {
+        "AdvantageStatisticsMetrics",
+        "AdvantageStatisticsTracker",
+        "ComprehensivePPOForensics",
+        "ComprehensivePPOMetrics",
+        "GradientNormsAnalyzer",
+        "GradientNormsMetrics",
+        "KLScheduleMetrics",
+        "KLScheduleTracker",
+        "scan_logs",
+        "scan_ppo_events",
+    },
     "rldk.tracking": {"Session", "finish", "init", "log"},
     "rldk.io": {"Event", "event_schema", "read_events", "training_metrics_schema", "validate_events", "write_events"},
     "rldk.adapters": {

@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
+    "forensics": ("forensics", "Look into a PPO run: anomalies by name, drift of the KL."),
+    "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "bench": ("bench", "Measure the rules on labelled logs: what they find, name, and alarm falsely."),

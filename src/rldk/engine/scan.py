@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rldk.core.model import Report, Run, RunMeta
 from rldk.core.reference import Baseline
-from rldk.core.table import MetricTable
+from rldk.core.table import MetricTable, Row
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
@@ -31,13 +31,23 @@ def judged(run: Run) -> MetricTable:
     return run.metrics.select([name for name in run.metrics.columns if name not in told_twice])
 
 
+def rows_of(run: Run) -> Iterator[Row]:
+    """The rows that rules look at, with what the samples of their steps say."""
+    rows = judged(run).rows()
+    if run.samples is None:
+        return rows
+    from rldk.engine.distil import enriched
+
+    return enriched(rows, run.samples)
+
+
 def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> Report:
     """The report of a whole run under the given rules, and the notes of every registered normal pattern.
 
     `reference`: an approved run that rules may hold this one against."""
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run.meta, reference))
-    for row in judged(run).rows():
+    for row in rows_of(run):
         engine.feed(row)
     meta = run.meta
     return build_report(

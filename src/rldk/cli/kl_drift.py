@@ -1,0 +1,83 @@
+"""`rldk forensics kl-drift SRC`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rldk.cards.safe import clean
+from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, width, write
+from rldk.config import load_settings
+from rldk.config.settings import FAIL_ON
+
+PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "rllib")
+
+
+@click.command("kl-drift")
+@click.argument("source", metavar="SRC")
+@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write the analysis files here.")
+@click.option("--preset", type=click.Choice(PRESETS), help="Whose names the log has, where they are ambiguous.")
+@click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+@click.option("--step-col", metavar="NAME", help="The column of the step.")
+@click.option("--kl-col", metavar="NAME", help="The column of the KL.")
+@click.option("--kl-coef-col", metavar="NAME", help="The column of the KL coefficient.")
+@click.option(
+    "--drift-threshold",
+    type=click.FloatRange(0, 1),
+    default=0.15,
+    show_default=True,
+    help="Least distance from the reference, 0 to 1, of what is called drift.",
+)
+@click.option(
+    "--drift-window-size", type=click.IntRange(2), default=100, show_default=True, help="Rows that are compared."
+)
+@click.option("--reference-period", type=click.IntRange(2), help="First rows, the reference.  [default: the window]")
+@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]")
+@json_option
+@colour_option
+def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | None, **flags: Any) -> int:
+    """Say whether the KL drifted from where it was, since when, and how far.
+
+    SRC is a log file, a directory, a URL, or - for stdin, with one run in it. With --output-dir the analysis is written
+    as RUN_comprehensive_analysis.json, RUN_health_summary.json and RUN_comprehensive_metrics.csv and .json."""
+    from rldk.cards.forensics import drift_text
+    from rldk.cards.wire import dumps
+    from rldk.forensics.comprehensive import ComprehensivePPOForensics
+    from rldk.forensics.scan import open_one
+
+    columns = {flags.pop(f"{name}_col"): name for name in ("step", "kl", "kl_coef")}
+    settings = load_settings(
+        {
+            "field_map": field_map_flag(flags["field_map"]),
+            "fail_on": flags["fail_on"],
+            "color": None if colour is None else ("always" if colour else "never"),
+        }
+    )
+    chosen = {key: name for key, name in columns.items() if key is not None}
+    with progress(1) as begin:
+        begin(f"reading {clean(source, 60)}")
+        run = open_one(source, field_map=settings["field_map"], columns=chosen, preset=flags["preset"])
+        forensics = ComprehensivePPOForensics.of_run(
+            run,
+            reference_period=flags["reference_period"],
+            kl_drift_threshold=flags["drift_threshold"],
+            kl_drift_window_size=flags["drift_window_size"],
+        )
+    drift = forensics.get_kl_drift_analysis()
+    files = [str(f) for f in forensics.save_analysis(output_dir / run.id)] if output_dir is not None else []
+    if as_json:
+        write(dumps({"run": run.id, "source": source, **drift, "files": files}))
+    else:
+        shown: dict[str, Any] = {"colour": coloured(settings["color"]), "width": width()}
+        write(drift_text(drift, source, files=files, **shown))
+    return exit_code(drift, settings["fail_on"])
+
+
+def exit_code(drift: dict[str, Any], fail_on: str) -> int:
+    """1 with a drift that is loud enough, 3 without any KL."""
+    loud = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}[fail_on]
+    if drift["status"] == "no_data":
+        return 3
+    return int(any(a["level"] in loud for a in drift["anomalies"]))

@@ -1,0 +1,23 @@
+"""PPO forensics: every update of a run through the live engine, and what it found and measured."""
+
+from __future__ import annotations
+
+from rldk.forensics.advantage_statistics import AdvantageStatisticsMetrics, AdvantageStatisticsTracker
+from rldk.forensics.comprehensive import ComprehensivePPOForensics
+from rldk.forensics.gradient_norms import GradientNormsAnalyzer, GradientNormsMetrics
+from rldk.forensics.kl_schedule import KLScheduleMetrics, KLScheduleTracker
+from rldk.forensics.metrics import ComprehensivePPOMetrics
+from rldk.forensics.scan import scan_logs, scan_ppo_events
+
+__all__ = [
+    "AdvantageStatisticsMetrics",
+    "AdvantageStatisticsTracker",
+    "ComprehensivePPOForensics",
+    "ComprehensivePPOMetrics",
+    "GradientNormsAnalyzer",
+    "GradientNormsMetrics",
+    "KLScheduleMetrics",
+    "KLScheduleTracker",
+    "scan_logs",
+    "scan_ppo_events",
+]

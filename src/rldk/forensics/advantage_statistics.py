@@ -1,0 +1,168 @@
+"""The advantages: where they are centred, how wide they are, what shape they have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from rldk.engine.distil import Distiller
+from rldk.engine.features import NAN, Early, Noise, Spread
+from rldk.engine.gauges import LEAST, Fraction, Recent
+from rldk.forensics.gradient_norms import share
+from rldk.forensics.observer import Observer
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
+
+BIASED, SHIFTED, RESCALED = 0.5, 0.25, 3.0  # standard deviations (ADV004), distance (ADV008), factor: a risk of 1
+CENTRED, UNIT = 0.05, 0.1  # how far a whitened mean is from 0 and a whitened deviation from 1 (ADV004)
+PERCENTILES = {"p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
+
+
+@dataclass(slots=True, kw_only=True)
+class AdvantageStatisticsMetrics(TrackerMetrics):
+    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
+
+    Now is the median of the newest ten rows, the past that of the rows before them. `advantage_skewness`,
+    `advantage_kurtosis` (excess) and `advantage_percentiles` need samples. `advantage_bias`: the mean now over the
+    standard deviation now. `advantage_scale_stability`: share of rows with the deviation within a quarter of its past.
+    `advantage_normalization_health`: share of rows that are whitened (mean within 0.05 deviations of 0, deviation
+    within 0.1 of 1), None in a run whose first ten rows were not. Trends: now minus the past. `advantage_volatility`:
+    row-to-row noise of the mean over the deviation. Risks on the scale on which 1 is the limit: bias over half a
+    deviation, deviation off its past by a factor of three, distance of the distribution from that of the rows before
+    over a quarter. `advantage_health_score`: share of rows without a warning on advantages.
+    `advantage_quality_score`: share of rows that can teach: finite, not all equal, mean within half a deviation of
+    0."""
+
+    advantage_mean: float | None = None
+    advantage_std: float | None = None
+    advantage_min: float | None = None
+    advantage_max: float | None = None
+    advantage_median: float | None = None
+    advantage_skewness: float | None = None
+    advantage_kurtosis: float | None = None
+    advantage_percentiles: dict[str, float] | None = None
+    advantage_bias: float | None = None
+    advantage_scale_stability: float | None = None
+    advantage_normalization_health: float | None = None
+    advantage_mean_trend: float | None = None
+    advantage_std_trend: float | None = None
+    advantage_volatility: float | None = None
+    advantage_bias_risk: float | None = None
+    advantage_scale_risk: float | None = None
+    advantage_distribution_risk: float | None = None
+    advantage_health_score: float | None = None
+    advantage_quality_score: float | None = None
+
+
+class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
+    """The advantages of a run. Costs the same on every row with as many samples."""
+
+    name: ClassVar[str] = "advantage_statistics"
+    family: ClassVar[str] = "ADV"
+    made_of: ClassVar[type[TrackerMetrics]] = AdvantageStatisticsMetrics
+
+    def __init__(self, window_size: int = 100, *, observer: Observer | None = None) -> None:
+        super().__init__(window_size, observer)
+        short = min(LEAST, max(window_size, 2))
+        self._distiller = Distiller()
+        self._percentiles: dict[str, float] | None = None
+        self._noise = Noise(short)
+        self._mean, self._std = Recent(window_size), Recent(window_size)
+        self._first_mean, self._first_std, self._first_spread = Early(0, 10), Early(0, 10), Spread(0, 10)
+        self._stable, self._whitened, self._useful = (Fraction(window_size) for _ in range(3))
+        self._quiet = Quiet(self._observer, window_size, lambda code: code.startswith("ADV"))
+
+    def update(
+        self,
+        step: int,
+        advantage_mean: float | None = None,
+        advantage_std: float | None = None,
+        advantage_min: float | None = None,
+        advantage_max: float | None = None,
+        *,
+        advantage_median: float | None = None,
+        advantage_samples: Iterable[float] | None = None,
+    ) -> AdvantageStatisticsMetrics:
+        """The metrics after one more row of a tracker that stands alone. What is given wins over what samples say."""
+        values = {} if advantage_samples is None else self.take_samples(advantage_samples)
+        given = {
+            "advantage_mean": advantage_mean,
+            "advantage_std": advantage_std,
+            "advantage_min": advantage_min,
+            "advantage_max": advantage_max,
+            "advantage_median": advantage_median,
+        }
+        self._observer.feed(step, {**values, **{name: float(x) for name, x in given.items() if x is not None}})
+        return self.observe()
+
+    def take_samples(self, samples: Iterable[float]) -> dict[str, float]:
+        """The metrics that the advantages of the coming row become; remembers their percentiles for it."""
+        x = np.asarray(list(samples) if not isinstance(samples, np.ndarray) else samples, dtype=np.float64).ravel()
+        finite = x[np.isfinite(x)]
+        if len(finite):
+            self._percentiles = dict(
+                zip(PERCENTILES, np.percentile(finite, [*PERCENTILES.values()]).tolist(), strict=True)
+            )
+        return self._distiller.advantages(x)
+
+    def observe(self) -> AdvantageStatisticsMetrics:
+        made = super().observe()
+        if made.advantage_percentiles is not None:
+            made.advantage_percentiles = dict(made.advantage_percentiles)  # the first one is kept
+        return made
+
+    def _look(self, values: Mapping[str, float]) -> AdvantageStatisticsMetrics:
+        mean, std = values.get("advantage_mean", NAN), values.get("advantage_std", NAN)
+        if "advantage_mean" in values or "advantage_std" in values:
+            self._useful.update(math.isfinite(mean) and 0 < std < math.inf and abs(mean) <= BIASED * std)
+        if math.isfinite(mean):
+            self._mean.update(mean)
+            self._noise.update(mean)
+            self._first_mean.update(mean)
+        if math.isfinite(std):
+            usual = self._std.past
+            self._stable.update(not (usual > 0) or abs(std - usual) <= 0.25 * usual)
+            self._whitened.update(abs(mean) <= CENTRED * std and abs(std - 1) <= UNIT)
+            self._std.update(std)
+            self._first_std.update(std)
+            self._first_spread.update(std)
+        percentiles, self._percentiles = self._percentiles, None
+        return self._metrics(values, percentiles)
+
+    def _metrics(self, values: Mapping[str, float], percentiles: dict[str, float] | None) -> AdvantageStatisticsMetrics:
+        scale, past = self._std.now, self._std.past
+        bias = self._mean.now / scale if scale > 0 else NAN
+        rescaled = max(share(scale, past, RESCALED), share(past, scale, RESCALED))
+        return AdvantageStatisticsMetrics(
+            **{name: known(values.get(name, NAN)) for name in _SHOWN},
+            advantage_percentiles=percentiles,
+            advantage_bias=known(bias),
+            advantage_scale_stability=known(self._stable.value),
+            advantage_normalization_health=known(self._whitened.value) if self._was_whitened() else None,
+            advantage_mean_trend=known(self._mean.gap()),
+            advantage_std_trend=known(self._std.gap()),
+            advantage_volatility=known(self._noise.value / scale) if scale > 0 else None,
+            advantage_bias_risk=known(within(abs(bias) / BIASED, 0.0, 1.0)),
+            advantage_scale_risk=known(rescaled),
+            advantage_distribution_risk=known(within(values.get("advantage_shift", NAN) / SHIFTED, 0.0, 1.0)),
+            advantage_health_score=self._quiet.look(),
+            advantage_quality_score=known(self._useful.value),
+        )
+
+    def _was_whitened(self) -> bool:
+        mean, std, wander = self._first_mean.value, self._first_std.value, self._first_spread.value
+        return abs(mean) <= CENTRED * std and abs(std - 1) <= UNIT and wander <= UNIT
+
+
+_SHOWN = (
+    "advantage_mean",
+    "advantage_std",
+    "advantage_min",
+    "advantage_max",
+    "advantage_median",
+    "advantage_skewness",
+    "advantage_kurtosis",
+)

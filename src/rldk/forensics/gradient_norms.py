@@ -1,0 +1,156 @@
+"""Gradient norms of policy and value network: size, balance, and how far they are from what breaks a run."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rldk.engine.features import NAN, Early
+from rldk.engine.gauges import Fraction, Recent
+from rldk.forensics.observer import Observer
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
+
+EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005: a risk of 1
+STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio within both
+UPDATE = {"policy_grad_norm": "grad_norm_policy", "value_grad_norm": "grad_norm_value", "total_grad_norm": "grad_norm"}
+
+
+@dataclass(slots=True, kw_only=True)
+class GradientNormsMetrics(TrackerMetrics):
+    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
+
+    Now is the median of the newest ten rows, the past that of the rows before them. `policy_value_ratio`: policy norm
+    over value norm; `ratio_median`: now. Trends in doublings, now against the past. `gradient_flow_health`: share of
+    rows on which no norm was exactly 0 or not finite. `gradient_balance`: share of rows with the ratio within a factor
+    of three of its past. `gradient_stability`: share of rows with every norm within a factor of two of its past. Risks,
+    on the scale on which 0 is the run's own past and 1 the limit of the rule: `exploding_gradient_risk` (least of the
+    newest three norms over the past, log scale up to a factor of 8), `vanishing_gradient_risk` (now under rows 5 to 25,
+    up to 100), `gradient_imbalance_risk` (the ratio off that of rows 5 to 25, up to ten). `gradient_health_score`:
+    share of rows without a warning on gradients; `training_stability` is `gradient_stability`."""
+
+    policy_grad_norm: float | None = None
+    value_grad_norm: float | None = None
+    total_grad_norm: float | None = None
+    policy_value_ratio: float | None = None
+    ratio_median: float | None = None
+    ratio_trend: float | None = None
+    policy_grad_trend: float | None = None
+    value_grad_trend: float | None = None
+    gradient_flow_health: float | None = None
+    gradient_balance: float | None = None
+    gradient_stability: float | None = None
+    exploding_gradient_risk: float | None = None
+    vanishing_gradient_risk: float | None = None
+    gradient_imbalance_risk: float | None = None
+    gradient_health_score: float | None = None
+    training_stability: float | None = None
+
+
+class _Norm:
+    """What is remembered of one norm, or of the ratio of two."""
+
+    __slots__ = ("_newest", "early", "recent")
+
+    def __init__(self, window: int) -> None:
+        self.recent = Recent(window)
+        self.early = Early(5, 25)
+        self._newest: deque[float] = deque(maxlen=3)
+
+    def update(self, x: float) -> None:
+        self.recent.update(x)
+        self._newest.append(x)
+        if self.early.value != self.early.value:
+            self.early.update(x)
+
+    def least(self) -> float:
+        """Of the newest three."""
+        return min(self._newest) if len(self._newest) == 3 else NAN
+
+    def near(self, x: float, factor: float) -> bool:
+        """Within a factor of its past; also while that is not known."""
+        past = self.recent.past
+        return not (past > 0) or past / factor <= x <= past * factor
+
+
+class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
+    """The gradient norms of a run. Costs the same on every row."""
+
+    name: ClassVar[str] = "gradient_norms"
+    family: ClassVar[str] = "GRAD"
+    made_of: ClassVar[type[TrackerMetrics]] = GradientNormsMetrics
+
+    def __init__(self, window_size: int = 100, *, observer: Observer | None = None) -> None:
+        super().__init__(window_size, observer)
+        self._norms = {name: _Norm(window_size) for name in UPDATE.values()}
+        self._ratio = _Norm(window_size)
+        self._flowing, self._balanced, self._steady = (Fraction(window_size) for _ in range(3))
+        self._quiet = Quiet(self._observer, window_size, lambda code: code.startswith("GRAD"))
+
+    def update(
+        self,
+        step: int,
+        policy_grad_norm: float | None = None,
+        value_grad_norm: float | None = None,
+        total_grad_norm: float | None = None,
+    ) -> GradientNormsMetrics:
+        """The metrics after one more row of an analyzer that stands alone."""
+        given = zip(UPDATE.values(), (policy_grad_norm, value_grad_norm, total_grad_norm), strict=True)
+        self._observer.feed(step, {name: float(x) for name, x in given if x is not None})
+        return self.observe()
+
+    def _look(self, values: Mapping[str, float]) -> GradientNormsMetrics:
+        found = {name: values[name] for name in self._norms if name in values}
+        if found:
+            self._flowing.update(all(0 < x < math.inf for x in found.values()))
+            self._steady.update(all(self._norms[name].near(x, STEADY) for name, x in found.items()))
+        for name, x in found.items():
+            if math.isfinite(x):
+                self._norms[name].update(x)
+        policy, value = found.get("grad_norm_policy", NAN), found.get("grad_norm_value", NAN)
+        ratio = policy / value if value > 0 and policy < math.inf else NAN
+        if ratio > 0:
+            self._balanced.update(self._ratio.near(ratio, BALANCED))
+            self._ratio.update(ratio)
+        return self._metrics(found, ratio)
+
+    def _metrics(self, found: Mapping[str, float], ratio: float) -> GradientNormsMetrics:
+        policy, value = self._norms["grad_norm_policy"], self._norms["grad_norm_value"]
+        stable = known(self._steady.value)
+        return GradientNormsMetrics(
+            policy_grad_norm=known(found.get("grad_norm_policy", NAN)),
+            value_grad_norm=known(found.get("grad_norm_value", NAN)),
+            total_grad_norm=known(found.get("grad_norm", NAN)),
+            policy_value_ratio=known(ratio),
+            ratio_median=known(self._ratio.recent.now),
+            ratio_trend=known(self._ratio.recent.doublings()),
+            policy_grad_trend=known(policy.recent.doublings()),
+            value_grad_trend=known(value.recent.doublings()),
+            gradient_flow_health=known(self._flowing.value),
+            gradient_balance=known(self._balanced.value),
+            gradient_stability=stable,
+            exploding_gradient_risk=_worst(share(n.least(), n.recent.past, EXPLODED) for n in self._norms.values()),
+            vanishing_gradient_risk=_worst(share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()),
+            gradient_imbalance_risk=known(_apart(self._ratio.recent.now, self._ratio.early.value)),
+            gradient_health_score=self._quiet.look(),
+            training_stability=stable,
+        )
+
+
+def share(above: float, below: float, factor: float) -> float:
+    """Where `above / below` stands between 1 (0) and `factor` (1) on a log scale, held there; NaN without evidence."""
+    if not (above >= 0 and below >= 0):
+        return NAN
+    if below == 0 or above == 0:
+        return 1.0 if above > below else 0.0
+    return within(math.log(above / below) / math.log(factor), 0.0, 1.0)
+
+
+def _apart(a: float, b: float) -> float:
+    return within(abs(math.log(a / b)) / math.log(DECADE), 0.0, 1.0) if a > 0 and b > 0 else NAN
+
+
+def _worst(risks: Any) -> float | None:
+    return max((r for r in risks if r == r), default=None)

@@ -1,0 +1,43 @@
+"""The three scores of a run, from the engine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rldk.engine.health import health
+from rldk.engine.live import Engine
+from rldk.engine.outlook import outlook
+
+EVERY = 20  # rows after which the outlook is asked for again: it is made for reports, not for every row
+
+
+class Scores(NamedTuple):
+    """`overall`: probability that the run is healthy given the evidence. `stability`: share of the newest rows without
+    a warning. `convergence`: probability that the run has converged or still improves, as of at most 20 rows ago. None
+    before there is evidence."""
+
+    overall: float | None = None
+    stability: float | None = None
+    convergence: float | None = None
+
+
+class Scorer:
+    """Asks the engine after each row; remembers the outlook between two looks."""
+
+    def __init__(self) -> None:
+        self._convergence: float | None = None
+
+    def look(self, engine: Engine) -> Scores:
+        """The scores of the rows so far. Call it once a row."""
+        state = health(engine)
+        if engine.rows % EVERY == 0:
+            seen = outlook(engine)
+            self._convergence = convergence(seen.convergence, seen.probability)
+        return Scores(state.overall, state.stability, self._convergence)
+
+
+def convergence(kind: str, probability: float | None) -> float | None:
+    """The probability that the run does not degrade, of an outlook and its probability."""
+    if probability is None or kind == "unknown":
+        return None
+    return 1.0 - probability if kind == "degrading" else probability

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from rldk.core.stats.coupling import overall, within_groups
+from rldk.core.stats.distance import jensen_shannon, wasserstein
+from rldk.core.stats.moments import bowley_skewness, excess_kurtosis, robust_sd, skewness
+
+numbers = st.lists(st.integers(-1000, 1000), min_size=5, max_size=60)
+
+
+@given(numbers)
+def test_moments_are_those_of_scipy(values: list[int]) -> None:
+    x = np.array(values, dtype=float)
+    if len(set(values)) == 1:
+        assert math.isnan(skewness(x))
+        assert math.isnan(excess_kurtosis(x))
+    else:
+        assert skewness(x) == pytest.approx(stats.skew(x), abs=1e-9)
+        assert excess_kurtosis(x) == pytest.approx(stats.kurtosis(x), abs=1e-9)
+
+
+@given(numbers, numbers)
+def test_wasserstein_is_that_of_scipy(a: list[int], b: list[int]) -> None:
+    x, y = np.array(a, dtype=float), np.array(b, dtype=float)
+    assert wasserstein(x, y) == pytest.approx(stats.wasserstein_distance(x, y), abs=1e-9)
+
+
+@given(numbers)
+def test_ranks_of_one_group_give_the_spearman_of_scipy(values: list[int]) -> None:
+    x = np.array(values, dtype=float)
+    y = np.roll(x, 1) * 2 + np.arange(len(x))
+    if len(set(values)) > 1 and len(set(y.tolist())) > 1:
+        expected = stats.spearmanr(x, y).statistic
+        assert overall(x, y).rho == pytest.approx(expected, abs=1e-9)
+        assert within_groups(x, y, np.zeros(len(x), dtype=int)).rho == pytest.approx(expected, abs=1e-9)
+
+
+def test_bowley_sees_the_middle_and_not_the_tail() -> None:
+    middle = np.array([0.0, 1.0, 2.0, 6.0, 7.0])
+    assert bowley_skewness(middle) == pytest.approx((6 + 1 - 4) / 5)
+    assert bowley_skewness(np.array([1.0, 2, 3, 4, 1e9])) == pytest.approx(0.0)
+    assert math.isnan(bowley_skewness(np.ones(9)))
+
+
+def test_robust_sd_is_that_of_a_normal_sample_and_ignores_outliers() -> None:
+    x = np.random.default_rng(0).normal(0, 2, 20_000)
+    x[:500] = 1e6
+    assert robust_sd(x) == pytest.approx(2, rel=0.05)
+    assert robust_sd(np.array([1.0, 1, 1, 5])) > 0
+
+
+def test_jensen_shannon_is_0_for_twins_and_1_without_overlap() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 4000))
+    assert jensen_shannon(a, b) < 0.01
+    assert jensen_shannon(a, b + 100) == pytest.approx(1.0)
+    assert jensen_shannon(a, b + 1) == pytest.approx(jensen_shannon(b + 1, a))
+    assert math.isnan(jensen_shannon(a, a[:0]))
+
+
+def prompts(rng: np.random.Generator, *, within: float, between: float, groups: int = 100) -> tuple[np.ndarray, ...]:
+    """Lengths and rewards of four answers to each prompt; how strongly length pays within and between prompts."""
+    group = np.repeat(np.arange(groups), 4)
+    difficulty = rng.normal(size=groups)[group]
+    own = rng.normal(size=len(group))
+    length = 100 + 30 * difficulty + 20 * own
+    reward = between * difficulty + within * own + rng.normal(size=len(group))
+    return length, reward, group
+
+
+def test_a_confounded_correlation_vanishes_within_prompts_and_a_masked_one_appears() -> None:
+    rng = np.random.default_rng(1)
+    confounded = prompts(rng, within=0.0, between=-2.0)
+    masked = prompts(rng, within=2.0, between=-3.0)
+    assert overall(*confounded[:2]).rho < -0.4
+    assert abs(within_groups(*confounded).rho) < 0.12
+    assert overall(*masked[:2]).rho < 0.2
+    assert within_groups(*masked).rho > 0.7
+
+
+@pytest.mark.parametrize("within", [0.0, 0.35, 1.0])
+def test_the_interval_covers_the_truth_as_often_as_it_says(within: float) -> None:
+    rng = np.random.default_rng(2)
+    truth = within_groups(*prompts(rng, within=within, between=1.0, groups=20_000)).rho
+    found = [within_groups(*prompts(rng, within=within, between=1.0)) for _ in range(300)]
+    assert 0.9 <= np.mean([c.low <= truth <= c.high for c in found]) <= 0.98
+
+
+def test_few_groups_have_no_interval_and_lone_answers_say_nothing() -> None:
+    x = np.arange(8.0)
+    few = within_groups(x, x, np.repeat([0, 1], 4))
+    assert (few.rho, few.groups, few.n) == (1.0, 2, 8)
+    assert math.isnan(few.least)
+    lone = within_groups(x, x, np.arange(8))
+    assert (lone.groups, lone.n) == (0, 0)
+    assert math.isnan(lone.rho)
+
+
+@settings(max_examples=30)
+@given(st.permutations(range(24)))
+def test_the_order_of_the_samples_does_not_matter(order: list[int]) -> None:
+    length, reward, group = prompts(np.random.default_rng(3), within=1.0, between=0.0, groups=6)
+    mixed = within_groups(length[order], reward[order], group[order])
+    assert mixed.rho == pytest.approx(within_groups(length, reward, group).rho)
