@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from rldk.forensics import ComprehensivePPOForensics
@@ -19,3 +22,17 @@ def test_scores_are_none_before_there_is_evidence() -> None:
     metrics = ComprehensivePPOForensics().update(0, 0.1, 0.2)
     names = ("overall_health_score", "training_stability_score", "convergence_quality_score")
     assert [getattr(metrics, name) for name in names] == [None, None, None]
+
+
+def test_the_scores_tell_a_healthy_run_from_a_broken_one(ppo_rows: Callable[..., list[dict[str, Any]]]) -> None:
+    def scored(**changes: Any) -> dict[str, Any]:
+        forensics = ComprehensivePPOForensics()
+        for row in ppo_rows(120, **changes):
+            forensics.update(**row)
+        return forensics.get_health_summary()
+
+    healthy = scored()
+    broken = scored(policy_grad_norm=lambda i, x: x if i < 100 else 40 * x, kl_coef=lambda i, x: x if i < 100 else 0.0)
+    assert healthy["overall_health_score"] > 0.7 > 0.5 > broken["overall_health_score"]
+    assert healthy["training_stability_score"] == 1.0 > broken["training_stability_score"]
+    assert healthy["convergence_quality_score"] > 0.9  # the reward rises steadily
