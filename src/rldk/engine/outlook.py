@@ -37,6 +37,7 @@ KEYS: tuple[tuple[Any, ...], ...] = (
     *(("noise", name, NOISE_ROWS) for name in ("reward_mean", "loss")),
     *((kind, "step") for kind in ("first", "last", "count")),
 )
+BEYOND = 1e100  # values whose squares leave the range of floats have no trend worth telling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def _converging(engine: Engine, metric: str) -> tuple[Convergence, float | None,
         return "unknown", None, {}
     sign = -1.0 if metric == "loss" else 1.0
     means = [sign * x for x in blocks.means]
-    if not all(x - x == 0.0 for x in means):
+    if not all(abs(x) < BEYOND for x in means):
         return "unknown", None, {}
     smoothed = metric == "reward_mean" and engine.context.framework in SMOOTHED
     trend = last_quarter(means, 0.9 if smoothed else 0.0)

@@ -37,7 +37,7 @@ def _evaluated(train: list[float], evals: list[float]) -> Columns:
 @pytest.mark.parametrize(
     ("code", "columns", "options", "expected"),
     [
-        ("REW001", {"reward_mean": [*NOISY, *[0.0] * 5]}, {}, (17, "critical")),
+        ("REW001", {"reward_mean": [*NOISY, *[0.0] * 8]}, {}, (20, "critical")),
         ("REW001", {"reward_mean": [*NOISY, *[0.0] * 3], "reward_std": [0.2] * 12 + [0.0] * 3}, {}, (15, "critical")),
         ("REW001", {"reward_mean": [0.0] * 12, "reward_std": [0.0] * 12}, {}, (10, "critical")),
         ("REW001", {"reward_mean": [1.0] * 12}, {}, (10, "warn")),
@@ -105,3 +105,14 @@ def test_a_genuine_collapse_is_told_by_reward_length_groups_and_entropy() -> Non
     loud = {f.code: (f.first_step, f.severity) for f in report.findings if f.severity != "info"}
     first = {"REW001": (37, "critical"), "LEN004": (37, "critical"), "ADV001": (41, "critical")}
     assert loud == first | {"ENT001": (61, "warn"), "LEN002": (63, "warn")}
+
+
+def test_equal_means_of_batches_that_vary_are_chance() -> None:
+    columns = {"reward_mean": [*NOISY, *[0.0] * 12], "reward_std": [0.3] * (len(NOISY) + 12)}
+    assert scan_columns("REW001", columns).findings == ()
+
+
+def test_a_leap_to_a_constant_is_no_solved_task() -> None:
+    columns = {"reward_mean": [*NOISY, *[9.0] * 6], "reward_std": [0.3] * len(NOISY) + [0.0] * 6}
+    (finding,) = scan_columns("REW001", columns).findings
+    assert (finding.severity, finding.first_step) == ("warn", len(NOISY) + 3)
