@@ -16,6 +16,7 @@ def derived(row: Row) -> dict[str, float]:
     trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
     `kl_coef_paid` = -(KL part of the reward) / kl: the coefficient of a trainer that puts the KL into the reward.
     `loss_per_kl` = loss / kl where no policy loss is logged: the coefficient, as far as the KL dominates the loss.
+    `reward_per_step` = return / length of an episode (of a response, where rows are about language).
     `sampled_nll_surplus` = sampled_nll - entropy: 0 in expectation for tokens sampled from the trainer's policy.
     `grad_ratio_log10` = log10(grad_norm_policy / grad_norm_value), where both are positive.
     """
@@ -31,6 +32,9 @@ def derived(row: Row) -> dict[str, float]:
     paid = -values.get("reward_kl_penalty", math.nan) / kl if abs(kl) > KL_MATERIAL else math.nan
     if math.isfinite(paid):
         values["kl_coef_paid"] = paid
+    paid_per_step = values.get("reward_mean", math.nan) / (values.get("response_length_mean", math.nan) or math.nan)
+    if math.isfinite(paid_per_step):
+        values["reward_per_step"] = paid_per_step
     surplus = values.get("sampled_nll", math.nan) - values.get("entropy", math.nan)
     if math.isfinite(surplus):
         values["sampled_nll_surplus"] = surplus

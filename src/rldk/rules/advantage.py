@@ -7,6 +7,7 @@ from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
 from rldk.rules.witness import unsolved
 
+CENTRED, LEAST_LOSS = 1e-6, 0.01  # of a policy loss
 ROUNDING = 0.1  # standard deviations: groups of equal rewards leave less than that
 
 
@@ -59,7 +60,7 @@ def groups_without_signal(f: Frame) -> Signal | None:
     "advantage-normalisation-broken",
     severity="critical",
     tier=0,
-    each=("advantage_mean", "advantage_std"),
+    each=("advantage_mean", "advantage_std", "policy_loss"),
     rows=2,
     algorithms=LLM_POLICY,
     causes=(
@@ -87,6 +88,8 @@ def normalisation_broken(f: Frame) -> Signal | None:
     ours.
     """
     name, value = f.metric, f[f.metric]
+    if name == "policy_loss":
+        return _loss_off_zero(f)
     usual, spread, typical = f.early(name, 0, 10), f.spread(name, 0, 10), f.median("advantage_mean", 10)
     critic, deviation = f.stated("value_loss"), f["advantage_std"]
     unit = 0.9 < f.early("advantage_std", 0, 10) < 1.1 and f.spread("advantage_std", 0, 10) < 0.03
@@ -107,6 +110,15 @@ def normalisation_broken(f: Frame) -> Signal | None:
     if steady and (value > 1.1 * usual or fell):
         message = f"the standard deviation of the advantages was {usual:.3g} and is now {value:.3g}"
         return Signal(value=value, limit=usual, message=message)
+    return None
+
+
+def _loss_off_zero(f: Frame) -> Signal | None:
+    name = "policy_loss"
+    value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
+    if spread < CENTRED and abs(usual) < CENTRED and abs(value) > LEAST_LOSS and not f.gap("advantage_mean") >= 0:
+        message = f"the policy loss was 0, as centred advantages make it before an update, and is now {value:.3g}"
+        return Signal(value=value, limit=LEAST_LOSS, message=message)
     return None
 
 

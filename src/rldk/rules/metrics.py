@@ -16,7 +16,9 @@ RAGGED_ROWS = 40
 WITNESSES = ("loss", "policy_loss", "value_loss", "grad_norm", "reward_mean", "entropy", "kl")
 ENTROPY = frozenset({"entropy", "entropy_seq_sum"})  # ENT007 knows more of them
 # present where others allow it, logged by nobody
-DERIVED = frozenset({"kl_coef_implied", "kl_coef_paid", "loss_per_kl", "sampled_nll_surplus", "grad_ratio_log10"})
+DERIVED = frozenset(
+    {"kl_coef_implied", "kl_coef_paid", "loss_per_kl", "reward_per_step", "sampled_nll_surplus", "grad_ratio_log10"}
+)
 
 
 @cache

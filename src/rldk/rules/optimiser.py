@@ -7,7 +7,8 @@ from rldk.rules.knobs import setting
 from rldk.rules.rule import Frame, Signal, rule
 from rldk.rules.witness import factor
 
-STILL_ROWS = 3
+STILL_ROWS, ALONE_ROWS = 3, 5
+STILL_KL, STILL_RATIO = 1e-9, 2e-6
 REDUCED_LR = 0.05  # below this share of its largest value a learning rate is as good as off
 JUMP = 3.0
 FP16_FLOOR = 1.0
@@ -26,7 +27,7 @@ def _signal_gone(f: Frame) -> bool:
     "policy-does-not-move",
     severity="critical",
     tier=0,
-    needs=("kl_policy_update", "ratio_mean"),
+    needs=("ratio_mean",),
     causes=(
         "the optimiser holds other parameters than the model that computes the loss (built before wrapping, PEFT "
         "adapter loaded frozen, weights replaced after the optimiser was made)",
@@ -43,8 +44,9 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     """Fires when the policy has not changed at all over three updates although earlier ones changed it.
 
     Why it matters: the run logs losses, gradients and rewards as ever, and learns nothing.
-    How it is computed: scalar form of a comparison of weights. The update KL is exactly 0 and the mean ratio exactly 1
-    on three rows in a row, and both had other values before. Not while the learning rate is below 5 % of its largest
+    How it is computed: scalar form of a comparison of weights. The update KL is 0 and the mean ratio 1
+    on three rows in a row, within float32 rounding (1e-9 and 1e-6), and both had moved before; where no update KL is
+    logged, the ratio is exactly 1 on five. Not while the learning rate is below 5 % of its largest
     value (OPT004 speaks of that), the gradient is exactly 0, or every group has one reward.
     When it is wrong: with purely on-policy updates both are constant from the start, which is why they must have moved
     before; a run that turns on-policy midway looks the same. Without a logged learning rate the end of a schedule
@@ -52,19 +54,21 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     Source: an identity; three rows: measured on small trainings (12 of 108 faulty runs, none of 86 healthy ones);
     trl#6700 (a complete-looking run with identical weights). The form on weights is a later rule of the same code.
     """
-    kl, ratio, lr = f["kl_policy_update"], f["ratio_mean"], f["lr"]
-    still = min(f.repeats("kl_policy_update"), f.repeats("ratio_mean"))
-    kl_high, kl_low = f.highest("kl_policy_update"), f.lowest("kl_policy_update")
-    ratio_high, ratio_low, top = f.highest("ratio_mean"), f.lowest("ratio_mean"), f.highest("lr", before=0)
+    kl, ratio, lr, rows = "kl_policy_update", "ratio_mean", f["lr"], STILL_ROWS
+    kl_still = f.share(kl, rows, above=-STILL_KL, below=STILL_KL) == 1.0
+    still, alone = f.share(ratio, rows, above=1 - STILL_RATIO, below=1 + STILL_RATIO) == 1.0, f.repeats(ratio)
+    kl_high, kl_low = f.highest(kl, before=rows), f.lowest(kl, before=rows)
+    ratio_high, ratio_low, top = f.highest(ratio, before=rows), f.lowest(ratio, before=rows), f.highest("lr", before=0)
     if lr <= REDUCED_LR * top or (lr != lr and f.progress() > 0.95) or _signal_gone(f):
         return None
-    moved = (kl_high > 0 or kl_low < 0) and (ratio_high > 1 or ratio_low < 1)
-    if kl == 0 and ratio == 1 and still >= STILL_ROWS and moved:
-        return Signal(
-            value=0.0,
-            limit=0.0,
-            message=f"the policy has not moved for {still:.0f} updates: update KL exactly 0, ratio exactly 1",
-        )
+    moved = ratio_high > 1 + 10 * STILL_RATIO or ratio_low < 1 - 10 * STILL_RATIO
+    if f.stated(kl):
+        quiet = still and kl_still and (kl_high > 10 * STILL_KL or kl_low < -10 * STILL_KL)
+    else:
+        quiet = still and alone >= ALONE_ROWS
+    if quiet and moved:
+        beside = "update KL 0, ratio 1" if f.stated(kl) else f"ratio exactly 1 on {alone:.0f} rows"
+        return Signal(value=0.0, limit=0.0, message=f"the policy has stopped moving: {beside}")
     return None
 
 

@@ -19,7 +19,7 @@ def _noisy(factors: list[float]) -> list[float]:
     return [k * math.exp(x) for k, x in zip(factors, NOISE, strict=False)]
 
 
-VANISHED: list[float | None] = [1.0] * 30 + [0.001] * 30
+VANISHED: list[float | None] = [1.0] * 30 + [5e-5] * 30
 LOSSY: list[float | None] = [0.5 + 0.1 * (i % 3) for i in range(60)]
 LOUD = [math.exp(x) for x in NOISE[:80]] + [math.exp(8 * x) for x in NOISE[80:140]]
 STEP = [1.0] * 60 + [20.0] * 40

@@ -1,0 +1,43 @@
+"""REW: what one step of an environment pays, from the return and the length of its episodes."""
+
+from __future__ import annotations
+
+from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.witness import CLASSIC
+
+CONSTANT, OFF = 0.02, 0.1  # shares of the usual pay of a step
+
+
+def _not_classic(context: Context) -> str | None:
+    return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
+
+
+@rule(
+    "REW017",
+    "pay-of-a-step-changed",
+    severity="warn",
+    tier=0,
+    each=("reward_per_step",),
+    rows=3,
+    unless=_not_classic,
+    causes=(
+        "a wrapper or a normaliser scales, clips, turns or replaces the reward from some step on",
+        "the environment was reloaded with another reward",
+    ),
+    fixes=("step the environment by hand before and after that step and print its rewards", "check {reward_scale}"),
+)
+def pay_changed(f: Frame) -> Signal | None:
+    """Fires when every step of an environment paid the same and no longer does.
+
+    Why it matters: returns before and after are about two different tasks, and the critic knows the old one.
+    How it is computed: what the run itself guaranteed. The return over the length of the episodes was one number
+    within 2 % over its first ten rows and is now off by more than 10 %, on three rows running.
+    When it is wrong: environments that pay extra for an end that was never reached before.
+    Source: an identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 %: ours.
+    """
+    name = f.metric
+    value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
+    if usual != 0 and spread <= CONSTANT * abs(usual) and abs(value - usual) > OFF * abs(usual):
+        message = f"a step used to pay {usual:.3g} and now pays {value:.3g}"
+        return Signal(value=value, limit=usual, metric="reward_mean", message=message)
+    return None

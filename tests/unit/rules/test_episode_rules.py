@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+SB3: dict[str, Any] = {"framework": "sb3", "algorithm": "ppo"}
+LENGTH = [20.0 + i for i in range(40)]
+BY_STEP = [*LENGTH[:25], *[10.0 * x for x in LENGTH[25:]]]
+WORSE = [24.0 - 0.5 * min(i, 26) + 0.2 * (i % 3) for i in range(60)]
+
+
+def test_pay_that_was_constant_and_is_not() -> None:
+    (finding,) = scan_columns("REW017", {"reward_mean": BY_STEP, "response_length_mean": LENGTH}, **SB3).findings
+    assert (finding.first_step, finding.metric) == (28, "reward_mean")
+
+
+@pytest.mark.parametrize("pay", [[x * (1 + 0.01 * (i % 2)) for i, x in enumerate(LENGTH)], [5.0] * 40])
+def test_pay_that_stays_or_always_varied_is_quiet(pay: list[float]) -> None:
+    report = scan_columns("REW017", {"reward_mean": pay, "response_length_mean": LENGTH}, **SB3)
+    assert (report.findings, report.checked) == ((), ("REW017",))
+
+
+def test_pay_needs_returns_and_lengths_of_an_environment() -> None:
+    (check,) = scan_columns("REW017", {"reward_mean": BY_STEP}, **SB3).skipped
+    assert check.reason == "needs reward_per_step"
+    (check,) = scan_columns("REW017", {"reward_mean": BY_STEP, "response_length_mean": LENGTH}).skipped
+    assert check.status == "not_applicable"
+
+
+def test_a_policy_worse_than_at_its_start() -> None:
+    assert [f.first_step for f in scan_columns("REW016", {"reward_mean": WORSE}, **SB3).findings] == [25]
+
+
+@pytest.mark.parametrize(
+    ("reward", "options"),
+    [
+        ([24.0 + 0.5 * i if i < 10 else 24.0 - 0.5 * min(i, 26) for i in range(60)], SB3),
+        ([24.0 - 0.1 * min(i, 26) for i in range(60)], SB3),
+    ],
+)
+def test_a_policy_that_was_better_or_barely_worse_is_quiet(reward: list[float], options: dict[str, Any]) -> None:
+    report = scan_columns("REW016", {"reward_mean": reward}, **options)
+    assert (report.findings, report.checked) == ((), ("REW016",))
+
+
+def test_a_value_based_agent_may_be_worse_than_chance() -> None:
+    (check,) = scan_columns("REW016", {"reward_mean": WORSE}, framework="sb3", algorithm="dqn").skipped
+    assert check.status == "not_applicable"
+
+
+def test_a_critic_that_knew_and_forgot() -> None:
+    explained = [0.9] * 30 + [-0.1] * 20
+    columns = {"value_loss": [0.01] * 30 + [0.5] * 20, "value_explained_variance": explained}
+    assert [f.first_step for f in scan_columns("VAL003", columns, **SB3).findings] == [34]
+
+
+def test_a_ratio_that_stands_still_within_rounding() -> None:
+    ratio = [1.0 + 0.002 * (-1) ** i for i in range(20)] + [1.0 + 3e-8 * (-1) ** i for i in range(10)]
+    kl = [1e-4 * (1 + i % 3) for i in range(20)] + [3e-15] * 10
+    assert [f.first_step for f in scan_columns("OPT001", {"ratio_mean": ratio, "kl_policy_update": kl}).findings] == [
+        23
+    ]
+    exactly = [*ratio[:20], *[1.0] * 10]
+    assert [f.first_step for f in scan_columns("OPT001", {"ratio_mean": exactly}).findings] == [25]
+
+
+def test_a_policy_loss_that_was_zero_by_construction() -> None:
+    columns = {"policy_loss": [1e-17 * (-1) ** i for i in range(20)] + [-0.36] * 5}
+    assert [f.first_step for f in scan_columns("ADV004", columns, algorithm="grpo").findings] == [22]
+    assert scan_columns("ADV004", {"policy_loss": [1e-3] * 12 + [-0.36] * 9}, algorithm="grpo").findings == ()
