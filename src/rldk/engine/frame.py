@@ -53,7 +53,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
 
 
 class EngineFrame:
-    """See `rules.rule.Frame`. One row of the memory's present block, which `go` chooses."""
+    """See `rules.rule.Frame`. A single row: the memory's present block."""
 
     __slots__ = ("_at", "_columns", "_items", "context", "memory", "metric", "rows", "step", "unready")
 
@@ -80,9 +80,8 @@ class EngineFrame:
         self.rows = self.memory.rows
 
     def _ask(self, *key: Any) -> float:
-        memory = self.memory
-        value = self._items[key].at(memory.serial, memory.height)[self._at]
-        if value != value and memory.knows(key[1]):
+        value = self._items[key].feature.value
+        if value != value and self.memory.knows(key[1]):
             self.unready = True
         return value
 
@@ -231,6 +230,19 @@ class EngineFrame:
 
     def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
         return self._ask("quantile", name, fx.PAST_WINDOW, share, before, least)
+
+
+class BlockFrame(EngineFrame):
+    """One row of a block of many, which `go` chooses."""
+
+    __slots__ = ()
+
+    def _ask(self, *key: Any) -> float:
+        memory = self.memory
+        value = self._items[key].at(memory.serial, memory.height)[self._at]
+        if value != value and memory.knows(key[1]):
+            self.unready = True
+        return value
 
 
 class BindingFrame(EngineFrame):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.frame import EngineFrame
+from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.memory import Memory
 from rldk.engine.stretch import StretchFrame
 from rldk.rules.rule import Body, Context, Frame, Rule
@@ -69,12 +69,14 @@ class Looks:
 
     def __init__(self, memory: Memory, context: Context) -> None:
         self._memory = memory
-        self._frame = EngineFrame(memory, context)
+        self._single = EngineFrame(memory, context)
+        self._block = BlockFrame(memory, context)
         self._stretch = StretchFrame(memory, context)
 
     def at(self, block: Block, turns: Sequence[Turn]) -> Iterator[Begun]:
         """What has just begun, row by row."""
-        height, frame = len(block.steps), self._frame
+        height = len(block.steps)
+        frame = self._block if height > 1 else self._single
         loud = self._loud(block, turns) if block.finite and height > SHORT else [(t, b"\1" * height) for t in turns]
         if not loud:
             self._memory.go(height - 1)
@@ -85,7 +87,10 @@ class Looks:
             frame.go(row, step)
             begun: Begun = []
             for turn, asked in loud:
-                episode = self._look(turn, block.columns, row, asked=bool(asked[row]))
+                if not asked[row]:
+                    _quiet(turn[0], frame)
+                    continue
+                episode = _look(turn, frame, block.columns, row)
                 if episode is not None:
                     begun.append((turn[0], episode))
             yield begun
@@ -145,26 +150,31 @@ class Looks:
             watch.ready = not self._stretch.unready
         return True
 
-    def _look(self, turn: Turn, columns: Mapping[str, Sequence[float]], row: int, *, asked: bool) -> Episode | None:
-        """One watch's look at the row that the frame shows; the episode that has just begun."""
-        watch, name, low, high = turn
-        frame, episodes = self._frame, watch.episodes
-        signal = None
-        if asked:
-            if (name and low <= columns[name][row] <= high and episodes.idle) or (watch.rule.note and episodes.began):
-                return None
-            frame.metric, frame.unready = watch.metric, False
-            try:
-                signal = watch.body(frame)
-            except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
-                watch.failure = f"{type(error).__name__} on the row of step {frame.step}"
-                watch.body = _silence
-                return None
-            watch.looks += 1
-            if not frame.unready:
-                watch.ready = True
-        began = (signal is not None or not episodes.idle) and episodes.look(frame.step, frame.rows, signal)
-        return episodes.open if began else None
+
+def _look(turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
+    """One watch's look at the row that the frame shows; the episode that has just begun."""
+    watch, name, low, high = turn
+    episodes = watch.episodes
+    if (name and low <= columns[name][row] <= high and episodes.idle) or (watch.rule.note and episodes.began):
+        return None
+    frame.metric, frame.unready = watch.metric, False
+    try:
+        signal = watch.body(frame)
+    except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
+        watch.failure = f"{type(error).__name__} on the row of step {frame.step}"
+        watch.body = _silence
+        return None
+    watch.looks += 1
+    if not frame.unready:
+        watch.ready = True
+    began = (signal is not None or not episodes.idle) and episodes.look(frame.step, frame.rows, signal)
+    return episodes.open if began else None
+
+
+def _quiet(watch: Watch, frame: EngineFrame) -> None:
+    """Tells an episode that goes on of a row on which the rule says nothing."""
+    if not watch.episodes.idle:
+        watch.episodes.look(frame.step, frame.rows, None)
 
 
 def _silence(f: Frame) -> None:

@@ -28,6 +28,15 @@ class History:
         self.fresh = len(values)
         self.count += self.fresh
 
+    def push(self, x: float) -> None:
+        """Takes one value, which all features take at once: of a single row nearly all of them are asked."""
+        self.values.append(x)
+        self.fresh = 1
+        self.count += 1
+        for track in self.tracks:
+            track.feature.update(x)
+            track.done = self.count
+
     def settle(self, kept: int) -> None:
         """Lets go of values that no feature needs, once there are more than `kept` of those."""
         reach = max([track.reach for track in self.tracks], default=0)
@@ -42,14 +51,14 @@ class Track:
 
     A feature that is nothing but its last `reach` values is made afresh from them where nobody asked for so long."""
 
-    __slots__ = ("_born", "_done", "_serial", "column", "feature", "history", "reach")
+    __slots__ = ("_born", "_serial", "column", "done", "feature", "history", "reach")
 
     def __init__(self, history: History, feature: Feature) -> None:
         self.feature = feature
         self.history = history
         self.reach: int = getattr(feature, "reach", 0)
         self.column: list[float] = []
-        self._born = self._done = history.count - history.fresh
+        self._born = self.done = history.count - history.fresh
         self._serial = 0
 
     def at(self, serial: int, rows: int) -> list[float]:
@@ -89,29 +98,26 @@ class Track:
         again = getattr(self.feature, "rebase", None)
         if again is not None:
             self.follow()
-            self._born = self._done
+            self._born = self.done
             again()
 
     def _run(self, rows: int) -> list[float]:
         history, feature = self.history, self.feature
         self._catch_up(history.count - history.fresh)
-        if not history.fresh:
+        if self.done == history.count:
             return [feature.value] * rows
-        self._done = history.count
-        if history.fresh == 1:
-            feature.update(history.values[-1])
-            return [feature.value]
+        self.done = history.count
         return run(feature, history.values[-history.fresh :])
 
     def _catch_up(self, to: int) -> None:
-        if self._done >= to:
+        if self.done >= to:
             return
         values, first = self.history.values, self.history.count - len(self.history.values)
-        if self.reach and to - self._done >= self.reach:
+        if self.reach and to - self.done >= self.reach:
             self.feature.refill(values[to - first - self.reach : to - first])  # type: ignore[attr-defined]
         else:
-            run(self.feature, values[self._done - first : to - first])
-        self._done = to
+            run(self.feature, values[self.done - first : to - first])
+        self.done = to
 
 
 class Memory:
@@ -121,8 +127,8 @@ class Memory:
     once one of another shape comes."""
 
     __slots__ = (
-        "_before", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_last_seen", "_makers", "_plan",
-        "_present", "_repeats", "_shape", "height", "rows", "serial",
+        "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_last_seen", "_makers",
+        "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
     )  # fmt: skip
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
@@ -138,6 +144,7 @@ class Memory:
         self._before = (0, 0)  # rows and repeats before the present block
         self._plan: list[tuple[str, History]] | None = None
         self._kept = MOST_KEPT
+        self._behind = False  # some features have not taken in all blocks before this one
         self.rows = 0  # up to the row of the block that is looked at
         self.height = 0  # rows of the present block
         self.serial = 0  # of the present block
@@ -187,9 +194,19 @@ class Memory:
         if plan is None:
             known = self._histories
             plan = self._plan = [(name, known[name]) for name in columns if name in known]
+        if height > 1:
+            self._behind = True
+            for name, history in plan:
+                history.take(columns[name])
+            return
+        if self._behind:
+            self._behind = False
+            for track in self._items.values():
+                track.follow()
         for name, history in plan:
-            column = columns[name]
-            history.take(column if finite or column[0] - column[0] == 0.0 else ())
+            x = columns[name][0]
+            if finite or x - x == 0.0:
+                history.push(x)
 
     def end(self) -> None:
         """Ends the present block: what is asked for from now on begins after it."""
