@@ -6,6 +6,10 @@ import random
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rldk.core.model import Run
 
 METRICS = 25
 BAD_PER_LINE, ODD_PER_LINE = 0.0002, 0.001
@@ -67,6 +71,14 @@ _LEVEL = {
     "step_time": 2.0, "epoch": 0.1,
 }  # fmt: skip
 
+_CANONICAL = {
+    "loss": 0.01, "grad_norm": 0.4, "reward_mean": 0.5, "reward_std": 0.3, "zero_std_group_frac": 0.1,
+    "reward_fn/format/mean": 0.8, "reward_fn/format/std": 0.2, "response_length_mean": 180.0,
+    "response_length_min": 20.0, "response_length_max": 400.0, "truncation_frac": 0.02, "kl": 0.02, "entropy": 1.4,
+    "clip_frac_low": 0.004, "clip_frac_high": 0.005, "clip_frac": 0.009, "step_time": 2.0,
+    **{f"own/metric_{i}": 1.0 + i for i in range(5)},
+}  # fmt: skip
+
 
 def training_log(path: Path, steps: int) -> None:
     """Writes a GRPO-like healthy run of `steps` steps, 25 metrics each, under names that trainers use."""
@@ -74,6 +86,26 @@ def training_log(path: Path, steps: int) -> None:
         for step, values in _training(steps):
             body = ", ".join(f'"{key}": {value!r}' for key, value in values.items())
             stream.write(f'{{"step": {step}, {body}}}\n')
+
+
+def training_run(steps: int) -> Run:
+    """Such a run in memory, under canonical names."""
+    import numpy as np
+
+    from rldk.core.model import Run, RunMeta
+    from rldk.core.table import MetricTable
+
+    rng, step = np.random.default_rng(3), np.arange(1, steps + 1)
+    columns = {name: level * (1 + 0.1 * rng.random(steps)) for name, level in _CANONICAL.items()}
+    columns |= {"tokens_total": 1e5 * step, "epoch": step / steps, "lr": 1e-6 * (1 - step / (steps + 1))}
+    table = MetricTable(
+        step=step,
+        columns=columns,
+        phase=np.zeros(steps, dtype=np.uint8),
+        segment=np.zeros(steps, dtype=np.int32),
+        time=np.full(steps, np.nan),
+    )
+    return Run(id="made", source="made", metrics=table, meta=RunMeta(algorithm="grpo", framework="trl"))
 
 
 def event_log(path: Path, events: int) -> None:

@@ -99,6 +99,40 @@ def test_every_rule_finds_the_same_live_and_finished(seed: int, n: int, algorith
     assert _key(report) == _key(scan(_run(rows, algorithm), tuple(rules)))
 
 
+STEADY = ("constant", "zero", "noise", "noise", "noise", "jump", "ramp", "wild")
+
+
+def _steady_rows(seed: int, n: int) -> list[Row]:
+    """Rows of few shapes: what is asked of a whole block at once."""
+    rng = random.Random(seed)
+    habits = {m: (rng.choice(STEADY), rng.choice([0.0, 0.01, 0.5, 1.0, 2.0, -0.3])) for m in METRICS}
+    gone, torn, back = rng.randrange(2 * n), rng.randrange(2 * n), rng.randrange(2 * n)
+    rows = []
+    for i in range(n):
+        values = {m: _value(habit, i, rng, base) or 0.0 for m, (habit, base) in habits.items() if i < gone or m != "kl"}
+        if i == torn:
+            values["reward_mean"] = math.nan
+        rows.append(Row(step=i - (9 if i >= back else 0), values=values, segment=int(i >= back)))
+    return rows
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(20, 600), algorithm=st.sampled_from([None, "ppo", "grpo"]))
+def test_every_rule_finds_the_same_in_blocks(seed: int, n: int, algorithm: str | None) -> None:
+    rows, rng = _steady_rows(seed, n), random.Random(seed)
+    context = Context(algorithm=algorithm, total_steps=n)
+    single, blocks = Engine(ALL, context), Engine(ALL, context)
+    said = [[(w.rule.code, w.metric) for w, _ in single.feed(row)] for row in rows]
+    heard, start = [], 0
+    while start < n:
+        stop = start + rng.choice([1, 7, 40, 100, 600])
+        heard += [[(w.rule.code, w.metric) for w, _ in begun] for _, begun in blocks.feed_all(rows[start:stop])]
+        start = stop
+    reports = [_key(build_report(engine, ALL, meta={}, numbers={})) for engine in (single, blocks)]
+    assert heard == said
+    assert reports[0] == reports[1]
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 40_000), max_size=8))
 def test_any_cut_of_the_bytes_gives_the_same_rows(

@@ -31,7 +31,10 @@ class File:
     def beginning(cls, data: bytes, path: str | os.PathLike[str] | None = None) -> File:
         """A file of which no more is known than its head, and perhaps where it lies."""
         file = cls(Path(path or os.devnull))
-        file.__dict__["head"] = data[:MAX_HEAD]
+        end = HEAD_BYTES
+        while end < len(data) and not is_head(data[:end]):
+            end += HEAD_BYTES
+        file.__dict__["head"] = data[: min(end, MAX_HEAD)]
         return file
 
     @cached_property

@@ -1,16 +1,23 @@
-"""Metrics that a row implies: its own position, and values the trainer did not log but its losses determine."""
+"""Metrics that rows imply: their own position, and values the trainer did not log but others determine."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
-from rldk.core.table import Row
+from rldk.engine.features import NAN
 
 KL_MATERIAL = 1e-3  # nats; below it (loss - policy_loss) / kl divides rounding by rounding
 
+SOURCES = (
+    "kl", "loss", "policy_loss", "reward_kl_penalty", "sampled_nll", "entropy", "grad_norm_policy", "grad_norm_value",
+    "reward_mean", "response_length_mean",
+)  # fmt: skip
+Columns = Mapping[str, Sequence[float]]
 
-def derived(row: Row) -> dict[str, float]:
-    """The row's values and, beside them, `step`, `segment` and what follows from identities.
+
+def implied(columns: Columns) -> dict[str, list[float]]:
+    """What follows from the metrics of rows by identities, as columns; NaN where nothing does. All values are finite.
 
     `kl_coef_implied` = (loss - policy_loss) / kl, where all three are there and |kl| is material: the coefficient of a
     trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
@@ -20,25 +27,36 @@ def derived(row: Row) -> dict[str, float]:
     `sampled_nll_surplus` = sampled_nll - entropy: 0 in expectation for tokens sampled from the trainer's policy.
     `grad_ratio_log10` = log10(grad_norm_policy / grad_norm_value), where both are positive.
     """
-    values = dict(row.values)
-    values["step"] = float(row.step)
-    values["segment"] = float(row.segment)
-    loss, policy, kl = values.get("loss", math.nan), values.get("policy_loss", math.nan), values.get("kl", math.nan)
-    implied = (loss - policy) / kl if abs(kl) > KL_MATERIAL else math.nan
-    if math.isfinite(implied):
-        values["kl_coef_implied"] = implied
-    elif abs(kl) > KL_MATERIAL and policy != policy and math.isfinite(loss):
-        values["loss_per_kl"] = loss / kl
-    paid = -values.get("reward_kl_penalty", math.nan) / kl if abs(kl) > KL_MATERIAL else math.nan
-    if math.isfinite(paid):
-        values["kl_coef_paid"] = paid
-    paid_per_step = values.get("reward_mean", math.nan) / (values.get("response_length_mean", math.nan) or math.nan)
-    if math.isfinite(paid_per_step):
-        values["reward_per_step"] = paid_per_step
-    surplus = values.get("sampled_nll", math.nan) - values.get("entropy", math.nan)
-    if math.isfinite(surplus):
-        values["sampled_nll_surplus"] = surplus
-    actor, critic = values.get("grad_norm_policy", 0.0), values.get("grad_norm_value", 0.0)
-    if 0.0 < actor < math.inf and 0.0 < critic < math.inf:
-        values["grad_ratio_log10"] = math.log10(actor) - math.log10(critic)
-    return values
+    made: dict[str, list[float]] = {}
+    kl, loss, policy = columns.get("kl"), columns.get("loss"), columns.get("policy_loss")
+    penalty, nll, entropy = columns.get("reward_kl_penalty"), columns.get("sampled_nll"), columns.get("entropy")
+    if kl is not None and loss is not None and policy is not None:
+        made["kl_coef_implied"] = _ratio([x - y for x, y in zip(loss, policy, strict=True)], kl)
+    elif kl is not None and loss is not None:
+        made["loss_per_kl"] = _ratio(loss, kl)
+    if kl is not None and penalty is not None:
+        made["kl_coef_paid"] = _ratio([-x for x in penalty], kl)
+    reward, length = columns.get("reward_mean"), columns.get("response_length_mean")
+    if reward is not None and length is not None:
+        made["reward_per_step"] = [_finite(x / y) if y else NAN for x, y in zip(reward, length, strict=True)]
+    if nll is not None and entropy is not None:
+        made["sampled_nll_surplus"] = [_finite(x - y) for x, y in zip(nll, entropy, strict=True)]
+    actor, critic = columns.get("grad_norm_policy"), columns.get("grad_norm_value")
+    if actor is not None and critic is not None:
+        log = math.log10
+        made["grad_ratio_log10"] = [log(x) - log(y) if x > 0.0 < y else NAN for x, y in zip(actor, critic, strict=True)]
+    return made
+
+
+def implied_by(values: Mapping[str, float]) -> dict[str, float]:
+    """The same for the values of one row, which need not be finite."""
+    found = implied({name: (values[name],) for name in SOURCES if name in values and math.isfinite(values[name])})
+    return {name: x for name, (x,) in found.items() if x == x}
+
+
+def _ratio(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    return [_finite(x / y) if abs(y) > KL_MATERIAL else NAN for x, y in zip(above, below, strict=True)]
+
+
+def _finite(x: float) -> float:
+    return x if x - x == 0.0 else NAN

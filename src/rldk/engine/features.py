@@ -1,7 +1,11 @@
 """All memory of the engine: one small class a feature, `update(x)` with a finite value, the result in `value`.
 
 Every feature is causal, O(1) or O(log window) per update, and NaN until it has what it needs. Two rules that ask for
-the same feature of the same metric share one instance.
+the same feature of the same metric share one instance. That is all a feature must have. Those asked often also have
+`run`, the same for many values at once. Those that are nothing but their last `reach` values also have `refill`, which
+makes them afresh from so many, and `bounds`: where the value lies if all of them lie between `low` and `high`.
+
+Here are the windows; what remembers the whole run is in `running`.
 """
 
 from __future__ import annotations
@@ -10,8 +14,9 @@ import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from operator import sub
+from typing import Any, ClassVar, Protocol
 
 NAN = math.nan
 MAD_TO_SD = 1.4826  # 1 / Phi^-1(3/4): makes the median absolute deviation estimate a normal standard deviation
@@ -22,6 +27,27 @@ class Feature(Protocol):
     value: float
 
     def update(self, x: float) -> None: ...
+
+
+Bounds = tuple[float, float]
+HUGE = 1e300  # beyond it sums and differences of values may overflow, and bounds worked out from them mean nothing
+
+
+def run(feature: Feature, values: Sequence[float]) -> list[float]:
+    """The feature's value after each of the values."""
+    many: Any = getattr(feature, "run", None)
+    if many is not None:
+        found: list[float] = many(values)
+        return found
+    update, found = feature.update, []
+    for x in values:
+        update(x)
+        found.append(feature.value)
+    return found
+
+
+def _safe(low: float, high: float) -> bool:
+    return low > -HUGE and high < HUGE
 
 
 def middle(ordered: list[float]) -> float:
@@ -36,112 +62,6 @@ def total(values: Iterable[float]) -> float:
         return math.fsum(kept)
     except (OverflowError, ValueError):
         return sum(kept)
-
-
-class Count:
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = 0.0
-
-    def update(self, x: float) -> None:  # noqa: ARG002 - counts whatever comes
-        self.value += 1.0
-
-
-class Previous:
-    __slots__ = ("_past", "value")
-
-    def __init__(self, lag: int) -> None:
-        self._past: deque[float] = deque(maxlen=lag)
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        if len(self._past) == self._past.maxlen:
-            self.value = self._past[0]
-        self._past.append(x)
-
-
-class First:
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        if self.value != self.value:
-            self.value = x
-
-
-class Last:
-    """The newest finite value, also on rows without one."""
-
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self.value = x
-
-
-class Repeats:
-    __slots__ = ("_last", "value")
-
-    def __init__(self) -> None:
-        self._last = NAN
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self.value = self.value + 1.0 if x == self._last else 1.0
-        self._last = x
-
-
-class Departed:
-    """The value before the present run of equal values; the present one while there was no other."""
-
-    __slots__ = ("_now", "value")
-
-    def __init__(self) -> None:
-        self._now = NAN
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        if x != self._now:
-            self.value, self._now = x if self._now != self._now else self._now, x
-
-
-class LongestRun:
-    """The length of the longest run of equal values before the present one; 0 while there was no other."""
-
-    __slots__ = ("_repeats", "value")
-
-    def __init__(self) -> None:
-        self._repeats = Repeats()
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        run = self._repeats.value
-        self._repeats.update(x)
-        if self._repeats.value == 1.0:
-            self.value = 0.0 if run != run else max(self.value, run)
-
-
-class Extreme:
-    """The largest (sign 1) or smallest (sign -1) value so far but for the newest `before`."""
-
-    __slots__ = ("_held", "_sign", "value")
-
-    def __init__(self, sign: int, before: int) -> None:
-        self._sign = sign
-        self._held: deque[float] = deque(maxlen=before + 1)
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self._held.append(x)
-        if len(self._held) == self._held.maxlen:
-            old = self._held[0]
-            if not self._sign * self.value >= self._sign * old:
-                self.value = old
 
 
 class Window(ABC):
@@ -193,25 +113,77 @@ class Mean(Window):
 
 class Median:
     """The median of a window that ends `before` rows ago, from `least` values on. On its own rather than a `Window`:
-    half of all features are medians, and this way each takes one call a row."""
+    half of all features are medians, and this way each takes one call a row. A zero has no sign here, so that it does
+    not matter which of several equal values leaves."""
 
-    __slots__ = ("_held", "_least", "_ordered", "_values", "_window", "value")
+    __slots__ = ("_before", "_held", "_least", "_ordered", "_values", "_window", "reach", "value")
 
     def __init__(self, window: int, before: int, least: int = 0) -> None:
         self._window = window
+        self._before = before
         self._least = least or window
         self._values: deque[float] = deque()
         self._ordered: list[float] = []
-        self._held: deque[float] | None = deque(maxlen=before + 1) if before else None
+        self._held: deque[float] = deque()
+        self.reach = window + before
         self.value = NAN
 
     def update(self, x: float) -> None:
-        held, values, ordered = self._held, self._values, self._ordered
-        if held is not None:
-            held.append(x)
-            if len(held) != held.maxlen:
+        if self._before:
+            self._held.append(x)
+            if len(self._held) <= self._before:
                 return
-            x = held[0]
+            x = self._held.popleft()
+        self._enter(x)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The median after each of the values."""
+        if not self._before:
+            return self._pass(values)
+        held = [*self._held, *values]
+        entering = max(0, len(held) - self._before)
+        self._held = deque(held[entering:])
+        return [self.value] * (len(values) - entering) + self._pass(held[:entering])
+
+    def _pass(self, values: Sequence[float]) -> list[float]:
+        """The median after each of the values has entered."""
+        found = []
+        queue, ordered, window, least = self._values, self._ordered, self._window, self._least
+        n, centre = len(ordered), self.value
+        for x in values:
+            x += 0.0  # noqa: PLW2901 - makes -0.0 a 0.0
+            queue.append(x)
+            insort(ordered, x)
+            if n == window:
+                del ordered[bisect_left(ordered, queue.popleft())]
+            else:
+                n += 1
+            if n >= least:
+                half = n >> 1
+                centre = ordered[half] if n & 1 else 0.5 * (ordered[half - 1] + ordered[half])
+            found.append(centre)
+        self.value = centre
+        return found
+
+    def refill(self, values: Sequence[float]) -> None:
+        self._held = deque(values[self._window :])
+        self._values = deque([x + 0.0 for x in values[: self._window]])
+        self._ordered = sorted(self._values)
+        self.value = middle(self._ordered)
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        return (low, high) if _safe(low, high) else None
+
+    def spread(self) -> float:
+        """1.4826 * median |x - median|."""
+        centre = self.value
+        if centre != centre:
+            return NAN
+        return MAD_TO_SD * middle(sorted([abs(v - centre) for v in self._ordered]))
+
+    def _enter(self, x: float) -> None:
+        values, ordered = self._values, self._ordered
+        x += 0.0
         values.append(x)
         insort(ordered, x)
         n = len(ordered)
@@ -222,36 +194,48 @@ class Median:
             half = n >> 1
             self.value = ordered[half] if n & 1 else 0.5 * (ordered[half - 1] + ordered[half])
 
-    def spread(self) -> float:
-        """1.4826 * median |x - median|."""
-        centre = self.value
-        if centre != centre:
-            return NAN
-        return MAD_TO_SD * middle(sorted(abs(v - centre) for v in self._ordered))
-
 
 class Mad:
     """1.4826 * median |x - median| of the window: O(window log window)."""
 
-    __slots__ = ("_median", "value")
+    __slots__ = ("_median", "reach", "value")
 
     def __init__(self, window: int, before: int) -> None:
         self._median = Median(window, before)
+        self.reach = self._median.reach
         self.value = NAN
 
     def update(self, x: float) -> None:
         self._median.update(x)
         self.value = self._median.spread()
 
+    def refill(self, values: Sequence[float]) -> None:
+        self._median.refill(values)
+        self.value = self._median.spread()
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        return (0.0, MAD_TO_SD * (high - low)) if _safe(low, high) else None
+
 
 class Share(Window):
-    __slots__ = ("_above", "_below", "_hits")
+    __slots__ = ("_above", "_below", "_hits", "reach")
 
     def __init__(self, window: int, above: float | None, below: float | None) -> None:
         super().__init__(window, 0)
         self._above = -math.inf if above is None else above
         self._below = math.inf if below is None else below
         self._hits = 0
+        self.reach = window
+
+    def refill(self, values: Sequence[float]) -> None:
+        self._values = deque(values)
+        self._hits = sum([self._above < x < self._below for x in values])
+        self.value = self._hits / self._window
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        if self._above < low and high < self._below:
+            return 1.0, 1.0
+        return 0.0, 0.0 if high <= self._above or self._below <= low else 1.0
 
     def _step(self, entering: float, leaving: float | None) -> float:
         self._hits += self._above < entering < self._below
@@ -263,12 +247,14 @@ class Share(Window):
 class Gain:
     """Median of the newest quarter minus median of the oldest quarter of the window."""
 
-    __slots__ = ("_new", "_old", "value")
+    __slots__ = ("_new", "_old", "_quarter", "reach", "value")
+    median: ClassVar[type[Median]] = Median
 
     def __init__(self, window: int) -> None:
-        quarter = max(1, window // 4)
-        self._new = Median(quarter, 0)
-        self._old = Median(quarter, window - quarter)
+        self._quarter = quarter = max(1, window // 4)
+        self._new = self.median(quarter, 0)
+        self._old = self.median(quarter, window - quarter)
+        self.reach = window
         self.value = NAN
 
     def update(self, x: float) -> None:
@@ -276,85 +262,57 @@ class Gain:
         self._old.update(x)
         self.value = self._new.value - self._old.value
 
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The gain after each of the values."""
+        found = list(map(sub, self._new.run(values), self._old.run(values)))
+        self.value = self._new.value - self._old.value
+        return found
+
+    def refill(self, values: Sequence[float]) -> None:
+        self._new.refill(values[-self._quarter :])
+        self._old.refill(values)
+        self.value = self._new.value - self._old.value
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        return (low - high, high - low) if _safe(low, high) else None
+
 
 class Noise:
     """1.4826 * median |first difference| / sqrt 2 over the window's differences."""
 
-    __slots__ = ("_last", "_steps", "value")
+    __slots__ = ("_last", "_steps", "reach", "value")
+    median: ClassVar[type[Median]] = Median
 
     def __init__(self, window: int, before: int = 0) -> None:
         self._last = NAN
-        self._steps = Median(window - 1, before)
+        self._steps = self.median(window - 1, before)
+        self.reach = window + before
         self.value = NAN
 
     def update(self, x: float) -> None:
         if self._last == self._last:
             self._steps.update(abs(x - self._last))
         self._last = x
-        self.value = MAD_TO_SD * self._steps.value / math.sqrt(2.0)
+        self.value = _noise(self._steps.value)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The noise after each of the values."""
+        if self._last != self._last:
+            self.update(values[0])
+            return [self.value, *(self.run(values[1:]) if len(values) > 1 else ())]
+        found = self._steps.run(list(map(abs, map(sub, values, [self._last, *values[:-1]]))))
+        self._last = values[-1]
+        self.value = _noise(found[-1])
+        return [_noise(step) for step in found]
+
+    def refill(self, values: Sequence[float]) -> None:
+        self._steps.refill(list(map(abs, map(sub, values[1:], values[:-1]))))
+        self._last = values[-1]
+        self.value = _noise(self._steps.value)
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        return (0.0, _noise(high - low)) if _safe(low, high) else None
 
 
-class Early:
-    """The median of values number start..stop-1, fixed once complete."""
-
-    __slots__ = ("_n", "_start", "_stop", "_values", "value")
-
-    def __init__(self, start: int, stop: int) -> None:
-        self._start, self._stop, self._n = start, stop, 0
-        self._values: list[float] = []
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self._n += 1
-        if self._n > self._stop or self._n <= self._start:
-            return
-        insort(self._values, x)
-        if self._n == self._stop:
-            self.value = middle(self._values)
-
-
-class Spread:
-    """Largest minus smallest of values number start..stop-1, fixed once complete."""
-
-    __slots__ = ("_high", "_low", "_n", "_start", "_stop", "value")
-
-    def __init__(self, start: int, stop: int) -> None:
-        self._start, self._stop, self._n = start, stop, 0
-        self._low, self._high = math.inf, -math.inf
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self._n += 1
-        if self._n > self._stop or self._n <= self._start:
-            return
-        self._low, self._high = min(self._low, x), max(self._high, x)
-        if self._n == self._stop:
-            self.value = self._high - self._low
-
-
-class Ewma:
-    __slots__ = ("_weight", "value")
-
-    def __init__(self, weight: float) -> None:
-        self._weight = weight
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self.value = x if self.value != self.value else self.value + self._weight * (x - self.value)
-
-
-class Peak:
-    """The largest EWMA from the tenth value on: before that it is still the first values."""
-
-    __slots__ = ("_ewma", "_n", "value")
-
-    def __init__(self, weight: float) -> None:
-        self._ewma = Ewma(weight)
-        self._n = 0
-        self.value = NAN
-
-    def update(self, x: float) -> None:
-        self._ewma.update(x)
-        self._n += 1
-        if self._n >= 10 and not self.value >= self._ewma.value:
-            self.value = self._ewma.value
+def _noise(step: float) -> float:
+    return MAD_TO_SD * step / math.sqrt(2.0)

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rldk.core.table import Row
 from rldk.engine import features as fx
-from rldk.engine import heading, strides, swings, windows
+from rldk.engine import heading, running, strides, swings, windows
 from rldk.engine.course import Drift
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
+from rldk.engine.memory import Key, Memory, Track
 from rldk.engine.unrest import Unrest
 from rldk.rules.rule import Context
 
-Key = tuple[Any, ...]
 # kind -> factory of the feature from its parameters; the methods of Frame name the kinds
 MAKERS: dict[str, Callable[..., Feature]] = {
-    "count": fx.Count,
-    "previous": fx.Previous,
-    "first": fx.First,
-    "last": fx.Last,
-    "repeats": fx.Repeats,
-    "departed": fx.Departed,
-    "longest_run": fx.LongestRun,
-    "extreme": fx.Extreme,
+    "count": running.Count,
+    "previous": running.Previous,
+    "rise": running.Rise,
+    "first": running.First,
+    "last": running.Last,
+    "repeats": running.Repeats,
+    "departed": running.Departed,
+    "longest_run": running.LongestRun,
+    "extreme": running.Extreme,
     "largest_step": strides.LargestStep,
     "wander": strides.Wander,
     "mean": fx.Mean,
@@ -36,10 +36,10 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "share": fx.Share,
     "gain": fx.Gain,
     "noise": fx.Noise,
-    "early": fx.Early,
-    "spread": fx.Spread,
-    "ewma": fx.Ewma,
-    "peak": fx.Peak,
+    "early": running.Early,
+    "spread": running.Spread,
+    "ewma": running.Ewma,
+    "peak": running.Peak,
     "leap": Leap,
     "drift": Drift,
     "unrest": Unrest,
@@ -50,160 +50,47 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "quantile": heading.Quantile,
     "blocks": heading.Blocks,
 }
-COURSES = (Leap, Drift, Unrest, swings.Swings, swings.Rhythm)  # begin anew after a restart
-
-
-class Memory:
-    """The features of one phase of one run, by metric; grows while rules are bound, then only updates.
-
-    Most rows have the metrics of the row before: what is counted of each is then brought up to date by `_settle` once
-    a row of another shape comes, and the features to update are known."""
-
-    __slots__ = (
-        "_by_metric", "_first_seen", "_items", "_last_seen", "_plan", "_present", "_repeats", "_shape", "leaps", "rows"
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self._items: dict[Key, Feature] = {}
-        self._by_metric: dict[str, list[Feature]] = {}
-        self._first_seen: dict[str, int] = {}
-        self._last_seen: dict[str, int] = {}
-        self._present: dict[str, int] = {}
-        self._shape: frozenset[str] = frozenset()
-        self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
-        self._plan: list[tuple[str, list[Callable[[float], None]]]] | None = None
-        self.leaps: list[tuple[str, Leap]] = []  # by metric
-        self.rows = 0
-
-    @property
-    def items(self) -> Mapping[Key, Feature]:
-        return self._items
-
-    def feature(self, key: Key) -> Feature:
-        """The instance for (kind, metric, parameters ...); made on first request."""
-        found = self._items.get(key)
-        if found is None:
-            kind, metric, *parameters = key
-            found = self._items[key] = MAKERS[kind](*parameters)
-            self._by_metric.setdefault(metric, []).append(found)
-            if isinstance(found, Leap):
-                self.leaps.append((metric, found))
-            self._plan = None
-        return found
-
-    def alike(self, values: Mapping[str, float]) -> bool:
-        """Whether the last row had exactly these metrics."""
-        return values.keys() == self._shape
-
-    def update(self, values: Mapping[str, float], *, finite: bool) -> None:
-        """Takes a row. `finite`: the caller knows that all of its values are."""
-        if not self.alike(values):
-            self._settle(values)
-        self.rows += 1
-        self._repeats += 1
-        plan = self._plan
-        if plan is None:
-            asked = self._by_metric
-            plan = self._plan = [(n, [f.update for f in asked[n]]) for n in values if n in asked]
-        for name, updates in plan:
-            x = values[name]
-            if finite or x - x == 0.0:
-                for update in updates:
-                    update(x)
-
-    def rebase(self) -> None:
-        """Tells the features that follow a course that another one begins: the run was restarted."""
-        for feature in self._items.values():
-            if isinstance(feature, COURSES):
-                feature.rebase()
-
-    def knows(self, name: str) -> bool:
-        return name in self._first_seen
-
-    def gap(self, name: str) -> float:
-        if name in self._shape:
-            return 0.0
-        last = self._last_seen.get(name)
-        return NAN if last is None else float(self.rows - last)
-
-    def coverage(self, name: str) -> float:
-        first = self._first_seen.get(name)
-        if first is None:
-            return NAN
-        present = self._present.get(name, 0) + (self._repeats if name in self._shape else 0)
-        return present / (self.rows - first + 1)
-
-    def _settle(self, values: Mapping[str, float]) -> None:
-        """Closes the account of the present shape and opens that of `values`."""
-        for name in self._shape:
-            self._last_seen[name] = self.rows
-            self._present[name] = self._present.get(name, 0) + self._repeats
-        self._shape, self._repeats, self._plan = frozenset(values), 0, None
-        for name in self._shape:
-            self._first_seen.setdefault(name, self.rows + 1)
-
-
-class _Unknown:
-    value = NAN
-
-
-class _Making:
-    """Stands in for the features while rules are bound: makes each that is asked for, and knows nothing."""
-
-    __slots__ = ("_memory",)
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-
-    def __getitem__(self, key: Key) -> _Unknown:
-        self._memory.feature(key)
-        return _UNKNOWN
-
-
-_UNKNOWN = _Unknown()
 
 
 class EngineFrame:
-    """See `rules.rule.Frame`. While `binding`, every request makes its feature and answers NaN."""
+    """See `rules.rule.Frame`. A single row: the memory's present block."""
 
-    __slots__ = ("_items", "_making", "_values", "context", "memory", "metric", "row", "rows", "step", "unready")
+    __slots__ = ("_at", "_columns", "_items", "context", "memory", "metric", "rows", "step", "unready")
 
     def __init__(self, memory: Memory, context: Context) -> None:
         self.memory = memory
-        self._items: Mapping[Key, Feature] | _Making = memory.items
-        self._making = _Making(memory)
+        self._items: Mapping[Key, Track] = memory.items
+        self._columns: Mapping[str, Sequence[float]] = {}
+        self._at = 0
         self.context = context
         self.metric = ""
         self.unready = False
-        self._values: Mapping[str, float] = {}
         self.step = 0
         self.rows = 0
 
-    @property
-    def binding(self) -> bool:
-        return self._items is self._making
+    def show(self, columns: Mapping[str, Sequence[float]]) -> None:
+        """The values of the present block."""
+        self._columns = columns
 
-    @binding.setter
-    def binding(self, on: bool) -> None:
-        self._items = self._making if on else self.memory.items
-        self._values = {}
-
-    def show(self, row: Row, values: Mapping[str, float]) -> None:
-        self._values = values
-        self.step = row.step
+    def go(self, row: int, step: int) -> None:
+        """Looks at a row of the block."""
+        self._at = row
+        self.step = step
+        self.memory.go(row)
         self.rows = self.memory.rows
 
     def _ask(self, *key: Any) -> float:
-        value = self._items[key].value
+        value = self._items[key].feature.value
         if value != value and self.memory.knows(key[1]):
             self.unready = True
         return value
 
     def __getitem__(self, name: str) -> float:
-        return self._values.get(name, NAN)
+        column = self._columns.get(name)
+        return NAN if column is None else column[self._at]
 
     def stated(self, name: str) -> bool:
-        return name in self._values
+        return name in self._columns
 
     def config(self, *keys: str) -> Any:
         config = self.context.config
@@ -239,6 +126,9 @@ class EngineFrame:
 
     def previous(self, name: str, lag: int = 1) -> float:
         return self._ask("previous", name, lag)
+
+    def rise(self, name: str, lag: int = 1) -> float:
+        return self._ask("rise", name, lag)
 
     def first(self, name: str) -> float:
         return self._ask("first", name)
@@ -340,3 +230,26 @@ class EngineFrame:
 
     def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
         return self._ask("quantile", name, fx.PAST_WINDOW, share, before, least)
+
+
+class BlockFrame(EngineFrame):
+    """One row of a block of many, which `go` chooses."""
+
+    __slots__ = ()
+
+    def _ask(self, *key: Any) -> float:
+        memory = self.memory
+        value = self._items[key].at(memory.serial, memory.height)[self._at]
+        if value != value and memory.knows(key[1]):
+            self.unready = True
+        return value
+
+
+class BindingFrame(EngineFrame):
+    """Shows a rule no row at all: makes each feature that it asks for."""
+
+    __slots__ = ()
+
+    def _ask(self, *key: Any) -> float:
+        self.memory.feature(key)
+        return NAN

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from rldk.core.table import Row
+from rldk.core.table import Phase
 from rldk.engine.features import NAN, Window
 
 BLOCKS = 128  # block means kept: the last quarter is then 16 to 32 of them, enough for a slope and its error
@@ -114,15 +114,18 @@ class Pace:
         self._last = NAN
         self._timed = False
 
-    def take(self, row: Row, values: Mapping[str, float]) -> float:
-        if row.phase == "summary":
-            return NAN
-        now = row.time
+    def intervals(self, phase: Phase, times: Sequence[float], clock: Sequence[float]) -> list[float]:
+        """Those of the next rows, all of one phase. `clock`: their `wall_time`, where they have it."""
+        if phase == "summary":
+            return [NAN] * len(times)
+        return list(map(self._since, times, clock or [NAN] * len(times)))
+
+    def _since(self, now: float, clock: float) -> float:
         if now - now == 0.0:
             if not self._timed:
                 self._timed, self._last = True, NAN
         elif not self._timed:
-            now = values.get("wall_time", NAN)
+            now = clock
         if now - now != 0.0:
             return NAN
         last, self._last = self._last, now

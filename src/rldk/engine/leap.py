@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rldk.engine.features import MAD_TO_SD, NAN
 
@@ -48,8 +48,42 @@ class Leap:
         self.peak = 0.0
 
     def update(self, x: float) -> None:
+        self._take(math.log(max(x, 1e-12)) if self._log else x)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The distance after each of the values."""
+        left, found = [math.log(max(x, 1e-12)) for x in values] if self._log else list(values), []
+        while left:
+            quiet = self._quiet(left) if not self._held and len(self._values) >= ARMED else 0
+            found += [0.0] * quiet
+            if quiet < len(left):
+                self._take(left[quiet])
+                found.append(self.value)
+            left = left[quiet + 1 :]
+        return found
+
+    def _quiet(self, values: list[float]) -> int:
+        """Takes the first of the values, as many as leave the distance at 0, and says how many that were.
+
+        As `_within`, but most are within the one value before the latest three already."""
+        line, start = [*self._values, *values], len(self._values)
+        d, c, b = line[start - 3], line[start - 2], line[start - 1]
+        count = len(values)
+        for i, a in enumerate(values):
+            if not ((a <= d or b <= d or c <= d) and (a >= d or b >= d or c >= d)):
+                recent = line[start + i - RECENT - LATEST + 1 : start + i - LATEST + 1]
+                if min(a, b, c) > max(recent) or max(a, b, c) < min(recent):
+                    count = i
+                    break
+            d, c, b = c, b, a
+        self._values.extend(values[:count])
+        if count:
+            self.value = 0.0
+        return count
+
+    def _take(self, y: float) -> None:
         held = self._values
-        held.append(math.log(max(x, 1e-12)) if self._log else x)
+        held.append(y)
         if len(held) < ARMED:
             return
         if not self._held and self._within(held):

@@ -9,7 +9,8 @@ from rldk.core.model import Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode
 from rldk.engine.health import health
 from rldk.engine.incidents import Placed, group, joined, supported
-from rldk.engine.live import Engine, Watch
+from rldk.engine.live import Engine
+from rldk.engine.looks import Watch
 from rldk.engine.outlook import outlook
 from rldk.engine.verdict import verdict
 from rldk.rules.knobs import phrase

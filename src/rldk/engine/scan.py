@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from rldk.core.model import Report, Run, RunMeta
 from rldk.core.reference import Baseline
 from rldk.core.table import MetricTable, Row
+from rldk.engine.blocks import Group, blocks
+from rldk.engine.features import Feature
+from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
+
+LONG_ROWS = 200_000  # so many save more than the second that numba takes to load
 
 
 def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
@@ -41,14 +47,31 @@ def rows_of(run: Run) -> Iterator[Row]:
     return enriched(rows, run.samples)
 
 
+def blocks_of(run: Run) -> Iterator[Group]:
+    """The same rows, many at once."""
+    if run.samples is not None:
+        return blocks(rows_of(run))
+    from rldk.engine.tables import table_blocks  # loads numpy, without which a monitor starts
+
+    return table_blocks(judged(run))
+
+
+def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:
+    """Those of the features of so long a run: compiled ones where numba is installed and earns its import."""
+    if rows >= LONG_ROWS and find_spec("numba") is not None:
+        from rldk.engine.compiled import COMPILED
+
+        return MAKERS | COMPILED
+    return MAKERS
+
+
 def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> Report:
     """The report of a whole run under the given rules, and the notes of every registered normal pattern.
 
     `reference`: an approved run that rules may hold this one against."""
     asked = (*rules, *normals)
-    engine = Engine(asked, context_of(run.meta, reference))
-    for row in rows_of(run):
-        engine.feed(row)
+    engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)))
+    engine.feed_blocks(blocks_of(run))
     meta = run.meta
     return build_report(
         engine,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from rldk.engine.features import NAN, Extreme, Median
+from rldk.engine.features import NAN, Median
+from rldk.engine.running import Extreme
 
 
 class LargestStep:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
-from rldk.engine.features import NAN, Window, total
+from rldk.engine.features import NAN, Bounds, Window, total
 
 CANCELLED = 1e-8  # a variance this much smaller than the squares it came of is rounding: take the sums afresh
 
@@ -13,12 +14,22 @@ CANCELLED = 1e-8  # a variance this much smaller than the squares it came of is 
 class Highest(Window):
     """The largest value of the window: the front of a queue that holds only values nothing newer has beaten."""
 
-    __slots__ = ("_queue", "_sign")
+    __slots__ = ("_queue", "_sign", "reach")
 
     def __init__(self, window: int, sign: int = 1) -> None:
         super().__init__(window, 0)
         self._sign = sign
         self._queue: deque[float] = deque()
+        self.reach = window
+
+    def refill(self, values: Sequence[float]) -> None:
+        self._queue.clear()
+        self._values.clear()
+        for x in values:
+            self.update(x)
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        return low, high
 
     def _step(self, entering: float, leaving: float | None) -> float:
         queue, signed = self._queue, self._sign * entering

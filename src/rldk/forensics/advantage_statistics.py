@@ -10,8 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from rldk.engine.distil import Distiller
-from rldk.engine.features import NAN, Early, Noise, Spread
+from rldk.engine.features import NAN, Noise
 from rldk.engine.gauges import LEAST, Fraction, Recent
+from rldk.engine.running import Early, Spread
 from rldk.forensics.gradient_norms import share
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within

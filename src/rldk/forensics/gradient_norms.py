@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from rldk.engine.features import NAN, Early
+from rldk.engine.features import NAN
 from rldk.engine.gauges import Fraction, Recent
+from rldk.engine.running import Early
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from rldk.core.model import Report
 from rldk.core.table import Row
-from rldk.engine.live import Engine, Watch
+from rldk.engine.live import Engine
+from rldk.engine.looks import Watch
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
 

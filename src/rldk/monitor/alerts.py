@@ -14,7 +14,8 @@ from rldk.core.model import SEVERITIES, Alert, AlertEvent, Finding, Severity
 from rldk.core.table import Row
 from rldk.engine.episodes import Episode
 from rldk.engine.incidents import SAME_MOMENT, TOGETHER_ROWS
-from rldk.engine.live import Engine, Watch
+from rldk.engine.live import Engine
+from rldk.engine.looks import Watch
 from rldk.engine.report import place
 
 Begun = Sequence[tuple[Watch, Episode]]

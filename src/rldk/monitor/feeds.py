@@ -22,7 +22,7 @@ from rldk.errors import UnreadableSource
 from rldk.monitor.summary import SourceStats
 from rldk.rules.rule import Context
 
-CHUNK = 256 << 10
+CHUNK = 1 << 20
 LOOKS = 3  # at the end: a file that was written anew at the last moment shows it at the second
 LOOK_AFTER = 8  # polls without a row, a power of two; then it is looked why
 IDENTITY_BYTES = 4096  # of the first line, by which a log is known again

@@ -50,10 +50,10 @@ class Session:
     def feed(self, rows: Iterable[Row]) -> list[Alert]:
         """The alerts that these rows give rise to, in order."""
         said: list[Alert] = []
-        feed, take = self._engine.feed, self._alerts.take
+        take = self._alerts.take
         strides, reward, trails = self.strides, self.reward, self.trails
-        for row in rows:
-            said += take(row, feed(row))
+        for row, begun in self._engine.feed_all(rows):
+            said += take(row, begun)
             if row.phase == "train":
                 strides.update(row.step)
                 if METRIC in row.values:

@@ -64,16 +64,16 @@ def steps_not_in_order(f: Frame) -> Signal | None:
     Source: an identity; SB3 writes its last row twice, which is why a duplicate is no warning.
     """
     step, last = f["step"], f.previous("step")
-    segment, before = f["segment"], f.previous("segment")
-    if step > last and segment == before:  # nearly every row; NaN while binding goes on
+    ahead, restarted = f.rise("step"), f.rise("segment")
+    if ahead > 0 and restarted == 0:  # nearly every row; NaN while binding goes on
         return None
     twice = written_twice(f)
-    if segment > before:
+    if restarted > 0:
         message = f"the log starts again at step {step:.0f} after step {last:.0f}"
         return Signal(value=step, limit=last, message=message, severity="info")
-    if step < last:
+    if ahead < 0:
         return Signal(value=step, limit=last, message=f"step {step:.0f} comes after step {last:.0f}")
-    if twice and segment == before:
+    if twice and restarted == 0:
         return Signal(value=step, message=f"the row of step {step:.0f} is written twice", severity="info")
     return None
 

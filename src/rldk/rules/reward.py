@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import ACTOR_CRITIC, POLICY
-from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
 from rldk.rules.witness import CLASSIC, below_best, factor, lost_share
 
 # parts of the names of reward components that are the task itself
@@ -324,7 +324,7 @@ def reward_not_finite(f: Frame) -> Signal | None:
     Source: identity (trl PR#5775, trl#1447, verl PR#6361); ten and five rows: ours.
     """
     value, count, gap, share = f["reward_mean"], f.count("reward_mean"), f.gap("reward_mean"), f.coverage("reward_mean")
-    if f.stated("reward_mean") and not math.isfinite(value):
+    if f.stated("reward_mean") and not is_finite(value):
         after = f" after {count:.0f} finite rows" if count else ""
         return Signal(value=value, message=f"the reward is {value}{after}")
     if gap >= 5 and count >= 10 and abs(count / share - count - gap) < 0.5:

@@ -36,7 +36,12 @@ class Frame(Protocol):
     """One row of features, as a rule sees it. Windows count rows on which the metric was present and finite, this one
     included unless `before` rows are left out at the new end. A feature is NaN until its window is full, so that
     every comparison with it is false; that of a metric the run lacks stays NaN and does not make the rule skipped.
-    Ask for every feature before the first branch: memory begins at binding."""
+    Ask for every feature before the first branch: memory begins at binding.
+
+    A number may stand for those of many rows, so that one call answers for all of them. It knows arithmetic and
+    comparisons, `abs`, `min`, `max` and `round`; a body that takes it to anything else (`math.log`, `math.isfinite`,
+    `int`, `isinstance`) before it has compared is asked row by row, which costs a hundred times as much. Two numbers
+    that move together are compared in vain: ask for `rise("step")`, not for `f["step"] > f.previous("step")`."""
 
     step: int
     rows: int
@@ -68,6 +73,9 @@ class Frame(Protocol):
 
     def previous(self, name: str, lag: int = 1) -> float:
         """The value `lag` present rows ago."""
+
+    def rise(self, name: str, lag: int = 1) -> float:
+        """The value minus that `lag` present rows ago."""
 
     def first(self, name: str) -> float:
         """The first finite value of the run."""
@@ -247,6 +255,11 @@ class Context:
     estimators: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     reference: Baseline | None = None
+
+
+def is_finite(x: float) -> bool:
+    """As `math.isfinite`, also of a number that stands for many rows."""
+    return x - x == 0.0
 
 
 def above(bound: float) -> Calm:

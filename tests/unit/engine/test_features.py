@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.engine import features as fx
-from rldk.engine import heading, windows
+from rldk.engine import heading, running, windows
 
 Values = list[float]
 series = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=1, max_size=60)
@@ -57,15 +57,16 @@ def _ewma(v: Values, weight: float = 0.25) -> float:
 
 
 CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
-    "count": (fx.Count, len),
-    "previous": (lambda: fx.Previous(2), lambda v: v[-3] if len(v) > 2 else math.nan),
-    "first": (fx.First, lambda v: v[0]),
-    "last": (fx.Last, lambda v: v[-1]),
-    "repeats": (fx.Repeats, _repeats),
-    "departed": (fx.Departed, lambda v: _runs(v)[-2:][0][0]),
-    "longest run": (fx.LongestRun, lambda v: max((len(r) for r in _runs(v)[:-1]), default=0)),
-    "highest": (lambda: fx.Extreme(1, B), lambda v: max(v[:-B], default=math.nan)),
-    "lowest": (lambda: fx.Extreme(-1, 1), lambda v: min(v[:-1], default=math.nan)),
+    "count": (running.Count, len),
+    "previous": (lambda: running.Previous(2), lambda v: v[-3] if len(v) > 2 else math.nan),
+    "rise": (lambda: running.Rise(2), lambda v: v[-1] - v[-3] if len(v) > 2 else math.nan),
+    "first": (running.First, lambda v: v[0]),
+    "last": (running.Last, lambda v: v[-1]),
+    "repeats": (running.Repeats, _repeats),
+    "departed": (running.Departed, lambda v: _runs(v)[-2:][0][0]),
+    "longest run": (running.LongestRun, lambda v: max((len(r) for r in _runs(v)[:-1]), default=0)),
+    "highest": (lambda: running.Extreme(1, B), lambda v: max(v[:-B], default=math.nan)),
+    "lowest": (lambda: running.Extreme(-1, 1), lambda v: min(v[:-1], default=math.nan)),
     "mean": (lambda: fx.Mean(W, 0), _windowed(np.mean)),
     "mean before": (lambda: fx.Mean(W, B), _windowed(np.mean, B)),
     "median": (lambda: fx.Median(W, 0), _windowed(np.median)),
@@ -91,11 +92,11 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
         lambda: heading.Quantile(20, 0.7, B, 5),
         lambda v: float(np.quantile(v[:-B][-20:], 0.7, method="inverted_cdf")) if len(v) - B >= 5 else math.nan,
     ),
-    "early": (lambda: fx.Early(2, 7), lambda v: float(np.median(v[2:7])) if len(v) >= 7 else math.nan),
-    "spread": (lambda: fx.Spread(2, 7), lambda v: max(v[2:7]) - min(v[2:7]) if len(v) >= 7 else math.nan),
-    "ewma": (lambda: fx.Ewma(0.25), _ewma),
+    "early": (lambda: running.Early(2, 7), lambda v: float(np.median(v[2:7])) if len(v) >= 7 else math.nan),
+    "spread": (lambda: running.Spread(2, 7), lambda v: max(v[2:7]) - min(v[2:7]) if len(v) >= 7 else math.nan),
+    "ewma": (lambda: running.Ewma(0.25), _ewma),
     "peak": (
-        lambda: fx.Peak(0.25),
+        lambda: running.Peak(0.25),
         lambda v: max((_ewma(v[:n]) for n in range(10, len(v) + 1)), default=math.nan),
     ),
 }
@@ -109,6 +110,36 @@ def test_feature_equals_its_definition_at_every_row(name: str, values: Values) -
     for n, x in enumerate(values, 1):
         feature.update(x)
         assert feature.value == pytest.approx(oracle(values[:n]), nan_ok=True, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", CASES)
+@settings(deadline=None)
+@given(values=series, cut=st.integers(0, 60))
+def test_many_values_at_once_are_the_same_values(name: str, values: Values, cut: int) -> None:
+    one, many = CASES[name][0](), CASES[name][0]()
+    single = []
+    for x in values:
+        one.update(x)
+        single.append(one.value)
+    found = [x for part in (values[:cut], values[cut:]) if part for x in fx.run(many, part)]
+    assert list(map(repr, found)) == list(map(repr, single))
+    assert repr(many.value) == repr(one.value)
+
+
+@pytest.mark.parametrize("name", [name for name, (make, _) in CASES.items() if hasattr(make(), "reach")])
+@settings(deadline=None)
+@given(values=series, more=series)
+def test_a_window_made_afresh_goes_on_as_if_it_had_seen_all(name: str, values: Values, more: Values) -> None:
+    seen, fresh = CASES[name][0](), CASES[name][0]()
+    values = [*values, *more, *values]
+    reach = fresh.reach  # type: ignore[attr-defined]
+    fx.run(seen, values)
+    if len(values) >= reach:
+        fresh.refill(values[-reach:])  # type: ignore[attr-defined]
+        low, high = fresh.bounds(min(values[-reach:]), max(values[-reach:]))  # type: ignore[attr-defined]
+        assert low <= seen.value <= high
+        assert repr(fresh.value) == repr(seen.value)
+        assert list(map(repr, fx.run(fresh, more))) == list(map(repr, fx.run(seen, more)))
 
 
 def test_mean_does_not_drift_at_large_offsets() -> None:

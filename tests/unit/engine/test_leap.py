@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import theilslopes
 
 from rldk.engine.leap import ARMED, HOLD, Leap, _line
@@ -67,3 +70,20 @@ def test_a_restarted_run_begins_a_new_course() -> None:
     columns = {"kl": kl, "reward_mean": [0.5 + 0.001 * (i % 5) for i in range(70)]}
     assert scan_columns("KL001", columns).findings
     assert not scan_columns("KL001", columns, step=steps).findings
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    level=st.sampled_from([0.0, 1.0, 30.0]),
+    cuts=st.lists(st.integers(0, 300), max_size=4),
+    log=st.booleans(),
+)
+def test_many_values_at_once_are_the_same_values(seed: int, level: float, cuts: list[int], log: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = [float(round(x, 1)) for x in rng.normal(size=300) + level * (rng.random(300) < 0.7).cumprod()[::-1]]
+    values[100:] = [x + level * 3 for x in values[100:]]
+    leap, found = Leap(log, 0.0), []
+    for start, stop in itertools.pairwise(sorted({0, 300, *cuts})):
+        found += leap.run(values[start:stop])
+    assert list(map(repr, found)) == list(map(repr, _feed(values, log=log)))

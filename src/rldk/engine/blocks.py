@@ -1,0 +1,94 @@
+"""Rows gathered into blocks: as long as phase, segment and metrics stay the same and all values are finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from rldk.core.table import Phase, Row
+from rldk.engine.derive import implied, implied_by
+from rldk.engine.looks import MOST_ROWS, Block
+
+MOST_CELLS = 50_000
+
+
+class Group(NamedTuple):
+    """A block, its phase, and the rows it was made of, where it was made of such."""
+
+    rows: Sequence[Row]
+    phase: Phase
+    block: Block
+
+
+def height(metrics: int) -> int:
+    """How many rows of so many metrics a block has at most."""
+    return max(1, min(MOST_ROWS, MOST_CELLS // (metrics + 1)))
+
+
+def blocks(rows: Iterable[Row]) -> Iterator[Group]:
+    """The rows, in order, as blocks of at most `MOST_ROWS`."""
+    held: list[Row] = []
+    shape: tuple[Phase, int, tuple[str, ...]] = ("train", 0, ())
+    most = 0
+    for row in rows:
+        same = (row.phase, row.segment, tuple(row.values)) == shape
+        if not same or len(held) >= most:
+            yield from _grouped(held)
+            held = []
+            shape = (row.phase, row.segment, tuple(row.values))
+            most = height(len(shape[2]))
+        held.append(row)
+    yield from _grouped(held)
+
+
+def single(row: Row) -> Block:
+    """The block of one row."""
+    values = {**row.values, "step": float(row.step), "segment": float(row.segment)}
+    values |= implied_by(values)
+    total = sum(values.values())
+    finite = total - total == 0.0  # else one of them is not, or the sum overflows
+    return Block({name: (x,) for name, x in values.items()}, (row.step,), (row.time,), row.segment, finite)
+
+
+def whole(group: Group) -> Iterator[Group]:
+    """The group with the position of its rows and what follows from their values, cut where other values follow."""
+    block, start = group.block, 0
+    steps, n = list(map(float, block.steps)), len(block.steps)
+    block = block._replace(columns={**block.columns, "step": steps, "segment": [float(block.segment)] * n})
+    made = implied(block.columns)
+    there = zip(*[[x == x for x in column] for column in made.values()], strict=True) if made else iter(((),) * n)
+    for known, same in groupby(there):
+        stop = start + sum(1 for _ in same)
+        part = block if stop - start == n else block.part(start, stop)
+        for name, is_there in zip(made, known, strict=True):
+            part = part.beside(name, made[name][start:stop]) if is_there else part
+        yield Group(group.rows[start:stop], group.phase, part)
+        start = stop
+
+
+def cut(block: Block, column: Sequence[float]) -> Iterator[tuple[Block, Sequence[float]]]:
+    """The block cut where values of the column begin or end to be there, each part with them, () where they are not."""
+    n, start = len(block.steps), 0
+    for there, same in groupby([x == x for x in column]):
+        stop = start + sum(1 for _ in same)
+        part = block if stop - start == n else block.part(start, stop)
+        yield part, column[start:stop] if there else ()
+        start = stop
+
+
+def _grouped(rows: Sequence[Row]) -> Iterator[Group]:
+    if len(rows) <= 1:
+        yield from (Group(rows, row.phase, single(row)) for row in rows)
+        return
+    names = rows[0].values
+    cells = list(zip(*[row.values.values() for row in rows], strict=True))
+    total = sum(map(sum, cells))
+    if total - total == 0.0:
+        steps, times = [row.step for row in rows], [row.time for row in rows]
+        block = Block(dict(zip(names, cells, strict=True)), steps, times, rows[0].segment, finite=True)
+        yield from whole(Group(rows, rows[0].phase, block))
+        return
+    half = len(rows) // 2  # down to the rows that are not finite
+    yield from _grouped(rows[:half])
+    yield from _grouped(rows[half:])

@@ -1,0 +1,251 @@
+"""What a run's rows leave behind: the values of each metric, and the features made of them, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rldk.engine.features import NAN, Feature, run
+
+Key = tuple[Any, ...]
+KEPT_VALUES = 200_000  # of all metrics together, beyond those that windows need
+LEAST_KEPT, MOST_KEPT = 64, 2048  # of one metric
+
+
+class History:
+    """The newest finite values of a metric. `count`: how many there were; `fresh`: how many the present block has."""
+
+    __slots__ = ("count", "fresh", "tracks", "values")
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.count = 0
+        self.fresh = 0
+        self.tracks: list[Track] = []
+
+    def take(self, values: Sequence[float]) -> None:
+        self.values += values
+        self.fresh = len(values)
+        self.count += self.fresh
+
+    def push(self, x: float) -> None:
+        """Takes one value, which all features take at once: of a single row nearly all of them are asked."""
+        self.values.append(x)
+        self.fresh = 1
+        self.count += 1
+        for track in self.tracks:
+            track.feature.update(x)
+            track.done = self.count
+
+    def settle(self, kept: int) -> None:
+        """Lets go of values that no feature needs, once there are more than `kept` of those."""
+        reach = max([track.reach for track in self.tracks], default=0)
+        if len(self.values) > reach + kept:
+            for track in self.tracks:
+                track.follow()
+            del self.values[: len(self.values) - reach]
+
+
+class Track:
+    """A feature over the present block: its value at each row, worked out when somebody asks.
+
+    A feature that is nothing but its last `reach` values is made afresh from them where nobody asked for so long."""
+
+    __slots__ = ("_born", "_serial", "column", "done", "feature", "history", "reach")
+
+    def __init__(self, history: History, feature: Feature) -> None:
+        self.feature = feature
+        self.history = history
+        self.reach: int = getattr(feature, "reach", 0)
+        self.column: list[float] = []
+        self._born = self.done = history.count - history.fresh
+        self._serial = 0
+
+    def at(self, serial: int, rows: int) -> list[float]:
+        """The values at the rows of the block of that number."""
+        if self._serial != serial:
+            self._serial = serial
+            self.column = self._run(rows)
+        return self.column
+
+    def known(self, serial: int) -> bool:
+        """Whether the values are worked out already."""
+        return self._serial == serial
+
+    def bounds(self, start: int, stop: int) -> tuple[float, float] | None:
+        """Between what numbers the values at rows start..stop-1 of the block lie for sure; None where that is not
+        known, or some may be NaN."""
+        history = self.history
+        own = history.count - history.fresh - self._born + start + 1
+        if not history.fresh or not self.reach or own < self.reach:
+            return None
+        end = len(history.values) - history.fresh
+        part = history.values[end + start + 1 - self.reach : end + stop]
+        found: tuple[float, float] | None = self.feature.bounds(min(part), max(part))  # type: ignore[attr-defined]
+        return found
+
+    def follow(self) -> None:
+        """Takes in what nobody asked about."""
+        self._catch_up(self.history.count)
+
+    def now(self) -> Feature:
+        """The feature itself, after the last row."""
+        self.follow()
+        return self.feature
+
+    def rebase(self) -> None:
+        """Tells a feature that follows a course that another one begins."""
+        again = getattr(self.feature, "rebase", None)
+        if again is not None:
+            self.follow()
+            self._born = self.done
+            again()
+
+    def _run(self, rows: int) -> list[float]:
+        history, feature = self.history, self.feature
+        self._catch_up(history.count - history.fresh)
+        if self.done == history.count:
+            return [feature.value] * rows
+        self.done = history.count
+        return run(feature, history.values[-history.fresh :])
+
+    def _catch_up(self, to: int) -> None:
+        if self.done >= to:
+            return
+        values, first = self.history.values, self.history.count - len(self.history.values)
+        if self.reach and to - self.done >= self.reach:
+            self.feature.refill(values[to - first - self.reach : to - first])  # type: ignore[attr-defined]
+        else:
+            run(self.feature, values[self.done - first : to - first])
+        self.done = to
+
+
+class Memory:
+    """The features of one phase of one run, by metric; grows while rules are bound, then only follows.
+
+    Most blocks have the metrics of the block before: what is counted of each is then brought up to date by `_settle`
+    once one of another shape comes."""
+
+    __slots__ = (
+        "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_last_seen", "_makers",
+        "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
+    )  # fmt: skip
+
+    def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
+        self._makers = makers
+        self._items: dict[Key, Track] = {}
+        self._kinds: dict[str, list[tuple[str, Track]]] = {}
+        self._histories: dict[str, History] = {}
+        self._first_seen: dict[str, int] = {}
+        self._last_seen: dict[str, int] = {}
+        self._present: dict[str, int] = {}
+        self._shape: frozenset[str] = frozenset()
+        self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
+        self._before = (0, 0)  # rows and repeats before the present block
+        self._plan: list[tuple[str, History]] | None = None
+        self._kept = MOST_KEPT
+        self._behind = False  # some features have not taken in all blocks before this one
+        self.rows = 0  # up to the row of the block that is looked at
+        self.height = 0  # rows of the present block
+        self.serial = 0  # of the present block
+
+    @property
+    def items(self) -> Mapping[Key, Track]:
+        return self._items
+
+    def feature(self, key: Key) -> Track:
+        """The feature of (kind, metric, parameters ...); made on first request."""
+        found = self._items.get(key)
+        if found is None:
+            kind, metric, *parameters = key
+            history = self._histories.setdefault(metric, History())
+            found = self._items[key] = Track(history, self._makers[kind](*parameters))
+            history.tracks.append(found)
+            self._kinds.setdefault(kind, []).append((metric, found))
+            self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
+            self._plan = None
+        return found
+
+    def of_kind(self, kind: str) -> list[tuple[str, Track]]:
+        """The features of that kind, by metric."""
+        return self._kinds.get(kind, [])
+
+    def value(self, key: Key, row: int) -> float:
+        """The feature at a row of the present block."""
+        return self.feature(key).at(self.serial, self.height)[row]
+
+    def latest(self, key: Key) -> float:
+        """The feature at the last row, whatever block that was in."""
+        return self.value(key, -1) if self.height else NAN
+
+    def alike(self, names: Mapping[str, object]) -> bool:
+        """Whether the last row had exactly these metrics."""
+        return names.keys() == self._shape
+
+    def take(self, columns: Mapping[str, Sequence[float]], height: int, *, finite: bool) -> None:
+        """Takes a block of rows. `finite`: all of its values are; else the block is a single row."""
+        if not self.alike(columns):
+            self._settle(columns)
+        self.serial += 1
+        self.height = height
+        self._before = self.rows, self._repeats
+        self.go(height - 1)
+        plan = self._plan
+        if plan is None:
+            known = self._histories
+            plan = self._plan = [(name, known[name]) for name in columns if name in known]
+        if height > 1:
+            self._behind = True
+            for name, history in plan:
+                history.take(columns[name])
+            return
+        if self._behind:
+            self._behind = False
+            for track in self._items.values():
+                track.follow()
+        for name, history in plan:
+            x = columns[name][0]
+            if finite or x - x == 0.0:
+                history.push(x)
+
+    def end(self) -> None:
+        """Ends the present block: what is asked for from now on begins after it."""
+        for _, history in self._plan or ():
+            if len(history.values) > self._kept:
+                history.settle(self._kept)
+            history.fresh = 0
+
+    def rebase(self) -> None:
+        """Tells the features that follow a course that another one begins: the run was restarted."""
+        for track in self._items.values():
+            track.rebase()
+
+    def go(self, row: int) -> None:
+        """Looks at a row of the present block."""
+        rows, repeats = self._before
+        self.rows, self._repeats = rows + row + 1, repeats + row + 1
+
+    def knows(self, name: str) -> bool:
+        return name in self._first_seen
+
+    def gap(self, name: str) -> float:
+        if name in self._shape:
+            return 0.0
+        last = self._last_seen.get(name)
+        return NAN if last is None else float(self.rows - last)
+
+    def coverage(self, name: str) -> float:
+        first = self._first_seen.get(name)
+        if first is None:
+            return NAN
+        present = self._present.get(name, 0) + (self._repeats if name in self._shape else 0)
+        return present / (self.rows - first + 1)
+
+    def _settle(self, names: Mapping[str, object]) -> None:
+        """Closes the account of the present shape and opens that of `names`."""
+        for name in self._shape:
+            self._last_seen[name] = self.rows
+            self._present[name] = self._present.get(name, 0) + self._repeats
+        self._shape, self._repeats, self._plan = frozenset(names), 0, None
+        for name in self._shape:
+            self._first_seen.setdefault(name, self.rows + 1)
