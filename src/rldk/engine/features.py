@@ -129,12 +129,22 @@ class Median:
         self.value = NAN
 
     def update(self, x: float) -> None:
+        held, values, ordered = self._held, self._values, self._ordered
         if self._before:
-            self._held.append(x)
-            if len(self._held) <= self._before:
+            held.append(x)
+            if len(held) <= self._before:
                 return
-            x = self._held.popleft()
-        self._enter(x)
+            x = held.popleft()
+        x += 0.0
+        values.append(x)
+        insort(ordered, x)
+        n = len(ordered)
+        if n > self._window:
+            del ordered[bisect_left(ordered, values.popleft())]
+            n -= 1
+        if n >= self._least:
+            half = n >> 1
+            self.value = ordered[half] if n & 1 else 0.5 * (ordered[half - 1] + ordered[half])
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The median after each of the values."""
@@ -180,19 +190,6 @@ class Median:
         if centre != centre:
             return NAN
         return MAD_TO_SD * middle(sorted([abs(v - centre) for v in self._ordered]))
-
-    def _enter(self, x: float) -> None:
-        values, ordered = self._values, self._ordered
-        x += 0.0
-        values.append(x)
-        insort(ordered, x)
-        n = len(ordered)
-        if n > self._window:
-            del ordered[bisect_left(ordered, values.popleft())]
-            n -= 1
-        if n >= self._least:
-            half = n >> 1
-            self.value = ordered[half] if n & 1 else 0.5 * (ordered[half - 1] + ordered[half])
 
 
 class Mad:

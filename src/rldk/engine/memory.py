@@ -15,13 +15,21 @@ LEAST_KEPT, MOST_KEPT = 64, 2048  # of one metric
 class History:
     """The newest finite values of a metric. `count`: how many there were; `fresh`: how many the present block has."""
 
-    __slots__ = ("count", "fresh", "tracks", "values")
+    __slots__ = ("_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self.count = 0
         self.fresh = 0
+        self.pushed = 0  # up to this number of values every feature has taken them
+        self.reach = 0  # values that some feature may be made afresh from
         self.tracks: list[Track] = []
+        self._updates: list[Callable[[float], None]] = []
+
+    def add(self, track: Track) -> None:
+        self.tracks.append(track)
+        self._updates.append(track.feature.update)
+        self.reach = max(self.reach, track.reach)
 
     def take(self, values: Sequence[float]) -> None:
         self.values += values
@@ -31,19 +39,20 @@ class History:
     def push(self, x: float) -> None:
         """Takes one value, which all features take at once: of a single row nearly all of them are asked."""
         self.values.append(x)
+        if len(self.values) > self.reach + 1:
+            del self.values[: len(self.values) - self.reach - 1]
         self.fresh = 1
         self.count += 1
-        for track in self.tracks:
-            track.feature.update(x)
-            track.done = self.count
+        self.pushed = self.count
+        for update in self._updates:
+            update(x)
 
     def settle(self, kept: int) -> None:
         """Lets go of values that no feature needs, once there are more than `kept` of those."""
-        reach = max([track.reach for track in self.tracks], default=0)
-        if len(self.values) > reach + kept:
+        if len(self.values) > self.reach + kept:
             for track in self.tracks:
                 track.follow()
-            del self.values[: len(self.values) - reach]
+            del self.values[: len(self.values) - self.reach]
 
 
 class Track:
@@ -51,14 +60,14 @@ class Track:
 
     A feature that is nothing but its last `reach` values is made afresh from them where nobody asked for so long."""
 
-    __slots__ = ("_born", "_serial", "column", "done", "feature", "history", "reach")
+    __slots__ = ("_born", "_done", "_serial", "column", "feature", "history", "reach")
 
     def __init__(self, history: History, feature: Feature) -> None:
         self.feature = feature
         self.history = history
         self.reach: int = getattr(feature, "reach", 0)
         self.column: list[float] = []
-        self._born = self.done = history.count - history.fresh
+        self._born = self._done = history.count - history.fresh
         self._serial = 0
 
     def at(self, serial: int, rows: int) -> list[float]:
@@ -98,26 +107,27 @@ class Track:
         again = getattr(self.feature, "rebase", None)
         if again is not None:
             self.follow()
-            self._born = self.done
+            self._born = self._done
             again()
 
     def _run(self, rows: int) -> list[float]:
         history, feature = self.history, self.feature
         self._catch_up(history.count - history.fresh)
-        if self.done == history.count:
+        if self._done == history.count:
             return [feature.value] * rows
-        self.done = history.count
+        self._done = history.count
         return run(feature, history.values[-history.fresh :])
 
     def _catch_up(self, to: int) -> None:
-        if self.done >= to:
+        self._done = max(self._done, self.history.pushed)
+        if self._done >= to:
             return
         values, first = self.history.values, self.history.count - len(self.history.values)
-        if self.reach and to - self.done >= self.reach:
+        if self.reach and to - self._done >= self.reach:
             self.feature.refill(values[to - first - self.reach : to - first])  # type: ignore[attr-defined]
         else:
-            run(self.feature, values[self.done - first : to - first])
-        self.done = to
+            run(self.feature, values[self._done - first : to - first])
+        self._done = to
 
 
 class Memory:
@@ -160,7 +170,7 @@ class Memory:
             kind, metric, *parameters = key
             history = self._histories.setdefault(metric, History())
             found = self._items[key] = Track(history, self._makers[kind](*parameters))
-            history.tracks.append(found)
+            history.add(found)
             self._kinds.setdefault(kind, []).append((metric, found))
             self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
             self._plan = None
