@@ -14,6 +14,7 @@ import click
 from rldk.engine.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
+from rldk.rules.measured import measured
 from rldk.rules.rule import Rule, normals, rules
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -52,7 +53,8 @@ def rule_page(rule: Rule) -> str:
         lines += [f"## {heading}", "", rule.page.sections[heading], ""]
     lines += ["## Likely causes", "", *(f"{i}. {c}" for i, c in enumerate(rule.causes, 1)), ""]
     lines += ["## What to try", "", *_fixes(rule), ""]
-    lines += ["## Source", "", rule.page.sections["Source"], "", "## Inputs", ""]
+    lines += ["## Source", "", rule.page.sections["Source"], ""]
+    lines += ["## Measured", "", measured(rule.code), "", "## Inputs", ""]
     needs = [*rule.needs, *(f"any of `{p}`" for p in rule.each)]
     lines.append(f"- needs: {', '.join(needs) or 'every row'}")
     lines.append(
