@@ -173,6 +173,7 @@ REPORTS: dict[str, tuple[Callable[[Path], Path], int, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ERRORS)
 def test_what_is_no_log_is_one_clear_error(what: str, tmp_path: Path) -> None:
     make, message = ERRORS[what]

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rldk.forensics.anomalies import ANOMALIES, KL_DRIFT, LENGTH_BIAS
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "ppo-forensics.md"
@@ -23,6 +25,7 @@ def _logs(folder: Path) -> None:
     (folder / "own.csv").write_text("\n".join(["it,divergence,beta", *lines]) + "\n")
 
 
+@pytest.mark.slow
 def test_the_page_on_forensics_does_what_it_says(tmp_path: Path) -> None:
     _logs(tmp_path / "artifacts")
     snippets = re.findall(r"^```(python|sh)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)

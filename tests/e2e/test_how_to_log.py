@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from rldk.core.jsonl import decode
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "log-from-your-own-loop.md"
 
 
+@pytest.mark.slow
 def test_the_page_on_logging_does_what_it_says(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RLDK_")}
     snippets = re.findall(r"^```(python|sh)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)

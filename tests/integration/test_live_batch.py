@@ -116,6 +116,7 @@ def _steady_rows(seed: int, n: int) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(20, 600), algorithm=st.sampled_from([None, "ppo", "grpo"]))
 def test_every_rule_finds_the_same_in_blocks(seed: int, n: int, algorithm: str | None) -> None:

@@ -80,6 +80,7 @@ RUNS = st.builds(
 EVENTS = st.builds(Event, step=st.integers(), metrics=st.dictionaries(TEXT, NUMBERS, max_size=3), rng=FREE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "cls"), [(FINDINGS, Finding), (REPORTS, Report), (RUNS, Run), (EVENTS, Event), (tables(), MetricTable)]
 )
