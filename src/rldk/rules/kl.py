@@ -9,6 +9,7 @@ from rldk.rules.witness import lost_share, unsolved
 
 ROUNDING = 1e-6  # nats, of a sum over a response
 AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
+UNKNOWN_LIMIT = 1.0  # nats of who knows what
 SUM_LIMIT = 0.3  # nats per response: six tokens at that limit; exact trainers log 1e-8 there
 TOKEN_LIMIT = 0.05  # nats per token before the first update: fifty times the bf16 tolerance of 1e-3, see KL004
 
@@ -126,7 +127,8 @@ def kl_before_update(f: Frame) -> Signal | None:
     Why it matters: the penalty then pulls towards a model that training did not start from.
     How it is computed: the first row, when its step is 0 or 1; sums over sequences (or an unknown estimator) are
     divided by the mean response length where that is logged. More than 0.05 nats per token fires, 0.3 nats where only
-    an undivided sum is known. A first row of step 2 or 3, a mean over several updates, counts from twice that.
+    an undivided sum is known, 1 nat where it is not known what the number is. A first row of step 2 or 3, a mean over
+    several updates, counts from twice that.
     When it is wrong: a run that was resumed from a checkpoint but counts from 1 again.
     Source: identity with a bf16 tolerance of 1e-3 per token (trl#3194, trl#3031); fifty times that, as a row may
     average over the updates of its step: ours.
@@ -135,7 +137,8 @@ def kl_before_update(f: Frame) -> Signal | None:
     tokens = "tok_mean" in f.estimator("kl")
     divide = not tokens and length >= 1
     value = abs(f["kl"]) / length if divide else abs(f["kl"])
-    limit = TOKEN_LIMIT if tokens or divide else SUM_LIMIT
+    summed = "seq_sum" in f.estimator("kl")
+    limit = TOKEN_LIMIT if tokens or divide else SUM_LIMIT if summed else UNKNOWN_LIMIT
     limit *= 1 if f.step <= 1 else 2
     if count == 1 and f.step <= 3 and value > limit:
         per = " per token" if divide else ""
@@ -228,13 +231,13 @@ def kl_at_once(f: Frame) -> Signal | None:
     """Fires when the policy is already far from its reference on the first five rows.
 
     Why it matters: a policy that needs a handful of updates to become another model was not tuned but replaced.
-    How it is computed: the median KL of the first five rows is above 0.5 nats per token, or above 5 nats per response
-    where it is a sum over responses.
+    How it is computed: the median KL of the first five rows is above 0.5 nats per token where it is known to
+    be a mean over tokens, else above 5 nats.
     When it is wrong: a resumed run that counts from its restart, a reference that is another model by design.
     Source: a whole tuned run ends at 0.1 nats per token or 10 per response (trl PR#612 wanted 0 to 10); ours: half of
     that sum, five times that mean, at once. Healthy small trainings with bold rates were at most at 0.13 and 0.75.
     """
-    early, tokens = f.early("kl", 0, 5), "seq_sum" not in f.estimator("kl")
+    early, tokens = f.early("kl", 0, 5), "tok_mean" in f.estimator("kl")
     limit = AT_ONCE_TOKEN if tokens else AT_ONCE_SUM
     if f.count("kl") == 5 and early > limit:
         return Signal(value=early, limit=limit, message=f"the KL is {early:.3g} on the first five rows")
