@@ -7,10 +7,11 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from msgspec import Struct
 
 from rldk.adapters.frame import to_frame
 from rldk.adapters.open import AnySource, open_runs
@@ -29,8 +30,7 @@ class UnknownFields(UserWarning):
     """A log was read of which no column has a known name, or which lacks a required field."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSet:
+class RunSet(Struct, frozen=True):
     """Several runs; iterating and indexing give DataFrames. An index is a position or a run id."""
 
     runs: tuple[Run, ...]

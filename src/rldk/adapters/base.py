@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from msgspec import Struct, field
 
 from rldk.adapters.source import File
 from rldk.core.model import Rejected, Run, SampleTable
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Log:
+class Log(Struct, frozen=True, kw_only=True):
     """What was read, before any renaming: `table` has the source's own keys (prefixes included, as written).
 
     `dialect`: the alias group of `core/data/metrics.yaml` whose key names the source uses ("trl_grpo", "verl", "sb3",

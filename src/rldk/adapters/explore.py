@@ -6,8 +6,9 @@ import os
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.layout import home
@@ -22,8 +23,7 @@ _FAMILIES |= {"verl": "verl"}
 GENERIC = 20  # quality at and below which a format says nothing of its writer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """Files that one adapter reads as one log. `home`: the run's directory, going by folder names.
 
     `run`: which run of a file that holds several, None where it holds one."""
@@ -49,8 +49,7 @@ class Source:
         return self.files[0].name.split(".")[0]
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Struct):
     """What a walk found. `left_out`: path -> why it is not read."""
 
     sources: list[Source] = field(default_factory=list)

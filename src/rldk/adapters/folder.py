@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter, Log
@@ -25,8 +26,7 @@ from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALo
 _SNAPSHOTS = frozenset({"hf-trainer-state"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How to read, the same for every source of one call. `chosen`: the adapter that the user named."""
 
     kinds: tuple[type[BaseAdapter], ...]
@@ -35,8 +35,7 @@ class Options:
     strict: bool = False
 
 
-@dataclass(slots=True)
-class _Read:
+class _Read(Struct):
     source: Source
     adapter: BaseAdapter
     log: Log

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from rldk.adapters.explore import GENERIC, Source
 
 _WHOLE = 70  # quality below which a format (above the generic ones) holds only a part: what a terminal showed
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """The sources of one run, the best first."""
 
     sources: list[Source] = field(default_factory=list)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.reading import Reading
@@ -26,8 +27,7 @@ _CONFIG = ("logging_steps", "eval_steps", "save_steps", "max_steps", "num_train_
 Key = tuple[int, int, Phase, tuple[str, ...]]
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """One trainer_state.json. `rows`: entries of `log_history` by (segment, step, phase, keys), in order."""
 
     path: str

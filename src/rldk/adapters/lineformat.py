@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from rldk.adapters import (
     cleanrl_stdout,
@@ -33,8 +34,7 @@ from rldk.core.table import Phase
 Told = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and notes on them
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineFormat:
+class LineFormat(Struct, frozen=True, kw_only=True):
     """How a format is read while it grows; what its adapter does with a finished file.
 
     `source`: makes the reader of its bytes. `identify`: what the opening, and a text that may name the trainer, tell of

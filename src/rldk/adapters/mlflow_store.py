@@ -13,9 +13,10 @@ import sqlite3
 from array import array
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.dialect import described, literal

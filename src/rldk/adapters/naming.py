@@ -6,7 +6,9 @@ A finished log and a growing one ask the same object in the same order, so that 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.adapters.flexible import proposed_map
 from rldk.adapters.opening import Opening
@@ -39,8 +41,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hints:
+class Hints(Struct, frozen=True, kw_only=True):
     """What a format knows of its writer, and what the user says: `dialects` to choose among, `field_map` as given."""
 
     framework: str | None = None

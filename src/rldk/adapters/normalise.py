@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter, Log
@@ -21,12 +22,11 @@ from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import Match, Vocabulary, vocabulary
 from rldk.errors import UnknownName
 
-_META = frozenset(f.name for f in fields(RunMeta)) - {"format", "names", "estimators", "config", "notes", "algorithm"}
+_META = frozenset(RunMeta.__struct_fields__) - {"format", "names", "estimators", "config", "notes", "algorithm"}
 _NOT_METRICS = frozenset({"phase", "run_id", "seed", "git_sha", "step", "wall_time"})
 
 
-@dataclass
-class _Columns:
+class _Columns(Struct):
     """Canonical columns on their way into a Run."""
 
     values: dict[str, NDArray[np.float64]] = field(default_factory=dict)

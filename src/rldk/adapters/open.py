@@ -7,10 +7,11 @@ import os
 import stat
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapters
 from rldk.adapters.explore import MAX_FILES, Source, claims, sources_of

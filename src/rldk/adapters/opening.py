@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
 from rldk.core.table import MetricTable, Row

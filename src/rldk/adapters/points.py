@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from rldk.adapters.scalars import phase_of
 from rldk.core.table import PHASES, Phase, Row
@@ -19,8 +20,7 @@ class Point(NamedTuple):
     value: float
 
 
-@dataclass(slots=True, kw_only=True)
-class _Held:
+class _Held(Struct, kw_only=True):
     step: int
     segment: int
     time_ms: int = 0

@@ -7,8 +7,9 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
+
+from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.source import File
@@ -38,8 +39,7 @@ def brief(text: str) -> str:
     return _USER.sub("//", line.strip())[:_LONGEST]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Service(Struct, frozen=True, kw_only=True):
     """How errors speak of a server. `name`: what it is; `address`: where; `sign_in`: what to do without access."""
 
     name: str
@@ -47,8 +47,7 @@ class Service:
     sign_in: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True):
     """Tries `attempts` times while the trouble can pass, and waits longer each time: `first_s`, doubled up to `most_s`.
 
     Each wait is cut by a random part of up to a half, so that many followers do not come back at once; a server that

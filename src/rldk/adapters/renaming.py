@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.adapters.naming import Naming
 from rldk.core.glossary import affine
@@ -14,8 +16,7 @@ MAX_PLANS = 64  # different sets of keys that are remembered; a log has a few
 MAX_STEP = 2.0**62
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """How rows with one set of keys are renamed. `pairs`: the name and the key of what is taken over; then the values
     under some names are changed, missing ones taken out, sums added, and evaluation names put in place. `names`: where
     nothing but names changes, the name for each key in turn. `same`: not even those."""

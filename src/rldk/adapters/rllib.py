@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records

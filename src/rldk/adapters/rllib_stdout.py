@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field, replace
 from typing import ClassVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.console import Piece, number, pieces
@@ -21,8 +23,7 @@ _HEAD_TITLE = re.compile(rb"(?:^|[\r\n])Result for \S+:\r?\n  +\S")
 _SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf, "true": 1.0, "false": 0.0}
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """A printed result: whose it is, where it begins, its leaves by flat key, and the branches that are open."""
 
     trial: str

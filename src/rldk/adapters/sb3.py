@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, cell, records

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import ClassVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.console import Piece, number
@@ -19,8 +21,7 @@ _CELLS = re.compile(r"\|(?P<indent> {1,4})(?P<key>\S(?:[^|]*\S)?) *\| (?P<value>
 _CLOCK_ROW = re.compile(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|", re.MULTILINE)
 
 
-@dataclass(slots=True)
-class Box:
+class Box(Struct):
     """A box on its way: where it begins, its group ("train/") and its cells as text, keys with their group."""
 
     start: Piece

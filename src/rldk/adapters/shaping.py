@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from rldk.adapters.lineformat import LineFormat
 from rldk.adapters.naming import Hints, Naming, settled

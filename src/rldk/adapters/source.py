@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from rldk.core.stream import BrokenStream, chunks, open_binary
 
@@ -20,8 +21,7 @@ def is_head(data: bytes) -> bool:
     return data.count(b"\n") >= _HEAD_LINES or len(data) >= MAX_HEAD or b"\0" in data[:4096]
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True, dict=True):
     """A readable file. `head`: its first 64 KiB after decompression (b"" when empty or damaged), more when that holds
     less than two lines."""
 

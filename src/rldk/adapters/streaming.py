@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from rldk.adapters.lineformat import FORMATS, LineFormat, patterned, recognised
 from rldk.adapters.manifest import configuration
@@ -19,8 +20,7 @@ from rldk.core.table import Row
 from rldk.errors import UnknownName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """How the user says a log is to be read. `pattern`: of a text log, see `lineformat.patterned`; `preset`: one of
     `naming.PRESETS`; `path`: of the file, beside which its configuration may lie; `step_key`: of JSON lines."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.delimited import Fields, beginning, cell, records
@@ -21,8 +22,7 @@ _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), fro
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """Which column is what, by position: `metrics` are all that have no other role. `step`: None where rows count."""
 
     step: int | None

@@ -9,11 +9,12 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from rldk.core.lines import MAX_LINE
 from rldk.errors import UnreadableSource, UsageError
@@ -26,8 +27,7 @@ NUL_S = 3.0
 SHORT_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
+class Cursor(Struct, frozen=True, kw_only=True):
     """A place in a file, `offset` bytes and `lines` lines from its start. `head`: digest of its first `head_size`
     bytes; `tail`: of the `tail_size` bytes before the place. They tell the file from one that took over its name."""
 

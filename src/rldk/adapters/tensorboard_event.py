@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from rldk.adapters.protobuf import Message, WireError
 
@@ -37,8 +38,7 @@ _MAX_SCALAR_BYTES, _TRIALS = 4096, 8
 _EXACT_DTYPES = frozenset({2, 3, 4, 5, 6, 9, 10, 17, 22, 23})
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """One summary value: a number, a text, hparams (`content` of that plugin), or nothing that rldk reads."""
 
     tag: str
@@ -49,8 +49,7 @@ class Value:
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """`wall_time` is NaN and `step` 0 when absent."""
 
     wall_time: float

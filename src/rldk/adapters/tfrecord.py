@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from rldk.core.stream import BrokenStream
@@ -56,8 +56,7 @@ def masked_crc32c_many(payloads: Sequence[bytes]) -> NDArray[np.uint32]:
     return masked.astype(np.uint32)
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A record that could not be read: its 1-based number, its byte offset and why."""
 
     record: int

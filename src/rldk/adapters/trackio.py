@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
+
+from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.completions import Samples
@@ -23,8 +24,7 @@ _GLOBAL_STEP = "train/global_step"
 _PROFILE = "profiling/"
 
 
-@dataclass(slots=True)
-class Chosen:
+class Chosen(Struct):
     """The run that is read, as far as it was."""
 
     id: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, Log, adapters
 from rldk.adapters.opening import Opening, opening_of
@@ -23,8 +25,7 @@ _CLOCKS = frozenset({"epoch", "step", "global_step"})
 _ROUNDING = 1e-6  # k3 is never negative; float32 sums of it may be by less than this
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(Struct, frozen=True):
     """Keys (without prefix) that a trainer logs; all of `needs` must be there. An algorithm of None is to be found."""
 
     dialect: str
@@ -54,8 +55,7 @@ _CONFIG_MARKS = {"normalize_advantages": "rloo", "scale_rewards": "grpo"}
 TRAINERS = re.compile(r"\b(GRPO|RLOO)(?:Trainer|Config)\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Trainer:
+class Trainer(Struct, frozen=True):
     """What is known of the trainer behind a log. `note`: what the user should know of the guess, or ""."""
 
     framework: str

@@ -6,8 +6,9 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import ClassVar
+
+from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, Log, adapter
 from rldk.adapters.console import Piece, dict_items, number
@@ -27,8 +28,7 @@ _KNOWN = ("loss", "grad_norm", "learning_rate", "eval_loss", "eval_runtime", "tr
 _OTHER_PRINTERS = (b"Global step ", b"rollout ")  # OpenRLHF and slime print a dict after these words
 
 
-@dataclass(slots=True)
-class Console:
+class Console(Struct):
     """What was gathered from the text so far. The steps of its rows are known only by looking at all of them.
 
     `waiting`: a row printed since the last progress mark; `totals`: how often a bar of so many steps came right after

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
+
+from msgspec import Struct, field
 
 from rldk.core.table import Phase
 
@@ -16,8 +17,7 @@ _LIMIT = 1e9  # of clocks and of steps per unit of a clock, so that a step fits 
 _PRINTED = 1e-3  # relative error of products of numbers that were printed with four digits
 
 
-@dataclass(slots=True, kw_only=True)
-class Printed:
+class Printed(Struct, kw_only=True):
     """A row as printed. `mark`: the step that a progress bar or a completions panel shows right after it.
 
     `clock`: a metric proportional to the step, `slack` how far its printed value may be from the true one.
@@ -31,8 +31,7 @@ class Printed:
     step: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """Steps per unit of the clock, steps between two train rows, and whether the log itself says so."""
 
     rate: float

@@ -7,10 +7,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from msgspec import Struct
 
 from rldk.core.model import Run
 from rldk.errors import MalformedInput, NoData, UnreadableSource
@@ -20,8 +21,7 @@ HEALTHY = "none"  # the fault of a healthy run
 _SHAPE = 'it holds {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class Label(Struct, frozen=True, kw_only=True):
     """What is true of a run. `fault`: "none" or what was broken; `onset`: the first broken step.
 
     `families`: rule families whose finding names the fault; `tolerated`: families that count neither way."""
@@ -38,8 +38,7 @@ class Label:
         return self.fault == HEALTHY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """A labelled run. `name`: its directory, seen from the corpus."""
 
     name: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.bench.judge import Result
 from rldk.bench.score import Outcome, Rate, rate
@@ -19,8 +20,7 @@ MEASURES: dict[str, tuple[Callable[[Outcome], bool], Callable[[Outcome], bool]]]
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One figure on the runs that both measurements judged. `gained`: runs that count now and did not before.
 
     `p`: how likely so uneven a change is by chance (exact sign test)."""
@@ -33,8 +33,7 @@ class Change:
     p: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """Two measurements. `only_before`, `only_now`: runs that are not compared, as the other did not judge them or under
     another label."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from rldk.bench.score import Rate, Summary
 from rldk.errors import UnknownName, UsageError
@@ -26,8 +27,7 @@ FIGURES: dict[str, Callable[[Summary], Fraction | None]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class Gate(Struct, frozen=True, kw_only=True):
     """A bound on a figure: at least `bound` when `least`, else at most."""
 
     figure: str

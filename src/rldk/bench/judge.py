@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
 from multiprocessing import get_context
+
+from msgspec import Struct, field
 
 from rldk.bench.cases import Case, Label, opened
 from rldk.core.model import Finding, Severity
@@ -18,8 +19,7 @@ from rldk.rules.rule import Rule
 MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log says no more than that
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """Which rules: as of `rldk.rules.chosen.chosen_rules`."""
 
     preset: str = "default"
@@ -32,8 +32,7 @@ class Choice:
         return chosen_rules(self.preset, self.select, self.ignore)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Struct, frozen=True, kw_only=True):
     """A finding in short."""
 
     code: str
@@ -43,8 +42,7 @@ class Said:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """What was said of one run. `health`, `evidence`: as of `rldk.engine.health.Health` after its last row.
 
     `error`: why nothing could be said; `exit_code`: that of the error."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from rldk.bench.judge import Result, Said
 from rldk.core.stats.order import quantile
@@ -21,8 +22,7 @@ LEVEL = 0.95
 DELAYS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of the delay that are told
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True, dict=True):
     """How what was said of one run compares with its label."""
 
     result: Result
@@ -73,8 +73,7 @@ class Outcome:
         return said.first_step >= self.result.label.onset - SLACK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class Rate(Struct, frozen=True, kw_only=True):
     """`hits` of `n` runs, the share (None of nothing) and its 95 % Wilson interval."""
 
     hits: int
@@ -84,8 +83,7 @@ class Rate:
     high: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delay:
+class Delay(Struct, frozen=True, kw_only=True):
     """Quantiles of the delays in steps, by share; `n` runs were named."""
 
     n: int
@@ -94,8 +92,7 @@ class Delay:
     longest: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """How well the health scores put healthy runs above faulty ones: the area under the ROC curve, its 95 % interval,
     and the runs that have a score."""
 
@@ -106,8 +103,7 @@ class Order:
     faulty: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """The figures of some runs. `clean`: healthy ones with a warning; `critical`: healthy ones with a critical;
     `early`: faulty ones with a warning before the fault; `detected`, `named`: faulty ones seen at all, and by name."""
 
@@ -122,8 +118,7 @@ class Summary:
     health: Order
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodeCount:
+class CodeCount(Struct, frozen=True, kw_only=True):
     """What one rule did, in runs. `hits`: it named the fault; `first`: no other named it earlier; `only`: no other
     named it at all; `off`: it spoke after the onset, of a family that does not name the fault; `early`: before it;
     `false`: on a healthy run; `checked`: healthy runs on which it could look."""
@@ -138,8 +133,7 @@ class CodeCount:
     checked: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class Score(Struct, frozen=True, kw_only=True):
     """Everything that is counted over a corpus. `silent`: rules that could look somewhere and never spoke up."""
 
     corpus: str

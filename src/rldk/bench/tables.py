@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.bench.compare import Comparison
 from rldk.bench.judge import Said
@@ -15,8 +16,7 @@ MAX_SAID = 4  # findings told of a run
 FAULTY = ("faulty", "seen", "named", "95 %", "early", "median delay", "longest")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Struct, frozen=True, kw_only=True):
     """`rates`: for each row the share that a renderer may draw, None where it has none."""
 
     title: str

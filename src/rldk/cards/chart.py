@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
@@ -16,8 +17,7 @@ LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 22  # margins of a chart, in its own pixe
 LOG_SPAN = 1000.0  # a positive curve whose largest value is this many times its median is drawn on a log scale
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Band:
+class Band(Struct, frozen=True, kw_only=True):
     """A range of steps to shade. `kind`: a severity, which picks the colour; `label`: what the shade says on hover."""
 
     first: int
@@ -26,8 +26,7 @@ class Band:
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """A level to draw as a dashed line, with the code that set it."""
 
     value: float
@@ -156,8 +155,7 @@ def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
     return [n for n in limits if math.isfinite(n.value) and low - span <= n.value <= high + span]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plot:
+class _Plot(Struct, frozen=True):
     """Where steps and values stand in a chart. `flat`: all values are equal."""
 
     first: int

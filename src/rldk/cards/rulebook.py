@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.cards import words
 from rldk.cards.chart import Band, Limit, line_chart, number
@@ -20,8 +21,7 @@ MAX_BANDS = 40  # in one chart
 HEADS = ("rule", "severity", "fires", "first step", "rows", "actions", "what")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """What one rule did on a log. `fires`: its findings; `rows`: rows on which it fired; `what`: its first words, or
     why there is no verdict, or "quiet"."""
 

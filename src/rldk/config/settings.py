@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from rldk.errors import ConfigError, UnknownName
 
@@ -15,8 +16,7 @@ COLOUR = ("auto", "always", "never")
 VALIDATION = ("strict", "flexible", "lenient")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
+class Key(Struct, frozen=True, kw_only=True):
     """One setting: its default, how a stated value is read (raises ValueError), and what it is for."""
 
     default: Any
@@ -24,8 +24,7 @@ class Key:
     help: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """A value and where it came from: "flag", "env RLDK_X", a file's path, or "default"."""
 
     value: Any
@@ -89,8 +88,7 @@ KEYS: dict[str, Key] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Every key of `KEYS`; `settings["fail_on"]` is the value, `settings.all` has the origins too."""
 
     all: dict[str, Setting]

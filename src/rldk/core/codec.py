@@ -6,7 +6,6 @@ They come back as floats wherever the field is typed; inside free-form mappings 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import os
@@ -44,8 +43,8 @@ def to_builtins(value: Any) -> Any:
     numpy = sys.modules.get("numpy")  # without it there is no value of its types either
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
         return to_builtins(value.tolist())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_builtins(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: to_builtins(getattr(value, name)) for name in value.__struct_fields__}
     return _plain_leaf(value)
 
 
@@ -70,14 +69,14 @@ def _plain_leaf(value: Any) -> Any:
 
 
 def from_builtins(data: Mapping[str, Any], cls: type[T]) -> T:
-    """The dataclass `cls` that `to_builtins` made `data` from. Unknown keys are ignored, so that newer files open.
+    """The value of type `cls` that `to_builtins` made `data` from. Unknown keys are ignored, so that newer files open.
 
     Raises `MalformedInput` naming the field when a type is wrong or a field is missing."""
     try:
         if cls is MetricTable:
             return _table(data)  # type: ignore[return-value]
         hints = get_type_hints(cls)
-        names = [f.name for f in dataclasses.fields(cls) if f.name in data]  # type: ignore[arg-type]
+        names = [name for name in cls.__struct_fields__ if name in data]  # type: ignore[attr-defined]
         return cls(**{name: _restore(data[name], hints[name]) for name in names})
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise MalformedInput(f"not a stored {cls.__name__}: {error}", hint=_HINT) from None
@@ -89,7 +88,7 @@ def to_json(value: Any, *, indent: int | None = None) -> str:
 
 
 def from_json(text: str | bytes, cls: type[T]) -> T:
-    """The dataclass `cls` that `to_json` wrote. Raises `MalformedInput`."""
+    """The value of type `cls` that `to_json` wrote. Raises `MalformedInput`."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

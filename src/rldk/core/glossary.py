@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct, field
 
 from rldk.core import algorithms
 from rldk.errors import ConfigError
@@ -24,8 +24,7 @@ _TRANSFORMS = {
 PLACEHOLDER = re.compile(r"\{[a-z]+\}|<[a-z]+>")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alias:
+class Alias(Struct, frozen=True, kw_only=True):
     """One key of one dialect; the fields are described at the top of metrics.yaml."""
 
     key: str
@@ -41,8 +40,7 @@ class Alias:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(Struct, frozen=True, kw_only=True):
     """One canonical metric. `name` is its key in metrics.yaml, filled in when the glossary is read."""
 
     definition: str
@@ -59,14 +57,12 @@ class Metric:
     aliases: dict[str, tuple[Alias, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimator:
+class Estimator(Struct, frozen=True, kw_only=True):
     definition: str
     low: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class Dialect(Struct, frozen=True, kw_only=True):
     """How one trainer spells its keys; the fields are described in metrics.yaml above `dialects`."""
 
     framework: str | None = None
@@ -79,8 +75,7 @@ class Dialect:
     test: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glossary:
+class Glossary(Struct, frozen=True, kw_only=True):
     version: int
     estimators: dict[str, Estimator]
     dialects: dict[str, Dialect]

@@ -6,10 +6,11 @@ row of the table: scalar events of one step, and records of one step whose keys 
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
 from rldk.core.model import Rejected
@@ -26,8 +27,7 @@ KEPT_REJECTS = 20
 PIECE = 64 << 10  # bytes decoded before their values become columns: few enough to stay in a processor's cache
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoded:
+class Decoded(Struct, frozen=True, kw_only=True):
     """A decoded file: `table` in the file's own keys, `meta` the identity fields (run_id, seed, ...) first found.
 
     `lines` (blank ones not counted) == `records` + `rejected_count`; `rejected`: the first 20 of those.
@@ -312,4 +312,4 @@ def _with_segments(table: MetricTable) -> MetricTable:
     back = np.zeros(len(table), dtype=np.int32)
     steps = table.step[train]
     back[train[1:]] = steps[1:] < steps[:-1]
-    return dataclasses.replace(table, segment=np.cumsum(back, dtype=np.int32))
+    return replace(table, segment=np.cumsum(back, dtype=np.int32))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from rldk.core.table import MetricTable
 
@@ -16,8 +17,7 @@ AlertEvent = Literal["begin", "worse", "recovered"]
 CheckStatus = Literal["skipped", "not_applicable"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """One row on the wire. Scalar and wide forms are read into this one too."""
 
     step: int
@@ -29,8 +29,7 @@ class Event:
     notes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleTable:
+class SampleTable(Struct, frozen=True, kw_only=True):
     """Per-sample records as equally long columns, any subset of: step, prompt_id, group_id, rank, prompt, response,
     finish_reason, n_tokens, reward, reward_components, logp_rollout, logp_train, logp_ref, advantage. None: missing."""
 
@@ -40,8 +39,7 @@ class SampleTable:
         return len(next(iter(self.columns.values()), ()))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
+class Rejected(Struct, frozen=True, kw_only=True):
     """A line that could not be read: 1-based number, byte offset of its start, why, and its first 80 characters."""
 
     line: int
@@ -50,8 +48,7 @@ class Rejected:
     excerpt: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunMeta:
+class RunMeta(Struct, frozen=True, kw_only=True):
     """What is known of a run besides its numbers. `names`: canonical metric -> the user's own key.
 
     `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `total_steps`: steps the run was declared to last.
@@ -74,8 +71,7 @@ class RunMeta:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Struct, frozen=True, kw_only=True):
     """One training run. `metrics` has canonical names and, beside them, the user's own.
 
     `lines`, `rejected_count`: of line-based sources, lines read and lines refused; `rejected`: the first of those.
@@ -91,8 +87,7 @@ class Run:
     rejected: tuple[Rejected, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing that went wrong, over a range of steps.
 
     `first_step`: the step at which the rule could speak; `onset`: the estimated first bad step, at or before it.
@@ -121,8 +116,7 @@ class Finding:
     fixes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class Alert(Struct, frozen=True, kw_only=True):
     """What the live monitor says of a finding: that it begins, that its severity has risen, that it is over.
 
     `name`: the metric as the source spells it. `step`, `value`: those of the row that made it so. `time`: unix
@@ -143,8 +137,7 @@ class Alert:
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
+class Incident(Struct, frozen=True, kw_only=True):
     """Findings that follow from one cause: `codes[0]` moved first, the rest are consequences or witnesses."""
 
     id: int
@@ -158,8 +151,7 @@ class Incident:
     fixes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """A rule that gave no verdict: not applicable, or skipped for want of something. Never a pass."""
 
     code: str
@@ -169,16 +161,14 @@ class Check:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class Note(Struct, frozen=True, kw_only=True):
     """Something that looks odd and is normal by construction, or worth knowing of the log itself."""
 
     topic: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """The outcome of one analysis of one run. `passed`: no critical finding."""
 
     kind: str

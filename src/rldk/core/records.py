@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from rldk.core.table import Phase
 
@@ -65,8 +65,7 @@ class Role(Enum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class Layout(Struct, frozen=True, kw_only=True):
     """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves."""
 
     form: Form
@@ -92,8 +91,7 @@ class Layout:
         return Role.METRIC if form is Form.WIDE else Role.IGNORED
 
 
-@dataclass(slots=True, kw_only=True)
-class Record:
+class Record(Struct, kw_only=True):
     """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing."""
 
     step: int | None = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 HALF = 7  # rows on either side that a level is the median of
 OVERRUN = 1.05  # beyond its own last step by more than this, a reference says nothing
@@ -23,8 +24,7 @@ class Baseline(Protocol):
         """Its robust standard deviation around that level."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Curve:
+class _Curve(Struct, frozen=True):
     steps: list[int]
     levels: list[float]
     spreads: list[float]

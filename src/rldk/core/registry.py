@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from rldk.core.plugins import entry_points
 from rldk.errors import RldkError, UnknownName
 
 T = TypeVar("T")
@@ -60,9 +61,7 @@ class Registry(Generic[T]):
         self._loaded = True
         if self._builtins is not None:
             self._builtins()
-        from importlib.metadata import entry_points
-
-        for point in entry_points(group=self.group):
+        for point in entry_points(self.group):
             try:
                 point.load()
             except Exception as error:  # noqa: BLE001 - a plugin may raise anything; it must not take rldk down

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise, repeat
 from typing import NamedTuple, Protocol, cast
+
+from msgspec.structs import replace
 
 from rldk.core.records import Record, to_time
 from rldk.core.table import Phase, Row

@@ -67,7 +67,7 @@ TABLE: Schema = {
 
 
 def schema_of(cls: type[Any]) -> Schema:
-    """The JSON Schema of what `codec.to_builtins` makes of a `cls`: one of the dataclasses of `core.model`."""
+    """The JSON Schema of what `codec.to_builtins` makes of a `cls`: one of the types of `core.model`."""
     if cls is MetricTable:
         return {"$schema": DRAFT, **TABLE}
     if cls is not Run:

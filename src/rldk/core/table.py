@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from rldk.errors import InputError
 
@@ -22,8 +23,7 @@ _MISSING = array("d", [math.nan])
 PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One row as the engine is fed it: a metric absent from `values` is missing; NaN in it was stated by the source."""
 
     step: int
@@ -33,8 +33,7 @@ class Row:
     time: float = math.nan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricTable:
+class MetricTable(Struct, frozen=True, kw_only=True):
     """Metrics of one run. All arrays have shape (n,), rows in the order of the source.
 
     `columns`: NaN means missing, unless the row number stands in `stated_nan[name]`: there the source itself said NaN.

@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from enum import Flag, auto
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from rldk.core.records import MAX_DEPTH, MAX_STEP, Form, Layout, Role, form_of, to_number, to_phase, to_time
@@ -36,8 +36,7 @@ class Kind(Flag):
     LIST = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where one field of a Struct goes: flat key, role, whether it is text; or the places of a nested Struct."""
 
     path: str
@@ -46,8 +45,7 @@ class Place:
     text: bool = False
 
 
-@dataclass(slots=True)
-class Block:
+class Block(Struct):
     """The columns of many lines while they are being collected."""
 
     columns: dict[str, Sequence[float | None]] = field(default_factory=dict)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from typing import TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.core.glossary import PLACEHOLDER, Alias, Dialect, Glossary, Metric, affine, read_glossary
 from rldk.errors import UnknownName
@@ -20,8 +22,7 @@ _SINKS = Dialect(train={"train/": ""}, eval={"eval/": "", "eval_": ""}, test={"t
 _TEXT = {"{name}": "(?P<name>.+)", "<source>": ".+", "<k>": r"\d+", "<i>": r"\d+", "<reward>": ".+"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Match:
+class Match(Struct, frozen=True, kw_only=True):
     """What a key means. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`."""
 
     canonical: str

@@ -9,10 +9,11 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from rldk.core.model import Alert, AlertEvent
 from rldk.engine import command, process
@@ -33,8 +34,7 @@ LONGEST_OUTPUT = 300
 HURRY_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True, kw_only=True):
     """Seconds. `interval_s`: least time between two commands, or two posts, of one rule. `backoff_s`: before the second
     attempt; doubles with every further one."""
 
@@ -45,8 +45,10 @@ class Timeouts:
     interval_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+USUAL = Timeouts()
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one action. `kind` is "alert" for an alert that was lost before any. `detail`: the message of a
     `warn`, else what was done or why it was not; one line, without secrets. `attempts`: 0 when it was not tried."""
 
@@ -72,7 +74,7 @@ class Dispatcher:
         *,
         pid: int | None = None,
         allow: frozenset[str] = frozenset(),
-        timeouts: Timeouts = Timeouts(),
+        timeouts: Timeouts = USUAL,
         retries: int = 3,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

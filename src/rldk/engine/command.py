@@ -10,15 +10,15 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 KEPT_BYTES = 4096
 _TICK_S = 0.1
 _LAST_WAIT_S = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class Completed(Struct, frozen=True, kw_only=True):
     """`code`: the exit status, negative for a signal, None when it was ended for running too long. `output`: the first
     4 KiB of what it wrote on both streams."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.core.model import SEVERITIES, Severity
 from rldk.rules.rule import Rule, Signal
@@ -16,8 +17,7 @@ def severity_of(rule: Rule, signal: Signal) -> Severity:
     return min(rule.severity, signal.severity or rule.severity, key=SEVERITIES.index)
 
 
-@dataclass(slots=True)
-class Episode:
+class Episode(Struct):
     """A stretch of rows on which a rule kept firing. Row numbers count the rows of the rule's phase.
 
     `signal` is that of the row on which the rule first spoke; `severity` may have risen since, at `worse_step`."""

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+
+from msgspec import Struct, field
 
 from rldk.engine.features import NAN
 from rldk.engine.leap import ARMED, K
@@ -28,8 +29,7 @@ MOST_STRAIN = 1.0  # limits: what lies beyond one is the rules' to judge
 LEARNING = frozenset({"entropy", "response_length_mean"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class Health(Struct, frozen=True, kw_only=True):
     """`overall`: probability in [0, 1] that the run is healthy; None before there is evidence (fewer than 20 training
     rows and no warning, or no rule that could look).
 
@@ -44,8 +44,7 @@ class Health:
     evidence: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Struct, frozen=True, kw_only=True):
     """The fitted log-odds: `intercept` plus `weights` (none above 0) times the evidence."""
 
     intercept: float

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from rldk.core.model import SEVERITIES, Alert
 from rldk.rules.action import Action
@@ -13,15 +14,13 @@ LIMITED = frozenset({"shell", "http"})  # reach people and other machines: so ma
 RETOLD = frozenset({"warn", "http"})  # say so when it is over
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     first_step: int
     rank: int
     told: set[int] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """An action that an alert calls for; `limited`: its rule has had its share, so it must wait for a later alert."""
 
     index: int

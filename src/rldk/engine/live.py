@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.blocks import Group, blocks, cut, single
@@ -31,8 +33,7 @@ _INTERVAL = "row_interval_s"
 POSITION = ("step", "segment", _INTERVAL)  # of the row: "*" means what the log says, not where and when it says it
 
 
-@dataclass(slots=True)
-class _Station:
+class _Station(Struct):
     """Everything of one phase: memory, the view on it, and the watches."""
 
     memory: Memory

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import BlockFrame, EngineFrame
@@ -39,8 +40,7 @@ class Block(NamedTuple):
         return self._replace(columns={**self.columns, name: column})
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(Struct):
     """One rule on one metric: what it needs, and how its looks went."""
 
     rule: Rule

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 import string
@@ -65,7 +64,7 @@ def sentence(alert: Alert, template: str | None = None) -> str:
 
 def facts(alert: Alert) -> dict[str, Any]:
     """The alert as JSON types; a number that is not finite is the text "NaN", "Infinity" or "-Infinity"."""
-    known = {f.name: getattr(alert, f.name) for f in dataclasses.fields(alert) if f.name != "finding"}
+    known = {name: getattr(alert, name) for name in alert.__struct_fields__ if name != "finding"}
     known["time"] = None if math.isnan(alert.time) else alert.time
     ratios = {name: alert.evidence[name] for name in RATIOS if name in alert.evidence}
     plain: dict[str, Any] = _plain({**known, **ratios}, MAX_DEPTH)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import NormalDist, median
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct, field
 
 from rldk.core.algorithms import PREFERENCE, REWARD_MODEL, SUPERVISED
 from rldk.engine.heading import Blocks
@@ -40,8 +41,7 @@ KEYS: tuple[tuple[Any, ...], ...] = (
 BEYOND = 1e100  # values whose squares leave the range of floats have no trend worth telling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Outlook(Struct, frozen=True, kw_only=True):
     """`convergence` of `metric` and its probability; None while it is unknown.
 
     `schedule`: the shape of the learning rate so far ("constant", "linear", "cosine", "other", with "warmup + " before
@@ -58,8 +58,7 @@ class Outlook:
     numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Trend:
+class Trend(Struct, frozen=True):
     """Change over the newest quarter of a series, and its standard error."""
 
     gain: float

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from rldk.errors import UsageError
 
@@ -20,8 +21,7 @@ LAST_WAIT_S = 3.0  # after SIGKILL: only a process stuck in the kernel (a hung n
 _PS = ("ps", "-o", "pid=,pgid=,stat=,lstart=")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
+class Process(Struct, frozen=True, kw_only=True):
     """A process that cannot be mistaken: no two have the same pid and start. `start`: clock ticks since boot, or the
     date that `ps` prints where there is no /proc. `dead`: it has ended, its parent has not asked for its status yet."""
 
@@ -31,8 +31,7 @@ class Process:
     dead: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopped:
+class Stopped(Struct, frozen=True, kw_only=True):
     """How a process was ended, and in words."""
 
     how: Ending

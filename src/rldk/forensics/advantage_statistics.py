@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -22,8 +21,7 @@ CENTRED, UNIT = 0.05, 0.1  # how far a whitened mean is from 0 and a whitened de
 PERCENTILES = {"p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
 
 
-@dataclass(slots=True, kw_only=True)
-class AdvantageStatisticsMetrics(TrackerMetrics):
+class AdvantageStatisticsMetrics(TrackerMetrics, kw_only=True):
     """Of the newest row; shares are of at most `window_size` rows. None without evidence.
 
     Now is the median of the newest ten rows, the past that of the rows before them. `advantage_skewness`,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.core.codec import to_builtins
 from rldk.core.model import Event, Report, Run
@@ -35,8 +37,7 @@ VERSION = "2"
 FEW_ROWS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switches:
+class Switches(Struct, frozen=True, kw_only=True):
     """What a `ComprehensivePPOForensics` looks at: its constructor's arguments, checked."""
 
     kl_schedule: bool

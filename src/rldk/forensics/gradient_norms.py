@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from rldk.engine.features import NAN
@@ -19,8 +18,7 @@ STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRA
 UPDATE = {"policy_grad_norm": "grad_norm_policy", "value_grad_norm": "grad_norm_value", "total_grad_norm": "grad_norm"}
 
 
-@dataclass(slots=True, kw_only=True)
-class GradientNormsMetrics(TrackerMetrics):
+class GradientNormsMetrics(TrackerMetrics, kw_only=True):
     """Of the newest row; shares are of at most `window_size` rows. None without evidence.
 
     Now is the median of the newest ten rows, the past that of the rows before them. `policy_value_ratio`: policy norm

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from rldk.engine.features import NAN, Median, Noise
@@ -17,8 +16,7 @@ CONTROLLER = frozenset({"KL009", "KL010", "KL011", "KL012", "KL013"})
 STEP = 1e-9  # a relative change of the coefficient that is no rounding
 
 
-@dataclass(slots=True, kw_only=True)
-class KLScheduleMetrics(TrackerMetrics):
+class KLScheduleMetrics(TrackerMetrics, kw_only=True):
     """Of the newest row; over at most `window_size` rows where it says "share" or "median". None without evidence.
 
     `kl_trend`: doublings of the KL, newest ten rows against those before. `kl_volatility`: row-to-row noise of 20 rows

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
 
 from rldk.forensics.advantage_statistics import PERCENTILES, AdvantageStatisticsMetrics
 from rldk.forensics.gradient_norms import GradientNormsMetrics
@@ -14,8 +15,7 @@ from rldk.forensics.kl_schedule import KLScheduleMetrics
 from rldk.forensics.tracker import Tracker, TrackerMetrics
 
 
-@dataclass(slots=True, kw_only=True)
-class ComprehensivePPOMetrics:
+class ComprehensivePPOMetrics(Struct, kw_only=True):
     """What is known at one step; a copy of its own, which later updates leave alone. None without evidence.
 
     The scores: see `rldk.forensics.scores.Scores`."""
@@ -48,14 +48,14 @@ _PARTS: dict[str, type[TrackerMetrics]] = {
     "gradient_norms": GradientNormsMetrics,
     "advantage_statistics": AdvantageStatisticsMetrics,
 }
-OWN = tuple(n for n in ComprehensivePPOMetrics.__slots__ if not n.endswith("_metrics"))  # the step first
+OWN = tuple(n for n in ComprehensivePPOMetrics.__struct_fields__ if not n.endswith("_metrics"))  # the step first
 read_own = attrgetter(*OWN)
-_PLACE = AdvantageStatisticsMetrics.__slots__.index("advantage_percentiles")
+_PLACE = AdvantageStatisticsMetrics.__struct_fields__.index("advantage_percentiles")
 
 
 def history_of(parts: Iterable[str]) -> History:
     """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one, last."""
-    every = [f"{part}_{name}" for part in parts for name in _PARTS[part].__slots__]
+    every = [f"{part}_{name}" for part in parts for name in _PARTS[part].__struct_fields__]
     spread = [name for name in every if name.endswith("_percentiles")]
     plain = [name for name in every if name not in spread]
     return History([*OWN[1:], *plain, *(f"{name}_{key}" for name in spread for key in PERCENTILES)])

@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
+from msgspec import Struct
+
 from rldk.engine.gauges import Fraction
 from rldk.forensics.anomalies import anomaly, is_anomaly, tracker_of, unchecked
 from rldk.forensics.observer import Alarm, Observer, context
 from rldk.rules.select import select_rules
 
 
-class TrackerMetrics:
+class TrackerMetrics(Struct):
     """Base of the metrics of a tracker: numbers of one row under their names."""
 
-    __slots__: tuple[str, ...] = ()
-
     def to_dict(self) -> dict[str, Any]:
-        return {name: _copied(getattr(self, name)) for name in self.__slots__}
+        return {name: _copied(getattr(self, name)) for name in self.__struct_fields__}
 
 
 M = TypeVar("M", bound=TrackerMetrics)
@@ -38,7 +38,7 @@ class Tracker(ABC, Generic[M]):
     def __init__(self, window_size: int, observer: Observer | None, **config: Any) -> None:
         self.window_size = window_size
         self._observer = observer or Observer(select_rules([self.family]), context(config))
-        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.made_of.__slots__)
+        self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.made_of.__struct_fields__)
         self.newest: tuple[Any, ...] = ()  # the fields of the newest metrics: what was handed out may be changed
 
     @property
@@ -47,7 +47,7 @@ class Tracker(ABC, Generic[M]):
         return self.made_of(**self._named()) if self.newest else None  # type: ignore[return-value]
 
     def _named(self) -> dict[str, Any]:
-        return {name: _copied(x) for name, x in zip(self.made_of.__slots__, self.newest, strict=False)}
+        return {name: _copied(x) for name, x in zip(self.made_of.__struct_fields__, self.newest, strict=False)}
 
     @abstractmethod
     def _look(self, values: Mapping[str, float]) -> M:

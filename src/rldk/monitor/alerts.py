@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.core.model import SEVERITIES, Alert, AlertEvent, Finding, Severity
 from rldk.core.table import Row
@@ -21,8 +23,7 @@ from rldk.engine.report import place
 Begun = Sequence[tuple[Watch, Episode]]
 
 
-@dataclass(slots=True, eq=False)
-class _Lead:
+class _Lead(Struct, eq=False):
     """One thing to say: the episode that began first, and those of its rule on other metrics that came with it."""
 
     watch: Watch

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from rldk.engine.actions import Dispatcher, Timeouts
 from rldk.engine.baseline import baseline
@@ -33,8 +34,7 @@ class Screen(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """What the user asked for besides sources and rules."""
 
     alerts: Path | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from rldk.adapters.follow import Follower, PipeFollower, follow
 from rldk.adapters.streaming import Reading

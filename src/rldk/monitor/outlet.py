@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from rldk.core.model import Alert
 from rldk.engine.actions import Dispatcher, Outcome
@@ -18,8 +19,7 @@ from rldk.monitor.state import State
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """What the user named: the files alerts are appended to, and the words of the rule file for each rule."""
 
     alerts: Path | None = None

@@ -8,9 +8,10 @@ import secrets
 import tempfile
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from rldk.core.model import Alert
 from rldk.errors import ConfigError
@@ -19,8 +20,7 @@ SCHEMA_VERSION = 1
 TAIL_BYTES = 16 << 20  # of the alerts file that is searched for alerts which the state does not know yet
 
 
-@dataclass(slots=True)
-class Told:
+class Told(Struct):
     """Of one source: how many alerts of each key were said, and the last step that had been read.
 
     `due`: how many of them will come again, because the source is read again from its beginning; by number, not by

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from rldk.core.codec import to_builtins
 from rldk.core.model import SEVERITIES, Rejected, Report
@@ -15,8 +16,7 @@ SCHEMA_VERSION = 1
 HEALTH = {None: "ok", "info": "ok", "warn": "warn", "critical": "critical"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceStats:
+class SourceStats(Struct, frozen=True, kw_only=True):
     """What a source had: files it came from, lines, refused ones and the first of them, changes of the file."""
 
     path: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.core.reference import Baseline
 from rldk.core.table import Row
@@ -18,7 +20,7 @@ from rldk.monitor.summary import SourceStats
 from rldk.monitor.trails import Trails
 from rldk.rules.rule import Context, Rule
 
-POLL_S = 0.1
+POLL_S = 0.05  # a row is whole, read and judged well within a tenth of a second
 PEEK_S = 0.25  # quiet for so long, a row that more values may join is looked at as it is
 PID_POLL_S = 0.5  # between two looks at whether the watched process is still there
 QUIET_S = 2.0  # a file that got nothing for so long after its process ended is whole
@@ -73,16 +75,17 @@ class Feed(Protocol):
     def stats(self) -> SourceStats: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
+class Ends(Struct, frozen=True, kw_only=True):
     """When to end besides the end of every source: the process gone and its files quiet, or nothing new for so long."""
 
     pid: int | None = None
     idle_s: float | None = None
 
 
-@dataclass(slots=True)
-class Channel:
+WITH_SOURCES = Ends()  # nothing besides
+
+
+class Channel(Struct):
     """A feed and the session of its rows, which begins with the first of them. `behind`: how many rows an earlier
     session had read when the feed began anew."""
 
@@ -102,7 +105,7 @@ class Watch:
         outlet: Outlet,
         state: State,
         *,
-        ends: Ends = Ends(),
+        ends: Ends = WITH_SOURCES,
         reward_window: int = WINDOW,
         trails: bool = False,
         reference: Baseline | None = None,

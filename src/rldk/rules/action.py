@@ -6,8 +6,9 @@ import difflib
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+from msgspec import Struct, field
 
 Kind = Literal["warn", "stop", "sentinel", "shell", "http"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -17,16 +18,14 @@ MAX_DEPTH = 8  # of a payload
 SECRET = re.compile(r"(?:(?<=\s)|^)env:([A-Za-z_][A-Za-z0-9_]*)$")  # "env:NAME", "Bearer env:NAME"
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One thing to do. `options` are those of `problem`; texts among them may hold `{placeholders}` of `FIELDS`."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Struct, frozen=True):
     words: str
     fits: Callable[[Any], bool]
     template: bool = False

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.rules.rule import Frame
 
@@ -22,8 +23,7 @@ SCALES = 5.0  # of the line test; 3.5 gave false alarms on 2 of 86 healthy runs
 LATEST, RECENT = 3, 8  # rows that must have left, rows before them that are the level they left
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Course:
+class Course(Struct, frozen=True, kw_only=True):
     """What is material for one metric.
 
     `log`: the test is made on the logarithm, and `rise` and `fall` are factors (> 1); else they are shares of the
@@ -38,8 +38,7 @@ class Course:
     scales: float = SCALES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
+class Departure(Struct, frozen=True, kw_only=True):
     """A material move off the course: from the recent level to the median of the newest three rows; or, with an
     approved run as reference, off that run's level at this step."""
 

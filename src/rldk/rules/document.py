@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from msgspec import Struct, field
 
 from rldk.errors import ConfigError, UnknownName
 
@@ -25,8 +26,7 @@ _PLAIN = frozenset(f"tag:yaml.org,2002:{tag}" for tag in ("str", "int", "float",
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # YAML 1.1 takes 1e-3 for a text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One thing that is wrong with a rule file. `line` is 0 where there is none to name."""
 
     file: str
@@ -53,8 +53,7 @@ class RuleFileError(ConfigError):
         super().__init__(f"{first}{rest}", hint=first.hint)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One item of `rules`, and the lines of it and of its keys."""
 
     file: str
@@ -63,8 +62,7 @@ class Entry:
     lines: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     file: str
     description: str
     entries: tuple[Entry, ...]

@@ -10,7 +10,8 @@ import ast
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from rldk.core.vocabulary import vocabulary
 from rldk.rules.logic import Read, Test, all_of, any_of, asked, compared, constant, logarithm, opposite, quotient, share
@@ -52,8 +53,7 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
+class Condition(Struct, frozen=True, kw_only=True):
     """A compiled condition. `holds(f)` is True, False or None (unknown).
 
     `measured`, `limit`: the two sides of its first comparison, None where it has none. `metrics`: what must be on the
@@ -71,8 +71,7 @@ class Condition:
     elsewhere: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Number:
+class _Number(Struct, frozen=True):
     read: Read
     constant: float | None = None
     metric: str | None = None  # set when it is nothing but a metric: "" is the watched one
@@ -102,8 +101,7 @@ def _first_comparison(tree: ast.expr) -> int:
     return id(tree)
 
 
-@dataclass(slots=True)
-class _Compiler:
+class _Compiler(Struct):
     """Turns a tree into closures, and remembers on the way what they will need."""
 
     window: int

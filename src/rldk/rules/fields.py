@@ -7,8 +7,9 @@ import math
 import re
 import string
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.model import SEVERITIES
@@ -32,8 +33,7 @@ class Fault(Exception):
         self.key, self.message, self.hint, self.expression = key, message, hint, expression
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """`words`: what the value must be."""
 
     words: str

@@ -6,8 +6,9 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct, field
 
 from rldk.core.model import Severity
 from rldk.core.reference import Baseline
@@ -18,8 +19,7 @@ HEADINGS = ("Why it matters", "How it is computed", "When it is wrong", "Source"
 Tier = Literal[0, 1, 2, 3]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signal:
+class Signal(Struct, frozen=True, kw_only=True):
     """What a rule says of one row. `limit` is in the unit of `metric` (default: the rule's own); `message` is a clause
     a person would say, without the step ("the reward has been exactly 1 for 5 rows"). `severity` may only lower or,
     for rules whose severity is critical, restate the rule's own."""
@@ -191,16 +191,14 @@ Body = Callable[[Frame], "Signal | None"]
 Calm = Callable[[str, "Context"], tuple[float, float]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """A rule's documentation, read off its docstring."""
 
     what: str
     sections: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """A registered rule.
 
     `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
@@ -244,8 +242,7 @@ class Rule:
         return self.kin or self.code.rstrip("0123456789")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class Context(Struct, frozen=True, kw_only=True):
     """What a rule may know of a run besides its rows."""
 
     algorithm: str | None = None

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.errors import ConfigError, UnknownName
 from rldk.rules.action import Action
@@ -25,8 +27,7 @@ EVERY = "*"
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleFile:
+class RuleFile(Struct, frozen=True, kw_only=True):
     """Compiled rules, by the order of the file, and what to do when one of them speaks.
 
     `actions`: code -> actions, only of rules that have some. `notes`: what is allowed and may be a slip.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rldk.core.table import Phase
 from rldk.core.vocabulary import vocabulary
@@ -14,8 +15,7 @@ PHASE_NAMES: tuple[Phase, ...] = ("train", "eval")
 _HINT = 'such as name == "kl", name in ("kl", "entropy"), and tags.phase == "train" beside it'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """`names`: canonical where they are known, else the user's own; they may hold `*` and `?`."""
 
     names: tuple[str, ...]

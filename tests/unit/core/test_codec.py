@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,8 +99,8 @@ def test_every_value_survives_json_and_fits_its_schema(values: st.SearchStrategy
 def same(a: object, b: object) -> bool:
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
         return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    if dataclasses.is_dataclass(a) and type(a) is type(b):
-        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in dataclasses.fields(a))
+    if isinstance(a, msgspec.Struct) and type(a) is type(b):
+        return all(same(getattr(a, name), getattr(b, name)) for name in a.__struct_fields__)
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple) and type(a) is type(b):

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from rldk.core.model import Alert, Finding
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from rldk.engine.episodes import MAX_EPISODES, Episodes
 from rldk.rules.rule import Page, Rule, Signal

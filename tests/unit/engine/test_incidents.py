@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from rldk.core.model import Finding, Severity
 from rldk.engine.incidents import Placed, group, joined, supported

@@ -6,11 +6,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
+from msgspec.structs import replace
 
 import rldk
 from rldk.engine import process

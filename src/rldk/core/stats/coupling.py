@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 CONFIDENCE_Z = 1.959963985  # two-sided 95 % of a normal distribution
 LEAST_GROUPS = 10  # fewer groups with a signal give no interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coupling:
+class Coupling(Struct, frozen=True, kw_only=True):
     """`rho` in [-1, 1]; `low`, `high`: its 95 % interval, NaN where too few groups speak. `n`: values in groups of two
     and more; `groups`: such groups."""
 
