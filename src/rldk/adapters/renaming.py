@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from rldk.adapters.naming import Naming
 from rldk.core.glossary import affine
-from rldk.core.table import Phase, Row
+from rldk.core.table import Cells, Phase, Row
 from rldk.core.vocabulary import Match
 
 MAX_PLANS = 64  # different sets of keys that are remembered; a log has a few
 MAX_STEP = 2.0**62
+Columns = Mapping[str, Sequence[float]]
 
 
 class Plan(Struct, frozen=True):
@@ -59,12 +60,31 @@ class Renamer:
         self.naming = naming
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._evaluations: dict[tuple[str, ...], Plan] = {}
+        self._shared: Columns | None = None  # columns of rows of that phase, and what they became
+        self._phase: Phase = "train"
+        self._renamed: Columns = {}
         self._last_step: int | None = None
         self._segment = 0
 
     def rename(self, row: Row) -> Row:
         """The row in canonical names. Rows must come in order."""
-        keys, evaluation = tuple(row.values), row.phase == "eval"
+        values = row.values
+        made: Mapping[str, float]
+        if type(values) is Cells and values.columns is self._shared and row.phase == self._phase:
+            made = Cells(self._renamed, values.row)
+        else:
+            plan = self._planned(tuple(values), evaluation=row.phase == "eval")
+            if self.naming.clocks:
+                return self._clocked(row, plan.values(values))
+            if plan.same:
+                return row
+            made = plan.values(values)
+            if type(values) is Cells and plan.names is not None:
+                self._shared, self._phase = values.columns, row.phase
+                self._renamed = dict(zip(plan.names, values.columns.values(), strict=True))
+        return Row(step=row.step, values=made, phase=row.phase, segment=row.segment, time=row.time)
+
+    def _planned(self, keys: tuple[str, ...], *, evaluation: bool) -> Plan:
         plans = self._evaluations if evaluation else self._plans
         plan = plans.get(keys)
         if plan is None:
@@ -72,12 +92,7 @@ class Renamer:
             if len(plans) >= MAX_PLANS:
                 plans.clear()
             plan = plans[keys] = self._plan(keys, evaluation=evaluation)
-        if self.naming.clocks:
-            return self._clocked(row, plan.values(row.values))
-        if plan.same:
-            return row
-        values = plan.values(row.values)
-        return Row(step=row.step, values=values, phase=row.phase, segment=row.segment, time=row.time)
+        return plan
 
     def preview(self, row: Row) -> Row:
         """The same for a row that is not yet whole and will come again: keys never seen before are left out."""

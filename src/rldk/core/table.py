@@ -33,6 +33,28 @@ class Row(Struct, frozen=True, kw_only=True):
     time: float = math.nan
 
 
+class Cells(Mapping[str, float]):
+    """One row of columns that it shares with the rows around it: the `values` of a `Row` at no cost a value."""
+
+    __slots__ = ("columns", "row")
+
+    def __init__(self, columns: Mapping[str, Sequence[float]], row: int) -> None:
+        self.columns = columns
+        self.row = row
+
+    def __getitem__(self, name: str) -> float:
+        return self.columns[name][self.row]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
 class MetricTable(Struct, frozen=True, kw_only=True):
     """Metrics of one run. All arrays have shape (n,), rows in the order of the source.
 

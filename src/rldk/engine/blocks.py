@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from rldk.core.table import Phase, Row
+from rldk.core.table import Cells, Phase, Row
 from rldk.engine.derive import implied, implied_by
 from rldk.engine.looks import MOST_ROWS, Block
 
@@ -29,17 +29,49 @@ def height(metrics: int) -> int:
 def blocks(rows: Iterable[Row]) -> Iterator[Group]:
     """The rows, in order, as blocks of at most `MOST_ROWS`."""
     held: list[Row] = []
-    shape: tuple[Phase, int, tuple[str, ...]] = ("train", 0, ())
     most = 0
     for row in rows:
-        same = (row.phase, row.segment, tuple(row.values)) == shape
-        if not same or len(held) >= most:
+        if len(held) >= most or not _alike(held[-1], row):
             yield from _grouped(held)
             held = []
-            shape = (row.phase, row.segment, tuple(row.values))
-            most = height(len(shape[2]))
+            most = height(len(row.values))
         held.append(row)
     yield from _grouped(held)
+
+
+def _alike(a: Row, b: Row) -> bool:
+    """Of one phase and segment, with the same metrics in the same order."""
+    x, y = a.values, b.values
+    shared = type(x) is type(y) is Cells and x.columns is y.columns
+    return (shared or [*x] == [*y]) and a.segment == b.segment and a.phase == b.phase
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """The values of rows that are alike, metric by metric; rows that share columns give them as they stand."""
+    made: dict[str, list[float]] = {name: [] for name in rows[0].values}
+    start = 0
+    while start < len(rows):
+        stop = start + 1
+        while stop < len(rows) and _follows(rows[stop - 1].values, rows[stop].values):
+            stop += 1
+        values = rows[start].values
+        if type(values) is Cells:
+            first, end = values.row, values.row + stop - start
+            for name, column in values.columns.items():
+                made[name] += column[first:end]
+        else:
+            table = zip(*[row.values.values() for row in rows[start:stop]], strict=True)
+            for name, cells in zip(made, table, strict=True):
+                made[name] += cells
+        start = stop
+    return made
+
+
+def _follows(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+    """Both can be taken at once: cells below each other, or neither shares columns."""
+    if type(a) is Cells and type(b) is Cells:
+        return a.columns is b.columns and b.row == a.row + 1
+    return type(a) is not Cells and type(b) is not Cells
 
 
 def single(row: Row) -> Block:
@@ -81,12 +113,11 @@ def _grouped(rows: Sequence[Row]) -> Iterator[Group]:
     if len(rows) <= 1:
         yield from (Group(rows, row.phase, single(row)) for row in rows)
         return
-    names = rows[0].values
-    cells = list(zip(*[row.values.values() for row in rows], strict=True))
-    total = sum(map(sum, cells))
+    columns = _columns(rows)
+    total = sum(map(sum, columns.values()))
     if total - total == 0.0:
         steps, times = [row.step for row in rows], [row.time for row in rows]
-        block = Block(dict(zip(names, cells, strict=True)), steps, times, rows[0].segment, finite=True)
+        block = Block(columns, steps, times, rows[0].segment, finite=True)
         yield from whole(Group(rows, rows[0].phase, block))
         return
     half = len(rows) // 2  # down to the rows that are not finite

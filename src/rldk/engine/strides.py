@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
-from rldk.engine.features import NAN, Median
+from rldk.engine.features import MAD_TO_SD, NAN, Bounds, Median
 from rldk.engine.running import Extreme
 
 
@@ -29,16 +30,29 @@ class LargestStep:
 class Wander:
     """1.4826 * MAD of the differences over `lag` values / sqrt 2, for a window that ends `before` values ago."""
 
-    __slots__ = ("_past", "_steps", "value")
+    __slots__ = ("_lag", "_past", "_steps", "reach", "value")
 
     def __init__(self, window: int, lag: int, before: int) -> None:
+        self._lag = lag
         self._past: deque[float] = deque(maxlen=lag)
         self._steps = Median(window - lag, before)
+        self.reach = window + before
         self.value = NAN
 
     def update(self, x: float) -> None:
         past = self._past
-        if len(past) == past.maxlen:
+        if len(past) == self._lag:
             self._steps.update(x - past[0])
             self.value = self._steps.spread() / math.sqrt(2.0)
         past.append(x)
+
+    def refill(self, values: Sequence[float]) -> None:
+        lag = self._lag
+        self._past = deque(values[-lag:], maxlen=lag)
+        self._steps.refill([now - then for then, now in zip(values, values[lag:], strict=False)])
+        self.value = self._steps.spread() / math.sqrt(2.0)
+
+    def bounds(self, low: float, high: float) -> Bounds | None:
+        """No difference is further from their median than their range, twice that of the values."""
+        found = self._steps.bounds(low, high)
+        return found and (0.0, MAD_TO_SD * 2.0 * (high - low) / math.sqrt(2.0))

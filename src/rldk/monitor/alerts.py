@@ -42,7 +42,8 @@ class _Lead(Struct, eq=False):
 
 
 class Alerts:
-    """The alerts of one engine. `take` is called after every row, with what the engine said of it."""
+    """The alerts of one engine. `take` is called after every row on which something begins or is `waiting`, with what
+    the engine said of it."""
 
     def __init__(self, engine: Engine, *, run: str = "") -> None:
         self._engine = engine
@@ -51,10 +52,13 @@ class Alerts:
         self._open: list[_Lead] = []
         self._newest: dict[str, list[_Lead]] = {}  # by rule: those that others of the same moment may join
 
+    @property
+    def waiting(self) -> bool:
+        """Something is going on that may grow graver or be over."""
+        return bool(self._open)
+
     def take(self, row: Row, begun: Begun) -> list[Alert]:
         """The alerts that this row gives rise to, begun ones first, by rule and metric."""
-        if not begun and not self._open:
-            return []
         touched = self._admit(begun)
         touched += [lead for lead in self._open if lead.severity() != lead.seen and lead not in touched]
         said = [self._say(row, lead, event) for lead, event in self._graver(touched)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 
 METRIC = "reward_mean"
 WINDOW = 100
@@ -21,11 +22,12 @@ class RewardWindow:
         self._values: deque[float] = deque(maxlen=size)
         self._low, self._high = math.inf, -math.inf
 
-    def update(self, x: float) -> None:
-        if abs(x) > _MAX_EXACT or x != x:
-            return
-        self._values.append(x)
-        self._low, self._high = min(self._low, x), max(self._high, x)
+    def follow(self, rewards: Iterable[float]) -> None:
+        """Takes the rewards of the next rows."""
+        values = [x for x in rewards if -_MAX_EXACT <= x <= _MAX_EXACT]
+        if values:
+            self._values.extend(values)
+            self._low, self._high = min(self._low, *values), max(self._high, *values)
 
     def summary(self) -> dict[str, float | int | None]:
         """`mean`, `std` (divided by n), `trend` (least-squares slope a row), `saturation` (share of the window within

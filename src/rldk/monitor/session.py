@@ -50,16 +50,18 @@ class Session:
     def feed(self, rows: Iterable[Row]) -> list[Alert]:
         """The alerts that these rows give rise to, in order."""
         said: list[Alert] = []
-        take = self._alerts.take
-        strides, reward, trails = self.strides, self.reward, self.trails
+        train = []
+        alerts = self._alerts
         for row, begun in self._engine.feed_all(rows):
-            said += take(row, begun)
+            if begun or alerts.waiting:
+                said += alerts.take(row, begun)
             if row.phase == "train":
-                strides.update(row.step)
-                if METRIC in row.values:
-                    reward.update(row.values[METRIC])
-                if trails is not None:
-                    trails.update(row.step, row.values)
+                train.append(row)
+        self.strides.follow(row.step for row in train)
+        self.reward.follow(row.values[METRIC] for row in train if METRIC in row.values)
+        if self.trails is not None:
+            for row in train:
+                self.trails.update(row.step, row.values)
         return said
 
     def preview(self, rows: Iterable[Row]) -> list[Alert]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 MOST_KINDS = 1000  # different strides remembered; a log with more has no usual one
 LEAP = 2  # usual strides; more than that without a row is a gap
@@ -24,15 +25,19 @@ class Strides:
     def last(self) -> int | None:
         return None if self.first is None else self._last
 
-    def update(self, step: int) -> None:
-        self.rows += 1
-        if self.first is None:
-            self.first = step
-        elif step < self._last:
-            self.turns += 1
-        elif step > self._last and (len(self._seen) < MOST_KINDS or step - self._last in self._seen):
-            self._seen[step - self._last] += 1
-        self._last = step
+    def follow(self, steps: Iterable[int]) -> None:
+        """Takes the steps of the next rows."""
+        last, seen = self._last, self._seen
+        for step in steps:
+            self.rows += 1
+            if self.first is None:
+                self.first = step
+            elif step < last:
+                self.turns += 1
+            elif step > last and (step - last in seen or len(seen) < MOST_KINDS):
+                seen[step - last] += 1
+            last = step
+        self._last = last
 
     def gaps(self) -> int:
         """Advances of more than twice the most common one; 0 where none is common."""

@@ -20,7 +20,7 @@ from rldk.monitor.strides import Strides
 def test_turns_and_gaps(steps: list[int], turns: int, gaps: int) -> None:
     strides = Strides()
     for step in steps:
-        strides.update(step)
+        strides.follow([step])
     assert (strides.turns, strides.gaps()) == (turns, gaps)
     assert (strides.first, strides.last) == ((steps[0], steps[-1]) if steps else (None, None))
 
@@ -28,6 +28,6 @@ def test_turns_and_gaps(steps: list[int], turns: int, gaps: int) -> None:
 def test_memory_is_bounded() -> None:
     strides = Strides()
     for i in range(3000):
-        strides.update(i * i)
+        strides.follow([i * i])
     assert strides.gaps() == 0
     assert len(strides._seen) <= 1000
