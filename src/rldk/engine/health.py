@@ -17,7 +17,6 @@ from importlib.resources import files
 
 from msgspec import Struct, field
 
-from rldk.engine.features import NAN
 from rldk.engine.leap import ARMED, K
 from rldk.engine.live import Engine
 from rldk.engine.standing import WINDOW
@@ -56,11 +55,14 @@ class Model(Struct, frozen=True, kw_only=True):
         return 1.0 / (1.0 + math.exp(-odds))
 
 
-def health(engine: Engine) -> Health:
-    """The health of the rows fed so far, at a cost that does not grow with them: meant to be asked after every row."""
-    rows = engine.rows_of("train")
+def health(engine: Engine, *, rows: int | None = None, strain: float | None = None) -> Health:
+    """The health of the rows fed so far, at a cost that does not grow with them: meant to be asked after every row.
+
+    `rows`, `strain`: as of which training row of the block that is being looked at, and how strained it had been by
+    then (see `Strain`)."""
+    rows = engine.rows_of("train") if rows is None else rows
     standing = engine.standing
-    evidence = _evidence(engine)
+    evidence = _evidence(engine, rows, _strain(engine) if strain is None else strain)
     stability = None if rows < ARMED else 1.0 - standing.troubled(rows) / min(rows, WINDOW)
     standing.settle(rows)
     known = engine.looked and (rows >= ARMED or evidence["warned_families"] > 0)
@@ -71,13 +73,33 @@ def health(engine: Engine) -> Health:
     )
 
 
-def _evidence(engine: Engine) -> dict[str, float]:
-    warned, critical = engine.standing.heard(engine.rows_of)
-    strain = max((leap.peak for metric, leap in engine.leaps() if metric not in LEARNING), default=NAN) / K
+class Strain:
+    """The largest distance so far of a metric from its own course, in limits of the line test: row by row what
+    `_strain` says after the last one."""
+
+    __slots__ = ("_peak",)
+
+    def __init__(self) -> None:
+        self._peak = 0.0
+
+    def at(self, engine: Engine, row: int) -> float:
+        """As of a training row of the block that is being looked at. Call it once a row."""
+        for metric, distance in engine.leaps_at(row):
+            if abs(distance) > self._peak and metric not in LEARNING:
+                self._peak = abs(distance)
+        return self._peak / K
+
+
+def _strain(engine: Engine) -> float:
+    return max((leap.peak for metric, leap in engine.leaps() if metric not in LEARNING), default=0.0) / K
+
+
+def _evidence(engine: Engine, rows: int, strain: float) -> dict[str, float]:
+    warned, critical = engine.standing.heard(lambda phase: rows if phase == "train" else engine.rows_of(phase))
     return {
         "warned_families": min(MOST_WARNED, warned),
         "critical_families": min(MOST_CRITICAL, critical),
-        "strain": min(MOST_STRAIN, strain) if strain == strain else 0.0,
+        "strain": min(MOST_STRAIN, strain),
     }
 
 

@@ -108,6 +108,12 @@ class Engine:
         found = ((metric, track.now()) for metric, track in self._stations["train"].memory.of_kind("leap"))
         return [(metric, leap) for metric, leap in found if isinstance(leap, Leap)]
 
+    def leaps_at(self, row: int) -> Sequence[tuple[str, float]]:
+        """What the line tests say at a training row, counted from 1, of the block that is being looked at."""
+        memory = self._stations["train"].memory
+        at = row - 1 - memory.start
+        return [(name, track.at(memory.serial, memory.height)[at]) for name, track in memory.of_kind("leap")]
+
     def _take(self, group: Group) -> Iterator[Begun]:
         whole, phase = group.block, group.phase
         intervals = self._pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))

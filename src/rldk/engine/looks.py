@@ -16,7 +16,7 @@ from rldk.rules.rule import Body, Context, Frame, Rule
 
 MOST_ROWS = 1024  # of a block: a longer one is asked less often, and answers less often for all of its rows
 SHORT = 12  # rows: to ask each of so few costs no more than to ask of all at once
-COARSE = 64  # rows from which on the bounds of features are tried before the features themselves
+COARSE = 48  # rows from which on the bounds of features are tried before the features themselves
 RESTS = 16  # blocks that are asked row by row at once after others that had to be
 
 

@@ -188,6 +188,11 @@ class Memory:
         """The feature at the last row, whatever block that was in."""
         return self.value(key, -1) if self.height else NAN
 
+    @property
+    def start(self) -> int:
+        """Rows before the present block."""
+        return self._before[0]
+
     def alike(self, names: Mapping[str, object]) -> bool:
         """Whether the last row had exactly these metrics."""
         return names.keys() == self._shape

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from operator import sub
 
 from rldk.engine.features import MAD_TO_SD, NAN, PAST_WINDOW, Median
 
@@ -36,14 +38,40 @@ class Unrest:
         now = MAD_TO_SD * self._steps.value / math.sqrt(2.0)
         if self._relative:
             self._level.update(y)
-            level = abs(self._level.value)
-            now = now / level if level > 0.0 else now if now != now else math.inf if now else 0.0
+            now = _relative(now, self._level.value)
         if not now < math.inf:  # not yet known, or relative to a level of 0
             return
         self._past.update(now)
-        usual = max(self._past.value, self._floor)
-        self.value = now / usual if usual > 0.0 else NAN if usual != usual else 1.0 if now == 0.0 else math.inf
+        self.value = self._unrest(now, self._past.value)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The unrest after each of the values."""
+        if self._last != self._last:
+            self.update(values[0])
+            return [self.value, *(self.run(values[1:]) if len(values) > 1 else ())]
+        ys = [math.log(max(x, 1e-12)) for x in values] if self._log else values
+        steps = self._steps.run(list(map(abs, map(sub, ys, [self._last, *ys[:-1]]))))
+        self._last = ys[-1]
+        noises = [MAD_TO_SD * step / math.sqrt(2.0) for step in steps]
+        if self._relative:
+            noises = list(map(_relative, noises, self._level.run(ys)))
+        usual = iter(self._past.run([now for now in noises if now < math.inf]))
+        found = []
+        for now in noises:
+            if now < math.inf:
+                self.value = self._unrest(now, next(usual))
+            found.append(self.value)
+        return found
+
+    def _unrest(self, now: float, past: float) -> float:
+        usual = max(past, self._floor)
+        return now / usual if usual > 0.0 else NAN if usual != usual else 1.0 if now == 0.0 else math.inf
 
     def rebase(self) -> None:
         """Takes no difference across a restart; how noisy the run usually is stays known."""
         self._last = NAN
+
+
+def _relative(noise: float, level: float) -> float:
+    size = abs(level)
+    return noise / size if size > 0.0 else noise if noise != noise else math.inf if noise else 0.0

@@ -67,7 +67,7 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         super().__init__(window_size, observer)
         short = min(LEAST, max(window_size, 2))
         self._distiller = Distiller()
-        self._percentiles: dict[str, float] | None = None
+        self.percentiles: dict[str, float] | None = None  # of the samples of the row that is looked at next
         self._noise = Noise(short)
         self._mean, self._std = Recent(window_size), Recent(window_size)
         self._first_mean, self._first_std, self._first_spread = Early(0, 10), Early(0, 10), Spread(0, 10)
@@ -98,11 +98,11 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         return self.observe()
 
     def take_samples(self, samples: Iterable[float]) -> dict[str, float]:
-        """The metrics that the advantages of the coming row become; remembers their percentiles for it."""
+        """The metrics that the advantages of the coming row become; `percentiles` are theirs."""
         x = np.asarray(list(samples) if not isinstance(samples, np.ndarray) else samples, dtype=np.float64).ravel()
         finite = x[np.isfinite(x)]
         if len(finite):
-            self._percentiles = dict(
+            self.percentiles = dict(
                 zip(PERCENTILES, np.percentile(finite, [*PERCENTILES.values()]).tolist(), strict=True)
             )
         return self._distiller.advantages(x)
@@ -128,7 +128,7 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
             self._std.update(std)
             self._first_std.update(std)
             self._first_spread.update(std)
-        percentiles, self._percentiles = self._percentiles, None
+        percentiles, self.percentiles = self.percentiles, None
         return self._metrics(values, percentiles)
 
     def _metrics(self, values: Mapping[str, float], percentiles: dict[str, float] | None) -> AdvantageStatisticsMetrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -34,6 +35,7 @@ from rldk.rules.knobs import keys_of, number
 from rldk.rules.rule import Context, rules
 
 VERSION = "2"
+Expected = tuple[ComprehensivePPOMetrics, dict[str, float] | None]  # of a row: its metrics to be, its percentiles
 FEW_ROWS = 20
 
 
@@ -103,13 +105,14 @@ class ComprehensivePPOForensics:
         config = {**{k: x for k, x in own.items() if x is not None}, **run.meta.config}
         made._begin(replace(context_of(run.meta), config=config), reference_period)
         for one in rows_of(run):
-            made._take(one)
+            made._hold(one)
         return made
 
     def _begin(self, known: Context, reference_period: int | None = None) -> None:
         """Before the first row: the engine, and what looks at its rows."""
         on = self.switches
-        self._observer = look = Observer(chosen(rules, without=on.silences), known)
+        self._observer = look = Observer(chosen(rules, without=on.silences), known, each=self._observed)
+        self._expected: deque[Expected] = deque()  # of the train rows that are held: what their metrics are to be
         self._distiller = Distiller()
         self._scorer = Scorer()
         self._newest: tuple[Any, ...] = ()  # of the newest metrics, the fields named `OWN`
@@ -127,6 +130,7 @@ class ComprehensivePPOForensics:
     @property
     def current_metrics(self) -> ComprehensivePPOMetrics | None:
         """The metrics of the newest update, None before the first."""
+        self._observer.settle()
         if not self._newest:
             return None
         parts: dict[str, Any] = {f"{tracker.name}_metrics": tracker.current_metrics for tracker in self._trackers}
@@ -155,6 +159,8 @@ class ComprehensivePPOForensics:
     ) -> ComprehensivePPOMetrics:
         """The metrics after one more training step. None is missing; NaN is a value, and found.
 
+        Rows are judged a hundred at once, or as soon as anything is asked about them: reading the metrics does.
+
         `advantage_samples`: the advantages of the batch. `response_data`: mappings with `reward`, `n_tokens` (or
         `length`, or the text as `response`), `prompt_id` (or `prompt`), and `advantage` if there is one. `metrics`: any
         further ones, under canonical names, a trainer's names or your own. Raises `UsageError` for what is no
@@ -162,9 +168,11 @@ class ComprehensivePPOForensics:
         norms = (policy_grad_norm, value_grad_norm, total_grad_norm)
         advantages = (advantage_mean, advantage_std, advantage_min, advantage_max, advantage_median)
         told = (kl, kl_coef, entropy, reward_mean, reward_std, *norms, *advantages)
+        whole = _whole(step)
         values = row(told, metrics, self._sampled(advantage_samples, response_data))
-        self._observer.feed(_whole(step), values)
-        return self._observed()
+        made = ComprehensivePPOMetrics.pending(self._observer.settle)
+        self._hold(self._observer.following(whole, values), made)
+        return made
 
     def _sampled(
         self, samples: Iterable[float] | None, responses: Iterable[Mapping[str, Any]] | None
@@ -178,14 +186,20 @@ class ComprehensivePPOForensics:
             made |= self._distiller.responses(responses, couple=self.switches.length_bias)
         return made
 
-    def _take(self, one: Row) -> None:
-        self._observer.take(one)
+    def _hold(self, one: Row, made: ComprehensivePPOMetrics | None = None) -> None:
+        tracker = self.advantage_statistics_tracker
+        percentiles = None
+        if tracker is not None:
+            percentiles, tracker.percentiles = tracker.percentiles, None
         if one.phase == "train":
-            self._observed()
+            self._expected.append((made or ComprehensivePPOMetrics.pending(self._observer.settle), percentiles))
+        self._observer.hold(one)
 
-    def _observed(self) -> ComprehensivePPOMetrics:
-        """Looks at the row that the observer was fed last."""
-        values, step = self._observer.values, self._observer.step or 0
+    def _observed(self) -> None:
+        """Looks at the train row that the observer judges."""
+        look = self._observer
+        made, percentiles = self._expected.popleft()
+        values, step = look.values, look.step or 0
         kl, gradients, advantages = (
             self.kl_schedule_tracker,
             self.gradient_norms_analyzer,
@@ -193,9 +207,11 @@ class ComprehensivePPOForensics:
         )
         if self._drift is not None and "kl" in values:
             self._drift.update(step, values["kl"])
-        said = self._scorer.look(self._observer.engine)
+        if advantages is not None:
+            advantages.percentiles = percentiles
+        said = self._scorer.look(look.engine, look.rows, ahead=look.ahead)
         get = values.get
-        made = ComprehensivePPOMetrics(
+        made.fill(
             step=step,
             kl=get("kl"),
             kl_coef=get("kl_coef"),
@@ -211,7 +227,6 @@ class ComprehensivePPOForensics:
         )
         self._newest = read_own(made)
         self._history.add(step, flat(self._newest, self._trackers))
-        return made
 
     def get_anomalies(self) -> list[dict[str, Any]]:
         """Every anomaly so far, in order, those that are over too: `type, severity, level, message, step, first_step,
@@ -298,6 +313,7 @@ class ComprehensivePPOForensics:
 
     def history(self) -> MetricTable:
         """The flat metrics of every update, one row each; NaN where there was no evidence."""
+        self._observer.settle()
         return self._history.table()
 
     def save_analysis(self, path: str | os.PathLike[str], *, at_step: bool = False) -> list[Path]:
@@ -329,7 +345,7 @@ class ComprehensivePPOForensics:
             sampled = self._sampled(held.get(SAMPLES), held.get(RESPONSES))
             whole = replace(one, values={**sampled, **one.values}) if sampled else one
             seen.add(whole.step, whole.values, phase=whole.phase, segment=whole.segment, time=whole.time)
-            self._take(whole)
+            self._hold(whole)
         return {
             **summary(self.report(), seen.build()),
             "comprehensive_analysis": self.get_comprehensive_analysis(),

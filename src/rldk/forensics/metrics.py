@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
-
-from msgspec import Struct
 
 from rldk.forensics.advantage_statistics import PERCENTILES, AdvantageStatisticsMetrics
 from rldk.forensics.gradient_norms import GradientNormsMetrics
@@ -14,24 +12,86 @@ from rldk.forensics.history import History
 from rldk.forensics.kl_schedule import KLScheduleMetrics
 from rldk.forensics.tracker import Tracker, TrackerMetrics
 
+_PARTS: dict[str, type[TrackerMetrics]] = {
+    "kl_schedule": KLScheduleMetrics,
+    "gradient_norms": GradientNormsMetrics,
+    "advantage_statistics": AdvantageStatisticsMetrics,
+}
+OWN = (  # the step first
+    "step",
+    "kl",
+    "kl_coef",
+    "entropy",
+    "reward_mean",
+    "reward_std",
+    "overall_health_score",
+    "training_stability_score",
+    "convergence_quality_score",
+)
+FIELDS = (*OWN, *(f"{part}_metrics" for part in _PARTS))
 
-class ComprehensivePPOMetrics(Struct, kw_only=True):
+
+class ComprehensivePPOMetrics:
     """What is known at one step; a copy of its own, which later updates leave alone. None without evidence.
 
-    The scores: see `rldk.forensics.scores.Scores`."""
+    The scores: see `rldk.forensics.scores.Scores`. Those of a row that is not judged yet are filled in once one of
+    them is read."""
+
+    __slots__ = (*FIELDS, "_judge")
 
     step: int
-    kl: float | None = None
-    kl_coef: float | None = None
-    entropy: float | None = None
-    reward_mean: float | None = None
-    reward_std: float | None = None
-    kl_schedule_metrics: KLScheduleMetrics | None = None
-    gradient_norms_metrics: GradientNormsMetrics | None = None
-    advantage_statistics_metrics: AdvantageStatisticsMetrics | None = None
-    overall_health_score: float | None = None
-    training_stability_score: float | None = None
-    convergence_quality_score: float | None = None
+    kl: float | None
+    kl_coef: float | None
+    entropy: float | None
+    reward_mean: float | None
+    reward_std: float | None
+    kl_schedule_metrics: KLScheduleMetrics | None
+    gradient_norms_metrics: GradientNormsMetrics | None
+    advantage_statistics_metrics: AdvantageStatisticsMetrics | None
+    overall_health_score: float | None
+    training_stability_score: float | None
+    convergence_quality_score: float | None
+    _judge: Callable[[], None]
+
+    def __init__(self, *, step: int, **metrics: Any) -> None:
+        """Those that are not given are None; raises `TypeError` for an unknown one."""
+        unknown = metrics.keys() - FIELDS
+        if unknown:
+            raise TypeError(f"no such metric: {', '.join(sorted(unknown))}")
+        self.fill(step=step, **{**dict.fromkeys(FIELDS[1:]), **metrics})
+
+    @classmethod
+    def pending(cls, judge: Callable[[], None]) -> ComprehensivePPOMetrics:
+        """Metrics that `judge` will `fill`."""
+        made = cls.__new__(cls)
+        made._judge = judge
+        return made
+
+    def fill(self, **metrics: Any) -> None:
+        for name, value in metrics.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """Of what is not there: of a field that is pending."""
+        if name not in FIELDS:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        self._judge()
+        return object.__getattribute__(self, name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self._values() == other._values()
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={value!r}" for name, value in zip(FIELDS, self._values(), strict=True))
+        return f"{type(self).__name__}({told})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (dict(zip(FIELDS, self._values(), strict=True)),)
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in FIELDS)
 
     def to_dict(self) -> dict[str, Any]:
         """Flat: the metrics of the trackers as `kl_schedule_...`, `gradient_norms_...`, `advantage_statistics_...`."""
@@ -43,14 +103,12 @@ class ComprehensivePPOMetrics(Struct, kw_only=True):
         return flat
 
 
-_PARTS: dict[str, type[TrackerMetrics]] = {
-    "kl_schedule": KLScheduleMetrics,
-    "gradient_norms": GradientNormsMetrics,
-    "advantage_statistics": AdvantageStatisticsMetrics,
-}
-OWN = tuple(n for n in ComprehensivePPOMetrics.__struct_fields__ if not n.endswith("_metrics"))  # the step first
 read_own = attrgetter(*OWN)
 _PLACE = AdvantageStatisticsMetrics.__struct_fields__.index("advantage_percentiles")
+
+
+def _remade(metrics: dict[str, Any]) -> ComprehensivePPOMetrics:
+    return ComprehensivePPOMetrics(**metrics)
 
 
 def history_of(parts: Iterable[str]) -> History:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,42 +12,76 @@ from rldk.engine.looks import Watch
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
 
+AT_ONCE = 200  # rows that are judged one by one: the engine then knows what looks at the run
+HELD = 100  # rows after which those that are held are judged
+EVERY = 20  # of the rows judged one by one, the number after which it is time to look ahead
+
 
 class Observer:
-    """Feeds train rows to the engine, in order. The report is that of `rldk doctor` on the same rows."""
+    """Feeds rows to the engine, in order. The report is that of `rldk doctor` on the same rows.
 
-    def __init__(self, rules: Sequence[Rule], context: Context) -> None:
+    Rows may be held and judged later, many at once, which costs a fraction: what is asked of the observer is always
+    of all rows, and `each` is called on every train row as it is judged, one after the other. `rows`, `step` and
+    `values` are those of the row that is judged then, and of the newest one in between."""
+
+    def __init__(self, rules: Sequence[Rule], context: Context, *, each: Callable[[], None] | None = None) -> None:
         self._asked = (*rules, *normals)
-        self.engine = Engine(self._asked, context)
+        self._engine = Engine(self._asked, context)
+        self._each = each
+        self._held: list[Row] = []
+        self._newest: Row | None = None  # of the train rows, held or judged
+        self.rows = 0  # train rows
         self.values: Mapping[str, float] = {}
         self.step: int | None = None
-        self._segment = 0
+        self.ahead = False  # it is time to look ahead: nothing was fed beyond the row that is judged
         self._metrics = 0  # the engine had met so many when `_watches` was made
         self._watches: list[Watch] = []
         self._report: Report | None = None
 
     @property
-    def rows(self) -> int:
-        """Train rows so far."""
-        return self.engine.rows_of("train")
+    def engine(self) -> Engine:
+        self.settle()
+        return self._engine
 
-    def feed(self, step: int, values: Mapping[str, float], *, time: float = math.nan) -> None:
-        """Takes a train row in canonical names. A step that goes back begins a new segment."""
-        self._segment += self.step is not None and step < self.step
-        self.step = step
-        self.take(Row(step=step, values=values, segment=self._segment, time=time))
+    def feed(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes and judges a train row in canonical names. A step that goes back begins a new segment."""
+        self.hold(self.following(step, values))
+        self.settle()
 
-    def take(self, row: Row) -> None:
-        """Takes a row of any phase, with the segment it has."""
+    def following(self, step: int, values: Mapping[str, float]) -> Row:
+        """The next train row."""
+        newest = self._newest
+        segment = 0 if newest is None else newest.segment + (step < newest.step)
+        return Row(step=step, values=values, segment=segment)
+
+    def hold(self, row: Row) -> None:
+        """Takes a row of any phase, with the segment it has, and judges it when it is time for that."""
+        self._held.append(row)
+        self._newest = row if row.phase == "train" else self._newest
+        if self.rows < AT_ONCE or (self._engine.rows + len(self._held)) % HELD == 0 or not self._engine.looked:
+            self.settle()
+
+    def settle(self) -> None:
+        """Judges what is held."""
+        held, self._held = self._held, []
+        if not held:
+            return
         self._report = None
-        self.engine.feed(row)
-        if row.phase == "train":
-            self.step, self._segment, self.values = row.step, row.segment, row.values
+        left = len(held)
+        for row, _ in self._engine.feed_all(held):
+            left -= 1
+            if row.phase == "train":
+                self.rows += 1
+                self.step, self.values = row.step, row.values
+                self.ahead = not left and self._engine.rows % (EVERY if self.rows <= AT_ONCE else HELD) == 0
+                if self._each is not None:
+                    self._each()
 
     def report(self) -> Report:
         """The report of the rows so far; the same object until the next row."""
+        self.settle()
         if self._report is None:
-            self._report = build_report(self.engine, self._asked, meta={}, numbers={})
+            self._report = build_report(self._engine, self._asked, meta={}, numbers={})
         return self._report
 
     def alarm(self, concerns: Callable[[str], bool]) -> Alarm:
@@ -57,10 +90,10 @@ class Observer:
 
     def watches(self) -> tuple[int, list[Watch]]:
         """Every watch on train rows, and the number of metrics met by now: with a new metric there may be new ones."""
-        met = len(self.engine.seen_metrics())
+        met = len(self._engine.seen_metrics())
         if met != self._metrics or not self._watches:
             self._metrics = met
-            self._watches = [w for w in self.engine.watches() if w.rule.phase == "train" and not w.rule.note]
+            self._watches = [w for w in self._engine.watches() if w.rule.phase == "train" and not w.rule.note]
         return met, self._watches
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rldk.engine.health import health
+from rldk.engine.health import Strain, health
 from rldk.engine.live import Engine
 from rldk.engine.outlook import outlook
-
-EVERY = 20  # rows after which the outlook is asked for again: it is made for reports, not for every row
 
 
 class Scores(NamedTuple):
     """`overall`: probability that the run is healthy given the evidence. `stability`: share of the newest rows without
-    a warning. `convergence`: probability that the run has converged or still improves, as of at most 20 rows ago. None
+    a warning. `convergence`: probability that the run has converged or still improves, as of at most 100 rows ago. None
     before there is evidence."""
 
     overall: float | None = None
@@ -26,11 +24,13 @@ class Scorer:
 
     def __init__(self) -> None:
         self._convergence: float | None = None
+        self._strain = Strain()
 
-    def look(self, engine: Engine) -> Scores:
-        """The scores of the rows so far. Call it once a row."""
-        state = health(engine)
-        if engine.rows % EVERY == 0:
+    def look(self, engine: Engine, rows: int, *, ahead: bool) -> Scores:
+        """The scores as of a training row of the block that is being looked at. `ahead`: look ahead anew, too; only
+        where nothing was fed beyond the row. Call it once a row."""
+        state = health(engine, rows=rows, strain=self._strain.at(engine, rows))
+        if ahead:
             seen = outlook(engine)
             self._convergence = convergence(seen.convergence, seen.probability)
         return Scores(state.overall, state.stability, self._convergence)

@@ -44,6 +44,7 @@ class Tracker(ABC, Generic[M]):
     @property
     def current_metrics(self) -> M | None:
         """A copy of the metrics of the newest row, None before the first."""
+        self._observer.settle()
         return self.made_of(**self._named()) if self.newest else None  # type: ignore[return-value]
 
     def _named(self) -> dict[str, Any]:

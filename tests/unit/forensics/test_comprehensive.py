@@ -236,8 +236,9 @@ def test_without_samples_it_says_what_it_needs(ppo_rows: Callable[..., Rows]) ->
     assert missing["length_bias_anomaly"].startswith("needs length_reward_rho")
 
 
-def test_an_update_costs_the_same_at_any_length(ppo_rows: Callable[..., Rows]) -> None:
+def test_an_update_costs_the_same_at_any_length(ppo_rows: Callable[..., Rows], monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts what is kept, not seconds: beside the flat history nothing may grow."""
+    monkeypatch.setattr("rldk.engine.memory.MOST_KEPT", 100)  # values of a metric, beyond those that windows need
     forensics = ComprehensivePPOForensics(window_size=30, kl_drift_window_size=30)
     samples = np.random.default_rng(0).normal(size=40)
     sizes = []
