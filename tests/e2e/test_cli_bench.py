@@ -31,6 +31,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_processes(corpus: Path) -> None:
     one, two = run(corpus, "--json", "--jobs", 1), run(corpus, "--json", "--jobs", 2)
     assert one == two

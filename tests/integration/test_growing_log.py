@@ -118,6 +118,7 @@ def written(rng: random.Random, n: int) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
 def test_logs_that_change_their_ways(seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -81,6 +81,7 @@ def _key(report: Report) -> str:
     return json.dumps([report.to_dict()[k] for k in ("findings", "incidents", "checked", "skipped", "notes")])
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

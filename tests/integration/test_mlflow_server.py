@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,11 @@ from rldk.adapters.remote_poll import RemoteFollower, Retry
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource
 
-pytest.importorskip("mlflow.server", reason="needs the mlflow package")
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]  # of MLflow's own dependencies
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(find_spec("mlflow") is None, reason="needs the mlflow package"),
+    pytest.mark.filterwarnings("ignore"),  # of MLflow's own dependencies
+]
 
 WRITER = """
 import sys, time

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,11 @@ from rldk.adapters.remote_poll import Retry
 from rldk.adapters.wandb import WandBFollower, WandBRun
 from rldk.errors import NoData, UnreadableSource
 
-wandb = pytest.importorskip("wandb", reason="needs the wandb package")
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]  # of the client's dependencies
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(find_spec("wandb") is None, reason="needs the wandb package"),
+    pytest.mark.filterwarnings("ignore"),  # of the client's dependencies
+]
 
 REQUESTS = json.loads((Path(__file__).parents[1] / "fixtures/wandb-api/requests.json").read_text())
 RECORDED = {request["operation"] for request in REQUESTS}
@@ -129,6 +133,8 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("WANDB_SILENT", "true")
         patch.setenv("WANDB_ERROR_REPORTING", "false")
         yield
+        import wandb
+
         wandb.teardown()
 
 

@@ -109,6 +109,7 @@ def test_arrays_are_read_as_numpy_wrote_them(
     assert np.array_equal(log.table.columns["eval/mean_reward"], means, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
     bomb = archive(tmp_path / "e.npz", timesteps=npy([5]), results=b"\0" * (1 << 28))
     assert (tmp_path / "e.npz").stat().st_size < 1 << 20

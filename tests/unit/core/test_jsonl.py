@@ -224,7 +224,7 @@ ROWS = st.dictionaries(KEYS, VALUES, max_size=5).flatmap(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=8), st.booleans(), st.data())
 def test_quick_and_slow_path_agree_under_any_chunking(
     rows: list[dict[str, object]], null: bool, data: st.DataObject
@@ -244,7 +244,7 @@ def sorted_rows(rows: list[object]) -> list[object]:
     return [(r.step, r.phase, r.segment, r.time, sorted(r.values.items())) for r in rows]  # type: ignore[attr-defined]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40) | ROWS.map(lambda row: json.dumps(row).encode()), max_size=20))
 def test_whatever_the_bytes_every_line_is_counted(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]) -> None:
     data = b"\n" + b"\n".join(parts)  # the first line blank, or two bytes could make it a gzip archive

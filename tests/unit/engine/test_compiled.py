@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from rldk.engine import scan
 from rldk.engine.frame import MAKERS
 from rldk.rules.rule import rules
-
-pytest.importorskip("numba", reason="the fast extra is not installed")
-
-from rldk.engine.compiled import COMPILED, CompiledMedian
 from rldk.testing import run_of
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("numba") is None, reason="the fast extra is not installed"),
+]
 
 CASES = [
     ("median", 1, 0),
@@ -36,6 +38,8 @@ CASES = [
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 700), max_size=6))
 def test_the_same_bits(case: tuple[Any, ...], seed: int, cuts: list[int]) -> None:
+    from rldk.engine.compiled import COMPILED, CompiledMedian
+
     (kind, *parameters), rng = case, random.Random(seed)
     draw = rng.choice([lambda: rng.gauss(0, 1), lambda: rng.choice([-0.0, 0.0, 1.0, -1.0, 1e308, -1e308, 5e-324])])
     values = [draw() for _ in range(700)]

@@ -105,7 +105,7 @@ _condition = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(pair=_condition, seed=st.integers(0, 10**6))
 def test_a_condition_says_what_python_says_of_the_same_expression(pair: Pair, seed: int) -> None:
     rng = np.random.default_rng(seed)

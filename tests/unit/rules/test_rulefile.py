@@ -351,7 +351,7 @@ _ODD = [
 _WORDS = st.sampled_from([*_PLAIN, *_ODD, "9" * 30, "{value}"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(
     text=st.one_of(
         st.text(max_size=200), st.lists(_WORDS, max_size=40).map(" ".join), st.lists(_WORDS, max_size=40).map("".join)
