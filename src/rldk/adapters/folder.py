@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rldk.adapters.base import BaseAdapter, Log
 from rldk.adapters.explore import GENERIC, Source, explore
 from rldk.adapters.flexible import FlexibleAdapter
-from rldk.adapters.grouping import Group, group
+from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.layout import run_name
 from rldk.adapters.manifest import with_manifest
 from rldk.adapters.normalise import to_run
@@ -110,6 +110,8 @@ def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, s
         raise failures[0]
     unfinished = main.source.adapter.name in _SNAPSHOTS and main.train.size > 0 and not main.finished
     detour = _further(main, readable) if unfinished else None
+    if GENERIC < main.source.adapter.quality < WHOLE:
+        main = _fuller(main, readable) or main
     chosen = detour or main
     _add_samples(chosen, each, options, left_out)
     read = {f.path for f in chosen.adapter.files}
@@ -147,6 +149,18 @@ def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:
     for other in others:
         whole = other.source.adapter.quality > GENERIC and other.train.size > main.train.size
         if whole and int(other.train.max()) > int(main.train.max()):
+            return other
+    return None
+
+
+def _fuller(main: _Read, others: Iterator[_Read]) -> _Read | None:
+    """The best of the sources in a format of no trainer that says more than a terminal showed: more metrics, on at
+    least half as many training rows (a terminal may show each environment's episodes)."""
+    for other in others:
+        kind = other.source.adapter
+        metrics = len(other.log.table.columns) - len(main.log.table.columns)
+        long = 2 * other.train.size >= main.train.size
+        if kind.quality == GENERIC and not kind.samples_only and metrics > 0 and long:
             return other
     return None
 

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from rldk.adapters.explore import GENERIC, Source
 
-_WHOLE = 70  # quality below which a format (above the generic ones) holds only a part: what a terminal showed
+WHOLE = 70  # quality below which a format (above the generic ones) holds only a part: what a terminal showed
 
 
 class Group(Struct):
@@ -52,7 +52,7 @@ def _below(sources: Sequence[Source], folder: Path, spare: list[Source]) -> list
     inner = [s for run in runs for s in run.sources]
     if _one_run(own, runs):
         return _side_by_side([*own, *inner], spare)
-    partial = [s for s in own if GENERIC < s.adapter.quality < _WHOLE]
+    partial = [s for s in own if GENERIC < s.adapter.quality < WHOLE]
     solid = [s for s in own if s not in partial]
     spare += partial
     return [*(_side_by_side(solid, spare) if solid else []), *runs]

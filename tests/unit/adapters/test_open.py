@@ -105,6 +105,17 @@ def test_a_log_that_outlived_the_last_checkpoint_is_read_instead(tmp_path):
     assert left == "same run, read from stdout.txt instead: it goes on to step 64"
 
 
+def test_a_log_that_says_more_than_the_terminal_did_is_read_instead(tmp_path):
+    shutil.copy(FIXTURES / "cleanrl-ppo-hot" / "stdout.txt", tmp_path)
+    rows = [{"global_step": i, "charts/episodic_return": i, "losses/td_loss": 0.1, "q": 1.0} for i in range(1, 201)]
+    log = write(tmp_path / "metrics.jsonl", rows)
+    run = open_run(tmp_path)
+    assert [Path(p).name for p in run.meta.files] == ["metrics.jsonl"]
+    assert run.meta.left_out == {str(tmp_path / "stdout.txt"): "same run, read from metrics.jsonl instead"}
+    write(log, rows[:20])
+    assert [Path(p).name for p in open_run(tmp_path).meta.files] == ["stdout.txt"]
+
+
 def test_formats_of_one_run_agree():
     best = open_run(FIXTURES / "trl-sft").metrics
     other = open_run(FIXTURES / "trl-sft" / "stdout.txt").metrics
