@@ -100,6 +100,9 @@ class EngineFrame:
                 return found
         return None
 
+    def framework(self) -> str:
+        return self.context.framework or ""
+
     def estimator(self, name: str) -> str:
         return self.context.estimators.get(name, "")
 

@@ -7,6 +7,7 @@ from rldk.rules.knobs import keys_of, lacks, setting
 from rldk.rules.rule import Context, Frame, Signal, above, rule
 from rldk.rules.witness import lost_share, unsolved
 
+MOVED = 0.02  # of the entropy; that of a policy that stands still varies by 0.3 % (OPT013)
 ROUNDING = 1e-6  # nats, of a sum over a response
 AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
 UNKNOWN_LIMIT = 1.0  # nats of who knows what
@@ -92,7 +93,8 @@ def kl_pinned(f: Frame) -> Signal | None:
     Why it matters: a penalty that is always 0 does not hold the policy; or the policy does not move at all.
     How it is computed: within 1e-6 of 0 (float32 rounding of a sum of equal log-probabilities) since the first row, 30
     rows at least; a coefficient above 0 in the log or in the configuration, or a KL part of the reward that is not
-    exactly 0; learning rate not 0.
+    exactly 0; learning rate not 0. TRL logs a KL only where its coefficient is on: there it is enough that the entropy
+    has moved by 2 %.
     When it is wrong: logs rounded to three decimals under a tiny learning rate. With beta = 0 a KL of 0 is a
     placeholder and the rule is quiet.
     Source: identity (TRL GRPO documentation on beta); 30 rows: ours, for warm-up from learning rate 0 and rounding.
@@ -101,7 +103,9 @@ def kl_pinned(f: Frame) -> Signal | None:
     coefficient = _coefficient(f)
     paid = f.highest("reward_kl_penalty", before=0) > 0 or f.lowest("reward_kl_penalty", before=0) < 0
     still = -ROUNDING < lowest <= highest < ROUNDING
-    if still and count >= 30 and (coefficient > 0 or paid) and f["lr"] != 0.0:
+    most, least = f.highest("entropy", before=0), f.lowest("entropy", before=0)
+    shown = f.framework() == "trl" and coefficient != coefficient and most - least > MOVED * abs(most)
+    if still and count >= 30 and (coefficient > 0 or paid or shown) and f["lr"] != 0.0:
         message = f"the KL has been 0 on all {count:.0f} rows although its coefficient is on"
         return Signal(value=0.0, message=message)
     return None

@@ -56,6 +56,9 @@ class Frame(Protocol):
     def config(self, *keys: str) -> Any:
         """The first of these configuration keys that the run carries, or None."""
 
+    def framework(self) -> str:
+        """The trainer that wrote the log ("trl"), or ""."""
+
     def estimator(self, name: str) -> str:
         """The estimator of a metric as the vocabulary names it ("k1 tok_mean"), or ""."""
 

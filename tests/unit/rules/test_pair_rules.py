@@ -54,7 +54,18 @@ def test_held_out_pairs_that_are_near_chance_or_get_better(columns: Columns) -> 
     assert (report.findings, report.checked) == ((), ("PREF007",))
 
 
-@pytest.mark.parametrize(("code", "missing"), [("KL016", "pref_margin"), ("PREF007", "eval_pref_margin")])
+def test_a_margin_that_leaps() -> None:
+    grows: list[float | None] = [0.02 * i for i in range(20)]
+    (finding,) = scan_columns("PREF008", {"pref_margin": [*grows, *[20.0] * 4]}, **DPO).findings
+    assert (finding.first_step, finding.severity) == (23, "warn")
+    for quiet in ([*grows, *[20.0] * 2, 0.4], [*grows, *[1.5] * 4], [2.0**i for i in range(20)]):
+        report = scan_columns("PREF008", {"pref_margin": quiet}, **DPO)
+        assert (report.findings, report.checked) == ((), ("PREF008",))
+
+
+@pytest.mark.parametrize(
+    ("code", "missing"), [("KL016", "pref_margin"), ("PREF008", "pref_margin"), ("PREF007", "eval_pref_margin")]
+)
 def test_says_what_is_missing(code: str, missing: str) -> None:
     (check,) = scan_columns(code, {"loss": [0.69] * 50}, **DPO).skipped
     assert check.reason.startswith(f"needs {missing}")

@@ -105,3 +105,27 @@ def test_a_loss_that_moves_or_is_not_alone(columns: Columns) -> None:
 def test_says_what_is_missing(code: str, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, {"lr": [1e-4] * 30}, **options).skipped
     assert check.reason.startswith(reason)
+
+
+NORMS: list[float | None] = [0.2 + 0.001 * (i * 7 % 11) for i in range(22)]
+
+
+def test_the_same_update_again() -> None:
+    columns = {"loss": [*NORMS, 0.1, 0.1, 0.1, 0.3], "grad_norm": [*NORMS, 0.5, 0.5, 0.5, 0.6]}
+    (finding,) = scan_columns("OPT014", columns).findings
+    assert (finding.first_step, finding.last_step, finding.severity) == (25, 25, "warn")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"loss": [*NORMS, 0.1, 0.1, 0.3, 0.1], "grad_norm": [*NORMS, 0.5, 0.5, 0.5, 0.6]},
+        {"loss": [*NORMS, 0.1, 0.1, 0.1], "grad_norm": [*NORMS, 1.0, 0.9, 1.0]},
+        {"loss": [*NORMS, *[0.0] * 4], "grad_norm": [*NORMS, *[0.0] * 4]},
+        {"loss": [0.1] * 30, "grad_norm": [0.5] * 30},
+        {"loss": [0.4, 0.4, 0.4, *NORMS, 0.1, 0.1, 0.1], "grad_norm": [0.5, 0.5, 0.5, *NORMS, 0.5, 0.5, 0.5]},
+    ],
+)
+def test_updates_that_are_not_the_same(columns: dict[str, list[float | None]]) -> None:
+    report = scan_columns("OPT014", columns)
+    assert (report.findings, report.checked) == ((), ("OPT014",))
