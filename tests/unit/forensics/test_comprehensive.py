@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from rldk import ComprehensivePPOForensics, diagnose
 from rldk.core.codec import to_json
 from rldk.core.model import Run
 from rldk.errors import UsageError
+from rldk.forensics.metrics import ComprehensivePPOMetrics
 from rldk.forensics.row import ARGUMENTS
 from rldk.testing import run_of
 
@@ -91,6 +93,49 @@ def test_the_anomalies_are_the_findings_of_the_doctor(ppo_rows: Callable[..., Ro
     said = fed(rows, enable_length_bias_detection=True).report()
     for part in ("findings", "incidents", "checked", "skipped", "notes"):
         assert to_json(getattr(said, part)) == to_json(getattr(report, part))  # as text: NaN is not NaN
+
+
+LATE: dict[str, dict[str, Any]] = {
+    "kl": {"kl": jump(260, 6.0), "reward_mean": lambda i, x: 0.5 + 0.001 * (i % 7)},
+    "gradients": {"policy_grad_norm": jump(230, 30.0)},
+    "nan": {"value_loss": lambda i, x: math.nan if 240 <= i < 245 else x},
+    "gaps": {"entropy": lambda i, x: None if i % 3 else x, "kl_coef": lambda i, x: 0.0 if i >= 333 else x},
+    "restarted": {"step": lambda i, x: x if i < 250 else x - 40},
+}
+
+
+@pytest.mark.parametrize("fault", ["kl", *(pytest.param(f, marks=pytest.mark.slow) for f in LATE if f != "kl")])
+def test_when_rows_are_judged_changes_nothing(ppo_rows: Callable[..., Rows], fault: str) -> None:
+    """Read row by row each is judged at once, else a hundred together: after the 200th row, when rows are held."""
+    rows = ppo_rows(420, **LATE.get(fault, {}))
+    samples = np.random.default_rng(0).normal(size=(len(rows), 30))
+    held, read, now_and_then = (ComprehensivePPOForensics() for _ in range(3))
+    later = []
+    for i, row in enumerate(rows):
+        extra = {"advantage_samples": samples[i]} if i % 5 == 0 else {}
+        later.append(held.update(**row, **extra))
+        at_once = read.update(**row, **extra).to_dict()
+        other = now_and_then.update(**row, **extra)
+        if i % 37 == 0:
+            assert to_json(other.to_dict()) == to_json(at_once)
+        if i >= 200:
+            rows[i]["seen"] = at_once
+    assert to_json([m.to_dict() for m in later[200:]]) == to_json([row["seen"] for row in rows[200:]])
+    for forensics in (held, now_and_then):
+        assert to_json(forensics.history()) == to_json(read.history())
+        assert to_json(forensics.get_comprehensive_analysis()) == to_json(read.get_comprehensive_analysis())
+
+
+def test_metrics_that_are_not_judged_yet_can_be_copied(ppo_rows: Callable[..., Rows]) -> None:
+    forensics = ComprehensivePPOForensics()
+    *_, last = [forensics.update(**row) for row in ppo_rows(230)]
+    copy = pickle.loads(pickle.dumps(last))
+    assert copy == last == forensics.current_metrics != ComprehensivePPOMetrics(step=229)
+    assert repr(copy).startswith("ComprehensivePPOMetrics(step=229, kl=")
+    with pytest.raises(AttributeError):
+        _ = last.no_such_metric
+    with pytest.raises(TypeError):
+        ComprehensivePPOMetrics(step=1, klx=2)
 
 
 def run_of_rows(table: Rows) -> Run:
