@@ -18,7 +18,7 @@ from rldk.engine.heading import Pace
 from rldk.engine.leap import Leap
 from rldk.engine.looks import EVERYWHERE, Begun, Block, Looks, Turn, Watch
 from rldk.engine.memory import Memory
-from rldk.engine.outlook import KEYS
+from rldk.engine.reported import KEYS
 from rldk.engine.standing import Standing
 from rldk.rules.rule import Context, Rule
 

@@ -10,12 +10,13 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 from statistics import NormalDist, median
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
 from rldk.core.algorithms import PREFERENCE, REWARD_MODEL, SUPERVISED
 from rldk.engine.heading import Blocks
+from rldk.engine.reported import MEMORY, NOISE_ROWS
 from rldk.engine.schedule import schedule_shape
 from rldk.rules.knobs import keys_of, number
 
@@ -27,17 +28,9 @@ LEAST_ROWS = 40  # a quarter of them is ten: fewer do not give a slope with an e
 SURE = 0.9  # of the probability from which the answer is not "unknown"; ours
 MATERIAL = 0.1  # of the range gained: a change that matters over the last quarter; ours
 NOISE_SHARE = 1.0  # of the row-to-row noise: a smaller change is none; ours (half of it needs 200 rows a quarter)
-NOISE_ROWS = 20
 # their reward is a mean over the last 100 episodes, so that the next row shares most of them
 SMOOTHED = frozenset({"sb3", "stable_baselines3", "rllib"})
 TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host_memory_gb")
-_MEMORY = ("memory_peak_gb", "memory_cpu_gb")
-_BLOCKS = ("reward_mean", "loss", "lr", *_MEMORY, "step_time", "tokens_step", "tokens_per_sec", "row_interval_s")
-KEYS: tuple[tuple[Any, ...], ...] = (
-    *(("blocks", name) for name in _BLOCKS),
-    *(("noise", name, NOISE_ROWS) for name in ("reward_mean", "loss")),
-    *((kind, "step") for kind in ("first", "last", "count")),
-)
 BEYOND = 1e100  # values whose squares leave the range of floats have no trend worth telling
 
 
@@ -173,7 +166,7 @@ def _quarters(means: list[float]) -> tuple[float, float]:
 
 def _memory(engine: Engine, pace: float) -> dict[str, float]:
     """The growth of the memory metric that is logged (that of the accelerator first), and when it is full."""
-    for name in _MEMORY:
+    for name in MEMORY:
         blocks = engine.feature("blocks", name)
         if not isinstance(blocks, Blocks) or len(blocks.means) < 8 or not pace > 0:
             continue
