@@ -7,8 +7,8 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib.resources import files
 from math import isclose
+from pathlib import Path
 
 from rldk.cards import words
 from rldk.cards.chart import Band, Limit, line_chart, number
@@ -54,7 +54,7 @@ def page(bodies: Iterable[str], *, title: str) -> str:
 
 @cache
 def _style() -> str:
-    return files("rldk.cards").joinpath("report.css").read_text(encoding="utf-8")
+    return (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 
 
 def _body(report: Report) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 # OSC, DCS, SOS, PM and APC strings (with their 8-bit forms) run to BEL or ST, or to the end of a torn line; CSI
@@ -30,4 +29,6 @@ def clean(text: object, limit: int = 400) -> str:
 
 def escape(text: object, limit: int = 2000) -> str:
     """`clean` text for an HTML element or a quoted attribute."""
+    import html
+
     return html.escape(clean(text, limit), quote=True)

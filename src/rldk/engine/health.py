@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from msgspec import Struct, field
 
@@ -106,5 +106,5 @@ def _evidence(engine: Engine, rows: int, strain: float) -> dict[str, float]:
 @cache
 def model() -> Model:
     """The shipped model."""
-    data = json.loads(files("rldk.engine").joinpath("data", "health.json").read_text(encoding="utf-8"))
+    data = json.loads((Path(__file__).parent / "data" / "health.json").read_bytes())
     return Model(intercept=data["intercept"], weights=data["weights"])

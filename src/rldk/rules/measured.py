@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 SHOWN = 8  # faults named in a sentence
@@ -12,7 +12,7 @@ SHOWN = 8  # faults named in a sentence
 
 @cache
 def _figures() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(files("rldk.rules").joinpath("measured.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
     return found
 
 
