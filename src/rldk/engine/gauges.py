@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 
-from rldk.engine.features import NAN, Median
+from rldk.engine.features import NAN, Median, middle
 
 LEAST = 20  # rows after which rules that calibrate themselves are armed, too
 NEWEST = 10  # rows that are "now" in a trend
@@ -37,31 +38,31 @@ class Recent:
     """`now`: the median of the newest `NEWEST` rows. `past`: that of the (at most `window`) rows before them. Both from
     2 * `NEWEST` rows on, NaN before."""
 
-    __slots__ = ("_now", "_past", "_takers")
+    __slots__ = ("_newest", "_ordered", "_past", "now", "past")
 
     def __init__(self, window: int) -> None:
-        self._now = Median(NEWEST, 0, NEWEST)
-        self._past = Median(window, NEWEST, NEWEST)
-        self._takers = self._now.update, self._past.update
+        self._newest: deque[float] = deque()
+        self._ordered: list[float] = []
+        self._past = Median(window, 0, NEWEST)
+        self.now = self.past = NAN
 
     def update(self, x: float) -> None:
-        now, past = self._takers
-        now(x)
-        past(x)
-
-    @property
-    def now(self) -> float:
-        return self._now.value if self._past.value == self._past.value else NAN
-
-    @property
-    def past(self) -> float:
-        return self._past.value
+        newest, ordered = self._newest, self._ordered
+        newest.append(x)
+        insort(ordered, x)
+        if len(newest) <= NEWEST:
+            return
+        left = newest.popleft()
+        del ordered[bisect_left(ordered, left)]
+        self._past.update(left)
+        self.past = self._past.value
+        if self.past == self.past:
+            self.now = middle(ordered)
 
     def doublings(self) -> float:
         """log2(now / past): 1 is twice as much. NaN where one of the two is not positive."""
-        now, past = self._now.value, self._past.value
-        return math.log2(now / past) if now > 0 and past > 0 else NAN
+        return math.log2(self.now / self.past) if self.now > 0 and self.past > 0 else NAN
 
     def gap(self) -> float:
         """now - past."""
-        return self._now.value - self._past.value
+        return self.now - self.past
