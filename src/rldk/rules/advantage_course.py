@@ -8,6 +8,8 @@ from rldk.core.algorithms import GROUP, POLICY
 from rldk.rules.rule import Frame, Signal, rule
 
 MOMENTS = ("advantage_mean", "advantage_std")
+ERUPTED = 10.0  # times the usual noise
+QUIET_LOSS = 0.005  # noise of a policy loss on whitened advantages that is next to nothing
 
 
 def _off_centre(f: Frame) -> bool:
@@ -159,4 +161,38 @@ def advantage_volatile(f: Frame) -> Signal | None:
         return Signal(
             value=unrest, limit=3.0, message=f"{name} is {unrest:.2g} times as noisy from row to row as usual"
         )
+    return None
+
+
+@rule(
+    "ADV014",
+    "policy-loss-erupts",
+    severity="warn",
+    tier=2,
+    needs=("policy_loss",),
+    rows=3,
+    algorithms=POLICY - {"sac", "td3"},
+    causes=(
+        "advantages are no longer whitened or centred",
+        "the rewards, or the returns behind the advantages, changed their scale",
+        "ratios far from 1: a learning rate that is too high, too many epochs on one batch",
+    ),
+    fixes=("turn on {normalize_advantage}", "keep the rewards at one scale: {reward_scale}", "lower {lr} or {epochs}"),
+)
+def policy_loss_erupts(f: Frame) -> Signal | None:
+    """Fires when the policy loss has become ten times as noisy as it used to be in this run.
+
+    Why it matters: the policy's step is then ruled by the size of a few advantages, not by their order.
+    How it is computed: ADV010 for logs without advantages: the policy loss is a mean of advantages times ratios. Its
+    row-to-row noise over 20 rows is ten times what was usual in this run, three rows running; a usual noise below
+    0.005 counts as 0.005.
+    When it is wrong: where advantages are not normalised, while the returns grow tenfold. The loss of an off-policy
+    actor is a value, and is not looked at.
+    Source: ours. Measured: 4.4 was the largest in 157 healthy small trainings; 10 to 283 in six whose advantages were
+    no longer normalised, and more than 10 where rewards were rescaled.
+    """
+    unrest, noise = f.unrest("policy_loss", floor=QUIET_LOSS), f.noise("policy_loss", 20)
+    if unrest > ERUPTED:
+        message = f"the policy loss is {unrest:.3g} times as noisy from row to row as usual"
+        return Signal(value=unrest, limit=ERUPTED, message=message, evidence={"noise": noise})
     return None

@@ -39,6 +39,7 @@ LOUD: list[float | None] = [*NOISE[:80], *(5 * x for x in NOISE[80:120])]
             "info",
         ),
         ("ADV009", {"advantage_mean": NOISE[:80], "advantage_std": [1 + 0.05 * i for i in range(80)]}, 60, "info"),
+        ("ADV014", {"policy_loss": [*NOISE[:80], *(50 * x for x in NOISE[80:120])]}, 92, "warn"),
         ("ADV010", {"advantage_mean": LOUD, "advantage_std": STD}, 101, "info"),
     ],
 )
@@ -58,6 +59,8 @@ def test_fires(code: str, columns: Columns, first_step: int, severity: str) -> N
             "ADV009",
             {"advantage_mean": [0.001 * i for i in range(80)], "advantage_std": [3 - 0.02 * i for i in range(80)]},
         ),
+        ("ADV014", {"policy_loss": [*NOISE[:80], *(6 * x for x in NOISE[80:120])]}),
+        ("ADV014", {"policy_loss": [x * (1e-6 if i < 80 else 0.3) for i, x in enumerate(NOISE[:120])]}),
         (
             "ADV010",
             {
