@@ -6,6 +6,8 @@ from rldk.core.algorithms import ACTOR_CRITIC
 from rldk.rules.rule import Frame, Signal, rule
 
 EXPLAINED = "value_explained_variance"
+SETTLED = 25  # rows
+LEFT = 4.0  # times
 
 
 @rule(
@@ -129,4 +131,48 @@ def value_bias(f: Frame) -> Signal | None:
         message = f"the critic expects {value:.3g} on average and the returns are {target:.3g}"
         most = usual * usual > 0.5 * loss
         return Signal(value=value, limit=target, message=message, severity=None if most else "info")
+    return None
+
+
+@rule(
+    "VAL008",
+    "value-loss-leaves-its-range",
+    severity="warn",
+    tier=2,
+    needs=("value_loss",),
+    algorithms=ACTOR_CRITIC - {"sac", "td3"},
+    causes=(
+        "the critic's targets changed: the discount, how ends of episodes count, a normaliser of returns",
+        "the scale of the rewards changed",
+        "the weights of the critic were replaced",
+    ),
+    fixes=(
+        "compare the targets of one batch before and after",
+        "keep the rewards at one scale: {reward_scale}, {gamma}",
+    ),
+)
+def value_loss_leaves_its_range(f: Frame) -> Signal | None:
+    """Fires when the value loss is at once four times above, or below, all that it ever was.
+
+    Why it matters: the critic is asked for something else than before, and its advantages are wrong until it knows it.
+    How it is computed: from the 25th row on, three rows running are above four times the largest value before them,
+    while the reward is not above its own largest; or below a quarter of the smallest, and not 0.
+    When it is wrong: a restart with another batch size. A sparse reward that is found for the first time raises both
+    and is quiet.
+    Source: the materiality of VAL003 without its critic. Measured: in 68 healthy small trainings three rows left the
+    range before them by 1.2 times upwards and 2 times downwards at most; 27 to 148 times where discount or targets
+    changed.
+    """
+    name, count = "value_loss", f.count("value_loss")
+    least, most = f.min(name, 3), f.max(name, 3)
+    high, low = f.highest(name, before=3), f.lowest(name, before=3)
+    reward, best = f.median("reward_mean", 3), f.highest("reward_mean", before=3)
+    if count < SETTLED or not high > 0:
+        return None
+    if least > LEFT * high and not reward > best:
+        message = f"the value loss went from at most {high:.3g} to {least:.3g} within three rows"
+        return Signal(value=least, limit=LEFT * high, message=message)
+    if 0 < most < low / LEFT:
+        message = f"the value loss went from at least {low:.3g} to {most:.3g} within three rows"
+        return Signal(value=most, limit=low / LEFT, message=message)
     return None

@@ -64,3 +64,28 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+LOSS: list[float | None] = [0.5 + 0.1 * (i * 7 % 10) for i in range(30)]  # 0.5 to 1.4
+
+
+@pytest.mark.parametrize("last", [6.0, 0.1])
+def test_a_value_loss_that_leaves_its_range(last: float) -> None:
+    (finding,) = scan_columns("VAL008", {"value_loss": [*LOSS, *[last] * 4]}, algorithm="ppo").findings
+    assert (finding.first_step, finding.severity) == (33, "warn")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"value_loss": [*LOSS, *[5.5] * 4]},
+        {"value_loss": [*LOSS, 6.0, 6.0, 1.0, 6.0]},
+        {"value_loss": [*LOSS, *[0.13] * 4]},
+        {"value_loss": [*LOSS, *[0.0] * 4]},
+        {"value_loss": [*LOSS, *[6.0] * 4], "reward_mean": [0.0] * 30 + [1.0] * 4},  # found at last
+        {"value_loss": [0.7**i for i in range(40)]},
+    ],
+)
+def test_a_value_loss_that_moves_within_reason(columns: dict[str, list[float | None]]) -> None:
+    report = scan_columns("VAL008", columns, algorithm="ppo")
+    assert (report.findings, report.checked) == ((), ("VAL008",))
