@@ -84,6 +84,7 @@ def test_a_value_loss_that_leaves_its_range(last: float) -> None:
         {"value_loss": [*LOSS, *[0.0] * 4]},
         {"value_loss": [*LOSS, *[6.0] * 4], "reward_mean": [0.0] * 30 + [1.0] * 4},  # found at last
         {"value_loss": [0.7**i for i in range(40)]},
+        {"value_loss": [*(0.7**i for i in range(30)), *[1e-7] * 4]},  # solved
     ],
 )
 def test_a_value_loss_that_moves_within_reason(columns: dict[str, list[float | None]]) -> None:
