@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import GROUP, POLICY
+from rldk.core.algorithms import GROUP, LLM_POLICY, POLICY
 from rldk.rules.rule import Frame, Signal, rule
 
 MOMENTS = ("advantage_mean", "advantage_std")
@@ -171,7 +171,7 @@ def advantage_volatile(f: Frame) -> Signal | None:
     tier=2,
     needs=("policy_loss",),
     rows=3,
-    algorithms=POLICY - {"sac", "td3"},
+    algorithms=LLM_POLICY,
     causes=(
         "advantages are no longer whitened or centred",
         "the rewards, or the returns behind the advantages, changed their scale",
@@ -186,8 +186,8 @@ def policy_loss_erupts(f: Frame) -> Signal | None:
     How it is computed: ADV010 for logs without advantages: the policy loss is a mean of advantages times ratios. Its
     row-to-row noise over 20 rows is ten times what was usual in this run, three rows running; a usual noise below
     0.005 counts as 0.005.
-    When it is wrong: where advantages are not normalised, while the returns grow tenfold. The loss of an off-policy
-    actor is a value, and is not looked at.
+    When it is wrong: where advantages are not normalised, while the returns grow tenfold. So they are in A2C by
+    default, and the loss of an off-policy actor is a value: neither is looked at.
     Source: ours. Measured: 4.4 was the largest in 157 healthy small trainings; 10 to 283 in six whose advantages were
     no longer normalised, and more than 10 where rewards were rescaled.
     """
