@@ -6,8 +6,8 @@ from rldk.core.algorithms import ACTOR_CRITIC
 from rldk.rules.rule import Frame, Signal, rule
 
 EXPLAINED = "value_explained_variance"
-SETTLED = 25  # rows
-LEFT = 4.0  # times
+FEWEST, SETTLED = 15, 25  # rows, the newest three among them
+FAR, LEFT = 20.0, 4.0  # times
 
 
 @rule(
@@ -140,7 +140,7 @@ def value_bias(f: Frame) -> Signal | None:
     severity="warn",
     tier=2,
     needs=("value_loss",),
-    algorithms=frozenset({"ppo"}),
+    algorithms=ACTOR_CRITIC - {"a2c"},
     causes=(
         "the critic's targets changed: the discount, how ends of episodes count, a normaliser of returns",
         "the scale of the rewards changed",
@@ -155,27 +155,30 @@ def value_loss_leaves_its_range(f: Frame) -> Signal | None:
     """Fires when the value loss is at once four times above, or below, all that it ever was.
 
     Why it matters: the critic is asked for something else than before, and its advantages are wrong until it knows it.
-    How it is computed: from the 25th row on, three rows running are above four times the largest value before them,
-    while the reward is not above its own largest; or below a quarter of the smallest, not 0, and that smallest was
-    above a tenth of the median of rows 5 to 25.
+    How it is computed: three rows running are above twenty times the largest value before them (twelve rows at least),
+    while the reward is not above its own largest. In runs that log a share of clipped ratios four times is enough from
+    the 25th row on; or the three rows are below a quarter of the smallest, not 0, and that smallest was above a tenth
+    of the median of rows 5 to 25.
     When it is wrong: a restart with another batch size. A sparse reward that is found for the first time raises both
     and is quiet, as is a loss that fades in a task that is solved. A2C logs the loss of one small batch, which does
     what it likes (seen on a healthy log), and is not looked at.
     Source: the materiality of VAL003 without its critic. Measured: in 68 healthy small trainings three rows left the
-    range before them by 1.2 times upwards and 2 times downwards at most; 27 to 148 times where discount or targets
-    changed.
+    range before them by 1.2 times upwards and 2 times downwards at most; 27 to 3,700 times where discount, targets or
+    the scale of rewards changed.
     """
     name, count = "value_loss", f.count("value_loss")
     least, most = f.min(name, 3), f.max(name, 3)
     high, low = f.highest(name, before=3), f.lowest(name, before=3)
     reward, best = f.median("reward_mean", 3), f.highest("reward_mean", before=3)
-    early = f.early(name)
-    if count < SETTLED or not high > 0:
+    early, clipped = f.early(name), f.count("clip_frac")
+    if count < FEWEST or not high > 0:
         return None
-    if least > LEFT * high and not reward > best:
+    settled = count >= SETTLED and clipped > 0
+    limit = (LEFT if settled else FAR) * high
+    if least > limit and not reward > best:
         message = f"the value loss went from at most {high:.3g} to {least:.3g} within three rows"
-        return Signal(value=least, limit=LEFT * high, message=message)
-    if 0 < most < low / LEFT and low > 0.1 * early:
+        return Signal(value=least, limit=limit, message=message)
+    if settled and 0 < most < low / LEFT and low > 0.1 * early:
         message = f"the value loss went from at least {low:.3g} to {most:.3g} within three rows"
         return Signal(value=most, limit=low / LEFT, message=message)
     return None

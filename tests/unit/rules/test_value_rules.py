@@ -67,26 +67,41 @@ def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, An
 
 
 LOSS: list[float | None] = [0.5 + 0.1 * (i * 7 % 10) for i in range(30)]  # 0.5 to 1.4
+CLIPPED: list[float | None] = [0.1] * 40
 
 
-@pytest.mark.parametrize("last", [6.0, 0.1])
-def test_a_value_loss_that_leaves_its_range(last: float) -> None:
-    (finding,) = scan_columns("VAL008", {"value_loss": [*LOSS, *[last] * 4]}, algorithm="ppo").findings
-    assert (finding.first_step, finding.severity) == (33, "warn")
+def _loss(*values: float | None, clipped: bool = True, **more: list[float | None]) -> Columns:
+    return {"value_loss": [*values], **({"clip_frac": CLIPPED[: len(values)]} if clipped else {}), **more}
+
+
+@pytest.mark.parametrize(
+    ("columns", "first_step"),
+    [
+        (_loss(*LOSS, *[6.0] * 4), 33),
+        (_loss(*LOSS, *[0.1] * 4), 33),
+        (_loss(*LOSS[:12], *[30.0] * 4), 15),
+        (_loss(*LOSS, *[30.0] * 4, clipped=False), 33),
+    ],
+)
+def test_a_value_loss_that_leaves_its_range(columns: Columns, first_step: int) -> None:
+    (finding,) = scan_columns("VAL008", columns, algorithm="ppo").findings
+    assert (finding.first_step, finding.severity) == (first_step, "warn")
 
 
 @pytest.mark.parametrize(
     "columns",
     [
-        {"value_loss": [*LOSS, *[5.5] * 4]},
-        {"value_loss": [*LOSS, 6.0, 6.0, 1.0, 6.0]},
-        {"value_loss": [*LOSS, *[0.13] * 4]},
-        {"value_loss": [*LOSS, *[0.0] * 4]},
-        {"value_loss": [*LOSS, *[6.0] * 4], "reward_mean": [0.0] * 30 + [1.0] * 4},  # found at last
-        {"value_loss": [0.7**i for i in range(40)]},
-        {"value_loss": [*(0.7**i for i in range(30)), *[1e-7] * 4]},  # solved
+        _loss(*LOSS, *[5.5] * 4),
+        _loss(*LOSS, *[25.0] * 4, clipped=False),
+        _loss(*LOSS, *[0.1] * 4, clipped=False),
+        _loss(*LOSS, 6.0, 6.0, 1.0, 6.0),
+        _loss(*LOSS, *[0.13] * 4),
+        _loss(*LOSS, *[0.0] * 4),
+        _loss(*LOSS, *[6.0] * 4, reward_mean=[0.0] * 30 + [1.0] * 4),  # found at last
+        _loss(*(0.7**i for i in range(40))),
+        _loss(*(0.7**i for i in range(30)), *[1e-7] * 4),  # solved
     ],
 )
-def test_a_value_loss_that_moves_within_reason(columns: dict[str, list[float | None]]) -> None:
+def test_a_value_loss_that_moves_within_reason(columns: Columns) -> None:
     report = scan_columns("VAL008", columns, algorithm="ppo")
     assert (report.findings, report.checked) == ((), ("VAL008",))
