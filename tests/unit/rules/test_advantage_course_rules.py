@@ -81,6 +81,11 @@ def test_says_what_is_missing(code: str) -> None:
     assert check.reason.startswith("needs advantage")
 
 
+def test_without_a_policy_loss() -> None:
+    (check,) = scan_columns("ADV014", {"loss": [0.1] * 60}).skipped
+    assert check.reason == "needs policy_loss"
+
+
 def test_groups_are_not_centred_over_tokens_and_not_looked_at() -> None:
     report = scan_columns("ADV005", {"advantage_mean": BIASED, "advantage_std": STD[:80]}, algorithm="grpo")
     assert report.checked == ()

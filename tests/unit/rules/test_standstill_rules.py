@@ -129,3 +129,8 @@ def test_the_same_update_again() -> None:
 def test_updates_that_are_not_the_same(columns: dict[str, list[float | None]]) -> None:
     report = scan_columns("OPT014", columns)
     assert (report.findings, report.checked) == ((), ("OPT014",))
+
+
+def test_without_a_gradient_norm() -> None:
+    (check,) = scan_columns("OPT014", {"loss": [0.1] * 30}).skipped
+    assert check.reason == "needs grad_norm"
