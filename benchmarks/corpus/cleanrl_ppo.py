@@ -194,4 +194,4 @@ def train(folder: Path, run: dict[str, Any]) -> None:
     assert still == (loop.onset == 1 and loop.fault in {"lr_zero", "no_update", "loss_nan"}), "weights"
     each = loop.a["horizon"] * loop.a["n_envs"]
     if loop.onset:
-        run["extra"].update(onset=1 if loop.onset == 1 else loop.onset * each, clock="global_step")
+        run["extra"].update(onset=(loop.onset - 1) * each + 1, clock="global_step")
