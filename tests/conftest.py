@@ -6,7 +6,7 @@ import signal
 
 from hypothesis import settings
 
-settings.register_profile("quick", max_examples=20)  # of the fast set; the slow one tries a hundred
+settings.register_profile("quick", max_examples=8)  # of the fast set; the slow one tries a hundred
 
 # A job in the background, or under nohup, inherits ignored signals and hands them on to every process a test starts.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):

@@ -279,7 +279,8 @@ def test_a_log_that_a_crash_made_two_gigabytes_long_keeps_its_rows(name: str, tm
 
 
 @needs_proc
-@pytest.mark.parametrize("unit", [b"\0", *(pytest.param(unit, marks=pytest.mark.slow) for unit in (b"x", b"[", b"1,"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", [b"\0", b"x", b"[", b"1,"])
 def test_a_bomb_is_cut_before_it_fills_memory(unit: bytes, tmp_path: Path) -> None:
     member = gzip.compress(unit * (32 << 20), compresslevel=6)
     answer = process(file(tmp_path, gzip.compress(ROWS.encode()) + member * 64))

@@ -66,7 +66,7 @@ def test_records_and_refusals_are_all_lines(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.name)
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings.default.max_examples))
 @given(data=st.data())
 def test_damage_leaves_rows_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, kind: type[BaseAdapter], data: st.DataObject
@@ -85,7 +85,7 @@ def test_damage_leaves_rows_or_one_clear_error(
         assert log.lines >= log.rejected_count + len(log.table) - (log.lines if kind in (SB3Csv, SB3Json) else 0)
 
 
-@settings(max_examples=200)
+@settings(max_examples=min(200, settings.default.max_examples))
 @given(st.binary(max_size=300), st.sampled_from(KINDS))
 def test_random_bytes_raise_no_foreign_error(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, kind: type[BaseAdapter]

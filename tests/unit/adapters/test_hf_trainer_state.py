@@ -127,7 +127,7 @@ def test_an_empty_history_is_an_error_that_says_so(tmp_path):
         HfTrainerState(write(tmp_path, [])).read()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
 @given(at=st.integers(0, 15_000), junk=st.binary(max_size=30))
 def test_any_damage_is_survived(tmp_path_factory, at, junk):
     data = bytearray((SFT / "checkpoint-40" / "trainer_state.json").read_bytes())

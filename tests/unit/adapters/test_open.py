@@ -215,7 +215,11 @@ def test_what_is_no_log_is_one_clear_error(tmp_path, content, error):
     assert str(path) in run.meta.left_out
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=min(60, settings.default.max_examples),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     st.binary(max_size=400),
     st.sampled_from([b"", b'{"step": 1, "kl": 0.1}\n', b"step,kl\n1,2\n", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"]),

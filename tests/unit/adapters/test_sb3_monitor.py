@@ -117,7 +117,7 @@ def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
         bomb.read()
 
 
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings.default.max_examples))
 @given(st.integers(0, 1121), st.binary(min_size=1, max_size=8))
 def test_a_damaged_archive_gives_rows_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, position: int, noise: bytes

@@ -150,6 +150,7 @@ def test_steps_of_parquet_that_count_nothing_are_rejected(tmp_path: Path) -> Non
     assert (log.table.step.tolist(), log.rejected_count, log.lines) == ([1, 2], 3, 5)
 
 
+@pytest.mark.slow
 def test_a_parquet_table_that_unpacks_too_far_is_refused(tmp_path: Path) -> None:
     pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     zeros = pa.table({"step": np.zeros(2**20, dtype=np.int8)})

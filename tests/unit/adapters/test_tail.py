@@ -212,7 +212,7 @@ def test_what_is_no_file_is_refused(log: Path, make: Callable[[Path], None]) -> 
         follower.poll()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
 @given(
     steps=st.lists(
         st.one_of(

@@ -210,7 +210,7 @@ def test_strict_reading_stops_at_a_refused_record() -> None:
         TensorBoard(path, strict=True).read()
 
 
-@settings(max_examples=40)
+@settings(max_examples=min(40, settings.default.max_examples))
 @given(st.lists(st.integers(1, 30_000), max_size=8))
 def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     data, chunks = A2C.read_bytes()[:9_000], []
@@ -222,7 +222,7 @@ def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     assert (reader.faults, reader.records) == (whole.faults, whole.records)
 
 
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings.default.max_examples))
 @given(at=st.integers(0, 23_799), flip=st.integers(1, 255))
 def test_a_flipped_byte_costs_one_record_or_the_rest_of_the_file(at: int, flip: int) -> None:
     data = bytearray(A2C.read_bytes())

@@ -115,7 +115,7 @@ def test_a_cut_file_loses_its_last_record_only() -> None:
         assert reader.rejected_count or sum(map(len, kept)) + 7 * len(kept) + 7 <= cut
 
 
-@settings(max_examples=60)
+@settings(max_examples=min(60, settings.default.max_examples))
 @given(at=st.integers(7, FILE.stat().st_size - 1), flip=st.integers(1, 255))
 def test_a_flipped_byte_costs_at_most_a_block(at: int, flip: int) -> None:
     data = bytearray(FILE.read_bytes())

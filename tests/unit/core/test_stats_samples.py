@@ -103,7 +103,7 @@ def test_few_groups_have_no_interval_and_lone_answers_say_nothing() -> None:
     assert math.isnan(lone.rho)
 
 
-@settings(max_examples=30)
+@settings(max_examples=min(30, settings.default.max_examples))
 @given(st.permutations(range(24)))
 def test_the_order_of_the_samples_does_not_matter(order: list[int]) -> None:
     length, reward, group = prompts(np.random.default_rng(3), within=1.0, between=0.0, groups=6)

@@ -35,7 +35,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=min(30, settings.default.max_examples), deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 700), max_size=6))
 def test_the_same_bits(case: tuple[Any, ...], seed: int, cuts: list[int]) -> None:
     from rldk.engine.compiled import COMPILED, CompiledMedian

@@ -40,7 +40,7 @@ def _rows(seed: int, n: int) -> list[Row]:
     return rows
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=min(25, settings.default.max_examples), deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.sampled_from([None, "ppo", "grpo", "dpo"]))
 def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str | None) -> None:
     said, alerts, report = _watch(_rows(seed, n), algorithm)
