@@ -55,7 +55,7 @@ def rule_page(rule: Rule) -> str:
     lines += ["## What to try", "", *_fixes(rule), ""]
     lines += ["## Source", "", rule.page.sections["Source"], ""]
     lines += ["## Measured", "", measured(rule.code), "", "## Inputs", ""]
-    needs = [*rule.needs, *(f"any of `{p}`" for p in rule.each)]
+    needs = [*rule.needs, *rule.also, *(f"any of `{p}`" for p in rule.each)]
     lines.append(f"- needs: {', '.join(needs) or 'every row'}")
     lines.append(
         f"- looks at: {rule.phase} rows" + (f"; {rule.rows} of {max(rule.within, rule.rows)}" if rule.rows > 1 else "")

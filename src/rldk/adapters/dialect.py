@@ -19,6 +19,8 @@ _CRITICS: dict[str, tuple[frozenset[str], str]] = {
     "verl": (frozenset({"actor/pg_loss", "critic/advantages/mean"}), "critic/vf_loss"),
     "OpenRLHF": (frozenset({"policy_loss", "ppo_clip_ratio"}), "critic_loss"),
 }
+# What CleanRL's scripts of one algorithm log, where its other metrics do not tell.
+_CLEANRL = {"dqn": frozenset({"losses/td_loss", "losses/q_values"})}
 
 _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
 
@@ -42,6 +44,9 @@ def identity(opening: Opening, config: Mapping[str, Any]) -> dict[str, Any]:
     names = {bare(tag) for tag in opening.cover}
     if any(keys <= names for keys in _TRAINER_KEYS):
         return trained(opening, config=config)
+    script = next((name for name, keys in _CLEANRL.items() if keys <= names), None)
+    if script:
+        return {"algorithm": script, "notes": ()}
     writer = next((name for name, (keys, _) in _CRITICS.items() if keys <= names), None)
     if writer is None or _CRITICS[writer][1] in names:
         return {}

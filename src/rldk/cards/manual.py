@@ -80,7 +80,7 @@ def rule_text(rule: Rule) -> str:
 
 
 def _inputs(rule: Rule) -> list[str]:
-    needs = [*rule.needs, *(f"every metric like {p}" for p in rule.each)]
+    needs = [*rule.needs, *rule.also, *(f"every metric like {p}" for p in rule.each)]
     streak = f", {rule.rows} of {max(rule.rows, rule.within)}" if rule.rows > 1 else ""
     return [
         f"needs {', '.join(needs) or 'every row'}",

@@ -158,7 +158,7 @@ def facts(rule: Rule) -> dict[str, Any]:
         "tier": rule.tier,
         "what": rule.page.what,
         "page": dict(rule.page.sections),
-        "needs": [*rule.needs, *rule.each],
+        "needs": [*rule.needs, *rule.also, *rule.each],
         "algorithms": sorted(rule.algorithms) if rule.algorithms else None,
         "causes": list(rule.causes),
         "fixes": [phrase(fix, None) for fix in rule.fixes],

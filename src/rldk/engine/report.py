@@ -101,7 +101,7 @@ def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
         status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
         return Check(code=rule.code, name=rule.name, status=status, reason=reason)
     seen = engine.seen_metrics(rule.phase)
-    missing = tuple(n for n in rule.needs if n not in seen)
+    missing = tuple(n for n in (*rule.needs, *rule.also) if n not in seen)
     own = [w for w in watches if w.rule is rule]
     if not missing and rule.each and not own:
         more = f" (or {len(rule.each) - 3} more)" if len(rule.each) > 3 else ""

@@ -5,13 +5,12 @@ Such a run has no healthy past of its own, so only what must never be, or what n
 
 from __future__ import annotations
 
-from rldk.core.algorithms import VALUE_BASED
+from rldk.core.algorithms import OFF_POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, rule
 from rldk.rules.witness import CLASSIC
 
 UNROUNDED = CLASSIC | {"transformers", "trl"}  # their logs never print a small learning rate as 0
 ON_POLICY = frozenset({"ppo", "a2c"})
-OFF_POLICY = VALUE_BASED | {"sac", "td3"}
 RUNAWAY = 5.0
 
 

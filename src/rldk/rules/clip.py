@@ -19,6 +19,7 @@ PASSES = (
 COUNTED = frozenset({"sb3", "stable_baselines3"})  # their update counter rises by one a pass over the batch
 STILL = 1e-8  # update KL that float32 rounding of a ratio of 1 leaves (1e-9 seen in Stable-Baselines3), as in OPT004
 BF16 = 0.02  # |ratio - 1| that rounding in bf16 may cause
+SEQUENCES = 192  # a multiple of the usual batch sizes
 
 
 @rule(
@@ -137,13 +138,15 @@ def clip_saturation(f: Frame) -> Signal | None:
 
     Why it matters: the clipped part of the batch gives no gradient; the update goes as far as the clip lets it.
     How it is computed: the median clip fraction of 20 rows is above 0.3, three rows running. Ratios of whole
-    sequences (RLOO, GSPO) are exempt.
+    sequences (RLOO, GSPO) are exempt: where the log does not say so, a fraction that is a whole number of 192nds (of
+    a batch of 8 to 192 sequences) is taken for one.
     When it is wrong: very narrow clip ranges that are meant.
     Source: 0.3 over 20 updates is common practice known from the literature; healthy runs of faultbench stay below
     0.02 in every such window.
     """
-    usual = f.median("clip_frac", 20)
-    if usual > 0.3:
+    usual, parts = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"]
+    of_sequences = parts > 0 and abs(parts - round(parts)) < 0.01
+    if usual > 0.3 and not of_sequences:
         return Signal(
             value=usual, limit=0.3, message=f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
         )

@@ -147,6 +147,12 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     return None
 
 
+def _unknown_agent(context: Context) -> str | None:
+    if context.framework in CLASSIC and context.algorithm is None:
+        return "defined for on-policy algorithms; this log does not say which one it is of"
+    return None
+
+
 @rule(
     "REW016",
     "reward-below-its-start",
@@ -155,6 +161,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     needs=("reward_mean",),
     rows=5,
     algorithms=POLICY - {"sac", "td3"},
+    unless=_unknown_agent,
     causes=(
         "the sign of the advantages, of the loss or of the reward is turned",
         "the critic gives advantages that point the wrong way",

@@ -94,7 +94,7 @@ def kl_pinned(f: Frame) -> Signal | None:
     How it is computed: within 1e-6 of 0 (float32 rounding of a sum of equal log-probabilities) since the first row, 30
     rows at least; a coefficient above 0 in the log or in the configuration, or a KL part of the reward that is not
     exactly 0; learning rate not 0. TRL logs a KL only where its coefficient is on: there it is enough that the entropy
-    has moved by 2 %.
+    has moved by 2 %, or that 20 rows are bitwise 0 while the learning rate is above 0.
     When it is wrong: logs rounded to three decimals under a tiny learning rate. With beta = 0 a KL of 0 is a
     placeholder and the rule is quiet.
     Source: identity (TRL GRPO documentation on beta); 30 rows: ours, for warm-up from learning rate 0 and rounding.
@@ -105,7 +105,9 @@ def kl_pinned(f: Frame) -> Signal | None:
     still = -ROUNDING < lowest <= highest < ROUNDING
     most, least = f.highest("entropy", before=0), f.lowest("entropy", before=0)
     shown = f.framework() == "trl" and coefficient != coefficient and most - least > MOVED * abs(most)
-    if still and count >= 30 and (coefficient > 0 or paid or shown) and f["lr"] != 0.0:
+    same, lr = f.repeats("kl"), f["lr"]
+    exact = f.framework() == "trl" and lr > 0.0 and same == count >= 20
+    if still and lr != 0.0 and ((count >= 30 and (coefficient > 0 or paid or shown)) or exact):
         message = f"the KL has been 0 on all {count:.0f} rows although its coefficient is on"
         return Signal(value=0.0, message=message)
     return None

@@ -41,6 +41,8 @@ CONCEPTS: dict[str, str] = {
     "gamma": "the discount factor",
     "gae_lambda": "the GAE lambda",
     "normalize_advantage": "advantage normalisation",
+    "target_update": "how often the target network is updated",
+    "buffer_size": "the size of the replay buffer",
     "reward_scale": "reward scaling",
     "reward_clip": "reward clipping",
     "reward_weights": "the weights of the reward functions",
@@ -174,6 +176,8 @@ _SB3: dict[str, str] = {
     "normalize_advantage": "normalize_advantage",
     "reward_scale": "VecNormalize(norm_reward=True)",
     "reward_clip": "VecNormalize(clip_reward=...)",
+    "target_update": "target_update_interval",
+    "buffer_size": "buffer_size",
     "seed": "seed",
 }
 _OPENRLHF_PAIRS: dict[str, str] = {
@@ -275,6 +279,7 @@ KEYS: dict[str, dict[str, str]] = {
     "sb3": _SB3,
     "rllib": {
         "lr": "lr",
+        "target_update": "target_network_update_freq",
         "kl_coef": "kl_coeff",
         "kl_target": "kl_target",
         "clip_range": "clip_param",
@@ -305,6 +310,8 @@ KEYS: dict[str, dict[str, str]] = {
         "gamma": "--gamma",
         "gae_lambda": "--gae-lambda",
         "normalize_advantage": "--norm-adv",
+        "target_update": "--target-network-frequency",
+        "buffer_size": "--buffer-size",
         "seed": "--seed",
     },
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import PREFERENCE, REWARD_MODEL
+from rldk.core.algorithms import DPO, PREFERENCE, REWARD_MODEL
 from rldk.rules.rule import Frame, Signal, rule
 
 EXACT_ROWS = 5
@@ -116,4 +116,69 @@ def margin_leaps(f: Frame) -> Signal | None:
     if f.count("pref_margin") >= 13 and largest > 0 and newest > max(LARGE, LEAP * largest):
         message = f"the margin went from at most {largest:.3g} to {newest:.3g} within three rows"
         return Signal(value=newest, limit=LEAP * largest, message=message)
+    return None
+
+
+@rule(
+    "PREF009",
+    "pairs-told-apart-without-margin",
+    severity="warn",
+    tier=3,
+    needs=("pref_accuracy", "loss"),
+    algorithms=DPO,
+    causes=(
+        "beta is so small that the policy may go far from the reference before the loss notices",
+        "log-probabilities are averaged over tokens where the loss expects sums",
+    ),
+    fixes=("raise {dpo_beta} to 0.05 or more", "compare the logged margin with beta times the log-probabilities' gap"),
+)
+def told_apart_without_margin(f: Frame) -> Signal | None:
+    """Fires when nearly all pairs are told apart and the loss still stands where it began.
+
+    Why it matters: the loss asks for a margin that is never reached, so it drives the policy as far from the
+    reference as the steps allow.
+    How it is computed: over twenty rows the median accuracy is at least 0.9 and the loss has not fallen below 0.68;
+    it has never been above 0.7, so that it began at ln 2 = 0.693, the sigmoid loss of two equal models.
+    When it is wrong: a long warm-up, in which the few first steps tell pairs apart by next to nothing.
+    Source: an accuracy of 0.9 at a margin below 0.03 (loss 0.68) is a policy that has all but not moved in units of
+    1 / beta. Measured on small DPO: 0 of 18 healthy runs, 2 of 2 with a hundredth of the usual beta.
+    """
+    accuracy, least = f.median("pref_accuracy", 20), f.min("loss", 20)
+    most = f.highest("loss", before=0)
+    if accuracy >= 0.9 and least > 0.68 and most < 0.7:
+        message = f"{accuracy:.0%} of the pairs are told apart and the loss is still {least:.4f} (ln 2 = 0.6931)"
+        return Signal(value=least, limit=0.68, metric="loss", message=message)
+    return None
+
+
+@rule(
+    "PREF010",
+    "margin-runs-off-at-once",
+    severity="warn",
+    tier=1,
+    needs=("pref_margin",),
+    algorithms=PREFERENCE,
+    rows=3,
+    causes=(
+        "the learning rate is far too high",
+        "beta is far too large: a small move is already a large margin",
+        "log-probabilities are summed where they were averaged over tokens",
+    ),
+    fixes=("lower {lr} by 10x and add {warmup}", "lower {dpo_beta} to 0.5 or less"),
+)
+def margin_runs_off_at_once(f: Frame) -> Signal | None:
+    """Fires when the margin is beyond 5 within the first rows of a run that began at 0.
+
+    Why it matters: at a margin of 5 a pair's gradient is below 1 % of what it was; a run that is there at once has
+    learnt a shortcut or broken the model, and nothing after it matters.
+    How it is computed: the margin was below 0.5 on the first row and is above 5 on three rows running, within the
+    first 12 rows and the first 200 steps.
+    When it is wrong: pairs that are trivially different, with a beta that is large on purpose.
+    Source: sigmoid(-5) = 0.7 %. Measured on small DPO and KTO: medians of rows 5 to 15 are at most 1.3 in 27 healthy
+    runs, 10 to 47 with a learning rate or a beta a hundred times too large.
+    """
+    margin, first, count = f["pref_margin"], f.first("pref_margin"), f.count("pref_margin")
+    if count <= 12 and f.step <= 200 and first < 0.5 and margin > 5.0:
+        message = f"the margin is {margin:.3g} on row {count:.0f}; it began at {first:.2g}"
+        return Signal(value=margin, limit=5.0, message=message)
     return None

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import REWARD_MODEL
+from rldk.core.algorithms import DPO, KTO, REWARD_MODEL
 from rldk.rules.knobs import number
 from rldk.rules.rule import Context, Frame, Signal, rule
 
-DPO = frozenset({"dpo"})
-KTO = frozenset({"kto"})
 LN2 = math.log(2.0)
 START = 0.02
 ROOT_30 = math.sqrt(30.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import ACTOR_CRITIC, POLICY
+from rldk.core.algorithms import ACTOR_CRITIC, POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
 from rldk.rules.witness import CLASSIC, below_best, factor, lost_share
 
@@ -231,7 +231,7 @@ def return_scale(f: Frame) -> Signal | None:
     rows=20,
     algorithms=POLICY,
     causes=("the task is as good as solved", "exploration has ended", "the learning rate has decayed"),
-    fixes=("stop here, or continue from this checkpoint with harder prompts or a higher {temperature}",),
+    fixes=("stop here, or continue from this checkpoint with harder tasks, or raise {temperature}",),
 )
 def plateau(f: Frame) -> Signal | None:
     """Fires when a reward that used to rise has not risen for 200 rows, whatever else moves.
@@ -258,7 +258,7 @@ def plateau(f: Frame) -> Signal | None:
     tier=3,
     needs=("reward_mean",),
     rows=3,
-    algorithms=POLICY,
+    algorithms=POLICY | VALUE_BASED,
     causes=(
         "the reward changed its sign, scale or meaning in mid-run",
         "an update that was too large destroyed the policy",

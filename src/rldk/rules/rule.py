@@ -206,7 +206,8 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
     streak). `each`: glob patterns over canonical names; the rule runs once for every metric that matches, which is
-    then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `rows` of the last
+    then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `also`: metrics that
+    the run must have on whatever row; the body asks for them by `f.last`. `rows` of the last
     `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode, once
     its last row is `cooldown_steps` behind. `kin`: the family, where the code does not spell it.
     `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
@@ -225,6 +226,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     metric: str = ""
     needs: tuple[str, ...] = ()
     each: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     phase: Phase = "train"
     algorithms: frozenset[str] | None = None
     unless: Callable[[Context], str | None] | None = None

@@ -37,8 +37,8 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
 
     Why it matters: OPT001 for runs that never moved: a training that stands still looks like a hard task.
     How it is computed: on all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped, and either
-    the entropy has not left a band of 0.1 % of its largest value, or the KL to the reference has been within 1e-6 of 0
-    as well. The last known learning rate is not 0 (OPT011, OPT004).
+    the KL to the reference is so, too, or none is logged and the entropy has not left a band of 0.1 % of its largest
+    value. The last known learning rate is not 0 (OPT011, OPT004).
     When it is wrong: with a learning rate that is small on purpose, in its first rows. With one pass over each batch
     the update KL is 0 by construction; the entropy then still moves.
     Source: two identities of weights that do not change (F01 of the rule catalogue); ten rows and 0.1 %: ours; 1e-6
@@ -51,6 +51,7 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     kl_high, kl_low, kl_repeats = f.highest("kl", before=0), f.lowest("kl", before=0), f.repeats("kl")
     at_reference = kl_low > -UNMOVED_KL and kl_high < UNMOVED_KL and kl_repeats < count
     stuck = most - least < UNMOVED_ENTROPY * abs(most)
+    stuck = stuck and not (kl_high >= UNMOVED_KL or kl_low <= -UNMOVED_KL)
     still = low > -UNMOVED_KL and high < UNMOVED_KL and not clipped > 0
     if still and count >= 10 and (stuck or at_reference) and lr != 0.0:
         beside = f"entropy stays at {most:.4g}" if stuck else "so is that to the reference"

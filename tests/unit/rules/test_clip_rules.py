@@ -35,7 +35,7 @@ def _doubled(before: float) -> list[float | None]:
         ("CLIP001", {"ratio_first_minibatch_dev": [0.0, 0.0, 0.03, None, 0.03]}, {}, (5, "critical")),
         ("CLIP002", STILL | {"lr": [1e-6] * 5}, TWICE, (3, "warn")),
         ("CLIP002", UNMOVED, SB3, (10, "warn")),
-        ("CLIP003", {"clip_frac": [0.1] * 10 + [0.5] * 20}, {}, (23, "warn")),
+        ("CLIP003", {"clip_frac": [0.1] * 10 + [0.51] * 20}, {}, (22, "warn")),
         ("CLIP005", {"kl_policy_update": [0.01] * 5 + [0.2] * 6}, {}, (10, "warn")),
         ("CLIP005", {"kl_policy_update": [0.005] * 5 + [0.02] * 6}, {"config": {"target_kl": 0.01}}, (10, "warn")),
         ("CLIP004", LOWER, {}, (22, "info")),
@@ -58,7 +58,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("CLIP002", UNMOVED | {"update_count": [float(i) for i in range(15)]}, SB3),  # one pass
         ("CLIP002", UNMOVED | {"kl_policy_update": [1e-7] * 15}, SB3),
         ("CLIP002", UNMOVED | {"ratio_mean": [1.001] * 15}, TWICE),
-        ("CLIP003", {"clip_frac": [0.5, 0.1] * 20}, {}),
+        ("CLIP003", {"clip_frac": [0.49, 0.1] * 20}, {}),
+        ("CLIP003", {"clip_frac": [14 / 32, 0.5, 21 / 32, 0.0] * 8}, {}),  # shares of 32 sequences
         ("CLIP004", LOWER | {"clip_frac_high": [0.003] * 40}, {}),
         ("CLIP004", {"clip_frac_low": [0.009] * 40, "clip_frac_high": [0.0] * 40}, {}),
         ("CLIP005", {"kl_policy_update": [0.029] * 20}, {}),

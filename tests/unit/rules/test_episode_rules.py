@@ -17,6 +17,17 @@ def test_pay_that_was_constant_and_is_not() -> None:
     assert (finding.first_step, finding.metric) == (28, "reward_mean")
 
 
+def test_pay_that_was_exact_on_few_rows_and_is_not() -> None:
+    pay = [*LENGTH[:6], *[0.5 * x for x in LENGTH[6:12]]]
+    (finding,) = scan_columns("REW017", {"reward_mean": pay, "response_length_mean": LENGTH[:12]}, **SB3).findings
+    assert finding.first_step == 9
+
+
+def test_a_running_mean_without_a_new_episode_is_not_exact() -> None:
+    columns = {"reward_mean": [-35.6] * 6 + [-21.2] * 6, "response_length_mean": [999.0] * 12}
+    assert scan_columns("REW017", columns, **SB3).findings == ()
+
+
 @pytest.mark.parametrize("pay", [[x * (1 + 0.01 * (i % 2)) for i, x in enumerate(LENGTH)], [5.0] * 40])
 def test_pay_that_stays_or_always_varied_is_quiet(pay: list[float]) -> None:
     report = scan_columns("REW017", {"reward_mean": pay, "response_length_mean": LENGTH}, **SB3)
@@ -71,3 +82,8 @@ def test_a_policy_loss_that_was_zero_by_construction() -> None:
     columns = {"policy_loss": [1e-17 * (-1) ** i for i in range(20)] + [-0.36] * 5}
     assert [f.first_step for f in scan_columns("ADV004", columns, algorithm="grpo").findings] == [22]
     assert scan_columns("ADV004", {"policy_loss": [1e-3] * 12 + [-0.36] * 9}, algorithm="grpo").findings == ()
+
+
+def test_a_log_of_environments_that_does_not_say_of_which_algorithm_is_not_looked_at() -> None:
+    (check,) = scan_columns("REW016", {"reward_mean": WORSE}, framework="sb3").skipped
+    assert check.status == "not_applicable"

@@ -36,6 +36,8 @@ RISING = [0.02 * i for i in range(40)]
         ("LEN003", {"response_length_mean": [28.0] * 25}, {}, (20, "warn")),
         ("LEN003", {"response_length_mean": [7.3, 8.1] * 10 + [28.0] * 12}, {}, (30, "warn")),
         ("LEN003", {"truncation_frac": [1.0] * 25}, {}, (20, "warn")),
+        ("LEN003", {"truncation_frac": [0.1, 0.3, 0.5, 0.7, 0.9, *[1.0] * 6]}, {}, (10, "warn")),
+        ("LEN008", {"eos_count": [16.0, 15.0] * 8 + [3.0] * 4}, {}, (19, "warn")),
         ("LEN004", {"response_length_mean": [20.0, 5.0, 1.0, 1.0, 1.0]}, {}, (5, "critical")),
         ("LEN004", {"response_length_mean": [0.5] * 4}, {}, (3, "critical")),
         ("LEN004", {"rollout_is_clip_frac": [0.1, 0.99, 0.99, 0.99]}, {}, (4, "critical")),
@@ -55,6 +57,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("LEN003", {"truncation_frac": [0.1] * 15 + [0.9, 0.1] * 10}, {}),
         ("LEN003", {"truncation_frac": [min(0.9, 0.04 * i) for i in range(22)]}, {}),
         ("LEN003", {"response_length_mean": [7.0 + i for i in range(21)] + [28.0] * 12}, {}),
+        ("LEN008", {"eos_count": [16.0, 15.0] * 8 + [5.0] * 4}, {}),
+        ("LEN008", {"eos_count": [2.0, 1.0] * 8 + [0.0] * 4}, {}),  # a batch of two
         ("LEN004", {"response_length_mean": [1.0] * 9}, {}),
         ("LEN004", {"aborted_frac": [0.9] * 9}, {}),
     ],
@@ -109,3 +113,8 @@ def test_length_that_will_not_reach_the_limit_is_not(columns: Columns, total: in
 def test_without_a_limit_there_is_nothing_to_reach() -> None:
     (check,) = scan_columns("LEN007", {"response_length_max": GROWING}).skipped
     assert check.reason.startswith("needs the response length limit")
+
+
+def test_all_responses_cut_off_takes_five_rows_of_exactly_all() -> None:
+    share = [*(0.1 + 0.1 * i for i in range(9)), *[1.0] * 4, 0.99, *[1.0] * 4]
+    assert scan_columns("LEN003", {"truncation_frac": share}).findings == ()

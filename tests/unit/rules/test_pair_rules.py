@@ -69,3 +69,52 @@ def test_a_margin_that_leaps() -> None:
 def test_says_what_is_missing(code: str, missing: str) -> None:
     (check,) = scan_columns(code, {"loss": [0.69] * 50}, **DPO).skipped
     assert check.reason.startswith(f"needs {missing}")
+
+
+EASY: list[float | None] = [1.0] * 30
+STUCK: list[float | None] = [0.6931 - 0.0001 * i for i in range(30)]
+
+
+def test_pairs_told_apart_without_margin() -> None:
+    (finding,) = scan_columns("PREF009", {"pref_accuracy": EASY, "loss": STUCK}, **DPO).findings
+    assert (finding.first_step, finding.severity) == (20, "warn")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"pref_accuracy": EASY, "loss": [0.6931 - 0.002 * i for i in range(30)]},
+        {"pref_accuracy": [0.8] * 30, "loss": STUCK},
+        {"pref_accuracy": EASY, "loss": [1.0, *[0.69] * 29]},  # another loss than the sigmoid
+    ],
+)
+def test_pairs_that_are_told_apart_by_a_margin_are_quiet(columns: Columns) -> None:
+    report = scan_columns("PREF009", columns, **DPO)
+    assert (report.findings, report.checked) == ((), ("PREF009",))
+
+
+@pytest.mark.parametrize("algorithm", ["dpo", "kto"])
+def test_a_margin_that_runs_off_at_once(algorithm: str) -> None:
+    (finding,) = scan_columns(
+        "PREF010", {"pref_margin": [0.0, 2.0, 6.0, 9.0, 12.0, 15.0]}, algorithm=algorithm
+    ).findings
+    assert (finding.first_step, finding.severity) == (5, "warn")
+
+
+@pytest.mark.parametrize(
+    "margin",
+    [
+        [0.4 * i for i in range(30)],  # beyond 5 on row 14
+        [0.0, 2.0, 6.0, 4.0, 6.0, 4.0, 6.0],
+        [3.0, 6.0, 7.0, 8.0, 9.0],  # not from the start
+    ],
+)
+def test_a_margin_that_grows_slowly_is_quiet(margin: list[float | None]) -> None:
+    report = scan_columns("PREF010", {"pref_margin": margin}, **DPO)
+    assert (report.findings, report.checked) == ((), ("PREF010",))
+
+
+def test_a_margin_of_the_first_rows_that_were_logged_late_is_quiet() -> None:
+    margin = [0.0, 2.0, 6.0, 9.0, 12.0]
+    report = scan_columns("PREF010", {"pref_margin": margin}, step=[100 * i for i in range(1, 6)], **DPO)
+    assert (report.findings, report.checked) == ((), ("PREF010",))

@@ -109,7 +109,7 @@ def test_token_accuracy_is_a_witness_where_entropy_is_not_logged() -> None:
 
 def test_a_dpo_run_with_a_far_too_high_learning_rate_is_named() -> None:
     report = scan(open_run(FIXTURES / "trl-dpo-hot" / "trainer_state.json"), select_rules(["PREF"]))
-    assert [(f.code, f.first_step) for f in report.findings] == [("PREF002", 6)]
+    assert [(f.code, f.first_step) for f in report.findings] == [("PREF002", 6), ("PREF010", 10)]
 
 
 @pytest.mark.parametrize("folder", ["trl-dpo", "trl-kto"])

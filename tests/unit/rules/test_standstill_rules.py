@@ -66,6 +66,7 @@ def test_a_gradient_that_may_be_there(columns: Columns) -> None:
         still(lr=[0.0] * 20),  # OPT011 speaks of that
         still(entropy=[0.69 - 0.001 * i for i in range(20)]),  # one pass over each batch
         still(kl_policy_update=[1e-4] + [1e-9] * 19),
+        still(kl=[0.0, 1e-5] * 10),  # slowly away from its reference
     ],
 )
 def test_a_policy_that_moved(columns: Columns) -> None:

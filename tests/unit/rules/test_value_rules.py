@@ -10,6 +10,7 @@ from rldk.testing import scan_columns
 Columns = dict[str, list[float | None]]
 
 EXPLAINED = "value_explained_variance"
+CLASSIC = {"framework": "cleanrl", "algorithm": "ppo"}
 
 
 def _off(by: float, returns: list[float], **more: list[float | None]) -> Columns:
@@ -24,6 +25,7 @@ RISING = [2 + 0.1 * i for i in range(60)]
     ("code", "columns", "options", "expected"),
     [
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {}, (52, "info")),
+        ("VAL011", {EXPLAINED: [0.2] * 10 + [-0.6] * 30}, CLASSIC, (21, "warn")),
         ("VAL002", {EXPLAINED: [0.999] * 8}, {}, (5, "info")),
         ("VAL006", {"value_clip_frac": [0.9] * 30}, {}, (22, "info")),
         ("VAL007", _off(-1.0, RETURNS, value_loss=[1.2] * 60), {}, (39, "warn")),
@@ -40,6 +42,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     [
         ("VAL001", {EXPLAINED: [-0.5, 0.5] * 40}, {}),
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {"total_steps": 1000}),
+        ("VAL011", {EXPLAINED: [-0.4] * 60}, CLASSIC),
         ("VAL002", {EXPLAINED: [0.5, *[0.999] * 8]}, {}),
         ("VAL006", {"value_clip_frac": [0.9, 0.1] * 30}, {}),
         ("VAL007", _off(-0.5, RETURNS, value_loss=[0.3] * 60), {}),
