@@ -159,7 +159,7 @@ class ComprehensivePPOForensics:
     ) -> ComprehensivePPOMetrics:
         """The metrics after one more training step. None is missing; NaN is a value, and found.
 
-        Rows are judged a hundred at once, or as soon as anything is asked about them: reading the metrics does.
+        Rows are judged up to two hundred at once, or as soon as anything is asked about them: reading the metrics does.
 
         `advantage_samples`: the advantages of the batch. `response_data`: mappings with `reward`, `n_tokens` (or
         `length`, or the text as `response`), `prompt_id` (or `prompt`), and `advantage` if there is one. `metrics`: any

@@ -12,9 +12,8 @@ from rldk.engine.looks import Watch
 from rldk.engine.report import build_report
 from rldk.rules.rule import Context, Rule, normals
 
-AT_ONCE = 200  # rows that are judged one by one: the engine then knows what looks at the run
-HELD = 100  # rows after which those that are held are judged
-EVERY = 20  # of the rows judged one by one, the number after which it is time to look ahead
+HELD = 200  # rows after which those that are held are judged, and looked ahead from
+EARLY, EVERY = 200, 20  # up to the first row, after so many
 
 
 class Observer:
@@ -58,7 +57,8 @@ class Observer:
         """Takes a row of any phase, with the segment it has, and judges it when it is time for that."""
         self._held.append(row)
         self._newest = row if row.phase == "train" else self._newest
-        if self.rows < AT_ONCE or (self._engine.rows + len(self._held)) % HELD == 0 or not self._engine.looked:
+        rows = self._engine.rows + len(self._held)
+        if rows % (EVERY if rows <= EARLY else HELD) == 0 or not self._engine.looked:
             self.settle()
 
     def settle(self) -> None:
@@ -73,7 +73,7 @@ class Observer:
             if row.phase == "train":
                 self.rows += 1
                 self.step, self.values = row.step, row.values
-                self.ahead = not left and self._engine.rows % (EVERY if self.rows <= AT_ONCE else HELD) == 0
+                self.ahead = not left and self._engine.rows % (EVERY if self._engine.rows <= EARLY else HELD) == 0
                 if self._each is not None:
                     self._each()
 

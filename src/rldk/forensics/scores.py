@@ -11,7 +11,7 @@ from rldk.engine.outlook import outlook
 
 class Scores(NamedTuple):
     """`overall`: probability that the run is healthy given the evidence. `stability`: share of the newest rows without
-    a warning. `convergence`: probability that the run has converged or still improves, as of at most 100 rows ago. None
+    a warning. `convergence`: probability that the run has converged or still improves, as of at most 200 rows ago. None
     before there is evidence."""
 
     overall: float | None = None

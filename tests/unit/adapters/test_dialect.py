@@ -19,7 +19,7 @@ VERL = {"step": 1, "actor/pg_loss": 0.1, "critic/advantages/mean": 0.0}
         (CLEANRL_DQN, ("cleanrl", "dqn")),
         ({k: x for k, x in CLEANRL_DQN.items() if k != "losses/q_values"}, ("cleanrl", None)),
         (VERL, ("verl", "grpo")),
-        ({**VERL, "critic/vf_loss": 0.2}, ("verl", "ppo")),
+        ({**VERL, "critic/vf_loss": 0.2, "actor/ppo_kl": 0.01, "actor/pg_clipfrac": 0.1}, ("verl", "ppo")),
     ],
 )
 def test_names_tell_the_algorithm(row: dict[str, float], told: tuple[str, str | None], tmp_path: Path) -> None:

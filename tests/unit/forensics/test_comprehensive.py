@@ -104,9 +104,10 @@ LATE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("fault", ["kl", *(pytest.param(f, marks=pytest.mark.slow) for f in LATE if f != "kl")])
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", LATE)
 def test_when_rows_are_judged_changes_nothing(ppo_rows: Callable[..., Rows], fault: str) -> None:
-    """Read row by row each is judged at once, else a hundred together: after the 200th row, when rows are held."""
+    """Read row by row each is judged at once, else up to two hundred together."""
     rows = ppo_rows(420, **LATE.get(fault, {}))
     samples = np.random.default_rng(0).normal(size=(len(rows), 30))
     held, read, now_and_then = (ComprehensivePPOForensics() for _ in range(3))
@@ -281,18 +282,19 @@ def test_without_samples_it_says_what_it_needs(ppo_rows: Callable[..., Rows]) ->
     assert missing["length_bias_anomaly"].startswith("needs length_reward_rho")
 
 
+@pytest.mark.slow
 def test_an_update_costs_the_same_at_any_length(ppo_rows: Callable[..., Rows], monkeypatch: pytest.MonkeyPatch) -> None:
     """Counts what is kept, not seconds: beside the flat history nothing may grow."""
     monkeypatch.setattr("rldk.engine.memory.MOST_KEPT", 100)  # values of a metric, beyond those that windows need
     forensics = ComprehensivePPOForensics(window_size=30, kl_drift_window_size=30)
     samples = np.random.default_rng(0).normal(size=40)
     sizes = []
-    for row in ppo_rows(900):
+    for row in ppo_rows(1400):
         forensics.update(**row, advantage_samples=samples)
-        if row["step"] in (599, 899):
+        if row["step"] in (999, 1399):
             sizes.append(_items(forensics, {id(forensics._history), id(forensics._drift)}))
     assert sizes[1] <= sizes[0] * 1.01
-    assert len(forensics._history._cells) == 900 * len(forensics._history.names)
+    assert len(forensics._history._cells) == 1400 * len(forensics._history.names)
 
 
 def _items(root: object, seen: set[int]) -> int:
