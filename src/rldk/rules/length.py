@@ -179,15 +179,19 @@ def no_valid_tokens(f: Frame) -> Signal | None:
 
     Why it matters: the loss is then a mean over nothing: gradients are 0 or NaN.
     How it is computed: the scalar form, three rows running: responses of less than one token, or of no more than one
-    (the end token) where the run began above three; or a share of aborted or masked responses above 95 %.
+    (the end token) where the run began above three; or a share of aborted or masked responses above 95 %. Responses
+    that shrank to one token step by step, to two or less on the eight rows before, while the reward is not below where
+    it began are information: that is what the reward asked for.
     When it is wrong: tasks answered in one token; these begin at one and stay quiet.
     Source: fewer than 5 % valid tokens for three steps (trl#4772, ms-swift#8343).
     """
     name, value, first = f.metric, f[f.metric], f.first(f.metric)
+    before, reward, start = f.median(name, 8, before=3), f.median("reward_mean", 3), f.early("reward_mean", 0, 5)
     if name == "response_length_mean":
         if value < 1.0 or (value <= 1.0 and first > 3.0):
             message = f"responses are down to {value:.3g} token on average; they began with {first:.3g}"
-            return Signal(value=value, limit=1.0, message=message)
+            asked = value == 1.0 and before <= 2.0 and reward >= start
+            return Signal(value=value, limit=1.0, message=message, severity="info" if asked else None)
     elif value > 0.95:
         what = "aborted" if name == "aborted_frac" else "masked out"
         return Signal(value=value, limit=0.95, message=f"{value:.0%} of the responses are {what}")

@@ -9,6 +9,7 @@ from rldk.testing import scan_columns
 Columns = dict[str, list[float | None]]
 
 RISING = [0.02 * i for i in range(40)]
+SHRINKS: list[float | None] = [9.0 - 0.5 * i for i in range(15)] + [1.1] * 5 + [1.0] * 4
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,13 @@ RISING = [0.02 * i for i in range(40)]
         ("LEN008", {"eos_count": [16.0, 15.0] * 8 + [3.0] * 4}, {}, (19, "warn")),
         ("LEN004", {"response_length_mean": [20.0, 5.0, 1.0, 1.0, 1.0]}, {}, (5, "critical")),
         ("LEN004", {"response_length_mean": [0.5] * 4}, {}, (3, "critical")),
+        ("LEN004", {"response_length_mean": SHRINKS, "reward_mean": [0.03 * i for i in range(24)]}, {}, (23, "info")),
+        (
+            "LEN004",
+            {"response_length_mean": SHRINKS, "reward_mean": [-0.03 * i for i in range(24)]},
+            {},
+            (23, "critical"),
+        ),
         ("LEN004", {"rollout_is_clip_frac": [0.1, 0.99, 0.99, 0.99]}, {}, (4, "critical")),
     ],
 )
@@ -59,8 +67,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("LEN003", {"response_length_mean": [7.0 + i for i in range(21)] + [28.0] * 12}, {}),
         ("LEN008", {"eos_count": [16.0, 15.0] * 8 + [5.0] * 4}, {}),
         ("LEN008", {"eos_count": [2.0, 1.0] * 8 + [0.0] * 4}, {}),  # a batch of two
-        ("LEN004", {"response_length_mean": [1.0] * 9}, {}),
-        ("LEN004", {"aborted_frac": [0.9] * 9}, {}),
+        ("LEN004", {"response_length_mean": [1.0] * 12}, {}),
+        ("LEN004", {"aborted_frac": [0.9] * 12}, {}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
