@@ -1,4 +1,4 @@
-"""The runs of the corpus, split by seed: `tune` to set thresholds on, `look` (a third) and `last` to be looked at."""
+"""The runs of the corpus, split by seed: see `SPLITS`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 from benchmarks.corpus.label import FAMILIES, KIND, Run
 
-SPLITS = {"tune": 0, "look": 50_000, "last": 100_000}
-"""The first seed of each. Thresholds have been set with an eye on the misses of `look`, too; `last` came after them."""
+SPLITS = {"tune": 0, "look": 50_000, "last": 100_000, "final": 150_000}
+"""The first seed of each. Thresholds are set on `tune`. `look` was judged after every round, and the false alarms of
+`last` were mended: neither is fresh any more. `final` is judged once, for the page."""
+THIRDS = frozenset({"look", "final"})  # half of the healthy runs, and each fault at one of its times of onset
 Args = dict[str, Any]
 EARLY = {"trl": 0.8, "sb3": 0.8, "cleanrl": 0.9, "lm": 1.2, "table": 1.0}
 """When time is short: the native logs first, and healthy runs before broken ones."""
@@ -46,11 +48,11 @@ def runs() -> list[Run]:
 
 def _of(group: Group, split: str, at: int) -> list[Run]:
     rng = random.Random(f"{split}/{at}")
-    count = (group.healthy + 1) // 2 if split == "look" else group.healthy
+    count = (group.healthy + 1) // 2 if split in THIRDS else group.healthy
     wanted: list[tuple[str, bool]] = []
     for entry in group.faults.split():
         name, times = entry.split(":")
-        times = rng.choice(times) if split == "look" else times
+        times = rng.choice(times) if split in THIRDS else times
         wanted += [(name, time == "s") for time in times]
     rng.shuffle(wanted)
     healthy = [_run(group, split, (at, i), "none", False) for i in range(count)]

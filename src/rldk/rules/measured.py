@@ -31,4 +31,5 @@ def measured(code: str) -> str:
     ranked = sorted(row["faults"].items(), key=lambda pair: (-pair[1], pair[0]))
     named = ", ".join(f"{fault.replace('_', ' ')} {n}" for fault, n in ranked[:SHOWN])
     more = f" and {len(ranked) - SHOWN} more" if len(ranked) > SHOWN else ""
-    return f"{quiet}. It named the fault of {row['hits']} runs, {row['first']} of them first: {named}{more}."
+    runs = "1 run" if row["hits"] == 1 else f"{row['hits']} runs"
+    return f"{quiet}. It named the fault of {runs}, {row['first']} of them first: {named}{more}."

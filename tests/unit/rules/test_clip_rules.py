@@ -90,3 +90,36 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+def fresh(clipped: float, later: float, *, times: int = 2) -> Columns:
+    """Rollouts that are used so many times, with rewards on the first step that sees them."""
+    uses = range(times)
+    rewards: list[float | None] = [0.5 if use == 0 else None for use in uses] * 8
+    return {"clip_frac": [clipped if use == 0 else later for use in uses] * 8, "reward_mean": rewards}
+
+
+TRL: dict[str, Any] = {"framework": "trl", "algorithm": "grpo"}
+
+
+def test_ratios_are_clipped_before_any_update() -> None:
+    (finding,) = scan_columns("CLIP007", fresh(0.01, 0.05), **TRL).findings
+    assert (finding.first_step, finding.severity) == (11, "warn")
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        (fresh(0.0, 0.2), {}),
+        (fresh(0.05, 0.05, times=1), {}),  # every row has rewards: it may be of several steps
+        (fresh(0.05, 0.05), {"step": list(range(2, 34, 2))}),  # each row is a mean over two steps
+    ],
+)
+def test_what_is_clipped_after_the_first_step_is_quiet(columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns("CLIP007", columns, **TRL, **options)
+    assert (report.findings, report.checked) == ((), ("CLIP007",))
+
+
+def test_only_trl_logs_rewards_where_they_are_new() -> None:
+    (check,) = scan_columns("CLIP007", fresh(0.01, 0.05), framework="verl", algorithm="grpo").skipped
+    assert check.status == "not_applicable"

@@ -26,3 +26,28 @@ def test_says_what_is_missing() -> None:
     (config,) = scan_columns("DATA012", {"epoch": [1.0]}).skipped
     assert metric.reason == "needs epoch"
     assert config.reason.startswith("needs the planned number of epochs")
+
+
+def lengths(third: float | None) -> dict[str, list[float | None]]:
+    """Of batches of two completions, or of three when there is a `third` between them."""
+    pairs = [(4.0 + i % 5, 9.0 + i % 7) for i in range(14)]
+    means = [(a + b) / 2 if third is None else (a + b + a + third) / 3 for a, b in pairs]
+    return {
+        "response_length_mean": [*means],
+        "response_length_min": [a for a, _ in pairs],
+        "response_length_max": [b for _, b in pairs],
+    }
+
+
+def test_batches_of_two_completions() -> None:
+    (finding,) = scan_columns("DATA013", lengths(None)).findings
+    assert (finding.first_step, finding.severity) == (10, "warn")
+    episodes = {"eos_count": [1.0, 2.0] * 8, "env_steps": [2.0 * i for i in range(16)]}
+    assert [f.first_step for f in scan_columns("DATA013", episodes, framework="trl", algorithm="ppo").findings] == [11]
+
+
+def test_larger_batches_and_fixed_lengths_are_quiet() -> None:
+    fixed: dict[str, list[float | None]] = {name: [24.0] * 14 for name in lengths(None)}
+    for columns in (lengths(1.0), fixed):
+        report = scan_columns("DATA013", columns)
+        assert (report.findings, report.checked) == ((), ("DATA013",))

@@ -26,6 +26,7 @@ RISING = [2 + 0.1 * i for i in range(60)]
     [
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {}, (52, "info")),
         ("VAL011", {EXPLAINED: [0.2] * 10 + [-0.6] * 30}, CLASSIC, (21, "warn")),
+        ("VAL012", {EXPLAINED: [0.002, -0.003] * 15, "value_loss": [800.0] * 30}, {}, (22, "warn")),
         ("VAL002", {EXPLAINED: [0.999] * 8}, {}, (5, "info")),
         ("VAL006", {"value_clip_frac": [0.9] * 30}, {}, (22, "info")),
         ("VAL007", _off(-1.0, RETURNS, value_loss=[1.2] * 60), {}, (39, "warn")),
@@ -43,6 +44,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("VAL001", {EXPLAINED: [-0.5, 0.5] * 40}, {}),
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {"total_steps": 1000}),
         ("VAL011", {EXPLAINED: [-0.4] * 60}, CLASSIC),
+        ("VAL012", {EXPLAINED: [0.002, -0.02] * 15, "value_loss": [800.0] * 30}, {}),
+        ("VAL012", {EXPLAINED: [0.002, -0.003] * 15, "value_loss": [0.9**i for i in range(30)]}, {}),
         ("VAL002", {EXPLAINED: [0.5, *[0.999] * 8]}, {}),
         ("VAL006", {"value_clip_frac": [0.9, 0.1] * 30}, {}),
         ("VAL007", _off(-0.5, RETURNS, value_loss=[0.3] * 60), {}),
