@@ -11,9 +11,11 @@ Columns = dict[str, list[float | None]]
 SB3: dict[str, Any] = {"framework": "stable_baselines3"}
 DQN: dict[str, Any] = {**SB3, "algorithm": "dqn"}
 SAC: dict[str, Any] = {**SB3, "algorithm": "sac"}
+PPO: dict[str, Any] = {**SB3, "algorithm": "ppo"}
 N = 60
 FLAT: list[float | None] = [20.0 + i % 2 for i in range(N)]
 RISES: list[float | None] = [20.0 + 2.0 * i for i in range(N)]
+FAST: list[float | None] = [0.7**i for i in range(N)]
 FADES: list[float | None] = [0.9**i for i in range(N)]
 LEVEL: list[float | None] = [1.0 - 0.5 * (i % 2) for i in range(N)]
 
@@ -27,6 +29,7 @@ def pays(reward: float, steps: float, values: float) -> Columns:
     [
         ("VAL009", {"loss": FADES, "reward_mean": FLAT}, DQN, 44),
         ("VAL009", {"value_loss": FADES, "reward_mean": FLAT}, SAC, 44),
+        ("VAL009", {"value_loss": FAST, "reward_mean": FLAT, "value_explained_variance": LEVEL}, PPO, 27),
         ("VAL010", pays(-500.0, 500.0, -0.9), DQN, 42),
         ("REW018", {"loss": [2e4] * N}, DQN, 15),
         ("REW018", {"value_loss": [2e4] * N}, SAC, 15),
@@ -43,6 +46,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
         ("VAL009", {"loss": FADES, "reward_mean": RISES}, DQN),  # it learns
         ("VAL009", {"loss": LEVEL, "reward_mean": FLAT}, DQN),
         ("VAL009", {"loss": [50.0, *LEVEL[1:]], "reward_mean": FLAT}, DQN),  # one spike at the start
+        ("VAL009", {"value_loss": FADES, "reward_mean": FLAT, "value_explained_variance": LEVEL}, PPO),
         ("VAL010", pays(-500.0, 500.0, -3.0), DQN),
         ("VAL010", pays(5.0, 5.0, 1.0), DQN),  # episodes of a few steps
         ("REW018", {"loss": [9e3] * N}, DQN),
@@ -58,9 +62,10 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     ("code", "columns", "options", "reason"),
     [
         ("VAL009", {"loss": FADES}, DQN, "needs reward_mean"),
-        ("VAL009", {"loss": FADES, "reward_mean": FLAT}, SB3, "this log does not say that it is one"),
+        ("VAL009", {"loss": FADES, "reward_mean": FLAT}, SB3, "whose algorithm the log tells"),
+        ("VAL010", {"value_mean": FADES}, SB3, "this log does not say that it is one"),
         ("VAL010", {"reward_mean": FLAT}, DQN, "needs value_mean"),
-        ("REW018", {"loss": FLAT}, {**SB3, "algorithm": "ppo"}, "defined for dqn, sac, td3"),
+        ("REW018", {"loss": FLAT}, PPO, "defined for dqn, sac, td3"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
