@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
+from benchmarks.corpus import plan_control, plan_lm, plan_trl
+from benchmarks.corpus.group import Group
 from benchmarks.corpus.label import FAMILIES, KIND, Run
 
 SPLITS = {"tune": 0, "look": 50_000, "last": 100_000, "final": 150_000}
 """The first seed of each. Thresholds are set on `tune`. `look` was judged after every round, and the false alarms of
 `last` were mended: neither is fresh any more. `final` is judged once, for the page."""
 THIRDS = frozenset({"look", "final"})  # half of the healthy runs, and each fault at one of its times of onset
-Args = dict[str, Any]
 EARLY = {"trl": 0.8, "sb3": 0.8, "cleanrl": 0.9, "lm": 1.2, "table": 1.0}
 """When time is short: the native logs first, and healthy runs before broken ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """Runs of one kind: `healthy` of them without a fault in the split tune, and one per fault and time of onset."""
-
-    module: str
-    framework: str
-    algo: str
-    healthy: int
-    faults: str
-    """Names with the times of onset: s from the first step, m in the middle; `lr_zero:sm loss_nan:m`."""
-    vary: Callable[[random.Random], Args]
-    """The arguments of a healthy run."""
-    change: Callable[[Args, str, bool, random.Random], Args]
-    """The arguments of a faulty run, made from those of a healthy one; True when broken from the start."""
-    onsets: Callable[[Args, random.Random], int]
-    tolerated: tuple[str, ...] = ()
-    limit_s: float = 90.0
-
-
 def runs() -> list[Run]:
     """All runs, in the order in which they are made."""
-    from benchmarks.corpus import plan_control, plan_lm, plan_trl
-
     groups: Sequence[Group] = (*plan_trl.GROUPS, *plan_control.GROUPS, *plan_lm.GROUPS)
     made = [run for split in SPLITS for at, group in enumerate(groups) for run in _of(group, split, at)]
     return sorted(made, key=lambda run: run.place)

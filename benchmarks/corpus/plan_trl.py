@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from benchmarks.corpus.plan import Args, Group
+from benchmarks.corpus.group import Args, Group
 
 SCHEDULES = ("constant", "linear", "cosine", "constant_with_warmup")
 

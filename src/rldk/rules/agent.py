@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC
+from rldk.rules.witness import CLASSIC, not_episodic
 
 UNROUNDED = CLASSIC | {"transformers", "trl"}  # their logs never print a small learning rate as 0
 ON_POLICY = frozenset({"ppo", "a2c"})
@@ -154,17 +154,13 @@ def exploration_never_comes_down(f: Frame) -> Signal | None:
     return None
 
 
-def _not_classic(context: Context) -> str | None:
-    return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
-
-
 @rule(
     "REW015",
     "return-never-varies",
     severity="warn",
     tier=0,
     needs=("reward_mean", "response_length_mean"),
-    unless=_not_classic,
+    unless=not_episodic,
     causes=(
         "the reward is replaced by a constant: a wrapper, a normaliser, a failed reward function",
         "a sparse reward that has not been found yet",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC
+from rldk.rules.rule import Frame, Signal, rule
+from rldk.rules.witness import not_episodic
 
 CONSTANT, OFF, EXACT = 0.02, 0.1, 1e-6  # shares of the usual pay of a step
-
-
-def _not_classic(context: Context) -> str | None:
-    return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
 
 
 @rule(
@@ -19,7 +15,7 @@ def _not_classic(context: Context) -> str | None:
     tier=0,
     each=("reward_per_step",),
     rows=3,
-    unless=_not_classic,
+    unless=not_episodic,
     causes=(
         "a wrapper or a normaliser scales, clips, turns or replaces the reward from some step on",
         "the environment was reloaded with another reward",

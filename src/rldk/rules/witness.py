@@ -91,3 +91,8 @@ def episodic(context: Context) -> str | None:
     if context.framework in CLASSIC:
         return f"defined for language models; {context.framework} logs episodes of an environment"
     return None
+
+
+def not_episodic(context: Context) -> str | None:
+    """An `unless` of rules on episodes of an environment: the reverse of `episodic`."""
+    return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
