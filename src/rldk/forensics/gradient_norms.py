@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rldk.engine.features import NAN
 from rldk.engine.gauges import Fraction, Recent
@@ -117,7 +117,7 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
 
     def _metrics(self, found: Mapping[str, float], ratio: float) -> GradientNormsMetrics:
         policy, value = self._norms["grad_norm_policy"], self._norms["grad_norm_value"]
-        stable = known(self._steady.value)
+        stable, norms = known(self._steady.value), self._norms.values()
         return GradientNormsMetrics(
             policy_grad_norm=known(found.get("grad_norm_policy", NAN)),
             value_grad_norm=known(found.get("grad_norm_value", NAN)),
@@ -130,8 +130,10 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
             gradient_flow_health=known(self._flowing.value),
             gradient_balance=known(self._balanced.value),
             gradient_stability=stable,
-            exploding_gradient_risk=_worst(share(n.least(), n.recent.past, EXPLODED) for n in self._norms.values()),
-            vanishing_gradient_risk=_worst(share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()),
+            exploding_gradient_risk=_worst([share(n.least(), n.recent.past, EXPLODED) for n in norms]),
+            vanishing_gradient_risk=_worst(
+                [share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()]
+            ),
             gradient_imbalance_risk=known(_apart(self._ratio.recent.now, self._ratio.early.value)),
             gradient_health_score=self._quiet.look(),
             training_stability=stable,
@@ -142,14 +144,14 @@ def share(above: float, below: float, factor: float) -> float:
     """Where `above / below` stands between 1 (0) and `factor` (1) on a log scale, held there; NaN without evidence."""
     if not (above >= 0 and below >= 0):
         return NAN
-    if below == 0 or above == 0:
-        return 1.0 if above > below else 0.0
-    return within(math.log(above / below) / math.log(factor), 0.0, 1.0)
+    if above <= below:
+        return 0.0
+    return 1.0 if below == 0 or above >= factor * below else math.log(above / below) / math.log(factor)
 
 
 def _apart(a: float, b: float) -> float:
     return within(abs(math.log(a / b)) / math.log(DECADE), 0.0, 1.0) if a > 0 and b > 0 else NAN
 
 
-def _worst(risks: Any) -> float | None:
-    return max((r for r in risks if r == r), default=None)
+def _worst(risks: list[float]) -> float | None:
+    return max([r for r in risks if r == r], default=None)
