@@ -205,7 +205,7 @@ def stays_uniform(f: Frame) -> Signal | None:
     the first 10 by twice its noise.
     When it is wrong: sparse rewards that have not been found yet look the same, and are as much in need of a change.
     Source: sb3#2240 (entropy stuck at 96 % of its maximum). That limit warned on 2 of 56 healthy small trainings and
-    named nothing, hence 99.8 %: none of 37 healthy ones with discrete actions stayed so near for 40 rows.
+    named nothing, hence 99.8 %: none of 32 healthy ones with discrete actions stayed so near for 40 rows.
     """
     least, first, count = f.lowest("entropy", before=0), f.first("entropy"), f.count("entropy")
     now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)

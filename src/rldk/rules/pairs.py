@@ -175,7 +175,7 @@ def margin_runs_off_at_once(f: Frame) -> Signal | None:
     first 12 rows and the first 200 steps.
     When it is wrong: pairs that are trivially different, with a beta that is large on purpose.
     Source: sigmoid(-5) = 0.7 %. Measured on small DPO and KTO: medians of rows 5 to 15 are at most 1.3 in 27 healthy
-    runs, 10 to 47 with a learning rate or a beta a hundred times too large.
+    runs, 9.8 to 47 with a learning rate or a beta a hundred times too large.
     """
     margin, first, count = f["pref_margin"], f.first("pref_margin"), f.count("pref_margin")
     if count <= 12 and f.step <= 200 and first < 0.5 and margin > 5.0:

@@ -108,7 +108,7 @@ def critic_predicts_a_constant(f: Frame) -> Signal | None:
     rows is above 80 % of that of the first five.
     When it is wrong: a task whose reward is next to random.
     Source: an explained variance of 0 is that of a constant (openai/baselines#454); sb3#2240 (unscaled rewards); 0.01,
-    twenty rows and 80 %: ours. Measured: 0 of 103 healthy small trainings with a critic; 14 of 19 with unscaled or
+    twenty rows and 80 %: ours. Measured: 0 of 103 healthy small trainings with a critic; 14 of 22 with unscaled or
     rescaled rewards, reward noise or wrong targets.
     """
     high, low, count = f.max(EXPLAINED, 20), f.min(EXPLAINED, 20), f.count(EXPLAINED)
