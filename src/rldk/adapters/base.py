@@ -8,39 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from msgspec import Struct, field
-
+from rldk.adapters.log import Log, Origin
 from rldk.adapters.source import File
-from rldk.core.model import Rejected, Run, SampleTable
+from rldk.core.model import Run
 from rldk.core.registry import Registry
-from rldk.core.table import MetricTable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Log(Struct, frozen=True, kw_only=True):
-    """What was read, before any renaming: `table` has the source's own keys (prefixes included, as written).
-
-    `dialect`: the alias group of `core/data/metrics.yaml` whose key names the source uses ("trl_grpo", "verl", "sb3",
-    ...), or None to have it guessed from the keys. `algorithm`: one of `core.algorithms.ALGORITHMS` where the source
-    says it. `config`: hyper-parameters the source carries. `precision`: significant digits kept by the format, None
-    when exact. `meta`: any other field of `RunMeta` the source knows.
-    """
-
-    table: MetricTable
-    framework: str | None = None
-    dialect: str | None = None
-    algorithm: str | None = None
-    total_steps: int | None = None
-    samples: SampleTable | None = None
-    config: dict[str, Any] = field(default_factory=dict)
-    meta: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    lines: int = 0
-    rejected_count: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    precision: int | None = None
 
 
 class BaseAdapter(ABC):
@@ -80,10 +54,17 @@ class BaseAdapter(ABC):
     def can_handle(self) -> bool:
         return bool(self.files) and all(self.sniff(f) > 0 for f in self.files)
 
+    @property
+    def origin(self) -> Origin:
+        """Where the log comes from, as of now: files may be added to an adapter."""
+        run = self.options.get("run")
+        files = tuple(str(f.path) for f in self.files)
+        return Origin(name=self.name, source=self.source, files=files, run=None if run is None else str(run))
+
     def load_run(self) -> Run:
         from rldk.adapters.normalise import to_run
 
-        return to_run(self.read(), adapter=self)
+        return to_run(self.read(), self.origin)
 
     def load(self) -> pd.DataFrame:
         from rldk.adapters.frame import to_frame

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.console import Piece, number
+from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
 from rldk.core.records import MAX_STEP

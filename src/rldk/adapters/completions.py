@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.adapters.trl import whole
 from rldk.core.model import Rejected, SampleTable

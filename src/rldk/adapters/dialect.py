@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.opening import Opening, opening_of
 from rldk.adapters.trl import bare, whole
 from rldk.adapters.trl import identity as trained

@@ -2,78 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
-from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
-from rldk.adapters.base import BaseAdapter, Log, adapters
+from rldk.adapters.base import BaseAdapter, adapters
 from rldk.adapters.delimited import beginning, cell, records
-from rldk.adapters.opening import Opening, opening_of
+from rldk.adapters.log import Log
+from rldk.adapters.naming import guessed
+from rldk.adapters.opening import opening_of
 from rldk.adapters.reading import only_file, parsed
 from rldk.adapters.source import File
 from rldk.adapters.tabular import CsvTable, layout_of
 from rldk.core.model import Run
 from rldk.core.table import MAX_METRICS, MetricTable
-from rldk.core.vocabulary import vocabulary
 from rldk.errors import NoData, NotALog
 
 MAX_BYTES = 256 << 20  # of a JSON array, which is read whole
 _LINES = 20  # a header and rows, one of which must have a number
-_LOOKED_AT = 300  # columns compared letter by letter, a millisecond each
-_CLOSE = 0.82  # of difflib: "avg_reward" and "mean_reward" are closer, "accuracy" and "action_entropy" are not
-_FILLER = frozenset(
-    {"my", "avg", "average", "mean", "the", "train", "training", "current", "cur", "total", "value", "val"}
-)
-_NOT_METRICS = frozenset({"step", "epoch", "time", "timestamp", "wall_time", "seed", "index", "iteration"})
-
-
-def proposed_map(keys: Iterable[str], *, close: bool = True) -> dict[str, str]:
-    """{column: canonical metric} for the columns that say one in other words ("avg_reward"), no metric twice.
-
-    `close`: also those that merely look like one ("los"): good enough to propose, never to judge a run by."""
-    words = vocabulary()
-    spellings = {name: name for name in words.names()}
-    spellings |= {other: m.name for m in words.metrics.values() for other in m.also_known_as}
-    forms = {" ".join(_words(spelling)): name for spelling, name in spellings.items()}
-    forms = {" ".join(_tokens(spelling)): name for spelling, name in reversed(spellings.items())} | forms
-    made: dict[str, str] = {}
-    for tried, key in enumerate(sorted(keys, key=lambda k: (len(k), k))):
-        if key.lower() in _NOT_METRICS or len(key) > 100:
-            continue
-        tokens = _tokens(key)
-        name = forms.get(" ".join(_words(key))) or forms.get(" ".join(tokens))
-        if name is None and close and tried < _LOOKED_AT:
-            name = _nearest(tokens, forms)
-        if name and name not in made.values() and name not in _NOT_METRICS:
-            made[key] = name
-    return made
-
-
-def _words(name: str) -> list[str]:
-    split = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
-    return [w for w in re.split(r"[^a-z0-9]+", split.lower()) if w]
-
-
-def _tokens(name: str) -> list[str]:
-    """The words of a name without those that say little."""
-    words = _words(name)
-    return [w for w in words if w not in _FILLER] or words
-
-
-def _nearest(tokens: list[str], forms: Mapping[str, str]) -> str | None:
-    close = difflib.get_close_matches(" ".join(tokens), list(forms), n=1, cutoff=_CLOSE)
-    return forms[close[0]] if close else None
-
-
-def field_map_hint(run: Run) -> str:
-    """What to tell a user whose columns were not recognised: a ready `--field-map`, or how to write one."""
-    guess = proposed_map(run.metrics.columns)
-    if guess:
-        return f"if these are right, say so: --field-map '{json.dumps(guess)}'"
-    shown = ", ".join(list(run.metrics.columns)[:8])
-    return f'name the columns yourself, for example --field-map \'{{"COLUMN": "reward_mean"}}\'; columns are {shown}'
 
 
 class FlexibleAdapter(BaseAdapter):
@@ -106,7 +51,7 @@ class FlexibleAdapter(BaseAdapter):
 
         log = self.read()
         given = dict(self.options.get("field_map") or {})
-        return to_run(log, adapter=self, field_map=given | guessed(opening_of(log.table).keys, given))
+        return to_run(log, self.origin, field_map=given | guessed(opening_of(log.table).keys, given))
 
 
 def loose_columns(file: File) -> list[str]:
@@ -118,23 +63,6 @@ def loose_columns(file: File) -> list[str]:
         return []
     numbers = any(len(row) == len(header) and any(cell(text) is not None for text in row) for row in rows)
     return header if numbers and layout_of(header, counted=True) is not None else []
-
-
-def says_metric(columns: Collection[str]) -> bool:
-    """Whether one of these columns is a metric, by its name or by other words for it."""
-    from rldk.adapters.naming import Hints, Naming
-
-    return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(columns, close=False))
-
-
-def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
-    """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
-    from rldk.adapters.naming import Hints, Naming
-
-    named = Naming(Opening.of(keys), Hints(field_map=given)).names
-    known = {*named.values(), *given, *given.values()}
-    sure = proposed_map(keys, close=False)
-    return {key: name for key, name in sure.items() if key not in known and name not in named}
 
 
 def _is_array(head: bytes) -> bool:

@@ -11,11 +11,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.base import BaseAdapter
 from rldk.adapters.explore import GENERIC, Source, explore
 from rldk.adapters.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.layout import run_name
+from rldk.adapters.log import Log
 from rldk.adapters.manifest import with_manifest
 from rldk.adapters.normalise import to_run
 from rldk.core.model import Run
@@ -98,7 +99,7 @@ def _to_run(read: _Read, options: Options) -> Run:
     """The run; when not one of its columns has a known name, under the names they come closest to, with a note."""
     if isinstance(read.adapter, FlexibleAdapter):
         return read.adapter.load_run()
-    return to_run(read.log, adapter=read.adapter, field_map=options.field_map, propose=True)
+    return to_run(read.log, read.adapter.origin, field_map=options.field_map, propose=True)
 
 
 def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:

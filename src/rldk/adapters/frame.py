@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.log import Log, Origin
 from rldk.adapters.normalise import to_run
-from rldk.adapters.source import File
 from rldk.core.model import Run
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import vocabulary
@@ -73,8 +72,8 @@ def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
     meta = {name: _same(frame, name) for name in ("seed", "git_sha")}
     seed = meta["seed"]
     meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None
-    adapter = _Memory([], run=_same(frame, "run_id") or "frame")
-    return to_run(Log(table=frame_table(frame), meta=meta), adapter=adapter, field_map=field_map)
+    origin = Origin(name="memory", source="", run=str(_same(frame, "run_id") or "frame"))
+    return to_run(Log(table=frame_table(frame), meta=meta), origin, field_map=field_map)
 
 
 def _same(frame: pd.DataFrame, name: str) -> Any:
@@ -107,17 +106,3 @@ def frame_table(frame: pd.DataFrame) -> MetricTable:
 
 def _numeric(column: pd.Series[Any]) -> bool:
     return column.dtype.kind in "iufb"
-
-
-class _Memory(BaseAdapter):
-    """Stands in for the adapter of a table that never was a file."""
-
-    name: ClassVar[str] = "memory"
-    describes: ClassVar[str] = "a table in memory"
-
-    @classmethod
-    def sniff(cls, file: File) -> int:  # noqa: ARG003
-        return 0
-
-    def read(self) -> Log:
-        raise NoData("a table in memory has no file", hint="it has been read already")

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
 from rldk.adapters.trl import described, phase_of, whole

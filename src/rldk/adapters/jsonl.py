@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.dialect import described
+from rldk.adapters.log import Log
 from rldk.adapters.reading import only_file
 from rldk.adapters.source import File
 from rldk.core.jsonl import decode

@@ -24,6 +24,7 @@ from rldk.adapters import (
 )
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.jsonl import CustomJSONLAdapter
+from rldk.adapters.naming import guessed, says_metric
 from rldk.adapters.opening import Opening
 from rldk.adapters.pattern import PatternRows
 from rldk.adapters.rowsource import JsonRows, RowSource, TextRows, TrlRows
@@ -92,7 +93,7 @@ _FORMATS = (
     ),
     LineFormat(
         name="flexible", source=lambda: TableRows(tabular.CsvTable(counted=True)),
-        identify=lambda *_: {}, guess=flexible.guessed,
+        identify=lambda *_: {}, guess=guessed,
     ),
     LineFormat(
         adapter=trl_stdout.TrlStdout, name="trl-stdout", source=TrlRows,
@@ -141,7 +142,7 @@ def recognised(head: bytes, *, mapped: bool = False) -> LineFormat | None:
     if best is not None:
         return FORMATS[best[2]]
     columns = flexible.loose_columns(file)
-    return FORMATS["flexible"] if columns and (mapped or flexible.says_metric(columns)) else None
+    return FORMATS["flexible"] if columns and (mapped or says_metric(columns)) else None
 
 
 def patterned(pattern: str) -> LineFormat:

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
-from rldk.adapters.base import Log
 from rldk.adapters.dialect import literal
+from rldk.adapters.log import Log
 from rldk.adapters.mlflow_store import SYSTEM, Store, infinite
 from rldk.adapters.points import Joiner, Point
 from rldk.adapters.remote_poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble

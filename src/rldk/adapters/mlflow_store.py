@@ -18,8 +18,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.dialect import described, literal
+from rldk.adapters.log import Log
 from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.scalars import Scalars
 from rldk.adapters.source import File

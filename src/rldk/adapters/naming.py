@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rldk.adapters.flexible import proposed_map
+from rldk.adapters.guess import proposed_map
 from rldk.adapters.opening import Opening
 from rldk.core.table import MAX_METRICS
 from rldk.core.vocabulary import Match, vocabulary
@@ -194,6 +194,19 @@ def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
     naming = Naming(opening, replace(hints, field_map=guess))
     naming.guess = guess
     return naming
+
+
+def says_metric(columns: Collection[str]) -> bool:
+    """Whether one of these columns is a metric, by its name or by other words for it."""
+    return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(columns, close=False))
+
+
+def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
+    """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
+    named = Naming(Opening.of(keys), Hints(field_map=given)).names
+    known = {*named.values(), *given, *given.values()}
+    sure = proposed_map(keys, close=False)
+    return {key: name for key, name in sure.items() if key not in known and name not in named}
 
 
 def _only(values: Iterable[str | None]) -> str | None:

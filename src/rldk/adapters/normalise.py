@@ -11,9 +11,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from rldk.adapters.base import BaseAdapter, Log
-from rldk.adapters.flexible import field_map_hint
+from rldk.adapters.guess import field_map_hint
 from rldk.adapters.layout import run_name
+from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming import Hints, Naming, settled
 from rldk.adapters.opening import opening_of
 from rldk.core.model import Run, RunMeta
@@ -33,7 +33,7 @@ class _Columns(Struct):
     stated: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
-def to_run(log: Log, *, adapter: BaseAdapter, field_map: Mapping[str, str] | None = None, propose: bool = False) -> Run:
+def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = None, propose: bool = False) -> Run:
     """The run of a log: canonical columns in front, the source's own behind them, and how the ones came of the others.
 
     `field_map` pairs the user's keys with metrics, in either direction; it wins over the vocabulary. Columns that need
@@ -50,11 +50,11 @@ def to_run(log: Log, *, adapter: BaseAdapter, field_map: Mapping[str, str] | Non
     _split_eval(columns, table, naming)
     made = _table(table, columns, words)
     run = Run(
-        id=str(adapter.options.get("run") or run_name(adapter.files[0].path if adapter.files else adapter.source)),
-        source=adapter.source,
+        id=origin.run or run_name(origin.files[0] if origin.files else origin.source),
+        source=origin.source,
         metrics=made,
         samples=log.samples,
-        meta=_meta(log, adapter, naming, words),
+        meta=_meta(log, origin, naming, words),
         lines=log.lines,
         rejected_count=log.rejected_count,
         rejected=log.rejected,
@@ -156,7 +156,7 @@ def _empty(name: str, columns: _Columns, table: MetricTable) -> bool:
     return moved and len(table) > 0 and bool(np.isnan(columns.values[name]).all())
 
 
-def _meta(log: Log, adapter: BaseAdapter, naming: Naming, words: Vocabulary) -> RunMeta:
+def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMeta:
     known: dict[str, Any] = {k: v for k, v in log.meta.items() if k in _META}
     notes = (*log.notes, *([] if naming.guess else _map_notes(naming, words)))
     if log.precision is not None:
@@ -165,11 +165,11 @@ def _meta(log: Log, adapter: BaseAdapter, naming: Naming, words: Vocabulary) -> 
         "framework": naming.framework,
         "total_steps": log.total_steps,
         "seed": log.config["seed"] if type(log.config.get("seed")) is int else None,
-        "files": tuple(str(f.path) for f in adapter.files),
+        "files": origin.files,
     }
     return RunMeta(
         **{**defaults, **{k: v for k, v in known.items() if v is not None}},
-        format=adapter.name,
+        format=origin.name,
         algorithm=naming.algorithm,
         config=redacted(log.config),
         names=naming.names,

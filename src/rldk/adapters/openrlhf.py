@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from rldk.adapters.base import BaseAdapter, Log, adapter, adapters
+from rldk.adapters.base import BaseAdapter, adapter, adapters
 from rldk.adapters.console import Piece, dict_items, number
+from rldk.adapters.log import Log
 from rldk.adapters.opening import opening_of
 from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File

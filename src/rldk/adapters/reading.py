@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
-from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.base import BaseAdapter
 from rldk.adapters.console import pieces
+from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import EXCERPT

@@ -37,7 +37,7 @@ def read_store(source: str, field_map: Mapping[str, str]) -> Run:
 
     module, whole, _ = _store(source)
     adapter: RemoteRun = getattr(import_module(module), whole)(source)
-    return to_run(adapter.read(), adapter=adapter, field_map=field_map, propose=True)
+    return to_run(adapter.read(), adapter.origin, field_map=field_map, propose=True)
 
 
 def follow_store(source: str, *, cursor: dict[str, Any] | None = None) -> RemoteFollower:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.delimited import Fields, cell, records
+from rldk.adapters.log import Log
 from rldk.adapters.opening import opening_of
 from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.source import File

@@ -8,8 +8,9 @@ from typing import ClassVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.console import Piece, number
+from rldk.adapters.log import Log
 from rldk.adapters.opening import opening_of
 from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.sb3 import CLOCK, identity, settled

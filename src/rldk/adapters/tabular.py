@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.delimited import Fields, beginning, cell, records
+from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.rllib import RLlibCsv
 from rldk.adapters.sb3 import SB3Csv

@@ -13,8 +13,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.dialect import described, literal
+from rldk.adapters.log import Log
 from rldk.adapters.protobuf import WireError, varint
 from rldk.adapters.reading import tolerated
 from rldk.adapters.scalars import Scalars

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from msgspec import Struct, field
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.completions import Samples
+from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
 from rldk.adapters.sqlite import MAGIC, missing_bytes, opened, table_columns

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from rldk.adapters.base import BaseAdapter, Log, adapters
+from rldk.adapters.base import BaseAdapter, adapters
+from rldk.adapters.log import Log
 from rldk.adapters.opening import Opening, opening_of
 from rldk.adapters.source import File
 from rldk.core.algorithms import GROUP

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from msgspec import Struct, field
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.console import Piece, dict_items, number
+from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
 from rldk.adapters.trl import TRAINERS, described, phase_of

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.remote_poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.scalars import phase_of
 from rldk.adapters.wandb_offline import CLOCKS, WORDS, History, whole_step

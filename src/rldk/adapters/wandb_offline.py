@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.adapters.base import BaseAdapter, Log, adapter
+from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.dialect import described
 from rldk.adapters.leveldb_log import MAGIC, LogReader
+from rldk.adapters.log import Log
 from rldk.adapters.protobuf import Message, WireError
 from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.scalars import Scalars

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rldk.adapters.base import Log
 from rldk.adapters.cleanrl_stdout import CleanRLStdout
+from rldk.adapters.log import Log
 
 STDOUT = Path(__file__).parents[2] / "fixtures/cleanrl-ppo-hot/stdout.txt"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.mlflow_store import MLflowDatabase, MLflowFileStore
 from rldk.adapters.source import File
 from rldk.errors import NoData, RldkError, UnknownName, UsageError

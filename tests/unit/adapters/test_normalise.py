@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.log import Log
 from rldk.adapters.naming import infer_algorithm
 from rldk.adapters.normalise import to_run
 from rldk.core.table import TableBuilder
@@ -31,7 +32,7 @@ def run_of(*rows, field_map=None, **log):
     for i, row in enumerate(rows):
         phase = row.pop("phase", "train")
         builder.add(i + 1, row, phase=phase)
-    return to_run(Log(table=builder.build(), **log), adapter=Made([]), field_map=field_map)
+    return to_run(Log(table=builder.build(), **log), Made([]).origin, field_map=field_map)
 
 
 def test_the_sources_own_columns_stay_beside_and_share_memory():

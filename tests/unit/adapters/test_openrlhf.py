@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.openrlhf import OpenRLHFAdapter, OpenRLHFConsole
 
 STDOUT = Path(__file__).parents[2] / "fixtures/openrlhf-ppo-format/stdout.txt"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.log import Log
 from rldk.adapters.rllib import RLlibCsv, RLlibJson
 from rldk.adapters.rllib_stdout import RLlibStdout
 from rldk.adapters.source import File

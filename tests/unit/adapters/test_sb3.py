@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.adapters.base import BaseAdapter, Log
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.log import Log
 from rldk.adapters.sb3 import SB3Csv, SB3Json
 from rldk.adapters.sb3_stdout import SB3Stdout
 from rldk.errors import MalformedInput, NoData, UsageError

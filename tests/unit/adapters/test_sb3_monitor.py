@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from rldk.adapters import open_run
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.sb3_evaluations import SB3Evaluations
 from rldk.adapters.sb3_monitor import SB3Monitor
 from rldk.adapters.source import File

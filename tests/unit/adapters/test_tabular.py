@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import Log
 from rldk.adapters.delimited import Fields, records
+from rldk.adapters.log import Log
 from rldk.adapters.parquet import Parquet
 from rldk.adapters.source import File
 from rldk.adapters.tabular import Csv

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.adapters.tensorboard import TensorBoard
 from rldk.adapters.tensorboard_event import read_event

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import Log
+from rldk.adapters.log import Log
 from rldk.adapters.verl import VerlConsole, VerlJsonl
 
 FOLDER = Path(__file__).parents[2] / "fixtures/verl-grpo-format"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.base import Log
 from rldk.adapters.leveldb_log import BLOCK_BYTES, MAGIC, LogReader
+from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.adapters.wandb_offline import WandBAdapter
 from rldk.errors import NoData
