@@ -138,7 +138,7 @@ def event_file(path: Path, scalars: int) -> None:
 
 
 def _record(payload: bytes) -> bytes:
-    from rldk.adapters.tfrecord import masked_crc32c  # loads numpy, whose memory a child process would inherit
+    from rldk.adapters.wire.tfrecord import masked_crc32c  # loads numpy, whose memory a child process would inherit
 
     length = struct.pack("<Q", len(payload))
     crcs = struct.pack("<I", masked_crc32c(length)), struct.pack("<I", masked_crc32c(payload))

@@ -18,7 +18,7 @@ def results(work: Path, scale: float, repeats: int) -> list[Result]:
     path = work / "events.out.tfevents.1790000000.host.1.0"
     scalars = int(SCALARS * scale)
     event_file(path, scalars)
-    works = [Work(f"{__name__}:read_scalars", str(path), "rldk.adapters.tensorboard")]
+    works = [Work(f"{__name__}:read_scalars", str(path), "rldk.adapters.formats.tensorboard")]
     if find_spec("tensorboard") is not None:
         works.append(Work(f"{__name__}:accumulate", str(path), _THEIRS))
     ours, *others = race(*works, repeats=repeats)
@@ -43,7 +43,7 @@ def results(work: Path, scale: float, repeats: int) -> list[Result]:
 def read_scalars(path: str) -> dict[str, int]:
     import numpy as np
 
-    from rldk.adapters.tensorboard import TensorBoard
+    from rldk.adapters.formats.tensorboard import TensorBoard
 
     table = TensorBoard(path).read().table
     return {"values": int(sum(np.count_nonzero(~np.isnan(column)) for column in table.columns.values()))}

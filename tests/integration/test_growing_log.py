@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.lineformat import recognised
+from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.reader import LiveReader, Reading
 from rldk.adapters.open import open_run
 from rldk.adapters.source import File
-from rldk.adapters.streaming import LiveReader, Reading
 from rldk.core.model import Report, RunMeta
 from rldk.core.table import Row
 from rldk.engine.live import Engine

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from rldk.adapters.mlflow import MLflowFollower, MLflowRun
-from rldk.adapters.mlflow_store import MLflowDatabase
+from rldk.adapters.formats.mlflow_store import MLflowDatabase
 from rldk.adapters.open import open_run
-from rldk.adapters.remote_poll import RemoteFollower, Retry
+from rldk.adapters.servers.mlflow import MLflowFollower, MLflowRun
+from rldk.adapters.servers.poll import RemoteFollower, Retry
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.lineformat import recognised
+from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.reader import Reading
 from rldk.adapters.source import File
-from rldk.adapters.streaming import Reading
 from rldk.diagnosis import diagnose
 from rldk.engine.actions import Dispatcher
 from rldk.monitor.feeds import LogFeed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.adapters.tensorboard import TensorBoard
+from rldk.adapters.formats.tensorboard import TensorBoard
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]  # TensorBoard's own warnings are not ours
 FILES = sorted((Path(__file__).parents[1] / "fixtures").rglob("events.out.tfevents.*"))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from rldk.adapters.open import open_run
-from rldk.adapters.remote_poll import Retry
-from rldk.adapters.wandb import WandBFollower, WandBRun
+from rldk.adapters.servers.poll import Retry
+from rldk.adapters.servers.wandb import WandBFollower, WandBRun
 from rldk.errors import NoData, UnreadableSource
 
 pytestmark = [
@@ -143,7 +143,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     made = Server()
     monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{made.server_address[1]}")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
-    monkeypatch.setattr("rldk.adapters.wandb.TIMEOUT_S", 2)
+    monkeypatch.setattr("rldk.adapters.servers.wandb.TIMEOUT_S", 2)
     yield made
     made.shutdown()
     made.server_close()

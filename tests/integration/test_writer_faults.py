@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rldk.adapters.follow import Follower, follow
-from rldk.adapters.streaming import LiveReader
+from rldk.adapters.live.follow import Follower, follow
+from rldk.adapters.live.reader import LiveReader
 from rldk.core.table import Row
 
 WRITER = """

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.adapters.guess import proposed_map
+from rldk.adapters.naming.guess import proposed_map
 from rldk.adapters.open import open_run, open_runs
 from rldk.errors import ConfigError, MalformedInput, UnknownName, UsageError
 from rldk.ingest import RunSet, UnknownFields, ingest_runs, ingest_runs_to_events, write

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rldk.adapters.base import BaseAdapter, adapter
-    from rldk.adapters.flexible import FlexibleAdapter
-    from rldk.adapters.jsonl import CustomJSONLAdapter
+    from rldk.adapters.formats.flexible import FlexibleAdapter
+    from rldk.adapters.formats.jsonl import CustomJSONLAdapter
+    from rldk.adapters.formats.openrlhf import OpenRLHFAdapter
+    from rldk.adapters.formats.trl import GRPOAdapter, TRLAdapter
+    from rldk.adapters.formats.wandb_offline import WandBAdapter
     from rldk.adapters.open import open_run, open_runs
-    from rldk.adapters.openrlhf import OpenRLHFAdapter
-    from rldk.adapters.trl import GRPOAdapter, TRLAdapter
-    from rldk.adapters.wandb_offline import WandBAdapter
 
 __all__ = [
     "BaseAdapter",
@@ -28,12 +28,12 @@ __all__ = [
 
 _HOMES = {
     "BaseAdapter": "base",
-    "CustomJSONLAdapter": "jsonl",
-    "FlexibleAdapter": "flexible",
-    "GRPOAdapter": "trl",
-    "OpenRLHFAdapter": "openrlhf",
-    "TRLAdapter": "trl",
-    "WandBAdapter": "wandb_offline",
+    "CustomJSONLAdapter": "formats.jsonl",
+    "FlexibleAdapter": "formats.flexible",
+    "GRPOAdapter": "formats.trl",
+    "OpenRLHFAdapter": "formats.openrlhf",
+    "TRLAdapter": "formats.trl",
+    "WandBAdapter": "formats.wandb_offline",
     "adapter": "base",
     "open_run": "open",
     "open_runs": "open",

@@ -16,6 +16,8 @@ from rldk.core.registry import Registry
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rldk.adapters.live.lineformat import LineFormat
+
 
 class BaseAdapter(ABC):
     """Subclass, set `name`, `describes`, `quality`, write `sniff` and `read`, decorate with `@adapter`.
@@ -23,7 +25,8 @@ class BaseAdapter(ABC):
     `quality` ranks sources of one run found side by side: 90 lossless with configuration, 80 lossless, 70 lossless but
     fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one
     run's directory belong together (event files, nested checkpoints); otherwise each file is a log of its own.
-    `samples_only`: the format holds per-sample records and no metrics.
+    `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows, None
+    when it is not made of lines. `keeps`, `loses`: what of a run such a log still has and what it lacks, as Markdown.
     """
 
     name: ClassVar[str]
@@ -31,6 +34,9 @@ class BaseAdapter(ABC):
     quality: ClassVar[int] = 20
     gathers: ClassVar[bool] = False
     samples_only: ClassVar[bool] = False
+    lines: ClassVar[LineFormat | None] = None
+    keeps: ClassVar[str] = ""
+    loses: ClassVar[str] = ""
 
     def __init__(self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **options: Any) -> None:
         many = [source] if isinstance(source, str | os.PathLike) else list(source)
@@ -62,7 +68,7 @@ class BaseAdapter(ABC):
         return Origin(name=self.name, source=self.source, files=files, run=None if run is None else str(run))
 
     def load_run(self) -> Run:
-        from rldk.adapters.normalise import to_run
+        from rldk.adapters.naming.columns import to_run
 
         return to_run(self.read(), self.origin)
 
@@ -82,10 +88,10 @@ def _load_adapters() -> None:
     from importlib import import_module
     from pkgutil import iter_modules
 
-    import rldk.adapters as package
+    import rldk.adapters.formats as package
 
     for module in iter_modules(package.__path__):
-        import_module(f"rldk.adapters.{module.name}")
+        import_module(f"{package.__name__}.{module.name}")
 
 
 adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.explore import GENERIC, Source, explore
-from rldk.adapters.flexible import FlexibleAdapter
+from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log
 from rldk.adapters.manifest import with_manifest
-from rldk.adapters.normalise import to_run
+from rldk.adapters.naming.columns import to_run
 from rldk.core.model import Run
 from rldk.core.table import PHASES
 from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError, UnreadableSource

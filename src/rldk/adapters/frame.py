@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.adapters.log import Log, Origin
-from rldk.adapters.normalise import to_run
+from rldk.adapters.naming.columns import to_run
 from rldk.core.model import Run
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import vocabulary

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapters
 from rldk.adapters.explore import MAX_FILES, Source, claims, sources_of
-from rldk.adapters.flexible import FlexibleAdapter
 from rldk.adapters.folder import Options, read_folder, read_source
+from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.frame import from_frame, is_frame
 from rldk.adapters.remote import fetch, is_remote, is_store, read_store
 from rldk.adapters.source import File

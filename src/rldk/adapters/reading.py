@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from rldk.adapters.base import BaseAdapter
-from rldk.adapters.console import pieces
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
+from rldk.adapters.wire.console import pieces
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected

@@ -13,12 +13,12 @@ from rldk.core.model import Run
 from rldk.errors import MissingExtra, UnreadableSource, UsageError
 
 if TYPE_CHECKING:
-    from rldk.adapters.remote_poll import RemoteFollower, RemoteRun
+    from rldk.adapters.servers.poll import RemoteFollower, RemoteRun
 
 # Stores whose runs may still be growing: the module of each, and the names in it for a whole run and for a growing one.
 _STORES = {
-    "wandb": ("rldk.adapters.wandb", "WandBRun", "WandBFollower"),
-    "mlflow": ("rldk.adapters.mlflow", "MLflowRun", "MLflowFollower"),
+    "wandb": ("rldk.adapters.servers.wandb", "WandBRun", "WandBFollower"),
+    "mlflow": ("rldk.adapters.servers.mlflow", "MLflowRun", "MLflowFollower"),
 }
 
 
@@ -33,7 +33,7 @@ def is_store(source: str) -> bool:
 
 def read_store(source: str, field_map: Mapping[str, str]) -> Run:
     """The run at `source` as the server has it now. Raises `UsageError`, `MissingExtra`, `InputError`."""
-    from rldk.adapters.normalise import to_run
+    from rldk.adapters.naming.columns import to_run
 
     module, whole, _ = _store(source)
     adapter: RemoteRun = getattr(import_module(module), whole)(source)

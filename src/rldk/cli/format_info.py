@@ -17,14 +17,12 @@ def command(as_json: bool) -> None:
     import textwrap
 
     from rldk.adapters.base import adapters
-    from rldk.adapters.losses import losses
     from rldk.cards.wire import dumps
 
     ranked = sorted(adapters, key=lambda a: (-a.quality, a.name))
     facts = [
-        {"name": a.name, "reads": a.describes, "rank": a.quality, **dict(zip(("keeps", "loses"), told, strict=True))}
+        {"name": a.name, "reads": a.describes, "rank": a.quality, "keeps": _plain(a.keeps), "loses": _plain(a.loses)}
         for a in ranked
-        for told in [losses().get(a.name, ("not said", "not said"))]
     ]
     if as_json:
         write(dumps({"formats": facts}))
@@ -35,3 +33,7 @@ def command(as_json: bool) -> None:
         write(
             f"{fact['name']:<20}{fact['reads']}\n{textwrap.fill(text, 100, initial_indent=pad, subsequent_indent=pad)}"
         )
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("`", "") or "not said"

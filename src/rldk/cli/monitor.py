@@ -18,7 +18,7 @@ from rldk.config.settings import FAIL_ON
 from rldk.errors import UsageError
 
 if TYPE_CHECKING:
-    from rldk.adapters.streaming import Reading
+    from rldk.adapters.live.reader import Reading
     from rldk.monitor.watch import Feed
 
 VARIABLE = "RLDK_METRICS_PATH"
@@ -171,7 +171,7 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
 
 def reading(flags: dict[str, Any]) -> tuple[Reading, Settings]:
     """How logs are to be read, and the settings; takes the options that say so out of `flags`."""
-    from rldk.adapters.streaming import Reading
+    from rldk.adapters.live.reader import Reading
 
     settings = load_settings({"field_map": field_map_flag(flags.pop("field_map")), "fail_on": flags.pop("fail_on")})
     how = Reading(field_map=settings["field_map"] or {}, preset=flags.pop("preset"), pattern=flags.pop("regex"))

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.adapters.naming import PRESETS
+from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.naming.keys import PRESETS
 from rldk.adapters.open import open_runs
-from rldk.adapters.streaming import LiveReader, Reading
 from rldk.core.codec import to_builtins
 from rldk.core.glossary import PLACEHOLDER
 from rldk.core.model import Event, Report, Run
@@ -108,7 +108,7 @@ def open_one(
     preset: str | None = None,
 ) -> Run:
     """The one run in `path`. `columns`: as `field_map`, of keys that must be there; `preset`: the trainer whose names
-    the log has, one of `rldk.adapters.naming.PRESETS`, over which the user's own names win.
+    the log has, one of `rldk.adapters.naming.keys.PRESETS`, over which the user's own names win.
 
     Raises `UsageError` when there are several runs and `UnknownName` for a column that the log lacks."""
     told = {**(field_map or {}), **(columns or {})}

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from rldk.adapters.follow import Follower
 from rldk.adapters.layout import run_name
-from rldk.adapters.lineformat import recognised
+from rldk.adapters.live.follow import Follower
+from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.reader import LiveReader, Reading
 from rldk.adapters.source import File
-from rldk.adapters.streaming import LiveReader, Reading
 from rldk.cards.safe import clean
 from rldk.core.model import Rejected, Run, RunMeta
 from rldk.core.stream import BrokenStream, chunks

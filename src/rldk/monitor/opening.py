@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from rldk.adapters.follow import Follower, PipeFollower, follow
-from rldk.adapters.streaming import Reading
+from rldk.adapters.live.follow import Follower, PipeFollower, follow
+from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed, run_names
 from rldk.monitor.watch import Feed
 

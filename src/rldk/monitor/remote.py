@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rldk.adapters.remote_poll import RemoteFollower
+from rldk.adapters.servers.poll import RemoteFollower
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource
 

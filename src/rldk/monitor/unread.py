@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from rldk.adapters.lineformat import FORMATS, recognised
+from rldk.adapters.live.formats import followed, recognised
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
@@ -45,7 +45,7 @@ def _kind(file: File) -> str:
 
     claimed = claims(file, [adapters.get(name) for name in adapters.names() if name != "flexible"])
     kind = claimed[0][1] if claimed else None
-    return kind.describes if kind is not None and kind.name not in FORMATS else ""
+    return kind.describes if kind is not None and kind.name not in followed() else ""
 
 
 def _logs(folder: Path) -> Iterator[Path]:

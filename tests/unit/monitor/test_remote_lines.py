@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rldk.adapters.remote_poll import RemoteFollower, Retry
-from rldk.adapters.streaming import Reading
+from rldk.adapters.live.reader import Reading
+from rldk.adapters.servers.poll import RemoteFollower, Retry
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource
 from rldk.monitor.feeds import LogFeed

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rldk.adapters.follow import follow
-from rldk.adapters.streaming import Reading
+from rldk.adapters.live.follow import follow
+from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LOOK_AFTER, LogFeed
 from rldk.monitor.unread import why_unread
 

@@ -1,0 +1,1 @@
+"""One file a format: how it is recognised, read, and followed while it grows."""

@@ -1,0 +1,73 @@
+"""What CleanRL's single-file trainers print: a line an episode, and environment steps per second."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.live.lineformat import LineFormat
+from rldk.adapters.live.rowsource import TextRows
+from rldk.adapters.log import Log
+from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.source import File
+from rldk.adapters.wire.console import Piece, number
+from rldk.core.records import MAX_STEP
+
+_RECORD = re.compile(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+), episodic_return=|SPS: ")
+_VALUE = re.compile(
+    r"(?:array\()?\[?\s*(?P<value>[\w.+-]+(?P<called>\([^()]*\))?)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*"
+)
+IDENTITY = {"framework": "cleanrl", "dialect": "cleanrl"}
+_MARK = re.compile(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
+
+
+@adapter
+class CleanRLStdout(BaseAdapter):
+    """The keys are CleanRL's TensorBoard tags of the same numbers. SPS lines say no step and have that of the episode
+    before them; evaluation episodes after the training have its last step."""
+
+    name: ClassVar[str] = "cleanrl-stdout"
+    describes: ClassVar[str] = "the lines that CleanRL prints"
+    quality: ClassVar[int] = 40
+    keeps: ClassVar[str] = "return of every episode, steps a second"
+    loses: ClassVar[str] = (
+        "losses, entropy and all else that only goes to TensorBoard; the step of `SPS` lines, which stand at the "
+        "episode before them; configuration"
+    )
+    lines: ClassVar[LineFormat | None] = LineFormat(
+        source=lambda: TextRows(CleanRLLines()), identify=lambda *_: dict(IDENTITY)
+    )
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 90 if file.is_text and _MARK.search(file.head) else 0
+
+    def read(self) -> Log:
+        return parsed(self, CleanRLLines()).log(**IDENTITY)
+
+
+class CleanRLLines:
+    """One line, one record."""
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        found = _RECORD.search(piece.text)
+        if found is not None or piece.broken:
+            _take(sink, piece, found)
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
+
+
+def _take(reading: Sink, piece: Piece, found: re.Match[str] | None) -> None:
+    told = _VALUE.fullmatch(piece.text, found.end()) if found is not None else None
+    value = number(told["value"]) if told is not None else None
+    step = int(found["step"]) if found is not None and found["step"] and len(found["step"]) < 20 else reading.step
+    if found is None or told is None or value is None or step > MAX_STEP:
+        reading.reject(piece.line, piece.offset, piece.broken or "not one number", piece.text)
+    elif not piece.whole and not (told["closed"] or told["called"]):
+        reading.reject(piece.line, piece.offset, "torn last line", piece.text)
+    elif found["eval"]:
+        reading.row(step, {"eval/episodic_return": value}, phase="eval")
+    else:
+        reading.row(step, {"charts/episodic_return" if found["step"] else "charts/SPS": value})

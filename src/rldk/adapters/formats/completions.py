@@ -1,0 +1,173 @@
+"""The completions that TRL keeps when `log_completions` is set: one parquet file a step, one row a completion."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.formats.trl import whole
+from rldk.adapters.log import Log
+from rldk.adapters.source import File
+from rldk.core.model import Rejected, SampleTable
+from rldk.core.records import to_number
+from rldk.core.table import TableBuilder
+from rldk.errors import MalformedInput, MissingExtra, NoData
+
+MAX_SAMPLES = 1_000_000
+MAX_BYTES = 1 << 28  # of one file, uncompressed
+_MAGIC = b"PAR1"
+_FOOTER_BYTES = 1 << 16
+_NAMES = (b"step", b"prompt", b"completion")
+_OWN = frozenset({"step", "prompt", "completion", "advantage", "reward"})
+
+
+class Samples:
+    """Gathers rows of TRL's completions table. Reward functions become `reward_components`; a NaN reward, which is
+    how TRL writes a function that gave None, is missing. `reward` is known of a single function only: the weights of
+    several are not in the table."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self.left_out = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: Mapping[str, Any]) -> bool:
+        """Takes a row; False when it is no completion of a step."""
+        step = whole(row.get("step"))
+        if step is None or row.get("completion") is None:
+            return False
+        if len(self._rows) >= MAX_SAMPLES:
+            self.left_out += 1
+            return True
+        components = {k: _finite(v) for k, v in row.items() if k not in _OWN and _is_reward(v)}
+        self._rows.append(
+            {
+                "step": step,
+                "prompt": _text(row.get("prompt")),
+                "response": _text(row["completion"]),
+                "reward": _finite(row.get("reward", next(iter(components.values())) if len(components) == 1 else None)),
+                "reward_components": components or None,
+                "advantage": _finite(row.get("advantage")),
+            }
+        )
+        return True
+
+    def table(self) -> SampleTable | None:
+        """The samples as columns in the order of steps, columns without a value left out; None when there are none."""
+        if not self._rows:
+            return None
+        rows = sorted(self._rows, key=lambda row: row["step"])
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        return SampleTable(columns={name: c for name, c in columns.items() if any(v is not None for v in c)})
+
+
+def _is_reward(value: Any) -> bool:
+    """What a reward function may give; trackio writes NaN as a string. Text is a column of the user's own."""
+    return (
+        value is None
+        or isinstance(value, int | float)
+        or (isinstance(value, str) and value in {"NaN", "Infinity", "-Infinity"})
+    )
+
+
+def _finite(value: Any) -> float | None:
+    parsed = to_number(value)
+    return None if parsed is None or math.isnan(parsed) else parsed
+
+
+def _text(value: Any) -> str | None:
+    """A prompt or a completion as text; the messages of a conversation one below the other."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in value):
+        return "\n".join(m["content"] for m in value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@adapter
+class TrlCompletions(BaseAdapter):
+    """Samples without metrics. An evaluation at the same step overwrites the file of the training step."""
+
+    name: ClassVar[str] = "trl-completions"
+    describes: ClassVar[str] = "completions parquet of TRL's log_completions"
+    quality: ClassVar[int] = 20
+    keeps: ClassVar[str] = "prompts, completions, advantages, each reward function's score"
+    loses: ClassVar[str] = (
+        "all metrics; the completions of a training step at which an evaluation wrote the same file; whether a "
+        "reward function gave NaN or None; the total reward of several functions, whose weights are not in the "
+        "table"
+    )
+    gathers: ClassVar[bool] = True
+    samples_only: ClassVar[bool] = True
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        if not file.head.startswith(_MAGIC):
+            return 0
+        footer = _footer(file)
+        return 90 if all(name in footer for name in _NAMES) else 0
+
+    def read(self) -> Log:
+        samples = Samples()
+        rejected: list[Rejected] = []
+        for file in self.files:
+            try:
+                for row in _rows(file):
+                    samples.add(row)
+            except _Unreadable as error:
+                if self.options.get("strict"):
+                    raise MalformedInput(f"{file.path}: {error}", hint="read without strict mode to skip it") from None
+                rejected.append(Rejected(line=1, offset=0, reason=f"{file.path}: {error}"))
+        table = samples.table()
+        if table is None:
+            reason = rejected[0].reason if rejected else "no row has a step and a completion"
+            raise NoData(f"{self.source} has no completions: {reason}", hint="were the files copied whole?")
+        notes = (f"{samples.left_out} completions beyond {MAX_SAMPLES} were left out",) if samples.left_out else ()
+        return Log(
+            table=TableBuilder().build(),
+            framework="trl",
+            samples=table,
+            notes=notes,
+            lines=len(samples) + samples.left_out + len(rejected),
+            rejected_count=len(rejected),
+            rejected=tuple(rejected),
+        )
+
+
+class _Unreadable(Exception):
+    """The file is no parquet, is damaged, or is too large."""
+
+
+def _footer(file: File) -> bytes:
+    """The end of the file, where parquet keeps its schema; b"" when it cannot be read."""
+    if file.size <= len(file.head):
+        return file.head
+    try:
+        with file.open() as stream:
+            stream.seek(max(0, file.size - _FOOTER_BYTES))
+            return stream.read(_FOOTER_BYTES)
+    except OSError:
+        return b""
+
+
+def _rows(file: File) -> Iterator[dict[str, Any]]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("parquet", "pyarrow") from None
+    try:
+        with file.open() as stream:
+            source = parquet.ParquetFile(stream)
+            groups = [source.metadata.row_group(i) for i in range(source.metadata.num_row_groups)]
+            if sum(g.total_byte_size for g in groups) > MAX_BYTES:
+                raise _Unreadable(f"more than {MAX_BYTES >> 20} MiB uncompressed")
+            for batch in source.iter_batches(batch_size=4096):
+                yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise _Unreadable(str(error).splitlines()[0][:200] if str(error) else type(error).__name__) from None

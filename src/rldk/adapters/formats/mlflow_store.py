@@ -1,0 +1,308 @@
+"""MLflow's two local stores: the file store (`mlruns/<experiment>/<run>/`) and the SQLite database (`mlflow.db`).
+
+Layouts from mlflow/store/tracking/file_store.py and mlflow/store/tracking/dbmodels/models.py, checked against stores of
+MLflow 3.17.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import sqlite3
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from msgspec.structs import replace
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.formats.dialect import described, literal
+from rldk.adapters.log import Log
+from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.source import File
+from rldk.adapters.wire.scalars import Scalars
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns
+from rldk.core.jsonl import KEPT_REJECTS
+from rldk.core.lines import LineSplitter
+from rldk.core.model import Rejected
+from rldk.core.records import to_number
+from rldk.core.stream import BrokenStream, chunks
+from rldk.errors import NoData, RldkError, UnknownName
+
+_GIT_TAG = "mlflow.source.git.commit"
+SYSTEM = "system/"  # of the machine, on a clock of their own
+_SQL_INFINITY = 1.7976931348623157e308  # what the SQL store writes for an infinity
+_MAX_TEXT, _MAX_FILES = 64 * 1024, 20_000
+_RUN_ID = re.compile(rb"^run_(?:uu)?id: *['\"]?([0-9A-Za-z_-]+)", re.M)
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_METRIC_COLUMNS = {"key", "value", "timestamp", "run_uuid"}
+
+
+class Store:
+    """What is read of one run."""
+
+    def __init__(self) -> None:
+        self.scalars = Scalars()
+        self.config: dict[str, Any] = {}
+        self.meta: dict[str, Any] = {}
+        self.lines = 0
+        self.rejected_count = 0
+        self.rejected: list[Rejected] = []
+        self._system = 0
+
+    def point(self, key: str, step: int, value: float, time_ms: float) -> None:
+        self.lines += 1
+        if key.startswith(SYSTEM):
+            self._system += 1
+        else:
+            self.scalars.add(self.scalars.tag_id(key), step, value, time_ms / 1000)
+
+    def reject(self, line: int, offset: int, reason: str) -> None:
+        self.lines += 1
+        self.rejected_count += 1
+        if len(self.rejected) < KEPT_REJECTS:
+            self.rejected.append(Rejected(line=line, offset=offset, reason=reason))
+
+    def tag(self, key: str, value: str) -> None:
+        if key == _GIT_TAG:
+            self.meta["git_sha"] = value
+
+    def log(self, source: str, notes: tuple[str, ...] = ()) -> Log:
+        if not len(self.scalars):
+            why = f": {self.rejected[0].reason}" if self.rejected else ""
+            raise NoData(f"{source} has no metrics{why}", hint="has the run logged anything yet?")
+        if self._system:
+            notes += (f"{self._system} values of the machine ({SYSTEM}*) were left out",)
+        if _count_where_steps_are_missing(self.scalars):
+            notes += ("no value has a step: they are numbered in the order they were logged",)
+        log = Log(
+            table=self.scalars.table(),
+            config=self.config,
+            meta=self.meta,
+            lines=self.lines,
+            rejected_count=self.rejected_count,
+            rejected=tuple(self.rejected),
+        )
+        return described(replace(log, notes=notes + self.scalars.notes()))
+
+
+def _count_where_steps_are_missing(scalars: Scalars) -> bool:
+    """Numbers the values of every metric when all have one step: `log_metric` without a step writes 0."""
+    if len(scalars) == len(scalars.tags) or min(scalars.step) != max(scalars.step):
+        return False
+    counts = [0] * len(scalars.tags)
+    steps = array("q")
+    for tag in scalars.tag:
+        steps.append(counts[tag])
+        counts[tag] += 1
+    scalars.step = steps
+    return True
+
+
+@adapter
+class MLflowFileStore(BaseAdapter):
+    name = "mlflow-file"
+    describes = "MLflow file store (meta.yaml of a run)"
+    quality = 80
+    keeps: ClassVar[str] = "every digit, wall time, parameters, stated NaN"
+    loses: ClassVar[str] = (
+        "all but the last of several values of one metric at one step; steps where none was given; metrics of the "
+        "machine (`system/*`) are left out by rldk"
+    )
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        head = file.head
+        return 90 if file.is_text and _RUN_ID.search(head) and re.search(rb"^artifact_uri:", head, re.M) else 0
+
+    @classmethod
+    def runs(cls, file: File) -> list[str]:
+        """The id of the run whose meta.yaml this is."""
+        found = _RUN_ID.search(file.head)
+        return [found[1].decode()] if found else []
+
+    def read(self) -> Log:
+        """The run; of several the one of the option `run`."""
+        wanted = self.options.get("run")
+        known = {run: file for file in self.files for run in self.runs(file)}
+        if wanted is not None and wanted not in known:
+            raise UnknownName("run", str(wanted), known)
+        file = known[wanted] if wanted is not None else only_file(self)
+        folder, store = file.path.parent, Store()
+        store.meta["environment"] = _stated(file)
+        metrics = list(_files(folder / "metrics"))
+        for key, path in metrics:
+            _read_metric(key, path, store)
+        store.scalars.sort_by_time()
+        store.config = {key: literal(_text(path)) for key, path in _files(folder / "params")}
+        for key, path in _files(folder / "tags"):
+            store.tag(key, _text(path))
+        store.meta["files"] = (str(file.path), *(str(path) for _, path in metrics))
+        return tolerated(store.log(self.source), self)
+
+
+def _stated(file: File) -> dict[str, Any]:
+    """What meta.yaml says of the run, without the user's name."""
+    import yaml
+
+    try:
+        meta = yaml.safe_load(file.head.decode("utf-8", "replace"))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    wanted = {"run_id": "mlflow_run", "run_name": "mlflow_name", "experiment_id": "mlflow_experiment"}
+    if not isinstance(meta, dict):
+        return {}
+    return {name: str(meta[key]) for key, name in wanted.items() if isinstance(meta.get(key), str | int)}
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Key and path of the files below a folder of the store; a key may have slashes. Links are not followed."""
+    seen = 0
+    for base, subfolders, names in os.walk(folder):
+        subfolders.sort()
+        for name in sorted(names):
+            path = Path(base, name)
+            if path.is_symlink() or not path.is_file():
+                continue
+            if (seen := seen + 1) > _MAX_FILES:
+                return
+            yield path.relative_to(folder).as_posix(), path
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(_MAX_TEXT).decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _read_metric(key: str, path: Path, store: Store) -> None:
+    """Reads the lines `timestamp value step [dataset digest]` of one metric; the oldest stores have no step."""
+    splitter = LineSplitter()
+    try:
+        for data in chunks(path):
+            got = splitter.feed(data)
+            offset = got.offset
+            for number, line in enumerate(got.lines, got.number):
+                if not _take_line(key, line, store):
+                    store.reject(number, offset, f"{key}: not `timestamp value step`")
+                offset += len(line) + 1
+    except (BrokenStream, RldkError) as error:
+        store.reject(0, 0, f"{key}: {error}")
+    rest = splitter.finish()
+    if rest.lines:
+        store.reject(rest.number, rest.offset, f"{key}: cut off")
+
+
+def _take_line(key: str, line: bytes, store: Store) -> bool:
+    parts = line.decode("ascii", "replace").split()
+    if len(parts) not in (2, 3, 5):
+        return False
+    time, value = to_number(parts[0]), to_number(parts[1])
+    if time is None or value is None or (len(parts) > 2 and not _INTEGER.fullmatch(parts[2])):
+        return False
+    store.point(key, int(parts[2]) if len(parts) > 2 else 0, value, time)
+    return True
+
+
+@adapter
+class MLflowDatabase(BaseAdapter):
+    name = "mlflow-sqlite"
+    describes = "MLflow SQLite database (mlflow.db)"
+    quality = 80
+    keeps: ClassVar[str] = "every digit, wall time, parameters, stated NaN"
+    loses: ClassVar[str] = (
+        "all but the last of several values of one metric at one step; steps where none was given; metrics of the "
+        "machine (`system/*`) are left out by rldk"
+    )
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        """Asks the database itself: its schema may stand anywhere in the file."""
+        if not file.head.startswith(MAGIC):
+            return 0
+        try:
+            with opened(file.path) as db:
+                return 95 if table_columns(db, "metrics") >= _METRIC_COLUMNS else 0
+        except (sqlite3.Error, OSError):
+            return 0
+
+    @classmethod
+    def runs(cls, file: File) -> list[str]:
+        """The ids of the runs that logged a metric, oldest first. One is read with the option `run`."""
+        try:
+            with opened(file.path) as db:
+                return _runs(db)
+        except (sqlite3.Error, OSError):
+            return []
+
+    def read(self) -> Log:
+        """The run of the option `run`, else the newest; that there are others is noted."""
+        store, runs, run = Store(), [], ""
+        try:
+            with opened(only_file(self).path) as db:
+                runs = _runs(db)
+                run = self.options.get("run") or (runs[-1] if runs else "")
+                if runs and run not in runs:
+                    raise UnknownName("run", str(run), runs)
+                _read_tables(db, run, store)
+            if lost := missing_bytes(only_file(self).path):
+                store.reject(store.lines + 1, 0, f"the database is cut: {lost:,} bytes are missing")
+        except (sqlite3.Error, OSError) as error:
+            store.reject(store.lines + 1, 0, f"the database ends here: {error}")
+        notes = (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ()
+        store.scalars.sort_by_time()
+        return tolerated(store.log(self.source, notes), self)
+
+
+def _runs(db: sqlite3.Connection) -> list[str]:
+    """The ids of the runs with metrics, by the time of their first; of a damaged file those before the damage."""
+    if not table_columns(db, "metrics") >= _METRIC_COLUMNS:
+        return []
+    first: dict[str, float] = {}
+    query = "SELECT run_uuid, CAST(min(timestamp) AS REAL) FROM metrics GROUP BY run_uuid"
+    try:
+        first = {str(run): time or 0.0 for run, time in db.execute(query)}
+    except sqlite3.DatabaseError:
+        with suppress(sqlite3.DatabaseError):
+            for run, time in db.execute("SELECT run_uuid, CAST(timestamp AS REAL) FROM metrics NOT INDEXED"):
+                first.setdefault(str(run), time or 0.0)
+    return sorted(first, key=lambda run: (first[run], run))
+
+
+def _read_tables(db: sqlite3.Connection, run: str, store: Store) -> None:
+    if table_columns(db, "params") >= {"key", "value", "run_uuid"}:
+        store.config = {key: literal(value) for key, value in _pairs(db, "params", run)}
+    if table_columns(db, "tags") >= {"key", "value", "run_uuid"}:
+        for key, value in _pairs(db, "tags", run):
+            store.tag(key, value)
+    store.meta["environment"] = {"mlflow_run": run}
+    known = table_columns(db, "metrics")
+    if not known >= _METRIC_COLUMNS:
+        return
+    step, is_nan = (name if name in known else "0" for name in ("step", "is_nan"))
+    rows = db.execute(
+        f"SELECT substr(key, 1, 300), CASE WHEN typeof(value) IN ('integer', 'real') THEN value END, "  # noqa: S608
+        f"CAST(timestamp AS REAL), CAST({step} AS INTEGER), {is_nan} = 1 "
+        "FROM metrics NOT INDEXED WHERE run_uuid = ?",  # unsorted: what stands before a damage is not lost
+        (run,),
+    )
+    for key, value, time, at, nan in rows:
+        if value is None and not nan:
+            store.reject(store.lines + 1, 0, f"{key}: the value is no number")
+        else:
+            store.point(str(key), at or 0, math.nan if nan else infinite(float(value)), time or 0.0)
+
+
+def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, str]]:
+    query = f"SELECT substr(key, 1, 300), substr(value, 1, {_MAX_TEXT}) FROM {table} WHERE run_uuid = ?"  # noqa: S608
+    for key, value in db.execute(query, (run,)):
+        yield str(key), str(value)
+
+
+def infinite(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) >= _SQL_INFINITY else value

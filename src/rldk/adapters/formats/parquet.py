@@ -1,0 +1,105 @@
+"""Parquet tables that name no trainer, with a column that counts steps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.formats.tabular import SAMPLE_COLUMNS, Layout, known, layout_of
+from rldk.adapters.log import Log
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.core.records import BadLine, to_phase, to_step, to_time
+from rldk.errors import MalformedInput, MissingExtra, NotALog
+
+if TYPE_CHECKING:
+    pass
+
+MAX_CELLS = 2**27  # of a table, 1 GiB as float64: a small file can unpack to any size
+BATCH = 1 << 16
+
+
+@adapter
+class Parquet(BaseAdapter):
+    """A null is missing, a NaN in the column was stated. Text and nested columns are left out."""
+
+    name: ClassVar[str] = "parquet"
+    describes: ClassVar[str] = "Parquet table of metrics with a step column"
+    quality: ClassVar[int] = 20
+    keeps: ClassVar[str] = "every digit; null and NaN apart"
+    loses: ClassVar[str] = "configuration"
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        samples = all(name.encode() in file.head for name in SAMPLE_COLUMNS)
+        return 20 if file.head.startswith(b"PAR1") and not samples else 0
+
+    def read(self) -> Log:
+        file = only_file(self)
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ImportError:
+            raise MissingExtra("parquet", "pyarrow") from None
+        reading = Reading(self)
+        try:
+            with file.open() as stream, parquet.ParquetFile(stream) as table:
+                header = [field.name for field in table.schema_arrow]
+                layout = layout_of(header)
+                cells = table.metadata.num_rows * len(header)
+                if layout is None or cells > MAX_CELLS:
+                    problem = "has no column of steps and metrics" if layout is None else f"has {cells} cells, too many"
+                    raise NotALog(f"{file.path} {problem}", hint="write one row a step, one column a metric")
+                meta: dict[str, Any] = {}
+                for batch in table.iter_batches(batch_size=BATCH):
+                    _take_batch(reading, layout, batch)
+                    meta = _identity(layout, batch) | meta
+        except (pa.ArrowException, OSError, ValueError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise MalformedInput(
+                f"{file.path} is no whole Parquet file: {why}", hint="was it still being written?"
+            ) from None
+        return reading.log(meta=known(meta, self))
+
+
+def _identity(layout: Layout, batch: Any) -> dict[str, Any]:
+    """The first value of each identity column that has one."""
+    columns = ((name, batch.column(i).drop_null()) for i, name in layout.identity)
+    return {name: column[0].as_py() for name, column in columns if len(column)}
+
+
+def _take_batch(reading: Reading, layout: Layout, batch: Any) -> None:
+    """Takes the rows of a record batch; a text column may hold numbers as text."""
+    columns = [batch.column(i) for i in range(batch.num_columns)]
+    metrics = [(name, _floats(columns[i])) for i, name in layout.metrics]
+    told = [(name, *column) for name, column in metrics if column is not None]
+    steps = columns[layout.step or 0].to_pylist()
+    times = columns[layout.time].to_pylist() if layout.time is not None else None
+    phases = columns[layout.phase].to_pylist() if layout.phase is not None else None
+    for row, raw in enumerate(steps):
+        try:
+            step = to_step(raw)
+        except BadLine as error:
+            reading.reject(row + 1, 0, str(error), str(raw))
+            continue
+        if step is None:
+            reading.reject(row + 1, 0, "no step")
+            continue
+        values = {name: numbers[row] for name, numbers, present in told if present[row]}
+        time = times[row] if times is not None else None
+        moment = to_time(time.isoformat() if isinstance(time, datetime) else time)
+        reading.row(step, values, phase=to_phase(phases[row]) if phases else "train", time=moment)
+
+
+def _floats(column: Any) -> tuple[list[float], list[bool]] | None:
+    """The values and which of them are there, None for a column that holds no numbers."""
+    import numpy as np
+    import pyarrow as pa
+
+    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+    if not any(check(column.type) for check in is_number):
+        return None
+    present = np.asarray(column.is_valid()).astype(bool)
+    numbers = column.cast(pa.float64(), safe=False).fill_null(0.0).to_numpy(zero_copy_only=False)
+    return numbers.tolist(), present.tolist()

@@ -1,0 +1,1 @@
+"""Logs that grow: bytes that arrive over time made rows."""

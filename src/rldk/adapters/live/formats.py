@@ -1,0 +1,63 @@
+"""Which format a growing log is in, among those whose adapters say how they are followed; plugins are among them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from rldk.adapters.base import BaseAdapter, adapters
+from rldk.adapters.formats import dialect
+from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
+from rldk.adapters.live.lineformat import LineFormat
+from rldk.adapters.live.pattern import PatternRows
+from rldk.adapters.naming.keys import says_metric
+from rldk.adapters.source import File
+
+# What a user calls the console formats.
+PATTERNS = {
+    "trl": "trl-stdout",
+    "openrlhf": "openrlhf-console",
+    "verl": "verl-console",
+    "sb3": "sb3-stdout",
+    "cleanrl": "cleanrl-stdout",
+    "rllib": "rllib-stdout",
+}
+
+
+class Followed(LineFormat, frozen=True, kw_only=True):
+    """A format that is followed, under its name."""
+
+    name: str
+
+
+@cache
+def followed() -> dict[str, Followed]:
+    """Every format that can be read while it grows, by name."""
+    kinds: list[type[BaseAdapter]] = [*adapters, FlexibleAdapter]
+    return {kind.name: _named(kind.name, kind.lines) for kind in kinds if kind.lines is not None}
+
+
+def _named(name: str, lines: LineFormat) -> Followed:
+    return Followed(name=name, **{field: getattr(lines, field) for field in LineFormat.__struct_fields__})
+
+
+def recognised(head: bytes, *, mapped: bool = False) -> Followed | None:
+    """The format of a log that begins so, as `open_run` would choose it; None when it is none of these.
+
+    `mapped`: the user says what the columns mean, so that a table need not."""
+    file = File.beginning(head)
+    scored = [(kind.sniff(file), kind.quality, kind.name) for kind in adapters if kind.lines is not None]
+    best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1], s[2]), default=None)
+    if best is not None:
+        return followed()[best[2]]
+    columns = loose_columns(file)
+    return followed()["flexible"] if columns and (mapped or says_metric(columns)) else None
+
+
+def patterned(pattern: str) -> Followed:
+    """The console format of that name, or one made of the user's own pattern. Raises `UsageError` for a bad pattern."""
+    if pattern in PATTERNS:
+        return followed()[PATTERNS[pattern]]
+    PatternRows(pattern)
+    return Followed(
+        name="text", source=lambda: PatternRows(pattern), identify=lambda opening, _: dialect.identity(opening, {})
+    )

@@ -1,0 +1,1 @@
+"""From a log's own names to the canonical ones: keys, columns, rows."""

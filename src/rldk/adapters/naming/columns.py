@@ -1,0 +1,188 @@
+"""From a log in the source's own names to a Run in canonical ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from rldk.adapters.layout import run_name
+from rldk.adapters.log import Log, Origin
+from rldk.adapters.naming.first_rows import opening_of
+from rldk.adapters.naming.guess import field_map_hint
+from rldk.adapters.naming.keys import Hints, Naming, settled
+from rldk.core.model import Run, RunMeta
+from rldk.core.redact import redacted
+from rldk.core.table import PHASES, MetricTable
+from rldk.core.vocabulary import Match, Vocabulary, vocabulary
+from rldk.errors import UnknownName
+
+_META = frozenset(RunMeta.__struct_fields__) - {"format", "names", "estimators", "config", "notes", "algorithm"}
+_NOT_METRICS = frozenset({"phase", "run_id", "seed", "git_sha", "step", "wall_time"})
+
+
+class _Columns(Struct):
+    """Canonical columns on their way into a Run."""
+
+    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    stated: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+
+def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = None, propose: bool = False) -> Run:
+    """The run of a log: canonical columns in front, the source's own behind them, and how the ones came of the others.
+
+    `field_map` pairs the user's keys with metrics, in either direction; it wins over the vocabulary. Columns that need
+    no sign, scale or split share memory with the log's. `propose`: see `naming.settled`."""
+    words = vocabulary()
+    opening = opening_of(log.table)
+    hints = Hints(framework=log.framework, dialect=log.dialect, algorithm=log.algorithm, field_map=field_map)
+    naming = settled(opening, hints, propose=propose)
+    for keys, evaluation in _arrivals(log.table, len(opening.rows)):
+        naming.meet(keys, evaluation=evaluation)
+    table = _clocks(log.table, naming)
+    columns = _canonical(table, naming)
+    _sums(columns, naming)
+    _split_eval(columns, table, naming)
+    made = _table(table, columns, words)
+    run = Run(
+        id=origin.run or run_name(origin.files[0] if origin.files else origin.source),
+        source=origin.source,
+        metrics=made,
+        samples=log.samples,
+        meta=_meta(log, origin, naming, words),
+        lines=log.lines,
+        rejected_count=log.rejected_count,
+        rejected=log.rejected,
+    )
+    if not naming.guess and not (propose and not naming.names and not field_map and made.columns):
+        return run
+    note = f"no column has a known name; {field_map_hint(replace(run, metrics=log.table))}"
+    return replace(run, meta=replace(run.meta, notes=(*run.meta.notes, note)))
+
+
+def _arrivals(table: MetricTable, opening: int) -> Iterator[tuple[list[str], bool]]:
+    """(keys, evaluation) of each row behind the opening on which a key is first seen, or first on an evaluation row."""
+    rows: dict[int, list[str]] = {}
+    evaluation = table.phase == PHASES.index("eval")
+    for key, column in table.columns.items():
+        present = ~np.isnan(column)
+        present[table.stated_nan.get(key, [])] = True
+        for told in (present, present & evaluation):
+            first = int(told.argmax()) if told.any() else -1
+            if first >= opening:
+                rows.setdefault(first, []).append(key)
+    for row in sorted(rows):
+        yield rows[row], bool(evaluation[row])
+
+
+def _clocks(table: MetricTable, naming: Naming) -> MetricTable:
+    """The table with the step and the time taken from the columns that the user named for them."""
+    if "step" in naming.clocks:
+        step = table.columns[naming.clocks["step"]]
+        whole = np.where(np.abs(step) < 2.0**62, step, table.step.astype(np.float64)).astype(np.int64)
+        back = np.diff(whole, prepend=whole[:1]) < 0
+        table = replace(table, step=whole, segment=np.cumsum(back).astype(np.int32))
+    if "wall_time" in naming.clocks:
+        told = table.columns[naming.clocks["wall_time"]]
+        table = replace(table, time=np.where(np.isnan(table.time), told, table.time))
+    return table
+
+
+def _canonical(table: MetricTable, naming: Naming) -> _Columns:
+    made = _Columns()
+    for key, matches in naming.routes.items():
+        for match in matches:
+            made.values[match.canonical] = _column(table.columns[key], match)
+            if key in table.stated_nan:
+                made.stated[match.canonical] = table.stated_nan[key]
+    return made
+
+
+def _column(column: NDArray[np.float64], match: Match) -> NDArray[np.float64]:
+    if match.missing is not None:
+        column = np.where(column == match.missing, math.nan, column)
+    return match.apply(column) if match.transform else column
+
+
+def _sums(columns: _Columns, naming: Naming) -> None:
+    for name, parts in naming.sums.items():
+        columns.values[name] = np.sum([columns.values[part] for part in parts], axis=0)
+
+
+def _split_eval(columns: _Columns, table: MetricTable, naming: Naming) -> None:
+    """Moves what evaluation rows say under a training name to the evaluation's own name."""
+    rows = table.phase == PHASES.index("eval")
+    for name, other in naming.staged.items():
+        column, stated = columns.values[name], columns.stated.get(name, np.empty(0, dtype=np.int64))
+        if other is not None:
+            columns.values[other] = np.where(rows, column, math.nan)
+            _put(columns.stated, other, stated[rows[stated]])
+        columns.values[name] = np.where(rows, math.nan, column)
+        _put(columns.stated, name, stated[~rows[stated]])
+
+
+def _put(stated: dict[str, NDArray[np.int64]], name: str, rows: NDArray[np.int64]) -> None:
+    stated.pop(name, None)
+    if rows.size:
+        stated[name] = rows
+
+
+def _table(table: MetricTable, columns: _Columns, words: Vocabulary) -> MetricTable:
+    """Canonical columns in the order of the vocabulary, then the source's own."""
+    order = {name: i for i, name in enumerate(words.names())}
+    first = sorted(
+        columns.values, key=lambda n: (order.get(n.removeprefix("eval_"), len(order)), n.startswith("eval_"))
+    )
+    values = {name: columns.values[name] for name in first if not _empty(name, columns, table)}
+    return MetricTable(
+        step=table.step,
+        columns=values | {k: c for k, c in table.columns.items() if k not in values},
+        phase=table.phase,
+        segment=table.segment,
+        time=table.time,
+        stated_nan={n: columns.stated[n] for n in values if n in columns.stated}
+        | {k: r for k, r in table.stated_nan.items() if k not in values},
+    )
+
+
+def _empty(name: str, columns: _Columns, table: MetricTable) -> bool:
+    """A training name under which only evaluation rows spoke is no metric of this run."""
+    moved = name not in table.columns and name not in columns.stated
+    return moved and len(table) > 0 and bool(np.isnan(columns.values[name]).all())
+
+
+def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMeta:
+    known: dict[str, Any] = {k: v for k, v in log.meta.items() if k in _META}
+    notes = (*log.notes, *([] if naming.guess else _map_notes(naming, words)))
+    if log.precision is not None:
+        notes = (*notes, f"the format keeps {log.precision} significant digits")
+    defaults: dict[str, Any] = {
+        "framework": naming.framework,
+        "total_steps": log.total_steps,
+        "seed": log.config["seed"] if type(log.config.get("seed")) is int else None,
+        "files": origin.files,
+    }
+    return RunMeta(
+        **{**defaults, **{k: v for k, v in known.items() if v is not None}},
+        format=origin.name,
+        algorithm=naming.algorithm,
+        config=redacted(log.config),
+        names=naming.names,
+        estimators=naming.estimators,
+        notes=notes,
+    )
+
+
+def _map_notes(naming: Naming, words: Vocabulary) -> list[str]:
+    """What in the user's map had no effect, or not the one that was likely meant."""
+    notes = [f"field map: there is no column {key!r}" for key in naming.unused()]
+    for name in naming.mapped().values():
+        if words.canonical(name) is None and name not in _NOT_METRICS:
+            nearest = UnknownName("metric", name, words.names())
+            notes.append(f"field map: {nearest.message}; {nearest.hint}")
+    return notes

@@ -1,0 +1,214 @@
+"""Which metric each key of a log is: settled by the opening, then key by key as they come, and never changed again.
+
+A finished log and a growing one ask the same object in the same order, so that they come to the same names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rldk.adapters.naming.first_rows import Opening
+from rldk.adapters.naming.guess import proposed_map
+from rldk.core.table import MAX_METRICS
+from rldk.core.vocabulary import Match, vocabulary
+
+# What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
+_ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
+    ("ppo", frozenset({"value_loss", "clip_frac"}), frozenset()),
+    ("ppo", frozenset({"value_explained_variance", "kl_policy_update"}), frozenset()),
+    ("grpo", frozenset({"zero_std_group_frac"}), frozenset({"value_loss"})),
+    ("kto", frozenset({"pref_margin", "logp_chosen", "kl"}), frozenset({"pref_accuracy"})),
+    ("dpo", frozenset({"pref_margin", "logp_chosen"}), frozenset()),
+    ("reward_model", frozenset({"pref_accuracy", "loss"}), frozenset({"logp_chosen", "policy_loss"})),
+    ("dqn", frozenset({"exploration_rate", "loss"}), frozenset({"policy_loss"})),
+    ("sac", frozenset({"entropy_coef", "policy_loss", "value_loss"}), frozenset({"value_explained_variance"})),
+    ("a2c", frozenset({"policy_loss", "value_loss", "value_explained_variance"}), frozenset({"clip_frac", "kl"})),
+    ("sft", frozenset({"token_accuracy", "loss"}), frozenset({"reward_mean", "pref_margin"})),
+)
+# The names that a user may say for a framework, and the dialects among which the keys then decide.
+PRESETS: dict[str, tuple[str, ...]] = {
+    "trl": ("trl_grpo", "trl_rloo", "trl_ppo", "trl_dpo", "trl_kto", "trl_reward", "trl_sft"),
+    "grpo": ("trl_grpo", "trl_rloo"),
+    "accelerate": ("transformers",),
+    "openrlhf": ("openrlhf",),
+    "verl": ("verl", "verl_sft"),
+    "sb3": ("sb3",),
+    "cleanrl": ("cleanrl",),
+    "rllib": ("rllib",),
+}
+
+
+class Hints(Struct, frozen=True, kw_only=True):
+    """What a format knows of its writer, and what the user says: `dialects` to choose among, `field_map` as given."""
+
+    framework: str | None = None
+    dialect: str | None = None
+    algorithm: str | None = None
+    dialects: tuple[str, ...] = ()
+    field_map: Mapping[str, str] | None = None
+
+
+class Naming:
+    """The names of one log.
+
+    `names`: canonical metric -> the key it is read from ("a + b" for a sum). `estimators`: of canonical metrics.
+    `routes`: key -> the matches it is read by; a key with none keeps its own name, unless that is in `names`.
+    `sums`: metric -> the metrics it is the sum of. `staged`: metric -> its name on evaluation rows, None where that
+    has a key of its own, so that what such rows say under the training name is dropped. `clocks`: the keys that the
+    user named for "step" and "wall_time". `guess`: the map that was made up because no key has a known name.
+    """
+
+    def __init__(self, opening: Opening, hints: Hints) -> None:
+        words = self._words = vocabulary()
+        self.names: dict[str, str] = {}
+        self.estimators: dict[str, str] = {}
+        self.routes: dict[str, tuple[Match, ...]] = {}
+        self.sums: dict[str, tuple[str, ...]] = {}
+        self.staged: dict[str, str | None] = {}
+        self.guess: dict[str, str] = {}
+        self._user = dict(hints.field_map or {})
+        self._swapped = {name: key for key, name in self._user.items()}
+        self._seen: set[str] = set(opening.cover)
+        self._evaluated: set[str] = set()
+        self._spoken: set[str] = set()  # metrics that evaluation rows have given
+        dialect = hints.dialect if hints.dialect in words.dialects else None
+        self.dialects = (dialect,) if dialect else words.guess(opening.keys, hints.dialects)
+        self.clocks = {name: key for key, name in reversed(self.mapped().items()) if name in ("step", "wall_time")}
+        self._place(opening.cover)
+        for row in opening.rows:
+            if row.phase == "eval":
+                self._stage(row.values)
+        told = words.dialects[dialect].framework if dialect else hints.framework
+        self.framework = told or hints.framework or _only(words.dialects[d].framework for d in self.dialects)
+        spoken = _only(words.dialects[d].algorithm for d in self.dialects)
+        self.algorithm = hints.algorithm or spoken or infer_algorithm(self.names)
+
+    def meet(self, keys: Iterable[str], *, evaluation: bool) -> None:
+        """Takes in the keys of the next row, of which some may be new; beyond `MAX_METRICS` new ones are left out, and
+        values under them nowhere shown."""
+        new = [key for key in keys if key not in self._seen][: max(0, MAX_METRICS - len(self._seen))]
+        if new:
+            self._seen.update(new)
+            self._place(dict.fromkeys(new, 1))
+        if evaluation:
+            self._stage(keys)
+
+    def knows(self, keys: Collection[str], *, evaluation: bool) -> bool:
+        """Whether `meet` would change nothing."""
+        return self._seen.issuperset(keys) and (not evaluation or self._evaluated.issuperset(keys))
+
+    def own(self, key: str) -> bool:
+        """The key is shown under its own name beside the canonical ones."""
+        return self.routes.get(key) == () and key not in self.names
+
+    def unused(self) -> tuple[str, ...]:
+        """Entries of the user's map whose key the log does not have."""
+        return tuple(key for key, name in self._user.items() if not {key, name} & self._seen)
+
+    def mapped(self) -> dict[str, str]:
+        """The user's map as {the log's key: metric}; people write it in both directions."""
+        keys = sorted(self._seen) if self._user else ()
+        return {key: name for key in keys if (name := self._named(key)) is not None}
+
+    def _named(self, key: str) -> str | None:
+        """The metric that the user says this key is."""
+        name = self._user.get(key)
+        other = self._swapped.get(key)
+        if name is None and other is not None and other not in self._seen:
+            name = other
+        return name if name is None else self._words.canonical(name) or name
+
+    def _place(self, cover: Mapping[str, int]) -> None:
+        """Gives each new key its metrics. Of several for one metric the first in metrics.yaml wins that covers at least
+        half as many rows as the best one; a metric that has its key keeps it; rows are never mixed."""
+        found: dict[str, list[tuple[str, Match]]] = {}
+        chosen: dict[str, list[Match]] = {}
+        for key in sorted(cover):
+            for match in self._matches(key):
+                found.setdefault(match.canonical, []).append((key, match))
+        for name, pairs in found.items():
+            if name in self.names or self.routes.get(name) == ():
+                continue  # it has its key, or a key of the user's own is shown under this name already
+            enough = max(cover[key] for key, _ in pairs) / 2
+            pairs.sort(key=lambda pair: pair[1].rank)
+            key, match = next(p for p in pairs if p[1].rank < 0 or cover[p[0]] >= enough)
+            chosen.setdefault(key, []).append(match)
+            self._name(name, key, match.estimator)
+        self.routes |= {key: tuple(chosen.get(key, ())) for key in cover}
+        for name, metric in self._words.metrics.items():
+            if metric.sum_of and name not in self.names and all(part in self.names for part in metric.sum_of):
+                self.sums[name] = metric.sum_of
+                self._name(name, " + ".join(self.names[part] for part in metric.sum_of), "")
+
+    def _matches(self, key: str) -> Iterable[Match]:
+        matches = self._words.among(key, self.dialects, self._seen)
+        name = self._named(key)
+        if name is None:
+            return [match for match in matches if match.canonical != "step"]
+        if name == "step":
+            return []
+        known = next((match for match in matches if match.canonical == name), Match(canonical=name))
+        return [replace(known, rank=-1)]
+
+    def _name(self, name: str, key: str, estimator: str) -> None:
+        self.names[name] = key
+        if estimator:
+            self.estimators[name] = estimator
+
+    def _stage(self, keys: Iterable[str]) -> None:
+        """What evaluation rows say under a training name belongs to the evaluation's own name; counters stay."""
+        told = [match.canonical for key in sorted(keys) for match in self.routes.get(key, ())]
+        self._evaluated.update(self._seen.intersection(keys))
+        self._spoken.update(told)
+        sums = [name for name, parts in self.sums.items() if self._spoken.issuperset(parts)]
+        for name in (*told, *sums):
+            known = self._words.canonical(name)
+            counter = known is not None and self._words.metric(known).direction == "counter"
+            if name in self.staged or counter or name.startswith(("eval_", "test_")):
+                continue
+            other = self._words.staged(name, "eval")
+            free = other not in self.names and other not in self.routes
+            self.staged[name] = other if free else None
+            if free:
+                self.names[other] = self.names[name]
+            if name in self.estimators:
+                self.estimators.setdefault(other, self.estimators[name])
+
+
+def infer_algorithm(metrics: Iterable[str]) -> str | None:
+    """The algorithm that logs these canonical metrics, None when they could be of several."""
+    present = frozenset(metrics)
+    return next((name for name, has, lacks in _ALGORITHMS if has <= present and not lacks & present), None)
+
+
+def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
+    """The naming that an opening decides. `propose`: when not one key has a known name, take the names they come
+    closest to."""
+    naming = Naming(opening, hints)
+    if not propose or naming.names or hints.field_map:
+        return naming
+    guess = proposed_map(opening.keys)
+    naming = Naming(opening, replace(hints, field_map=guess))
+    naming.guess = guess
+    return naming
+
+
+def says_metric(columns: Collection[str]) -> bool:
+    """Whether one of these columns is a metric, by its name or by other words for it."""
+    return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(columns, close=False))
+
+
+def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
+    """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
+    named = Naming(Opening.of(keys), Hints(field_map=given)).names
+    known = {*named.values(), *given, *given.values()}
+    sure = proposed_map(keys, close=False)
+    return {key: name for key, name in sure.items() if key not in known and name not in named}
+
+
+def _only(values: Iterable[str | None]) -> str | None:
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None

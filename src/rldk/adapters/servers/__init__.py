@@ -1,0 +1,1 @@
+"""Runs that live on a tracking server."""
