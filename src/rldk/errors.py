@@ -3,7 +3,8 @@
 RldkError                     5  anything below
 ├── UsageError                2  the command or call is wrong
 │   ├── UnknownName           2  no such metric, rule, adapter ...; names the nearest
-│   └── ConfigError           2  a settings or rule file is wrong; names file and key
+│   ├── ConfigError           2  a settings or rule file is wrong; names file and key
+│   └── OutputError           2  the result cannot be written; names the file
 ├── InputError                3  the input cannot be read or analysed
 │   ├── UnreadableSource      3  missing, not permitted, not reachable
 │   ├── NotALog               3  readable, but no known log format
@@ -48,6 +49,17 @@ class UnknownName(UsageError):
 
 class ConfigError(UsageError):
     pass
+
+
+class OutputError(UsageError):
+    """The result cannot be written where it was asked for."""
+
+    @classmethod
+    def of(cls, where: object, error: OSError) -> OutputError:
+        """`error` of the operating system on writing to `where`."""
+        return cls(
+            f"cannot write {where}: {error.strerror or error}", hint="check the folder, its permissions and its space"
+        )
 
 
 class InputError(RldkError):

@@ -5,25 +5,28 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from msgspec import Struct
 
 from rldk.adapters.frame import to_frame
 from rldk.adapters.open import AnySource, open_runs
+from rldk.core.files import whole
 from rldk.core.model import Event, Run
 from rldk.core.vocabulary import vocabulary
-from rldk.errors import ConfigError, InputError, MissingExtra, UnknownName, UsageError
+from rldk.errors import ConfigError, InputError, MissingExtra, OutputError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Validation = Literal["strict", "flexible", "lenient"]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula, also in full width and behind blanks.
+_FORMULA = re.compile(r"[\s\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class UnknownFields(UserWarning):
@@ -163,22 +166,10 @@ def write(runs: Run | Sequence[Run], path: str | os.PathLike[str]) -> None:
     if writer is None:
         raise UsageError(f"cannot write {target}: unknown suffix", hint=f"one of {', '.join(writers)}")
     try:
-        with NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as made:
-            partial = Path(made.name)
-        try:
-            writer([runs] if isinstance(runs, Run) else list(runs), partial)
-            partial.chmod(0o666 & ~_umask())
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole(target) as part:
+            writer([runs] if isinstance(runs, Run) else list(runs), part)
     except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror}", hint="check the directory and its space") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        raise OutputError.of(target, error) from None
 
 
 def _write_jsonl(runs: list[Run], path: Path) -> None:
@@ -207,7 +198,11 @@ def _write_csv(runs: list[Run], path: Path) -> None:
 
 
 def _harmless(text: object) -> object:
-    return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULA) else text
+    """The text on one line, with an apostrophe in front where a spreadsheet would see a formula."""
+    if not isinstance(text, str):
+        return text
+    line = _BREAKS.sub(" ", text)
+    return f"'{line}" if _FORMULA.match(line) else line
 
 
 def _write_parquet(runs: list[Run], path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 
 from rldk.cards.safe import clean
 from rldk.cli.output import json_option, progress, say, write
-from rldk.errors import UsageError
+from rldk.core.files import save
 
 if TYPE_CHECKING:
     from rldk.bench.judge import Choice
@@ -90,8 +90,5 @@ def _save(scored: Score, shown: list[Table], options: dict[str, Any]) -> None:
 
 
 def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check the folder") from None
+    save(path, content)
     say(f"wrote {path}")

@@ -11,6 +11,7 @@ from rldk.cards.safe import clean
 from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, width, write
 from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
+from rldk.core.files import save
 from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
@@ -116,10 +117,5 @@ def _document(reports: list[Report], errors: list[tuple[str, RldkError]]) -> str
 def _save(path: Path, reports: list[Report]) -> None:
     from rldk.cards.page import pages
 
-    try:
-        path.write_text(pages(reports), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}", hint="check the folder and its permissions"
-        ) from None
+    save(path, pages(reports))
     say(f"wrote {path}")

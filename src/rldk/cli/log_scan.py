@@ -11,7 +11,7 @@ from rldk.cards.safe import clean
 from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, width, write
 from rldk.config import load_settings
 from rldk.config.settings import FAIL_ON
-from rldk.errors import UsageError
+from rldk.core.files import save
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,8 +59,5 @@ def code(scan: Mapping[str, Any], fail_on: str) -> int:
 
 
 def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check the folder") from None
+    save(path, text + "\n")
     say(f"wrote {path}")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from rldk.errors import RldkError, UnknownName
+from rldk.cli.output import close_stdout
+from rldk.errors import OutputError, RldkError, UnknownName
 
 # name -> (module, one-line help): static, so that `rldk --help` loads none of them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -35,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "version": ("version", "Print the version."),
 }
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 # raised by click from 8.2 on when a group is called bare; earlier ones print the help themselves
 NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
@@ -77,6 +81,8 @@ class LazyGroup(click.Group):
                 code = super().main(words, prog_name, **extra)
         except (KeyboardInterrupt, click.Abort):
             sys.exit(130)
+        except SystemExit:  # by click itself, when the reader of its help went away
+            sys.exit(0)
         except click.ClickException as error:
             if isinstance(error, NO_ARGUMENTS):
                 click.echo(error.format_message(), err=True)
@@ -89,14 +95,22 @@ class LazyGroup(click.Group):
             fail(error.format_message(), hint, exit_code=2, kind="UsageError", words=words)
         except RldkError as error:
             fail(error.message, error.hint, exit_code=error.exit_code, kind=type(error).__name__, words=words)
+        except OSError as error:
+            if error.errno not in DISK_FULL or error.filename is not None:
+                _bug(error, words)
+            close_stdout()
+            lost = OutputError.of("the output", error)
+            fail(lost.message, lost.hint, exit_code=lost.exit_code, kind="OutputError", words=words)
         except Exception as error:  # noqa: BLE001 - the end of the process: anything else is a bug, and says so briefly
-            if os.environ.get("RLDK_DEBUG"):
-                traceback.print_exc()
-            hint = "this is a bug in rldk: set RLDK_DEBUG=1 for the traceback and report it with this command line"
-            fail(
-                f"internal error: {type(error).__name__}: {error}", hint, exit_code=5, kind="InternalError", words=words
-            )
+            _bug(error, words)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _bug(error: Exception, words: Sequence[str]) -> NoReturn:
+    if os.environ.get("RLDK_DEBUG"):
+        traceback.print_exc()
+    hint = "this is a bug in rldk: set RLDK_DEBUG=1 for the traceback and report it with this command line"
+    fail(f"internal error: {type(error).__name__}: {error}", hint, exit_code=5, kind="InternalError", words=words)
 
 
 def is_source(word: str) -> bool:
@@ -122,8 +136,12 @@ def fail(message: str, hint: str, *, exit_code: int, kind: str, words: Sequence[
     message, hint = clean(message, 1000), clean(hint, 2000)
     if "--json" in words:
         error = {"kind": kind, "message": message, "hint": hint, "exit_code": exit_code}
-        click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
-    click.echo(f"error: {message}" + (f"\nhint: {hint}" if hint else ""), err=True)
+        try:
+            click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
+        except OSError:  # stdout may be what failed
+            close_stdout()
+    with suppress(OSError):
+        click.echo(f"error: {message}" + (f"\nhint: {hint}" if hint else ""), err=True)
     sys.exit(exit_code)
 
 

@@ -70,7 +70,10 @@ SHARED = (
     ),
     click.option("--reference", metavar="RUN", help="An approved run that this one is held against, as for doctor."),
     click.option(
-        "--allow-actions", multiple=True, metavar="KINDS", help="Let rules run commands or post: shell, http."
+        "--allow-actions",
+        multiple=True,
+        metavar="KINDS",
+        help="Let rules run commands (shell), post (http), write sentinels anywhere.",
     ),
     click.option(
         "--kill-timeout-sec",

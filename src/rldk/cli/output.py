@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from rldk.errors import UsageError
+from rldk.errors import OutputError, UsageError
 
 PATIENCE_S = 1.0  # work that takes less has no progress bar
 
@@ -38,7 +38,9 @@ def field_map_flag(value: str | None) -> str | None:
 
 
 def write(text: str) -> None:
-    """`text` on stdout. A reader that went away is no error, and what cannot be encoded becomes "?"."""
+    """`text` on stdout. A reader that went away is no error, and what cannot be encoded becomes "?".
+
+    Raises `OutputError` when it cannot be written, as on a full disk."""
     stream = sys.stdout
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
@@ -47,8 +49,16 @@ def write(text: str) -> None:
         stream.write(text if text.endswith("\n") else text + "\n")
         stream.flush()
     except BrokenPipeError:
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # or the flush at exit would complain
+        close_stdout()
+    except OSError as error:
+        close_stdout()
+        raise OutputError.of("the output", error) from None
+
+
+def close_stdout() -> None:
+    """Drops what is still to be written: or the flush at exit would complain, and change the exit code."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from rldk.cards.safe import clean
 from rldk.cli.output import json_option, say, write
+from rldk.core.files import save
 from rldk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,19 +108,11 @@ def try_out(
     reports = [diagnose_run(run, rules) for run in runs]
     if html is not None:
         save(html, trial_page(rules, reports[0]))
+        say(f"wrote {html}")
     if as_json:
         write(dumps({"file": rules.name, "log": log, "rules": trials(rules, reports[0])}))
     else:
         write("\n".join(trial_text(rules, report, everything=everything) for report in reports))
-
-
-def save(path: Path, text: str) -> None:
-    """Writes the page. Raises `UsageError`."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint="check the folder") from None
-    say(f"wrote {path}")
 
 
 def _presets(as_json: bool) -> str:

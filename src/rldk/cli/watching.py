@@ -11,7 +11,7 @@ from typing import Any
 
 from rldk.cards.safe import clean
 from rldk.cli.output import say, write
-from rldk.engine.actions import GUARDED, Timeouts
+from rldk.engine.actions import OPEN, Timeouts
 from rldk.errors import UnknownName
 from rldk.monitor.job import Job, Screen, watch
 from rldk.monitor.signals import Signals
@@ -20,7 +20,7 @@ from rldk.rules.rulefile import load_rules
 
 _WHY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal went away"}
 LOUD: dict[str, set[str]] = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}
-KINDS = ("warn", "stop", "sentinel", *sorted(GUARDED))
+KINDS = ("warn", "stop", *sorted(OPEN))
 
 
 class Lines:
@@ -91,7 +91,7 @@ def job_of(*, allow_actions: Sequence[str], kill_s: float, http_s: float, **rest
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownName("action", kind, KINDS)
-    return Job(allow=frozenset(kinds) & GUARDED, timeouts=Timeouts(kill_s=kill_s, http_s=http_s), **rest)
+    return Job(allow=frozenset(kinds) & OPEN, timeouts=Timeouts(kill_s=kill_s, http_s=http_s), **rest)
 
 
 def _told(found: dict[str, Any], job: Job) -> str:

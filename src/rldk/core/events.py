@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from rldk.core.codec import to_builtins, to_json
+from rldk.core.files import whole
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
 from rldk.core.model import Event, Rejected
 from rldk.core.records import BadLine, Form, Layout, Role, form_of, leaves, parse, settle, take_apart
 from rldk.core.stream import BrokenStream, chunks
-from rldk.errors import MalformedInput, UnreadableSource
+from rldk.errors import MalformedInput, OutputError
 
 Number = float | Literal["NaN", "Infinity", "-Infinity"] | None
 Seconds = float | str | None
@@ -72,17 +73,13 @@ def read_events(source: str | os.PathLike[str], *, strict: bool = False) -> list
 def write_events(events: Iterable[Event], path: str | os.PathLike[str]) -> int:
     """The number of events written, one a line in row form; replaces the file at once or not at all."""
     target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     count = 0
     try:
-        with part.open("w", encoding="ascii", newline="\n") as stream:
+        with whole(target) as part, part.open("w", encoding="ascii", newline="\n") as stream:
             for count, event in enumerate(events, start=1):  # noqa: B007 - the count is the result
                 stream.write(to_json(event) + "\n")
-        part.replace(target)
     except OSError as error:
-        raise UnreadableSource(f"cannot write {target}: {error.strerror}", hint="check the directory") from None
-    finally:
-        part.unlink(missing_ok=True)
+        raise OutputError.of(target, error) from None
     return count
 
 

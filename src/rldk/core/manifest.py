@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from rldk.core.files import write_whole
+
 NAME = "run.json"
 METRICS = "metrics.jsonl"
 MAX_BYTES = 8 << 20
@@ -29,15 +31,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 def write_manifest(folder: Path, data: Mapping[str, Any]) -> None:
     """Replaces `folder/run.json`: a crash leaves the old one or the new one, whole. Raises `OSError`."""
-    part = folder / f".{NAME}.{os.getpid()}.part"
-    try:
-        with part.open("w", encoding="ascii") as stream:
-            json.dump(data, stream, indent=2, allow_nan=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(folder / NAME)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(folder / NAME, json.dumps(data, indent=2, allow_nan=False), durable=True)
 
 
 def status_of(manifest: Mapping[str, Any]) -> Status:

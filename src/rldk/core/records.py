@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core.table import Phase
+from rldk.core.text import legible
 
 STEP_KEYS = (
     "step",
@@ -135,6 +136,8 @@ def _json_type(value: object) -> str:
             return "a number"
         case str():
             return "a string"
+        case dict():
+            return "an object"
         case _:
             return "a list"
 
@@ -157,7 +160,7 @@ def leaves(obj: dict[str, Any], form: Form, envelope: str) -> Iterator[tuple[str
 
 def _flatten(obj: dict[str, Any], prefix: str, depth: int = 1) -> Iterator[tuple[str, Any]]:
     for key, value in obj.items():
-        path = prefix + (key if key.isascii() else key.encode("utf-8", "replace").decode())
+        path = prefix + legible(key)
         if isinstance(value, dict):
             if depth < MAX_DEPTH:
                 yield from _flatten(value, path + "/", depth + 1)
@@ -204,9 +207,11 @@ def _can_be_step(value: object) -> bool:
 
 
 def take_apart(obj: dict[str, Any], layout: Layout) -> Record:
-    """The record of one line. Raises `BadLine` when its step is no whole number."""
+    """The record of one line. Raises `BadLine` when its step is no whole number, or an event's value no number."""
     record = Record()
     form = form_of(obj, layout.envelope)
+    if form is Form.SCALAR and obj["value"] is not None and to_number(obj["value"]) is None:
+        raise BadLine(f"the value of the event is not a number but {_json_type(obj['value'])}")
     for path, inside, value in leaves(obj, form, layout.envelope):
         _place(record, layout.role(path, form, inside=inside), path, value, layout.null_is_nan)
     return record
@@ -225,9 +230,9 @@ def _place(record: Record, role: Role, path: str, value: object, null_is_nan: bo
         case Role.PHASE:
             record.phase = to_phase(value)
         case Role.IDENTITY if isinstance(value, str | int | float):
-            record.identity[path.removeprefix("model_info/")] = value
+            record.identity[path.removeprefix("model_info/")] = legible(value) if isinstance(value, str) else value
         case Role.NAME:
-            record.name = str(value)
+            record.name = legible(str(value))
         case Role.VALUE:
             record.value = math.nan if value is None and null_is_nan else to_number(value)
         case _:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import threading
 import time
 from collections import Counter, deque
@@ -15,6 +13,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from rldk.core.files import write_whole
 from rldk.core.model import Alert, AlertEvent
 from rldk.engine import command, process
 from rldk.engine.attempt import Attempt, persist
@@ -28,6 +27,9 @@ Status = Literal["done", "failed", "skipped", "limited", "dropped"]
 # two threads, so that a slow server never holds back a stop
 LANES = {"local": ("warn", "sentinel", "stop"), "outside": ("shell", "http")}
 GUARDED = frozenset({"shell", "http"})  # only when the user allowed them
+OPEN = frozenset({*GUARDED, "sentinel"})  # what may be allowed: a sentinel then lies anywhere
+MARK = "rldk-sentinel"  # of a file that a later sentinel may replace
+MARK_BYTES = 1 << 16
 QUEUE_SIZE = 256
 MOST_OUTCOMES = 1000
 LONGEST_OUTPUT = 300
@@ -65,8 +67,9 @@ class Dispatcher:
     """Carries out the actions of rules. `submit` returns at once; an action that fails is an outcome, never an error.
 
     `actions`: by rule. `pid`: what `stop` ends; its start time is noted now, so that a later process of the same number
-    is left alone. `allow`: of "shell" and "http", those that may run. Stop and sentinel are done once. Raises
-    `ConfigError` for a wrong action and `UsageError` for a pid that must never be stopped."""
+    is left alone. `allow`: of "shell" and "http", those that may run; with "sentinel" in it a sentinel may lie outside
+    the working directory and `folders`. Stop and sentinel are done once. Raises `ConfigError` for a wrong action and
+    `UsageError` for a pid that must never be stopped."""
 
     def __init__(
         self,
@@ -74,6 +77,7 @@ class Dispatcher:
         *,
         pid: int | None = None,
         allow: frozenset[str] = frozenset(),
+        folders: Sequence[Path] = (),
         timeouts: Timeouts = USUAL,
         retries: int = 3,
         clock: Callable[[], float] = time.monotonic,
@@ -85,6 +89,7 @@ class Dispatcher:
         self._pid = pid
         self._target = None if pid is None else process.identify(pid)
         self._allow = allow
+        self._folders = [folder.resolve() for folder in (Path.cwd(), *folders)]
         self._timeouts = timeouts
         self._retries = retries
         self._settled: set[tuple[str, str]] = set()
@@ -179,6 +184,10 @@ class Dispatcher:
     def _hindrance(self, action: Action) -> str:
         if action.kind in GUARDED and action.kind not in self._allow:
             return f"{action.kind} needs --allow-actions {action.kind}"
+        if action.kind == "sentinel" and "sentinel" not in self._allow:
+            path = Path(action.options["path"]).resolve()
+            if not any(path.is_relative_to(folder) for folder in self._folders):
+                return f"{path} is outside the working and the run directory: allow it with --allow-actions sentinel"
         return "stop needs --pid" if action.kind == "stop" and self._pid is None else ""
 
     def _once(self, action: Action, alert: Alert) -> Attempt:
@@ -221,23 +230,29 @@ def _stop(target: process.Process | None, pid: int | None, kill_timeout_s: float
 
 
 def _sentinel(options: Mapping[str, Any], alert: Alert) -> Attempt:
-    """The file appears whole or not at all: a trainer may look at any moment."""
+    """The file appears whole or not at all: a trainer may look at any moment. Only a sentinel is ever replaced."""
     path = Path(options["path"])
-    made = path.parent / f".{path.name}.{os.urandom(4).hex()}"
     try:
-        if path.exists() and not path.is_file():  # as root, a rename would replace even /dev/null
-            return Attempt(False, f"{path} is there and is not a file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with made.open("x", encoding="utf-8") as file:
-            json.dump({**facts(alert), "text": sentence(alert, options.get("msg"))}, file, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        made.replace(path)
+        if path.is_symlink() or (path.exists() and not _is_sentinel(path)):
+            return Attempt(False, f"{path} is there and is no sentinel of rldk: left alone")
+        said = {"written_by": MARK, **facts(alert), "text": sentence(alert, options.get("msg"))}
+        text = json.dumps(said, allow_nan=False)
+        write_whole(path, text, durable=True)
     except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError, ValueError):
-            made.unlink(missing_ok=True)
         return Attempt(False, f"{path}: {_reason(error)}", again=isinstance(error, OSError))
     return Attempt(True, f"wrote {path}")
+
+
+def _is_sentinel(path: Path) -> bool:
+    if not path.is_file():  # as root, a rename would replace even /dev/null
+        return False
+    with path.open("rb") as stream:
+        head = stream.read(MARK_BYTES)
+    try:
+        found = json.loads(head)
+    except ValueError:
+        return not head  # an empty file, which somebody made to be written to
+    return isinstance(found, dict) and found.get("written_by") == MARK
 
 
 def _shell(options: Mapping[str, Any], alert: Alert, timeout_s: float, hurry: threading.Event) -> Attempt:

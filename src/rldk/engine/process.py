@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +18,8 @@ from rldk.errors import UsageError
 Ending = Literal["ended", "killed", "gone", "reused", "refused", "survived"]
 PROC = Path("/proc")
 LAST_WAIT_S = 3.0  # after SIGKILL: only a process stuck in the kernel (a hung network mount) outlives it
-_PS = ("ps", "-o", "pid=,pgid=,stat=,lstart=")
+_PS = ("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,lstart=")
+_NAMED = 8  # pids that a message lists
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class Process(Struct, frozen=True, kw_only=True):
     date that `ps` prints where there is no /proc. `dead`: it has ended, its parent has not asked for its status yet."""
 
     pid: int
+    parent: int
     group: int
     start: str
     dead: bool = False
@@ -48,8 +50,9 @@ def identify(pid: int) -> Process | None:
 def stop(target: Process, *, kill_timeout_s: float) -> Stopped:
     """What became of it: SIGTERM, and SIGKILL to what is left after `kill_timeout_s`.
 
-    Signals go to the whole group when `target` leads one that is not ours, else to the pid alone. Returns when all of
-    them have ended, at the latest some seconds after the timeout."""
+    Signals go to the process, to the whole group when it leads one that is not ours, and to all their descendants,
+    those with a session of their own too; never to the caller. Returns when all of them have ended, at the latest some
+    seconds after the timeout. A descendant whose parents had all ended before is not found."""
     now = _find(target.pid)
     if now is None:
         return Stopped(how="gone", detail=f"process {target.pid} had already ended")
@@ -73,35 +76,52 @@ def stop(target: Process, *, kill_timeout_s: float) -> Stopped:
         return Stopped(how="refused", detail=f"not permitted to signal {pack}")
     if pack.wait(LAST_WAIT_S):
         return Stopped(how="killed", detail=f"{pack} ignored SIGTERM for {kill_timeout_s:g} s: SIGKILL")
-    return Stopped(how="survived", detail=f"{pack} is still there after SIGKILL (stuck in the kernel?)")
+    return Stopped(
+        how="survived",
+        detail=f"after SIGKILL to {pack} still there: {pack.left} (stuck in the kernel, or of another user)",
+    )
 
 
 class _Pack:
-    """What is to end: one process, or the group it leads.
+    """What is to end: a process or the group it leads, and their descendants.
 
-    A group's number is taken for as long as it has one member. So when a member seen at the last look is still there,
-    the group is the same one; when none is, the number may be somebody else's and nothing is sent."""
+    Each member is known by pid and start, so that a child is still known when its parent has ended. A group's number is
+    taken for as long as it has one member: while one that was seen at the last look is there, the group is the same."""
 
     def __init__(self, leader: Process) -> None:
         self._leader = leader
         self._whole = leader.group == leader.pid and leader.group != os.getpgrp()
-        self._left = {leader.pid: leader.start}
+        self._left: dict[int, Process] = {leader.pid: leader}
+        self._seen: set[int] = {leader.pid}
         self._look()
-        self._size = max(len(self._left), 1)
 
     def __str__(self) -> str:
-        if not self._whole:
-            return f"process {self._leader.pid}"
-        return f"process group {self._leader.pid} ({self._size} process{'es' * (self._size > 1)})"
+        others = sorted(self._seen - {self._leader.pid})
+        named = ", ".join(map(str, others[:_NAMED])) + (", ..." if len(others) > _NAMED else "")
+        what = "process group" if self._whole else "process"
+        return f"{what} {self._leader.pid}" + (f" with {len(others)} more ({named})" if others else "")
+
+    @property
+    def left(self) -> str:
+        """The pids that are still there."""
+        return ", ".join(map(str, sorted(self._left)[:_NAMED]))
 
     def send(self, number: signal.Signals) -> None:
-        """Raises `ProcessLookupError` when nothing is left."""
+        """Raises `ProcessLookupError` when nothing is left, `PermissionError` when nothing may be signalled."""
         if not self._look():
             raise ProcessLookupError
-        if self._whole:
-            os.killpg(self._leader.pid, number)
-        else:
-            os.kill(self._leader.pid, number)
+        reached, refused = False, False
+        for pid in self._left:
+            try:
+                os.killpg(pid, number) if self._whole and pid == self._leader.pid else os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                refused = True
+            else:
+                reached = True
+        if refused and not reached:
+            raise PermissionError
 
     def wait(self, timeout_s: float) -> bool:
         """True as soon as all have ended."""
@@ -115,30 +135,31 @@ class _Pack:
         return True
 
     def _look(self) -> bool:
-        seen = _members(self._leader.pid) if self._whole else _one(self._leader.pid)
-        alive = {p.pid: p.start for p in seen if not p.dead}
-        self._left = alive if alive.items() & self._left.items() else {}
-        return bool(self._left)
+        alive = {p.pid: p for p in _everything() if not p.dead and p.pid != os.getpid()}
+        known = {pid for pid, member in self._left.items() if pid in alive and alive[pid].start == member.start}
+        if self._whole and any(alive[pid].group == self._leader.pid for pid in known):
+            known |= {pid for pid, each in alive.items() if each.group == self._leader.pid}
+        found = known
+        while found:
+            found = {pid for pid, each in alive.items() if each.parent in found} - known
+            known |= found
+        self._left = {pid: alive[pid] for pid in known}
+        self._seen |= known
+        return bool(known)
 
 
 def _find(pid: int) -> Process | None:
-    found = next(iter(_one(pid)), None)
+    """The process that has this pid and has not ended."""
+    found = next(_from_proc([pid]) if _has_proc() else (p for p in _from_ps() if p.pid == pid), None)
     return None if found is None or found.dead else found
 
 
-def _one(pid: int) -> list[Process]:
+def _everything() -> Iterator[Process]:
+    """Every process, the dead included."""
     if _has_proc():
-        return list(_from_proc([pid]))
-    return list(_from_ps(("-p", str(pid))))
-
-
-def _members(group: int) -> list[Process]:
-    """Everything in the group, the dead included."""
-    if _has_proc():
-        everything = _from_proc(int(path.name) for path in PROC.iterdir() if path.name.isdigit())
+        yield from _from_proc(int(path.name) for path in PROC.iterdir() if path.name.isdigit())
     else:
-        everything = _from_ps(("-A",))
-    return [p for p in everything if p.group == group]
+        yield from _from_ps()
 
 
 def _has_proc() -> bool:
@@ -152,16 +173,19 @@ def _from_proc(pids: Iterable[int]) -> Iterator[Process]:
         except OSError:  # ended while we looked
             continue
         fields = text[text.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
-        yield Process(pid=pid, group=int(fields[2]), start=fields[19].decode(), dead=fields[0] in b"ZXx")
+        yield Process(
+            pid=pid, parent=int(fields[1]), group=int(fields[2]), start=fields[19].decode(), dead=fields[0] in b"ZXx"
+        )
 
 
-def _from_ps(which: Sequence[str]) -> Iterator[Process]:
-    command = [*_PS, *which]
+def _from_ps() -> Iterator[Process]:
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
     try:
-        out = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=10)  # noqa: S603
+        out = subprocess.run(_PS, capture_output=True, text=True, check=False, env=environment, timeout=10)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return
     for line in out.stdout.splitlines():
-        pid, group, state, start = line.split(None, 3)
-        yield Process(pid=int(pid), group=int(group), start=start.strip(), dead=state.startswith("Z"))
+        pid, parent, group, state, start = line.split(None, 4)
+        yield Process(
+            pid=int(pid), parent=int(parent), group=int(group), start=start.strip(), dead=state.startswith("Z")
+        )

@@ -15,7 +15,7 @@ def schedule_shape(rates: list[float]) -> str:
 
     `rates` are equally spaced. A warm-up that is still going on is "warmup", a rate that is always 0 is "zero"."""
     top = max(rates, default=0.0)
-    if len(rates) < LEAST or not math.isfinite(math.fsum(rates)):
+    if len(rates) < LEAST or not all(map(math.isfinite, rates)):
         return ""
     if top <= 0:
         return "zero"

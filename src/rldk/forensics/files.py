@@ -6,13 +6,12 @@ import csv
 import io
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from rldk.core.codec import to_json
+from rldk.core.files import save
 from rldk.core.table import MetricTable
-from rldk.errors import UsageError
 
 ANALYSIS, HEALTH = "_comprehensive_analysis.json", "_health_summary.json"
 METRICS_CSV, METRICS_JSON = "_comprehensive_metrics.csv", "_comprehensive_metrics.json"
@@ -33,7 +32,7 @@ def beside(prefix: Path, suffix: str) -> Path:
 
 def write_json(path: Path, value: Any) -> Path:
     """Numbers that are not finite are spelled as in every report of rldk."""
-    return _write(path, to_json(value, indent=2) + "\n")
+    return save(path, to_json(value, indent=2) + "\n")
 
 
 def write_metrics(prefix: Path, table: MetricTable) -> list[Path]:
@@ -43,7 +42,7 @@ def write_metrics(prefix: Path, table: MetricTable) -> list[Path]:
     writer = csv.DictWriter(text, ["step", *table.columns], lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows({k: repr(v) if isinstance(v, float) else v for k, v in r.items() if v is not None} for r in rows)
-    return [_write(beside(prefix, METRICS_CSV), text.getvalue()), write_json(beside(prefix, METRICS_JSON), rows)]
+    return [save(beside(prefix, METRICS_CSV), text.getvalue()), write_json(beside(prefix, METRICS_JSON), rows)]
 
 
 def records(table: MetricTable) -> list[Mapping[str, Any]]:
@@ -52,18 +51,3 @@ def records(table: MetricTable) -> list[Mapping[str, Any]]:
     for row in table.rows():
         made.append({"step": row.step, **{name: row.values.get(name) for name in table.columns}})  # noqa: PERF401
     return made
-
-
-def _write(path: Path, text: str) -> Path:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        hint = "check the directory and its permissions"
-        raise UsageError(f"cannot write {path}: {error.strerror}", hint=hint) from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-    return path

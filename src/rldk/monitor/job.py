@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from rldk.core.files import write_whole
 from rldk.engine.actions import Dispatcher, Timeouts
 from rldk.engine.baseline import baseline
 from rldk.errors import UsageError
@@ -16,7 +17,7 @@ from rldk.monitor.lines import templates
 from rldk.monitor.outlet import Outlet, Places
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import Session
-from rldk.monitor.state import State, replace_file
+from rldk.monitor.state import State
 from rldk.monitor.summary import summary
 from rldk.monitor.watch import Ends, Feed, Wait, Watch
 from rldk.rules.rulefile import RuleFile
@@ -57,7 +58,11 @@ def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait
 
     Raises `ConfigError` and `UsageError` before anything is read."""
     state = State(job.state)
-    dispatcher = Dispatcher(rules.actions, pid=job.pid, allow=job.allow, timeouts=job.timeouts, retries=job.retries)
+    written = [path.parent for path in (job.alerts, job.alerts_txt, job.report, job.state) if path]
+    folders = [*written, *(Path(feed.source).parent for feed in feeds)]
+    dispatcher = Dispatcher(
+        rules.actions, pid=job.pid, allow=job.allow, folders=folders, timeouts=job.timeouts, retries=job.retries
+    )
     for text in (*rules.notes, *dispatcher.inactive()):
         screen.warn(text)
     outlet = Outlet(
@@ -97,7 +102,7 @@ def write_report(path: Path, document: dict[str, Any]) -> None:
     import json
 
     try:
-        replace_file(path, json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+        write_whole(path, json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n", durable=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot write {path}: {reason}", hint="check the directory and its space") from None

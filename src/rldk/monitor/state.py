@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import tempfile
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from rldk.core.files import write_whole
 from rldk.core.model import Alert
 from rldk.errors import ConfigError
 
@@ -137,7 +137,7 @@ class State:
             for name, t in self._sources.items()
         }
         document = {"schema_version": SCHEMA_VERSION, "kind": "monitor-state", "id": self.id, "sources": sources}
-        replace_file(self.path, json.dumps(document) + "\n")
+        write_whole(self.path, json.dumps(document) + "\n", durable=True)
         self.changed = self.behind = False
 
     def _read(self, path: Path) -> None:
@@ -164,21 +164,3 @@ def _told(entry: dict[str, Any]) -> Told:
         due=Counter(keys),
         resumed=True,
     )
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Writes the file whole or not at all, through to the disk. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    made = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        made.chmod(0o644)
-        made.replace(path)
-    except OSError:
-        with suppress(OSError):
-            made.unlink(missing_ok=True)
-        raise

@@ -259,3 +259,13 @@ def test_live_rows_equal_the_rows_of_the_whole_file(tmp_path: Path) -> None:
     decoder = Decoder()
     live = [row for i in range(0, len(text), 997) for row in decoder.feed(text[i : i + 997])] + decoder.finish()
     assert repr(sorted_rows(live)) == repr(sorted_rows(list(decoded(tmp_path, text).table.rows())))
+
+
+@pytest.mark.parametrize("value", ["{}", '{"a": 1}', "[1]", '"train"'])
+def test_an_event_whose_value_is_no_number_is_a_rejected_line(tmp_path: Path, value: str) -> None:
+    lines = [f'{{"step": {i}, "name": "kl", "value": {value if i == 3 else 0.5}}}' for i in range(300)]
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    found = decode(path)
+    assert (found.lines, found.records, found.rejected_count) == (300, 299, 1)
+    assert (found.rejected[0].line, "the value of the event" in found.rejected[0].reason) == (4, True)

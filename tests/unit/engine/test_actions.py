@@ -89,21 +89,32 @@ def test_wrong_actions_and_pids_are_refused_at_once() -> None:
 def test_the_sentinel_is_whole_json_and_written_once(alert: Make, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "STOP"
     actions = [Action("sentinel", {"path": str(path), "msg": "stop at {step}"})]
-    told = _play(actions, alert(value=float("inf")), alert(metric="b", step=500))
+    told = _play(actions, alert(value=float("inf")), alert(metric="b", step=500), folders=[tmp_path])
     assert _brief(told) == [("sentinel", "done")]
     read = json.loads(path.read_text())
     assert (read["step"], read["value"], read["text"]) == (120, "Infinity", "stop at 120")
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_the_sentinel_replaces_a_file_and_nothing_else(alert: Make, tmp_path: Path) -> None:
-    (tmp_path / "old").write_text("x")
+def test_the_sentinel_replaces_a_sentinel_and_nothing_else(alert: Make, tmp_path: Path) -> None:
+    (tmp_path / "old").write_text('{"step": 1}')
+    (tmp_path / "link").symlink_to(tmp_path / "old")
     os.mkfifo(tmp_path / "pipe")
-    paths = [tmp_path / "old", tmp_path, tmp_path / "pipe", tmp_path / "old" / "below"]
-    told = _play([Action("sentinel", {"path": str(p)}) for p in paths], alert())
-    assert [o.status for o in told] == ["done", "failed", "failed", "failed"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["old", "pipe"]
-    assert told[3].attempts == 4
+    names = ["new", "old", "link", ".", "pipe", "old/below"]
+    actions = [Action("sentinel", {"path": str(tmp_path / name)}) for name in names]
+    for _ in range(2):
+        told = _play(actions, alert(), folders=[tmp_path])
+        assert [o.status for o in told] == ["done", *["failed"] * 5]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "new", "old", "pipe"]
+    assert (tmp_path / "old").read_text() == '{"step": 1}'
+    assert "old is there and is no sentinel of rldk: left alone" in told[1].detail
+
+
+def test_a_sentinel_elsewhere_needs_leave(alert: Make, tmp_path: Path) -> None:
+    actions = [Action("sentinel", {"path": str(tmp_path / "a" / ".." / "STOP")})]
+    (told,) = _play(actions, alert(), folders=[tmp_path / "a"])
+    assert (told.status, "--allow-actions sentinel" in told.detail) == ("skipped", True)
+    assert _brief(_play(actions, alert(), allow=frozenset({"sentinel"}))) == [("sentinel", "done")]
 
 
 def test_a_command_gets_filled_arguments_and_never_options(alert: Make, tmp_path: Path) -> None:

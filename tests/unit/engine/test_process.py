@@ -46,6 +46,16 @@ def test_sigkill_ends_one_that_ignores_sigterm(spawn: Spawn) -> None:
     assert (stopped.how, child.wait()) == ("killed", -signal.SIGKILL)
 
 
+def test_a_child_with_a_session_of_its_own_ends_too_and_is_named(spawn: Spawn) -> None:
+    child = spawn("setsid sh -c 'echo $$; exec sleep 60' & wait")
+    assert child.stdout is not None
+    grandchild = int(child.stdout.readline())
+    stopped = stop(_known(child.pid), kill_timeout_s=5)
+    assert stopped.how == "ended"
+    assert str(grandchild) in stopped.detail
+    assert identify(grandchild) is None
+
+
 def test_a_suspended_process_ends_too(spawn: Spawn) -> None:
     child = spawn("exec sleep 60")
     child.send_signal(signal.SIGSTOP)

@@ -37,6 +37,6 @@ def test_a_rate_that_somebody_used_is_quiet(columns: Columns, options: dict[str,
     assert (report.findings, report.checked) == ((), ("OPT015",))
 
 
-def test_a_loop_of_ones_own_is_not_compared() -> None:
-    (check,) = scan_columns("OPT015", {"lr": [0.5] * 8}).skipped
-    assert check.status == "not_applicable"
+@pytest.mark.parametrize(("rate", "found"), [(10.0, 0), (10.5, 1), (1e308, 1)])
+def test_a_loop_of_ones_own_may_have_any_rate_that_an_optimiser_has(rate: float, found: int) -> None:
+    assert len(scan_columns("OPT015", {"lr": [rate] * 20}).findings) == found

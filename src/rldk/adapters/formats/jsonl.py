@@ -97,7 +97,7 @@ def _likelihood(obj: dict[str, Any]) -> int:
     flat = {path: value for path, _, value in leaves(obj, form, _ENVELOPE)}
     timed = any(key in flat for key in STEP_KEYS)
     if form is Form.SCALAR:
-        return _CERTAINTY[form] if timed and to_number(flat["value"]) is not None else 0
+        return _CERTAINTY[form] if timed and to_number(flat.get("value")) is not None else 0
     told = [value for path, value in flat.items() if path not in STEP_KEYS]
     if not any(to_number(value) is not None for value in told):
         return 20 if timed and told and all(value is None for value in told) else 0  # null is how some write NaN

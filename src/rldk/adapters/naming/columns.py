@@ -19,6 +19,7 @@ from rldk.adapters.naming.keys import Hints, Naming, settled
 from rldk.core.model import Run, RunMeta
 from rldk.core.redact import redacted
 from rldk.core.table import PHASES, MetricTable
+from rldk.core.text import legible
 from rldk.core.vocabulary import Match, Vocabulary, vocabulary
 from rldk.errors import UnknownName
 
@@ -50,7 +51,7 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
     _split_eval(columns, table, naming)
     made = _table(table, columns, words)
     run = Run(
-        id=origin.run or run_name(origin.files[0] if origin.files else origin.source),
+        id=legible(origin.run or run_name(origin.files[0] if origin.files else origin.source)),
         source=origin.source,
         metrics=made,
         samples=log.samples,
