@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rldk.core.redact import REDACTED, is_secret
+from rldk.core.redact import redacted
 from rldk.errors import UsageError
 
 MAX_DEPTH = 16
@@ -26,8 +26,7 @@ def plain_config(config: Any) -> dict[str, Any]:
         config = vars(config)
     if not isinstance(config, Mapping):
         raise UsageError(f"config is a {type(config).__name__}", hint="give a mapping, a dataclass or a namespace")
-    plain: dict[str, Any] = _plain(config, 0)
-    return plain
+    return redacted(_plain(config, 0))
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -42,7 +41,7 @@ def _plain(value: Any, depth: int) -> Any:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numpy's and torch's numbers
         return _plain(value.item(), depth)
     if depth < MAX_DEPTH and isinstance(value, Mapping):
-        return {str(k): REDACTED if is_secret(str(k), v) else _plain(v, depth + 1) for k, v in value.items()}
+        return {str(k): _plain(v, depth + 1) for k, v in value.items()}
     if depth < MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):
         return [_plain(item, depth + 1) for item in value]
     return str(value)[:MAX_TEXT]

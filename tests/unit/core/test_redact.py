@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rldk.adapters.frame import from_frame
 from rldk.adapters.manifest import with_manifest
-from rldk.core.redact import REDACTED, is_secret, redacted
+from rldk.core.redact import REDACTED, is_secret, redacted, redactions, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,41 @@ def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"config": {"hub_token": "hf_x"}, "environment": {"API_KEY": "k"}}))
     run = with_manifest(from_frame([{"step": 1, "kl": 0.1}], {}), tmp_path)
     assert (run.meta.config, run.meta.environment) == ({"hub_token": REDACTED}, {"API_KEY": REDACTED})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"auth": "SEKRIT"}, {"authorization": "Bearer SEKRIT"}, {"headers": {"X-Auth": "SEKRIT"}}, {"cookie": "SEKRIT"},
+        {"AWS_ACCESS_KEY_ID": "SEKRIT"}, {"auth_token_v2": "SEKRIT"}, {"pwd": "SEKRIT"}, {"slack_webhook": "SEKRIT"},
+        {"url": "postgres://u:SEKRIT@h/db"}, {"to": "https://hooks.slack.com/services/T/B/SEKRIT"},
+        {"argv": ["train.py", "--api-key=SEKRIT"]}, {"argv": ["--api-key", "SEKRIT", "--lr", "1"]},
+        {"command": "train.py --hub-token SEKRIT --lr 1"}, {"env": ["WANDB_API_KEY=SEKRIT"]},
+        {"note": "sk-proj-SEKRITaaaaaaaaaaaaaaaa"}, {"note": "use hf_SEKRITaaaaaaaaaaaaaaaa here"},
+        {"source": "https://h/x.csv?token=SEKRIT&n=1"}, {"h": "Authorization: Basic SEKRITaaaa"},
+    ],
+)  # fmt: skip
+def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
+    made = redacted(config)
+    assert "SEKRIT" not in json.dumps(made)
+    assert redactions(made) >= 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "python train.py --eos-token </s> --lr=1e-5", "Qwen/Qwen2.5-0.5B", "https://host:8080/path", "/home/u/run",
+        "s3://bucket/a=b/c", "tokens=512", "sk-learn", "monkey=1", "12:30:05", "reward: 0.5",
+    ],
+)  # fmt: skip
+def test_what_only_resembles_a_secret_stays(text: str) -> None:
+    assert without_secrets(text) == text
+
+
+def test_the_working_directory_is_no_password() -> None:
+    assert redacted({"pwd": "/home/u"}) == {"pwd": "/home/u"}
+
+
+@pytest.mark.parametrize("atom", ["a", "a:", "sk-", "--a ", "eyJ.", "a=", "x://", "Bearer ", "a.b-"])
+def test_searching_takes_time_in_proportion(atom: str) -> None:
+    without_secrets(atom * (60_000 // len(atom)))

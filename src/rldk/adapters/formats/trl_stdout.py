@@ -27,7 +27,7 @@ KEPT_CELLS = 500_000  # values kept of a log whose steps are found by looking at
 _TOKEN = re.compile(
     r"(?P<row>\{'[^{}]*\})"
     r"|(?P<torn>\{'[\w./ -]+': (?:'[-+\d.einfaNI]*'|[-+\d.einfaNI]+|None)[^{}]*$)"
-    r"|(?P<bar>\d+%\|[^|{}]*\| *(?P<done>\d{1,12})/(?P<total>\d{1,12}) \[[^\]{}]*\]?)"
+    r"|(?P<bar>(?<!\d)\d{1,9}%\|[^|{}]{0,400}\| {0,20}(?P<done>\d{1,12})/(?P<total>\d{1,12}) \[[^\]{}]*\]?)"
     r"|(?P<panel>[─-] Step (?P<step>\d{1,12}) [─-])"
 )
 _KNOWN = ("loss", "grad_norm", "learning_rate", "eval_loss", "eval_runtime", "train_runtime", "reward", "objective/kl")

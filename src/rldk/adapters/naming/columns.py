@@ -17,7 +17,7 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.guess import field_map_hint
 from rldk.adapters.naming.keys import Hints, Naming, settled
 from rldk.core.model import Run, RunMeta
-from rldk.core.redact import redacted
+from rldk.core.redact import redacted, redactions
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.text import legible
 from rldk.core.vocabulary import Match, Vocabulary, vocabulary
@@ -162,6 +162,9 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
     notes = (*log.notes, *([] if naming.guess else _map_notes(naming, words)))
     if log.precision is not None:
         notes = (*notes, f"the format keeps {log.precision} significant digits")
+    config = redacted(log.config)
+    if hidden := redactions(config):
+        notes = (*notes, f"{hidden} secret{'s' * (hidden > 1)} taken out of the configuration")
     defaults: dict[str, Any] = {
         "framework": naming.framework,
         "total_steps": log.total_steps,
@@ -172,7 +175,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
         **{**defaults, **{k: v for k, v in known.items() if v is not None}},
         format=origin.name,
         algorithm=naming.algorithm,
-        config=redacted(log.config),
+        config=config,
         names=naming.names,
         estimators=naming.estimators,
         notes=notes,
