@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from rldk.adapters.base import adapters
+from rldk.adapters.source import HEAD_BYTES, File
 from rldk.core.model import Run
-from rldk.errors import MissingExtra, UnreadableSource, UsageError
+from rldk.errors import MissingExtra, NotALog, UnreadableSource, UsageError
 
 if TYPE_CHECKING:
     from rldk.adapters.servers.poll import RemoteFollower, RemoteRun
 
+PATIENCE_S = 0.2
+MAX_SPOOL = 16 << 30  # bytes of standard input that are kept while they are read
 # Stores whose runs may still be growing: the module of each, and the names in it for a whole run and for a growing one.
 _STORES = {
     "wandb": ("rldk.adapters.servers.wandb", "WandBRun", "WandBFollower"),
@@ -82,7 +89,42 @@ def fetch(source: str, folder: Path) -> Path:
 
 
 def _spool(folder: Path) -> Path:
-    target = folder / "stdin"
-    with target.open("wb") as out:
-        shutil.copyfileobj(sys.stdin.buffer, out)
+    """Standard input as a file. Nothing is written of what begins like no log at all."""
+    target, pieces = folder / "stdin", _pieces(sys.stdin.buffer)
+    head = b""
+    while len(head) < HEAD_BYTES and (piece := next(pieces, b"")):
+        head += piece
+    file = File.beginning(head)
+    packed = head.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))  # gzip, zstandard
+    if head and not (packed or file.is_text or any(kind.sniff(file) for kind in adapters)):
+        raise NotALog("standard input is in no log format that rldk knows", hint="rldk format-info lists the formats")
+    size = 0
+    try:
+        with target.open("wb") as out:
+            for piece in chain([head], pieces):
+                size += len(piece)
+                if size > MAX_SPOOL:
+                    raise NotALog(f"more than {MAX_SPOOL >> 30} GiB on standard input", hint="write it to a file first")
+                out.write(piece)
+    except OSError as error:
+        free = shutil.disk_usage(folder).free >> 20
+        message = f"no room to keep standard input in {folder.parent} ({free} MB free): {error.strerror}"
+        raise UnreadableSource(message, hint="set TMPDIR to a larger disk, or write a file and name it") from None
     return target
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """What is read until the end. A signal that comes just before a read is heard within `PATIENCE_S`, not only when
+    more data is there."""
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError):  # a stream in memory
+        yield stream.read()
+        return
+    while True:
+        while not select.select([number], [], [], PATIENCE_S)[0]:
+            pass
+        piece = os.read(number, 1 << 20)
+        if not piece:
+            return
+        yield piece

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -73,6 +74,7 @@ class LazyGroup(click.Group):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
+        _end_on_sigterm()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -81,8 +83,8 @@ class LazyGroup(click.Group):
                 code = super().main(words, prog_name, **extra)
         except (KeyboardInterrupt, click.Abort):
             sys.exit(130)
-        except SystemExit:  # by click itself, when the reader of its help went away
-            sys.exit(0)
+        except SystemExit as error:
+            sys.exit(0 if error.code == 1 else error.code)  # 1: by click itself, the reader of its help went away
         except click.ClickException as error:
             if isinstance(error, NO_ARGUMENTS):
                 click.echo(error.format_message(), err=True)
@@ -104,6 +106,13 @@ class LazyGroup(click.Group):
         except Exception as error:  # noqa: BLE001 - the end of the process: anything else is a bug, and says so briefly
             _bug(error, words)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM unwinds the program, so that what lies in a temporary folder is removed; commands may do otherwise."""
+    with suppress(ValueError):  # not the main thread
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def _bug(error: Exception, words: Sequence[str]) -> NoReturn:

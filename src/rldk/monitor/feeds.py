@@ -41,6 +41,7 @@ class LogFeed:
         self._first = ""  # digest of the first line
         self._follower = follower
         self._warn = warn
+        self._how = how
         self._reader = LiveReader(how)
         self._revision = 0
         self._head = b""
@@ -101,6 +102,8 @@ class LogFeed:
                 f"{self.source}: {self.position} bytes in no log format that rldk knows; "
                 "`rldk format-info` lists those, and --regex name=value or a pattern reads other texts"
             )
+        if self._quiet is not None and not self._reader.lines and self._how.pattern:
+            self._warn(f"{self.source}: nothing in {self.position} bytes matches the pattern {self._how.pattern!r}")
         return rows
 
     def stats(self) -> SourceStats:

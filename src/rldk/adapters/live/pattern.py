@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.reading import Parser, Sink
@@ -14,7 +15,9 @@ from rldk.core.table import Phase, Row
 from rldk.errors import UsageError
 
 PAIRS = "name=value"
-MAX_TEXT = 1 << 16  # characters of a line that are searched: the time of a pattern may grow with their square
+MAX_TEXT = 1 << 14  # characters of a line that are searched
+LIMIT_S = 0.25  # a pattern may spend on one line; one that is linear in the text takes milliseconds
+MOST_SLOW = 4  # lines that take longer before the pattern is given up
 _NUMBER = r"[-+]?(?:\.?\d[\w.]*(?:[-+]\d+)?|nan\b|inf(?:inity)?\b)"
 _PAIR = re.compile(rf"(?<![\w/.-])(?P<name>[a-z_][\w/.-]{{0,200}}) ?[=:] ?(?P<value>{_NUMBER})", re.IGNORECASE)
 _HINT = r'name the groups, as in "step=(?P<step>\d+) loss=(?P<loss>\S+)", or give name=value for such pairs'
@@ -26,22 +29,28 @@ class PatternLines:
 
     Groups `step`, `time` and `phase` say when; `name` and `value` are one metric; any other group is the metric of its
     name. Without `step` a record has the step of the one before it; when the pattern has no such group, rows are
-    counted. Records of one name and value are one row until the step changes or a name comes again."""
+    counted. Records of one name and value are one row until the step changes or a name comes again. A line that takes
+    longer than `LIMIT_S` is refused; after `MOST_SLOW` of them the pattern is given up."""
 
     def __init__(self, pattern: str) -> None:
+        import regex  # unlike `re` it can be told to stop
+
         try:
-            self._pattern = re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
+            self._pattern = regex.compile(pattern)
+        except (regex.error, RecursionError, OverflowError) as error:
             raise UsageError(f"not a regular expression: {pattern!r}: {error}", hint=_HINT) from None
         groups = frozenset(self._pattern.groupindex)
         if not (groups - _ROLES or {"name", "value"} <= groups):
             raise UsageError(f"the pattern {pattern!r} has no group for a metric", hint=_HINT)
+        self._slow = 0
         self._rows = _Rows()
         self.assembler = Assembler(self._rows, counted="step" not in groups)
 
     def take(self, piece: Piece, sink: Sink) -> None:
         self._rows.sink = sink
-        for found in self._pattern.finditer(piece.text[:MAX_TEXT]):
+        if self._slow >= MOST_SLOW:
+            return
+        for found in self._matches(piece, sink):
             torn = not piece.whole and found.end() == len(piece.text)
             try:
                 record = _record({key: text for key, text in found.groupdict().items() if text is not None})
@@ -52,6 +61,16 @@ class PatternLines:
                 sink.reject(piece.line, piece.offset, "torn last line" if torn else "no number", piece.text)
             else:
                 self.assembler.record(record)
+
+    def _matches(self, piece: Piece, sink: Sink) -> list[Any]:
+        try:
+            return list(self._pattern.finditer(piece.text[:MAX_TEXT], timeout=LIMIT_S))
+        except TimeoutError:
+            self._slow += 1
+            given_up = "; it is given up" if self._slow >= MOST_SLOW else ""
+            reason = f"the pattern {self._pattern.pattern!r} takes more than {LIMIT_S:g} s on this line{given_up}"
+            sink.reject(piece.line, piece.offset, reason, piece.text)
+            return []
 
     def finish(self, sink: Sink) -> None:
         self._rows.sink = sink
