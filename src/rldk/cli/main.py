@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 import click
 
-from rldk.cli.output import close_stdout
 from rldk.errors import OutputError, RldkError, UnknownName
 
 # name -> (module, one-line help): static, so that `rldk --help` loads none of them
@@ -100,12 +99,18 @@ class LazyGroup(click.Group):
         except OSError as error:
             if error.errno not in DISK_FULL or error.filename is not None:
                 _bug(error, words)
-            close_stdout()
+            _drop_stdout()
             lost = OutputError.of("the output", error)
             fail(lost.message, lost.hint, exit_code=lost.exit_code, kind="OutputError", words=words)
         except Exception as error:  # noqa: BLE001 - the end of the process: anything else is a bug, and says so briefly
             _bug(error, words)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_stdout() -> None:
+    from rldk.cli.output import close_stdout
+
+    close_stdout()
 
 
 def _end_on_sigterm() -> None:
@@ -148,7 +153,7 @@ def fail(message: str, hint: str, *, exit_code: int, kind: str, words: Sequence[
         try:
             click.echo(json.dumps({"schema_version": 1, "error": error}, indent=2))
         except OSError:  # stdout may be what failed
-            close_stdout()
+            _drop_stdout()
     with suppress(OSError):
         click.echo(f"error: {message}" + (f"\nhint: {hint}" if hint else ""), err=True)
     sys.exit(exit_code)

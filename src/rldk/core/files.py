@@ -11,17 +11,18 @@ from rldk.errors import OutputError
 
 
 @contextmanager
-def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def whole(path: Path, *, durable: bool = False, parents: bool = False) -> Iterator[Path]:
     """A new file beside `path` to write to, which takes its place when the block ends and is removed when it fails.
 
-    Missing folders are made. The umask decides who may read it; a link is followed; what is there and is no regular
-    file (a device, a pipe) is written to as it is. `durable`: the data is on the disk before the name is. Raises
-    `OSError`."""
+    The umask decides who may read it; a link is followed; what is there and is no regular
+    file (a device, a pipe) is written to as it is. `durable`: the data is on the disk before the name is. `parents`:
+    missing folders are made. Raises `OSError`."""
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         yield path
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -35,16 +36,16 @@ def whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes, *, durable: bool = False) -> None:
+def write_whole(path: Path, content: str | bytes, *, durable: bool = False, parents: bool = False) -> None:
     """Writes the file whole or not at all: a crash or a full disk leaves the old one. See `whole`. Raises `OSError`."""
-    with whole(path, durable=durable) as part:
+    with whole(path, durable=durable, parents=parents) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def save(path: Path, content: str | bytes) -> Path:
+def save(path: Path, content: str | bytes, *, parents: bool = False) -> Path:
     """`write_whole` for a file that the user asked for, and its path. Raises `OutputError`."""
     try:
-        write_whole(path, content)
+        write_whole(path, content, parents=parents)
     except OSError as error:
         raise OutputError.of(path, error) from None
     return path

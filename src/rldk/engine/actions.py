@@ -237,7 +237,7 @@ def _sentinel(options: Mapping[str, Any], alert: Alert) -> Attempt:
             return Attempt(False, f"{path} is there and is no sentinel of rldk: left alone")
         said = {"written_by": MARK, **facts(alert), "text": sentence(alert, options.get("msg"))}
         text = json.dumps(said, allow_nan=False)
-        write_whole(path, text, durable=True)
+        write_whole(path, text, durable=True, parents=True)
     except (OSError, ValueError) as error:
         return Attempt(False, f"{path}: {_reason(error)}", again=isinstance(error, OSError))
     return Attempt(True, f"wrote {path}")

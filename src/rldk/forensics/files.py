@@ -32,7 +32,7 @@ def beside(prefix: Path, suffix: str) -> Path:
 
 def write_json(path: Path, value: Any) -> Path:
     """Numbers that are not finite are spelled as in every report of rldk."""
-    return save(path, to_json(value, indent=2) + "\n")
+    return save(path, to_json(value, indent=2) + "\n", parents=True)
 
 
 def write_metrics(prefix: Path, table: MetricTable) -> list[Path]:
@@ -42,7 +42,10 @@ def write_metrics(prefix: Path, table: MetricTable) -> list[Path]:
     writer = csv.DictWriter(text, ["step", *table.columns], lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows({k: repr(v) if isinstance(v, float) else v for k, v in r.items() if v is not None} for r in rows)
-    return [save(beside(prefix, METRICS_CSV), text.getvalue()), write_json(beside(prefix, METRICS_JSON), rows)]
+    return [
+        save(beside(prefix, METRICS_CSV), text.getvalue(), parents=True),
+        write_json(beside(prefix, METRICS_JSON), rows),
+    ]
 
 
 def records(table: MetricTable) -> list[Mapping[str, Any]]:

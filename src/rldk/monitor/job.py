@@ -102,7 +102,9 @@ def write_report(path: Path, document: dict[str, Any]) -> None:
     import json
 
     try:
-        write_whole(path, json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n", durable=True)
+        write_whole(
+            path, json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n", durable=True, parents=True
+        )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot write {path}: {reason}", hint="check the directory and its space") from None

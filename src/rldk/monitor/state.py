@@ -137,7 +137,7 @@ class State:
             for name, t in self._sources.items()
         }
         document = {"schema_version": SCHEMA_VERSION, "kind": "monitor-state", "id": self.id, "sources": sources}
-        write_whole(self.path, json.dumps(document) + "\n", durable=True)
+        write_whole(self.path, json.dumps(document) + "\n", durable=True, parents=True)
         self.changed = self.behind = False
 
     def _read(self, path: Path) -> None:
