@@ -12,11 +12,12 @@ from pathlib import Path
 
 from rldk.cards import words
 from rldk.cards.chart import Band, Limit, line_chart, number
+from rldk.cards.overview import anchor, index, overview
 from rldk.cards.safe import escape
 from rldk.cards.series import Series, report_series
 from rldk.core.model import Finding, Incident, Report
 from rldk.core.registry import renderers
-from rldk.engine.verdict import outcome_of
+from rldk.engine.verdict import headline_of
 from rldk.rules.rule import HEADINGS, rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
@@ -32,11 +33,13 @@ def render(report: Report, *, fragment: bool = False) -> str:
     return page([body], title=f"rldk: {report.meta.get('run') or report.meta.get('source') or 'report'}")
 
 
-def pages(reports: Sequence[Report]) -> str:
-    """Several reports in one page."""
-    if len(reports) == 1:
+def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> str:
+    """Several reports in one page, with an index above them; `failures` as of `overview`."""
+    if len(reports) == 1 and not failures:
         return render(reports[0])
-    return page([_body(r) for r in reports], title=f"rldk: {len(reports)} runs")
+    lines = overview(reports, failures)
+    bodies = [f'<a id="{anchor(place)}"></a>{_body(report)}' for place, report in enumerate(reports)]
+    return page([index(lines), *bodies], title=f"rldk: {len(lines)} runs")
 
 
 def page(bodies: Iterable[str], *, title: str) -> str:
@@ -84,12 +87,12 @@ def _section(title: str, content: str) -> str:
 
 
 def _banner(report: Report) -> str:
-    outcome = outcome_of(report)
+    headline = headline_of(report)
     reserved = words.reservation(report)
     more = f"<p>{_prose(reserved)}</p>" if reserved else ""
     return (
         f'<header><h1>rldk &middot; <span class="mono">{escape(report.meta.get("source", ""))}</span></h1>'
-        f'<div class="banner {words.tone(outcome)}"><span class="badge">{words.OUTCOME_WORDS[outcome]}</span>'
+        f'<div class="banner {words.tone(headline)}"><span class="badge">{words.HEADLINE_WORDS[headline]}</span>'
         f"<p>{_prose(report.verdict)}</p>{more}</div></header>"
     )
 

@@ -12,7 +12,7 @@ from rldk.cards.safe import clean
 from rldk.cards.series import report_series
 from rldk.core.model import Finding, Incident, Report
 from rldk.core.registry import renderers
-from rldk.engine.verdict import outcome_of
+from rldk.engine.verdict import headline_of
 
 MAX_INCIDENTS = 5
 MAX_SOURCE = 8
@@ -66,7 +66,7 @@ def render(
     `everything`: every finding and every rule that was not checked; otherwise at most `most` incidents. `closing`: a
     line at the end."""
     page = _Page(colour=colour, width=width)
-    page.add(report.verdict, style=words.tone(outcome_of(report)))
+    page.add(report.verdict, style=words.tone(headline_of(report)))
     page.add(words.reservation(report), style="warn")
     if everything and (line := words.outlook_line(report)):
         page.add(line, style="dim")

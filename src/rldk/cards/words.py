@@ -8,12 +8,12 @@ from typing import Any
 
 from rldk.cards.safe import clean
 from rldk.core.model import COUNTED, Check, Finding, Incident, Report
-from rldk.engine.verdict import Outcome, field_map_option, outcome_of, shortfall
+from rldk.engine.verdict import field_map_option, headline_of, shortfall
 
 MAX_NAMES = 6  # of files in one line
 UNKNOWN_SHOWN = 6  # columns that rldk does not know, without --all
 SEVERITY_WORDS = {"critical": "CRITICAL", "warn": "WARNING", "info": "INFO"}
-OUTCOME_WORDS: dict[Outcome, str] = {
+HEADLINE_WORDS: dict[str, str] = {
     "critical": "CRITICAL",
     "warn": "WARNING",
     "not_judged": "NOT JUDGED",
@@ -83,15 +83,15 @@ def _by_reason(checks: Sequence[Check], status: str) -> dict[str, list[str]]:
     return dict(sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def tone(outcome: Outcome) -> str:
-    """The colour of an outcome: that of a severity, or "ok"."""
-    return outcome if outcome in ("critical", "ok") else "warn"
+def tone(headline: str) -> str:
+    """The colour of a headline: that of a severity, or "ok"."""
+    return headline if headline in ("critical", "ok") else "warn"
 
 
 def reservation(report: Report) -> str:
     """What the findings of a report do not cover, where its log was not understood well enough; "" where it was."""
     understood = report.understanding
-    if understood is None or understood.state == "judged" or outcome_of(report) not in ("critical", "warn"):
+    if understood is None or understood.state == "judged" or headline_of(report) not in ("critical", "warn"):
         return ""
     return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged: {shortfall(understood)}."
 
@@ -143,6 +143,12 @@ def health_line(report: Report) -> str:
         return ""
     said = f"Health {overall:.2f}: the probability that such a run is healthy"
     return said if stability is None else f"{said}. {stability:.0%} of its newest rows are outside of any warning"
+
+
+def left_out(reports: Sequence[Report]) -> list[str]:
+    """The files beside several runs that were not read, by reason."""
+    files = {name: why for report in reports for name, why in dict(report.meta.get("left_out", {})).items()}
+    return _files({"left_out": files})
 
 
 def _files(meta: Mapping[str, Any]) -> list[str]:

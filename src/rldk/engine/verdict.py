@@ -17,11 +17,11 @@ NAMES = 4  # of columns in a sentence
 LONGEST = 60  # characters of a column's name in a sentence
 
 
-Outcome = Literal["critical", "warn", "not_judged", "not_checked", "partly", "early", "ok"]
-WORST_FIRST: tuple[Outcome, ...] = get_args(Outcome)
+Headline = Literal["critical", "warn", "not_judged", "not_checked", "partly", "early", "ok"]
+WORST_FIRST: tuple[Headline, ...] = get_args(Headline)
 
 
-def outcome(worst: Severity | None, understood: Understanding | None, *, rows: int, checked: int) -> Outcome:
+def headline(worst: Severity | None, understood: Understanding | None, *, rows: int, checked: int) -> Headline:
     """What the verdict comes to. Findings are loudest; silence counts for as much as the log was understood."""
     if worst is not None and worst != "info":
         return worst
@@ -35,10 +35,10 @@ def outcome(worst: Severity | None, understood: Understanding | None, *, rows: i
     return "early" if rows < FEW_ROWS else "ok"
 
 
-def outcome_of(report: Report) -> Outcome:
+def headline_of(report: Report) -> Headline:
     """The same of a report."""
     rows = int(report.numbers.get("rows") or 0)
-    return outcome(report.worst(), report.understanding, rows=rows, checked=len(report.checked))
+    return headline(report.worst(), report.understanding, rows=rows, checked=len(report.checked))
 
 
 def verdict(
@@ -55,7 +55,7 @@ def verdict(
 
     Where nothing is wrong: whether that means anything."""
     worst = incidents[0].severity if incidents else None
-    match outcome(worst, understood, rows=rows, checked=checked):
+    match headline(worst, understood, rows=rows, checked=checked):
         case "critical" | "warn":
             return _findings(incidents, findings)
         case "not_judged":

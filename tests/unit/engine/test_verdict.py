@@ -4,7 +4,7 @@ import pytest
 
 from rldk.core.model import Report, Severity
 from rldk.engine.scan import scan
-from rldk.engine.verdict import outcome_of
+from rldk.engine.verdict import headline_of
 from rldk.rules.rule import Frame, Page, Rule, Signal
 from rldk.testing import run_of
 
@@ -52,7 +52,7 @@ def test_a_few_rows_are_not_called_healthy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metrics", "outcome", "verdict"),
+    ("metrics", "headline", "verdict"),
     [
         ("kl lr reward_mean x", "ok", "No problem found: 1 rule looked"),
         (
@@ -71,14 +71,14 @@ def test_a_few_rows_are_not_called_healthy() -> None:
         ("lr", "not_checked", "Not checked: no rule found what it needs in 30 rows."),
     ],
 )
-def test_silence_means_as_much_as_was_understood(metrics: str, outcome: str, verdict: str) -> None:
+def test_silence_means_as_much_as_was_understood(metrics: str, headline: str, verdict: str) -> None:
     report = _judge(QUIET, metrics=metrics)
-    assert (outcome_of(report), report.verdict[: len(verdict)]) == (outcome, verdict)
+    assert (headline_of(report), report.verdict[: len(verdict)]) == (headline, verdict)
 
 
 def test_a_finding_is_one_whatever_else_was_not_understood() -> None:
     report = _judge(_at("KL001", 9, "warn"), metrics="kl x")
-    assert (outcome_of(report), report.verdict) == ("warn", "Warning since step 9: KL001 went wrong.")
+    assert (headline_of(report), report.verdict) == ("warn", "Warning since step 9: KL001 went wrong.")
 
 
 def test_few_rows_of_a_log_that_is_half_known_are_not_too_early_to_say_something_of() -> None:
