@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from rldk.engine.verdict import Headline, headline_of, shortfall
 
 MAX_LINES = 40  # of the table, without --all
 MAX_DETAILS = 3  # reports shown below it, without --all
+MAX_BESIDE = 3  # reasons why files were not read, without --all
 NAME = 28  # characters of a run's name
 LEAST_TEXT = 16  # columns that are worth a text
 Word = Headline | Literal["unreadable"]
@@ -77,15 +79,17 @@ def counted(lines: Sequence[Line]) -> str:
     return f"{len(lines):,} runs: {', '.join(f'{counts[w]:,} {WORDS[w].lower()}' for w in WORST_FIRST if counts[w])}."
 
 
-def table(lines: Sequence[Line], *, width: int, everything: bool = False) -> str:
-    """The lines as text of so many columns."""
+def table(lines: Sequence[Line], *, width: int, beside: Sequence[str] = (), everything: bool = False) -> str:
+    """The lines as text of so many columns, and what is to be said `beside`."""
     shown = lines if everything else lines[:MAX_LINES]
     rows = [(_short(x.run), WORDS[x.headline], _since(x), x.code or "-", clean(x.text, 400)) for x in shown]
     made = aligned(("run", "verdict", "since", "code", "what"), rows)
     cut = width if len(made[0]) - len("what") + LEAST_TEXT <= width else len(made[0]) - len("what") + LEAST_TEXT
     made = [line if len(line) <= cut else line[: cut - 3].rstrip() + "..." for line in made]
     more = [f"and {len(lines) - len(shown):,} more with --all"] if len(lines) > len(shown) else []
-    return "\n".join([counted(lines), "", *made, *more]) + "\n"
+    told = [clean(text, 400) for text in (beside if everything else beside[:MAX_BESIDE])]
+    wrapped = [part for text in told for part in textwrap.wrap(text, width, subsequent_indent="  ")]
+    return "\n".join([counted(lines), "", *made, *more, *([""] if wrapped else []), *wrapped]) + "\n"
 
 
 def index(lines: Sequence[Line]) -> str:

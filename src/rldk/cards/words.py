@@ -147,19 +147,28 @@ def health_line(report: Report) -> str:
 
 def left_out(reports: Sequence[Report]) -> list[str]:
     """The files beside several runs that were not read, by reason."""
-    files = {name: why for report in reports for name, why in dict(report.meta.get("left_out", {})).items()}
-    return _files({"left_out": files})
+    read = [name for report in reports for name in report.meta.get("files", ())]
+    left = {name: why for report in reports for name, why in report.meta.get("left_out", {}).items()}
+    return _unread(left, _home([*read, *left]))
 
 
 def _files(meta: Mapping[str, Any]) -> list[str]:
-    """The files that were read, and those that were not, by reason; named from the directory that holds them all."""
+    """The files that were read, and those that were not, by reason."""
     read, left = list(meta.get("files", ())), dict(meta.get("left_out", {}))
-    root = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in (*read, *left)]) if read or left else ""  # noqa: PTH120, PTH100 - text, maybe of another machine
-    said = [f"read: {_names(read, root)}"] if read else []
+    root = _home([*read, *left])
+    return ([f"read: {_names(read, root)}"] if read else []) + _unread(left, root)
+
+
+def _unread(left: Mapping[str, Any], root: str) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name, why in left.items():
         reasons.setdefault(str(why), []).append(name)
-    return said + [f"not read: {_names(names, root)} ({why})" for why, names in reasons.items()]
+    return [f"not read: {_names(names, root)} ({why})" for why, names in reasons.items()]
+
+
+def _home(paths: Sequence[str]) -> str:
+    """The directory that holds them all, from which they are named."""
+    return os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths]) if paths else ""  # noqa: PTH120, PTH100 - text, maybe of another machine
 
 
 def _names(paths: Sequence[str], root: str) -> str:

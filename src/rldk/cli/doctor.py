@@ -121,7 +121,7 @@ def _text(
     lines = overview(reports, _failures(errors))
     there = [line for line in lines if line.place is not None]
     shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
-    parts = ["\n".join([table(lines, width=look["width"], everything=everything), *left_out(reports), ""])]
+    parts = [table(lines, width=look["width"], beside=left_out(reports), everything=everything)]
     parts += [f"== {clean(x.run)} ({clean(x.source)})\n{render(reports[x.place or 0])}" for x in shown]
     left = [line for line in there if line not in shown]
     if left:

@@ -37,10 +37,15 @@ VALUE_NEEDS = (_REWARD, Need({**_LOSS, **_GRADIENTS}))
 SUPERVISED_NEEDS = (Need(_LOSS), Need({**_GRADIENTS, "evaluation loss": ("eval_loss",), "learning rate": ("lr",)}))
 
 
-def needs_of(algorithm: str | None) -> tuple[Need, ...]:
-    """What a run of that algorithm is judged by; an unknown one is held to be a policy that learns from reward."""
+LOSS_ALONE = frozenset({"transformers"})  # trainers of which a log without reward or preference is supervised
+
+
+def needs_of(algorithm: str | None, *, framework: str | None = None, plain: bool = False) -> tuple[Need, ...]:
+    """What a run is judged by; of an unknown algorithm it is taken for a policy that learns from reward.
+
+    `plain`: no column of the log, known or not, may be a reward or a preference."""
     if algorithm in PREFERENCE | REWARD_MODEL:
         return PREFERENCE_NEEDS
-    if algorithm in SUPERVISED:
+    if algorithm in SUPERVISED or (algorithm is None and framework in LOSS_ALONE and plain):
         return SUPERVISED_NEEDS
     return VALUE_NEEDS if algorithm in VALUE_BASED else POLICY_NEEDS

@@ -11,8 +11,9 @@ from rldk.engine.census import Census, Extent
 from rldk.engine.essentials import needs_of
 from rldk.rules.rule import Context
 
-ENOUGH = 5  # values of a metric, or one on every row of a shorter log: fewer show no course (ours)
+ENOUGH = 5  # values of a metric, or on half of the rows of a shorter log: fewer show no course (ours)
 MOST_PROPOSED = 2000  # unknown columns that are compared with metrics; a log with more has one a layer
+GAINS = ("reward", "pref_", "policy", "kl", "advantage")  # in a metric's name: the run learns from more than a loss
 
 
 def understanding(census: Census, context: Context, rows: int) -> Understanding:
@@ -25,8 +26,9 @@ def understanding(census: Census, context: Context, rows: int) -> Understanding:
             known[name] = context.names.get(name, name)
         elif name != context.clock:
             unknown[name] = extent
-    needs = needs_of(context.algorithm)
-    least = max(1, min(ENOUGH, rows))
+    plain = not any(word in name for name in known for word in GAINS) and all(map(_evaluates, unknown))
+    needs = needs_of(context.algorithm, framework=context.framework, plain=plain)
+    least = max(1, min(ENOUGH, rows // 2))
     looked_at = tuple(dict.fromkeys(m for need in needs for m in need.metrics if census.count(m) >= least))
     met = [any(m in looked_at for m in need.metrics) for need in needs]
     unmet = [need for need, is_met in zip(needs, met, strict=True) if not is_met]
@@ -39,6 +41,10 @@ def understanding(census: Census, context: Context, rows: int) -> Understanding:
         missing={part: names for need in unmet for part, names in need.parts.items()},
         field_map=_proposed(unknown, known),
     )
+
+
+def _evaluates(column: str) -> bool:
+    return column.startswith(("eval_", "eval/", "test_", "test/"))
 
 
 def _proposed(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[str, str]:
@@ -57,6 +63,6 @@ def _proposed(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[s
 
 @lru_cache(maxsize=16)
 def _by_name(columns: tuple[str, ...]) -> dict[str, str]:
-    from rldk.adapters.flexible import proposed_map  # only logs with unknown columns need it
+    from rldk.adapters.naming.guess import proposed_map  # only logs with unknown columns need it
 
     return proposed_map(columns)

@@ -54,6 +54,12 @@ def test_rules_look_at_every_metric_that_matters(algorithm: str | None) -> None:
         assert any(fnmatchcase(name, pattern) for pattern in named)
 
 
+@pytest.mark.parametrize(("more", "state"), [("lr eval_zeta", "judged"), ("lr zeta", "partly"), ("kl", "partly")])
+def test_a_trainer_of_losses_needs_no_reward_unless_a_column_may_be_one(more: str, state: str) -> None:
+    names = f"loss grad_norm {more}".split()
+    assert understood({name: [1.0] * 30 for name in names}, framework="transformers").state == state
+
+
 def test_what_is_missing_is_said_with_the_metrics_that_would_do() -> None:
     found = of("reward_mean")
     assert (found.goal, found.looked_at, list(found.missing)) == (
@@ -68,6 +74,7 @@ def test_a_metric_on_a_handful_of_rows_was_not_looked_at() -> None:
     assert understood({"reward_mean": [1.0] * 4 + [None] * 30, "kl": [1.0] * 34}).goal is False
     assert understood({"reward_mean": [math.nan] * 34, "kl": [1.0] * 34}).goal is False
     assert understood({"reward_mean": [1.0] * 5 + [None] * 29, "kl": [1.0] * 34}).goal is True
+    assert understood({"reward_mean": [1.0] * 2 + [None] * 2, "kl": [1.0] * 4}).goal is True
 
 
 def test_unknown_columns_are_those_without_a_metric_and_not_the_clock() -> None:
