@@ -49,14 +49,14 @@ TOPICS = {
         "What a report that found nothing may say, by how much of the log was understood.",
         (
             "No problem found  the metrics that matter for such a run were looked at: a reward or return and one of "
-            "loss, KL, entropy or gradients for a policy; accuracy or margin and the loss for preferences; the loss and "
-            "one of gradients, evaluation loss or learning rate for supervised training",
+            "loss, KL, entropy or gradients for a policy; accuracy or margin and the loss for preferences; the loss "
+            "and one of gradients, evaluation loss or learning rate for supervised training",
             "Too early to say  the same, on fewer than 20 rows",
             "Partly judged  some of those metrics were there; the verdict names the others",
             "Not judged  none was; the exit code is 3",
-            "A metric was there when it had 5 values, or values on half of the rows of a shorter log. Columns that rldk "
-            "does not know are in every report. --field-map '{\"COLUMN\": \"METRIC\"}' says what they are; a ready one "
-            "stands in the report where the names and the values of unknown columns fit a metric.",
+            "A metric was there when it had 5 values, or values on half of the rows of a shorter log. Columns that "
+            "rldk does not know are in every report. With --field-map you say what they are; a ready one stands in "
+            "the report where the names and the values of unknown columns fit a metric.",
         ),
     ),
     "severities": (

@@ -82,8 +82,9 @@ def counted(lines: Sequence[Line]) -> str:
 def table(lines: Sequence[Line], *, width: int, beside: Sequence[str] = (), everything: bool = False) -> str:
     """The lines as text of so many columns, and what is to be said `beside`."""
     shown = lines if everything else lines[:MAX_LINES]
-    rows = [(_short(x.run), WORDS[x.headline], _since(x), x.code or "-", clean(x.text, 400)) for x in shown]
-    made = aligned(("run", "verdict", "since", "code", "what"), rows)
+    found = any(line.code for line in shown)
+    heads = ("run", "verdict", *(("since", "code") if found else ()), "what")
+    made = aligned(heads, [_cells(line, found=found) for line in shown])
     cut = width if len(made[0]) - len("what") + LEAST_TEXT <= width else len(made[0]) - len("what") + LEAST_TEXT
     made = [line if len(line) <= cut else line[: cut - 3].rstrip() + "..." for line in made]
     more = [f"and {len(lines) - len(shown):,} more with --all"] if len(lines) > len(shown) else []
@@ -119,6 +120,12 @@ def summary(lines: Sequence[Line]) -> dict[str, Any]:
         "counts": {word: counts[word] for word in WORST_FIRST if counts[word]},
         "worst_first": [asdict(line) for line in lines],
     }
+
+
+def _cells(line: Line, *, found: bool) -> list[str]:
+    """`found`: some line has a finding, so that all say since when and by which rule."""
+    finding = [_since(line), line.code or "-"] if found else []
+    return [_short(line.run), WORDS[line.headline], *finding, clean(line.text, 400)]
 
 
 def _link(line: Line) -> str:

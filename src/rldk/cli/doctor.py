@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ from rldk.config.settings import FAIL_ON
 from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
-    from rldk.core.model import Report
+    from rldk.core.model import Report, Run, Severity
 
 
 @click.command("doctor")
@@ -83,19 +86,28 @@ def _diagnose(
     with progress(len(paths)) as pieces:
         for path in paths:
             pieces.begin(f"reading {clean(path, 60)}")
-            try:
+            runs: list[Run] = []
+            with _kept(errors, path):
                 runs = runs_in(path, **reading)
-                pieces.expect(len(runs))
-                for run in runs:
-                    pieces.begin(f"judging {clean(run.id, 60)}")
+            pieces.expect(len(runs))
+            for run in runs:
+                pieces.begin(f"judging {clean(run.id, 60)}")
+                with _kept(errors, run.source):
                     reports.append(diagnose_run(run, **chosen))
-            except UsageError:
-                raise
-            except RldkError as error:
-                if len(paths) == 1:
-                    raise
-                errors.append((path, error))
+    if len(errors) == 1 and not reports and len(paths) == 1:
+        raise errors[0][1]
     return reports, errors
+
+
+@contextmanager
+def _kept(errors: list[tuple[str, RldkError]], source: str) -> Iterator[None]:
+    """One run that cannot be read or judged hides no other; what the user got wrong ends the command."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except RldkError as error:
+        errors.append((source, error))
 
 
 def _flags(flags: dict[str, Any]) -> dict[str, Any]:
@@ -110,14 +122,15 @@ def _text(
     """One report; of several runs a table, and the reports of the worst."""
     from rldk.cards.overview import MAX_DETAILS, overview, table
     from rldk.cards.words import left_out
+    from rldk.core.model import SEVERITIES
     from rldk.core.registry import renderers
 
-    def render(report: Report) -> str:
-        closing = exit_line(report, fail_on)
-        return str(renderers.get("terminal")(report, everything=everything, closing=closing, **look))
-
+    code = exit_code(reports, [e for _, e in errors], fail_on)
+    worst = max((word for r in reports if (word := r.worst())), key=SEVERITIES.index, default=None)
+    closing = exit_line(code, worst, fail_on)
+    render = partial(renderers.get("terminal"), everything=everything, **look)
     if len(reports) == 1 and not errors:
-        return render(reports[0])
+        return str(render(reports[0], closing=closing))
     lines = overview(reports, _failures(errors))
     there = [line for line in lines if line.place is not None]
     shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
@@ -126,15 +139,13 @@ def _text(
     left = [line for line in there if line not in shown]
     if left:
         parts.append(f"The report of another run: rldk doctor {shlex.quote(clean(left[0].source, 1000))}\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, *([f"{closing}\n"] if closing else [])])
 
 
-def exit_line(report: Report, fail_on: str) -> str:
+def exit_line(code: int, worst: Severity | None, fail_on: str) -> str:
     """Why the exit code is not what a reader of the headline may expect, and how to change it; "" where it is."""
-    code = report_code(report, fail_on)
-    worst = report.worst()
-    if code == 3 and report.understanding is not None and report.understanding.state == "not":
-        return "Exit code 3: nothing that matters was judged."
+    if code == 3:
+        return "Exit code 3: not all that matters could be read and judged."
     if code == 0 and worst in ("warn", "critical"):
         return f"Exit code 0 under --fail-on {fail_on}; --fail-on {worst} makes it 1."
     return ""

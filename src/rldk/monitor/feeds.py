@@ -229,6 +229,7 @@ def _stats(
         first_rejected=lines[2][:5],
         changes=changes,
         notes=meta.notes,
+        clock=meta.clock,
     )
 
 

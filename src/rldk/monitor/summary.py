@@ -31,6 +31,7 @@ class SourceStats(Struct, frozen=True, kw_only=True):
     first_rejected: tuple[Rejected, ...] = ()
     changes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    clock: str = ""  # as of `RunMeta`
 
 
 def summary(
