@@ -27,7 +27,7 @@ TOPICS = {
             "0  fine",
             "1  findings at or above --fail-on (default critical), or a check that did not pass",
             "2  usage: the command, an option or a setting is wrong",
-            "3  the input cannot be read, is no log, or no rule could look at it",
+            "3  the input cannot be read, is no log, or nothing that matters in it was understood",
             "4  an optional package is missing; the hint has the install command",
             "5  internal error: a bug in rldk",
             "130  interrupted",
@@ -43,6 +43,20 @@ TOPICS = {
             "`rldk bench` measures how well it orders them. Not known before 20 rows unless something was found.",
             "Stability is the share of the newest 100 training rows outside of any warning.",
             "Neither decides a severity, a status or an exit code.",
+        ),
+    ),
+    "verdicts": (
+        "What a report that found nothing may say, by how much of the log was understood.",
+        (
+            "No problem found  the metrics that matter for such a run were looked at: a reward or return and one of "
+            "loss, KL, entropy or gradients for a policy; accuracy or margin and the loss for preferences; the loss "
+            "and one of gradients, evaluation loss or learning rate for supervised training",
+            "Too early to say  the same, on fewer than 20 rows",
+            "Partly judged  some of those metrics were there; the verdict names the others",
+            "Not judged  none was; the exit code is 3",
+            "A metric was there when it had 5 values, or values on half of the rows of a shorter log. Columns that "
+            "rldk does not know are in every report. With --field-map you say what they are; a ready one stands in "
+            "the report where the names and the values of unknown columns fit a metric.",
         ),
     ),
     "severities": (

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from rldk.cards import words
 from rldk.cards.chart import Band, Limit, line_chart, number
+from rldk.cards.overview import anchor, index, overview
 from rldk.cards.safe import escape
 from rldk.cards.series import Series, report_series
 from rldk.core.model import Finding, Incident, Report
 from rldk.core.registry import renderers
+from rldk.engine.verdict import headline_of
 from rldk.rules.rule import HEADINGS, rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
@@ -31,11 +33,13 @@ def render(report: Report, *, fragment: bool = False) -> str:
     return page([body], title=f"rldk: {report.meta.get('run') or report.meta.get('source') or 'report'}")
 
 
-def pages(reports: Sequence[Report]) -> str:
-    """Several reports in one page."""
-    if len(reports) == 1:
+def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> str:
+    """Several reports in one page, with an index above them; `failures` as of `overview`."""
+    if len(reports) == 1 and not failures:
         return render(reports[0])
-    return page([_body(r) for r in reports], title=f"rldk: {len(reports)} runs")
+    lines = overview(reports, failures)
+    bodies = [f'<a id="{anchor(place)}"></a>{_body(report)}' for place, report in enumerate(reports)]
+    return page([index(lines), *bodies], title=f"rldk: {len(lines)} runs")
 
 
 def page(bodies: Iterable[str], *, title: str) -> str:
@@ -62,13 +66,16 @@ def _body(report: Report) -> str:
         [
             _banner(report),
             _section("Incidents", "".join(_incident(report, i) for i in words.loud(report.incidents))),
-            _section("Also seen, and no reason to worry by itself", _quiet(report)),
+            _section(words.also_seen(report), _quiet(report)),
             _section(
                 "Looks odd, and is normal here",
                 _bullets([f"{_prose(n.text)} <code>{escape(n.topic)}</code>" for n in report.notes]),
             ),
             _section("Key metrics", _multiples(report)),
             _section("Every finding", _table_of_findings(report.findings)),
+            _section(
+                "Columns that rldk does not know", _bullets(map(escape, words.unknown_lines(report, everything=True)))
+            ),
             _section("Not checked", _unchecked(report)),
             _section("Source", _bullets([escape(line) for line in words.source_lines(report)])),
         ]
@@ -80,14 +87,13 @@ def _section(title: str, content: str) -> str:
 
 
 def _banner(report: Report) -> str:
-    worst = report.worst()
-    if worst in {"critical", "warn"}:
-        tone, word = str(worst), words.SEVERITY_WORDS[str(worst)]
-    else:
-        tone, word = ("ok", "NO PROBLEM FOUND") if report.checked else ("warn", "NOT CHECKED")
+    headline = headline_of(report)
+    reserved = words.reservation(report)
+    more = f"<p>{_prose(reserved)}</p>" if reserved else ""
     return (
         f'<header><h1>rldk &middot; <span class="mono">{escape(report.meta.get("source", ""))}</span></h1>'
-        f'<div class="banner {tone}"><span class="badge">{word}</span><p>{_prose(report.verdict)}</p></div></header>'
+        f'<div class="banner {words.tone(headline)}"><span class="badge">{words.HEADLINE_WORDS[headline]}</span>'
+        f"<p>{_prose(report.verdict)}</p>{more}</div></header>"
     )
 
 

@@ -12,9 +12,9 @@ from rldk.cards.safe import clean
 from rldk.cards.series import report_series
 from rldk.core.model import Finding, Incident, Report
 from rldk.core.registry import renderers
+from rldk.engine.verdict import headline_of
 
 MAX_INCIDENTS = 5
-MAX_REASONS = 6
 MAX_SOURCE = 8
 SPREAD = 24  # columns kept right of a sparkline for its range of values or steps
 STYLES = {"critical": "1;31", "warn": "1;33", "info": "36", "head": "1", "dim": "2", "ok": "1;32"}
@@ -53,13 +53,21 @@ class _Page:
 
 
 def render(
-    report: Report, *, everything: bool = False, colour: bool = False, width: int = 100, most: int = MAX_INCIDENTS
+    report: Report,
+    *,
+    everything: bool = False,
+    colour: bool = False,
+    width: int = 100,
+    most: int = MAX_INCIDENTS,
+    closing: str = "",
 ) -> str:
     """The report as plain text, or with SGR colours.
 
-    `everything`: every finding and every rule that was not checked; otherwise at most `most` incidents."""
+    `everything`: every finding and every rule that was not checked; otherwise at most `most` incidents. `closing`: a
+    line at the end."""
     page = _Page(colour=colour, width=width)
-    page.add(report.verdict, style=report.worst() or ("ok" if report.checked else "warn"))
+    page.add(report.verdict, style=words.tone(headline_of(report)))
+    page.add(words.reservation(report), style="warn")
     if everything and (line := words.outlook_line(report)):
         page.add(line, style="dim")
     loud = words.loud(report.incidents)
@@ -67,7 +75,7 @@ def render(
     for place, incident in enumerate(shown, 1):
         _incident(page, report, incident, place)
     if not everything:
-        _left(page, loud[most:], words.quiet(report.incidents))
+        _left(page, report, loud[most:])
     if everything and report.findings:
         _all_findings(page, report.findings)
     if everything and words.health_line(report):
@@ -77,14 +85,17 @@ def render(
         page.head("Looks odd, and is normal here")
         for note in report.notes:
             page.add(note.text, indent=2, bullet="- ")
-    _unchecked(page, report, everything=everything)
-    page.head("Source")
-    source = words.source_lines(report)
-    for line in source if everything else source[:MAX_SOURCE]:
-        page.add(line.strip(), indent=2 + len(line) - len(line.lstrip()), hang=2)
-    if not everything and len(source) > MAX_SOURCE:
-        page.add(f"and {words.plural(len(source) - MAX_SOURCE, 'more line')} with --all", indent=2, style="dim")
+    _unknown(page, report, everything=everything)
+    if everything:
+        _unchecked(page, report)
+    elif line := words.unchecked_line(report):
+        page.raw("")
+        page.add(line)
+    _source(page, report, everything=everything)
     _next(page, report, everything=everything)
+    if closing:
+        page.raw("")
+        page.add(closing)
     return "\n".join(page.lines) + "\n"
 
 
@@ -136,13 +147,13 @@ def _brief(f: Finding) -> str:
     return f"{f.code} {f.name} ({kind}): {f.message}"
 
 
-def _left(page: _Page, loud: Sequence[Incident], quiet: Sequence[Incident]) -> None:
+def _left(page: _Page, report: Report, loud: Sequence[Incident]) -> None:
     if loud:
         page.head(f"{words.plural(len(loud), 'more incident')} with --all")
-    if quiet:
+    if quiet := words.quiet(report.incidents):
         codes = ", ".join(dict.fromkeys(c for i in quiet for c in i.codes))
         page.raw("")
-        page.add(f"Also seen, and no reason to worry by itself: {codes} (details with --all)")
+        page.add(f"{words.also_seen(report)}: {codes} (details with --all)")
 
 
 def _all_findings(page: _Page, findings: Sequence[Finding]) -> None:
@@ -152,22 +163,34 @@ def _all_findings(page: _Page, findings: Sequence[Finding]) -> None:
         page.add(f"{_brief(f)} [{f.metric} {number(f.value)}{limit}, tier {f.tier}]", indent=2, bullet="- ")
 
 
-def _unchecked(page: _Page, report: Report, *, everything: bool) -> None:
+def _unknown(page: _Page, report: Report, *, everything: bool) -> None:
+    lines = words.unknown_lines(report, everything=everything)
+    if report.understanding is not None and lines:
+        page.head(f"Not known to rldk ({words.plural(len(report.understanding.unknown), 'column')})")
+        for line in lines:
+            page.add(line, indent=2, hang=2)
+
+
+def _unchecked(page: _Page, report: Report) -> None:
     skipped, not_applicable = words.unchecked(report)
     count = sum(map(len, skipped.values()))
-    if skipped:
-        page.head(f"Not checked, for want of data ({words.plural(count, 'rule')})")
-        for reason, codes in list(skipped.items())[: None if everything else MAX_REASONS]:
+    for title, reasons in (
+        (f"Not checked, for want of data ({words.plural(count, 'rule')})", skipped),
+        ("Does not apply to this run", not_applicable),
+    ):
+        if reasons:
+            page.head(title)
+        for reason, codes in reasons.items():
             page.add(f"{reason}: {', '.join(codes)}", indent=2, hang=2)
-        if not everything and len(skipped) > MAX_REASONS:
-            page.add(f"and {words.plural(len(skipped) - MAX_REASONS, 'more reason')} with --all", indent=2, style="dim")
-    if not_applicable and everything:
-        page.head("Does not apply to this run")
-        for reason, codes in not_applicable.items():
-            page.add(f"{reason}: {', '.join(codes)}", indent=2, hang=2)
-    elif not_applicable:
-        page.raw("")
-        page.add(f"Does not apply to this run: {', '.join(c for codes in not_applicable.values() for c in codes)}")
+
+
+def _source(page: _Page, report: Report, *, everything: bool) -> None:
+    page.head("Source")
+    source = words.source_lines(report)
+    for line in source if everything else source[:MAX_SOURCE]:
+        page.add(line.strip(), indent=2 + len(line) - len(line.lstrip()), hang=2)
+    if not everything and len(source) > MAX_SOURCE:
+        page.add(f"and {words.plural(len(source) - MAX_SOURCE, 'more line')} with --all", indent=2, style="dim")
 
 
 def _next(page: _Page, report: Report, *, everything: bool) -> None:

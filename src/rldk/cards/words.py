@@ -6,10 +6,22 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rldk.core.model import Check, Finding, Incident, Report
+from rldk.cards.safe import clean
+from rldk.core.model import COUNTED, Check, Finding, Incident, Report
+from rldk.engine.verdict import field_map_option, headline_of, shortfall
 
 MAX_NAMES = 6  # of files in one line
+UNKNOWN_SHOWN = 6  # columns that rldk does not know, without --all
 SEVERITY_WORDS = {"critical": "CRITICAL", "warn": "WARNING", "info": "INFO"}
+HEADLINE_WORDS: dict[str, str] = {
+    "critical": "CRITICAL",
+    "warn": "WARNING",
+    "not_judged": "NOT JUDGED",
+    "not_checked": "NOT CHECKED",
+    "partly": "PARTLY JUDGED",
+    "early": "TOO EARLY TO SAY",
+    "ok": "NO PROBLEM FOUND",
+}
 
 
 def steps(first: int, last: int) -> str:
@@ -71,10 +83,49 @@ def _by_reason(checks: Sequence[Check], status: str) -> dict[str, list[str]]:
     return dict(sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
+def tone(headline: str) -> str:
+    """The colour of a headline: that of a severity, or "ok"."""
+    return headline if headline in ("critical", "ok") else "warn"
+
+
+def reservation(report: Report) -> str:
+    """What the findings of a report do not cover, where its log was not understood well enough; "" where it was."""
+    understood = report.understanding
+    if understood is None or understood.state == "judged" or headline_of(report) not in ("critical", "warn"):
+        return ""
+    return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged: {shortfall(understood)}."
+
+
+def also_seen(report: Report) -> str:
+    """The words before findings that are informational; comforting only where the run's goal was looked at."""
+    known = report.understanding is None or report.understanding.goal
+    return "Also seen, and no reason to worry by itself" if known else "Also seen"
+
+
+def unknown_lines(report: Report, *, everything: bool = False) -> list[str]:
+    """The columns that rldk does not know, and the field map to paste where they may be metrics."""
+    understood = report.understanding
+    if understood is None or not understood.unknown:
+        return []
+    names = understood.unknown if everything else understood.unknown[:UNKNOWN_SHOWN]
+    more = len(understood.unknown) - len(names)
+    said = [", ".join(clean(name, 60) for name in names) + (f" and {more:,} more with --all" if more else "")]
+    return said + ([f"if these are right: {field_map_option(understood)}"] if understood.field_map else [])
+
+
+def unchecked_line(report: Report) -> str:
+    """How many rules gave no verdict; "" where all did."""
+    skipped = sum(check.status == "skipped" for check in report.skipped)
+    foreign = len(report.skipped) - skipped
+    said = [f"{plural(skipped, 'rule')} for want of data"] if skipped else []
+    said += [f"{plural(foreign, 'rule')} not meant for such a run"] if foreign else []
+    return f"Not checked: {', '.join(said)} (which, and why: --all)" if said else ""
+
+
 def source_lines(report: Report) -> list[str]:
     """What was read, in sentences: format, rows, steps, refused lines with the first reasons, files left out."""
     meta, numbers = report.meta, report.numbers
-    said = [_origin(meta), _extent(numbers)]
+    said = [_origin(meta), _extent(numbers), *_clock(meta)]
     rejected = int(numbers.get("rejected") or 0)
     if rejected:
         said.append(
@@ -94,15 +145,30 @@ def health_line(report: Report) -> str:
     return said if stability is None else f"{said}. {stability:.0%} of its newest rows are outside of any warning"
 
 
+def left_out(reports: Sequence[Report]) -> list[str]:
+    """The files beside several runs that were not read, by reason."""
+    read = [name for report in reports for name in report.meta.get("files", ())]
+    left = {name: why for report in reports for name, why in report.meta.get("left_out", {}).items()}
+    return _unread(left, _home([*read, *left]))
+
+
 def _files(meta: Mapping[str, Any]) -> list[str]:
-    """The files that were read, and those that were not, by reason; named from the directory that holds them all."""
+    """The files that were read, and those that were not, by reason."""
     read, left = list(meta.get("files", ())), dict(meta.get("left_out", {}))
-    root = os.path.commonpath([os.path.dirname(os.path.abspath(f)) for f in (*read, *left)]) if read or left else ""  # noqa: PTH120, PTH100 - text, maybe of another machine
-    said = [f"read: {_names(read, root)}"] if read else []
+    root = _home([*read, *left])
+    return ([f"read: {_names(read, root)}"] if read else []) + _unread(left, root)
+
+
+def _unread(left: Mapping[str, Any], root: str) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name, why in left.items():
         reasons.setdefault(str(why), []).append(name)
-    return said + [f"not read: {_names(names, root)} ({why})" for why, names in reasons.items()]
+    return [f"not read: {_names(names, root)} ({why})" for why, names in reasons.items()]
+
+
+def _home(paths: Sequence[str]) -> str:
+    """The directory that holds them all, from which they are named."""
+    return os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths]) if paths else ""  # noqa: PTH120, PTH100 - text, maybe of another machine
 
 
 def _names(paths: Sequence[str], root: str) -> str:
@@ -125,6 +191,14 @@ def _extent(numbers: Mapping[str, float | int | None]) -> str:
     if numbers.get("metrics"):
         said.append(plural(int(numbers["metrics"] or 0), "metric"))
     return ", ".join(said)
+
+
+def _clock(meta: Mapping[str, Any]) -> list[str]:
+    """Where the steps are from, unless the format says it."""
+    clock = meta.get("clock")
+    if not clock:
+        return []
+    return ["rows are counted: no step column" if clock == COUNTED else f"step: taken from {clock}"]
 
 
 def outlook_line(report: Report) -> str:

@@ -54,8 +54,8 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
     before = read_results(other) if other else None
     choice = _choice(options)
     cases = find_cases(corpus)
-    with progress(len(cases)) as begin:
-        results = judge_all(cases, choice, jobs or processors(), lambda name: begin(clean(name, 60)))
+    with progress(len(cases)) as pieces:
+        results = judge_all(cases, choice, jobs or processors(), lambda name: pieces.begin(clean(name, 60)))
     scored = score(results, corpus)
     comparison = compare(before, results) if before is not None else None
     shown = tables(scored, comparison)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +19,7 @@ from rldk.core.files import save
 from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
-    from rldk.core.model import Report
+    from rldk.core.model import Report, Run, Severity
 
 
 @click.command("doctor")
@@ -35,28 +39,37 @@ if TYPE_CHECKING:
 def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path | None, most: int, **flags: Any) -> int:
     """Say what went wrong in a run, at which step, why, and what to change.
 
-    PATH is a log file, a directory, a glob, a URL, or - for stdin. With --json one run is its report, several are
-    {"reports": [...], "errors": [...]}."""
+    PATH is a log file, a directory, a glob, a URL, or - for stdin. Several runs are a table, worst first, and the
+    reports of the worst. With --json one run is its report, several are {"summary": {...}, "reports": [...],
+    "errors": [...]}."""
     approved = flags.pop("reference")
     settings = load_settings(_flags(flags))
     reports, errors = _diagnose(paths, settings, approved)
     if html is not None and reports:
-        _save(html, reports)
+        _save(html, reports, errors)
     if as_json:
         write(_document(reports, errors))
     elif reports:
         colour = coloured(settings["color"])
-        write(_text(reports, everything=everything, colour=colour, width=width(), most=most))
+        look: dict[str, Any] = {"colour": colour, "width": width(), "most": most}
+        write(_text(reports, errors, everything=everything, fail_on=settings["fail_on"], **look))
     for path, error in errors:
         say(f"error: {clean(path)}: {clean(error.message, 1000)}\nhint: {clean(error.hint, 2000)}")
     return exit_code(reports, [e for _, e in errors], settings["fail_on"])
 
 
 def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> int:
-    """The worst of all inputs. A run that no rule could look at was not analysed: 3."""
+    """The worst of all inputs."""
+    return max([*(report_code(r, fail_on) for r in reports), *(e.exit_code for e in errors)], default=0)
+
+
+def report_code(report: Report, fail_on: str) -> int:
+    """1: a finding as grave as asked for; 3: else, where no rule could look, or nothing that matters was understood."""
     loud = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}[fail_on]
-    codes = [3 if not r.checked else int(r.worst() in loud) for r in reports]
-    return max([*codes, *(e.exit_code for e in errors)], default=0)
+    if report.worst() in loud:
+        return 1
+    unread = report.understanding is not None and report.understanding.state == "not"
+    return 3 if unread or not report.checked else 0
 
 
 def _diagnose(
@@ -71,19 +84,31 @@ def _diagnose(
     reports: list[Report] = []
     errors: list[tuple[str, RldkError]] = []
     reading = {"adapter": settings["adapter"], "field_map": settings["field_map"], "strict": settings["strict"]}
-    with progress(len(paths)) as begin:
+    with progress(len(paths)) as pieces:
         for path in paths:
-            begin(f"reading {clean(path, 60)}")
-            try:
+            pieces.begin(f"reading {clean(path, 60)}")
+            runs: list[Run] = []
+            with _kept(errors, path):
                 runs = runs_in(path, **reading)
-                reports += [diagnose_run(r, **chosen) for r in runs]
-            except UsageError:
-                raise
-            except RldkError as error:
-                if len(paths) == 1:
-                    raise
-                errors.append((path, error))
+            pieces.expect(len(runs))
+            for run in runs:
+                pieces.begin(f"judging {clean(run.id, 60)}")
+                with _kept(errors, run.source):
+                    reports.append(diagnose_run(run, **chosen))
+    if len(errors) == 1 and not reports and len(paths) == 1:
+        raise errors[0][1]
     return reports, errors
+
+
+@contextmanager
+def _kept(errors: list[tuple[str, RldkError]], source: str) -> Iterator[None]:
+    """One run that cannot be read or judged hides no other; what the user got wrong ends the command."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except RldkError as error:
+        errors.append((source, error))
 
 
 def _flags(flags: dict[str, Any]) -> dict[str, Any]:
@@ -92,30 +117,56 @@ def _flags(flags: dict[str, Any]) -> dict[str, Any]:
     return {**flags, "color": None if colour is None else ("always" if colour else "never")}
 
 
-def _text(reports: list[Report], *, most: int, **options: Any) -> str:
+def _text(
+    reports: list[Report], errors: list[tuple[str, RldkError]], *, everything: bool, fail_on: str, **look: Any
+) -> str:
+    """One report; of several runs a table, and the reports of the worst."""
+    from rldk.cards.overview import MAX_DETAILS, overview, table
+    from rldk.cards.words import left_out
+    from rldk.core.model import SEVERITIES
     from rldk.core.registry import renderers
 
-    render = renderers.get("terminal")
-    parts = [render(r, most=most, **options) for r in reports]
-    if len(parts) > 1:
-        parts = [
-            f"== {clean(r.meta.get('run', ''))} ({clean(r.meta.get('source', ''))})\n{p}"
-            for r, p in zip(reports, parts, strict=True)
-        ]
-    return "\n".join(parts)
+    code = exit_code(reports, [e for _, e in errors], fail_on)
+    worst = max((word for r in reports if (word := r.worst())), key=SEVERITIES.index, default=None)
+    closing = exit_line(code, worst, fail_on)
+    render = partial(renderers.get("terminal"), everything=everything, **look)
+    if len(reports) == 1 and not errors:
+        return str(render(reports[0], closing=closing))
+    lines = overview(reports, _failures(errors))
+    there = [line for line in lines if line.place is not None]
+    shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
+    parts = [table(lines, width=look["width"], beside=left_out(reports), everything=everything)]
+    parts += [f"== {clean(x.run)} ({clean(x.source)})\n{render(reports[x.place or 0])}" for x in shown]
+    left = [line for line in there if line not in shown]
+    if left:
+        parts.append(f"The report of another run: rldk doctor {shlex.quote(clean(left[0].source, 1000))}\n")
+    return "\n".join([*parts, *([f"{closing}\n"] if closing else [])])
+
+
+def exit_line(code: int, worst: Severity | None, fail_on: str) -> str:
+    """Why the exit code is not what a reader of the headline may expect, and how to change it; "" where it is."""
+    if code == 3:
+        return "Exit code 3: not all that matters could be read and judged."
+    if code == 0 and worst in ("warn", "critical"):
+        return f"Exit code 0 under --fail-on {fail_on}; --fail-on {worst} makes it 1."
+    return ""
+
+
+def _failures(errors: list[tuple[str, RldkError]]) -> list[tuple[str, str]]:
+    return [(path, error.message) for path, error in errors]
 
 
 def _document(reports: list[Report], errors: list[tuple[str, RldkError]]) -> str:
-    from rldk.cards.wire import document, dumps
+    from rldk.cards.wire import document, documents, dumps
 
     if len(reports) == 1 and not errors:
         return dumps(document(reports[0]))
     failed = [{"source": p, "kind": type(e).__name__, "message": e.message, "hint": e.hint} for p, e in errors]
-    return dumps({"schema_version": 1, "reports": [document(r) for r in reports], "errors": failed})
+    return dumps(documents(reports, failed))
 
 
-def _save(path: Path, reports: list[Report]) -> None:
+def _save(path: Path, reports: list[Report], errors: list[tuple[str, RldkError]]) -> None:
     from rldk.cards.page import pages
 
-    save(path, pages(reports))
+    save(path, pages(reports, _failures(errors)))
     say(f"wrote {path}")

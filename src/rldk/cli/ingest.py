@@ -45,8 +45,8 @@ def command(
     settings = load_settings(flags, file=config_file)
     mode = settings["validation_mode"]
     strict = not no_validate and (settings["strict"] or mode == "strict")
-    with progress(1) as begin:
-        begin(f"reading {clean(source[0], 60)}")
+    with progress(1) as pieces:
+        pieces.begin(f"reading {clean(source[0], 60)}")
         wanted = source[0] if len(source) == 1 else list(source)
         runs = read_runs(wanted, adapter=settings["adapter"], field_map=settings["field_map"], strict=strict)
         if not no_validate:

@@ -56,8 +56,8 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
         }
     )
     chosen = {key: name for key, name in columns.items() if key is not None}
-    with progress(1) as begin:
-        begin(f"reading {clean(source, 60)}")
+    with progress(1) as pieces:
+        pieces.begin(f"reading {clean(source, 60)}")
         run = open_one(source, field_map=settings["field_map"], columns=chosen, preset=flags["preset"])
         forensics = ComprehensivePPOForensics.of_run(
             run,

@@ -36,8 +36,8 @@ def command(source: str, output: Path | None, as_json: bool, colour: bool | None
     flags["field_map"] = field_map_flag(flags["field_map"])
     flags["color"] = None if colour is None else ("always" if colour else "never")
     settings = load_settings(flags)
-    with progress(1) as begin:
-        begin(f"reading {clean(source, 60)}")
+    with progress(1) as pieces:
+        pieces.begin(f"reading {clean(source, 60)}")
         scans = scan_runs(source, adapter=settings["adapter"], field_map=settings["field_map"])
     document = dumps(scans[0] if len(scans) == 1 else {"runs": scans})
     if output is not None:

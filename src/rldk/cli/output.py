@@ -6,10 +6,9 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -82,40 +81,53 @@ def width() -> int:
     return min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
 
 
+class Progress:
+    """How far a command is: pieces of work, of which more may become known while it goes on."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = -1
+        self.name = ""
+
+    def begin(self, name: str) -> None:
+        """The next piece begins."""
+        self.done += 1
+        self.name = name
+
+    def expect(self, more: int) -> None:
+        """So many pieces more than was known."""
+        self.total += more
+
+
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[str], None]]:
-    """A function to call with the name of each of `total` pieces of work as it begins; draws on a terminal only,
-    and only once the whole has taken a second."""
+def progress(total: int) -> Iterator[Progress]:
+    """To be told of each of `total` pieces of work as it begins; draws on a terminal only, and only once the whole has
+    taken a second."""
+    state = Progress(total)
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield state
         return
-    lock = threading.Lock()
-    state: dict[str, Any] = {"done": -1, "name": ""}
     stop = threading.Event()
-    thread = threading.Thread(target=_draw, args=(total, state, lock, stop), daemon=True)
+    thread = threading.Thread(target=_draw, args=(state, stop), daemon=True)
     thread.start()
-
-    def begin(name: str) -> None:
-        with lock:
-            state.update(done=state["done"] + 1, name=name)
-
     try:
-        yield begin
+        yield state
     finally:
         stop.set()
         thread.join()
 
 
-def _draw(total: int, state: dict[str, Any], lock: threading.Lock, stop: threading.Event) -> None:
+def _draw(state: Progress, stop: threading.Event) -> None:
     if stop.wait(PATIENCE_S):
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(state["name"], total=total if total > 1 else None)
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(state.name, total=None)
         while not stop.is_set():
-            with lock:
-                bar.update(task, completed=max(0, state["done"]), description=state["name"])
+            total = state.total if state.total > 1 else None
+            bars.update(task, completed=max(0, state.done), total=total, description=state.name)
             stop.wait(0.1)

@@ -15,6 +15,8 @@ Severity = Literal["info", "warn", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warn", "critical")
 AlertEvent = Literal["begin", "worse", "recovered"]
 CheckStatus = Literal["skipped", "not_applicable"]
+Judgement = Literal["judged", "partly", "not"]
+COUNTED = "(rows)"  # in place of a column: the log has no step, and its rows are counted
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -53,6 +55,8 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 
     `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `total_steps`: steps the run was declared to last.
     `files`: every file the run was read from; `left_out`: other files seen, each with why it was not read.
+    `clock`: the column that the step was taken from by its name, `COUNTED` where there is none; "" where the format
+    says itself what its step is.
     """
 
     format: str = "unknown"
@@ -69,6 +73,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    clock: str = ""
 
 
 class Run(Struct, frozen=True, kw_only=True):
@@ -168,8 +173,29 @@ class Note(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Understanding(Struct, frozen=True, kw_only=True):
+    """How much of a log was understood, and so whether silence means anything.
+
+    `state`: "judged" when the metrics that matter for such a run were there, "partly" when some were, "not" when none
+    was. `known`: canonical metric -> the log's own column; `unknown`: the log's columns that have no canonical name.
+    `looked_at`: the canonical metrics that matter and were there; `missing`: what else would have to be there, in a
+    reader's words -> the metrics of which one is enough. `goal`: whether the run's goal (reward, accuracy, the loss
+    where there is nothing else to gain) was there. `field_map`: what unknown columns may be, by name and by values: for
+    the user to confirm.
+    """
+
+    state: Judgement
+    goal: bool = False
+    known: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    looked_at: tuple[str, ...] = ()
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    field_map: dict[str, str] = field(default_factory=dict)
+
+
 class Report(Struct, frozen=True, kw_only=True):
-    """The outcome of one analysis of one run. `passed`: no critical finding."""
+    """The outcome of one analysis of one run. `passed`: no critical finding. `understanding`: None where the analysis
+    is not of a whole log."""
 
     kind: str
     passed: bool
@@ -179,6 +205,7 @@ class Report(Struct, frozen=True, kw_only=True):
     checked: tuple[str, ...] = ()
     skipped: tuple[Check, ...] = ()
     notes: tuple[Note, ...] = ()
+    understanding: Understanding | None = None
     numbers: dict[str, float | int | None] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION

@@ -124,6 +124,9 @@ class EngineFrame:
     def gap(self, name: str) -> float:
         return self.memory.gap(name)
 
+    def lapses(self, name: str) -> float:
+        return self.memory.lapses(name)
+
     def coverage(self, name: str) -> float:
         return self.memory.coverage(name)
 

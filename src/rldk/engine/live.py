@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.blocks import Group, blocks, cut, single
+from rldk.engine.census import Census, is_unknown
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.features import NAN, Feature
 from rldk.engine.frame import MAKERS, BindingFrame
@@ -63,6 +64,7 @@ class Engine:
         self.first_step: int | None = None
         self.last_step = 0
         self.standing = Standing()
+        self.census = Census()
         self._looked = False
         self._stations: dict[Phase, _Station] = {}
         for phase in PHASES:
@@ -116,6 +118,7 @@ class Engine:
 
     def _take(self, group: Group) -> Iterator[Begun]:
         whole, phase = group.block, group.phase
+        self.census.take(whole.columns, finite=whole.finite)
         intervals = self._pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))
         for block, paced in cut(whole, intervals):
             yield from self._look(block, phase, paced)
@@ -205,6 +208,8 @@ class Engine:
         if name in POSITION or len(station.watches) >= MAX_INSTANCES:
             return
         for rule in station.patterned:
+            if rule.unnamed and not is_unknown(name):
+                continue
             if any(fnmatchcase(name, pattern) for pattern in rule.each):
                 needs = rule.needs if rule.absent else (name, *rule.needs)
                 self._bind(station, rule, name, needs)

@@ -137,8 +137,8 @@ class Memory:
     once one of another shape comes."""
 
     __slots__ = (
-        "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_last_seen", "_makers",
-        "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
+        "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_lapses", "_last_seen",
+        "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
     )  # fmt: skip
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
@@ -149,6 +149,8 @@ class Memory:
         self._first_seen: dict[str, int] = {}
         self._last_seen: dict[str, int] = {}
         self._present: dict[str, int] = {}
+        # rows on which a metric was not finite: before its present stretch of those, and in that
+        self._lapses: dict[str, tuple[int, int]] = {}
         self._shape: frozenset[str] = frozenset()
         self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
         self._before = (0, 0)  # rows and repeats before the present block
@@ -205,6 +207,8 @@ class Memory:
         self.height = height
         self._before = self.rows, self._repeats
         self.go(height - 1)
+        if self._lapses or not finite:
+            self._lapse(columns)
         plan = self._plan
         if plan is None:
             known = self._histories
@@ -249,12 +253,25 @@ class Memory:
         last = self._last_seen.get(name)
         return NAN if last is None else float(self.rows - last)
 
+    def lapses(self, name: str) -> float:
+        return float(self._lapses.get(name, (0, 0))[0])
+
     def coverage(self, name: str) -> float:
         first = self._first_seen.get(name)
         if first is None:
             return NAN
         present = self._present.get(name, 0) + (self._repeats if name in self._shape else 0)
         return present / (self.rows - first + 1)
+
+    def _lapse(self, columns: Mapping[str, Sequence[float]]) -> None:
+        """Counts the metrics that are not finite on the row; on rows with a finite value the stretch is over."""
+        for name, column in columns.items():
+            x = column[0]
+            before, stretch = self._lapses.get(name, (0, 0))
+            if x - x != 0.0:
+                self._lapses[name] = before, stretch + 1
+            elif stretch:
+                self._lapses[name] = before + stretch, 0
 
     def _settle(self, names: Mapping[str, object]) -> None:
         """Closes the account of the present shape and opens that of `names`."""

@@ -12,6 +12,7 @@ from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine
 from rldk.engine.looks import Watch
 from rldk.engine.outlook import outlook
+from rldk.engine.understanding import understanding
 from rldk.engine.verdict import verdict
 from rldk.rules.knobs import phrase
 from rldk.rules.rule import Context, Rule
@@ -23,6 +24,7 @@ def build_report(
     """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
     watches = engine.watches()
     state = health(engine)
+    understood = understanding(engine.census, engine.context, engine.rows)
     placed = [
         place(watch, episode, engine.context)
         for watch in watches
@@ -39,6 +41,7 @@ def build_report(
         verdict=verdict(
             incidents,
             findings,
+            understood,
             rows=engine.rows,
             last_step=engine.last_step,
             checked=len(checked),
@@ -49,12 +52,14 @@ def build_report(
         checked=checked,
         skipped=skipped,
         notes=_notes(watches),
+        understanding=understood,
         numbers={
             "rows": engine.rows,
             "first_step": engine.first_step,
             "last_step": engine.last_step,
-            "health": state.overall,
-            "stability": state.stability,
+            # a probability of being healthy says nothing of a run whose goal nobody looked at
+            "health": state.overall if understood.goal else None,
+            "stability": state.stability if understood.goal else None,
             **numbers,
         },
         meta={**meta, "evidence": dict(state.evidence), "outlook": to_builtins(outlook(engine))},
@@ -103,6 +108,9 @@ def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
     seen = engine.seen_metrics(rule.phase)
     missing = tuple(n for n in (*rule.needs, *rule.also) if n not in seen)
     own = [w for w in watches if w.rule is rule]
+    if not missing and rule.unnamed and not own:
+        reason = "needs a column whose name rldk does not know"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason)
     if not missing and rule.each and not own:
         more = f" (or {len(rule.each) - 3} more)" if len(rule.each) > 3 else ""
         missing = (" or ".join(rule.each[:3]) + more,)

@@ -27,6 +27,7 @@ def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
         config=meta.config,
         estimators=meta.estimators,
         names=meta.names,
+        clock=meta.clock,
         reference=reference,
     )
 
@@ -86,6 +87,7 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
             "files": list(meta.files),
             "left_out": dict(meta.left_out),
             "notes": list(meta.notes),
+            "clock": meta.clock,
         },
         numbers={"lines": run.lines, "rejected": run.rejected_count, "metrics": len(meta.names)},
     )

@@ -232,6 +232,7 @@ def _stats(
         first_rejected=lines[2][:5],
         changes=changes,
         notes=meta.notes,
+        clock=meta.clock,
     )
 
 

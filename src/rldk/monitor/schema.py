@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from rldk.core.model import SEVERITIES, AlertEvent, Check, Finding, Incident, Note
+from rldk.core.model import SEVERITIES, AlertEvent, Check, Finding, Incident, Note, Understanding
 from rldk.core.schema import DRAFT, NON_FINITE_OR_NUMBER, NUMBER, Schema, schema_of
 from rldk.engine.actions import Outcome
 from rldk.monitor.record import SCHEMA_VERSION as ALERT_VERSION
+from rldk.monitor.summary import HEALTHS, SourceStats
 from rldk.monitor.summary import SCHEMA_VERSION as REPORT_VERSION
-from rldk.monitor.summary import SourceStats
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _STEP: Schema = {"type": ["integer", "null"]}
 _SEVERITY: Schema = {"enum": [*SEVERITIES]}
-_HEALTH: Schema = {"enum": ["ok", "warn", "critical", "unknown"]}
+_HEALTH: Schema = {"enum": [*HEALTHS]}
 
 
 def alert_schema() -> Schema:
@@ -61,6 +61,10 @@ def report_schema() -> Schema:
         "checked": _listed(_TEXT),
         "skipped": _listed(_defined(Check, definitions)),
         "notes": _listed(_defined(Note, definitions)),
+        "understanding": {
+            "anyOf": [{"type": "null"}, _defined(Understanding, definitions)],
+            "description": "how much of the log was understood; null where no row was read",
+        },
     }
     _defined(SourceStats, definitions)
     source = definitions["SourceStats"]

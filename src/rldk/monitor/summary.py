@@ -10,10 +10,13 @@ from msgspec import Struct, field
 from rldk.core.codec import to_builtins
 from rldk.core.model import SEVERITIES, Rejected, Report
 from rldk.engine.actions import Outcome
+from rldk.engine.verdict import headline_of
 from rldk.monitor.session import Session
 
 SCHEMA_VERSION = 1
-HEALTH = {None: "ok", "info": "ok", "warn": "warn", "critical": "critical"}
+# worst first; "partly": nothing wrong in the part of the log that was understood, "unknown": that part says nothing
+HEALTHS = ("critical", "warn", "unknown", "partly", "ok")
+_HEALTH = {"not_judged": "unknown", "not_checked": "unknown", "early": "ok"}  # of headlines; the others keep their name
 
 
 class SourceStats(Struct, frozen=True, kw_only=True):
@@ -28,6 +31,7 @@ class SourceStats(Struct, frozen=True, kw_only=True):
     first_rejected: tuple[Rejected, ...] = ()
     changes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    clock: str = ""  # as of `RunMeta`
 
 
 def summary(
@@ -41,10 +45,10 @@ def summary(
 ) -> dict[str, Any]:
     """The document, in plain JSON types. `ended`: why watching ended; `seconds`: how long it lasted."""
     listed = [_run(session, stats) for session, stats in runs]
-    healths = [run["health"] for run in listed]
-    worst = next((h for h in ("critical", "warn", "ok") if h in healths), "unknown")
+    healths = [run["health"] for run in listed if run["rows"]]
+    worst = min(healths, key=HEALTHS.index, default="unknown")
     steps = [run[end] for run in listed for end in ("first_step", "last_step") if run[end] is not None]
-    lead = next((run for run in listed if run["health"] == worst), None)
+    lead = next((run for run in listed if run["health"] == worst and (run["rows"] or not healths)), None)
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": "monitor",
@@ -69,14 +73,15 @@ def _run(session: Session | None, stats: SourceStats) -> dict[str, Any]:
     strides = session.strides if session else None
     report = session.report(meta={}, numbers={}) if session else Report(kind="diagnosis", passed=True)
     plain = report.to_dict()
+    came_to = headline_of(report)
     return {
         "run": session.run if session else "",
-        "health": HEALTH[report.worst()] if report.checked else "unknown",
+        "health": _HEALTH.get(came_to, came_to),
         "verdict": report.verdict or "Not checked: no row was read.",
         "rows": session.rows if session else 0,
         "first_step": strides.first if strides else None,
         "last_step": strides.last if strides else None,
-        **{part: plain[part] for part in ("findings", "incidents", "checked", "skipped", "notes")},
+        **{part: plain[part] for part in ("findings", "incidents", "checked", "skipped", "notes", "understanding")},
         "reward": session.reward.summary() if session else None,
         "source": {
             **to_builtins(stats),

@@ -71,6 +71,9 @@ class Frame(Protocol):
     def gap(self, name: str) -> float:
         """Rows of this phase since the metric was last present: 0 when it is on this row; NaN before the first."""
 
+    def lapses(self, name: str) -> float:
+        """How many rows stated the metric as NaN or infinite before the present stretch of such rows."""
+
     def coverage(self, name: str) -> float:
         """Share of this phase's rows, since the metric first appeared, on which it is present."""
 
@@ -206,7 +209,8 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
     streak). `each`: glob patterns over canonical names; the rule runs once for every metric that matches, which is
-    then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `also`: metrics that
+    then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `unnamed`: only for
+    columns of the log that are no canonical metric, under the log's own name. `also`: metrics that
     the run must have on whatever row; the body asks for them by `f.last`. `rows` of the last
     `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode, once
     its last row is `cooldown_steps` behind. `kin`: the family, where the code does not spell it.
@@ -226,6 +230,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     metric: str = ""
     needs: tuple[str, ...] = ()
     each: tuple[str, ...] = ()
+    unnamed: bool = False
     also: tuple[str, ...] = ()
     phase: Phase = "train"
     algorithms: frozenset[str] | None = None
@@ -248,7 +253,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What a rule may know of a run besides its rows."""
+    """What a rule may know of a run besides its rows; the fields are those of `RunMeta`."""
 
     algorithm: str | None = None
     framework: str | None = None
@@ -256,6 +261,7 @@ class Context(Struct, frozen=True, kw_only=True):
     config: Mapping[str, Any] = field(default_factory=dict)
     estimators: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    clock: str = ""
     reference: Baseline | None = None
 
 

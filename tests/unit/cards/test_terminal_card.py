@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from msgspec.structs import replace
 
 from rldk.cards.terminal import render
-from rldk.core.model import Report
+from rldk.core.model import COUNTED, Report
 
 
 def test_the_verdict_is_the_first_line_and_nothing_controls_the_terminal(report: Report) -> None:
@@ -23,11 +24,25 @@ def test_an_incident_says_what_where_why_and_what_to_do(report: Report) -> None:
 
 
 def test_what_was_not_checked_is_grouped_and_said(report: Report) -> None:
-    text = render(report)
+    text = render(report, everything=True)
     assert "needs value_loss: VAL001, VAL002" in text
-    assert "Does not apply to this run: PREF001" in text
+    assert "not for grpo: PREF001" in text
     assert "1 line of 9 could not be read" in text
     assert "line 3: <img" in text
+
+
+def test_bookkeeping_is_one_line_without_all(report: Report) -> None:
+    text = render(report)
+    assert "Not checked: 2 rules for want of data, 1 rule not meant for such a run (which, and why: --all)" in text
+    assert "VAL001" not in text
+
+
+@pytest.mark.parametrize(
+    ("clock", "said"), [("Episode", "step: taken from Episode"), (COUNTED, "rows are counted: no step column")]
+)
+def test_a_step_that_was_guessed_is_named(report: Report, clock: str, said: str) -> None:
+    assert said in render(replace(report, meta={**report.meta, "clock": clock}))
+    assert said not in render(report)
 
 
 def test_all_shows_every_finding_and_without_it_the_quiet_are_named(report: Report) -> None:

@@ -120,7 +120,7 @@ def test_the_users_own_name_stands_beside_the_canonical_one() -> None:
 
 
 def test_nothing_to_look_at_is_not_a_pass() -> None:
-    assert _judge(_rule(_above_one), {"x": [1.0]}).verdict.startswith("Not checked")
+    assert _judge(_rule(_above_one), {"lr": [1.0]}).verdict.startswith("Not checked")
 
 
 def test_context_reaches_the_rule() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +16,6 @@ from numpy.typing import NDArray
 from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.naming.guess import field_map_hint
 from rldk.adapters.naming.keys import Hints, Naming, settled
 from rldk.core.model import Run, RunMeta
 from rldk.core.redact import redacted, redactions
@@ -60,9 +61,10 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
         rejected_count=log.rejected_count,
         rejected=log.rejected,
     )
-    if not naming.guess and not (propose and not naming.names and not field_map and made.columns):
+    if not naming.guess:
         return run
-    note = f"no column has a known name; {field_map_hint(replace(run, metrics=log.table))}"
+    option = f"--field-map {shlex.quote(json.dumps(naming.guess))}"
+    note = f"no column has a known name; some were read by other words, if these are right, say so: {option}"
     return replace(run, meta=replace(run.meta, notes=(*run.meta.notes, note)))
 
 

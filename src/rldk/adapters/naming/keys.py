@@ -185,12 +185,12 @@ def infer_algorithm(metrics: Iterable[str]) -> str | None:
 
 
 def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
-    """The naming that an opening decides. `propose`: when not one key has a known name, take the names they come
-    closest to."""
+    """The naming that an opening decides. `propose`: when not one key has a known name, take those that say one in
+    other words; a name that merely looks like one is not enough to judge a run by."""
     naming = Naming(opening, hints)
     if not propose or naming.names or hints.field_map:
         return naming
-    guess = proposed_map(opening.keys)
+    guess = proposed_map(opening.keys, close=False)
     naming = Naming(opening, replace(hints, field_map=guess))
     naming.guess = guess
     return naming
