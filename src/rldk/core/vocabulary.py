@@ -6,24 +6,30 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.core.glossary import PLACEHOLDER, Alias, Dialect, Glossary, Metric, affine, read_glossary
+from rldk.core.spelling import readings
 from rldk.errors import UnknownName
 
 N = TypeVar("N")
 MAX_KEY = 512  # a longer key is nobody's alias; bounds the work of the patterns
 # Every sink may add these before a canonical name, whatever the dialect.
 _SINKS = Dialect(train={"train/": ""}, eval={"eval/": "", "eval_": ""}, test={"test/": "", "test_": ""})
+_FINE = frozenset({"nats", "fraction", "probability", "ratio", "ratio^2", "loss", "1"})  # units of fractional values
+_LOOSE = 1000  # added to the rank of a name that is not one of the log's own trainer: its own names come first
 _TEXT = {"{name}": "(?P<name>.+)", "<source>": ".+", "<k>": r"\d+", "<i>": r"\d+", "<reward>": ".+"}
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """What a key means. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`."""
+    """What a key means. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`.
+
+    `sign`: counts only when the first value logged that is not 0 has it. `sure`: False for a home-made name, or one in
+    another spelling: good when its values fit the metric, see `Vocabulary.fits`."""
 
     canonical: str
     transform: str = ""
@@ -32,12 +38,18 @@ class Match(Struct, frozen=True, kw_only=True):
     missing: float | None = None
     dialect: str | None = None
     rank: int = 0
+    sign: str = ""
+    sure: bool = True
 
     def apply(self, value: N) -> N:
         """The canonical value of a logged one (a float or an array); the sentinel of "none" is not handled here."""
         scale, offset = affine(self.transform)
         number = cast(float, value)
         return cast(N, number * scale + offset if offset else number * scale)
+
+
+_Prefix = tuple[str, str, str]  # stage, what a sink puts before a key, what stands in its place
+_Use = tuple[Metric, Alias, int]  # what a key stands for in one dialect, and its place among the metric's keys there
 
 
 class Vocabulary:
@@ -47,19 +59,26 @@ class Vocabulary:
         self.metrics = glossary.metrics
         self.dialects = glossary.dialects
         self.estimators = glossary.estimators
-        self._known = {alias: name for name, metric in self.metrics.items() for alias in metric.also_known_as}
+        self._shared = {name for metric in self.metrics.values() for name in metric.in_company}
+        self._forms = glossary.forms
+        self._known = {
+            alias: name
+            for name, metric in self.metrics.items()
+            for alias in (*metric.also_known_as, *metric.in_company)
+        }
         self._known |= {name: name for name in self.metrics if not PLACEHOLDER.search(name)}
         self._templates = [(_pattern(name), name) for name in self.metrics if PLACEHOLDER.search(name)]
-        self._exact: dict[str, dict[str, list[tuple[Metric, Alias, int]]]] = {d: {} for d in self.dialects}
-        self._patterns: dict[str, list[tuple[re.Pattern[str], Metric, Alias, int]]] = {d: [] for d in self.dialects}
+        self._exact: dict[str, dict[str, list[_Use]]] = {}  # key -> dialect -> uses
+        self._patterns: dict[str, list[tuple[str, re.Pattern[str], _Use]]] = {d: [] for d in self.dialects}
         for metric, dialect, alias, rank in self._aliases():
-            if PLACEHOLDER.search(alias.key):
-                self._patterns[dialect].append((_pattern(alias.key), metric, alias, rank))
+            if "<" in alias.key or "{" in alias.key:
+                head = PLACEHOLDER.split(alias.key)[0]
+                self._patterns[dialect].append((head, _pattern(alias.key), (metric, alias, rank)))
             else:
-                self._exact[dialect].setdefault(alias.key, []).append((metric, alias, rank))
-        self._guessed: tuple[frozenset[str], tuple[str, ...]] = frozenset(), ()
+                self._exact.setdefault(alias.key, {}).setdefault(dialect, []).append((metric, alias, rank))
         for patterns in self._patterns.values():  # the more literal a pattern, the earlier it is tried
-            patterns.sort(key=lambda p: -len(PLACEHOLDER.sub("", p[2].key)))
+            patterns.sort(key=lambda p: -len(PLACEHOLDER.sub("", p[2][1].key)))
+        self._heads = tuple({head for patterns in self._patterns.values() for head, _, _ in patterns})
 
     def _aliases(self) -> Iterator[tuple[Metric, str, Alias, int]]:
         for metric in self.metrics.values():
@@ -113,12 +132,25 @@ class Vocabulary:
         lows = [low, *(self.estimators[word].low for word in estimator.split() if word in self.estimators)]
         return max((x for x in lows if x is not None), default=-math.inf), math.inf if high is None else high
 
+    def fits(self, name: str, low: float, high: float, *, whole: bool) -> bool:
+        """Whether values from `low` to `high` may be this metric, so that a name which resembles it can be believed.
+
+        `whole`: none of them has a fraction. Counters and token counts are whole or averages; what is measured in nats,
+        in probability or as a ratio is not all whole numbers beyond 0 and 1. Raises `UnknownName`."""
+        metric = self.metric(name)
+        least, most = self.bounds(name, discrete=True)
+        likely = [x if x is not None else end for x, end in zip(metric.likely, (-math.inf, math.inf), strict=True)]
+        if low < max(least, likely[0]) or high > min(most, likely[1]):
+            return False
+        if metric.direction == "counter" and metric.unit == "count":
+            return whole
+        return not (whole and metric.unit in _FINE and high - low > 1)
+
     def resolve(self, key: str, dialect: str | None = None, columns: Collection[str] = frozenset()) -> Match | None:
         """What `key` means in a log of `dialect` that has `columns`, or None when nothing is sure.
 
         Without a dialect the columns decide; when several remain and disagree on the metric or the sign, None."""
-        found = self.matches(key, dialect, columns)
-        return found[0] if found else None
+        return next((match for match in self.matches(key, dialect, columns) if not match.sign), None)
 
     def matches(
         self, key: str, dialect: str | None = None, columns: Collection[str] = frozenset()
@@ -127,40 +159,96 @@ class Vocabulary:
         return self.among(key, self.guess(frozenset(columns)) if dialect is None else (dialect,), columns)
 
     def among(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
-        """Every metric that `key` carries in a log of one of these dialects; without any, where nothing is guessed."""
-        if len(dialects) == 1:
-            return self._matches(key, next(iter(dialects)), columns)
-        if dialects:
-            return _agreed([self._matches(key, d, columns) for d in dialects])
-        return self._matches(key, "generic", columns) or self._anywhere(key, columns)
+        """Every metric that `key` carries in a log of one of these dialects; without any, where nothing is guessed.
+
+        The spelling as it stands decides; only when it is nobody's does its form, see `spelling.readings`."""
+        if len(key) > MAX_KEY or any(key in self.dialects[d].foreign for c in dialects for d in self.chain(c)):
+            return ()
+        return self._spelled(key, dialects, columns) or self._reread(key, dialects, columns)
+
+    def _spelled(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
+        said = [self._matches(key, d, columns) for d in dialects]
+        if any(said):
+            return _agreed(said)
+        return _loose(self._matches(key, "generic", columns)) or (() if dialects else self._anywhere(key, columns))
+
+    def _reread(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
+        if key in self._exact and not dialects:
+            return ()  # several trainers spell it so, and mean different things
+        for stage, spelled in readings(key):
+            names = self._forms.get(spelled, ())
+            said = [found for name in names if (found := self._spelled(name, dialects, columns))]
+            if said:
+                return _loose(replace(m, canonical=self.staged(m.canonical, stage)) for m in _agreed(said))
+        return ()
+
+    def has_company(self, columns: Collection[str]) -> bool:
+        """Whether one of the columns is a metric that only policy and preference training have, under a name that needs
+        no company itself: beside it "score" is a reward, elsewhere it may be anything."""
+        return any(self._tells(column) for column in columns)
+
+    @lru_cache(maxsize=4096)  # noqa: B019 - one vocabulary lives as long as the process
+    def _tells(self, column: str) -> bool:
+        if len(column) > MAX_KEY:
+            return False
+        names = {name for _, spelled in readings(column) for name in self._forms.get(spelled, ())}
+        known = {self._known[name] for name in names if name in self._known and name not in self._shared}
+        uses = [use for name in names for uses in self._exact.get(name, {}).values() for use in uses]
+        known |= {metric.name for metric, alias, _ in uses if not (alias.within or alias.when or alias.unless)}
+        return any(not self.metrics[name].common for name in known)
 
     @lru_cache(maxsize=64)  # noqa: B019 - one vocabulary lives as long as the process
     def guess(self, columns: frozenset[str], among: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The dialects that explain most of the columns: one, several that cannot be told apart, or none.
 
         Canonical names are no evidence; a single bare word is not enough. `among`: it is one of these for sure."""
-        keys = [c for c in columns if len(c) <= MAX_KEY and not self._is_plain(c)]
-        scores = {d: self._evidence(d, keys, columns) for d in among or self.dialects if d != "generic"}
+        scores = {d: 0.0 for d in among or self.dialects if d != "generic"}
+        for key in columns:
+            if len(key) <= MAX_KEY and not self._is_plain(key):
+                for dialect in self._speakers(key, columns) & scores.keys():
+                    scores[dialect] += 2.0 if "/" in key else 1.0
+        bare = {key.split("/", 1)[1] if key.startswith("train/") else key for key in columns if len(key) <= MAX_KEY}
+        owners = {dialect for key in bare for dialect in self._owners(key, columns)}
+        for dialect in scores:
+            spec = self.dialects[dialect]
+            lacking = any(fnmatchcase(c, pattern) for pattern in spec.lacks for c in bare)
+            if lacking or (spec.parents and dialect not in owners):
+                scores[dialect] = 0.0
         best = max(scores.values(), default=0.0)
         return tuple(d for d, score in scores.items() if score == best) if among or best >= 2 else ()
 
     def _is_plain(self, key: str) -> bool:
         """A canonical name, as it is or behind the prefix of a sink: it could be anybody's."""
-        return any(rest in self._known for rest in (key, *(rest for _, rest in _unprefixed(key, [_SINKS]))))
+        return any(rest in self._known for rest in (key, *(rest for _, rest in _unprefixed(key, _EVERY_SINK))))
 
-    def _evidence(self, dialect: str, keys: Iterable[str], columns: frozenset[str]) -> float:
-        spec = self.dialects[dialect]
-        bare = {key.split("/", 1)[1] if key.startswith("train/") else key for key in columns}
-        if any(fnmatchcase(c, pattern) for pattern in spec.lacks for c in bare):
-            return 0.0
-        if spec.parents and not any(self._lookup(key, (dialect,), columns) for key in bare):
-            return 0.0
-        return sum(2.0 if "/" in key else 1.0 for key in keys if self._explains(dialect, key, columns))
+    def _speakers(self, key: str, columns: frozenset[str]) -> set[str]:
+        """The dialects in which `key` means something, by an alias of their own or of one they build on."""
+        told = {heir for owner in self._owners(key, columns) for heir in self._heirs[owner]}
+        for prefix, put, users in self._prefixes:
+            if key.startswith(prefix) and len(key) > len(prefix):
+                owners = self._owners(put + key[len(prefix) :], columns)
+                told |= users & {heir for owner in owners for heir in self._heirs[owner]}
+        return told
 
-    def _explains(self, dialect: str, key: str, columns: frozenset[str]) -> bool:
-        chain = self.chain(dialect)
-        rests = [rest for _, rest in _unprefixed(key, [self.dialects[d] for d in chain])]
-        return any(self._lookup(rest, chain, columns) for rest in (key, *rests))
+    def _owners(self, key: str, columns: Collection[str]) -> set[str]:
+        """The dialects that have an alias of their own for `key`."""
+        owners = {d for d in self._exact.get(key, ()) if self._lookup(key, (d,), columns)}
+        if key.startswith(self._heads):
+            owners |= {d for d, patterns in self._patterns.items() if patterns and self._lookup(key, (d,), columns)}
+        return owners
+
+    @cached_property
+    def _heirs(self) -> dict[str, frozenset[str]]:
+        return {d: frozenset(heir for heir in self.dialects if d in self.chain(heir)) for d in self.dialects}
+
+    @cached_property
+    def _prefixes(self) -> tuple[tuple[str, str, frozenset[str]], ...]:
+        """(prefix, what stands in its place, the dialects whose sinks use it)."""
+        users: dict[tuple[str, str], set[str]] = {}
+        for owner, dialect in self.dialects.items():
+            for prefix, put in (pair for sink in (dialect.train, dialect.eval, dialect.test) for pair in sink.items()):
+                users.setdefault((prefix, put), set()).update(self._heirs[owner])
+        return tuple((prefix, put, frozenset(dialects)) for (prefix, put), dialects in users.items())
 
     @cache  # noqa: B019 - bounded by the number of dialects
     def chain(self, dialect: str) -> tuple[str, ...]:
@@ -170,35 +258,50 @@ class Vocabulary:
         parents = [d for parent in self.dialects[dialect].parents for d in self.chain(parent)]
         return tuple(dict.fromkeys([dialect, *parents]))
 
+    @cache  # noqa: B019 - bounded by the number of dialects
+    def _sinks(self, chain: tuple[str, ...]) -> tuple[_Prefix, ...]:
+        return _prefixes(self.dialects[d] for d in chain)
+
     def _matches(self, key: str, dialect: str, columns: Collection[str]) -> tuple[Match, ...]:
-        if len(key) > MAX_KEY:
-            return ()
         chain = self.chain(dialect)
-        found = self._lookup(key, chain, columns) or self._by_name(key, "train")
+        found = self._meanings(key, "train", chain, columns)
         if not found:
-            for stage, rest in _unprefixed(key, [self.dialects[d] for d in chain]):
-                hits = self._lookup(rest, chain, columns) or self._by_name(rest, "train")
+            for stage, rest in _unprefixed(key, self._sinks(chain)):
+                hits = self._meanings(rest, "train", chain, columns)
                 found = [replace(m, canonical=self.staged(m.canonical, stage)) for m in hits]
                 if found:
                     break
         if not found:
-            for stage, rest in _unprefixed(key, [_SINKS]):
-                found = found or self._by_name(rest, stage)
-        return tuple({m.canonical: m for m in reversed(found)}.values())[::-1]
+            for stage, rest in _unprefixed(key, _EVERY_SINK):
+                found = found or self._by_name(rest, stage, chain, columns)
+        return tuple({(m.canonical, m.sign): m for m in reversed(found)}.values())[::-1]
+
+    def _meanings(self, key: str, stage: str, chain: tuple[str, ...], columns: Collection[str]) -> list[Match]:
+        return self._lookup(key, chain, columns) or self._by_name(key, stage, chain, columns)
 
     def _lookup(self, key: str, chain: Iterable[str], columns: Collection[str]) -> list[Match]:
         found = []
+        exact = self._exact.get(key, {})
         for dialect in chain:
-            hits = [(m.name, m, a, r) for m, a, r in self._exact[dialect].get(key, ())]
-            if not hits:
-                tried = ((p.fullmatch(key), m, a, r) for p, m, a, r in self._patterns[dialect])
-                hits = [(_filled(m.name, hit), m, a, r) for hit, m, a, r in tried if hit][:1]
-            for name, metric, alias, rank in hits:
-                if not alias.when or any(fnmatchcase(c, p) for p in alias.when for c in columns):
-                    found.append(self._match(name, metric, alias, dialect, rank))
+            hits = [(use[0].name, use) for use in exact.get(dialect, ())]
+            if not hits and key.startswith(self._heads):
+                tried = ((p.fullmatch(key), u) for head, p, u in self._patterns[dialect] if key.startswith(head))
+                hits = [(_filled(use[0].name, hit), use) for hit, use in tried if hit][:1]
+            for name, use in hits:
+                if self._counts(use[1], dialect, columns):
+                    found.append(self._match(name, use, dialect))
         return found
 
-    def _match(self, name: str, metric: Metric, alias: Alias, dialect: str, rank: int) -> Match:
+    def _counts(self, alias: Alias, dialect: str, columns: Collection[str]) -> bool:
+        """Whether the company the alias needs is there, and none that it must not have."""
+        if alias.when and not _beside(alias.when, columns):
+            return False
+        if alias.unless and _beside(alias.unless, columns):
+            return False
+        return not (alias.within and dialect == "generic") or self.has_company(columns)
+
+    def _match(self, name: str, use: _Use, dialect: str) -> Match:
+        metric, alias, rank = use
         return Match(
             canonical=self.staged(name, alias.phase),
             transform=alias.transform,
@@ -207,22 +310,24 @@ class Vocabulary:
             missing=alias.missing,
             dialect=dialect,
             rank=rank,
+            sign=alias.sign,
         )
 
-    def _by_name(self, key: str, stage: str) -> list[Match]:
+    def _by_name(self, key: str, stage: str, chain: tuple[str, ...], columns: Collection[str]) -> list[Match]:
         name = self.canonical(key)
-        return [] if name is None else [Match(canonical=self.staged(name, stage))]
+        if name is None or (chain == ("generic",) and key in self._shared and not self.has_company(columns)):
+            return []
+        return [Match(canonical=self.staged(name, stage))]
 
     def _anywhere(self, key: str, columns: Collection[str]) -> tuple[Match, ...]:
         everywhere = [(d, self._lookup(key, (d,), columns)) for d in self.dialects]
-        hits = [[m] for d, found in everywhere for m in found if not self._only_within(key, d)]
-        return _agreed(hits)
+        return _agreed([[m] for d, found in everywhere for m in found if not self._only_within(key, d)])
 
     def _only_within(self, key: str, dialect: str) -> bool:
-        exact = self._exact[dialect].get(key)
+        exact = self._exact.get(key, {}).get(dialect)
         if exact:
             return all(alias.within for _, alias, _ in exact)
-        return all(alias.within for p, _, alias, _ in self._patterns[dialect] if p.fullmatch(key))
+        return all(use[1].within for _, p, use in self._patterns[dialect] if p.fullmatch(key))
 
     def staged(self, canonical: str, stage: str) -> str:
         if stage == "train" or canonical.startswith((f"{stage}_", "eval_")):
@@ -250,17 +355,35 @@ def _agreed(found: Collection[Iterable[Match]]) -> tuple[Match, ...]:
     return (replace(heads[0], estimator=estimator), *longest[1:])
 
 
-def _unprefixed(key: str, dialects: Iterable[Dialect]) -> Iterator[tuple[str, str]]:
-    """(stage, key without its prefix) for every prefix it has, the longest first."""
-    prefixes = [
+def _loose(found: Iterable[Match]) -> tuple[Match, ...]:
+    """The matches as those of a home-made name, behind the names that the log's own trainer gives; a metric's own name
+    stays what it is."""
+    return tuple(m if m.dialect is None else replace(m, sure=False, rank=m.rank % _LOOSE + _LOOSE) for m in found)
+
+
+def _beside(patterns: Iterable[str], columns: Collection[str]) -> bool:
+    return any(fnmatchcase(column, pattern) for pattern in patterns for column in columns)
+
+
+def _prefixes(dialects: Iterable[Dialect]) -> tuple[_Prefix, ...]:
+    """The prefixes of the dialects' sinks, the longest first."""
+    found = [
         (stage, prefix, put)
         for d in dialects
-        for stage in ("train", "eval", "test")
-        for prefix, put in getattr(d, stage).items()
+        for stage, sink in (("train", d.train), ("eval", d.eval), ("test", d.test))
+        for prefix, put in sink.items()
     ]
-    for stage, prefix, put in sorted(prefixes, key=lambda p: -len(p[1])):
+    return tuple(sorted(found, key=lambda p: -len(p[1])))
+
+
+def _unprefixed(key: str, prefixes: Iterable[_Prefix]) -> Iterator[tuple[str, str]]:
+    """(stage, key without its prefix) for every prefix it has."""
+    for stage, prefix, put in prefixes:
         if key.startswith(prefix) and len(key) > len(prefix):
             yield stage, put + key[len(prefix) :]
+
+
+_EVERY_SINK = _prefixes([_SINKS])
 
 
 def _pattern(key: str) -> re.Pattern[str]:
