@@ -32,8 +32,10 @@ _PANEL = re.compile(
 
 
 def form(name: str) -> str:
-    """The letters and digits of a name in lower case: "Loss / Value", "loss_value" and "lossValue" have one form."""
-    return _SEPARATORS.sub("", name.lower())
+    """The letters and digits of a name in lower case: "Loss / Value", "loss_value" and "lossValue" have one form.
+
+    A percent sign is a word, since it says that the values are a hundred times those of the plain name."""
+    return _SEPARATORS.sub("", name.lower().replace("%", "percent"))
 
 
 def readings(name: str) -> Iterator[tuple[str, str]]:

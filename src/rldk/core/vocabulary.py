@@ -22,6 +22,7 @@ MAX_KEY = 512  # a longer key is nobody's alias; bounds the work of the patterns
 _SINKS = Dialect(train={"train/": ""}, eval={"eval/": "", "eval_": ""}, test={"test/": "", "test_": ""})
 _FINE = frozenset({"nats", "fraction", "probability", "ratio", "ratio^2", "loss", "1"})  # units of fractional values
 _LOOSE = 1000  # added to the rank of a name that is not one of the log's own trainer: its own names come first
+_PATH = re.compile(r"[/.:|\\>]")
 _TEXT = {"{name}": "(?P<name>.+)", "<source>": ".+", "<k>": r"\d+", "<i>": r"\d+", "<reward>": ".+"}
 
 
@@ -29,7 +30,7 @@ class Match(Struct, frozen=True, kw_only=True):
     """What a key means. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`.
 
     `sign`: counts only when the first value logged that is not 0 has it. `sure`: False for a home-made name, or one in
-    another spelling: good when its values fit the metric, see `Vocabulary.fits`."""
+    another spelling: good when the metric admits its values, see `Vocabulary.admits`."""
 
     canonical: str
     transform: str = ""
@@ -132,15 +133,20 @@ class Vocabulary:
         lows = [low, *(self.estimators[word].low for word in estimator.split() if word in self.estimators)]
         return max((x for x in lows if x is not None), default=-math.inf), math.inf if high is None else high
 
-    def fits(self, name: str, low: float, high: float, *, whole: bool) -> bool:
-        """Whether values from `low` to `high` may be this metric, so that a name which resembles it can be believed.
+    def admits(self, name: str, low: float, high: float) -> bool:
+        """Whether no value from `low` to `high` is impossible for the metric. Raises `UnknownName`."""
+        least, most = self.bounds(name)
+        return least <= low and high <= most
 
-        `whole`: none of them has a fraction. Counters and token counts are whole or averages; what is measured in nats,
-        in probability or as a ratio is not all whole numbers beyond 0 and 1. Raises `UnknownName`."""
+    def fits(self, name: str, low: float, high: float, *, whole: bool) -> bool:
+        """Whether values from `low` to `high` are usual for the metric, so that a name that only resembles it can be
+        proposed.
+
+        `whole`: none of them has a fraction. Counters are whole; nats, losses, probabilities and ratios are not all
+        whole numbers beyond 0 and 1. Raises `UnknownName`."""
         metric = self.metric(name)
-        least, most = self.bounds(name, discrete=True)
-        likely = [x if x is not None else end for x, end in zip(metric.likely, (-math.inf, math.inf), strict=True)]
-        if low < max(least, likely[0]) or high > min(most, likely[1]):
+        least, most = (x if x is not None else end for x, end in zip(metric.likely, (-math.inf, math.inf), strict=True))
+        if not self.admits(name, low, high) or low < least or high > most:
             return False
         if metric.direction == "counter" and metric.unit == "count":
             return whole
@@ -164,23 +170,30 @@ class Vocabulary:
         The spelling as it stands decides; only when it is nobody's does its form, see `spelling.readings`."""
         if len(key) > MAX_KEY or any(key in self.dialects[d].foreign for c in dialects for d in self.chain(c)):
             return ()
-        return self._spelled(key, dialects, columns) or self._reread(key, dialects, columns)
+        found = self._spelled(key, dialects, columns)
+        return self._reread(key, dialects, columns) if found is None else found
 
-    def _spelled(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
+    def _spelled(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...] | None:
+        """None when nobody spells it so, nothing when those who do mean different things."""
         said = [self._matches(key, d, columns) for d in dialects]
+        homemade = _loose(self._matches(key, "generic", columns))
         if any(said):
-            return _agreed(said)
-        return _loose(self._matches(key, "generic", columns)) or (() if dialects else self._anywhere(key, columns))
+            return _agreed(said) or tuple(match for match in homemade if match.sign)
+        if homemade or dialects:
+            return homemade or None
+        return self._anywhere(key, columns) or (() if key in self._exact else None)
 
     def _reread(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
-        if key in self._exact and not dialects:
-            return ()  # several trainers spell it so, and mean different things
         for stage, spelled in readings(key):
-            names = self._forms.get(spelled, ())
+            names = self._alike(key, spelled)
             said = [found for name in names if (found := self._spelled(name, dialects, columns))]
             if said:
                 return _loose(replace(m, canonical=self.staged(m.canonical, stage)) for m in _agreed(said))
         return ()
+
+    def _alike(self, key: str, spelled: str) -> list[str]:
+        """The names and keys with this form; a key that is a path stands only for what is written as one."""
+        return [name for name in self._forms.get(spelled, ()) if "/" not in name or _PATH.search(key)]
 
     def has_company(self, columns: Collection[str]) -> bool:
         """Whether one of the columns is a metric that only policy and preference training have, under a name that needs
@@ -191,7 +204,7 @@ class Vocabulary:
     def _tells(self, column: str) -> bool:
         if len(column) > MAX_KEY:
             return False
-        names = {name for _, spelled in readings(column) for name in self._forms.get(spelled, ())}
+        names = {name for _, spelled in readings(column) for name in self._alike(column, spelled)}
         known = {self._known[name] for name in names if name in self._known and name not in self._shared}
         uses = [use for name in names for uses in self._exact.get(name, {}).values() for use in uses]
         known |= {metric.name for metric, alias, _ in uses if not (alias.within or alias.when or alias.unless)}
