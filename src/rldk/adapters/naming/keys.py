@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.naming.guess import proposed_map
+from rldk.core.aliases import Match
 from rldk.core.table import MAX_METRICS
-from rldk.core.vocabulary import Match, vocabulary
+from rldk.core.vocabulary import vocabulary
 
 # What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
 _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
