@@ -23,10 +23,11 @@ _AFTER = re.compile(rf"(?P<rest>.*[^\W_])(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<stage
 _BRACKET = re.compile(r"(?P<rest>[^()\[\]]*\w)\s*[(\[]\s*(?P<word>[\w ]+?)\s*[)\]]")
 # In brackets behind a name these say nothing new; anything else there, such as a scale or "max", is part of the name.
 _SILENT = frozenset({"mean", "avg", "average", "nats", "steps", "tokens"})
-# Panels that home-made loops sort their curves into; the name behind them says all.
+# Panels that home-made loops sort their curves into; the name behind them says all. "losses/entropy" is a term of a
+# loss, whose sign is not known: behind this panel the name must say that it is a loss or a norm itself.
 _PANEL = re.compile(
-    r"(?i:metrics?|charts?|stats|scalars?|rollouts?|episodes?|env|environment|agent|perf|performance|info|summary"
-    r"|logs?|run|results?|learner|algo|data|monitor|main|global)\s*[/.]\s*(?P<rest>.*\w.*)",
+    r"(?:(?i:losses|loss)\s*[/.]\s*(?=.*(?i:loss|norm)$)|(?i:metrics?|charts?|stats|scalars?|rollouts?|episodes?|env|environment|agent|perf|performance|info|summary"
+    r"|logs?|run|results?|learner|algo|data|monitor|main|global)\s*[/.]\s*)(?P<rest>.*\w.*)",
     re.DOTALL,
 )
 

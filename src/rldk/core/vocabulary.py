@@ -134,9 +134,11 @@ class Vocabulary:
         homemade = _loose(self._matches(key, "generic", columns))
         if any(said):
             return _agreed(said) or tuple(match for match in homemade if match.sign)
-        if homemade or dialects:
+        if dialects:
             return homemade or None
-        return self._anywhere(key, columns) or (() if key in self.aliases else None)
+        direct = (homemade and homemade[0].dialect is None) or self.aliases.lookup(key, ("generic",), columns)
+        found = homemade if direct else self._anywhere(key, columns) or homemade
+        return found or (() if key in self.aliases else None)
 
     def _reread(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
         for stage, spelled in readings(key):

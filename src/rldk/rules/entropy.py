@@ -7,7 +7,16 @@ import math
 from rldk.core.algorithms import LLM_POLICY, POLICY, POLICY_GRADIENT, PREFERENCE, SUPERVISED
 from rldk.rules.knobs import number
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC, GAUSSIAN, LANGUAGE, below_best, bounded_entropy, lost_share, starting_entropy
+from rldk.rules.witness import (
+    CLASSIC,
+    CONTROL,
+    GAUSSIAN,
+    LANGUAGE,
+    below_best,
+    bounded_entropy,
+    lost_share,
+    starting_entropy,
+)
 
 LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
 UNIFORM = 0.998  # of the largest entropy possible
@@ -231,7 +240,9 @@ def _counts_actions(entropy: float) -> bool:
 
 
 def _maybe_continuous(context: Context) -> str | None:
-    if context.algorithm in POLICY - {"grpo", "rloo", "reinforce"} and not any(n in context.names for n in LANGUAGE):
+    agent = context.algorithm is None and any(n in context.names for n in CONTROL)
+    maybe = agent or context.algorithm in POLICY - {"grpo", "rloo", "reinforce"}
+    if maybe and not any(n in context.names for n in LANGUAGE):
         return "actions may be continuous, whose entropy has no bounds"
     return None
 

@@ -51,7 +51,9 @@ def _forms(close: bool) -> dict[str, str]:
         names = (name, *metric.also_known_as, *(metric.in_company if close else ()))
         spellings |= {spelled: name for spelled in names if spelled not in spellings}
     forms = {" ".join(_tokens(spelled)): name for spelled, name in reversed(spellings.items())}
-    return forms | {" ".join(_words(spelled)): name for spelled, name in spellings.items()}
+    forms |= {" ".join(_words(spelled)): name for spelled, name in spellings.items()}
+    lonely = {word for metric in vocabulary().metrics.values() for word in metric.in_company}
+    return forms if close else {words: name for words, name in forms.items() if words not in lonely}
 
 
 def _words(name: str) -> list[str]:

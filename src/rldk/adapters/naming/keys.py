@@ -20,8 +20,10 @@ from rldk.core.vocabulary import vocabulary
 _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ppo", frozenset({"value_loss", "clip_frac"}), frozenset()),
     ("ppo", frozenset({"value_explained_variance", "kl_policy_update"}), frozenset()),
+    ("ppo", frozenset({"policy_loss", "clip_range"}), frozenset()),
     ("grpo", frozenset({"zero_std_group_frac"}), frozenset({"value_loss"})),
     ("kto", frozenset({"pref_margin", "logp_chosen", "kl"}), frozenset({"pref_accuracy"})),
+    ("orpo", frozenset({"odds_ratio_loss"}), frozenset()),
     ("dpo", frozenset({"pref_margin", "logp_chosen"}), frozenset()),
     ("reward_model", frozenset({"pref_accuracy", "loss"}), frozenset({"logp_chosen", "policy_loss"})),
     ("dqn", frozenset({"exploration_rate", "loss"}), frozenset({"policy_loss"})),
