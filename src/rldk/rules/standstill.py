@@ -197,7 +197,7 @@ def _other_loss(context: Context) -> str | None:
     """The loss of a policy or of a value function may well rise while it learns, so the kind must be known."""
     if context.algorithm in BY_LOSS:
         return None
-    return "defined where the loss itself is to fall, as for sft or dpo; this log does not say that it is so"
+    return "defined for sft, dpo and others whose loss is to fall; this log does not say that it is one"
 
 
 @rule(
