@@ -192,8 +192,8 @@ def _spellings_known() -> list[str]:
     lines = ["## How many spellings are known", ""]
     lines += [
         f"Of {total[0]} spellings of metrics found in public logs and code, {total[1]} are known. Beside them",
-        f"are {total[2]} columns that are no metric here, which none may become. The names were collected with these logs in sight, so that the",
-        "figures are no forecast for other trainers.",
+        f"are {total[2]} columns that are no metric here, which none may become. The names were collected with",
+        "these logs in sight, so that the figures are no forecast for other trainers.",
         "",
     ]
     lines += ["| trainer | spellings of metrics | known | other columns | read wrongly |", "|---|---|---|---|---|"]
