@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+_SECONDS = re.compile(r"[^a-z0-9]s$")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _STAGES = {
     "train": "train",
@@ -23,11 +24,12 @@ _AFTER = re.compile(rf"(?P<rest>.*[^\W_])(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<stage
 _BRACKET = re.compile(r"(?P<rest>[^()\[\]]*\w)\s*[(\[]\s*(?P<word>[\w ]+?)\s*[)\]]")
 # In brackets behind a name these say nothing new; anything else there, such as a scale or "max", is part of the name.
 _SILENT = frozenset({"mean", "avg", "average", "nats", "steps", "tokens"})
+_WINDOW = re.compile(r"(?:last )?\d+ ?(?:eps?|episodes?)")  # over so many episodes
 # Panels that home-made loops sort their curves into; the name behind them says all. "losses/entropy" is a term of a
 # loss, whose sign is not known: behind this panel the name must say that it is a loss or a norm itself.
 _PANEL = re.compile(
     r"(?:(?i:losses|loss)\s*[/.]\s*(?=.*(?i:loss|norm)$)|(?i:metrics?|charts?|stats|scalars?|rollouts?|episodes?|env|environment|agent|perf|performance|info|summary"
-    r"|logs?|run|results?|learner|algo|data|monitor|main|global)\s*[/.]\s*)(?P<rest>.*\w.*)",
+    r"|logs?|run|results?|learner|algo|data|monitor|main|global|time)\s*[/.]\s*)(?P<rest>.*\w.*)",
     re.DOTALL,
 )
 
@@ -35,8 +37,9 @@ _PANEL = re.compile(
 def form(name: str) -> str:
     """The letters and digits of a name in lower case: "Loss / Value", "loss_value" and "lossValue" have one form.
 
-    A percent sign is a word, since it says that the values are a hundred times those of the plain name."""
-    return _SEPARATORS.sub("", name.lower().replace("%", "percent"))
+    A percent sign is a word, since it says that the values are a hundred times those of the plain name, and so is the
+    unit behind "episode_length_s", which is not a plural."""
+    return _SEPARATORS.sub("", _SECONDS.sub("seconds", name.lower().replace("%", "percent")))
 
 
 def readings(name: str) -> Iterator[tuple[str, str]]:
@@ -54,7 +57,7 @@ def readings(name: str) -> Iterator[tuple[str, str]]:
 def _unbracketed(name: str) -> tuple[str, str]:
     bracket = _BRACKET.fullmatch(name.strip())
     word = bracket["word"].lower() if bracket else ""
-    if bracket is None or word not in _STAGES.keys() | _SILENT:
+    if bracket is None or not (word in _STAGES or word in _SILENT or _WINDOW.fullmatch(word)):
         return "train", name
     return _STAGES.get(word, "train"), bracket["rest"]
 
