@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from rldk.rules.measured import measured
 from rldk.rules.rule import Rule, normals, rules
 
 DOCS = Path(__file__).parents[2] / "docs"
+NAMES = Path(__file__).parents[2] / "tests" / "names"
 TIERS = {
     0: "identity: must hold exactly",
     1: "published threshold",
@@ -154,6 +155,7 @@ def metrics_page() -> str:
     from rldk.core.vocabulary import vocabulary
 
     lines = ["# Metrics", "", "The canonical names, and the keys of each trainer that mean them.", ""]
+    lines += _spellings_known()
     for name in vocabulary().names():
         metric = vocabulary().metric(name)
         lines += [f"## {name}", "", f"{metric.definition} ({metric.unit})", ""]
@@ -162,6 +164,41 @@ def metrics_page() -> str:
         ]
         lines.append("")
     return "\n".join(lines)
+
+
+def known_spellings(group: Mapping[str, Any]) -> dict[str, bool]:
+    """Whether each column of a public log is read as the metric it is; one that is no metric, as none.
+
+    `group`: one entry of tests/names/spellings.json; its columns stand together, as they do in the log."""
+    from rldk.adapters.naming.first_rows import Opening
+    from rldk.adapters.naming.keys import Hints, Naming
+
+    read: dict[str, set[str]] = {}
+    for metric, key in Naming(Opening.of(group["names"]), Hints()).names.items():
+        read.setdefault(key, set()).add(metric)
+    return {key: metric in read.get(key, ()) if metric else key not in read for key, metric in group["names"].items()}
+
+
+def _spellings_known() -> list[str]:
+    """What is known of spellings met in public logs and code, by trainer."""
+    counts: dict[str, list[int]] = {}
+    for group in json.loads((NAMES / "spellings.json").read_text(encoding="utf-8")):
+        right = known_spellings(group)
+        metrics = [key for key, metric in group["names"].items() if metric]
+        row = counts.setdefault(group["trainer"], [0, 0, 0, 0])
+        figures = (len(metrics), sum(right[k] for k in metrics), len(right) - len(metrics))
+        row[:] = [a + b for a, b in zip(row, (*figures, len(right) - sum(right.values())), strict=True)]
+    total = [sum(row[i] for row in counts.values()) for i in range(4)]
+    lines = ["## How many spellings are known", ""]
+    lines += [
+        f"Of {total[0]} spellings of metrics found in public logs and code, {total[1]} are known. Beside them",
+        f"are {total[2]} columns that are no metric here, which none may become. The names were collected with",
+        "these logs in sight, so that the figures are no forecast for other trainers.",
+        "",
+    ]
+    lines += ["| trainer | spellings of metrics | known | other columns | read wrongly |", "|---|---|---|---|---|"]
+    lines += [f"| {trainer} | {' | '.join(map(str, row))} |" for trainer, row in sorted(counts.items())]
+    return [*lines, ""]
 
 
 def cli_page() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from msgspec import Struct
 
 from rldk.adapters.frame import to_frame
+from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.guess import field_map_hint
 from rldk.adapters.open import AnySource, open_runs
 from rldk.core.files import whole
@@ -133,7 +134,7 @@ def validate(runs: Iterable[Run], mode: Validation, required: Sequence[str] = ()
         raise UsageError(f"unknown validation mode {mode!r}", hint=f"one of {', '.join(get_args(Validation))}")
     for run in runs:
         if not run.meta.names:
-            hint = field_map_hint(run)
+            hint = field_map_hint(opening_of(run.metrics))
             _complain(f"{run.source}: no column has a known name; {hint}", error=mode == "strict")
         present = {"step", "phase", "run_id", *run.metrics.columns}
         missing = [name for name in required if not _carries(present, name)]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.naming.guess import proposed_map
 from rldk.adapters.open import open_run, open_runs
 from rldk.errors import ConfigError, MalformedInput, UnknownName, UsageError
@@ -155,11 +156,11 @@ def test_writing_fails_whole_or_not_at_all(tmp_path):
     ],
 )
 def test_proposals_are_close_or_none(key, metric):
-    assert proposed_map([key]).get(key) == metric
+    assert proposed_map(Opening.of([key])).get(key) == metric
 
 
 @given(st.lists(st.text(max_size=30), max_size=8, unique=True))
 def test_no_metric_is_proposed_twice(keys):
-    proposed = proposed_map(keys)
+    proposed = proposed_map(Opening.of(keys))
     assert len(set(proposed.values())) == len(proposed)
     assert set(proposed) <= set(keys)

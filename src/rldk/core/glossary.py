@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core import algorithms
+from rldk.core.spelling import form
 from rldk.errors import ConfigError
 
 DATA = Path(__file__).parent / "data"
@@ -24,7 +25,7 @@ _TRANSFORMS = {
 PLACEHOLDER = re.compile(r"\{[a-z]+\}|<[a-z]+>")
 
 
-class Alias(Struct, frozen=True, kw_only=True):
+class Alias(Struct, frozen=True, kw_only=True, gc=False):
     """One key of one dialect; the fields are described at the top of metrics.yaml."""
 
     key: str
@@ -34,6 +35,8 @@ class Alias(Struct, frozen=True, kw_only=True):
     phase: Literal["train", "eval"] = "train"
     within: bool = False
     when: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+    sign: Literal["", "+", "-"] = ""
     since: str = ""
     until: str = ""
     alg: str = ""
@@ -49,7 +52,10 @@ class Metric(Struct, frozen=True, kw_only=True):
     name: str = ""
     range: tuple[float | None, float | None] = (None, None)
     range_when: str = ""
+    likely: tuple[float | None, float | None] = (None, None)
+    common: bool = False
     also_known_as: tuple[str, ...] = ()
+    in_company: tuple[str, ...] = ()
     eval_name: str = ""
     sum_of: tuple[str, ...] = ()
     nan_means: str = ""
@@ -70,16 +76,20 @@ class Dialect(Struct, frozen=True, kw_only=True):
     discrete: bool = False
     parents: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     train: dict[str, str] = field(default_factory=dict)
     eval: dict[str, str] = field(default_factory=dict)
     test: dict[str, str] = field(default_factory=dict)
 
 
 class Glossary(Struct, frozen=True, kw_only=True):
+    """All of metrics.yaml. `forms`: the names and keys that have one `spelling.form`."""
+
     version: int
     estimators: dict[str, Estimator]
     dialects: dict[str, Dialect]
     metrics: dict[str, Metric]
+    forms: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_glossary() -> Glossary:
@@ -89,15 +99,8 @@ def read_glossary() -> Glossary:
 
 def affine(transform: str) -> tuple[float, float]:
     """The (scale, offset) of a transform: canonical value = scale * logged value + offset. Raises `ConfigError`."""
-    known = {
-        "": (1.0, 0.0),
-        "negate": (-1.0, 0.0),
-        "1-x": (-1.0, 1.0),
-        "percent": (0.01, 0.0),
-        "1-percent": (-0.01, 1.0),
-    }
-    if transform in known:
-        return known[transform]
+    if transform in _TRANSFORMS:
+        return _TRANSFORMS[transform]
     name, _, number = transform.partition(":")
     try:
         if name == "scale":
@@ -110,7 +113,9 @@ def affine(transform: str) -> tuple[float, float]:
 
 
 def compile_glossary(text: str) -> bytes:
-    """metrics.yaml as JSON. Raises `ConfigError` naming the metric when the data contradict themselves."""
+    """metrics.yaml as JSON; an alias that is a bare text stands for its key.
+
+    Raises `ConfigError` naming the metric when the data contradict themselves."""
     import yaml
 
     class UniqueKeys(yaml.SafeLoader):
@@ -125,6 +130,8 @@ def compile_glossary(text: str) -> bytes:
     data = yaml.load(text, Loader=UniqueKeys)  # noqa: S506 - a SafeLoader
     for name, metric in data["metrics"].items():
         metric["name"] = name
+        for dialect, aliases in metric.get("aliases", {}).items():
+            metric["aliases"][dialect] = [{"key": a} if isinstance(a, str) else a for a in aliases]
     try:
         glossary = msgspec.convert(data, Glossary)
     except msgspec.ValidationError as error:
@@ -132,7 +139,20 @@ def compile_glossary(text: str) -> bytes:
     problems = list(_problems(glossary))
     if problems:
         raise ConfigError(f"metrics.yaml: {'; '.join(problems)}")
+    data["forms"] = _forms(glossary)
     return msgspec.json.format(msgspec.json.encode(data), indent=0) + b"\n"
+
+
+def _forms(glossary: Glossary) -> dict[str, list[str]]:
+    """Made here because it takes milliseconds, and nearly every log has a column that nobody has spelled so."""
+    found: dict[str, list[str]] = {}
+    for name, metric in glossary.metrics.items():
+        keys = [alias.key for aliases in metric.aliases.values() for alias in aliases]
+        for key in (name, *metric.also_known_as, *metric.in_company, *keys):
+            names = found.setdefault(form(key), [])
+            if not PLACEHOLDER.search(key) and key not in names:
+                names.append(key)
+    return {spelled: names for spelled, names in found.items() if len(spelled) > 1 and names}
 
 
 def _problems(glossary: Glossary) -> list[str]:
@@ -140,7 +160,8 @@ def _problems(glossary: Glossary) -> list[str]:
     metrics = glossary.metrics
     spelled = {name: name for name in metrics}
     for name, metric in metrics.items():
-        taken = [other for other in metric.also_known_as if spelled.setdefault(other, name) != name]
+        others = (*metric.also_known_as, *metric.in_company)
+        taken = [other for other in others if spelled.setdefault(other, name) != name]
         found += [f"{name}: {other} names another metric" for other in taken]
         found += [
             f"{name}: no metric {other}" for other in (*metric.sum_of, metric.eval_name) if other not in {"", *metrics}

@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
-from typing import TypeVar, cast
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from rldk.core.glossary import PLACEHOLDER, Alias, Dialect, Glossary, Metric, affine, read_glossary
+from rldk.core.aliases import Aliases, Match, pattern, prefixes, staged, unprefixed
+from rldk.core.glossary import PLACEHOLDER, Dialect, Glossary, Metric, read_glossary
+from rldk.core.spelling import readings
 from rldk.errors import UnknownName
 
-N = TypeVar("N")
 MAX_KEY = 512  # a longer key is nobody's alias; bounds the work of the patterns
 # Every sink may add these before a canonical name, whatever the dialect.
 _SINKS = Dialect(train={"train/": ""}, eval={"eval/": "", "eval_": ""}, test={"test/": "", "test_": ""})
-_TEXT = {"{name}": "(?P<name>.+)", "<source>": ".+", "<k>": r"\d+", "<i>": r"\d+", "<reward>": ".+"}
-
-
-class Match(Struct, frozen=True, kw_only=True):
-    """What a key means. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`."""
-
-    canonical: str
-    transform: str = ""
-    estimator: str = ""
-    note: str = ""
-    missing: float | None = None
-    dialect: str | None = None
-    rank: int = 0
-
-    def apply(self, value: N) -> N:
-        """The canonical value of a logged one (a float or an array); the sentinel of "none" is not handled here."""
-        scale, offset = affine(self.transform)
-        number = cast(float, value)
-        return cast(N, number * scale + offset if offset else number * scale)
+_EVERY_SINK = prefixes([_SINKS])
+_FINE = frozenset({"nats", "fraction", "probability", "ratio", "ratio^2", "loss", "1"})  # units of fractional values
+_LOOSE = 1000  # added to the rank of a name that is not one of the log's own trainer: its own names come first
+_PATH = re.compile(r"[/.:|\\>]")
 
 
 class Vocabulary:
@@ -47,25 +31,16 @@ class Vocabulary:
         self.metrics = glossary.metrics
         self.dialects = glossary.dialects
         self.estimators = glossary.estimators
-        self._known = {alias: name for name, metric in self.metrics.items() for alias in metric.also_known_as}
+        self._shared = {name for metric in self.metrics.values() for name in metric.in_company}
+        self._forms = glossary.forms
+        self._known = {
+            alias: name
+            for name, metric in self.metrics.items()
+            for alias in (*metric.also_known_as, *metric.in_company)
+        }
         self._known |= {name: name for name in self.metrics if not PLACEHOLDER.search(name)}
-        self._templates = [(_pattern(name), name) for name in self.metrics if PLACEHOLDER.search(name)]
-        self._exact: dict[str, dict[str, list[tuple[Metric, Alias, int]]]] = {d: {} for d in self.dialects}
-        self._patterns: dict[str, list[tuple[re.Pattern[str], Metric, Alias, int]]] = {d: [] for d in self.dialects}
-        for metric, dialect, alias, rank in self._aliases():
-            if PLACEHOLDER.search(alias.key):
-                self._patterns[dialect].append((_pattern(alias.key), metric, alias, rank))
-            else:
-                self._exact[dialect].setdefault(alias.key, []).append((metric, alias, rank))
-        self._guessed: tuple[frozenset[str], tuple[str, ...]] = frozenset(), ()
-        for patterns in self._patterns.values():  # the more literal a pattern, the earlier it is tried
-            patterns.sort(key=lambda p: -len(PLACEHOLDER.sub("", p[2].key)))
-
-    def _aliases(self) -> Iterator[tuple[Metric, str, Alias, int]]:
-        for metric in self.metrics.values():
-            for dialect, aliases in metric.aliases.items():
-                for rank, alias in enumerate(aliases):
-                    yield metric, dialect, alias, rank + 1
+        self._templates = [(pattern(name), name) for name in self.metrics if PLACEHOLDER.search(name)]
+        self.aliases = Aliases(glossary, self.has_company)
 
     def names(self) -> tuple[str, ...]:
         """The canonical names, in the order of metrics.yaml."""
@@ -113,12 +88,30 @@ class Vocabulary:
         lows = [low, *(self.estimators[word].low for word in estimator.split() if word in self.estimators)]
         return max((x for x in lows if x is not None), default=-math.inf), math.inf if high is None else high
 
+    def admits(self, name: str, low: float, high: float) -> bool:
+        """Whether no value from `low` to `high` is impossible for the metric. Raises `UnknownName`."""
+        least, most = self.bounds(name)
+        return least <= low and high <= most
+
+    def fits(self, name: str, low: float, high: float, *, whole: bool) -> bool:
+        """Whether values from `low` to `high` are usual for the metric, so that a name that only resembles it can be
+        proposed.
+
+        `whole`: none of them has a fraction. Counters are whole; nats, losses, probabilities and ratios are not all
+        whole numbers beyond 0 and 1. Raises `UnknownName`."""
+        metric = self.metric(name)
+        least, most = (x if x is not None else end for x, end in zip(metric.likely, (-math.inf, math.inf), strict=True))
+        if not self.admits(name, low, high) or low < least or high > most:
+            return False
+        if metric.direction == "counter" and metric.unit == "count":
+            return whole
+        return not (whole and metric.unit in _FINE and high - low > 1)
+
     def resolve(self, key: str, dialect: str | None = None, columns: Collection[str] = frozenset()) -> Match | None:
         """What `key` means in a log of `dialect` that has `columns`, or None when nothing is sure.
 
         Without a dialect the columns decide; when several remain and disagree on the metric or the sign, None."""
-        found = self.matches(key, dialect, columns)
-        return found[0] if found else None
+        return next((match for match in self.matches(key, dialect, columns) if not match.sign), None)
 
     def matches(
         self, key: str, dialect: str | None = None, columns: Collection[str] = frozenset()
@@ -127,108 +120,107 @@ class Vocabulary:
         return self.among(key, self.guess(frozenset(columns)) if dialect is None else (dialect,), columns)
 
     def among(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
-        """Every metric that `key` carries in a log of one of these dialects; without any, where nothing is guessed."""
-        if len(dialects) == 1:
-            return self._matches(key, next(iter(dialects)), columns)
+        """Every metric that `key` carries in a log of one of these dialects; without any, where nothing is guessed.
+
+        The spelling as it stands decides; only when it is nobody's does its form, see `spelling.readings`."""
+        if len(key) > MAX_KEY or any(key in self.dialects[d].foreign for c in dialects for d in self.aliases.chain(c)):
+            return ()
+        found = self._spelled(key, dialects, columns)
+        return self._reread(key, dialects, columns) if found is None else found
+
+    def _spelled(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...] | None:
+        """None when nobody spells it so, nothing when those who do mean different things."""
+        said = [self._matches(key, d, columns) for d in dialects]
+        homemade = _loose(self._matches(key, "generic", columns))
+        if any(said):
+            return _agreed(said) or tuple(match for match in homemade if match.sign)
         if dialects:
-            return _agreed([self._matches(key, d, columns) for d in dialects])
-        return self._matches(key, "generic", columns) or self._anywhere(key, columns)
+            return homemade or None
+        direct = (homemade and homemade[0].dialect is None) or self.aliases.lookup(key, ("generic",), columns)
+        found = homemade if direct else self._anywhere(key, columns) or homemade
+        return found or (() if key in self.aliases else None)
+
+    def _reread(self, key: str, dialects: Collection[str], columns: Collection[str]) -> tuple[Match, ...]:
+        for stage, spelled in readings(key):
+            names = self._alike(key, spelled)
+            said = [found for name in names if (found := self._spelled(name, dialects, columns))]
+            if said:
+                return _loose(replace(m, canonical=self.staged(m.canonical, stage)) for m in _agreed(said))
+        return ()
+
+    def _alike(self, key: str, spelled: str) -> list[str]:
+        """The names and keys with this form; a key that is a path stands only for what is written as one."""
+        return [name for name in self._forms.get(spelled, ()) if "/" not in name or _PATH.search(key)]
+
+    def has_company(self, columns: Collection[str]) -> bool:
+        """Whether one of the columns is a metric that only policy and preference training have, under a name that needs
+        no company itself: beside it "score" is a reward, elsewhere it may be anything."""
+        return any(self._tells(column) for column in columns)
+
+    @lru_cache(maxsize=4096)  # noqa: B019 - one vocabulary lives as long as the process
+    def _tells(self, column: str) -> bool:
+        if len(column) > MAX_KEY:
+            return False
+        names = {name for _, spelled in readings(column) for name in self._alike(column, spelled)}
+        known = {self._known[name] for name in names if name in self._known and name not in self._shared}
+        uses = [use for name in names for use in self.aliases.uses(name)]
+        known |= {metric.name for metric, alias, _ in uses if not (alias.within or alias.when or alias.unless)}
+        return any(not self.metrics[name].common for name in known)
 
     @lru_cache(maxsize=64)  # noqa: B019 - one vocabulary lives as long as the process
     def guess(self, columns: frozenset[str], among: tuple[str, ...] = ()) -> tuple[str, ...]:
         """The dialects that explain most of the columns: one, several that cannot be told apart, or none.
 
         Canonical names are no evidence; a single bare word is not enough. `among`: it is one of these for sure."""
-        keys = [c for c in columns if len(c) <= MAX_KEY and not self._is_plain(c)]
-        scores = {d: self._evidence(d, keys, columns) for d in among or self.dialects if d != "generic"}
+        scores = {d: 0.0 for d in among or self.dialects if d != "generic"}
+        for key in columns:
+            if len(key) <= MAX_KEY and not self._is_plain(key):
+                for dialect in self.aliases.speakers(key, columns) & scores.keys():
+                    scores[dialect] += 2.0 if "/" in key else 1.0
+        bare = {key.split("/", 1)[1] if key.startswith("train/") else key for key in columns if len(key) <= MAX_KEY}
+        owners = {dialect for key in bare for dialect in self.aliases.owners(key, columns)}
+        for dialect in scores:
+            spec = self.dialects[dialect]
+            lacking = any(fnmatchcase(c, pattern) for pattern in spec.lacks for c in bare)
+            if lacking or (spec.parents and dialect not in owners):
+                scores[dialect] = 0.0
         best = max(scores.values(), default=0.0)
         return tuple(d for d, score in scores.items() if score == best) if among or best >= 2 else ()
 
     def _is_plain(self, key: str) -> bool:
         """A canonical name, as it is or behind the prefix of a sink: it could be anybody's."""
-        return any(rest in self._known for rest in (key, *(rest for _, rest in _unprefixed(key, [_SINKS]))))
-
-    def _evidence(self, dialect: str, keys: Iterable[str], columns: frozenset[str]) -> float:
-        spec = self.dialects[dialect]
-        bare = {key.split("/", 1)[1] if key.startswith("train/") else key for key in columns}
-        if any(fnmatchcase(c, pattern) for pattern in spec.lacks for c in bare):
-            return 0.0
-        if spec.parents and not any(self._lookup(key, (dialect,), columns) for key in bare):
-            return 0.0
-        return sum(2.0 if "/" in key else 1.0 for key in keys if self._explains(dialect, key, columns))
-
-    def _explains(self, dialect: str, key: str, columns: frozenset[str]) -> bool:
-        chain = self.chain(dialect)
-        rests = [rest for _, rest in _unprefixed(key, [self.dialects[d] for d in chain])]
-        return any(self._lookup(rest, chain, columns) for rest in (key, *rests))
-
-    @cache  # noqa: B019 - bounded by the number of dialects
-    def chain(self, dialect: str) -> tuple[str, ...]:
-        """The dialect and those it builds on, nearest first. Raises `UnknownName`."""
-        if dialect not in self.dialects:
-            raise UnknownName("dialect", dialect, self.dialects)
-        parents = [d for parent in self.dialects[dialect].parents for d in self.chain(parent)]
-        return tuple(dict.fromkeys([dialect, *parents]))
+        return any(rest in self._known for rest in (key, *(rest for _, rest in unprefixed(key, _EVERY_SINK))))
 
     def _matches(self, key: str, dialect: str, columns: Collection[str]) -> tuple[Match, ...]:
-        if len(key) > MAX_KEY:
-            return ()
-        chain = self.chain(dialect)
-        found = self._lookup(key, chain, columns) or self._by_name(key, "train")
+        chain = self.aliases.chain(dialect)
+        found = self._meanings(key, "train", chain, columns)
         if not found:
-            for stage, rest in _unprefixed(key, [self.dialects[d] for d in chain]):
-                hits = self._lookup(rest, chain, columns) or self._by_name(rest, "train")
+            for stage, rest in unprefixed(key, self.aliases.sinks(chain)):
+                hits = self._meanings(rest, "train", chain, columns)
                 found = [replace(m, canonical=self.staged(m.canonical, stage)) for m in hits]
                 if found:
                     break
         if not found:
-            for stage, rest in _unprefixed(key, [_SINKS]):
-                found = found or self._by_name(rest, stage)
-        return tuple({m.canonical: m for m in reversed(found)}.values())[::-1]
+            for stage, rest in unprefixed(key, _EVERY_SINK):
+                found = found or self._by_name(rest, stage, chain, columns)
+        return tuple({(m.canonical, m.sign): m for m in reversed(found)}.values())[::-1]
 
-    def _lookup(self, key: str, chain: Iterable[str], columns: Collection[str]) -> list[Match]:
-        found = []
-        for dialect in chain:
-            hits = [(m.name, m, a, r) for m, a, r in self._exact[dialect].get(key, ())]
-            if not hits:
-                tried = ((p.fullmatch(key), m, a, r) for p, m, a, r in self._patterns[dialect])
-                hits = [(_filled(m.name, hit), m, a, r) for hit, m, a, r in tried if hit][:1]
-            for name, metric, alias, rank in hits:
-                if not alias.when or any(fnmatchcase(c, p) for p in alias.when for c in columns):
-                    found.append(self._match(name, metric, alias, dialect, rank))
-        return found
+    def _meanings(self, key: str, stage: str, chain: tuple[str, ...], columns: Collection[str]) -> list[Match]:
+        return self.aliases.lookup(key, chain, columns) or self._by_name(key, stage, chain, columns)
 
-    def _match(self, name: str, metric: Metric, alias: Alias, dialect: str, rank: int) -> Match:
-        return Match(
-            canonical=self.staged(name, alias.phase),
-            transform=alias.transform,
-            estimator=alias.est,
-            note=alias.note or metric.note,
-            missing=alias.missing,
-            dialect=dialect,
-            rank=rank,
-        )
-
-    def _by_name(self, key: str, stage: str) -> list[Match]:
+    def _by_name(self, key: str, stage: str, chain: tuple[str, ...], columns: Collection[str]) -> list[Match]:
         name = self.canonical(key)
-        return [] if name is None else [Match(canonical=self.staged(name, stage))]
+        if name is None or (chain == ("generic",) and key in self._shared and not self.has_company(columns)):
+            return []
+        return [Match(canonical=self.staged(name, stage))]
 
     def _anywhere(self, key: str, columns: Collection[str]) -> tuple[Match, ...]:
-        everywhere = [(d, self._lookup(key, (d,), columns)) for d in self.dialects]
-        hits = [[m] for d, found in everywhere for m in found if not self._only_within(key, d)]
-        return _agreed(hits)
-
-    def _only_within(self, key: str, dialect: str) -> bool:
-        exact = self._exact[dialect].get(key)
-        if exact:
-            return all(alias.within for _, alias, _ in exact)
-        return all(alias.within for p, _, alias, _ in self._patterns[dialect] if p.fullmatch(key))
+        everywhere = [(d, self.aliases.lookup(key, (d,), columns)) for d in self.dialects]
+        return _agreed([[m] for d, found in everywhere for m in found if not self.aliases.only_within(key, d)])
 
     def staged(self, canonical: str, stage: str) -> str:
-        if stage == "train" or canonical.startswith((f"{stage}_", "eval_")):
-            return canonical
-        metric = self.metrics.get(canonical)
-        return metric.eval_name if metric and metric.eval_name and stage == "eval" else f"{stage}_{canonical}"
+        """The name of a metric on rows of the stage."""
+        return staged(self.metrics, canonical, stage)
 
     def locate(self, name: str, columns: Collection[str]) -> str:
         """The column a person means by `name`: the very column, or the one of that metric. Raises `UnknownName`."""
@@ -250,29 +242,10 @@ def _agreed(found: Collection[Iterable[Match]]) -> tuple[Match, ...]:
     return (replace(heads[0], estimator=estimator), *longest[1:])
 
 
-def _unprefixed(key: str, dialects: Iterable[Dialect]) -> Iterator[tuple[str, str]]:
-    """(stage, key without its prefix) for every prefix it has, the longest first."""
-    prefixes = [
-        (stage, prefix, put)
-        for d in dialects
-        for stage in ("train", "eval", "test")
-        for prefix, put in getattr(d, stage).items()
-    ]
-    for stage, prefix, put in sorted(prefixes, key=lambda p: -len(p[1])):
-        if key.startswith(prefix) and len(key) > len(prefix):
-            yield stage, put + key[len(prefix) :]
-
-
-def _pattern(key: str) -> re.Pattern[str]:
-    parts, texts = PLACEHOLDER.split(key), [*PLACEHOLDER.findall(key), ""]
-    body = "".join(
-        re.escape(part) + (_TEXT.get(text, "[^/]+") if text else "") for part, text in zip(parts, texts, strict=True)
-    )
-    return re.compile(body, re.DOTALL)
-
-
-def _filled(name: str, hit: re.Match[str] | None) -> str:
-    return name.replace("{name}", hit["name"]) if hit and "{name}" in name else name
+def _loose(found: Iterable[Match]) -> tuple[Match, ...]:
+    """The matches as those of a home-made name, behind the names that the log's own trainer gives; a metric's own name
+    stays what it is."""
+    return tuple(m if m.dialect is None else replace(m, sure=False, rank=m.rank % _LOOSE + _LOOSE) for m in found)
 
 
 @cache

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct, field
 
-from rldk.core.algorithms import PREFERENCE, REWARD_MODEL, SUPERVISED
+from rldk.core.algorithms import BY_LOSS
 from rldk.engine.heading import Blocks
 from rldk.engine.reported import MEMORY, NOISE_ROWS
 from rldk.engine.schedule import schedule_shape
@@ -114,7 +114,7 @@ def shares(trend: Trend, material: float) -> dict[Convergence, float]:
 def _judged(engine: Engine) -> str:
     """The metric that says whether the run improves: the loss where there is nothing else to gain."""
     seen, algorithm = engine.seen_metrics(), engine.context.algorithm
-    by_loss = algorithm in SUPERVISED | PREFERENCE | REWARD_MODEL
+    by_loss = algorithm in BY_LOSS
     if "reward_mean" in seen and not by_loss:
         return "reward_mean"
     return "loss" if "loss" in seen and (by_loss or (algorithm is None and "policy_loss" not in seen)) else ""

@@ -54,15 +54,15 @@ def _proposed(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[s
     found = _by_name(tuple(unknown)[:MOST_PROPOSED])
     fitting: dict[str, str] = {}  # bounded: no metric is proposed twice
     for column, metric in found.items():
-        low, high = words.bounds(metric)
         extent = unknown[column]
-        if metric not in known and extent.count and low <= extent.low and extent.high <= high:
+        if metric not in known and extent.count and words.fits(metric, extent.low, extent.high, whole=False):
             fitting[column] = metric
     return fitting
 
 
 @lru_cache(maxsize=16)
 def _by_name(columns: tuple[str, ...]) -> dict[str, str]:
-    from rldk.adapters.naming.guess import proposed_map  # only logs with unknown columns need it
+    from rldk.adapters.naming.first_rows import Opening  # only logs with unknown columns need these
+    from rldk.adapters.naming.guess import proposed_map
 
-    return proposed_map(columns)
+    return proposed_map(Opening.of(columns))

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from rldk.core.vocabulary import Match, vocabulary
+from rldk.core.aliases import Match
+from rldk.core.vocabulary import vocabulary
 from rldk.errors import UsageError
 
 ARGUMENTS: Mapping[str, str] = {

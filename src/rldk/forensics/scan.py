@@ -128,7 +128,7 @@ def named_by(preset: str) -> dict[str, str]:
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)
     words = vocabulary()
-    chain = {parent for dialect in PRESETS[preset] for parent in words.chain(dialect)}
+    chain = {parent for dialect in PRESETS[preset] for parent in words.aliases.chain(dialect)}
     return {
         alias.key: metric.name
         for metric in words.metrics.values()

@@ -55,9 +55,9 @@ def learning_rate_zero_from_the_start(f: Frame) -> Signal | None:
 
 def _not_off_policy(context: Context) -> str | None:
     """A log of episodes alone never has a loss, so the trainer must be known."""
-    return (
-        None if context.algorithm in OFF_POLICY else "defined for dqn, sac, td3; this log does not say that it is one"
-    )
+    if context.algorithm in OFF_POLICY:
+        return None
+    return "defined for ddpg, dqn, sac, td3; this log does not say that it is one"
 
 
 @rule(

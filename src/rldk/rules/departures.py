@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import ACTOR_CRITIC, LLM_POLICY, POLICY, VALUE_BASED
+from rldk.core.algorithms import ACTOR_CRITIC, LLM_POLICY, POLICY_GRADIENT
 from rldk.rules.course import departure
 from rldk.rules.gradient import GRAD_NORMS
 from rldk.rules.kl import synced_reference
@@ -160,7 +160,7 @@ def _unknown_agent(context: Context) -> str | None:
     tier=3,
     needs=("reward_mean",),
     rows=5,
-    algorithms=POLICY - {"sac", "td3"},
+    algorithms=POLICY_GRADIENT,
     unless=_unknown_agent,
     causes=(
         "the sign of the advantages, of the loss or of the reward is turned",
@@ -238,7 +238,7 @@ def value_loss_diverges(f: Frame) -> Signal | None:
     severity="warn",
     tier=2,
     needs=("entropy", "reward_mean"),
-    algorithms=POLICY - {"sac", "td3"} - VALUE_BASED,
+    algorithms=POLICY_GRADIENT,
     causes=(
         "an entropy coefficient of the wrong sign or size",
         "a learning rate that is too high, or was raised",

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import LLM_POLICY, POLICY, PREFERENCE, SUPERVISED
+from rldk.core.algorithms import LLM_POLICY, POLICY, POLICY_GRADIENT, PREFERENCE, SUPERVISED
 from rldk.rules.knobs import number
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC, GAUSSIAN, LANGUAGE, below_best, bounded_entropy, lost_share, starting_entropy
+from rldk.rules.witness import (
+    CLASSIC,
+    CONTROL,
+    GAUSSIAN,
+    LANGUAGE,
+    below_best,
+    bounded_entropy,
+    lost_share,
+    starting_entropy,
+)
 
 LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
 UNIFORM = 0.998  # of the largest entropy possible
@@ -20,7 +29,7 @@ UNIFORM = 0.998  # of the largest entropy possible
     tier=3,
     needs=("entropy",),
     rows=3,
-    algorithms=(POLICY - {"sac", "td3"}) | PREFERENCE,
+    algorithms=POLICY_GRADIENT | PREFERENCE,
     causes=(
         "the learning rate is too high",
         "an entropy coefficient of the wrong sign, or a reward that pays for determinism",
@@ -73,7 +82,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
     tier=3,
     needs=("entropy", "reward_mean"),
     rows=3,
-    algorithms=POLICY - {"sac", "td3"},
+    algorithms=POLICY_GRADIENT,
     causes=(
         "an entropy bonus that is larger than the signal of the task",
         "rollout engine and trainer disagree on log-probabilities",
@@ -138,7 +147,7 @@ def entropy_at_its_ceiling(f: Frame) -> Signal | None:
     tier=2,
     needs=("entropy", "reward_mean"),
     rows=5,
-    algorithms=POLICY - {"sac", "td3"},
+    algorithms=POLICY_GRADIENT,
     causes=("nothing in the loss holds entropy up", "too many passes over each batch, or too high a learning rate"),
     fixes=(
         "raise {clip_high} above the lower clip range, or {entropy_coef}",
@@ -231,7 +240,9 @@ def _counts_actions(entropy: float) -> bool:
 
 
 def _maybe_continuous(context: Context) -> str | None:
-    if context.algorithm in POLICY - {"grpo", "rloo", "reinforce"} and not any(n in context.names for n in LANGUAGE):
+    agent = context.algorithm is None and any(n in context.names for n in CONTROL)
+    maybe = agent or context.algorithm in POLICY - {"grpo", "rloo", "reinforce"}
+    if maybe and not any(n in context.names for n in LANGUAGE):
         return "actions may be continuous, whose entropy has no bounds"
     return None
 

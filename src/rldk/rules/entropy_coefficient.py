@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import POLICY
+from rldk.core.algorithms import POLICY_GRADIENT
 from rldk.rules.rule import Frame, Signal, rule
 from rldk.rules.witness import factor
 
@@ -15,7 +15,7 @@ ABSURD = 0.5
     severity="warn",
     tier=0,
     needs=("entropy_coef",),
-    algorithms=POLICY - {"sac", "td3"},
+    algorithms=POLICY_GRADIENT,
     cooldown=10**9,
     causes=(
         "the sign of the entropy term is turned: loss = policy loss - coefficient * entropy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import DPO, PREFERENCE, REWARD_MODEL
+from rldk.core.algorithms import DPO, PREFERENCE, REFERENCE_FREE, REWARD_MODEL
 from rldk.rules.rule import Frame, Signal, rule
 
 EXACT_ROWS = 5
@@ -56,7 +56,7 @@ def policy_equals_its_reference(f: Frame) -> Signal | None:
     tier=3,
     needs=("eval_pref_margin",),
     phase="eval",
-    algorithms=PREFERENCE | REWARD_MODEL,
+    algorithms=PREFERENCE | REFERENCE_FREE | REWARD_MODEL,
     rows=2,
     causes=(
         "chosen and rejected are swapped in the training data, or in the evaluation data",

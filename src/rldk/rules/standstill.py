@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import CLIPPED, PREFERENCE, REWARD_MODEL, SUPERVISED
+from rldk.core.algorithms import BY_LOSS, CLIPPED, REWARD_MODEL, SUPERVISED
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 UNMOVED_KL = 1e-6
@@ -195,8 +195,9 @@ def no_gradient_from_the_start(f: Frame) -> Signal | None:
 
 def _other_loss(context: Context) -> str | None:
     """The loss of a policy or of a value function may well rise while it learns, so the kind must be known."""
-    known = context.algorithm in SUPERVISED | PREFERENCE | REWARD_MODEL
-    return None if known else "defined for sft, dpo, kto, reward_model; this log does not say that it is one"
+    if context.algorithm in BY_LOSS:
+        return None
+    return "defined for sft, dpo and others whose loss is to fall; this log does not say that it is one"
 
 
 @rule(
@@ -205,7 +206,7 @@ def _other_loss(context: Context) -> str | None:
     severity="warn",
     tier=2,
     needs=("loss",),
-    algorithms=SUPERVISED | PREFERENCE | REWARD_MODEL,
+    algorithms=BY_LOSS,
     unless=_other_loss,
     rows=5,
     causes=(

@@ -7,7 +7,11 @@ import math
 from rldk.rules.rule import Context, Frame
 
 # trainers of environments rather than language models
-CLASSIC = frozenset({"sb3", "stable_baselines3", "rllib", "cleanrl"})
+CLASSIC = frozenset(
+    "sb3 stable_baselines3 rllib cleanrl baselines spinup rsl_rl rl_games skrl mlagents sample_factory pufferlib"
+    " tianshou dopamine dreamer keras_rl acme tf_agents garage rlkit cs285".split()
+)
+CONTROL = ("env_steps", "episode_count", "episode_success_rate", "exploration_rate")  # what only environments have
 LANGUAGE = (
     "kl",
     "truncation_frac",

@@ -8,17 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.core.glossary import DATA, PLACEHOLDER, affine, compile_glossary
+from rldk.core.spelling import form
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import ConfigError, UnknownName
 
 V = vocabulary()
 FILLERS = {"{name}": "my_fn", "<k>": "8", "<i>": "0", "<source>": "openai/gsm8k"}
 ALIASES = [
-    pytest.param(metric, dialect, alias, id=f"{dialect}:{alias.key}")
+    (metric, dialect, alias)
     for metric in V.metrics.values()
     for dialect, aliases in metric.aliases.items()
     for alias in aliases
 ]
+COMPANY = {"policy_loss"}  # a metric that only reinforcement learning has
 GRPO = frozenset({"clip_ratio/region_mean", "completions/mean_length", "num_tokens", "kl"})
 
 
@@ -26,20 +28,96 @@ def fill(text: str) -> str:
     return PLACEHOLDER.sub(lambda m: FILLERS.get(m[0], "main"), text)
 
 
-@pytest.mark.parametrize(("metric", "dialect", "alias"), ALIASES)
-def test_every_alias_means_its_metric(metric, dialect, alias):
-    key, name = fill(alias.key), fill(metric.name)
-    found = V.matches(key, dialect, {key, *map(fill, alias.when)})
-    named = V.staged(name, alias.phase)
-    assert named in [m.canonical for m in found]
-    assert next(m for m in found if m.canonical == named).transform == alias.transform
+@pytest.mark.parametrize("dialect", V.dialects)
+def test_every_alias_means_its_metric(dialect):
+    for metric, _, alias in (each for each in ALIASES if each[1] == dialect):
+        key, name = fill(alias.key), fill(metric.name)
+        beside = [pattern.replace("*", "").replace("[Ee]p[Rr]e", "EpRe") for pattern in map(fill, alias.when)]
+        found = V.matches(key, dialect, {key, *beside, *(COMPANY if alias.within else ())})
+        named = V.staged(name, alias.phase)
+        assert (named, alias.transform) in [(m.canonical, m.transform) for m in found], key
+
+
+def test_a_form_is_the_form_of_itself():
+    for _, _, alias in ALIASES:
+        assert form(form(alias.key)) == form(alias.key)
+
+
+@pytest.mark.parametrize("respelled", [str.upper, str.title, lambda key: key.replace("_", " "), lambda key: f" {key}."])
+def test_a_name_is_known_whatever_its_case_and_separators(respelled):
+    plain = ("policy_loss", "ep_rew_mean", "grad_norm", "explained_variance", "learning_rate", "total_reward")
+    for key in plain:
+        assert V.resolve(respelled(key)).canonical == V.resolve(key).canonical
+
+
+@pytest.mark.parametrize(
+    ("key", "canonical"),
+    [
+        ("Loss (train)", "loss"),
+        ("reward [mean]", "reward_mean"),
+        ("reward (max)", "reward_max"),
+        ("lr (1e-4)", None),
+        ("EvalLoss", "eval_loss"),
+        ("Loss/Test", "test_loss"),
+        ("metrics/train/Reward", "reward_mean"),
+        ("charts/eval/avg reward", "eval_reward_mean"),
+        ("criticMse", "value_loss"),
+        ("reward (%)", None),
+    ],
+)
+def test_stages_panels_and_brackets(key, canonical):
+    match = V.resolve(key)
+    assert (match and match.canonical) == canonical
+
+
+@pytest.mark.parametrize(
+    ("key", "alone", "beside", "canonical"),
+    [
+        ("score", {"epoch", "loss", "top1"}, {"episode"}, "reward_mean"),
+        ("total_return", {"close", "volume", "sharpe"}, {"policy_loss"}, "reward_mean"),
+        ("success_rate", {"requests", "latency_ms"}, {"ep_rew_mean"}, "episode_success_rate"),
+        ("beta", {"alpha", "close"}, {"reward", "kl"}, "kl_coef"),
+        ("accuracy", {"loss", "epoch"}, {"rewards_chosen"}, "pref_accuracy"),
+        ("margin", {"revenue", "cost"}, {"rewards_chosen"}, "pref_margin"),
+        ("value", {"total", "score"}, {"policy_loss"}, None),
+    ],
+)
+def test_the_company_a_name_keeps(key, alone, beside, canonical):
+    assert V.resolve(key, None, {key, *alone}) is None
+    match = V.resolve(key, None, {key, *beside})
+    assert (match and match.canonical) == canonical
+
+
+def test_a_key_that_means_something_else_in_a_trainer():
+    assert V.resolve("kl", "dreamer") is None
+    assert V.resolve("kl", "tianshou").canonical == "kl"
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "whole", "fits"),
+    [
+        ("clip_frac", 0.0, 0.3, False, True),
+        ("clip_frac", 0.0, 30.0, False, False),
+        ("ratio_mean", 120.0, 900.0, False, False),
+        ("lr", 1e-5, 3e-4, False, True),
+        ("lr", 3.0, 60.0, False, False),
+        ("episode_count", 1.0, 40.0, True, True),
+        ("episode_count", 0.1, 0.7, False, False),
+        ("kl", 3.0, 18.0, True, False),
+        ("eval_loss", 0.0, 0.0, True, True),
+    ],
+)
+def test_values_that_a_guess_would_need(metric, low, high, whole, fits):
+    assert V.fits(metric, low, high, whole=whole) is fits
 
 
 @pytest.mark.parametrize("name", [n for n in V.names() if not PLACEHOLDER.search(n)])
 def test_canonical_and_other_names_resolve_in_every_log(name):
-    for spelled in (name, *V.metrics[name].also_known_as):
-        assert V.resolve(spelled).canonical == name
-        assert V.resolve(f"train/{spelled}").canonical == name
+    metric = V.metrics[name]
+    for spelled in (name, *metric.also_known_as, *metric.in_company):
+        company = COMPANY if spelled in metric.in_company else frozenset()
+        assert V.resolve(spelled, None, company).canonical == name
+        assert V.resolve(f"train/{spelled}", None, company).canonical == name
     assert V.resolve(name, "verl", {"actor/pg_loss"}).canonical == name
 
 
@@ -98,7 +176,8 @@ def test_sign_and_scale(key, dialect, logged, value):
         ("values", {"values", "critic_loss", "actor_lr", "ppo_clip_ratio"}, "value_mean"),
         ("values", {"values", "loss", "x"}, None),
         ("return", {"return", "critic_loss", "actor_lr", "ppo_clip_ratio"}, "reward_shaped_mean"),
-        ("return", {"return", "x"}, "reward_mean"),
+        ("return", {"return", "x"}, None),
+        ("return", {"return", "policy_loss"}, "reward_mean"),
         ("acc", {"acc", "loss"}, None),
         ("train/entropy_loss", {"train/entropy_loss", "train/loss"}, None),
         ("train/entropy_loss", {"train/entropy_loss", "rollout/ep_rew_mean", "time/fps"}, "entropy"),
@@ -139,7 +218,7 @@ def test_evaluation_never_gets_a_training_name(key, dialect, canonical):
 
 @given(st.sampled_from(ALIASES), st.sampled_from(["eval/", "eval_"]))
 def test_no_key_behind_an_eval_prefix_is_a_training_metric(param, prefix):
-    _, dialect, alias = param.values
+    _, dialect, alias = param
     match = V.resolve(prefix + fill(alias.key), dialect)
     assert match is None or match.canonical.startswith("eval_")
 

@@ -65,7 +65,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("VAL009", {"loss": FADES, "reward_mean": FLAT}, SB3, "whose algorithm the log tells"),
         ("VAL010", {"value_mean": FADES}, SB3, "this log does not say that it is one"),
         ("VAL010", {"reward_mean": FLAT}, DQN, "needs value_mean"),
-        ("REW018", {"loss": FLAT}, PPO, "defined for dqn, sac, td3"),
+        ("REW018", {"loss": FLAT}, PPO, "defined for ddpg, dqn, sac, td3"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:

@@ -79,6 +79,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("ENT003", {"entropy": [1.0] * 30}, {}, "defined for a few discrete actions"),
         ("ENT003", {"entropy": [1.0] * 30}, CLASSIC, "needs reward_mean"),
         ("ENT007", {"entropy": [-1.0] * 30}, CLASSIC, "actions may be continuous"),
+        ("ENT007", {"entropy": [-1.0] * 30}, {"names": {"env_steps": "timesteps"}}, "actions may be continuous"),
         ("ENT007", {"kl": [1.0] * 30}, {"algorithm": "grpo"}, "needs entropy"),
     ],
 )

@@ -56,7 +56,7 @@ class FlexibleAdapter(BaseAdapter):
 
         log = self.read()
         given = dict(self.options.get("field_map") or {})
-        return to_run(log, self.origin, field_map=given | guessed(opening_of(log.table).keys, given))
+        return to_run(log, self.origin, field_map=given | guessed(opening_of(log.table), given))
 
 
 def loose_columns(file: File) -> list[str]:

@@ -44,6 +44,9 @@ SIGNATURES = (
     _signature("trl_ppo", "rloo", "objective/kl", "policy/approxkl_avg"),
     _signature("trl_grpo", None, "reward", "reward_std"),
     _signature("trl_grpo", None, "reward", "completions/mean_length"),
+    _signature("trl_orpo", "orpo", "rewards/chosen", "log_odds_ratio"),
+    _signature("trl_orpo", "orpo", "rewards/chosen", "odds_ratio_loss"),
+    _signature("trl_online_dpo", "online_dpo", "rewards/chosen", "objective/kl"),
     _signature("trl_dpo", "dpo", "rewards/chosen", "rewards/accuracies"),
     _signature("trl_kto", "kto", "rewards/chosen", "logps/chosen"),
     _signature("trl_kto", "kto", "rewards/rejected", "logps/rejected"),
@@ -93,6 +96,8 @@ def trainer_of(opening: Opening, *, text: str = "", config: Mapping[str, Any] | 
     found = next((s for s in SIGNATURES if s.needs <= names), None)
     if found is None:
         return Trainer("transformers")
+    if found.algorithm == "dpo":
+        return Trainer("trl", found.dialect, _pair_algorithm(text, config or {}))
     if found.algorithm is not None:
         return Trainer("trl", found.dialect, found.algorithm)
     algorithm, sure = _group_algorithm(opening.rows, names, text, config or {})
@@ -117,6 +122,15 @@ def identity(opening: Opening, *, text: str = "", config: Mapping[str, Any] | No
         "algorithm": trainer.algorithm,
         "notes": (trainer.note,) if trainer.note else (),
     }
+
+
+def _pair_algorithm(text: str, config: Mapping[str, Any]) -> str:
+    """ "dpo", or "cpo" or "simpo", whose keys are the same: only the trainer's class or its arguments tell them apart
+    (trl's CPOTrainer is SimPO by `loss_type`, LLaMA-Factory says `pref_loss`)."""
+    loss = str(config.get("pref_loss", config.get("loss_type"))).lower()
+    if loss == "simpo":
+        return loss
+    return "cpo" if "cpo_alpha" in config or re.search(r"\bCPO(?:Trainer|Config)\b", text) else "dpo"
 
 
 def _group_algorithm(rows: Sequence[Row], names: set[str], text: str, config: Mapping[str, Any]) -> tuple[str, bool]:

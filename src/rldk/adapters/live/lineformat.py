@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ class LineFormat(Struct, frozen=True, kw_only=True):
     phase: Callable[[Iterable[str]], Phase] | None = None
     keeps: Callable[[str], bool] | None = None
     configure: Callable[[File], dict[str, Any]] | None = None
-    guess: Callable[[Collection[str], Mapping[str, str]], Mapping[str, str]] | None = None
+    guess: Callable[[Opening, Mapping[str, str]], Mapping[str, str]] | None = None
 
 
 def by_keys(identity: Callable[[Iterable[str]], Told]) -> Callable[[Opening, str], Told]:

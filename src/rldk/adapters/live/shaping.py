@@ -29,7 +29,7 @@ class Names:
         evaluated = frozenset(key for row in opening.rows if row.phase == "eval" for key in row.values)
         alike = len(set(opening.cover.values())) <= 1  # no key covers more rows than another
         key = (hints.framework, hints.dialect, hints.algorithm, opening.keys, evaluated) if alike else None
-        if self._naming is None or key is None or key != self._key:
+        if self._naming is None or self._naming.valued or key is None or key != self._key:
             self._naming = settled(opening, hints, propose=True)
             self._key = key
         return self._naming
@@ -123,7 +123,7 @@ class Shaper:
         hints = replace(self._hints, **told)
         if self._form.guess is not None:
             given = dict(hints.field_map or {})
-            hints = replace(hints, field_map={**given, **self._form.guess(opening.keys, given)})
+            hints = replace(hints, field_map={**given, **self._form.guess(opening, given)})
         naming = self._names.settled(opening, hints)
         self._renamer = Renamer(naming)
         self.meta = self._described(naming, notes)

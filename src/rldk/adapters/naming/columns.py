@@ -17,11 +17,12 @@ from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.keys import Hints, Naming, settled
+from rldk.core.aliases import Match
 from rldk.core.model import Run, RunMeta
 from rldk.core.redact import redacted, redactions
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.text import legible
-from rldk.core.vocabulary import Match, Vocabulary, vocabulary
+from rldk.core.vocabulary import Vocabulary, vocabulary
 from rldk.errors import UnknownName
 
 _META = frozenset(RunMeta.__struct_fields__) - {"format", "names", "estimators", "config", "notes", "algorithm"}

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
 from rldk.core.table import MetricTable, Row
+
+
+class Span(NamedTuple):
+    """The finite values of one key. `first`: the first that is not 0; `whole`: none has a fraction."""
+
+    low: float
+    high: float
+    first: float
+    whole: bool
 
 
 class Opening:
@@ -42,6 +53,14 @@ class Opening:
         self._cells += len(row.values)
         for key in row.values:
             self.cover[key] = self.cover.get(key, 0) + 1
+
+    def span(self, key: str) -> Span | None:
+        """None when no row has a finite value under the key."""
+        values = [x for row in self.rows if math.isfinite(x := row.values.get(key, math.nan))]
+        if not values:
+            return None
+        first = next((x for x in values if x), 0.0)
+        return Span(min(values), max(values), first, all(x.is_integer() for x in values))
 
 
 def opening_of(table: MetricTable) -> Opening:

@@ -5,39 +5,55 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 
-from rldk.core.model import Run
+from rldk.adapters.naming.first_rows import Opening
 from rldk.core.vocabulary import vocabulary
 
+MAX_KEY = 100  # a longer name is nobody's
 _LOOKED_AT = 300  # columns compared letter by letter, a millisecond each
-_CLOSE = 0.82  # of difflib: "avg_reward" and "mean_reward" are closer, "accuracy" and "action_entropy" are not
+_CLOSE = 0.8  # of difflib, word by word: "los" and "loss" are closer, "mse" and "mean" are not
 _FILLER = frozenset(
     {"my", "avg", "average", "mean", "the", "train", "training", "current", "cur", "total", "value", "val"}
 )
 _NOT_METRICS = frozenset({"step", "epoch", "time", "timestamp", "wall_time", "seed", "index", "iteration"})
 
 
-def proposed_map(keys: Iterable[str], *, close: bool = True) -> dict[str, str]:
-    """{column: canonical metric} for the columns that say one in other words ("avg_reward"), no metric twice.
+def proposed_map(opening: Opening, *, close: bool = True) -> dict[str, str]:
+    """{column: canonical metric} for the columns that say one in other words ("my_reward"), no metric twice; only where
+    the values of the first rows are usual for the metric.
 
-    `close`: also those that merely look like one ("los"): good enough to propose, never to judge a run by."""
+    `close`: also those that merely look like one ("los"), or need company ("score"): good enough to propose, never to
+    judge a run by."""
     words = vocabulary()
-    spellings = {name: name for name in words.names()}
-    spellings |= {other: m.name for m in words.metrics.values() for other in m.also_known_as}
-    forms = {" ".join(_words(spelling)): name for spelling, name in spellings.items()}
-    forms = {" ".join(_tokens(spelling)): name for spelling, name in reversed(spellings.items())} | forms
+    forms = _forms(close)
     made: dict[str, str] = {}
-    for tried, key in enumerate(sorted(keys, key=lambda k: (len(k), k))):
-        if key.lower() in _NOT_METRICS or len(key) > 100:
+    for tried, key in enumerate(sorted(opening.cover, key=lambda k: (len(k), k))):
+        if key.lower() in _NOT_METRICS or len(key) > MAX_KEY:
             continue
-        tokens = _tokens(key)
-        name = forms.get(" ".join(_words(key))) or forms.get(" ".join(tokens))
+        name = forms.get(" ".join(_words(key))) or forms.get(" ".join(_tokens(key)))
         if name is None and close and tried < _LOOKED_AT:
-            name = _nearest(tokens, forms)
-        if name and name not in made.values() and name not in _NOT_METRICS:
+            name = _nearest(_tokens(key), forms)
+        if name is None or name in made.values() or name in _NOT_METRICS:
+            continue
+        span = opening.span(key)
+        if span is None or words.fits(name, span.low, span.high, whole=span.whole):
             made[key] = name
     return made
+
+
+@cache
+def _forms(close: bool) -> dict[str, str]:
+    """The words of a name -> its metric; a name as it stands before one without its fillers."""
+    spellings: dict[str, str] = {}
+    for name, metric in vocabulary().metrics.items():
+        names = (name, *metric.also_known_as, *(metric.in_company if close else ()))
+        spellings |= {spelled: name for spelled in names if spelled not in spellings}
+    forms = {" ".join(_tokens(spelled)): name for spelled, name in reversed(spellings.items())}
+    forms |= {" ".join(_words(spelled)): name for spelled, name in spellings.items()}
+    lonely = {word for metric in vocabulary().metrics.values() for word in metric.in_company}
+    return forms if close else {words: name for words, name in forms.items() if words not in lonely}
 
 
 def _words(name: str) -> list[str]:
@@ -52,14 +68,20 @@ def _tokens(name: str) -> list[str]:
 
 
 def _nearest(tokens: list[str], forms: Mapping[str, str]) -> str | None:
-    close = difflib.get_close_matches(" ".join(tokens), list(forms), n=1, cutoff=_CLOSE)
-    return forms[close[0]] if close else None
+    """The metric of a name that has as many words, each of them close to its own."""
+    near = difflib.get_close_matches(" ".join(tokens), list(forms), n=3, cutoff=_CLOSE)
+    return next((forms[name] for name in near if _each_close(tokens, name.split())), None)
 
 
-def field_map_hint(run: Run) -> str:
+def _each_close(tokens: list[str], others: list[str]) -> bool:
+    pairs = zip(tokens, others, strict=False)
+    return len(tokens) == len(others) and all(difflib.SequenceMatcher(None, a, b).ratio() >= _CLOSE for a, b in pairs)
+
+
+def field_map_hint(opening: Opening) -> str:
     """What to tell a user whose columns were not recognised: a ready `--field-map`, or how to write one."""
-    guess = proposed_map(run.metrics.columns)
+    guess = proposed_map(opening)
     if guess:
         return f"if these are right, say so: --field-map '{json.dumps(guess)}'"
-    shown = ", ".join(list(run.metrics.columns)[:8])
+    shown = ", ".join(list(opening.cover)[:8])
     return f'name the columns yourself, for example --field-map \'{{"COLUMN": "reward_mean"}}\'; columns are {shown}'

@@ -12,15 +12,18 @@ from msgspec.structs import replace
 
 from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.naming.guess import proposed_map
+from rldk.core.aliases import Match
 from rldk.core.table import MAX_METRICS
-from rldk.core.vocabulary import Match, vocabulary
+from rldk.core.vocabulary import vocabulary
 
 # What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
 _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ppo", frozenset({"value_loss", "clip_frac"}), frozenset()),
     ("ppo", frozenset({"value_explained_variance", "kl_policy_update"}), frozenset()),
+    ("ppo", frozenset({"policy_loss", "clip_range"}), frozenset()),
     ("grpo", frozenset({"zero_std_group_frac"}), frozenset({"value_loss"})),
     ("kto", frozenset({"pref_margin", "logp_chosen", "kl"}), frozenset({"pref_accuracy"})),
+    ("orpo", frozenset({"odds_ratio_loss"}), frozenset()),
     ("dpo", frozenset({"pref_margin", "logp_chosen"}), frozenset()),
     ("reward_model", frozenset({"pref_accuracy", "loss"}), frozenset({"logp_chosen", "policy_loss"})),
     ("dqn", frozenset({"exploration_rate", "loss"}), frozenset({"policy_loss"})),
@@ -58,7 +61,8 @@ class Naming:
     `routes`: key -> the matches it is read by; a key with none keeps its own name, unless that is in `names`.
     `sums`: metric -> the metrics it is the sum of. `staged`: metric -> its name on evaluation rows, None where that
     has a key of its own, so that what such rows say under the training name is dropped. `clocks`: the keys that the
-    user named for "step" and "wall_time". `guess`: the map that was made up because no key has a known name.
+    user named for "step" and "wall_time". `guess`: the map that was made up because no key has a known name. `valued`:
+    more rows with the same keys may lead to other names.
     """
 
     def __init__(self, opening: Opening, hints: Hints) -> None:
@@ -69,6 +73,8 @@ class Naming:
         self.sums: dict[str, tuple[str, ...]] = {}
         self.staged: dict[str, str | None] = {}
         self.guess: dict[str, str] = {}
+        self._opening = opening
+        self.valued = False
         self._user = dict(hints.field_map or {})
         self._swapped = {name: key for key, name in self._user.items()}
         self._seen: set[str] = set(opening.cover)
@@ -147,11 +153,23 @@ class Naming:
         matches = self._words.among(key, self.dialects, self._seen)
         name = self._named(key)
         if name is None:
-            return [match for match in matches if match.canonical != "step"]
+            return [match for match in matches if match.canonical != "step" and self._believed(key, match)]
         if name == "step":
             return []
         known = next((match for match in matches if match.canonical == name), Match(canonical=name))
         return [replace(known, rank=-1)]
+
+    def _believed(self, key: str, match: Match) -> bool:
+        """Whether the values under a home-made name may be that metric. Of a key that comes late they are not known."""
+        if match.sure and not match.sign:
+            return True
+        self.valued = True
+        span = self._opening.span(key)
+        if span is None:
+            return not match.sign
+        signed = not match.sign or (span.first > 0) == (match.sign == "+")
+        low, high = sorted((match.apply(span.low), match.apply(span.high)))
+        return signed and self._words.admits(match.canonical, low, high)
 
     def _name(self, name: str, key: str, estimator: str) -> None:
         self.names[name] = key
@@ -190,22 +208,23 @@ def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
     naming = Naming(opening, hints)
     if not propose or naming.names or hints.field_map:
         return naming
-    guess = proposed_map(opening.keys, close=False)
+    guess = proposed_map(opening, close=False)
     naming = Naming(opening, replace(hints, field_map=guess))
     naming.guess = guess
+    naming.valued = True
     return naming
 
 
 def says_metric(columns: Collection[str]) -> bool:
     """Whether one of these columns is a metric, by its name or by other words for it."""
-    return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(columns, close=False))
+    return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(Opening.of(columns), close=False))
 
 
-def guessed(keys: Collection[str], given: Mapping[str, str]) -> dict[str, str]:
+def guessed(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
     """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
-    named = Naming(Opening.of(keys), Hints(field_map=given)).names
+    named = Naming(opening, Hints(field_map=given)).names
     known = {*named.values(), *given, *given.values()}
-    sure = proposed_map(keys, close=False)
+    sure = proposed_map(opening, close=False)
     return {key: name for key, name in sure.items() if key not in known and name not in named}
 
 

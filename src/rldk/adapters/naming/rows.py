@@ -8,9 +8,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.adapters.naming.keys import Naming
+from rldk.core.aliases import Match
 from rldk.core.glossary import affine
 from rldk.core.table import Cells, Phase, Row
-from rldk.core.vocabulary import Match
 
 MAX_PLANS = 64  # different sets of keys that are remembered; a log has a few
 MAX_STEP = 2.0**62
