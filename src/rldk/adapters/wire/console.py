@@ -15,6 +15,11 @@ from rldk.core.stream import BrokenStream, Openable, chunks
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _RAY_PREFIX = re.compile(r"\((?:[^()]{1,80} )?pid=\d+(?:, ip=[^()\s]{1,64})?\) ?")
 _RAY_SUFFIX = re.compile(r"\[repeated \d+x across (?:cluster|all nodes)\].*")
+# what loggers put before a message: glog, Python's logging and loguru in their usual forms
+_LOG_PREFIX = re.compile(
+    r"[IWEF]\d{4} [^\]]{8,80}\] |(?:INFO|WARNING|DEBUG|ERROR):[\w.]{1,60}:"
+    r"|\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d[\d.,]{0,8}\]?(?:[^:]{0,80}(?: [|>-]|[\]:]) ?)?"
+)
 _WRAPPED = re.compile(r"[A-Za-z_][\w.]*\(\s*([^\s,()]+)\s*(?:,[^()]*)?\)")
 _KEY = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*:\s*""")
 _SCALAR = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\w.+-]+(?:\([^()]*\))?)(?=[,}])""")
@@ -100,6 +105,12 @@ def clean(line: bytes) -> str:
     if "[repeated " in text:
         text = _RAY_SUFFIX.sub("", text)
     return text.rstrip()
+
+
+def without_prefix(text: str) -> str:
+    """The message that a logger printed, without the time, the level and the place it put before it."""
+    found = _LOG_PREFIX.match(text)
+    return text[found.end() :] if found is not None else text
 
 
 def number(text: str) -> float | None:

@@ -1,0 +1,190 @@
+"""Consoles that print a line or a block of lines for each step: one reader, to which a trainer is a few patterns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from msgspec import Struct, field
+
+from rldk.adapters.base import BaseAdapter
+from rldk.adapters.live.lineformat import LineFormat
+from rldk.adapters.live.rowsource import TextRows
+from rldk.adapters.log import Log
+from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.source import File
+from rldk.adapters.wire.console import Piece, clean, number, pieces, without_prefix
+from rldk.adapters.wire.pairs import read_line
+from rldk.core.records import MAX_STEP
+from rldk.core.table import Phase
+
+MAX_BLOCK = 400  # lines of one step; the longest genuine block seen (Isaac Lab with 60 reward terms) has 90
+MAX_KEYS = 1000  # metrics of one step
+_EVAL = ("eval", "test", "val/", "val_", "validation")
+
+
+class Layout(Struct, frozen=True, kw_only=True):
+    """How a trainer prints. `landmark`: bytes that stand in every line that `mark` finds.
+
+    `mark`: where a step begins; its group `step` is the count, `total` how far that goes, `run` whose line it is, any
+    other group a metric. `aside`: a line that says no step and has that of the row before. `block`: the lines after
+    the mark belong to it as long as they are names and numbers. `keys`: the trainer's own keys for printed names.
+    """
+
+    landmark: bytes
+    mark: re.Pattern[str]
+    aside: re.Pattern[str] | None = None
+    block: bool = False
+    keys: Mapping[str, str] = {}
+    framework: str | None = None
+    dialect: str | None = None
+    algorithm: str | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The fields of `Log` that say which trainer prints so."""
+        return {"framework": self.framework, "dialect": self.dialect, "algorithm": self.algorithm}
+
+    def follow(self) -> LineFormat:
+        return LineFormat(source=lambda: StepRows(PrintedSteps(self)), identify=lambda *_: dict(self.identity))
+
+    def begins(self, head: bytes) -> bool:
+        """Whether a step is printed so in these first bytes."""
+        if self.landmark not in head:
+            return False
+        lines = (line for line in re.split(rb"[\r\n]", head) if self.landmark in line)
+        return any(self.mark.search(clean(line)) for line in lines)
+
+
+class Step(Struct):
+    """A step on its way: where it begins, and what was printed of it so far."""
+
+    start: Piece
+    count: int
+    run: str
+    values: dict[str, float] = field(default_factory=dict)
+    lines: int = 0
+
+
+class PrintedSteps:
+    """Gathers what is printed of a step. Of several runs in one file the first, or `wanted`, is taken.
+
+    `total`: how far the count was to go, by the first step."""
+
+    def __init__(self, layout: Layout, wanted: str | None = None) -> None:
+        self.total: int | None = None
+        self._layout = layout
+        self._wanted = wanted
+        self._step: Step | None = None
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        layout = self._layout
+        if piece.broken:
+            self.finish(sink)
+            sink.reject(piece.line, piece.offset, piece.broken)
+        elif (mark := layout.mark.search(piece.text)) is not None:
+            self.finish(sink)
+            self._begin(mark, piece)
+            if not layout.block or not piece.whole:
+                self.finish(sink)
+        elif layout.aside is not None and (aside := layout.aside.search(piece.text)) is not None:
+            self.finish(sink)
+            values = self._values(aside, piece)
+            if values:
+                sink.row(sink.step, values, phase=phase_of(values))
+        elif self._step is not None:
+            self._go_on(self._step, piece)
+
+    def finish(self, sink: Sink) -> None:
+        step, self._step = self._step, None
+        if step is None:
+            return
+        self._wanted = self._wanted or step.run
+        if step.run != self._wanted:
+            return
+        if step.count > MAX_STEP:
+            sink.reject(step.start.line, step.start.offset, "a step too large to be one", step.start.text)
+        elif step.values:
+            sink.row(step.count, step.values, phase=phase_of(step.values))
+        else:
+            reason = "no number on this line" if step.start.whole else "torn last line"
+            sink.reject(step.start.line, step.start.offset, reason, step.start.text)
+
+    def _begin(self, mark: re.Match[str], piece: Piece) -> None:
+        groups = mark.groupdict()
+        self._step = Step(piece, _count(groups["step"]), (groups.get("run") or "").strip())
+        self._step.values = self._values(mark, piece)
+        if self.total is None and groups.get("total"):
+            self.total = _count(groups["total"])
+
+    def _values(self, mark: re.Match[str], piece: Piece) -> dict[str, float]:
+        """What a marked line says: the metrics of the pattern, and the names and numbers after it."""
+        own = {k: number(v) for k, v in mark.groupdict().items() if v and k not in ("step", "total", "run")}
+        said = {key: value for key, value in own.items() if value is not None}
+        rest = self._named(read_line(piece.text[mark.end() :]).values)
+        if not piece.whole and rest:
+            rest.popitem()  # its number may be cut
+        return said | rest
+
+    def _go_on(self, step: Step, piece: Piece) -> None:
+        step.lines += 1
+        if step.lines > MAX_BLOCK or not piece.whole:
+            return
+        line = read_line(without_prefix(piece.text))
+        if line.whole and len(step.values) < MAX_KEYS:
+            step.values |= self._named(line.values)
+
+    def _named(self, values: Mapping[str, float]) -> dict[str, float]:
+        return {self._layout.keys.get(name, name): value for name, value in values.items()}
+
+
+class StepRows(TextRows):
+    """The rows of such a console that grows."""
+
+    def __init__(self, steps: PrintedSteps) -> None:
+        super().__init__(steps)
+        self._steps = steps
+
+    @property
+    def total_steps(self) -> int | None:  # type: ignore[override]
+        return self._steps.total
+
+
+class PrintedAdapter(BaseAdapter):
+    """Base of the adapters that are a `Layout` and some words. A number has the digits that were printed."""
+
+    layout: ClassVar[Layout]
+    quality: ClassVar[int] = 40
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 90 if file.is_text and cls.layout.begins(file.head) else 0
+
+    @classmethod
+    def runs(cls, file: File) -> list[str]:
+        """The runs whose lines are mixed in the file, in the order of their first; none where it names none."""
+        mark = cls.layout.mark
+        if "run" not in mark.groupindex:
+            return []
+        found = (mark.search(piece.text) for piece in pieces(file))
+        return list(dict.fromkeys(m["run"].strip() for m in found if m is not None))
+
+    def read(self) -> Log:
+        steps = PrintedSteps(self.layout, self.options.get("run"))
+        reading = parsed(self, steps)
+        reading.notes.append(ROUNDED)
+        return reading.log(total_steps=steps.total, **self.layout.identity)
+
+
+ROUNDED = "numbers have the digits that were printed: one shown as 0 may be smaller than the last of them"
+
+
+def phase_of(values: Iterable[str]) -> Phase:
+    names = [name.lower() for name in values]
+    return "eval" if names and all(name.startswith(_EVAL) for name in names) else "train"
+
+
+def _count(text: str) -> int:
+    digits = text.replace(",", "")
+    return int(digits) if len(digits) < 19 else MAX_STEP + 1

@@ -1,0 +1,121 @@
+"""Names and numbers in a line that somebody printed: "Episode 12/500 | Reward: -3.4 | eps 0.1 | 31.2% solved=3"."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from rldk.core.records import to_number
+
+MAX_TEXT = 8192  # characters of a line that are looked at; the longest genuine line of this kind seen has 900
+MAX_PAIRS = 256  # of a line
+_NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,20})?|\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,4})?"
+_ONE = rf"{_NUMBER}|[-+]?(?:nan|inf(?:inity)?)(?!\w)"
+_WORD = r"episodes?|eps?|epochs?|global[ _]?steps?|(?:env|time|train(?:ing)?|total)[ _-]?steps?|steps?|timesteps?"
+_WORD += r"|iter(?:ation)?s?|itr?|it|updates?|batch(?:es)?|rollouts?|rounds?|frames?|generations?|games?|trials?|t"
+_CLOCK = re.compile(
+    rf"(?<![\w/.'\"-])(?P<word>(?:total[ _])?(?:{_WORD}))(?: ?(?:number|num|no\.?|count))?"
+    r" ?[:=#\[(-]{0,3} {0,12}#?(?P<step>\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,18})(?![\d.]*\d*[\w%])"
+    r"(?: ?/ ?(?P<total>\d{1,18}))?",
+    re.IGNORECASE,
+)
+# "[12/500]", "(35/9751)", and a number that a line begins with
+_BARE = re.compile(r"[\[(](?P<step>\d{1,18}) ?/ ?(?P<total>\d{1,18})[\])]|^\[?(?P<first>\d{1,18})[:)\]]?(?= +[A-Za-z])")
+_LIST_OF_ONE = re.compile(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
+_WIDE = re.compile(r" +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
+_CUT = re.compile(
+    r"[|;\t\[\]{}│┃•]|, |,(?=[A-Za-z ])| -{1,3} | / | {2,}|(?<=\d)\. (?=[A-Z])|(?<= s)\. (?=[A-Z])|->|=>"
+    r"|: (?![-+.\d]|nan|inf)"
+)
+_RATE = r"[kM]?(?:it|steps?|tokens?|samples?|frames?|tok)/s(?:ec)?"
+_UNIT = rf"(?: ?(?:s|secs?|seconds|ms|mins?|h|[KMGT]i?B|{_RATE})(?![\w/]))?"
+_PAIR = re.compile(
+    rf"(?P<name>[A-Za-z_%#][^:=]{{0,70}}?)(?: ?[:=] ?| )(?P<value>{_ONE})(?P<more>(?: ?/ ?(?:{_ONE})){{0,4}})"
+    rf"(?![\d.]* ?[:=/])(?P<unit>[KMB%](?!\w))?{_UNIT}(?: ?(?:±|\+/-|\+-) ?[\w.+-]{{1,24}})?(?: ?\([^()]{{0,40}}\))?"
+)
+_NAME = re.compile(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
+_LEAD = re.compile(r".*(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
+
+
+class Clock(NamedTuple):
+    """A count that a line shows. `word`: what it counts, in small letters, "" where a number stands alone."""
+
+    word: str
+    step: int
+    total: int | None
+
+
+class Line(NamedTuple):
+    """What a line says. `clocks`: in the order of the line, each word once; `values`: by name as printed, percentages
+    as fractions; `whole`: the line has nothing but these."""
+
+    clocks: tuple[Clock, ...]
+    values: dict[str, float]
+    whole: bool
+
+
+def read_line(text: str) -> Line:
+    """The counts and the named numbers of a line. Linear in the text, of which `MAX_TEXT` characters are read."""
+    text = _WIDE.sub(" ", _LIST_OF_ONE.sub(r" \1", text[:MAX_TEXT].strip()))
+    clocks: dict[str, Clock] = {}
+    rest, end = [], 0
+    for found in _CLOCK.finditer(text):
+        word = " ".join(found["word"].lower().replace("_", " ").replace("-", " ").split())
+        if word in clocks:
+            continue
+        clocks[word] = Clock(word, int(found["step"].replace(",", "")), int(found["total"]) if found["total"] else None)
+        rest.append(text[end : found.start()])
+        end = found.end()
+    rest.append(text[end:])
+    left = " | ".join(rest)
+    bare = _BARE.search(left)
+    if bare is not None:
+        clocks[""] = Clock("", int(bare["step"] or bare["first"]), int(bare["total"]) if bare["total"] else None)
+        left = left[: bare.start()] + " | " + left[bare.end() :]
+    values: dict[str, float] = {}
+    whole = True
+    for cut in _CUT.split(left):
+        part = cut.strip(" :=#-*_()>,.")
+        if part and len(values) < MAX_PAIRS:
+            whole = _take(part, values) and whole
+    return Line(tuple(clocks.values()), values, whole)
+
+
+def _take(part: str, values: dict[str, float]) -> bool:
+    """Adds the named numbers of a part between two separators; False when it has anything else."""
+    end, clean = 0, True
+    for found in _PAIR.finditer(part):
+        clean = _add(found, values) and not part[end : found.start()].strip(" ,.()") and clean
+        end = found.end()
+    return clean and end > 0 and not part[end:].strip(" ,.()")
+
+
+def _add(found: re.Match[str], values: dict[str, float]) -> bool:
+    name = found["name"].strip(" '\"-*_,.")
+    name = _LEAD.sub("", name) or name
+    if _NAME.fullmatch(name) is None or len(name.split()) > 6:
+        return False
+    texts = [found["value"], *filter(None, re.split(" ?/ ?", found["more"]))]
+    numbers = [value for text in texts if (value := number_of(text, found["unit"])) is not None]
+    names = [name] if len(numbers) == 1 else _several(name, numbers)
+    for each, value in zip(names, numbers, strict=False):
+        values.setdefault(each, value)
+    return bool(names)
+
+
+def _several(name: str, numbers: list[float]) -> list[str]:
+    """The names of numbers with slashes between them: those in "mean/median reward", or the minimum, the mean and the
+    maximum where three are in that order; none when it is not clear."""
+    words = name.split()
+    for i, word in enumerate(words):
+        if word.count("/") == len(numbers) - 1:
+            return [" ".join([*words[:i], each, *words[i + 1 :]]) for each in word.split("/")]
+    ordered = len(numbers) == 3 and (numbers[0] <= numbers[1] <= numbers[2] or any(x != x for x in numbers))
+    return [f"{name}_{part}" for part in ("min", "mean", "max")] if ordered else []
+
+
+def number_of(text: str, unit: str | None = None) -> float | None:
+    """The number that is printed so: thousands may be set apart by commas, a percentage becomes a fraction."""
+    value = to_number(text.replace(",", ""))
+    scale = {"K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}.get(unit or "")
+    return value if value is None or scale is None else value * scale
