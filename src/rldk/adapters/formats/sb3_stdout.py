@@ -49,7 +49,8 @@ class SB3Stdout(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
-        return 90 if file.is_text and _CLOCK_ROW.search(file.head) else 0
+        grouped = b"| time/" in file.head  # other loggers print such boxes without groups
+        return 90 if file.is_text and grouped and _CLOCK_ROW.search(file.head) else 0
 
     def read(self) -> Log:
         log = parsed(self, SB3Boxes()).log(precision=3)

@@ -18,7 +18,7 @@ _RAY_SUFFIX = re.compile(r"\[repeated \d+x across (?:cluster|all nodes)\].*")
 # what loggers put before a message: glog, Python's logging and loguru in their usual forms
 _LOG_PREFIX = re.compile(
     r"[IWEF]\d{4} [^\]]{8,80}\] |(?:INFO|WARNING|DEBUG|ERROR):[\w.]{1,60}:"
-    r"|\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d[\d.,]{0,8}\]?(?:[^:]{0,80}(?: [|>-]|[\]:]) ?)?"
+    r"|\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d[\d.,]{0,8}\]?(?:[^:\d]{0,80}(?: [|>-]|\]) ?)?"
 )
 _WRAPPED = re.compile(r"[A-Za-z_][\w.]*\(\s*([^\s,()]+)\s*(?:,[^()]*)?\)")
 _KEY = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*:\s*""")
