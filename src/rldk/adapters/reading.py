@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
-from rldk.adapters.wire.console import pieces
+from rldk.adapters.wire.console import Cutter, Piece, pieces
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
@@ -90,6 +90,37 @@ class Reading:
             notes=tuple(self.notes),
             **fields,
         )
+
+
+class Glimpse:
+    """A sink that keeps the rows of the beginning of a text: (step, values, phase), and no more."""
+
+    def __init__(self, step: int = 0) -> None:
+        self.step = step
+        self.rows: list[tuple[int, Mapping[str, float], Phase]] = []
+
+    def row(
+        self,
+        step: int,
+        values: Mapping[str, float],
+        *,
+        phase: Phase = "train",
+        time: float = math.nan,  # noqa: ARG002 - as of `Sink`
+    ) -> None:
+        self.step = step
+        self.rows.append((step, values, phase))
+
+    def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
+        """What is refused is no row."""
+
+
+def glimpse(parser: Parser[Piece], head: bytes) -> list[tuple[int, Mapping[str, float], Phase]]:
+    """The rows that a console's parser finds in these first bytes; a last line without its end is left out."""
+    sink = Glimpse()
+    for piece in Cutter().feed(head):
+        parser.take(piece, sink)
+    parser.finish(sink)
+    return sink.rows
 
 
 def parsed(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:

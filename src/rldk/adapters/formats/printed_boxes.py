@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.printed_steps import ROUNDED, phase_of
@@ -13,9 +15,9 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, glimpse, parsed
 from rldk.adapters.source import File
-from rldk.adapters.wire.console import Piece, clean, number
+from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import MAX_STEP
 
 _BAR = re.compile(r"[|│┃║]")
@@ -147,33 +149,10 @@ class PrintedBoxesConsole(BaseAdapter):
         reading = parsed(self, PrintedBoxes())
         reading.notes.append(ROUNDED)
         log = reading.log(precision=3)
-        return log if not (fields := identity(frozenset(log.table.columns))) else _with(log, fields)
-
-
-def _with(log: Log, fields: dict[str, Any]) -> Log:
-    from msgspec.structs import replace
-
-    return replace(log, **fields)
-
-
-class _Keys:
-    """A sink that notes the names of rows."""
-
-    def __init__(self) -> None:
-        self.step = 0
-        self.rows: list[frozenset[str]] = []
-
-    def row(self, step: int, values: dict[str, float], **_: Any) -> None:
-        self.step = step
-        self.rows.append(frozenset(values))
-
-    def reject(self, *_: Any) -> None:
-        """What is refused is no row."""
+        return replace(log, **identity(frozenset(log.table.columns)))
 
 
 def _repeats(head: bytes) -> bool:
     """At least two boxes have the same names, one of which says what a training is for."""
-    boxes, keys = PrintedBoxes(), _Keys()
-    for i, line in enumerate(head.splitlines()):
-        boxes.take(Piece(i, 0, clean(line)), keys)  # type: ignore[arg-type]
-    return any(a & b and says_goal(a & b) for a, b in zip(keys.rows, keys.rows[1:], strict=False))
+    boxes = [values.keys() for _, values, _ in glimpse(PrintedBoxes(), head)]
+    return any(a & b and says_goal(a & b) for a, b in pairwise(boxes))

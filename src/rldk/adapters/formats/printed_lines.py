@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -14,12 +15,12 @@ from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats import dialect
 from rldk.adapters.formats.printed_steps import ROUNDED, phase_of
 from rldk.adapters.live.lineformat import LineFormat
-from rldk.adapters.live.rowsource import TextRows
+from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Glimpse, Sink, glimpse, parsed
 from rldk.adapters.source import File
-from rldk.adapters.wire.console import Piece, clean, without_prefix
+from rldk.adapters.wire.console import Piece, without_prefix
 from rldk.adapters.wire.pairs import Clock, read_line
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase, Row
@@ -52,8 +53,8 @@ class Record(Struct):
 class PrintedLines:
     """A line with a count begins a record, lines of nothing but names and numbers go on with it.
 
-    The first `OPENING` records that say what the training is for decide which count is the step: the one that rises most often, of several the first on
-    the line. Records without it are passed over. A count that falls while the epoch rises begins again in each epoch:
+    The first `OPENING` records that say what the training is for decide which count is the step: the one that rises
+    most often, of several the first on the line. Records without it are passed over. A count that falls while the epoch rises begins again in each epoch:
     then it goes on from where it was."""
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ class PrintedLines:
         self.word = _finest(opening)
         clocks = [clock for record in opening if (clock := record.clock(self.word or "")) is not None]
         self.total = next((clock.total for clock in clocks), None)
-        if any(clock.step < before.step for before, clock in zip(clocks, clocks[1:], strict=False)):
+        if any(clock.step < before.step for before, clock in pairwise(clocks)):
             self.total = None
         self._only_eval = all(phase_of(record.values) == "eval" for record in opening)
         for record in opening:
@@ -155,36 +156,17 @@ def _finest(records: list[Record]) -> str:
     return max(rises, key=lambda word: rises[word], default="")
 
 
-class LineRows(TextRows):
+class LineRows(CountedRows):
     """The rows of such a text that grows."""
 
     def __init__(self) -> None:
         self._lines = PrintedLines()
         super().__init__(self._lines)
 
-    @property
-    def total_steps(self) -> int | None:  # type: ignore[override]
-        return self._lines.total
-
     def pending(self) -> list[Row]:
-        seen = _Seen(self.step)
+        seen = Glimpse(self.step)
         copy.deepcopy(self._lines).finish(seen)
         return [self._rows.preview(step, values, phase=phase, time=float("nan")) for step, values, phase in seen.rows]
-
-
-class _Seen:
-    """A sink that keeps what it is given."""
-
-    def __init__(self, step: int = 0) -> None:
-        self.step = step
-        self.rows: list[tuple[int, Mapping[str, float], Phase]] = []
-
-    def row(self, step: int, values: Mapping[str, float], *, phase: Phase = "train", **_: Any) -> None:
-        self.step = step
-        self.rows.append((step, values, phase))
-
-    def reject(self, *_: Any) -> None:
-        """What is refused is no row."""
 
 
 @adapter
@@ -217,15 +199,11 @@ def is_training(head: bytes) -> bool:
     """Whether this text has lines of a training; False in doubt."""
     if head.lstrip()[:1] in (b"{", b"<") or not _enough(head):
         return False
-    lines, seen = PrintedLines(), _Seen()
-    for i, text in enumerate(re.split(rb"[\r\n]", head)[:-1]):
-        if text.strip():
-            lines.take(Piece(i, 0, clean(text)), seen)
-    lines.finish(seen)
-    makes = Counter(frozenset(values) for _, values, _ in seen.rows)
+    rows = glimpse(PrintedLines(), head)
+    makes = Counter(frozenset(values) for _, values, _ in rows)
     for make, count in makes.most_common(3):
-        steps = [step for step, values, _ in seen.rows if frozenset(values) == make]
-        rising = sum(b > a for a, b in zip(steps, steps[1:], strict=False))
+        steps = [step for step, values, _ in rows if frozenset(values) == make]
+        rising = sum(b > a for a, b in pairwise(steps))
         if count >= ENOUGH and rising >= max(ENOUGH - 1, 0.6 * (count - 1)) and says_goal(make):
             return True
     return False

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.live.lineformat import LineFormat
-from rldk.adapters.live.rowsource import TextRows
+from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
@@ -47,7 +47,7 @@ class Layout(Struct, frozen=True, kw_only=True):
         return {"framework": self.framework, "dialect": self.dialect, "algorithm": self.algorithm}
 
     def follow(self) -> LineFormat:
-        return LineFormat(source=lambda: StepRows(PrintedSteps(self)), identify=lambda *_: dict(self.identity))
+        return LineFormat(source=lambda: CountedRows(PrintedSteps(self)), identify=lambda *_: dict(self.identity))
 
     def begins(self, head: bytes) -> bool:
         """Whether a step is printed so in these first bytes."""
@@ -137,18 +137,6 @@ class PrintedSteps:
 
     def _named(self, values: Mapping[str, float]) -> dict[str, float]:
         return {self._layout.keys.get(name, name): value for name, value in values.items()}
-
-
-class StepRows(TextRows):
-    """The rows of such a console that grows."""
-
-    def __init__(self, steps: PrintedSteps) -> None:
-        super().__init__(steps)
-        self._steps = steps
-
-    @property
-    def total_steps(self) -> int | None:  # type: ignore[override]
-        return self._steps.total
 
 
 class PrintedAdapter(BaseAdapter):

@@ -149,3 +149,28 @@ class TextRows(ParsedRows[Piece]):
 
     def __init__(self, parser: Parser[Piece]) -> None:
         super().__init__(parser, Cutter())
+
+
+class Counting(Parser[Piece], Protocol):
+    """A parser that learns how far the steps were to go."""
+
+    @property
+    def total(self) -> int | None: ...
+
+
+class CountedRows(TextRows):
+    """A console format that says how far the steps were to go."""
+
+    def __init__(self, parser: Counting) -> None:
+        super().__init__(parser)
+        self._counting = parser
+
+    def finish(self) -> list[Row]:
+        rows = super().finish()
+        self.total_steps = self._counting.total
+        return rows
+
+    def _take(self, pieces: Iterator[Piece]) -> list[Row]:
+        rows = super()._take(pieces)
+        self.total_steps = self._counting.total
+        return rows

@@ -22,6 +22,7 @@ _CLOCK = re.compile(
 # "[12/500]", "(35/9751)", and a number that a line begins with
 _BARE = re.compile(r"[\[(](?P<step>\d{1,18}) ?/ ?(?P<total>\d{1,18})[\])]|^\[?(?P<first>\d{1,18})[:)\]]?(?= +[A-Za-z])")
 _LIST_OF_ONE = re.compile(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
+_NORM = re.compile(r"\|([A-Za-z_]\w{0,30})\|(?= ?[:=])")  # |grad|=0.1
 _WIDE = re.compile(r" +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
 _CUT = re.compile(
     r"[|;\t\[\]{}│┃•]|, |,(?=[A-Za-z ])| -{1,3} | / | {2,}|(?<=\d)\. (?=[A-Z])|(?<= s)\. (?=[A-Z])|->|=>"
@@ -30,7 +31,7 @@ _CUT = re.compile(
 _RATE = r"[kM]?(?:it|steps?|tokens?|samples?|frames?|tok)/s(?:ec)?"
 _UNIT = rf"(?: ?(?:s|secs?|seconds|ms|mins?|h|[KMGT]i?B|{_RATE})(?![\w/]))?"
 _PAIR = re.compile(
-    rf"(?P<name>[A-Za-z_%#][^:=]{{0,70}}?)(?: ?[:=] ?| )(?P<value>{_ONE})(?P<more>(?: ?/ ?(?:{_ONE})){{0,4}})"
+    rf"(?<![\w.])(?P<name>[A-Za-z_%#][^:=]{{0,70}}?)(?: ?[:=] ?| )(?P<value>{_ONE})(?P<more>(?: ?/ ?(?:{_ONE})){{0,4}})"
     rf"(?![\d.]* ?[:=/])(?P<unit>[KMB%](?!\w))?{_UNIT}(?: ?(?:±|\+/-|\+-) ?[\w.+-]{{1,24}})?(?: ?\([^()]{{0,40}}\))?"
 )
 _NAME = re.compile(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
@@ -56,7 +57,7 @@ class Line(NamedTuple):
 
 def read_line(text: str) -> Line:
     """The counts and the named numbers of a line. Linear in the text, of which `MAX_TEXT` characters are read."""
-    text = _WIDE.sub(" ", _LIST_OF_ONE.sub(r" \1", text[:MAX_TEXT].strip()))
+    text = _WIDE.sub(" ", _LIST_OF_ONE.sub(r" \1", _NORM.sub(r" \1", text[:MAX_TEXT].strip())))
     clocks: dict[str, Clock] = {}
     rest, end = [], 0
     for found in _CLOCK.finditer(text):

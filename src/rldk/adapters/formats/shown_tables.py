@@ -1,0 +1,131 @@
+"""Tables that a training leaves on a page: the progress table of transformers in a notebook, and that of a model card."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import ClassVar
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.formats import dialect
+from rldk.adapters.log import Log
+from rldk.adapters.naming.goals import says_goal
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.adapters.wire.cells import Sheet, sheets
+from rldk.adapters.wire.console import number
+from rldk.core.records import MAX_STEP
+from rldk.core.stream import BrokenStream, chunks
+from rldk.errors import NoData
+
+MAX_PAGE = 64 << 20  # bytes of a page that are read; a notebook as Markdown with pictures in it seldom has one
+_STEPS = ("step", "steps", "global step", "global_step", "iteration", "episode", "epoch")
+_OWN = {"training loss": "loss", "train loss": "loss", "validation loss": "eval_loss", "eval loss": "eval_loss"}
+_TOTAL = re.compile(r"<progress value='\d{1,18}' max='(?P<total>\d{1,18})'")
+_WHOLE = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,18}(?:\.0+)?")
+
+
+def clock(sheet: Sheet) -> int | None:
+    """The column that counts the steps of a training: whole numbers that never fall, under such a name."""
+    names = [name.lower() for name in sheet.header]
+    for word in _STEPS:
+        if word in names:
+            column = names.index(word)
+            counts = [row[column] for row in sheet.rows]
+            if len(counts) > 1 and all(map(_WHOLE.fullmatch, counts)):
+                steps = [_count(text) for text in counts]
+                return column if steps == sorted(steps) and steps[-1] > steps[0] else None
+    return None
+
+
+def is_training(sheet: Sheet) -> bool:
+    """Whether the table is of a training: it counts steps and says a loss, a reward or the like."""
+    return clock(sheet) is not None and says_goal(sheet.header)
+
+
+def put_rows(sheet: Sheet, reading: Reading) -> None:
+    """The rows of a table: what an evaluation measured is a row of its own. In a table with a validation loss the names
+    in capitals are the evaluation's."""
+    column = clock(sheet)
+    if column is None:
+        return
+    validated = any(_OWN.get(name.lower()) == "eval_loss" for name in sheet.header)
+    keys = [key_of(name, validated=validated) for name in sheet.header]
+    for row in sheet.rows:
+        step = _count(row[column])
+        found = {key: number(text) for i, (key, text) in enumerate(zip(keys, row, strict=True)) if i != column and key}
+        values = {key: value for key, value in found.items() if value is not None}
+        evaluated = {key: value for key, value in values.items() if key.startswith("eval_")}
+        trained = {key: value for key, value in values.items() if key not in evaluated}
+        if not values or step > MAX_STEP:
+            reading.reject(0, sheet.offset, "a row without a number", " ".join(row))
+            continue
+        if any(key != "epoch" for key in trained):
+            reading.row(step, trained)
+        if evaluated:
+            reading.row(step, evaluated, phase="eval")
+
+
+def key_of(name: str, *, validated: bool) -> str:
+    """The key behind the heading that transformers makes of it: "completions / mean_length", "Rewards/chosen"."""
+    lower = name.lower()
+    if lower in _OWN:
+        return _OWN[lower]
+    key = re.sub(r" ?/ ?", "/", name)
+    if validated and key[:1].isupper() and lower != "epoch":
+        return "eval_" + key.lower().replace(" ", "_")
+    return key.lower() if lower in ("epoch", "step") else key
+
+
+def total_steps(text: str) -> int | None:
+    """How many steps the last progress bar of a page was to make."""
+    found = [int(bar["total"]) for bar in _TOTAL.finditer(text)]
+    return found[-1] if found else None
+
+
+@adapter
+class ShownTables(BaseAdapter):
+    """The rows of all tables of one training on a page, in its order. A table whose steps begin again is a restart."""
+
+    name: ClassVar[str] = "page-table"
+    describes: ClassVar[str] = "tables of steps and losses on a Markdown or HTML page"
+    quality: ClassVar[int] = 30
+    keeps: ClassVar[str] = "every number that is shown: six decimals in a notebook, four in a model card"
+    loses: ClassVar[str] = "what the table has no column for; wall time; configuration"
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        head = file.head
+        shown = b"<table" in head or b"|-" in head or b"| -" in head or b"|:-" in head
+        if not file.is_text or not shown or head.lstrip()[:1] == b"{":
+            return 0
+        return 65 if any(map(is_training, sheets(head.decode("utf-8", "replace")))) else 0
+
+    def read(self) -> Log:
+        text = _text(only_file(self))
+        reading = Reading(self)
+        for sheet in _trainings(text):
+            put_rows(sheet, reading)
+        if not reading.step and not any(True for _ in _trainings(text)):
+            raise NoData(f"no table of a training in {self.source}", hint="a column of steps and a loss are needed")
+        return dialect.described(reading.log(total_steps=total_steps(text)))
+
+
+def _trainings(text: str) -> Iterator[Sheet]:
+    return (sheet for sheet in sheets(text) if is_training(sheet))
+
+
+def _text(file: File) -> str:
+    data = bytearray()
+    try:
+        for chunk in chunks(file):
+            data += chunk
+            if len(data) > MAX_PAGE:
+                break
+    except BrokenStream:
+        pass
+    return bytes(data[:MAX_PAGE]).decode("utf-8", "replace")
+
+
+def _count(text: str) -> int:
+    return int(float(text.replace(",", "")))
