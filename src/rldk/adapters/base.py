@@ -57,6 +57,13 @@ class BaseAdapter(ABC):
 
         Raises `NoData` when no row is left."""
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:  # noqa: ARG003
+        """Whether a line far into a text is one of this format's metrics; for texts whose head has none of them.
+
+        Only lines with a word for steps, epochs or episodes and a number after it are asked about."""
+        return False
+
     def can_handle(self) -> bool:
         return bool(self.files) and all(self.sniff(f) > 0 for f in self.files)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
+from rldk.adapters.late import late
 from rldk.adapters.layout import home
 from rldk.adapters.source import File
 from rldk.errors import RldkError
@@ -99,7 +100,10 @@ def sources_of(kind: type[BaseAdapter], path: Path, confidence: int, folder: Pat
 
 def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[int, type[BaseAdapter]] | None:
     try:
-        claimed = claims(File(path), kinds)
+        file = File(path)
+        claimed = claims(file, kinds)
+        if not claimed and (begun := late(file, kinds)) is not None:
+            claimed = claims(begun, kinds)
     except RldkError as error:
         found.left_out[str(path)] = f"unreadable: {error.message}"
     except (OSError, EOFError, zlib.error) as error:

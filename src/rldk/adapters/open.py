@@ -18,6 +18,7 @@ from rldk.adapters.explore import MAX_FILES, Source, claims, sources_of
 from rldk.adapters.folder import Options, read_folder, read_source
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.frame import from_frame, is_frame
+from rldk.adapters.late import late
 from rldk.adapters.remote import fetch, is_remote, is_store, read_store
 from rldk.adapters.source import File
 from rldk.core.model import Run
@@ -172,7 +173,7 @@ def _open_path(path: Path, options: Options) -> list[Run]:
 
 def _open_file(path: Path, options: Options) -> list[Run]:
     try:
-        claimed = claims(File(path), options.kinds)
+        claimed = claims(File(path), options.kinds) or _late_claims(path, options)
     except (OSError, EOFError, zlib.error) as error:
         raise UnreadableSource(f"cannot read {path}: {error}", hint="is the archive whole?") from None
     if not claimed:
@@ -184,6 +185,12 @@ def _open_file(path: Path, options: Options) -> list[Run]:
         except (NoData, NotALog) as error:
             failures.append(error)
     raise failures[0]
+
+
+def _late_claims(path: Path, options: Options) -> list[tuple[int, type[BaseAdapter]]]:
+    """What recognises the file where its metrics begin, if its head has none."""
+    found = late(File(path), options.kinds)
+    return claims(found, options.kinds) if found is not None else []
 
 
 def _unclaimed(path: Path, options: Options) -> Run:

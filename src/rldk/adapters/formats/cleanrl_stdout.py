@@ -43,6 +43,10 @@ class CleanRLStdout(BaseAdapter):
     def sniff(cls, file: File) -> int:
         return 90 if file.is_text and _MARK.search(file.head) else 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return _MARK.search(line) is not None
+
     def read(self) -> Log:
         return parsed(self, CleanRLLines()).log(**IDENTITY)
 

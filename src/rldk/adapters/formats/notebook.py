@@ -13,12 +13,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter, adapters
-from rldk.adapters.formats import dialect
-from rldk.adapters.formats.shown_tables import is_training, put_rows, total_steps
+from rldk.adapters.formats.shown_tables import page_log
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Reading, only_file, tolerated
+from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.source import File
-from rldk.adapters.wire.cells import sheets
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row, TableBuilder
 from rldk.errors import InputError, NoData, NotALog
@@ -81,9 +79,7 @@ class Notebook(BaseAdapter):
     name: ClassVar[str] = "notebook"
     describes: ClassVar[str] = "Jupyter notebook with the tables and texts of a training"
     quality: ClassVar[int] = 40
-    keeps: ClassVar[str] = (
-        "what the cells show: tables of the transformers progress bar, printed lines, dicts and boxes"
-    )
+    keeps: ClassVar[str] = "what the cells show: tables of the progress bar, printed lines, dicts and boxes"
     loses: ClassVar[str] = "digits beyond those shown; output that was cleared or cut; configuration"
 
     @classmethod
@@ -155,12 +151,8 @@ def _parts(document: _Notebook) -> Iterator[_Part]:
 def _tables(cell: _Cell) -> list[tuple[str, Log]]:
     """The tables of trainings in a cell."""
     page = "\n".join(_joined_text(output.data.html) for output in cell.outputs if output.data is not None)
-    reading = Reading(Notebook([]))
-    for sheet in sheets(page) if "<table" in page else ():
-        if is_training(sheet):
-            put_rows(sheet, reading)
     try:
-        return [("table", dialect.described(reading.log(total_steps=total_steps(page))))]
+        return [("table", page_log(page, Notebook([])))] if "<table" in page else []
     except NoData:
         return []
 
@@ -213,15 +205,9 @@ def _joined(parts: list[_Part]) -> Log:
             last = row.step
         builder.add(row.step, row.values, phase=row.phase, segment=segment, time=row.time)
     first = parts[0].log
-    whole = len({id(part.log) for part in parts}) == 1 and len(first.table) == len(rows)
-    rejected = first.rejected_count if whole else 0
-    return replace(
-        first,
-        table=builder.build(),
-        lines=len(rows) + rejected,
-        rejected_count=rejected,
-        rejected=first.rejected if whole else (),
-    )
+    if len({id(part.log) for part in parts}) > 1 or len(first.table) > len(rows):
+        first = replace(first, rejected_count=0, rejected=())  # of which of the runs they are is not known
+    return replace(first, table=builder.build(), lines=len(rows) + first.rejected_count)
 
 
 def _joined_text(text: Any) -> str:

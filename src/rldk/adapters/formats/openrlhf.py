@@ -56,6 +56,10 @@ class OpenRLHFConsole(BaseAdapter):
             return 95
         return 60 if b"openrlhf" in file.head and b"(PPOTrainer pid=" in file.head else 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return _HEAD_MARK.search(line) is not None
+
     def read(self) -> Log:
         log = parsed(self, OpenRLHFRecords()).log()
         fields = identity(opening_of(log.table).keys)

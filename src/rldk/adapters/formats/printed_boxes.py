@@ -145,6 +145,10 @@ class PrintedBoxesConsole(BaseAdapter):
             return 0
         return 75 if _repeats(file.head) else 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return _HEAD_ROW.match(line) is not None
+
     def read(self) -> Log:
         reading = parsed(self, PrintedBoxes())
         reading.notes.append(ROUNDED)

@@ -16,7 +16,7 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Sink, glimpse, parsed
 from rldk.adapters.source import File
-from rldk.adapters.wire.console import Piece, dict_items, number, without_prefix
+from rldk.adapters.wire.console import Piece, clean, dict_items, number, without_prefix
 from rldk.core.records import STEP_KEYS, BadLine, to_step
 
 MAX_JOINED = 400  # lines of one dict; SkyRL prints one of 60 keys on as many
@@ -122,6 +122,14 @@ class PrintedDictsConsole(BaseAdapter):
         if not file.is_text or (b"{'" not in file.head and b'{"' not in file.head):
             return 0
         return 70 if _is_training(file.head) else 0
+
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        if b"{'" not in line:
+            return False
+        text = clean(line)
+        mark = _MARK.search(text)
+        return mark is not None or any(f"'{key}':" in text for key in _CLOCKS)
 
     def read(self) -> Log:
         log = parsed(self, PrintedDicts()).log()

@@ -20,7 +20,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Glimpse, Sink, glimpse, parsed
 from rldk.adapters.source import File
-from rldk.adapters.wire.console import Piece, without_prefix
+from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import Clock, read_line
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase, Row
@@ -54,8 +54,8 @@ class PrintedLines:
     """A line with a count begins a record, lines of nothing but names and numbers go on with it.
 
     The first `OPENING` records that say what the training is for decide which count is the step: the one that rises
-    most often, of several the first on the line. Records without it are passed over. A count that falls while the epoch rises begins again in each epoch:
-    then it goes on from where it was."""
+    most often, of several the first on the line. Records without it are passed over. A count that falls while the epoch
+    rises begins again in each epoch: then it goes on from where it was."""
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -186,6 +186,14 @@ class PrintedLinesConsole(BaseAdapter):
     @classmethod
     def sniff(cls, file: File) -> int:
         return 30 if file.is_text and is_training(file.head) else 0
+
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        text = clean(line)
+        if _OTHER.match(text) or not says_goal((text[:1000],)):
+            return False
+        found = read_line(text)
+        return bool(found.clocks) and says_goal(found.values)
 
     def read(self) -> Log:
         lines = PrintedLines()

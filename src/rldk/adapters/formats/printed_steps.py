@@ -150,6 +150,10 @@ class PrintedAdapter(BaseAdapter):
         return 90 if file.is_text and cls.layout.begins(file.head) else 0
 
     @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return cls.layout.begins(line)
+
+    @classmethod
     def runs(cls, file: File) -> list[str]:
         """The runs whose lines are mixed in the file, in the order of their first; none where it names none."""
         mark = cls.layout.mark

@@ -52,6 +52,10 @@ class SB3Stdout(BaseAdapter):
         grouped = b"| time/" in file.head  # other loggers print such boxes without groups
         return 90 if file.is_text and grouped and _CLOCK_ROW.search(file.head) else 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return _CLOCK_ROW.search(line) is not None
+
     def read(self) -> Log:
         log = parsed(self, SB3Boxes()).log(precision=3)
         table = settled(log.table)

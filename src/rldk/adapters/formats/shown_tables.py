@@ -1,4 +1,4 @@
-"""Tables that a training leaves on a page: the progress table of transformers in a notebook, and that of a model card."""
+"""Tables that a training leaves on a page: the progress table of transformers, and that of a model card."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats import dialect
+from rldk.adapters.formats import dialect, trl
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Reading, only_file
@@ -16,9 +16,9 @@ from rldk.adapters.wire.cells import Sheet, sheets
 from rldk.adapters.wire.console import number
 from rldk.core.records import MAX_STEP
 from rldk.core.stream import BrokenStream, chunks
-from rldk.errors import NoData
 
 MAX_PAGE = 64 << 20  # bytes of a page that are read; a notebook as Markdown with pictures in it seldom has one
+MAX_TEXT = 1 << 20  # characters in which the trainer may be named
 _STEPS = ("step", "steps", "global step", "global_step", "iteration", "episode", "epoch")
 _OWN = {"training loss": "loss", "train loss": "loss", "validation loss": "eval_loss", "eval loss": "eval_loss"}
 _TOTAL = re.compile(r"<progress value='\d{1,18}' max='(?P<total>\d{1,18})'")
@@ -101,14 +101,24 @@ class ShownTables(BaseAdapter):
             return 0
         return 65 if any(map(is_training, sheets(head.decode("utf-8", "replace")))) else 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return b"Training Loss" in line and (b"<th>" in line or line.lstrip().startswith(b"|"))
+
     def read(self) -> Log:
-        text = _text(only_file(self))
-        reading = Reading(self)
-        for sheet in _trainings(text):
-            put_rows(sheet, reading)
-        if not reading.step and not any(True for _ in _trainings(text)):
-            raise NoData(f"no table of a training in {self.source}", hint="a column of steps and a loss are needed")
-        return dialect.described(reading.log(total_steps=total_steps(text)))
+        return page_log(_text(only_file(self)), self)
+
+
+def page_log(page: str, adapter: BaseAdapter) -> Log:
+    """The log that the tables of trainings on a page are. Raises `NoData` without one."""
+    reading = Reading(adapter)
+    shown = list(_trainings(page))
+    for sheet in shown:
+        put_rows(sheet, reading)
+    log = reading.log(total_steps=total_steps(page))
+    if any(name.lower() in _OWN for sheet in shown for name in sheet.header):
+        return trl.described(log, text=page[:MAX_TEXT])
+    return dialect.described(log)
 
 
 def _trainings(text: str) -> Iterator[Sheet]:

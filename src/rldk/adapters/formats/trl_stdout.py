@@ -146,6 +146,10 @@ class TrlStdout(BaseAdapter):
                     return 80
         return 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return b"{'" in line and b"'epoch': " in line
+
     def read(self) -> Log:
         console = Console()
         reading = parsed(self, console)

@@ -123,6 +123,10 @@ class VerlConsole(BaseAdapter):
         # the printed configuration and the engines' start can fill the head before the first step
         return 60 if b"actor_rollout_ref" in file.head and b" pid=" in file.head else 0
 
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        return _HEAD_MARK.search(line) is not None
+
     def read(self) -> Log:
         lines = VerlLines()
         reading = parsed(self, lines)
