@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.source import HEAD_BYTES, File
 from rldk.core.stream import BrokenStream, chunks
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CHUNK = 1 << 18  # fits the cache of a core: a larger one takes twice the time
 CONTEXT = 16 * 1024  # bytes before a line of metrics that may belong to the same block or box
@@ -74,20 +80,30 @@ def _counts(block: bytes) -> list[int]:
     compared two at a time, then only what was found is looked at: the time of two passes over the bytes."""
     import numpy as np
 
-    found = []
     block += bytes(REACH + 1)
-    for pair in (b"ep", b"Ep"):
-        for offset in (0, 1):
-            pairs = np.frombuffer(block, dtype="<u2", count=(len(block) - offset) // 2, offset=offset)
-            found.append(np.flatnonzero(pairs == int.from_bytes(pair, "little")) * 2 + offset)
+    small = np.uint16(0x20)  # "E" and "e" differ in this bit of the first byte
+    word = int.from_bytes(b"ep", "little")
+    found = []
+    for offset in (0, 1):
+        pairs = np.frombuffer(block, dtype="<u2", count=(len(block) - offset) // 2, offset=offset)
+        found.append(np.flatnonzero((pairs | small) == word) * 2 + offset)
     places = np.concatenate(found)
     places = places[places < len(block) - REACH]
     data = np.frombuffer(block, dtype=np.uint8)
+    places = places[_follows()[data[places + 2]]]
     near = np.zeros(len(places), dtype=bool)
     for distance in range(2, REACH):
         near |= data[places + distance] - np.uint8(48) < 10
     counts: list[int] = np.sort(places[near]).tolist()
     return counts
+
+
+@cache
+def _follows() -> NDArray[np.bool_]:
+    """Which bytes may follow "ep" in the words that are looked for."""
+    import numpy as np
+
+    return np.array([chr(i) in "ois" or not chr(i).isalpha() or i > 127 for i in range(256)])
 
 
 def _lines_at(block: bytes, places: Iterable[int], kinds: list[type[BaseAdapter]]) -> list[bytes]:

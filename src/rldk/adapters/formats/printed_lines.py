@@ -35,6 +35,7 @@ _COUNTS = re.compile(
     rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]",
     re.MULTILINE,
 )
+_GOALS = (b"rew", b"ret", b"loss", b"score", b"entropy", b"fitness", b"success", b"win", b"kl", b"ppl", b"perplexity")
 _OTHER = re.compile(r"\s*(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
 
 
@@ -189,8 +190,11 @@ class PrintedLinesConsole(BaseAdapter):
 
     @classmethod
     def marks(cls, line: bytes) -> bool:
+        small = line.lower()
+        if not any(word in small for word in _GOALS):
+            return False
         text = clean(line)
-        if _OTHER.match(text) or not says_goal((text[:1000],)):
+        if _OTHER.match(text):
             return False
         found = read_line(text)
         return bool(found.clocks) and says_goal(found.values)

@@ -20,6 +20,21 @@ PATTERNS = {
     "sb3": "sb3-stdout",
     "cleanrl": "cleanrl-stdout",
     "rllib": "rllib-stdout",
+    "prime-rl": "prime-rl-console",
+    "slime": "dict-console",
+    "skyrl": "dict-console",
+    "nemo-rl": "nemo-rl-console",
+    "areal": "box-console",
+    "mlx": "mlx-console",
+    "mlagents": "mlagents-console",
+    "rsl-rl": "rsl-rl-console",
+    "keras-rl": "keras-rl-console",
+    "tianshou": "tianshou-console",
+    "sample-factory": "sample-factory-console",
+    "dopamine": "dopamine-console",
+    "baselines": "box-console",
+    "spinup": "box-console",
+    "lines": "line-console",
 }
 
 

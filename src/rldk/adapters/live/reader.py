@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from rldk.adapters.base import adapters
+from rldk.adapters.late import condensed
 from rldk.adapters.live.formats import Followed, followed, patterned, recognised
 from rldk.adapters.live.rowsource import JsonRows, RowSource
 from rldk.adapters.live.shaping import Names, Shaper
@@ -159,7 +161,7 @@ class LiveReader:
         kept = bytes(self._kept or b"")
         form = self._form if self._sure else self._recognised()
         if form is None:
-            self._kept = bytearray()
+            self._kept = bytearray() if finish else bytearray(condensed(kept, adapters))
             return []
         self._whole = self._whole or self.settled
         self._sure = self._sure or finish or self._enough()
