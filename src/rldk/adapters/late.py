@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import TYPE_CHECKING
 
 from rldk.adapters.base import BaseAdapter
@@ -20,8 +19,10 @@ CONTEXT = 16 * 1024  # bytes before a line of metrics that may belong to the sam
 MAX_LINE = 1 << 20  # a longer line is no line of metrics
 DIGEST = 48 * 1024  # bytes kept of lines that look like metrics and were not enough to tell the format
 REACH = 24  # bytes after "ep" within which a number has to begin
-_WORD = re.compile(rb"[Ee]p")
-_NUMBER = re.compile(rb"[Ee]p(?:ochs?|isodes?|s)?\b[^\w\n]{0,21}\d|[Ee]p[\w/ ]{0,12}[^\w\n]{1,12}\d")
+_WORD = re.compile(rb"[Ee]p|[Ii]te")
+_NUMBER = re.compile(
+    rb"(?:[Ee]p(?:ochs?|isodes?|s)?|[Ii]ter(?:ations?)?)\b[^\w\n]{0,21}\d|[Ee]p[\w/ ]{0,12}[^\w\n]{1,12}\d"
+)
 
 
 def late(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | None:
@@ -76,21 +77,22 @@ def _next(source: Iterator[bytes]) -> tuple[bytes, bool]:
 
 
 def _counts(block: bytes) -> list[int]:
-    """Where "ep" or "Ep" stand with a digit soon after them, as in "step 3", "Epoch: 3" and "Episode 3". Bytes are
-    compared two at a time, then only what was found is looked at: the time of two passes over the bytes."""
+    """Where "ep" or "it" stand, small or with a capital, and a digit soon after them, as in "step 3", "Epoch: 3" and
+    "Iter 3". Bytes are compared two at a time, then only what was found is looked at."""
     import numpy as np
 
     block += bytes(REACH + 1)
     small = np.uint16(0x20)  # "E" and "e" differ in this bit of the first byte
-    word = int.from_bytes(b"ep", "little")
+    words = [int.from_bytes(word, "little") for word in (b"ep", b"it")]
     found = []
     for offset in (0, 1):
         pairs = np.frombuffer(block, dtype="<u2", count=(len(block) - offset) // 2, offset=offset)
-        found.append(np.flatnonzero((pairs | small) == word) * 2 + offset)
+        pairs = pairs | small
+        found.append(np.flatnonzero((pairs == words[0]) | (pairs == words[1])) * 2 + offset)
     places = np.concatenate(found)
     places = places[places < len(block) - REACH]
     data = np.frombuffer(block, dtype=np.uint8)
-    places = places[_follows()[data[places + 2]]]
+    places = places[_follow(data, places)]
     near = np.zeros(len(places), dtype=bool)
     for distance in range(2, REACH):
         near |= data[places + distance] - np.uint8(48) < 10
@@ -98,12 +100,16 @@ def _counts(block: bytes) -> list[int]:
     return counts
 
 
-@cache
-def _follows() -> NDArray[np.bool_]:
-    """Which bytes may follow "ep" in the words that are looked for."""
+def _follow(data: NDArray[np.uint8], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether what follows these pairs can go on as one of the words: "e" after "it"; "o", "i", "s" or no letter."""
     import numpy as np
 
-    return np.array([chr(i) in "ois" or not chr(i).isalpha() or i > 127 for i in range(256)])
+    third = data[places + 2]
+    counted = data[places + 1] == ord("t")
+    letter = ((third | 0x20) - np.uint8(ord("a"))) < 26
+    step = ~letter | (third == ord("o")) | (third == ord("i")) | (third == ord("s"))
+    follows: NDArray[np.bool_] = np.where(counted, third == ord("e"), step)
+    return follows
 
 
 def _lines_at(block: bytes, places: Iterable[int], kinds: list[type[BaseAdapter]]) -> list[bytes]:

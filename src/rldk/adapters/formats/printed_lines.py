@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats import dialect
@@ -115,8 +116,8 @@ class PrintedLines:
         self.word = _finest(opening)
         clocks = [clock for record in opening if (clock := record.clock(self.word or "")) is not None]
         self.total = next((clock.total for clock in clocks), None)
-        if any(clock.step < before.step for before, clock in pairwise(clocks)):
-            self.total = None
+        if any(clock.word == "epoch" and clock.total != 1 for record in opening for clock in record.clocks):
+            self.total = self.total if self.word == "epoch" else None  # it may be that of one epoch
         self._only_eval = all(phase_of(record.values) == "eval" for record in opening)
         for record in opening:
             self._put(record, sink)
@@ -203,8 +204,7 @@ class PrintedLinesConsole(BaseAdapter):
         lines = PrintedLines()
         reading = parsed(self, lines)
         reading.notes.append(ROUNDED)
-        log = reading.log(total_steps=lines.total)
-        return dialect.described(log)
+        return replace(dialect.described(reading.log()), total_steps=lines.total)
 
 
 def is_training(head: bytes) -> bool:

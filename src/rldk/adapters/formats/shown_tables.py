@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats import dialect, trl
 from rldk.adapters.log import Log
@@ -115,10 +117,10 @@ def page_log(page: str, adapter: BaseAdapter) -> Log:
     shown = list(_trainings(page))
     for sheet in shown:
         put_rows(sheet, reading)
-    log = reading.log(total_steps=total_steps(page))
-    if any(name.lower() in _OWN for sheet in shown for name in sheet.header):
-        return trl.described(log, text=page[:MAX_TEXT])
-    return dialect.described(log)
+    log = reading.log()
+    own = any(name.lower() in _OWN for sheet in shown for name in sheet.header)
+    log = trl.described(log, text=page[:MAX_TEXT]) if own else dialect.described(log)
+    return replace(log, total_steps=total_steps(page))
 
 
 def _trainings(text: str) -> Iterator[Sheet]:
