@@ -73,9 +73,10 @@ class PrintedBoxes:
         if piece.broken:
             self.finish(sink)
             sink.reject(piece.line, piece.offset, piece.broken)
-        elif _BAR.match(text) and piece.whole:
+        elif _BAR.match(text):
             self._box = self._box or Box(piece)
-            self._cells(self._box, text)
+            if piece.whole:
+                self._cells(self._box, text)
         elif self._box is not None and _RULE.fullmatch(text):
             pass
         else:

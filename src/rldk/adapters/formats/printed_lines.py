@@ -22,7 +22,7 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Glimpse, Sink, glimpse, parsed
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
-from rldk.adapters.wire.pairs import Clock, read_line
+from rldk.adapters.wire.pairs import Clock, Line, read_line
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase, Row
 
@@ -37,7 +37,8 @@ _COUNTS = re.compile(
     re.MULTILINE,
 )
 _GOALS = (b"rew", b"ret", b"loss", b"score", b"entropy", b"fitness", b"success", b"win", b"kl", b"ppl", b"perplexity")
-_OTHER = re.compile(r"\s*(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
+_SIGN = re.compile(r"[:=|]")
+_OTHER = re.compile(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
 
 
 class Record(Struct):
@@ -76,7 +77,7 @@ class PrintedLines:
         if _OTHER.match(piece.text):
             return
         line = read_line(piece.text)
-        if line.clocks and (self.word is None or any(clock.word == self.word for clock in line.clocks)):
+        if self._counts(line) and (line.whole or _SIGN.search(piece.text)):  # else it is prose
             self._end(sink)
             values = dict(line.values)
             if not piece.whole and values:
@@ -85,10 +86,14 @@ class PrintedLines:
         elif piece.whole and self._record is not None:
             self._go_on(self._record, piece.text)
 
+    def _counts(self, line: Line) -> bool:
+        return any(self.word in (None, clock.word) for clock in line.clocks)
+
     def _go_on(self, record: Record, text: str) -> None:
         record.lines += 1
         line = read_line(without_prefix(text))
-        if line.whole and record.lines <= MAX_LINES and len(record.values) < MAX_KEYS:
+        said = line.whole or (len(line.values) > 1 and says_goal(line.values))
+        if said and record.lines <= MAX_LINES and len(record.values) < MAX_KEYS:
             record.values = line.values | record.values
 
     def finish(self, sink: Sink) -> None:

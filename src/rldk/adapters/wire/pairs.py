@@ -14,7 +14,7 @@ _ONE = rf"{_NUMBER}|[-+]?(?:nan|inf(?:inity)?)(?!\w)"
 _WORD = r"episodes?|eps?|epochs?|global[ _]?steps?|(?:env|time|train(?:ing)?|total)[ _-]?steps?|steps?|timesteps?"
 _WORD += r"|iter(?:ation)?s?|itr?|it|updates?|batch(?:es)?|rollouts?|rounds?|frames?|generations?|games?|trials?|t"
 _CLOCK = re.compile(
-    rf"(?<![\w/.'\"-])(?P<word>(?:total[ _])?(?:{_WORD}))(?: ?(?:number|num|no\.?|count))?"
+    rf"(?<![\w/.'\"-])(?P<word>(?:total[ _]|num[ _])?(?:{_WORD}))(?: ?(?:number|num|no\.?|count))?"
     r" ?[:=#\[(-]{0,3} {0,12}#?(?P<step>\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,18})(?![\d.]*\d*[\w%])"
     r"(?: ?/ ?(?P<total>\d{1,18}))?",
     re.IGNORECASE,
@@ -23,7 +23,7 @@ _CLOCK = re.compile(
 _BARE = re.compile(r"[\[(](?P<step>\d{1,18}) ?/ ?(?P<total>\d{1,18})[\])]|^\[?(?P<first>\d{1,18})[:)\]]?(?= +[A-Za-z])")
 _LIST_OF_ONE = re.compile(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
 _NORM = re.compile(r"\|([A-Za-z_]\w{0,30})\|(?= ?[:=])")  # |grad|=0.1
-_WIDE = re.compile(r" +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
+_WIDE = re.compile(r"(?<! ) +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
 _CUT = re.compile(
     r"[|;\t\[\]{}│┃•]|, |,(?=[A-Za-z ])| -{1,3} | / | {2,}|(?<=\d)\. (?=[A-Z])|(?<= s)\. (?=[A-Z])|->|=>"
     r"|: (?![-+.\d]|nan|inf)"
@@ -35,7 +35,7 @@ _PAIR = re.compile(
     rf"(?![\d.]* ?[:=/])(?P<unit>[KMB%](?!\w))?{_UNIT}(?: ?(?:±|\+/-|\+-) ?[\w.+-]{{1,24}})?(?: ?\([^()]{{0,40}}\))?"
 )
 _NAME = re.compile(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
-_LEAD = re.compile(r".*(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
+_LEAD = re.compile(r".{0,80}(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
 
 
 class Clock(NamedTuple):
