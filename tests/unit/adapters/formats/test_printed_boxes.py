@@ -71,7 +71,8 @@ def test_a_box_without_its_edge_is_refused(tmp_path: Path) -> None:
 
 
 def test_sb3_keeps_its_own_reader(tmp_path: Path) -> None:
-    text = "-----------\n| time/              |      |\n|    total_timesteps | 500  |\n| train/  |   |\n|    loss | 0.3 |\n-----------\n"
+    text = "-----------\n| time/              |      |\n|    total_timesteps | 500  |\n"
+    text += "| train/  |   |\n|    loss | 0.3 |\n-----------\n"
     (tmp_path / "out").write_text(text * 3)
     assert open_run(tmp_path / "out").meta.format == "sb3-stdout"
 

@@ -12,12 +12,12 @@ from rldk.adapters.source import File
 
 SLIME = (
     "(RolloutManager pid=1234) [2026-01-05 10:00:11] rollout.py:330 - rollout {i}: {'rollout/raw_reward': 0.3, "
-    "'rollout/response_lengths': 1800.0}\n(MegatronTrainRayActor pid=2234) [2026-01-05 10:00:41] model.py:512 - step {i}: "
-    "{'train/loss': 0.0012, 'train/train_rollout_logprob_abs_diff': 0.012, 'train/step': {i}}\n"
+    "'rollout/response_lengths': 1800.0}\n"
+    "(MegatronTrainRayActor pid=2234) [2026-01-05 10:00:41] model.py:512 - step {i}: {'train/loss': 0.0012, 'train/train_rollout_logprob_abs_diff': 0.012, 'train/step': {i}}\n"
 )
 SKYRL = (
-    "2026-01-02 10:00:01.123 | INFO     | skyrl_train.utils.tracking:log:90 - Step {i}: \n{'policy/final_loss': '0.0123',\n"
-    " 'policy/policy_entropy': '0.5123',\n 'reward/avg_raw_reward': '0.2500'}\n"
+    "2026-01-02 10:00:01.123 | INFO     | skyrl_train.utils.tracking:log:90 - Step {i}: \n"
+    "{'policy/final_loss': '0.0123',\n 'policy/policy_entropy': '0.5123',\n 'reward/avg_raw_reward': '0.2500'}\n"
 )
 OWN = "{'step': {i}, 'loss': 0.25, 'note': 'fine', 'items': [1, 2]}\n"
 
