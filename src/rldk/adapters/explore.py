@@ -11,7 +11,9 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
+from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
 from rldk.adapters.layout import home
+from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
@@ -50,10 +52,12 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class Found(Struct):
-    """What a walk found. `left_out`: path -> why it is not read."""
+    """What a walk found. `left_out`: path -> why it is not read. `loose`: files that are opened when they are alone:
+    tables without a column of steps, some column of which has a known name."""
 
     sources: list[Source] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    loose: list[Path] = field(default_factory=list)
     files: int = 0
 
 
@@ -78,6 +82,13 @@ def explore(root: Path, kinds: Iterable[type[BaseAdapter]]) -> Found:
         found.sources.append(
             Source(adapter=by_name[name], files=paths, confidence=max(c for c, _ in files), home=folder)
         )
+    if not found.sources:
+        found.sources += [
+            Source(adapter=FlexibleAdapter, files=(path,), confidence=0, home=_inside(home(path), root))
+            for path in found.loose
+        ]
+        for path in found.loose:
+            del found.left_out[str(path)]
     return found
 
 
@@ -99,7 +110,8 @@ def sources_of(kind: type[BaseAdapter], path: Path, confidence: int, folder: Pat
 
 def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[int, type[BaseAdapter]] | None:
     try:
-        claimed = claims(File(path), kinds)
+        file = File(path)
+        claimed = claims(file, kinds)
     except RldkError as error:
         found.left_out[str(path)] = f"unreadable: {error.message}"
     except (OSError, EOFError, zlib.error) as error:
@@ -107,6 +119,8 @@ def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[
     else:
         if claimed:
             return claimed[0]
+        if says_metric(loose_columns(file)):
+            found.loose.append(path)
         found.left_out[str(path)] = "empty" if path.stat().st_size == 0 else "not a log"
     return None
 

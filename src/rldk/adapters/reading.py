@@ -16,6 +16,7 @@ from rldk.core.model import Rejected
 from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
+COUNTED = "no column counts the steps: rows are numbered from 0"
 T_contra = TypeVar("T_contra", contravariant=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from rldk.core.clocks import choose_clock, clock_rank, is_plan
 from rldk.core.table import Phase
 from rldk.core.text import legible
 
@@ -37,6 +39,11 @@ IDENTITY = frozenset(
 EVALUATION = frozenset(("eval", "evaluation", "val", "valid", "validation", "test"))
 MAX_STEP = 2**53  # beyond it a step written as a float is not exact
 MAX_DEPTH = 16
+_STEP_TEXT = re.compile(
+    r"(?P<word>[A-Za-z][A-Za-z ]{0,30}?)?[ :#=]{0,3}"
+    r"(?P<number>\d{1,15}(?:\.\d{1,9})?(?:[eE]\+?\d{1,2})?)(?P<scale>[kKmM])?(?: ?/ ?(?P<plan>\d{1,15}))?"
+)
+_SCALES = {"k": 1e3, "m": 1e6}
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _decode = msgspec.json.decode
 
@@ -67,18 +74,23 @@ class Role(Enum):
 
 
 class Layout(Struct, frozen=True, kw_only=True):
-    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves."""
+    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves. `plan`: the key that
+    says on every line how many steps the run is to make; `total_steps`: that number, from it or from the clock."""
 
     form: Form
     envelope: str
     clock: str | None = None
     time: str | None = None
+    plan: str | None = None
+    total_steps: int | None = None
     null_is_nan: bool = False
 
     def role(self, path: str, form: Form, *, inside: bool) -> Role:
         """The role of a flat key in a line of `form`; `inside`: it stands inside the envelope."""
         if path == self.clock:
             return Role.STEP
+        if path == self.plan:
+            return Role.IGNORED
         if inside:
             return Role.METRIC
         if path == self.time:
@@ -174,24 +186,49 @@ def settle(
     """The layout of a file, from its first good lines.
 
     The clock is `step_key` if given, else the first of `STEP_KEYS` found on at least half of the lines, else the one
-    found on most of them. The time is chosen alike."""
+    found on most of them, else the key that `choose_clock` finds. The time is chosen like the second and third."""
     inner = envelope or "metrics"
     forms = [form_of(obj, inner) for obj in objects]
     form = max(Form, key=forms.count)
     steps, times = dict.fromkeys(STEP_KEYS, 0), dict.fromkeys(TIME_KEYS, 0)
+    lines = []
     for obj, its_form in zip(objects, forms, strict=True):
         found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
         for key in steps:
             steps[key] += any(_can_be_step(found.get((key, inside))) for inside in (True, False))
         for key in times:
             times[key] += not math.isnan(to_time(found.get((key, False))))
+        lines.append({path: value for (path, _), value in found.items()})
+    clock = step_key or _most_covered(steps, len(objects)) or _counter(lines)
+    plan, total = _planned(lines, clock)
     return Layout(
         form=form,
         envelope=inner,
-        clock=step_key or _most_covered(steps, len(objects)),
+        clock=clock,
         time=_most_covered(times, len(objects)),
+        plan=plan,
+        total_steps=total,
         null_is_nan=null_is_nan,
     )
+
+
+def _counter(lines: Sequence[dict[str, Any]]) -> str | None:
+    """The key outside of `STEP_KEYS` that counts the steps."""
+    names = [key for key in dict.fromkeys(key for line in lines for key in line) if clock_rank(key) is not None]
+    return choose_clock({name: [step_or_none(line.get(name)) for line in lines] for name in names}, len(lines))
+
+
+def _planned(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int | None]:
+    """The key that says the number of steps of the whole run, None where the clock says it or none does; the number."""
+    if clock is None or not lines:
+        return None, None
+    for name in lines[0]:
+        if name != clock and is_plan(name, clock):
+            told = {step_or_none(line.get(name)) for line in lines}
+            number = told.pop()
+            if not told and number and number >= max(step_or_none(line.get(clock)) or 0 for line in lines):
+                return name, number
+    return None, next((plan for line in lines if (plan := plan_of(line.get(clock)))), None)
 
 
 def _most_covered(counts: dict[str, int], total: int) -> str | None:
@@ -200,10 +237,7 @@ def _most_covered(counts: dict[str, int], total: int) -> str | None:
 
 
 def _can_be_step(value: object) -> bool:
-    try:
-        return to_step(value) is not None
-    except BadLine:
-        return False  # a float clock such as an epoch is a metric, not a step
+    return step_or_none(value) is not None  # a float clock such as an epoch is a metric, not a step
 
 
 def take_apart(obj: dict[str, Any], layout: Layout) -> Record:
@@ -259,13 +293,36 @@ def to_number(value: object) -> float | None:
 
 
 def to_step(value: object) -> int | None:
-    """A whole number, None for null. Raises `BadLine` for anything else."""
+    """A whole number, None for null; "12/438", "Epoch 3", "1e5" and "10k" are such. Raises `BadLine` otherwise."""
     if value is None:
         return None
     number = None if isinstance(value, bool) else to_number(value)
+    if number is None and isinstance(value, str):
+        number = _written_step(value)
     if number is None or not number.is_integer() or abs(number) > MAX_STEP:
         raise BadLine(f"step is not a whole number: {str(value)[:40]}")
     return int(number)
+
+
+def step_or_none(value: object) -> int | None:
+    """As `to_step`, None for what is no step."""
+    try:
+        return to_step(value)
+    except BadLine:
+        return None
+
+
+def plan_of(value: object) -> int | None:
+    """The number of steps that a text such as "12/438" says the whole run has."""
+    found = _STEP_TEXT.fullmatch(value.strip()[:100]) if isinstance(value, str) else None
+    return int(found["plan"]) if found and found["plan"] else None
+
+
+def _written_step(text: str) -> float | None:
+    found = _STEP_TEXT.fullmatch(text.strip()[:100])
+    if found is None or (found["word"] and clock_rank(found["word"]) is None):
+        return None
+    return float(found["number"]) * _SCALES.get((found["scale"] or "").lower(), 1.0)
 
 
 def to_time(value: object) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat
-from rldk.adapters.live.tablerows import TableRows
+from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, only_file, parsed
 from rldk.adapters.source import File
@@ -47,11 +48,11 @@ class SB3Monitor(BaseAdapter):
         return 95 if len(lines) > 1 and lines[0].startswith(b"#{") and lines[1].startswith(b"r,l,t") else 0
 
     def read(self) -> Log:
-        log = parsed(self, EpisodeTable(), records).log(**IDENTITY)
+        log = parsed(self, EpisodeTable(), partial(records, delimiter=",")).log(**IDENTITY)
         return replace(log, config=configuration(only_file(self)))
 
 
-class EpisodeTable:
+class EpisodeTable(RowByRow):
     """The records of monitor.csv. A new opening line is a new environment, whose steps begin at 0."""
 
     delimiter = ","
@@ -71,9 +72,6 @@ class EpisodeTable:
             self.header = record.values
         else:
             self._start, self._step = _began(_said(",".join(record.values))), 0
-
-    def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
 
     def _episode(self, record: Fields, sink: Sink) -> None:
         cells = zip(self.header, record.values, strict=False)
