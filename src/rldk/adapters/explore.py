@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -76,12 +76,10 @@ def explore(root: Path, kinds: Iterable[type[BaseAdapter]]) -> Found:
         if kind.gathers:
             gathered.setdefault((kind.name, folder), []).append((confidence, path))
         else:
-            found.sources += sources_of(kind, path, confidence, folder)
+            found.sources += sources_of(kind, [path], confidence, folder)
     for (name, folder), files in gathered.items():
-        paths = tuple(path for _, path in files)
-        found.sources.append(
-            Source(adapter=by_name[name], files=paths, confidence=max(c for c, _ in files), home=folder)
-        )
+        paths = [path for _, path in files]
+        found.sources += sources_of(by_name[name], paths, max(c for c, _ in files), folder)
     if not found.sources:
         found.sources += [
             Source(adapter=FlexibleAdapter, files=(path,), confidence=0, home=_inside(home(path), root))
@@ -101,11 +99,15 @@ def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[tuple[int, ty
     return sorted((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name))
 
 
-def sources_of(kind: type[BaseAdapter], path: Path, confidence: int, folder: Path) -> list[Source]:
-    """The sources in one file: one, or one for each run of a format that keeps several."""
-    runs = kind.runs(File(path)) if hasattr(kind, "runs") else []
-    names = runs if len(runs) > 1 else [None]
-    return [Source(adapter=kind, files=(path,), confidence=confidence, home=folder, run=name) for name in names]
+def sources_of(kind: type[BaseAdapter], paths: Sequence[Path], confidence: int, folder: Path) -> list[Source]:
+    """The sources in files of one format that lie together: one, or one for each run."""
+    files = [File(path) for path in paths]
+    runs = kind.runs(files[0]) if hasattr(kind, "runs") and len(files) == 1 else []
+    parts = dict.fromkeys(runs, files) if len(runs) > 1 else kind.split(files)
+    return [
+        Source(adapter=kind, files=tuple(f.path for f in part), confidence=confidence, home=folder, run=name)
+        for name, part in parts.items()
+    ]
 
 
 def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[int, type[BaseAdapter]] | None:

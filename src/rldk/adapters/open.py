@@ -181,7 +181,7 @@ def _open_file(path: Path, options: Options) -> list[Run]:
     failures: list[RldkError] = []
     for confidence, kind in claimed:
         try:
-            return [read_source(s, options) for s in sources_of(kind, path, confidence, path.parent)]
+            return [read_source(s, options) for s in sources_of(kind, [path], confidence, path.parent)]
         except (NoData, NotALog) as error:
             failures.append(error)
     raise failures[0]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapters
-from rldk.adapters.formats.tabular import CsvTable, first_rows, layout_of
+from rldk.adapters.formats.tabular import CsvTable, first_rows, layout_of, read_table
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.keys import guessed
-from rldk.adapters.reading import only_file, parsed
+from rldk.adapters.reading import only_file
 from rldk.adapters.source import File
-from rldk.adapters.wire.delimited import cell, records
+from rldk.adapters.wire.delimited import cell
 from rldk.core.model import Run
 from rldk.core.table import MAX_METRICS
 from rldk.errors import NotALog
@@ -44,10 +44,7 @@ class FlexibleAdapter(BaseAdapter):
         if confidence > 0:
             return adapters.get(name)([file.path], **self.options).read()
         if loose_columns(file):
-            table = CsvTable()
-            reading = parsed(self, table, records)
-            reading.notes += table.notes
-            return reading.log(meta={"clock": table.clock} if table.clock else {}, total_steps=table.total_steps)
+            return read_table(self)
         raise NotALog(f"{self.source} is neither JSON nor CSV nor Parquet", hint="see rldk format-info")
 
     def load_run(self) -> Run:

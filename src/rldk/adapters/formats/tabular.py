@@ -103,13 +103,16 @@ class Csv(BaseAdapter):
         return 30 if not told or step_or_none(told) is not None or _NUMBER.fullmatch(told) else 0
 
     def read(self) -> Log:
-        table = CsvTable()
-        reading = parsed(self, table, records)
-        reading.notes += table.notes
-        return reading.log(
-            meta=known(table.meta, self) | ({"clock": table.clock} if table.clock else {}),
-            total_steps=table.total_steps,
-        )
+        return read_table(self)
+
+
+def read_table(adapter: BaseAdapter) -> Log:
+    """The log in the one table of an adapter, with the column its steps are from, or a note that there is none."""
+    table = CsvTable()
+    reading = parsed(adapter, table, records)
+    reading.notes += table.notes
+    meta = known(table.meta, adapter) | ({"clock": table.clock} if table.clock else {})
+    return reading.log(meta=meta, total_steps=table.total_steps)
 
 
 def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
