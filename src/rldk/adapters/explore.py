@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ MAX_DEPTH = 32
 _SKIPPED = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules", ".ipynb_checkpoints"})
 _FAMILIES = {"hf": "trl", "trl": "trl", "sb3": "sb3", "rllib": "rllib", "cleanrl": "cleanrl", "openrlhf": "openrlhf"}
 _FAMILIES |= {"verl": "verl"}
+_PROCESS = re.compile(r"(?:(?<=^)|[_-])(?:rank|worker|proc|process|gpu)[_-]?\d+$", re.IGNORECASE)
 GENERIC = 20  # quality at and below which a format says nothing of its writer
 
 
@@ -48,7 +50,9 @@ class Source(Struct, frozen=True, kw_only=True):
 
     @property
     def stem(self) -> str:
-        return self.files[0].name.split(".")[0]
+        """The name that the files of one run share: without the number of the process that wrote each."""
+        stem = self.files[0].name.split(".")[0]
+        return _PROCESS.sub("", stem) or "rank"
 
 
 class Found(Struct):

@@ -17,6 +17,14 @@ from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
 COUNTED = "no column counts the steps: rows are numbered from 0"
+
+
+def on_ranks(rank: str) -> tuple[str, ...]:
+    """What to say of a log in which that key tells the processes apart, "" for none."""
+    said = f"several processes write the same steps: the rows of the first one are read, by {rank!r}"
+    return (said,) if rank else ()
+
+
 T_contra = TypeVar("T_contra", contravariant=True)
 
 

@@ -13,9 +13,10 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from rldk.core.layouts import settle
 from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
 from rldk.core.model import Rejected
-from rldk.core.records import BadLine, Form, Layout, Record, parse, settle, take_apart
+from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
 from rldk.core.stream import BrokenStream, Openable, chunks
 from rldk.core.table import MetricTable, Row, TableBuilder
@@ -33,7 +34,8 @@ class Decoded(Struct, frozen=True, kw_only=True):
 
     `lines` (blank ones not counted) == `records` + `rejected_count`; `rejected`: the first 20 of those.
     `clock`: the key that was found to count the steps, "" where the caller named it, None where rows were numbered.
-    `total_steps`: that the run is to make, where a key says it.
+    `total_steps`: that the run is to make, where a key says it. `rank`: the key by which processes are told apart that
+    all write the same steps, "" where one writes: of those only the first one's rows are in the table.
     """
 
     table: MetricTable
@@ -44,6 +46,7 @@ class Decoded(Struct, frozen=True, kw_only=True):
     meta: dict[str, Any] = field(default_factory=dict)
     clock: str | None = None
     total_steps: int | None = None
+    rank: str = ""
 
 
 def decode(
@@ -104,6 +107,7 @@ def _decoded(parser: _Parser, table: MetricTable) -> Decoded:
         meta=parser.meta,
         clock=parser.clock,
         total_steps=parser.total_steps,
+        rank=parser.rank,
     )
 
 
@@ -180,6 +184,10 @@ class Decoder:
     def total_steps(self) -> int | None:
         return self._parser.total_steps
 
+    @property
+    def rank(self) -> str:
+        return self._parser.rank
+
 
 class _Parser:
     """Lines to records, in order; the first lines wait until the layout is settled."""
@@ -237,6 +245,10 @@ class _Parser:
     @property
     def total_steps(self) -> int | None:
         return self._layout.total_steps if self._layout else None
+
+    @property
+    def rank(self) -> str:
+        return (self._layout.rank or "") if self._layout else ""
 
     def first_rejected(self) -> tuple[Rejected, ...]:
         return tuple(sorted(self._rejected, key=lambda rejected: rejected.line))
@@ -328,8 +340,9 @@ class _Parser:
         record = take_apart(obj, layout)
         for key, value in record.identity.items():
             self.meta.setdefault(key, value)
-        self._assembler.record(record)
         self.records += 1
+        if record.rank in (None, layout.first_rank):
+            self._assembler.record(record)
 
     def _reject(self, line: bytes, number: int, offset: int, reason: str) -> None:
         if self._strict_source is not None:

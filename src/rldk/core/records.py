@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from rldk.core.clocks import choose_clock, clock_rank, is_plan
+from rldk.core.clocks import clock_rank
 from rldk.core.table import Phase
 from rldk.core.text import legible
 
@@ -64,6 +64,7 @@ class Role(Enum):
     """What one key of a line is."""
 
     STEP = "step"
+    RANK = "rank"
     TIME = "time"
     PHASE = "phase"
     IDENTITY = "identity"
@@ -74,8 +75,11 @@ class Role(Enum):
 
 
 class Layout(Struct, frozen=True, kw_only=True):
-    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves. `plan`: the key that
-    says on every line how many steps the run is to make; `total_steps`: that number, from it or from the clock."""
+    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves.
+
+    `plan`: the key that says on every line how many steps the run is to make; `total_steps`: that number, from it or
+    from the clock. `rank`: the key that tells processes apart which all write the same steps; `first_rank`: the one
+    that is read."""
 
     form: Form
     envelope: str
@@ -83,6 +87,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     time: str | None = None
     plan: str | None = None
     total_steps: int | None = None
+    rank: str | None = None
+    first_rank: int = 0
     null_is_nan: bool = False
 
     def role(self, path: str, form: Form, *, inside: bool) -> Role:
@@ -91,6 +97,8 @@ class Layout(Struct, frozen=True, kw_only=True):
             return Role.STEP
         if path == self.plan:
             return Role.IGNORED
+        if path == self.rank:
+            return Role.RANK
         if inside:
             return Role.METRIC
         if path == self.time:
@@ -105,9 +113,11 @@ class Layout(Struct, frozen=True, kw_only=True):
 
 
 class Record(Struct, kw_only=True):
-    """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing."""
+    """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing. `rank`:
+    of the process that wrote the line, None where the file is of one."""
 
     step: int | None = None
+    rank: int | None = None
     time: float = math.nan
     phase: Phase = "train"
     name: str | None = None
@@ -180,66 +190,6 @@ def _flatten(obj: dict[str, Any], prefix: str, depth: int = 1) -> Iterator[tuple
             yield path, value
 
 
-def settle(
-    objects: Sequence[dict[str, Any]], *, envelope: str | None, null_is_nan: bool, step_key: str | None
-) -> Layout:
-    """The layout of a file, from its first good lines.
-
-    The clock is `step_key` if given, else the first of `STEP_KEYS` found on at least half of the lines, else the one
-    found on most of them, else the key that `choose_clock` finds. The time is chosen like the second and third."""
-    inner = envelope or "metrics"
-    forms = [form_of(obj, inner) for obj in objects]
-    form = max(Form, key=forms.count)
-    steps, times = dict.fromkeys(STEP_KEYS, 0), dict.fromkeys(TIME_KEYS, 0)
-    lines = []
-    for obj, its_form in zip(objects, forms, strict=True):
-        found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
-        for key in steps:
-            steps[key] += any(_can_be_step(found.get((key, inside))) for inside in (True, False))
-        for key in times:
-            times[key] += not math.isnan(to_time(found.get((key, False))))
-        lines.append({path: value for (path, _), value in found.items()})
-    clock = step_key or _most_covered(steps, len(objects)) or _counter(lines)
-    plan, total = _planned(lines, clock)
-    return Layout(
-        form=form,
-        envelope=inner,
-        clock=clock,
-        time=_most_covered(times, len(objects)),
-        plan=plan,
-        total_steps=total,
-        null_is_nan=null_is_nan,
-    )
-
-
-def _counter(lines: Sequence[dict[str, Any]]) -> str | None:
-    """The key outside of `STEP_KEYS` that counts the steps."""
-    names = [key for key in dict.fromkeys(key for line in lines for key in line) if clock_rank(key) is not None]
-    return choose_clock({name: [step_or_none(line.get(name)) for line in lines] for name in names}, len(lines))
-
-
-def _planned(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int | None]:
-    """The key that says the number of steps of the whole run, None where the clock says it or none does; the number."""
-    if clock is None or not lines:
-        return None, None
-    for name in lines[0]:
-        if name != clock and is_plan(name, clock):
-            told = {step_or_none(line.get(name)) for line in lines}
-            number = told.pop()
-            if not told and number and number >= max(step_or_none(line.get(clock)) or 0 for line in lines):
-                return name, number
-    return None, next((plan for line in lines if (plan := plan_of(line.get(clock)))), None)
-
-
-def _most_covered(counts: dict[str, int], total: int) -> str | None:
-    common = next((key for key, count in counts.items() if 2 * count >= total > 0), None)
-    return common or max((key for key in counts if counts[key]), key=counts.__getitem__, default=None)
-
-
-def _can_be_step(value: object) -> bool:
-    return step_or_none(value) is not None  # a float clock such as an epoch is a metric, not a step
-
-
 def take_apart(obj: dict[str, Any], layout: Layout) -> Record:
     """The record of one line. Raises `BadLine` when its step is no whole number, or an event's value no number."""
     record = Record()
@@ -259,6 +209,8 @@ def _place(record: Record, role: Role, path: str, value: object, null_is_nan: bo
                 record.values[path] = number
         case Role.STEP:  # the envelope's comes first, one beside the envelope replaces it
             record.step = to_step(value) if value is not None else record.step
+        case Role.RANK:
+            record.rank = step_or_none(value)
         case Role.TIME:
             record.time = to_time(value)
         case Role.PHASE:

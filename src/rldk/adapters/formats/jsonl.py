@@ -10,7 +10,7 @@ from rldk.adapters.formats.dialect import described, identity
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import COUNTED, only_file
+from rldk.adapters.reading import COUNTED, on_ranks, only_file
 from rldk.adapters.source import File
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import decode
@@ -79,7 +79,7 @@ class CustomJSONLAdapter(BaseAdapter):
                 table=found.table,
                 total_steps=found.total_steps,
                 meta=_known(found.meta) | ({"clock": found.clock} if found.clock else {}),
-                notes=(COUNTED,) if found.clock is None else (),
+                notes=((COUNTED,) if found.clock is None else ()) + on_ranks(found.rank),
                 lines=found.lines,
                 rejected_count=found.rejected_count,
                 rejected=found.rejected,

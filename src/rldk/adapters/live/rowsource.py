@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from rldk.adapters.reading import COUNTED, Parser
+from rldk.adapters.reading import COUNTED, Parser, on_ranks
 from rldk.adapters.wire.console import Cutter, Piece
 from rldk.core.jsonl import KEPT_REJECTS, Decoder
 from rldk.core.lines import EXCERPT
@@ -87,7 +87,7 @@ class JsonRows(Decoder):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (COUNTED,) if super().clock is None else ()
+        return ((COUNTED,) if super().clock is None else ()) + on_ranks(self.rank)
 
     def begin(self) -> None:
         """A line says by itself what it is."""
