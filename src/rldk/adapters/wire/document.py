@@ -95,9 +95,10 @@ def joined(found: Sequence[Document]) -> Document:
 
 
 def completed(text: str) -> Document:
-    """What is whole of a document that begins so; None when nothing is."""
+    """What is whole of a document that begins so; None when nothing is. Of the rows in a list only whole ones are."""
     stack: list[str] = []
-    cut, open_there, end = 0, "", 0
+    end = 0
+    cut = in_list = (0, "")  # where the text may end, and the brackets that are then open
     for token in _TOKEN.finditer(text):
         if text[end : token.start()].strip():
             break
@@ -112,9 +113,12 @@ def completed(text: str) -> Document:
                 break
         elif mark != ",":
             continue
-        cut, open_there = (token.start() if mark == "," else end), "".join(reversed(stack))
+        cut = (token.start() if mark == "," else end), "".join(reversed(stack))
+        if not stack or stack[-1] == "]":
+            in_list = cut
+    position, brackets = in_list if cut[1].startswith("}]") else cut
     try:
-        return json.loads(text[:cut] + open_there)
+        return json.loads(text[:position] + brackets)
     except (ValueError, RecursionError):
         return None
 
