@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.columns import to_run
-from rldk.adapters.reading import COUNTED
 from rldk.core.clocks import choose_clock, clock_rank
-from rldk.core.model import Run
+from rldk.core.model import COUNTED, Run
 from rldk.core.records import STEP_KEYS, step_or_none
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import vocabulary
@@ -78,8 +77,7 @@ def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
     meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None
     origin = Origin(name="memory", source="", run=str(_same(frame, "run_id") or "frame"))
     clock = _clock(frame)
-    notes = (COUNTED,) if clock is None else ()
-    log = Log(table=frame_table(frame), meta={**meta, "clock": "" if clock is None else str(clock)}, notes=notes)
+    log = Log(table=frame_table(frame), meta={**meta, "clock": COUNTED if clock is None else str(clock)})
     return to_run(log, origin, field_map=field_map)
 
 

@@ -16,8 +16,6 @@ from rldk.core.model import Rejected
 from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
-COUNTED = "no column counts the steps: rows are numbered from 0"
-
 
 def on_ranks(rank: str) -> tuple[str, ...]:
     """What to say of a log in which that key tells the processes apart, "" for none."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.dialect import described
 from rldk.adapters.log import Log
-from rldk.adapters.reading import COUNTED, Reading
+from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, beginning, cell, records
 from rldk.adapters.wire.scalars import Scalars
 from rldk.core.clocks import clock_rank
+from rldk.core.model import COUNTED
 from rldk.core.records import BadLine, step_or_none, to_step, to_time
 from rldk.errors import NotALog
 
@@ -71,8 +72,7 @@ class WandbChart(BaseAdapter):
         self.options.setdefault("run", wanted)
         reading, scalars = Reading(self), Scalars()
         axes = dict.fromkeys(_chart(file, str(wanted), reading, scalars) for file in self.files)
-        reading.notes += [COUNTED] if "" in axes else []
-        return _pivoted(reading, scalars, [axis for axis in axes if axis])
+        return _pivoted(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
 
 
 def _is_axis(name: str) -> bool:
@@ -88,7 +88,7 @@ def _run_and_metric(name: str) -> tuple[str, str] | None:
 
 
 def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
-    """Takes what a file says of the run; the name of its axis, "" where rows are counted."""
+    """Takes what a file says of the run; the name of its axis, `COUNTED` where that counts no steps."""
     header: list[str] = []
     columns: list[tuple[int, int]] = []
     timed = False
@@ -106,7 +106,7 @@ def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
                 value = cell(record.values[i].strip())
                 if value is not None:
                     scalars.add(tag, step, value)
-    return header[0] if timed else ""
+    return header[0] if timed else COUNTED
 
 
 def _step(record: Fields, header: Sequence[str], place: int | None, reading: Reading) -> int | None:
@@ -153,7 +153,7 @@ class TensorboardCsv(BaseAdapter):
         reading, scalars = Reading(self), Scalars()
         for file in self.files:
             _scalar(file, tag_of(file), reading, scalars)
-        return _pivoted(reading, scalars, [])
+        return _pivoted(reading, scalars, "")
 
 
 def _stem(file: File) -> str:
@@ -184,12 +184,10 @@ def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
             reading.reject(record.line, record.offset, str(error), ",".join(record.values))
 
 
-def _pivoted(reading: Reading, scalars: Scalars, axes: Iterable[str]) -> Log:
+def _pivoted(reading: Reading, scalars: Scalars, clock: str) -> Log:
     """The log of the scalars; rows that only one metric has stay."""
     if not len(scalars):
         raise NotALog("no value in the table", hint="was the chart empty when it was saved?")
     for row in scalars.table().rows():
         reading.row(row.step, row.values, phase=row.phase, time=row.time)
-    clock = next(iter(axes), "")
-    log = reading.log(meta={"clock": clock} if clock else {})
-    return described(log)
+    return described(reading.log(meta={"clock": clock}))

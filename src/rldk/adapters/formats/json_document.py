@@ -8,12 +8,12 @@ from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.dialect import described
 from rldk.adapters.log import Log
 from rldk.adapters.naming.keys import says_metric
-from rldk.adapters.reading import COUNTED, only_file
+from rldk.adapters.reading import only_file
 from rldk.adapters.source import HEAD_BYTES, File
 from rldk.adapters.wire.document import History, beginning, decoded, history, joined, single_numbers
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import assemble
-from rldk.core.model import Rejected
+from rldk.core.model import COUNTED, Rejected
 from rldk.core.records import BadLine, Form, leaves, parse, step_or_none, to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import MAX_METRICS
@@ -70,14 +70,13 @@ class JsonDocument(BaseAdapter):
         if why and self.options.get("strict"):
             raise MalformedInput(f"{self.source} is cut off: {why}", hint="read without strict mode to keep its rows")
         torn = (Rejected(line=table.lines + 1, offset=len(data), reason=f"the file ends here: {why}"),) if why else ()
-        counted = (COUNTED,) if table.clock is None else ()
-        clock = told.clock if told.series else table.clock or ""
+        clock = told.clock if told.series else COUNTED if table.clock is None else table.clock
         log = Log(
             table=table.table,
             total_steps=table.total_steps,
             config=told.config,
-            meta={"clock": clock} if clock else {},
-            notes=(*told.notes, *counted),
+            meta={"clock": clock},
+            notes=told.notes,
             lines=table.lines + len(torn),
             rejected_count=table.rejected_count + len(torn),
             rejected=(*table.rejected, *torn),

@@ -10,10 +10,11 @@ from rldk.adapters.formats.dialect import described, identity
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import COUNTED, on_ranks, only_file
+from rldk.adapters.reading import on_ranks, only_file
 from rldk.adapters.source import File
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import decode
+from rldk.core.model import COUNTED
 from rldk.core.records import STEP_KEYS, BadLine, Form, form_of, leaves, parse, step_or_none, to_number
 from rldk.errors import NoData
 
@@ -78,8 +79,8 @@ class CustomJSONLAdapter(BaseAdapter):
             Log(
                 table=found.table,
                 total_steps=found.total_steps,
-                meta=_known(found.meta) | ({"clock": found.clock} if found.clock else {}),
-                notes=((COUNTED,) if found.clock is None else ()) + on_ranks(found.rank),
+                meta=_known(found.meta) | {"clock": COUNTED if found.clock is None else found.clock},
+                notes=on_ranks(found.rank),
                 lines=found.lines,
                 rejected_count=found.rejected_count,
                 rejected=found.rejected,

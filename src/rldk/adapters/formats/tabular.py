@@ -14,10 +14,11 @@ from rldk.adapters.formats.sb3 import SB3Csv
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import COUNTED, Sink, parsed
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
 from rldk.core.clocks import choose_clock, clock_rank
+from rldk.core.model import COUNTED
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 
 SNIFFED = 20  # rows
@@ -110,9 +111,7 @@ def read_table(adapter: BaseAdapter) -> Log:
     """The log in the one table of an adapter, with the column its steps are from, or a note that there is none."""
     table = CsvTable()
     reading = parsed(adapter, table, records)
-    reading.notes += table.notes
-    meta = known(table.meta, adapter) | ({"clock": table.clock} if table.clock else {})
-    return reading.log(meta=meta, total_steps=table.total_steps)
+    return reading.log(meta=known(table.meta, adapter) | {"clock": table.clock}, total_steps=table.total_steps)
 
 
 def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
@@ -155,17 +154,13 @@ class CsvTable:
     def __init__(self, *, eager: bool = False) -> None:
         self.header: list[str] = []
         self.meta: dict[str, Any] = {}
-        self.clock = ""
+        self.clock = COUNTED
         self.changed = False
         self.total_steps: int | None = None
         self._eager = eager
         self._opening: list[Fields] | None = []
         self._layout: Layout | None = None
         self._rows = self._last = 0
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return (COUNTED,) if self._layout is not None and self._layout.step is None else ()
 
     def heads(self, record: Fields) -> bool:
         if not self.header or record.values == self.header:
@@ -175,7 +170,7 @@ class CsvTable:
         if self._layout is not None and self._layout.step is None:
             return set(self.header) <= set(record.values)
         names = [text.strip() for text in record.values]
-        return named_clock(names) is not None or bool(self.clock and self.clock in names)
+        return named_clock(names) is not None or self.clock in names
 
     def restart(self) -> None:
         """All rows come again, under the header just taken."""
@@ -236,7 +231,7 @@ class CsvTable:
 
     def _settle(self, step: int | None) -> None:
         self._layout = layout_of(self.header, step)
-        self.clock = "" if step is None else self.header[step].strip()
+        self.clock = COUNTED if step is None else self.header[step].strip()
 
     def _close(self, sink: Sink) -> None:
         """Puts out what waits for the choice, which stays from here on."""

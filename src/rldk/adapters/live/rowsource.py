@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from rldk.adapters.reading import COUNTED, Parser, on_ranks
+from rldk.adapters.reading import Parser, on_ranks
 from rldk.adapters.wire.console import Cutter, Piece
 from rldk.core.jsonl import KEPT_REJECTS, Decoder
 from rldk.core.lines import EXCERPT
-from rldk.core.model import Rejected
+from rldk.core.model import COUNTED, Rejected
 from rldk.core.rows import RowList
 from rldk.core.table import Phase, Row
 
@@ -83,11 +83,11 @@ class JsonRows(Decoder):
 
     @property
     def clock(self) -> str:
-        return super().clock or ""
+        return COUNTED if super().clock is None else super().clock or ""
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return ((COUNTED,) if super().clock is None else ()) + on_ranks(self.rank)
+        return on_ranks(self.rank)
 
     def begin(self) -> None:
         """A line says by itself what it is."""

@@ -16,14 +16,11 @@ class TableParser(Protocol):
     """Takes a table record by record. `delimiter`: None for the one that the first line tells.
 
     `changed`: the rows put out are otherwise than they seemed, and are to be had from `retell`. `restart`: all rows of
-    the table come again. `clock`, `notes`, `total_steps`: as of `RowSource`."""
+    the table come again. `clock`, `total_steps`: as of `RowSource`."""
 
     clock: str
     changed: bool
     total_steps: int | None
-
-    @property
-    def notes(self) -> tuple[str, ...]: ...
 
     @property
     def delimiter(self) -> str | None: ...
@@ -48,7 +45,6 @@ class RowByRow:
 
     clock = ""
     changed = False
-    notes: tuple[str, ...] = ()
     total_steps: int | None = None
 
     def retell(self, sink: Sink) -> None:
@@ -78,10 +74,6 @@ class TableRows(ParsedRows[Fields]):
     @property
     def clock(self) -> str:  # type: ignore[override]
         return self._table.clock
-
-    @property
-    def notes(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self._table.notes
 
     @property
     def total_steps(self) -> int | None:  # type: ignore[override]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from rldk.adapters.formats.downloads import TensorboardCsv, WandbChart, tag_of
 from rldk.adapters.formats.tabular import Csv
 from rldk.adapters.open import open_run, open_runs
-from rldk.adapters.reading import COUNTED
 from rldk.adapters.source import File
+from rldk.core.model import COUNTED
 from rldk.errors import RldkError
 
 
@@ -55,7 +55,7 @@ def test_the_charts_of_a_folder_are_one_run_for_each_name(tmp_path: Path) -> Non
 def test_a_chart_over_time_counts_its_rows_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "e.csv").write_text(chart("a", axis="Relative Time (Wall)"))
     run = open_run(tmp_path / "e.csv")
-    assert (run.metrics.step.tolist(), COUNTED in run.meta.notes) == ([0, 1, 2, 3, 4], True)
+    assert (run.metrics.step.tolist(), run.meta.clock) == ([0, 1, 2, 3, 4], COUNTED)
 
 
 def test_downloads_of_tensorboard_are_one_run_named_by_their_files(tmp_path: Path) -> None:

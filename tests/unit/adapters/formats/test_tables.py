@@ -11,9 +11,8 @@ from rldk.adapters.formats.progress_table import ProgressTable
 from rldk.adapters.formats.tabular import Csv
 from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.open import open_run, open_runs
-from rldk.adapters.reading import COUNTED
 from rldk.adapters.source import File
-from rldk.core.model import Run
+from rldk.core.model import COUNTED, Run
 from rldk.engine.scan import judged
 from rldk.errors import NotALog
 
@@ -44,7 +43,7 @@ def test_the_column_that_counts_is_the_step_and_is_told(
     tmp_path: Path, text: str, clock: str, steps: list[int]
 ) -> None:
     run = opened(tmp_path / "progress.csv", text)
-    assert (run.meta.clock, run.metrics.step[:3].tolist(), COUNTED in run.meta.notes) == (clock, steps, False)
+    assert (run.meta.clock, run.metrics.step[:3].tolist()) == (clock, steps)
 
 
 def test_a_counting_column_stays_a_column_of_the_user(tmp_path: Path) -> None:
@@ -58,8 +57,7 @@ def test_a_row_without_a_step_stands_at_the_one_before(tmp_path: Path) -> None:
 
 def test_rows_are_numbered_only_where_nothing_counts_and_that_is_said(tmp_path: Path) -> None:
     run = opened(tmp_path / "progress.csv", "EpLenMean,EpRewMean\n100.0,-100.0\n100.0,-99.5\n")
-    assert (run.meta.format, run.metrics.step.tolist(), run.meta.clock) == ("progress-table", [0, 1], "")
-    assert COUNTED in run.meta.notes
+    assert (run.meta.format, run.metrics.step.tolist(), run.meta.clock) == ("progress-table", [0, 1], COUNTED)
 
 
 def test_a_planned_length_behind_the_step(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rldk.adapters.formats.parquet import Parquet
 from rldk.adapters.formats.tabular import Csv
 from rldk.adapters.log import Log
-from rldk.adapters.reading import COUNTED
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, records
+from rldk.core.model import COUNTED
 from rldk.errors import MalformedInput, NotALog, RldkError
 
 cells = st.one_of(st.none(), st.floats(), st.integers(-(2**53), 2**53))
@@ -136,7 +136,7 @@ def test_what_is_no_table_of_steps_is_not_claimed(tmp_path: Path, data: bytes) -
 
 def test_a_table_without_steps_counts_its_rows_and_says_so(tmp_path: Path) -> None:
     log = read(tmp_path / "t.csv", "a,b\n1,2\n1,3\n")
-    assert (log.table.step.tolist(), log.notes) == ([0, 1], (COUNTED,))
+    assert (log.table.step.tolist(), log.meta) == ([0, 1], {"clock": COUNTED})
 
 
 def test_integers_booleans_and_decimals_of_parquet_are_numbers(tmp_path: Path) -> None:
