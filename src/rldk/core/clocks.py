@@ -16,7 +16,7 @@ _KINDS = (
         "iteration", "iterations", "iter", "iters", "itr", "it", "update", "updates", "nupdates", "rollout", "rollouts",
         "batch", "batches", "generation", "generations", "gen", "round", "rounds", "cycle", "cycles",
     ),
-    ("episode", "episodes", "ep", "eps", "game", "games", "match", "matches", "trajectory", "trajectories"),
+    ("episode", "episodes", "ep", "eps", "games", "trajectory", "trajectories"),
     ("epoch", "epochs"),
 )  # fmt: skip
 _RANKS = {word: rank for rank, words in enumerate(_KINDS) for word in words}

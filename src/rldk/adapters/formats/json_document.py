@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.downloads import tag_of
 from rldk.adapters.log import Log
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.reading import only_file
@@ -27,7 +28,8 @@ _REFUSED = frozenset({"nbformat", "cells", "lockfileVersion", "dependencies"})  
 @adapter
 class JsonDocument(BaseAdapter):
     """A list of objects, lists of numbers side by side, or either inside of objects; several documents one after the
-    other are the rows of one. Lists of other lengths cover the same run, which is said."""
+    other are the rows of one. Lists of other lengths cover the same run, which is said. A list of (time, step, value)
+    is a scalar downloaded from TensorBoard, named by its file."""
 
     name: ClassVar[str] = "json"
     describes: ClassVar[str] = "JSON document with the history of a training: a list of rows, or a list a metric"
@@ -63,7 +65,8 @@ class JsonDocument(BaseAdapter):
         told = history(joined(found)) if found else History(rows=[])
         if not told.rows:
             raise NotALog(f"{self.source} holds no history of a training", hint="a list of rows, or a list a metric")
-        table = assemble(told.rows)
+        tag = tag_of(file)
+        table = assemble({key or tag: value for key, value in row.items()} for row in told.rows)
         if not len(table.table) or not table.table.columns:
             raise NoData(f"{self.source} has no numbers", hint="was the run stopped before its first log?")
         why = broken or cut

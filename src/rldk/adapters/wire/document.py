@@ -269,11 +269,12 @@ def _from_series(series: list[_Series], config: dict[str, Any]) -> History:
             spread.add(key[1])
         for one in group:
             one.steps = steps
+    named = timeline.name if timeline else "step" if any(not one.name for one in series) else ""
     used = {clock.name for clock in clocks.values()}
     rows = _rows([one for one in series if one.name not in used or one.name.lower() not in STEP_KEYS])
     notes = [] if timeline or main == 0 else [PLACES]
     notes += [f"lists of {length} values are spread evenly over the {main} rows" for length in sorted(spread)]
-    return History(rows=rows, series=True, clock=timeline.name if timeline else "", notes=tuple(notes), config=config)
+    return History(rows=rows, series=True, clock=named, notes=tuple(notes), config=config)
 
 
 def _clock_of(group: Sequence[_Series]) -> _Series | None:

@@ -99,6 +99,11 @@ def test_the_summary_of_a_wandb_run_is_one_row_and_says_so(tmp_path: Path) -> No
     assert (run.metrics.step.tolist(), "summary" in run.meta.notes[0]) == ([500], True)
 
 
+def test_a_scalar_downloaded_from_tensorboard_has_the_name_of_its_file(tmp_path: Path) -> None:
+    run = opened(tmp_path / "train_loss.json", [[1.7e9 + i, 10 * i, 0.5] for i in N])
+    assert (run.metrics.step.tolist()[-1], run.meta.names, run.meta.clock) == (90, {"loss": "train/loss"}, "")
+
+
 def test_a_summary_without_history_is_refused_by_its_name(tmp_path: Path) -> None:
     with pytest.raises(NotALog, match="summary"):
         opened(tmp_path / "all_results.json", {"loss": 0.5, "eval_loss": 0.25})

@@ -149,6 +149,7 @@ def test_the_files_of_several_workers_are_one_run_in_the_order_of_time(tmp_path:
     worker(tmp_path / "1.0.monitor.csv", 101.0, (2.0, 5, 2.0))
     run = open_run(tmp_path)
     assert (run.metrics.columns["r"].tolist(), run.metrics.step.tolist()) == ([1.0, 2.0, 3.0], [10, 15, 25])
+    assert run.id == tmp_path.name
     assert (run.meta.config["env_id"], len(run.meta.files), run.rejected_count) == ("Cars-v0", 2, 0)
 
 

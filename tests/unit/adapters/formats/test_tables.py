@@ -114,6 +114,7 @@ OTHERS = {
     "speech": "file start end\na.wav 0.5 1.5\nb.wav 1.5 2.5\n",
     "text": "step by step we train\nthe model 3 times over\nand then 4 more times\n",
     "words": "Epoch 1 of 3\nEpoch 2 of 3\nEpoch 3 of 3\n",
+    "matches": "game,home,away,goals\n1,A,B,3\n2,C,D,4\n3,E,F,4\n",
     "points": "x y z\n1 2 3\n4 5 6\n",
 }
 
