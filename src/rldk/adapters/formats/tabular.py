@@ -226,8 +226,8 @@ class CsvTable:
         before = self._layout
         self._settle(step)
         self.changed = put and self._layout != before
-        if step is not None and self.total_steps is None:
-            self.total_steps = next((plan for row in rows if len(row) > step and (plan := plan_of(row[step]))), None)
+        told = [row[step] for row in rows if step is not None and len(row) > step]
+        self.total_steps = next((plan for text in told if (plan := plan_of(text))), None)
 
     def _settle(self, step: int | None) -> None:
         self._layout = layout_of(self.header, step)

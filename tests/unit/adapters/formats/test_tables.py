@@ -13,6 +13,7 @@ from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.open import open_run, open_runs
 from rldk.adapters.source import File
 from rldk.core.model import COUNTED, Run
+from rldk.core.table import Row
 from rldk.engine.scan import judged
 from rldk.errors import NotALog
 
@@ -148,3 +149,28 @@ def test_a_table_whose_clock_shows_late_is_followed_as_it_is_read(tmp_path: Path
     rows = rows * (revision == reader.revision) + new
     assert [(r.step, dict(r.values)) for r in rows] == [(r.step, dict(r.values)) for r in judged(run).rows()]
     assert (reader.meta.clock, reader.lines, reader.rejected_count) == ("episode", run.lines, run.rejected_count)
+
+
+def followed(text: str, sizes: list[int]) -> list[tuple[int, dict[str, float]]]:
+    """The rows that a monitor has at the end, which starts again with each revision."""
+    reader, rows, revision, data = LiveReader(), list[Row](), 0, text.encode()
+    for size in [*sizes, len(data)]:
+        new, data = reader.feed(data[:size]) + reader.flush(), data[size:]
+        rows, revision = (rows if reader.revision == revision else []) + new, reader.revision
+    new = reader.finish()
+    rows = (rows if reader.revision == revision else []) + new
+    return [(r.step, dict(r.values)) for r in rows]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "total_steps\tepisode\treward\n500\t0\t0.95\n1/500\t1\t0.3",  # the last line shows another clock
+        "epoch,kl\n0.00,0.5\n" + "".join(f"{i / 7:.2f},0.5\n" for i in range(1, 120)),  # and another format
+    ],
+)
+@pytest.mark.parametrize("size", [1, 40, 600])
+def test_a_row_is_told_once_when_the_end_shows_what_the_table_is(tmp_path: Path, text: str, size: int) -> None:
+    expected = [(r.step, dict(r.values)) for r in judged(opened(tmp_path / "t.csv", text)).rows()]
+    assert followed(text, [size] * (len(text) // size)) == expected
+    assert followed(text, [len(text) - 18]) == expected
