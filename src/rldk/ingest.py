@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.adapters.frame import to_frame
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.guess import field_map_hint
 from rldk.adapters.open import AnySource, open_runs
+from rldk.core.events import read_events
 from rldk.core.files import whole
 from rldk.core.model import Event, Run
 from rldk.core.vocabulary import vocabulary
@@ -106,12 +108,48 @@ def read_runs(
 
 def ingest_runs_to_events(source: AnySource, adapter_hint: str | None = None) -> list[Event]:
     """One event a logged row of every run, in order. Metrics are canonical, or the user's own where no canonical name
-    is known; a metric that is missing is absent, NaN was stated by the source."""
+    is known; a metric that is missing is absent, NaN was stated by the source. What row events say besides (`rng`,
+    `data_slice`, `model_info`, `notes`) is kept."""
     return [event for run in read_runs(source, adapter_hint) for event in events(run)]
 
 
-def events(run: Run) -> Iterator[Event]:
-    """The rows of a run as events."""
+def events(run: Run) -> Iterable[Event]:
+    """The rows of a run as events; of row events each as it was written, with canonical metrics."""
+    rows = list(_rows(run))
+    written = _written(run)
+    return _renamed(written, rows, run) if written else rows
+
+
+def _written(run: Run) -> list[Event]:
+    """The row events that the run was read from; empty when it was read from something else."""
+    path = Path(run.meta.files[0]) if run.meta.format == "jsonl" and run.meta.files else None
+    if path is None or not path.is_file():
+        return []
+    found = read_events(path)
+    return found if any(e.rng or e.data_slice or e.notes for e in found) else []
+
+
+def _renamed(written: Iterable[Event], rows: Sequence[Event], run: Run) -> Iterator[Event]:
+    """The events with the metrics of their rows; several events of one step may share a row."""
+    names: dict[str, list[str]] = {}
+    for name, key in run.meta.names.items():
+        names.setdefault(key, []).append(name)
+    at, taken = 0, set[str]()
+    for event in written:
+        while at < len(rows) and (rows[at].step != event.step or taken & event.metrics.keys()):
+            at, taken = at + 1, set()
+        if at == len(rows):  # a line that the table has refused
+            return
+        taken |= event.metrics.keys()
+        metrics: dict[str, float | None] = {}
+        for key, value in event.metrics.items():
+            known = names.get(key, [key])
+            there = {name: rows[at].metrics[name] for name in known if name in rows[at].metrics}
+            metrics |= there or {known[0]: value}
+        yield replace(event, metrics=metrics)
+
+
+def _rows(run: Run) -> Iterator[Event]:
     renamed = set(run.meta.names.values()) - set(run.meta.names)
     table = run.metrics.select([name for name in run.metrics.columns if name not in renamed])
     rng = {} if run.meta.seed is None else {"seed": run.meta.seed}

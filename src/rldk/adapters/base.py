@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -24,7 +24,8 @@ class BaseAdapter(ABC):
 
     `quality` ranks sources of one run found side by side: 90 lossless with configuration, 80 lossless, 70 lossless but
     fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one
-    run's directory belong together (event files, nested checkpoints); otherwise each file is a log of its own.
+    run's directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of
+    its own.
     `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows, None
     when it is not made of lines. `keeps`, `loses`: what of a run such a log still has and what it lacks, as Markdown.
     """
@@ -63,6 +64,11 @@ class BaseAdapter(ABC):
 
         Only lines with a word for steps, epochs or episodes and a number after it are asked about."""
         return False
+
+    @classmethod
+    def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
+        """The runs among files of this format that lie together: {run: its files}; None where no name is said."""
+        return {None: list(files)}
 
     def can_handle(self) -> bool:
         return bool(self.files) and all(self.sniff(f) > 0 for f in self.files)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
+from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
 from rldk.adapters.late import late
 from rldk.adapters.layout import home
+from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
@@ -21,6 +24,7 @@ MAX_DEPTH = 32
 _SKIPPED = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules", ".ipynb_checkpoints"})
 _FAMILIES = {"hf": "trl", "trl": "trl", "sb3": "sb3", "rllib": "rllib", "cleanrl": "cleanrl", "openrlhf": "openrlhf"}
 _FAMILIES |= {"verl": "verl"}
+_PROCESS = re.compile(r"(?:(?<=^)|[_-])(?:rank|worker|proc|process|gpu)[_-]?\d+$", re.IGNORECASE)
 GENERIC = 20  # quality at and below which a format says nothing of its writer
 
 
@@ -47,14 +51,18 @@ class Source(Struct, frozen=True, kw_only=True):
 
     @property
     def stem(self) -> str:
-        return self.files[0].name.split(".")[0]
+        """The name that the files of one run share: without the number of the process that wrote each."""
+        stem = self.files[0].name.split(".")[0]
+        return _PROCESS.sub("", stem) or "rank"
 
 
 class Found(Struct):
-    """What a walk found. `left_out`: path -> why it is not read."""
+    """What a walk found. `left_out`: path -> why it is not read. `loose`: files that are opened when they are alone:
+    tables without a column of steps, some column of which has a known name."""
 
     sources: list[Source] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    loose: list[Path] = field(default_factory=list)
     files: int = 0
 
 
@@ -73,12 +81,17 @@ def explore(root: Path, kinds: Iterable[type[BaseAdapter]]) -> Found:
         if kind.gathers:
             gathered.setdefault((kind.name, folder), []).append((confidence, path))
         else:
-            found.sources += sources_of(kind, path, confidence, folder)
+            found.sources += sources_of(kind, [path], confidence, folder)
     for (name, folder), files in gathered.items():
-        paths = tuple(path for _, path in files)
-        found.sources.append(
-            Source(adapter=by_name[name], files=paths, confidence=max(c for c, _ in files), home=folder)
-        )
+        paths = [path for _, path in files]
+        found.sources += sources_of(by_name[name], paths, max(c for c, _ in files), folder)
+    if not found.sources:
+        found.sources += [
+            Source(adapter=FlexibleAdapter, files=(path,), confidence=0, home=_inside(home(path), root))
+            for path in found.loose
+        ]
+        for path in found.loose:
+            del found.left_out[str(path)]
     return found
 
 
@@ -91,11 +104,15 @@ def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[tuple[int, ty
     return sorted((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name))
 
 
-def sources_of(kind: type[BaseAdapter], path: Path, confidence: int, folder: Path) -> list[Source]:
-    """The sources in one file: one, or one for each run of a format that keeps several."""
-    runs = kind.runs(File(path)) if hasattr(kind, "runs") else []
-    names = runs if len(runs) > 1 else [None]
-    return [Source(adapter=kind, files=(path,), confidence=confidence, home=folder, run=name) for name in names]
+def sources_of(kind: type[BaseAdapter], paths: Sequence[Path], confidence: int, folder: Path) -> list[Source]:
+    """The sources in files of one format that lie together: one, or one for each run."""
+    files = [File(path) for path in paths]
+    runs = kind.runs(files[0]) if hasattr(kind, "runs") and len(files) == 1 else []
+    parts = dict.fromkeys(runs, files) if len(runs) > 1 else kind.split(files)
+    return [
+        Source(adapter=kind, files=tuple(f.path for f in part), confidence=confidence, home=folder, run=name)
+        for name, part in parts.items()
+    ]
 
 
 def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[int, type[BaseAdapter]] | None:
@@ -111,6 +128,8 @@ def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[
     else:
         if claimed:
             return claimed[0]
+        if says_metric(loose_columns(file)):
+            found.loose.append(path)
         found.left_out[str(path)] = "empty" if path.stat().st_size == 0 else "not a log"
     return None
 

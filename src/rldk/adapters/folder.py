@@ -123,7 +123,8 @@ def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, s
     for path in (p for s in each.sources for p in s.files if p not in read):
         left_out.setdefault(str(path), reason)
     run = _to_run(chosen, options)
-    return with_manifest(replace(run, id=_name(each, run, root)), each.home)
+    named = chosen.source is each.best and chosen.adapter.options.get("run") is not None
+    return with_manifest(replace(run, id=_name(each, run, root, named=named)), each.home)
 
 
 def _readable(
@@ -176,9 +177,10 @@ def _add_samples(chosen: _Read, each: Group, options: Options, left_out: dict[st
         chosen.log = replace(chosen.log, samples=found.log.samples)
 
 
-def _name(each: Group, run: Run, root: Path) -> str:
-    if each.best.run is not None:
-        return each.best.run
+def _name(each: Group, run: Run, root: Path, *, named: bool) -> str:
+    """The id of the run; `named`: its log gives itself one."""
+    if each.best.run is not None or named:
+        return each.best.run or run.id
     if len(each.sources) > 1 or each.best.adapter.gathers:
         return (each.home.absolute().name or "run") if each.home != root or len(each.sources) > 1 else run.id
     return run_name(each.best.files[0])

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.columns import to_run
-from rldk.core.model import Run
+from rldk.core.clocks import choose_clock, clock_rank
+from rldk.core.model import COUNTED, Run
+from rldk.core.records import STEP_KEYS, step_or_none
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import NoData
@@ -18,6 +20,7 @@ from rldk.errors import NoData
 if TYPE_CHECKING:
     import pandas as pd
 
+OPENING = 100  # rows that settle which column counts
 ALIASES = {"kl_mean": "kl", "entropy_mean": "entropy"}
 
 
@@ -73,7 +76,9 @@ def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
     seed = meta["seed"]
     meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None
     origin = Origin(name="memory", source="", run=str(_same(frame, "run_id") or "frame"))
-    return to_run(Log(table=frame_table(frame), meta=meta), origin, field_map=field_map)
+    clock = _clock(frame)
+    log = Log(table=frame_table(frame), meta={**meta, "clock": COUNTED if clock is None else str(clock)})
+    return to_run(log, origin, field_map=field_map)
 
 
 def _same(frame: pd.DataFrame, name: str) -> Any:
@@ -83,15 +88,14 @@ def _same(frame: pd.DataFrame, name: str) -> Any:
 
 
 def frame_table(frame: pd.DataFrame) -> MetricTable:
-    """The numbers of a DataFrame; the step is the column named so, else the row number."""
+    """The numbers of a DataFrame; the step is the column named so, else one that counts, else the row number."""
     import pandas as pd
 
-    words = vocabulary()
-    steps = next((c for c in ("step", *frame.columns) if c in frame and words.canonical(str(c)) == "step"), None)
+    steps = _clock(frame)
     step = pd.to_numeric(frame[steps], errors="coerce") if steps is not None else pd.Series(range(len(frame)))
     whole: NDArray[np.int64] = step.ffill().fillna(0).clip(-(2.0**62), 2.0**62).to_numpy().astype(np.int64)
     numbers = {str(c): pd.to_numeric(frame[c], errors="coerce").to_numpy(float) for c in frame if _numeric(frame[c])}
-    for name in {str(steps), "step", "seed", *ALIASES}:
+    for name in {*([str(steps)] if str(steps) in STEP_KEYS else ()), "step", "seed", *ALIASES}:
         numbers.pop(name, None)
     time = numbers.pop("wall_time", np.full(len(frame), np.nan))
     phases = frame["phase"].tolist() if "phase" in frame else ["train"] * len(frame)
@@ -102,6 +106,18 @@ def frame_table(frame: pd.DataFrame) -> MetricTable:
         segment=np.cumsum(np.diff(whole, prepend=whole[:1]) < 0).astype(np.int32),
         time=time,
     )
+
+
+def _clock(frame: pd.DataFrame) -> Any:
+    """The column of steps, None when there is none."""
+    words = vocabulary()
+    named = next((c for c in ("step", *frame.columns) if c in frame and words.canonical(str(c)) == "step"), None)
+    if named is not None:
+        return named
+    opening = frame.head(OPENING)
+    columns = {str(c): [step_or_none(v) for v in opening[c].tolist()] for c in frame if clock_rank(str(c)) is not None}
+    found = choose_clock(columns, len(opening))
+    return next((c for c in frame if str(c) == found), None)
 
 
 def _numeric(column: pd.Series[Any]) -> bool:

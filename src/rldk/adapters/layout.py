@@ -14,7 +14,7 @@ _SHELVES = re.compile(r"runs|tb|tensorboard(_log)?s?|wandb|mlruns|(lightning|tb)
 # File names that say what is in the file, not which run it is.
 _COMMON = re.compile(
     r"trainer_state|metrics|progress|result|results|events.*|std(out|err)|output|console|train(ing)?|logs?"
-    r"|history|run|meta|train\.monitor|monitor|evaluations|completions.*|data|-",
+    r"|history|run|meta|((train|\d+(\.\d+)?)\.)?monitor|evaluations|completions.*|data|-",
     re.IGNORECASE,
 )
 

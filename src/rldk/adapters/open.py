@@ -17,6 +17,7 @@ from rldk.adapters.base import BaseAdapter, adapters
 from rldk.adapters.explore import MAX_FILES, Source, claims, sources_of
 from rldk.adapters.folder import Options, read_folder, read_source
 from rldk.adapters.formats.flexible import FlexibleAdapter
+from rldk.adapters.formats.json_document import JsonDocument
 from rldk.adapters.frame import from_frame, is_frame
 from rldk.adapters.late import late
 from rldk.adapters.remote import fetch, is_remote, is_store, read_store
@@ -181,7 +182,7 @@ def _open_file(path: Path, options: Options) -> list[Run]:
     failures: list[RldkError] = []
     for confidence, kind in claimed:
         try:
-            return [read_source(s, options) for s in sources_of(kind, path, confidence, path.parent)]
+            return [read_source(s, options) for s in sources_of(kind, [path], confidence, path.parent)]
         except (NoData, NotALog) as error:
             failures.append(error)
     raise failures[0]
@@ -212,4 +213,7 @@ def _unclaimed(path: Path, options: Options) -> Run:
 def _no_log(path: Path) -> RldkError:
     if path.stat().st_size == 0:
         return NoData(f"{path} is empty", hint="has the run written anything yet?")
+    if JsonDocument.summarises(File(path)):
+        hint = "give the file that has a row or a list for the steps, or the directory of the run"
+        return NotALog(f"{path} is a summary: one value of each metric and no history", hint=hint)
     return NotALog(f"{path} is in no log format that rldk knows", hint="rldk format-info lists the formats it reads")

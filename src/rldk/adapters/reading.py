@@ -16,6 +16,13 @@ from rldk.core.model import Rejected
 from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
+
+def on_ranks(rank: str) -> tuple[str, ...]:
+    """What to say of a log in which that key tells the processes apart, "" for none."""
+    said = f"several processes write the same steps: the rows of the first one are read, by {rank!r}"
+    return (said,) if rank else ()
+
+
 T_contra = TypeVar("T_contra", contravariant=True)
 
 

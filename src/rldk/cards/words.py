@@ -125,7 +125,7 @@ def unchecked_line(report: Report) -> str:
 def source_lines(report: Report) -> list[str]:
     """What was read, in sentences: format, rows, steps, refused lines with the first reasons, files left out."""
     meta, numbers = report.meta, report.numbers
-    said = [_origin(meta), _extent(numbers), *_clock(meta)]
+    said = [_origin(meta), _extent(numbers, meta.get("total_steps")), *_clock(meta)]
     rejected = int(numbers.get("rejected") or 0)
     if rejected:
         said.append(
@@ -184,10 +184,12 @@ def _origin(meta: Mapping[str, Any]) -> str:
     return ", ".join(what)
 
 
-def _extent(numbers: Mapping[str, float | int | None]) -> str:
+def _extent(numbers: Mapping[str, float | int | None], planned: int | None) -> str:
     said = [plural(int(numbers.get("rows") or 0), "row")]
     if numbers.get("first_step") is not None and numbers.get("last_step") is not None:
-        said.append(steps(int(numbers["first_step"] or 0), int(numbers["last_step"] or 0)))
+        last = int(numbers["last_step"] or 0)
+        more = f" of {planned:,}" if planned and planned > last else ""
+        said.append(steps(int(numbers["first_step"] or 0), last) + more)
     if numbers.get("metrics"):
         said.append(plural(int(numbers["metrics"] or 0), "metric"))
     return ", ".join(said)

@@ -11,9 +11,10 @@ import msgspec
 
 from rldk.core.codec import to_builtins, to_json
 from rldk.core.files import whole
+from rldk.core.layouts import settle
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
 from rldk.core.model import Event, Rejected
-from rldk.core.records import BadLine, Form, Layout, Role, form_of, leaves, parse, settle, take_apart
+from rldk.core.records import BadLine, Form, Layout, Role, form_of, leaves, parse, take_apart
 from rldk.core.stream import BrokenStream, chunks
 from rldk.errors import MalformedInput, OutputError
 

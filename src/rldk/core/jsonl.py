@@ -6,15 +6,17 @@ row of the table: scalar events of one step, and records of one step whose keys 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from rldk.core.layouts import settle
 from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
 from rldk.core.model import Rejected
-from rldk.core.records import BadLine, Form, Layout, Record, parse, settle, take_apart
+from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
 from rldk.core.stream import BrokenStream, Openable, chunks
 from rldk.core.table import MetricTable, Row, TableBuilder
@@ -31,6 +33,9 @@ class Decoded(Struct, frozen=True, kw_only=True):
     """A decoded file: `table` in the file's own keys, `meta` the identity fields (run_id, seed, ...) first found.
 
     `lines` (blank ones not counted) == `records` + `rejected_count`; `rejected`: the first 20 of those.
+    `clock`: the key that was found to count the steps, "" where the caller named it, None where rows were numbered.
+    `total_steps`: that the run is to make, where a key says it. `rank`: the key by which processes are told apart that
+    all write the same steps, "" where one writes: of those only the first one's rows are in the table.
     """
 
     table: MetricTable
@@ -39,6 +44,9 @@ class Decoded(Struct, frozen=True, kw_only=True):
     rejected_count: int = 0
     rejected: tuple[Rejected, ...] = ()
     meta: dict[str, Any] = field(default_factory=dict)
+    clock: str | None = None
+    total_steps: int | None = None
+    rank: str = ""
 
 
 def decode(
@@ -74,13 +82,32 @@ def decode(
     parser.finish()
     if broken:
         parser.break_off(broken)
+    return _decoded(parser, merge_rows(_with_segments(builder.build())))
+
+
+def assemble(objects: Iterable[Mapping[str, Any]]) -> Decoded:
+    """As `decode`, of objects that stand in one document instead of one on each line."""
+    from rldk.core.merge import merge_rows
+
+    builder = TableBuilder()
+    parser = _Parser(builder, envelope=None, null_is_nan=False, step_key=None)
+    for number, obj in enumerate(objects, start=1):
+        parser.take(dict(obj), number)
+    parser.finish()
+    return _decoded(parser, merge_rows(_with_segments(builder.build())))
+
+
+def _decoded(parser: _Parser, table: MetricTable) -> Decoded:
     return Decoded(
-        table=merge_rows(_with_segments(builder.build())),
+        table=table,
         lines=parser.lines,
         records=parser.records,
         rejected_count=parser.rejected_count,
         rejected=parser.first_rejected(),
         meta=parser.meta,
+        clock=parser.clock,
+        total_steps=parser.total_steps,
+        rank=parser.rank,
     )
 
 
@@ -148,6 +175,19 @@ class Decoder:
     def meta(self) -> dict[str, Any]:
         return dict(self._parser.meta)
 
+    @property
+    def clock(self) -> str | None:
+        """As of `Decoded`, once the layout is settled."""
+        return self._parser.clock
+
+    @property
+    def total_steps(self) -> int | None:
+        return self._parser.total_steps
+
+    @property
+    def rank(self) -> str:
+        return self._parser.rank
+
 
 class _Parser:
     """Lines to records, in order; the first lines wait until the layout is settled."""
@@ -195,6 +235,20 @@ class _Parser:
     @property
     def open(self) -> Record | None:
         return self._assembler.open
+
+    @property
+    def clock(self) -> str | None:
+        if self._options["step_key"] or self._layout is None:
+            return ""
+        return self._layout.clock
+
+    @property
+    def total_steps(self) -> int | None:
+        return self._layout.total_steps if self._layout else None
+
+    @property
+    def rank(self) -> str:
+        return (self._layout.rank or "") if self._layout else ""
 
     def first_rejected(self) -> tuple[Rejected, ...]:
         return tuple(sorted(self._rejected, key=lambda rejected: rejected.line))
@@ -249,6 +303,20 @@ class _Parser:
             if self._typed.learn(obj):
                 self._typed.build(self.meta)
             return
+        self._wait(obj, line, number, offset)
+
+    def take(self, obj: dict[str, Any], number: int) -> None:
+        """Takes an object that was read elsewhere."""
+        self.lines += 1
+        try:
+            if self._layout is not None:
+                self._record(obj, self._layout)
+            else:
+                self._wait(obj, b"", number, 0)
+        except BadLine as error:
+            self._reject(b"", number, 0, str(error))
+
+    def _wait(self, obj: dict[str, Any], line: bytes, number: int, offset: int) -> None:
         self._waiting.append((obj, line[: 4 * EXCERPT], number, offset))
         self._waiting_bytes += len(line)
         if len(self._waiting) >= self._sniff_lines or self._waiting_bytes >= SNIFF_BYTES:
@@ -272,8 +340,9 @@ class _Parser:
         record = take_apart(obj, layout)
         for key, value in record.identity.items():
             self.meta.setdefault(key, value)
-        self._assembler.record(record)
         self.records += 1
+        if record.rank in (None, layout.first_rank):
+            self._assembler.record(record)
 
     def _reject(self, line: bytes, number: int, offset: int, reason: str) -> None:
         if self._strict_source is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from rldk.core.clocks import clock_rank
 from rldk.core.table import Phase
 from rldk.core.text import legible
 
@@ -37,6 +39,11 @@ IDENTITY = frozenset(
 EVALUATION = frozenset(("eval", "evaluation", "val", "valid", "validation", "test"))
 MAX_STEP = 2**53  # beyond it a step written as a float is not exact
 MAX_DEPTH = 16
+_STEP_TEXT = re.compile(
+    r"(?P<word>[A-Za-z][A-Za-z ]{0,30}?)?[ :#=]{0,3}"
+    r"(?P<number>\d{1,15}(?:\.\d{1,9})?(?:[eE]\+?\d{1,2})?)(?P<scale>[kKmM])?(?: ?/ ?(?P<plan>\d{1,15}))?"
+)
+_SCALES = {"k": 1e3, "m": 1e6}
 _SPECIAL = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _decode = msgspec.json.decode
 
@@ -57,6 +64,7 @@ class Role(Enum):
     """What one key of a line is."""
 
     STEP = "step"
+    RANK = "rank"
     TIME = "time"
     PHASE = "phase"
     IDENTITY = "identity"
@@ -67,18 +75,30 @@ class Role(Enum):
 
 
 class Layout(Struct, frozen=True, kw_only=True):
-    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves."""
+    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves.
+
+    `plan`: the key that says on every line how many steps the run is to make; `total_steps`: that number, from it or
+    from the clock. `rank`: the key that tells processes apart which all write the same steps; `first_rank`: the one
+    that is read."""
 
     form: Form
     envelope: str
     clock: str | None = None
     time: str | None = None
+    plan: str | None = None
+    total_steps: int | None = None
+    rank: str | None = None
+    first_rank: int = 0
     null_is_nan: bool = False
 
     def role(self, path: str, form: Form, *, inside: bool) -> Role:
         """The role of a flat key in a line of `form`; `inside`: it stands inside the envelope."""
         if path == self.clock:
             return Role.STEP
+        if path == self.plan:
+            return Role.IGNORED
+        if path == self.rank:
+            return Role.RANK
         if inside:
             return Role.METRIC
         if path == self.time:
@@ -93,9 +113,11 @@ class Layout(Struct, frozen=True, kw_only=True):
 
 
 class Record(Struct, kw_only=True):
-    """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing."""
+    """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing. `rank`:
+    of the process that wrote the line, None where the file is of one."""
 
     step: int | None = None
+    rank: int | None = None
     time: float = math.nan
     phase: Phase = "train"
     name: str | None = None
@@ -168,44 +190,6 @@ def _flatten(obj: dict[str, Any], prefix: str, depth: int = 1) -> Iterator[tuple
             yield path, value
 
 
-def settle(
-    objects: Sequence[dict[str, Any]], *, envelope: str | None, null_is_nan: bool, step_key: str | None
-) -> Layout:
-    """The layout of a file, from its first good lines.
-
-    The clock is `step_key` if given, else the first of `STEP_KEYS` found on at least half of the lines, else the one
-    found on most of them. The time is chosen alike."""
-    inner = envelope or "metrics"
-    forms = [form_of(obj, inner) for obj in objects]
-    form = max(Form, key=forms.count)
-    steps, times = dict.fromkeys(STEP_KEYS, 0), dict.fromkeys(TIME_KEYS, 0)
-    for obj, its_form in zip(objects, forms, strict=True):
-        found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
-        for key in steps:
-            steps[key] += any(_can_be_step(found.get((key, inside))) for inside in (True, False))
-        for key in times:
-            times[key] += not math.isnan(to_time(found.get((key, False))))
-    return Layout(
-        form=form,
-        envelope=inner,
-        clock=step_key or _most_covered(steps, len(objects)),
-        time=_most_covered(times, len(objects)),
-        null_is_nan=null_is_nan,
-    )
-
-
-def _most_covered(counts: dict[str, int], total: int) -> str | None:
-    common = next((key for key, count in counts.items() if 2 * count >= total > 0), None)
-    return common or max((key for key in counts if counts[key]), key=counts.__getitem__, default=None)
-
-
-def _can_be_step(value: object) -> bool:
-    try:
-        return to_step(value) is not None
-    except BadLine:
-        return False  # a float clock such as an epoch is a metric, not a step
-
-
 def take_apart(obj: dict[str, Any], layout: Layout) -> Record:
     """The record of one line. Raises `BadLine` when its step is no whole number, or an event's value no number."""
     record = Record()
@@ -225,6 +209,8 @@ def _place(record: Record, role: Role, path: str, value: object, null_is_nan: bo
                 record.values[path] = number
         case Role.STEP:  # the envelope's comes first, one beside the envelope replaces it
             record.step = to_step(value) if value is not None else record.step
+        case Role.RANK:
+            record.rank = step_or_none(value)
         case Role.TIME:
             record.time = to_time(value)
         case Role.PHASE:
@@ -259,13 +245,36 @@ def to_number(value: object) -> float | None:
 
 
 def to_step(value: object) -> int | None:
-    """A whole number, None for null. Raises `BadLine` for anything else."""
+    """A whole number, None for null; "12/438", "Epoch 3", "1e5" and "10k" are such. Raises `BadLine` otherwise."""
     if value is None:
         return None
     number = None if isinstance(value, bool) else to_number(value)
+    if number is None and isinstance(value, str):
+        number = _written_step(value)
     if number is None or not number.is_integer() or abs(number) > MAX_STEP:
         raise BadLine(f"step is not a whole number: {str(value)[:40]}")
     return int(number)
+
+
+def step_or_none(value: object) -> int | None:
+    """As `to_step`, None for what is no step."""
+    try:
+        return to_step(value)
+    except BadLine:
+        return None
+
+
+def plan_of(value: object) -> int | None:
+    """The number of steps that a text such as "12/438" says the whole run has."""
+    found = _STEP_TEXT.fullmatch(value.strip()[:100]) if isinstance(value, str) else None
+    return int(found["plan"]) if found and found["plan"] else None
+
+
+def _written_step(text: str) -> float | None:
+    found = _STEP_TEXT.fullmatch(text.strip()[:100])
+    if found is None or (found["word"] and clock_rank(found["word"]) is None):
+        return None
+    return float(found["number"]) * _SCALES.get((found["scale"] or "").lower(), 1.0)
 
 
 def to_time(value: object) -> float:

@@ -75,7 +75,7 @@ class TypedLines:
         """Makes the Struct. `identified`: identity fields already known; the others are left to the slow path."""
         self._builds += 1
         struct, self._places = _Builder(self._layout, frozenset(identified)).struct(self._shape)
-        quick = self._builds <= MAX_REBUILDS and self._unambiguous()
+        quick = self._builds <= MAX_REBUILDS and self._layout.rank is None and self._unambiguous()
         decoder = msgspec.json.Decoder(struct) if quick else None
         self.decode = decoder.decode if decoder else None
         self._decode_lines = decoder.decode_lines if decoder else None

@@ -88,6 +88,7 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
             "left_out": dict(meta.left_out),
             "notes": list(meta.notes),
             "clock": meta.clock,
+            "total_steps": meta.total_steps,
         },
         numbers={"lines": run.lines, "rejected": run.rejected_count, "metrics": len(meta.names)},
     )

@@ -30,7 +30,7 @@ def described(log: Log) -> Log:
     total, seed = whole(log.config.get("max_steps")), whole(log.config.get("seed"))
     log = replace(
         log,
-        total_steps=total if total and total > 0 else None,
+        total_steps=log.total_steps or (total if total and total > 0 else None),
         meta=({"seed": seed} if seed is not None else {}) | log.meta,
     )
     told = identity(opening_of(log.table), log.config)

@@ -10,15 +10,18 @@ from rldk.adapters.formats.dialect import described, identity
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file
+from rldk.adapters.reading import on_ranks, only_file
 from rldk.adapters.source import File
+from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import decode
-from rldk.core.records import STEP_KEYS, BadLine, Form, form_of, leaves, parse, to_number
+from rldk.core.model import COUNTED
+from rldk.core.records import STEP_KEYS, BadLine, Form, form_of, leaves, parse, step_or_none, to_number
 from rldk.errors import NoData
 
 SNIFF_LINES = 20
 _ENVELOPE = "metrics"
 _CERTAINTY = {Form.SCALAR: 70, Form.ROW: 70, Form.WIDE: 50}
+_COUNTS = 40  # with another key that may count steps: more than one line is needed to be sure
 # Keys of JSON lines that are something else than metrics: samples, findings, a whole trainer state on one line.
 _OTHERS = tuple(
     frozenset(keys)
@@ -75,7 +78,9 @@ class CustomJSONLAdapter(BaseAdapter):
         return described(
             Log(
                 table=found.table,
-                meta=_known(found.meta),
+                total_steps=found.total_steps,
+                meta=_known(found.meta) | {"clock": COUNTED if found.clock is None else found.clock},
+                notes=on_ranks(found.rank),
                 lines=found.lines,
                 rejected_count=found.rejected_count,
                 rejected=found.rejected,
@@ -101,7 +106,10 @@ def _likelihood(obj: dict[str, Any]) -> int:
     told = [value for path, value in flat.items() if path not in STEP_KEYS]
     if not any(to_number(value) is not None for value in told):
         return 20 if timed and told and all(value is None for value in told) else 0  # null is how some write NaN
-    return _CERTAINTY[form] if timed else 20
+    if timed:
+        return _CERTAINTY[form]
+    counts = any(clock_rank(path) is not None and step_or_none(value) is not None for path, value in flat.items())
+    return _COUNTS if counts else 20
 
 
 def _known(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.tabular import SAMPLE_COLUMNS, Layout, known, layout_of
+from rldk.adapters.formats.tabular import OPENING, SAMPLE_COLUMNS, Layout, counting_clock, known, layout_of, named_clock
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
@@ -46,10 +46,12 @@ class Parquet(BaseAdapter):
         try:
             with file.open() as stream, parquet.ParquetFile(stream) as table:
                 header = [field.name for field in table.schema_arrow]
-                layout = layout_of(header)
+                layout = layout_of(header, _clock(table, header))
                 cells = table.metadata.num_rows * len(header)
-                if layout is None or cells > MAX_CELLS:
-                    problem = "has no column of steps and metrics" if layout is None else f"has {cells} cells, too many"
+                if layout is None or layout.step is None or cells > MAX_CELLS:
+                    problem = (
+                        "has no column of steps and metrics" if cells <= MAX_CELLS else f"has {cells} cells, too many"
+                    )
                     raise NotALog(f"{file.path} {problem}", hint="write one row a step, one column a metric")
                 meta: dict[str, Any] = {}
                 for batch in table.iter_batches(batch_size=BATCH):
@@ -60,7 +62,18 @@ class Parquet(BaseAdapter):
             raise MalformedInput(
                 f"{file.path} is no whole Parquet file: {why}", hint="was it still being written?"
             ) from None
-        return reading.log(meta=known(meta, self))
+        own = {} if named_clock(header) is not None else {"clock": header[layout.step]}
+        return reading.log(meta=known(meta, self) | own)
+
+
+def _clock(table: Any, header: list[str]) -> int | None:
+    """The column of steps."""
+    step = named_clock(header)
+    if step is not None:
+        return step
+    first = next(table.iter_batches(batch_size=OPENING), None)
+    rows = list(zip(*(column.to_pylist() for column in first.columns), strict=True)) if first is not None else []
+    return counting_clock(header, rows)
 
 
 def _identity(layout: Layout, batch: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import JsonRows
-from rldk.adapters.live.tablerows import TableRows
+from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, only_file, parsed
@@ -124,7 +124,7 @@ class RLlibCsv(BaseAdapter):
         return replace(log, **identity(opening_of(log.table).keys))
 
 
-class RLlibTable:
+class RLlibTable(RowByRow):
     """The records of progress.csv. A header holds for the rows that follow it."""
 
     delimiter = ","
@@ -140,9 +140,6 @@ class RLlibTable:
             self.header = record.values
         else:
             _row(sink, self.header, record)
-
-    def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
 
 
 def _row(sink: Sink, header: list[str], record: Fields) -> None:

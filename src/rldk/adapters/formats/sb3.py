@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import JsonRows
-from rldk.adapters.live.tablerows import TableRows
+from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, only_file, parsed
@@ -98,7 +98,7 @@ class SB3Csv(BaseAdapter):
         return replace(log, table=table, **identity(opening_of(table).keys))
 
 
-class SB3Table:
+class SB3Table(RowByRow):
     """The records of progress.csv. A header holds for the rows that follow it."""
 
     delimiter = ","
@@ -114,9 +114,6 @@ class SB3Table:
             self.header = record.values
         else:
             _row(sink, self.header, record)
-
-    def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
 
 
 def _row(sink: Sink, header: list[str], record: Fields) -> None:

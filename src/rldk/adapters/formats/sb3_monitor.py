@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat
-from rldk.adapters.live.tablerows import TableRows
+from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Reading, Sink, only_file, parsed
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.records import MAX_STEP
+from rldk.core.table import Phase
 
+_OPENING = re.compile(rb"# ?\{")
+_COLUMNS = re.compile(rb"r,l,t(?:,|\r?$)")
+_EPISODE = re.compile(rb"-?[\d.]+(?:e[-+]?\d+)?,\d+,[\d.]+")
+_WORKER = re.compile(r"(?:(?<=^)|(?<=[._-]))\d+(?:\.\d+)?[._]?(?=monitor\.csv)")
 IDENTITY = {"framework": "stable_baselines3", "dialect": "sb3"}
 
 
@@ -30,13 +39,15 @@ def configuration(file: File) -> dict[str, Any]:
 class SB3Monitor(BaseAdapter):
     """`#{json}`, `r,l,t`, then one line an episode of one environment: return, length, seconds since `t_start`.
 
-    The step is the sum of the lengths so far: environment steps of this one environment, not of the whole run."""
+    The step is the sum of the lengths so far. The files of several workers (`0.monitor.csv`, `1.monitor.csv`, or
+    `0.0.monitor.csv` of OpenAI baselines) are one run, their episodes in the order of time: its step is that of all."""
 
     name: ClassVar[str] = "sb3-monitor"
-    describes: ClassVar[str] = "monitor.csv of Stable-Baselines3 (one row an episode)"
+    describes: ClassVar[str] = "monitor.csv of Stable-Baselines and OpenAI baselines (one row an episode)"
     quality: ClassVar[int] = 30
+    gathers: ClassVar[bool] = True
     keeps: ClassVar[str] = "return, length and time of every episode"
-    loses: ClassVar[str] = "everything else; the step of the whole run: it is the sum of lengths in one environment"
+    loses: ClassVar[str] = "everything else; the step of the whole run where the files of other workers are not there"
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: TableRows(EpisodeTable()), identify=lambda *_: dict(IDENTITY), configure=configuration
     )
@@ -44,14 +55,64 @@ class SB3Monitor(BaseAdapter):
     @classmethod
     def sniff(cls, file: File) -> int:
         lines = file.head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 2)
-        return 95 if len(lines) > 1 and lines[0].startswith(b"#{") and lines[1].startswith(b"r,l,t") else 0
+        opened = _OPENING.match(lines[0]) is not None
+        if len(lines) > 1 and opened and _COLUMNS.match(lines[1]):
+            return 95
+        return 70 if _COLUMNS.match(lines[0]) and _EPISODE.match(lines[1] if len(lines) > 1 else b"") else 0
+
+    @classmethod
+    def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
+        """Files whose names differ in the number of the worker only are one run."""
+        found: dict[tuple[Path, str], list[File]] = {}
+        for file in files:
+            found.setdefault((file.path.parent, _WORKER.sub("", file.path.name)), []).append(file)
+        if len(found) == 1:
+            return {None: list(files)}
+        names = [name for _, name in found]
+        parts: dict[str | None, list[File]] = {}
+        for (folder, name), part in found.items():
+            stem = name.removesuffix(".csv").removesuffix(".monitor")
+            parts[stem if names.count(name) == 1 else f"{folder.name}-{stem}"] = part
+        return parts
 
     def read(self) -> Log:
-        log = parsed(self, EpisodeTable(), records).log(**IDENTITY)
-        return replace(log, config=configuration(only_file(self)))
+        cut = partial(records, delimiter=",")
+        if len(self.files) < 2:
+            log = parsed(self, EpisodeTable(), cut).log(**IDENTITY)
+            return replace(log, config=configuration(only_file(self)))
+        reading, episodes = Reading(self), _Episodes()
+        for number, file in enumerate(self.files):
+            episodes.worker, table = number, EpisodeTable()
+            for record in cut(file):
+                table.take(record, episodes)
+            for refused in episodes.refused:
+                reading.reject(*refused)
+            episodes.refused.clear()
+        step = 0
+        for time, _, _, values in sorted(episodes.rows, key=lambda row: row[:3]):
+            step += int(values["l"])
+            reading.row(step, values, time=time)
+        reading.notes.append(f"the episodes of {len(self.files)} workers in the order of time")
+        return replace(reading.log(**IDENTITY), config=configuration(self.files[0]))
 
 
-class EpisodeTable:
+class _Episodes:
+    """Takes the episodes of one worker after the other."""
+
+    def __init__(self) -> None:
+        self.step = self.worker = 0
+        self.rows: list[tuple[float, int, int, Mapping[str, float]]] = []
+        self.refused: list[tuple[int, int, str, str]] = []
+
+    def row(self, step: int, values: Mapping[str, float], *, phase: Phase = "train", time: float = math.nan) -> None:  # noqa: ARG002
+        self.step = step
+        self.rows.append((time if time == time else math.inf, self.worker, len(self.rows), values))
+
+    def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
+        self.refused.append((line, offset, reason, excerpt))
+
+
+class EpisodeTable(RowByRow):
     """The records of monitor.csv. A new opening line is a new environment, whose steps begin at 0."""
 
     delimiter = ","
@@ -72,9 +133,6 @@ class EpisodeTable:
         else:
             self._start, self._step = _began(_said(",".join(record.values))), 0
 
-    def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
-
     def _episode(self, record: Fields, sink: Sink) -> None:
         cells = zip(self.header, record.values, strict=False)
         values = {name: value for name, text in cells if (value := cell(text)) is not None}
@@ -94,7 +152,7 @@ class EpisodeTable:
 def _said(text: str) -> dict[str, Any]:
     """The object behind the mark of an opening line."""
     try:
-        said = json.loads(text[1:])
+        said = json.loads(text.lstrip("# "))
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

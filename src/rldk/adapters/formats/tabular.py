@@ -1,4 +1,4 @@
-"""Tables that name no trainer: CSV and TSV with a header, one column of which counts steps."""
+"""Tables that name no trainer: CSV, TSV and aligned columns with a header, one column of which counts steps."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from rldk.adapters.formats.sb3 import SB3Csv
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, parsed
 from rldk.adapters.source import File
-from rldk.adapters.wire.delimited import Fields, beginning, cell, records
-from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, to_phase, to_step, to_time
-from rldk.errors import NotALog
+from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
+from rldk.core.clocks import choose_clock, clock_rank
+from rldk.core.model import COUNTED
+from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 
-_STEPS = (*STEP_KEYS, "steps", "total_timesteps", "timesteps", "env_steps", "update", "episode", "round", "epoch")
+SNIFFED = 20  # rows
+OPENING = 100  # rows that settle which column counts the steps
 _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
@@ -35,115 +37,245 @@ class Layout(Struct, frozen=True, kw_only=True):
     identity: tuple[tuple[int, str], ...]
 
 
-def layout_of(header: Sequence[str], *, counted: bool = False) -> Layout | None:
-    """The layout of a table with these columns; None with one row a single value, and without a column of steps unless
-    rows are `counted` then."""
-    plain = [name.strip().lower().replace(" ", "_") for name in header]
-    step = next((plain.index(name) for name in (STEP_KEYS if counted else _STEPS) if name in plain), None)
-    long_form = "value" in plain and bool(_NAME_COLUMNS & set(plain))
-    if (step is None and not counted) or long_form or SAMPLE_COLUMNS & set(plain):
+def layout_of(header: Sequence[str], step: int | None) -> Layout | None:
+    """The layout of a table whose step is in that column, None where rows are counted. None for a table of single
+    values, of samples, or without any metric. A column with a name of its own beside counting steps stays a metric."""
+    plain = _plain(header)
+    if ("value" in plain and bool(_NAME_COLUMNS & set(plain))) or SAMPLE_COLUMNS & set(plain):
         return None
-    time = next((plain.index(name) for name in TIME_KEYS if name in plain), None)
+    time = next((plain.index(name) for name in TIME_KEYS if name in plain and plain.index(name) != step), None)
     phase = plain.index("phase") if "phase" in plain else None
     identity = tuple((i, name) for i, name in enumerate(plain) if name in IDENTITY)
-    taken = {step, time, phase, *(i for i, _ in identity)}
+    own = step is not None and plain[step] not in STEP_KEYS
+    taken = {None if own else step, time, phase, *(i for i, _ in identity)}
     metrics = tuple((i, name.strip()) for i, name in enumerate(header) if i not in taken and name.strip())
-    return Layout(step=step, time=time, phase=phase, metrics=metrics, identity=identity) if metrics else None
+    if not any(i != step for i, _ in metrics):
+        return None
+    return Layout(step=step, time=time, phase=phase, metrics=metrics, identity=identity)
+
+
+def named_clock(header: Sequence[str]) -> int | None:
+    """The column with a name that trainers give to the step."""
+    plain = _plain(header)
+    return next((plain.index(name) for name in STEP_KEYS if name in plain), None)
+
+
+def counting_clock(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> int | None:
+    """The column that counts steps in these rows, by its name and its values; see `core.clocks`."""
+    places = {name: i for i, name in reversed(list(enumerate(header))) if clock_rank(name) is not None}
+    whole = [row for row in rows if len(row) == len(header)]
+    found = choose_clock(
+        {name: [step_or_none(row[i] or None) for row in whole] for name, i in reversed(places.items())}, len(whole)
+    )
+    return None if found is None else places[found]
+
+
+def _plain(header: Sequence[str]) -> list[str]:
+    return [name.strip().lower().replace(" ", "_") for name in header]
 
 
 @adapter
 class Csv(BaseAdapter):
-    """A cell with a number is a value, "nan" a stated NaN, an empty cell or text nothing. A row needs a whole step."""
+    """A cell with a number is a value, "nan" a stated NaN, an empty cell or text nothing. A row without a step has that
+    of the row before."""
 
     name: ClassVar[str] = "csv"
-    describes: ClassVar[str] = "CSV or TSV with a header and a step column"
+    describes: ClassVar[str] = "CSV, TSV or aligned columns with a header and a step column"
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = "every digit that was written, `nan` as NaN"
     loses: ClassVar[str] = "what an empty cell meant; configuration"
-    lines: ClassVar[LineFormat | None] = LineFormat(source=lambda: TableRows(CsvTable()), identify=lambda *_: {})
+    lines: ClassVar[LineFormat | None] = LineFormat(
+        source=lambda: TableRows(CsvTable(eager=True)), identify=lambda *_: {}
+    )
 
     @classmethod
     def sniff(cls, file: File) -> int:
         if not file.is_text or SB3Csv.sniff(file) or RLlibCsv.sniff(file):
             return 0
-        if file.head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[", b"#")):
+        found = first_rows(file)
+        if found is None:
             return 0
-        header, *rows = [[text.strip() for text in record.values] for record in beginning(file.head, 2)] or [[]]
-        layout = layout_of(header)
-        if not rows or layout is None or layout.step is None or any(_NUMBER.fullmatch(name) for name in header):
+        header, rows = found
+        step = named_clock(header)
+        step = counting_clock(header, rows) if step is None else step
+        if step is None or layout_of(header, step) is None:
             return 0
-        step = rows[0][layout.step] if len(rows[0]) >= len(header) else "torn"
-        return 30 if not step or _NUMBER.fullmatch(step) else 0
+        told = rows[0][step].strip() if len(rows[0]) >= len(header) else "torn"
+        return 30 if not told or step_or_none(told) is not None or _NUMBER.fullmatch(told) else 0
 
     def read(self) -> Log:
-        table = CsvTable(str(only_file(self).path))
-        reading = parsed(self, table, records)
-        return reading.log(meta=known(table.meta, self))
+        return read_table(self)
+
+
+def read_table(adapter: BaseAdapter) -> Log:
+    """The log in the one table of an adapter, with the column its steps are from, or a note that there is none."""
+    table = CsvTable()
+    reading = parsed(adapter, table, records)
+    return reading.log(meta=known(table.meta, adapter) | {"clock": table.clock}, total_steps=table.total_steps)
+
+
+def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
+    """The header and the first rows of what may be a table of numbers; None for what is none.
+
+    Columns that are aligned with spaces are a table only where every cell of the first rows is a number."""
+    head = file.head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith((b"{", b"[", b"#{", b"# {")):
+        return None
+    found = [[text.strip() for text in record.values] for record in beginning(file.head, SNIFFED + 1)]
+    if len(found) < 2 or any(_NUMBER.fullmatch(name) for name in found[0]):
+        return None
+    header, rows = unique(found[0]), found[1:]
+    line = next((line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")), b"")
+    if delimiter_of(line.decode("utf-8", "replace")) != SPACES:
+        return header, rows
+    even = all(len(row) == len(header) and all(cell(text) is not None for text in row) for row in rows[:-1] or rows)
+    return (header, rows) if len(header) > 1 and len(rows) > 1 and even else None
+
+
+def unique(header: Sequence[str]) -> list[str]:
+    """The names, a second `loss` as `loss.1`, the way pandas tells them apart."""
+    seen: dict[str, int] = {}
+    made = []
+    for name in header:
+        count = seen[name] = seen.get(name, -1) + 1
+        made.append(f"{name}.{count}" if count and name.strip() else name)
+    return made
 
 
 class CsvTable:
     """The records of a table. `meta`: the first value of each identity column. A header holds for what follows it.
 
-    Without a column of steps rows are `counted`, anew under each header; else that raises `NotALog`."""
+    The column of steps is the one with a usual name, else the one that `counting_clock` finds in the first `OPENING`
+    rows, else none: then rows are counted, from 0 under each header. `eager`: rows are put out as they come; when later
+    ones show another column of steps, it is `changed`, and all rows have to be taken from `retell`."""
 
     delimiter = None
 
-    def __init__(self, source: str = "the table", *, counted: bool = False) -> None:
+    def __init__(self, *, eager: bool = False) -> None:
         self.header: list[str] = []
         self.meta: dict[str, Any] = {}
-        self._source = source
-        self._counted = counted
-        self._rows = 0
+        self.clock = COUNTED
+        self.changed = False
+        self.total_steps: int | None = None
+        self._eager = eager
+        self._opening: list[Fields] | None = []
         self._layout: Layout | None = None
+        self._rows = self._last = 0
 
     def heads(self, record: Fields) -> bool:
         if not self.header or record.values == self.header:
             return True
-        if self._counted:
+        if record.problem or not record.whole or any(_NUMBER.fullmatch(text.strip()) for text in record.values):
+            return False
+        if self._layout is not None and self._layout.step is None:
             return set(self.header) <= set(record.values)
-        layout = None if record.problem or not record.whole else layout_of(record.values)
-        return layout is not None and not any(_NUMBER.fullmatch(text.strip()) for text in record.values)
+        names = [text.strip() for text in record.values]
+        return named_clock(names) is not None or self.clock in names
+
+    def restart(self) -> None:
+        """All rows come again, under the header just taken."""
+        self._opening, self.total_steps, self._last = [], None, 0
+        self._choose()
 
     def take(self, record: Fields, sink: Sink) -> None:
         if self.heads(record):
-            self.header, self._rows = record.values, 0
-            self._layout = layout_of(record.values, counted=self._counted)
-            if self._layout is None:
-                known = ", ".join(_STEPS[:3])
-                raise NotALog(f"{self._source} has no column of steps", hint=f"name one of its columns {known}")
-        elif self._layout is not None:
-            self._rows += _take(sink, self._layout, self.header, record, self._rows)
-            for i, name in self._layout.identity if len(record.values) == len(self.header) else ():
-                self.meta.setdefault(name, record.values[i])
+            self._head(record, sink)
+            return
+        if self._opening is None:
+            self._put(record, sink)
+            return
+        self._opening.append(record)
+        if self._eager:
+            self._choose()
+            if not self.changed:
+                self._put(record, sink)
+        if len(self._opening) >= OPENING and not self.changed:
+            self._close(sink)
+
+    def retell(self, sink: Sink) -> None:
+        self.changed, self._rows, self._last = False, 0, 0
+        for record in self._opening or ():
+            self._put(record, sink)
+        if len(self._opening or ()) >= OPENING:
+            self._close(sink)
 
     def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
+        self._close(sink)
+
+    def _head(self, record: Fields, sink: Sink) -> None:
+        first = not self.header
+        if not first:
+            self._close(sink)
+        self.header, self._rows = unique(record.values), 0
+        if first:
+            self._choose()
+        else:
+            step = named_clock(self.header)
+            names = [name.strip() for name in self.header]
+            if step is None and self.clock in names:
+                step = names.index(self.clock)
+            self._settle(step)
+
+    def _choose(self) -> None:
+        """Settles the columns by the opening so far."""
+        step = named_clock(self.header)
+        rows = [record.values for record in self._opening or ()]
+        if step is None:
+            step = counting_clock(self.header, rows)
+        put = len(rows) > 1 and self._eager
+        before = self._layout
+        self._settle(step)
+        self.changed = put and self._layout != before
+        told = [row[step] for row in rows if step is not None and len(row) > step]
+        self.total_steps = next((plan for text in told if (plan := plan_of(text))), None)
+
+    def _settle(self, step: int | None) -> None:
+        self._layout = layout_of(self.header, step)
+        self.clock = COUNTED if step is None else self.header[step].strip()
+
+    def _close(self, sink: Sink) -> None:
+        """Puts out what waits for the choice, which stays from here on."""
+        waiting, self._opening = self._opening or [], None
+        if waiting and not self._eager:
+            self._opening = waiting
+            self._choose()
+            self._opening = None
+            for record in waiting:
+                self._put(record, sink)
+
+    def _put(self, record: Fields, sink: Sink) -> None:
+        fields, layout = record.values, self._layout
+        if layout is None:
+            sink.reject(record.line, record.offset, "no column of numbers", ",".join(fields))
+            return
+        for i, name in layout.identity if len(fields) == len(self.header) else ():
+            self.meta.setdefault(name, fields[i])
+        problem, step = record.problem or _width(self.header, fields, whole=record.whole), self._rows
+        try:
+            if layout.step is not None and not problem:
+                told = to_step(fields[layout.step].strip() or None)
+                step = self._last if told is None else told
+        except BadLine as error:
+            problem = str(error)
+        cells = layout.metrics if not problem else ()
+        values = {name: value for i, name in cells if (value := cell(fields[i].strip())) is not None}
+        if not values and not problem and (layout.step is None or not fields[layout.step].strip()):
+            problem = "no number"
+        if problem:
+            sink.reject(record.line, record.offset, problem, ",".join(fields))
+            return
+        time = to_time(fields[layout.time].strip() or None) if layout.time is not None else float("nan")
+        phase = to_phase(fields[layout.phase].strip()) if layout.phase is not None else "train"
+        self._rows, self._last = self._rows + 1, step
+        sink.row(step, values, phase=phase, time=time)
 
 
-def _take(sink: Sink, layout: Layout, header: list[str], record: Fields, count: int) -> bool:
-    """Whether the record is a row, which it then puts out; `count` is its step where no column says one."""
-    fields, problem = record.values, record.problem
-    if not problem and len(fields) != len(header):
-        torn = not record.whole and len(fields) < len(header)
-        problem = "torn last line" if torn else f"{len(fields)} fields, the header has {len(header)}"
-    step: int | None = count
-    try:
-        if layout.step is not None and not problem:
-            step = to_step(fields[layout.step].strip() or None)
-            problem = "" if step is not None else "no step"
-    except BadLine as error:
-        problem = str(error)
-    cells = layout.metrics if not problem else ()
-    values = {name: value for i, name in cells if (value := cell(fields[i].strip())) is not None}
-    if layout.step is None and not values:
-        problem = problem or "no number"
-    if problem or step is None:
-        sink.reject(record.line, record.offset, problem, ",".join(fields))
-        return False
-    time = to_time(fields[layout.time].strip() or None) if layout.time is not None else float("nan")
-    phase = to_phase(fields[layout.phase].strip()) if layout.phase is not None else "train"
-    sink.row(step, values, phase=phase, time=time)
-    return True
+def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:
+    """What is wrong with the number of fields, "" if nothing."""
+    if len(fields) == len(header):
+        return ""
+    torn = not whole and len(fields) < len(header)
+    return "torn last line" if torn else f"{len(fields)} fields, the header has {len(header)}"
 
 
 def known(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class TRLAdapter(BaseAdapter):
     describes: ClassVar[str] = "a TRL run in any of its formats"
     quality: ClassVar[int] = 90
     gathers: ClassVar[bool] = True
-    formats: ClassVar[tuple[str, ...]] = ("hf-trainer-state", "trackio", "trl-stdout", "trl-completions")
+    formats: ClassVar[tuple[str, ...]] = ("hf-trainer-state", "trackio", "trl-stdout", "trl-completions", "jsonl")
 
     @classmethod
     def sniff(cls, file: File) -> int:

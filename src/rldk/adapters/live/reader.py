@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ class LiveReader:
         self._sure = self._sure or finish or self._enough()
         self._form, self._source, self._shaper = form, self._made(form), None
         rows = self._source.feed(kept)
-        return self._take(rows + self._source.finish() if finish else rows, finish=finish)
+        return self._take(_followed(self._source, rows, self._source.finish) if finish else rows, finish=finish)
 
     def _take(self, rows: list[Row], *, finish: bool = False) -> list[Row]:
         """Passes on what the source gave."""
@@ -175,7 +175,7 @@ class LiveReader:
         if source is None or form is None:
             return []
         if shaper is None or shaper.source_revision != source.revision:
-            self._whole = shaper is not None and shaper.settled
+            self._whole = self._whole or (shaper is not None and shaper.settled)
             shaper = self._shaper = self._shaped(source, form)
         if (source.settled and self._sure) or finish:
             self._kept = None
@@ -211,7 +211,7 @@ class LiveReader:
         source = self._look = self._made(form)
         rows = source.feed(kept)
         stays = source.settled and not finish
-        rows += source.finish() if finish else source.early()
+        rows = _followed(source, rows, source.finish if finish else source.early)
         shaper = self._shaped(source, form)
         if stays:
             self._form, self._source, self._shaper = form, source, shaper
@@ -234,6 +234,13 @@ class LiveReader:
             config = configuration(Path(path).parent) | config
         files = () if path is None else (os.fspath(path),)
         return Shaper(form, source, hints, RunMeta(format=form.name, config=config, files=files), self._names)
+
+
+def _followed(source: RowSource, rows: list[Row], more: Callable[[], list[Row]]) -> list[Row]:
+    """The rows with those that come after them, which may be all of them anew."""
+    revision = source.revision
+    found = more()
+    return found if source.revision != revision else rows + found
 
 
 def _same(a: Row, b: Row) -> bool:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from rldk.adapters.reading import Parser
+from rldk.adapters.reading import Parser, on_ranks
 from rldk.adapters.wire.console import Cutter, Piece
 from rldk.core.jsonl import KEPT_REJECTS, Decoder
 from rldk.core.lines import EXCERPT
-from rldk.core.model import Rejected
+from rldk.core.model import COUNTED, Rejected
 from rldk.core.rows import RowList
 from rldk.core.table import Phase, Row
 
@@ -22,12 +22,22 @@ class RowSource(Protocol):
     """Rows of a log that grows. `settled`: what comes next cannot change how what came is read.
 
     `revision` rises when rows returned earlier turn out to be otherwise: then the call returns all rows anew. `lines`:
-    records and refused ones. `text`: what may name the trainer. `total_steps`: that the run was to make, if it says so.
+    records and refused ones. `text`: what may name the trainer. `notes`: what the user should know.
     """
 
     revision: int
     text: str
-    total_steps: int | None
+
+    @property
+    def total_steps(self) -> int | None:
+        """That the run was to make, if it says so."""
+
+    @property
+    def clock(self) -> str:
+        """As of `RunMeta`."""
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
 
     @property
     def settled(self) -> bool: ...
@@ -70,7 +80,14 @@ class JsonRows(Decoder):
     revision: int = 0
     text: str = ""
     mark: str = ""
-    total_steps: int | None = None
+
+    @property
+    def clock(self) -> str:
+        return COUNTED if super().clock is None else super().clock or ""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return on_ranks(self.rank)
 
     def begin(self) -> None:
         """A line says by itself what it is."""
@@ -90,6 +107,8 @@ class ParsedRows(Generic[T]):
     settled = True
     mark = ""
     total_steps: int | None = None
+    clock = ""
+    notes: tuple[str, ...] = ()
     meta: Mapping[str, Any] = {}
 
     def __init__(self, parser: Parser[T], cutter: Cut[T]) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import RowSource
 from rldk.adapters.naming.first_rows import Opening
-from rldk.adapters.naming.keys import Hints, Naming, settled
+from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
 from rldk.adapters.naming.rows import Renamer, phased
 from rldk.core.model import RunMeta
 from rldk.core.rows import Joiner, joinable, opened
@@ -135,7 +135,8 @@ class Shaper:
             framework=naming.framework,
             algorithm=naming.algorithm,
             total_steps=self._source.total_steps,
+            clock=told_clock(self._source.clock),
             names=naming.names,
             estimators=naming.estimators,
-            notes=notes,
+            notes=(*self._source.notes, *notes),
         )

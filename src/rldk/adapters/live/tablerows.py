@@ -13,7 +13,14 @@ from rldk.core.table import Row
 
 
 class TableParser(Protocol):
-    """Takes a table record by record. `delimiter`: None for the one that the first line tells."""
+    """Takes a table record by record. `delimiter`: None for the one that the first line tells.
+
+    `changed`: the rows put out are otherwise than they seemed, and are to be had from `retell`. `restart`: all rows of
+    the table come again. `clock`, `total_steps`: as of `RowSource`."""
+
+    clock: str
+    changed: bool
+    total_steps: int | None
 
     @property
     def delimiter(self) -> str | None: ...
@@ -26,7 +33,28 @@ class TableParser(Protocol):
 
     def take(self, record: Fields, sink: Sink, /) -> None: ...
 
+    def retell(self, sink: Sink) -> None: ...
+
+    def restart(self) -> None: ...
+
     def finish(self, sink: Sink) -> None: ...
+
+
+class RowByRow:
+    """A table each row of which says by itself, under its header, what it is."""
+
+    clock = ""
+    changed = False
+    total_steps: int | None = None
+
+    def retell(self, sink: Sink) -> None:
+        """No row is ever otherwise than it seemed."""
+
+    def restart(self) -> None:
+        """Nothing is kept."""
+
+    def finish(self, sink: Sink) -> None:
+        """Nothing is ever left open."""
 
 
 class TableRows(ParsedRows[Fields]):
@@ -42,6 +70,14 @@ class TableRows(ParsedRows[Fields]):
         self._first: dict[str, str] | None = None  # the cells of the first row that are not empty
         self._begun = False  # it is not known yet which of the two a file is
         self._headed = False
+
+    @property
+    def clock(self) -> str:  # type: ignore[override]
+        return self._table.clock
+
+    @property
+    def total_steps(self) -> int | None:  # type: ignore[override]
+        return self._table.total_steps
 
     @property
     def mark(self) -> str:  # type: ignore[override]
@@ -61,7 +97,16 @@ class TableRows(ParsedRows[Fields]):
             else:
                 self._meet(record)
             self._parser.take(record, self)
+            if self._table.changed:
+                self._again()
+                self._table.retell(self)
         return self._rows.take()
+
+    def _again(self) -> None:
+        """What follows are all rows, from the first."""
+        self.revision += 1
+        self.step, self._count, self.rejected_count = 0, 0, 0
+        self._rows, self._rejected = RowList(), []
 
     def _meet(self, record: Fields) -> None:
         """Notes the first row of a file, and whether it has been read before."""
@@ -70,9 +115,8 @@ class TableRows(ParsedRows[Fields]):
         row = _told(self._table.header, record.values)
         again = self._begun and self._headed and bool(self._first) and row == self._first
         if again:
-            self.revision += 1
-            self.step, self._count, self.rejected_count = 0, 0, 0
-            self._rows, self._rejected = RowList(), []
+            self._again()
+            self._table.restart()
         if self._first is None:
             self._first = row
         self._begun = False

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.naming.keys import Hints, Naming, settled
+from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
 from rldk.core.aliases import Match
 from rldk.core.model import Run, RunMeta
 from rldk.core.redact import redacted, redactions
@@ -174,6 +174,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
         "seed": log.config["seed"] if type(log.config.get("seed")) is int else None,
         "files": origin.files,
     }
+    known["clock"] = told_clock(known.get("clock", ""))
     return RunMeta(
         **{**defaults, **{k: v for k, v in known.items() if v is not None}},
         format=origin.name,

@@ -228,6 +228,11 @@ def guessed(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
     return {key: name for key, name in sure.items() if key not in known and name not in named}
 
 
+def told_clock(clock: str) -> str:
+    """The clock as `RunMeta` has it: a column called step needs no word."""
+    return "" if clock.lower() == "step" else clock
+
+
 def _only(values: Iterable[str | None]) -> str | None:
     distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else None

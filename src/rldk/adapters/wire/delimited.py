@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import NamedTuple
@@ -13,7 +14,10 @@ from rldk.core.stream import BrokenStream, Openable, chunks
 
 MAX_JOINED = 1000  # lines of one quoted field, such as a prompt
 MAX_JOINED_CHARS = 1 << 20
+SPACES = " "  # the delimiter of columns that are aligned with any number of spaces
 _DELIMITERS = (",", "\t", ";")
+_DECIMAL = re.compile(r" ?[-+]?\d+,\d+(?:[eE][-+]?\d+)? ?")  # where semicolons part the columns
+_THOUSANDS = re.compile(r" ?[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)? ?")  # in quotes, where commas do
 _BOOLEANS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0}
 
 
@@ -61,11 +65,14 @@ def beginning(head: bytes, count: int) -> list[Fields]:
 class Records:
     """Records out of bytes that arrive over time; without a `delimiter` the first line tells it.
 
-    A quoted field may run over lines. Where that would make a record of another width than the header's, or swallow
-    whole rows, the lines are given one by one, the first of them with a problem."""
+    Without a `delimiter`, lines that begin with # are comments; the last one before the first row is its header when it
+    has a name for each of its numbers. A quoted field may run over lines. Where that would make a record of another
+    width than the header's, or swallow whole rows, the lines are given one by one, the first of them with a problem."""
 
     def __init__(self, delimiter: str | None = None) -> None:
         self._delimiter = delimiter
+        self._comments = delimiter is None
+        self._comment: _Line | None = None
         self._splitter = LineSplitter()
         self._width = 0
         self._waiting: list[_Line] = []
@@ -87,11 +94,17 @@ class Records:
         yield from self._apart()
 
     def _take(self, line: _Line) -> Iterator[Fields]:
+        if self._comments and line.text.startswith("#") and not self._waiting:
+            self._comment = line if not self._width else None
+            return
+        if self._comment is not None and line.text.strip():
+            yield from self._named(self._comment, line)
+            self._comment = None
         if not self._waiting and not line.opens:
             if line.text.strip() or line.problem:
                 found = _record(line, self._comma(line))
                 self._width = self._width or len(found.values)
-                yield found
+                yield _without_index(found, self._width) if self._delimiter == SPACES else found
             return
         comma = self._comma(line)
         swallowed = bool(self._waiting) and not line.opens and _is_row(line.text, comma, self._width)
@@ -105,6 +118,16 @@ class Records:
             yield joined
         elif closed or swallowed or len(self._waiting) > MAX_JOINED or self._size > MAX_JOINED_CHARS:
             yield from self._apart()
+
+    def _named(self, comment: _Line, row: _Line) -> Iterator[Fields]:
+        """The comment as a header, where it is one for this row."""
+        comma = delimiter_of(row.text)
+        header = _record(comment._replace(text=comment.text.lstrip("# ")), comma)
+        cells = _record(row, comma).values
+        numbers = all(cell(text.strip()) is not None for text in cells)
+        if numbers and len(header.values) == len(cells) and not any(cell(name.strip()) for name in header.values):
+            self._delimiter, self._width = comma, len(cells)
+            yield header
 
     def _comma(self, line: _Line) -> str:
         if self._delimiter is None:
@@ -120,13 +143,30 @@ class Records:
 
 
 def delimiter_of(line: str) -> str:
-    """The one of comma, tab and semicolon that the line has most of."""
-    return max(_DELIMITERS, key=line.count)
+    """The one of comma, tab and semicolon that the line has most of; spaces where it has none of them."""
+    most = max(_DELIMITERS, key=line.count)
+    return most if most in line or len(line.split()) < 2 else SPACES
+
+
+def _without_index(found: Fields, width: int) -> Fields:
+    """The record without the number of the row in front, for which a printed DataFrame has no name in the header."""
+    indexed = len(found.values) == width + 1 and found.values[0].isdigit()
+    return found._replace(values=found.values[1:]) if indexed else found
+
+
+def split(text: str, delimiter: str) -> list[str]:
+    """The fields of a line without quotes; a decimal comma, which needs semicolons, becomes a point."""
+    if delimiter == SPACES:
+        return text.split()
+    fields = text.split(delimiter)
+    if delimiter == ";" and "," in text:
+        return [field.replace(",", ".") if _DECIMAL.fullmatch(field) else field for field in fields]
+    return fields
 
 
 def _is_row(text: str, delimiter: str, width: int) -> bool:
     """The line alone is a whole row of numbers: it belongs to no quoted text."""
-    fields = text.split(delimiter)
+    fields = split(text, delimiter)
     return len(fields) == width and all(f.strip() and cell(f.strip()) is not None for f in fields)
 
 
@@ -142,9 +182,11 @@ def _record(line: _Line, delimiter: str) -> Fields:
     if problem:
         return Fields(number, offset, [text], whole, problem)
     if '"' not in text:
-        return Fields(number, offset, text.split(delimiter), whole)
+        return Fields(number, offset, split(text, delimiter), whole)
     try:
-        return Fields(number, offset, next(csv.reader([text], delimiter=delimiter)) or [""], whole)
+        values = next(csv.reader([text], delimiter=delimiter)) or [""]
+        plain = [v.replace(",", "") if delimiter == "," and _THOUSANDS.fullmatch(v) else v for v in values]
+        return Fields(number, offset, plain, whole)
     except (csv.Error, StopIteration) as error:
         return Fields(number, offset, [text], whole, str(error) or "no field")
 

@@ -13,7 +13,8 @@ from rldk.adapters.source import File
 SLIME = (
     "(RolloutManager pid=1234) [2026-01-05 10:00:11] rollout.py:330 - rollout {i}: {'rollout/raw_reward': 0.3, "
     "'rollout/response_lengths': 1800.0}\n"
-    "(MegatronTrainRayActor pid=2234) [2026-01-05 10:00:41] model.py:512 - step {i}: {'train/loss': 0.0012, 'train/train_rollout_logprob_abs_diff': 0.012, 'train/step': {i}}\n"
+    "(MegatronTrainRayActor pid=2234) [2026-01-05 10:00:41] model.py:512 - step {i}: {'train/loss': 0.0012, "
+    "'train/train_rollout_logprob_abs_diff': 0.012, 'train/step': {i}}\n"
 )
 SKYRL = (
     "2026-01-02 10:00:01.123 | INFO     | skyrl_train.utils.tracking:log:90 - Step {i}: \n"

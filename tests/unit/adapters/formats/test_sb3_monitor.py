@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from rldk.adapters import open_run
+from rldk.adapters import open_run, open_runs
 from rldk.adapters.formats.sb3_evaluations import SB3Evaluations
 from rldk.adapters.formats.sb3_monitor import SB3Monitor
 from rldk.adapters.log import Log
@@ -137,3 +137,39 @@ def test_only_its_own_archives_are_claimed(tmp_path: Path) -> None:
 def test_an_episode_has_a_return_and_a_length_that_rules_know() -> None:
     run = open_run(A2C / "train.monitor.csv")
     assert run.meta.names == {"reward_mean": "r", "response_length_mean": "l"}
+
+
+def worker(path: Path, start: float, *episodes: tuple[float, int, float]) -> None:
+    lines = [f'# {{"t_start": {start}, "env_id": "Cars-v0"}} ', "r,l,t", *(f"{r},{n},{t}" for r, n, t in episodes)]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_the_files_of_several_workers_are_one_run_in_the_order_of_time(tmp_path: Path) -> None:
+    worker(tmp_path / "0.0.monitor.csv", 100.0, (1.0, 10, 1.0), (3.0, 10, 9.0))
+    worker(tmp_path / "1.0.monitor.csv", 101.0, (2.0, 5, 2.0))
+    run = open_run(tmp_path)
+    assert (run.metrics.columns["r"].tolist(), run.metrics.step.tolist()) == ([1.0, 2.0, 3.0], [10, 15, 25])
+    assert run.id == tmp_path.name
+    assert (run.meta.config["env_id"], len(run.meta.files), run.rejected_count) == ("Cars-v0", 2, 0)
+
+
+def test_monitors_of_training_and_evaluation_stay_apart(tmp_path: Path) -> None:
+    (tmp_path / "eval").mkdir()
+    for name in ("train.monitor.csv", "eval.monitor.csv", "eval/monitor.csv"):
+        worker(tmp_path / name, 100.0, (1.0, 10, 1.0))
+    assert len(open_runs(tmp_path)) == 3
+
+
+def test_a_torn_line_of_one_worker_is_counted(tmp_path: Path) -> None:
+    for n in range(2):
+        worker(tmp_path / f"{n}.monitor.csv", 100.0, (1.0, 10, 1.0))
+    with (tmp_path / "1.monitor.csv").open("a") as file:
+        file.write("2.0,1")
+    run = open_run(tmp_path)
+    assert (run.rejected_count, run.lines) == (1, 3)
+
+
+def test_episodes_without_an_opening_line_are_recognised_by_their_rows(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("r,l,t\n-1.5,10,0.5\n")
+    (tmp_path / "other.csv").write_text("r,l,t\nleft,right,top\n")
+    assert [SB3Monitor.sniff(File(tmp_path / name)) for name in ("m.csv", "other.csv")] == [70, 0]

@@ -15,6 +15,7 @@ from rldk.adapters.formats.tabular import Csv
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, records
+from rldk.core.model import COUNTED
 from rldk.errors import MalformedInput, NotALog, RldkError
 
 cells = st.one_of(st.none(), st.floats(), st.integers(-(2**53), 2**53))
@@ -58,7 +59,11 @@ def test_times_phases_and_the_seed_are_no_metrics(tmp_path: Path) -> None:
     log = read(
         tmp_path / "t.csv", "Wall time,Step,phase,seed,kl\n2026-01-01T00:00:00Z,1,eval,7,0.5\n5.5,2,train,7,nan\n"
     )
-    assert (list(log.table.columns), log.table.phase.tolist(), log.meta) == (["kl"], [1, 0], {"seed": 7})
+    assert (list(log.table.columns), log.table.phase.tolist(), log.meta) == (
+        ["kl"],
+        [1, 0],
+        {"seed": 7, "clock": "Step"},
+    )
     assert log.table.time.tolist() == [1767225600.0, 5.5]
     assert log.table.stated_nan["kl"].tolist() == [1]
 
@@ -129,9 +134,9 @@ def test_what_is_no_table_of_steps_is_not_claimed(tmp_path: Path, data: bytes) -
     assert sniff(tmp_path / "t.csv", data) == 0
 
 
-def test_a_table_without_steps_is_an_error_that_says_so(tmp_path: Path) -> None:
-    with pytest.raises(NotALog, match="no column of steps"):
-        read(tmp_path / "t.csv", "a,b\n1,2\n")
+def test_a_table_without_steps_counts_its_rows_and_says_so(tmp_path: Path) -> None:
+    log = read(tmp_path / "t.csv", "a,b\n1,2\n1,3\n")
+    assert (log.table.step.tolist(), log.meta) == ([0, 1], {"clock": COUNTED})
 
 
 def test_integers_booleans_and_decimals_of_parquet_are_numbers(tmp_path: Path) -> None:

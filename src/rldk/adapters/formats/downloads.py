@@ -1,0 +1,193 @@
+"""CSV files that a browser saves from a dashboard: W&B charts and TensorBoard scalars. Several files are one run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.formats.dialect import described
+from rldk.adapters.log import Log
+from rldk.adapters.reading import Reading
+from rldk.adapters.source import File
+from rldk.adapters.wire.delimited import Fields, beginning, cell, records
+from rldk.adapters.wire.scalars import Scalars
+from rldk.core.clocks import clock_rank
+from rldk.core.model import COUNTED
+from rldk.core.records import BadLine, step_or_none, to_step, to_time
+from rldk.errors import NotALog
+
+_SPREAD = ("__MIN", "__MAX")
+_AXES = frozenset({"step", "_step", "relative time (process)", "relative time (wall)", "wall time"})
+_HEADER = ("wall time", "step", "value")
+# TensorBoard puts "run-<run>-tag-<tag>" into the name of a download; people who save single charts keep the tag.
+_NAMED = re.compile(r"run-(?P<run>.+?)[-_]tag-(?P<tag>.+)")
+_COPY = re.compile(r" ?\(\d+\)$")
+_GROUPS = re.compile(
+    r"(train|eval|test|rollout|time|losses|loss|charts|policy|environment|episode|objective|rewards?|val|ppo|env|info)"
+    r"[_-](?=.)",
+    re.IGNORECASE,
+)
+
+
+def _names(file: File) -> list[str]:
+    """The header of a table of text."""
+    if not file.is_text or file.head.lstrip().startswith((b"{", b"[")):
+        return []
+    first = beginning(file.head, 1)
+    return [name.strip() for name in first[0].values] if first else []
+
+
+@adapter
+class WandbChart(BaseAdapter):
+    """Columns "<run> - <metric>" beside a step; what is drawn of a run in several charts is one run. The columns __MIN
+    and __MAX of a metric repeat it where nothing was smoothed or grouped, and are left out."""
+
+    name: ClassVar[str] = "wandb-chart"
+    describes: ClassVar[str] = 'CSV that "Export CSV" of a W&B chart writes'
+    quality: ClassVar[int] = 35
+    gathers: ClassVar[bool] = True
+    keeps: ClassVar[str] = "the values that were drawn, of every run in the chart"
+    loses: ClassVar[str] = "metrics of other charts; values left out where a chart shows samples of many; configuration"
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        names = _names(file)
+        if len(names) < 2 or not _is_axis(names[0]):
+            return 0
+        return 90 if all(_run_and_metric(name) is not None for name in names[1:]) else 0
+
+    @classmethod
+    def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
+        """The files in which each run is drawn."""
+        found: dict[str | None, list[File]] = {}
+        for file in files:
+            for run in dict.fromkeys(told[0] for name in _names(file)[1:] if (told := _run_and_metric(name))):
+                found.setdefault(run, []).append(file)
+        return found
+
+    def read(self) -> Log:
+        wanted = self.options.get("run") or next(iter(self.split(self.files)), None)
+        self.options.setdefault("run", wanted)
+        reading, scalars = Reading(self), Scalars()
+        axes = dict.fromkeys(_chart(file, str(wanted), reading, scalars) for file in self.files)
+        return _pivoted(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
+
+
+def _is_axis(name: str) -> bool:
+    return name.lower() in _AXES or clock_rank(name) is not None
+
+
+def _run_and_metric(name: str) -> tuple[str, str] | None:
+    """The run and the metric in the name of a column; "" for the metric of a column that repeats another one."""
+    run, dash, metric = name.rpartition(" - ")
+    if not dash or not run or not metric:
+        return None
+    return run, "" if metric.endswith(_SPREAD) or metric == "_step" else metric
+
+
+def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
+    """Takes what a file says of the run; the name of its axis, `COUNTED` where that counts no steps."""
+    header: list[str] = []
+    columns: list[tuple[int, int]] = []
+    timed = False
+    for place, record in enumerate(records(file, ",")):
+        if not header:
+            header = [name.strip() for name in record.values]
+            told = [(i, _run_and_metric(name)) for i, name in enumerate(header)]
+            columns = [(i, scalars.tag_id(t[1])) for i, t in told if t is not None and t[0] == run and t[1]]
+            continue
+        if place == 1:
+            timed = clock_rank(header[0]) is not None and step_or_none(record.values[0].strip()) is not None
+        step = _step(record, header, None if timed else place - 1, reading)
+        if step is not None:
+            for i, tag in columns:
+                value = cell(record.values[i].strip())
+                if value is not None:
+                    scalars.add(tag, step, value)
+    return header[0] if timed else COUNTED
+
+
+def _step(record: Fields, header: Sequence[str], place: int | None, reading: Reading) -> int | None:
+    """The step of a row, which is its `place` where that is given; None for a row that is refused."""
+    problem = record.problem
+    if not problem and len(record.values) != len(header):
+        problem = f"{len(record.values)} fields, the header has {len(header)}"
+    if not problem:
+        if place is not None:
+            return place
+        try:
+            return to_step(record.values[0].strip() or None)
+        except BadLine as error:
+            problem = str(error)
+    reading.reject(record.line, record.offset, problem, ",".join(record.values))
+    return None
+
+
+@adapter
+class TensorboardCsv(BaseAdapter):
+    """`Wall time,Step,Value`: one scalar a file, whose name is its tag. The files of a directory are one run, unless
+    their names say of which run they are."""
+
+    name: ClassVar[str] = "tensorboard-csv"
+    describes: ClassVar[str] = "CSV files downloaded from TensorBoard (Wall time, Step, Value)"
+    quality: ClassVar[int] = 35
+    gathers: ClassVar[bool] = True
+    keeps: ClassVar[str] = "step, wall time and value of the scalars that were saved"
+    loses: ClassVar[str] = "all but a thousand points of a long run, of which TensorBoard shows a sample; configuration"
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 90 if tuple(name.lower() for name in _names(file)) == _HEADER else 0
+
+    @classmethod
+    def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
+        found: dict[str | None, list[File]] = {}
+        for file in files:
+            named = _NAMED.fullmatch(_stem(file))
+            found.setdefault(named["run"] if named else None, []).append(file)
+        return found
+
+    def read(self) -> Log:
+        reading, scalars = Reading(self), Scalars()
+        for file in self.files:
+            _scalar(file, tag_of(file), reading, scalars)
+        return _pivoted(reading, scalars, "")
+
+
+def _stem(file: File) -> str:
+    name = file.path.name.removesuffix(".gz").removesuffix(".zst")
+    return _COPY.sub("", name.rsplit(".", 1)[0])
+
+
+def tag_of(file: File) -> str:
+    """The tag that a file name says; `train_approx_kl` is `train/approx_kl`, as "/" cannot stand in a file name."""
+    named = _NAMED.fullmatch(_stem(file))
+    return _GROUPS.sub(r"\1/", named["tag"] if named else _stem(file), count=1)
+
+
+def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
+    number = scalars.tag_id(tag)
+    for place, record in enumerate(records(file, ",")):
+        if not place:
+            continue
+        try:
+            if record.problem or len(record.values) != len(_HEADER):
+                raise BadLine(record.problem or f"{len(record.values)} fields, the header has {len(_HEADER)}")
+            time, step, value = (text.strip() for text in record.values)
+            told, at = cell(value), to_step(step)
+            if told is None or at is None:
+                raise BadLine("no number")
+            scalars.add(number, at, told, to_time(time))
+        except BadLine as error:
+            reading.reject(record.line, record.offset, str(error), ",".join(record.values))
+
+
+def _pivoted(reading: Reading, scalars: Scalars, clock: str) -> Log:
+    """The log of the scalars; rows that only one metric has stay."""
+    if not len(scalars):
+        raise NotALog("no value in the table", hint="was the chart empty when it was saved?")
+    for row in scalars.table().rows():
+        reading.row(row.step, row.values, phase=row.phase, time=row.time)
+    return described(reading.log(meta={"clock": clock}))

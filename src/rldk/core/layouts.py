@@ -1,0 +1,98 @@
+"""The layout of a file of JSON objects, settled once by its first lines: which key is the clock, the time, the rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rldk.core.clocks import choose_clock, clock_rank, is_plan
+from rldk.core.records import (
+    STEP_KEYS,
+    TIME_KEYS,
+    Form,
+    Layout,
+    form_of,
+    leaves,
+    plan_of,
+    step_or_none,
+    to_time,
+)
+
+RANK_KEYS = frozenset(("rank", "local_rank", "global_rank", "process_index", "worker_rank", "dp_rank"))
+
+
+def settle(
+    objects: Sequence[dict[str, Any]], *, envelope: str | None, null_is_nan: bool, step_key: str | None
+) -> Layout:
+    """The layout of a file, from its first good lines.
+
+    The clock is `step_key` if given, else the first of `STEP_KEYS` found on at least half of the lines, else the one
+    found on most of them, else the key that `choose_clock` finds. The time is chosen like the second and third."""
+    inner = envelope or "metrics"
+    forms = [form_of(obj, inner) for obj in objects]
+    form = max(Form, key=forms.count)
+    steps, times = dict.fromkeys(STEP_KEYS, 0), dict.fromkeys(TIME_KEYS, 0)
+    lines = []
+    for obj, its_form in zip(objects, forms, strict=True):
+        found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
+        for key in steps:
+            steps[key] += any(_can_be_step(found.get((key, inside))) for inside in (True, False))
+        for key in times:
+            times[key] += not math.isnan(to_time(found.get((key, False))))
+        lines.append({path: value for (path, _), value in found.items()})
+    clock = step_key or _most_covered(steps, len(objects)) or _counter(lines)
+    plan, total = _planned(lines, clock)
+    rank, first = _ranked(lines, clock)
+    return Layout(
+        form=form,
+        envelope=inner,
+        clock=clock,
+        time=_most_covered(times, len(objects)),
+        plan=plan,
+        total_steps=total,
+        rank=rank,
+        first_rank=first,
+        null_is_nan=null_is_nan,
+    )
+
+
+def _counter(lines: Sequence[dict[str, Any]]) -> str | None:
+    """The key outside of `STEP_KEYS` that counts the steps."""
+    names = [key for key in dict.fromkeys(key for line in lines for key in line) if clock_rank(key) is not None]
+    return choose_clock({name: [step_or_none(line.get(name)) for line in lines] for name in names}, len(lines))
+
+
+def _planned(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int | None]:
+    """The key that says the number of steps of the whole run, None where the clock says it or none does; the number."""
+    if clock is None or not lines:
+        return None, None
+    for name in lines[0]:
+        if name != clock and is_plan(name, clock):
+            told = {step_or_none(line.get(name)) for line in lines}
+            number = told.pop()
+            if not told and number and number >= max(step_or_none(line.get(clock)) or 0 for line in lines):
+                return name, number
+    return None, next((plan for line in lines if (plan := plan_of(line.get(clock)))), None)
+
+
+def _ranked(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int]:
+    """The key by which processes that write the same steps are told apart, and the first of them."""
+    names = dict.fromkeys(key for line in lines for key in line if key.rsplit("/", 1)[-1] in RANK_KEYS)
+    if clock is None:
+        return None, 0
+    for name in names:
+        told = {(step_or_none(line.get(clock)), step_or_none(line.get(name))) for line in lines if name in line}
+        ranks = {rank for _, rank in told if rank is not None}
+        if len(ranks) > 1 and len({step for step, _ in told}) < len(told):
+            return name, min(ranks)
+    return None, 0
+
+
+def _most_covered(counts: dict[str, int], total: int) -> str | None:
+    common = next((key for key, count in counts.items() if 2 * count >= total > 0), None)
+    return common or max((key for key in counts if counts[key]), key=counts.__getitem__, default=None)
+
+
+def _can_be_step(value: object) -> bool:
+    return step_or_none(value) is not None  # a float clock such as an epoch is a metric, not a step
