@@ -153,10 +153,10 @@ ERRORS: dict[str, tuple[Callable[[Path], Path], str]] = {
 STATE = '{"log_history": [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25, "x": '
 REPORTS: dict[str, tuple[Callable[[Path], Path], int, str]] = {
     "one row": (lambda t: file(t, ROWS.splitlines()[0]), 0, "1 row"),
-    "every value NaN": (lambda t: file(t, same("NaN")), 1, "the reward is nan"),
+    "every value NaN": (lambda t: file(t, same("NaN")), 1, "loss is NaN"),
     "every value infinite": (lambda t: file(t, same("1e999")), 1, "the reward is inf"),
     "steps beyond counting": (lambda t: file(t, ROWS + '{"step": 1e300, "loss": 1}\n'), 0, "1 line"),
-    "a CSV of NaN": (lambda t: file(t, "step,loss,reward\n" + "1,nan,nan\n" * 9), 1, "nan"),
+    "a CSV of NaN": (lambda t: file(t, "step,loss,reward\n" + "1,nan,nan\n" * 9), 1, "loss is NaN"),
     "half an archive": (lambda t: file(t, packed(varied(9000), 0.5)), 0, "breaks off"),
     "a deep row": (lambda t: file(t, ROWS + '{"a":' * 100_000 + "1" + "}" * 100_000 + "\n"), 0, "1 line"),
     "a deep trainer_state.json": (lambda t: file(t, STATE + "[" * 100_000 + "]" * 100_000 + "}]}"), 0, "1 row"),
@@ -166,7 +166,7 @@ REPORTS: dict[str, tuple[Callable[[Path], Path], int, str]] = {
         "2 rows",
     ),
     "half an event file": (lambda t: file(t, damaged("folders/trl-sft/runs/run1/events*", 0.5)), 0, "tensorboard"),
-    "half a W&B file": (lambda t: file(t, damaged("fixtures/wandb-offline/*.wandb", 0.7)), 1, "wandb"),
+    "half a W&B file": (lambda t: file(t, damaged("fixtures/wandb-offline/*.wandb", 0.7)), 0, "wandb"),
     "no newline at all": (lambda t: file(t, "step,loss\n1,2"), 0, "1 row"),
     "NULs a crash left behind": (lambda t: file(t, ROWS.encode() + bytes(20_000)), 0, "2 rows"),
     "bad UTF-8": (lambda t: file(t, ROWS.encode() + b'{"step": 3, "\xff\xfe": 1}\n'), 0, "3 rows"),

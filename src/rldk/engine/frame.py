@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rldk.engine import features as fx
-from rldk.engine import heading, running, strides, swings, windows
+from rldk.engine import heading, provenance, running, strides, swings, windows
 from rldk.engine.course import Drift
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
 from rldk.engine.memory import Key, Memory, Track
+from rldk.engine.provenance import PRINTED
 from rldk.engine.unrest import Unrest
 from rldk.rules.rule import Context
 
@@ -24,6 +25,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "repeats": running.Repeats,
     "departed": running.Departed,
     "longest_run": running.LongestRun,
+    "recurrence": running.Recurrence,
     "extreme": running.Extreme,
     "largest_step": strides.LargestStep,
     "wander": strides.Wander,
@@ -49,7 +51,11 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "age": heading.Age,
     "quantile": heading.Quantile,
     "blocks": heading.Blocks,
+    "digits": provenance.Digits,
 }
+# trainers built on transformers' Trainer average what they log over the steps since the last row, these excepted
+AVERAGING = frozenset({"trl", "transformers"})
+NEWEST = frozenset({"lr", "grad_norm", "epoch", "step", "tokens_total", "kl_coef"})
 
 
 class EngineFrame:
@@ -79,8 +85,12 @@ class EngineFrame:
         self.memory.go(row)
         self.rows = self.memory.rows
 
+    def _see(self, *key: Any) -> float:
+        """The feature; that it is NaN does not mean that a rule lacks something."""
+        return self._items[key].feature.value
+
     def _ask(self, *key: Any) -> float:
-        value = self._items[key].feature.value
+        value = self._see(*key)
         if value != value and self.memory.knows(key[1]):
             self.unready = True
         return value
@@ -118,6 +128,29 @@ class EngineFrame:
         baseline = self.context.reference
         return NAN if baseline is None else baseline.spread(name, self.step)
 
+    def source_name(self, name: str) -> str:
+        return self.context.names.get(name, name)
+
+    def rounded(self, name: str) -> float:
+        own = self._see("digits", name)
+        others = [self._see("digits", other) for other in PRINTED]
+        if own == own:
+            return own
+        known = [unit for unit in others if unit == unit]
+        return min(known) if len(known) > 1 else 0.0
+
+    def averaged(self, name: str) -> float:
+        steps = self._see("rise", "step", 1)
+        if self.context.framework in AVERAGING:
+            return 1.0 if name in NEWEST else steps
+        return steps if steps == 1.0 else NAN
+
+    def broken(self, name: str) -> float:
+        return self.memory.broken(name)
+
+    def milestone(self, name: str, row: int) -> float:
+        return self._see("early", name, row, row + 10)
+
     def count(self, name: str) -> float:
         return self._ask("count", name)
 
@@ -153,6 +186,9 @@ class EngineFrame:
 
     def longest_run(self, name: str) -> float:
         return self._ask("longest_run", name)
+
+    def recurrence(self, name: str) -> float:
+        return self._see("recurrence", name)
 
     def highest(self, name: str, *, before: int = 1) -> float:
         return self._ask("extreme", name, 1, before)
@@ -243,12 +279,9 @@ class BlockFrame(EngineFrame):
 
     __slots__ = ()
 
-    def _ask(self, *key: Any) -> float:
+    def _see(self, *key: Any) -> float:
         memory = self.memory
-        value = self._items[key].at(memory.serial, memory.height)[self._at]
-        if value != value and memory.knows(key[1]):
-            self.unready = True
-        return value
+        return self._items[key].at(memory.serial, memory.height)[self._at]
 
 
 class BindingFrame(EngineFrame):
@@ -256,6 +289,6 @@ class BindingFrame(EngineFrame):
 
     __slots__ = ()
 
-    def _ask(self, *key: Any) -> float:
+    def _see(self, *key: Any) -> float:
         self.memory.feature(key)
         return NAN

@@ -105,7 +105,8 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
     """Findings in order of their first row, each with its incident's number, and the incidents, worst first.
 
     A finding joins the first incident that is still going on (or ended within `TOGETHER_ROWS`) and holds a finding of
-    its own family or of a family that drives it; an info finding never opens the way for a louder one."""
+    its own family or of a family that drives it; an info finding never opens the way for a louder one. What begins
+    with the same rule on the same metric again is the same incident again; its title counts how often."""
     ordered = sorted(placed, key=_order)
     groups: list[list[Placed]] = []
     for p in ordered:
@@ -114,6 +115,7 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
             groups.append([p])
         else:
             home.append(p)
+    groups = _again(groups)
     groups.sort(key=lambda g: (-max(SEVERITIES.index(p.finding.severity) for p in g), g[0].first_row))
     findings: list[tuple[Placed, int]] = [(p, i + 1) for i, g in enumerate(groups) for p in g]
     findings.sort(key=lambda pair: (pair[0].first_row, pair[1]))
@@ -121,6 +123,21 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
         tuple(replace(p.finding, incident=i) for p, i in findings),
         tuple(_incident(i + 1, g) for i, g in enumerate(groups)),
     )
+
+
+def _again(groups: Sequence[list[Placed]]) -> list[list[Placed]]:
+    """The groups with those that begin alike put together, in the order of their first rows."""
+    known: dict[tuple[str, str], list[Placed]] = {}
+    for members in groups:
+        lead = _lead(members).finding
+        known.setdefault((lead.code, lead.metric), []).extend(members)
+    return list(known.values())
+
+
+def _lead(members: Sequence[Placed]) -> Placed:
+    """The first of the findings that is loud; the very first where none is."""
+    loudest = max(SEVERITIES.index(p.finding.severity) for p in members)
+    return next(p for p in members if SEVERITIES.index(p.finding.severity) >= min(1, loudest))
 
 
 def _order(p: Placed) -> tuple[int, str, str]:
@@ -144,11 +161,12 @@ def _leads(cause: Placed, effect: Placed) -> bool:
 
 def _incident(number: int, members: list[Placed]) -> Incident:
     loudest = max(SEVERITIES.index(p.finding.severity) for p in members)
-    lead = next(p.finding for p in members if SEVERITIES.index(p.finding.severity) >= min(1, loudest))
+    lead = _lead(members).finding
     findings = [lead, *(p.finding for p in members if p.finding is not lead)]
+    times = sum(f.code == lead.code and f.metric == lead.metric for f in findings)
     return Incident(
         id=number,
-        title=lead.message,
+        title=lead.message if times == 1 else f"{lead.message}, and {times - 1} more time{'s' if times > 2 else ''}",
         severity=SEVERITIES[loudest],
         first_step=lead.first_step,
         last_step=max(f.last_step for f in findings),

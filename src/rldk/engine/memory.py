@@ -256,6 +256,10 @@ class Memory:
     def lapses(self, name: str) -> float:
         return float(self._lapses.get(name, (0, 0))[0])
 
+    def broken(self, name: str) -> float:
+        """Rows running, up to this one, on which the source stated the metric and it was no finite number."""
+        return float(self._lapses.get(name, (0, 0))[1])
+
     def coverage(self, name: str) -> float:
         first = self._first_seen.get(name)
         if first is None:

@@ -165,6 +165,28 @@ class LongestRun:
             self.value = 0.0 if run != run else max(self.value, run)
 
 
+class Recurrence:
+    """The share of values, before the present run of equal ones, that equal the one before them; 0 while there are
+    none."""
+
+    __slots__ = ("_equal", "_last", "_n", "_same", "value")
+
+    def __init__(self) -> None:
+        self._last = NAN
+        self._n = self._equal = self._same = 0
+        self.value = 0.0
+
+    def update(self, x: float) -> None:
+        self._n += 1
+        if x == self._last:
+            self._same += 1
+            return
+        self._equal += self._same
+        self._same = 0
+        self._last = x
+        self.value = self._equal / max(1, self._n - 1)
+
+
 class Extreme:
     """The largest (sign 1) or smallest (sign -1) value so far but for the newest `before`."""
 
@@ -219,8 +241,10 @@ class Early:
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The value after each of the values."""
-        found = []
-        for x in values[: max(0, self._stop - self._n)]:
+        skipped = min(len(values), max(0, self._start - self._n))
+        self._n += skipped
+        found = [self.value] * skipped
+        for x in values[skipped : skipped + max(0, self._stop - self._n)]:
             self.update(x)
             found.append(self.value)
         return found + [self.value] * (len(values) - len(found))

@@ -50,10 +50,14 @@ class StretchFrame(EngineFrame):
         self.doubt = self.doubt or (self.unready and self._paths.followed > 1)
         return silent
 
-    def _ask(self, *key: Any) -> float:
+    def _see(self, *key: Any) -> float:
         value = self._found.get(key)
         if value is None:
             value = self._found[key] = self._feature(key)
+        return value  # type: ignore[return-value]  # rules take it for a number
+
+    def _ask(self, *key: Any) -> float:
+        value: Number = self._see(*key)
         if type(value) is Span:
             self.doubt = self.doubt or value.gaps
         elif value != value and self.memory.knows(key[1]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rldk.core.algorithms import GROUP, LLM_POLICY
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
-from rldk.rules.witness import unsolved
+from rldk.rules.witness import CLASSIC, unsolved
 
 CENTRED, LEAST_LOSS = 1e-6, 0.01  # of a policy loss
 ROUNDING = 0.1  # standard deviations: groups of equal rewards leave less than that
@@ -33,7 +33,8 @@ def groups_without_signal(f: Frame) -> Signal | None:
     How it is computed: the median share over 20 rows is above 0.8, and a running mean of the reward is more than a
     quarter of its range below its best; or the share is exactly 1 for five rows and the reward a fifth below its
     best. This may count as critical with a second finding beside it. At its best reward the task is solved, and a
-    share above one half alone is common on hard prompts: information.
+    share above one half alone is common on hard prompts: information. It is a warning where the share has doubled since
+    the first ten rows and the median reward of 20 rows is not above that of the first ten by its noise.
     When it is wrong: groups of two or four are equal by chance (p^G + (1-p)^G).
     Source: 0.5 and 0.8 over 20 steps, a convention (four rollouts are paid per useful one at 0.75); below 0.8 lowered
     to information here, as sparse tasks that learn live there (jsboige/CoursIA#10603 measured 77 % with groups of
@@ -41,10 +42,16 @@ def groups_without_signal(f: Frame) -> Signal | None:
     """
     name = "zero_std_group_frac"
     value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), unsolved(f)
+    at_first, alike = f.early(name, 0, 10), _alike_for_nothing(f)
     moved = f.highest("reward_mean", before=0) > f.lowest("reward_mean", before=0)
     every = value == 1.0 and same >= 3  # on three rows running: five equal rows
     best, last = f.highest("reward_mean", before=0), f.median("reward_mean", 1)
     low = last < best - 0.2 * abs(best) if every else low
+    if alike and not (usual > 0.8 and low):
+        message = (
+            f"groups whose rewards are all equal went from {at_first:.0%} to {usual:.0%}, and the reward did not rise"
+        )
+        return Signal(value=usual, limit=0.5, message=message, severity="warn")
     if every or usual > 0.5:
         share = 1.0 if every else usual
         solved = moved and not low
@@ -53,6 +60,13 @@ def groups_without_signal(f: Frame) -> Signal | None:
         loud = share > 0.8 and not solved
         return Signal(value=share, limit=0.8, message=message, severity="critical" if loud else "info")
     return None
+
+
+def _alike_for_nothing(f: Frame) -> bool:
+    """Most groups have come to equal rewards while the reward did not rise: they agree on what does not help."""
+    share, at_first = f.median("zero_std_group_frac", 20), f.early("zero_std_group_frac", 0, 10)
+    reward, start, noise = f.median("reward_mean", 20), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    return share > 0.5 and share > 2 * at_first and reward <= start + noise
 
 
 @rule(
@@ -116,7 +130,10 @@ def normalisation_broken(f: Frame) -> Signal | None:
 def _loss_off_zero(f: Frame) -> Signal | None:
     name = "policy_loss"
     value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
-    if spread < CENTRED and abs(usual) < CENTRED and abs(value) > LEAST_LOSS and not f.gap("advantage_mean") >= 0:
+    printed = f.rounded(name)
+    if f.framework() in CLASSIC or printed > CENTRED or f.gap("advantage_mean") >= 0:
+        return None
+    if spread < CENTRED and abs(usual) < CENTRED and abs(value) > LEAST_LOSS:
         message = f"the policy loss was 0, as centred advantages make it before an update, and is now {value:.3g}"
         return Signal(value=value, limit=LEAST_LOSS, message=message)
     return None

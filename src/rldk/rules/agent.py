@@ -12,6 +12,7 @@ from rldk.rules.witness import CLASSIC, not_episodic
 UNROUNDED = CLASSIC | {"transformers", "trl"}  # their logs never print a small learning rate as 0
 ON_POLICY = frozenset({"ppo", "a2c"})
 RUNAWAY = 5.0
+LATE_STEPS = 100_000  # `learning_starts` of Stable-Baselines3's DQN was 50,000 by default, and is 100,000 for Atari
 
 
 def _rounded(context: Context) -> str | None:
@@ -79,7 +80,8 @@ def agent_never_trains(f: Frame) -> Signal | None:
 
     Why it matters: the agent acts at random, or by an untrained network, to the end.
     How it is computed: OPT001 for agents whose trainer logs nothing until it trains: no row so far had a loss, a value
-    loss or an update count, on 100 rows; on 20 once exploration has come down to its floor (unchanged on 10 rows).
+    loss or an update count, on 20 rows once exploration has come down to its floor (unchanged on 10 rows); else on 100
+    rows, past half of a run of known length or 100,000 steps, as training often begins after 50,000 random ones.
     When it is wrong: a warm-up of random steps that is meant to be longer than that; a logger without losses. A log of
     episodes alone (Monitor's csv) is not looked at: it lacks the trainer's speed.
     Source: an identity (F01 of the rule catalogue); the row counts are ours. Measured on two DQN
@@ -87,7 +89,8 @@ def agent_never_trains(f: Frame) -> Signal | None:
     """
     rows, floor = f.count("reward_mean"), f.repeats("exploration_rate") >= 10
     trained = any(f.gap(name) >= 0 for name in ("loss", "value_loss", "policy_loss", "update_count"))
-    if not trained and rows >= (20 if floor else 100):
+    late = f.step >= LATE_STEPS or f.progress() > 0.5
+    if not trained and rows >= (20 if floor else 100) and (floor or late):
         return Signal(value=rows, message=f"no update has been logged on {rows:.0f} rows of episodes")
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rldk.core.algorithms import CLIPPED, GROUP
 from rldk.rules.knobs import number, setting
 from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.witness import about_episodes, still_learning
 
 PASSES = (
     "num_ppo_epochs",
@@ -17,6 +18,8 @@ PASSES = (
     "train.max_epochs",
 )
 COUNTED = frozenset({"sb3", "stable_baselines3"})  # their update counter rises by one a pass over the batch
+REUSED_ROWS = 2  # rows with rewards that have a distance
+FAR = 3.0  # times a limit
 STILL = 1e-8  # update KL that float32 rounding of a ratio of 1 leaves (1e-9 seen in Stable-Baselines3), as in OPT004
 BF16 = 0.02  # |ratio - 1| that rounding in bf16 may cause
 SEQUENCES = 192  # a multiple of the usual batch sizes
@@ -99,14 +102,18 @@ def clipped_before_update(f: Frame) -> Signal | None:
     Why it matters: CLIP001 for logs without the deviation of the first mini-batch: before any update the policy is the
     one that sampled, and every ratio must be 1.
     How it is computed: TRL logs rewards on that step alone. On five such rows running something is clipped, each row
-    is of one step, and at least a quarter of all rows are of later steps (without rewards), as they are where rollouts
-    are used several times.
+    is of one step, and the rows with rewards come at one distance, two rows or more, from the first on. Where they do
+    not (rewards on two of three rows), new rollouts begin in the middle of a step, which mixes them with old ones.
     When it is wrong: asynchronous rollouts, which are older than the policy on purpose.
     Source: an identity (see CLIP001); five rows and a quarter: ours. Measured on small GRPO and RLOO of TRL that use
     their rollouts several times: 0 on all such rows of 28 healthy runs, above 0 on 80 to 100 % with dropout on.
     """
-    clipped, each, fresh = f["clip_frac"], f.rise("step"), f.coverage("reward_mean")
-    if clipped > 0 and each == 1 and fresh <= 0.75:
+    clipped, each, steps = f["clip_frac"], f.rise("step"), f.averaged("clip_frac")
+    rewarded, share = f.count("reward_mean"), f.coverage("reward_mean")
+    if not (clipped > 0 and each == 1 and steps == 1 and rewarded >= REUSED_ROWS and share < 0.75):
+        return None
+    period = (rewarded / share - 1) / (rewarded - 1)  # rows from one set of rollouts to the next, on average
+    if abs(period - round(period)) * (rewarded - 1) < 0.5:
         message = (
             f"{clipped:.1%} of the ratios are clipped on the step that first sees its rollouts, where all must be 1"
         )
@@ -139,7 +146,8 @@ def ratio_always_one(f: Frame) -> Signal | None:
     logged, ten at least: update KL within 1e-8 of 0 and nothing clipped. Learning rate not 0, gradient not 0, and more
     than one pass over each batch: in the configuration, or by Stable-Baselines3's count of updates, which then rises
     by two or more from row to row.
-    When it is wrong: logs rounded to three digits. A run in which it moved and stopped is another rule's matter.
+    When it is wrong: logs rounded to three digits of which none has shown it yet. A run in which it moved and stopped
+    is another rule's matter.
     Source: exact 0 over three updates with lr > 0 (tensorforce#312, mlx-lm-lora#50); ten rows and the tolerance:
     measured on PPO of Stable-Baselines3 with an optimiser that does not step (update KL up to 1e-9 in size).
     """
@@ -147,7 +155,8 @@ def ratio_always_one(f: Frame) -> Signal | None:
     high, low, ratio = f.highest("ratio_mean", before=0), f.lowest("ratio_mean", before=0), f["ratio_mean"]
     kl_high, kl_low, count = f.highest(name, before=0), f.lowest(name, before=0), f.count(name)
     passes, told = f["update_count"] - f.previous("update_count"), f.config(*PASSES) is not None
-    if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or not (told or passes > 1):
+    printed = f.rounded(name)
+    if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or printed > STILL or not (told or passes > 1):
         return None
     if high == low == 1.0 and kl_high == kl_low == 0.0 and count >= 3 and ratio == 1.0:
         message = f"the ratio has been exactly 1 on all {count:.0f} rows, over several passes a batch"
@@ -182,17 +191,17 @@ def clip_saturation(f: Frame) -> Signal | None:
     Why it matters: the clipped part of the batch gives no gradient; the update goes as far as the clip lets it.
     How it is computed: the median clip fraction of 20 rows is above 0.3, three rows running. Ratios of whole
     sequences (RLOO, GSPO) are exempt: where the log does not say so, a fraction that is a whole number of 192nds (of
-    a batch of 8 to 192 sequences) is taken for one.
+    a batch of 8 to 192 sequences) is taken for one. Information while the return of an environment has risen and stands
+    at its best: many agents of continuous control learn so.
     When it is wrong: very narrow clip ranges that are meant.
     Source: 0.3 over 20 updates is common practice known from the literature; healthy runs of faultbench stay below
     0.02 in every such window.
     """
-    usual, parts = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"]
+    usual, parts, learns = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"], still_learning(f)
     of_sequences = parts > 0 and abs(parts - round(parts)) < 0.01
     if usual > 0.3 and not of_sequences:
-        return Signal(
-            value=usual, limit=0.3, message=f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
-        )
+        message = f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
+        return Signal(value=usual, limit=0.3, message=message, severity="info" if learns else None)
     return None
 
 
@@ -212,17 +221,22 @@ def update_kl(f: Frame) -> Signal | None:
 
     Why it matters: the surrogate objective is only valid near the old policy; past it, updates destroy what was
     learnt.
-    How it is computed: the median update KL of five rows is above 1.5 times the configured limit; where none is
-    configured, above 0.03.
+    How it is computed: the median update KL of twenty rows is above 1.5 times the configured limit; where none is
+    configured, above 0.03. A bump just over a published limit is common in small batches, and harmless; of a language
+    model the median of five rows is enough where it is above three times that. Information while the return of an
+    environment has risen and stands at its best.
     When it is wrong: estimators that are summed over sequences instead of averaged.
     Source: 1.5 times target_kl is where Spinning Up and Stable-Baselines3 stop an update, and 0.02 is the usual
     warning known from the literature; healthy runs of faultbench stay below 0.011 in every such window.
     """
-    usual, target = f.median("kl_policy_update", 5), setting(f, "target_kl")
+    name, target = "kl_policy_update", setting(f, "target_kl")
+    usual, newest = f.median(name, 20), f.median(name, 5)
     limit = 1.5 * target if target > 0 else 0.03
+    learns, sudden = still_learning(f), newest > FAR * limit and not about_episodes(f)
+    usual = newest if sudden else usual
     if usual > limit and "seq_sum" not in f.estimator("kl_policy_update"):
         message = f"one update typically moves the policy by {usual:.3g} nats; {limit:.3g} is the limit"
-        return Signal(value=usual, limit=limit, message=message)
+        return Signal(value=usual, limit=limit, message=message, severity="info" if learns else None)
     return None
 
 

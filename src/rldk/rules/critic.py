@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC
+from rldk.rules.witness import CLASSIC, factor, settled
 
 NOTHING_LEFT, NOTHING_LEFT_ON_POLICY = 0.06, 0.002  # of the first losses
 UNSCALED = 1e4
+CHANGED = 1.5  # times the length of episodes
 ONE_STEP = "the discount is 0 or nearly so: the critic predicts one reward, and nothing depends on what is done"
 BY_HEART = "the target network is never updated, so that its guess is learnt by heart"
 CRITIC = ("loss", "value_loss")
@@ -59,7 +60,9 @@ def critic_done_agent_not(f: Frame) -> Signal | None:
     stands still predicts something that has nothing to do with it.
     How it is computed: the median loss of 20 rows is below 6 % of that of the first ten, and the median return of ten
     rows is not above that of the first ten by twice its noise (24 rows at least). For PPO and A2C, whose critic sees
-    only what the policy does: ten rows below 0.2 % of the first five (20 rows at least).
+    only what the policy does: ten rows below 0.2 % of the first five (20 rows at least). Not where the task is solved
+    from the first row on (a resumed run): every step pays and the return stays within a tenth of its best.
+    Not while episodes have become half as long again or as short: the agent does something else than at first.
     When it is wrong: tasks whose reward is never found, which are as much in need of a change.
     Source: ours. Measured while the return had not risen: at least 22 % in 33 healthy small trainings of DQN, SAC and
     TD3, 0.04 to 4 % with a discount of 0 or a target that is never updated; for PPO and A2C at least 0.36 % (that one
@@ -69,7 +72,10 @@ def critic_done_agent_not(f: Frame) -> Signal | None:
     name, earned = f.metric, f.last("reward_mean")
     now, first, count = f.median(name, 20), f.early(name, 0, 10), f.count(name)
     newest, start = f.median(name, 10), f.early(name, 0, 5)
-    on_policy, still = f.count("value_explained_variance") > 0, not _risen(f)
+    solved, risen = settled(f), _risen(f)
+    steps, first_steps = f.median("response_length_mean", 10), f.early("response_length_mean", 0, 10)
+    risen = risen or factor(steps, first_steps) > CHANGED
+    on_policy, still = f.count("value_explained_variance") > 0, not (risen or solved)
     if on_policy:
         now, first, limit, least = newest, start, NOTHING_LEFT_ON_POLICY * start, 20
     else:

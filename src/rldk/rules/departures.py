@@ -7,8 +7,18 @@ from rldk.rules.course import departure
 from rldk.rules.gradient import GRAD_NORMS
 from rldk.rules.kl import synced_reference
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC, bounded_entropy, rising, starting_entropy
+from rldk.rules.witness import (
+    CLASSIC,
+    about_episodes,
+    bounded_entropy,
+    negligible,
+    rising,
+    settled,
+    starting_entropy,
+)
 
+TRIFLE = 1e-3  # of the first losses
+LEAST_NORM = 1e-3  # norms of language-model policies are 0.01 to 10, of agents more; below, nothing explodes
 ROLLOUT_GAPS = ("rollout_logprob_diff_mean", "rollout_prob_diff_mean", "rollout_kl")
 
 
@@ -67,9 +77,9 @@ def gradient_explosion(f: Frame) -> Signal | None:
     """Fires when a gradient norm triples off its own line within three rows, or stays above eight times its past.
 
     Why it matters: steps are then made of whatever exploded, and clipping only hides it.
-    How it is computed: the line test on the log of the norm (five scales, three rows) with a factor of three; or
-    three rows running above eight times the median of the run's own past (at most 200 rows, the newest five left
-    out). Single spikes are quiet. Norms below 1e-3 of the largest so far are no explosion but a return to normal.
+    How it is computed: the line test on the log of the norm (five scales, three rows) with a factor of three; or three
+    rows running above eight times the median of the run's own past (at most 200 rows, the newest five left out). Single
+    spikes are quiet. Norms below the largest so far are no explosion but a return to normal, and below 0.001 none are.
     When it is wrong: sparse rewards: the norm is next to nothing until the first success is found.
     Source: measured on labelled real trainings (docs/detectors.md): healthy norms move by less than a factor of two
     within a run; a frozen three-sigma band fired on 20 of 20 healthy simulated runs. trl#2980: single spikes grow
@@ -79,7 +89,9 @@ def gradient_explosion(f: Frame) -> Signal | None:
     moved, past = departure(f, name), f.past(name)
     low, now = f.min(name, 3), f.median(name, 3)
     calm, top = f.share("zero_std_group_frac", 10, above=0.9), f.highest(name, before=3)
-    returned = now < top or calm > 0.5  # the norm of a group trainer is 0 while no group has a signal
+    returned = (
+        now < top or now < LEAST_NORM or calm > 0.5
+    )  # the norm of a group trainer is 0 while no group has a signal
     if moved is not None and moved.up and (moved.reference or not returned):
         message = f"{name} {moved.how}"
         return Signal(value=moved.now, limit=3 * moved.level, message=message, evidence={"scales": moved.scales})
@@ -124,6 +136,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     (`reward_std`, within groups where that is logged) leaves its line by five scales, by a factor of 2.5, and beyond
     1.5 times all it ever was. Where no spread is logged, the batch means themselves: their row-to-row noise over ten
     rows is eight times that of the twenty rows before.
+    Returns of environments, whatever the trainer, grow by such steps once an agent has found out how, and are not
+    looked at.
     When it is wrong: a curriculum or another data set from one step on; a sparse reward found all at once.
     Source: factors as measured on labelled real trainings (docs/detectors.md).
     """
@@ -134,6 +148,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
     noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
     extent = high - low
+    if about_episodes(f):
+        return None
     beyond = least > high + extent or most < low - extent
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:
         message = f"the reward left all it has been ({low:.3g} to {high:.3g}) in one step: {f[name]:.3g}"
@@ -177,12 +193,14 @@ def reward_below_its_start(f: Frame) -> Signal | None:
     and by five times its slow wandering (differences over five rows, trend taken off); a running mean was never above
     those first rows by that wandering.
     When it is wrong: a curriculum that begins easy. Value-based and off-policy agents are often worse than chance at
-    first and are not looked at.
+    first and are not looked at, nor are agents of an unknown trainer.
     Source: the guard below the start that the measurements on labelled real trainings used; 30 % and five: ours.
     """
     name = "reward_mean"
     now, start, count = f.median(name, 10), f.early(name, 0, 5), f.count(name)
-    scale, best = f.wander(name, 20, lag=5), f.peak(name, 0.1)
+    scale, best, unknown = f.wander(name, 20, lag=5), f.peak(name, 0.1), about_episodes(f)
+    if unknown and f.framework() not in CLASSIC:
+        return None
     fell = start - now > max(0.3 * abs(start), 5 * scale)
     if count >= 20 and fell and best <= start + scale:
         message = f"the reward began at {start:.4g} and is {now:.4g}; it has never been better than at the start"
@@ -197,7 +215,7 @@ def reward_below_its_start(f: Frame) -> Signal | None:
     tier=2,
     needs=("value_loss", "value_explained_variance"),
     rows=3,
-    algorithms=ACTOR_CRITIC,
+    algorithms=ACTOR_CRITIC - {"a2c"},
     causes=(
         "the critic is no longer updated, or from wrong targets",
         "the scale of the rewards changed",
@@ -215,8 +233,11 @@ def value_loss_diverges(f: Frame) -> Signal | None:
     Why it matters: advantages of a critic that no longer follows are noise of growing size.
     How it is computed: three rows running, the median value loss of three rows is above three times the median of
     the run's own past, and the explained variance (median of three) is below -1 and by 1 below its own past, or
-    below 0 where it had typically been above one half.
-    When it is wrong: after a reward of another scale the old critic is wrong without a fault of its own.
+    below 0 where it had typically been above one half. Not for a loss next to nothing: below a thousandth of the first
+    ten rows, or with a root below a hundredth of what one step pays; nor while the task is solved, where the critic has
+    next to nothing to explain (VAL011).
+    When it is wrong: after a reward of another scale the old critic is wrong without a fault of its own. A2C, which
+    logs both of one batch of a few steps, is not looked at.
     Source: the two-witness form as measured on labelled real trainings: small healthy critics explain nothing and
     vary in their loss, never both together at that size.
     """
@@ -224,7 +245,8 @@ def value_loss_diverges(f: Frame) -> Signal | None:
     explained, usual = f.median("value_explained_variance", 3), f.past("value_explained_variance")
     worse = explained < -1.0 and explained < usual - 1.0
     forgot = usual > 0.5 and explained < 0.0
-    if past > 0 and loss > 3 * past and (worse or forgot):
+    trifle, solved, nothing = loss < TRIFLE * f.early("value_loss", 0, 10), settled(f), negligible(f, loss)
+    if past > 0 and loss > 3 * past and (worse or forgot) and not (trifle or solved or nothing):
         message = (
             f"the value loss rose from {past:.3g} to {loss:.3g} and the explained variance fell to {explained:.3g}"
         )

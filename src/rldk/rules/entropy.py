@@ -19,6 +19,7 @@ from rldk.rules.witness import (
 )
 
 LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
+MILESTONES = (10, 25, 50, 100, 200, 400, 800, 1600, 3200)  # rows at which levels are remembered
 UNIFORM = 0.998  # of the largest entropy possible
 
 
@@ -52,15 +53,17 @@ def entropy_collapse(f: Frame) -> Signal | None:
     not risen and stands below its best by more than a tenth of its range (warning). For preference training the
     second witness is the log-probability of the chosen answers, below twice its first value (warning).
     When it is wrong: an easy task may be solved by a policy without entropy; then the reward is at its best and the
-    rule is quiet. Entropy that falls while the reward rises is healthy. That of continuous actions has no floor and
-    is not judged.
+    rule is quiet. Entropy that falls while the reward rises is healthy, and so is one that has long been low in a
+    task that needs none: the rule is quiet while the reward is above where it stood when the entropy was first seen
+    so low (at row 10, 25, 50, 100 ...), by a quarter of its gain and twice its noise. That of continuous actions has no
+    floor and is not judged.
     Source: 30 % of rows 5 to 25 measured on faultbench (none of the healthy runs); the joint form from verl
     docs/algo/entropy.md and verl#5953. An absolute limit ("below 1") fired on 20 of 20 simulated healthy runs.
     """
     now, start, lost = f.median("entropy", 3), starting_entropy(f), lost_share(f)
-    gain, low = f.gain("reward_mean", 20), below_best(f)
+    gain, low, learnt = f.gain("reward_mean", 20), below_best(f), _learnt_without(f, 0.3 * start)
     chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), bounded_entropy(f)
-    if not (bounded and now < 0.3 * start):
+    if not (bounded and now < 0.3 * start) or learnt:
         return None
     fell = f"entropy fell from {start:.3g} to {now:.3g}"
     if lost > 0.5:
@@ -73,6 +76,17 @@ def entropy_collapse(f: Frame) -> Signal | None:
         message = f"{fell} and the chosen answers became less likely ({chosen_first:.4g} to {chosen:.4g})"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     return None
+
+
+def _learnt_without(f: Frame, low: float) -> bool:
+    """The reward is materially above its level at the first milestone at which the entropy was below `low`."""
+    now, noise = f.median("reward_mean", 20), f.noise("reward_mean", 20)
+    best, start = f.peak("reward_mean", 0.1), f.early("reward_mean", 0, 10)
+    stages = [(f.milestone("entropy", row), f.milestone("reward_mean", row)) for row in MILESTONES]
+    for entropy, reward in stages:
+        if entropy < low:
+            return now > reward + max(2 * noise, 0.25 * (best - start))
+    return False
 
 
 @rule(

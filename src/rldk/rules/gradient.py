@@ -16,10 +16,12 @@ FINITE = (
 GRAD_NORMS = ("grad_norm", "grad_norm_policy", "grad_norm_value")
 LOSSES = frozenset({"loss", "policy_loss", "value_loss"})
 NEVER_ROWS = 5
+SKIPPED_ROWS = 3  # running: a scaler halves its scale on each and is back in range after one or two
 CLIPPED_SHARE = 0.95
 HIDDEN_FACTOR = 10.0
 GROWTH = 3.0
 ZERO_SHARE = 0.3
+NEGLIGIBLE = 1e-3
 TINY = 1e-300  # an open interval (-TINY, TINY) holds the exact zeros only
 MEANINGFUL_NORM = 0.01
 HUGE_NORM = 100.0
@@ -52,8 +54,10 @@ def non_finite_value(f: Frame) -> Signal | None:
     Why it matters: after one non-finite update every weight is NaN, and the run only looks as if it went on. It may
     come without any precursor.
     How it is computed: the source states a value on this train row, it is not finite, and the metric has had a finite
-    value; or it is a loss without a finite value on 5 rows. An infinite (not NaN) gradient norm beside a finite loss
-    is a warning only: a loss scaler meets one now and then and skips the step.
+    value; or it is a loss without a finite value on 5 rows. A gradient norm or another metric that is no number beside
+    a sound loss (finite, not 0) is what half precision meets now and then: the loss scaler skips the step, or one
+    sample of an average overflowed, and the next row is normal. That is information; on the third such row running it
+    is critical, or a warning for norms that are infinite.
     When it is wrong: when a trainer writes NaN for "not measured". Metrics whose NaN is the defined answer (explained
     variance of constant returns, the reward of an iteration in which no episode ended, reward components) and
     evaluation rows are left out. It cannot see what is hidden: transformers replaces a NaN loss by the running mean
@@ -66,8 +70,13 @@ def non_finite_value(f: Frame) -> Signal | None:
         return None
     word = "NaN" if x != x else "infinite"
     before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
-    overflow = word == "infinite" and name in GRAD_NORMS and loss - loss == 0.0
-    return Signal(value=x, message=f"{name} is {word}, {before}", severity="warn" if overflow else None)
+    message = f"{name} is {word}, {before}"
+    scaled = name not in LOSSES and loss - loss == 0.0 and loss != 0.0
+    if scaled and f.broken(name) < SKIPPED_ROWS:
+        message += ", beside a sound loss: one overflow, whose step a loss scaler skips"
+        return Signal(value=x, message=message, severity="info")
+    overflow = scaled and word == "infinite" and name in GRAD_NORMS
+    return Signal(value=x, message=message, severity="warn" if overflow else None)
 
 
 @rule(
@@ -133,15 +142,16 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
 
     Why it matters: those steps cost as much as any other and teach nothing.
     How it is computed: the share of exact zeros, once the norm has been above 0.01 (a norm that is always 0 is a
-    placeholder, and one printed with three decimals rounds to 0). Not while 60 % of the groups or more (a
-    running mean) have one reward: zero is the right gradient of a batch of them, and ADV001 speaks of the groups.
+    placeholder); in a log of few decimals only where a 0 is below a thousandth of the largest norm. Not while 60 % of
+    the groups or more (a running mean) have one reward: zero is the right gradient of a batch of them, and ADV001
+    speaks of the groups.
     When it is wrong: when a trainer writes 0 for steps on which it made no update.
     Source: TRL and ms-swift reports of silent zero-gradient steps (ms-swift#5890, trl#3857); the share is ours.
     """
     name = f.metric
-    zero = f.share(name, 20, above=-TINY, below=TINY)
+    zero, printed = f.share(name, 20, above=-TINY, below=TINY), f.rounded(name)
     best, same = f.highest(name), f.ewma("zero_std_group_frac", 0.2)  # of the last ones known: update rows lack it
-    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not same >= 0.6:
+    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not same >= 0.6 and not printed > NEGLIGIBLE * best:
         return Signal(
             value=zero, limit=ZERO_SHARE, message=f"{name} was exactly 0 on {round(20 * zero)} of the last 20 rows"
         )

@@ -7,6 +7,7 @@ from rldk.rules.knobs import keys_of, lacks, setting
 from rldk.rules.rule import Context, Frame, Signal, above, rule
 from rldk.rules.witness import lost_share, unsolved
 
+MATERIAL = 1e-3  # nats, as in KL001
 MOVED = 0.02  # of the entropy; that of a policy that stands still varies by 0.3 % (OPT013)
 ROUNDING = 1e-6  # nats, of a sum over a response
 AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
@@ -47,10 +48,10 @@ def kl_blow_up(f: Frame) -> Signal | None:
 
     Why it matters: a policy far from its reference that pays for it with reward or entropy does not come back.
     How it is computed: the median KL of five rows is ten times that of rows 5 to 25, twice that of 25 to 35 rows
-    before and above all it was until 20 rows ago; and either half of the reward gained is lost (critical), or entropy
-    is below 70 % of rows 5 to 25 and the reward of the last 40 rows has not risen and stands below its best by more
-    than a tenth of its range (warning). KL summed over sequences also warns above 10 nats once entropy is below half
-    of its first value.
+    before, above all it was until 20 rows ago and above 0.001 nats; and either half of the reward gained is lost
+    (critical), or entropy is below 70 % of rows 5 to 25 and the reward of the last 40 rows has not risen and stands
+    below its best by more than a tenth of its range (warning). KL summed over sequences also warns above 10 nats once
+    entropy is below half of its first value.
     When it is wrong: KL up, entropy down and reward up together are healthy learning and stay quiet.
     Source: faultbench dev, none of the healthy runs (10x, doubling in 20 to 40 rows, 70 %, half of the reward range);
     0 to 10 nats per sequence from an old TRL FAQ (trl PR#612); open-r1#373.
@@ -59,7 +60,7 @@ def kl_blow_up(f: Frame) -> Signal | None:
     entropy, entropy_early, entropy_first = f.median("entropy", 5), f.early("entropy"), f.first("entropy")
     lost, gain, top = lost_share(f), f.gain("reward_mean", 40), f.highest("kl", before=20)
     low = unsolved(f)
-    ran = now > 10 * early > 0 and now > 2 * before and now > top
+    ran = now > 10 * early > 0 and now > 2 * before and now > top and now > MATERIAL
     if ran and lost > 0.5:
         message = f"the KL rose from {early:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
         return Signal(value=now, limit=10 * early, message=message)
@@ -93,10 +94,11 @@ def kl_pinned(f: Frame) -> Signal | None:
     Why it matters: a penalty that is always 0 does not hold the policy; or the policy does not move at all.
     How it is computed: within 1e-6 of 0 (float32 rounding of a sum of equal log-probabilities) since the first row, 30
     rows at least; a coefficient above 0 in the log or in the configuration, or a KL part of the reward that is not
-    exactly 0; learning rate not 0. TRL logs a KL only where its coefficient is on: there it is enough that the entropy
-    has moved by 2 %, or that 20 rows are bitwise 0 while the learning rate is above 0.
-    When it is wrong: logs rounded to three decimals under a tiny learning rate. With beta = 0 a KL of 0 is a
-    placeholder and the rule is quiet.
+    exactly 0; learning rate not 0. TRL logs a KL only where its coefficient is on, but builds on TRL (Unsloth) log a 0
+    where it is off: there it is information that the entropy has moved by 2 %, or that 20 rows are bitwise 0 while the
+    learning rate is above 0. Logs that print a KL of 1e-6 as 0 are not judged.
+    When it is wrong: a coefficient that is configured and not used. With beta = 0 a KL of 0 is a placeholder and the
+    rule is quiet.
     Source: identity (TRL GRPO documentation on beta); 30 rows: ours, for warm-up from learning rate 0 and rounding.
     """
     highest, lowest, count = f.highest("kl", before=0), f.lowest("kl", before=0), f.count("kl")
@@ -107,9 +109,14 @@ def kl_pinned(f: Frame) -> Signal | None:
     shown = f.framework() == "trl" and coefficient != coefficient and most - least > MOVED * abs(most)
     same, lr = f.repeats("kl"), f["lr"]
     exact = f.framework() == "trl" and lr > 0.0 and same == count >= 20
-    if still and lr != 0.0 and ((count >= 30 and (coefficient > 0 or paid or shown)) or exact):
-        message = f"the KL has been 0 on all {count:.0f} rows although its coefficient is on"
-        return Signal(value=0.0, message=message)
+    printed, since = f.rounded("kl"), f"the KL has been 0 on all {count:.0f} rows"
+    if not still or lr == 0.0 or printed > ROUNDING:
+        return None
+    if count >= 30 and (coefficient > 0 or paid):
+        return Signal(value=0.0, message=f"{since} although its coefficient is on")
+    if (count >= 30 and shown) or exact:
+        message = f"{since}: either its coefficient is 0, or the reference is the policy itself"
+        return Signal(value=0.0, message=message, severity="info")
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import episodic, lost_share
+from rldk.rules.witness import about_episodes, episodic, lost_share
 
 
 @rule(
@@ -40,7 +40,7 @@ def length_collapse(f: Frame) -> Signal | None:
     now, past = f.median("response_length_mean", 3), f.past("response_length_mean", least=20)
     lost, gain = lost_share(f), f.gain("reward_mean", 20)
     entropy, first = f.median("entropy", 3), f.first("entropy")
-    if now < 0.6 * past and (lost > 0.5 or (entropy < 0.3 * first and gain <= 0)):
+    if now < 0.6 * past and not about_episodes(f) and (lost > 0.5 or (entropy < 0.3 * first and gain <= 0)):
         message = f"responses shrank from {past:.3g} to {now:.3g} tokens and the reward did not gain by it"
         return Signal(value=now, limit=0.6 * past, message=message)
     return None
@@ -75,6 +75,7 @@ def truncation_starvation(f: Frame) -> Signal | None:
     row so far, for 20 rows, is structural: a warning, critical with a second finding beside it. A median of 20 rows
     above one half that is not falling is an info. Where no share is logged: the mean length is one whole number above
     3, bit for bit, on the first 20 rows or on 10 rows after a leap of a fifth: all responses are as long as the limit.
+    Lengths that the log calls those of episodes are not looked at: in control tasks the longest is often the best.
     When it is wrong: responses of one fixed length that is meant. Responses that grow to the limit while the reward
     rises are a policy that is paid for length: information, not an alarm.
     Source: measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones where
@@ -87,6 +88,8 @@ def truncation_starvation(f: Frame) -> Signal | None:
     leap, level, before = f.leap(name, floor=0.05), f.median(name, 8, before=3), f.median(name, 5, before=3)
     newest, whole = f.min(name, 3), f.min(name, 5)
     lost = lost_share(f)
+    if about_episodes(f):
+        return None
     if name == "response_length_mean":
         return None if f.gap("truncation_frac") >= 0 else _at_the_limit(f)
     if least > 0.9 and usual > 0.9:
@@ -188,6 +191,8 @@ def no_valid_tokens(f: Frame) -> Signal | None:
     name, value, first = f.metric, f[f.metric], f.first(f.metric)
     before, reward, start = f.median(name, 8, before=3), f.median("reward_mean", 3), f.early("reward_mean", 0, 5)
     if name == "response_length_mean":
+        if about_episodes(f):
+            return None
         if value < 1.0 or (value <= 1.0 and first > 3.0):
             message = f"responses are down to {value:.3g} token on average; they began with {first:.3g}"
             asked = value == 1.0 and before <= 2.0 and reward >= start

@@ -15,6 +15,7 @@ FP16_FLOOR = 1.0
 FP16_ONCE = 256.0
 NO_GRADIENT = 1e-8
 LIVE_GROUPS = 0.9
+APART_ROWS, APART_GROUPS = 20, 0.7  # where fraction and norm are not of the same step
 
 
 def _signal_gone(f: Frame) -> bool:
@@ -49,7 +50,8 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     logged, the ratio is exactly 1 on five. Not while the learning rate is below 5 % of its largest
     value (OPT004 speaks of that), the gradient is exactly 0, or every group has one reward.
     When it is wrong: with purely on-policy updates both are constant from the start, which is why they must have moved
-    before; a run that turns on-policy midway looks the same. Without a logged learning rate the end of a schedule
+    before; a run that turns on-policy midway looks the same. Logs printed with few decimals, which show both as
+    constant, are not judged. Without a logged learning rate the end of a schedule
     could look the same, so more than 95 % of the declared steps are not looked at then.
     Source: an identity; three rows: measured on small trainings (12 of 108 faulty runs, none of 86 healthy ones);
     trl#6700 (a complete-looking run with identical weights). The form on weights is a later rule of the same code.
@@ -59,9 +61,12 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     still, alone = f.share(ratio, rows, above=1 - STILL_RATIO, below=1 + STILL_RATIO) == 1.0, f.repeats(ratio)
     kl_high, kl_low = f.highest(kl, before=rows), f.lowest(kl, before=rows)
     ratio_high, ratio_low, top = f.highest(ratio, before=rows), f.lowest(ratio, before=rows), f.highest("lr", before=0)
+    printed = max(f.rounded(ratio), f.rounded(kl))
     if lr <= REDUCED_LR * top or (lr != lr and f.progress() > 0.95) or _signal_gone(f):
         return None
     moved = ratio_high > 1 + 10 * STILL_RATIO or ratio_low < 1 - 10 * STILL_RATIO
+    if printed > STILL_RATIO:
+        return None
     if f.stated(kl):
         quiet = still and kl_still and (kl_high > 10 * STILL_KL or kl_low < -10 * STILL_KL)
     else:
@@ -96,12 +101,19 @@ def zero_policy_gradient(f: Frame) -> Signal | None:
 
     Why it matters: advantages that are not zero must give a gradient; without one nothing is learnt.
     How it is computed: gradient norm below 1e-8 with fewer than 90 % of the groups at one reward, three such rows in a
-    row. Rows without both metrics (update-only rows) are not looked at.
-    When it is wrong: when the norm is printed with so few decimals that it rounds to 0, or 0 stands for "not measured".
-    Source: an identity for exact zeros; mlx-lm-lora#55, ms-swift#5890, trl#3857.
+    row. Where a row is a mean over several steps (TRL's `logging_steps`) the norm is still that of the last step alone,
+    whose groups may all have agreed: then it takes 20 such rows in a row, and fewer than 70 % of the groups (a running
+    mean). Rows without both metrics (update-only rows), and norms printed with few decimals, are not looked at.
+    When it is wrong: when 0 stands for "not measured".
+    Source: an identity for exact zeros; mlx-lm-lora#55, ms-swift#5890, trl#3857. One group a step agrees on 20 last
+    steps running with a chance of 0.7^20 = 8e-4 at most; 20 and 70 % are ours.
     """
-    norm, same = f[f.metric], f["zero_std_group_frac"]
-    if norm < NO_GRADIENT and same < LIVE_GROUPS:
+    name = f.metric
+    norm, same, usual = f[name], f["zero_std_group_frac"], f.ewma("zero_std_group_frac", 0.1)
+    zeros, printed, steps = f.repeats(name), f.rounded(name), f.averaged(name)
+    if steps != f.averaged("zero_std_group_frac") and not (zeros >= APART_ROWS and usual < APART_GROUPS):
+        return None
+    if norm < NO_GRADIENT and same < LIVE_GROUPS and printed <= NO_GRADIENT:
         return Signal(
             value=norm,
             limit=NO_GRADIENT,
@@ -174,8 +186,9 @@ def learning_rate_zero(f: Frame) -> Signal | None:
     have left it above 5 %, and it is 0 on two rows in a row (a schedule that ends at 0 does so once, and approaches
     it). A rate that came down to 0 as planned and then stays there for 10 rows is a warning: training goes on after
     the schedule's end. A rate that has been 0 from the first row on is judged only with a witness: the KL of the
-    update was within 1e-8 of 0 on ten rows too, so that it is no small rate printed with too few decimals.
-    When it is wrong: a run kept going on purpose after its schedule; a rate printed with too few decimals.
+    update was within 1e-8 of 0 on ten rows too. Where the log prints few decimals, a 0 counts as what it may stand
+    for: never from the first row on, and later only below 5 % of the largest rate.
+    When it is wrong: a run kept going on purpose after its schedule.
     Source: 5 % and exact zero: measured on small trainings (none of 86 healthy runs; those end their schedules at 0);
     the 10 rows are ours; 1e-8 covers float32 rounding of a ratio of 1 (1e-10 seen in SB3 with a rate of 0);
     verl#3674, nanotron PR#423, ms-swift#3136.
@@ -184,7 +197,9 @@ def learning_rate_zero(f: Frame) -> Signal | None:
     lr, zeros, top = f[name], f.repeats(name), f.highest(name)
     last, before, earlier = f.previous(name), f.previous(name, 2), f.previous(name, 3)
     still = f.share("kl_policy_update", 10, above=-1e-8, below=1e-8)
-    again = f.previous("step") == f["step"]
+    again, printed = f.previous("step") == f["step"], f.rounded(name)
+    if printed > 0 and not printed < REDUCED_LR * top:
+        return None
     if name == "lr" and lr == 0 and top == 0 and zeros >= 10 and still == 1:
         message = f"the learning rate has been exactly 0 for all {zeros:.0f} rows and no update has moved the policy"
         return Signal(value=0.0, message=message)

@@ -6,10 +6,22 @@ import math
 
 from rldk.core.algorithms import ACTOR_CRITIC, POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
-from rldk.rules.witness import CLASSIC, below_best, factor, lost_share
+from rldk.rules.witness import (
+    CLASSIC,
+    about_episodes,
+    about_language,
+    below_best,
+    exploring,
+    factor,
+    lost_share,
+)
 
 # parts of the names of reward components that are the task itself
 TASK_WORDS = ("accura", "correct", "answer", "solution", "solve", "exact", "pass", "verif", "math", "code", "task")
+
+
+UNENDED_ROWS = 50  # an episode that lasts longer than that is as bad
+CHANCE = 1e-3  # expected runs of equal rewards so long, in a run as long, that coarse values make by themselves
 
 
 def _running_mean(context: Context) -> str | None:
@@ -43,12 +55,13 @@ def constant_reward(f: Frame) -> Signal | None:
     """Fires when the reward is bitwise the same row after row although it is below its best, or has never moved.
 
     Why it matters: equal rewards carry no learning signal; what still moves the policy is the KL term and noise.
-    How it is computed: eight equal rows (three with a reward std of exactly 0, none with one above 0) after at least
-    ten others, three times as many as the run ever had in a row before, and more than a tenth of the reward's range
-    below its best. Without ten others, or when it never moved at all, ten equal rows; a reward that was always the
-    same positive whole number is a warning, as the task may simply be solved.
-    A best reward that was reached in one step, of twice the largest step before, and has not varied since, is a
-    warning: a bound, or a broken verifier, rather than a task that was learnt.
+    How it is computed: eight equal rows (three with a reward std of exactly 0 on each of them, none with one above 0)
+    after at least ten others, three times as many as the run ever had in a row before, and more than a tenth of the
+    reward's range below its best. A coarse reward (a mean of 8 rewards of 0 or 1 moves in eighths) repeats itself by
+    chance: from the share of earlier rows that equal the one before, such a run must be one in a thousand. Without ten
+    others, or when it never moved at all, ten equal rows; a reward that was always the same positive whole number is a
+    warning, as the task may simply be solved. A best reward that was reached in one step, of twice the largest step
+    before, and has not varied since, is a warning: a bound, or a broken verifier, rather than a task that was learnt.
     When it is wrong: a sparse reward that is found late looks broken until then. A task solved at its best reward is
     quiet. Returns of environments are running means over episodes, so the rule is not defined for them.
     Source: batches of variance 0 are the published identity, five of them (trl#6966, trl#4202, open-r1#255); eight
@@ -59,7 +72,10 @@ def constant_reward(f: Frame) -> Signal | None:
     value, same, longest = f["reward_mean"], f.repeats("reward_mean"), f.longest_run("reward_mean")
     count, low = f.count("reward_mean"), below_best(f)
     left, stride = f.departed("reward_mean"), f.largest_step("reward_mean", before=5)
-    no_spread = f["reward_std"] == 0.0
+    flat, often = f.repeats("reward_std"), f.recurrence("reward_mean")
+    no_spread = f["reward_std"] == 0.0 and flat >= same  # on all of these rows
+    if about_episodes(f):
+        return None
     if same == count and same >= 10:
         solved = value > 0 and value == int(value)
         message = f"the reward has been exactly {value:.6g} since the first row ({same:.0f} rows)"
@@ -71,6 +87,8 @@ def constant_reward(f: Frame) -> Signal | None:
         message = f"the reward went from {left:.4g} to {value:.4g} in one step and has not varied for {same:.0f} rows"
         return Signal(value=value, limit=left, message=message, severity="warn")
     if low and not varies and same >= max(usual if count - same >= 10 else 10, 3 * longest):
+        if not no_spread and count * often ** (same - 1) > CHANCE:
+            return None
         best = f.highest("reward_mean", before=0)
         message = f"the reward has been exactly {value:.6g} for {same:.0f} rows; its best was {best:.4g}"
         return Signal(value=value, limit=best, message=message)
@@ -105,6 +123,7 @@ def train_eval_divergence(f: Frame) -> Signal | None:
     How it is computed: on evaluation rows, from the sixth on. The median of the last three evaluations lies below the
     best earlier one by half of the gain since the first, a fifth of that best and three times the evaluations' noise,
     and the training reward (a running mean over about ten rows) is higher than three and five evaluations before.
+    Information in environments, whose evaluations are a few episodes of a policy without its noise.
     When it is wrong: tiny evaluation sets; an evaluation set that was changed in mid-run.
     Source: train up and held-out down over at least six evaluations (open-r1#373, trl#6350; over-optimisation curves
     are known from the literature); the sizes of the fall are ours.
@@ -116,12 +135,12 @@ def train_eval_divergence(f: Frame) -> Signal | None:
         f.previous("train_reward_mean", 3),
         f.previous("train_reward_mean", 5),
     )
-    fell = best - now > max(0.5 * (best - start), 0.2 * abs(best), 3 * noise)
+    fell, episodes = best - now > max(0.5 * (best - start), 0.2 * abs(best), 3 * noise), about_episodes(f)
     if fell and train > before and train > earlier:
         message = (
             f"the evaluation reward fell from {best:.4g} to {now:.4g} while the training reward rose to {train:.4g}"
         )
-        return Signal(value=now, limit=best, message=message)
+        return Signal(value=now, limit=best, message=message, severity="info" if episodes else None)
     return None
 
 
@@ -276,19 +295,21 @@ def reward_collapse(f: Frame) -> Signal | None:
     How it is computed: a running mean of the reward (about ten rows) is below its best by half of the gain, a fifth
     of that best and five times the row-to-row noise; and entropy, KL, length or truncation has left the run's own
     past: by 25 %, by a factor of two, by 40 %, by 0.3.
+    Not while the exploration rate of a value-based agent still falls.
     When it is wrong: a curriculum that became harder, if the policy moved by chance at the same time.
     Source: the two-witness form that the measurements on faultbench ask for (half of the range and a fifth of the
     level; a lone fall of the reward was not decisive there); sizes of the second witness as in the rules on these
     metrics.
     """
     lost, level, best = lost_share(f), f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
+    explores = exploring(f)
     moved = (
         factor(f.median("entropy", 3), f.past("entropy", least=20)) > 1.25
         or factor(f.median("kl", 5), f.past("kl", least=20)) > 2
         or factor(f.median("response_length_mean", 3), f.past("response_length_mean", least=20)) > 1 / 0.6
         or f.median("truncation_frac", 3) > f.past("truncation_frac") + 0.3
     )
-    if lost > 0.5 and moved:
+    if lost > 0.5 and moved and not explores:
         message = f"the reward fell from {best:.4g} to {level:.4g} and the policy has left its course"
         return Signal(value=level, limit=best, message=message)
     return None
@@ -319,11 +340,16 @@ def reward_not_finite(f: Frame) -> Signal | None:
     Why it matters: one NaN poisons the advantages of its whole group or batch, and with them the weights.
     How it is computed: at once on a NaN or infinity that the source states; after five rows without a value, as a
     warning, when the reward had been on each of at least ten rows before (several formats write NaN as null). This is
-    the form for logged means; it cannot see a NaN that the trainer leaves out of the mean.
+    the form for logged means; it cannot see a NaN that the trainer leaves out of the mean. In environments a NaN is the
+    mean of a row on which no episode ended, and so is one before the first number wherever nothing says that the
+    rows are about language: a missing value, until there have been fifty of them running.
     When it is wrong: a log that goes on after training with rows of another kind.
     Source: identity (trl PR#5775, trl#1447, verl PR#6361); ten and five rows: ours.
     """
     value, count, gap, share = f["reward_mean"], f.count("reward_mean"), f.gap("reward_mean"), f.coverage("reward_mean")
+    unended = about_episodes(f) or not (count > 0 or about_language(f))
+    if unended and value != value and f.broken("reward_mean") < UNENDED_ROWS:
+        return None
     if f.stated("reward_mean") and not is_finite(value):
         after = f" after {count:.0f} finite rows" if count else ""
         return Signal(value=value, message=f"the reward is {value}{after}")

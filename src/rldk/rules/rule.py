@@ -62,6 +62,23 @@ class Frame(Protocol):
     def estimator(self, name: str) -> str:
         """The estimator of a metric as the vocabulary names it ("k1 tok_mean"), or ""."""
 
+    def source_name(self, name: str) -> str:
+        """The key under which the source logs a metric."""
+
+    def rounded(self, name: str) -> float:
+        """Half a unit of the last decimal that the metric is printed with: what a 0 may stand for; 0.0 when values are
+        written in full. Told by the metric's own values, or by the log's other metrics where those do not."""
+
+    def averaged(self, name: str) -> float:
+        """Steps that one value is the mean over: 1 when it is that of one step; NaN where nobody says so."""
+
+    def broken(self, name: str) -> float:
+        """Rows running, this one included, on which the source stated NaN or an infinity."""
+
+    def milestone(self, name: str, row: int) -> float:
+        """The median of ten finite values from number `row` (from 0) on; NaN until they are there, which does not make
+        the rule unready."""
+
     def progress(self) -> float:
         """Share of the declared steps done, in [0, 1]; NaN when the run declares none."""
 
@@ -97,6 +114,10 @@ class Frame(Protocol):
 
     def longest_run(self, name: str) -> float:
         """The length of the longest run of equal values before the present one; 0 while there was no other."""
+
+    def recurrence(self, name: str) -> float:
+        """The share of values, before the present run of equal ones, that equal the one before: how often a coarse
+        metric repeats itself by chance."""
 
     def highest(self, name: str, *, before: int = 1) -> float:
         """The largest value so far, the newest `before` rows left out."""

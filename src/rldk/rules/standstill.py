@@ -38,7 +38,10 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     Why it matters: OPT001 for runs that never moved: a training that stands still looks like a hard task.
     How it is computed: on all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped, and either
     the KL to the reference is so, too, or none is logged and the entropy has not left a band of 0.1 % of its largest
-    value. The last known learning rate is not 0 (OPT011, OPT004).
+    value. The last known learning rate is not 0 (OPT011, OPT004), and rewards have differed: without that there is
+    nothing to move for (REW001, REW015). Nor is there while the explained variance is NaN on every row: the returns of
+    each batch are all the same, as tiny batches of easy or hopeless tasks are. Logs that print an update KL of 1e-6 as
+    0 are not judged.
     When it is wrong: with a learning rate that is small on purpose, in its first rows. With one pass over each batch
     the update KL is 0 by construction; the entropy then still moves.
     Source: two identities of weights that do not change (F01 of the rule catalogue); ten rows and 0.1 %: ours; 1e-6
@@ -52,7 +55,11 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     at_reference = kl_low > -UNMOVED_KL and kl_high < UNMOVED_KL and kl_repeats < count
     stuck = most - least < UNMOVED_ENTROPY * abs(most)
     stuck = stuck and not (kl_high >= UNMOVED_KL or kl_low <= -UNMOVED_KL)
+    printed, best, worst = f.rounded(name), f.highest("reward_mean", before=0), f.lowest("reward_mean", before=0)
     still = low > -UNMOVED_KL and high < UNMOVED_KL and not clipped > 0
+    unvaried = f.broken("value_explained_variance") >= count
+    if printed > UNMOVED_KL or best == worst or unvaried:
+        return None
     if still and count >= 10 and (stuck or at_reference) and lr != 0.0:
         beside = f"entropy stays at {most:.4g}" if stuck else "so is that to the reference"
         message = f"on all {count:.0f} rows the update KL is below {UNMOVED_KL:g} and {beside}"

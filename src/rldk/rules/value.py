@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import ACTOR_CRITIC
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import CLASSIC
+from rldk.rules.witness import CLASSIC, negligible, settled, still_learning
 
 EXPLAINED = "value_explained_variance"
 FLAT = 0.01
@@ -56,7 +56,7 @@ def _not_classic(context: Context) -> str | None:
     severity="warn",
     tier=2,
     needs=(EXPLAINED,),
-    algorithms=ACTOR_CRITIC,
+    algorithms=ACTOR_CRITIC - {"a2c"},
     unless=_not_classic,
     causes=(
         "the critic is not trained: its loss, its learning rate or its gradient is 0",
@@ -69,15 +69,20 @@ def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
     """Fires when the critic's errors have lastingly been one and a half times the spread of the returns.
 
     Why it matters: advantages are then mostly the critic's errors.
-    How it is computed: the median explained variance of 20 rows is below -0.5.
-    When it is wrong: returns that hardly differ at all, of which no critic can explain anything.
+    How it is computed: the median explained variance of 20 rows is below -0.5. Explained variance divides by the
+    variance of the returns, so it says nothing where these hardly differ: not while the task is solved (every step
+    pays, the return has stayed within a tenth of its best for 20 rows), and not while the root of the value loss is
+    below a hundredth of what one step pays. Information while the return has risen and stands at its best.
+    When it is wrong: returns that hardly differ in a task that pays only at its end. A2C logs the explained variance of
+    one batch of a few steps, which is mostly noise, and is not looked at.
     Source: 0 is a constant (openai/baselines#454); -0.5 and 20 rows: ours. Measured on small trainings of
     Stable-Baselines3 and CleanRL: below -0.25 in 1 of 42 healthy runs, one that never finds its reward.
     """
-    usual = f.median(EXPLAINED, 20)
-    if usual < -0.5:
+    usual, loss = f.median(EXPLAINED, 20), f.median("value_loss", 20)
+    solved, nothing, learns = settled(f), negligible(f, loss), still_learning(f)
+    if usual < -0.5 and not (solved or nothing):
         message = f"the explained variance has typically been {usual:.2g} over 20 rows; a constant has 0"
-        return Signal(value=usual, limit=-0.5, message=message)
+        return Signal(value=usual, limit=-0.5, message=message, severity="info" if learns else None)
     return None
 
 
@@ -237,8 +242,8 @@ def value_loss_leaves_its_range(f: Frame) -> Signal | None:
     the 25th row on; or the three rows are below a quarter of the smallest, not 0, and that smallest was above a tenth
     of the median of rows 5 to 25.
     When it is wrong: a restart with another batch size. A sparse reward that is found for the first time raises both
-    and is quiet, as is a loss that fades in a task that is solved. A2C logs the loss of one small batch, which does
-    what it likes (seen on a healthy log), and is not looked at.
+    and is quiet, as is a loss that fades in a task that is solved, or whose root is below a hundredth of what a step
+    pays. A2C logs the loss of one small batch, which does what it likes (seen on a healthy log), and is not looked at.
     Source: the materiality of VAL003 without its critic. Measured: in 68 healthy small trainings three rows left the
     range before them by 1.2 times upwards and 2 times downwards at most; 27 to 3,700 times where discount, targets or
     the scale of rewards changed.
@@ -247,8 +252,8 @@ def value_loss_leaves_its_range(f: Frame) -> Signal | None:
     least, most = f.min(name, 3), f.max(name, 3)
     high, low = f.highest(name, before=3), f.lowest(name, before=3)
     reward, best = f.median("reward_mean", 3), f.highest("reward_mean", before=3)
-    early, clipped = f.early(name), f.count("clip_frac")
-    if count < FEWEST or not high > 0:
+    early, clipped, nothing = f.early(name), f.count("clip_frac"), negligible(f, most)
+    if count < FEWEST or not high > 0 or nothing:
         return None
     settled = count >= SETTLED and clipped > 0
     limit = (LEFT if settled else FAR) * high

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from functools import lru_cache
 
 from rldk.rules.rule import Context, Frame
 
@@ -22,6 +24,26 @@ LANGUAGE = (
     "logp_chosen",
 )
 GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimension at the usual start, std 1
+
+
+_EPISODE = re.compile(r"(?:(?<![A-Za-z])ep|Ep)s?[_/. ]?(?:[Ll]en|[Rr]ew|[Rr]et)|[Ee]pisod|(?<![A-Za-z])[Rr]eturn")
+
+
+@lru_cache(maxsize=256)
+def _names_an_episode(key: str) -> bool:
+    return _EPISODE.search(key) is not None
+
+
+def about_episodes(f: Frame) -> bool:
+    """Rows are about episodes of an environment: its trainer, an exploration rate, or the names of return and length
+    say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`)."""
+    named = any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean"))
+    return f.framework() in CLASSIC or named or f.gap("exploration_rate") >= 0
+
+
+def about_language(f: Frame) -> bool:
+    """Rows are about responses: a metric of language models is there, or a trainer of such."""
+    return f.framework() not in CLASSIC | {""} or any(f.gap(name) >= 0 for name in LANGUAGE)
 
 
 def lost_share(f: Frame) -> float:
@@ -65,6 +87,36 @@ def below_best(f: Frame) -> bool:
         f.median("reward_mean", 1),
     )
     return last < best - 0.1 * (best - least)
+
+
+def settled(f: Frame) -> bool:
+    """The task is solved and stays so: every step pays, the return is within a tenth of its best, and has moved by no
+    more than that over 20 rows. There is then next to nothing for a critic to explain."""
+    best, high, low = f.highest("reward_mean", before=0), f.max("reward_mean", 20), f.min("reward_mean", 20)
+    pay = f.ewma("reward_per_step", 1.0)
+    return low > 0.9 * best > 0 and high - low <= 0.1 * best and pay > 0
+
+
+def exploring(f: Frame) -> bool:
+    """The share of random actions has fallen by a tenth over the last twenty rows: the return is that of another
+    mixture on each row, and random episodes may well be the better ones (they end sooner)."""
+    rate, before = f.ewma("exploration_rate", 1.0), f.previous("exploration_rate", 20)
+    return rate < 0.9 * before or (rate > 0.1 and before != before)
+
+
+def still_learning(f: Frame) -> bool:
+    """The return of an environment has risen by three times its noise and is not below its best (see `unsolved`).
+
+    Such a run shows by itself that a published limit on its updates is not what it needs."""
+    start, best, noise = f.early("reward_mean", 0, 10), f.peak("reward_mean", 0.1), f.noise("reward_mean", 20)
+    away = unsolved(f)
+    return about_episodes(f) and best - start > 3 * noise and not away
+
+
+def negligible(f: Frame, loss: float) -> bool:
+    """A loss of the critic that no policy can feel: its root is below a hundredth of what one step pays."""
+    pay = f.ewma("reward_per_step", 1.0)
+    return loss < 1e-4 * pay * pay
 
 
 def starting_entropy(f: Frame) -> float:

@@ -60,3 +60,13 @@ def test_one_rule_on_many_metrics_at_once_is_one_finding() -> None:
         (40, 60, {"also": ["loss"]}),
         (90, 95, {}),
     ]
+
+
+def test_the_same_again_is_one_incident_that_counts() -> None:
+    dips = [_placed("ENT001", 100 * i, 100 * i + 5) for i in range(1, 26)]
+    findings, incidents = group([*dips, _placed("SYS005", 700, 705)])
+    assert [(i.codes, i.first_step, i.last_step) for i in incidents] == [
+        (("ENT001",), 100, 2505),
+        (("SYS005",), 700, 705),
+    ]
+    assert (incidents[0].title, len(findings)) == ("ENT001 moved, and 24 more times", 26)

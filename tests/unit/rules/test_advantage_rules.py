@@ -66,3 +66,12 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(("gain", "severity"), [(0.0, "warn"), (0.01, "info")])
+def test_groups_that_come_to_agree(gain: float, severity: str) -> None:
+    columns = {
+        "zero_std_group_frac": [0.1] * 20 + [0.6] * 40,
+        "reward_mean": [gain * i + 0.1 * (i % 3) for i in range(60)],
+    }
+    assert scan_columns("ADV001", columns).worst() == severity

@@ -25,7 +25,7 @@ GROWS: list[float | None] = [1.05**i for i in range(N)]
         ("ENT009", {"exploration_rate": [1.0] * 40}, DQN, 30),
         ("REW015", {"reward_mean": [60.0] * 30, "response_length_mean": [200.0] * 30}, SB3, 20),
         ("REW015", {"reward_mean": [0.0] * 30, "response_length_mean": [500.0] * 30}, SB3, 20),
-        ("OPT010", {"reward_mean": FLAT, "samples_per_sec": FLAT}, {"algorithm": "sac"}, 100),
+        ("OPT010", {"reward_mean": FLAT, "samples_per_sec": FLAT}, {"algorithm": "sac", "total_steps": 150}, 100),
         ("ENT011", {"reward_mean": FLAT, "train/std": GROWS}, PPO, 38),
         ("ENT011", {"reward_mean": FLAT, "entropy_coef": GROWS}, {**SB3, "algorithm": "sac"}, 38),
     ],
@@ -39,6 +39,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
     ("code", "columns", "options"),
     [
         ("OPT011", {"lr": [0.0] * 5 + [1e-6] * 20}, SB3),  # warm-up
+        ("OPT010", {"reward_mean": FLAT, "samples_per_sec": FLAT}, {"algorithm": "sac"}),  # still warming up
         (
             "OPT010",
             {"reward_mean": FLAT, "samples_per_sec": FLAT, "exploration_rate": FLOOR, "loss": [None] * 25 + [0.5] * 95},

@@ -37,7 +37,7 @@ def _doubled(before: float) -> list[float | None]:
         ("CLIP002", UNMOVED, SB3, (10, "warn")),
         ("CLIP003", {"clip_frac": [0.1] * 10 + [0.51] * 20}, {}, (22, "warn")),
         ("CLIP005", {"kl_policy_update": [0.01] * 5 + [0.2] * 6}, {}, (10, "warn")),
-        ("CLIP005", {"kl_policy_update": [0.005] * 5 + [0.02] * 6}, {"config": {"target_kl": 0.01}}, (10, "warn")),
+        ("CLIP005", {"kl_policy_update": [0.005] * 5 + [0.02] * 20}, {"config": {"target_kl": 0.01}}, (22, "warn")),
         ("CLIP004", LOWER, {}, (22, "info")),
         ("CLIP006", WIDER, {}, (43, "info")),
         ("CLIP006", WIDER | {"kl_policy_update": _doubled(0.002)}, {}, (43, "warn")),
@@ -123,3 +123,24 @@ def test_what_is_clipped_after_the_first_step_is_quiet(columns: Columns, options
 def test_only_trl_logs_rewards_where_they_are_new() -> None:
     (check,) = scan_columns("CLIP007", fresh(0.01, 0.05), framework="verl", algorithm="grpo").skipped
     assert check.status == "not_applicable"
+
+
+def test_rollouts_that_begin_in_the_middle_of_a_step() -> None:
+    rewards: list[float | None] = [0.5, 0.5, None] * 8
+    assert not scan_columns("CLIP007", {"clip_frac": [0.02] * 24, "reward_mean": rewards}, **TRL).findings
+
+
+LEAPS = {"kl_policy_update": [0.2] * 40, "clip_frac": [0.517] * 40}
+
+
+@pytest.mark.parametrize(("slope", "worst"), [(30.0, "info"), (0.0, "warn")])
+@pytest.mark.parametrize("code", ["CLIP003", "CLIP005"])
+def test_an_agent_that_learns_by_large_updates(code: str, slope: float, worst: str) -> None:
+    columns = LEAPS | {"reward_mean": [slope * i + 5.0 * (i % 3) for i in range(40)]}
+    found = scan_columns(code, columns, framework="sb3", algorithm="ppo").findings
+    assert found[-1].severity == worst
+
+
+def test_one_bump_over_a_published_limit() -> None:
+    columns: Columns = {"kl_policy_update": [0.01] * 20 + [0.05] * 8 + [0.01] * 20}
+    assert not scan_columns("CLIP005", columns).findings

@@ -79,3 +79,18 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any]) -> None:
 def test_says_what_is_missing(code: str, columns: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns).skipped
     assert check.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(("scale", "worst"), [(1.0, "warn"), (1e-7, None)])
+def test_a_value_loss_that_is_next_to_nothing(scale: float, worst: str | None) -> None:
+    columns = {
+        "value_loss": [10.0] * 10 + [scale] * 20 + [5 * scale] * 6,
+        "value_explained_variance": [0.5] * 30 + [-9.0] * 6,
+    }
+    assert scan_columns("VAL003", columns, algorithm="ppo").worst() == worst
+
+
+@pytest.mark.parametrize(("key", "worst"), [("rewards/mean", "warn"), ("ep_reward_mean", None)])
+def test_a_return_that_takes_off(key: str, worst: str | None) -> None:
+    columns = {"reward_mean": [0.1 * (i % 2) for i in range(30)] + [9.0, 9.1, 9.2]}
+    assert scan_columns("REW005", columns, names={"reward_mean": key}).worst() == worst

@@ -113,3 +113,18 @@ def test_entropy_that_will_reach_its_floor_is_announced() -> None:
 )
 def test_entropy_that_will_not_is_not(entropy: list[float], reward: list[float], total: int | None) -> None:
     assert heading(entropy, reward, total).findings == ()
+
+
+EASY = [0.66, 0.5, *[0.07] * 200]  # two actions, one of which is nearly always right
+
+
+@pytest.mark.parametrize(
+    ("gain", "worst"),
+    [
+        (1.0, None),  # the return goes on rising, in waves
+        (0.0, "warn"),  # nothing was gained by it
+    ],
+)
+def test_a_task_that_needs_no_entropy(gain: float, worst: str | None) -> None:
+    reward = [-75.0 + gain * 2.0 * i + 10.0 * ((i // 9) % 3) + 5.0 * (i % 2) for i in range(len(EASY))]
+    assert scan_columns("ENT001", {"entropy": EASY, "reward_mean": reward}, **CLASSIC).worst() == worst

@@ -58,10 +58,19 @@ def test_says_what_is_missing(code: str, columns: dict[str, Any], options: dict[
     assert check.reason.startswith(reason)
 
 
-def test_an_infinite_norm_beside_a_finite_loss_is_a_warning_only() -> None:
-    alone = scan_columns("GRAD001", {"grad_norm": [1.0, INF], "loss": [1.0, 1.0]})
-    both = scan_columns("GRAD001", {"grad_norm": [1.0, INF], "loss": [1.0, NAN]})
-    assert (alone.worst(), both.worst()) == ("warn", "critical")
+@pytest.mark.parametrize(
+    ("norm", "loss", "worst"),
+    [
+        ([1.0, NAN, 1.1, 0.9, NAN, 1.0], [0.7, 0.6, 0.6, 0.5, 0.5, 0.4], "info"),  # steps that a loss scaler skipped
+        ([1.0, INF, INF, 0.9], [0.7, 0.6, 0.6, 0.5], "info"),
+        ([1.0, NAN, NAN, NAN], [0.7, 0.6, 0.6, 0.5], "critical"),  # it does not come back
+        ([1.0, INF, INF, INF], [0.7, 0.6, 0.6, 0.5], "warn"),
+        ([1.0, NAN, 1.0, 1.0], [0.7, 0.0, 0.6, 0.5], "critical"),  # transformers writes 0 for a loss that is NaN
+        ([1.0, INF], [1.0, NAN], "critical"),
+    ],
+)
+def test_a_skipped_step_is_information(norm: list[float], loss: list[float], worst: str) -> None:
+    assert scan_columns("GRAD001", {"grad_norm": norm, "loss": loss}).worst() == worst
 
 
 def test_clipping_by_a_wide_margin_from_the_start_is_an_info() -> None:

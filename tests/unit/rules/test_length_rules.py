@@ -126,3 +126,9 @@ def test_without_a_limit_there_is_nothing_to_reach() -> None:
 def test_all_responses_cut_off_takes_five_rows_of_exactly_all() -> None:
     share = [*(0.1 + 0.1 * i for i in range(9)), *[1.0] * 4, 0.99, *[1.0] * 4]
     assert scan_columns("LEN003", {"truncation_frac": share}).findings == ()
+
+
+@pytest.mark.parametrize(("key", "worst"), [("completion_length", "warn"), ("EpLen", None), ("ep_len_mean", None)])
+def test_the_longest_episode_is_often_the_best(key: str, worst: str | None) -> None:
+    columns: Columns = {"response_length_mean": [1000.0] * 25}
+    assert scan_columns("LEN003", columns, names={"response_length_mean": key}).worst() == worst

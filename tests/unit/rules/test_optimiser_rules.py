@@ -15,6 +15,13 @@ def still(rows: int, **more: list[float | None]) -> dict[str, Any]:
     return {"kl_policy_update": MOVING + [0.0] * rows, "ratio_mean": RATIO + [1.0] * rows, **more}
 
 
+EVERY_TENTH: dict[str, Any] = {"framework": "trl", "step": range(10, 240, 10)}
+PRINTED = {
+    "grad_norm": [round(0.3871 + 0.0137 * i, 3) for i in range(20)],
+    "reward_mean": [round(0.1173 + 0.0131 * i, 3) for i in range(20)],
+}
+
+
 @pytest.mark.parametrize(
     ("code", "columns", "options", "first_step"),
     [
@@ -23,6 +30,7 @@ def still(rows: int, **more: list[float | None]) -> dict[str, Any]:
         ("OPT002", {"grad_norm": [0.3, 0.0, 0.0, 0.0], "zero_std_group_frac": [0.1] * 4}, GRPO, 4),
         ("OPT003", {"lr": [1e-3] * 10 + [2e-2] * 5}, {}, 11),
         ("OPT003", {"lr": [1e-3, 1e-3, 2e-3]}, {"config": {"learning_rate": 1e-3}}, 3),
+        ("OPT002", {"grad_norm": [0.3, *[0.0] * 22], "zero_std_group_frac": [0.4] * 23}, GRPO | EVERY_TENTH, 230),
         ("OPT004", {"lr": [1e-3] * 10 + [0.0] * 5}, {}, 12),
         ("OPT004", {"lr": [0.3, 0.2, 0.1] + [0.0] * 12}, {}, 13),
         ("OPT004", {"lr": [0.0] * 12, "kl_policy_update": [1e-10, 0.0] * 6}, {}, 10),  # from the first row on
@@ -53,7 +61,15 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("OPT003", {"lr": [i * 1e-4 for i in range(1, 12)]}, {}),  # warm-up
         ("OPT003", {"lr": [0.0, 1e-5, 1e-4, 1e-3, 1e-3, 1e-3, 1e-3]}, {}),  # coarsely logged warm-up
         ("OPT003", {"lr": [1e-3, 5e-4, 1e-4, 1e-3, 5e-4, 1e-4, 1e-3]}, {"config": {"learning_rate": 1e-3}}),  # restarts
+        # a fraction averaged over ten steps beside the norm of the last one
+        (
+            "OPT002",
+            {"grad_norm": [0.3, *[0.0] * 19, *[0.3] * 3], "zero_std_group_frac": [0.4] * 23},
+            GRPO | EVERY_TENTH,
+        ),
         ("OPT004", {"lr": [0.0, 0.0, 0.1, 0.1, 0.0]}, {}),
+        ("OPT004", {"lr": [0.0] * 20, "kl_policy_update": [0.0] * 20} | PRINTED, {}),
+        ("OPT004", {"lr": [0.001] * 8 + [0.0] * 12} | PRINTED, {}),
         ("OPT004", {"lr": [0.0] * 12, "kl_policy_update": [1e-3] * 12}, {}),  # 1e-6 printed as 0.000
         ("OPT004", {"lr": [0.4, 0.3, 0.2, 0.1, 0.0]}, {}),  # a linear schedule, logged coarsely
         ("OPT004", {"lr": [0.1, 0.1, 0.1, 0.0, 0.0]}, {"step": [1, 2, 3, 4, 4]}),  # last row twice

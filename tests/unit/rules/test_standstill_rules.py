@@ -33,6 +33,17 @@ def test_a_policy_that_never_left_its_reference() -> None:
     assert scan_columns("OPT012", unpenalised, **PPO).findings == ()
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"reward_mean": [-100.0] * 20},  # nothing to move for
+        {"value_explained_variance": [float("nan")] * 20},  # nor in batches whose returns are all the same
+    ],
+)
+def test_nothing_to_move_for(beside: Columns) -> None:
+    assert not scan_columns("OPT012", still(lr=[3e-4] * 20) | beside, **PPO).findings
+
+
 NAN = float("nan")
 
 

@@ -112,3 +112,14 @@ def test_a_value_loss_that_leaves_its_range(columns: Columns, first_step: int) -
 def test_a_value_loss_that_moves_within_reason(columns: Columns) -> None:
     report = scan_columns("VAL008", columns, algorithm="ppo")
     assert (report.findings, report.checked) == ((), ("VAL008",))
+
+
+SOLVED = {"reward_mean": [500.0] * 40, "response_length_mean": [500.0] * 40}
+TRIFLE = {"reward_mean": [444.0] * 40, "response_length_mean": [444.0] * 40, "value_loss": [1e-6] * 40}
+DULL = {"reward_mean": [20.0 + 5.0 * (i % 2) for i in range(40)], "value_loss": [5.0] * 40}
+
+
+@pytest.mark.parametrize(("beside", "worst"), [(SOLVED, None), (TRIFLE, None), (DULL, "warn")])
+def test_a_critic_with_nothing_to_explain(beside: Columns, worst: str | None) -> None:
+    columns = {"value_explained_variance": [-1.0] * 40} | beside
+    assert scan_columns("VAL011", columns, framework="sb3", algorithm="ppo").worst() == worst
