@@ -14,7 +14,7 @@ from rldk.adapters.open import open_run, open_runs
 from rldk.adapters.source import File
 from rldk.adapters.wire.document import PLACES, completed, documents, history
 from rldk.core.model import Run
-from rldk.errors import MalformedInput, NotALog, RldkError
+from rldk.errors import MalformedInput, NoData, NotALog, RldkError
 
 N = range(10)
 ROWS = [{"step": i, "loss": 0.5 - i / 100} for i in N]
