@@ -16,6 +16,7 @@ from rldk.adapters.manifest import configuration
 from rldk.adapters.naming.keys import PRESETS, Hints
 from rldk.adapters.source import HEAD_BYTES, File, is_head
 from rldk.core.model import Rejected, RunMeta
+from rldk.core.rows import same_row
 from rldk.core.table import Row
 from rldk.errors import UnknownName
 
@@ -198,7 +199,7 @@ class LiveReader:
         told = self._told
         if self._whole or len(rows) < len(told) or shaper.meta != self.meta:
             return False
-        return all(map(_same, told, rows))
+        return all(map(same_row, told, rows))
 
     def _glance(self, *, finish: bool = False) -> tuple[Shaper | None, list[Row]]:
         """What was kept, read as far as it goes; if that settles how lines are read, it is not read again."""
@@ -232,13 +233,6 @@ class LiveReader:
             config = configuration(Path(path).parent) | config
         files = () if path is None else (os.fspath(path),)
         return Shaper(form, source, hints, RunMeta(format=form.name, config=config, files=files), self._names)
-
-
-def _same(a: Row, b: Row) -> bool:
-    """The same row; NaN equals NaN here."""
-    if (a.step, a.phase, a.segment) != (b.step, b.phase, b.segment) or a.values.keys() != b.values.keys():
-        return False
-    return all(x == b.values[name] or (x != x and b.values[name] != b.values[name]) for name, x in a.values.items())
 
 
 def _form(how: Reading) -> Followed | None:
