@@ -71,8 +71,7 @@ def explore(
     found = Found()
     kinds = list(kinds)
     claimed = claimed or best_claim
-    gathered: dict[tuple[str, Path], list[tuple[int, Path]]] = {}
-    by_name = {kind.name: kind for kind in kinds}
+    gathered: dict[tuple[type[BaseAdapter], Path], list[tuple[int, Path]]] = {}
     for path in _walk(root, found):
         claim = claimed(path, kinds, found)
         if claim is None:
@@ -80,14 +79,12 @@ def explore(
         confidence, kind = claim
         folder = _inside(home(path), root)
         if kind.gathers:
-            gathered.setdefault((kind.name, folder), []).append((confidence, path))
+            gathered.setdefault((kind, folder), []).append((confidence, path))
         else:
             found.sources += sources_of(kind, path, confidence, folder)
-    for (name, folder), files in gathered.items():
+    for (kind, folder), files in gathered.items():
         paths = tuple(path for _, path in files)
-        found.sources.append(
-            Source(adapter=by_name[name], files=paths, confidence=max(c for c, _ in files), home=folder)
-        )
+        found.sources.append(Source(adapter=kind, files=paths, confidence=max(c for c, _ in files), home=folder))
     return found
 
 
