@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -27,7 +29,9 @@ class BaseAdapter(ABC):
     run's directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of
     its own.
     `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows, None
-    when it is not made of lines. `keeps`, `loses`: what of a run such a log still has and what it lacks, as Markdown.
+    when it is not made of lines: then it is read again as a whole whenever one of its `parts` has changed. `resumes`:
+    `read` may be called again on the same adapter and decodes only what has come since. `keeps`, `loses`: what of a run
+    such a log still has and what it lacks, as Markdown.
     """
 
     name: ClassVar[str]
@@ -36,6 +40,7 @@ class BaseAdapter(ABC):
     gathers: ClassVar[bool] = False
     samples_only: ClassVar[bool] = False
     lines: ClassVar[LineFormat | None] = None
+    resumes: ClassVar[bool] = False
     keeps: ClassVar[str] = ""
     loses: ClassVar[str] = ""
 
@@ -51,6 +56,11 @@ class BaseAdapter(ABC):
         """Confidence 0-100 that `file` is in this format, from its content: 0 no, 20 could be, 60 likely, 90 certain.
 
         Must not raise on any bytes and must look at `file.head` only."""
+
+    @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        """The files that hold the log at `path`; some may not be there yet."""
+        return (path,)
 
     @abstractmethod
     def read(self) -> Log:
@@ -97,17 +107,33 @@ class BaseAdapter(ABC):
         return [f for f in (File(p) for p in sorted(path.rglob("*")) if p.is_file()) if cls.sniff(f) > 0]
 
 
-def _load_adapters() -> None:
-    from importlib import import_module
+def _load_adapters(head: bytes | None = None) -> None:
+    """Loads the formats; given the head of a file, not those that would not recognise it."""
+    for name, marks in _modules():
+        if head is None or marks is None or any(mark in head for mark in marks):
+            import_module(name)
+
+
+@cache
+def _modules() -> list[tuple[str, tuple[bytes, ...] | None]]:
+    """The modules of the formats, each with its marks."""
     from pkgutil import iter_modules
 
     import rldk.adapters.formats as package
 
-    for module in iter_modules(package.__path__):
-        import_module(f"{package.__name__}.{module.name}")
+    names = [module.name for module in iter_modules(package.__path__)]
+    return [(f"{package.__name__}.{name}", package.MARKS.get(name)) for name in names]
 
 
 adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)
+
+
+def adapters_for(head: bytes) -> tuple[type[BaseAdapter], ...]:
+    """The adapters that may recognise a file with this head, plugins among them."""
+    _load_adapters(head)
+    return adapters.known()
+
+
 A = TypeVar("A", bound=type[BaseAdapter])
 
 

@@ -19,6 +19,7 @@ from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log
 from rldk.adapters.manifest import with_manifest
 from rldk.adapters.naming.columns import to_run
+from rldk.adapters.source import File
 from rldk.core.model import Run
 from rldk.core.table import PHASES
 from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError, UnreadableSource
@@ -57,6 +58,12 @@ def read_source(source: Source, options: Options) -> Run:
     return with_manifest(_to_run(_read(source, options), options), source.home)
 
 
+def read_again(source: Source, adapter: BaseAdapter, options: Options) -> Run:
+    """As `read_source`, by an adapter that may have read an earlier state of the source."""
+    adapter.files = tuple(File(path) for path in source.files)
+    return with_manifest(_to_run(_Read(source, adapter, adapter.read()), options), source.home)
+
+
 def read_folder(root: Path, options: Options) -> list[Run]:
     """The runs below a directory; each names the files it was read from and those left out, with the reason.
 
@@ -69,7 +76,7 @@ def read_folder(root: Path, options: Options) -> list[Run]:
     failures: list[RldkError] = []
     for each in groups:
         try:
-            runs.append((each.home, _read_group(each, options, root, left_out)))
+            runs.append((each.home, read_group(each, options, root, left_out)))
         except (InputError, MissingExtra) as error:
             if options.strict and isinstance(error, MalformedInput):
                 raise
@@ -102,7 +109,7 @@ def _to_run(read: _Read, options: Options) -> Run:
     return to_run(read.log, read.adapter.origin, field_map=options.field_map, propose=True)
 
 
-def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:
+def read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:
     """The run of a group, read from its best source, with samples from the one that has them."""
     failures: list[RldkError] = []
     readable = _readable(each.sources, options, left_out, failures)

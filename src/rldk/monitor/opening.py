@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from rldk.adapters.live.follow import Follower, PipeFollower, follow
+from rldk.adapters.live.follow import PipeFollower
 from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed, run_names
 from rldk.monitor.watch import Feed
@@ -22,20 +22,20 @@ def live_feeds(
     *,
     warn: Say,
     stdin: int = 0,
-    tee: int | None = None,
+    tee: Sequence[int] = (),
     exclude: Collection[Path] = (),
 ) -> list[Feed]:
     """A feed for each: "-" is the descriptor `stdin`, a path a file or a directory that may not be there yet.
 
-    `exclude`: files in such a directory that the monitor itself writes."""
+    `tee`: descriptors to which stdin is passed on. `exclude`: files in it that the monitor itself writes."""
     made: list[Feed] = []
     for stream, name in zip(streams, run_names(streams), strict=True):
         if stream == STDIN:
-            piped: Follower = PipeFollower(stdin, name="stdin", tee=tee)
-            made.append(LogFeed(piped, name, how, warn=warn))
+            made.append(LogFeed(PipeFollower(stdin, name="stdin", tee=tee), name, how, warn=warn))
         else:
-            follower = follow(stream, exclude=exclude)
-            made.append(LogFeed(follower, name, replace(how, path=stream), warn=warn))
+            from rldk.monitor.streams import StreamFeed  # a pipe starts without it
+
+            made.append(StreamFeed(Path(stream), name, how, warn=warn, exclude=exclude))
     return made
 
 

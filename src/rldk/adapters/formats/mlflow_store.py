@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import os
 import re
-import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
@@ -24,13 +23,16 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.source import File
 from rldk.adapters.wire.scalars import Scalars
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.errors import NoData, RldkError, UnknownName
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _GIT_TAG = "mlflow.source.git.commit"
 SYSTEM = "system/"  # of the machine, on a clock of their own
@@ -117,6 +119,11 @@ class MLflowFileStore(BaseAdapter):
     def sniff(cls, file: File) -> int:
         head = file.head
         return 90 if file.is_text and _RUN_ID.search(head) and re.search(rb"^artifact_uri:", head, re.M) else 0
+
+    @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        kept = (part for name in ("metrics", "params", "tags") for _, part in _files(path.parent / name))
+        return (path, *kept)
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
@@ -223,6 +230,9 @@ class MLflowDatabase(BaseAdapter):
     @classmethod
     def sniff(cls, file: File) -> int:
         """Asks the database itself: its schema may stand anywhere in the file."""
+
+        import sqlite3
+
         if not file.head.startswith(MAGIC):
             return 0
         try:
@@ -232,8 +242,15 @@ class MLflowDatabase(BaseAdapter):
             return 0
 
     @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        return with_log(path)
+
+    @classmethod
     def runs(cls, file: File) -> list[str]:
         """The ids of the runs that logged a metric, oldest first. One is read with the option `run`."""
+
+        import sqlite3
+
         try:
             with opened(file.path) as db:
                 return _runs(db)
@@ -242,6 +259,9 @@ class MLflowDatabase(BaseAdapter):
 
     def read(self) -> Log:
         """The run of the option `run`, else the newest; that there are others is noted."""
+
+        import sqlite3
+
         store, runs, run = Store(), [], ""
         try:
             with opened(only_file(self).path) as db:
@@ -261,6 +281,9 @@ class MLflowDatabase(BaseAdapter):
 
 def _runs(db: sqlite3.Connection) -> list[str]:
     """The ids of the runs with metrics, by the time of their first; of a damaged file those before the damage."""
+
+    import sqlite3
+
     if not table_columns(db, "metrics") >= _METRIC_COLUMNS:
         return []
     first: dict[str, float] = {}
