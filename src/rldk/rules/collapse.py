@@ -1,0 +1,173 @@
+"""REW: a return that had risen and is lost again. The goal itself needs no second witness."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import POLICY, VALUE_BASED
+from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.witness import exploring, factor, lost_share
+
+GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
+ROWS, TOP = 25, 12  # a loss must last so many rows; a level must have been held for so many
+CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
+MOST, ALL = 0.55, 0.95  # of the gain
+STAYS = 50  # rows at the start or below it, after which all is taken for lost
+PLUNGE_ROWS, PLUNGE, SHEER = 5, 1.2, 8.0
+SHORT, SHORT_ROWS, SHORT_LOSS, SHORT_CLEAR = 20, 4, 0.8, 6.0
+EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR = 100, 40, 4.0
+CAUSES = (
+    "an update that was too large destroyed the policy",
+    "the critic or the advantages went wrong first, and the policy followed",
+    "the reward, the environment or the data changed in mid-run",
+)
+FIXES = (
+    "roll back to the last checkpoint before the first step named here, and lower {lr}",
+    "compare {reward_fn} on the same behaviour before and after that step",
+    "look at what moved first: value loss, update KL, entropy",
+)
+
+
+def _single_episodes(context: Context) -> bool:
+    """Each row is one episode (monitor.csv): its return is no mean of anything."""
+    return context.names.get("r") == "reward_mean"
+
+
+def _of_batches(context: Context) -> str | None:
+    return "each row is one episode; REW020 judges those" if _single_episodes(context) else None
+
+
+def _of_episodes(context: Context) -> str | None:
+    return None if _single_episodes(context) else "defined for logs with one row an episode"
+
+
+def _second_name(f: Frame) -> bool:
+    """The metric is the target of a critic, and the reward itself is logged beside it."""
+    return f.metric == "return_mean" and f.gap("reward_mean") >= 0
+
+
+def _moved(f: Frame) -> bool:
+    """Entropy, KL, length or truncation has left the run's own past."""
+    return (
+        factor(f.median("entropy", 3), f.past("entropy", least=20)) > 1.25
+        or factor(f.median("kl", 5), f.past("kl", least=20)) > 2
+        or factor(f.median("response_length_mean", 3), f.past("response_length_mean", least=20)) > 1 / 0.6
+        or f.median("truncation_frac", 3) > f.past("truncation_frac") + 0.3
+    )
+
+
+def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
+    name = f.metric
+    lost, stays = f.drawdown(name, rows, top, clear=clear), f.drawdown(name, 2 * rows, top, clear=clear)
+    level, best = f.mean(name, rows), f.top(name, top)
+    if not lost > MOST:
+        return None
+    gone = "all" if lost > ALL else f"{lost:.0%}"
+    message = f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: {level:.4g} over {rows} rows"
+    return Signal(value=level, limit=best, message=message, severity="critical" if stays > ALL else "warn")
+
+
+@rule(
+    "REW012",
+    "reward-collapse",
+    severity="critical",
+    tier=3,
+    each=GOALS,
+    rows=3,
+    algorithms=POLICY | VALUE_BASED,
+    unless=_of_batches,
+    causes=CAUSES,
+    fixes=FIXES,
+)
+def reward_collapse(f: Frame) -> Signal | None:
+    """Fires when a reward, return or success rate had clearly risen and has lost most of its gain for good.
+
+    Why it matters: what the run had learnt is destroyed, and it rarely repairs itself.
+    How it is computed: the top is the highest level that two halves of twelve rows both held, the bottom the lowest
+    such level before it; their distance, the gain, is above two and a half times the row-to-row noise. A warning when
+    the mean of the newest 25 rows has lost 55 % of the gain and 15 % of the level, and the first and last six of these
+    rows 45 %; critical once that of 50 rows has lost 95 %: everything, and it stays so. Sooner in three cases. The
+    newest five rows are below the bottom by a fifth of the gain, which is eight times the noise. In the first 20 rows,
+    when four rows have lost 80 % of what four rows held, six times the noise. And when a running mean has lost half
+    of the gain while entropy, KL, length or truncation has left the run's own past (by 25 %, a factor of two, 40 %,
+    0.3). Each on three rows running.
+    When it is wrong: a curriculum or an environment that became harder on purpose; agents of value-based algorithms
+    that forget and learn again within a hundred rows.
+    Source: the two-witness form as measured on labelled real trainings; the others ours, set on 200 synthetic falls
+    and dips (`python -m benchmarks.collapse`) and on 536 public return curves of Stable-Baselines3 agents. A
+    collapse of the goal itself is proof; other metrics need a second witness, as healthy learning moves them too.
+    """
+    name = f.metric
+    slow = _collapse(f, ROWS, TOP, CLEAR)
+    plunge, best = f.drawdown(name, PLUNGE_ROWS, 10, clear=SHEER), f.top(name, 10)
+    at_once, held = f.drawdown(name, SHORT_ROWS, SHORT_ROWS, clear=SHORT_CLEAR), f.top(name, SHORT_ROWS)
+    lost, level, count = lost_share(f), f.ewma(name, 0.1), f.count(name)
+    explores, witness = exploring(f), _moved(f)
+    if _second_name(f):
+        return None
+    if slow is not None:
+        return slow
+    if plunge > PLUNGE:
+        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below all that it was when the run began"
+        return Signal(value=f[name], limit=best, message=message, severity="warn")
+    if count < SHORT and at_once > SHORT_LOSS:
+        message = f"{name} had reached {held:.4g} and is back at {f[name]:.4g}"
+        return Signal(value=f[name], limit=held, message=message, severity="warn")
+    if name == "reward_mean" and lost > 0.5 and witness:
+        message = f"{name} fell from {f.peak(name, 0.1):.4g} to {level:.4g} and the policy has left its course"
+        return Signal(value=level, limit=best, message=message, severity="warn")
+    return None
+
+
+@rule(
+    "REW020",
+    "episode-return-collapse",
+    severity="critical",
+    tier=3,
+    needs=("reward_mean",),
+    rows=3,
+    algorithms=POLICY | VALUE_BASED,
+    unless=_of_episodes,
+    causes=CAUSES,
+    fixes=FIXES,
+)
+def episode_return_collapse(f: Frame) -> Signal | None:
+    """Fires when the return of single episodes had clearly risen and has lost most of its gain for good.
+
+    Why it matters: REW012 for logs that have one row an episode (monitor.csv), where 25 rows are one update or less.
+    How it is computed: as there, over 100 episodes, with a top that was held for 40; four times the noise.
+    When it is wrong: agents that forget a task and learn it again over some hundred episodes.
+    Source: ours; the 100 episodes are the window of Stable-Baselines3's own mean. Set on 182 public monitor files.
+    """
+    return _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR)
+
+
+@rule(
+    "REW021",
+    "evaluation-collapse",
+    severity="critical",
+    tier=3,
+    each=("eval_reward_mean", "eval_*success*", "eval/*success*"),
+    phase="eval",
+    rows=3,
+    algorithms=POLICY | VALUE_BASED,
+    causes=CAUSES,
+    fixes=FIXES,
+)
+def evaluation_collapse(f: Frame) -> Signal | None:
+    """Fires when the reward of evaluations had clearly risen and has lost most of its gain for good.
+
+    Why it matters: REW012 for rows of their own that an evaluation writes.
+    How it is computed: as there: the newest 25 evaluations, or, sooner, five that are below all that the first ones
+    were, or four of the first 20 that have lost 80 %.
+    When it is wrong: evaluations of very few episodes; tasks that were changed.
+    Source: as REW012.
+    """
+    name = f.metric
+    slow, plunge = _collapse(f, ROWS, TOP, CLEAR), f.drawdown(name, PLUNGE_ROWS, 10, clear=SHEER)
+    best, count = f.top(name, SHORT_ROWS), f.count(name)
+    at_once = f.drawdown(name, SHORT_ROWS, SHORT_ROWS, clear=SHORT_CLEAR)
+    if slow is not None:
+        return slow
+    if plunge > PLUNGE or (count < SHORT and at_once > SHORT_LOSS):
+        message = f"{name} had reached {best:.4g} and is {f[name]:.4g} for good"
+        return Signal(value=f[name], limit=best, message=message, severity="warn")
+    return None
