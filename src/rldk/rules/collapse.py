@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import POLICY, VALUE_BASED
+from rldk.core.algorithms import OFF_POLICY, POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, rule
 from rldk.rules.witness import exploring, factor, lost_share
 
 GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
 ROWS, TOP = 25, 12  # a loss must last so many rows; a level must have been held for so many
+SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
 MOST, ALL = 0.55, 0.95  # of the gain
 STAYS = 50  # rows at the start or below it, after which all is taken for lost
@@ -26,17 +27,19 @@ FIXES = (
 )
 
 
-def _single_episodes(context: Context) -> bool:
-    """Each row is one episode (monitor.csv): its return is no mean of anything."""
-    return context.names.get("r") == "reward_mean"
+def _few_episodes(context: Context) -> bool:
+    """A row is one episode (monitor.csv), or four more of the hundred that its return is the mean of (off-policy
+    agents of Stable-Baselines3): 25 rows are then hardly one sample."""
+    own = context.names.get("reward_mean") == "r"
+    return own or (context.framework in SB3 and context.algorithm in OFF_POLICY)
 
 
 def _of_batches(context: Context) -> str | None:
-    return "each row is one episode; REW020 judges those" if _single_episodes(context) else None
+    return "a row is one episode, or few; REW020 judges those" if _few_episodes(context) else None
 
 
 def _of_episodes(context: Context) -> str | None:
-    return None if _single_episodes(context) else "defined for logs with one row an episode"
+    return None if _few_episodes(context) else "defined for logs with a row for one episode, or few"
 
 
 def _second_name(f: Frame) -> bool:
@@ -72,6 +75,7 @@ def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
     tier=3,
     each=GOALS,
     rows=3,
+    cooldown=100,
     algorithms=POLICY | VALUE_BASED,
     unless=_of_batches,
     causes=CAUSES,
@@ -124,18 +128,20 @@ def reward_collapse(f: Frame) -> Signal | None:
     tier=3,
     needs=("reward_mean",),
     rows=3,
+    cooldown=100,
     algorithms=POLICY | VALUE_BASED,
     unless=_of_episodes,
     causes=CAUSES,
     fixes=FIXES,
 )
 def episode_return_collapse(f: Frame) -> Signal | None:
-    """Fires when the return of single episodes had clearly risen and has lost most of its gain for good.
+    """Fires when a return of which a row adds few episodes had clearly risen and has lost most of its gain for good.
 
-    Why it matters: REW012 for logs that have one row an episode (monitor.csv), where 25 rows are one update or less.
-    How it is computed: as there, over 100 episodes, with a top that was held for 40; four times the noise.
+    Why it matters: REW012 for logs with a row for each episode (monitor.csv), or for each four of the hundred that are
+    averaged (off-policy agents of Stable-Baselines3), where 25 rows are one update or less.
+    How it is computed: as there, over 100 rows, with a top that was held for 40, and a gain of four times the noise.
     When it is wrong: agents that forget a task and learn it again over some hundred episodes.
-    Source: ours; the 100 episodes are the window of Stable-Baselines3's own mean. Set on 182 public monitor files.
+    Source: ours; 100 episodes are the window of Stable-Baselines3's own mean. Set on 182 public monitor files.
     """
     return _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR)
 
@@ -148,6 +154,7 @@ def episode_return_collapse(f: Frame) -> Signal | None:
     each=("eval_reward_mean", "eval_*success*", "eval/*success*"),
     phase="eval",
     rows=3,
+    cooldown=100,
     algorithms=POLICY | VALUE_BASED,
     causes=CAUSES,
     fixes=FIXES,
