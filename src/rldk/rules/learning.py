@@ -85,16 +85,16 @@ def frozen_below_best(f: Frame) -> Signal | None:
 
     Why it matters: a policy that always does the same meets nothing to learn from.
     How it is computed: the newest 25 rows lie within 1 % of the range of all rows, and their level is below the middle
-    of that range; they are at least as many again before them. Below the top alone is not enough: a reward that is
-    capped varies little there.
+    of that range and 30 % below the top; there are at least as many rows before them.
     When it is wrong: an episode that no longer ends, so that an old mean is repeated.
     Source: ours; the form for bitwise equal rewards is REW001.
     """
     name = "reward_mean"
     high, low, count = f.max(name, FROZEN_ROWS), f.min(name, FROZEN_ROWS), f.count(name)
     top, bottom = f.highest(name, before=FROZEN_ROWS), f.lowest(name, before=FROZEN_ROWS)
-    extent = max(top, high) - min(bottom, low)
-    if count >= 2 * FROZEN_ROWS and high - low < FROZEN * extent and high < 0.5 * (top + min(bottom, low)):
+    least = min(bottom, low)
+    far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top)
+    if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
         message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it has been {top:.4g}"
         return Signal(value=low, limit=top, message=message)
     return None
