@@ -250,11 +250,11 @@ class EngineFrame:
     def peak(self, name: str, weight: float) -> float:
         return self._ask("peak", name, weight)
 
-    def top(self, name: str, rows: int) -> float:
-        return self._ask("top", name, rows)
+    def top(self, name: str, rows: int, *, after: int = 0) -> float:
+        return self._ask("top", name, rows, after)
 
-    def drawdown(self, name: str, rows: int, top: int, *, clear: float) -> float:
-        return self._ask("drawdown", name, rows, top, clear)
+    def drawdown(self, name: str, rows: int, top: int, *, clear: float, after: int = 0) -> float:
+        return self._ask("drawdown", name, rows, top, clear, after)
 
     def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
         return self._ask("leap", name, log, floor)

@@ -115,7 +115,9 @@ def training_began_again(f: Frame) -> Signal | None:
     When it is wrong: a second stage that begins from the first weights on purpose.
     Source: open-r1#450 (a GRPO run resumed at step 800); limits ours.
     """
-    back = [name for name in ("reward_mean", "kl", "entropy", "response_length_mean", "value_loss") if _is_back(f, name)]
+    back = [
+        name for name in ("reward_mean", "kl", "entropy", "response_length_mean", "value_loss") if _is_back(f, name)
+    ]
     lr, fell, decayed = f["lr"], f.previous("lr", 2), f.previous("lr", 3)
     again = fell < 0.5 * decayed and lr > fell
     if len(back) >= 3 or (len(back) == 2 and again):

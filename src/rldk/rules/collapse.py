@@ -11,9 +11,9 @@ ROWS, TOP = 25, 12  # a loss must last so many rows; a level must have been held
 SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
 MOST, ALL = 0.55, 0.95  # of the gain
-STAYS = 50  # rows at the start or below it, after which all is taken for lost
+EARLY = 20  # rows: a peak that was over before is a lucky start
 PLUNGE_ROWS, PLUNGE, SHEER = 5, 1.2, 8.0
-SHORT, SHORT_ROWS, SHORT_LOSS, SHORT_CLEAR = 20, 4, 0.8, 6.0
+SHORT, SHORT_ROWS, SHORT_LOSS, SHORT_CLEAR = 20, 4, 0.8, 4.0
 EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR = 100, 40, 4.0
 CAUSES = (
     "an update that was too large destroyed the policy",
@@ -59,8 +59,9 @@ def _moved(f: Frame) -> bool:
 
 def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
     name = f.metric
-    lost, stays = f.drawdown(name, rows, top, clear=clear), f.drawdown(name, 2 * rows, top, clear=clear)
-    level, best = f.mean(name, rows), f.top(name, top)
+    lost = f.drawdown(name, rows, top, clear=clear, after=EARLY)
+    stays = f.drawdown(name, 2 * rows, top, clear=clear, after=EARLY)
+    level, best = f.mean(name, rows), f.top(name, top, after=EARLY)
     if not lost > MOST:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
@@ -86,11 +87,11 @@ def reward_collapse(f: Frame) -> Signal | None:
 
     Why it matters: what the run had learnt is destroyed, and it rarely repairs itself.
     How it is computed: the top is the highest level that two halves of twelve rows both held, the bottom the lowest
-    such level before it; their distance, the gain, is above two and a half times the row-to-row noise. A warning when
+    such level before it (or the first six rows), a peak within the first 20 rows not counted; their distance, the gain, is above two and a half times the row-to-row noise. A warning when
     the mean of the newest 25 rows has lost 55 % of the gain and 15 % of the level, and the first and last six of these
     rows 45 %; critical once that of 50 rows has lost 95 %: everything, and it stays so. Sooner in three cases. The
     newest five rows are below the bottom by a fifth of the gain, which is eight times the noise. In the first 20 rows,
-    when four rows have lost 80 % of what four rows held, six times the noise. And when a running mean has lost half
+    when four rows have lost 80 % of what four rows held, four times the noise. And when a running mean has lost half
     of the gain while entropy, KL, length or truncation has left the run's own past (by 25 %, a factor of two, 40 %,
     0.3). Each on three rows running.
     When it is wrong: a curriculum or an environment that became harder on purpose; agents of value-based algorithms

@@ -206,7 +206,9 @@ def oscillates(f: Frame) -> Signal | None:
     turns, rhythm = f.swings("kl", 160, low=low, high=high), f.rhythm("kl", 160, low=low, high=high)
     most, least, lately = f.max("kl_coef", 40), f.min("kl_coef", 40), f.swings("kl", 80, low=low, high=high)
     if lately >= 6 and most >= 4 * least > 0:
-        message = f"the KL crossed its target range {lately:.0f} times in 80 rows, and the coefficient swings by 4 times"
+        message = (
+            f"the KL crossed its target range {lately:.0f} times in 80 rows, and the coefficient swings by 4 times"
+        )
         return Signal(value=lately, limit=6.0, message=message)
     if turns >= 8 and rhythm > 20 and most >= 1.5 * least:
         message = f"the KL crossed its target range {turns:.0f} times in 160 rows, in a rhythm, the coefficient with it"

@@ -74,8 +74,9 @@ def truncation_starvation(f: Frame) -> Signal | None:
     lost: a warning. So is a share of exactly 1 on five rows running that was below one half once, or that is so on most
     of 20 rows and was below 0.8 once; and a median of 20 rows above 0.7 that is not falling while the reward is no
     higher than at first. Above 0.9 in every row so far, for 20 rows, is structural: a warning, critical with a second
-    finding beside it. A median of 20 rows above one half that is not falling is an info. Where no share is logged: the mean length is one whole number above
-    3, bit for bit, on the first 20 rows or on 10 rows after a leap of a fifth: all responses are as long as the limit.
+    finding beside it. A median of 20 rows above one half that is not falling is an info. Where no share is logged:
+    the mean length is one whole number above 3, bit for bit, on the first 20 rows or on 10 rows after a leap of a
+    fifth: all responses are as long as the limit.
     Lengths that the log calls those of episodes are not looked at: in control tasks the longest is often the best.
     When it is wrong: responses of one fixed length that is meant. Responses that grow to the limit while the reward
     rises are a policy that is paid for length: information, not an alarm.
