@@ -7,13 +7,13 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 from rldk.rules.witness import exploring, factor, lost_share
 
 GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
-ROWS, TOP = 25, 12  # a loss must last so many rows; a level must have been held for so many
+ROWS, TOP = 27, 12  # a loss must last so many rows; a level must have been held for so many
 SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
 MOST, ALL = 0.55, 0.95  # of the gain
 EARLY = 20  # rows: a peak that was over before is a lucky start
 PLUNGE_ROWS, PLUNGE, SHEER = 5, 1.2, 8.0
-SHORT, SHORT_ROWS, SHORT_LOSS, SHORT_CLEAR = 20, 4, 0.8, 4.0
+SHORT, SHORT_ROWS, SHORT_LOSS, SHORT_CLEAR = 20, 5, 0.8, 5.0
 EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR = 100, 40, 4.0
 CAUSES = (
     "an update that was too large destroyed the policy",
@@ -29,7 +29,7 @@ FIXES = (
 
 def _few_episodes(context: Context) -> bool:
     """A row is one episode (monitor.csv), or four more of the hundred that its return is the mean of (off-policy
-    agents of Stable-Baselines3): 25 rows are then hardly one sample."""
+    agents of Stable-Baselines3): 27 rows are then hardly one sample."""
     own = context.names.get("reward_mean") == "r"
     return own or (context.framework in SB3 and context.algorithm in OFF_POLICY)
 
@@ -75,7 +75,7 @@ def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
     severity="critical",
     tier=3,
     each=GOALS,
-    rows=3,
+    rows=2,
     cooldown=100,
     algorithms=POLICY | VALUE_BASED,
     unless=_of_batches,
@@ -86,14 +86,14 @@ def reward_collapse(f: Frame) -> Signal | None:
     """Fires when a reward, return or success rate had clearly risen and has lost most of its gain for good.
 
     Why it matters: what the run had learnt is destroyed, and it rarely repairs itself.
-    How it is computed: the top is the highest level that two halves of twelve rows both held, the bottom the lowest
-    such level before it (or the first six rows), a peak within the first 20 rows not counted; their distance, the gain, is above two and a half times the row-to-row noise. A warning when
-    the mean of the newest 25 rows has lost 55 % of the gain and 15 % of the level, and the first and last six of these
-    rows 45 %; critical once that of 50 rows has lost 95 %: everything, and it stays so. Sooner in three cases. The
-    newest five rows are below the bottom by a fifth of the gain, which is eight times the noise. In the first 20 rows,
-    when four rows have lost 80 % of what four rows held, four times the noise. And when a running mean has lost half
-    of the gain while entropy, KL, length or truncation has left the run's own past (by 25 %, a factor of two, 40 %,
-    0.3). Each on three rows running.
+    How it is computed: the top is the highest level that two halves of twelve rows both held, a peak within the first
+    20 rows not counted; the bottom is the lowest such level before it, or that of the first six rows; between them is
+    the gain, which is above two and a half times the row-to-row noise. A warning when the mean of the newest 27 rows
+    has lost 55 % of the gain and 15 % of the level, and the first and last six of these rows 45 %; critical once that
+    of 54 rows has lost 95 %: everything, and it stays so. Sooner in three cases. The newest five rows are below the
+    bottom by a fifth of the gain, which is eight times the noise. In the first 20 rows, when five rows have lost 80 %
+    of what five rows held, five times the noise. And when a running mean has lost half of the gain while entropy, KL,
+    length or truncation has left the run's own past (by 25 %, a factor of two, 40 %, 0.3). Each on two rows running.
     When it is wrong: a curriculum or an environment that became harder on purpose; agents of value-based algorithms
     that forget and learn again within a hundred rows.
     Source: the two-witness form as measured on labelled real trainings; the others ours, set on 200 synthetic falls
@@ -139,7 +139,7 @@ def episode_return_collapse(f: Frame) -> Signal | None:
     """Fires when a return of which a row adds few episodes had clearly risen and has lost most of its gain for good.
 
     Why it matters: REW012 for logs with a row for each episode (monitor.csv), or for each four of the hundred that are
-    averaged (off-policy agents of Stable-Baselines3), where 25 rows are one update or less.
+    averaged (off-policy agents of Stable-Baselines3), where 27 rows are one update or less.
     How it is computed: as there, over 100 rows, with a top that was held for 40, and a gain of four times the noise.
     When it is wrong: agents that forget a task and learn it again over some hundred episodes.
     Source: ours; 100 episodes are the window of Stable-Baselines3's own mean. Set on 182 public monitor files.
@@ -154,7 +154,7 @@ def episode_return_collapse(f: Frame) -> Signal | None:
     tier=3,
     each=("eval_reward_mean", "eval_*success*", "eval/*success*"),
     phase="eval",
-    rows=3,
+    rows=2,
     cooldown=100,
     algorithms=POLICY | VALUE_BASED,
     causes=CAUSES,
@@ -164,8 +164,8 @@ def evaluation_collapse(f: Frame) -> Signal | None:
     """Fires when the reward of evaluations had clearly risen and has lost most of its gain for good.
 
     Why it matters: REW012 for rows of their own that an evaluation writes.
-    How it is computed: as there: the newest 25 evaluations, or, sooner, five that are below all that the first ones
-    were, or four of the first 20 that have lost 80 %.
+    How it is computed: as there: the newest 27 evaluations, or, sooner, five that are below all that the first ones
+    were, or five of the first 20 that have lost 80 %.
     When it is wrong: evaluations of very few episodes; tasks that were changed.
     Source: as REW012.
     """

@@ -184,7 +184,7 @@ class Frame(Protocol):
     def drawdown(self, name: str, rows: int, top: int, *, clear: float, after: int = 0) -> float:
         """The share of its gain that the metric has lost again and not regained over `rows` values; 0 without a loss
         that matters, or a gain of `clear` times the noise. The gain is that from the lowest level to the highest after
-        it (`top` values each and `after`, as in `top`); more than 1 is lost when the metric is below where it began to rise."""
+        it (`top` values each and `after`, as in `top`); more than 1 when the metric is below where it began to rise."""
 
     def reference(self, name: str) -> float:
         """Where the metric of an approved run stood at this step; NaN without such a run."""
