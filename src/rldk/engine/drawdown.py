@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from itertools import islice, pairwise
 
-from rldk.engine.features import MAD_TO_SD, NAN, Mean, Median
+from rldk.engine.features import MAD_TO_SD, NAN, middle, total
 
-STEPS = 40  # differences that the row-to-row noise is taken from
+STEPS, FEWEST = 40, 3  # differences that the row-to-row noise is taken from: at most, at least
 MATERIAL = 0.15  # of the larger of both levels in size: less does not matter, however clear it is
 EDGE = 0.1  # of the gain, by which both ends of the window may be higher than its mean
 
@@ -16,26 +18,32 @@ class Top:
     the newer ends at value number `after` or later.
 
     `bottom` is the lowest level (the smallest larger mean of two halves) that there was before it; the first half of
-    the run counts alone, as many runs rise at once."""
+    the run counts alone, as many runs rise at once. Sums are exactly rounded, so that nothing accumulates."""
 
-    __slots__ = ("_left", "_low", "_newer", "_older", "bottom", "value")
+    __slots__ = ("_half", "_left", "_low", "_means", "_newest", "bottom", "value")
 
     def __init__(self, rows: int, after: int) -> None:
-        half = rows // 2
-        self._left = after
-        self._newer, self._older = Mean(half, 0), Mean(half, half)
+        self._half, self._left = rows // 2, after
+        self._newest: deque[float] = deque(maxlen=self._half)
+        self._means: deque[float] = deque(maxlen=self._half + 1)
         self._low = self.bottom = math.inf
         self.value = NAN
 
     def update(self, x: float) -> None:
-        self._newer.update(x)
-        self._older.update(x)
+        newest, means = self._newest, self._means
+        newest.append(x)
         self._left -= 1
-        newer, older = self._newer.value, self._older.value
-        if older == older:
-            self._low = min(self._low, max(newer, older) if self._low < math.inf else older)
-            if self._left <= 0 and not min(newer, older) <= self.value:
-                self.value, self.bottom = min(newer, older), self._low
+        if len(newest) < self._half:
+            return
+        newer = total(newest) / self._half
+        means.append(newer)
+        if len(means) <= self._half:
+            return
+        older = means[0]
+        high, low = (newer, older) if newer > older else (older, newer)
+        self._low = min(self._low, high if self._low < math.inf else older)
+        if self._left <= 0 and not low <= self.value:
+            self.value, self.bottom = low, self._low
 
 
 class Drawdown:
@@ -46,30 +54,34 @@ class Drawdown:
     mean of the rows, or of their first and last quarter and a tenth, whichever is least: a dip that is shorter than the
     rows leaves one of them high. Above 1 when the level is below the bottom."""
 
-    __slots__ = ("_clear", "_last", "_newest", "_oldest", "_steps", "_top", "_whole", "value")
+    __slots__ = ("_before", "_clear", "_rows", "_top", "_values", "value")
 
     def __init__(self, rows: int, top: int, clear: float, after: int) -> None:
-        edge = max(1, rows // 4)
-        self._clear = clear
-        self._whole, self._newest, self._oldest = Mean(rows, 0), Mean(edge, 0), Mean(edge, rows - edge)
+        self._rows, self._clear = rows, clear
+        self._values: deque[float] = deque(maxlen=rows)
+        self._before: deque[float] = deque(maxlen=STEPS + 1)
         self._top = Top(top, after)
-        self._steps = Median(STEPS, rows, least=3)
-        self._last = NAN
         self.value = 0.0
 
     def update(self, x: float) -> None:
-        if self._last == self._last:
-            self._steps.update(abs(x - self._last))
-        self._last = x
-        for feature in (self._whole, self._newest, self._oldest, self._top):
-            feature.update(x)
-        self.value = self._lost()
+        values = self._values
+        if len(values) == self._rows:
+            self._before.append(values[0])
+        values.append(x)
+        self._top.update(x)
+        self.value = self._lost() if len(values) == self._rows else 0.0
 
     def _lost(self) -> float:
-        step, left, top, bottom = self._steps.value, self._whole.value, self._top.value, self._top.bottom
-        gain, lost = top - bottom, top - left
-        clear = gain > self._clear * MAD_TO_SD * step / math.sqrt(2.0)  # false while one of them is not known
-        if not (clear and lost > MATERIAL * max(abs(top), abs(bottom)) and lost < math.inf):
+        top, bottom, rows = self._top.value, self._top.bottom, self._rows
+        gain, lost = top - bottom, top - total(self._values) / rows
+        # false while there is no top yet, or where sums overflow
+        if not MATERIAL * max(abs(top), abs(bottom)) < lost < math.inf or not gain > self._clear * self._noise():
             return 0.0
-        ends = top - max(self._newest.value, self._oldest.value)
+        edge = max(1, rows // 4)
+        first, last = islice(self._values, edge), islice(self._values, rows - edge, rows)
+        ends = top - max(total(first), total(last)) / edge
         return min(lost, ends + EDGE * gain) / gain
+
+    def _noise(self) -> float:
+        steps = sorted(abs(b - a) for a, b in pairwise(self._before))
+        return MAD_TO_SD * middle(steps) / math.sqrt(2.0) if len(steps) >= FEWEST else math.inf

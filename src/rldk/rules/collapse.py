@@ -11,9 +11,11 @@ ROWS, TOP = 27, 12  # a loss must last so many rows; a level must have been held
 SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
 MOST, ALL = 0.55, 0.95  # of the gain
+LASTS = 50  # rows at the start or below it, after which all is taken for lost
 EARLY = 20  # rows: a peak that was over before is a lucky start
-PLUNGE_ROWS, PLUNGE, SHEER = 5, 1.2, 8.0
-SHORT, SHORT_ROWS, SHORT_LOSS, SHORT_CLEAR = 20, 5, 0.8, 5.0
+PLUNGE_ROWS, PLUNGE = 5, 0.2  # of the gain, below the start
+SHEER, LEAST = 6.0, 0.15  # times the noise, and of the level: a gain that a few rows prove
+SHORT, SHORT_ROWS, SHORT_LOSS = 20, 4, 0.8
 EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR = 100, 40, 4.0
 CAUSES = (
     "an update that was too large destroyed the policy",
@@ -60,13 +62,37 @@ def _moved(f: Frame) -> bool:
 def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
     name = f.metric
     lost = f.drawdown(name, rows, top, clear=clear, after=EARLY)
-    stays = f.drawdown(name, 2 * rows, top, clear=clear, after=EARLY)
     level, best = f.mean(name, rows), f.top(name, top, after=EARLY)
+    lasting, start = f.mean(name, LASTS), f.early(name, 0, 10)
     if not lost > MOST:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
+    all_gone = lost > ALL and lasting < best - ALL * (best - start)
     message = f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: {level:.4g} over {rows} rows"
-    return Signal(value=level, limit=best, message=message, severity="critical" if stays > ALL else "warn")
+    return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
+
+
+def _plunge(f: Frame) -> Signal | None:
+    """All of the newest rows are below the start, at once."""
+    name = f.metric
+    now, best, start = f.max(name, PLUNGE_ROWS), f.top(name, TOP, after=EARLY), f.early(name, 0, 10)
+    noise, gain = f.noise(name, 20, before=PLUNGE_ROWS), best - start
+    if gain > SHEER * noise and gain > LEAST * abs(best) and now < start - PLUNGE * gain:
+        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below all that it was when the run began"
+        return Signal(value=f[name], limit=best, message=message, severity="warn")
+    return None
+
+
+def _short(f: Frame) -> Signal | None:
+    """Within the first rows: what four rows held is lost on all of the four after them."""
+    name, rows = f.metric, SHORT_ROWS
+    now, held, start = f.max(name, rows), f.median(name, rows, before=rows), f.early(name, 0, 2)
+    noise, count, gain = f.noise(name, rows, before=rows), f.count(name), held - start
+    lost = held - now
+    if count < SHORT and gain > SHEER * noise and lost > SHORT_LOSS * gain and lost > LEAST * abs(held):
+        message = f"{name} had reached {held:.4g} and is back at {f[name]:.4g}"
+        return Signal(value=f[name], limit=held, message=message, severity="warn")
+    return None
 
 
 @rule(
@@ -89,11 +115,12 @@ def reward_collapse(f: Frame) -> Signal | None:
     How it is computed: the top is the highest level that two halves of twelve rows both held, a peak within the first
     20 rows not counted; the bottom is the lowest such level before it, or that of the first six rows; between them is
     the gain, which is above two and a half times the row-to-row noise. A warning when the mean of the newest 27 rows
-    has lost 55 % of the gain and 15 % of the level, and the first and last six of these rows 45 %; critical once that
-    of 54 rows has lost 95 %: everything, and it stays so. Sooner in three cases. The newest five rows are below the
-    bottom by a fifth of the gain, which is eight times the noise. In the first 20 rows, when five rows have lost 80 %
-    of what five rows held, five times the noise. And when a running mean has lost half of the gain while entropy, KL,
-    length or truncation has left the run's own past (by 25 %, a factor of two, 40 %, 0.3). Each on two rows running.
+    has lost 55 % of the gain and 15 % of the level, and the first and last six of these rows 45 %; critical once they
+    have lost all and 50 rows are back where the first ten rows were. Sooner in three cases: the newest five rows are
+    all below the first ten by a fifth of the gain, or, in the first 20 rows, four rows have lost 80 % of what the four
+    before them held; the gain is six times the noise then. And when a running mean has lost half of the gain while
+    entropy, KL, length or truncation has left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the
+    rate of exploration still falls. Each on two rows running.
     When it is wrong: a curriculum or an environment that became harder on purpose; agents of value-based algorithms
     that forget and learn again within a hundred rows.
     Source: the two-witness form as measured on labelled real trainings; the others ours, set on 200 synthetic falls
@@ -101,25 +128,15 @@ def reward_collapse(f: Frame) -> Signal | None:
     collapse of the goal itself is proof; other metrics need a second witness, as healthy learning moves them too.
     """
     name = f.metric
-    slow = _collapse(f, ROWS, TOP, CLEAR)
-    plunge, best = f.drawdown(name, PLUNGE_ROWS, 10, clear=SHEER), f.top(name, 10)
-    at_once, held = f.drawdown(name, SHORT_ROWS, SHORT_ROWS, clear=SHORT_CLEAR), f.top(name, SHORT_ROWS)
-    lost, level, count = lost_share(f), f.ewma(name, 0.1), f.count(name)
-    explores, witness = exploring(f), _moved(f)
+    said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
+    lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
+    witness, explores = _moved(f), exploring(f)
     if _second_name(f):
         return None
-    if slow is not None:
-        return slow
-    if plunge > PLUNGE:
-        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below all that it was when the run began"
-        return Signal(value=f[name], limit=best, message=message, severity="warn")
-    if count < SHORT and at_once > SHORT_LOSS:
-        message = f"{name} had reached {held:.4g} and is back at {f[name]:.4g}"
-        return Signal(value=f[name], limit=held, message=message, severity="warn")
-    if name == "reward_mean" and lost > 0.5 and witness:
-        message = f"{name} fell from {f.peak(name, 0.1):.4g} to {level:.4g} and the policy has left its course"
-        return Signal(value=level, limit=best, message=message, severity="warn")
-    return None
+    if name == "reward_mean" and lost > 0.5 and witness and not explores:
+        message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has left its course"
+        said.append(Signal(value=level, limit=best, message=message, severity="warn"))
+    return next((signal for signal in said if signal is not None), None)
 
 
 @rule(
@@ -164,18 +181,10 @@ def evaluation_collapse(f: Frame) -> Signal | None:
     """Fires when the reward of evaluations had clearly risen and has lost most of its gain for good.
 
     Why it matters: REW012 for rows of their own that an evaluation writes.
-    How it is computed: as there: the newest 27 evaluations, or, sooner, five that are below all that the first ones
-    were, or five of the first 20 that have lost 80 %.
+    How it is computed: as there: the newest 27 evaluations, or, sooner, five that are below the first ones, or four of
+    the first 20 that have lost 80 % of what the four before them held.
     When it is wrong: evaluations of very few episodes; tasks that were changed.
     Source: as REW012.
     """
-    name = f.metric
-    slow, plunge = _collapse(f, ROWS, TOP, CLEAR), f.drawdown(name, PLUNGE_ROWS, 10, clear=SHEER)
-    best, count = f.top(name, SHORT_ROWS), f.count(name)
-    at_once = f.drawdown(name, SHORT_ROWS, SHORT_ROWS, clear=SHORT_CLEAR)
-    if slow is not None:
-        return slow
-    if plunge > PLUNGE or (count < SHORT and at_once > SHORT_LOSS):
-        message = f"{name} had reached {best:.4g} and is {f[name]:.4g} for good"
-        return Signal(value=f[name], limit=best, message=message, severity="warn")
-    return None
+    said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
+    return next((signal for signal in said if signal is not None), None)

@@ -54,12 +54,12 @@ def never_learnt(f: Frame) -> Signal | None:
     name, progress = "reward_mean", f.progress()
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
     spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
-    high, low, top = f.max(name, LATEST), f.min(name, LATEST), f.highest(name, before=0)
+    same, top = f.repeats(name), f.highest(name, before=0)
     late = count >= FEWEST and progress >= NEARLY_OVER
     slack = max(SAME * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
     risen = not (now < start + slack and best < start + SAME_BEST / SAME * slack)
-    if not (late or count >= SAID) or resumed or risen or high == low:
+    if not (late or count >= SAID) or resumed or risen or same >= LATEST:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None

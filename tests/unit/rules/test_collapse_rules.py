@@ -40,7 +40,7 @@ PHASE: dict[str, Any] = {"phase": ["eval"] * len(LOST)}
         ("REW012", "return_mean", LOST, {}, (98, "warn")),
         ("REW012", "reward_mean", GONE, {}, (97, "critical")),
         ("REW012", "reward_mean", PLUNGE, {}, (46, "warn")),
-        ("REW012", "reward_mean", SHORT, {}, (13, "warn")),
+        ("REW012", "reward_mean", SHORT, {}, (12, "warn")),
         ("REW020", "reward_mean", EPISODES, MONITOR, (344, "warn")),
         ("REW020", "reward_mean", EPISODES, DQN, (344, "warn")),
         ("REW021", "eval_reward_mean", LOST, PHASE, (98, "warn")),
