@@ -216,13 +216,13 @@ def values_beyond_returns(f: Frame) -> Signal | None:
 
     Why it matters: an agent that believes it is doing well does not look for better.
     How it is computed: all of the newest 40 mean values are positive and above three times the size of the best running
-    mean of the return, and the values have stopped falling.
+    mean of the return and of the worst return, and the values do not fall.
     When it is wrong: rewards that are scaled up for the critic alone; very short episodes that end by a time limit.
     Source: ours: the discounted value of a state is at most the return that is left, up to bootstrapping at limits.
     """
     low, gain = f.min("value_mean", 40), f.gain("value_mean", 40)
     best, worst, known = f.peak("reward_mean", 0.1), f.lowest("reward_mean", before=0), f.last("reward_mean")
-    if known == known and low > 3 * max(abs(best), 0.1 * abs(worst)) > 0 and gain > -0.2 * low:
+    if known == known and low > 3 * max(abs(best), abs(worst)) > 0 and gain > -0.2 * low:
         message = f"the critic has expected at least {low:.4g} for 40 rows; the best return so far is {best:.4g}"
         return Signal(value=low, limit=3 * best, message=message)
     return None
