@@ -8,6 +8,7 @@ from typing import Any
 from rldk.engine import features as fx
 from rldk.engine import heading, provenance, running, strides, swings, windows
 from rldk.engine.course import Drift
+from rldk.engine.drawdown import Drawdown, Top
 from rldk.engine.features import NAN, Feature
 from rldk.engine.leap import Leap
 from rldk.engine.memory import Key, Memory, Track
@@ -42,6 +43,8 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "spread": running.Spread,
     "ewma": running.Ewma,
     "peak": running.Peak,
+    "top": Top,
+    "drawdown": Drawdown,
     "leap": Leap,
     "drift": Drift,
     "unrest": Unrest,
@@ -246,6 +249,12 @@ class EngineFrame:
 
     def peak(self, name: str, weight: float) -> float:
         return self._ask("peak", name, weight)
+
+    def top(self, name: str, rows: int, *, after: int = 0) -> float:
+        return self._ask("top", name, rows, after)
+
+    def drawdown(self, name: str, rows: int, top: int, *, clear: float, after: int = 0) -> float:
+        return self._ask("drawdown", name, rows, top, clear, after)
 
     def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
         return self._ask("leap", name, log, floor)

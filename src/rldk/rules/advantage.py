@@ -34,7 +34,9 @@ def groups_without_signal(f: Frame) -> Signal | None:
     quarter of its range below its best; or the share is exactly 1 for five rows and the reward a fifth below its
     best. This may count as critical with a second finding beside it. At its best reward the task is solved, and a
     share above one half alone is common on hard prompts: information. It is a warning where the share has doubled since
-    the first ten rows and the median reward of 20 rows is not above that of the first ten by its noise.
+    the first ten rows and the median reward of 20 rows is not above that of the first ten by its noise. Also:
+    six of the first 20 rows all above 0.65, or a mean of 20 rows above 0.65, where no reward above 0 was ever seen, or
+    the mean reward is no higher than at first and below its best.
     When it is wrong: groups of two or four are equal by chance (p^G + (1-p)^G).
     Source: 0.5 and 0.8 over 20 steps, a convention (four rollouts are paid per useful one at 0.75); below 0.8 lowered
     to information here, as sparse tasks that learn live there (jsboige/CoursIA#10603 measured 77 % with groups of
@@ -47,11 +49,19 @@ def groups_without_signal(f: Frame) -> Signal | None:
     every = value == 1.0 and same >= 3  # on three rows running: five equal rows
     best, last = f.highest("reward_mean", before=0), f.median("reward_mean", 1)
     low = last < best - 0.2 * abs(best) if every else low
+    mean, least, count = f.mean(name, 20), f.min(name, 6), f.count(name)
+    few = count < 20 and least > 0.65 and last < best - 0.1 * abs(best)
+    level, start, noise = f.mean("reward_mean", 20), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    stuck = best <= 0 or (level < start + noise and level < best - 0.2 * abs(best))
     if alike and not (usual > 0.8 and low):
         message = (
             f"groups whose rewards are all equal went from {at_first:.0%} to {usual:.0%}, and the reward did not rise"
         )
         return Signal(value=usual, limit=0.5, message=message, severity="warn")
+    if few or (mean > 0.65 and stuck and not (usual > 0.8 and low)):
+        share = least if few else mean
+        message = f"in {share:.0%} of the groups all rewards are equal, row after row, and the reward does not rise"
+        return Signal(value=share, limit=0.65, message=message, severity="warn")
     if every or usual > 0.5:
         share = 1.0 if every else usual
         solved = moved and not low

@@ -9,6 +9,7 @@ from rldk.rules.witness import factor
 
 AFTER = 10  # rows since the restart that are held against those before it
 BEYOND = 5.0  # times the row-to-row noise
+LEAST_MOVED, STILL_THERE = 0.1, 0.25  # of the first level; of the way from it
 # metric -> the smallest change that matters, as a factor; those of the rules on these metrics
 MATERIAL = {
     "reward_mean": 0.0,  # no factor: half of the range it had
@@ -76,6 +77,53 @@ def jump_at_resume(f: Frame) -> Signal | None:
         metric, (after, before) = next(iter(moved.items()))
         message = f"after the restart at step {restart:,.0f} these are elsewhere than before: {', '.join(moved)}"
         return Signal(value=after, limit=before, metric=metric, message=message)
+    return None
+
+
+def _is_back(f: Frame, name: str) -> bool:
+    """The metric had moved far from its first values and jumped back to them three rows ago."""
+    start, before, now = f.early(name, 0, 5), f.median(name, 5, before=3), f.median(name, 3)
+    noise, jump = f.noise(name, 20, before=3), f.previous(name, 2) - f.previous(name, 3)
+    moved = abs(before - start)
+    clear = moved > BEYOND * noise and moved > LEAST_MOVED * abs(start)
+    return clear and abs(now - start) < STILL_THERE * moved and abs(jump) > 0.5 * moved
+
+
+@rule(
+    "CKPT002",
+    "training-began-again",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    causes=(
+        "the run was resumed, and neither the weights nor the schedule were restored",
+        "the weights were replaced by the first ones: a fresh adapter, a failed load, a model that was built anew",
+    ),
+    fixes=(
+        "compare a few weights right after loading with what was saved: {resume}",
+        "go back to the last checkpoint and resume with weights, optimiser and scheduler",
+    ),
+)
+def training_began_again(f: Frame) -> Signal | None:
+    """Fires when several metrics jump back, on one row, to where they were when the run began.
+
+    Why it matters: CKPT001 for a restart that the step does not show: all that was learnt is gone, and at full cost.
+    How it is computed: reward, KL, entropy, response length and value loss. Each counts when its median of five rows
+    had moved from that of the first five by five times its noise and a tenth, the median of the newest three is back
+    by 75 % of the way, and half of the way was one step, three rows ago. Three must; or two, where the learning rate
+    fell by more than half on that step and has risen since, which no decay does.
+    When it is wrong: a second stage that begins from the first weights on purpose.
+    Source: open-r1#450 (a GRPO run resumed at step 800); limits ours.
+    """
+    back = [
+        name for name in ("reward_mean", "kl", "entropy", "response_length_mean", "value_loss") if _is_back(f, name)
+    ]
+    lr, fell, decayed = f["lr"], f.previous("lr", 2), f.previous("lr", 3)
+    again = fell < 0.5 * decayed and lr > fell
+    if len(back) >= 3 or (len(back) == 2 and again):
+        beside = ", and the learning rate warms up again" if again else ""
+        message = f"at one step these are back where the run began: {', '.join(back)}{beside}"
+        return Signal(value=f[back[0]], limit=f.early(back[0], 0, 5), metric=back[0], message=message)
     return None
 
 

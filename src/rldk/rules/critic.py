@@ -9,6 +9,8 @@ from rldk.rules.witness import CLASSIC, factor, settled
 NOTHING_LEFT, NOTHING_LEFT_ON_POLICY = 0.06, 0.002  # of the first losses
 UNSCALED = 1e4
 CHANGED = 1.5  # times the length of episodes
+GROWN = 100.0  # times the first losses
+CHANCE_ROWS = 10
 ONE_STEP = "the discount is 0 or nearly so: the critic predicts one reward, and nothing depends on what is done"
 BY_HEART = "the target network is never updated, so that its guess is learnt by heart"
 CRITIC = ("loss", "value_loss")
@@ -20,6 +22,13 @@ def _unknown(context: Context) -> str | None:
     if context.algorithm in OFF_POLICY and context.framework in CLASSIC:
         return None
     return "defined for dqn, sac, td3 of Stable-Baselines3, RLlib and CleanRL; this log does not say that it is one"
+
+
+def runs_away(f: Frame, name: str) -> bool:
+    """The newest three of the critic's losses are a hundred times its first ten, and errors larger than all that the
+    first episodes earned: losses that began near 0 grow by such factors in healthy runs."""
+    loss, first, start = f.min(name, 3), f.early(name, 0, 10), f.early("reward_mean", 0, 5)
+    return loss > GROWN * first > 0 and loss > start * start
 
 
 def _no_agent(context: Context) -> str | None:
@@ -126,7 +135,7 @@ def values_one_step_deep(f: Frame) -> Signal | None:
     rows=15,
     algorithms=OFF_POLICY,
     unless=_unknown,
-    causes=("rewards are not scaled to the order of 1", "values run away (no target network, no twin critics)"),
+    causes=("values run away (no target network, no twin critics)", "rewards are not scaled to the order of 1"),
     fixes=("turn on {reward_scale} (rescale, do not shift)", "lower {lr}"),
 )
 def too_large_for_the_critic(f: Frame) -> Signal | None:
@@ -141,4 +150,118 @@ def too_large_for_the_critic(f: Frame) -> Signal | None:
     loss = f[f.metric]
     if loss > UNSCALED:
         return Signal(value=loss, limit=UNSCALED, message=f"the critic's loss stays above 10,000 (now {loss:.3g})")
+    return None
+
+
+@rule(
+    "VAL013",
+    "values-diverge",
+    severity="critical",
+    tier=3,
+    each=CRITIC,
+    also=("reward_mean",),
+    rows=3,
+    cooldown=100,
+    algorithms=OFF_POLICY,
+    unless=_unknown,
+    causes=(
+        "values bootstrap from themselves and run away: a target network that follows too fast, no twin critics",
+        "the learning rate is too high, or gradients are not clipped",
+        "a buffer that holds hardly anything but the newest behaviour",
+    ),
+    fixes=("slow the target network down: {target_update}", "lower {lr}", "clip gradients: {max_grad_norm}"),
+)
+def values_diverge(f: Frame) -> Signal | None:
+    """Fires when the critic's loss has grown a hundredfold while the return is below what it was at first.
+
+    Why it matters: values that run away say nothing of what is worth doing; the agent follows the largest error.
+    How it is computed: the smallest of the newest three losses is above a hundred times the median of the first ten,
+    above the square of the first returns (errors larger than all there was to predict), and twice that of ten rows
+    before; and the median return of five rows is below the median of its first five rows by a tenth; from the 18th
+    loss on, three rows running.
+    When it is wrong: a reward that is found late and is large.
+    Source: ours, on a public log of DQN on CartPole (loss 0.5 to 5e8, return at its floor). Losses of healthy DQN grow
+    by such factors from next to 0, which the square of the returns excludes.
+    """
+    name = f.metric
+    loss, first, before, count = f.min(name, 3), f.early(name, 0, 10), f.median(name, 5, before=10), f.count(name)
+    now, start, known = f.median("reward_mean", 5), f.early("reward_mean", 0, 5), f.last("reward_mean")
+    away, fell = runs_away(f, name), now < start - 0.1 * abs(start) and known == known
+    if count >= 18 and away and loss > 2 * before and fell:
+        message = (
+            f"the critic's loss grew from {first:.3g} to {loss:.3g}, the return fell from {start:.4g} to {now:.4g}"
+        )
+        return Signal(value=loss, limit=GROWN * first, message=message)
+    return None
+
+
+@rule(
+    "VAL014",
+    "values-beyond-all-returns",
+    severity="warn",
+    tier=3,
+    needs=("value_mean",),
+    also=("reward_mean",),
+    rows=5,
+    cooldown=100,
+    algorithms=OFF_POLICY,
+    causes=(
+        "values are overestimated: the maximum of noisy estimates, a single critic, a target that follows too fast",
+        "the rewards that the critic sees are scaled, or episodes that run out of time are bootstrapped",
+    ),
+    fixes=("use the smaller of two critics, or a slower target: {target_update}", "check {gamma} and {reward_scale}"),
+)
+def values_beyond_returns(f: Frame) -> Signal | None:
+    """Fires when the critic has long expected three times what any stretch of episodes has earned.
+
+    Why it matters: an agent that believes it is doing well does not look for better.
+    How it is computed: all of the newest 40 mean values are positive and above three times the size of the best running
+    mean of the return and of the worst return, and the values do not fall.
+    When it is wrong: rewards that are scaled up for the critic alone; very short episodes that end by a time limit.
+    Source: ours: the discounted value of a state is at most the return that is left, up to bootstrapping at limits.
+    """
+    low, gain = f.min("value_mean", 40), f.gain("value_mean", 40)
+    best, worst, known = f.peak("reward_mean", 0.1), f.lowest("reward_mean", before=0), f.last("reward_mean")
+    if known == known and low > 3 * max(abs(best), abs(worst)) > 0 and gain > -0.2 * low:
+        message = f"the critic has expected at least {low:.4g} for 40 rows; the best return so far is {best:.4g}"
+        return Signal(value=low, limit=3 * best, message=message)
+    return None
+
+
+@rule(
+    "REW024",
+    "agent-worse-than-at-first",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=5,
+    cooldown=100,
+    algorithms=OFF_POLICY,
+    unless=_unknown,
+    causes=(
+        "the values diverge, and the agent repeats the action that they overrate",
+        "a target network that is updated too often, a buffer that is too small, a rate that is too high",
+    ),
+    fixes=(
+        "look at the critic's loss and at the mean of the values",
+        "lower {lr}",
+        "check {target_update} and {gamma}",
+    ),
+)
+def worse_than_at_first(f: Frame) -> Signal | None:
+    """Fires when an agent earns less than its first, random actions did while the loss of its critic runs away.
+
+    Why it matters: REW016 for agents that learn from a buffer. These may be worse than chance for a while; not with
+    values that diverge.
+    How it is computed: the newest ten returns are all below the median of the first five by a fifth of its size, and
+    the newest three losses are above a hundred times the median of the first ten, and above the square of the first
+    returns.
+    When it is wrong: a reward that is found late and is large.
+    Source: as VAL013. A healthy small DQN spends 40 rows at half of what chance earns, with a loss that does not grow.
+    """
+    high, start = f.max("reward_mean", CHANCE_ROWS), f.early("reward_mean", 0, 5)
+    away = [runs_away(f, name) for name in CRITIC]
+    if high < start - 0.2 * abs(start) and any(away):
+        message = f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}, its first actions {start:.4g}"
+        return Signal(value=high, limit=start, message=message)
     return None

@@ -109,15 +109,20 @@ def entropy_explosion(f: Frame) -> Signal | None:
 
     Why it matters: the policy falls apart into noise: garbled text, growing length.
     How it is computed: the median of five rows is above 1 nat, above 1.5 times the start and above 1.5 times the
-    run's past median, and half of the reward gained is lost.
+    run's past median, and half of the reward gained is lost. Or, however slowly: it has doubled since the start, the
+    truncated share has grown by 0.3 with it, and the reward has not risen over 40 rows.
     When it is wrong: a deliberate rise of the sampling temperature.
     Source: rising entropy is acceptable below 1 (rllm#116); verl PR#781, verl#2738; 1.5 times: ours.
     """
     now, start, past, lost = f.median("entropy", 5), starting_entropy(f), f.past("entropy", least=20), lost_share(f)
-    bounded = bounded_entropy(f)
+    bounded, gain = bounded_entropy(f), f.gain("reward_mean", 40)
+    cut, cut_first = f.median("truncation_frac", 5), f.early("truncation_frac", 0, 10)
     if bounded and now > max(1.0, 1.5 * start) and now > 1.5 * past and lost > 0.5:
         message = f"entropy rose from {past:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
         return Signal(value=now, limit=1.5 * past, message=message)
+    if bounded and now > 2 * start and cut > cut_first + 0.3 and gain <= 0:
+        message = f"entropy has grown from {start:.3g} to {now:.3g}, and truncation with it to {cut:.0%}"
+        return Signal(value=now, limit=2 * start, message=message)
     return None
 
 

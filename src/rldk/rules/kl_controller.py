@@ -142,6 +142,39 @@ def overshoot(f: Frame) -> Signal | None:
 
 
 @rule(
+    "KL019",
+    "kl-beyond-twice-its-target",
+    severity="warn",
+    tier=1,
+    needs=("kl",),
+    rows=3,
+    cooldown=50,
+    algorithms=LLM_POLICY,
+    unless=_controller,
+    causes=(
+        "the coefficient is too small for the learning rate, fixed, or its controller too slow",
+        "the policy exploits the reward",
+    ),
+    fixes=("raise {kl_coef}, or let it adapt", "lower {lr}", "read the completions with the highest reward"),
+)
+def beyond_twice_its_target(f: Frame) -> Signal | None:
+    """Fires when the KL has grown past its known target to twice of it, whether or not anything steers it.
+
+    Why it matters: the target is the run's own statement of how far is far enough.
+    How it is computed: the median of five KL values is above twice the target and above that of the five before, or
+    has been above it for 20 rows (their median), three rows running.
+    When it is wrong: a target in another unit than the logged KL (per response against per token).
+    Source: twice the target is where controllers of the PPO family act at the latest (KL010, KL011).
+    """
+    target, level, before = setting(f, "kl_target"), f.median("kl", 5), f.median("kl", 5, before=5)
+    lasting = f.median("kl", 20)
+    if level > 2 * target > 0 and (level > before or lasting > 2 * target):
+        message = f"the KL is {level:.3g}, beyond twice its target of {target:.3g}"
+        return Signal(value=level, limit=2 * target, message=message)
+    return None
+
+
+@rule(
     "KL012",
     "kl-controller-oscillates",
     severity="warn",
@@ -161,7 +194,8 @@ def oscillates(f: Frame) -> Signal | None:
     Why it matters: half of the time the policy is held too tightly, half of the time hardly at all.
     How it is computed: over 160 rows the KL went from below half to above one and a half of the target, or back, eight
     times or more (four cycles), in a rhythm that chance does not have (Fisher's g test, 20 nats), and the largest
-    coefficient of the last 40 rows is at least one and a half times the smallest.
+    coefficient of the last 40 rows is at least one and a half times the smallest. Or six times within 80 rows, while
+    the largest coefficient of the last 40 is four times the smallest: noise does not move it so far.
     When it is wrong: a period that comes from elsewhere, such as a curriculum of alternating tasks.
     Source: amplitude above half of the target and four cycles, from the catalogue. In simulated control loops noise
     alone reaches 13 nats and limit cycles 58 to 136. Detection on real runs not measured: no such fault in the corpus;
@@ -170,7 +204,12 @@ def oscillates(f: Frame) -> Signal | None:
     target = setting(f, "kl_target")
     low, high = 0.5 * target, 1.5 * target
     turns, rhythm = f.swings("kl", 160, low=low, high=high), f.rhythm("kl", 160, low=low, high=high)
-    most, least = f.max("kl_coef", 40), f.min("kl_coef", 40)
+    most, least, lately = f.max("kl_coef", 40), f.min("kl_coef", 40), f.swings("kl", 80, low=low, high=high)
+    if lately >= 6 and most >= 4 * least > 0:
+        message = (
+            f"the KL crossed its target range {lately:.0f} times in 80 rows, and the coefficient swings by 4 times"
+        )
+        return Signal(value=lately, limit=6.0, message=message)
     if turns >= 8 and rhythm > 20 and most >= 1.5 * least:
         message = f"the KL crossed its target range {turns:.0f} times in 160 rows, in a rhythm, the coefficient with it"
         return Signal(value=turns, limit=8.0, message=message)

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import math
 
-from rldk.core.algorithms import ACTOR_CRITIC, POLICY, VALUE_BASED
+from rldk.core.algorithms import ACTOR_CRITIC, POLICY
 from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
-from rldk.rules.witness import (
-    CLASSIC,
-    about_episodes,
-    about_language,
-    below_best,
-    exploring,
-    factor,
-    lost_share,
-)
+from rldk.rules.witness import CLASSIC, about_episodes, about_language, below_best
 
 # parts of the names of reward components that are the task itself
 TASK_WORDS = ("accura", "correct", "answer", "solution", "solve", "exact", "pass", "verif", "math", "code", "task")
@@ -267,51 +259,6 @@ def plateau(f: Frame) -> Signal | None:
     learnt = best - start > 3 * noise
     if gain <= 0.5 * noise and learnt and not f.progress() < 0.1:
         return Signal(value=f["reward_mean"], limit=best, message="the reward has not risen for 200 rows")
-    return None
-
-
-@rule(
-    "REW012",
-    "reward-collapse",
-    severity="warn",
-    tier=3,
-    needs=("reward_mean",),
-    rows=3,
-    algorithms=POLICY | VALUE_BASED,
-    causes=(
-        "the reward changed its sign, scale or meaning in mid-run",
-        "an update that was too large destroyed the policy",
-        "the policy drifted into a corner of the reward",
-    ),
-    fixes=(
-        "compare {reward_fn} on the same completions before and after the first step named here",
-        "roll back, and lower {lr} or raise {kl_coef}",
-    ),
-)
-def reward_collapse(f: Frame) -> Signal | None:
-    """Fires when half of the reward gained is lost again while the policy itself has visibly moved.
-
-    Why it matters: what the run had learnt is being destroyed, and it does not repair itself.
-    How it is computed: a running mean of the reward (about ten rows) is below its best by half of the gain, a fifth
-    of that best and five times the row-to-row noise; and entropy, KL, length or truncation has left the run's own
-    past: by 25 %, by a factor of two, by 40 %, by 0.3.
-    Not while the exploration rate of a value-based agent still falls.
-    When it is wrong: a curriculum that became harder, if the policy moved by chance at the same time.
-    Source: the two-witness form that the measurements on faultbench ask for (half of the range and a fifth of the
-    level; a lone fall of the reward was not decisive there); sizes of the second witness as in the rules on these
-    metrics.
-    """
-    lost, level, best = lost_share(f), f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
-    explores = exploring(f)
-    moved = (
-        factor(f.median("entropy", 3), f.past("entropy", least=20)) > 1.25
-        or factor(f.median("kl", 5), f.past("kl", least=20)) > 2
-        or factor(f.median("response_length_mean", 3), f.past("response_length_mean", least=20)) > 1 / 0.6
-        or f.median("truncation_frac", 3) > f.past("truncation_frac") + 0.3
-    )
-    if lost > 0.5 and moved and not explores:
-        message = f"the reward fell from {best:.4g} to {level:.4g} and the policy has left its course"
-        return Signal(value=level, limit=best, message=message)
     return None
 
 

@@ -177,6 +177,15 @@ class Frame(Protocol):
     def peak(self, name: str, weight: float) -> float:
         """The largest `ewma(name, weight)` so far, from the tenth value on."""
 
+    def top(self, name: str, rows: int, *, after: int = 0) -> float:
+        """The highest level so far: the largest smaller mean of the two halves of `rows` values, those that end before
+        value number `after` left out."""
+
+    def drawdown(self, name: str, rows: int, top: int, *, clear: float, after: int = 0) -> float:
+        """The share of its gain that the metric has lost again and not regained over `rows` values; 0 without a loss
+        that matters, or a gain of `clear` times the noise. The gain is that from the lowest level to the highest after
+        it (`top` values each and `after`, as in `top`); more than 1 when the metric is below where it began to rise."""
+
     def reference(self, name: str) -> float:
         """Where the metric of an approved run stood at this step; NaN without such a run."""
 

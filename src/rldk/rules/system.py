@@ -16,6 +16,7 @@ FAR = 4.0  # times the time: more than a neighbour was seen to cost
 ROT = 1.3  # of time a token, newest 20 rows against those 60 rows earlier
 PACE_KEPT = 0.85  # of the older half of a rise, by its newer half: less is levelling off
 LEAK_ROWS = 11
+PACE_ROWS = 40
 SLOW_ROWS = 44
 TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host_memory_gb")
 
@@ -119,6 +120,46 @@ def throughput_rot(f: Frame) -> Signal | None:
         message=message + (", and memory grows with it" if leaking else ""),
         severity="warn" if sized and (leaking or now > FAR * first) else "info",
     )
+
+
+@rule(
+    "SYS008",
+    "pace-stays-worse",
+    severity="warn",
+    tier=2,
+    each=("step_time", "tokens_per_sec"),
+    rows=3,
+    cooldown=50,
+    causes=(
+        "the machine, its clock or its network changed: throttling, a lost device, another link",
+        "a cache, a compiled graph or a data loader no longer works as it did",
+        "another job on the same machine that has come to stay",
+    ),
+    fixes=("compare one step now with one after a restart", "look at clocks and temperatures of all devices"),
+)
+def pace_stays_worse(f: Frame) -> Signal | None:
+    """Fires when a step takes three times as long as it used to, and has done so for 40 rows without a break.
+
+    Why it matters: a neighbour slows a machine down now and then; what lasts so long is part of the run.
+    How it is computed: all of the newest 40 rows are slower than twice, and their median than three times, the median
+    of the run's own past (20 rows at least), while responses and tokens of a step did not grow by half.
+    When it is wrong: prompts that became longer, where they are not in the count of tokens.
+    Source: ours. Busy neighbours doubled and tripled the step times of healthy runs for dozens of rows (SYS002); hence
+    three times, and every one of 40 rows.
+    """
+    name = f.metric
+    slow = name == "step_time"
+    usual, past = f.median(name, PACE_ROWS), f.past(name, before=PACE_ROWS + 5, least=20)
+    best = f.min(name, PACE_ROWS) if slow else f.max(name, PACE_ROWS)
+    work = [
+        _ratio(f.median(m, PACE_ROWS), f.past(m, before=PACE_ROWS + 5, least=20))
+        for m in ("tokens_step", "response_length_mean")
+    ]
+    worse = best > 2 * past and usual > 3 * past if slow else best < past / 2 and usual < past / 3
+    if worse and past > 0 and not any(w > 1.5 for w in work):
+        message = f"{name} has been {usual:.3g} for {PACE_ROWS} rows, {past:.3g} before"
+        return Signal(value=usual, limit=3 * past if slow else past / 3, message=message)
+    return None
 
 
 @rule(

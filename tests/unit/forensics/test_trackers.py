@@ -138,7 +138,7 @@ def test_a_summary_has_numbers_anomalies_and_what_was_not_looked_for() -> None:
     summary = tracker.get_summary()
     assert summary["rows"] == 60
     assert summary["metrics"]["current_kl"] == 0.6
-    assert [a["type"] for a in summary["anomalies"]] == ["kl_trend_anomaly"]
+    assert {a["type"] for a in summary["anomalies"]} == {"kl_trend_anomaly", "kl_beyond_twice_its_target"}
     assert {c["code"] for c in summary["not_checked"]} <= {f"KL{i:03d}" for i in range(20)}
 
 
@@ -148,3 +148,11 @@ def test_the_share_of_quiet_rows_falls_while_a_rule_fires() -> None:
     assert made[59].schedule_health_score == 1.0
     assert made[79].kl_health_score == 1.0
     assert made[79].schedule_health_score == pytest.approx(1 - 19 / 50)
+
+
+def test_the_score_falls_soon_after_the_kl_is_twice_its_target() -> None:
+    tracker = KLScheduleTracker(kl_target=0.1)
+    scores = [tracker.update(i, 0.1 + 0.002 * i, 0.2).kl_health_score for i in range(150)]
+    assert scores[50] == 1.0
+    assert next(i for i, score in enumerate(scores) if score is not None and score < 1.0) == 55
+    assert scores[149] == pytest.approx(0.05)

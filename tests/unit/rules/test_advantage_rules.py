@@ -21,7 +21,7 @@ CENTRED = [1e-8, -3e-8] * 6
             GRPO,
             (10, "warn"),
         ),
-        ("ADV001", {"zero_std_group_frac": [0.9] * 25, "reward_mean": [0.9, *[0.2] * 24]}, GRPO, (22, "warn")),
+        ("ADV001", {"zero_std_group_frac": [0.9] * 25, "reward_mean": [0.9, *[0.2] * 24]}, GRPO, (8, "warn")),
         ("ADV001", {"zero_std_group_frac": [0.9] * 25, "reward_mean": [0.2, *[0.9] * 24]}, GRPO, (22, "info")),
         ("ADV004", {"advantage_mean": [*CENTRED, 0.1, 0.1]}, {}, (14, "critical")),
         ("ADV004", {"advantage_mean": [3.0] * 12, "advantage_std": [0.94] * 12}, {}, (11, "critical")),
@@ -75,3 +75,21 @@ def test_groups_that_come_to_agree(gain: float, severity: str) -> None:
         "reward_mean": [gain * i + 0.1 * (i % 3) for i in range(60)],
     }
     assert scan_columns("ADV001", columns).worst() == severity
+
+
+MANY: list[float | None] = [0.7, 0.8, 0.75, 0.7, 0.8] * 8
+
+
+@pytest.mark.parametrize(
+    ("groups", "reward", "expected"),
+    [
+        (MANY[:10], [1.7, 2.0, 2.7, 3.7, 3.1, 2.7, 2.6, 2.7, 2.5, 2.6], [(8, "warn")]),  # a short run
+        ([1.0, 1.0, 0.25] * 12, [0.0, 0.0, -0.3] * 12, [(22, "warn")]),  # nothing above 0 was ever found
+        (MANY, [0.02 * i for i in range(40)], [(22, "info")]),  # it learns
+    ],
+)
+def test_most_groups_without_signal(
+    groups: list[float | None], reward: list[float | None], expected: list[tuple[int, str]]
+) -> None:
+    found = scan_columns("ADV001", {"zero_std_group_frac": groups, "reward_mean": reward}, algorithm="grpo").findings
+    assert [(f.first_step, f.severity) for f in found] == expected

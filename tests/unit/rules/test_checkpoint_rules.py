@@ -68,3 +68,42 @@ def test_a_best_within_the_noise_is_not_long_past() -> None:
 def test_says_what_is_missing() -> None:
     (check,) = scan_columns("CKPT003", {"loss": [1.0] * 30}).skipped
     assert check.reason == "needs eval_reward_mean or eval_loss"
+
+
+def way(*legs: tuple[float, float, int]) -> list[float | None]:
+    """Legs from one level to another in so many rows, with a little noise."""
+    rng = random.Random(4)
+    return [a + (b - a) * (i / n + rng.uniform(-0.01, 0.01)) for a, b, n in legs for i in range(n)]
+
+
+LOST = {
+    "reward_mean": way((0.2, 0.5, 40), (0.2, 0.3, 15)),
+    "kl": way((0.0, 0.02, 40), (0.0, 0.005, 15)),
+    "response_length_mean": way((500.0, 700.0, 40), (500.0, 540.0, 15)),
+}
+WARM_UP: list[float | None] = [1e-6 * (1 - i / 80) for i in range(40)] + [1e-7 * (i + 1) for i in range(15)]
+
+
+@pytest.mark.parametrize("columns", [LOST, {**LOST, "lr": WARM_UP, "kl": way((0.0, 0.02, 55))}])
+def test_training_that_began_again_is_said_on_the_third_row(columns: dict[str, list[float | None]]) -> None:
+    (finding,) = scan_columns("CKPT002", columns).findings
+    assert (finding.first_step, finding.severity) == (43, "warn")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"kl": way((0.0, 0.02, 55))},  # two, and no warm-up
+        {"kl": way((0.0, 0.02, 55)), "response_length_mean": way((500.0, 700.0, 55))},
+        {name: column[:42] for name, column in LOST.items()},
+    ],
+)
+def test_fewer_metrics_are_no_new_beginning(changed: dict[str, list[float | None]]) -> None:
+    rows = min(len(column) for column in changed.values())
+    columns = {name: column[:rows] for name, column in (LOST | changed).items()}
+    assert scan_columns("CKPT002", columns).findings == ()
+
+
+def test_a_new_beginning_needs_the_reward() -> None:
+    (check,) = scan_columns("CKPT002", {"kl": LOST["kl"]}).skipped
+    assert check.reason == "needs reward_mean"

@@ -71,3 +71,42 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert reason in check.reason
+
+
+AWAY: list[float | None] = [5.0 * 2.5 ** max(0, i - 10) for i in range(30)]
+FELL: list[float | None] = [20.0] * 10 + [9.5] * 20
+BELIEVES: Columns = {"value_mean": [1800.0 + i % 7 for i in range(N)], "reward_mean": [300.0 + i % 9 for i in range(N)]}
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "expected"),
+    [
+        ("VAL013", {"loss": AWAY, "reward_mean": FELL}, [(21, "critical")]),
+        (
+            "VAL013",
+            {"loss": [min(1e-4 * x, 300.0) for x in AWAY if x], "reward_mean": FELL},
+            [],
+        ),  # from next to nothing
+        ("VAL013", {"loss": AWAY, "reward_mean": [20.0 + i for i in range(30)]}, []),
+        ("REW024", {"loss": AWAY, "reward_mean": FELL}, [(24, "warn")]),
+        ("REW024", {"loss": [5.0] * 30, "reward_mean": FELL}, []),
+        ("VAL014", BELIEVES, [(44, "warn")]),
+        ("VAL014", BELIEVES | {"value_mean": [800.0] * N}, []),
+    ],
+)
+def test_values_that_run_away(code: str, columns: Columns, expected: list[tuple[int, str]]) -> None:
+    assert [(f.first_step, f.severity) for f in scan_columns(code, columns, **DQN).findings] == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "reason"),
+    [
+        ("VAL013", DQN, "needs reward_mean"),
+        ("VAL013", PPO, "defined for"),
+        ("REW024", DQN, "needs reward_mean"),
+        ("VAL014", DQN, "needs value_mean"),
+    ],
+)
+def test_what_values_need(code: str, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, {"kl": [1.0] * 30}, **options).skipped
+    assert check.reason.startswith(reason)

@@ -128,3 +128,12 @@ EASY = [0.66, 0.5, *[0.07] * 200]  # two actions, one of which is nearly always 
 def test_a_task_that_needs_no_entropy(gain: float, worst: str | None) -> None:
     reward = [-75.0 + gain * 2.0 * i + 10.0 * ((i // 9) % 3) + 5.0 * (i % 2) for i in range(len(EASY))]
     assert scan_columns("ENT001", {"entropy": EASY, "reward_mean": reward}, **CLASSIC).worst() == worst
+
+
+@pytest.mark.parametrize(("reward", "found"), [((0.5, 0.3), 1), ((0.3, 0.5), 0)])
+def test_a_slow_rise_with_truncation(reward: tuple[float, float], found: int) -> None:
+    def way(a: float, b: float) -> list[float | None]:
+        return [a + (b - a) * i / 80 for i in range(80)]
+
+    columns = {"entropy": way(0.3, 0.9), "truncation_frac": way(0.05, 0.6), "reward_mean": way(*reward)}
+    assert len(scan_columns("ENT002", columns).findings) == found

@@ -72,3 +72,29 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+TARGET = {"config": {"kl_target": 0.1}}
+CLIMBS: list[float | None] = [0.1 + 0.002 * i for i in range(150)]
+
+
+def test_growth_past_the_target_is_said_soon_after_it_is_twice_of_it() -> None:
+    (finding,) = scan_columns("KL019", {"kl": CLIMBS}, **TARGET).findings
+    assert (finding.first_step, finding.severity) == (56, "warn")  # 0.2 on row 51
+
+
+@pytest.mark.parametrize("kl", [CLIMBS[:49], [0.1] * 20 + [0.5] * 2 + [0.1] * 20])
+def test_below_twice_the_target_or_for_a_moment_is_quiet(kl: list[float | None]) -> None:
+    assert scan_columns("KL019", {"kl": kl}, **TARGET).findings == ()
+
+
+def test_a_target_is_needed() -> None:
+    (check,) = scan_columns("KL019", {"kl": CLIMBS}).skipped
+    assert check.reason.startswith("needs the KL target")
+
+
+@pytest.mark.parametrize(("factor", "found"), [(6.0, 1), (1.0, 0)])
+def test_a_coefficient_that_swings_with_the_kl(factor: float, found: int) -> None:
+    high = [bool((i // 8) % 2) for i in range(90)]
+    columns = {"kl": [0.16 if h else 0.03 for h in high], "kl_coef": [factor if h else 1.0 for h in high]}
+    assert len(scan_columns("KL012", columns, **TARGET).findings) == found

@@ -132,3 +132,31 @@ def test_all_responses_cut_off_takes_five_rows_of_exactly_all() -> None:
 def test_the_longest_episode_is_often_the_best(key: str, worst: str | None) -> None:
     columns: Columns = {"response_length_mean": [1000.0] * 25}
     assert scan_columns("LEN003", columns, names={"response_length_mean": key}).worst() == worst
+
+
+SHRANK: list[float | None] = [53.0, *[4.0 + 0.1 * (i % 2) for i in range(12)]]
+CUT: list[float | None] = [0.78 + 0.01 * (i % 3) for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "expected"),
+    [
+        ("LEN009", {"response_length_mean": SHRANK, "zero_std_group_frac": [0.8] * 13}, [(5, "warn")]),
+        ("LEN009", {"response_length_mean": SHRANK, "entropy": [1.0] + [0.4] * 12}, [(5, "warn")]),
+        ("LEN009", {"response_length_mean": SHRANK, "zero_std_group_frac": [0.1] * 13}, []),
+        ("LEN009", {"response_length_mean": [30.0, *SHRANK[1:]], "zero_std_group_frac": [0.8] * 13}, [(5, "warn")]),
+        ("LEN009", {"response_length_mean": [20.0, *SHRANK[1:]], "zero_std_group_frac": [0.8] * 13}, []),
+        ("LEN003", {"truncation_frac": [0.6, 0.7, 0.75] * 3 + [1.0] * 30}, [(20, "warn")]),
+        ("LEN003", {"truncation_frac": CUT, "reward_mean": [0.3 + 0.1 * (i % 2) for i in range(40)]}, [(20, "warn")]),
+        ("LEN003", {"truncation_frac": CUT, "reward_mean": [0.02 * i for i in range(40)]}, [(20, "info")]),
+    ],
+)
+def test_what_is_plain_at_once_or_lasts(
+    code: str, columns: dict[str, list[float | None]], expected: list[tuple[int, str]]
+) -> None:
+    assert [(f.first_step, f.severity) for f in scan_columns(code, columns).findings] == expected
+
+
+def test_vanishing_responses_need_a_length() -> None:
+    (check,) = scan_columns("LEN009", {"kl": [1.0] * 9}).skipped
+    assert check.reason == "needs response_length_mean"

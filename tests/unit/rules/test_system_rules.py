@@ -143,3 +143,26 @@ def test_a_slow_leak_is_seen_through_its_noise() -> None:
 def test_memory_that_levels_off_or_has_its_reason_is_no_leak(columns: dict[str, Any]) -> None:
     report = scan_columns("SYS005", columns)
     assert (report.findings, report.checked) == ((), ("SYS005",))
+
+
+USUAL: list[float | None] = [1.0 + 0.05 * (i % 3) for i in range(40)]
+SLOW: list[float | None] = [4.0 + 0.1 * (i % 3) for i in range(45)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"step_time": USUAL + SLOW}, [82]),
+        ({"tokens_per_sec": [1000 / x for x in USUAL + SLOW if x]}, [82]),
+        ({"step_time": USUAL + SLOW[:30] + USUAL[:15]}, []),
+        ({"step_time": USUAL + SLOW, "response_length_mean": [100.0] * 40 + [300.0] * 45}, []),
+        ({"step_time": USUAL + [0.6 * x for x in SLOW if x]}, []),
+    ],
+)
+def test_a_pace_that_stays_worse(columns: dict[str, list[float | None]], expected: list[int]) -> None:
+    assert [f.first_step for f in scan_columns("SYS008", columns).findings] == expected
+
+
+def test_a_pace_needs_a_clock() -> None:
+    (check,) = scan_columns("SYS008", {"kl": [1.0] * 9}).skipped
+    assert check.reason == "needs step_time or tokens_per_sec"

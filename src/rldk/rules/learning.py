@@ -1,0 +1,103 @@
+"""REW: what never rose at all, what froze far below its best, what does worse than chance."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import POLICY, VALUE_BASED
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+NEAR_ONE = 0.9  # of rewards between 0 and 1: as good as solved
+SAID, LONG = 200, 400  # rows of a run that declares no end: an information, a warning
+NEARLY_OVER, FEWEST = 0.7, 60  # share of the declared steps, with so many rows at least
+SAME, SAME_BEST = 0.6, 1.2  # standard deviations of a row: medians of 40 and 20 rows, the best running mean
+LATEST, FIRST = 40, 20  # rows
+FROZEN_ROWS, FROZEN = 25, 0.01  # of the range
+
+
+def _unknown(context: Context) -> str | None:
+    return None if context.algorithm is not None else "this log does not say which algorithm it is of"
+
+
+@rule(
+    "REW022",
+    "never-learnt",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=3,
+    cooldown=100,
+    algorithms=POLICY | VALUE_BASED,
+    unless=_unknown,
+    causes=(
+        "the reward gives no signal: the task is too hard for the policy, or nearly all answers are paid alike",
+        "the policy hardly moves: a learning rate that is far too small, an optimiser that holds other weights",
+        "it was as good as it gets from the start",
+    ),
+    fixes=(
+        "look at the spread of the reward within a batch, and at ten answers beside their rewards",
+        "raise {lr}; begin with easier tasks",
+    ),
+)
+def never_learnt(f: Frame) -> Signal | None:
+    """Fires when the reward has not risen although a long budget, or nearly all of the declared one, is spent.
+
+    Why it matters: the trained policy is the one that went in.
+    How it is computed: the median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
+    deviation between rows, twice the standard error of their difference, or a twentieth of the level; and no running
+    mean was ever above it by twice as much. A warning after 70 % of the declared steps and 60 rows, or after 400 rows
+    where the end is not declared; an information from 200 rows on. Quiet where the task looks solved: a reward of 0.9
+    or more that has never been above 1, one that is always the same (REW001, REW015 say that), or one whose newest 40
+    rows are typically within 2 % of the largest so far.
+    When it is wrong: a policy that was good from the start, on a reward whose top is not known; a run that resumes
+    at its plateau.
+    Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
+    """
+    name, progress = "reward_mean", f.progress()
+    now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
+    spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
+    same, top = f.repeats(name), f.highest(name, before=0)
+    late = count >= FEWEST and progress >= NEARLY_OVER
+    slack = max(SAME * spread, 0.05 * abs(start))
+    resumed = first_step > 0.2 * f["step"]
+    risen = not (now < start + slack and best < start + SAME_BEST / SAME * slack)
+    if not (late or count >= SAID) or resumed or risen or same >= LATEST:
+        return None
+    if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
+        return None
+    spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
+    message = f"the reward has not risen in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now"
+    loud = late or (count > LONG and progress != progress)
+    return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
+
+
+@rule(
+    "REW023",
+    "reward-frozen-below-its-best",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=3,
+    algorithms=POLICY | VALUE_BASED,
+    causes=(
+        "the policy found one safe action, or one answer, and repeats it",
+        "exploration has ended: an entropy of 0, a rate of exploration that was reduced too soon",
+    ),
+    fixes=("raise {entropy_coef} or {temperature}", "roll back to the best checkpoint, and lower {lr}"),
+)
+def frozen_below_best(f: Frame) -> Signal | None:
+    """Fires when the reward hardly varies any more, at a level in the lower half of all that it has been.
+
+    Why it matters: a policy that always does the same meets nothing to learn from.
+    How it is computed: the newest 25 rows lie within 1 % of the range of all rows, and their level is below the middle
+    of that range and 30 % below the top, as the first ten rows were; there are at least as many rows before them.
+    When it is wrong: an episode that no longer ends, so that an old mean is repeated.
+    Source: ours; the form for bitwise equal rewards is REW001.
+    """
+    name = "reward_mean"
+    high, low, count = f.max(name, FROZEN_ROWS), f.min(name, FROZEN_ROWS), f.count(name)
+    top, bottom = f.highest(name, before=FROZEN_ROWS), f.lowest(name, before=FROZEN_ROWS)
+    least, start = min(bottom, low), f.early(name, 0, 10)
+    far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
+    if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
+        message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it has been {top:.4g}"
+        return Signal(value=low, limit=top, message=message)
+    return None

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Column = list[float | None]
+MONITOR: dict[str, Any] = {"names": {"reward_mean": "r", "response_length_mean": "l"}}
+DQN: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "dqn"}
+
+
+def course(*legs: tuple[int, float], noise: float = 0.02, seed: int = 1) -> Column:
+    """Straight legs of so many rows, each to a level, from 0."""
+    rng, at, out = random.Random(seed), 0.0, []
+    for rows, level in legs:
+        out += [at + (level - at) * (i + 1) / rows + rng.gauss(0, noise) for i in range(rows)]
+        at = level
+    return [*out]
+
+
+RISE = ((10, 0.0), (40, 1.0), (20, 1.0))
+LOST = course(*RISE, (5, 0.3), (40, 0.3))
+GONE = course(*RISE, (5, 0.0), (70, 0.0))
+DIP = course(*RISE, (4, 0.0), (12, 0.0), (4, 1.0), (40, 1.0))
+PLUNGE = course((10, 0.3), (20, 1.0), (10, 1.0), (1, -0.4), (6, -0.4))
+SHORT = [0.1, 0.2, 0.5, 0.7, 0.72, 0.71, 0.7, 0.05, 0.06, 0.04, 0.05, 0.06, 0.05]
+EPISODES = course((50, 0.0), (100, 1.0), (100, 1.0), (5, 0.2), (130, 0.2), noise=0.1)
+PHASE: dict[str, Any] = {"phase": ["eval"] * len(LOST)}
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "column", "options", "expected"),
+    [
+        ("REW012", "reward_mean", LOST, {}, (98, "warn")),
+        ("REW012", "rollout/success_rate", LOST, {}, (98, "warn")),
+        ("REW012", "eval_reward_mean", LOST, {}, (98, "warn")),
+        ("REW012", "return_mean", LOST, {}, (98, "warn")),
+        ("REW012", "reward_mean", GONE, {}, (97, "critical")),
+        ("REW012", "reward_mean", PLUNGE, {}, (46, "warn")),
+        ("REW012", "reward_mean", SHORT, {}, (12, "warn")),
+        ("REW020", "reward_mean", EPISODES, MONITOR, (344, "warn")),
+        ("REW020", "reward_mean", EPISODES, DQN, (344, "warn")),
+        ("REW021", "eval_reward_mean", LOST, PHASE, (98, "warn")),
+    ],
+)
+def test_fires(code: str, name: str, column: Column, options: dict[str, Any], expected: tuple[int, str]) -> None:
+    report = scan_columns(code, {name: column}, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("code", "column", "options"),
+    [
+        ("REW012", DIP, {}),
+        ("REW012", course(*RISE, (5, 0.7), (40, 0.7)), {}),  # a third of the gain is lost
+        ("REW012", course((100, 0.0), noise=1.0), {}),  # never rose
+        ("REW012", [100.0 + x for x in LOST if x is not None], {}),  # a gain of one percent
+        ("REW012", course((5, 0.0), (1, 1.0), (8, 1.0), (1, 0.2), (60, 0.2)), {}),  # an early peak of nine rows
+        ("REW012", [*SHORT[:9], *[0.7] * 12], {}),
+        ("REW020", EPISODES[:320], MONITOR),
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, column: Column, options: dict[str, Any]) -> None:
+    assert scan_columns(code, {"reward_mean": column}, **options).findings == ()
+
+
+def test_the_target_of_a_critic_is_not_a_second_return() -> None:
+    report = scan_columns("REW012", {"reward_mean": course((115, 1.0)), "return_mean": LOST})
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "reason"),
+    [
+        ("REW012", {}, "needs reward_mean or return_mean"),
+        ("REW012", MONITOR, "a row is one episode"),
+        ("REW012", {"algorithm": "sft"}, "defined for"),
+        ("REW020", {}, "defined for logs with a row"),
+        ("REW021", {}, "needs eval_reward_mean"),
+    ],
+)
+def test_says_what_is_missing(code: str, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, {"kl": [1.0] * 30}, **options).skipped
+    assert check.reason.startswith(reason)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from rldk.testing import scan_columns
+
+Columns = dict[str, list[float | None]]
+GRPO: dict[str, Any] = {"algorithm": "grpo"}
+
+
+def around(*legs: tuple[int, float], noise: float = 0.1) -> list[float | None]:
+    rng = random.Random(2)
+    return [level + rng.gauss(0, noise) for rows, level in legs for _ in range(rows)]
+
+
+FLAT = {"reward_mean": around((450, 0.3))}
+FROZEN: Columns = {"reward_mean": [0.1 * i for i in range(40)] + [0.5] * 40}
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "expected"),
+    [
+        ("REW022", FLAT, GRPO, [(253, "warn")]),
+        ("REW022", FLAT, GRPO | {"total_steps": 600}, [(253, "warn")]),
+        ("REW023", FROZEN, {}, [(67, "warn")]),
+    ],
+)
+def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: list[tuple[int, str]]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.first_step, f.severity) for f in report.findings] == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("REW022", {"reward_mean": around((100, 0.3), (350, 0.45))}, GRPO),  # has risen
+        ("REW022", {"reward_mean": around((450, 0.95), noise=0.01)}, GRPO),  # solved from the start
+        ("REW022", {"reward_mean": [1.0] * 450}, GRPO),
+        ("REW022", {"reward_mean": around((190, 0.3))}, GRPO),  # too early
+        ("REW022", FLAT, GRPO | {"step": [*range(5000, 5450)]}),  # goes on from an earlier run
+        ("REW023", {"reward_mean": [0.1 * i for i in range(40)] + [3.9] * 40}, {}),  # at its best
+        ("REW023", {"reward_mean": [22.0 + i % 3 for i in range(30)] + [9.5] * 40}, {}),  # never was better
+    ],
+)
+def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    assert scan_columns(code, columns, **options).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("REW022", {"kl": [1.0] * 30}, GRPO, "needs reward_mean"),
+        ("REW022", FLAT, {}, "this log does not say which algorithm"),
+        ("REW023", {"kl": [1.0] * 30}, {}, "needs reward_mean"),
+    ],
+)
+def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)
