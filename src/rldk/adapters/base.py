@@ -27,7 +27,8 @@ class BaseAdapter(ABC):
     run's directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of
     its own.
     `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows, None
-    when it is not made of lines. `keeps`, `loses`: what of a run such a log still has and what it lacks, as Markdown.
+    when it is not made of lines: then it is read again as a whole whenever one of its `parts` has changed. `keeps`,
+    `loses`: what of a run such a log still has and what it lacks, as Markdown.
     """
 
     name: ClassVar[str]
@@ -51,6 +52,11 @@ class BaseAdapter(ABC):
         """Confidence 0-100 that `file` is in this format, from its content: 0 no, 20 could be, 60 likely, 90 certain.
 
         Must not raise on any bytes and must look at `file.head` only."""
+
+    @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        """The files that hold the log at `path`; some may not be there yet."""
+        return (path,)
 
     @abstractmethod
     def read(self) -> Log:

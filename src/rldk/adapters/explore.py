@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -66,14 +66,24 @@ class Found(Struct):
     files: int = 0
 
 
-def explore(root: Path, kinds: Iterable[type[BaseAdapter]]) -> Found:
-    """Every source below `root`, at most `MAX_FILES` files looked at. Links are not followed."""
+Claim = tuple[int, type[BaseAdapter]]
+
+
+def explore(
+    root: Path,
+    kinds: Iterable[type[BaseAdapter]],
+    claimed: Callable[[Path, list[type[BaseAdapter]], Found], Claim | None] | None = None,
+) -> Found:
+    """Every source below `root`, at most `MAX_FILES` files looked at. Links are not followed.
+
+    `claimed`: in place of `best_claim`, for a caller that remembers what it was told."""
     found = Found()
     kinds = list(kinds)
+    claimed = claimed or best_claim
     gathered: dict[tuple[str, Path], list[tuple[int, Path]]] = {}
     by_name = {kind.name: kind for kind in kinds}
     for path in _walk(root, found):
-        claim = _claimed(path, kinds, found)
+        claim = claimed(path, kinds, found)
         if claim is None:
             continue
         confidence, kind = claim
@@ -95,7 +105,7 @@ def explore(root: Path, kinds: Iterable[type[BaseAdapter]]) -> Found:
     return found
 
 
-def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[tuple[int, type[BaseAdapter]]]:
+def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[Claim]:
     """(confidence, adapter) of those that recognise the file, the surest first, then the best.
 
     Raises what `File.open` raises, and `UnreadableSource` for a damaged archive."""
@@ -115,7 +125,8 @@ def sources_of(kind: type[BaseAdapter], paths: Sequence[Path], confidence: int, 
     ]
 
 
-def _claimed(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> tuple[int, type[BaseAdapter]] | None:
+def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Claim | None:
+    """The surest claim on the file; without one, why, in `found`."""
     try:
         file = File(path)
         claimed = claims(file, kinds)

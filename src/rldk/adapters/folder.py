@@ -69,7 +69,7 @@ def read_folder(root: Path, options: Options) -> list[Run]:
     failures: list[RldkError] = []
     for each in groups:
         try:
-            runs.append((each.home, _read_group(each, options, root, left_out)))
+            runs.append((each.home, read_group(each, options, root, left_out)))
         except (InputError, MissingExtra) as error:
             if options.strict and isinstance(error, MalformedInput):
                 raise
@@ -102,7 +102,7 @@ def _to_run(read: _Read, options: Options) -> Run:
     return to_run(read.log, read.adapter.origin, field_map=options.field_map, propose=True)
 
 
-def _read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:
+def read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:
     """The run of a group, read from its best source, with samples from the one that has them."""
     failures: list[RldkError] = []
     readable = _readable(each.sources, options, left_out, failures)

@@ -293,3 +293,10 @@ def _floats(column: Sequence[float | None]) -> list[float]:
     if kinds == {float}:
         return list(cast(Sequence[float], column))
     return [math.nan if value is None else float(value) for value in column]
+
+
+def same_row(a: Row, b: Row) -> bool:
+    """The two rows say the same, whenever they were written; NaN equals NaN here."""
+    if (a.step, a.phase, a.segment) != (b.step, b.phase, b.segment) or a.values.keys() != b.values.keys():
+        return False
+    return all(x == b.values[name] or (x != x and b.values[name] != b.values[name]) for name, x in a.values.items())

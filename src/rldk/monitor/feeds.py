@@ -15,12 +15,12 @@ from rldk.adapters.live.formats import recognised
 from rldk.adapters.live.reader import LiveReader, Reading
 from rldk.adapters.source import File
 from rldk.cards.safe import clean
-from rldk.core.model import Rejected, Run, RunMeta
+from rldk.core.model import Run
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row
-from rldk.engine.scan import context_of, judged
+from rldk.engine.scan import context_of, rows_of
 from rldk.errors import UnreadableSource
-from rldk.monitor.summary import SourceStats
+from rldk.monitor.summary import SourceStats, source_stats
 from rldk.rules.rule import Context
 
 CHUNK = 1 << 20
@@ -109,7 +109,7 @@ class LogFeed:
     def stats(self) -> SourceStats:
         reader = self._reader
         lines = (reader.lines, reader.rejected_count, reader.rejected)
-        return _stats(self.source, reader.meta, lines, dict(self._follower.changes))
+        return source_stats(self.source, reader.meta, lines, dict(self._follower.changes))
 
     def _explain(self, polls: int) -> int | None:
         """Says once why there are no rows, where that can be told; looks after a second, two, four, ..."""
@@ -203,7 +203,7 @@ class RunFeed:
 
     def poll(self) -> list[Row]:
         """All rows, once."""
-        found = [] if self._rows is not None else list(judged(self._run).rows())
+        found = [] if self._rows is not None else list(rows_of(self._run))
         self._rows = []
         return found
 
@@ -215,25 +215,7 @@ class RunFeed:
 
     def stats(self) -> SourceStats:
         run = self._run
-        return _stats(self.source, run.meta, (run.lines, run.rejected_count, run.rejected), {})
-
-
-def _stats(
-    source: str, meta: RunMeta, lines: tuple[int, int, tuple[Rejected, ...]], changes: dict[str, int]
-) -> SourceStats:
-    """`lines`: read, refused, and the first of those."""
-    return SourceStats(
-        path=source,
-        format=meta.format,
-        framework=meta.framework,
-        algorithm=meta.algorithm,
-        lines=lines[0],
-        rejected=lines[1],
-        first_rejected=lines[2][:5],
-        changes=changes,
-        notes=meta.notes,
-        clock=meta.clock,
-    )
+        return source_stats(self.source, run.meta, (run.lines, run.rejected_count, run.rejected))
 
 
 def _digest(first: bytes) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from rldk.adapters.live.follow import Follower, PipeFollower, follow
+from rldk.adapters.live.follow import PipeFollower
 from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed, run_names
+from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Feed
 
 STDIN = "-"
@@ -31,11 +32,9 @@ def live_feeds(
     made: list[Feed] = []
     for stream, name in zip(streams, run_names(streams), strict=True):
         if stream == STDIN:
-            piped: Follower = PipeFollower(stdin, name="stdin", tee=tee)
-            made.append(LogFeed(piped, name, how, warn=warn))
+            made.append(LogFeed(PipeFollower(stdin, name="stdin", tee=tee), name, how, warn=warn))
         else:
-            follower = follow(stream, exclude=exclude)
-            made.append(LogFeed(follower, name, replace(how, path=stream), warn=warn))
+            made.append(StreamFeed(Path(stream), name, how, warn=warn, exclude=exclude))
     return made
 
 

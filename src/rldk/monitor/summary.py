@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.core.codec import to_builtins
-from rldk.core.model import SEVERITIES, Rejected, Report
+from rldk.core.model import SEVERITIES, Rejected, Report, RunMeta
 from rldk.engine.actions import Outcome
 from rldk.engine.verdict import headline_of
 from rldk.monitor.session import Session
@@ -32,6 +32,27 @@ class SourceStats(Struct, frozen=True, kw_only=True):
     changes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     clock: str = ""  # as of `RunMeta`
+
+
+def source_stats(
+    source: str,
+    meta: RunMeta,
+    lines: tuple[int, int, tuple[Rejected, ...]] = (0, 0, ()),
+    changes: dict[str, int] | None = None,
+) -> SourceStats:
+    """Of a source read as `meta` says. `lines`: read, refused, and the first of those; `changes`: of its files."""
+    return SourceStats(
+        path=source,
+        format=meta.format,
+        framework=meta.framework,
+        algorithm=meta.algorithm,
+        lines=lines[0],
+        rejected=lines[1],
+        first_rejected=lines[2][:5],
+        changes=changes or {},
+        notes=meta.notes,
+        clock=meta.clock,
+    )
 
 
 def summary(

@@ -1,59 +1,67 @@
-"""Why a source that is followed gives no rows: what it is instead of a log made of lines."""
+"""Why a source that is followed gives no rows."""
 
 from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from rldk.adapters.live.formats import followed, recognised
+from rldk.adapters.live.choice import packed
+from rldk.adapters.live.formats import followed
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
-PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstandard
-MAX_FILES = 200  # of a directory that are looked at
+MAX_NAMES = 1000  # of a directory among which the nearest are looked for
+
+
+def missing(path: Path) -> str:
+    """That the path is not there yet, and what is there under a similar name."""
+    folder = path.parent
+    if not folder.is_dir():
+        return f"waiting for {path}: no such file yet, and no directory {folder}"
+    try:
+        names = [entry.name for entry in islice(os.scandir(folder), MAX_NAMES)]
+    except OSError:
+        names = []
+    near = get_close_matches(path.name, names, n=3)
+    hint = f"; there is {', '.join(str(folder / name) for name in near)}" if near else ""
+    return f"waiting for {path}: no such file yet{hint}"
+
+
+def no_log(folder: Path) -> str:
+    """That the directory holds nothing to follow yet."""
+    empty = next(folder.iterdir(), None) is None
+    why = "it is empty" if empty else "no log in it yet; `rldk format-info` lists the formats that are read"
+    return f"waiting for a log in {folder}: {why}"
 
 
 def why_unread(source: str) -> str:
     """One sentence; "" when the source is not there yet, is empty, or is a text that may still become a log."""
     path = Path(source)
-    if path.is_dir():
-        named = [str(found) for found in islice(_logs(path), 3)]
-        hint = f"; name one of its logs: {', '.join(named)}" if named else ""
-        return f"{source} has no *.jsonl, the newest of which is followed{hint}"
     try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-        kind = _kind(File(path)) if magic else ""
+        file = File(path)
+        if not path.stat().st_size:
+            return ""
+        kind = _kind(file)
+        pressed = packed(path)
     except (OSError, EOFError, ValueError, zlib.error, RldkError):
         return ""
-    if magic.startswith(PACKED):
-        return f"{source} is compressed, which is not read while it grows; `rldk monitor --once` reads what is there"
-    if not kind:
-        return ""
-    return (
-        f"{source} ({kind}) is not made of lines and not read while it grows; `rldk monitor --once` reads what is there"
-    )
+    if kind:
+        return f"{source} ({kind}) has no metrics: name the log that lies beside it, or its directory"
+    if pressed:
+        return f"{source} is compressed, and no log that rldk knows; unpack it and see `rldk format-info FILE`"
+    if not file.is_text:
+        return f"{source} is no text and in no format that rldk knows; `rldk format-info` lists those that are read"
+    return ""
 
 
 def _kind(file: File) -> str:
-    """What the file is, if its format is not one that can be followed."""
+    """What the file is, if it holds no metrics."""
     from rldk.adapters.base import adapters
     from rldk.adapters.explore import claims
 
     claimed = claims(file, [adapters.get(name) for name in adapters.names() if name != "flexible"])
     kind = claimed[0][1] if claimed else None
     return kind.describes if kind is not None and kind.name not in followed() else ""
-
-
-def _logs(folder: Path) -> Iterator[Path]:
-    """Files below the directory that can be followed by name."""
-    paths = (Path(base, name) for base, _, names in os.walk(folder) for name in sorted(names))
-    for path in islice(paths, MAX_FILES):
-        try:
-            if path.is_file() and recognised(File(path).head) is not None:
-                yield path
-        except (OSError, EOFError, zlib.error, RldkError):
-            continue

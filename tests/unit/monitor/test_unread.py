@@ -3,39 +3,31 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import pytest
-
 from rldk.adapters.live.follow import follow
 from rldk.adapters.live.reader import Reading
-from rldk.monitor.feeds import LOOK_AFTER, LogFeed
-from rldk.monitor.unread import why_unread
+from rldk.monitor.feeds import LogFeed
+from rldk.monitor.unread import missing, why_unread
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("tensorboard/*/events*", "TensorBoard"),
-        ("mlflow-sqlite/*.db", "MLflow"),
-        ("**/trainer_state.json", "trainer_state"),
-        ("sb3-ppo", "name one of its logs: "),
-    ],
-)
-def test_what_cannot_be_followed_says_so_once(name: str, what: str) -> None:
-    source = next(iter(sorted(FIXTURES.glob(name))))
-    said: list[str] = []
-    feed = LogFeed(follow(source), "", Reading(), warn=said.append)
-    for _ in range(3 * LOOK_AFTER):
-        feed.poll()
-    feed.finish()
-    assert len(said) == 1
-    assert what in said[0]
+def test_what_no_format_reads_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "m.gz").write_bytes(gzip.compress(b"loading the model\n" * 9))
+    (tmp_path / "model.bin").write_bytes(bytes(range(256)) * 9)
+    assert "unpack it" in why_unread(str(tmp_path / "m.gz"))
+    assert "is no text" in why_unread(str(tmp_path / "model.bin"))
 
 
-def test_a_compressed_log_says_so(tmp_path: Path) -> None:
-    (tmp_path / "m.jsonl.gz").write_bytes(gzip.compress(b'{"step": 1, "kl": 0.1}\n' * 9))
-    assert "is compressed" in why_unread(str(tmp_path / "m.jsonl.gz"))
+def test_samples_alone_are_no_log() -> None:
+    path = next(FIXTURES.glob("trl-grpo/completions/*.parquet"))
+    assert "has no metrics" in why_unread(str(path))
+
+
+def test_a_typo_is_shown_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").touch()
+    said = missing(tmp_path / "metric.jsonl")
+    assert "metric.jsonl: no such file yet; there is" in said
+    assert said.endswith(str(tmp_path / "metrics.jsonl"))
 
 
 def test_a_text_may_still_become_a_log(tmp_path: Path) -> None:

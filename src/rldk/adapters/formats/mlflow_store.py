@@ -11,7 +11,7 @@ import os
 import re
 import sqlite3
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import only_file, tolerated
 from rldk.adapters.source import File
 from rldk.adapters.wire.scalars import Scalars
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
@@ -117,6 +117,11 @@ class MLflowFileStore(BaseAdapter):
     def sniff(cls, file: File) -> int:
         head = file.head
         return 90 if file.is_text and _RUN_ID.search(head) and re.search(rb"^artifact_uri:", head, re.M) else 0
+
+    @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        kept = (part for name in ("metrics", "params", "tags") for _, part in _files(path.parent / name))
+        return (path, *kept)
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
@@ -230,6 +235,10 @@ class MLflowDatabase(BaseAdapter):
                 return 95 if table_columns(db, "metrics") >= _METRIC_COLUMNS else 0
         except (sqlite3.Error, OSError):
             return 0
+
+    @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        return with_log(path)
 
     @classmethod
     def runs(cls, file: File) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 from msgspec import Struct, field
@@ -15,7 +17,7 @@ from rldk.adapters.formats.trl import described, phase_of, whole
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
 from rldk.core.lines import EXCERPT
 from rldk.core.records import to_number, to_time
 from rldk.errors import UnknownName
@@ -58,6 +60,10 @@ class Trackio(BaseAdapter):
                 return 95 if {"run_name", "step", "metrics"} <= table_columns(db, "metrics") else 0
         except (sqlite3.Error, OSError):
             return 0
+
+    @classmethod
+    def parts(cls, path: Path) -> Iterable[Path]:
+        return with_log(path)
 
     @classmethod
     def runs(cls, file: File) -> list[str]:

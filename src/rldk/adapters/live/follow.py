@@ -1,4 +1,4 @@
-"""Bytes of a log as they are written: of a file, of the newest file in a directory, of what is piped in."""
+"""Bytes of a log as they are written: of a file, of several files one after the other, of what is piped in."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from rldk.adapters.live.tail import READ, Cursor, FileFollower
 from rldk.errors import UnreadableSource
 
-QUIET_S = 5.0  # how long a file must give nothing before another old one, written meanwhile, is followed instead
-_OTHERS = ("alerts", "samples")  # what else than metrics rldk writes as *.jsonl into the directory of a run
-
 
 class Follower(Protocol):
     """Polled for what came. `source`: what is read just now. `ended`: nothing can come any more. `begins`: what the
     last poll gave is the beginning of a file. `changes`: what happened to the files, counted."""
 
-    source: str
     ended: bool
     begins: bool
     changes: Counter[str]
+
+    @property
+    def source(self) -> str: ...
 
     @property
     def busy(self) -> bool:
@@ -50,13 +49,11 @@ def follow(
     *,
     cursor: Cursor | None = None,
     tee: int | None = None,
-    exclude: Collection[Path] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> Follower:
-    """A follower of a file (which need not exist yet), of a directory, or of standard input ("-").
+    """A follower of a file (which need not exist yet), of a named pipe, or of standard input ("-").
 
-    `cursor`: where to go on in a file. `tee`: file descriptor to which standard input is passed on unchanged.
-    `exclude`: files of a directory that are not followed."""
+    `cursor`: where to go on in a file. `tee`: file descriptor to which what is piped in is passed on unchanged."""
     if target == "-":
         return PipeFollower(sys.stdin.fileno(), tee=tee)
     path = Path(target)
@@ -64,97 +61,64 @@ def follow(
         mode = path.stat().st_mode
     except (OSError, ValueError):
         mode = stat.S_IFREG
-    if stat.S_ISDIR(mode):
-        return FolderFollower(path, exclude=exclude, clock=clock)
     if stat.S_ISFIFO(mode):
         return PipeFollower(os.open(path, os.O_RDONLY | os.O_NONBLOCK), name=str(path), tee=tee, ends=False)
     return FileFollower(path, cursor=cursor, clock=clock)
 
 
-class FolderFollower:
-    """The newest *.jsonl of a directory; a file that appears later and is newer takes over when the one before gives
-    nothing more. Files that rldk itself writes there are left alone."""
+class FilesFollower:
+    """One file after the other as one log: `turn` goes on with another, where it was left if it was read before."""
 
     ended = False
-    begins = False  # its JSON lines need no header
+    begins = False  # JSON lines need no header
     cursor: Cursor | None = None
 
-    def __init__(
-        self, folder: Path, *, exclude: Collection[Path] = (), clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.source = str(folder)
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.changes: Counter[str] = Counter()
-        self._folder = folder
-        self._exclude = frozenset(os.path.realpath(path) for path in exclude)
         self._clock = clock
-        self._file: FileFollower | None = None
-        self._places: dict[str, Cursor] = {}
-        self._seen: set[tuple[int, int]] = set()
-        self._fed = clock()
+        self._places: dict[Path, Cursor] = {}
+        self._rest = b""
+        self._begin(path)
+
+    @property
+    def source(self) -> str:
+        return self._file.source
 
     @property
     def busy(self) -> bool:
-        return self._file is not None and self._file.busy
+        return self._file.busy
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode of the file."""
+        return self._file.identity
 
     def poll(self) -> bytes:
         """As `FileFollower.poll`; the end of one file comes before the beginning of the next."""
-        data = self._file.poll() if self._file is not None else b""
-        if data:
-            self._fed = self._clock()
-            return data
-        found = sorted(self._listed())
-        new = {identity for _, _, identity in found} - self._seen
-        self._seen |= new
-        if not found:
-            return b""
-        _, path, identity = found[-1]
-        if self._file is None or (path, identity) == (self._file.source, self._file.identity):
-            due = self._file is None
-        elif identity == self._file.identity or path == self._file.source:
-            due = False  # the file itself under a new name, or its successor under the old one: it knows
-        else:
-            due = identity in new or self._clock() - self._fed > QUIET_S
-        return self._turn(path) if due else b""
+        rest, self._rest = self._rest, b""
+        return rest + self._file.poll()
 
     def finish(self) -> bytes:
-        return self._file.finish() if self._file is not None else b""
+        rest, self._rest = self._rest, b""
+        return rest + self._file.finish()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
-    def _listed(self) -> Iterator[tuple[int, str, tuple[int, int]]]:
-        """(time of the last write, path, identity) of the files that may be followed."""
-        try:
-            entries = list(os.scandir(self._folder))
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise UnreadableSource(f"cannot read {self._folder}: {reason}", hint="check the directory") from None
-        for entry in entries:
-            if not entry.name.endswith(".jsonl") or entry.name.startswith(_OTHERS):
-                continue
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except OSError:  # gone since the directory was listed
-                continue
-            if stat.S_ISREG(found.st_mode) and os.path.realpath(entry.path) not in self._exclude:
-                yield found.st_mtime_ns, entry.path, (found.st_dev, found.st_ino)
+    def turn(self, path: Path) -> None:
+        """Goes on with another file when the one before gives nothing more."""
+        place = self._file.cursor
+        if place is not None:
+            self._places[Path(self.source)] = place
+        rest = self._file.finish()
+        self._rest += rest + (b"\n" if rest and not rest.endswith(b"\n") else b"")
+        self._file.close()
+        self.changes["switched"] += 1
+        self._begin(path)
 
-    def _turn(self, path: str) -> bytes:
-        """Goes on with another file, at the place where it was left if it was read before."""
-        rest = b""
-        if self._file is not None:
-            place = self._file.cursor
-            if place is not None:
-                self._places[self._file.source] = place
-            rest = self._file.finish()
-            rest += b"\n" if rest and not rest.endswith(b"\n") else b""
-            self._file.close()
-            self.changes["switched"] += 1
-        self._file = FileFollower(Path(path), cursor=self._places.get(path), clock=self._clock)
+    def _begin(self, path: Path) -> None:
+        self._file = FileFollower(path, cursor=self._places.get(path), clock=self._clock)
         self._file.changes = self.changes
-        self.source, self._fed = path, self._clock()
-        return rest + self._file.poll()
 
 
 class PipeFollower:

@@ -18,6 +18,7 @@ from rldk.adapters.manifest import configuration
 from rldk.adapters.naming.keys import PRESETS, Hints
 from rldk.adapters.source import HEAD_BYTES, File, is_head
 from rldk.core.model import Rejected, RunMeta
+from rldk.core.rows import same_row
 from rldk.core.table import Row
 from rldk.errors import UnknownName
 
@@ -200,7 +201,7 @@ class LiveReader:
         told = self._told
         if self._whole or len(rows) < len(told) or shaper.meta != self.meta:
             return False
-        return all(map(_same, told, rows))
+        return all(map(same_row, told, rows))
 
     def _glance(self, *, finish: bool = False) -> tuple[Shaper | None, list[Row]]:
         """What was kept, read as far as it goes; if that settles how lines are read, it is not read again."""
@@ -241,13 +242,6 @@ def _followed(source: RowSource, rows: list[Row], more: Callable[[], list[Row]])
     revision = source.revision
     found = more()
     return found if source.revision != revision else rows + found
-
-
-def _same(a: Row, b: Row) -> bool:
-    """The same row; NaN equals NaN here."""
-    if (a.step, a.phase, a.segment) != (b.step, b.phase, b.segment) or a.values.keys() != b.values.keys():
-        return False
-    return all(x == b.values[name] or (x != x and b.values[name] != b.values[name]) for name, x in a.values.items())
 
 
 def _form(how: Reading) -> Followed | None:

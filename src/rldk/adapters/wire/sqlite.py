@@ -19,7 +19,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
     `mode=ro` creates the index of a write-ahead log when there is none: then a pending log is read from a copy, and
     without one the file is taken as it is (a live writer's log is never empty)."""
-    wal, index = path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")
+    _, wal = with_log(path)
+    index = path.with_name(path.name + "-shm")
     with path.open("rb") as stream:
         in_wal_mode = stream.read(20)[18:19] == bytes([_WAL_MODE])
     pending = in_wal_mode and wal.exists() and wal.stat().st_size > 0
@@ -33,10 +34,17 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         else:
             try:
                 db = _connect(path, "mode=ro")
-            except sqlite3.OperationalError:  # the index or a hot journal is not ours to write
+            except sqlite3.OperationalError as error:  # the index or a hot journal is not ours to write
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:  # as it is now, it may be half of two states
+                    raise
                 db = _copied(path, wal, stack) if pending else _connect(path, "mode=ro&immutable=1")
         stack.callback(db.close)
         yield db
+
+
+def with_log(path: Path) -> tuple[Path, Path]:
+    """The file, and the write-ahead log that it may have."""
+    return path, path.with_name(path.name + "-wal")
 
 
 def missing_bytes(path: Path) -> int:

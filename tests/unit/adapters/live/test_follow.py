@@ -3,11 +3,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
-from rldk.adapters.live.follow import QUIET_S, FolderFollower, Follower, PipeFollower, follow
+from rldk.adapters.live.follow import FilesFollower, Follower, PipeFollower, follow
 from rldk.adapters.live.tail import FileFollower
-from rldk.errors import UnreadableSource
 
 
 def write(path: Path, data: bytes, *, at: int) -> None:
@@ -21,62 +18,27 @@ def drained(follower: Follower) -> bytes:
     return b"".join(follower.poll() for _ in range(4))
 
 
-def test_the_newest_file_is_followed_and_none_that_rldk_writes(tmp_path: Path) -> None:
-    write(tmp_path / "old.jsonl", b"old\n", at=100)
-    write(tmp_path / "new.jsonl", b"new\n", at=200)
-    for name in ("alerts.jsonl", "samples-0.jsonl", "mine.jsonl", "log.txt"):
-        write(tmp_path / name, b"other\n", at=300)
-    follower = FolderFollower(tmp_path, exclude=[tmp_path / "mine.jsonl"])
-    assert drained(follower) == b"new\n"
-    assert follower.source == str(tmp_path / "new.jsonl")
-
-
-def test_a_file_that_appears_takes_over_when_the_one_before_is_read(tmp_path: Path) -> None:
+def test_one_file_after_the_other_is_one_log(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", b"1\n", at=100)
-    follower = FolderFollower(tmp_path)
+    follower = FilesFollower(tmp_path / "a.jsonl")
     assert drained(follower) == b"1\n"
     write(tmp_path / "a.jsonl", b"2\ntorn", at=101)
     write(tmp_path / "b.jsonl", b"3\n", at=102)
+    follower.turn(tmp_path / "b.jsonl")
     assert drained(follower) == b"2\ntorn\n3\n"
     assert follower.changes == {"switched": 1}
 
 
-def test_a_file_rotated_within_the_directory_is_read_once(tmp_path: Path) -> None:
-    write(tmp_path / "m.jsonl", b"1\n", at=100)
-    follower = FolderFollower(tmp_path)
-    first = drained(follower)
-    (tmp_path / "m.jsonl").rename(tmp_path / "m-1.jsonl")
-    first += drained(follower)
-    write(tmp_path / "m.jsonl", b"2\n", at=110)
-    assert first + drained(follower) == b"1\n2\n"
-
-
-def test_an_old_file_is_turned_to_when_it_grows_and_the_other_is_quiet(tmp_path: Path) -> None:
-    now = [0.0]
+def test_a_file_that_was_read_before_goes_on_where_it_was_left(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", b"a1\n", at=100)
     write(tmp_path / "b.jsonl", b"b1\n", at=200)
-    follower = FolderFollower(tmp_path, clock=lambda: now[0])
+    follower = FilesFollower(tmp_path / "a.jsonl")
+    assert drained(follower) == b"a1\n"
+    follower.turn(tmp_path / "b.jsonl")
     assert drained(follower) == b"b1\n"
     write(tmp_path / "a.jsonl", b"a2\n", at=300)
-    assert drained(follower) == b""
-    now[0] += 2 * QUIET_S
-    assert drained(follower) == b"a1\na2\n"
-    write(tmp_path / "b.jsonl", b"b2\n", at=400)
-    now[0] += 2 * QUIET_S
-    assert drained(follower) == b"b2\n"
-
-
-def test_a_directory_may_be_empty_at_first_and_must_not_vanish(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    folder.mkdir()
-    follower = follow(folder)
-    assert drained(follower) == b""
-    write(folder / "m.jsonl", b"1\n", at=100)
-    assert drained(follower) == b"1\n"
-    (folder / "m.jsonl").unlink()
-    folder.rmdir()
-    with pytest.raises(UnreadableSource):
-        drained(follower)
+    follower.turn(tmp_path / "a.jsonl")
+    assert drained(follower) == b"a2\n"
 
 
 def test_a_pipe_is_passed_on_unchanged_and_ends(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""What of a path is followed: the file itself, or the source of a directory that `rldk doctor` would read."""
+
+from __future__ import annotations
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from rldk.adapters.base import BaseAdapter, adapters
+from rldk.adapters.explore import GENERIC, Claim, Found, Source, best_claim, claims, explore
+from rldk.adapters.formats.flexible import FlexibleAdapter
+from rldk.adapters.grouping import WHOLE, Group, group
+from rldk.adapters.live.formats import recognised
+from rldk.adapters.source import HEAD_BYTES, File
+from rldk.errors import RldkError
+
+if TYPE_CHECKING:
+    from rldk.core.model import Run
+
+QUIET_S = 5.0  # how long a run must give nothing before another old one, written meanwhile, is followed instead
+PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstandard
+_OTHERS = ("alerts", "samples")  # what else than metrics rldk writes as *.jsonl into the directory of a run
+_Stamp = tuple[str, int, int, int]
+
+
+class Choice(Struct, frozen=True):
+    """One run of `root`, and the file of it that is read line by line: None when the run is read as a whole again
+    whenever it has changed."""
+
+    root: Path
+    run: Group
+    lines: Path | None
+
+    @property
+    def files(self) -> frozenset[Path]:
+        return frozenset(path for source in self.run.sources for path in source.files)
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """Two choices that are alike in this are read in the same way."""
+        if self.lines is not None:
+            return (self.lines, self.run.best.adapter)
+        return (frozenset((source.adapter, source.files, source.run) for source in self.run.sources),)
+
+    def stamps(self) -> list[_Stamp]:
+        """What changes when one of the files is written; a file that is not there has none."""
+        parts = (part for s in self.run.sources for path in s.files for part in s.adapter.parts(path))
+        return sorted(stamp for part in set(parts) if (stamp := _stamp(part)) is not None)
+
+    def read(self, field_map: Mapping[str, str]) -> Run:
+        """The run as `rldk doctor` reads it; of several in one file the one that was begun last.
+
+        Raises what `open_runs` raises."""
+        if self.root in self.files:
+            from rldk.adapters.open import open_runs
+
+            return max(open_runs(self.root, field_map=field_map), key=_begun)
+        from rldk.adapters.folder import Options, read_group
+
+        return read_group(self.run, Options(kinds=tuple(adapters), field_map=field_map), self.root, {})
+
+
+def _begun(run: Run) -> float:
+    """When the run was begun; of runs that do not say it, the last is the greatest."""
+    times = run.metrics.time
+    return float(times[0]) if len(times) and times[0] == times[0] else -1.0
+
+
+class Chooser:
+    """Looks at a path again and again. `choose` gives None while there is nothing to read.
+
+    A file goes by its content. Of a directory it is the run that was written last, and stays so until files of
+    another run appear, or that run is written while the one that is followed is quiet for `QUIET_S`. `mapped`: the
+    user says what the columns mean. `exclude`: files of a directory that are not looked at."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        mapped: bool = False,
+        exclude: Collection[Path] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._mapped = mapped
+        self._exclude = frozenset(os.path.realpath(other) for other in exclude)
+        self._clock = clock
+        self._claims: dict[str, tuple[_Stamp, Claim | None]] = {}
+        self._seen: frozenset[Path] = frozenset()
+        self._followed: frozenset[Path] = frozenset()
+        self._fed = clock()
+
+    def fed(self) -> None:
+        """Notes that what is followed gave something."""
+        self._fed = self._clock()
+
+    def choose(self) -> Choice | None:
+        chosen = self._of_folder() if self._path.is_dir() else self._of_file()
+        self._followed = chosen.files if chosen is not None else frozenset()
+        return chosen
+
+    def _of_file(self) -> Choice | None:
+        path, file = self._path, File(self._path)
+        try:
+            claimed = claims(file, adapters)
+            kind = claimed[0][1] if claimed else self._unclaimed(file)
+        except (OSError, EOFError, ValueError, zlib.error, RldkError):
+            return None
+        if kind is None:
+            return None
+        source = Source(adapter=kind, files=(path,), confidence=0, home=path.parent)
+        grows = kind.lines is not None and (bool(claimed) or recognised(file.head, mapped=self._mapped) is not None)
+        return Choice(path, Group(sources=[source]), path if grows and not packed(path) else None)
+
+    def _unclaimed(self, file: File) -> type[BaseAdapter] | None:
+        """Any table is read for its names, unless it is a text of lines without one that says a metric."""
+        told = recognised(file.head, mapped=self._mapped) is not None or file.head.lstrip().startswith(b"[")
+        return FlexibleAdapter if told and FlexibleAdapter.sniff(file) else None
+
+    def _of_folder(self) -> Choice | None:
+        found = explore(self._path, adapters, self._claim)
+        runs, _ = group(found.sources, self._path)
+        runs = [run for run in runs if not all(source.adapter.samples_only for source in run.sources)]
+        if not runs:
+            return self._any_lines()
+        run = self._turn(runs)
+        self._seen = frozenset(path for source in found.sources for path in source.files)
+        return Choice(self._path, run, _lines(run))
+
+    def _turn(self, runs: list[Group]) -> Group:
+        """The run to follow now."""
+        written = {id(run): _written(run) for run in runs}
+        newest = max(runs, key=lambda run: written[id(run)])
+        now = next((run for run in runs if not self._followed.isdisjoint(_files(run))), None)
+        if now is None:
+            return newest
+        fresh = not self._seen.issuperset(_files(newest))
+        overtaken = self._clock() - self._fed > QUIET_S and written[id(newest)] > written[id(now)]
+        return newest if fresh or overtaken else now
+
+    def _any_lines(self) -> Choice | None:
+        """The newest *.jsonl of a directory without a log: its first lines may be no metrics."""
+        found = [path for path in self._path.glob("*.jsonl") if path.is_file() and not self._passed_over(path)]
+        path = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+        if path is None:
+            return None
+        kind = adapters.get("jsonl")
+        source = Source(adapter=kind, files=(path,), confidence=0, home=self._path)
+        return Choice(self._path, Group(sources=[source]), path)
+
+    def _claim(self, path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Claim | None:
+        """As `best_claim`, asked again only when the beginning of the file may have changed."""
+        if self._passed_over(path):
+            return None
+        stamp, known = _stamp(path), self._claims.get(str(path))
+        if stamp is None:
+            return None
+        if stamp[2] >= HEAD_BYTES:
+            stamp = (*stamp[:2], HEAD_BYTES, 0)
+        if known is None or known[0] != stamp:
+            known = self._claims[str(path)] = (stamp, best_claim(path, kinds, found))
+        return known[1]
+
+    def _passed_over(self, path: Path) -> bool:
+        own = path.suffix == ".jsonl" and path.name.startswith(_OTHERS)
+        return own or os.path.realpath(path) in self._exclude
+
+
+def packed(path: Path) -> bool:
+    """The file is compressed. Raises `OSError`."""
+    with path.open("rb") as stream:
+        return stream.read(4).startswith(PACKED)
+
+
+def _lines(run: Group) -> Path | None:
+    """The file of the run that is read line by line, if its best source is one file of lines whatever lies beside it:
+    of what a terminal showed and a generic log, only their rows tell which has more."""
+    best = run.best
+    unsure = GENERIC < best.adapter.quality < WHOLE and any(
+        s.adapter.quality == GENERIC and not s.adapter.samples_only for s in run.sources
+    )
+    if best.adapter.lines is None or len(best.files) > 1 or best.run is not None or unsure or packed(best.files[0]):
+        return None
+    return best.files[0]
+
+
+def _files(run: Group) -> Iterable[Path]:
+    return (path for source in run.sources for path in source.files)
+
+
+def _written(run: Group) -> int:
+    """When one of its files was last written."""
+    parts = (part for s in run.sources for path in s.files for part in s.adapter.parts(path))
+    return max((stamp[3] for part in parts if (stamp := _stamp(part)) is not None), default=0)
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Path, inode, size and time of the last write."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return str(path), found.st_ino, found.st_size, found.st_mtime_ns

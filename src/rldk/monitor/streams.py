@@ -1,0 +1,194 @@
+"""A path that is followed: what is there is found out first, and again while it may change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from rldk.adapters.live.choice import Choice, Chooser
+from rldk.adapters.live.follow import FilesFollower, follow
+from rldk.adapters.live.reader import Reading
+from rldk.adapters.source import HEAD_BYTES
+from rldk.core.table import Row
+from rldk.monitor.documents import DocumentFeed
+from rldk.monitor.feeds import LOOK_AFTER, LogFeed
+from rldk.monitor.pace import Pace
+from rldk.monitor.summary import SourceStats
+from rldk.monitor.unread import missing, no_log
+from rldk.rules.rule import Context
+
+LOOK_S = 0.25  # between two looks at what is in a directory
+
+
+class StreamFeed:
+    """A file or a directory, which need not exist yet. It is read line by line, or as a whole whenever it has changed,
+    as the format says that is found there; when a better or newer source appears, that one is read from then on."""
+
+    def __init__(
+        self,
+        path: Path,
+        run: str,
+        how: Reading,
+        *,
+        warn: Callable[[str], None],
+        exclude: Collection[Path] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.run = run
+        self.restarted = False
+        self._path = path
+        self._how = how
+        self._warn = warn
+        self._clock = clock
+        self._chooser = Chooser(path, mapped=bool(how.field_map), exclude=exclude, clock=clock)
+        self._pace = Pace(clock, LOOK_S)
+        self._choice: Choice | None = None
+        self._feed: LogFeed | DocumentFeed | None = None
+        self._files: FilesFollower | None = None  # of a feed of lines, where they may come from several files
+        self._looked: object = None  # what of a file decides how it is read, when that was looked at last
+        self._before = 0  # the position at which the feed began
+        self._rows = 0  # that were given since all rows came
+        self._anew = False  # the next rows are all rows from the first
+        self._polls: int | None = 0  # while nothing is there and nothing was said of that
+
+    @property
+    def source(self) -> str:
+        return self._feed.source if self._feed is not None else str(self._path)
+
+    @property
+    def busy(self) -> bool:
+        return self._feed is not None and self._feed.busy
+
+    @property
+    def ended(self) -> bool:
+        return self._feed is not None and self._feed.ended
+
+    @property
+    def position(self) -> int:
+        return self._before + (self._feed.position if self._feed is not None else 0)
+
+    @property
+    def context(self) -> Context | None:
+        return self._feed.context if self._feed is not None else None
+
+    @property
+    def identity(self) -> str:
+        return self._feed.identity if self._feed is not None else ""
+
+    def poll(self) -> list[Row]:
+        self.restarted = False
+        rows = self._passed(self._feed.poll()) if self._feed is not None else []
+        if rows or self.busy:
+            self._chooser.fed()
+            return rows
+        if not self._pace.due():
+            return []
+        with self._pace.spent():
+            turned = self._look()
+        return self._passed(self._feed.poll()) if turned and self._feed is not None else []
+
+    def peek(self) -> Sequence[Row]:
+        return self._feed.peek() if self._feed is not None else []
+
+    def finish(self) -> list[Row]:
+        self.restarted = False
+        self._look(finish=True)
+        if self._feed is None:
+            if self._polls is not None:
+                self._say(no_log(self._path) if self._path.exists() else missing(self._path))
+            return []
+        return self._passed(self._feed.finish())
+
+    def stats(self) -> SourceStats:
+        return self._feed.stats() if self._feed is not None else SourceStats(path=str(self._path))
+
+    def _passed(self, rows: list[Row]) -> list[Row]:
+        """What the feed gave; whether these are all rows is said with the first of them."""
+        feed = self._feed
+        self._anew = self._anew or (feed is not None and feed.restarted)
+        if rows:
+            self.restarted, self._anew = self._anew, False
+            self._rows = len(rows) + (0 if self.restarted else self._rows)
+        return rows
+
+    def _look(self, *, finish: bool = False) -> bool:
+        """Finds out what is to be read; True when that is something else than before."""
+        path = self._path
+        if self._how.pattern is not None and not path.is_dir():
+            return self._feed is None and self._read_lines(path)
+        if path.is_dir():
+            chosen = self._chooser.choose()
+        elif path.is_file():
+            looked = self._look_at(path)
+            if looked == self._looked and not finish:
+                return False
+            self._looked = looked
+            chosen = self._chooser.choose()
+        else:
+            chosen = None
+        if chosen is None:
+            return self._wait()
+        if self._choice is not None and chosen.alike == self._choice.alike:
+            return False
+        return self._turn(chosen)
+
+    def _look_at(self, path: Path) -> object:
+        """What of a file decides how it is read: its beginning, looked at more rarely once rows have come of it."""
+        found = path.stat()
+        size = min(found.st_size, HEAD_BYTES)
+        return found.st_ino, size.bit_length() if self._rows else size
+
+    def _wait(self) -> bool:
+        """Nothing is known of what is there: a text may become a log, anything else is said once."""
+        path = self._path
+        if path.exists() and not path.is_dir():
+            return self._feed is None and self._read_lines(path)
+        if self._feed is None and self._polls is not None:
+            self._polls += 1
+            if not path.exists():
+                self._say(missing(path))
+            elif self._polls >= LOOK_AFTER:
+                self._say(no_log(path))
+        return False
+
+    def _say(self, text: str) -> None:
+        self._warn(text)
+        self._polls = None
+
+    def _turn(self, chosen: Choice) -> bool:
+        """Reads the choice from now on."""
+        before, self._choice = self._choice, chosen
+        lines = chosen.run.best.files[0] if self._how.pattern is not None else chosen.lines
+        feed = self._feed
+        if lines is None:
+            if isinstance(feed, DocumentFeed):
+                feed.turn(chosen)
+                return True
+            self._begin(DocumentFeed(chosen, self.run, self._how.field_map, warn=self._warn, clock=self._clock))
+            return True
+        if self._files is not None and before is not None and before.lines is not None:
+            found = lines.stat()
+            if (found.st_dev, found.st_ino) == self._files.identity or str(lines) == self._files.source:
+                return False  # the file itself under a new name, or its successor under the old one: it knows
+            if before.run.best.adapter is chosen.run.best.adapter and before.lines.parent == lines.parent:
+                self._files.turn(lines)
+                return True
+        return self._read_lines(lines)
+
+    def _read_lines(self, path: Path) -> bool:
+        if isinstance(self._feed, LogFeed) and self._files is None and path == self._path:
+            return False  # it is read so already
+        self._files = FilesFollower(path, clock=self._clock) if path != self._path else None
+        follower = self._files or follow(path, clock=self._clock)
+        self._begin(LogFeed(follower, self.run, replace(self._how, path=path), warn=self._warn))
+        return True
+
+    def _begin(self, feed: LogFeed | DocumentFeed) -> None:
+        if isinstance(feed, DocumentFeed):
+            self._files = None
+        self._before = self.position + (self._feed is not None)
+        self._anew = self._anew or self._rows > 0
+        self._feed, self._polls = feed, None
