@@ -118,7 +118,8 @@ class DocumentFeed:
             return None
         except (InputError, MissingExtra) as error:
             why = f"{error.message}; {error.hint}"
-            if not isinstance(error, NoData | NotALog) and why != self._why:  # else more of it may make it a log
+            early = isinstance(error, NoData | NotALog) or not all(path.exists() for path in self._choice.files)
+            if not early and why != self._why:
                 self._warn(why)
             self._why = why
             return None

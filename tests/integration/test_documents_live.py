@@ -1,0 +1,167 @@
+"""A log that is not made of lines, followed while it is written in any way, gives what doctor finds in it at the end."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rldk.adapters.live.reader import Reading
+from rldk.adapters.open import open_runs
+from rldk.core.table import Row
+from rldk.diagnosis import diagnose
+from rldk.engine.actions import Dispatcher
+from rldk.engine.scan import rows_of
+from rldk.monitor.outlet import Outlet, Places
+from rldk.monitor.state import State
+from rldk.monitor.streams import StreamFeed
+from rldk.monitor.watch import Watch
+from rldk.rules.rule import rules
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+PARTS = ("findings", "incidents", "checked", "skipped", "notes", "verdict")
+Writer = Callable[[Path, Path, random.Random], Iterator[None]]
+
+
+def appended(source: Path, target: Path, rng: random.Random) -> Iterator[None]:
+    """In pieces, whatever they cut, as writers that flush whenever a buffer is full."""
+    data = source.read_bytes()
+    with target.open("ab", buffering=0) as stream:
+        while data:
+            size = rng.choice([1, 40, 1000, 9000, 70_000])
+            stream.write(data[:size])
+            data = data[size:]
+            yield
+
+
+def histories(source: Path, rng: random.Random) -> Iterator[str]:
+    """The state at one checkpoint after the other, and at the end."""
+    state = json.loads(source.read_text())
+    rows = state["log_history"]
+    end = 0
+    while end < len(rows):
+        end = min(len(rows), end + rng.choice([1, 3, 10]))
+        yield json.dumps(state | {"log_history": rows[:end]}, indent=2)
+
+
+def replaced(source: Path, target: Path, rng: random.Random) -> Iterator[None]:
+    for text in histories(source, rng):
+        other = target.with_name("new")
+        other.write_text(text)
+        other.replace(target)
+        yield
+
+
+def overwritten(source: Path, target: Path, rng: random.Random) -> Iterator[None]:
+    for text in histories(source, rng):
+        with target.open("w") as stream:
+            cut = rng.randrange(len(text))
+            stream.write(text[:cut])
+            stream.flush()
+            yield
+            stream.write(text[cut:])
+        yield
+
+
+def checkpoints(source: Path, target: Path, rng: random.Random) -> Iterator[None]:
+    """A directory with one folder a checkpoint, the oldest of them deleted."""
+    kept: list[Path] = []
+    for number, text in enumerate(histories(source, rng)):
+        folder = target / f"checkpoint-{number}"
+        folder.mkdir(parents=True)
+        (folder / "trainer_state.json").write_text(text)
+        kept.append(folder)
+        if len(kept) > 2:
+            oldest = kept.pop(0)
+            (oldest / "trainer_state.json").unlink()
+            oldest.rmdir()
+        yield
+
+
+def inserted(source: Path, target: Path, rng: random.Random) -> Iterator[None]:
+    """Row by row, in transactions of a connection that stays open."""
+    with sqlite3.connect(source) as db:
+        tables = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND sql NOT NULL").fetchall()
+        rows = {name: db.execute(f'SELECT * FROM "{name}"').fetchall() for name, _ in tables}
+    db.close()
+    target.unlink(missing_ok=True)
+    writer = sqlite3.connect(target, isolation_level=None)
+    writer.execute(f"PRAGMA journal_mode = {rng.choice(['WAL', 'DELETE'])}")
+    for name, sql in tables:
+        if not name.startswith("sqlite_"):
+            writer.execute(sql)
+    for name in sorted(rows, key=lambda name: name == "metrics"):
+        for row in rows[name]:
+            if name.startswith("sqlite_"):
+                continue
+            writer.execute("BEGIN")
+            writer.execute(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(row))})', row)
+            if rng.random() < 0.2:
+                yield  # in the middle of it
+            writer.execute("COMMIT")
+            yield
+    writer.close()
+
+
+def found(pattern: str) -> list[Path]:
+    return sorted(FIXTURES.glob(pattern))
+
+
+CASES: list[tuple[Writer, Path]] = [
+    *((appended, path) for path in found("tensorboard/*/events*") + found("wandb-offline/*.wandb")),
+    *((writer, path) for writer in (replaced, overwritten, checkpoints) for path in found("*/trainer_state.json")),
+    *((inserted, path) for path in found("*/trackio/*.db")),
+]
+
+
+def watched(target: Path, writer: Iterator[None], seed: int) -> tuple[dict[str, Any], list[Row]]:
+    rng, moment = random.Random(seed), [0.0]
+    rows: list[Row] = []
+
+    def clock() -> float:
+        moment[0] += rng.uniform(0.0, 0.2)
+        return moment[0]
+
+    def wait(seconds: float) -> str | None:
+        return "written" if seconds and next(writer, "end") == "end" else None
+
+    class Feed(StreamFeed):
+        def _passed(self, new: list[Row]) -> list[Row]:
+            given = super()._passed(new)
+            rows[:] = [*([] if self.restarted else rows), *given]
+            return given
+
+    state = State()
+    outlet = Outlet(Places(), state, Dispatcher({}), show=lambda *_: None, warn=pytest.fail, now=clock)
+    feed = Feed(target, "", Reading(), warn=lambda text: None if "waiting" in text else pytest.fail(text), clock=clock)
+    watch = Watch([feed], tuple(rules), outlet, state, clock=clock)
+    assert watch.run(wait) == "written"
+    (session,) = watch.sessions()
+    return session.report(meta={}, numbers={}).to_dict(), rows
+
+
+def shown(rows: Iterator[Row]) -> list[tuple[object, ...]]:
+    return [(r.step, r.phase, r.segment, repr(sorted(r.values.items()))) for r in rows]
+
+
+@settings(
+    max_examples=min(40, settings.default.max_examples), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(st.sampled_from(CASES), st.integers(0, 10**6))
+def test_any_way_of_writing_gives_the_findings_of_the_finished_log(case: tuple[Writer, Path], seed: int) -> None:
+    write, source = case
+    with TemporaryDirectory() as folder:
+        target = Path(folder, "run" if write is checkpoints else source.name)
+        report, rows = watched(target, write(source, target, random.Random(seed)), seed)
+        (run,) = open_runs(target)
+        assert shown(iter(rows)) == shown(rows_of(run))
+        finished = diagnose(target).to_dict()
+        assert {part: report[part] for part in PARTS} == {part: finished[part] for part in PARTS}
