@@ -6,8 +6,12 @@ the mean of a group, noisy with eight answers, is drawn towards it. At `--break-
 multiplied by 30: within a batch the policy gives up tokens that the reference finds likely, their penalty grows
 exponentially, and the gradient with it. Every number is measured on the optimisation. Needs numpy; takes seconds.
 
-    python examples/grpo_minimal_loop.py --out artifacts/grpo.jsonl
-    rldk doctor artifacts/grpo.jsonl
+    python examples/grpo_minimal_loop.py
+    rldk doctor artifacts/grpo_run.jsonl
+
+or, watched while it runs:
+
+    python examples/grpo_minimal_loop.py | rldk monitor --rules grpo_safe --preset grpo
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
@@ -148,7 +153,12 @@ def inputs(prompt: np.ndarray, digits: np.ndarray) -> np.ndarray:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="artifacts/grpo.jsonl", help='the file to write, "-" for stdout')
+    piped = stat.S_ISFIFO(os.fstat(1).st_mode)
+    parser.add_argument(
+        "--out",
+        default="-" if piped else "artifacts/grpo_run.jsonl",
+        help='the file to write, "-" for stdout, as into a pipe',
+    )
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--break-at", type=int, default=150, help="the step of the mistake")
     parser.add_argument("--healthy", action="store_true", help="make no mistake")

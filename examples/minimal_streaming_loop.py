@@ -4,8 +4,12 @@ A policy that can already add a little learns the rest by REINFORCE, held near i
 `--break-at` the learning rate is multiplied by 300, as a mistyped configuration would; every number that follows is
 measured on the optimisation. Needs numpy; takes a second.
 
-    python examples/minimal_streaming_loop.py --out artifacts/run.jsonl
+    python examples/minimal_streaming_loop.py
     rldk doctor artifacts/run.jsonl
+
+or, watched while it runs:
+
+    python examples/minimal_streaming_loop.py | rldk monitor --rules ppo_safe --preset trl
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
@@ -95,7 +100,12 @@ class Training:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="artifacts/run.jsonl", help='the file to write, "-" for stdout')
+    piped = stat.S_ISFIFO(os.fstat(1).st_mode)
+    parser.add_argument(
+        "--out",
+        default="-" if piped else "artifacts/run.jsonl",
+        help='the file to write, "-" for stdout, as into a pipe',
+    )
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--break-at", type=int, default=150, help="the step of the mistake")
     parser.add_argument("--healthy", action="store_true", help="make no mistake")

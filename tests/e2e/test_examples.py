@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -45,6 +46,47 @@ def test_a_broken_loop_is_named_at_the_step_of_the_mistake(loop: str, tmp_path: 
     assert {"KL002", "ENT001", "REW012"} & found.keys()
     assert any(f.severity == "critical" for f in report.findings)
     assert min(f.first_step for f in report.findings if f.severity != "info") == 120
+
+
+PIPES = {
+    "minimal_streaming_loop": "python examples/minimal_streaming_loop.py | rldk monitor --rules ppo_safe --preset trl "
+    "--alerts artifacts/alerts.jsonl",
+    "grpo_minimal_loop": "python examples/grpo_minimal_loop.py | rldk monitor --rules grpo_safe --preset grpo "
+    "--alerts artifacts/alerts.jsonl",
+}
+
+
+def _as_typed(line: str, folder: Path) -> str:
+    """Typed into a shell in a checkout: what was printed, on stdout and stderr."""
+    (folder / "examples").symlink_to(EXAMPLES)
+    (folder / "bin").mkdir()
+    for name, module in (("python", ""), ("rldk", "-m rldk")):
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec {sys.executable} {module} "$@"\n')
+        (folder / "bin" / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(EXAMPLES.parent / "src")}
+    done = subprocess.run(
+        ["sh", "-c", line], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_documented_pipe_works_as_typed(loop: str, tmp_path: Path) -> None:
+    said = _as_typed(PIPES[loop], tmp_path)
+    alerts = [json.loads(line) for line in (tmp_path / "artifacts/alerts.jsonl").read_text().splitlines()]
+    assert min(a["finding"]["first_step"] for a in alerts if a["severity"] != "info") == 150
+    assert any(a["severity"] == "critical" for a in alerts)
+    assert "Critical since step" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("loop", "log"), [("minimal_streaming_loop", "run"), ("grpo_minimal_loop", "grpo_run")])
+def test_a_loop_that_is_not_piped_writes_its_log(loop: str, log: str, tmp_path: Path) -> None:
+    _as_typed(f"python examples/{loop}.py --steps 3 > said.txt", tmp_path)
+    assert len((tmp_path / "artifacts" / f"{log}.jsonl").read_text().splitlines()) == 3
+    assert (tmp_path / "said.txt").read_text() == ""
 
 
 @pytest.mark.slow

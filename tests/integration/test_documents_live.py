@@ -1,4 +1,4 @@
-"""A log that is not made of lines, followed while it is written in any way, gives what doctor finds in it at the end."""
+"""A log that is not made of lines, followed while it is written in any way, gives what doctor finds at the end."""
 
 from __future__ import annotations
 
