@@ -58,6 +58,53 @@ def test_exit_code_judges_a_command_that_went_well(tmp_path: Path) -> None:
     assert done.returncode == 1
 
 
+def test_a_run_directory_is_left_and_opens(tmp_path: Path) -> None:
+    done = run("run", "--run-dir", "mine", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
+        "alerts.jsonl", "report.html", "report.json", "stdout.txt",
+    ]  # fmt: skip
+    assert (tmp_path / "mine" / "stdout.txt").read_text() == done.stdout
+    assert done.stderr.splitlines()[-1] == "next: rldk mine"
+    assert run("mine", cwd=tmp_path).stdout.startswith("Critical since step 30")
+
+
+def test_a_run_directory_may_be_used_again(tmp_path: Path) -> None:
+    words = ["run", "--run-dir", "mine", "--", "sh", "-c", "echo once"]
+    assert [run(*words, cwd=tmp_path).returncode for _ in range(2)] == [0, 0]
+    assert (tmp_path / "mine" / "stdout.txt").read_text() == "once\nonce\n"
+
+
+def test_a_log_that_the_command_writes_is_the_next_step(tmp_path: Path) -> None:
+    script = BROKEN.replace("flush=True", "file=open('m.jsonl', 'a')").replace("400", "40")
+    done = run("run", "--run-dir", "d", "--stream", "m.jsonl", "--", sys.executable, "-c", script, "0", cwd=tmp_path)
+    assert done.stderr.splitlines()[-1] == "next: rldk m.jsonl"
+    assert (tmp_path / "d" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_stop_on_needs_no_rule_file(tmp_path: Path) -> None:
+    done = run("run", "--stop-on", "critical", "--", sys.executable, "-c", BROKEN, "0.02", cwd=tmp_path)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert 30 < len(done.stdout.splitlines()) < 100
+
+
+def test_stop_on_without_a_process_is_a_usage_error(tmp_path: Path) -> None:
+    done = run("monitor", "--stop-on", "warn", cwd=tmp_path, input="")
+    assert (done.returncode, "give --pid" in done.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_signal_reaches_the_command_once(tmp_path: Path) -> None:
+    script = "n=0; trap 'n=$((n+1))' 2; echo ready; for i in $(seq 40); do sleep 0.02; done; echo $n"
+    with subprocess.Popen(
+        [*RLDK, "run", "--", "sh", "-c", script], cwd=tmp_path, env=ENV, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "1\n"
+
+
 @pytest.mark.slow
 def test_stop_ends_the_command(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(RULES)

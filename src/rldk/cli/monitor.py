@@ -31,7 +31,7 @@ _SOURCES = (
         "streams",
         multiple=True,
         metavar="PATH|DIR|-",
-        help="Follow a file, the newest *.jsonl of a directory, or stdin; may be repeated.",
+        help="Follow a file, the log of a directory, or stdin; may be repeated, and need not be there yet.",
     ),
     click.option("--once", "once", multiple=True, metavar="FILE", help="Read a finished file to its end instead."),
     click.option("--from-wandb", metavar="ENTITY/PROJECT/RUN", help="Follow a run on Weights & Biases."),
@@ -69,6 +69,11 @@ SHARED = (
         help="Remember what was said, so that a restart neither repeats nor misses it.",
     ),
     click.option("--reference", metavar="RUN", help="An approved run that this one is held against, as for doctor."),
+    click.option(
+        "--stop-on",
+        type=click.Choice(("warn", "critical")),
+        help="Stop the training at the first finding of this severity, whatever the rules say.",
+    ),
     click.option(
         "--allow-actions",
         multiple=True,
@@ -138,7 +143,7 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
     Rules may also stop it, or call for help. Without --stream or --once it reads stdin when that is a pipe or a
     file, else the file that RLDK_METRICS_PATH names. It ends with its input, on Ctrl-C, when the process of --pid
     is gone, or after --idle-timeout; the exit code is 0 whatever was found, unless --exit-code."""
-    from rldk.cli.watching import conduct, until
+    from rldk.cli.watching import asked_rules, conduct, until
     from rldk.monitor.feeds import finished_feeds
     from rldk.monitor.opening import live_feeds, remote_feeds
     from rldk.monitor.signals import Signals
@@ -154,15 +159,17 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
             "--tee passes stdin on, and stdin is not read", hint="use it as `train.py | rldk monitor --tee`"
         )
     how, settings = reading(flags)
+    rules = asked_rules(flags)
     if once:
         feeds: Sequence[Feed] = finished_feeds(once, how, warn=say)
     elif any(remote.values()):
         feeds = remote_feeds(remote, how, warn=say)
     else:
-        feeds = live_feeds(streams, how, warn=say, tee=1 if tee else None, exclude=written(flags))
+        feeds = live_feeds(streams, how, warn=say, tee=(1,) if tee else (), exclude=written(flags))
     with Signals() as signals:
         code = conduct(
             feeds,
+            rules,
             fail_on=settings["fail_on"],
             hold=not once,
             stdout=not tee,

@@ -2,37 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rldk.cli.monitor import SHARED, options, reading, written
 from rldk.cli.output import say
+from rldk.errors import InputError, MissingExtra
+
+if TYPE_CHECKING:
+    from rldk.adapters.live.reader import Reading
+    from rldk.monitor.rundir import RunDirectory
+    from rldk.rules.rulefile import RuleFile
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
 @click.option("--stream", "streams", multiple=True, metavar="PATH|DIR", help="Also follow a file that it writes.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where the log, the alerts and the reports go; may be there already.  [default: runs/NAME-TIME]",
+)
 @options(SHARED)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...")
-def command(streams: tuple[str, ...], words: tuple[str, ...], **flags: Any) -> int:
+def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ...], **flags: Any) -> int:
     """Start a training and watch it.
 
     Watched is what it prints, and the files named by --stream. What it prints is passed on; alerts go to stderr.
     Signals are passed on to its process group, `stop` ends that group, and the exit code is the command's own (128
-    + N when signal N ended it). Write -- before the command."""
-    from rldk.cli.watching import conduct
+    + N when signal N ended it). A run directory keeps what it printed, the alerts, the report and a page to look at.
+    Write -- before the command."""
+    from datetime import datetime
+
+    from rldk.cli.watching import asked_rules, conduct
     from rldk.monitor.opening import live_feeds
+    from rldk.monitor.rundir import run_directory
     from rldk.monitor.signals import Signals
     from rldk.monitor.wrap import Wrapped
 
     how, settings = reading(flags)
+    rules = asked_rules(flags)
     child = Wrapped(words)
     try:
-        feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=1, exclude=written(flags))
-        with Signals(child.relay) as signals:
+        left = run_directory(run_dir, words, datetime.now())
+        flags["alerts"] = flags["alerts"] or left.alerts
+        flags["report"] = flags["report"] or left.report
+        say(f"rldk: run directory {left.path}")
+        with left.log.open("ab", buffering=0) as log, Signals(child.relay) as signals:
+            tee = (1, log.fileno())
+            feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=tee, exclude=written(flags))
             # a signal is the command's to answer; the monitor ends when the command has
             code = conduct(
                 feeds,
+                rules,
                 fail_on=settings["fail_on"],
                 pid=child.pid,
                 stdout=False,
@@ -41,4 +68,30 @@ def command(streams: tuple[str, ...], words: tuple[str, ...], **flags: Any) -> i
             )
     finally:
         child.close()
+    _conclude(left, streams, rules, how, flags["reference"])
     return child.exit_code() or code
+
+
+def _conclude(left: RunDirectory, streams: Sequence[str], rules: RuleFile, how: Reading, reference: str | None) -> None:
+    """Writes the page, and says what to do next."""
+    from rldk.cards.page import pages
+    from rldk.diagnosis import diagnose_run, runs_in
+    from rldk.engine.baseline import baseline
+
+    approved = None if reference is None else baseline(reference)
+    readable, runs = [], []
+    for source, shown in ((str(left.log), str(left.path)), *((stream, stream) for stream in streams)):
+        try:
+            runs += runs_in(source, field_map=how.field_map)
+        except (InputError, MissingExtra, OSError):
+            continue
+        readable.append(shown)
+    if not readable:
+        say(f"rldk: no log in what it printed, which is in {left.log}; name a file that it writes with --stream")
+        return
+    reports = [diagnose_run(run, rules, reference=approved) for run in runs]
+    try:
+        left.page.write_text(pages(reports), encoding="utf-8")
+    except OSError as error:
+        say(f"rldk: cannot write {left.page}: {error.strerror}")
+    say(f"next: rldk {shlex.join(os.fspath(path) for path in readable)}")

@@ -12,11 +12,11 @@ from typing import Any
 from rldk.cards.safe import clean
 from rldk.cli.output import say, write
 from rldk.engine.actions import OPEN, Timeouts
-from rldk.errors import UnknownName
+from rldk.errors import UnknownName, UsageError
 from rldk.monitor.job import Job, Screen, watch
 from rldk.monitor.signals import Signals
 from rldk.monitor.watch import Feed, Wait
-from rldk.rules.rulefile import load_rules
+from rldk.rules.rulefile import RuleFile, load_rules
 
 _WHY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal went away"}
 LOUD: dict[str, set[str]] = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}
@@ -43,11 +43,15 @@ class Lines:
         """Lines stay where they are."""
 
 
+def asked_rules(flags: dict[str, Any]) -> RuleFile:
+    """The rules of the options, which are taken out of `flags`. Raises `ConfigError` and `UnknownName`."""
+    return load_rules(list(flags.pop("rules")) or ["default"], overrides=flags.pop("overrides"))
+
+
 def conduct(
     feeds: Sequence[Feed],
+    file: RuleFile,
     *,
-    rules: Sequence[str],
-    overrides: Sequence[str],
     stdout: bool,
     as_json: bool,
     plain: bool,
@@ -57,7 +61,6 @@ def conduct(
     **asked: Any,
 ) -> int:
     """Watches to the end, prints what was found, returns the exit code. `wait`: of `Watch`, `asked`: of `job_of`."""
-    file = load_rules(list(rules) or ["default"], overrides=overrides)
     out = write if stdout else say
     drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
     job = job_of(trails=drawn, **asked)
@@ -85,13 +88,23 @@ def exit_code(health: str, fail_on: str) -> int:
     return 3 if health == "unknown" else int(health in LOUD[fail_on])
 
 
-def job_of(*, allow_actions: Sequence[str], kill_s: float, http_s: float, **rest: Any) -> Job:
-    """The job of the options. Raises `UnknownName` for an action that there is none of."""
+def job_of(
+    *, allow_actions: Sequence[str], stop_on: str | None, pid: int | None, kill_s: float, http_s: float, **rest: Any
+) -> Job:
+    """The job of the options. Raises `UnknownName` for an action that there is none of, and `UsageError`."""
+    if stop_on is not None and pid is None:
+        raise UsageError("--stop-on needs a process to stop", hint="give --pid, or use `rldk run -- COMMAND`")
     kinds = [kind.strip() for word in allow_actions for kind in word.split(",") if kind.strip()]
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownName("action", kind, KINDS)
-    return Job(allow=frozenset(kinds) & OPEN, timeouts=Timeouts(kill_s=kill_s, http_s=http_s), **rest)
+    return Job(
+        allow=frozenset(kinds) & OPEN,
+        stop_on=frozenset(LOUD[stop_on or "never"]),
+        pid=pid,
+        timeouts=Timeouts(kill_s=kill_s, http_s=http_s),
+        **rest,
+    )
 
 
 def _told(found: dict[str, Any], job: Job) -> str:

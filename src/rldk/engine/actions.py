@@ -68,8 +68,9 @@ class Dispatcher:
 
     `actions`: by rule. `pid`: what `stop` ends; its start time is noted now, so that a later process of the same number
     is left alone. `allow`: of "shell" and "http", those that may run; with "sentinel" in it a sentinel may lie outside
-    the working directory and `folders`. Stop and sentinel are done once. Raises `ConfigError` for a wrong action and
-    `UsageError` for a pid that must never be stopped."""
+    the working directory and `folders`. `stop_on`: severities at which `stop` is asked for whatever the rule. Stop and
+    sentinel are done once. Raises `ConfigError` for a wrong action and `UsageError` for a pid that must never be
+    stopped."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Dispatcher:
         pid: int | None = None,
         allow: frozenset[str] = frozenset(),
         folders: Sequence[Path] = (),
+        stop_on: frozenset[str] = frozenset(),
         timeouts: Timeouts = USUAL,
         retries: int = 3,
         clock: Callable[[], float] = time.monotonic,
@@ -90,6 +92,7 @@ class Dispatcher:
         self._target = None if pid is None else process.identify(pid)
         self._allow = allow
         self._folders = [folder.resolve() for folder in (Path.cwd(), *folders)]
+        self._stop_on = stop_on
         self._timeouts = timeouts
         self._retries = retries
         self._settled: set[tuple[str, str]] = set()
@@ -107,7 +110,7 @@ class Dispatcher:
 
     def submit(self, alert: Alert) -> None:
         """Queues what the alert's rule asks for."""
-        listed = {action.kind for action in self._actions.get(alert.rule, ())}
+        listed = {action.kind for action in self._asked(alert)}
         for kinds, lane in self._lanes.values():
             lost = lane.put(alert) if listed & kinds else None
             if lost is not None:
@@ -161,8 +164,12 @@ class Dispatcher:
             self._carry_out(due, alert)
 
     def _mine(self, kinds: frozenset[str], alert: Alert) -> list[tuple[int, Action]]:
-        listed = enumerate(self._actions.get(alert.rule, ()))
-        return [(i, action) for i, action in listed if action.kind in kinds]
+        return [(i, action) for i, action in enumerate(self._asked(alert)) if action.kind in kinds]
+
+    def _asked(self, alert: Alert) -> tuple[Action, ...]:
+        """The actions of the rule, in their order, and the stop that its severity asks for."""
+        listed = self._actions.get(alert.rule, ())
+        return (*listed, Action("stop")) if alert.severity in self._stop_on else listed
 
     def _carry_out(self, due: Due, alert: Alert) -> None:
         action, kind = due.action, due.action.kind

@@ -45,6 +45,7 @@ class Job(Struct, frozen=True, kw_only=True):
     reference: str | None = None
     pid: int | None = None
     allow: frozenset[str] = frozenset()
+    stop_on: frozenset[str] = frozenset()  # severities of any rule that end the process
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = 3
     idle_s: float | None = None
@@ -61,7 +62,13 @@ def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait
     written = [path.parent for path in (job.alerts, job.alerts_txt, job.report, job.state) if path]
     folders = [*written, *(Path(feed.source).parent for feed in feeds)]
     dispatcher = Dispatcher(
-        rules.actions, pid=job.pid, allow=job.allow, folders=folders, timeouts=job.timeouts, retries=job.retries
+        rules.actions,
+        pid=job.pid,
+        allow=job.allow,
+        folders=folders,
+        stop_on=job.stop_on,
+        timeouts=job.timeouts,
+        retries=job.retries,
     )
     for text in (*rules.notes, *dispatcher.inactive()):
         screen.warn(text)

@@ -23,12 +23,12 @@ def live_feeds(
     *,
     warn: Say,
     stdin: int = 0,
-    tee: int | None = None,
+    tee: Sequence[int] = (),
     exclude: Collection[Path] = (),
 ) -> list[Feed]:
     """A feed for each: "-" is the descriptor `stdin`, a path a file or a directory that may not be there yet.
 
-    `exclude`: files in such a directory that the monitor itself writes."""
+    `tee`: descriptors to which stdin is passed on. `exclude`: files in it that the monitor itself writes."""
     made: list[Feed] = []
     for stream, name in zip(streams, run_names(streams), strict=True):
         if stream == STDIN:

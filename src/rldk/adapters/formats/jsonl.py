@@ -27,6 +27,7 @@ _OTHERS = tuple(
     frozenset(keys)
     for keys in (
         {"prompt"}, {"completion"}, {"response"}, {"messages"}, {"input", "output"}, {"code", "severity"},
+        {"rule", "severity"},
         {"log_history"}, {"$schema"},
     )
 )  # fmt: skip

@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -48,12 +48,12 @@ def follow(
     target: str | os.PathLike[str],
     *,
     cursor: Cursor | None = None,
-    tee: int | None = None,
+    tee: Sequence[int] = (),
     clock: Callable[[], float] = time.monotonic,
 ) -> Follower:
     """A follower of a file (which need not exist yet), of a named pipe, or of standard input ("-").
 
-    `cursor`: where to go on in a file. `tee`: file descriptor to which what is piped in is passed on unchanged."""
+    `cursor`: where to go on in a file. `tee`: file descriptors to which what is piped in is passed on unchanged."""
     if target == "-":
         return PipeFollower(sys.stdin.fileno(), tee=tee)
     path = Path(target)
@@ -122,20 +122,20 @@ class FilesFollower:
 
 
 class PipeFollower:
-    """What is written into a pipe. `tee`: a file descriptor that gets the same bytes, until nobody reads it.
+    """What is written into a pipe. `tee`: file descriptors that get the same bytes, each until nobody reads it.
 
     `ends`: the end of the pipe is the end of the log; not so for a named one, which other writers may open."""
 
     begins = False
     cursor: Cursor | None = None
 
-    def __init__(self, fd: int, *, name: str = "-", tee: int | None = None, ends: bool = True) -> None:
+    def __init__(self, fd: int, *, name: str = "-", tee: Sequence[int] = (), ends: bool = True) -> None:
         self.source = name
         self.busy = False
         self.ended = False
         self.changes: Counter[str] = Counter()
         self._fd = fd
-        self._tee = tee
+        self._tee = list(tee)
         self._ends = ends
 
     def poll(self) -> bytes:
@@ -171,11 +171,13 @@ class PipeFollower:
         return piece
 
     def _pass_on(self, data: bytes) -> None:
-        view = memoryview(data)
-        while self._tee is not None and view:
-            try:
-                view = view[os.write(self._tee, view) :]
-            except BlockingIOError:
-                select.select([], [self._tee], [])
-            except OSError:  # nobody reads it any more; the log is still watched
-                self._tee = None
+        for fd in tuple(self._tee):
+            view = memoryview(data)
+            while view:
+                try:
+                    view = view[os.write(fd, view) :]
+                except BlockingIOError:
+                    select.select([], [fd], [])
+                except OSError:  # nobody reads it any more, or the disk is full; the log is still watched
+                    self._tee.remove(fd)
+                    break

@@ -44,7 +44,7 @@ def test_a_file_that_was_read_before_goes_on_where_it_was_left(tmp_path: Path) -
 def test_a_pipe_is_passed_on_unchanged_and_ends(tmp_path: Path) -> None:
     source, writer = os.pipe()
     with (tmp_path / "out").open("wb") as tee:
-        follower = PipeFollower(source, tee=tee.fileno())
+        follower = PipeFollower(source, tee=[tee.fileno()])
         os.write(writer, b'{"step":1}\n{"st')
         assert (follower.poll(), follower.ended) == (b'{"step":1}\n{"st', False)
         os.write(writer, b'ep":2}')
@@ -58,7 +58,7 @@ def test_a_pipe_is_passed_on_unchanged_and_ends(tmp_path: Path) -> None:
 def test_a_pipe_is_watched_on_when_nobody_reads_the_tee() -> None:
     (source, writer), (reader, tee) = os.pipe(), os.pipe()
     os.close(reader)
-    follower = PipeFollower(source, tee=tee)
+    follower = PipeFollower(source, tee=[tee])
     os.write(writer, b"1\n")
     assert follower.poll() == b"1\n"
     os.write(writer, b"2\n")
