@@ -6,7 +6,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -144,8 +144,6 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
     file, else the file that RLDK_METRICS_PATH names. It ends with its input, on Ctrl-C, when the process of --pid
     is gone, or after --idle-timeout; the exit code is 0 whatever was found, unless --exit-code."""
     from rldk.cli.watching import asked_rules, conduct, until
-    from rldk.monitor.feeds import finished_feeds
-    from rldk.monitor.opening import live_feeds, remote_feeds
     from rldk.monitor.signals import Signals
 
     remote = {"wandb": flags.pop("from_wandb"), "mlflow": flags.pop("from_mlflow")}
@@ -160,12 +158,7 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
         )
     how, settings = reading(flags)
     rules = asked_rules(flags)
-    if once:
-        feeds: Sequence[Feed] = finished_feeds(once, how, warn=say)
-    elif any(remote.values()):
-        feeds = remote_feeds(remote, how, warn=say)
-    else:
-        feeds = live_feeds(streams, how, warn=say, tee=(1,) if tee else (), exclude=written(flags))
+    feeds = _feeds(streams, once, remote, how, tee=(1,) if tee else (), exclude=written(flags))
     with Signals() as signals:
         code = conduct(
             feeds,
@@ -177,6 +170,27 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
             **flags,
         )
     return 130 if signals.caught is signal.SIGINT else code
+
+
+def _feeds(
+    streams: Sequence[str],
+    once: Sequence[str],
+    remote: Mapping[str, str | None],
+    how: Reading,
+    *,
+    tee: Sequence[int],
+    exclude: Sequence[Path],
+) -> Sequence[Feed]:
+    """The feeds of whichever of the sources there is; each loads what it needs only."""
+    if once:
+        from rldk.monitor.feeds import finished_feeds
+
+        return finished_feeds(once, how, warn=say)
+    from rldk.monitor.opening import live_feeds, remote_feeds
+
+    if any(remote.values()):
+        return remote_feeds(remote, how, warn=say)
+    return live_feeds(streams, how, warn=say, tee=tee, exclude=exclude)
 
 
 def reading(flags: dict[str, Any]) -> tuple[Reading, Settings]:

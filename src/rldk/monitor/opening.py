@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from rldk.adapters.live.follow import PipeFollower
 from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed, run_names
-from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Feed
 
 STDIN = "-"
@@ -34,6 +33,8 @@ def live_feeds(
         if stream == STDIN:
             made.append(LogFeed(PipeFollower(stdin, name="stdin", tee=tee), name, how, warn=warn))
         else:
+            from rldk.monitor.streams import StreamFeed  # a pipe starts without it
+
             made.append(StreamFeed(Path(stream), name, how, warn=warn, exclude=exclude))
     return made
 

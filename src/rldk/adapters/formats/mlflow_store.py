@@ -9,12 +9,11 @@ from __future__ import annotations
 import math
 import os
 import re
-import sqlite3
 from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec.structs import replace
 
@@ -31,6 +30,9 @@ from rldk.core.model import Rejected
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.errors import NoData, RldkError, UnknownName
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _GIT_TAG = "mlflow.source.git.commit"
 SYSTEM = "system/"  # of the machine, on a clock of their own
@@ -228,6 +230,9 @@ class MLflowDatabase(BaseAdapter):
     @classmethod
     def sniff(cls, file: File) -> int:
         """Asks the database itself: its schema may stand anywhere in the file."""
+
+        import sqlite3
+
         if not file.head.startswith(MAGIC):
             return 0
         try:
@@ -243,6 +248,9 @@ class MLflowDatabase(BaseAdapter):
     @classmethod
     def runs(cls, file: File) -> list[str]:
         """The ids of the runs that logged a metric, oldest first. One is read with the option `run`."""
+
+        import sqlite3
+
         try:
             with opened(file.path) as db:
                 return _runs(db)
@@ -251,6 +259,9 @@ class MLflowDatabase(BaseAdapter):
 
     def read(self) -> Log:
         """The run of the option `run`, else the newest; that there are others is noted."""
+
+        import sqlite3
+
         store, runs, run = Store(), [], ""
         try:
             with opened(only_file(self).path) as db:
@@ -270,6 +281,9 @@ class MLflowDatabase(BaseAdapter):
 
 def _runs(db: sqlite3.Connection) -> list[str]:
     """The ids of the runs with metrics, by the time of their first; of a damaged file those before the damage."""
+
+    import sqlite3
+
     if not table_columns(db, "metrics") >= _METRIC_COLUMNS:
         return []
     first: dict[str, float] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import zipfile
 import zlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -78,6 +77,8 @@ def _row_means(array: NDArray[Any], rows: int) -> NDArray[np.float64] | None:
 
 def _arrays(file: File) -> dict[str, NDArray[Any]]:
     """The arrays of numbers in the archive. Raises `MalformedInput` for a damaged or an oversized one."""
+    import zipfile
+
     packed = bytearray()
     try:
         for chunk in chunks(file):

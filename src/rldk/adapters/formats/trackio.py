@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct, field
 
@@ -21,6 +20,9 @@ from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_column
 from rldk.core.lines import EXCERPT
 from rldk.core.records import to_number, to_time
 from rldk.errors import UnknownName
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MAX_VALUE = 1 << 24  # bytes of one JSON value; a table of 512 long completions has about 4 MB
 _GLOBAL_STEP = "train/global_step"
@@ -53,6 +55,8 @@ class Trackio(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
+        import sqlite3
+
         if not file.head.startswith(MAGIC):
             return 0
         try:
@@ -68,6 +72,9 @@ class Trackio(BaseAdapter):
     @classmethod
     def runs(cls, file: File) -> list[str]:
         """The ids of the runs in `file`, oldest first. One is read with `Trackio(path, run=ID)`."""
+
+        import sqlite3
+
         try:
             with opened(file.path) as db:
                 return [run for run, _ in _runs(db)]
@@ -76,6 +83,9 @@ class Trackio(BaseAdapter):
 
     def read(self) -> Log:
         """The run of the option `run` (an id, or a name: its newest run), else the newest; several are a note."""
+
+        import sqlite3
+
         path = only_file(self).path
         run, runs = Chosen(id="", reading=Reading(self)), []
         try:
@@ -112,6 +122,9 @@ def _log(run: Chosen) -> Log:
 
 def _runs(db: sqlite3.Connection) -> list[tuple[str, str]]:
     """(id, name) of every run, oldest first. Before trackio 0.20 a run had only a name."""
+
+    import sqlite3
+
     columns = table_columns(db, "metrics")
     if not {"run_name", "step", "metrics"} <= columns:
         return []
@@ -190,6 +203,9 @@ def _parsed(raw: Any) -> dict[str, Any] | None:
 
 def _config(db: sqlite3.Connection, key: str, run: str) -> dict[str, Any]:
     """The run's arguments, without those of trackio itself."""
+
+    import sqlite3
+
     try:
         found = db.execute(f"SELECT config FROM configs WHERE {key} = ?", (run,)).fetchone()  # noqa: S608
     except sqlite3.DatabaseError:  # trackio before 0.3 has no such table; or the file is cut

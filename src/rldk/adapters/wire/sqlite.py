@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MAGIC = b"SQLite format 3\0"
 _WAL_MODE = 2  # byte 18 of the header
@@ -19,6 +22,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 
     `mode=ro` creates the index of a write-ahead log when there is none: then a pending log is read from a copy, and
     without one the file is taken as it is (a live writer's log is never empty)."""
+    import sqlite3
+
     _, wal = with_log(path)
     index = path.with_name(path.name + "-shm")
     with path.open("rb") as stream:
@@ -85,6 +90,8 @@ def _copied(path: Path, wal: Path, stack: ExitStack) -> sqlite3.Connection:
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
     """A connection for reading that was tried: SQLite opens a file only when it is first asked something."""
+    import sqlite3
+
     db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=2.0)
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
