@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -103,17 +105,33 @@ class BaseAdapter(ABC):
         return [f for f in (File(p) for p in sorted(path.rglob("*")) if p.is_file()) if cls.sniff(f) > 0]
 
 
-def _load_adapters() -> None:
-    from importlib import import_module
+def _load_adapters(head: bytes | None = None) -> None:
+    """Loads the formats; given the head of a file, not those that would not recognise it."""
+    for name, marks in _modules():
+        if head is None or marks is None or any(mark in head for mark in marks):
+            import_module(name)
+
+
+@cache
+def _modules() -> list[tuple[str, tuple[bytes, ...] | None]]:
+    """The modules of the formats, each with its marks."""
     from pkgutil import iter_modules
 
     import rldk.adapters.formats as package
 
-    for module in iter_modules(package.__path__):
-        import_module(f"{package.__name__}.{module.name}")
+    names = [module.name for module in iter_modules(package.__path__)]
+    return [(f"{package.__name__}.{name}", package.MARKS.get(name)) for name in names]
 
 
 adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)
+
+
+def adapters_for(head: bytes) -> tuple[type[BaseAdapter], ...]:
+    """The adapters that may recognise a file with this head, plugins among them."""
+    _load_adapters(head)
+    return adapters.known()
+
+
 A = TypeVar("A", bound=type[BaseAdapter])
 
 

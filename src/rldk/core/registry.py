@@ -39,6 +39,12 @@ class Registry(Generic[T]):
         except KeyError:
             raise UnknownName(self.kind, name, self._items) from None
 
+    def known(self) -> tuple[T, ...]:
+        """Those registered so far, by name; all of them when there are plugins, whose names must not come first."""
+        if entry_points(self.group):
+            self._load()
+        return tuple(self._items[n] for n in sorted(self._items))
+
     def names(self) -> tuple[str, ...]:
         self._load()
         return tuple(sorted(self._items))

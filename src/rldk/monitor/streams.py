@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -13,12 +14,13 @@ from rldk.adapters.live.follow import FilesFollower, follow
 from rldk.adapters.live.reader import Reading
 from rldk.adapters.source import HEAD_BYTES
 from rldk.core.table import Row
-from rldk.monitor.documents import DocumentFeed
 from rldk.monitor.feeds import LOOK_AFTER, LogFeed
 from rldk.monitor.pace import Pace
 from rldk.monitor.summary import SourceStats
-from rldk.monitor.unread import missing, no_log
 from rldk.rules.rule import Context
+
+if TYPE_CHECKING:
+    from rldk.monitor.documents import DocumentFeed
 
 LOOK_S = 0.25  # between two looks at what is in a directory
 
@@ -98,7 +100,7 @@ class StreamFeed:
         self._look(finish=True)
         if self._feed is None:
             if self._polls is not None:
-                self._say(no_log(self._path) if self._path.exists() else missing(self._path))
+                self._say_waiting()
             return []
         return self._passed(self._feed.finish())
 
@@ -148,14 +150,14 @@ class StreamFeed:
             return self._feed is None and self._read_lines(path)
         if self._feed is None and self._polls is not None:
             self._polls += 1
-            if not path.exists():
-                self._say(missing(path))
-            elif self._polls >= LOOK_AFTER:
-                self._say(no_log(path))
+            if not path.exists() or self._polls >= LOOK_AFTER:
+                self._say_waiting()
         return False
 
-    def _say(self, text: str) -> None:
-        self._warn(text)
+    def _say_waiting(self) -> None:
+        from rldk.monitor.unread import waiting
+
+        self._warn(waiting(self._path))
         self._polls = None
 
     def _turn(self, chosen: Choice) -> bool:
@@ -164,9 +166,12 @@ class StreamFeed:
         lines = chosen.run.best.files[0] if self._how.pattern is not None else chosen.lines
         feed = self._feed
         if lines is None:
+            from rldk.monitor.documents import DocumentFeed  # a log of lines starts without it
+
             if isinstance(feed, DocumentFeed):
                 feed.turn(chosen)
                 return True
+            self._files = None
             self._begin(DocumentFeed(chosen, self.run, self._how.field_map, warn=self._warn, clock=self._clock))
             return True
         if self._files is not None and before is not None and before.lines is not None:
@@ -187,8 +192,6 @@ class StreamFeed:
         return True
 
     def _begin(self, feed: LogFeed | DocumentFeed) -> None:
-        if isinstance(feed, DocumentFeed):
-            self._files = None
         self._before = self.position + (self._feed is not None)
         self._anew = self._anew or self._rows > 0
         self._feed, self._polls = feed, None

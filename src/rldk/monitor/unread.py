@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import zlib
-from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
@@ -16,8 +15,14 @@ from rldk.errors import RldkError
 MAX_NAMES = 1000  # of a directory among which the nearest are looked for
 
 
-def missing(path: Path) -> str:
-    """That the path is not there yet, and what is there under a similar name."""
+def waiting(path: Path) -> str:
+    """That there is nothing at the path yet, and what is there under a similar name."""
+    from difflib import get_close_matches
+
+    if path.is_dir():
+        empty = next(path.iterdir(), None) is None
+        why = "it is empty" if empty else "nothing in it is one yet; `rldk format-info` lists the formats"
+        return f"waiting for a log in {path}: {why}"
     folder = path.parent
     if not folder.is_dir():
         return f"waiting for {path}: no such file yet, and no directory {folder}"
@@ -25,16 +30,8 @@ def missing(path: Path) -> str:
         names = [entry.name for entry in islice(os.scandir(folder), MAX_NAMES)]
     except OSError:
         names = []
-    near = get_close_matches(path.name, names, n=3)
-    hint = f"; there is {', '.join(str(folder / name) for name in near)}" if near else ""
-    return f"waiting for {path}: no such file yet{hint}"
-
-
-def no_log(folder: Path) -> str:
-    """That the directory holds nothing to follow yet."""
-    empty = next(folder.iterdir(), None) is None
-    why = "it is empty" if empty else "no log in it yet; `rldk format-info` lists the formats that are read"
-    return f"waiting for a log in {folder}: {why}"
+    near = [str(folder / name) for name in get_close_matches(path.name, names, n=3)]
+    return f"waiting for {path}: no such file yet" + (f"; there is {', '.join(near)}" if near else "")
 
 
 def why_unread(source: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rldk.adapters.live.follow import follow
 from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed
-from rldk.monitor.unread import missing, why_unread
+from rldk.monitor.unread import waiting, why_unread
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 
@@ -25,7 +25,7 @@ def test_samples_alone_are_no_log() -> None:
 
 def test_a_typo_is_shown_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
-    said = missing(tmp_path / "metric.jsonl")
+    said = waiting(tmp_path / "metric.jsonl")
     assert "metric.jsonl: no such file yet; there is" in said
     assert said.endswith(str(tmp_path / "metrics.jsonl"))
 

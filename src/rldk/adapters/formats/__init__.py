@@ -1,1 +1,17 @@
-"""One file a format: how it is recognised, read, and followed while it grows."""
+"""One file a format. A module that is not named below is asked about every file."""
+
+from __future__ import annotations
+
+_SQLITE, _PARQUET = b"SQLite format 3\0", b"PAR1"
+# What is among the first bytes of every file that the module recognises: without it the module need not be loaded, and
+# a monitor of lines starts without the formats that are none.
+MARKS: dict[str, tuple[bytes, ...]] = {
+    "completions": (_PARQUET,),
+    "hf_trainer_state": (b"log_history",),
+    "mlflow_store": (_SQLITE, b"artifact_uri:"),
+    "parquet": (_PARQUET,),
+    "sb3_evaluations": (b"PK\x03\x04",),
+    "tensorboard": (b"\0",),
+    "trackio": (_SQLITE,),
+    "wandb_offline": (b":W&B",),
+}

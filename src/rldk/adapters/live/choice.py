@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rldk.adapters.base import BaseAdapter, adapters
+from rldk.adapters.base import BaseAdapter, adapters, adapters_for
 from rldk.adapters.explore import GENERIC, Claim, Found, Source, best_claim, claims, explore
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
@@ -107,7 +107,7 @@ class Chooser:
     def _of_file(self) -> Choice | None:
         path, file = self._path, File(self._path)
         try:
-            claimed = claims(file, adapters)
+            claimed = claims(file, adapters_for(file.head))
             kind = claimed[0][1] if claimed else self._unclaimed(file)
         except (OSError, EOFError, ValueError, zlib.error, RldkError):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from rldk.adapters.base import BaseAdapter, adapters
+from rldk.adapters.base import BaseAdapter, adapters, adapters_for
 from rldk.adapters.formats import dialect
 from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
 from rldk.adapters.live.lineformat import LineFormat
@@ -47,12 +47,15 @@ class Followed(LineFormat, frozen=True, kw_only=True):
 @cache
 def followed() -> dict[str, Followed]:
     """Every format that can be read while it grows, by name."""
-    kinds: list[type[BaseAdapter]] = [*adapters, FlexibleAdapter]
-    return {kind.name: _named(kind.name, kind.lines) for kind in kinds if kind.lines is not None}
+    return {kind.name: form for kind in (*adapters, FlexibleAdapter) if (form := _named(kind)) is not None}
 
 
-def _named(name: str, lines: LineFormat) -> Followed:
-    return Followed(name=name, **{field: getattr(lines, field) for field in LineFormat.__struct_fields__})
+@cache
+def _named(kind: type[BaseAdapter]) -> Followed | None:
+    lines = kind.lines
+    if lines is None:
+        return None
+    return Followed(name=kind.name, **{field: getattr(lines, field) for field in LineFormat.__struct_fields__})
 
 
 def recognised(head: bytes, *, mapped: bool = False) -> Followed | None:
@@ -60,12 +63,12 @@ def recognised(head: bytes, *, mapped: bool = False) -> Followed | None:
 
     `mapped`: the user says what the columns mean, so that a table need not."""
     file = File.beginning(head)
-    scored = [(kind.sniff(file), kind.quality, kind.name) for kind in adapters if kind.lines is not None]
-    best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1], s[2]), default=None)
+    scored = [(kind.sniff(file), kind) for kind in adapters_for(file.head) if kind.lines is not None]
+    best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name), default=None)
     if best is not None:
-        return followed()[best[2]]
+        return _named(best[1])
     columns = loose_columns(file)
-    return followed()["flexible"] if columns and (mapped or says_metric(columns)) else None
+    return _named(FlexibleAdapter) if columns and (mapped or says_metric(columns)) else None
 
 
 def patterned(pattern: str) -> Followed:
