@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import random
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +31,8 @@ from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Watch
 from rldk.rules.rule import rules
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+TESTS = Path(__file__).parents[1]
+FIXTURES = TESTS / "fixtures"
 PARTS = ("findings", "incidents", "checked", "skipped", "notes", "verdict")
 Writer = Callable[[Path, Path, random.Random], Iterator[None]]
 
@@ -165,3 +171,35 @@ def test_any_way_of_writing_gives_the_findings_of_the_finished_log(case: tuple[W
         assert shown(iter(rows)) == shown(rows_of(run))
         finished = diagnose(target).to_dict()
         assert {part: report[part] for part in PARTS} == {part: finished[part] for part in PARTS}
+
+
+BESIDE = [next(case for case in CASES if case[0] is write and name in str(case[1])) for write, name in (
+    (appended, "tensorboard"), (appended, ".wandb"), (replaced, "trl-dpo-hot"), (overwritten, "trl-sft"),
+    (checkpoints, "trl-grpo-collapse"), (inserted, "trackio"),
+)]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("write", "source"), BESIDE, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_monitor_beside_the_writer_finds_what_doctor_finds(write: Writer, source: Path, tmp_path: Path) -> None:
+    """Started before there is anything to read; killed in the middle, and started again with its state."""
+    target = tmp_path / ("run" if write is checkpoints else source.name)
+    words = [sys.executable, "-m", "rldk", "monitor", "--stream", str(target), "--alerts", "a.jsonl", "--state", "s"]
+    words += ["--report", "r.json", "--idle-timeout", "3"]
+    env = {**os.environ, "PYTHONPATH": str(TESTS.parent / "src")}
+    rng, process = random.Random(3), subprocess.Popen(words, cwd=tmp_path, env=env)
+    deadline = time.monotonic() + 3
+    for _ in write(source, target, rng):
+        time.sleep(rng.choice([0, 0.02, 0.2]))
+        if process.poll() is None and time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            process, deadline = subprocess.Popen(words, cwd=tmp_path, env=env), math.inf
+    assert process.wait(60) == 0
+    (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
+    finished = diagnose(target).to_dict()
+    assert {part: run[part] for part in PARTS} == {part: finished[part] for part in PARTS}
+    alerts = tmp_path / "a.jsonl"
+    said = [json.loads(line) for line in alerts.read_text().splitlines()] if alerts.exists() else []
+    begun = [(a["rule"], a["finding"]["metric"], a["finding"]["first_step"]) for a in said if a["event"] == "begin"]
+    assert sorted(begun) == sorted((f["code"], f["metric"], f["first_step"]) for f in finished["findings"])

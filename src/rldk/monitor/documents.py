@@ -58,6 +58,7 @@ class DocumentFeed:
         self._warn = warn
         self._clock = clock
         self._pace = Pace(clock)
+        self._glances = Pace(clock)  # a store may have thousands of files
         self._known: object = None  # the stamps of the files when they were read last
         self._seen: object = None  # at the last look
         self._since = clock()
@@ -94,7 +95,10 @@ class DocumentFeed:
 
     def _due(self) -> bool:
         """The files have changed since they were read, and nobody is writing just now."""
-        stamps, now = self._choice.stamps(), self._clock()
+        if not self._glances.due():
+            return False
+        with self._glances.spent():
+            stamps, now = self._choice.stamps(), self._clock()
         if stamps == self._known:
             return False
         if stamps != self._seen:
