@@ -19,6 +19,7 @@ from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log
 from rldk.adapters.manifest import with_manifest
 from rldk.adapters.naming.columns import to_run
+from rldk.adapters.source import File
 from rldk.core.model import Run
 from rldk.core.table import PHASES
 from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError, UnreadableSource
@@ -55,6 +56,12 @@ class _Read(Struct):
 def read_source(source: Source, options: Options) -> Run:
     """The run in one source."""
     return with_manifest(_to_run(_read(source, options), options), source.home)
+
+
+def read_again(source: Source, adapter: BaseAdapter, options: Options) -> Run:
+    """As `read_source`, by an adapter that may have read an earlier state of the source."""
+    adapter.files = tuple(File(path) for path in source.files)
+    return with_manifest(_to_run(_Read(source, adapter, adapter.read()), options), source.home)
 
 
 def read_folder(root: Path, options: Options) -> list[Run]:

@@ -21,8 +21,12 @@ from rldk.monitor.summary import SourceStats, source_stats
 from rldk.rules.rule import Context
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
+
+    from rldk.adapters.base import BaseAdapter
 
 SETTLE_S = 1.0  # a file that changes at every look is read after so long all the same
 
@@ -59,6 +63,7 @@ class DocumentFeed:
         self._clock = clock
         self._pace = Pace(clock)
         self._glances = Pace(clock)  # a store may have thousands of files
+        self._kept: dict[tuple[Path, ...], BaseAdapter] = {}
         self._known: object = None  # the stamps of the files when they were read last
         self._seen: object = None  # at the last look
         self._since = clock()
@@ -117,7 +122,7 @@ class DocumentFeed:
 
     def _read(self) -> Run | None:
         try:
-            return self._choice.read(self._field_map)
+            return self._choice.read(self._field_map, self._kept)
         except OSError:  # not just now
             return None
         except (InputError, MissingExtra) as error:

@@ -10,6 +10,8 @@ import json
 import math
 import os
 import struct
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,6 +51,8 @@ class TensorBoard(BaseAdapter):
         "text, histograms and images are left out by rldk"
     )
     gathers = True
+    resumes = True
+    _reading: _Reading | None = None
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -67,20 +71,31 @@ class TensorBoard(BaseAdapter):
 
     def read(self) -> Log:
         """The scalars of all files as one run; a file in a sub-directory gives its tags that directory as prefix."""
-        reading = _Reading()
+        files = sorted(self.files, key=_age)
+        base = Path(os.path.commonpath([f.path.absolute().parent for f in files])) if files else Path()
         left_out: dict[str, str] = {}
-        base = Path(os.path.commonpath([f.path.absolute().parent for f in self.files])) if self.files else Path()
-        for file in sorted(self.files, key=_age):
+        reading = self._reading = self._before(files) or _Reading()
+        for file in files[len(reading.parts) :]:
             folder = file.path.absolute().parent.relative_to(base).as_posix()
             try:
-                reading.read(file, "" if folder == "." else folder + "/")
+                reading.begin(file, "" if folder == "." else folder + "/")
             except UnreadableSource as error:
-                if len(self.files) == 1:
+                if len(files) == 1:
                     raise
                 left_out[str(file.path)] = error.message
+        if left_out:
+            self._reading = None
         if not len(reading.scalars):
             raise NoData(f"no scalar in {self.source}", hint="the run logged none, or the file is damaged at its start")
         return tolerated(reading.log(left_out), self)
+
+    def _before(self, files: list[File]) -> _Reading | None:
+        """The last reading, now with what has come in its last file; None when it was of other files."""
+        reading = self._reading
+        if reading is None or [part.path for part in reading.parts] != [file.path for file in files]:
+            return None
+        older = all(part.size == file.size for part, file in zip(reading.parts[:-1], files[:-1], strict=True))
+        return reading if older and reading.go_on(files[-1]) else None
 
 
 def _age(file: File) -> tuple[float, str]:
@@ -93,31 +108,58 @@ def _age(file: File) -> tuple[float, str]:
     return (time if time == time else math.inf, str(file.path))
 
 
+class _Part:
+    """One file, as far as it was read. `rejected`: the first records that are no events."""
+
+    def __init__(self, file: File, prefix: str) -> None:
+        self.path, self.size, self.prefix = file.path, file.size, prefix
+        self.reader = RecordReader(chunks(file))
+        self.faults = 0
+        self.rejected: list[Rejected] = []
+
+    def reject(self, fault: Fault) -> None:
+        self.faults += 1
+        if len(self.rejected) < KEPT_REJECTS:
+            self.rejected.append(self.rejection(fault))
+
+    def rejection(self, fault: Fault) -> Rejected:
+        return Rejected(line=fault.record, offset=fault.offset, reason=f"{self.path.name}: {fault.reason}")
+
+
 class _Reading:
     """What is gathered from the files of one run."""
 
     def __init__(self) -> None:
         self.scalars = Scalars()
         self.config: dict[str, Any] = {}
-        self.records = 0
-        self.faults = 0
-        self.rejected: list[Rejected] = []
+        self.parts: list[_Part] = []
         self._not_scalar = 0
         self._exact = True
 
-    def read(self, file: File, prefix: str) -> None:
-        """Adds the scalars of one file, their tags behind `prefix`.
-
-        Nearly all events of a file are one scalar of a tag seen before. They differ from an earlier event in time, step
-        and value alone, and are recognised by all their other bytes without being decoded."""
+    def begin(self, file: File, prefix: str) -> None:
+        """Adds the scalars of one file, their tags behind `prefix`."""
+        part = _Part(file, prefix)
         self.scalars.start_file()
+        self.parts.append(part)
+        self._read(part)
+
+    def go_on(self, file: File) -> bool:
+        """Adds what has come in the last file; False when its beginning is another one now."""
+        part = self.parts[-1]
+        if not part.reader.go_on(chunks(file)):
+            return False
+        self._read(part)
+        return True
+
+    def _read(self, part: _Part) -> None:
+        """Nearly all events of a file are one scalar of a tag seen before. They differ from an earlier event in time,
+        step and value alone, and are recognised by all their other bytes without being decoded."""
         layouts: _Layouts = {}
         add_tag, add_step = self.scalars.tag.append, self.scalars.step.append
         add_value, add_time = self.scalars.value.append, self.scalars.time.append
         unpack_time, unpack_value = struct.Struct("<d").unpack_from, struct.Struct("<f").unpack_from
-        reader = RecordReader(chunks(file))
         at, step, step_bytes = 9, 0, b"?"
-        for payload in reader:
+        for payload in part.reader:
             if payload[9:at] != step_bytes:
                 step, at = _step(payload)
                 step_bytes = payload[9:at] or b"?"
@@ -131,20 +173,10 @@ class _Reading:
                 add_value(unpack_value(payload, place)[0])
                 add_time(unpack_time(payload, 1)[0])
                 continue
-            event = self._decode(payload, reader, file)
-            numbers = [self._take(event, value, prefix) for value in event.values]
+            event = _decode(payload, part)
+            numbers = [self._take(event, value, part.prefix) for value in event.values]
             if len(numbers) == 1 and event.step == step:
                 _learn(layouts, payload, at, event, numbers[0])
-        self.records += reader.records
-        for fault in reader.faults:
-            self._reject(fault, file)
-
-    def _decode(self, payload: bytes, reader: RecordReader, file: File) -> Event:
-        try:
-            return read_event(payload)
-        except (WireError, struct.error) as error:
-            self._reject(Fault(reader.records, reader.offset, f"no event: {error}"), file)
-            return Event(math.nan, 0, ())
 
     def _take(self, event: Event, value: Value, prefix: str) -> int | None:
         """Keeps a value; its tag's number when it is a scalar."""
@@ -162,11 +194,10 @@ class _Reading:
             self._not_scalar += 1
         return None
 
-    def _reject(self, fault: Fault, file: File) -> None:
-        self.faults += 1
-        if len(self.rejected) < KEPT_REJECTS:
-            reason = f"{file.path.name}: {fault.reason}"
-            self.rejected.append(Rejected(line=fault.record, offset=fault.offset, reason=reason))
+    def _rejected(self) -> Iterator[Rejected]:
+        for part in self.parts:
+            yield from part.rejected
+            yield from map(part.rejection, part.reader.faults)
 
     def log(self, left_out: dict[str, str]) -> Log:
         table = self.scalars.table()
@@ -179,12 +210,20 @@ class _Reading:
             config=self.config,
             meta=_meta(self.config) | ({"left_out": left_out} if left_out else {}),
             notes=notes,
-            lines=self.records,
-            rejected_count=self.faults,
-            rejected=tuple(self.rejected),
+            lines=sum(part.reader.records for part in self.parts),
+            rejected_count=sum(part.faults + len(part.reader.faults) for part in self.parts),
+            rejected=tuple(islice(self._rejected(), KEPT_REJECTS)),
             precision=None if self._exact else FLOAT32_DIGITS,
         )
         return described(log)
+
+
+def _decode(payload: bytes, part: _Part) -> Event:
+    try:
+        return read_event(payload)
+    except (WireError, struct.error) as error:
+        part.reject(Fault(part.reader.records, part.reader.offset, f"no event: {error}"))
+        return Event(math.nan, 0, ())
 
 
 def _learn(layouts: _Layouts, payload: bytes, at: int, event: Event, number: int | None) -> None:

@@ -52,17 +52,20 @@ class Choice(Struct, frozen=True):
         parts = (part for s in self.run.sources for path in s.files for part in s.adapter.parts(path))
         return sorted(stamp for part in set(parts) if (stamp := _stamp(part)) is not None)
 
-    def read(self, field_map: Mapping[str, str]) -> Run:
+    def read(self, field_map: Mapping[str, str], kept: dict[tuple[Path, ...], BaseAdapter]) -> Run:
         """The run as `rldk doctor` reads it; of several in one file the one that was begun last.
 
-        Raises what `open_runs` raises."""
-        if self.root in self.files:
-            from rldk.adapters.open import open_runs
+        `kept`: adapters of earlier readings, which may go on. Raises what `open_runs` raises."""
+        from rldk.adapters.folder import Options, read_again, read_group
 
-            return max(open_runs(self.root, field_map=field_map), key=_begun)
-        from rldk.adapters.folder import Options, read_group
+        source, options = self.run.best, Options(kinds=tuple(adapters), field_map=field_map)
+        if len(self.run.sources) == 1 and source.adapter.resumes:
+            return read_again(source, kept.setdefault(source.files, source.adapter(source.files)), options)
+        if self.root not in self.files:
+            return read_group(self.run, options, self.root, {})
+        from rldk.adapters.open import open_runs
 
-        return read_group(self.run, Options(kinds=tuple(adapters), field_map=field_map), self.root, {})
+        return max(open_runs(self.root, field_map=field_map), key=_begun)
 
 
 def _begun(run: Run) -> float:

@@ -48,6 +48,7 @@ class Scalars:
         self._starts: list[int] = []
         self.lost_tags = 0
         self.repeated = 0
+        self._left_out = 0  # values of metrics for which a table had no room
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -88,7 +89,7 @@ class Scalars:
         """What `table` could not keep."""
         texts = (
             (self.repeated, "values gave way to a later, different value of the same metric at the same step"),
-            (self.lost_tags, "values were left out: more metrics than can be held in memory"),
+            (self.lost_tags + self._left_out, "values were left out: more metrics than can be held in memory"),
         )
         return tuple(f"{count} {text}" for count, text in texts if count)
 
@@ -99,6 +100,7 @@ class Scalars:
         writes a step again."""
         import numpy as np
 
+        self.repeated = self._left_out = 0
         tag, step = np.array(self.tag, dtype=np.int32), np.array(self.step, dtype=np.int64)
         value, time = np.array(self.value, dtype=np.float64), np.array(self.time, dtype=np.float64)
         segment = _segments(tag, step, np.array(self._starts, dtype=np.int64))
@@ -133,7 +135,7 @@ class Scalars:
         for name, number in self.tags.items():
             count, end = int(counts[number]), int(ends[number])
             if number not in kept:
-                self.lost_tags += count
+                self._left_out += count
                 continue
             if not count:
                 continue

@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -73,7 +75,7 @@ class RecordReader:
     """Iterates over the payloads in the chunks of a file, in order. After the iteration all counts are complete.
 
     `offset`: where the record of the payload begins. A payload with a wrong CRC is left out; a cut record, or a length
-    with a wrong CRC, ends the file."""
+    with a wrong CRC, ends the file. `go_on` reads what has come since, of a file that grows."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
@@ -82,22 +84,45 @@ class RecordReader:
         self._base = 0  # offset in the file of the first byte of the buffer
         self._skip = 0  # bytes of an oversized record still to come
         self._corrupt_length = False
+        self._cut_off = False  # the last fault is a record that may still get its end
+        self._read = self._digest = 0  # bytes, and their CRC-32
         self.records = 0
         self.offset = 0
         self.faults: list[Fault] = []
 
     def __iter__(self) -> Iterator[bytes]:
+        self._cut_off = False
+        if self._corrupt_length:
+            return
         broken = ""
         try:
             for chunk in self._chunks:
+                self._read, self._digest = self._read + len(chunk), crc32(chunk, self._digest)
                 yield from self._feed(chunk)
                 if self._corrupt_length:
                     self._fault(self._base, "the length of the record does not match its CRC")
                     return
         except BrokenStream as error:
             broken = f": {error}"
-        if self._buffer or broken:
+        self._cut_off = bool(self._buffer or broken)
+        if self._cut_off:
             self._fault(self._base, f"cut off {len(self._buffer)} bytes into the record{broken}")
+
+    def go_on(self, chunks: Iterable[bytes]) -> bool:
+        """Prepares another iteration, over what the chunks have behind all that was read; False when they begin with
+        something else than that. Raises what iterating over the chunks raises."""
+        left, digest, found = self._read, 0, iter(chunks)
+        rest = b""
+        while left and (chunk := next(found, b"")):
+            digest = crc32(chunk[:left], digest)
+            rest, left = chunk[left:], max(0, left - len(chunk))
+        if left or digest != self._digest:
+            return False
+        if self._cut_off:
+            self.faults.pop()
+            self.records -= 1
+        self._chunks = chain([rest], found)
+        return True
 
     def _fault(self, offset: int, reason: str) -> None:
         self.records += 1

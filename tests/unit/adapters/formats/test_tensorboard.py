@@ -4,7 +4,7 @@ import json
 import struct
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +200,29 @@ def test_a_cut_record_is_one_rejected_record() -> None:
         assert complete == sum(end <= cut for end in ends) - 1
         assert [f.offset for f in reader.faults] == ([] if cut in ends else [max(e for e in ends if e <= cut)])
     assert len(whole) == 418
+
+
+@settings(max_examples=min(20, settings.default.max_examples))
+@given(st.lists(st.integers(0, 12_000), min_size=1, max_size=4), st.sampled_from([b"", b"\0" * 40, b"x" * 40]))
+def test_reading_again_gives_what_a_new_reading_gives(cuts: list[int], behind: bytes) -> None:
+    data = A2C.read_bytes()[:12_000] + behind
+    with stored(b"") as path:
+        adapter = TensorBoard(path)
+        for cut in [*sorted(cuts), len(data)]:
+            path.write_bytes(data[:cut])
+            adapter.files = (File(path),)
+            with suppress(NoData):
+                log, new = adapter.read(), TensorBoard(path).read()
+                assert (cells(log), log.lines, log.rejected) == (cells(new), new.lines, new.rejected)
+
+
+def test_another_file_in_its_place_is_read_from_its_beginning() -> None:
+    with stored(A2C.read_bytes()) as path:
+        adapter = TensorBoard(path)
+        adapter.read()
+        path.write_bytes(SFT.read_bytes() * 2)
+        adapter.files = (File(path),)
+        assert cells(adapter.read()) == cells(TensorBoard(path).read())
 
 
 def test_strict_reading_stops_at_a_refused_record() -> None:
