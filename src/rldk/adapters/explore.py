@@ -80,8 +80,7 @@ def explore(
     found = Found()
     kinds = list(kinds)
     claimed = claimed or best_claim
-    gathered: dict[tuple[str, Path], list[tuple[int, Path]]] = {}
-    by_name = {kind.name: kind for kind in kinds}
+    gathered: dict[tuple[type[BaseAdapter], Path], list[tuple[int, Path]]] = {}
     for path in _walk(root, found):
         claim = claimed(path, kinds, found)
         if claim is None:
@@ -89,12 +88,12 @@ def explore(
         confidence, kind = claim
         folder = _inside(home(path), root)
         if kind.gathers:
-            gathered.setdefault((kind.name, folder), []).append((confidence, path))
+            gathered.setdefault((kind, folder), []).append((confidence, path))
         else:
             found.sources += sources_of(kind, [path], confidence, folder)
-    for (name, folder), files in gathered.items():
+    for (kind, folder), files in gathered.items():
         paths = [path for _, path in files]
-        found.sources += sources_of(by_name[name], paths, max(c for c, _ in files), folder)
+        found.sources += sources_of(kind, paths, max(c for c, _ in files), folder)
     if not found.sources:
         found.sources += [
             Source(adapter=FlexibleAdapter, files=(path,), confidence=0, home=_inside(home(path), root))

@@ -126,7 +126,7 @@ class Chooser:
         return FlexibleAdapter if told and FlexibleAdapter.sniff(file) else None
 
     def _of_folder(self) -> Choice | None:
-        found = explore(self._path, adapters, self._claim)
+        found = explore(self._path, (), self._claim)
         runs, _ = group(found.sources, self._path)
         runs = [run for run in runs if not all(source.adapter.samples_only for source in run.sources)]
         if not runs:
@@ -156,7 +156,7 @@ class Chooser:
         source = Source(adapter=kind, files=(path,), confidence=0, home=self._path)
         return Choice(self._path, Group(sources=[source]), path)
 
-    def _claim(self, path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Claim | None:
+    def _claim(self, path: Path, _: list[type[BaseAdapter]], found: Found) -> Claim | None:
         """As `best_claim`, asked again only when the beginning of the file may have changed."""
         if self._passed_over(path):
             return None
@@ -166,8 +166,15 @@ class Chooser:
         if stamp[2] >= HEAD_BYTES:
             stamp = (*stamp[:2], HEAD_BYTES, 0)
         if known is None or known[0] != stamp:
-            known = self._claims[str(path)] = (stamp, best_claim(path, kinds, found))
+            known = self._claims[str(path)] = (stamp, self._best(path, found))
         return known[1]
+
+    def _best(self, path: Path, found: Found) -> Claim | None:
+        try:
+            head = File(path).head
+        except (OSError, EOFError, zlib.error, RldkError):
+            head = b""
+        return best_claim(path, list(adapters_for(head)), found)
 
     def _passed_over(self, path: Path) -> bool:
         own = path.suffix == ".jsonl" and path.name.startswith(_OTHERS)
