@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,8 @@ class StreamFeed:
             return rows
         if not self._pace.due():
             return []
-        with self._pace.spent():
+        turned = False
+        with self._pace.spent(), suppress(OSError):  # a file that was listed may be gone when it is looked at
             turned = self._look()
         return self._passed(self._feed.poll()) if turned and self._feed is not None else []
 
@@ -97,7 +99,8 @@ class StreamFeed:
 
     def finish(self) -> list[Row]:
         self.restarted = False
-        self._look(finish=True)
+        with suppress(OSError):
+            self._look(finish=True)
         if self._feed is None:
             if self._polls is not None:
                 self._say_waiting()

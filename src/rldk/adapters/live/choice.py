@@ -65,11 +65,11 @@ class Choice(Struct, frozen=True):
             return read_group(self.run, options, self.root, {})
         from rldk.adapters.open import open_runs
 
-        return max(open_runs(self.root, field_map=field_map), key=_begun)
+        return max(reversed(open_runs(self.root, field_map=field_map)), key=_begun)
 
 
 def _begun(run: Run) -> float:
-    """When the run was begun; of runs that do not say it, the last is the greatest."""
+    """When the run was begun; -1 where it does not say that."""
     times = run.metrics.time
     return float(times[0]) if len(times) and times[0] == times[0] else -1.0
 
