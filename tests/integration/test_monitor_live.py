@@ -283,7 +283,7 @@ def test_ranks_are_watched_side_by_side(tmp_path: Path) -> None:
     ) as process:
         process.communicate(timeout=30)
     report = json.loads((tmp_path / "r.json").read_text())
-    assert [run["health"] for run in report["runs"]] == ["ok", "critical", "ok"]
+    assert [run["health"] for run in report["runs"]] == ["partly", "critical", "partly"]
     assert report["health"] == "critical"
     assert {a["run"] for a in alerts_in(tmp_path / "a.jsonl")} == {report["runs"][1]["run"]}
 
