@@ -25,13 +25,12 @@ class BaseAdapter(ABC):
     """Subclass, set `name`, `describes`, `quality`, write `sniff` and `read`, decorate with `@adapter`.
 
     `quality` ranks sources of one run found side by side: 90 lossless with configuration, 80 lossless, 70 lossless but
-    fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one
-    run's directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of
-    its own.
-    `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows, None
-    when it is not made of lines: then it is read again as a whole whenever one of its `parts` has changed. `resumes`:
-    `read` may be called again on the same adapter and decodes only what has come since. `keeps`, `loses`: what of a run
-    such a log still has and what it lacks, as Markdown.
+    fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one run's
+    directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of its
+    own. `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows,
+    None when it is not made of lines: then it is read again as a whole whenever one of its `parts` has changed.
+    `resumes`: `read` may be called again on the same adapter and decodes only what has come since. `keeps`, `loses`:
+    what of a run such a log still has and what it lacks, as Markdown.
     """
 
     name: ClassVar[str]

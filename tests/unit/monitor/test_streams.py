@@ -165,6 +165,18 @@ def test_an_old_run_is_turned_to_when_it_is_written_and_the_other_is_quiet(tmp_p
     assert watched.poll(10) == [100, 101]
 
 
+def test_metrics_that_come_late_in_a_directory_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "console.log"
+    path.write_text("loading the model\n" * 5000)
+    watched = Watched(tmp_path)
+    assert watched.poll() == []
+    with path.open("ab") as stream:
+        stream.write((FIXTURES / "trl-sft" / "stdout.txt").read_bytes())
+    watched.poll()
+    watched.finish()
+    assert [row.step for row in watched.rows] == open_run(tmp_path).metrics.step.tolist()
+
+
 def test_a_better_source_of_the_same_run_takes_over(tmp_path: Path) -> None:
     (tmp_path / "stdout.txt").write_bytes((FIXTURES / "trl-sft" / "stdout.txt").read_bytes())
     watched = Watched(tmp_path)

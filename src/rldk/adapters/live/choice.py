@@ -157,17 +157,21 @@ class Chooser:
         return Choice(self._path, Group(sources=[source]), path)
 
     def _claim(self, path: Path, _: list[type[BaseAdapter]], found: Found) -> Claim | None:
-        """As `best_claim`, asked again only when the beginning of the file may have changed."""
-        if self._passed_over(path):
-            return None
-        stamp, known = _stamp(path), self._claims.get(str(path))
+        """As `best_claim`, asked again only when the answer may be another one: by the beginning of the file once it
+        was recognised, else by all of it, because metrics may come late."""
+        stamp = None if self._passed_over(path) else _stamp(path)
         if stamp is None:
             return None
-        if stamp[2] >= HEAD_BYTES:
-            stamp = (*stamp[:2], HEAD_BYTES, 0)
-        if known is None or known[0] != stamp:
-            known = self._claims[str(path)] = (stamp, self._best(path, found))
-        return known[1]
+        known, claim = self._claims.get(str(path), (None, None))
+        beginning = (*stamp[:2], HEAD_BYTES, 0) if stamp[2] >= HEAD_BYTES else stamp
+        if known == (stamp if claim is None else beginning):
+            return claim
+        claim = self._best(path, found)
+        if claim is None and path in found.loose:
+            self._claims.pop(str(path), None)  # what is noted in `found` is to be noted again
+        else:
+            self._claims[str(path)] = (stamp if claim is None else beginning, claim)
+        return claim
 
     def _best(self, path: Path, found: Found) -> Claim | None:
         try:
