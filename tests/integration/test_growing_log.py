@@ -162,7 +162,7 @@ CONSOLES = {
     "block": "  Learning iteration {i}/90\n  Value function loss: 0.0{i}\n  Mean reward: {i}.5\n  Entropy: 0.1\n",
     "dict": "(A pid=3) a.py:330 - rollout {i}: {'rollout/raw_reward': 0.{i}}\nx - step {i}: {'train/loss': 0.5}\n",
     "dict over lines": "x | INFO - Step {i}: \n{'policy/final_loss': '0.{i}',\n 'reward/avg_raw_reward': '0.25'}\n",
-    "box": "--------------\n| eprewmean | {i}.5 |\n| total_timesteps | {i}000 |\n| value_loss | 0.25 |\n--------------\n",
+    "box": "--------------\n| eprewmean | {i}.5 |\n| total_timesteps | {i}000 |\n| loss | 0.5 |\n--------------\n",
     "agents": "[INFO] Walker. Step: {i}000. Time Elapsed: 70.8 s. Mean Reward: {i}.5. Std of Reward: 3.6. Training.\n",
     "line with an aside": "Epoch #1: 9it [00:05, env_step={i}00, rew={i}.0]\nEpoch #1: test_reward: 2.0 ± 0.0\n",
     "line then values": "Epoch: 3, global_step={i}00\nSPS: 1203, pg_loss=-0.0021, v_loss=0.1{i}\n",
