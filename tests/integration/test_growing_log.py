@@ -155,3 +155,27 @@ def test_tables_that_change_their_ways(
     with suppress(NoData, NotALog):  # all its rows are bad
         open_run(path)
         assert_same(path, rng, rng.choice([[7, 90], [2_000], [10**6]]), pause)
+
+
+CONSOLES = {
+    "line": "Episode {i}/90 | Reward: {i}.5 | Loss: 0.25\n",
+    "block": "  Learning iteration {i}/90\n  Value function loss: 0.0{i}\n  Mean reward: {i}.5\n  Entropy: 0.1\n",
+    "dict": "(A pid=3) a.py:330 - rollout {i}: {'rollout/raw_reward': 0.{i}}\nx - step {i}: {'train/loss': 0.5}\n",
+    "dict over lines": "x | INFO - Step {i}: \n{'policy/final_loss': '0.{i}',\n 'reward/avg_raw_reward': '0.25'}\n",
+    "box": "--------------\n| eprewmean | {i}.5 |\n| total_timesteps | {i}000 |\n| loss | 0.5 |\n--------------\n",
+    "agents": "[INFO] Walker. Step: {i}000. Time Elapsed: 70.8 s. Mean Reward: {i}.5. Std of Reward: 3.6. Training.\n",
+    "line with an aside": "Epoch #1: 9it [00:05, env_step={i}00, rew={i}.0]\nEpoch #1: test_reward: 2.0 ± 0.0\n",
+    "line then values": "Epoch: 3, global_step={i}00\nSPS: 1203, pg_loss=-0.0021, v_loss=0.1{i}\n",
+}
+SAMPLES = "".join(f"sample {i}: think step by step about {i} apples and the reward of virtue\n" for i in range(1200))
+
+
+@pytest.mark.parametrize("late", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["at once", "late"])
+@pytest.mark.parametrize("name", CONSOLES)
+def test_consoles_are_followed_as_their_finished_files(tmp_path: Path, name: str, late: bool) -> None:
+    text = "".join(CONSOLES[name].replace("{i}", str(i)) for i in range(1, 25))
+    path = tmp_path / "console.txt"
+    path.write_text((SAMPLES if late and name != "line then values" else "") + text[:-4])
+    for seed in range(2):
+        rng = random.Random(seed)
+        assert_same(path, rng, rng.choice([[300, 5_000], [70_000]]), 0.01)

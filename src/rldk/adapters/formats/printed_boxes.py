@@ -42,7 +42,7 @@ _AREAL = frozenset({"ppo_actor/update/actor_loss", "ppo_actor/task_reward/avg", 
 def identity(keys: frozenset[str]) -> dict[str, Any]:
     """The fields of `Log` that say which trainer logs these names."""
     if keys & _SPINUP:
-        return {"framework": "spinning_up"}
+        return {"framework": "spinup"}
     if keys & _AREAL:
         return {"framework": "areal", "dialect": "areal"}
     return {"framework": "baselines"} if keys & _BASELINES else {}

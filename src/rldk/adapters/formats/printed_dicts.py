@@ -125,7 +125,8 @@ class PrintedDictsConsole(BaseAdapter):
 
     @classmethod
     def marks(cls, line: bytes) -> bool:
-        if b"{'" not in line:
+        announced = b" - " in line and line.rstrip().endswith(b":")  # SkyRL: the dict begins on the next line
+        if b"{'" not in line and not announced:
             return False
         text = clean(line)
         mark = _MARK.search(text)

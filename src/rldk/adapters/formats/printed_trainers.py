@@ -64,6 +64,7 @@ class MLAgentsConsole(PrintedAdapter):
             "ELO": "Self-play/ELO",
         },
         framework="mlagents",
+        dialect="mlagents",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 
@@ -98,6 +99,7 @@ class RslRlConsole(PrintedAdapter):
             "learning": "Perf/learning_time",
         },
         framework="rsl_rl",
+        dialect="rsl_rl",
         algorithm="ppo",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
@@ -145,7 +147,8 @@ class MlxConsole(PrintedAdapter):
             "Val took": "eval_runtime",
             "Learning Rate": "learning_rate",
         },
-        framework="mlx",
+        framework="mlx_lm",
+        dialect="mlx_lm",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 
@@ -164,6 +167,7 @@ class KerasRLConsole(PrintedAdapter):
         mark=re.compile(r"(?:^|\x08)\s{0,40}(?P<step>\d{1,18})/(?P<total>\d{1,18}): episode: (?=\d)"),
         keys={"episode reward": "episode_reward", "episode steps": "episode_length"},
         framework="keras_rl",
+        dialect="keras_rl",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 
@@ -183,6 +187,7 @@ class TianshouConsole(PrintedAdapter):
         aside=re.compile(r"Epoch #\d{1,18}: (?=test_reward: )"),
         keys={"rew": "train/reward", "len": "train/length", "test_reward": "test/reward", "best_reward": "test/best"},
         framework="tianshou",
+        dialect="tianshou",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 
@@ -203,6 +208,7 @@ class SampleFactoryConsole(PrintedAdapter):
         ),
         aside=re.compile(r"Avg episode reward: \[\(0, '(?P<reward>[\d.e+naif-]{1,24})'\)"),
         framework="sample_factory",
+        dialect="sample_factory",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 
@@ -225,6 +231,7 @@ class DopamineConsole(PrintedAdapter):
             "Average training steps per second": "Train/AverageStepsPerSecond",
         },
         framework="dopamine",
+        dialect="dopamine",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 

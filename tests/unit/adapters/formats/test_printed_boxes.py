@@ -43,7 +43,7 @@ def read(path: Path, text: str) -> Log:
     ("form", "scale", "framework", "key", "value"),
     [
         (BASELINES, 1000, "baselines", "eprewmean", 1.5),
-        (SPINUP, 1, "spinning_up", "AverageEpRet", 21.5),
+        (SPINUP, 1, "spinup", "AverageEpRet", 21.5),
         (AREAL, 1, "areal", "ppo_actor/update/entropy/avg", 0.31),
         (TRPO, 1, "baselines", "KL", 0.0038),
     ],
