@@ -14,7 +14,7 @@ from rldk.adapters.open import open_run, open_runs
 from rldk.adapters.source import File
 from rldk.adapters.wire.document import PLACES, completed, documents, history
 from rldk.core.model import Run
-from rldk.errors import MalformedInput, NoData, NotALog, RldkError
+from rldk.errors import MalformedInput, NotALog, RldkError
 
 N = range(10)
 ROWS = [{"step": i, "loss": 0.5 - i / 100} for i in N]
@@ -114,7 +114,6 @@ OTHERS: dict[str, Any] = {
     "config": {"hidden_size": 768, "layers": 12, "id2label": {"0": "A", "1": "B"}, "rope": [1, 2, 3, 4]},
     "vocabulary": {"a": 0, "b": 1, "c": 2},
     "tokenizer": {"added_tokens": [{"id": i, "content": "x"} for i in N], "model": {"merges": [["a", "b"]] * 9}},
-    "notebook": {"nbformat": 4, "cells": [{"cell_type": "code", "execution_count": i, "loss": 1} for i in N]},
     "boxes": {"annotations": [{"id": i, "image_id": i, "bbox": [1, 2, 3, 4], "area": 3.5} for i in N]},
     "prices": [{"date": "2020-01-02", "open": 1.5, "close": 2.5, "volume": 3} for _ in N],
     "polygon": {"coordinates": [[i, i * 2.5] for i in N]},
@@ -129,10 +128,16 @@ OTHERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_document_of_something_else_is_refused(tmp_path: Path, kind: str) -> None:
-    with pytest.raises((NotALog, NoData)):  # a notebook that shows no training is one without data
+    with pytest.raises(NotALog):
         opened(tmp_path / "x.json", OTHERS[kind])
-    with pytest.raises((NotALog, NoData)):
+    with pytest.raises(NotALog):
         open_runs(tmp_path)
+
+
+def test_a_notebook_is_left_to_its_own_format(tmp_path: Path) -> None:
+    cells = [{"cell_type": "code", "execution_count": i, "loss": 1} for i in N]
+    (tmp_path / "x.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells, "loss": [0.5, 0.4, 0.3]}))
+    assert JsonDocument.sniff(File(tmp_path / "x.ipynb")) == 0
 
 
 def test_lines_of_json_are_left_to_their_own_format(tmp_path: Path) -> None:
