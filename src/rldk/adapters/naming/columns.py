@@ -162,7 +162,7 @@ def _empty(name: str, columns: _Columns, table: MetricTable) -> bool:
 
 def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMeta:
     known: dict[str, Any] = {k: v for k, v in log.meta.items() if k in _META}
-    notes = (*log.notes, *([] if naming.guess else _map_notes(naming, words)))
+    notes = (*log.notes, *([] if naming.guess else _map_notes(naming, words, clock=log.meta.get("clock", ""))))
     if log.precision is not None:
         notes = (*notes, f"the format keeps {log.precision} significant digits")
     config = redacted(log.config)
@@ -186,9 +186,9 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
     )
 
 
-def _map_notes(naming: Naming, words: Vocabulary) -> list[str]:
-    """What in the user's map had no effect, or not the one that was likely meant."""
-    notes = [f"field map: there is no column {key!r}" for key in naming.unused()]
+def _map_notes(naming: Naming, words: Vocabulary, *, clock: str) -> list[str]:
+    """What in the user's map had no effect, or not the one that was likely meant. `clock`: the column of the step."""
+    notes = [f"field map: there is no column {key!r}" for key in naming.unused() if key != clock]
     for name in naming.mapped().values():
         if words.canonical(name) is None and name not in _NOT_METRICS:
             nearest = UnknownName("metric", name, words.names())

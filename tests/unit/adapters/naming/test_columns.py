@@ -180,3 +180,8 @@ def test_nothing_is_lost_and_every_canonical_value_is_somebodys(rows, dialect, e
         if row.phase == "eval":
             assert not {"kl", "loss", "reward_mean", "entropy"} & row.values.keys()
         assert all(math.isnan(v) is (i in run.metrics.stated_nan.get(n, ())) for n, v in row.values.items())
+
+
+def test_a_map_may_name_the_column_that_is_the_step_already() -> None:
+    made = run_of({"kl": 0.1}, {"kl": 0.2}, meta={"clock": "it"}, field_map={"it": "step", "gone": "entropy"})
+    assert made.meta.notes == ("field map: there is no column 'gone'",)
