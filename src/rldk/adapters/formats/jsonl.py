@@ -57,7 +57,7 @@ class CustomJSONLAdapter(BaseAdapter):
         lines = [line for line in file.head.split(b"\n") if line.strip()]
         if len(lines) > 1 and not file.head.endswith(b"\n"):
             lines.pop()  # cut by the end of the head, or torn
-        lines = lines[:SNIFF_LINES]
+        lines = [line for line in lines[:SNIFF_LINES] if line.strip() != b"{}"]  # an empty object says nothing
         rows = [obj for obj in _objects(lines) if not any(keys <= obj.keys() for keys in _OTHERS)]
         if not rows or 2 * len(rows) < len(lines):
             return 0
