@@ -10,6 +10,7 @@ from rldk.engine.features import MAD_TO_SD, NAN, middle, total
 
 STEPS, FEWEST = 40, 3  # differences that the row-to-row noise is taken from: at most, at least
 MATERIAL = 0.15  # of the larger of both levels in size: less does not matter, however clear it is
+HUGE = 1e150  # a step whose square can be taken
 EDGE = 0.1  # of the gain, by which both ends of the window may be higher than its mean
 
 
@@ -83,5 +84,11 @@ class Drawdown:
         return min(lost, ends + EDGE * gain) / gain
 
     def _noise(self) -> float:
+        """The larger of a robust scale of the steps before the newest rows, and the root mean square of all steps: of
+        rewards that are 0 on most rows the middle step is 0, and says nothing of the others."""
         steps = sorted(abs(b - a) for a, b in pairwise(self._before))
-        return MAD_TO_SD * middle(steps) / math.sqrt(2.0) if len(steps) >= FEWEST else math.inf
+        if len(steps) < FEWEST:
+            return math.inf
+        every = [min(abs(b - a), HUGE) for a, b in pairwise((*self._before, *self._values))]
+        square = total(x * x for x in every) / len(every)
+        return max(MAD_TO_SD * middle(steps), math.sqrt(square)) / math.sqrt(2.0)

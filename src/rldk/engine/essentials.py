@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from rldk.core.algorithms import PREFERENCE, REWARD_MODEL, SUPERVISED, VALUE_BASED
+from rldk.core.algorithms import PREFERENCE, REFERENCE_FREE, REWARD_MODEL, SUPERVISED, VALUE_BASED
 
 
 class Need(Struct, frozen=True):
@@ -44,7 +44,7 @@ def needs_of(algorithm: str | None, *, framework: str | None = None, plain: bool
     """What a run is judged by; of an unknown algorithm it is taken for a policy that learns from reward.
 
     `plain`: no column of the log, known or not, may be a reward or a preference."""
-    if algorithm in PREFERENCE | REWARD_MODEL:
+    if algorithm in PREFERENCE | REFERENCE_FREE | REWARD_MODEL:
         return PREFERENCE_NEEDS
     if algorithm in SUPERVISED or (algorithm is None and framework in LOSS_ALONE and plain):
         return SUPERVISED_NEEDS

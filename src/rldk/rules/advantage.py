@@ -52,7 +52,7 @@ def groups_without_signal(f: Frame) -> Signal | None:
     mean, least, count = f.mean(name, 20), f.min(name, 6), f.count(name)
     few = count < 20 and least > 0.65 and last < best - 0.1 * abs(best)
     level, start, noise = f.mean("reward_mean", 20), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
-    stuck = best <= 0 or (level < start + noise and level < best - 0.2 * abs(best))
+    stuck = best <= 0 or (level < start + noise and level < best - 0.1 * abs(best))
     if alike and not (usual > 0.8 and low):
         message = (
             f"groups whose rewards are all equal went from {at_first:.0%} to {usual:.0%}, and the reward did not rise"

@@ -10,11 +10,16 @@ SAID, LONG = 200, 400  # rows of a run that declares no end: an information, a w
 NEARLY_OVER, FEWEST = 0.7, 60  # share of the declared steps, with so many rows at least
 SAME, SAME_BEST = 0.6, 1.2  # standard deviations of a row: medians of 40 and 20 rows, the best running mean
 LATEST, FIRST = 40, 20  # rows
-FROZEN_ROWS, FROZEN = 25, 0.01  # of the range
+FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
+
+
+TRAINED = frozenset({"entropy", "kl", "loss", "policy_loss", "value_loss"})  # beside a reward: a policy learns from it
 
 
 def _unknown(context: Context) -> str | None:
-    return None if context.algorithm is not None else "this log does not say which algorithm it is of"
+    if context.algorithm is not None or not TRAINED.isdisjoint(context.names):
+        return None
+    return "this log does not say which algorithm it is of"
 
 
 @rule(
@@ -87,14 +92,15 @@ def frozen_below_best(f: Frame) -> Signal | None:
     """Fires when the reward hardly varies any more, at a level in the lower half of all that it has been.
 
     Why it matters: a policy that always does the same meets nothing to learn from.
-    How it is computed: the newest 25 rows lie within 1 % of the range of all rows, and their level is below the middle
-    of that range and 30 % below the top, as the first ten rows were; there are at least as many rows before them.
+    How it is computed: the top is the highest level that twelve rows held after the first 20. The newest 25 rows lie
+    within 1 % of the range from the lowest value to the top, and their level is below the middle of that range and 30 %
+    below the top, as the first ten rows were; there are at least as many rows before them.
     When it is wrong: an episode that no longer ends, so that an old mean is repeated.
     Source: ours; the form for bitwise equal rewards is REW001.
     """
     name = "reward_mean"
     high, low, count = f.max(name, FROZEN_ROWS), f.min(name, FROZEN_ROWS), f.count(name)
-    top, bottom = f.highest(name, before=FROZEN_ROWS), f.lowest(name, before=FROZEN_ROWS)
+    top, bottom = f.top(name, HELD, after=FIRST), f.lowest(name, before=FROZEN_ROWS)
     least, start = min(bottom, low), f.early(name, 0, 10)
     far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
     if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:

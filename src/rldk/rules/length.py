@@ -5,7 +5,7 @@ from __future__ import annotations
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Context, Frame, Signal, rule
-from rldk.rules.witness import about_episodes, episodic, lost_share
+from rldk.rules.witness import about_episodes, about_language, episodic, lost_share
 
 
 @rule(
@@ -196,10 +196,11 @@ def no_valid_tokens(f: Frame) -> Signal | None:
     """
     name, value, first = f.metric, f[f.metric], f.first(f.metric)
     before, reward, start = f.median(name, 8, before=3), f.median("reward_mean", 3), f.early("reward_mean", 0, 5)
+    words = about_language(f)
     if name == "response_length_mean":
         if about_episodes(f):
             return None
-        if value < 1.0 or (value <= 1.0 and first > 3.0):
+        if (value < 1.0 and (words or first >= 1.0)) or (value <= 1.0 and first > 3.0):
             message = f"responses are down to {value:.3g} token on average; they began with {first:.3g}"
             asked = value == 1.0 and before <= 2.0 and reward >= start
             return Signal(value=value, limit=1.0, message=message, severity="info" if asked else None)

@@ -43,3 +43,8 @@ def test_huge_values_do_no_harm(wild: float) -> None:
     found = run(Drawdown(10, 10, 3.0, 0), [*UP, wild, *[1.0] * 40])
     assert found[-1] == 0.0
     assert all(math.isfinite(x) for x in found)
+
+
+def test_rewards_that_are_zero_on_most_rows_have_noise_all_the_same() -> None:
+    sparse = [-0.05 * (i % 7 in (0, 3)) - 0.1 * (i % 11 == 0) for i in range(40)]
+    assert set(run(Drawdown(27, 12, 2.5, 20), [*sparse, *[0.0] * 14, *sparse])) == {0.0}

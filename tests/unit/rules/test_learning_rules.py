@@ -60,3 +60,15 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+def test_a_reward_beside_a_loss_is_what_a_policy_learns_from() -> None:
+    columns: dict[str, list[float | None]] = {"reward_mean": [0.13 + 0.01 * (i % 3) for i in range(450)]}
+    assert scan_columns("REW022", columns, names={"reward_mean": "reward"}).findings == ()
+    names = {"reward_mean": "reward", "loss": "loss"}
+    assert scan_columns("REW022", {**columns, "loss": [0.5] * 450}, names=names).worst() == "warn"
+
+
+def test_a_single_lucky_start_is_no_level_to_fall_from() -> None:
+    reward: list[float | None] = [0.0, 0.65, 0.29, *[0.12 + 0.001 * (i % 2) for i in range(60)]]
+    assert scan_columns("REW023", {"reward_mean": reward}, algorithm="dqn").findings == ()

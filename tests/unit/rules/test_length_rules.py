@@ -40,7 +40,7 @@ SHRINKS: list[float | None] = [9.0 - 0.5 * i for i in range(15)] + [1.1] * 5 + [
         ("LEN003", {"truncation_frac": [0.1, 0.3, 0.5, 0.7, 0.9, *[1.0] * 6]}, {}, (10, "warn")),
         ("LEN008", {"eos_count": [16.0, 15.0] * 8 + [3.0] * 4}, {}, (19, "warn")),
         ("LEN004", {"response_length_mean": [20.0, 5.0, 1.0, 1.0, 1.0]}, {}, (5, "critical")),
-        ("LEN004", {"response_length_mean": [0.5] * 4}, {}, (3, "critical")),
+        ("LEN004", {"response_length_mean": [0.5] * 4}, {"framework": "trl"}, (3, "critical")),
         ("LEN004", {"response_length_mean": SHRINKS, "reward_mean": [0.03 * i for i in range(24)]}, {}, (23, "info")),
         (
             "LEN004",
@@ -67,6 +67,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("LEN003", {"response_length_mean": [7.0 + i for i in range(21)] + [28.0] * 12}, {}),
         ("LEN008", {"eos_count": [16.0, 15.0] * 8 + [5.0] * 4}, {}),
         ("LEN008", {"eos_count": [2.0, 1.0] * 8 + [0.0] * 4}, {}),  # a batch of two
+        ("LEN004", {"response_length_mean": [0.0] * 5 + [6.0] * 7}, {}),  # no episode has ended yet
         ("LEN004", {"response_length_mean": [1.0] * 12}, {}),
         ("LEN004", {"aborted_frac": [0.9] * 12}, {}),
     ],
