@@ -19,6 +19,7 @@ from rldk.rules.witness import (
 )
 
 LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
+LONG_ROWS = 100
 MILESTONES = (10, 25, 50, 100, 200, 400, 800, 1600, 3200)  # rows at which levels are remembered
 UNIFORM = 0.998  # of the largest entropy possible
 
@@ -49,8 +50,9 @@ def entropy_collapse(f: Frame) -> Signal | None:
 
     Why it matters: a policy that always says the same explores no more; what it has not learnt it will not learn.
     How it is computed: the median of three rows is below 30 % of the start (the larger of the first value and of the
-    median of rows 5 to 25), and half of the reward gained is lost (critical); or the reward of the last 20 rows has
-    not risen and stands below its best by more than a tenth of its range (warning). For preference training the
+    median of rows 5 to 25), and half of the reward gained is lost (critical, or a warning in a run of more than 200
+    rows whose entropy was as low at row 100: then it is not what moved); or the reward of the last 20 rows has not
+    risen and stands below its best by more than a tenth of its range (warning). For preference training the
     second witness is the log-probability of the chosen answers, below twice its first value (warning).
     When it is wrong: an easy task may be solved by a policy without entropy; then the reward is at its best and the
     rule is quiet. Entropy that falls while the reward rises is healthy, and so is one that has long been low in a
@@ -63,12 +65,14 @@ def entropy_collapse(f: Frame) -> Signal | None:
     now, start, lost = f.median("entropy", 3), starting_entropy(f), lost_share(f)
     gain, low, learnt = f.gain("reward_mean", 20), below_best(f), _learnt_without(f, 0.3 * start)
     chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), bounded_entropy(f)
+    rows, once = f.count("entropy"), f.milestone("entropy", LONG_ROWS)
+    long_low = rows > 2 * LONG_ROWS and once < 0.3 * start
     if not (bounded and now < 0.3 * start) or learnt:
         return None
     fell = f"entropy fell from {start:.3g} to {now:.3g}"
     if lost > 0.5:
         message = f"{fell} and {min(lost, 1.0):.0%} of the reward gained is lost"
-        return Signal(value=now, limit=0.3 * start, message=message)
+        return Signal(value=now, limit=0.3 * start, message=message, severity="warn" if long_low else None)
     if gain <= 0 and low:
         message = f"{fell} while the reward stayed below its best"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")

@@ -137,3 +137,11 @@ def test_a_slow_rise_with_truncation(reward: tuple[float, float], found: int) ->
 
     columns = {"entropy": way(0.3, 0.9), "truncation_frac": way(0.05, 0.6), "reward_mean": way(*reward)}
     assert len(scan_columns("ENT002", columns).findings) == found
+
+
+@pytest.mark.parametrize(("level", "severity"), [(0.07, "warn"), (0.6, "critical")])
+def test_an_entropy_that_was_low_long_before_did_not_move(level: float, severity: str) -> None:
+    entropy: list[float | None] = [0.68] * 30 + [level] * 200 + [0.07] * 30
+    reward: list[float | None] = [i / 100 for i in range(230)] + [0.2] * 30
+    found = scan_columns("ENT001", {"entropy": entropy, "reward_mean": reward}, algorithm="grpo").findings
+    assert [f.severity for f in found][-1:] == [severity]
