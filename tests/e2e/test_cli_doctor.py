@@ -215,3 +215,10 @@ def test_an_interrupt_is_130_without_a_traceback() -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err.strip()) == (130, b"")
+
+
+def test_an_incident_says_what_made_it_loud_and_keeps_its_own_causes() -> None:
+    _, out, _ = run("doctor", COLLAPSE)
+    assert "(critical because LEN004 came with it)" in out
+    advice = out[out.index("Likely causes") : out.index("What came with it")]
+    assert "completion" not in advice  # those of LEN009 and LEN004 stay with them

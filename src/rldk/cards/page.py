@@ -105,6 +105,7 @@ def _incident(report: Report, incident: Incident) -> str:
         f'<article class="incident {incident.severity}"><h3>{_badge(incident.severity)} {name} '
         f'<span class="soft">{words.steps(incident.first_step, incident.last_step)}</span></h3>',
         f"<p>{_prose(words.sentence(incident.title))}</p>",
+        f'<p class="soft">{escape(raised)}</p>' if (raised := words.raised_by(report, incident)) else "",
         _figure(report, first.metric, [first], size=WIDE) if first else "",
         '<div class="advice">',
         _titled("Likely causes", _bullets(map(_prose, incident.causes), tag="ol")),

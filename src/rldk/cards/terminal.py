@@ -107,6 +107,8 @@ def _incident(page: _Page, report: Report, incident: Incident, place: int) -> No
     page.raw("")
     page.raw(f"{place}. {page.styled(word, incident.severity)}  {page.styled(clean(code), 'head')}  {extent}")
     page.add(words.sentence(incident.title), indent=3)
+    if raised := words.raised_by(report, incident):
+        page.add(f"({raised})", indent=3, style="dim")
     if first is not None:
         _spark(page, report, first)
     _list(page, "Likely causes", incident.causes, numbered=True)

@@ -239,3 +239,12 @@ def _duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / {'days': 86_400.0, 'hours': 3600.0, 'minutes': 60.0}[unit]:.0f} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+def raised_by(report: Report, incident: Incident) -> str:
+    """What made the incident louder than the finding that leads it, as a clause; "" where nothing did."""
+    first = lead(report, incident)
+    if first is None or first.severity == incident.severity:
+        return ""
+    loud = next((f.code for f in followers(report, incident) if f.severity == incident.severity), "")
+    return f"{SEVERITY_WORDS[incident.severity].lower()} because {loud} came with it" if loud else ""

@@ -11,7 +11,7 @@ from rldk.core.model import SEVERITIES, Finding, Incident
 
 TOGETHER_ROWS = 20  # findings that begin this close are "close together" (DESIGN: two independent warnings)
 SAME_MOMENT = 2  # rows within which one rule's findings on several metrics count as one
-MAX_TEXTS = 4  # causes and fixes shown for an incident
+MAX_TEXTS = 4  # causes and fixes of the first mover that are shown for an incident
 
 # family -> the families its failures drive. Read: a broken optimiser moves the policy, which moves everything else.
 DRIVES: dict[str, frozenset[str]] = {
@@ -172,11 +172,6 @@ def _incident(number: int, members: list[Placed]) -> Incident:
         last_step=max(f.last_step for f in findings),
         first_mover=lead.metric,
         codes=tuple(dict.fromkeys(f.code for f in findings)),
-        causes=_ranked([f.causes for f in findings]),
-        fixes=_ranked([f.fixes for f in findings]),
+        causes=lead.causes[:MAX_TEXTS],
+        fixes=lead.fixes[:MAX_TEXTS],
     )
-
-
-def _ranked(lists: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """The first mover's texts in its order, then those of the others, each once."""
-    return tuple(dict.fromkeys(text for texts in lists for text in texts))[:MAX_TEXTS]
