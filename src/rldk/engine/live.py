@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -22,6 +22,9 @@ from rldk.engine.memory import Memory
 from rldk.engine.reported import KEYS
 from rldk.engine.standing import Standing
 from rldk.rules.rule import Context, Rule
+
+if TYPE_CHECKING:
+    from rldk.engine.column_frame import ColumnFrame
 
 REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
 PLANNED_ROWS = 64  # after so many rows it is asked again who looks: more rules are ready, fewer are in an episode
@@ -51,12 +54,18 @@ class _Station(Struct):
 class Engine:
     """Runs rules over rows. `feed` returns the (watch, episode) pairs that have just begun.
 
-    `makers`: of the features, by kind; all must give the same values.
+    `makers`: of the features, by kind; all must give the same values. `columns`: of frames that ask a rule of many rows
+    at once by numpy, for who has loaded it.
     Rules that do not apply to the context are kept in `inapplicable` with the reason and never look.
     """
 
     def __init__(
-        self, rules: Iterable[Rule], context: Context, *, makers: Mapping[str, Callable[..., Feature]] = MAKERS
+        self,
+        rules: Iterable[Rule],
+        context: Context,
+        *,
+        makers: Mapping[str, Callable[..., Feature]] = MAKERS,
+        columns: Callable[..., ColumnFrame] | None = None,
     ) -> None:
         self.context = context
         self.inapplicable: dict[str, str] = {}
@@ -69,7 +78,7 @@ class Engine:
         self._stations: dict[Phase, _Station] = {}
         for phase in PHASES:
             memory = Memory(makers)
-            self._stations[phase] = _Station(memory, Looks(memory, context), BindingFrame(memory, context))
+            self._stations[phase] = _Station(memory, Looks(memory, context, columns), BindingFrame(memory, context))
         train = self._stations["train"].memory
         for key in (_REWARD, *_NORMS):
             train.feature(key)

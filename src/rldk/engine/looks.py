@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -14,9 +14,13 @@ from rldk.engine.memory import Memory
 from rldk.engine.stretch import StretchFrame
 from rldk.rules.rule import Body, Context, Frame, Rule
 
+if TYPE_CHECKING:
+    from rldk.engine.column_frame import ColumnFrame
+
 MOST_ROWS = 1024  # of a block: a longer one is asked less often, and answers less often for all of its rows
 SHORT = 12  # rows: to ask each of so few costs no more than to ask of all at once
 COARSE = 48  # rows from which on the bounds of features are tried before the features themselves
+FINE = 16  # blocks that are asked by columns at once after one whose bounds would not do
 RESTS = 16  # blocks that are asked row by row at once after others that had to be
 
 
@@ -67,8 +71,9 @@ Begun = list[tuple[Watch, Episode]]
 class Looks:
     """The looks of one phase at its blocks, once the memory has taken them."""
 
-    def __init__(self, memory: Memory, context: Context) -> None:
+    def __init__(self, memory: Memory, context: Context, columns: Callable[..., ColumnFrame] | None = None) -> None:
         self._memory = memory
+        self._columns = columns(memory, context) if columns is not None else None
         self._single = EngineFrame(memory, context)
         self._block = BlockFrame(memory, context)
         self._stretch = StretchFrame(memory, context)
@@ -99,6 +104,9 @@ class Looks:
         """The watches that may have to look, and at which of the rows their bodies must be asked."""
         self._stretch.show(block.columns)
         self._stretch.begin(block.steps)
+        if self._columns is not None:
+            self._columns.show(block.columns)
+            self._columns.begin(block.steps)
         found: list[tuple[Turn, Sequence[int]]] = []
         for turn in turns:
             watch, name, low, high = turn
@@ -110,8 +118,10 @@ class Looks:
                 found.append((turn, asked))
         return found
 
-    def _asked(self, watch: Watch, height: int) -> bytearray:
+    def _asked(self, watch: Watch, height: int) -> Sequence[int]:
         """1 for the rows on which the body of the watch may say something."""
+        if self._columns is not None:
+            return self._asked_at_once(watch, height, self._columns)
         asked = bytearray(height)
         if watch.rest:
             watch.rest -= 1
@@ -131,6 +141,21 @@ class Looks:
                 start = stop
         watch.rests = 1 if not all(asked) else min(2 * watch.rests, RESTS)
         watch.rest = watch.rests - 1
+        return asked
+
+    def _asked_at_once(self, watch: Watch, height: int, columns: ColumnFrame) -> Sequence[int]:
+        """The same, by bounds if they will do, else by columns."""
+        watch.fine = max(0, watch.fine - 1)
+        if self._memory.start and height >= COARSE and not watch.fine:
+            self._stretch.metric = watch.metric
+            if self._stretch.silent(watch.body, 0, height, exact=False) and self._settled(watch):
+                watch.looks += height
+                return bytes(height)
+            watch.fine = FINE
+        cases = columns.follow(watch.body, watch.metric)
+        asked = cases.asked.tobytes()
+        watch.ready = watch.ready or cases.ready
+        watch.looks += height - sum(asked)
         return asked
 
     def _silent(self, watch: Watch, start: int, stop: int) -> bool:

@@ -70,8 +70,10 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
     """The report of a whole run under the given rules, and the notes of every registered normal pattern.
 
     `reference`: an approved run that rules may hold this one against."""
+    from rldk.engine.column_frame import ColumnFrame  # loads numpy
+
     asked = (*rules, *normals)
-    engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)))
+    engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)), columns=ColumnFrame)
     engine.feed_blocks(blocks_of(run))
     meta = run.meta
     return build_report(

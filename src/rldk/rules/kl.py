@@ -109,13 +109,14 @@ def kl_pinned(f: Frame) -> Signal | None:
     shown = f.framework() == "trl" and coefficient != coefficient and most - least > MOVED * abs(most)
     same, lr = f.repeats("kl"), f["lr"]
     exact = f.framework() == "trl" and lr > 0.0 and same == count >= 20
-    printed, since = f.rounded("kl"), f"the KL has been 0 on all {count:.0f} rows"
+    printed = f.rounded("kl")
     if not still or lr == 0.0 or printed > ROUNDING:
         return None
     if count >= 30 and (coefficient > 0 or paid):
-        return Signal(value=0.0, message=f"{since} although its coefficient is on")
+        return Signal(value=0.0, message=f"the KL has been 0 on all {count:.0f} rows although its coefficient is on")
     if (count >= 30 and shown) or exact:
-        message = f"{since}: either its coefficient is 0, or the reference is the policy itself"
+        either = "either its coefficient is 0, or the reference is the policy itself"
+        message = f"the KL has been 0 on all {count:.0f} rows: {either}"
         return Signal(value=0.0, message=message, severity="info")
     return None
 

@@ -119,7 +119,7 @@ def _at_the_limit(f: Frame) -> Signal | None:
     name = "response_length_mean"
     value, same, count, before = f[name], f.repeats(name), f.count(name), f.departed(name)
     first, leapt = same == count >= 20, same >= 10 and before < 0.8 * value
-    if not (value > 3 and value == int(value) and (first or leapt)):
+    if not (value > 3 and value == round(value) and (first or leapt)):
         return None
     since = "since the first row" if first else f"and was {before:.3g} before"
     message = f"every response is {value:.0f} tokens long, on {same:.0f} rows, {since}: all are cut off"

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import math
-import operator
-import random
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_bodies import random_body
 
 from rldk.engine.span import Paths, Span, Undecided
 
 Columns = dict[str, list[float]]
-Body = Callable[[dict[str, float]], object]
 numbers = st.integers(-6, 6).map(lambda i: i / 4) | st.sampled_from([-0.0, 1e-300, 0.1, 1e308, -1e308])
 columns = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6)
-ARITHMETIC = (operator.add, operator.sub, operator.mul, operator.truediv, max, min)
-COMPARE = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
-
-
-def _body(seed: int) -> Body:
-    """A rule made at random: nested arithmetic, comparisons and branches."""
-
-    def number(f: dict[str, float], rng: random.Random, depth: int) -> float:
-        match rng.randrange(6 if depth else 2):
-            case 0:
-                return f[rng.choice("abc")]
-            case 1:
-                return rng.choice([0.0, 0.5, 2.0, -1.0, math.nan, math.inf])
-            case 2:
-                return abs(number(f, rng, depth - 1))
-            case 3:
-                return -number(f, rng, depth - 1)
-            case _:
-                op = rng.choice(ARITHMETIC)
-                return op(number(f, rng, depth - 1), number(f, rng, depth - 1))
-
-    def body(f: dict[str, float]) -> object:
-        rng = random.Random(seed)
-        for _ in range(3):
-            # both sides always: what is drawn must not depend on the path
-            first, second = number(f, rng, 2), number(f, rng, 2)
-            if rng.choice(COMPARE)(first, second) and first == first:
-                return 1
-        return None
-
-    return body
 
 
 def _span(values: list[float], paths: Paths) -> Span | float:
@@ -58,7 +25,7 @@ def _span(values: list[float], paths: Paths) -> Span | float:
 @settings(deadline=None)
 @given(rows=columns, seed=st.integers(0, 10**6))
 def test_where_a_body_is_silent_on_spans_it_is_silent_on_every_row(rows: list[tuple[float, ...]], seed: int) -> None:
-    body, paths = _body(seed), Paths()
+    body, paths = random_body(seed), Paths()
     spans = {name: _span([row[i] for row in rows], paths) for i, name in enumerate("abc")}
     if paths.silent(body, spans):
         assert [body(dict(zip("abc", row, strict=True))) for row in rows] == [None] * len(rows)

@@ -1,0 +1,170 @@
+"""Numbers that stand for a block of rows, one value a row: a rule asked of them says on which rows it must be asked.
+
+A comparison that all rows decide alike is decided. Where they do not, the rows part: both groups are followed, one
+after the other (`Cases`), each with the rows it has left. A body that ends without a word was silent on the rows of its
+path; one that speaks, or does what a column cannot do, leaves the rows of its path to be asked one by one.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+MAX_PATHS = 64  # followed before the rows that are left are asked one by one
+MAX_FORKS = 24  # on one path
+
+
+class Undecided(BaseException):  # no rule may take it for an error of its own
+    """The rows of a column would have to be asked one by one."""
+
+
+class Cases:
+    """The paths of a body, and which rows take each.
+
+    After `follow`: `asked`, the rows on which the body may speak; `ready`: some silent row had all it asked for."""
+
+    __slots__ = ("_at", "_rows", "_taken", "asked", "missing", "ready")
+
+    def __init__(self, height: int) -> None:
+        self.asked: Mask = np.zeros(height, dtype=np.bool_)
+        self.missing: Mask | None = None  # rows of the path that lack something the rule asked for
+        self.ready = False
+        self._rows = self.asked
+        self._taken: list[bool] = []
+        self._at = 0
+
+    def follow(self, body: Callable[[Any], object | None], frame: object) -> None:
+        """Follows every path of the body."""
+        every = np.ones(len(self.asked), dtype=np.bool_)
+        for _ in range(MAX_PATHS):
+            self._rows, self._at, self.missing = every, 0, None
+            try:
+                silent = body(frame) is None
+            except (Undecided, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                silent = False
+            if not silent:
+                self.asked |= self._rows
+            elif not self.ready:
+                self.ready = self.missing is None or bool((self._rows & ~self.missing).any())
+            while self._taken and not self._taken[-1]:
+                self._taken.pop()
+            if not self._taken:
+                return
+            self._taken[-1] = False
+        self.asked |= every
+
+    def decide(self, holds: Mask) -> bool:
+        """The outcome of a comparison on this path, whose rows are then those for which it is so."""
+        rows = self._rows & holds
+        count = np.count_nonzero(rows)
+        if not count:
+            return False
+        if count == np.count_nonzero(self._rows):
+            return True
+        if self._at == len(self._taken):
+            if self._at == MAX_FORKS:
+                raise Undecided
+            self._taken.append(True)
+        self._at += 1
+        taken = self._taken[self._at - 1]
+        self._rows = rows if taken else self._rows & ~holds
+        return taken
+
+    def leave(self, rows: Mask) -> None:
+        """Takes rows off the path: they are asked one by one."""
+        left = self._rows & rows
+        if left.any():
+            self.asked |= left
+            self._rows = self._rows & ~rows
+            if not self._rows.any():
+                raise Undecided
+
+    def lack(self, rows: Mask | None) -> None:
+        """Notes rows that lack what the rule just asked for; None: all of them."""
+        if rows is None:
+            self.missing = np.ones_like(self.asked)
+        else:
+            self.missing = rows if self.missing is None else self.missing | rows
+
+
+def _compare(holds: Callable[[Any, Any], Any]) -> Callable[[Column, Any], bool]:
+    def compare(self: Column, other: Any) -> bool:
+        return self.cases.decide(holds(self.values, other.values if type(other) is Column else other))
+
+    return compare
+
+
+def _apply(operation: Callable[[Any, Any], Any]) -> Callable[[Column, Any], Column]:
+    def apply(self: Column, other: Any) -> Column:
+        return Column(operation(self.values, other.values if type(other) is Column else other), self.cases)
+
+    return apply
+
+
+class Column:
+    """One number a row, NaN where it is missing. Whatever a column cannot do raises `Undecided` or `TypeError`."""
+
+    __slots__ = ("cases", "values")
+
+    def __init__(self, values: Numbers, cases: Cases) -> None:
+        self.values = values
+        self.cases = cases
+
+    __lt__ = _compare(operator.lt)
+    __gt__ = _compare(operator.gt)
+    __le__ = _compare(operator.le)
+    __ge__ = _compare(operator.ge)
+    __eq__ = _compare(operator.eq)
+    __ne__ = _compare(operator.ne)
+    __hash__ = None  # type: ignore[assignment]
+    __add__ = __radd__ = _apply(operator.add)
+    __mul__ = __rmul__ = _apply(operator.mul)
+    __sub__ = _apply(operator.sub)
+
+    def __rsub__(self, other: float) -> Column:
+        return Column(other - self.values, self.cases)
+
+    def __truediv__(self, other: Any) -> Column:
+        if type(other) is Column:
+            self.cases.leave(other.values == 0.0)
+            return Column(self.values / other.values, self.cases)
+        if other == 0.0:
+            raise Undecided
+        return Column(self.values / other, self.cases)
+
+    def __rtruediv__(self, other: float) -> Column:
+        self.cases.leave(self.values == 0.0)
+        return Column(other / self.values, self.cases)
+
+    def __bool__(self) -> bool:
+        return self.cases.decide(self.values != 0.0)
+
+    def __neg__(self) -> Column:
+        return Column(-self.values, self.cases)
+
+    def __pos__(self) -> Column:
+        return self
+
+    def __abs__(self) -> Column:
+        return Column(np.abs(self.values), self.cases)
+
+    def __float__(self) -> float:
+        raise Undecided
+
+    __int__ = __index__ = __float__
+
+    def __round__(self) -> Column:
+        self.cases.leave(~np.isfinite(self.values))
+        return Column(np.rint(self.values), self.cases)
+
+    def __format__(self, spec: str) -> str:
+        raise Undecided
+
+    def __str__(self) -> str:
+        raise Undecided
