@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from rldk.bench.cases import find_cases  # noqa: E402
-from rldk.bench.judge import Choice, judge_all, processors  # noqa: E402
+from rldk.bench.judge import Choice, judge_all  # noqa: E402
 from rldk.bench.score import score  # noqa: E402
 from rldk.bench.tables import headline, tables  # noqa: E402
 from rldk.bench.text import markdown  # noqa: E402
+from rldk.engine.executors import processors  # noqa: E402
 
 
 def section(title: str, corpus: Path, jobs: int) -> str:

@@ -26,8 +26,9 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from rldk.bench.cases import find_cases  # noqa: E402
-from rldk.bench.judge import Choice, Result, judge_all, processors  # noqa: E402
+from rldk.bench.judge import Choice, Result, judge_all  # noqa: E402
 from rldk.core.stats.ranking import auc, auc_interval  # noqa: E402
+from rldk.engine.executors import processors  # noqa: E402
 
 TARGET = ROOT / "src" / "rldk" / "engine" / "data" / "health.json"
 EVIDENCE = ("warned_families", "critical_families", "strain")

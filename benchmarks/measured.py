@@ -17,8 +17,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from rldk.bench.cases import find_cases  # noqa: E402
 from rldk.bench.document import document  # noqa: E402
-from rldk.bench.judge import Choice, judge_all, processors  # noqa: E402
+from rldk.bench.judge import Choice, judge_all  # noqa: E402
 from rldk.bench.score import score  # noqa: E402
+from rldk.engine.executors import processors  # noqa: E402
 
 OUT = ROOT / "src" / "rldk" / "rules" / "measured.json"
 COUNTED = ("checked", "false", "hits", "first", "off")

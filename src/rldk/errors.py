@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class RldkError(Exception):
@@ -31,6 +32,15 @@ class RldkError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.args, self.__dict__)  # another process does not call `__init__`
+
+
+def _made_again(kind: type[RldkError], args: tuple[Any, ...], state: dict[str, Any]) -> RldkError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class UsageError(RldkError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,27 +64,23 @@ def read_again(source: Source, adapter: BaseAdapter, options: Options) -> Run:
     return with_manifest(_to_run(_Read(source, adapter, adapter.read()), options), source.home)
 
 
-def read_folder(root: Path, options: Options) -> list[Run]:
-    """The runs below a directory; each names the files it was read from and those left out, with the reason.
+class Plan(Struct, frozen=True, kw_only=True):
+    """The runs below a directory, found and not yet read. `left_out`: path -> why it belongs to none of them."""
 
-    Raises `NoData` and `NotALog` when there is none, or what the first one met when none can be read."""
+    root: Path
+    groups: list[Group]
+    left_out: dict[str, str]
+
+
+def plan_folder(root: Path, options: Options) -> Plan:
+    """Which files below a directory are a run together, at least one.
+
+    Raises `UnreadableSource`, `NoData` and `NotALog` when there is none."""
     found = explore(root, options.kinds)
     groups, spare = group(found.sources, root)
-    left_out = dict(found.left_out)
-    left_out |= {str(p): "shared by several runs: open it alone" for s in spare for p in s.files}
-    runs: list[tuple[Path, Run]] = []
-    failures: list[RldkError] = []
-    for each in groups:
-        try:
-            runs.append((each.home, read_group(each, options, root, left_out)))
-        except (InputError, MissingExtra) as error:
-            if options.strict and isinstance(error, MalformedInput):
-                raise
-            failures.append(error)
-    if runs:
-        return _with_left_out(runs, left_out)
-    if failures:
-        raise failures[0]
+    left_out = found.left_out | {str(p): "shared by several runs: open it alone" for s in spare for p in s.files}
+    if groups:
+        return Plan(root=root, groups=groups, left_out=left_out)
     refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith("unreadable")]
     if refused:
         path, reason = refused[0]
@@ -92,6 +88,32 @@ def read_folder(root: Path, options: Options) -> list[Run]:
     if not found.files:
         raise NoData(f"no file in {root}", hint="give the directory that the trainer writes to")
     raise NotALog(f"no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
+
+
+def read_folder(root: Path, options: Options) -> list[Run]:
+    """The runs below a directory; each names the files it was read from and those left out, with the reason.
+
+    Raises `NoData` and `NotALog` when there is none, or what the first one met when none can be read."""
+    plan = plan_folder(root, options)
+    left_out = dict(plan.left_out)
+    homes: list[Path] = []
+    runs: list[Run] = []
+    failures: list[RldkError] = []
+    for each in plan.groups:
+        try:
+            runs.append(read_group(each, options, root, left_out))
+            homes.append(each.home)
+        except (InputError, MissingExtra) as error:
+            if options.strict and isinstance(error, MalformedInput):
+                raise
+            failures.append(error)
+    if not runs:
+        raise failures[0]
+    told = share_left_out(left_out, homes, [run.meta.files for run in runs])
+    return [
+        replace(run, meta=replace(run.meta, left_out=run.meta.left_out | own))
+        for run, own in zip(runs, told, strict=True)
+    ]
 
 
 def _read(source: Source, options: Options) -> _Read:
@@ -193,15 +215,18 @@ def _name(each: Group, run: Run, root: Path, *, named: bool) -> str:
     return run_name(each.best.files[0])
 
 
-def _with_left_out(runs: list[tuple[Path, Run]], left_out: Mapping[str, str]) -> list[Run]:
-    """Each file that was not read, told by the run in whose directory it lies, else by the first run."""
-    read = {path for _, run in runs for path in run.meta.files}
-    told: list[dict[str, str]] = [{} for _ in runs]
+def share_left_out(
+    left_out: Mapping[str, str], homes: Sequence[Path], read: Sequence[Sequence[str]]
+) -> list[dict[str, str]]:
+    """For each run, by its directory and the files it was read from, the files to name as not read: those in its
+    directory; what lies in none is named by the first run."""
+    used = {path for files in read for path in files}
+    first: dict[Path, int] = {}
+    for i, home in enumerate(homes):
+        first.setdefault(home, i)
+    told: list[dict[str, str]] = [{} for _ in homes]
     for path, reason in left_out.items():
-        if path in read:
-            continue
-        holders = [i for i, (folder, _) in enumerate(runs) if Path(path).is_relative_to(folder)]
-        told[max(holders, key=lambda i: len(runs[i][0].parts), default=0)][path] = reason
-    return [
-        replace(run, meta=replace(run.meta, left_out=run.meta.left_out | told[i])) for i, (_, run) in enumerate(runs)
-    ]
+        if path not in used:
+            holder = next((first[folder] for folder in (Path(path), *Path(path).parents) if folder in first), 0)
+            told[holder][path] = reason
+    return told

@@ -78,24 +78,28 @@ def open_runs(
     `MalformedInput`, and `UnknownName` for an adapter."""
     if is_frame(source):
         return [from_frame(source, field_map)]
-    options = _options(adapter, field_map, strict=strict)
+    options = options_of(adapter, field_map, strict=strict)
     many = [source] if isinstance(source, str | os.PathLike) else list(source)
     if not many:
         raise UsageError("an empty list of sources", hint="give at least one path")
-    return _told_apart([run for item in many for run in _open(os.fspath(item), options)])
+    runs = [run for item in many for run in _open(os.fspath(item), options)]
+    return [replace(run, id=name) for run, name in zip(runs, told_apart([run.id for run in runs]), strict=True)]
 
 
-def _told_apart(runs: list[Run]) -> list[Run]:
-    """The runs with ids of their own: a second `metrics` becomes `metrics-2`."""
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names, each once: a second `metrics` becomes `metrics-2`."""
     seen: dict[str, int] = {}
     made = []
-    for run in runs:
-        seen[run.id] = seen.get(run.id, 0) + 1
-        made.append(run if seen[run.id] == 1 else replace(run, id=f"{run.id}-{seen[run.id]}"))
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        made.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
     return made
 
 
-def _options(adapter: str | None, field_map: Mapping[str, str] | None, *, strict: bool) -> Options:
+def options_of(
+    adapter: str | None = None, field_map: Mapping[str, str] | None = None, *, strict: bool = False
+) -> Options:
+    """How to read, from the arguments of `open_runs`. Raises `UnknownName` for an adapter."""
     if adapter is None:
         return Options(kinds=tuple(adapters), field_map=field_map or {}, strict=strict)
     chosen = find_adapter(adapter)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
 from rldk.bench.cases import Case, Label, opened
 from rldk.core.model import Finding, Severity
+from rldk.engine.executors import Job, run_all
 from rldk.engine.scan import scan
 from rldk.errors import RldkError
 from rldk.rules.rule import Rule
@@ -84,52 +81,12 @@ def judge_all(
     """One result a case, in the order of the cases whatever `jobs`; `begin` is called with the name of each.
 
     Raises `UnknownName` and the errors of a rule file before anything is read."""
-    rules = choice.rules()
-    if jobs <= 1 or len(cases) <= 1:
-        return [_told(case, begin, rules) for case in cases]
-    return list(_pooled(cases, choice, min(jobs, len(cases)), begin))
+    choice.rules()
+    job = Job(work=_judge, lost=_lost, prepare=_prepare, given=(choice,))
+    return list(run_all(job, cases, jobs, lambda case: begin(case.name)))
 
 
-def processors() -> int:
-    """How many processes this one may run at a time."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _told(case: Case, begin: Callable[[str], None], rules: Sequence[Rule]) -> Result:
-    begin(case.name)
-    return judge(case, rules)
-
-
-def _pooled(cases: Sequence[Case], choice: Choice, jobs: int, begin: Callable[[str], None]) -> Iterator[Result]:
-    pool = _pool(jobs, choice)
-    try:
-        futures = [pool.submit(_judge, case) for case in cases]
-        for case, future in zip(cases, futures, strict=True):
-            begin(case.name)
-            yield _awaited(case, future, choice)
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what has not begun
-
-
-def _pool(jobs: int, choice: Choice) -> ProcessPoolExecutor:
-    """Fresh processes, not forks: a progress bar may run in a thread of this one."""
-    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (choice,))
-
-
-def _awaited(case: Case, future: Future[Result], choice: Choice) -> Result:
-    """The result; when the pool lost a process, that of a process of its own, so that one run cannot cost another."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        pass
-    with _pool(1, choice) as alone:
-        try:
-            return alone.submit(_judge, case).result()
-        except BrokenProcessPool:
-            return _failed(case, "the process that judged it died", RldkError.exit_code)
-
-
-_rules: tuple[Rule, ...] = ()  # of this worker process
+_rules: tuple[Rule, ...] = ()  # of this process
 
 
 def _prepare(choice: Choice) -> None:
@@ -139,6 +96,10 @@ def _prepare(choice: Choice) -> None:
 
 def _judge(case: Case) -> Result:
     return judge(case, _rules)
+
+
+def _lost(case: Case) -> Result:
+    return _failed(case, "the process that judged it died", RldkError.exit_code)
 
 
 def _short(finding: Finding) -> Said:

@@ -43,12 +43,13 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
     from rldk.bench.compare import compare
     from rldk.bench.document import document, read_results
     from rldk.bench.gates import broken, read_gates
-    from rldk.bench.judge import judge_all, processors
+    from rldk.bench.judge import judge_all
     from rldk.bench.score import score
     from rldk.bench.tables import headline, tables
     from rldk.bench.text import text
     from rldk.cards.wire import dumps
     from rldk.core.codec import to_builtins
+    from rldk.engine.executors import processors
 
     gates = [*read_gates(options["at_least"], least=True), *read_gates(options["at_most"], least=False)]
     before = read_results(other) if other else None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +14,13 @@ from rldk.cli.output import colour_option, coloured, field_map_flag, json_option
 from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
 from rldk.core.files import save
-from rldk.errors import RldkError, UsageError
+from rldk.errors import RldkError
 
 if TYPE_CHECKING:
-    from rldk.core.model import Report, Run, Severity
+    from rldk.core.model import Report, Severity
+    from rldk.diagnosis.many import Judged
+
+SLOW_S = 10.0  # a run that takes longer is named
 
 
 @click.command("doctor")
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
 @click.option("--strict", is_flag=True, default=None, help="A malformed line is an error.")
 @click.option("--max", "most", type=click.IntRange(1), default=5, show_default=True, help="Incidents shown.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all processors, where there are many runs]")
 @colour_option
 def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path | None, most: int, **flags: Any) -> int:
     """Say what went wrong in a run, at which step, why, and what to change.
@@ -42,9 +44,10 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
     PATH is a log file, a directory, a glob, a URL, or - for stdin. Several runs are a table, worst first, and the
     reports of the worst. With --json one run is its report, several are {"summary": {...}, "reports": [...],
     "errors": [...]}."""
-    approved = flags.pop("reference")
+    approved, jobs = flags.pop("reference"), flags.pop("jobs")
     settings = load_settings(_flags(flags))
-    reports, errors = _diagnose(paths, settings, approved)
+    judged = _diagnose(paths, settings, approved, curves=html is not None, jobs=jobs)
+    reports, errors = judged.reports, [(f.source, f.error) for f in judged.failures]
     if html is not None and reports:
         _save(html, reports, errors)
     if as_json:
@@ -52,7 +55,8 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
     elif reports:
         colour = coloured(settings["color"])
         look: dict[str, Any] = {"colour": colour, "width": width(), "most": most}
-        write(_text(reports, errors, everything=everything, fail_on=settings["fail_on"], **look))
+        slow = _slowest(judged)
+        write(_text(reports, errors, everything=everything, fail_on=settings["fail_on"], slow=slow, **look))
     for path, error in errors:
         say(f"error: {clean(path)}: {clean(error.message, 1000)}\nhint: {clean(error.hint, 2000)}")
     return exit_code(reports, [e for _, e in errors], settings["fail_on"])
@@ -72,43 +76,34 @@ def report_code(report: Report, fail_on: str) -> int:
     return 3 if unread or not report.checked else 0
 
 
-def _diagnose(
-    paths: tuple[str, ...], settings: Settings, approved: str | None
-) -> tuple[list[Report], list[tuple[str, RldkError]]]:
+def _diagnose(paths: tuple[str, ...], settings: Settings, approved: str | None, **how: Any) -> Judged:
     """The reports of all runs under all paths, and what could not be read: raised when it is the only path."""
-    from rldk.diagnosis import diagnose_run, runs_in
+    from rldk.diagnosis.many import Wanted, judge_paths
     from rldk.engine.baseline import baseline
 
+    chosen = {name: settings[name] for name in ("adapter", "field_map", "strict", "select", "ignore")}
     reference = None if approved is None else baseline(approved)
-    chosen = {"select": settings["select"], "ignore": settings["ignore"], "reference": reference}
-    reports: list[Report] = []
-    errors: list[tuple[str, RldkError]] = []
-    reading = {"adapter": settings["adapter"], "field_map": settings["field_map"], "strict": settings["strict"]}
+    jobs = how.pop("jobs")
     with progress(len(paths)) as pieces:
-        for path in paths:
-            pieces.begin(f"reading {clean(path, 60)}")
-            runs: list[Run] = []
-            with _kept(errors, path):
-                runs = runs_in(path, **reading)
-            pieces.expect(len(runs))
-            for run in runs:
-                pieces.begin(f"judging {clean(run.id, 60)}")
-                with _kept(errors, run.source):
-                    reports.append(diagnose_run(run, **chosen))
-    if len(errors) == 1 and not reports and len(paths) == 1:
-        raise errors[0][1]
-    return reports, errors
+        judged = judge_paths(
+            paths,
+            Wanted(reference=reference, **how, **chosen),
+            jobs,
+            begin=lambda name: pieces.begin(clean(name, 60)),
+            expect=pieces.expect,
+        )
+    if len(judged.failures) == 1 and not judged.reports and len(paths) == 1:
+        raise judged.failures[0].error
+    return judged
 
 
-@contextmanager
-def _kept(errors: list[tuple[str, RldkError]], source: str) -> Iterator[None]:
-    """One run that cannot be read or judged hides no other; what the user got wrong ends the command."""
-    try:
-        yield
-    except UsageError:
-        raise
-    except RldkError as error:
-        errors.append((source, error))
+def _slowest(judged: Judged) -> str:
+    """The run that took the longest, where that was long."""
+    seconds = max(judged.seconds, default=0.0)
+    if seconds < SLOW_S:
+        return ""
+    run = str(judged.reports[judged.seconds.index(seconds)].meta["run"])
+    return f"slowest: {clean(run, 60)} took {seconds:.0f} s"
 
 
 def _flags(flags: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +113,13 @@ def _flags(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(
-    reports: list[Report], errors: list[tuple[str, RldkError]], *, everything: bool, fail_on: str, **look: Any
+    reports: list[Report],
+    errors: list[tuple[str, RldkError]],
+    *,
+    everything: bool,
+    fail_on: str,
+    slow: str = "",
+    **look: Any,
 ) -> str:
     """One report; of several runs a table, and the reports of the worst."""
     from rldk.cards.overview import MAX_DETAILS, overview, table
@@ -135,7 +136,8 @@ def _text(
     lines = overview(reports, _failures(errors))
     there = [line for line in lines if line.place is not None]
     shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
-    parts = [table(lines, width=look["width"], beside=left_out(reports), everything=everything)]
+    beside = [*left_out(reports), *([slow] if slow else [])]
+    parts = [table(lines, width=look["width"], beside=beside, everything=everything)]
     parts += [f"== {clean(x.run)} ({clean(x.source)})\n{render(reports[x.place or 0])}" for x in shown]
     left = [line for line in there if line not in shown]
     if left:

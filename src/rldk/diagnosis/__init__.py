@@ -94,10 +94,10 @@ def runs_in(source: Any, **reading: Any) -> list[Run]:
     found = open_runs(source, **reading)
     if len(found) == 1 and isinstance(source, str | os.PathLike):
         return [replace(found[0], source=os.fspath(source))]
-    return [replace(run, source=_home(run)) for run in found]
+    return [replace(run, source=home_of(run)) for run in found]
 
 
-def _home(run: Run) -> str:
+def home_of(run: Run) -> str:
     """The file of a run, or the directory of its files."""
     files = run.meta.files
     return os.path.commonpath([Path(f).parent for f in files]) if len(files) > 1 else run.source

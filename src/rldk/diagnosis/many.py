@@ -1,0 +1,229 @@
+"""Many runs: found first, then read and judged one after the other, or on several processes."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from rldk.adapters.folder import Options, plan_folder, read_group, share_left_out
+from rldk.adapters.grouping import Group
+from rldk.adapters.open import options_of, told_apart
+from rldk.core.model import Report, Run
+from rldk.core.reference import Reference
+from rldk.diagnosis import diagnose_run, home_of, runs_in
+from rldk.engine.executors import Job, processors, run_all
+from rldk.errors import InputError, MalformedInput, MissingExtra, RldkError, UsageError
+
+MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from which on processes earn the second that each takes to start
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """How runs are read (as of `open_runs`) and judged (as of `diagnose`). `curves`: reports keep what is drawn
+    also where nothing was found."""
+
+    adapter: str | None = None
+    field_map: Mapping[str, str] | None = None
+    strict: bool = False
+    rules: str = "default"
+    select: str | tuple[str, ...] | None = None
+    ignore: str | tuple[str, ...] | None = None
+    reference: Reference | None = None
+    curves: bool = True
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        return {"adapter": self.adapter, "field_map": self.field_map, "strict": self.strict}
+
+    def judge(self, run: Run) -> Report:
+        report = diagnose_run(run, self.rules, self.select, self.ignore, reference=self.reference)
+        return report if self.curves or report.findings else replace(report, meta={**report.meta, "series": {}})
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """What could not be read or judged, and why."""
+
+    source: str
+    error: RldkError
+
+
+class Judged(Struct, kw_only=True):
+    """The reports of all runs under all paths, in the order found, what failed, and the seconds that each run took."""
+
+    reports: list[Report] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+class _Task(Struct, frozen=True, kw_only=True):
+    """One path, or one of the runs below it. `path`: as the user gave it."""
+
+    path: str
+    name: str
+    group: Group | None = None
+    alone: bool = True  # no other run is below the path
+
+
+class _Done(Struct, kw_only=True):
+    reports: list[Report] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    unread: list[Failure] = field(default_factory=list)  # below a directory, beside what could be read
+    left_out: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def judge_paths(
+    paths: Sequence[str],
+    wanted: Wanted,
+    jobs: int | None = None,
+    *,
+    begin: Callable[[str], None] = lambda _: None,
+    expect: Callable[[int], None] = lambda _: None,
+) -> Judged:
+    """Everything under the paths, each read and judged by itself: one that cannot be hides no other.
+
+    `jobs`: processes; None: as many as there are processors where that pays. `begin` is called with the name of each
+    piece of work as it begins, `expect` with the number of pieces that were not known before. Raises `UsageError`."""
+    tasks: list[_Task] = []
+    planned: dict[str, dict[str, str]] = {}
+    judged = Judged()
+    options = options_of(**wanted.reading)
+    for path in paths:
+        begin(f"looking into {path}")
+        try:
+            tasks += _tasks(path, options, planned)
+        except UsageError:
+            raise
+        except RldkError as error:
+            judged.failures.append(Failure(source=path, error=error))
+    expect(len(tasks))
+    job = Job(work=_work, lost=_lost, prepare=_prepare, given=(wanted,))
+    count = jobs or (processors() if _many(tasks) else 1)
+    done = list(run_all(job, tasks, count, lambda task: begin(f"judging {task.name}")))
+    for path in paths:
+        own = [(task, what) for task, what in zip(tasks, done, strict=True) if task.path == path]
+        _gather(judged, own, planned.get(path, {}))
+    return judged
+
+
+def _tasks(path: str, options: Options, planned: dict[str, dict[str, str]]) -> list[_Task]:
+    folder = _folder(path)
+    if folder is None or hasattr(options.chosen, "formats"):
+        return [_Task(path=path, name=path)]
+    plan = plan_folder(folder, options)
+    planned[path] = plan.left_out
+    alone = len(plan.groups) == 1
+    return [
+        _Task(
+            path=path,
+            name=each.best.run or each.best.files[0].name if alone else str(each.home),
+            group=each,
+            alone=alone,
+        )
+        for each in plan.groups
+    ]
+
+
+def _folder(path: str) -> Path | None:
+    """The directory that the path is, None where it is anything else."""
+    found = Path(os.path.expanduser(path))  # noqa: PTH111 - leaves an unknown user alone
+    try:
+        return found if stat.S_ISDIR(found.stat().st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _many(tasks: Sequence[_Task]) -> bool:
+    if len(tasks) < 2:
+        return False
+    return len(tasks) >= MANY_RUNS or sum(_size(task) for task in tasks) >= MANY_BYTES
+
+
+def _size(task: _Task) -> int:
+    files = task.group.best.files if task.group is not None else (Path(task.path),)
+    try:
+        return sum(file.stat().st_size for file in files)
+    except (OSError, ValueError):
+        return 0
+
+
+def _gather(judged: Judged, own: Sequence[tuple[_Task, _Done]], left_out: Mapping[str, str]) -> None:
+    """Adds what was done below one path, the runs told apart, with the files that none of them was read from."""
+    told: dict[str, str] = dict(left_out)
+    homes: list[Path] = []
+    reports: list[Report] = []
+    for task, what in own:
+        told |= {path: why for path, why in what.left_out.items() if path not in left_out}
+        reports += what.reports
+        homes += [task.group.home for _ in what.reports if task.group is not None]
+        judged.seconds += [what.seconds] * len(what.reports)
+    failed = [failure for _, what in own for failure in what.failures]
+    unread = [failure for _, what in own for failure in what.unread]
+    judged.failures += failed if reports or failed else unread[:1]  # else a file left out, and named as one
+    if homes:
+        shared = share_left_out(told, homes, [report.meta["files"] for report in reports])
+        reports = [
+            _with(report, left_out=report.meta["left_out"] | own_files)
+            for report, own_files in zip(reports, shared, strict=True)
+        ]
+    judged.reports += [
+        _with(report, run=name)
+        for report, name in zip(reports, told_apart([report.meta["run"] for report in reports]), strict=True)
+    ]
+
+
+def _with(report: Report, **meta: Any) -> Report:
+    return replace(report, meta={**report.meta, **meta})
+
+
+_wanted = Wanted()  # of this process
+
+
+def _prepare(wanted: Wanted) -> None:
+    global _wanted  # noqa: PLW0603 - sent once to a process, not with each piece of work
+    _wanted = wanted
+
+
+def _work(task: _Task) -> _Done:
+    """Reads and judges; an error of the user's own is raised."""
+    begun, done = time.perf_counter(), _Done()
+    for source, run in _runs(task, done):
+        try:
+            done.reports.append(_wanted.judge(run))
+        except UsageError:
+            raise
+        except RldkError as error:
+            done.failures.append(Failure(source=source, error=error))
+    done.seconds = time.perf_counter() - begun
+    return done
+
+
+def _runs(task: _Task, done: _Done) -> list[tuple[str, Run]]:
+    """The runs of the task, each with the source that names it; what cannot be read is noted."""
+    try:
+        if task.group is None:
+            return [(run.source, run) for run in runs_in(task.path, **_wanted.reading)]
+        folder = Path(os.path.expanduser(task.path))  # noqa: PTH111
+        run = read_group(task.group, options_of(**_wanted.reading), folder, done.left_out)
+    except UsageError:
+        raise
+    except (InputError, MissingExtra) as error:
+        strict = _wanted.strict and isinstance(error, MalformedInput)
+        kept = done.failures if strict or task.group is None else done.unread
+        kept.append(Failure(source=task.path, error=error))
+        return []
+    except RldkError as error:
+        done.failures.append(Failure(source=task.path, error=error))
+        return []
+    return [(run.source, replace(run, source=task.path if task.alone else home_of(run)))]
+
+
+def _lost(task: _Task) -> _Done:
+    error = RldkError("the process that judged it died", hint="is there enough memory? Judge it alone to see")
+    return _Done(failures=[Failure(source=task.name, error=error)])

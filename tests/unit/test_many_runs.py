@@ -1,0 +1,98 @@
+"""Many runs judged at once give what each gives alone, in any number of processes."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from rldk.cards.wire import document
+from rldk.core.model import Report
+from rldk.diagnosis import diagnose, diagnose_all
+from rldk.diagnosis.many import Wanted, judge_paths
+from rldk.errors import ConfigError, NotALog, UnknownName, UsageError
+
+
+def _log(path: Path, rows: int = 30, reward: float = 1.0, *, name: str = "metrics.jsonl") -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    lines = [{"step": i, "reward_mean": reward + 0.01 * (i % 3), "kl": 0.02 + 0.001 * (i % 2)} for i in range(rows)]
+    (path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    for i in range(4):
+        _log(tmp_path / f"seed_{i}", reward=float(i))
+    (tmp_path / "seed_0" / "notes.txt").write_text("a note\n")
+    (tmp_path / "README.md").write_text("about these runs\n")
+    return tmp_path
+
+
+def _plain(reports: list[Report]) -> list[object]:
+    return [document(report) for report in reports]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_directory_is_judged_as_diagnose_all_does(runs: Path, jobs: int) -> None:
+    begun: list[str] = []
+    judged = judge_paths([str(runs)], Wanted(), jobs, begin=begun.append)
+    assert _plain(judged.reports) == _plain(diagnose_all(str(runs)))
+    assert len(begun) == 5  # the look into the directory, and each run
+    assert len(judged.seconds) == 4
+    assert not judged.failures
+
+
+def test_a_file_left_out_is_named_by_the_run_in_whose_directory_it_lies(runs: Path) -> None:
+    told = {r.meta["run"]: sorted(map(Path, r.meta["left_out"])) for r in judge_paths([str(runs)], Wanted()).reports}
+    assert told["seed_0"] == [runs / "README.md", runs / "seed_0" / "notes.txt"]
+    assert sum(map(len, told.values())) == 2
+
+
+def test_one_run_below_a_path_keeps_the_path_as_its_source(tmp_path: Path) -> None:
+    _log(tmp_path / "run")
+    (report,) = judge_paths([str(tmp_path / "run")], Wanted()).reports
+    assert document(report) == document(diagnose(str(tmp_path / "run")))
+    assert report.meta["source"] == str(tmp_path / "run")
+
+
+def test_what_cannot_be_read_hides_nothing(runs: Path, tmp_path: Path) -> None:
+    lost, empty = tmp_path / "nowhere", tmp_path / "x.txt"
+    empty.write_text("no log at all\n")
+    judged = judge_paths([str(lost), str(runs / "seed_1"), str(empty)], Wanted())
+    assert len(judged.reports) == 1
+    assert [(f.source, f.error.exit_code) for f in judged.failures] == [(str(lost), 3), (str(empty), 3)]
+
+
+def test_a_malformed_line_in_strict_mode_is_a_failure_beside_the_other_runs(runs: Path) -> None:
+    with (runs / "seed_2" / "metrics.jsonl").open("a") as log:
+        log.write("{broken\n")
+    judged = judge_paths([str(runs)], Wanted(strict=True))
+    assert len(judged.reports) == 3
+    assert [type(f.error).__name__ for f in judged.failures] == ["MalformedInput"]
+    assert len(judge_paths([str(runs)], Wanted()).reports) == 4
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_of_the_user_ends_it(runs: Path, jobs: int) -> None:
+    with pytest.raises(UsageError):
+        judge_paths([str(runs)], Wanted(select="NOPE999"), jobs)
+    with pytest.raises(UnknownName):
+        judge_paths([str(runs)], Wanted(adapter="nope"), jobs)
+
+
+def test_curves_are_kept_where_something_was_found_or_when_asked_for(runs: Path) -> None:
+    quiet = [r for r in judge_paths([str(runs)], Wanted(curves=False)).reports if not r.findings]
+    assert quiet
+    assert not any(r.meta["series"] for r in quiet)
+    assert all(r.meta["series"] for r in judge_paths([str(runs)], Wanted()).reports)
+
+
+@pytest.mark.parametrize(
+    "error", [NotALog("no log", hint="look"), UnknownName("rule", "KL01", ["KL001"]), ConfigError("key", hint="x")]
+)
+def test_errors_reach_another_process_whole(error: UsageError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
