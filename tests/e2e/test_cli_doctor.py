@@ -222,3 +222,38 @@ def test_an_incident_says_what_made_it_loud_and_keeps_its_own_causes() -> None:
     assert "(critical because LEN004 came with it)" in out
     advice = out[out.index("Likely causes") : out.index("What came with it")]
     assert "completion" not in advice  # those of LEN009 and LEN004 stay with them
+
+
+@pytest.mark.parametrize(
+    ("form", "begins", "holds"),
+    [
+        ("md", "## ", "### CRITICAL `"),
+        ("github", "::error file=", "::warning file="),
+        ("junit", "<?xml", '<failure type="critical"'),
+        ("sarif", "{", '"ruleId": "REW001"'),
+        ("json", "{", '"verdict"'),
+        ("text", "Critical since", "1. CRITICAL"),
+    ],
+)
+def test_a_report_in_every_format_fails_as_the_text_does(form: str, begins: str, holds: str) -> None:
+    code, out, err = run("doctor", COLLAPSE, "--format", form, GITHUB_STEP_SUMMARY="")
+    assert (code, err) == (1, "")
+    assert out.startswith(begins)
+    assert holds in out
+
+
+def test_github_adds_to_the_summary_of_the_job(tmp_path: Path) -> None:
+    page, lost = tmp_path / "summary.md", str(tmp_path / "lost")
+    page.write_text("before\n")
+    code, out, _ = run("doctor", COLLAPSE, lost, "--format", "github", GITHUB_STEP_SUMMARY=str(page))
+    assert code == 3
+    assert f"::error file={lost},title=unreadable not-read::no such file or directory" in out
+    assert page.read_text().startswith("before\n## ")
+    assert page.read_text().count("\n## ") == 2
+
+
+def test_two_formats_at_once_and_one_that_nobody_draws() -> None:
+    assert run("doctor", HEALTHY, "--json", "--format", "md")[0] == 2
+    code, _, err = run("doctor", HEALTHY, "--format", "markdwon")
+    assert code == 2
+    assert "did you mean markdown" in err

@@ -30,7 +30,7 @@ COLUMNS = ("--step-col", "it", "--kl-col", "divergence", "--kl-coef-col", "beta"
 def test_a_scan_names_what_it_found_and_what_it_did_not_look_for() -> None:
     result = rldk("log-scan", "tests/fixtures/trl-grpo-collapse")
     assert result.exit_code == 1
-    assert "constant_reward (REW001)  steps 37-79" in result.output
+    assert "constant_reward (REW001), steps 37-79" in result.output
     assert "needs kl: kl_trend_anomaly" in result.output
     assert result.output == rldk("forensics", "log-scan", "tests/fixtures/trl-grpo-collapse").output
 

@@ -11,8 +11,8 @@ from rldk.bench.cases import find_cases
 from rldk.bench.gates import broken, read_gates
 from rldk.bench.judge import Choice, judge_all
 from rldk.bench.score import Score, score
-from rldk.bench.tables import headline, listings
-from rldk.bench.text import text
+from rldk.bench.tables import listings, view_of
+from rldk.cards import terminal
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 BARS = json.loads((CORPUS / "bars.json").read_text())
@@ -30,4 +30,4 @@ def test_the_bars_hold(part: str) -> None:
 
 
 def _shown(scored: Score) -> str:
-    return text(headline(scored), [t for t in listings(scored) if t.rows])
+    return terminal.render(view_of(scored, [t for t in listings(scored) if t.rows]))

@@ -1,29 +1,20 @@
-"""A measurement as tables of text, which every renderer shows alike."""
+"""A measurement as tables of text, and as the view of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.bench.compare import Comparison
 from rldk.bench.judge import Said
 from rldk.bench.score import Outcome, Rate, Score, Summary
 from rldk.cards.chart import number
 from rldk.cards.words import plural
+from rldk.core.view import Section, Table, View
 
 MAX_SAID = 4  # findings told of a run
 FAULTY = ("faulty", "seen", "named", "95 %", "early", "median delay", "longest")
-
-
-class Table(Struct, frozen=True, kw_only=True):
-    """`rates`: for each row the share that a renderer may draw, None where it has none."""
-
-    title: str
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-    rates: tuple[Rate, ...] = ()
 
 
 def headline(score: Score) -> str:
@@ -67,6 +58,23 @@ def listings(score: Score) -> list[Table]:
     ]
 
 
+def view_of(score: Score, shown: Sequence[Table]) -> View:
+    """A measurement as every renderer shows it."""
+    return View(
+        kind="bench",
+        title=score.corpus,
+        tone="info",
+        badge="MEASURED",
+        banner=headline(score),
+        source=score.corpus,
+        sections=tuple(Section(title=table.title, parts=(replace(table, title=""),)) for table in shown),
+    )
+
+
+def _drawn(rate: Rate) -> tuple[float, float, float] | None:
+    return None if rate.share is None else (rate.low, rate.share, rate.high)
+
+
 def of(rate: Rate) -> str:
     """ "38 of 48"."""
     return f"{rate.hits:,} of {rate.n:,}"
@@ -100,7 +108,7 @@ def _figures(s: Summary) -> Table:
         notes.append(f"The health of a healthy run is above that of a faulty one with probability {said}.")
     shown = tuple(rate for _, rate in named if rate.n)
     heads = ("figure", "runs", "share", "95 %")
-    return Table(title="Figures", heads=heads, rows=tuple(rows), note=" ".join(notes), rates=shown)
+    return Table(title="Figures", heads=heads, rows=tuple(rows), note=" ".join(notes), shares=tuple(map(_drawn, shown)))
 
 
 def _faults(groups: Mapping[str, Summary]) -> Table:
@@ -110,7 +118,7 @@ def _faults(groups: Mapping[str, Summary]) -> Table:
         title="By fault",
         heads=("fault", *FAULTY),
         rows=tuple((name, *_group(s)) for name, s in faulty.items()),
-        rates=tuple(s.named for s in faulty.values()),
+        shares=tuple(_drawn(s.named) for s in faulty.values()),
     )
 
 
@@ -119,7 +127,7 @@ def _groups(title: str, head: str, groups: Mapping[str, Summary]) -> Table:
         title=title,
         heads=(head, *FAULTY, "healthy", "warned"),
         rows=tuple((name, *_group(s), str(s.clean.n), str(s.clean.hits)) for name, s in groups.items()),
-        rates=tuple(s.named for s in groups.values()),
+        shares=tuple(_drawn(s.named) for s in groups.values()),
     )
 
 

@@ -9,28 +9,13 @@ from msgspec import Struct
 
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
+from rldk.core.view import Band, Limit
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "×"  # a column in which the source said NaN or infinite and nothing else
 SPIKE = 6.0  # robust scales off a column's middle at which its extreme is drawn instead
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 22  # margins of a chart, in its own pixels
 LOG_SPAN = 1000.0  # a positive curve whose largest value is this many times its median is drawn on a log scale
-
-
-class Band(Struct, frozen=True, kw_only=True):
-    """A range of steps to shade. `kind`: a severity, which picks the colour; `label`: what the shade says on hover."""
-
-    first: int
-    last: int
-    kind: str
-    label: str
-
-
-class Limit(Struct, frozen=True, kw_only=True):
-    """A level to draw as a dashed line, with the code that set it."""
-
-    value: float
-    label: str
 
 
 def sparkline(series: Series, mark: tuple[int, int] | None = None, width: int = 60) -> tuple[str, str]:

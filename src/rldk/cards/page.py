@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, nothing from elsewhere, readable in light and dark."""
+"""A view as one HTML file: no script, nothing from elsewhere, readable in light and dark."""
 
 from __future__ import annotations
 
@@ -7,30 +7,32 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from math import isclose
+from itertools import zip_longest
 from pathlib import Path
 
-from rldk.cards import words
-from rldk.cards.chart import Band, Limit, line_chart, number
+from rldk.cards.chart import line_chart
 from rldk.cards.overview import anchor, index, overview
+from rldk.cards.report_view import view_of
 from rldk.cards.safe import escape
-from rldk.cards.series import Series, report_series
-from rldk.core.model import Finding, Incident, Report
+from rldk.cards.series import Series
+from rldk.core.model import Report
 from rldk.core.registry import renderers
-from rldk.engine.verdict import headline_of
+from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
 from rldk.rules.rule import HEADINGS, rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
 _CODE = re.compile(r"`([^`]+)`")
-MAX_BANDS = 40  # of one metric in one chart; more than that is one grey wall
+INTERVAL = (160, 16)
+SHORT = 28  # characters of a cell that is kept on one line
 
 
-def render(report: Report, *, fragment: bool = False) -> str:
+def render(report: Report | View, *, fragment: bool = False) -> str:
     """The report as a whole page, or as a fragment for a notebook."""
-    body = _body(report)
+    view = view_of(report) if isinstance(report, Report) else report
+    body = _body(view)
     if fragment:
         return f'<div class="rldk"><style>{_style()}</style>{body}</div>'
-    return page([body], title=f"rldk: {report.meta.get('run') or report.meta.get('source') or 'report'}")
+    return page([body], title=f"rldk: {view.title}")
 
 
 def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> str:
@@ -38,7 +40,7 @@ def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -
     if len(reports) == 1 and not failures:
         return render(reports[0])
     lines = overview(reports, failures)
-    bodies = [f'<a id="{anchor(place)}"></a>{_body(report)}' for place, report in enumerate(reports)]
+    bodies = [f'<a id="{anchor(place)}"></a>{_body(view_of(report))}' for place, report in enumerate(reports)]
     return page([index(lines), *bodies], title=f"rldk: {len(lines)} runs")
 
 
@@ -61,61 +63,48 @@ def _style() -> str:
     return (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
 
 
-def _body(report: Report) -> str:
+def _body(view: View) -> str:
+    incidents = "".join(_incident(section) for section in view.sections if section.code and not section.detail)
     return "".join(
         [
-            _banner(report),
-            _section("Incidents", "".join(_incident(report, i) for i in words.loud(report.incidents))),
-            _section(words.also_seen(report), _quiet(report)),
-            _section(
-                "Looks odd, and is normal here",
-                _bullets([f"{_prose(n.text)} <code>{escape(n.topic)}</code>" for n in report.notes]),
-            ),
-            _section("Key metrics", _multiples(report)),
-            _section("Every finding", _table_of_findings(report.findings)),
-            _section(
-                "Columns that rldk does not know", _bullets(map(escape, words.unknown_lines(report, everything=True)))
-            ),
-            _section("Not checked", _unchecked(report)),
-            _section("Source", _bullets([escape(line) for line in words.source_lines(report)])),
+            _banner(view),
+            _titled("Incidents", incidents, level=2),
+            *(_titled(s.title, _parts(s), level=2) for s in view.sections if not s.code and not _typed(s)),
         ]
     )
 
 
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
+def _typed(section: Section) -> bool:
+    """Whether it says what to type next, which is no matter of a page."""
+    return all(isinstance(part, Commands) for part in section.parts)
 
 
-def _banner(report: Report) -> str:
-    headline = headline_of(report)
-    reserved = words.reservation(report)
-    more = f"<p>{_prose(reserved)}</p>" if reserved else ""
+def _titled(title: str, content: str, *, level: int) -> str:
+    if not content:
+        return ""
+    tag = "section" if level == 2 else "div"
+    return f"<{tag}><h{level}>{escape(title)}</h{level}>{content}</{tag}>"
+
+
+def _banner(view: View) -> str:
+    reserve = f"<p>{_prose(view.reserve)}</p>" if view.reserve else ""
     return (
-        f'<header><h1>rldk &middot; <span class="mono">{escape(report.meta.get("source", ""))}</span></h1>'
-        f'<div class="banner {words.tone(headline)}"><span class="badge">{words.HEADLINE_WORDS[headline]}</span>'
-        f"<p>{_prose(report.verdict)}</p>{more}</div></header>"
+        f'<header><h1>rldk &middot; <span class="mono">{escape(view.source or view.title)}</span></h1>'
+        f'<div class="banner {view.tone}"><span class="badge">{escape(view.badge)}</span>'
+        f"<p>{_prose(view.banner)}</p>{reserve}</div></header>"
     )
 
 
-def _incident(report: Report, incident: Incident) -> str:
-    first = words.lead(report, incident)
-    after = words.followers(report, incident)
-    name = f"<code>{escape(first.code)}</code> {escape(first.name)}" if first else escape(", ".join(incident.codes))
-    parts = [
-        f'<article class="incident {incident.severity}"><h3>{_badge(incident.severity)} {name} '
-        f'<span class="soft">{words.steps(incident.first_step, incident.last_step)}</span></h3>',
-        f"<p>{_prose(words.sentence(incident.title))}</p>",
-        f'<p class="soft">{escape(raised)}</p>' if (raised := words.raised_by(report, incident)) else "",
-        _figure(report, first.metric, [first], size=WIDE) if first else "",
-        '<div class="advice">',
-        _titled("Likely causes", _bullets(map(_prose, incident.causes), tag="ol")),
-        _titled("What to try", _bullets(map(_prose, incident.fixes))),
-        "</div>",
-        _titled("What came with it", _table_of_findings(after)),
-        _background(first.code) if first else "",
-        "</article>",
-    ]
-    return "".join(parts)
+def _incident(section: Section) -> str:
+    advice = [part for part in section.parts if isinstance(part, Bullets)]
+    before = [part for part in section.parts if isinstance(part, Paragraph | Curve)]
+    after = [part for part in section.parts if part not in advice and part not in before]
+    name = f"<code>{escape(section.code)}</code> {escape(section.name)}"
+    return (
+        f'<article class="incident {section.tone}"><h3><span class="badge">{escape(section.title)}</span> {name} '
+        f'<span class="soft">{escape(section.extent)}</span></h3>{_all(before)}'
+        f'<div class="advice">{_all(advice)}</div>{_all(after)}{_background(section.code)}</article>'
+    )
 
 
 def _background(code: str) -> str:
@@ -129,116 +118,85 @@ def _background(code: str) -> str:
     return f"<details><summary>About {escape(code)}: why it matters, when it is wrong</summary>{told}</details>"
 
 
-def _titled(title: str, content: str) -> str:
-    return f"<div><h4>{title}</h4>{content}</div>" if content else ""
+def _parts(section: Section) -> str:
+    return _all(section.parts)
 
 
-def _badge(severity: str) -> str:
-    return f'<span class="badge">{words.SEVERITY_WORDS[severity]}</span>'
+def _all(parts: Iterable[Part]) -> str:
+    return "".join(map(_part, parts))
 
 
-def _quiet(report: Report) -> str:
-    return _bullets(
-        f"<code>{escape(', '.join(i.codes))}</code> {escape(i.title)} "
-        f'<span class="soft">{words.steps(i.first_step, i.last_step)}</span>'
-        for i in words.quiet(report.incidents)
+def _part(part: Part) -> str:
+    match part:
+        case Paragraph():
+            return f'<p class="soft">{_prose(part.text)}</p>' if part.soft else f"<p>{_prose(part.text)}</p>"
+        case Bullets():
+            items = _bullets(map(_prose, part.items), tag="ol" if part.ranked else "ul")
+            return _titled(part.title, items, level=4) if part.title else items
+        case Table():
+            return _titled(part.title, _table(part), level=4) if part.title else _table(part)
+        case Curve():
+            return _figure(part, WIDE)
+        case Charts():
+            drawn = "".join(_figure(curve, SMALL) for curve in part.curves)
+            note = f'<p class="soft">{_prose(part.note)}</p>' if part.note else ""
+            return f'{note}<div class="charts">{drawn}</div>' if drawn else ""
+        case Facts():
+            rows = "".join(f"<tr><td>{escape(name)}</td><td>{_prose(value)}</td></tr>" for name, value in part.pairs)
+            return f"<table><tbody>{rows}</tbody></table>"
+        case Commands():
+            return f"<pre>{escape(chr(10).join(part.lines), 4000)}</pre>"
+
+
+def _table(table: Table) -> str:
+    tones = table.tones or ("",) * len(table.rows)
+    drawn = [_interval(share) for share in table.shares]
+    rows = "".join(
+        f"<tr{f' class={chr(34)}{tone}{chr(34)}' if tone else ''}>"
+        + "".join(_cell(head, cell) for head, cell in zip(table.heads, row, strict=True))
+        + (f"<td>{picture}</td>" if drawn else "")
+        + "</tr>"
+        for row, tone, picture in zip_longest(table.rows, tones, drawn, fillvalue="")
+    )
+    heads = "".join(f"<th>{escape(head)}</th>" for head in table.heads) + ("<th></th>" if drawn else "")
+    grid = f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    note = f'<p class="soft">{escape(table.note, 4000)}</p>' if table.note else ""
+    return f"<details><summary>{escape(table.folded)}</summary>{grid}{note}</details>" if table.folded else grid + note
+
+
+def _cell(head: str, cell: str) -> str:
+    if head == "Severity":
+        return f'<td class="nowrap"><span class="badge">{escape(cell)}</span></td>'
+    return f"<td>{_prose(cell)}</td>" if len(cell) > SHORT else f'<td class="nowrap">{_prose(cell)}</td>'
+
+
+def _interval(share: tuple[float, float, float] | None) -> str:
+    """An interval as a line from 0 to 1 with the share as a dot."""
+    if share is None:
+        return ""
+    wide, high = INTERVAL
+    low, dot, top = (round(4 + x * (wide - 8), 1) for x in share)
+    middle = high / 2
+    return (
+        f'<svg class="interval" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}" role="img" '
+        f'aria-label="{share[1]:.0%}, from {share[0]:.0%} to {share[2]:.0%}">'
+        f'<path class="grid" d="M4 {middle}H{wide - 4}"/><path class="line" d="M{low} {middle}H{top}"/>'
+        f'<circle class="dot" cx="{dot}" cy="{middle}" r="3.5"/></svg>'
     )
 
 
-def _multiples(report: Report) -> str:
-    by_metric: dict[str, list[Finding]] = {}
-    for finding in report.findings:
-        by_metric.setdefault(finding.metric, []).append(finding)
-    onset = [
-        Band(first=i.first_step, last=i.first_step, kind="onset", label=f"step {i.first_step:,}: {i.title}")
-        for i in words.loud(report.incidents)[:1]
-    ]
-    drawn = "".join(
-        _figure(report, m, by_metric.get(m, []), size=SMALL, marks=onset) for m in report_series(report.meta)
-    )
-    said = (
-        f'<p class="soft">The thin upright line is step {onset[0].first:,}, where the first incident begins.</p>'
-        if onset
+def _figure(curve: Curve, size: tuple[int, int]) -> str:
+    series = Series(step=list(curve.step), value=list(curve.value), gaps=list(curve.gaps), rows=len(curve.step))
+    chart = line_chart(series, curve.name, bands=curve.bands, limits=curve.limits, size=size, span=curve.span)
+    logged = (
+        f' <span class="soft">logged as <span class="mono">{escape(curve.logged_as)}</span></span>'
+        if curve.logged_as
         else ""
     )
-    return f'{said}<div class="charts">{drawn}</div>' if drawn else ""
-
-
-def _figure(
-    report: Report, metric: str, findings: Sequence[Finding], *, size: tuple[int, int], marks: Sequence[Band] = ()
-) -> str:
-    series = report_series(report.meta).get(metric)
-    if series is None:
-        return ""
-    bands = [
-        Band(
-            first=f.first_step,
-            last=f.last_step,
-            kind=f.severity,
-            label=f"{f.code} {f.name}, {words.steps(f.first_step, f.last_step)}",
-        )
-        for f in findings[:MAX_BANDS]
-    ]
-    limits = {
-        (f.limit, f.code): Limit(value=f.limit, label=f"{f.code} {number(f.limit)}")
-        for f in findings
-        if f.limit is not None and _on_curve(f, series)
-    }
-    first, last = (report.numbers.get(k) for k in ("first_step", "last_step"))
-    chart = line_chart(
-        series,
-        metric,
-        bands=[*bands, *marks],
-        limits=list(limits.values())[:3],
-        size=size,
-        span=None if first is None or last is None else (int(first), int(last)),
-    )
-    own = report.meta.get("names", {}).get(metric, metric)
-    logged = f' <span class="soft">logged as <span class="mono">{escape(own)}</span></span>' if own != metric else ""
-    codes = ", ".join(dict.fromkeys(f.code for f in findings))
+    codes = ", ".join(dict.fromkeys(band.label.split(" ")[0] for band in curve.bands if band.kind != "onset"))
     marked = f' <span class="soft">&middot; shaded: {escape(codes)}</span>' if codes else ""
-    return (
-        f'<figure><figcaption><span class="mono">{escape(metric)}</span>{logged}{marked}</figcaption>{chart}</figure>'
-    )
-
-
-def _on_curve(finding: Finding, series: Series) -> bool:
-    """Whether the finding speaks of the curve's own values: a limit on a share or a ratio has no place in the chart."""
-    if finding.value is None:
-        return False
-    points = zip(series["step"], series["value"], strict=True)
-    return any(s == finding.first_step and v is not None and isclose(v, finding.value, rel_tol=1e-3) for s, v in points)
-
-
-def _table_of_findings(findings: Sequence[Finding]) -> str:
-    if not findings:
-        return ""
-    rows = "".join(
-        f'<tr class="{f.severity}">{_cell(_badge(f.severity))}{_cell(f"<code>{escape(f.code)}</code>")}'
-        f"{_cell(words.steps(f.first_step, f.last_step))}<td>{_prose(f.message)}</td>"
-        f'<td><span class="mono">{escape(f.metric)}</span></td>{_cell(number(f.value))}{_cell(number(f.limit))}</tr>'
-        for f in findings
-    )
-    heads = "".join(f"<th>{h}</th>" for h in ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit"))
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _unchecked(report: Report) -> str:
-    skipped, not_applicable = words.unchecked(report)
-    rows = [(reason, codes) for reason, codes in skipped.items()]
-    rows += [(f"does not apply: {reason}", codes) for reason, codes in not_applicable.items()]
-    if not rows:
-        return ""
-    cells = "".join(
-        f"<tr><td>{escape(why)}</td><td><code>{escape(', '.join(c), 4000)}</code></td></tr>" for why, c in rows
-    )
-    summary = f"{words.plural(sum(len(c) for _, c in rows), 'rule')} gave no verdict; that is not a pass"
-    table = f"<table><thead><tr><th>Why</th><th>Rules</th></tr></thead><tbody>{cells}</tbody></table>"
-    return f'<details><summary>{summary}</summary><div class="scroll">{table}</div></details>'
-
-
-def _cell(content: str) -> str:
-    return f'<td class="nowrap">{content}</td>'
+    name = f'<span class="mono">{escape(curve.name)}</span>'
+    return f"<figure><figcaption>{name}{logged}{marked}</figcaption>{chart}</figure>"
 
 
 def _prose(text: str) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from rldk.cards import words
-from rldk.cards.chart import Band, Limit, line_chart, number
+from rldk.cards.chart import line_chart, number
 from rldk.cards.columns import aligned
 from rldk.cards.page import page
 from rldk.cards.safe import clean, escape
 from rldk.cards.series import report_series
 from rldk.core.model import Finding, Report
+from rldk.core.view import Band, Limit
 from rldk.rules.rulefile import RuleFile
 
 SIZE = (1120, 200)

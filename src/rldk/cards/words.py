@@ -62,6 +62,12 @@ def followers(report: Report, incident: Incident) -> list[Finding]:
     return list(seen.values())
 
 
+def brief(f: Finding) -> str:
+    """A finding as a sentence."""
+    kind = f"{SEVERITY_WORDS[f.severity].lower()}, {steps(f.first_step, f.last_step)}"
+    return f"{f.code} {f.name} ({kind}): {f.message}"
+
+
 def quiet(incidents: Sequence[Incident]) -> list[Incident]:
     return [i for i in incidents if i.severity == "info"]
 

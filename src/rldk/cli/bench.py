@@ -14,7 +14,7 @@ from rldk.core.files import save
 if TYPE_CHECKING:
     from rldk.bench.judge import Choice
     from rldk.bench.score import Score
-    from rldk.bench.tables import Table
+    from rldk.core.view import Table
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -45,8 +45,8 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
     from rldk.bench.gates import broken, read_gates
     from rldk.bench.judge import judge_all
     from rldk.bench.score import score
-    from rldk.bench.tables import headline, tables
-    from rldk.bench.text import text
+    from rldk.bench.tables import tables, view_of
+    from rldk.cards import terminal
     from rldk.cards.wire import dumps
     from rldk.core.codec import to_builtins
     from rldk.engine.executors import processors
@@ -65,7 +65,7 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
         told = document(scored, choice)
         write(dumps({**told, "comparison": to_builtins(comparison)} if comparison else told))
     else:
-        write(text(headline(scored), shown))
+        write(terminal.render(view_of(scored, shown)))
     missed = broken(gates, scored.summary)
     for sentence in missed:
         say(f"gate: {sentence}")
@@ -80,14 +80,14 @@ def _choice(options: dict[str, Any]) -> Choice:
 
 
 def _save(scored: Score, shown: list[Table], options: dict[str, Any]) -> None:
-    from rldk.bench.page import bench_page
-    from rldk.bench.tables import headline
-    from rldk.bench.text import markdown
+    from rldk.bench.tables import view_of
+    from rldk.cards import markdown, page
 
+    view = view_of(scored, shown)
     if options["html"]:
-        _write(options["html"], bench_page(scored.corpus, headline(scored), shown))
+        _write(options["html"], page.render(view))
     if options["markdown"]:
-        _write(options["markdown"], markdown(headline(scored), shown))
+        _write(options["markdown"], markdown.render(view, head=False))
 
 
 def _write(path: Path, content: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,13 @@ from rldk.cli.output import colour_option, coloured, field_map_flag, json_option
 from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
 from rldk.core.files import save
-from rldk.errors import RldkError
+from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
     from rldk.core.model import Report, Severity
     from rldk.diagnosis.many import Judged
 
+SHORT = {"md": "markdown"}
 SLOW_S = 10.0  # a run that takes longer is named
 
 
@@ -27,6 +30,7 @@ SLOW_S = 10.0  # a run that takes longer is named
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--all", "everything", is_flag=True, help="Every finding, and every rule that was not checked.")
 @json_option
+@click.option("--format", "form", metavar="NAME", help="text, json, md, github, junit or sarif.  [default: text]")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
 @click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]")
 @click.option("--select", metavar="CODES", help="Only these rules: codes, families or names, with commas.")
@@ -43,15 +47,19 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
 
     PATH is a log file, a directory, a glob, a URL, or - for stdin. Several runs are a table, worst first, and the
     reports of the worst. With --json one run is its report, several are {"summary": {...}, "reports": [...],
-    "errors": [...]}."""
+    "errors": [...]}. --format github prints annotations, and adds to the job's summary where GITHUB_STEP_SUMMARY says
+    where that is; junit and sarif are for any CI."""
     approved, jobs = flags.pop("reference"), flags.pop("jobs")
+    form = _form(flags.pop("form"), as_json=as_json)
     settings = load_settings(_flags(flags))
     judged = _diagnose(paths, settings, approved, curves=html is not None, jobs=jobs)
     reports, errors = judged.reports, [(f.source, f.error) for f in judged.failures]
     if html is not None and reports:
         _save(html, reports, errors)
-    if as_json:
+    if form == "json":
         write(_document(reports, errors))
+    elif form != "text":
+        write(_drawn(form, reports, errors, fail_on=settings["fail_on"], everything=everything))
     elif reports:
         colour = coloured(settings["color"])
         look: dict[str, Any] = {"colour": colour, "width": width(), "most": most}
@@ -60,6 +68,34 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
     for path, error in errors:
         say(f"error: {clean(path)}: {clean(error.message, 1000)}\nhint: {clean(error.hint, 2000)}")
     return exit_code(reports, [e for _, e in errors], settings["fail_on"])
+
+
+def _form(name: str | None, *, as_json: bool) -> str:
+    """What is printed. Raises `UnknownName`."""
+    from rldk.core.registry import renderers
+
+    if as_json and name not in (None, "json"):
+        raise UsageError(f"--json and --format {name} ask for two things", hint="give one of them")
+    form = SHORT.get(name or "", name) or ("json" if as_json else "text")
+    if form not in ("text", "json"):
+        renderers.get(form)
+    return form
+
+
+def _drawn(form: str, reports: list[Report], errors: list[tuple[str, RldkError]], **how: Any) -> str:
+    """All reports and failures in a format that draws views."""
+    from rldk.cards.github import summary
+    from rldk.cards.report_view import failure_view, view_of
+    from rldk.core.registry import renderers
+
+    views = [*map(view_of, reports), *(failure_view(source, e.message, e.hint) for source, e in errors)]
+    where = os.environ.get("GITHUB_STEP_SUMMARY")
+    if form == "github" and where:
+        with Path(where).open("a", encoding="utf-8") as page:
+            page.write(summary(views))
+    render = renderers.get(form)
+    known = signature(render).parameters
+    return str(render(views, **{name: value for name, value in how.items() if name in known}))
 
 
 def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> int:

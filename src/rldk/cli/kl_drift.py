@@ -42,7 +42,8 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
 
     SRC is a log file, a directory, a URL, or - for stdin, with one run in it. With --output-dir the analysis is written
     as RUN_comprehensive_analysis.json, RUN_health_summary.json and RUN_comprehensive_metrics.csv and .json."""
-    from rldk.cards.forensics import drift_text
+    from rldk.cards import terminal
+    from rldk.cards.forensics import drift_view
     from rldk.cards.wire import dumps
     from rldk.forensics.comprehensive import ComprehensivePPOForensics
     from rldk.forensics.scan import open_one
@@ -71,7 +72,7 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
         write(dumps({"run": run.id, "source": source, **drift, "files": files}))
     else:
         shown: dict[str, Any] = {"colour": coloured(settings["color"]), "width": width()}
-        write(drift_text(drift, source, files=files, **shown))
+        write(terminal.render(drift_view(drift, source, files=files), **shown))
     return exit_code(drift, settings["fail_on"])
 
 

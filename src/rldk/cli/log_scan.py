@@ -29,7 +29,8 @@ def command(source: str, output: Path | None, as_json: bool, colour: bool | None
     """Scan a PPO log for anomalies, by their documented names.
 
     SRC is a log file, a directory, a glob, a URL, or - for stdin. Several runs: one page each."""
-    from rldk.cards.forensics import scan_text
+    from rldk.cards import terminal
+    from rldk.cards.forensics import scan_view
     from rldk.cards.wire import dumps
     from rldk.forensics.scan import scan_runs
 
@@ -46,7 +47,7 @@ def command(source: str, output: Path | None, as_json: bool, colour: bool | None
         write(document)
     else:
         shown: dict[str, Any] = {"colour": coloured(settings["color"]), "width": width()}
-        write("\n".join(scan_text(scan, **shown) for scan in scans))
+        write("\n".join(terminal.render(scan_view(scan), **shown) for scan in scans))
     return max(code(scan, settings["fail_on"]) for scan in scans)
 
 
