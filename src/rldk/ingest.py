@@ -19,10 +19,11 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.guess import field_map_hint
 from rldk.adapters.open import AnySource, open_runs
 from rldk.core.events import read_events
+from rldk.core.extras import need
 from rldk.core.files import whole
 from rldk.core.model import Event, Run
 from rldk.core.vocabulary import vocabulary
-from rldk.errors import ConfigError, InputError, MissingExtra, OutputError, UnknownName, UsageError
+from rldk.errors import ConfigError, InputError, OutputError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -246,10 +247,8 @@ def _harmless(text: object) -> object:
 
 
 def _write_parquet(runs: list[Run], path: Path) -> None:
-    try:
+    with need("parquet", "pyarrow"):
         import pyarrow  # noqa: F401
-    except ImportError:
-        raise MissingExtra("parquet", "pyarrow") from None
     RunSet(tuple(runs)).concat().to_parquet(path, index=False, engine="pyarrow")
 
 

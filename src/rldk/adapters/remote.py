@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from rldk.adapters.base import adapters
 from rldk.adapters.source import HEAD_BYTES, File
+from rldk.core.extras import need
 from rldk.core.model import Run
-from rldk.errors import MissingExtra, NotALog, UnreadableSource, UsageError
+from rldk.errors import NotALog, UnreadableSource, UsageError
 
 if TYPE_CHECKING:
     from rldk.adapters.servers.poll import RemoteFollower, RemoteRun
@@ -69,10 +70,8 @@ def fetch(source: str, folder: Path) -> Path:
     scheme, _, rest = source.partition("://")
     if scheme == "file":
         return Path(rest)
-    try:
+    with need("remote", "fsspec"):
         import fsspec
-    except ImportError:
-        raise MissingExtra("remote", "fsspec") from None
     target = folder / (rest.rstrip("/").rsplit("/", 1)[-1] or "source")
     try:
         system, path = fsspec.core.url_to_fs(source)

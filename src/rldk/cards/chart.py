@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
+from rldk.core.stats.robust import MAD_TO_SD
 from rldk.core.view import Band, Limit
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -110,7 +111,7 @@ def _share(value: float, low: float, high: float) -> float:
 def _shown(columns: Sequence[Sequence[float]]) -> list[float | None]:
     middles = [sorted(c)[len(c) // 2] if c else None for c in columns]
     spread = sorted(abs(v - m) for c, m in zip(columns, middles, strict=True) if m is not None for v in c)
-    scale = 1.4826 * spread[len(spread) // 2] if spread else 0.0
+    scale = MAD_TO_SD * spread[len(spread) // 2] if spread else 0.0
     shown: list[float | None] = []
     for column, middle in zip(columns, middles, strict=True):
         if middle is None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as Xml
 
 from rldk.cards.safe import clean
+from rldk.core.model import LOUD
 from rldk.core.registry import renderers
 from rldk.core.view import Problem, View
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-FAILS = {"warn": ("warn", "critical"), "critical": ("critical",), "never": ()}
 
 
 def render(views: View | Sequence[View], *, fail_on: str = "critical") -> str:
@@ -20,7 +20,7 @@ def render(views: View | Sequence[View], *, fail_on: str = "critical") -> str:
     many = [views] if isinstance(views, View) else list(views)
     root = Xml.Element("testsuites", name="rldk")
     for view in many:
-        _suite(root, view, FAILS[fail_on])
+        _suite(root, view, LOUD[fail_on])
     for count in ("tests", "failures", "skipped"):
         root.set(count, str(sum(int(suite.get(count, "0")) for suite in root)))
     Xml.indent(root)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import json_option, progress, say, write
+from rldk.cli.flags import json_option
+from rldk.cli.output import progress, say, write
 from rldk.core.files import save
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import json_option, write
+from rldk.cli.flags import json_option
+from rldk.cli.output import write
 from rldk.config import KEYS, load_settings
 
 

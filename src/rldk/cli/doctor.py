@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, width, write
+from rldk.cli.flags import (
+    color_setting,
+    colour_option,
+    fail_on_option,
+    fails,
+    field_map_flag,
+    field_map_option,
+    json_option,
+)
+from rldk.cli.output import coloured, progress, say, width, write
 from rldk.config import Settings, load_settings
-from rldk.config.settings import FAIL_ON
 from rldk.core.files import save
 from rldk.errors import RldkError, UsageError
 
@@ -32,12 +40,12 @@ SLOW_S = 10.0  # a run that takes longer is named
 @json_option
 @click.option("--format", "form", metavar="NAME", help="text, json, md, github, junit or sarif.  [default: text]")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]")
+@fail_on_option
 @click.option("--select", metavar="CODES", help="Only these rules: codes, families or names, with commas.")
 @click.option("--ignore", metavar="CODES", help="Not these rules.")
 @click.option("--reference", metavar="RUN", help="An approved run: what differs from it materially is a finding.")
 @click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
-@click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+@field_map_option
 @click.option("--strict", is_flag=True, default=None, help="A malformed line is an error.")
 @click.option("--max", "most", type=click.IntRange(1), default=5, show_default=True, help="Incidents shown.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all processors, where there are many runs]")
@@ -105,8 +113,7 @@ def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> i
 
 def report_code(report: Report, fail_on: str) -> int:
     """1: a finding as grave as asked for; 3: else, where no rule could look, or nothing that matters was understood."""
-    loud = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}[fail_on]
-    if report.worst() in loud:
+    if fails([report.worst()], fail_on):
         return 1
     unread = report.understanding is not None and report.understanding.state == "not"
     return 3 if unread or not report.checked else 0
@@ -145,7 +152,7 @@ def _slowest(judged: Judged) -> str:
 def _flags(flags: dict[str, Any]) -> dict[str, Any]:
     colour = flags.pop("colour")
     flags["field_map"] = field_map_flag(flags["field_map"])
-    return {**flags, "color": None if colour is None else ("always" if colour else "never")}
+    return {**flags, "color": color_setting(colour)}
 
 
 def _text(

@@ -8,7 +8,8 @@ from typing import Any
 import click
 from msgspec.structs import asdict
 
-from rldk.cli.output import json_option, write
+from rldk.cli.flags import json_option
+from rldk.cli.output import write
 from rldk.errors import UnknownName
 
 

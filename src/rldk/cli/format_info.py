@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rldk.cli.output import json_option, write
+from rldk.cli.flags import json_option
+from rldk.cli.output import write
 
 
 @click.command("format-info")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import field_map_flag, json_option, progress, say, write
+from rldk.cli.flags import field_map_flag, field_map_option, json_option
+from rldk.cli.output import progress, say, write
 from rldk.config import load_settings
 from rldk.config.settings import VALIDATION
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("source", nargs=-1, required=True, metavar="SRC...")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="F.jsonl, F.csv or F.parquet.")
 @click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
-@click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+@field_map_option
 @click.option("--config-file", type=click.Path(path_type=Path), help="Settings for this call: TOML, JSON or YAML.")
 @click.option("--validation-mode", type=click.Choice(VALIDATION), help="[default: flexible]")
 @click.option("--required-fields", metavar="a,b", help="Fail without these columns.")

@@ -8,9 +8,17 @@ from typing import Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, width, write
+from rldk.cli.flags import (
+    color_setting,
+    colour_option,
+    fail_on_option,
+    fails,
+    field_map_flag,
+    field_map_option,
+    json_option,
+)
+from rldk.cli.output import coloured, progress, width, write
 from rldk.config import load_settings
-from rldk.config.settings import FAIL_ON
 
 PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "rllib")
 
@@ -19,7 +27,7 @@ PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "r
 @click.argument("source", metavar="SRC")
 @click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write the analysis files here.")
 @click.option("--preset", type=click.Choice(PRESETS), help="Whose names the log has, where they are ambiguous.")
-@click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+@field_map_option
 @click.option("--step-col", metavar="NAME", help="The column of the step.")
 @click.option("--kl-col", metavar="NAME", help="The column of the KL.")
 @click.option("--kl-coef-col", metavar="NAME", help="The column of the KL coefficient.")
@@ -34,7 +42,7 @@ PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "r
     "--drift-window-size", type=click.IntRange(2), default=100, show_default=True, help="Rows that are compared."
 )
 @click.option("--reference-period", type=click.IntRange(2), help="First rows, the reference.  [default: the window]")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]")
+@fail_on_option
 @json_option
 @colour_option
 def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | None, **flags: Any) -> int:
@@ -53,7 +61,7 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
         {
             "field_map": field_map_flag(flags["field_map"]),
             "fail_on": flags["fail_on"],
-            "color": None if colour is None else ("always" if colour else "never"),
+            "color": color_setting(colour),
         }
     )
     chosen = {key: name for key, name in columns.items() if key is not None}
@@ -78,7 +86,6 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
 
 def exit_code(drift: dict[str, Any], fail_on: str) -> int:
     """1 with a drift that is loud enough, 3 without any KL."""
-    loud = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}[fail_on]
     if drift["status"] == "no_data":
         return 3
-    return int(any(a["level"] in loud for a in drift["anomalies"]))
+    return int(fails((a["level"] for a in drift["anomalies"]), fail_on))

@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import colour_option, coloured, field_map_flag, json_option, progress, say, width, write
+from rldk.cli.flags import (
+    color_setting,
+    colour_option,
+    fail_on_option,
+    fails,
+    field_map_flag,
+    field_map_option,
+    json_option,
+)
+from rldk.cli.output import coloured, progress, say, width, write
 from rldk.config import load_settings
-from rldk.config.settings import FAIL_ON
 from rldk.core.files import save
 
 if TYPE_CHECKING:
@@ -20,9 +28,9 @@ if TYPE_CHECKING:
 @click.command("log-scan")
 @click.argument("source", metavar="SRC")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON here.")
-@click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]")
+@fail_on_option
 @click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
-@click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+@field_map_option
 @json_option
 @colour_option
 def command(source: str, output: Path | None, as_json: bool, colour: bool | None, **flags: Any) -> int:
@@ -35,7 +43,7 @@ def command(source: str, output: Path | None, as_json: bool, colour: bool | None
     from rldk.forensics.scan import scan_runs
 
     flags["field_map"] = field_map_flag(flags["field_map"])
-    flags["color"] = None if colour is None else ("always" if colour else "never")
+    flags["color"] = color_setting(colour)
     settings = load_settings(flags)
     with progress(1) as pieces:
         pieces.begin(f"reading {clean(source, 60)}")
@@ -53,10 +61,9 @@ def command(source: str, output: Path | None, as_json: bool, colour: bool | None
 
 def code(scan: Mapping[str, Any], fail_on: str) -> int:
     """1 with an anomaly that is loud enough, 3 when no rule could look."""
-    loud = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}[fail_on]
     if not scan["checked"]:
         return 3
-    return int(any(a["level"] in loud for a in scan["anomalies"]))
+    return int(fails((a["level"] for a in scan["anomalies"]), fail_on))
 
 
 def _save(path: Path, text: str) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rldk.cli.output import field_map_flag, json_option, say
+from rldk.cli.flags import field_map_flag, field_map_option, json_option
+from rldk.cli.output import say
 from rldk.config import Settings, load_settings
 from rldk.config.settings import FAIL_ON
 from rldk.errors import UsageError
@@ -53,7 +54,7 @@ SHARED = (
         metavar="NAME",
         help="Whose metric names they are: trl, grpo, accelerate, openrlhf, verl, sb3, cleanrl, rllib.",
     ),
-    click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's."),
+    field_map_option,
     click.option(
         "--regex",
         metavar="NAME|PATTERN",

@@ -8,32 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import click
 
-from rldk.errors import OutputError, UsageError
+from rldk.errors import OutputError
 
 PATIENCE_S = 1.0  # work that takes less has no progress bar
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-colour_option = click.option(
-    "--color/--no-color",
-    "colour",
-    default=None,
-    help="Colours, whatever the terminal; NO_COLOR and FORCE_COLOR work too.",
-)
-
-
-def field_map_flag(value: str | None) -> str | None:
-    """The JSON of `--field-map`, which may name a file of it."""
-    if value is None or value.lstrip().startswith("{"):
-        return value
-    try:
-        return Path(value).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "give JSON, or a file of JSON"
-        raise UsageError(f"cannot read the field map {value}: {error}", hint=hint) from None
 
 
 def write(text: str) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.output import json_option, write
+from rldk.cli.flags import json_option
+from rldk.cli.output import write
 
 if TYPE_CHECKING:
     from rldk.core.model import Run

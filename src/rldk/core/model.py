@@ -13,6 +13,8 @@ from rldk.core.table import MetricTable
 SCHEMA_VERSION = 1
 Severity = Literal["info", "warn", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warn", "critical")
+# --fail-on -> the severities that a gate fails on
+LOUD: dict[str, tuple[Severity, ...]] = {"warn": ("warn", "critical"), "critical": ("critical",), "never": ()}
 AlertEvent = Literal["begin", "worse", "recovered"]
 CheckStatus = Literal["skipped", "not_applicable"]
 Judgement = Literal["judged", "partly", "not"]

@@ -9,9 +9,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from rldk.core.stats.robust import mad, median
+
 HALF = 7  # rows on either side that a level is the median of
 OVERRUN = 1.05  # beyond its own last step by more than this, a reference says nothing
-MAD_TO_SD = 1.4826
 
 
 class Baseline(Protocol):
@@ -59,13 +60,7 @@ def _smooth(steps: list[int], values: list[float]) -> _Curve:
     levels, spreads = [], []
     for i in range(len(values)):
         near = values[max(0, i - HALF) : i + HALF + 1]
-        centre = _median(near)
+        centre = median(near)
         levels.append(centre)
-        spreads.append(MAD_TO_SD * _median([abs(v - centre) for v in near]))
+        spreads.append(mad(near, centre))
     return _Curve(steps, levels, spreads)
-
-
-def _median(values: list[float]) -> float:
-    ordered = sorted(values)
-    n = len(ordered)
-    return ordered[n // 2] if n % 2 else 0.5 * (ordered[n // 2 - 1] + ordered[n // 2])

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
+from rldk.core.extras import need
 from rldk.errors import MissingExtra, UnreadableSource
 
 CHUNK = 1 << 20
@@ -74,10 +75,11 @@ def open_binary(path: Path) -> BinaryIO:
     if magic != _ZSTD:
         return raw
     try:
-        import zstandard
-    except ImportError:
+        with need("remote", "zstandard"):
+            import zstandard
+    except MissingExtra:
         raw.close()
-        raise MissingExtra("remote", "zstandard") from None
+        raise
     unpacked = zstandard.ZstdDecompressor().stream_reader(raw, closefd=True)
     return io.BufferedReader(_Unpacked(cast(BinaryIO, io.BufferedReader(unpacked)), packed), CHUNK)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 
-from rldk.engine.features import NAN, middle
+from rldk.core.stats.robust import middle
+from rldk.engine.features import NAN
 
 CHANCE = 3.29  # |z| of a two-sided p of 0.001
 

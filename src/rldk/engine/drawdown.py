@@ -6,7 +6,8 @@ import math
 from collections import deque
 from itertools import islice, pairwise
 
-from rldk.engine.features import MAD_TO_SD, NAN, middle, total
+from rldk.core.stats.robust import MAD_TO_SD, middle
+from rldk.engine.features import NAN, total
 
 STEPS, FEWEST = 40, 3  # differences that the row-to-row noise is taken from: at most, at least
 MATERIAL = 0.15  # of the larger of both levels in size: less does not matter, however clear it is

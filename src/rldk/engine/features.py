@@ -18,8 +18,9 @@ from collections.abc import Iterable, Sequence
 from operator import sub
 from typing import Any, ClassVar, Protocol
 
+from rldk.core.stats.robust import MAD_TO_SD, middle
+
 NAN = math.nan
-MAD_TO_SD = 1.4826  # 1 / Phi^-1(3/4): makes the median absolute deviation estimate a normal standard deviation
 PAST_WINDOW = 200  # bounded, so that memory stays flat on endless streams
 
 
@@ -48,11 +49,6 @@ def run(feature: Feature, values: Sequence[float]) -> list[float]:
 
 def _safe(low: float, high: float) -> bool:
     return low > -HUGE and high < HUGE
-
-
-def middle(ordered: list[float]) -> float:
-    n = len(ordered)
-    return ordered[n // 2] if n % 2 else 0.5 * (ordered[n // 2 - 1] + ordered[n // 2])
 
 
 def total(values: Iterable[float]) -> float:

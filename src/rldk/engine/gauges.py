@@ -6,7 +6,8 @@ import math
 from bisect import bisect_left, insort
 from collections import deque
 
-from rldk.engine.features import NAN, Median, middle
+from rldk.core.stats.robust import middle
+from rldk.engine.features import NAN, Median
 
 LEAST = 20  # rows after which rules that calibrate themselves are armed, too
 NEWEST = 10  # rows that are "now" in a trend

@@ -10,7 +10,8 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from rldk.engine.features import MAD_TO_SD, NAN
+from rldk.core.stats.robust import mad, median
+from rldk.engine.features import NAN
 
 PAST = 24
 LATEST = 3
@@ -19,12 +20,6 @@ K = 5.0  # scales; the limit that survived on healthy real runs
 HOLD = 50  # rows a reference is kept while the values stay away from it
 _RECENT = range(LATEST + 1, LATEST + RECENT + 1)  # places from the end
 ARMED = 20  # total rows before the test speaks; the past is then 17 rows
-
-
-def _median(values: list[float]) -> float:
-    values = sorted(values)
-    n = len(values)
-    return values[n // 2] if n % 2 else 0.5 * (values[n // 2 - 1] + values[n // 2])
 
 
 class Leap:
@@ -129,7 +124,7 @@ class Leap:
         steps = [past[i] - past[i - 1] for i in range(1, n)]
         relative = 1e-9 * max(abs(low), abs(high), 1e-3)  # rounding, for a metric that was exactly constant
         self._scale = max(_mad(residuals), _mad(steps) / math.sqrt(2.0), self._floor, relative)
-        self._level = _median(recent)
+        self._level = median(recent)
         off = [y - (start + slope * (n + j)) for j, y in enumerate(latest)] + [y - self._level for y in latest]
         return _least(d / self._scale for d in off)
 
@@ -141,12 +136,12 @@ def _least(distances: Iterable[float]) -> float:
 
 
 def _mad(values: list[float]) -> float:
-    centre = _median(values)
-    return MAD_TO_SD * _median([abs(v - centre) for v in values])
+    centre = median(values)
+    return mad(values, centre)
 
 
 def _line(y: list[float]) -> tuple[float, float]:
     """Slope and start of the Theil-Sen line: median of all pairwise slopes, median of what is left."""
     n = len(y)
-    slope = _median([(y[j] - y[i]) / (j - i) for i in range(n) for j in range(i + 1, n)])
-    return slope, _median([v - slope * i for i, v in enumerate(y)])
+    slope = median([(y[j] - y[i]) / (j - i) for i in range(n) for j in range(i + 1, n)])
+    return slope, median([v - slope * i for i, v in enumerate(y)])

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from operator import eq, sub
 
-from rldk.engine.features import NAN, Bounds, middle
+from rldk.core.stats.robust import middle
+from rldk.engine.features import NAN, Bounds
 
 
 class Count:

@@ -6,7 +6,8 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from rldk.engine.features import MAD_TO_SD, NAN, Bounds, Median
+from rldk.core.stats.robust import MAD_TO_SD
+from rldk.engine.features import NAN, Bounds, Median
 from rldk.engine.running import Extreme
 
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from operator import sub
 
-from rldk.engine.features import MAD_TO_SD, NAN, PAST_WINDOW, Median
+from rldk.core.stats.robust import MAD_TO_SD
+from rldk.engine.features import NAN, PAST_WINDOW, Median
 
 LEAST = 10  # past windows before there is a usual noise
 

@@ -11,10 +11,11 @@ from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.trl import whole
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
+from rldk.core.extras import need
 from rldk.core.model import Rejected, SampleTable
 from rldk.core.records import to_number
 from rldk.core.table import TableBuilder
-from rldk.errors import MalformedInput, MissingExtra, NoData
+from rldk.errors import MalformedInput, NoData
 
 MAX_SAMPLES = 1_000_000
 MAX_BYTES = 1 << 28  # of one file, uncompressed
@@ -156,11 +157,9 @@ def _footer(file: File) -> bytes:
 
 
 def _rows(file: File) -> Iterator[dict[str, Any]]:
-    try:
+    with need("parquet", "pyarrow"):
         import pyarrow
         from pyarrow import parquet
-    except ImportError:
-        raise MissingExtra("parquet", "pyarrow") from None
     try:
         with file.open() as stream:
             source = parquet.ParquetFile(stream)

@@ -10,8 +10,9 @@ from rldk.adapters.formats.tabular import OPENING, SAMPLE_COLUMNS, Layout, count
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
+from rldk.core.extras import need
 from rldk.core.records import BadLine, to_phase, to_step, to_time
-from rldk.errors import MalformedInput, MissingExtra, NotALog
+from rldk.errors import MalformedInput, NotALog
 
 if TYPE_CHECKING:
     pass
@@ -37,11 +38,9 @@ class Parquet(BaseAdapter):
 
     def read(self) -> Log:
         file = only_file(self)
-        try:
+        with need("parquet", "pyarrow"):
             import pyarrow as pa
             from pyarrow import parquet
-        except ImportError:
-            raise MissingExtra("parquet", "pyarrow") from None
         reading = Reading(self)
         try:
             with file.open() as stream, parquet.ParquetFile(stream) as table:

@@ -19,8 +19,9 @@ from rldk.adapters.formats.mlflow_store import SYSTEM, Store, infinite
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.points import Joiner, Point
+from rldk.core.extras import need
 from rldk.core.records import to_number
-from rldk.errors import MissingExtra, UsageError
+from rldk.errors import UsageError
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]  # (endpoint, parameters) -> the JSON object of the answer
 TIMEOUT_S = 15
@@ -274,12 +275,10 @@ def _parts(source: str) -> tuple[str, str]:
 
 def _client(address: str) -> Ask:
     """Asks the server at `address`, signed in as MLflow's environment variables and credentials file say."""
-    try:
+    with need("mlflow", "mlflow-skinny"):
         from mlflow.exceptions import MlflowException
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
-    except ImportError:
-        raise MissingExtra("mlflow", "mlflow-skinny") from None
     signed = get_default_host_creds(address)
     # the client's own retries take two minutes, in silence
     quick = {"max_retries": 0, "backoff_factor": 0, "timeout": TIMEOUT_S, "raise_on_status": False}

@@ -17,8 +17,9 @@ from rldk.adapters.formats.wandb_offline import CLOCKS, WORDS, History, whole_st
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.scalars import phase_of
+from rldk.core.extras import need
 from rldk.core.table import PHASES, Phase, Row
-from rldk.errors import MissingExtra, NoData, UsageError
+from rldk.errors import NoData, UsageError
 
 TIMEOUT_S = 15
 PAGE_ROWS = 1000
@@ -198,10 +199,8 @@ class _Server:
 
 
 def _connect(path: str) -> tuple[Any, str]:
-    try:
+    with need("wandb", "wandb"):
         import wandb
-    except ImportError:
-        raise MissingExtra("wandb", "wandb") from None
     api = wandb.Api(timeout=TIMEOUT_S)
     return api.run(path), str(api.settings["base_url"])
 
