@@ -93,7 +93,7 @@ def reservation(report: Report) -> str:
     understood = report.understanding
     if understood is None or understood.state == "judged" or headline_of(report) not in ("critical", "warn"):
         return ""
-    return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged: {shortfall(understood)}."
+    return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged. {shortfall(understood)}."
 
 
 def also_seen(report: Report) -> str:
