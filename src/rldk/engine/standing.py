@@ -53,7 +53,7 @@ class Standing:
     def settle(self, rows: int) -> None:
         """Lets go of episodes that are over, have been heard, and have left the window."""
         start = rows - WINDOW + 1
-        self._current = [(r, e) for r, e in self._current if not e.recovered or e.last_row >= start]
+        self._current = [(r, e) for r, e in self._current if not e.ended or e.last_row >= start]
 
 
 def _note(heard: Heard, rule: Rule, episode: Episode) -> None:
