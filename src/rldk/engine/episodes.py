@@ -39,6 +39,7 @@ class Episode(Struct):
     away: Way | None = None  # once it has ended: how far the metric must come back
     ended: bool = False
     recovered: bool = False
+    over_row: int = 0  # the last row of which it can be said that it was not over, once it has recovered
 
 
 class Episodes:
@@ -71,7 +72,7 @@ class Episodes:
         self._recent.append(None)
         episode = self.open
         for e in self._away:
-            e.recovered = e.away is None or e.away.is_back(tail(e.signal.metric))
+            e.recovered, e.over_row = e.away is None or e.away.is_back(tail(e.signal.metric)), row
         if self._away:
             self._away = [e for e in self._away if not e.recovered]
         if episode is None:
@@ -136,7 +137,7 @@ class Episodes:
     def _close(self, episode: Episode, row: int, tail: Tail) -> None:
         values = tail(episode.signal.metric)
         episode.away = way_back(episode.before, values[-(row - episode.first_row + self._rule.rows) :])
-        episode.ended = True
+        episode.ended, episode.over_row = True, episode.last_row
         episode.recovered = episode.away is None or episode.away.is_back(values)
         if not episode.recovered:
             self._away.append(episode)
