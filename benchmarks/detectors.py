@@ -36,19 +36,30 @@ def section(title: str, corpus: Path, jobs: int) -> str:
 
 def health_tables(model: dict[str, Any]) -> str:
     """What is known of the shipped model."""
-    measured = {"cross-validated by fault": model["cross_validated"], "held out": model.get("held_out")}
+    genuine = model.get("genuine", {})
+    measured = {
+        "corpora, cross-validated by fault": model["cross_validated"],
+        "corpora, held out": model.get("held_out"),
+        "genuine logs, none of which it was fitted on": genuine.get("shipped"),
+        "the same logs by its rival, fitted on those of other repositories": genuine.get("refitted"),
+    }
     lines = ["| measured on | AUC | 95 % | Brier score |", "|---|---|---|---|"]
     lines += [
         f"| {k} | {m['auc']:.3f} | {m['low']:.3f}-{m['high']:.3f} | {m['brier']:.3f} |"
         for k, m in measured.items()
         if m
     ]
-    lines += ["", "| said, cross-validated | runs | mean of what was said | healthy |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['from']:.0%}-{row['to']:.0%} | {row['runs']} | {row['said']:.0%} | {row['was']:.0%} |"
-        for row in model["cross_validated"]["reliability"]
-    ]
+    tables = {"cross-validated": model["cross_validated"], "genuine logs": genuine.get("shipped")}
+    for title, m in tables.items():
+        lines += _reliability(title, m["reliability"]) if m else []
     return "\n".join(lines) + "\n\nHealthy and faulty runs are weighted alike in the last column.\n"
+
+
+def _reliability(title: str, bins: list[dict[str, float]]) -> list[str]:
+    heads = ["", f"| said, {title} | runs | mean of what was said | healthy |", "|---|---|---|---|"]
+    return heads + [
+        f"| {row['from']:.0%}-{row['to']:.0%} | {row['runs']} | {row['said']:.0%} | {row['was']:.0%} |" for row in bins
+    ]
 
 
 def page(corpora: list[tuple[str, Path]], jobs: int) -> str:

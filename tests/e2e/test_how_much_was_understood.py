@@ -37,8 +37,8 @@ def write_log(path: Path, names: tuple[str, ...], rows: int = 60, broken: tuple[
 
 CASES = [
     (ALL, 0, "No problem found: ", "judged", "ok"),
-    (HALF, 0, "Partly judged: nothing wrong in what could be looked at (loss, kl, 60 rows); ", "partly", "partly"),
-    (NOTHING, 3, "Not judged: rldk knows none of the 4 columns. Not read: it's, omega, payoff, ", "not", "unknown"),
+    (HALF, 0, "Partly judged: nothing wrong in loss, kl (60 rows). ", "partly", "partly"),
+    (NOTHING, 3, "Not judged: rldk knows none of the 4 columns: it's, omega, payoff, ", "not", "unknown"),
 ]
 
 
@@ -74,7 +74,7 @@ def test_a_finding_is_the_headline_and_what_was_not_understood_a_line_below(tmp_
         0,
         "Warning since step 45: zeta is NaN and stays so, after 40 finite values.",
     )
-    assert out.splitlines()[1] == "Partly judged: not looked at: reward or return. Not read: payoff, zeta."
+    assert out.splitlines()[1] == "Partly judged. Not looked at: reward or return; not read: payoff, zeta."
     assert out.splitlines()[-1] == "Exit code 0 under --fail-on critical; --fail-on warn makes it 1."
     assert rldk(str(log), "--fail-on", "warn")[0] == 1
 

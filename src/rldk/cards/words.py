@@ -99,7 +99,7 @@ def reservation(report: Report) -> str:
     understood = report.understanding
     if understood is None or understood.state == "judged" or headline_of(report) not in ("critical", "warn"):
         return ""
-    return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged: {shortfall(understood)}."
+    return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged. {shortfall(understood)}."
 
 
 def also_seen(report: Report) -> str:
@@ -236,6 +236,8 @@ def _heading(outlook: Mapping[str, Any], numbers: Mapping[str, float]) -> str:
     if probability is None:
         return f"whether {metric} still improves is not known"
     words = {"converged": "has settled", "improving": "still improves", "degrading": "is getting worse"}
+    if numbers.get("lost", 0.0) > 0.0 and outlook.get("convergence") == "degrading":
+        words["degrading"] = f"has lost {min(numbers['lost'], 1.0):.0%} of its gain"
     change = f"{numbers['gain']:+.3g} over the last quarter, up is better"
     return f"{metric} {words.get(str(outlook.get('convergence')), 'goes on')} (p {probability:.2f}, {change})"
 

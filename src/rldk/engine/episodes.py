@@ -1,4 +1,6 @@
-"""Time lives here: persistence, the step range, quiet rows, recovery. One episode becomes one finding."""
+"""Time lives here: persistence, the step range, quiet rows, recovery. One episode becomes one finding.
+
+An episode ends when its rule has been quiet for long enough; it has recovered when its metric is back besides."""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from collections import deque
 from msgspec import Struct
 
 from rldk.core.model import SEVERITIES, Severity
+from rldk.engine.recovery import Level, Tail, Way, levels_before, nothing, way_back
 from rldk.rules.rule import Rule, Signal
 
 MAX_EPISODES = 500  # of one rule on one metric: the last goes on for ever, or a flapping metric would fill the memory
@@ -32,42 +35,58 @@ class Episode(Struct):
     severity: Severity
     worse_step: int | None = None
     worse: Signal | None = None
+    before: tuple[Level, ...] = ()  # where the metric stood before
+    away: Way | None = None  # once it has ended: how far the metric must come back
+    ended: bool = False
     recovered: bool = False
+    over_row: int = 0  # the last row of which it can be said that it was not over, once it has recovered
 
 
 class Episodes:
     """The episodes of one rule on one metric, fed one look at a time."""
 
-    __slots__ = ("_quiet", "_recent", "_rule", "_worse", "done", "idle", "open")
+    __slots__ = ("_away", "_quiet", "_recent", "_rule", "_worse", "done", "idle", "open")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._recent: deque[int | None] = deque(maxlen=max(rule.rows, rule.within))
         self._quiet = 0
         self._worse = 0  # looks in a row that were graver than the episode is called
+        self._away: list[Episode] = []  # ended, but the metric is not back
         self.open: Episode | None = None
         self.done: list[Episode] = []
         self.idle = True  # a further quiet look would change nothing
 
-    def look(self, step: int, row: int, signal: Signal | None) -> bool:
-        """Takes the outcome of one look; True when a new episode has just begun."""
-        began = self._take(step, row, signal)
-        self.idle = self.open is None and not any(s is not None for s in self._recent)
+    def look(self, step: int, row: int, signal: Signal | None, tail: Tail = nothing) -> bool:
+        """Takes the outcome of one look; True when a new episode has just begun. `tail`: the newest values of the
+        metric, asked for where an episode begins or may be over."""
+        if signal is None:
+            self._rest(step, row, tail)
+            began = False
+        else:
+            began = self._fire(step, row, signal, tail)
+        self.idle = self.open is None and not self._away and not any(s is not None for s in self._recent)
         return began
 
-    def _take(self, step: int, row: int, signal: Signal | None) -> bool:
-        self._recent.append(step if signal else None)
+    def _rest(self, step: int, row: int, tail: Tail) -> None:
+        self._recent.append(None)
         episode = self.open
-        if signal is None:
-            if episode is not None:
-                self._quiet += 1
-                away = abs(step - episode.last_step)  # abs: a restarted run counts from a smaller step
-                rested = self._quiet >= self._rule.cooldown and away >= self._rule.cooldown_steps
-                if rested and len(self.done) < MAX_EPISODES - 1:
-                    episode.recovered = True
-                    self._close()
-            return False
+        for e in self._away:
+            e.recovered, e.over_row = e.away is None or e.away.is_back(tail(e.signal.metric)), row
+        if self._away:
+            self._away = [e for e in self._away if not e.recovered]
+        if episode is None:
+            return
+        self._quiet += 1
+        away = abs(step - episode.last_step)  # abs: a restarted run counts from a smaller step
+        rested = self._quiet >= self._rule.cooldown and away >= self._rule.cooldown_steps
+        if rested and len(self.done) < MAX_EPISODES - 1:
+            self._close(episode, row, tail)
+
+    def _fire(self, step: int, row: int, signal: Signal, tail: Tail) -> bool:
+        self._recent.append(step)
         self._quiet = 0
+        episode = self.open or self._again(signal)
         if episode is not None:
             episode.last_step, episode.last_row = step, row
             episode.rows += 1
@@ -76,6 +95,7 @@ class Episodes:
         hits = [s for s in self._recent if s is not None]
         if len(hits) < self._rule.rows:
             return False
+        known = self._away[-1].before if self._away else ()  # what stood before that which is not over
         self.open = Episode(
             signal=signal,
             onset=hits[0],
@@ -85,8 +105,19 @@ class Episodes:
             last_row=row,
             rows=len(hits),
             severity=severity_of(self._rule, signal),
+            before=known or levels_before(tail(signal.metric), max(self._rule.rows, self._rule.within)),
         )
         return True
+
+    def _again(self, signal: Signal) -> Episode | None:
+        """The informational episode that is not over and goes on, now open again; what is louder begins anew."""
+        last = self._away[-1] if self._away else None
+        if last is None or last is not self.done[-1] or not last.severity == severity_of(self._rule, signal) == "info":
+            return None
+        self._away.pop()
+        self.done.pop()
+        last.ended, last.away, self.open = False, None, last
+        return last
 
     @property
     def began(self) -> bool:
@@ -103,9 +134,14 @@ class Episodes:
             episode.severity, episode.worse_step, episode.worse = severity_of(self._rule, signal), step, signal
             self._worse = 0
 
-    def _close(self) -> None:
-        if self.open is not None:
-            self.done.append(self.open)
+    def _close(self, episode: Episode, row: int, tail: Tail) -> None:
+        values = tail(episode.signal.metric)
+        episode.away = way_back(episode.before, values[-(row - episode.first_row + self._rule.rows) :])
+        episode.ended, episode.over_row = True, episode.last_row
+        episode.recovered = episode.away is None or episode.away.is_back(values)
+        if not episode.recovered:
+            self._away.append(episode)
+        self.done.append(episode)
         self.open = None
         self._quiet = self._worse = 0
         self._recent.clear()

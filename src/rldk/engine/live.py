@@ -19,6 +19,7 @@ from rldk.engine.heading import Pace
 from rldk.engine.leap import Leap
 from rldk.engine.looks import EVERYWHERE, Begun, Block, Looks, Turn, Watch
 from rldk.engine.memory import Memory
+from rldk.engine.recovery import KEPT
 from rldk.engine.reported import KEYS
 from rldk.engine.standing import Standing
 from rldk.rules.rule import Context, Rule
@@ -226,6 +227,8 @@ class Engine:
     def _bind(self, station: _Station, rule: Rule, metric: str, needs: Sequence[str]) -> None:
         station.binding.metric = metric
         rule.body(station.binding)
+        if metric and not rule.note:
+            station.memory.keep(metric, KEPT)
         station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule), rule.body))
 
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.memory import Memory
+from rldk.engine.recovery import KEPT, Tail
 from rldk.engine.stretch import StretchFrame
 from rldk.rules.rule import Body, Context, Frame, Rule
 
@@ -93,12 +94,42 @@ class Looks:
             begun: Begun = []
             for turn, asked in loud:
                 if not asked[row]:
-                    _quiet(turn[0], frame)
+                    self._quiet(turn[0], frame, row)
                     continue
-                episode = _look(turn, frame, block.columns, row)
+                episode = self._look(turn, frame, block.columns, row)
                 if episode is not None:
                     begun.append((turn[0], episode))
             yield begun
+
+    def _look(self, turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
+        """One watch's look at the row that the frame shows; the episode that has just begun."""
+        watch, name, low, high = turn
+        episodes = watch.episodes
+        if (name and low <= columns[name][row] <= high and episodes.idle) or (watch.rule.note and episodes.began):
+            return None
+        frame.metric, frame.unready = watch.metric, False
+        try:
+            signal = watch.body(frame)
+        except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
+            watch.failure = f"{type(error).__name__} on the row of step {frame.step}"
+            watch.body = _silence
+            return None
+        watch.looks += 1
+        if not frame.unready:
+            watch.ready = True
+        if signal is None and episodes.idle:
+            return None
+        began = episodes.look(frame.step, frame.rows, signal, self._tail(watch, row))
+        return episodes.open if began else None
+
+    def _quiet(self, watch: Watch, frame: EngineFrame, row: int) -> None:
+        """Tells an episode that goes on of a row on which the rule says nothing."""
+        if not watch.episodes.idle:
+            watch.episodes.look(frame.step, frame.rows, None, self._tail(watch, row))
+
+    def _tail(self, watch: Watch, row: int) -> Tail:
+        """The newest values of a metric (by default the watch's own), should anybody ask."""
+        return lambda metric: self._memory.tail(metric or watch.metric, row, KEPT)
 
     def _loud(self, block: Block, turns: Sequence[Turn]) -> list[tuple[Turn, Sequence[int]]]:
         """The watches that may have to look, and at which of the rows their bodies must be asked."""
@@ -174,32 +205,6 @@ class Looks:
                 return False
             watch.ready = not self._stretch.unready
         return True
-
-
-def _look(turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
-    """One watch's look at the row that the frame shows; the episode that has just begun."""
-    watch, name, low, high = turn
-    episodes = watch.episodes
-    if (name and low <= columns[name][row] <= high and episodes.idle) or (watch.rule.note and episodes.began):
-        return None
-    frame.metric, frame.unready = watch.metric, False
-    try:
-        signal = watch.body(frame)
-    except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
-        watch.failure = f"{type(error).__name__} on the row of step {frame.step}"
-        watch.body = _silence
-        return None
-    watch.looks += 1
-    if not frame.unready:
-        watch.ready = True
-    began = (signal is not None or not episodes.idle) and episodes.look(frame.step, frame.rows, signal)
-    return episodes.open if began else None
-
-
-def _quiet(watch: Watch, frame: EngineFrame) -> None:
-    """Tells an episode that goes on of a row on which the rule says nothing."""
-    if not watch.episodes.idle:
-        watch.episodes.look(frame.step, frame.rows, None)
 
 
 def _silence(f: Frame) -> None:

@@ -138,7 +138,7 @@ class Memory:
 
     __slots__ = (
         "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_lapses", "_last_seen",
-        "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
+        "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
     )  # fmt: skip
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
@@ -146,6 +146,7 @@ class Memory:
         self._items: dict[Key, Track] = {}
         self._kinds: dict[str, list[tuple[str, Track]]] = {}
         self._histories: dict[str, History] = {}
+        self._lasting: set[str] = set()  # metrics that can be looked back on
         self._first_seen: dict[str, int] = {}
         self._last_seen: dict[str, int] = {}
         self._present: dict[str, int] = {}
@@ -177,6 +178,21 @@ class Memory:
             self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
             self._plan = None
         return found
+
+    def keep(self, metric: str, values: int) -> None:
+        """Sees to it that so many values of the metric can be looked back on; asked before its first one."""
+        history = self._histories.setdefault(metric, History())
+        history.reach = max(history.reach, values)
+        self._lasting.add(metric)
+        self._plan = None
+
+    def tail(self, metric: str, row: int, values: int) -> list[float]:
+        """The newest finite values of a metric, up to a row of the present block; none of one that is not kept."""
+        if metric not in self._lasting:
+            return []
+        history = self._histories[metric]
+        end = len(history.values) - history.fresh + (row + 1 if history.fresh else 0)
+        return history.values[max(0, end - values) : end]
 
     def of_kind(self, kind: str) -> list[tuple[str, Track]]:
         """The features of that kind, by metric."""

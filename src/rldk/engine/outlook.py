@@ -27,6 +27,8 @@ Convergence = Literal["converged", "improving", "degrading", "unknown"]
 LEAST_ROWS = 40  # a quarter of them is ten: fewer do not give a slope with an error
 SURE = 0.9  # of the probability from which the answer is not "unknown"; ours
 MATERIAL = 0.1  # of the range gained: a change that matters over the last quarter; ours
+LOST = 0.5  # of the gain: with so much lost a run is worse off, however level it is now; ours
+AT_ONCE = 8  # block means that a level is the mean of
 NOISE_SHARE = 1.0  # of the row-to-row noise: a smaller change is none; ours (half of it needs 200 rows a quarter)
 # their reward is a mean over the last 100 episodes, so that the next row shares most of them
 SMOOTHED = frozenset({"sb3", "stable_baselines3", "rllib"})
@@ -39,7 +41,9 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
     `schedule`: the shape of the learning rate so far ("constant", "linear", "cosine", "other", with "warmup + " before
     it; "" when it is not logged); `declared`: what the configuration calls it. `numbers`, as far as they are known:
-    `gain`, `gain_error`, `material` (over the last quarter, in the unit of the metric, up is better),
+    `gain`, `gain_error`, `material` (over the last quarter, in the unit of the metric, up is better), `lost` (the share
+    of what had been gained that is gone again; what has lost half of it is "degrading" even where it has settled, and
+    "converged" is only what stands near its best),
     `memory_gb_per_step`, `memory_full_in_steps`, `throughput_change` (a share), `seconds_per_step`, `seconds_left`.
     """
 
@@ -56,6 +60,19 @@ class Trend(Struct, frozen=True):
 
     gain: float
     error: float
+
+
+class Loss(Struct, frozen=True):
+    """How far a series is below the best level it had, and what share that is of the gain up to there."""
+
+    amount: float
+    share: float
+
+    def sureness(self, noise: float, size: int) -> float:
+        """How probable it is that more than `LOST` of the gain is gone, of means of blocks of so many values."""
+        error = noise * math.sqrt(2.0 / (AT_ONCE * size))
+        beyond = self.amount * (1.0 - LOST / self.share) if self.share > 0 else 0.0
+        return NormalDist().cdf(beyond / error) if error > 0.0 else float(beyond > 0.0)
 
 
 def outlook(engine: Engine) -> Outlook:
@@ -91,6 +108,17 @@ def last_quarter(means: list[float], least: float = 0.0) -> Trend:
     phi = min(max(phi + (2.0 + 4.0 * phi) / n, least), 0.98)
     variance = squares / (n - 2) * (1 + phi) / (1 - phi) / (n * (n * n - 1.0) / 12.0)
     return Trend(slope * (n - 1), math.sqrt(variance) * (n - 1))
+
+
+def loss(means: list[float]) -> Loss:
+    """The loss of equally spaced block means, up being better; 0 where they are too few for two levels."""
+    levels = [math.fsum(means[i : i + AT_ONCE]) / AT_ONCE for i in range(len(means) - AT_ONCE + 1)]
+    if len(levels) <= AT_ONCE:
+        return Loss(0.0, 0.0)
+    at = max(range(len(levels)), key=lambda i: levels[i])
+    best, amount = levels[at], levels[at] - levels[-1]
+    gain = best - min(levels[: at + 1])
+    return Loss(amount, amount / gain if gain > 0.0 else 0.0)
 
 
 def _line(y: list[float]) -> tuple[float, list[float]]:
@@ -135,9 +163,14 @@ def _converging(engine: Engine, metric: str) -> tuple[Convergence, float | None,
     material = max(MATERIAL * gained, NOISE_SHARE * noise, 1e-9 * abs(means[-1]))
     if not math.isfinite(trend.gain + trend.error + material):
         return "unknown", None, {}
-    likely = shares(trend, material)
+    likely, gone = shares(trend, material), loss(means)
     best = max(likely, key=lambda name: likely[name])
     numbers = {"gain": trend.gain, "gain_error": trend.error, "material": material}
+    if gone.amount > material and gone.share > LOST and best != "improving":
+        best, likely = "degrading", {"degrading": max(likely["degrading"], gone.sureness(noise, blocks.size))}
+        numbers["lost"] = gone.share
+    elif gone.amount > material and best == "converged":
+        return "unknown", None, {**numbers, "lost": gone.share}
     return (best, likely[best], numbers) if likely[best] >= SURE else ("unknown", None, numbers)
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 from rldk.core.codec import to_builtins
 from rldk.core.model import Check, CheckStatus, Finding, Note, Report
-from rldk.engine.episodes import Episode
+from rldk.engine.episodes import Episode, severity_of
 from rldk.engine.health import health
 from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine
 from rldk.engine.looks import Watch
 from rldk.engine.outlook import outlook
+from rldk.engine.story import turn
 from rldk.engine.understanding import understanding
 from rldk.engine.verdict import verdict
 from rldk.rules.knobs import phrase
@@ -73,8 +74,8 @@ def place(watch: Watch, episode: Episode, context: Context) -> Placed:
     evidence = dict(signal.evidence)
     message = signal.message
     if episode.worse is not None and episode.worse_step is not None:
-        evidence["worse_from"] = episode.worse_step
-        message += f"; from step {episode.worse_step:,}: {episode.worse.message}"
+        evidence["worse_from"], evidence["began_as"] = episode.worse_step, severity_of(rule, signal)
+        message += f"{turn(episode.worse_step)}{episode.worse.message}"
     if metric in context.names and context.names[metric] != metric:
         evidence.setdefault("logged_as", context.names[metric])
     finding = Finding(

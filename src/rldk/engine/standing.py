@@ -30,14 +30,15 @@ class Standing:
 
     def heard(self, rows_of: Callable[[Phase], int]) -> tuple[float, float]:
         """How many families have warned so far, and how many have found what cannot be; each counts half after
-        `HALF_LIFE` rows of silence, a quarter after two.
+        `HALF_LIFE` rows of silence, a quarter after two. What has not recovered is not silent.
 
         A critical that rests on a threshold or a statistic alone counts as a warning, as in reports."""
         for rule, episode in self._current:
             if episode.severity != "info":
-                _note(self._warned, rule, episode)
+                row = _heard_until(episode, rows_of(rule.phase))
+                _note(self._warned, rule, row)
                 if episode.severity == "critical" and rule.tier in (0, 3):
-                    _note(self._critical, rule, episode)
+                    _note(self._critical, rule, row)
         return _faded(self._warned, rows_of), _faded(self._critical, rows_of)
 
     def troubled(self, rows: int) -> int:
@@ -56,10 +57,17 @@ class Standing:
         self._current = [(r, e) for r, e in self._current if not e.recovered or e.last_row >= start]
 
 
-def _note(heard: Heard, rule: Rule, episode: Episode) -> None:
+def _heard_until(episode: Episode, rows: int) -> int:
+    """The row as of which an episode that has ended is heard."""
+    if not episode.ended:
+        return episode.last_row
+    return episode.over_row if episode.recovered else rows
+
+
+def _note(heard: Heard, rule: Rule, row: int) -> None:
     key = (rule.family, rule.phase)
-    if episode.last_row > heard.get(key, 0):
-        heard[key] = episode.last_row
+    if row > heard.get(key, 0):
+        heard[key] = row
 
 
 def _faded(heard: Heard, rows_of: Callable[[Phase], int]) -> float:

@@ -7,14 +7,13 @@ import shlex
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from rldk.core.model import SEVERITIES, Finding, Incident, Report, Severity, Understanding
+from rldk.core.model import Finding, Incident, Report, Severity, Understanding
+from rldk.engine.story import story
 
-WORDS = {"critical": "Critical", "warn": "Warning"}
-
-FOLLOWERS = 1  # told besides the worst and the first: a sentence, not a list
 FEW_ROWS = 20  # the self-calibrating features arm at 20 rows; with fewer, silence says little
 NAMES = 4  # of columns in a sentence
 LONGEST = 60  # characters of a column's name in a sentence
+ROOM = 60  # characters of all their names together
 
 
 Headline = Literal["critical", "warn", "not_judged", "not_checked", "partly", "early", "ok"]
@@ -51,7 +50,7 @@ def verdict(
     checked: int,
     unchecked: int,
 ) -> str:
-    """The sentence or two that open every report: what is worst, since when, and what moved first.
+    """The sentence or two that open every report: what moved first, since when, and what it led to.
 
     Where nothing is wrong: whether that means anything."""
     worst = incidents[0].severity if incidents else None
@@ -63,9 +62,9 @@ def verdict(
         case "not_checked":
             return f"Not checked: no rule found what it needs in {_count(rows, 'row')}."
         case "partly":
-            few = f", most rules need {FEW_ROWS}" if rows < FEW_ROWS else ""
-            seen = f"{_some(understood.looked_at)}, {_count(rows, 'row')}{few}"
-            return f"Partly judged: nothing wrong in what could be looked at ({seen}); {shortfall(understood)}."
+            few = f"; most rules need {FEW_ROWS}" if rows < FEW_ROWS else ""
+            seen = f"nothing wrong in {_some(understood.looked_at)} ({_count(rows, 'row')}{few})"
+            return f"Partly judged: {seen}. {shortfall(understood)}."
         case "early":
             return (
                 f"Too early to say: {_count(checked, 'rule')} saw nothing wrong in {_count(rows, 'row')}; "
@@ -80,8 +79,7 @@ def verdict(
 
 def _findings(incidents: Sequence[Incident], findings: Sequence[Finding]) -> str:
     first, *others = (i for i in incidents if i.severity != "info")
-    more = f". {_count(len(others), 'other incident')}" if others else ""
-    return _story([f for f in findings if f.incident == first.id], first) + more + "."
+    return story([f for f in findings if f.incident == first.id], first, others=len(others)) + "."
 
 
 def not_judged(understood: Understanding) -> str:
@@ -92,14 +90,15 @@ def not_judged(understood: Understanding) -> str:
     if known:
         said = f"knows {len(known)} of the {_count(columns, 'column')} ({_some(known)}) and none that matters"
     if not unknown:
-        return f"Not judged: rldk {said}; {shortfall(understood)}."
-    return f"Not judged: rldk {said}. Not read: {_some(unknown)}. Try: {field_map_option(understood)}"
+        return f"Not judged: rldk {said}. {shortfall(understood)}."
+    unread = "" if known else f": {_some(unknown)}"
+    return f"Not judged: rldk {said}{unread}. Try: {field_map_option(understood)}"
 
 
 def shortfall(understood: Understanding) -> str:
     """What a partly judged log lacks, and which of its columns nobody knows."""
-    unread = f". Not read: {_some(understood.unknown)}" if understood.unknown else ""
-    return f"not looked at: {', '.join(understood.missing)}{unread}"
+    unread = f"; not read: {_some(understood.unknown)}" if understood.unknown else ""
+    return f"Not looked at: {', '.join(understood.missing)}{unread}"
 
 
 def field_map_option(understood: Understanding) -> str:
@@ -109,35 +108,10 @@ def field_map_option(understood: Understanding) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first of the names, and how many more there are."""
-    shown = [name if len(name) <= LONGEST else name[: LONGEST - 3] + "..." for name in names[:NAMES]]
-    return ", ".join(shown) + (f" and {len(names) - NAMES:,} more" if len(names) > NAMES else "")
-
-
-def _story(members: Sequence[Finding], incident: Incident) -> str:
-    """What is worst and since when, what moved first, what followed and how much later."""
-    lead = next(f for f in members if f.code == incident.codes[0])
-    worst = lead if lead.severity == incident.severity else next(f for f in members if f.severity == incident.severity)
-    text = f"{WORDS[worst.severity]} since step {worst.first_step:,}: {worst.message}"
-    if worst is not lead:
-        text += f", after {lead.message} at step {lead.first_step:,}"
-    told = {worst.family, lead.family}
-    rest = [f for f in members if f.severity != "info" and f.family not in told]
-    followers = sorted(rest, key=lambda f: (-SEVERITIES.index(f.severity), f.first_step))[:FOLLOWERS]
-    for f in sorted(followers, key=lambda f: f.first_step):
-        text += f"; {_later(f.first_step - worst.first_step)}, {f.message}"
-    codes = {f.code for f in (worst, lead, *followers)}
-    more = [code for code in incident.codes if code not in codes]
-    if more:
-        named = ", ".join(more[:3]) + (", ..." if len(more) > 3 else "")
-        text += f"; {_count(len(more), 'further finding')} came with it ({named})"
-    return text
-
-
-def _later(steps: int) -> str:
-    if steps == 0:
-        return "at the same step"
-    return f"{_count(abs(steps), 'step')} {'later' if steps > 0 else 'before'}"
+    """As many of the first names as have room, one at least, and how many more there are."""
+    cut = [name if len(name) <= LONGEST else name[: LONGEST - 3] + "..." for name in names]
+    shown = [name for i, name in enumerate(cut[:NAMES]) if not i or sum(map(len, cut[: i + 1])) + 2 * i <= ROOM]
+    return ", ".join(shown) + (f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else "")
 
 
 def _count(n: int, noun: str) -> str:

@@ -17,6 +17,7 @@ from rldk.core.table import Phase
 
 HEADINGS = ("Why it matters", "How it is computed", "When it is wrong", "Source")
 Tier = Literal[0, 1, 2, 3]
+INFO_COOLDOWN = 100  # quiet looks after which an informational finding is over, where a rule does not say
 
 
 class Signal(Struct, frozen=True, kw_only=True):
@@ -242,8 +243,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `unnamed`: only for
     columns of the log that are no canonical metric, under the log's own name. `also`: metrics that
     the run must have on whatever row; the body asks for them by `f.last`. `rows` of the last
-    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode, once
-    its last row is `cooldown_steps` behind. `kin`: the family, where the code does not spell it.
+    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode (20, of
+    informational rules 100: they come and go with the noise), once its last row is `cooldown_steps` behind. `kin`: the
+    family, where the code does not spell it.
     `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
     context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite. `calm`: the closed interval in
     which the metric's own value says by itself that the body has nothing to say, so that it need not be asked.
@@ -349,7 +351,7 @@ def rule(code: str, name: str, *, severity: Severity, tier: Tier, **options: Any
             tier=tier,
             body=body,
             page=read_page(body.__doc__, where=code),
-            **_metric(options),
+            **({"cooldown": INFO_COOLDOWN} if severity == "info" else {}) | _metric(options),
         )
         return rules.register(code, made)
 

@@ -55,6 +55,13 @@ def test_what_was_said_fades_with_silence() -> None:
     assert states[last + 1000].evidence["warned_families"] == 0.25
 
 
+def test_what_has_not_recovered_does_not_fade() -> None:
+    rate = [1e-4 * (1 + 0.01 * (i % 3)) for i in range(50)] + [1e-2] * 1100
+    engine, states = fed(run_of({"lr": rate}), select_rules(["OPT003"]))
+    assert [e.ended for w in engine.watches() for e in w.episodes.all()] == [True]
+    assert states[-1].evidence["warned_families"] == 1.0
+
+
 def test_a_healthy_run_stays_healthy() -> None:
     _, states = fed(genuine("none"))
     assert states[-1].overall is not None

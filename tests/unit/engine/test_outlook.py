@@ -59,6 +59,20 @@ def test_what_is_not_known_is_said_to_be_unknown(columns: dict[str, list[float]]
     assert (found.convergence, found.probability) == ("unknown", None)
 
 
+def test_what_has_settled_far_below_its_best_has_not_converged() -> None:
+    rng = random.Random(5)
+    fallen = [(0.01 * i if i < 100 else 1.0 if i < 200 else 0.1) + rng.gauss(0, 0.03) for i in range(N)]
+    found = outlook_of({"reward_mean": fallen}, algorithm="grpo")
+    assert (found.convergence, (found.probability or 0.0) > 0.9) == ("degrading", True)
+    assert found.numbers["lost"] == pytest.approx(1.0, abs=0.1)  # of what was gained since the first rows
+
+
+def test_what_has_settled_a_little_below_its_best_is_not_called_converged() -> None:
+    rng = random.Random(5)
+    sagged = [(0.01 * i if i < 100 else 1.0 if i < 200 else 0.75) + rng.gauss(0, 0.03) for i in range(N)]
+    assert outlook_of({"reward_mean": sagged}, algorithm="grpo").convergence == "unknown"
+
+
 def test_a_course_without_noise_leaves_no_doubt() -> None:
     assert outlook_of({"reward_mean": [0.5] * N}).probability == 1.0
 

@@ -32,13 +32,10 @@ def test_a_healthy_run_is_told_what_was_looked_at() -> None:
     )
 
 
-def test_the_worst_is_said_first_and_then_what_moved_first() -> None:
+def test_what_moved_first_is_said_first_and_then_what_it_led_to() -> None:
     rules = [("OPT003", 5, "warn"), ("KL002", 9, "critical"), ("ENT001", 12, "warn"), ("REW012", 13, "warn")]
     verdict = _judge(*(_at(code, step, severity) for code, step, severity in rules)).verdict
-    assert verdict == (
-        "Critical since step 9: KL002 went wrong, after OPT003 went wrong at step 5; 3 steps later, ENT001 went wrong; "
-        "1 further finding came with it (REW012)."
-    )
+    assert verdict == ("Critical: at step 5, OPT003 went wrong. By step 9, KL002 went wrong.")
 
 
 def test_unrelated_incidents_are_counted() -> None:
@@ -58,16 +55,15 @@ def test_a_few_rows_are_not_called_healthy() -> None:
         (
             "kl lr avg_rew x",
             "partly",
-            "Partly judged: nothing wrong in what could be looked at (kl, 30 rows); not looked at: reward or return. "
-            "Not read: avg_rew, x.",
+            "Partly judged: nothing wrong in kl (30 rows). Not looked at: reward or return; not read: avg_rew, x.",
         ),
         (
             "lr x it's",
             "not_judged",
-            "Not judged: rldk knows 1 of the 3 columns (lr) and none that matters. Not read: it's, x. "
+            "Not judged: rldk knows 1 of the 3 columns (lr) and none that matters. "
             """Try: --field-map '{"COLUMN": "reward_mean"}'""",
         ),
-        ("x", "not_judged", "Not judged: rldk does not know the only column. Not read: x. Try: "),
+        ("x", "not_judged", "Not judged: rldk does not know the only column: x. Try: "),
         ("lr", "not_checked", "Not checked: no rule found what it needs in 30 rows."),
     ],
 )
@@ -83,5 +79,5 @@ def test_a_finding_is_one_whatever_else_was_not_understood() -> None:
 
 def test_few_rows_of_a_log_that_is_half_known_are_not_too_early_to_say_something_of() -> None:
     assert _judge(QUIET, rows=3, metrics="kl").verdict.startswith(
-        "Partly judged: nothing wrong in what could be looked at (kl, 3 rows, most rules need 20); "
+        "Partly judged: nothing wrong in kl (3 rows; most rules need 20). "
     )

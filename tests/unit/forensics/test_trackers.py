@@ -156,3 +156,11 @@ def test_the_score_falls_soon_after_the_kl_is_twice_its_target() -> None:
     assert scores[50] == 1.0
     assert next(i for i, score in enumerate(scores) if score is not None and score < 1.0) == 55
     assert scores[149] == pytest.approx(0.05)
+
+
+def test_a_kl_beyond_its_target_is_not_healthy() -> None:
+    tracker = KLScheduleTracker(kl_target=0.1)
+    scores = [tracker.update(i, 0.1 + 0.3 * min(1.0, max(0, i - 50) / 150)) for i in range(230)]
+    assert scores[80].kl_health_score == 1.0
+    assert (scores[-1].kl_health_score, scores[-1].time_in_target_range) == (0.0, 0.0)
+    assert all(m.kl_health_score is None or m.kl_health_score < 0.6 for m in scores[160:])

@@ -1,0 +1,90 @@
+"""What happened in an incident, in two short sentences at most: what moved first, then what it led to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rldk.core.model import SEVERITIES, Finding, Incident, Severity
+
+WORDS = {"critical": "Critical", "warn": "Warning"}
+LONGEST_SENTENCE = 140  # characters: what is read at one glance (ours)
+LEAST_CLAUSE = 20  # characters of a message that are still a clause
+_CLAUSE_ENDS = re.compile(r"; |: | \(|, ")
+
+
+class Moment(NamedTuple):
+    """A step at which something of this severity was there to be said."""
+
+    step: int
+    severity: Severity
+    message: str
+
+
+def story(members: Sequence[Finding], incident: Incident, *, others: int = 0) -> str:
+    """The sentences, without the last full stop. `members`: the findings of the incident, in order of their rows;
+    `others`: how many incidents there are besides."""
+    lead = next(f for f in members if f.code == incident.codes[0])
+    first, then = beginning(lead), consequence(members, lead)
+    word = WORDS[incident.severity]
+    opening = f"{word} since step" if first.severity == incident.severity else f"{word}: at step"
+    mark = ": " if first.severity == incident.severity else ", "
+    told = _sentence(f"{opening} {first.step:,}{mark}", first.message)
+    more = f"{others:,} other incident{'s' if others > 1 else ''}" if others else ""
+    if then is None:
+        return told + (f". {more}" if more else "")
+    return f"{told}. " + _sentence(_moment(first.step, then.step), then.message, f"; {more}" if more else "")
+
+
+def beginning(finding: Finding) -> Moment:
+    """The finding as it began to be a warning at least."""
+    worse, began = finding.evidence.get("worse_from"), finding.evidence.get("began_as", finding.severity)
+    if worse is None or began == "info":
+        return gravest(finding)
+    return Moment(finding.first_step, began, finding.message.partition(turn(worse))[0])
+
+
+def gravest(finding: Finding) -> Moment:
+    """The finding when it became as grave as it is called."""
+    worse = finding.evidence.get("worse_from")
+    if worse is None:
+        return Moment(finding.first_step, finding.severity, finding.message)
+    return Moment(worse, finding.severity, finding.message.partition(turn(worse))[2] or finding.message)
+
+
+def consequence(members: Sequence[Finding], lead: Finding) -> Moment | None:
+    """The gravest that came after the first mover, the earliest of those; None where only the like of it came."""
+    after = [
+        gravest(f)
+        for f in members
+        if f is not lead and f.severity != "info" and (f.family != lead.family or f.severity != lead.severity)
+    ]
+    if lead.evidence.get("began_as", "info") != "info":
+        after.append(gravest(lead))
+    return min(after, key=lambda m: (-SEVERITIES.index(m.severity), m.step), default=None)
+
+
+def turn(step: int) -> str:
+    """What a message has between how the finding began and how it grew graver."""
+    return f"; from step {step:,}: "
+
+
+def brief(message: str, room: int) -> str:
+    """The first sentence of a message, cut behind a clause where it has more than `room` characters."""
+    text = message.split(". ", 1)[0].rstrip(".")
+    if len(text) <= room:
+        return text
+    ends = [m.start() for m in _CLAUSE_ENDS.finditer(text) if LEAST_CLAUSE <= m.start() <= room]
+    whole = [end for end in ends if text.count("(", 0, end) == text.count(")", 0, end)]
+    return text[: whole[-1]] if whole else text[: room - 3].rsplit(" ", 1)[0] + "..."
+
+
+def _sentence(head: str, message: str, tail: str = "") -> str:
+    return head + brief(message, LONGEST_SENTENCE - len(head) - len(tail) - 1) + tail
+
+
+def _moment(before: int, step: int) -> str:
+    if step == before:
+        return "At the same step, "
+    return f"By step {step:,}, " if step > before else f"After a restart, by step {step:,}, "
