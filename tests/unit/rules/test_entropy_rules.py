@@ -41,7 +41,12 @@ CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
             {},
             (47, "warn"),
         ),
-        ("ENT003", {"entropy": [0.6929] * 60, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}, (42, "warn")),
+        (
+            "ENT003",
+            {"entropy": [0.6929] * 80, "reward_mean": [*FLAT, *FLAT[:20]]},
+            CLASSIC | {"total_steps": 100},
+            (62, "warn"),
+        ),
         ("ENT007", {"entropy": [0.5, -0.1]}, {"algorithm": "grpo"}, (2, "critical")),
         ("ENT007", {"entropy": [0.5, 15.0]}, {"algorithm": "grpo"}, (2, "critical")),
         ("ENT007", {"entropy": [7.0]}, {"algorithm": "grpo", "config": {"vocab_size": 1000}}, (1, "critical")),
