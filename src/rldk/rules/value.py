@@ -297,8 +297,8 @@ def value_loss_explodes(f: Frame) -> Signal | None:
     value that the run has logged (with this row), and above a hundred. A sparse reward that is found for the first
     time raises a loss next to 0 by as much, but no further than what it pays.
     When it is wrong: an environment whose rewards grow a thousandfold in mid-run by design.
-    Source: ours: two conditions no healthy critic comes near: of 68 healthy public logs with a critic the largest
-    step up was 500-fold, and no root was above 40 times the largest return.
+    Source: ours. Measured on 49 healthy public logs with a critic: after four rows the largest step above all before
+    was 47-fold, the largest root of a loss 1.5 times the largest return.
     """
     loss, high, count = f["value_loss"], f.highest("value_loss"), f.count("value_loss")
     sizes = [1.0, *(f.highest(name, before=0) for name in SEEN), *(f.lowest(name, before=0) for name in SEEN)]
