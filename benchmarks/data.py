@@ -47,6 +47,41 @@ def _odd(body: list[str], keys: list[str], rng: random.Random) -> str:
     return ", ".join([*body[:at], odd, *body[at + 1 :]])
 
 
+ODD_KINDS = ("half NaN", "all NaN", "Infinity", "numbers as text", "some numbers as text", "float steps", "text steps",
+             "train and eval", "bad UTF-8")  # fmt: skip
+
+
+def odd_log(path: Path, kind: str, lines: int) -> None:
+    """Writes `lines` lines of which many or all are of a kind that strict JSON, or one type a key, would refuse."""
+    rng = random.Random(11)
+    keys = [f"metric_{i:02d}/mean" for i in range(METRICS)]
+    bodies = [[f"{rng.gauss(0, 1)!r}" for _ in keys] for _ in range(_BODIES)]
+    with path.open("wb") as stream:
+        for i in range(lines):
+            values, step, more, group = list(bodies[i % _BODIES]), str(i), "", "train"
+            match kind:
+                case "half NaN" if i % 2:
+                    values[i % 7] = "NaN"
+                case "all NaN":
+                    values[3], values[i % 7] = "NaN", "NaN"
+                case "Infinity":
+                    values[3] = "-Infinity" if i % 2 else "Infinity"
+                case "numbers as text":
+                    values = [f'"{value}"' for value in values]
+                case "some numbers as text":
+                    values[i % 25] = f'"{values[i % 25]}"'
+                case "float steps":
+                    step = f"{i}.0"
+                case "text steps":
+                    step = f'"{i}"'
+                case "train and eval":
+                    step, group = str(i // 2), "eval" if i % 2 else "train"
+                case "bad UTF-8":
+                    more = ', "note": "caf\udce9 NaN"'
+            body = ", ".join(f'"{group}/{key}": {value}' for key, value in zip(keys, values, strict=True))
+            stream.write(f'{{"step": {step}, {body}{more}}}\n'.encode("utf-8", "surrogateescape"))
+
+
 def scalar_log(path: Path, events: int) -> None:
     """Writes `events` scalar events, 25 metrics a step, about 110 bytes a line."""
     rng = random.Random(7)

@@ -29,6 +29,7 @@ class BaseAdapter(ABC):
     directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of its
     own. `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows,
     None when it is not made of lines: then it is read again as a whole whenever one of its `parts` has changed.
+    `landmark`: stands in every line that `marks` takes. `uncounted`: for which `marks` is asked about a line, too.
     `resumes`: `read` may be called again on the same adapter and decodes only what has come since. `keeps`, `loses`:
     what of a run such a log still has and what it lacks, as Markdown.
     """
@@ -42,6 +43,8 @@ class BaseAdapter(ABC):
     resumes: ClassVar[bool] = False
     keeps: ClassVar[str] = ""
     loses: ClassVar[str] = ""
+    landmark: ClassVar[bytes] = b""
+    uncounted: ClassVar[bytes] = b""
 
     def __init__(self, source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], **options: Any) -> None:
         many = [source] if isinstance(source, str | os.PathLike) else list(source)
@@ -71,7 +74,8 @@ class BaseAdapter(ABC):
     def marks(cls, line: bytes) -> bool:  # noqa: ARG003
         """Whether a line far into a text is one of this format's metrics; for texts whose head has none of them.
 
-        Only lines with a word for steps, epochs or episodes and a number after it are asked about."""
+        Only lines with a word for steps, epochs or episodes and a number after it are asked about: right after it, or
+        in a line with `uncounted`."""
         return False
 
     @classmethod

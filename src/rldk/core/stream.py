@@ -84,13 +84,18 @@ def open_binary(path: Path) -> BinaryIO:
     return io.BufferedReader(_Unpacked(cast(BinaryIO, io.BufferedReader(unpacked)), packed), CHUNK)
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """What a stream of `open_binary` raises where its source breaks off."""
+    zstandard = sys.modules.get("zstandard")
+    return (EOFError, OSError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
+
+
 def chunks(source: Openable | Path, size: int = CHUNK) -> Iterator[bytes]:
     """The decompressed bytes in chunks of `size` or little more, the last one shorter.
 
     Raises `BrokenStream` where the source breaks off, after all that could be read before it."""
     with open_binary(source) if isinstance(source, Path) else source.open() as stream:
-        zstandard = sys.modules.get("zstandard")
-        broken = (EOFError, OSError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
+        broken = unreadable()
         read = getattr(stream, "read1", stream.read)  # read() of a cut archive raises and gives none of its last chunk
         why, pieces, held = None, [], 0
         while why is None:

@@ -9,20 +9,35 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import Flag, auto
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from rldk.core.records import MAX_DEPTH, MAX_STEP, Form, Layout, Role, form_of, to_number, to_phase, to_time
+from rldk.core.mending import mended, numbers_of
+from rldk.core.records import (
+    MAX_DEPTH,
+    MAX_STEP,
+    BadLine,
+    Form,
+    Layout,
+    Role,
+    form_of,
+    to_number,
+    to_phase,
+    to_step,
+    to_time,
+)
 from rldk.core.rows import Assembler, Events
 from rldk.core.table import Phase
 
 MAX_REBUILDS = 50
 MAX_KEYS = 5_000  # of one object; building a Struct takes time that only many lines of the same keys pay back
 _UNFIT = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')  # characters msgspec refuses in a field's name
-_Step = Annotated[int, msgspec.Meta(ge=-MAX_STEP, le=MAX_STEP)]
+_Step = Annotated[int, msgspec.Meta(ge=-MAX_STEP, le=MAX_STEP)] | float | str | None
+_NO_NAMES = frozenset(("NaN", "Infinity", "-Infinity"))  # what `mended` makes of these is no text
 _ONCE = frozenset((Role.STEP, Role.TIME, Role.PHASE, Role.NAME, Role.VALUE))
 
 
@@ -34,6 +49,7 @@ class Kind(Flag):
     FLAG = auto()
     TEXT = auto()
     LIST = auto()
+    NUMERAL = auto()  # a number as text, NaN or an infinity
 
 
 class Place(Struct, frozen=True):
@@ -59,6 +75,9 @@ class TypedLines:
     def __init__(self, layout: Layout) -> None:
         self.decode: Callable[[bytes], msgspec.Struct] | None = None
         self._decode_lines: Callable[[bytes], list[msgspec.Struct]] | None = None
+        self._decode_line: Callable[[bytes], msgspec.Struct] | None = None
+        self._mends = False  # whether the last block had to be mended: most likely the next one has, too
+        self._step: str | None = None  # the field of the step
         self._layout = layout
         self._shape: dict[str, Any] = {}
         self._places: tuple[Place, ...] = ()
@@ -77,8 +96,11 @@ class TypedLines:
         struct, self._places = _Builder(self._layout, frozenset(identified)).struct(self._shape)
         quick = self._builds <= MAX_REBUILDS and self._layout.rank is None and self._unambiguous()
         decoder = msgspec.json.Decoder(struct) if quick else None
-        self.decode = decoder.decode if decoder else None
+        self.decode = self._one if decoder else None
+        self._decode_line = decoder.decode if decoder else None
         self._decode_lines = decoder.decode_lines if decoder else None
+        names = zip(struct.__struct_fields__, self._places, strict=True)
+        self._step = next((name for name, place in names if place.role is Role.STEP), None)
 
     def decode_block(self, block: bytes, lines: int) -> list[msgspec.Struct] | None:
         """The `lines` lines of `block`, or None when one of them needs a look of its own.
@@ -87,11 +109,55 @@ class TypedLines:
         stand between two objects: then as many objects as lines means one object on each."""
         if self._decode_lines is None or block[:1] != b"{" or block[-1:] != b"}" or block.count(b"}\n{") != lines - 1:
             return None
+        text = mended(block) if self._mends else block
         try:
-            found = self._decode_lines(block)
+            found = self._decode_lines(text)
         except (ValueError, RecursionError):
-            return None
-        return found if len(found) == lines else None
+            text = block if self._mends else mended(block)
+            if text is block:
+                return None
+            try:
+                found = self._decode_lines(text)
+            except (ValueError, RecursionError):
+                return None
+        self._mends = text is not block
+        return found if len(found) == lines and self._is_sound(found, as_mended=self._mends) else None
+
+    def _one(self, line: bytes) -> msgspec.Struct:
+        """The line as a Struct. Raises `ValueError` and `RecursionError` where it needs a look of its own."""
+        decode = self._decode_line
+        if decode is None:
+            raise ValueError("there is no quick path")
+        text = line
+        try:
+            found = decode(line)
+        except ValueError:
+            text = mended(line)
+            if text is line:
+                raise
+            found = decode(text)
+        if not self._is_sound([found], as_mended=text is not line):
+            raise ValueError("a step or a value that is none")
+        return found
+
+    def _is_sound(self, found: Sequence[Any], *, as_mended: bool) -> bool:
+        """Whether each step is a whole number, and each event has a name and a number."""
+        steps = map(attrgetter(self._step), found) if self._step else ()
+        if self._layout.form is Form.SCALAR:
+            if as_mended and not _NO_NAMES.isdisjoint(line.name for line in found):
+                return False
+            texts = (
+                {x for line in found if type(x := line.value) is str} if Kind.NUMERAL in self._shape["value"] else ()
+            )
+            if None in map(to_number, texts):
+                return False
+        try:
+            for step in steps:
+                if type(step) is not int:
+                    to_step(step)
+        except BadLine:
+            return False
+        return True
 
     def deliver(self, found: Sequence[Any], assembler: Assembler) -> None:
         """Hands the lines read by `decode` or `decode_block` on, in order."""
@@ -103,7 +169,7 @@ class TypedLines:
         block = Block()
         self._collect(found, self._places, block)
         n = len(found)
-        steps = block.by_role.get(Role.STEP, (None,) * n)
+        steps = [x if type(x) is int else to_step(x) for x in block.by_role.get(Role.STEP, (None,) * n)]
         times = [x if type(x) is float else to_time(x) for x in block.by_role.get(Role.TIME, ())] or [math.nan] * n
         phases = [to_phase(value) for value in block.by_role.get(Role.PHASE, ())] or ["train"] * n
         assembler.block(steps, block.columns, phases=phases, times=times, stated=block.stated)
@@ -112,7 +178,9 @@ class TypedLines:
         """As `deliver`, field by field by its own name: on three or four fields a third of the time of all at once."""
         n = len(found)
         roles = {place.role for place in self._places}
-        steps: list[int | None] = [line.step for line in found] if Role.STEP in roles else [None] * n
+        steps: list[int | None] = [None] * n
+        if Role.STEP in roles:
+            steps = [line.step if type(line.step) is int else to_step(line.step) for line in found]
         times = [line.time for line in found] if Role.TIME in roles else [math.nan] * n
         phases: list[Phase] = ["train"] * n
         if any(place.role is Role.PHASE for place in _flat(self._places)):
@@ -120,9 +188,9 @@ class TypedLines:
             self._collect(found, self._places, block)
             phases = [to_phase(value) for value in block.by_role[Role.PHASE]]
         values = [line.value for line in found]
-        if self._layout.null_is_nan or Kind.FLAG in self._shape["value"]:
+        if self._layout.null_is_nan or self._shape["value"] & (Kind.FLAG | Kind.NUMERAL):
             null = math.nan if self._layout.null_is_nan else None
-            values = [null if value is None else float(value) for value in values]
+            values = [null if value is None else to_number(value) for value in values]
         assembler.events(Events(steps, times, phases, [line.name for line in found], values))
 
     def _collect(self, found: Sequence[Any], places: tuple[Place, ...], block: Block) -> None:
@@ -132,9 +200,10 @@ class TypedLines:
             elif place.role is not Role.METRIC:
                 block.by_role[place.role] = column
             elif place.text:
-                meaning = {text: to_number(text) for text in set(column)}  # few different texts, often one
-                numbers = [meaning[text] for text in column]
-                self._put(place.path, numbers, [i for i, x in enumerate(numbers) if x is not None and x != x], block)
+                numbers, stated = numbers_of(column)
+                if self._layout.null_is_nan and None in column:
+                    stated = sorted([*stated, *(i for i, x in enumerate(column) if x is None)])
+                self._put(place.path, numbers, stated, block)
             elif self._layout.null_is_nan and None in column:
                 self._put(place.path, column, [i for i, x in enumerate(column) if x is None], block)
             else:
@@ -159,9 +228,7 @@ class TypedLines:
             return len(set(keys)) == len(keys) and Role.NAME in keys and Role.VALUE in keys
         # with a name on some lines and a value on others, only the slow path sees which lines are scalar events
         name = self._shape.get("name")
-        events = (
-            self._layout.form is Form.WIDE and "value" in self._shape and isinstance(name, Kind) and Kind.TEXT in name
-        )
+        events = self._layout.form is Form.WIDE and "value" in self._shape and isinstance(name, Kind) and _is_text(name)
         return len(set(keys)) == len(keys) and not events
 
 
@@ -206,9 +273,9 @@ class _Builder:
     def _leaf(self, role: Role, kind: Kind, path: str) -> tuple[Any, Any]:
         match role:
             case Role.STEP:
-                return _Step | None, None
+                return _Step, None
             case Role.TIME:
-                return (str | None, None) if kind is Kind.TEXT else (float | None, math.nan)
+                return float | str | None, math.nan
             case Role.PHASE:
                 return str | None, None
             case Role.IDENTITY:
@@ -217,17 +284,25 @@ class _Builder:
             case Role.NAME:
                 return str, msgspec.field()
             case Role.VALUE:
-                return (float | bool | None if Kind.FLAG in kind else float | None), msgspec.field()
-            case _ if _is_text(kind):
-                return (str if self._layout.null_is_nan else str | None), ""
+                return _number(kind), msgspec.field()
             case _ if kind is Kind.LIST:
                 return (list[msgspec.Raw] if self._layout.null_is_nan else list[msgspec.Raw] | None), ()
             case _:
-                return (float | bool | None if Kind.FLAG in kind else float | None), math.nan
+                return _number(kind), math.nan
+
+
+def _number(kind: Kind) -> Any:
+    """The type of a metric: only as wide as what was seen of it, since a wider one takes longer."""
+    made: Any = float | None
+    if _is_text(kind):
+        made |= str
+    if Kind.FLAG in kind:
+        made |= bool
+    return made
 
 
 def _is_text(kind: Kind) -> bool:
-    return Kind.TEXT in kind and Kind.NUMBER not in kind and Kind.FLAG not in kind
+    return bool(kind & (Kind.TEXT | Kind.NUMERAL))
 
 
 def _merge(shape: dict[str, Any], obj: dict[str, Any], depth: int = 1) -> bool:
@@ -260,7 +335,9 @@ def _kind(value: object) -> Kind:
         case bool():
             return Kind.FLAG
         case str():
-            return Kind.TEXT if to_number(value) is None else Kind.NUMBER
+            return Kind.TEXT if to_number(value) is None else Kind.NUMERAL
+        case float() if not math.isfinite(value):
+            return Kind.NUMERAL
         case list():
             return Kind.LIST
         case _:

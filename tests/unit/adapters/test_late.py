@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rldk.adapters.base import adapters
+from rldk.adapters.counts import NUMBER, marked_lines, numbered_lines, printing
 from rldk.adapters.late import condensed, late
 from rldk.adapters.open import open_run
+from rldk.adapters.sieve import Sieve
 from rldk.adapters.source import File
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+LOGS = [path for path in FIXTURES.rglob("*") if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
 
 NOISE = "".join(f"sample {i}: we think step by step about {i} apples and 3 pears, reward 1\n" for i in range(5000))
 VERL = "".join(f"(main_task pid=3) step:{i} - actor/pg_loss:0.1 - critic/rewards/mean:0.25\n" for i in range(1, 9))
@@ -41,3 +49,37 @@ def test_what_is_kept_of_a_growing_text_is_bounded_and_has_the_metrics() -> None
     kept = condensed((LINES + NOISE).encode(), list(adapters))
     assert len(kept) < 50_000
     assert kept.startswith(b"Episode 0 | Reward")
+
+
+WORD = st.sampled_from(
+    ["step", "Step ", "episode", "Epoch #", "Iter ", "ep", "eps", "iteration ", "total_timesteps", "global_step=", "t"]
+)
+NEXT = st.sampled_from([" ", ": ", "=", " | ", "[", "/", "'", " - ", "  ", "\x1b[1m", "{'", "': ", ", ", "(pid=3) "])
+THING = st.sampled_from(
+    ["12", "3/40", "0.5", "reward", "loss", "kl", "think about", "episodic_return=", "actor/a:1", "|"]
+)
+LINE = st.lists(st.one_of(WORD, NEXT, THING), max_size=14).map("".join)
+
+
+@given(st.lists(LINE, min_size=1, max_size=8))
+def test_no_line_that_a_format_takes_is_left_out(lines: list[str]) -> None:
+    kinds = printing(adapters)
+    text = "\n".join(lines).encode()
+    told = [line for line in text.split(b"\n") if NUMBER.search(line) and any(kind.marks(line) for kind in kinds)]
+    assert marked_lines(text, kinds) == told
+
+
+@given(st.lists(LINE, max_size=8), st.integers(0, 9), st.integers(0, 9))
+def test_no_count_is_left_out_wherever_it_stands(lines: list[str], before: int, after: int) -> None:
+    text = b"~" * before + "\n".join(lines).encode() + b"~" * after
+    kept = numbered_lines(text, Sieve(NUMBER).places(text, 0, len(text)) or [], len(text)) or text
+    strict = re.compile(NUMBER.pattern.replace(rb"|[Ee]p[", rb"|[Ee]p(?=[ois]|[^A-Za-z])["))
+    assert [x for x in text.split(b"\n") if strict.search(x)] == [x for x in kept.split(b"\n") if strict.search(x)]
+
+
+def test_every_format_that_prints_its_metrics_has_its_landmark_in_them() -> None:
+    lines = {line for path in LOGS for line in path.read_bytes().split(b"\n") if NUMBER.search(line)}
+    taken = [(kind, line) for kind in printing(adapters) for line in lines if kind.marks(line)]
+    assert len({kind for kind, _ in taken}) >= 8
+    assert [(kind.name, line) for kind, line in taken if kind.landmark not in line] == []
+    assert [line for kind, line in taken if marked_lines(line, [kind]) != [line]] == []

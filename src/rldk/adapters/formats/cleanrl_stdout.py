@@ -30,6 +30,7 @@ class CleanRLStdout(BaseAdapter):
     name: ClassVar[str] = "cleanrl-stdout"
     describes: ClassVar[str] = "the lines that CleanRL prints"
     quality: ClassVar[int] = 40
+    landmark: ClassVar[bytes] = b"episodic_return="
     keeps: ClassVar[str] = "return of every episode, steps a second"
     loses: ClassVar[str] = (
         "losses, entropy and all else that only goes to TensorBoard; the step of `SPS` lines, which stand at the "

@@ -42,6 +42,7 @@ class OpenRLHFConsole(BaseAdapter):
     name: ClassVar[str] = "openrlhf-console"
     describes: ClassVar[str] = "the lines that OpenRLHF prints"
     quality: ClassVar[int] = 60
+    landmark: ClassVar[bytes] = b"Global step "
     keeps: ClassVar[str] = "every digit of training metrics"
     loses: ClassVar[str] = "evaluation metrics (in the run measured), wall time, configuration, the advantage estimator"
     lines: ClassVar[LineFormat | None] = LineFormat(

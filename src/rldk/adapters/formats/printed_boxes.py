@@ -134,6 +134,8 @@ class PrintedBoxesConsole(BaseAdapter):
     name: ClassVar[str] = "box-console"
     describes: ClassVar[str] = "boxes of names and numbers that baselines, Spinning Up, AReaL and others print"
     quality: ClassVar[int] = 30
+    landmark: ClassVar[bytes] = b"|"
+    uncounted: ClassVar[bytes] = b"|"
     keeps: ClassVar[str] = "every metric of the logger"
     loses: ClassVar[str] = "digits beyond those shown, often 3; configuration"
     lines: ClassVar[LineFormat | None] = LineFormat(

@@ -113,6 +113,7 @@ class PrintedDictsConsole(BaseAdapter):
     name: ClassVar[str] = "dict-console"
     describes: ClassVar[str] = "Python dicts of numbers that slime, SkyRL and loops of one's own print"
     quality: ClassVar[int] = 40
+    uncounted: ClassVar[bytes] = b"{'"
     keeps: ClassVar[str] = "every number that is printed"
     loses: ClassVar[str] = "digits beyond those shown; wall time; configuration"
     lines: ClassVar[LineFormat | None] = LineFormat(source=lambda: TextRows(PrintedDicts()), identify=by_keys(identity))

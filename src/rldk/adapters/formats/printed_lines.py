@@ -37,6 +37,11 @@ _COUNTS = re.compile(
     re.MULTILINE,
 )
 _GOALS = (b"rew", b"ret", b"loss", b"score", b"entropy", b"fitness", b"success", b"win", b"kl", b"ppl", b"perplexity")
+# of a text that has one of these: whether it stands there as `says_goal` wants it in a name
+_SAID = re.compile(
+    rb"reward|return|ep_?ret|score|entropy|fitness|success|win[_ ]?rate|perplexity|advantage|loss"
+    rb"|(?<![a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?![a-z])"
+)
 _SIGN = re.compile(r"[:=|]")
 _OTHER = re.compile(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
 
@@ -197,7 +202,7 @@ class PrintedLinesConsole(BaseAdapter):
     @classmethod
     def marks(cls, line: bytes) -> bool:
         small = line.lower()
-        if not any(word in small for word in _GOALS):
+        if not any(word in small for word in _GOALS) or _SAID.search(small) is None:
             return False
         text = clean(line)
         if _OTHER.match(text):

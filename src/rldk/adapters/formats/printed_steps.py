@@ -145,6 +145,9 @@ class PrintedAdapter(BaseAdapter):
     layout: ClassVar[Layout]
     quality: ClassVar[int] = 40
 
+    def __init_subclass__(cls) -> None:
+        cls.landmark = cls.layout.landmark
+
     @classmethod
     def sniff(cls, file: File) -> int:
         return 90 if file.is_text and cls.layout.begins(file.head) else 0

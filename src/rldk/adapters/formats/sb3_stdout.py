@@ -41,6 +41,7 @@ class SB3Stdout(BaseAdapter):
     name: ClassVar[str] = "sb3-stdout"
     describes: ClassVar[str] = "boxes that Stable-Baselines3 prints, also in its log.txt"
     quality: ClassVar[int] = 40
+    landmark: ClassVar[bytes] = b"total_timesteps"
     keeps: ClassVar[str] = "every metric of the logger"
     loses: ClassVar[str] = "digits beyond 3; the end of keys longer than 36 characters; configuration"
     lines: ClassVar[LineFormat | None] = LineFormat(

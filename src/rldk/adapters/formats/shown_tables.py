@@ -92,6 +92,8 @@ class ShownTables(BaseAdapter):
     name: ClassVar[str] = "page-table"
     describes: ClassVar[str] = "tables of steps and losses on a Markdown or HTML page"
     quality: ClassVar[int] = 30
+    landmark: ClassVar[bytes] = b"Training Loss"
+    uncounted: ClassVar[bytes] = b"Training Loss"
     keeps: ClassVar[str] = "every number that is shown: six decimals in a notebook, four in a model card"
     loses: ClassVar[str] = "what the table has no column for; wall time; configuration"
 

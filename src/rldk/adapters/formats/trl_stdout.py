@@ -123,6 +123,7 @@ class TrlStdout(BaseAdapter):
     name: ClassVar[str] = "trl-stdout"
     describes: ClassVar[str] = "console output of a transformers or TRL trainer"
     quality: ClassVar[int] = 40
+    landmark: ClassVar[bytes] = b"'epoch': "
     keeps: ClassVar[str] = "training, evaluation and closing rows"
     loses: ClassVar[str] = (
         "digits beyond 4 since transformers 5 (versions before print all of them); the step, which is not printed "

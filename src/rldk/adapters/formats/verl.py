@@ -110,6 +110,7 @@ class VerlConsole(BaseAdapter):
     name: ClassVar[str] = "verl-console"
     describes: ClassVar[str] = "the lines that verl prints"
     quality: ClassVar[int] = 60
+    landmark: ClassVar[bytes] = b"step:"
     keeps: ClassVar[str] = "every digit where values are printed as `np.float64(...)`, else three decimals; stated NaN"
     loses: ClassVar[str] = "wall time, configuration, the advantage estimator"
     lines: ClassVar[LineFormat | None] = LineFormat(source=lambda: TextRows(VerlLines()), identify=by_keys(identity))

@@ -1,0 +1,111 @@
+"""Lines that are no strict JSON, or whose values change their type, mean the same read quickly or one by one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rldk.core import typed
+from rldk.core.jsonl import Decoded, decode
+from rldk.core.mending import mended
+from rldk.core.records import BadLine, parse
+
+NUMBERS = ["1", "0.5", "-3e-4", "NaN", "Infinity", "-Infinity", "null", "true", "1e400", "1" * 30]
+TEXTS = [
+    '"0.25"',
+    '"NaN"',
+    '"n/a"',
+    '"1_0"',
+    '"-inf"',
+    '"a: NaN, b"',
+    '"caf\udce9"',
+    '"\\u004eaN"',
+    '" 7 "',
+    '"٣"',
+    '""',
+]
+OTHERS = ['{"deep": NaN}', "[NaN, 1]", "nan", "NaN5", '"cut', "{}", '"a\\NaN"']
+STEPS = ["{i}", "{i}.0", '"{i}"', '"{i}/900"', "null", "NaN", "1.5", '"NaN"', "true", "1e300"]
+VALUE = st.sampled_from(NUMBERS * 3 + TEXTS * 2 + OTHERS)
+STEP = st.sampled_from(STEPS[:3] * 6 + STEPS)
+NAME = st.sampled_from(['"loss"'] * 9 + ["NaN", '"kl"', "1"])
+INNER = st.sampled_from(['{"loss": NaN}', '{"loss": 1, "kl": "0.5"}', "NaN", "{}"])
+WIDE = st.fixed_dictionaries({"step": STEP, "loss": VALUE}, optional={"kl": VALUE, "time": VALUE, "note": VALUE})
+EVENT = st.fixed_dictionaries({"step": STEP, "name": NAME, "value": VALUE})
+ROW = st.fixed_dictionaries({"step": STEP, "metrics": INNER})
+KINDS = [("wide", WIDE), ("event", EVENT), ("row", ROW), ("wide", EVENT), ("event", WIDE)]
+OPENINGS = {
+    "wide": '{{"step": {i}, "loss": 0.5, "kl": 1}}',
+    "event": '{{"step": {i}, "name": "loss", "value": 0.5}}',
+    "row": '{{"step": {i}, "metrics": {{"loss": 0.5, "kl": NaN}}}}',
+}
+PIECES = ['"', "\\", "NaN", ": ", ":", "-Infinity", ",", "{", "}", "a", "1", "[", "]", "\udcff"]
+WORDS = {math.inf: "Infinity", -math.inf: "-Infinity"}
+
+
+@pytest.mark.parametrize("null_is_nan", [False, True])
+@pytest.mark.parametrize(("opening", "line"), KINDS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), space=st.sampled_from([" ", "", "\t"]), times=st.integers(1, 4))
+def test_quick_and_slow_agree(
+    tmp_path: Path, opening: str, line: Any, null_is_nan: bool, data: st.DataObject, space: str, times: int
+) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(_text(opening, data.draw(st.lists(line, min_size=1, max_size=12)) * times, space))
+    quick = decode(path, null_is_nan=null_is_nan)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typed, "MAX_REBUILDS", -1)  # then no line takes the quick path
+        slow = decode(path, null_is_nan=null_is_nan)
+    assert quick.lines == quick.records + quick.rejected_count == path.read_bytes().count(b"\n")
+    assert _said(quick) == _said(slow)
+
+
+def _text(opening: str, lines: list[dict[str, str]], space: str) -> bytes:
+    made = [OPENINGS[opening].format(i=i) for i in range(100)]
+    for i, line in enumerate(lines, start=100):
+        cells = [f'"{key}":{space}{value.replace("{i}", str(i))}' for key, value in line.items()]
+        made.append("{" + ", ".join(cells) + "}")
+    return "\n".join([*made, ""]).encode("utf-8", "surrogateescape")
+
+
+def _said(decoded: Decoded) -> dict[str, object]:
+    """All that was decoded, in a form in which NaN equals NaN."""
+    table = decoded.table
+    stated = sorted((name, [*rows]) for name, rows in table.stated_nan.items() if len(rows))
+    return {
+        "columns": repr(sorted((name, column.tolist()) for name, column in table.columns.items())),
+        "rows": repr([table.step.tolist(), table.phase.tolist(), table.segment.tolist(), table.time.tolist()]),
+        "stated": repr(stated),
+        "rejected": [(each.line, each.offset, each.reason, each.excerpt) for each in decoded.rejected],
+        "counts": (decoded.lines, decoded.records, decoded.rejected_count),
+        "meta": repr(sorted(decoded.meta.items())),
+    }
+
+
+@pytest.mark.parametrize("text", [b'{"a": 1}', b'{"a": "x"}', '{"a": "é"}'.encode()])
+def test_what_is_well_is_left_as_it_is(text: bytes) -> None:
+    assert mended(text) is text
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=20))
+def test_what_is_mended_means_the_same(pieces: list[str]) -> None:
+    text = ('{"k": ' + "".join(pieces) + "}").encode("utf-8", "surrogateescape")
+    try:
+        after = parse(mended(text))
+    except BadLine:
+        return
+    assert _worded(parse(text)) == _worded(after)
+
+
+def _worded(value: object) -> object:
+    """The value with the words that `mended` makes of what is no finite number."""
+    if isinstance(value, dict):
+        return {key: _worded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_worded(item) for item in value]
+    return ("NaN" if value != value else WORDS.get(value, value)) if isinstance(value, float) else value
