@@ -50,14 +50,15 @@ def _trace() -> None:
 
 def _leave(path: Path) -> None:
     sys.settrace(None)
-    path.write_text(json.dumps(sorted(entered)))
+    part = path.with_suffix(".part")  # the process may be killed while it writes
+    part.write_text(json.dumps(sorted(entered)))
+    part.replace(path)
 
 
 def _of_children(folder: Path) -> set[tuple[str, int]]:
     found: set[tuple[str, int]] = set()
     for path in folder.glob("child-*.json"):
-        text = path.read_text()
-        found |= {(name, line) for name, line in json.loads(text or "[]")}
+        found |= {(name, line) for name, line in json.loads(path.read_text())}
         path.unlink()
     return found
 
