@@ -172,6 +172,19 @@ def test_commands_run_only_when_allowed(tmp_path: Path) -> None:
     assert (action["kind"], action["status"]) == ("shell", "done")
 
 
+def test_what_was_over_before_it_was_followed_calls_for_nothing_any_more(tmp_path: Path) -> None:
+    rule = {"use": "GRAD001", "actions": [{"shell": {"command": ["touch", "acted"]}}]}
+    (tmp_path / "rules.json").write_text(json.dumps({"rules": [rule]}))
+    rows = ({"step": i, "loss": float("nan") if 5 <= i < 8 else 1.0} for i in range(60))
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--rules", "rules.json", "--allow-actions", "shell"]
+    done = monitor("--stream", "m.jsonl", "--idle-timeout", "0.2", *words, cwd=tmp_path)
+    assert "GRAD001" in done.stdout
+    assert not (tmp_path / "acted").exists()
+    monitor("--once", "m.jsonl", *words, cwd=tmp_path)  # a finished log is acted upon as it was written
+    assert (tmp_path / "acted").exists()
+
+
 def test_rules_are_changed_from_the_command_line(tmp_path: Path) -> None:
     log = str(broken_log(tmp_path / "m.jsonl"))
     done = monitor("--once", log, "--rules", "kl_drift", "--set-rule", "GRAD001.severity=warn", cwd=tmp_path)
