@@ -54,7 +54,7 @@ def mutants(node: ast.AST, rng: random.Random) -> Iterator[tuple[str, ast.AST, s
             yield "+ and -", node, f"({ast.unparse(ast.BinOp(left, SIGNS[type(op)](), right))})"
         case ast.AugAssign(target, ast.Add() | ast.Sub() as op, value) if not is_text(value):
             yield "+ and -", node, ast.unparse(ast.AugAssign(target, SIGNS[type(op)](), value))
-        case ast.If(test) | ast.IfExp(test) if ast.unparse(test) != "TYPE_CHECKING":
+        case ast.If(test) | ast.IfExp(test) if not ast.unparse(test).startswith(("TYPE_CHECKING", "__name__")):
             yield "if negated", test, f"(not ({ast.unparse(test)}))"
         case _:
             yield from _of_values(node, rng)

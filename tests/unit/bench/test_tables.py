@@ -26,3 +26,4 @@ def test_figures_say_how_many_runs_they_are_of(make: Any) -> None:
     table = titled([make("a"), make("b", "lr_jump", ("OPT003", 72))], "Figures")
     assert ("faults named", "1 of 1", "100 %") in [row[:3] for row in table.rows]
     assert "Delay from the onset to the name" in table.note
+    assert "Delay" not in titled([make("a"), make("b", "lr_jump")], "Figures").note
