@@ -190,20 +190,22 @@ def asked(root: Path, args: argparse.Namespace) -> list[Change]:
     """The places to try."""
     if args.again:
         lines = [json.loads(line) for line in args.again.read_text().splitlines()]
-        return [moved(root, Change(**x["change"])) for x in lines if x["outcome"].startswith("survived")]
+        left = [moved(root, Change(**x["change"])) for x in lines if x["outcome"].startswith("survived")]
+        return [change for change in left if change is not None]
     packages = {n: p for n, p in packages_of(root).items() if not args.package or n in args.package}
     found = drawn(root, packages, args.places, args.seed)
     random.Random(args.seed).shuffle(found)
     return found
 
 
-def moved(root: Path, change: Change) -> Change:
-    """The same change where its text now stands. Ends the program when it is there no more."""
+def moved(root: Path, change: Change) -> Change | None:
+    """The same change where its text now stands; None, and said so, when it is there no more."""
     same = [
         c for c in changes(root, Path(change.path), random.Random(0)) if (c.kind, c.old) == (change.kind, change.old)
     ]
     if not same:
-        raise SystemExit(f"not there any more: {change}")
+        print(f"not there any more: {change}")
+        return None
     near = min(same, key=lambda c: abs(c.start - change.start))
     return Change(**{**asdict(near), "new": change.new})
 
