@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import pytest
+
 from rldk.adapters.live.follow import follow
 from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed
@@ -21,6 +23,14 @@ def test_what_no_format_reads_says_what_to_do(tmp_path: Path) -> None:
 def test_samples_alone_are_no_log() -> None:
     path = next(FIXTURES.glob("trl-grpo/completions/*.parquet"))
     assert "has no metrics" in why_unread(str(path))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["wandb-offline/*.wandb", "tensorboard/*/events*", "trl-dpo/trainer_state.json", "trl-grpo/trackio/*.db"]
+)
+def test_a_log_that_is_read_as_a_whole_is_not_said_to_have_no_metrics(pattern: str) -> None:
+    path = next(path for root in (FIXTURES, FIXTURES.parent / "folders") for path in sorted(root.glob(pattern)))
+    assert why_unread(str(path)) == ""
 
 
 def test_a_typo_is_shown_what_is_there(tmp_path: Path) -> None:
