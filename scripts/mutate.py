@@ -160,18 +160,19 @@ def file_of(test: str) -> str:
 
 
 def order(change: Change, tests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The tests that enter the changed function: its own test file first, then its package, then the others."""
+    """The tests that enter the changed function: its own test file first, then its package, then the others, each from
+    the quickest on. What runs on import is tried by all of the test files that enter any function of the file."""
     path = Path(change.path).relative_to("src")
-    key = str(path)
-    package = Path("tests", "unit", *path.parts[1:-1][:1])
-    own = [f"tests/unit/{path.relative_to('rldk').parent}/test_{path.stem}".replace("/./", "/"), f"/test_{path.stem}"]
+    own = f"tests/unit/{path.relative_to('rldk').parent}/test_{path.stem}".replace("/./", "/")
+    package = f"{Path('tests', 'unit', *path.parts[1:-1][:1])}/"
+    lines = [{line for name, line in test["functions"] if name == str(path)} for test in tests]
+    near = {file_of(test["test"]) for test, own_lines in zip(tests, lines, strict=True) if own_lines}
     found = []
-    for number, test in enumerate(tests):
-        lines = {line for name, line in test["functions"] if name == key}
-        if change.function in lines or (change.function is None and lines):
-            name = file_of(test["test"])
-            rank = 0 if name.startswith(own[0]) else 1 if own[1] in name else 2 if name.startswith(f"{package}/") else 3
-            found.append((rank, name, number, test))
+    for test, entered in zip(tests, lines, strict=True):
+        name = file_of(test["test"])
+        if change.function in entered or (change.function is None and name in near):
+            ranks = (name.startswith(own), f"/test_{path.stem}" in name, name.startswith(package), True)
+            found.append((ranks.index(True), test["cpu_s"], test["test"], test))
     return [test for *_, test in sorted(found, key=lambda x: x[:3])]
 
 

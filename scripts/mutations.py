@@ -100,16 +100,18 @@ def changes(root: Path, path: Path, rng: random.Random) -> list[Change]:
 
 
 def walk(node: ast.AST, function: int | None) -> Iterator[tuple[ast.AST, int | None]]:
-    """All nodes but annotations, each with the first line of its function."""
+    """All nodes but annotations, each with the first line of its function: None for what runs on import."""
+    outer = None if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else function
     for name, value in ast.iter_fields(node):
         if name in {"annotation", "returns", "type_params"}:
             continue
+        here = outer if name in {"decorator_list", "args"} else function
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield from walk(child, min([child.lineno, *(d.lineno for d in child.decorator_list)]))
             elif isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
-                yield child, function
-                yield from walk(child, function)
+                yield child, here
+                yield from walk(child, here)
 
 
 def applied(text: bytes, change: Change) -> bytes:
