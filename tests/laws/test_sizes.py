@@ -17,10 +17,11 @@ def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 def _wrong_with(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     length = (function.end_lineno or 0) - function.lineno + 1
     positional = [a for a in (*function.args.posonlyargs, *function.args.args) if a.arg not in {"self", "cls"}]
-    command = any("command" in ast.dump(d) or "option" in ast.dump(d) for d in function.decorator_list)
+    many = len(positional) > 5
+    command = many and any("command" in ast.dump(d) or "option" in ast.dump(d) for d in function.decorator_list)
     return [
         *([f"{function.name} has {length} lines"] if length > 60 else []),
-        *([f"{function.name} takes {len(positional)} positional parameters"] * (len(positional) > 5 and not command)),
+        *([f"{function.name} takes {len(positional)} positional parameters"] * (many and not command)),
     ]
 
 

@@ -26,7 +26,8 @@ def test_samples_alone_are_no_log() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["wandb-offline/*.wandb", "tensorboard/*/events*", "trl-dpo-hot/trainer_state.json", "trl-grpo/trackio/*.db"]
+    "pattern",
+    ["wandb-offline/*.wandb", "tensorboard/*/events*", "trl-dpo-hot/trainer_state.json", "trl-grpo/trackio/*.db"],
 )
 def test_a_log_that_is_read_as_a_whole_is_not_said_to_have_no_metrics(pattern: str) -> None:
     path = next(path for root in (FIXTURES, FIXTURES.parent / "folders") for path in sorted(root.glob(pattern)))
