@@ -43,6 +43,12 @@ def test_ranks_of_one_group_give_the_spearman_of_scipy(values: list[int]) -> Non
         assert within_groups(x, y, np.zeros(len(x), dtype=int)).rho == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize(("measure", "least"), [(skewness, 3), (excess_kurtosis, 4), (bowley_skewness, 4)])
+def test_a_shape_needs_so_many_values(measure: Any, least: int) -> None:
+    assert math.isnan(measure(np.arange(least - 1.0)))
+    assert not math.isnan(measure(np.arange(float(least))))
+
+
 def test_bowley_sees_the_middle_and_not_the_tail() -> None:
     middle = np.array([0.0, 1.0, 2.0, 6.0, 7.0])
     assert bowley_skewness(middle) == pytest.approx((6 + 1 - 4) / 5)

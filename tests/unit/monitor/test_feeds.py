@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.live.reader import Reading
-from rldk.monitor.feeds import IDENTITY_BYTES, LogFeed, run_names
+from rldk.monitor.feeds import IDENTITY_BYTES, LOOK_AFTER, LogFeed, run_names
 
 
 class Given:
@@ -74,3 +74,17 @@ def test_a_log_without_a_whole_line_is_known_by_what_there_is_at_its_end() -> No
 )
 def test_several_sources_have_names_of_their_own(sources: list[str], names: list[str]) -> None:
     assert run_names([str(Path(s)) for s in sources]) == names
+
+
+def test_it_is_looked_why_nothing_comes_at_the_eighth_poll_and_said_once(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(bytes(range(256)) * 9)
+    said: list[str] = []
+    follower = Given()
+    follower.source = str(tmp_path / "model.bin")
+    feed = LogFeed(follower, "", Reading(), warn=said.append)
+    counts = []
+    for _ in range(2 * LOOK_AFTER + 1):
+        feed.poll()
+        counts.append(len(said))
+    assert counts == [0] * (LOOK_AFTER - 1) + [1] * (LOOK_AFTER + 2)
+    assert "is no text" in said[0]
