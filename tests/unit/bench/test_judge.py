@@ -6,7 +6,7 @@ import json
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -18,6 +18,8 @@ from rldk.bench.judge import Choice, Result, judge_all
 class Pool:
     """Stands for a pool of processes in which the run called "fatal" ends its process."""
 
+    ended: ClassVar[list[bool]] = []
+
     def __init__(self, *_: Any) -> None:
         self.broken = False
 
@@ -27,8 +29,8 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         """There is nothing to end."""
 
-    def shutdown(self, **_: object) -> None:
-        """There is nothing to end."""
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        self.ended.append(cancel_futures)
 
     def submit(self, work: Any, case: Any) -> Future[Result]:
         future: Future[Result] = Future()
@@ -44,6 +46,7 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(Pool, "ended", [])
     for name in ("fatal", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "label.json").write_text('{"fault": "none"}')
@@ -54,3 +57,4 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
     assert (fatal.run, fatal.error) == ("fatal", "the process that judged it died")
     assert (other.run, other.error, other.rows) == ("other", "", 39)
     assert begun == ["fatal", "other"]
+    assert Pool.ended == [True]  # what has not begun by then is not waited for
