@@ -31,7 +31,7 @@ from mutations import Change, applied, changes, is_program, shorten
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src") / "rldk"
-FAST = ["-m", "not slow and not integration", "--hypothesis-profile=quick", "--hypothesis-seed=0"]
+FAST = ["-m", "not slow and not integration", "--hypothesis-profile=unshrunk", "--hypothesis-seed=0"]
 # the `sitecustomize` of the copy while tests are recorded: what they start is recorded as well
 CHILD = """import os, sys
 if "RLDK_MUTATE_RECORD" in os.environ and "mutation_plugin" not in sys.orig_argv:
