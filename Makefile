@@ -46,7 +46,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 --hypothesis-profile=quick -m "not slow and not integration"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile=quick -m "not slow and not integration"
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m "(slow or hypothesis) and not integration"

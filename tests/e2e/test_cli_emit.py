@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from rldk.cli.main import main
 from rldk.core.jsonl import decode
 
 
 def _emit(*words: object) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "rldk", "emit", *map(str, words)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = CliRunner().invoke(main, ["emit", *map(str, words)])
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 def test_an_event_is_one_line_with_all_that_was_said(tmp_path: Path) -> None:
@@ -39,8 +41,9 @@ def test_events_of_several_calls_make_a_log(tmp_path: Path) -> None:
     assert found.time[0] == 1795168800.0
 
 
-def test_a_dash_is_stdout() -> None:
-    done = _emit("--to", "-", "--name", "kl", "--value", 1, "--step", 0, "--time", 3)
+def test_a_dash_is_stdout_of_a_real_process() -> None:
+    words = "rldk emit --to - --name kl --value 1 --step 0 --time 3".split()
+    done = subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, check=True)
     assert done.stdout == '{"time": 3.0, "step": 0, "name": "kl", "value": 1.0}\n'
 
 

@@ -85,6 +85,12 @@ def test_the_options_of_the_drift_are_used(drifting: Path, options: list[Any], e
     assert json.loads(result.output).items() >= expected.items()
 
 
+@pytest.mark.parametrize(("threshold", "code"), [(0, 0), (1, 0), (-0.01, 2), (1.01, 2)])
+def test_a_threshold_is_from_zero_to_one(drifting: Path, threshold: float, code: int) -> None:
+    result = rldk("forensics", "kl-drift", drifting, *COLUMNS, "--drift-threshold", threshold)
+    assert result.exit_code == code
+
+
 def test_a_column_that_is_not_there_is_named_with_the_nearest(drifting: Path) -> None:
     result = rldk("forensics", "kl-drift", drifting, "--kl-col", "divergenc")
     assert result.exit_code == 2

@@ -72,6 +72,7 @@ def test_a_wrong_option_exits_2_with_a_hint() -> None:
 def test_an_error_is_also_a_document_under_json() -> None:
     code, out, err = run("explain", "reward_meen", "--json")
     assert code == 2
+    assert json.loads(out)["schema_version"] == 1
     assert json.loads(out)["error"]["exit_code"] == 2
     assert "reward_mean" in json.loads(out)["error"]["hint"]
     assert err.startswith("error: ")

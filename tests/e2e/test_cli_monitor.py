@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
+from rldk.cli.main import main
 from rldk.diagnosis import diagnose
 
 ROOT = Path(__file__).parents[2]
@@ -34,15 +37,18 @@ LOGS = [
 ]
 
 
-def monitor(*words: str, cwd: Path, code: int = 0, **more: Any) -> subprocess.CompletedProcess[str]:
-    done = run(*words, cwd=cwd, **more)
+def monitor(*words: str, cwd: Path, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+    done = run(*words, cwd=cwd, **env)
     assert done.returncode == code, done.stderr
     return done
 
 
-def run(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rldk", "monitor", *words]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, env=ENV, **more)
+def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process; its stdin is neither a pipe nor a file."""
+    with contextlib.chdir(cwd):
+        done = CliRunner().invoke(main, ["monitor", *words], env=env)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 def broken_log(path: Path, *, rows: int = 60, at: int = 30) -> Path:
@@ -56,10 +62,11 @@ def read_alerts(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_once_reads_to_the_end_and_writes_what_validates(tmp_path: Path) -> None:
+def test_a_real_process_reads_to_the_end_and_writes_what_validates(tmp_path: Path) -> None:
     log = broken_log(tmp_path / "m.jsonl")
     words = ["--once", str(log), "--alerts", "deep/a.jsonl", "--alerts-txt", "a.txt", "--report", "r.json"]
-    done = monitor(*words, cwd=tmp_path)
+    command = [sys.executable, "-m", "rldk", "monitor", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, env=ENV)
     alerts = read_alerts(tmp_path / "deep" / "a.jsonl")
     for alert in alerts:
         ALERT.validate(alert)
@@ -116,25 +123,21 @@ def test_a_wrong_call_is_told_before_anything_is_read(words: tuple[str, ...], me
 
 
 def test_nothing_to_watch_says_what_to_do(tmp_path: Path) -> None:
-    done = monitor(cwd=tmp_path, code=2, stdin=subprocess.DEVNULL)
+    done = monitor(cwd=tmp_path, code=2)
     assert "nothing to watch" in done.stderr
     assert "RLDK_METRICS_PATH" in done.stderr
 
 
 def test_the_file_of_the_environment_is_followed_when_nothing_is_named(tmp_path: Path) -> None:
     broken_log(tmp_path / "m.jsonl")
-    env = {**ENV, "RLDK_METRICS_PATH": "m.jsonl"}
-    command = [sys.executable, "-m", "rldk", "monitor", "--idle-timeout", "0.5"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
-    )
+    done = monitor("--idle-timeout", "0.2", cwd=tmp_path, RLDK_METRICS_PATH="m.jsonl")
     assert done.stdout.startswith("[critical] GRAD001 step 30")
 
 
 def test_the_newest_file_of_a_directory_is_followed_and_not_what_the_monitor_writes(tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     broken_log(tmp_path / "runs" / "m.jsonl")
-    words = ["--stream", "runs", "--alerts", "runs/found.jsonl", "--report", "r.json", "--idle-timeout", "1"]
+    words = ["--stream", "runs", "--alerts", "runs/found.jsonl", "--report", "r.json", "--idle-timeout", "0.2"]
     monitor(*words, cwd=tmp_path)
     report = json.loads((tmp_path / "r.json").read_text())
     assert (report["source"]["lines"], report["alerts"]["begin"]) == (60, 1)
@@ -167,6 +170,19 @@ def test_commands_run_only_when_allowed(tmp_path: Path) -> None:
     assert (tmp_path / "GRAD001-30").exists()
     (action,) = json.loads((tmp_path / "r.json").read_text())["actions"]
     assert (action["kind"], action["status"]) == ("shell", "done")
+
+
+def test_what_was_over_before_it_was_followed_calls_for_nothing_any_more(tmp_path: Path) -> None:
+    rule = {"use": "GRAD001", "actions": [{"shell": {"command": ["touch", "acted"]}}]}
+    (tmp_path / "rules.json").write_text(json.dumps({"rules": [rule]}))
+    rows = ({"step": i, "loss": float("nan") if 5 <= i < 8 else 1.0} for i in range(60))
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["--rules", "rules.json", "--allow-actions", "shell"]
+    done = monitor("--stream", "m.jsonl", "--idle-timeout", "0.2", *words, cwd=tmp_path)
+    assert "GRAD001" in done.stdout
+    assert not (tmp_path / "acted").exists()
+    monitor("--once", "m.jsonl", *words, cwd=tmp_path)  # a finished log is acted upon as it was written
+    assert (tmp_path / "acted").exists()
 
 
 def test_rules_are_changed_from_the_command_line(tmp_path: Path) -> None:

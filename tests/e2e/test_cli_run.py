@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from rldk.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -34,49 +38,65 @@ def run(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]
     return subprocess.run([*RLDK, *words], cwd=cwd, capture_output=True, text=True, check=False, env=ENV, **more)
 
 
+Here = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str]) -> Here:
+    """The command in this process; what it starts are real processes, and what they print is passed on."""
+
+    def call(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        with contextlib.chdir(cwd), pytest.raises(SystemExit) as ended:
+            main(list(words))
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(words, ended.value.code, *capfd.readouterr())
+
+    return call
+
+
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137), ("kill -15 $$", 143)])
-def test_the_exit_code_is_the_commands(script: str, code: int, tmp_path: Path) -> None:
-    done = run("run", "--", "sh", "-c", f"echo as it was; {script}", cwd=tmp_path)
+def test_the_exit_code_is_the_commands(script: str, code: int, tmp_path: Path, here: Here) -> None:
+    done = here("run", "--", "sh", "-c", f"echo as it was; {script}", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, "as it was\n")
 
 
-def test_a_command_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
-    done = run("run", "--", "no-such-command", cwd=tmp_path)
+def test_a_command_that_is_not_there_is_a_usage_error(tmp_path: Path, here: Here) -> None:
+    done = here("run", "--", "no-such-command", cwd=tmp_path)
     assert done.returncode == 2
     assert "cannot start no-such-command" in done.stderr
 
 
-def test_what_it_prints_is_passed_on_and_watched(tmp_path: Path) -> None:
-    done = run("run", "--report", "r.json", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
+def test_what_it_prints_is_passed_on_and_watched(tmp_path: Path, here: Here) -> None:
+    done = here("run", "--report", "r.json", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert len(done.stdout.splitlines()) == 400
     assert "[critical] GRAD001 step 30" in done.stderr
     assert json.loads((tmp_path / "r.json").read_text())["source"]["lines"] == 400
 
 
-def test_exit_code_judges_a_command_that_went_well(tmp_path: Path) -> None:
-    done = run("run", "--exit-code", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
+def test_exit_code_judges_a_command_that_went_well(tmp_path: Path, here: Here) -> None:
+    done = here("run", "--exit-code", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert done.returncode == 1
 
 
-def test_a_run_directory_is_left_and_opens(tmp_path: Path) -> None:
-    done = run("run", "--run-dir", "mine", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
+def test_a_run_directory_is_left_and_opens(tmp_path: Path, here: Here) -> None:
+    done = here("run", "--run-dir", "mine", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
         "alerts.jsonl", "report.html", "report.json", "stdout.txt",
     ]  # fmt: skip
     assert (tmp_path / "mine" / "stdout.txt").read_text() == done.stdout
     assert done.stderr.splitlines()[-1] == "next: rldk mine"
-    assert run("mine", cwd=tmp_path).stdout.startswith("Critical since step 30")
+    assert here("mine", cwd=tmp_path).stdout.startswith("Critical since step 30")
 
 
-def test_a_run_directory_may_be_used_again(tmp_path: Path) -> None:
+def test_a_run_directory_may_be_used_again(tmp_path: Path, here: Here) -> None:
     words = ["run", "--run-dir", "mine", "--", "sh", "-c", "echo once"]
-    assert [run(*words, cwd=tmp_path).returncode for _ in range(2)] == [0, 0]
+    assert [here(*words, cwd=tmp_path).returncode for _ in range(2)] == [0, 0]
     assert (tmp_path / "mine" / "stdout.txt").read_text() == "once\nonce\n"
 
 
-def test_a_log_that_the_command_writes_is_the_next_step(tmp_path: Path) -> None:
+def test_a_log_that_the_command_writes_is_the_next_step(tmp_path: Path, here: Here) -> None:
     script = BROKEN.replace("flush=True", "file=open('m.jsonl', 'a')").replace("400", "40")
-    done = run("run", "--run-dir", "d", "--stream", "m.jsonl", "--", sys.executable, "-c", script, "0", cwd=tmp_path)
+    done = here("run", "--run-dir", "d", "--stream", "m.jsonl", "--", sys.executable, "-c", script, "0", cwd=tmp_path)
     assert done.stderr.splitlines()[-1] == "next: rldk m.jsonl"
     assert (tmp_path / "d" / "report.html").exists()
 
@@ -88,8 +108,8 @@ def test_stop_on_needs_no_rule_file(tmp_path: Path) -> None:
     assert 30 < len(done.stdout.splitlines()) < 100
 
 
-def test_stop_on_without_a_process_is_a_usage_error(tmp_path: Path) -> None:
-    done = run("monitor", "--stop-on", "warn", cwd=tmp_path, input="")
+def test_stop_on_without_a_process_is_a_usage_error(tmp_path: Path, here: Here) -> None:
+    done = here("monitor", "--stop-on", "warn", "--stream", "m.jsonl", cwd=tmp_path)
     assert (done.returncode, "give --pid" in done.stderr) == (2, True)
 
 

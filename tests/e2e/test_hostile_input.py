@@ -246,7 +246,10 @@ def _without_privileges() -> None:
 
 
 @needs_proc
-@pytest.mark.parametrize("what", ["file", "file in a directory", "directory"])
+@pytest.mark.parametrize(
+    "what",
+    ["file", *(pytest.param(what, marks=pytest.mark.slow) for what in ("file in a directory", "directory"))],
+)
 def test_what_may_not_be_read_is_said_so(what: str, tmp_path: Path) -> None:
     closed = file(tmp_path, ROWS) if what != "directory" else tmp_path / "closed"
     closed.mkdir(exist_ok=True) if what == "directory" else None

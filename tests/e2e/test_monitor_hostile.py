@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
-ROOT = Path(__file__).parents[2]
-ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+from rldk.cli.main import main
+
 NAMES = [
     "\x1b]0;owned\x07kl\x1b[31m",
     "<script>alert(1)</script>",
@@ -24,10 +24,16 @@ NAMES = [
 ]
 
 
-def once(tmp_path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "rldk", "monitor", "--once", "m.jsonl", "--report", "r.json", *words]
-    done = subprocess.run(command, cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
+def monitor(tmp_path: Path, *words: str) -> Result:
+    with contextlib.chdir(tmp_path):
+        done = CliRunner().invoke(main, ["monitor", "--once", "m.jsonl", *words])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def once(tmp_path: Path, *words: str) -> Result:
+    done = monitor(tmp_path, "--report", "r.json", *words)
+    assert done.exit_code == 0, done.stderr
     return done
 
 
@@ -101,7 +107,6 @@ def test_noise_between_the_lines_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"\n\n\n", os.urandom(3000), b"no log at all\n" * 50])
 def test_what_is_no_log_is_one_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.jsonl").write_bytes(content)
-    command = [sys.executable, "-m", "rldk", "monitor", "--once", "m.jsonl"]
-    done = subprocess.run(command, cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False)
-    assert done.returncode == 3
+    done = monitor(tmp_path)
+    assert done.exit_code == 3
     assert len(done.stderr.splitlines()) == 2

@@ -59,14 +59,9 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_directory_is_one_run_read_from_its_best_file(name: str) -> None:
+def test_a_directory_is_one_run_read_from_its_best_file_and_every_other_is_left_out_for_a_reason(name: str) -> None:
     (run,) = open_runs(WHOLE / name)
     assert (run.id, run.meta.format, run.meta.algorithm) == (name, *FOLDERS[name])
-
-
-@pytest.mark.parametrize("name", FOLDERS)
-def test_every_file_is_read_or_left_out_for_a_reason(name: str) -> None:
-    (run,) = open_runs(WHOLE / name)
     files = {str(path) for path in (WHOLE / name).rglob("*") if path.is_file()}
     assert files == {*run.meta.files, *run.meta.left_out}
     assert not set(run.meta.files) & run.meta.left_out.keys()
@@ -84,8 +79,14 @@ def test_what_is_no_log_is_said_to_be_none(name: str) -> None:
 
 
 @pytest.mark.filterwarnings(f"ignore::{UnknownFields.__module__}.{UnknownFields.__name__}")
-@pytest.mark.parametrize("suffix", READERS)
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        pytest.param(name, suffix, marks=() if (i + k) % 3 == 0 else pytest.mark.slow)
+        for i, name in enumerate(FILES)
+        for k, suffix in enumerate(READERS)
+    ],
+)
 def test_a_file_becomes_the_same_table_written_returned_and_read_again(name: str, suffix: str, tmp_path: Path) -> None:
     out = tmp_path / f"out{suffix}"
     done = CliRunner().invoke(main, ["ingest", str(WHOLE / name), "-o", str(out), "--no-validate"])

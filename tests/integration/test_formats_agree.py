@@ -30,7 +30,6 @@ FORMATS = {
     "openrlhf-ppo-format": {"openrlhf-console", "tensorboard"},
     "cleanrl-ppo-hot": {"cleanrl-stdout", "tensorboard"},
 }
-PAIRS = [(name, *pair) for name, formats in FORMATS.items() for pair in combinations(sorted(formats), 2)]
 
 
 @cache
@@ -65,24 +64,35 @@ def test_each_format_of_a_run_is_recognised(name: str) -> None:
     assert runs(name).keys() >= FORMATS[name]
 
 
-@pytest.mark.parametrize(("name", "one", "other"), PAIRS)
-def test_two_formats_of_a_run_agree(name: str, one: str, other: str) -> None:
-    left, right = runs(name)[one], runs(name)[other]
-    mine, its = points(left), points(right)
-    both = sorted(mine.keys() & its.keys())
-    assert len(both) > 15
-    precision = 0.5 * 10.0 ** (1 - min(digits(left), digits(right)))
-    np.testing.assert_allclose([mine[p] for p in both], [its[p] for p in both], rtol=1.02 * precision, atol=1e-12)
+def pairs(name: str) -> list[tuple[Run, Run]]:
+    return [(runs(name)[one], runs(name)[other]) for one, other in combinations(sorted(FORMATS[name]), 2)]
 
 
-@pytest.mark.parametrize(("name", "one", "other"), PAIRS)
-def test_what_two_formats_carry_they_carry_at_the_same_steps(name: str, one: str, other: str) -> None:
-    mine, its = points(runs(name)[one]), points(runs(name)[other])
-    shared = {metric for _, metric in mine} & {metric for _, metric in its}
-    last = min(max(step for step, _ in mine), max(step for step, _ in its))
-    steps = {step for step, _ in mine} & {step for step, _ in its}
-    here, there = ({p for p in side if p[0] < last and p[0] in steps and p[1] in shared} for side in (mine, its))
-    assert here == there
+@pytest.mark.parametrize("name", FORMATS)
+def test_two_formats_of_a_run_agree(name: str) -> None:
+    for left, right in pairs(name):
+        mine, its = points(left), points(right)
+        both = sorted(mine.keys() & its.keys())
+        assert len(both) > 15
+        precision = 0.5 * 10.0 ** (1 - min(digits(left), digits(right)))
+        np.testing.assert_allclose(
+            [mine[p] for p in both],
+            [its[p] for p in both],
+            rtol=1.02 * precision,
+            atol=1e-12,
+            err_msg=f"{left.meta.format} and {right.meta.format}",
+        )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_two_formats_carry_they_carry_at_the_same_steps(name: str) -> None:
+    for left, right in pairs(name):
+        mine, its = points(left), points(right)
+        shared = {metric for _, metric in mine} & {metric for _, metric in its}
+        last = min(max(step for step, _ in mine), max(step for step, _ in its))
+        steps = {step for step, _ in mine} & {step for step, _ in its}
+        here, there = ({p for p in side if p[0] < last and p[0] in steps and p[1] in shared} for side in (mine, its))
+        assert here == there, (left.meta.format, right.meta.format)
 
 
 @pytest.mark.parametrize("name", FORMATS)

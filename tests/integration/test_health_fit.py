@@ -33,7 +33,7 @@ def test_weights_are_found_and_never_above_zero() -> None:
 
 
 def test_every_pair_is_ordered_by_a_model_that_saw_neither() -> None:
-    data = made(150)
+    data = made(50)
     won, told = cross_validated(data)
     assert not np.isnan(won).any()
     low, high = interval(won, data.fault[~data.healthy], np.random.default_rng(0))

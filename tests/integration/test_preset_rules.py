@@ -139,7 +139,7 @@ def _rows(name: str, seed: int, n: int) -> list[Row]:
     return [Row(step=2 * i, values={m: v for m, v in row.items() if v is not None}) for i, row in enumerate(cells)]
 
 
-@settings(max_examples=min(4, settings.default.max_examples), deadline=None)
+@settings(max_examples=min(4, settings.default.max_examples // 2), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 90), chunk=st.integers(1, 20))
 @pytest.mark.parametrize("name", NAMES)
 def test_live_and_finished_say_the_same(name: str, seed: int, n: int, chunk: int) -> None:

@@ -12,7 +12,8 @@ MODULES = {".".join(p.relative_to(SRC).with_suffix("").parts): p for p in sorted
 
 def _typing_only(tree: ast.Module) -> set[ast.AST]:
     """Everything below `if TYPE_CHECKING:`."""
-    guards = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    ifs = [n for n in ast.walk(tree) if isinstance(n, ast.If)]
+    guards = [n for n in ifs if isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
     return {inner for guard in guards for statement in guard.body for inner in ast.walk(statement)}
 
 

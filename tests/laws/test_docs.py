@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from rldk import docs
 from rldk.cli.main import main
 from rldk.docs import pages, stale
 
@@ -15,6 +17,20 @@ ROOT = Path(__file__).parents[2]
 
 def test_generated_pages_are_fresh() -> None:
     assert stale(pages()) == []
+
+
+def test_a_check_changes_nothing_and_names_what_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    monkeypatch.setattr(docs, "DOCS", tmp_path / "docs")
+    assert docs.run(["--check"]) == 0
+    (tmp_path / "docs" / "cli.md").write_text("old")
+    (tmp_path / "docs" / "rules" / "KL999.md").write_text("no such rule")
+    assert docs.run(["--check"]) == 1
+    assert [line.split()[0] for line in capsys.readouterr().err.splitlines()] == ["docs/cli.md", "docs/rules/KL999.md"]
+    assert (tmp_path / "docs" / "cli.md").read_text() == "old"
+    assert docs.run([]) == docs.run(["--check"]) == 0
 
 
 def test_readme_shows_the_real_output(monkeypatch: pytest.MonkeyPatch) -> None:

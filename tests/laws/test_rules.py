@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-
-import pytest
+from collections.abc import Iterator
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.vocabulary import vocabulary
@@ -20,31 +19,38 @@ MET001 MET002 MET003 MET005
 KL006 KL010 KL011 KL012 KL015 CLIP004 CLIP006 ADV005 ADV006 ADV009 ADV010 GRAD004 GRAD005 GRAD006 GRAD007 GRAD008
 GRAD009 VAL007
 """.split()
+ALL: tuple[Rule, ...] = (*rules, *normals)
 
 
 def test_every_code_on_scalars_is_there() -> None:
     assert not set(DUE) - set(rules.names())
 
 
-@pytest.mark.parametrize("rule", [*rules, *normals], ids=lambda r: r.code)
-def test_page_and_metadata_are_complete(rule: Rule) -> None:
-    assert set(rule.page.sections) == set(HEADINGS)
-    assert rule.severity != "critical" or rule.tier != 2, "a statistical condition alone is a warning at most"
-    assert rule.algorithms is None or rule.algorithms <= ALGORITHMS
-    if not rule.note:
-        assert re.fullmatch(r"[A-Z]+\d{3}", rule.code)
-        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name)
-        assert rule.causes
-        assert rule.fixes
-    for fix in rule.fixes:
-        assert "{" not in phrase(fix, None)
+def _wrong_with(rule: Rule) -> Iterator[str]:
+    if set(rule.page.sections) != set(HEADINGS):
+        yield f"its page has the headings {', '.join(rule.page.sections)}"
+    if rule.severity == "critical" and rule.tier == 2:
+        yield "a statistical condition alone is a warning at most"
+    if rule.algorithms is not None and not rule.algorithms <= ALGORITHMS:
+        yield f"unknown algorithms: {rule.algorithms - ALGORITHMS}"
+    if any("{" in phrase(fix, None) for fix in rule.fixes):
+        yield "a fix has a placeholder that is left empty"
+    if not rule.note and not re.fullmatch(r"[A-Z]+\d{3}", rule.code):
+        yield "its code is not letters and three digits"
+    if not rule.note and not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name):
+        yield f"its name is {rule.name}"
+    if not rule.note and not (rule.causes and rule.fixes):
+        yield "it has no cause or no fix"
 
 
-@pytest.mark.parametrize("rule", [*rules, *normals], ids=lambda r: r.code)
-def test_needed_metrics_are_canonical(rule: Rule) -> None:
+def test_pages_and_metadata_are_complete() -> None:
+    assert not [f"{rule.code}: {wrong}" for rule in ALL for wrong in _wrong_with(rule)]
+
+
+def test_needed_metrics_are_canonical() -> None:
     known = {*vocabulary().names(), *DERIVED, "step", "segment", "row_interval_s"}
-    bare = {n.removeprefix("eval_").removeprefix("train_") for n in rule.needs if n not in known}
-    assert not bare - known
+    named = {n.removeprefix("eval_").removeprefix("train_"): r.code for r in ALL for n in r.needs if n not in known}
+    assert not {name: code for name, code in named.items() if name not in known}
 
 
 def test_names_are_unique() -> None:

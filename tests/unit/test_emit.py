@@ -195,3 +195,21 @@ def test_each_rank_has_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "two")
     with pytest.raises(UsageError, match="RANK is 'two'"):
         rank_path("m.jsonl")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are counted in /proc")
+def test_a_closed_writer_leaves_no_file_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for i in range(5):
+        writer = EventWriter(tmp_path / f"{i}.jsonl")
+        writer.log({"loss": 0.5}, step=1)
+        writer.close()
+        writer.close()  # later calls do nothing
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_writer_of_stdout_leaves_stdout_open(capfd: pytest.CaptureFixture[str]) -> None:
+    with EventWriter("-") as writer:
+        writer.log({"loss": 0.5}, step=1)
+    os.write(1, b"still here\n")
+    assert capfd.readouterr().out.endswith("still here\n")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.naming.guess import proposed_map
 from rldk.adapters.open import open_run, open_runs
-from rldk.errors import ConfigError, MalformedInput, UnknownName, UsageError
+from rldk.errors import ConfigError, InputError, MalformedInput, UnknownName, UsageError
 from rldk.ingest import RunSet, UnknownFields, ingest_runs, ingest_runs_to_events, write
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -63,6 +63,8 @@ def test_a_hint_is_tried_first_and_an_adapter_insisted_on(tmp_path):
     path = log(tmp_path / "x.jsonl")
     assert len(ingest_runs(path, adapter_hint="sb3-csv")) == 3
     assert len(ingest_runs(path, adapter_hint="trl")) == 3
+    with pytest.raises(InputError):
+        ingest_runs(path, adapter="parquet", adapter_hint="sb3-csv")  # the one insisted on wins
     with pytest.raises(UnknownName):
         ingest_runs(path, adapter_hint="nonsense")
 

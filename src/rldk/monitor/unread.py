@@ -7,8 +7,8 @@ import zlib
 from itertools import islice
 from pathlib import Path
 
+from rldk.adapters.base import BaseAdapter
 from rldk.adapters.live.choice import packed
-from rldk.adapters.live.formats import followed
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
@@ -35,7 +35,8 @@ def waiting(path: Path) -> str:
 
 
 def why_unread(source: str) -> str:
-    """One sentence; "" when the source is not there yet, is empty, or is a text that may still become a log."""
+    """One sentence; "" when the source is not there yet, is empty, is a log whose metrics may still come, or is a text
+    that may become one."""
     path = Path(source)
     try:
         file = File(path)
@@ -45,8 +46,9 @@ def why_unread(source: str) -> str:
         pressed = packed(path)
     except (OSError, EOFError, ValueError, zlib.error, RldkError):
         return ""
-    if kind:
-        return f"{source} ({kind}) has no metrics: name the log that lies beside it, or its directory"
+    if kind is not None:
+        missing = f"{source} ({kind.describes}) has no metrics: name the log that lies beside it, or its directory"
+        return missing if kind.samples_only else ""
     if pressed:
         return f"{source} is compressed, and no log that rldk knows; unpack it and see `rldk format-info FILE`"
     if not file.is_text:
@@ -54,11 +56,10 @@ def why_unread(source: str) -> str:
     return ""
 
 
-def _kind(file: File) -> str:
-    """What the file is, if it holds no metrics."""
+def _kind(file: File) -> type[BaseAdapter] | None:
+    """The format of the file, as far as one says that it is its own."""
     from rldk.adapters.base import adapters
     from rldk.adapters.explore import claims
 
     claimed = claims(file, [adapters.get(name) for name in adapters.names() if name != "flexible"])
-    kind = claimed[0][1] if claimed else None
-    return kind.describes if kind is not None and kind.name not in followed() else ""
+    return claimed[0][1] if claimed else None

@@ -12,25 +12,28 @@ from rldk.adapters.counts import NUMBER, marked_lines, numbered_lines, printing
 from rldk.adapters.late import condensed, late
 from rldk.adapters.open import open_run
 from rldk.adapters.sieve import Sieve
-from rldk.adapters.source import File
+from rldk.adapters.source import HEAD_BYTES, File
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 LOGS = [path for path in FIXTURES.rglob("*") if path.is_file() and b"\0" not in path.read_bytes()[:4096]]
 
-NOISE = "".join(f"sample {i}: we think step by step about {i} apples and 3 pears, reward 1\n" for i in range(5000))
+THOUGHT = "sample {0}: we think step by step about {0} apples and 3 pears, reward 1\n"  # as if it counted steps
+PROSE = "sample {0}: of all the fruit in the basket we only ever wanted 3 pears, reward 1\n"
+NOISE = "".join((PROSE if i % 5 else THOUGHT).format(i) for i in range(5000))
+APART = NOISE[:HEAD_BYTES]
 VERL = "".join(f"(main_task pid=3) step:{i} - actor/pg_loss:0.1 - critic/rewards/mean:0.25\n" for i in range(1, 9))
 LINES = "".join(f"Episode {i} | Reward: {i}.5 | Loss: 0.5\n" for i in range(9))
 
 
 @pytest.mark.parametrize(("text", "name"), [(VERL, "verl-console"), (LINES, "line-console")])
 def test_metrics_after_any_amount_of_text_are_found(tmp_path: Path, text: str, name: str) -> None:
-    (tmp_path / "out.log").write_text(NOISE + text + NOISE)
+    (tmp_path / "out.log").write_text(NOISE + text + APART)
     run = open_run(tmp_path / "out.log")
     assert (run.meta.format, len(run.metrics)) == (name, text.count("\n"))
 
 
 def test_lines_far_from_each_other_are_found(tmp_path: Path) -> None:
-    (tmp_path / "out.log").write_text("".join(NOISE + line for line in LINES.splitlines(True)))
+    (tmp_path / "out.log").write_text("".join(APART + "\n" + line for line in LINES.splitlines(True)))
     assert len(open_run(tmp_path / "out.log").metrics) == 9
 
 

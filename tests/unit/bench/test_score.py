@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.bench.cases import Label
 from rldk.bench.document import flat
 from rldk.bench.judge import Result, Said
-from rldk.bench.score import Outcome, score
+from rldk.bench.score import SLACK, Outcome, score
 
 FAMILIES = ("OPT", "KL", "VAL")
 findings = st.builds(
@@ -71,6 +72,7 @@ def test_figures_of_a_small_corpus(make: Any) -> None:
     told = flat(scored.summary)
     assert (told["clean_false_alarm_rate"], told["early_false_alarm_rate"]) == (0.5, 0.5)
     assert (told["detected_and_named"], told["median_delay_steps"]) == (0.5, 2)
+    assert (told["detected_any_family"], told["clean_critical_rate"]) == (0.5, 0.0)
     kl = next(c for c in scored.codes if c.code == "KL001")
     assert (kl.hits, kl.off, kl.false) == (0, 1, 1)
     assert scored.silent == ("REW001",)
@@ -80,3 +82,15 @@ def test_a_failed_run_is_counted_and_in_no_rate(make: Any) -> None:
     failed = Result(run="x", label=Label(fault="lr_jump"), error="KeyError: 'x'", exit_code=5)
     summary = score([make("a"), failed]).summary
     assert (summary.runs, summary.errors, summary.named.n, summary.clean.n) == (2, 1, 0, 1)
+
+
+@pytest.mark.parametrize(("step", "early"), [(70 - SLACK - 1, True), (70 - SLACK, False), (70, False)])
+def test_a_finding_up_to_two_steps_before_the_onset_is_one_of_the_fault(make: Any, step: int, early: bool) -> None:
+    outcome = Outcome(result=make("c", "lr_jump", ("OPT003", step), onset=70))
+    assert SLACK == 2
+    assert (bool(outcome.early), bool(outcome.naming)) == (early, not early)
+
+
+def test_figures_of_healthy_runs_alone_are_zero_where_there_is_nothing_to_count(make: Any) -> None:
+    told = flat(score([make("a", "none", ("KL001", 3, "critical"))]).summary)
+    assert (told["clean_critical_rate"], told["detected_any_family"], told["median_delay_steps"]) == (1.0, 0.0, None)

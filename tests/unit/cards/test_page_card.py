@@ -7,6 +7,8 @@ import hashlib
 import re
 from html.parser import HTMLParser
 
+from msgspec.structs import replace
+
 from rldk.cards.page import pages, render
 from rldk.core.model import Report
 from rldk.core.registry import renderers
@@ -87,3 +89,17 @@ def test_text_contrast_is_at_least_four_and_a_half_in_both_themes() -> None:
             for ground in ("paper", "sheet"):
                 high, low = sorted((_luminance(colour[name]), _luminance(colour[ground])), reverse=True)
                 assert (high + 0.05) / (low + 0.05) >= 4.5, (name, ground)
+
+
+def test_every_finding_and_what_came_with_an_incident_is_in_a_table(report: Report) -> None:
+    text = render(report)
+    rows = re.findall(r'<tr class="(\w+)">(.*?)</tr>', text)
+    codes = [(severity, code) for severity, row in rows for code in re.findall(r"<code>([A-Z]+\d+)</code>", row)]
+    assert ("critical", "REW003") in codes
+    assert {"GRAD002", "ENT001"} <= {code for _, code in codes}
+
+
+def test_a_report_without_findings_has_no_table_of_them(report: Report) -> None:
+    text = render(replace(report, findings=(), incidents=()))
+    assert "Every finding" not in text
+    assert not re.findall(r'<tr class="(?:info|warn|critical)">', text)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rldk.core.stats.coupling import overall, within_groups
+from rldk.core.stats.coupling import LEAST_GROUPS, overall, within_groups
 from rldk.core.stats.distance import jensen_shannon, wasserstein
 from rldk.core.stats.moments import bowley_skewness, excess_kurtosis, robust_sd, skewness
 
@@ -40,6 +41,12 @@ def test_ranks_of_one_group_give_the_spearman_of_scipy(values: list[int]) -> Non
         expected = stats.spearmanr(x, y).statistic
         assert overall(x, y).rho == pytest.approx(expected, abs=1e-9)
         assert within_groups(x, y, np.zeros(len(x), dtype=int)).rho == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("measure", "least"), [(skewness, 3), (excess_kurtosis, 4), (bowley_skewness, 4)])
+def test_a_shape_needs_so_many_values(measure: Any, least: int) -> None:
+    assert math.isnan(measure(np.arange(least - 1.0)))
+    assert not math.isnan(measure(np.arange(float(least))))
 
 
 def test_bowley_sees_the_middle_and_not_the_tail() -> None:
@@ -109,3 +116,21 @@ def test_the_order_of_the_samples_does_not_matter(order: list[int]) -> None:
     length, reward, group = prompts(np.random.default_rng(3), within=1.0, between=0.0, groups=6)
     mixed = within_groups(length[order], reward[order], group[order])
     assert mixed.rho == pytest.approx(within_groups(length, reward, group).rho)
+
+
+@pytest.mark.parametrize(("a", "b"), [(np.ones(20), np.arange(20.0)), (np.arange(20.0), np.ones(20))])
+def test_what_does_not_vary_goes_together_with_nothing(a: Any, b: Any) -> None:
+    for found in (overall(a, b), within_groups(a, b, np.zeros(20, dtype=int))):
+        assert math.isnan(found.rho)
+        assert math.isnan(found.least)
+
+
+@pytest.mark.parametrize(("groups", "told"), [(LEAST_GROUPS - 1, False), (LEAST_GROUPS, True)])
+def test_an_interval_needs_ten_groups_in_which_both_vary(groups: int, told: bool) -> None:
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(groups + 2), 4)
+    a, b = rng.normal(size=len(group)), rng.normal(size=len(group))
+    a[group >= groups] = 1.0  # two groups more, that say nothing
+    found = within_groups(a, b, group)
+    assert (found.low <= found.rho <= found.high) == told
+    assert found.groups == groups + 2

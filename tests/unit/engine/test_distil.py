@@ -83,6 +83,17 @@ def test_groups_that_differ_by_rounding_reach_the_bound_of_the_advantage() -> No
     assert Distiller().responses([*real, *noise])["advantage_bound_frac"] == 0.5
 
 
+@pytest.mark.parametrize(("share", "bound"), [(0.979, 0.0), (0.981, 1.0)])
+def test_an_advantage_counts_as_at_its_bound_within_two_percent(share: float, bound: float) -> None:
+    noise = [0.5, 0.5, 0.5, 0.5 + 1e-9]
+    rows = [
+        {"group_id": "noise", "length": 5, "reward": r, "advantage": share * math.sqrt(3) if r > 0.5 else -0.5}
+        for r in noise
+    ]
+    rows += [{"group_id": "pair", "length": 5, "reward": r, "advantage": 1.0} for r in (0.0, 1.0)]
+    assert Distiller().responses(rows)["advantage_bound_frac"] == bound
+
+
 def test_memory_does_not_grow_with_the_run() -> None:
     rng, distiller = np.random.default_rng(3), Distiller()
     for _ in range(100):

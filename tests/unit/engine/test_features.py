@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.engine import features as fx
-from rldk.engine import heading, running, windows
+from rldk.engine import heading, running, strides, windows
 
 Values = list[float]
 series = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=1, max_size=60)
@@ -30,6 +30,12 @@ def _mad(x: np.ndarray) -> float:
 
 def _windowed(f: Callable[[np.ndarray], float], before: int = 0) -> Callable[[Values], float]:
     return lambda v: math.nan if (w := _window(v, before=before)) is None else float(f(w))
+
+
+def _wander(v: Values, window: int = W, lag: int = 3) -> float:
+    """Of the differences over `lag` values, those of the newest `window` values."""
+    steps = np.array(v[lag:]) - np.array(v[:-lag])
+    return _mad(steps[lag - window :]) / math.sqrt(2) if len(v) >= window else math.nan
 
 
 def _repeats(v: Values) -> float:
@@ -59,6 +65,7 @@ def _ewma(v: Values, weight: float = 0.25) -> float:
 CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
     "count": (running.Count, len),
     "previous": (lambda: running.Previous(2), lambda v: v[-3] if len(v) > 2 else math.nan),
+    "wander": (lambda: strides.Wander(W, 3, 0), _wander),
     "rise": (lambda: running.Rise(2), lambda v: v[-1] - v[-3] if len(v) > 2 else math.nan),
     "first": (running.First, lambda v: v[0]),
     "last": (running.Last, lambda v: v[-1]),

@@ -33,6 +33,13 @@ SHAPES: dict[str, Callable[[float], float]] = {
 }
 
 
+@pytest.mark.parametrize("level", [1000.0, -1000.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_level_of_a_return_does_not_matter(shape: str, level: float) -> None:
+    plain, raised = course(shape), [x + level for x in course(shape)]
+    assert outlook_of({"reward_mean": plain}).convergence == outlook_of({"reward_mean": raised}).convergence
+
+
 def course(shape: str, rows: int = N) -> list[float]:
     rng = random.Random(5)
     return [SHAPES[shape](i / rows) + rng.gauss(0, 1) for i in range(rows)]

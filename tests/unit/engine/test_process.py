@@ -145,3 +145,16 @@ def test_without_proc_ps_tells_the_same(spawn: Spawn, monkeypatch: pytest.Monkey
     assert known.group == child.pid
     assert stop(replace(known, start="Thu Jan  1 00:00:00 1970"), kill_timeout_s=0.1).how == "reused"
     assert stop(known, kill_timeout_s=5).how == "ended"
+
+
+def test_a_process_that_may_not_be_signalled_is_said_to_be_so(spawn: Spawn, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    child = spawn("exec sleep 60")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "kill", refused)
+        patch.setattr(os, "killpg", refused)
+        stopped = stop(_known(child.pid), kill_timeout_s=0.1)
+    assert (stopped.how, stopped.detail) == ("refused", f"not permitted to signal process group {child.pid}")
+    assert child.poll() is None

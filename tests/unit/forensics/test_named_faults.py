@@ -61,7 +61,7 @@ def test_a_fault_has_its_documented_name(ppo_rows: Callable[..., Rows], name: st
     rng = np.random.default_rng(1)
     changes = {metric: (lambda i, x, change=change: change(i, x, rng)) for metric, change in FAULTS[name].items()}
     forensics = ComprehensivePPOForensics()
-    for row in ppo_rows(150, **changes):
+    for row in ppo_rows(110, **changes):
         forensics.update(**row)
     found = {a["type"]: a["step"] for a in forensics.get_anomalies()}
     assert name in found

@@ -66,6 +66,15 @@ def test_the_events_of_a_log_say_what_the_log_says() -> None:
     assert by_events["anomalies"] == by_log["anomalies"]
 
 
+def test_a_folder_of_many_runs_is_refused_and_five_of_them_are_named(tmp_path: Path) -> None:
+    for name in "abcdef":
+        (tmp_path / name).mkdir()
+        rows = "".join(json.dumps({"step": i, "loss": 1.0 + i}) + "\n" for i in range(9))
+        (tmp_path / name / "metrics.jsonl").write_text(rows)
+    with pytest.raises(UsageError, match=r"holds 6 runs: \w+, \w+, \w+, \w+, \w+\n"):
+        scan_logs(tmp_path)
+
+
 def test_no_events_are_no_problem_and_no_pass() -> None:
     found = scan_ppo_events(iter([]))
     assert (found["rules_fired"], found["earliest_step"], found["stats"], found["rows"]) == ([], None, {}, 0)

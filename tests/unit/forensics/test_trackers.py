@@ -51,6 +51,33 @@ def test_overshoot_is_in_targets_and_oscillation_counts_crossings() -> None:
     assert made.kl_volatility is not None
 
 
+@pytest.mark.parametrize(("kl", "share"), [(0.05, 1.0), (0.049, 0.0), (0.15, 1.0), (0.151, 0.0)])
+def test_the_target_is_a_tenth_give_or_take_half_of_it_unless_it_is_said(kl: float, share: float) -> None:
+    tracker = KLScheduleTracker()
+    for i in range(40):
+        made = tracker.update(i, kl, 0.2)
+    assert (made.kl_target, made.time_in_target_range) == (0.1, share)
+
+
+def test_a_coefficient_that_leaves_zero_moves_by_all_of_itself() -> None:
+    tracker = KLScheduleTracker()
+    for i in range(60):
+        made = tracker.update(i, 0.5, 0.0 if i % 2 else 0.2)
+    assert made.coef_change_rate == pytest.approx(1.0)
+    resting = KLScheduleTracker()
+    for i in range(60):
+        made = resting.update(i, 0.5, 0.0)
+    assert made.coef_change_rate == 0.0
+
+
+def test_a_controller_is_judged_only_where_the_kl_left_the_target() -> None:
+    for kl in (0.2, 0.05):  # above the target it must rise, below it fall
+        tracker = KLScheduleTracker(kl_target=0.1, kl_target_tolerance=0.02)
+        for i in range(60):
+            made = tracker.update(i, kl, 0.2 * 1.02**i)
+        assert made.controller_responsiveness == (1.0 if kl > 0.1 else 0.0)
+
+
 def test_a_trend_is_in_doublings() -> None:
     tracker = KLScheduleTracker()
     made = [tracker.update(i, 0.1 * 2 ** (i // 30), 0.2) for i in range(60)]

@@ -7,14 +7,17 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rldk.core.model import Alert, Report
 from rldk.core.table import Row
+from rldk.engine.incidents import TOGETHER_ROWS
 from rldk.engine.live import Engine
 from rldk.engine.report import build_report
 from rldk.monitor.alerts import Alerts
 from rldk.rules.metrics import DERIVED
-from rldk.rules.rule import Context, normals, rules
+from rldk.rules.rule import Context, Rule, normals, rules
+from rldk.rules.written import written_rule
 
 ALL = (*rules, *normals)
 METRICS = sorted({n for r in ALL for n in r.needs} - {"step", "segment", *DERIVED})
@@ -89,3 +92,29 @@ def test_ratios_come_with_every_alert_once_both_norms_are_known(metric: str) -> 
     expected = 2.0 if metric == "grad_norm_policy" else 1.5
     assert said[-1].evidence["policy_over_value"] == expected
     assert said[-1].evidence["value_over_policy"] == 1 / expected
+
+
+def _over_one(metric: str, family: str, severity: str) -> Rule:
+    entry = {"id": metric, "metric": metric, "condition": "value > 1", "severity": severity, "family": family}
+    return replace(written_rule(entry, file="my.yaml"), tier=1)
+
+
+@pytest.mark.parametrize(
+    ("witness", "severity"),
+    [
+        (100 - TOGETHER_ROWS - 1, "warn"),
+        (100 - TOGETHER_ROWS, "critical"),
+        (100, "critical"),
+        (100 + TOGETHER_ROWS, "critical"),
+        (100 + TOGETHER_ROWS + 1, "warn"),
+    ],
+)
+def test_a_critical_alert_needs_a_witness_of_another_family_close_to_it(witness: int, severity: str) -> None:
+    own = _over_one("loss", "GRAD", "critical"), _over_one("kl", "KL", "warn")
+    engine = Engine(own, Context())
+    alerts, said = Alerts(engine), list[Alert]()
+    for i in range(160):
+        values = {"loss": 5.0 if 100 <= i < 130 else 0.5, "kl": 5.0 if witness <= i < witness + 3 else 0.5}
+        row = Row(step=i, values=values)
+        said += alerts.take(row, engine.feed(row))
+    assert [a.severity for a in said if a.rule == "loss" and a.event != "recovered"][-1] == severity

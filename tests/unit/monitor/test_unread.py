@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import pytest
+
 from rldk.adapters.live.follow import follow
 from rldk.adapters.live.reader import Reading
 from rldk.monitor.feeds import LogFeed
@@ -23,11 +25,26 @@ def test_samples_alone_are_no_log() -> None:
     assert "has no metrics" in why_unread(str(path))
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["wandb-offline/*.wandb", "tensorboard/*/events*", "trl-dpo-hot/trainer_state.json", "trl-grpo/trackio/*.db"],
+)
+def test_a_log_that_is_read_as_a_whole_is_not_said_to_have_no_metrics(pattern: str) -> None:
+    path = next(path for root in (FIXTURES, FIXTURES.parent / "folders") for path in sorted(root.glob(pattern)))
+    assert why_unread(str(path)) == ""
+
+
 def test_a_typo_is_shown_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
     said = waiting(tmp_path / "metric.jsonl")
     assert "metric.jsonl: no such file yet; there is" in said
     assert said.endswith(str(tmp_path / "metrics.jsonl"))
+
+
+def test_an_empty_folder_is_told_from_one_in_which_nothing_is_a_log(tmp_path: Path) -> None:
+    assert waiting(tmp_path) == f"waiting for a log in {tmp_path}: it is empty"
+    (tmp_path / "a.txt").touch()
+    assert "nothing in it is one yet" in waiting(tmp_path)
 
 
 def test_a_text_may_still_become_a_log(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ GROWS: list[float | None] = [1.05**i for i in range(N)]
         ("OPT011", {"lr": [0.0] * 12}, SB3, 10),
         ("OPT010", {"reward_mean": FLAT, "samples_per_sec": FLAT, "exploration_rate": FLOOR}, DQN, 29),
         ("ENT009", {"exploration_rate": [1.0] * 40}, DQN, 30),
+        ("ENT009", {"exploration_rate": [0.51] * 30}, DQN, 30),
         ("REW015", {"reward_mean": [60.0] * 30, "response_length_mean": [200.0] * 30}, SB3, 20),
         ("REW015", {"reward_mean": [0.0] * 30, "response_length_mean": [500.0] * 30}, SB3, 20),
         ("OPT010", {"reward_mean": FLAT, "samples_per_sec": FLAT}, {"algorithm": "sac", "total_steps": 150}, 100),
@@ -48,6 +49,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
         ("ENT011", {"reward_mean": FLAT, "train/std": [4.9] * N}, PPO),
         ("ENT009", {"exploration_rate": [0.05] * 40}, DQN),
         ("ENT009", {"exploration_rate": FLOOR}, DQN),
+        ("ENT009", {"exploration_rate": [0.5] * 40}, DQN),
+        ("ENT009", {"exploration_rate": [1.0] * 29}, DQN),
         ("REW015", {"reward_mean": [-500.0] * 30, "response_length_mean": [500.0] * 30}, SB3),  # never solved
         ("REW015", {"reward_mean": [0.0] * 19 + [0.1] * 20, "response_length_mean": [50.0] * 39}, SB3),
         ("ENT011", {"reward_mean": [0.5 * i for i in range(N)], "train/std": GROWS}, PPO),  # it pays

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rldk.rules.witness import GAUSSIAN
 from rldk.testing import scan_columns
 
 Columns = dict[str, list[float | None]]
@@ -56,6 +57,26 @@ CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
     report = scan_columns(code, columns, **options)
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
+
+
+FALL = {"reward_mean": [1.0, *[0.8] * 59], "clip_frac": [0.1] * 60}
+
+
+@pytest.mark.parametrize(
+    ("first", "judged"),
+    [
+        (2.0, True),
+        (2 * GAUSSIAN, False),  # two continuous actions at the usual start
+        (2.014 * GAUSSIAN, False),
+        (2.016 * GAUSSIAN, True),
+        (1.986 * GAUSSIAN, False),
+        (2.999, True),
+        (3.0, False),  # more than twenty discrete actions
+    ],
+)
+def test_an_entropy_without_a_floor_is_not_judged(first: float, judged: bool) -> None:
+    report = scan_columns("ENT001", {"entropy": [first] * 30 + [0.1 * first] * 30, **FALL}, **CLASSIC)
+    assert bool(report.findings) == judged
 
 
 @pytest.mark.parametrize(

@@ -123,3 +123,22 @@ def test_kl_of_rounding_is_kl_of_nothing() -> None:
     kl = [1e-8 * (-1) ** i for i in range(35)]
     columns = {"kl": kl, "reward_kl_penalty": [-0.05 * x for x in kl]}
     assert [f.first_step for f in scan_columns("KL003", columns).findings] == [30]
+
+
+@pytest.mark.parametrize(
+    ("limit", "columns", "options"),
+    [
+        (0.05, {}, {"estimators": {"kl": "k3 tok_mean"}}),
+        (0.05, {"response_length_mean": [1.0]}, {}),
+        (0.3, {"response_length_mean": [0.5]}, SUMMED),
+        (1.0, {}, {}),
+        (2.0, {}, {"step": [2]}),
+        (2.0, {}, {"step": [3]}),
+    ],
+)
+def test_the_kl_before_the_first_update_has_a_limit_for_each_thing_it_may_be(
+    limit: float, columns: Columns, options: dict[str, Any]
+) -> None:
+    for kl, fires in ((limit, False), (1.001 * limit, True), (-1.001 * limit, True)):
+        report = scan_columns("KL004", {"kl": [kl], **columns}, algorithm="grpo", **options)
+        assert bool(report.findings) == fires, kl

@@ -211,7 +211,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {  # file -> what the message and the 
     "rules:\n  - id: r\n--- \nrules: []": ("my.yaml", "no YAML", ""),
     "rules:\n  - id: r\n    grace_steps: " + "9" * 5000: ("my.yaml:3", "", ""),
     "rules: &a\n  - id: r\n    causes: *a": ("my.yaml:2", "nested", ""),
-    "rules: " + "[" * 3000: ("my.yaml", "no YAML", ""),
+    "rules: " + "[" * 500: ("my.yaml", "no YAML", ""),
     "rules:\n  - id: \x01": ("my.yaml", "no YAML", ""),
 }  # fmt: skip
 
@@ -371,3 +371,10 @@ def test_whatever_the_text_it_is_a_rule_file_or_one_kind_of_error(text: str) -> 
 def test_the_tier_says_what_a_written_rule_rests_on() -> None:
     tiers = [_one(c).rules[0].tier for c in ("condition: value > 1", "condition: value > past(value)")]
     assert (tiers, _one("condition: value > 1\nseverity: critical").rules[0].tier) == ([1, 2], 0)
+
+
+@pytest.mark.parametrize(("grace", "first"), [(0, 18), (30, 31), (31, 32), (45, None)])
+def test_a_rule_of_the_catalogue_waits_for_its_grace_and_not_longer(grace: int, first: int | None) -> None:
+    file = _file(f"rules:\n  - use: CLIP005\n    grace_steps: {grace}\n    rows: 1\n    within: 1")
+    report = _judge(file, {"kl_policy_update": [0.0] * 15 + [9.0] * 30}, algorithm="ppo")
+    assert [f.first_step for f in report.findings] == ([] if first is None else [first])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -146,3 +147,18 @@ def test_updates_that_are_not_the_same(columns: dict[str, list[float | None]]) -
 def test_without_a_gradient_norm() -> None:
     (check,) = scan_columns("OPT014", {"loss": [0.1] * 30}).skipped
     assert check.reason == "needs grad_norm"
+
+
+@pytest.mark.parametrize(
+    ("norm", "rows", "fires"),
+    [(0.99e-5, 10, True), (0.99e-5, 9, False), (1e-5, 12, False), (0.0, 12, False), (1.01e-5, 12, False)],
+)
+def test_a_norm_below_a_hundred_thousandth_on_ten_rows_is_next_to_nothing(norm: float, rows: int, fires: bool) -> None:
+    report = scan_columns("GRAD013", {"grad_norm": [norm] * rows, "loss": [0.5] * rows})
+    assert [f.severity for f in report.findings] == (["warn"] if fires else [])
+
+
+@pytest.mark.parametrize(("rows", "loss", "fires"), [(5, 0.0, True), (4, 0.0, False), (9, 1e-9, False)])
+def test_a_norm_that_was_never_a_number_needs_five_rows_of_a_loss_of_zero(rows: int, loss: float, fires: bool) -> None:
+    report = scan_columns("GRAD013", {"grad_norm": [math.nan] * rows, "loss": [loss] * rows})
+    assert [f.severity for f in report.findings] == (["critical"] if fires else [])

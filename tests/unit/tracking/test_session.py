@@ -6,7 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import rldk
 from rldk.adapters.open import open_runs
 from rldk.core.manifest import read_manifest, status_of, write_manifest
 from rldk.errors import UnknownName, UnreadableSource, UsageError
-from rldk.tracking.config import plain_config
+from rldk.tracking.config import MAX_DEPTH, plain_config
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +159,15 @@ def test_a_configuration_is_plain_and_without_secrets() -> None:
     assert plain_config(None) == {}
     with pytest.raises(UsageError, match="config is a list"):
         plain_config([1])
+
+
+@pytest.mark.parametrize("wrap", [lambda x: {"a": x}, lambda x: [x]])
+def test_a_configuration_is_kept_sixteen_levels_deep(wrap: Callable[[Any], Any]) -> None:
+    deep: Any = "end"
+    for _ in range(MAX_DEPTH - 1):
+        deep = wrap(deep)
+    assert plain_config({"a": deep}) == {"a": deep}
+    assert plain_config({"a": wrap(deep)}) != {"a": wrap(deep)}
 
 
 def test_a_configuration_that_holds_itself_ends() -> None:

@@ -158,7 +158,7 @@ values = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=5) | st.dictionaries(st.sampled_from(["step", "loss", "1", "values", "eval"]), inner)
     ),
-    max_leaves=40,
+    max_leaves=20,
 )
 
 

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -196,3 +197,22 @@ def test_any_bytes_in_a_metric_file_are_values_or_rejected(data: bytes) -> None:
         log = MLflowFileStore(meta).read()
         assert len(log.table) >= 40
         assert log.lines == 40 + data.count(b"\n") + (not data.endswith(b"\n"))
+
+
+@pytest.mark.parametrize(
+    ("line", "points"),
+    [
+        ("1700000000000 0.5 7", [(7, 0.5)]),
+        ("1700000000000 0.5", [(0, 0.5)]),  # as the first versions of MLflow wrote it
+        ("1700000000000 0.5 7 model data", [(7, 0.5)]),
+        ("1700000000000 0.5 7 model", []),
+        ("1700000000000", []),
+        ("1700000000000 0.5 x", []),
+    ],
+)
+def test_a_line_of_a_metric_has_two_three_or_five_words(tmp_path: Path, line: str, points: list[Any]) -> None:
+    meta = copied(tmp_path)
+    (meta.parent / "metrics" / "lone").write_text(line + "\n")
+    log = MLflowFileStore(meta).read()
+    assert [(step, value) for _, step, key, value in cells(log) if key == "lone"] == points
+    assert log.rejected_count == (not points)

@@ -156,8 +156,8 @@ def patterns() -> dict[str, re.Pattern[str]]:
 
 
 @pytest.mark.parametrize("name", patterns())
-@pytest.mark.parametrize("atom", ["1", "1 ", "a ", "a. ", "Step ", "=", " ", "1/", "Step 1 | ", "Iter 1: "])
-def test_the_time_of_a_mark_is_linear(name: str, atom: str) -> None:
-    start = time.process_time()
-    patterns()[name].search(atom * (40_000 // len(atom)))
-    assert time.process_time() - start < 0.5
+def test_the_time_of_a_mark_is_linear(name: str) -> None:
+    for atom in ("1", "1 ", "a ", "a. ", "Step ", "=", " ", "1/", "Step 1 | ", "Iter 1: "):
+        start = time.process_time()
+        patterns()[name].search(atom * (40_000 // len(atom)))
+        assert time.process_time() - start < 0.5, atom

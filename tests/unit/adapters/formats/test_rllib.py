@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -119,3 +120,11 @@ def test_a_torn_tail_never_gives_a_wrong_value(
     assert cells(log).keys() <= told.keys()
     assert agree(cells(log), told)
     assert len(log.table) + log.rejected_count == log.lines
+
+
+def test_an_archive_that_breaks_off_is_said_to(tmp_path: Path) -> None:
+    packed = gzip.compress(STDOUT.read_bytes())
+    (tmp_path / "out.gz").write_bytes(packed[: int(0.8 * len(packed))])
+    log = RLlibStdout(tmp_path / "out.gz").read()
+    assert [r.reason for r in log.rejected if "breaks off" in r.reason]
+    assert len(log.table) > 0

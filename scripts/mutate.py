@@ -1,0 +1,250 @@
+"""Changes the package in one small place at a time, and says which changes no test notices.
+
+    python scripts/mutate.py --seed 7 --places 60             60 places, the same number a package
+    python scripts/mutate.py --seed 7 --package cards core    of these packages only
+    python scripts/mutate.py --again out.jsonl                the survivors of an earlier run once more
+
+It works on a copy of the working tree in a temporary folder: the tree itself is never changed. First the fast tests
+run once, and for each test the functions it enters are written down (`--record DIR` keeps that for the next run). A
+change is then tried by the tests that enter its function: those of the mirrored test file first, then those of the
+package, then the others, until one fails or `--budget` seconds of tests are spent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mutations import Change, applied, changes, is_program, shorten
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path("src") / "rldk"
+FAST = ["-m", "not slow and not integration", "--hypothesis-profile=unshrunk", "--hypothesis-seed=0"]
+# the `sitecustomize` of the copy while tests are recorded: what they start is recorded as well
+CHILD = """import os, sys
+if "RLDK_MUTATE_RECORD" in os.environ and "mutation_plugin" not in sys.orig_argv:
+    sys.path.append({scripts!r})
+    import mutation_plugin
+    mutation_plugin.trace_child()
+"""
+
+
+def drawn(root: Path, packages: dict[str, list[Path]], places: int, seed: int) -> list[Change]:
+    """As many places of each package as of any other, its kinds taken in turn; the same seed draws the same."""
+    found: list[Change] = []
+    for i, (name, paths) in enumerate(packages.items()):
+        rng = random.Random(f"{seed}/{name}")
+        pool: dict[str, list[Change]] = {}
+        for change in (c for path in paths for c in changes(root, path, rng)):
+            pool.setdefault(change.kind, []).append(change)
+        kinds = sorted(pool)
+        rng.shuffle(kinds)
+        for kind in kinds:
+            rng.shuffle(pool[kind])
+        wanted = places // len(packages) + (i < places % len(packages))
+        while wanted and any(pool.values()):
+            kind = kinds.pop(0)
+            kinds.append(kind)
+            if not pool[kind]:
+                continue
+            one = pool[kind].pop()
+            if is_program(applied((root / one.path).read_bytes(), one)):
+                found.append(one)
+                wanted -= 1
+    return found
+
+
+def packages_of(root: Path) -> dict[str, list[Path]]:
+    """The files of each package; the modules beside the packages are one of their own."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        inner = path.relative_to(root / PACKAGE)
+        found.setdefault(inner.parts[0] if len(inner.parts) > 1 else "rldk", []).append(path.relative_to(root))
+    return found
+
+
+class Copy:
+    """A copy of the working tree, in which tests are run and places are changed."""
+
+    def __init__(self, root: Path, record: Path) -> None:
+        self.root, self.record = root, record
+        listed = subprocess.run(
+            ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True, text=True
+        ).stdout
+        for name in filter(None, listed.split("\0")):
+            if (ROOT / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, root / name)
+
+    def pytest(self, *words: str, limit_s: float | None = None, **env: str) -> tuple[int | None, str]:
+        """The exit code, None when the limit was passed, and what was printed."""
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "mutation_plugin", "-p", "no:xdist", *FAST, *words]
+        paths = f"{self.root / 'src'}{os.pathsep}{self.root / 'scripts'}"
+        env = {**os.environ, "PYTHONPATH": paths, "RLDK_MUTATE_SOURCE": str(self.root / PACKAGE), **env}
+        with subprocess.Popen(
+            [*command, "-p", "no:cacheprovider"], cwd=self.root, env=env, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            try:
+                said, _ = process.communicate(timeout=limit_s)
+                return process.returncode, said
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                return None, ""
+
+    def tests(self) -> list[dict[str, Any]]:
+        """The record of every fast test that passes; test files that have changed since are recorded again."""
+        kept, lines = self.record / "tests.jsonl", []
+        if kept.exists():
+            lines = [json.loads(line) for line in kept.read_text().splitlines()]
+        old: dict[str, str] = json.loads(read_or(self.record / "files.json", "{}"))
+        new = {
+            str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted((self.root / "tests").rglob("test_*.py"))
+        }
+        changed = [name for name, digest in new.items() if old.get(name) != digest]
+        if changed:
+            same = set(new) - set(changed)
+            kept.write_text("".join(json.dumps(x) + "\n" for x in lines if file_of(x["test"]) in same))
+            (self.root / "src" / "sitecustomize.py").write_text(CHILD.format(scripts=str(self.root / "scripts")))
+            code, said = self.pytest(*changed, RLDK_MUTATE_RECORD=str(self.record))
+            (self.root / "src" / "sitecustomize.py").unlink()
+            print(f"recorded {len(changed)} test files: {said.strip().splitlines()[-1]}", flush=True)
+            if code not in (0, 1, 5):
+                raise SystemExit(said)
+            (self.record / "files.json").write_text(json.dumps(new))
+        found = [json.loads(line) for line in kept.read_text().splitlines()]
+        for line in found:
+            line["functions"] = {(name.rpartition("/src/")[2], number) for name, number in line["functions"]}
+        return [line for line in found if line["passed"]]
+
+    def outcome(self, change: Change, tests: list[dict[str, Any]], budget_s: float) -> str:
+        """`killed by ...` or `survived ...`, after trying a change."""
+        chosen = within(budget_s, order(change, tests))
+        if not chosen:
+            return "survived: no test enters it"
+        names = self.root / "chosen.txt"
+        names.write_text("".join(t["test"] + "\n" for t in chosen))
+        place, whole = self.root / change.path, (self.root / change.path).read_bytes()
+        limit = 60 + 10 * sum(t["cpu_s"] for t in chosen)
+        try:
+            place.write_bytes(applied(whole, change))
+            files = list(dict.fromkeys(file_of(t["test"]) for t in chosen))
+            code, said = self.pytest("-x", *files, limit_s=limit, RLDK_MUTATE_TESTS=str(names))
+        finally:
+            place.write_bytes(whole)
+        if code == 0:
+            return f"survived: {len(chosen)} tests"
+        failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return "killed by " + ("the time limit" if code is None else shorten(failed[0]) if failed else "a crash")
+
+
+def read_or(path: Path, default: str) -> str:
+    return path.read_text() if path.exists() else default
+
+
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def order(change: Change, tests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The tests that enter the changed function: its own test file first, then its package, then the others, each from
+    the quickest on. What runs on import is tried by all of the test files that enter any function of the file."""
+    path = Path(change.path).relative_to("src")
+    own = f"tests/unit/{path.relative_to('rldk').parent}/test_{path.stem}".replace("/./", "/")
+    package = f"{Path('tests', 'unit', *path.parts[1:-1][:1])}/"
+    lines = [{line for name, line in test["functions"] if name == str(path)} for test in tests]
+    near = {file_of(test["test"]) for test, own_lines in zip(tests, lines, strict=True) if own_lines}
+    found = []
+    for test, entered in zip(tests, lines, strict=True):
+        name = file_of(test["test"])
+        if change.function in entered or (change.function is None and name in near):
+            ranks = (name.startswith(own), f"/test_{path.stem}" in name, name.startswith(package), True)
+            found.append((ranks.index(True), test["cpu_s"], test["test"], test))
+    return [test for *_, test in sorted(found, key=lambda x: x[:3])]
+
+
+def within(budget_s: float, tests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    spent = 0.0
+    found: list[dict[str, Any]] = []
+    for test in tests:
+        spent += test["cpu_s"]
+        if found and spent > budget_s:
+            break
+        found.append(test)
+    return found
+
+
+def asked(root: Path, args: argparse.Namespace) -> list[Change]:
+    """The places to try."""
+    if args.again:
+        lines = [json.loads(line) for line in args.again.read_text().splitlines()]
+        left = [moved(root, Change(**x["change"])) for x in lines if x["outcome"].startswith("survived")]
+        return [change for change in left if change is not None]
+    packages = {n: p for n, p in packages_of(root).items() if not args.package or n in args.package}
+    found = drawn(root, packages, args.places, args.seed)
+    random.Random(args.seed).shuffle(found)
+    return found
+
+
+def moved(root: Path, change: Change) -> Change | None:
+    """The same change where its text now stands; None, and said so, when it is there no more."""
+    same = [
+        c for c in changes(root, Path(change.path), random.Random(0)) if (c.kind, c.old) == (change.kind, change.old)
+    ]
+    if not same:
+        print(f"not there any more: {change}")
+        return None
+    near = min(same, key=lambda c: abs(c.start - change.start))
+    return Change(**{**asdict(near), "new": change.new})
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--places", type=int, default=60)
+    parser.add_argument("--package", nargs="*", default=[])
+    parser.add_argument("--budget", type=float, default=20.0, metavar="SECONDS", help="CPU time of tests a change")
+    parser.add_argument("--record", type=Path, metavar="DIR", help="keep, and use, the record of the tests")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="try the survivors of an earlier --out")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="append a JSON line a change")
+    parser.add_argument("--list", action="store_true", help="only say which changes would be tried")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parsed()
+    with tempfile.TemporaryDirectory() as folder:
+        record = args.record or Path(folder, "record")
+        record.mkdir(parents=True, exist_ok=True)
+        copy = Copy(Path(folder, "tree").resolve(), record.resolve())
+        places = asked(copy.root, args)
+        if args.list:
+            print(*places, sep="\n")
+            return
+        tests, count = copy.tests(), Counter[str]()
+        for change in places:
+            outcome = copy.outcome(change, tests, args.budget)
+            word = outcome.split()[0].rstrip(":")
+            count[word] += 1
+            print(f"{change}\n    {outcome}", flush=True)
+            if args.out:
+                with args.out.open("a") as out:
+                    out.write(json.dumps({"change": asdict(change), "outcome": outcome}) + "\n")
+    print(f"killed {count['killed']} of {count.total()}")
+
+
+if __name__ == "__main__":
+    main()

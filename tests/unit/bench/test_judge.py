@@ -1,0 +1,60 @@
+"""Judging in processes: one that dies costs its own run only."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from rldk.bench import judge as module
+from rldk.bench.cases import find_cases
+from rldk.bench.judge import Choice, Result, judge_all
+
+
+class Pool:
+    """Stands for a pool of processes in which the run called "fatal" ends its process."""
+
+    ended: ClassVar[list[bool]] = []
+
+    def __init__(self, *_: Any) -> None:
+        self.broken = False
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to end."""
+
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        self.ended.append(cancel_futures)
+
+    def submit(self, work: Any, case: Any) -> Future[Result]:
+        future: Future[Result] = Future()
+        self.broken = self.broken or case.name == "fatal"
+        if self.broken:
+            future.set_exception(BrokenProcessPool())
+        else:
+            future.set_result(module.judge(case, Choice().rules()))
+        return future
+
+
+def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(Pool, "ended", [])
+    for name in ("fatal", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "label.json").write_text('{"fault": "none"}')
+        rows = ({"step": i, "loss": 1 / i, "reward": float(i % 7)} for i in range(1, 40))
+        (tmp_path / name / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    begun: list[str] = []
+    fatal, other = judge_all(find_cases(tmp_path), Choice(), jobs=2, begin=begun.append)
+    assert (fatal.run, fatal.error) == ("fatal", "the process that judged it died")
+    assert (other.run, other.error, other.rows) == ("other", "", 39)
+    assert begun == ["fatal", "other"]
+    assert Pool.ended == [True]  # what has not begun by then is not waited for

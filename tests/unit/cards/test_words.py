@@ -1,0 +1,18 @@
+"""The sentences that several renderers share."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from rldk.cards.words import MAX_NAMES, source_lines
+from rldk.core.model import Report
+
+
+@pytest.mark.parametrize(
+    ("count", "more"), [(MAX_NAMES, ""), (MAX_NAMES + 1, " and 1 more"), (1206, " and 1,200 more")]
+)
+def test_six_files_are_named_and_the_others_counted(report: Report, count: int, more: str) -> None:
+    files = [f"/runs/a/{i}.jsonl" for i in range(count)]
+    (line,) = [x for x in source_lines(replace(report, meta={**report.meta, "files": files})) if x.startswith("read:")]
+    assert line == f"read: {', '.join(f'{i}.jsonl' for i in range(MAX_NAMES))}{more}"
