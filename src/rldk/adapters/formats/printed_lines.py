@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -19,12 +18,12 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Glimpse, Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parsed
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import Clock, Line, read_line
 from rldk.core.records import MAX_STEP
-from rldk.core.table import Phase, Row
+from rldk.core.table import Phase
 
 OPENING = 8  # records that decide what counts the steps
 ENOUGH = 3  # rows of one make with rising steps that a text must have to be taken for a log
@@ -168,19 +167,6 @@ def _finest(records: list[Record]) -> str:
     return max(rises, key=lambda word: rises[word], default="")
 
 
-class LineRows(CountedRows):
-    """The rows of such a text that grows."""
-
-    def __init__(self) -> None:
-        self._lines = PrintedLines()
-        super().__init__(self._lines)
-
-    def pending(self) -> list[Row]:
-        seen = Glimpse(self.step)
-        copy.deepcopy(self._lines).finish(seen)
-        return [self._rows.preview(step, values, phase=phase, time=float("nan")) for step, values, phase in seen.rows]
-
-
 @adapter
 class PrintedLinesConsole(BaseAdapter):
     """Any text in which at least three lines have the same names, a count that rises and a name that says what the
@@ -192,7 +178,7 @@ class PrintedLinesConsole(BaseAdapter):
     keeps: ClassVar[str] = "every named number of the lines with a count of steps, episodes or epochs"
     loses: ClassVar[str] = "digits beyond those shown; what has no name; configuration"
     lines: ClassVar[LineFormat | None] = LineFormat(
-        source=LineRows, identify=lambda opening, _: dialect.identity(opening, {})
+        source=lambda: CountedRows(PrintedLines()), identify=lambda opening, _: dialect.identity(opening, {})
     )
 
     @classmethod

@@ -28,14 +28,16 @@ class Layout(Struct, frozen=True, kw_only=True):
     """How a trainer prints. `landmark`: bytes that stand in every line that `mark` finds.
 
     `mark`: where a step begins; its group `step` is the count, `total` how far that goes, `run` whose line it is, any
-    other group a metric. `aside`: a line that says no step and has that of the row before. `block`: the lines after
-    the mark belong to it as long as they are names and numbers. `keys`: the trainer's own keys for printed names.
+    other group a metric. `aside`: a line that says no step and belongs to the step before. `block`: the lines after
+    the mark belong to it as long as they are names and numbers. `joins`: several lines of one step are one row, the
+    last value of a name counts. `keys`: the trainer's own keys for printed names.
     """
 
     landmark: bytes
     mark: re.Pattern[str]
     aside: re.Pattern[str] | None = None
     block: bool = False
+    joins: bool = False
     keys: Mapping[str, str] = {}
     framework: str | None = None
     dialect: str | None = None
@@ -84,16 +86,10 @@ class PrintedSteps:
             self.finish(sink)
             sink.reject(piece.line, piece.offset, piece.broken)
         elif (mark := layout.mark.search(piece.text)) is not None:
-            self.finish(sink)
-            self._begin(mark, piece)
-            if not layout.block or not piece.whole:
-                self.finish(sink)
+            self._mark(mark, piece, sink)
         elif layout.aside is not None and (aside := layout.aside.search(piece.text)) is not None:
-            self.finish(sink)
-            values = self._values(aside, piece)
-            if values:
-                sink.row(sink.step, values, phase=phase_of(values))
-        elif self._step is not None:
+            self._aside(self._values(aside, piece), piece, sink)
+        elif self._step is not None and layout.block:
             self._go_on(self._step, piece)
 
     def finish(self, sink: Sink) -> None:
@@ -111,12 +107,34 @@ class PrintedSteps:
             reason = "no number on this line" if step.start.whole else "torn last line"
             sink.reject(step.start.line, step.start.offset, reason, step.start.text)
 
-    def _begin(self, mark: re.Match[str], piece: Piece) -> None:
+    def _mark(self, mark: re.Match[str], piece: Piece, sink: Sink) -> None:
+        """Begins a step, unless one more line of the step that is open came."""
         groups = mark.groupdict()
-        self._step = Step(piece, _count(groups["step"]), (groups.get("run") or "").strip())
-        self._step.values = self._values(mark, piece)
+        step = Step(piece, _count(groups["step"]), (groups.get("run") or "").strip(), self._values(mark, piece))
         if self.total is None and groups.get("total"):
             self.total = _count(groups["total"])
+        if not (self._layout.joins and self._adds(step)):
+            self.finish(sink)
+            self._step = step
+        if not (self._layout.joins or self._layout.block) or not piece.whole:
+            self.finish(sink)
+
+    def _adds(self, step: Step) -> bool:
+        """Whether the step is the open one, which then takes its values: the last one of a name counts."""
+        last = self._step
+        same = last is not None and (last.count, last.run) == (step.count, step.run)
+        if last is None or not same or (last.values and phase_of(last.values) != phase_of(step.values)):
+            return False
+        last.values |= step.values
+        return True
+
+    def _aside(self, values: dict[str, float], piece: Piece, sink: Sink) -> None:
+        if not values:
+            return
+        last = self._step
+        if last is None or not self._adds(Step(piece, last.count, last.run, values)):
+            self.finish(sink)
+            sink.row(sink.step, values, phase=phase_of(values))
 
     def _values(self, mark: re.Match[str], piece: Piece) -> dict[str, float]:
         """What a marked line says: the metrics of the pattern, and the names and numbers after it."""

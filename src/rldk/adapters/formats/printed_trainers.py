@@ -206,6 +206,7 @@ class SampleFactoryConsole(PrintedAdapter):
             r"Fps is \(10 sec: (?P<fps>[\d.naif-]{1,20}),.{0,80}?Total num frames: (?P<step>\d{1,18})\."
             r"(?=.{0,400}Policy #0 lag: )"
         ),
+        joins=True,
         aside=re.compile(r"Avg episode reward: \[\(0, '(?P<reward>[\d.e+naif-]{1,24})'\)"),
         framework="sample_factory",
         dialect="sample_factory",

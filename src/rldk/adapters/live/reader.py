@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.adapters.base import adapters
+from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.late import condensed
 from rldk.adapters.live.formats import Followed, followed, patterned, recognised
 from rldk.adapters.live.rowsource import JsonRows, RowSource
@@ -58,6 +59,7 @@ class LiveReader:
         self._told: list[Row] = []  # before all was settled
         self._whole = False  # more was told than `_told` keeps
         self._fresh = False  # something came since the last flush
+        self._trimmed = False  # text that no format recognised was dropped
         self.revision = 0
         self.meta = RunMeta(format=self._form.name if self._form else "unknown")
 
@@ -138,10 +140,19 @@ class LiveReader:
         return rows[len(self._told) :] if shaper and self._fits(shaper, rows) else []
 
     def finish(self) -> list[Row]:
-        """The rows that were not yet whole. A last line without its newline is read, or refused as torn."""
+        """The rows that were not yet whole. A last line without its newline is read, or refused as torn.
+
+        What only looked like a log before its end was here gives none: `revision` rises, and nothing is left."""
+        lost = self._lost()
+        rows = [] if lost else self._finish()
+        if lost or self._says_nothing():
+            self._forget()
+            return []
+        return rows
+
+    def _finish(self) -> list[Row]:
         if self._source is None or (not self._sure and self._another()):
             return self._start(finish=True)
-        self._sure = True
         return self._take(self._source.finish(), finish=True)
 
     def _enough(self) -> bool:
@@ -157,12 +168,29 @@ class LiveReader:
         form = self._recognised()
         return form is not None and form is not self._form
 
+    def _lost(self) -> bool:
+        """All that came is at hand, and no format recognises it any more."""
+        began = self._source is not None or self._look is not None
+        return began and not self._sure and not self._trimmed and self._recognised() is None
+
+    def _says_nothing(self) -> bool:
+        """A table of the user's own names without one that says a metric is refused when it is finished."""
+        own = self._form is not None and self._form.name == FlexibleAdapter.name
+        return own and self._how.format is None and not self.meta.names
+
+    def _forget(self) -> None:
+        self.revision += bool(self._told) or self._whole or self.settled
+        self._form = self._source = self._shaper = self._look = self._kept = None
+        self._told, self._whole, self._sure = [], False, True
+        self.meta = RunMeta(format="unknown")
+
     def _start(self, *, finish: bool = False) -> list[Row]:
         """Reads what was kept, in the format it has by now. What no format recognises is passed over."""
         kept = bytes(self._kept or b"")
         form = self._form if self._sure else self._recognised()
         if form is None:
             self._kept = bytearray() if finish else bytearray(condensed(kept, adapters))
+            self._trimmed = self._trimmed or len(self._kept) < len(kept)
             return []
         self._whole = self._whole or self.settled
         self._sure = self._sure or finish or self._enough()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from rldk.adapters.reading import Parser, on_ranks
+from rldk.adapters.reading import Glimpse, Parser, on_ranks
 from rldk.adapters.wire.console import Cutter, Piece
 from rldk.core.jsonl import KEPT_REJECTS, Decoder
 from rldk.core.lines import EXCERPT
@@ -188,6 +189,11 @@ class CountedRows(TextRows):
         rows = super().finish()
         self.total_steps = self._counting.total
         return rows
+
+    def pending(self) -> list[Row]:
+        seen = Glimpse(self.step)
+        copy.deepcopy(self._counting).finish(seen)
+        return [self._rows.preview(step, values, phase=phase, time=math.nan) for step, values, phase in seen.rows]
 
     def _take(self, pieces: Iterator[Piece]) -> list[Row]:
         rows = super()._take(pieces)

@@ -129,10 +129,19 @@ def test_behaviours_that_share_a_console_are_runs_of_their_own(tmp_path: Path) -
     assert [len(run.metrics) for run in open_runs(tmp_path / "out.log")] == [5, 5]
 
 
-def test_the_reward_line_of_sample_factory_has_the_step_before_it(tmp_path: Path) -> None:
-    log = read(tmp_path / "out", "sample-factory-console", console("sample-factory-console"))
-    assert log.table.step.tolist() == [4, 4, 5, 5, 6, 6, 7, 7, 8, 8]
-    assert log.table.columns["reward"][1] == 12.345
+def test_the_lines_of_one_report_of_sample_factory_are_one_row(tmp_path: Path) -> None:
+    name = "sample-factory-console"
+    stalled = console(name, range(8, 9)).replace("12.345", "13.500").replace("10 sec: 409.6", "10 sec: 0.0")
+    log = read(tmp_path / "out", name, console(name) + stalled)
+    assert log.table.step.tolist() == [4, 5, 6, 7, 8]
+    assert log.table.columns["reward"].tolist() == [12.345] * 4 + [13.5]
+    assert log.table.columns["fps"].tolist() == [409.6] * 4 + [0.0]
+
+
+def test_a_reward_line_before_any_report_stands_alone(tmp_path: Path) -> None:
+    name = "sample-factory-console"
+    log = read(tmp_path / "out", name, "Avg episode reward: [(0, '1.5')]\n" + console(name))
+    assert log.table.step.tolist() == [0, 4, 5, 6, 7, 8]
 
 
 def test_test_lines_of_tianshou_are_evaluation_rows(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from rldk.adapters.formats.progress_table import ProgressTable
 from rldk.adapters.formats.tabular import Csv
@@ -179,3 +182,37 @@ def test_a_row_is_told_once_when_the_end_shows_what_the_table_is(tmp_path: Path,
     expected = [(r.step, dict(r.values)) for r in judged(opened(tmp_path / "t.csv", text)).rows()]
     assert followed(text, [size] * (len(text) // size)) == expected
     assert followed(text, [len(text) - 18]) == expected
+
+
+COUNTS = ["epoch", "iteration", "episode", "step", "frame", "update", "timesteps", "total_timesteps", "iter"]
+SHAPES: list[Callable[[int, int], str]] = [
+    lambda i, _: str(10 * i),
+    lambda i, _: str(i // 3),
+    lambda _, __: "7",
+    lambda i, n: "" if i < n // 2 else str(i),
+    lambda i, _: str(i % 5),
+    lambda _, __: "",
+]
+
+
+@given(
+    columns=st.lists(
+        st.tuples(st.sampled_from(COUNTS), st.sampled_from(SHAPES)), min_size=2, max_size=3, unique_by=lambda c: c[0]
+    ),
+    rows=st.sampled_from([2, 3, 5, 12, 40, 130]),
+    size=st.integers(1, 400),
+)
+@example(columns=[("update", SHAPES[5]), ("iter", SHAPES[4])], rows=12, size=30)
+@example(columns=[("frame", SHAPES[4]), ("update", SHAPES[4])], rows=12, size=30)
+@settings(deadline=None)
+def test_a_table_of_counts_alone_is_followed_as_it_is_read(
+    tmp_path_factory: pytest.TempPathFactory, columns: list[tuple[str, Callable[[int, int], str]]], rows: int, size: int
+) -> None:
+    lines = [",".join(name for name, _ in columns)]
+    text = "\n".join(lines + [",".join(shape(i, rows) for _, shape in columns) for i in range(rows)]) + "\n"
+    try:
+        table = judged(opened(tmp_path_factory.mktemp("t") / "t.csv", text))
+        expected = [(r.step, dict(r.values)) for r in table.rows()]
+    except NotALog:
+        expected = []
+    assert followed(text, [size] * (len(text) // size)) == expected
