@@ -31,7 +31,7 @@ _GROUPS = re.compile(
 )
 
 
-def _names(file: File) -> list[str]:
+def header_of(file: File) -> list[str]:
     """The header of a table of text."""
     if not file.is_text or file.head.lstrip().startswith((b"{", b"[")):
         return []
@@ -53,8 +53,8 @@ class WandbChart(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
-        names = _names(file)
-        if len(names) < 2 or not _is_axis(names[0]):
+        names = header_of(file)
+        if len(names) < 2 or not is_axis(names[0]):
             return 0
         return 90 if all(_run_and_metric(name) is not None for name in names[1:]) else 0
 
@@ -63,7 +63,7 @@ class WandbChart(BaseAdapter):
         """The files in which each run is drawn."""
         found: dict[str | None, list[File]] = {}
         for file in files:
-            for run in dict.fromkeys(told[0] for name in _names(file)[1:] if (told := _run_and_metric(name))):
+            for run in dict.fromkeys(told[0] for name in header_of(file)[1:] if (told := _run_and_metric(name))):
                 found.setdefault(run, []).append(file)
         return found
 
@@ -72,10 +72,10 @@ class WandbChart(BaseAdapter):
         self.options.setdefault("run", wanted)
         reading, scalars = Reading(self), Scalars()
         axes = dict.fromkeys(_chart(file, str(wanted), reading, scalars) for file in self.files)
-        return _pivoted(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
+        return pivoted(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
 
 
-def _is_axis(name: str) -> bool:
+def is_axis(name: str) -> bool:
     return name.lower() in _AXES or clock_rank(name) is not None
 
 
@@ -100,7 +100,7 @@ def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
             continue
         if place == 1:
             timed = clock_rank(header[0]) is not None and step_or_none(record.values[0].strip()) is not None
-        step = _step(record, header, None if timed else place - 1, reading)
+        step = step_at(record, header, None if timed else place - 1, reading)
         if step is not None:
             for i, tag in columns:
                 value = cell(record.values[i].strip())
@@ -109,7 +109,7 @@ def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
     return header[0] if timed else COUNTED
 
 
-def _step(record: Fields, header: Sequence[str], place: int | None, reading: Reading) -> int | None:
+def step_at(record: Fields, header: Sequence[str], place: int | None, reading: Reading) -> int | None:
     """The step of a row, which is its `place` where that is given; None for a row that is refused."""
     problem = record.problem
     if not problem and len(record.values) != len(header):
@@ -139,13 +139,13 @@ class TensorboardCsv(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
-        return 90 if tuple(name.lower() for name in _names(file)) == _HEADER else 0
+        return 90 if tuple(name.lower() for name in header_of(file)) == _HEADER else 0
 
     @classmethod
     def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
         found: dict[str | None, list[File]] = {}
         for file in files:
-            named = _NAMED.fullmatch(_stem(file))
+            named = _NAMED.fullmatch(stem_of(file))
             found.setdefault(named["run"] if named else None, []).append(file)
         return found
 
@@ -153,18 +153,18 @@ class TensorboardCsv(BaseAdapter):
         reading, scalars = Reading(self), Scalars()
         for file in self.files:
             _scalar(file, tag_of(file), reading, scalars)
-        return _pivoted(reading, scalars, "")
+        return pivoted(reading, scalars, "")
 
 
-def _stem(file: File) -> str:
+def stem_of(file: File) -> str:
     name = file.path.name.removesuffix(".gz").removesuffix(".zst")
     return _COPY.sub("", name.rsplit(".", 1)[0])
 
 
 def tag_of(file: File) -> str:
     """The tag that a file name says; `train_approx_kl` is `train/approx_kl`, as "/" cannot stand in a file name."""
-    named = _NAMED.fullmatch(_stem(file))
-    return _GROUPS.sub(r"\1/", named["tag"] if named else _stem(file), count=1)
+    named = _NAMED.fullmatch(stem_of(file))
+    return _GROUPS.sub(r"\1/", named["tag"] if named else stem_of(file), count=1)
 
 
 def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
@@ -184,7 +184,7 @@ def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
             reading.reject(record.line, record.offset, str(error), ",".join(record.values))
 
 
-def _pivoted(reading: Reading, scalars: Scalars, clock: str) -> Log:
+def pivoted(reading: Reading, scalars: Scalars, clock: str) -> Log:
     """The log of the scalars; rows that only one metric has stay."""
     if not len(scalars):
         raise NotALog("no value in the table", hint="was the chart empty when it was saved?")

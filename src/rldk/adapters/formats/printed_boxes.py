@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.printed_steps import ROUNDED, phase_of
+from rldk.adapters.formats.progress_table import identity as of_logger
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
@@ -45,7 +46,7 @@ def identity(keys: frozenset[str]) -> dict[str, Any]:
         return {"framework": "spinup"}
     if keys & _AREAL:
         return {"framework": "areal", "dialect": "areal"}
-    return {"framework": "baselines"} if keys & _BASELINES else {}
+    return {"framework": "baselines"} if keys & _BASELINES else of_logger(keys)
 
 
 class Box(Struct):
@@ -160,6 +161,7 @@ class PrintedBoxesConsole(BaseAdapter):
 
 
 def _repeats(head: bytes) -> bool:
-    """At least two boxes have the same names, one of which says what a training is for."""
+    """At least two boxes have the same names, one of which says what a training is for; or one has names that only the
+    algorithms of a known logger write."""
     boxes = [values.keys() for _, values, _ in glimpse(PrintedBoxes(), head)]
-    return any(a & b and says_goal(a & b) for a, b in pairwise(boxes))
+    return any(of_logger(box) for box in boxes) or any(a & b and says_goal(a & b) for a, b in pairwise(boxes))

@@ -21,6 +21,7 @@ from rldk.core.table import Phase
 
 MAX_BLOCK = 400  # lines of one step; the longest genuine block seen (Isaac Lab with 60 reward terms) has 90
 MAX_KEYS = 1000  # metrics of one step
+_ROLES = ("step", "total", "run")  # groups of a pattern that are no metric
 _EVAL = ("eval", "test", "val/", "val_", "validation")
 
 
@@ -30,7 +31,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     `mark`: where a step begins; its group `step` is the count, `total` how far that goes, `run` whose line it is, any
     other group a metric. `aside`: a line that says no step and belongs to the step before. `block`: the lines after
     the mark belong to it as long as they are names and numbers. `joins`: several lines of one step are one row, the
-    last value of a name counts. `keys`: the trainer's own keys for printed names.
+    last value of a name counts. `detail`: where the names and numbers of a line of a block begin that has other text
+    before them; a text without one is no such log. `keys`: the trainer's own keys for printed names.
     """
 
     landmark: bytes
@@ -38,6 +40,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     aside: re.Pattern[str] | None = None
     block: bool = False
     joins: bool = False
+    detail: re.Pattern[str] | None = None
     keys: Mapping[str, str] = {}
     framework: str | None = None
     dialect: str | None = None
@@ -55,8 +58,9 @@ class Layout(Struct, frozen=True, kw_only=True):
         """Whether a step is printed so in these first bytes."""
         if self.landmark not in head:
             return False
-        lines = (line for line in re.split(rb"[\r\n]", head) if self.landmark in line)
-        return any(self.mark.search(clean(line)) for line in lines)
+        lines = re.split(rb"[\r\n]", head)
+        marked = any(self.mark.search(clean(line)) for line in lines if self.landmark in line)
+        return marked and (self.detail is None or any(self.detail.search(clean(line)) for line in lines))
 
 
 class Step(Struct):
@@ -137,20 +141,25 @@ class PrintedSteps:
             sink.row(sink.step, values, phase=phase_of(values))
 
     def _values(self, mark: re.Match[str], piece: Piece) -> dict[str, float]:
-        """What a marked line says: the metrics of the pattern, and the names and numbers after it."""
-        own = {k: number(v) for k, v in mark.groupdict().items() if v and k not in ("step", "total", "run")}
-        said = {key: value for key, value in own.items() if value is not None}
-        rest = self._named(read_line(piece.text[mark.end() :]).values)
+        """What a marked line says: the metrics of the pattern, and the names and numbers after it.
+
+        A number at the end of a torn line may be cut: it is left out, and with a step that may be, all of them."""
+        cut = None if piece.whole else len(piece.text)
+        own = {k: number(v) for k, v in mark.groupdict().items() if v and k not in _ROLES and mark.end(k) != cut}
+        rest = read_line(piece.text[mark.end() :]).values
         if not piece.whole and rest:
-            rest.popitem()  # its number may be cut
-        return said | rest
+            rest.popitem()
+        if "step" in mark.groupdict() and mark.end("step") == cut:
+            return {}
+        return self._named({key: value for key, value in own.items() if value is not None} | rest)
 
     def _go_on(self, step: Step, piece: Piece) -> None:
         step.lines += 1
         if step.lines > MAX_BLOCK or not piece.whole:
             return
-        line = read_line(without_prefix(piece.text))
-        if line.whole and len(step.values) < MAX_KEYS:
+        detail = self._layout.detail.search(piece.text) if self._layout.detail is not None else None
+        line = read_line(without_prefix(piece.text) if detail is None else piece.text[detail.end() :])
+        if (line.whole or detail is not None) and len(step.values) < MAX_KEYS:
             step.values |= self._named(line.values)
 
     def _named(self, values: Mapping[str, float]) -> dict[str, float]:
@@ -172,7 +181,8 @@ class PrintedAdapter(BaseAdapter):
 
     @classmethod
     def marks(cls, line: bytes) -> bool:
-        return cls.layout.begins(line)
+        layout = cls.layout
+        return layout.landmark in line and layout.mark.search(clean(line)) is not None
 
     @classmethod
     def runs(cls, file: File) -> list[str]:

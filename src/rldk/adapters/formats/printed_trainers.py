@@ -16,7 +16,8 @@ _REST = "what is not printed: most metrics, digits beyond those shown, configura
 
 @adapter
 class PrimeRLConsole(PrintedAdapter):
-    """Source: prime-rl, src/prime_rl/trainer/rl/train.py and orchestrator/orchestrator.py, `step_message`."""
+    """Source: prime-rl, src/prime_rl/trainer/rl/train.py and orchestrator/orchestrator.py, `step_message`; a colon
+    stands after the names in some versions."""
 
     name: ClassVar[str] = "prime-rl-console"
     describes: ClassVar[str] = "the lines that prime-rl prints"
@@ -33,7 +34,7 @@ class PrimeRLConsole(PrintedAdapter):
             "Grad Norm": "optim/grad_norm",
             "LR": "optim/lr",
             "Throughput": "perf/throughput",
-            "MFU": "perf/mfu",
+            "MFU": "mfu",
             "Reward": "reward/all/mean",
             "Val. Reward": "val_reward/all/mean",
             "Seq. Length": "seq_len/all/mean",
@@ -46,7 +47,8 @@ class PrimeRLConsole(PrintedAdapter):
 
 @adapter
 class MLAgentsConsole(PrintedAdapter):
-    """A line a summary and behaviour. Source: ml-agents, mlagents/trainers/stats.py, `ConsoleWriter.write_stats`."""
+    """A line a summary and behaviour. Source: ml-agents, ml-agents/mlagents/trainers/stats.py,
+    `ConsoleWriter.write_stats`."""
 
     name: ClassVar[str] = "mlagents-console"
     describes: ClassVar[str] = "the summaries that Unity ML-Agents prints"
@@ -71,7 +73,8 @@ class MLAgentsConsole(PrintedAdapter):
 
 @adapter
 class RslRlConsole(PrintedAdapter):
-    """A block an iteration. Source: rsl_rl, rsl_rl/runners/on_policy_runner.py, `log` (versions 1 to 3)."""
+    """A block an iteration. Source: rsl_rl, rsl_rl/runners/on_policy_runner.py, `log`; later
+    rsl_rl/utils/logger.py."""
 
     name: ClassVar[str] = "rsl-rl-console"
     describes: ClassVar[str] = "the blocks that rsl_rl prints (legged_gym, Isaac Lab)"
@@ -154,20 +157,32 @@ class MlxConsole(PrintedAdapter):
 
 
 @adapter
-class KerasRLConsole(PrintedAdapter):
-    """A line an episode, or a block an interval. Source: keras-rl, rl/callbacks.py, `TrainEpisodeLogger` and
-    `TrainIntervalLogger`."""
+class RLGamesConsole(PrintedAdapter):
+    """A line an epoch, and one where the mean return is the best so far. Source: rl_games,
+    rl_games/common/a2c_common.py, `print_statistics`, and the loops that call it."""
 
-    name: ClassVar[str] = "keras-rl-console"
-    describes: ClassVar[str] = "the lines that keras-rl prints"
-    keeps: ClassVar[str] = "reward and length of an episode, loss, Q-values"
-    loses: ClassVar[str] = _REST
+    name: ClassVar[str] = "rl-games-console"
+    describes: ClassVar[str] = "the lines that rl_games prints (Isaac Gym, Isaac Lab)"
+    keeps: ClassVar[str] = "frames a second, frames; the mean return of epochs in which it is the best so far"
+    loses: ClassVar[str] = f"the mean return of all other epochs; {_REST}"
     layout: ClassVar[Layout] = Layout(
-        landmark=b"episode",
-        mark=re.compile(r"(?:^|\x08)\s{0,40}(?P<step>\d{1,18})/(?P<total>\d{1,18}): episode: (?=\d)"),
-        keys={"episode reward": "episode_reward", "episode steps": "episode_length"},
-        framework="keras_rl",
-        dialect="keras_rl",
+        landmark=b"fps step",
+        mark=re.compile(
+            r"fps step: (?P<step_fps>\d{1,12}) fps step and policy inference: (?P<inference_fps>\d{1,12}) "
+            r"fps total: (?P<total_fps>\d{1,12}) epoch: (?P<step>\d{1,18})(?:/(?P<total>\d{1,18}))?"
+            r"(?: frames: (?P<frames>\d{1,18}))?"
+        ),
+        joins=True,
+        aside=re.compile(r"saving next best rewards: +\[?(?P<best>-?\d{1,12}\.?\d{0,12}(?:e[+-]?\d{1,3})?)\]"),
+        keys={
+            "step_fps": "performance/step_fps",
+            "inference_fps": "performance/step_inference_fps",
+            "total_fps": "performance/step_inference_rl_update_fps",
+            "frames": "frame",
+            "best": "best_mean_rewards",
+        },
+        framework="rl_games",
+        dialect="rl_games",
     )
     lines: ClassVar[LineFormat | None] = layout.follow()
 
@@ -175,7 +190,8 @@ class KerasRLConsole(PrintedAdapter):
 @adapter
 class TianshouConsole(PrintedAdapter):
     """Progress bars with the count of environment steps, and a line an epoch for the test. Source: tianshou,
-    tianshou/trainer/base.py."""
+    tianshou/trainer/base.py;
+    later tianshou/trainer.py."""
 
     name: ClassVar[str] = "tianshou-console"
     describes: ClassVar[str] = "the progress bars and test lines that Tianshou prints"
@@ -194,7 +210,8 @@ class TianshouConsole(PrintedAdapter):
 
 @adapter
 class SampleFactoryConsole(PrintedAdapter):
-    """A line every few seconds, the return in the line after it. Source: sample-factory, algo/runners/runner.py."""
+    """A line every few seconds, the return in the line after it. Source: sample-factory,
+    sample_factory/algo/runners/runner.py, `print_stats`."""
 
     name: ClassVar[str] = "sample-factory-console"
     describes: ClassVar[str] = "the lines that Sample Factory prints"
@@ -216,7 +233,7 @@ class SampleFactoryConsole(PrintedAdapter):
 
 @adapter
 class DopamineConsole(PrintedAdapter):
-    """A block an iteration. Source: dopamine, discrete_domains/run_experiment.py."""
+    """A block an iteration. Source: dopamine, dopamine/discrete_domains/run_experiment.py."""
 
     name: ClassVar[str] = "dopamine-console"
     describes: ClassVar[str] = "the lines that Dopamine prints"

@@ -16,14 +16,15 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.source import File
 
 _ENOUGH = 2  # columns that only this logger's algorithms write
-# Columns of ppo2, a2c, acktr, acer; trpo and ppo1; deepq; ddpg; gail, as of openai/baselines 2017-2019.
+# Columns of ppo2, a2c, acktr, acer; trpo and ppo1; deepq; ddpg; gail; her, as of openai/baselines 2017-2019.
 _MARKS: dict[str, frozenset[str]] = {
     "baselines": frozenset(
         "eprewmean eplenmean nupdates serial_timesteps misc/nupdates misc/serial_timesteps misc/total_timesteps "
         "loss/approxkl loss/clipfrac loss/policy_entropy policy_entropy approxkl clipfrac mean_episode_reward "
         "EpLenMean EpRewMean EpThisIter EpisodesSoFar TimestepsSoFar TimeElapsed ev_tdlam_before loss_kl loss_vf_loss "
         "loss_pol_surr EVBefore EVAfter rollout/return rollout/return_history rollout/Q_mean obs_rms_mean obs_rms_std "
-        "train/loss_critic train/loss_actor train/param_noise_distance reference_Q_mean reference_Q_std".split()
+        "train/loss_critic train/loss_actor train/param_noise_distance reference_Q_mean reference_Q_std "
+        "stats_o/mean stats_o/std stats_g/mean stats_g/std test/mean_Q".split()
     )
     | {"% time spent exploring", "mean 100 episode reward", "num episodes", "max 100 episode reward"},
     "spinup": frozenset(

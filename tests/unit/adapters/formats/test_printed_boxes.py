@@ -8,6 +8,7 @@ from rldk.adapters.formats.printed_boxes import PrintedBoxesConsole
 from rldk.adapters.log import Log
 from rldk.adapters.open import open_run
 from rldk.adapters.source import File
+from rldk.errors import NotALog
 
 BASELINES = (
     "---------------------------\n| eplenmean       | 200     |\n| eprewmean       | {i}.5   |\n"
@@ -89,3 +90,31 @@ def test_sb3_keeps_its_own_reader(tmp_path: Path) -> None:
 def test_other_tables_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x").write_text(text)
     assert PrintedBoxesConsole.sniff(File(tmp_path / "x")) == 0
+
+
+HER = """Logging to /tmp/openai
+-----------------------------------
+| epoch              | 0          |
+| stats_g/mean       | 0.893      |
+| stats_g/std        | 0.122      |
+| stats_o/mean       | 0.27       |
+| test/episode       | 10         |
+| test/mean_Q        | -1.75      |
+| test/success_rate  | 0.1        |
+| train/success_rate | 0.05       |
+-----------------------------------
+"""
+
+
+def test_one_box_of_a_known_logger_is_a_log(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text(HER)
+    run = open_run(tmp_path / "log.txt")
+    assert (run.meta.format, run.meta.framework, run.metrics.step.tolist()) == ("box-console", "baselines", [0])
+
+
+def test_one_box_of_anything_is_none(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text(
+        "--------------------\n| epoch | 0 |\n| test/score | 0.1 |\n--------------------\n"
+    )
+    with pytest.raises(NotALog):
+        open_run(tmp_path / "log.txt")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import random
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from rldk.adapters.base import adapters
 from rldk.adapters.formats.printed_steps import PrintedAdapter
+from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.log import Log
 from rldk.adapters.open import open_run, open_runs
+from rldk.core.table import Row
+from rldk.engine.scan import judged
 from rldk.errors import NoData
 
 # format -> (the first step, the text of step i)
@@ -43,6 +47,22 @@ TEXTS: dict[str, tuple[int, str]] = {
         "    {i}/900: episode: 1, duration: 0.5s, episode steps: 200, steps per second: 900, episode reward: 12.000, "
         "mean reward: 0.3 [0.1, 0.5], mean action: 1.2 [0.0, 3.0],  loss: 0.3, mae: 1.2, mean_q: 3.4\n",
     ),
+    "keras-rl-interval-console": (
+        4,
+        "Interval 1 ({i} steps performed)\n    1/10000 [..............................] - ETA: 9:17 - reward: -1.0000\r"
+        "10000/10000 [==============================] - 598s 60ms/step - reward: -0.1999\n"
+        "20 episodes - episode_reward: -99.952 [-99.987, -99.856] - loss: 8.959 - mae: 0.219 - mean_q: 0.012\n\n",
+    ),
+    "keras-console": (
+        4,
+        "Epoch {i}/90\n\r 1/25 [>...........] - ETA: 3s - loss: 9.5000\x08\x08\r"
+        "25/25 [==============================] - 1s 10ms/step - loss: 0.7500 - mae: 0.5000 - val_loss: 0.9000\n",
+    ),
+    "rl-games-console": (
+        4,
+        "fps step: 416 fps step and policy inference: 409 fps total: 337 epoch: {i}/90 frames: 507904\n"
+        "saving next best rewards:  [300.05377]\n=> saving checkpoint '/tmp/nn/Factory.pth'\n",
+    ),
     "tianshou-console": (
         4,
         "Epoch #1: 10001it [00:05, 1900.11it/s, env_step={i}, len=200, loss=0.120, n/ep=8, rew=200.00]\n"
@@ -62,12 +82,15 @@ TEXTS: dict[str, tuple[int, str]] = {
     "rllib-loop-console": (4, "  {i} reward -911.00/-768.45/-391.00 len 196.20 saved /tmp/checkpoint_1\n"),
 }
 TRAINED = {
-    "prime-rl-console": {"mismatch_kl/all/mean": 0.0008, "perf/mfu": 0.312, "optim/lr": 1e-6},
+    "prime-rl-console": {"mismatch_kl/all/mean": 0.0008, "mfu": 0.312, "optim/lr": 1e-6},
     "mlagents-console": {"Environment/Cumulative Reward": -4.439, "std_of_reward": 3.64},
     "rsl-rl-console": {"Loss/value_function": 0.0236, "Train/mean_reward": 25.48, "Episode_Reward/track": 1.2263},
     "nemo-rl-console": {"train/loss": 0.0123, "train/gen_kl_error": 0.0021, "train/reward": 0.5123},
     "mlx-console": {"loss": 2.345, "learning_rate": 1e-5},
     "keras-rl-console": {"episode_reward": 12.0, "loss": 0.3, "mean_q": 3.4},
+    "keras-rl-interval-console": {"step_reward": -0.1999, "episode_reward": -99.952, "loss": 8.959, "mean_q": 0.012},
+    "keras-console": {"loss": 0.75, "mae": 0.5, "val_loss": 0.9},
+    "rl-games-console": {"performance/step_fps": 416, "frame": 507904, "best_mean_rewards": 300.05377},
     "tianshou-console": {"train/reward": 200.0, "loss": 0.12},
     "sample-factory-console": {"fps": 409.6},
     "dopamine-console": {"Train/AverageReturns": 12.34},
@@ -158,10 +181,34 @@ def test_a_mark_without_numbers_is_no_log(tmp_path: Path) -> None:
         read(tmp_path / "out", "rsl-rl-console", "Learning iteration 3/9\nnothing came\n")
 
 
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("size", [1, 77])
+def test_a_console_that_grows_is_read_as_the_finished_one(tmp_path: Path, name: str, size: int) -> None:
+    text = "starting up\n" + console(name)
+    (tmp_path / "out.log").write_text(text)
+    run, reader, rows, data = open_run(tmp_path / "out.log"), LiveReader(), list[Row](), text.encode()
+    for call in [*(partial(reader.feed, data[i : i + size]) for i in range(0, len(data), size)), reader.finish]:
+        revision, new = reader.revision, call()
+        rows = new if reader.revision != revision else rows + new
+    told = [(row.step, dict(row.values)) for row in judged(run).rows()]
+    assert [(row.step, dict(row.values)) for row in rows] == told
+    assert reader.meta.format == run.meta.format
+
+
+def test_epochs_without_a_bar_are_not_those_of_keras(tmp_path: Path) -> None:
+    text = "".join(f"Epoch {i}/90\ntrain loss: {1 / i:.3f}, reward: {i}.5\n" for i in range(1, 9))
+    (tmp_path / "out.log").write_text(text)
+    assert open_run(tmp_path / "out.log").meta.format == "line-console"
+
+
 def patterns() -> dict[str, re.Pattern[str]]:
     layouts = {kind.name: kind.layout for kind in adapters if issubclass(kind, PrintedAdapter)}
     found = {name: layout.mark for name, layout in layouts.items()}
-    return found | {f"{name} aside": layout.aside for name, layout in layouts.items() if layout.aside}
+    return (
+        found
+        | {f"{name} aside": layout.aside for name, layout in layouts.items() if layout.aside}
+        | {f"{name} detail": layout.detail for name, layout in layouts.items() if layout.detail}
+    )
 
 
 @pytest.mark.parametrize("name", patterns())
