@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,17 @@ def test_an_internal_error_is_short_and_exits_5(monkeypatch: pytest.MonkeyPatch)
     assert "bug in rldk" in err
     assert "Traceback" not in err
     assert "Traceback" in run("version", RLDK_DEBUG="1")[2]
+
+
+def test_a_sigterm_unwinds_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        run("version")
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 143
 
 
 def test_version_says_the_package_version() -> None:

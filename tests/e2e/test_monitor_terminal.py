@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -56,6 +57,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_panel_shows_where_the_run_stands_and_what_is_wrong(folder: Path) -> None:
     shown = on_a_terminal(folder, "--once", "m.jsonl")
     last = shown[shown.rindex("rldk monitor") :]
+    assert re.search(r"m\.jsonl  rules: default  \d+ s", last)
     assert "step 59, 60 rows" in last
     assert "GRAD001 since step 30: loss is NaN" in last
     assert "reward_mean" in last

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from rldk.cards.words import MAX_NAMES, source_lines
-from rldk.core.model import Report
+from rldk.cards.words import MAX_NAMES, source_lines, unknown_lines
+from rldk.core.model import Report, Understanding
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,10 @@ def test_six_files_are_named_and_the_others_counted(report: Report, count: int, 
     files = [f"/runs/a/{i}.jsonl" for i in range(count)]
     (line,) = [x for x in source_lines(replace(report, meta={**report.meta, "files": files})) if x.startswith("read:")]
     assert line == f"read: {', '.join(f'{i}.jsonl' for i in range(MAX_NAMES))}{more}"
+
+
+@pytest.mark.parametrize(("count", "more"), [(6, ""), (7, " and 1 more with --all")])
+def test_six_unknown_columns_are_named_and_the_others_counted(report: Report, count: int, more: str) -> None:
+    known = replace(report, understanding=Understanding(state="partly", unknown=tuple("abcdefg"[:count])))
+    assert unknown_lines(known) == [f"a, b, c, d, e, f{more}"]
+    assert unknown_lines(known, everything=True) == [", ".join("abcdefg"[:count])]

@@ -33,6 +33,12 @@ def test_wasserstein_is_that_of_scipy(a: list[int], b: list[int]) -> None:
     assert wasserstein(x, y) == pytest.approx(stats.wasserstein_distance(x, y), abs=1e-9)
 
 
+@pytest.mark.parametrize("distance", [wasserstein, jensen_shannon])
+def test_nothing_is_no_distance_from_anything(distance: Any) -> None:
+    assert math.isnan(distance(np.array([]), np.ones(9)))
+    assert math.isnan(distance(np.ones(9), np.array([])))
+
+
 @given(numbers)
 def test_ranks_of_one_group_give_the_spearman_of_scipy(values: list[int]) -> None:
     x = np.array(values, dtype=float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,21 @@ def test_silence_ends_the_watch_once_it_has_lasted(idle_s: float, pauses: int) -
     watch, clock = watching(Rows([]), Ends(idle_s=idle_s))
     assert watch.run(clock.wait) == f"nothing new for {idle_s:g} s"
     assert clock.now == pauses * 0.25
+
+
+def test_a_process_that_stays_is_looked_at_every_half_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    with subprocess.Popen(["sleep", "60"]) as process:
+        watch, clock = watching(Rows([]), Ends(pid=process.pid, idle_s=2.0))
+
+        def found(pid: int) -> Any:
+            looks.append(clock.now)
+            return identify(pid)
+
+        monkeypatch.setattr(loop, "identify", found)
+        assert watch.run(clock.wait) == "nothing new for 2 s"
+        process.kill()
+    assert looks == [PID_POLL_S * i for i in range(1, 5)]
 
 
 def test_the_process_is_looked_at_now_and_then_and_its_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,3 +163,11 @@ def test_refused_rows_are_told_by_line_and_byte(tmp_path):
     path = tmp_path / "trainer_state.json"
     path.write_text('{"log_history": [\n{"step": 1, "loss": 1.0},\n{"step": 2, "é": no},\n{"step": 3, "loss": no}')
     assert [(r.line, r.offset) for r in HfTrainerState(path).read().rejected] == [(3, 44), (4, 67)]
+
+
+def test_a_row_without_its_end_is_refused_and_the_others_are_kept(tmp_path):
+    rows = '{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.4, {"step": 3, "loss": 0.3}'
+    (tmp_path / "trainer_state.json").write_text('{"global_step": 3, "log_history": [' + rows + "]")
+    log = HfTrainerState(tmp_path / "trainer_state.json").read()
+    assert log.table.step.tolist() == [1, 3]
+    assert [r.reason for r in log.rejected] == ["a row without its end"]
