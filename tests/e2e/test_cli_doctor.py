@@ -232,7 +232,7 @@ def test_an_incident_says_what_made_it_loud_and_keeps_its_own_causes() -> None:
         ("junit", "<?xml", '<failure type="critical"'),
         ("sarif", "{", '"ruleId": "REW001"'),
         ("json", "{", '"verdict"'),
-        ("text", "Critical since", "1. CRITICAL"),
+        ("text", "Critical", "1. CRITICAL"),
     ],
 )
 def test_a_report_in_every_format_fails_as_the_text_does(form: str, begins: str, holds: str) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.vocabulary import vocabulary
-from rldk.rules.knobs import phrase
+from rldk.rules.knobs import CONCEPTS, phrase
 from rldk.rules.metrics import DERIVED
 from rldk.rules.rule import HEADINGS, Rule, normals, rules
+from rldk.rules.subject import BY_ROW, SUBJECTS
 
 DUE = """
 KL002 KL003 KL004 KL009 ENT001 ENT002 ENT003 ENT007 CLIP001 CLIP002 CLIP003 CLIP005 REW001 REW002 REW003 REW004 REW007
@@ -49,8 +50,17 @@ def test_pages_and_metadata_are_complete() -> None:
 
 def test_needed_metrics_are_canonical() -> None:
     known = {*vocabulary().names(), *DERIVED, "step", "segment", "row_interval_s"}
-    named = {n.removeprefix("eval_").removeprefix("train_"): r.code for r in ALL for n in r.needs if n not in known}
+    named = {
+        n.removeprefix("eval_").removeprefix("train_"): r.code for r in ALL if r.subject in BY_ROW for n in r.needs
+    }
     assert not {name: code for name, code in named.items() if name not in known}
+
+
+def test_a_rule_over_a_configuration_needs_concepts_and_one_of_a_subject_its_view() -> None:
+    assert {r.subject for r in ALL} <= set(SUBJECTS)
+    assert not [r.code for r in ALL if r.subject == "config" and not set(r.needs) <= set(CONCEPTS)]
+    assert len([r for r in ALL if r.subject == "config"]) >= 6
+    assert not [r.code for r in ALL if r.subject not in BY_ROW and (r.each or r.also or r.rows != 1)]
 
 
 def test_names_are_unique() -> None:

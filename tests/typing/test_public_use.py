@@ -48,7 +48,7 @@ def test_a_run_is_diagnosed(log: Path) -> None:
     assert_type(report.incidents, tuple[Incident, ...])
     assert_type(report.to_dict(), dict[str, Any])
     finding = report.findings[0]
-    assert_type(finding.first_step, int)
+    assert_type(finding.first_step, int | None)
     assert_type(finding.value, float | None)
     assert_type(finding.limit, float | None)
     assert {f.family for f in report.findings} <= {"REW", "KL"}

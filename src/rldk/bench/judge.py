@@ -30,7 +30,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class Said(Struct, frozen=True, kw_only=True):
-    """A finding in short."""
+    """A finding in short; what has no step is there from step 0 on."""
 
     code: str
     family: str
@@ -107,7 +107,7 @@ def _short(finding: Finding) -> Said:
         code=finding.code,
         family=finding.family,
         severity=finding.severity,
-        first_step=finding.first_step,
+        first_step=finding.first_step or 0,
         message=finding.message,
     )
 

@@ -158,6 +158,7 @@ def _key_metrics(report: Report) -> Charts | None:
     onset = [
         Band(first=i.first_step, last=i.first_step, kind="onset", label=f"step {i.first_step:,}: {i.title}")
         for i in words.loud(report.incidents)[:1]
+        if i.first_step is not None
     ]
     made = (_curve(report, m, by_metric.get(m, []), marks=onset) for m in report_series(report.meta))
     curves = tuple(curve for curve in made if curve is not None)
@@ -177,6 +178,7 @@ def _curve(report: Report, metric: str, findings: Sequence[Finding], *, marks: S
             label=f"{f.code} {f.name}, {words.steps(f.first_step, f.last_step)}",
         )
         for f in findings[:MAX_BANDS]
+        if f.first_step is not None and f.last_step is not None
     ]
     limits = {
         (f.limit, f.code): Limit(value=f.limit, label=f"{f.code} {number(f.limit)}")
@@ -234,7 +236,7 @@ def _problem(f: Finding, source: str) -> Problem:
         severity=f.severity,
         message=f.message,
         source=source,
-        steps=(f.first_step, f.last_step),
+        steps=None if f.first_step is None or f.last_step is None else (f.first_step, f.last_step),
         metric=f.metric,
         value=f.value,
         limit=f.limit,

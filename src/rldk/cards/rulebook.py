@@ -47,7 +47,7 @@ def trials(file: RuleFile, report: Report) -> list[Trial]:
                 code=rule.code,
                 severity=_loudest(found) or rule.severity,
                 fires=len(found),
-                first_step=min((f.first_step for f in found), default=None),
+                first_step=min((f.first_step for f in found if f.first_step is not None), default=None),
                 rows=sum(f.rows for f in found),
                 actions=tuple(a.kind for a in file.actions.get(rule.code, ())),
                 what=found[0].message if found else skipped.get(rule.code, "quiet"),
@@ -135,6 +135,7 @@ def _chart(metric: str, findings: Sequence[Finding], report: Report) -> str:
     bands = [
         Band(first=f.first_step, last=f.last_step, kind=f.severity, label=f"{f.code}: {f.message}")
         for f in findings[:MAX_BANDS]
+        if f.first_step is not None and f.last_step is not None
     ]
     limits = {
         (f.limit, f.code): Limit(value=f.limit, label=f"{f.code} {number(f.limit)}")

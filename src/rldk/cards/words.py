@@ -24,8 +24,12 @@ HEADLINE_WORDS: dict[str, str] = {
 }
 
 
-def steps(first: int, last: int) -> str:
-    """ "step 7" or "steps 7-90"."""
+def steps(first: int | None, last: int | None) -> str:
+    """ "step 7" or "steps 7-90"; "before step 1" of what has no step, "from the start" where only the end is known."""
+    if first is None:
+        return "before the first step" if last is None else f"from the start to step {last:,}"
+    if last is None:
+        return f"step {first:,}"
     return f"step {first:,}" if first == last else f"steps {first:,}-{last:,}"
 
 

@@ -107,8 +107,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     family: str
     severity: Severity
     tier: int
-    first_step: int
-    last_step: int
+    first_step: int | None
+    last_step: int | None
     metric: str
     value: float | None
     limit: float | None
@@ -150,8 +150,8 @@ class Incident(Struct, frozen=True, kw_only=True):
     id: int
     title: str
     severity: Severity
-    first_step: int
-    last_step: int
+    first_step: int | None
+    last_step: int | None
     first_mover: str
     codes: tuple[str, ...]
     causes: tuple[str, ...] = ()

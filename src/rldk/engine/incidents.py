@@ -87,13 +87,18 @@ def joined(placed: Sequence[Placed]) -> list[Placed]:
     return kept
 
 
+def _latest(findings: Sequence[Finding]) -> int | None:
+    """The last step of them all; None where none has steps."""
+    return max((f.last_step for f in findings if f.last_step is not None), default=None)
+
+
 def _one(first: Placed, other: Placed) -> Placed:
     a, b = first.finding, other.finding
     also = [*a.evidence.get("also", []), b.metric]
     finding = replace(
         a,
         severity=max(a.severity, b.severity, key=SEVERITIES.index),
-        last_step=max(a.last_step, b.last_step),
+        last_step=_latest([a, b]),
         rows=max(a.rows, b.rows),
         ongoing=a.ongoing or b.ongoing,
         evidence={**a.evidence, "also": also},
@@ -169,7 +174,7 @@ def _incident(number: int, members: list[Placed]) -> Incident:
         title=lead.message if times == 1 else f"{lead.message}, and {times - 1} more time{'s' if times > 2 else ''}",
         severity=SEVERITIES[loudest],
         first_step=lead.first_step,
-        last_step=max(f.last_step for f in findings),
+        last_step=_latest(findings),
         first_mover=lead.metric,
         codes=tuple(dict.fromkeys(f.code for f in findings)),
         causes=lead.causes[:MAX_TEXTS],

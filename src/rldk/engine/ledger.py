@@ -15,7 +15,7 @@ RETOLD = frozenset({"warn", "http"})  # say so when it is over
 
 
 class _Open(Struct):
-    first_step: int
+    first_step: int | None
     rank: int
     told: set[int] = field(default_factory=set)
 

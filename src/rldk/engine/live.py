@@ -23,6 +23,7 @@ from rldk.engine.recovery import KEPT
 from rldk.engine.reported import KEYS
 from rldk.engine.standing import Standing
 from rldk.rules.rule import Context, Rule
+from rldk.rules.subject import BY_ROW
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
@@ -207,6 +208,8 @@ class Engine:
         reason = _inapplicable(rule, self.context)
         if reason:
             self.inapplicable[rule.code] = reason
+        elif rule.subject not in BY_ROW:
+            return  # looked at once, for the report
         elif rule.each:
             self._stations[rule.phase].patterned.append(rule)
         else:

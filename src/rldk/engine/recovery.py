@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from rldk.engine.features import MAD_TO_SD, middle
+from rldk.core.stats.robust import MAD_TO_SD, middle
 
 KEPT = 128  # values of a metric that can be looked back on
 LAGS = (5, 40, 80)  # values before the first word at which the time before may end: rules speak up to 60 rows late

@@ -11,12 +11,14 @@ from rldk.engine.health import health
 from rldk.engine.incidents import Placed, group, joined, supported
 from rldk.engine.live import Engine
 from rldk.engine.looks import Watch
+from rldk.engine.once import look_once
 from rldk.engine.outlook import outlook
 from rldk.engine.story import turn
 from rldk.engine.understanding import understanding
 from rldk.engine.verdict import verdict
 from rldk.rules.knobs import phrase
 from rldk.rules.rule import Context, Rule
+from rldk.rules.subject import BY_ROW, WANTS
 
 
 def build_report(
@@ -32,10 +34,13 @@ def build_report(
         if not watch.rule.note
         for episode in watch.episodes.all()
     ]
+    once = look_once(rules, engine.context, engine.inapplicable)
+    placed += [Placed(finding, 0, engine.rows) for finding in once.findings]
     findings, incidents = group(supported(joined(placed)))
     failed = {w.rule.code for w in watches if w.failure}
-    checked = tuple(sorted({w.rule.code for w in watches if w.ready and not w.rule.note} - failed))
-    skipped = tuple(_unchecked(engine, r, watches) for r in rules if r.code not in checked and not r.note)
+    checked = tuple(sorted({w.rule.code for w in watches if w.ready and not w.rule.note} - failed | {*once.checked}))
+    by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
+    skipped = (*(_unchecked(engine, r, watches) for r in by_row), *once.unchecked)
     return Report(
         kind="diagnosis",
         passed=all(f.severity != "critical" for f in findings),
@@ -115,6 +120,9 @@ def _unchecked(engine: Engine, rule: Rule, watches: list[Watch]) -> Check:
     if not missing and rule.each and not own:
         more = f" (or {len(rule.each) - 3} more)" if len(rule.each) > 3 else ""
         missing = (" or ".join(rule.each[:3]) + more,)
+    if missing and rule.subject != "rows":
+        reason = f"needs {', '.join(missing)}, made of {WANTS[rule.subject]}"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=missing)
     if missing:
         return Check(
             code=rule.code, name=rule.name, status="skipped", reason=f"needs {', '.join(missing)}", needs=missing

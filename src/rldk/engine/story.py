@@ -17,7 +17,7 @@ _CLAUSE_ENDS = re.compile(r"; |: | \(|, ")
 class Moment(NamedTuple):
     """A step at which something of this severity was there to be said."""
 
-    step: int
+    step: int | None  # None: before the first one
     severity: Severity
     message: str
 
@@ -28,9 +28,7 @@ def story(members: Sequence[Finding], incident: Incident, *, others: int = 0) ->
     lead = next(f for f in members if f.code == incident.codes[0])
     first, then = beginning(lead), consequence(members, lead)
     word = WORDS[incident.severity]
-    opening = f"{word} since step" if first.severity == incident.severity else f"{word}: at step"
-    mark = ": " if first.severity == incident.severity else ", "
-    told = _sentence(f"{opening} {first.step:,}{mark}", first.message)
+    told = _sentence(_opening(word, first, same=first.severity == incident.severity), first.message)
     more = f"{others:,} other incident{'s' if others > 1 else ''}" if others else ""
     if then is None:
         return told + (f". {more}" if more else "")
@@ -62,7 +60,7 @@ def consequence(members: Sequence[Finding], lead: Finding) -> Moment | None:
     ]
     if lead.evidence.get("began_as", "info") != "info":
         after.append(gravest(lead))
-    return min(after, key=lambda m: (-SEVERITIES.index(m.severity), m.step), default=None)
+    return min(after, key=lambda m: (-SEVERITIES.index(m.severity), -1 if m.step is None else m.step), default=None)
 
 
 def turn(step: int) -> str:
@@ -84,7 +82,18 @@ def _sentence(head: str, message: str, tail: str = "") -> str:
     return head + brief(message, LONGEST_SENTENCE - len(head) - len(tail) - 1) + tail
 
 
-def _moment(before: int, step: int) -> str:
+def _opening(word: str, first: Moment, *, same: bool) -> str:
+    """`same`: what moved first is as grave as the whole incident."""
+    if first.step is None:
+        return f"{word} before the first step: "
+    return f"{word} since step {first.step:,}: " if same else f"{word}: at step {first.step:,}, "
+
+
+def _moment(before: int | None, step: int | None) -> str:
+    if step is None:
+        return "Before the first step, "
+    if before is None:
+        return f"By step {step:,}, "
     if step == before:
         return "At the same step, "
     return f"By step {step:,}, " if step > before else f"After a restart, by step {step:,}, "

@@ -61,7 +61,7 @@ class KLDrift:
             "divergence": _known(wasserstein(reference, current) / spread) if spread > 0 else None,
             "trend": self._direction(),
             "drift_start_step": min((_start(f) for f in drifted), default=None),
-            "drift_last_step": max((f.last_step for f in drifted), default=None),
+            "drift_last_step": max((f.last_step or 0 for f in drifted), default=None),
             "ongoing": any(f.ongoing for f in drifted),
             **_described("reference", steps[:head], reference),
             **_described("current", steps[len(kl) - tail :], current),
@@ -108,7 +108,7 @@ def _described(name: str, steps: NDArray[np.int64], values: NDArray[np.float64])
 
 
 def _start(finding: Finding) -> int:
-    return finding.first_step if finding.onset is None else finding.onset
+    return (finding.first_step or 0) if finding.onset is None else finding.onset
 
 
 def _known(x: float) -> float | None:

@@ -110,5 +110,5 @@ class Outlet:
                 file.close()
 
 
-def _incident(alert: Alert) -> tuple[str, str, str, int]:
+def _incident(alert: Alert) -> tuple[str, str, str, int | None]:
     return alert.run, alert.rule, alert.finding.metric, alert.finding.first_step

@@ -128,6 +128,7 @@ def _by_rule(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         )
         entry["count"] += 1
         entry["severity"] = max(entry["severity"], finding["severity"], key=SEVERITIES.index)
-        entry["first_step"] = min(entry["first_step"], finding["first_step"])
-        entry["last_step"] = max(entry["last_step"], finding["last_step"])
+        for end, outer in (("first_step", min), ("last_step", max)):
+            known = [step for step in (entry[end], finding[end]) if step is not None]
+            entry[end] = outer(known, default=None)
     return dict(sorted(found.items()))

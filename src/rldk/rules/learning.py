@@ -77,9 +77,9 @@ def never_learnt(f: Frame) -> Signal | None:
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
     spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
-    risen = "has risen by less than it varies" if now > start else "has not risen"
+    little = "has risen by less than it varies" if now > start else "has not risen"
     beside = f", and the entropy is down from {sure:.3g} to {entropy:.3g}" if narrow else ""
-    message = f"the reward {risen} in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now{beside}"
+    message = f"the reward {little} in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now{beside}"
     loud = late or (count > LONG and progress != progress)
     return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
 

@@ -14,6 +14,7 @@ from rldk.core.model import Severity
 from rldk.core.reference import Baseline
 from rldk.core.registry import Registry
 from rldk.core.table import Phase
+from rldk.rules.subject import Subject
 
 HEADINGS = ("Why it matters", "How it is computed", "When it is wrong", "Source")
 Tier = Literal[0, 1, 2, 3]
@@ -224,7 +225,7 @@ class Frame(Protocol):
         """The quantile of the run's own past: at most 200 values, at least `least`, the newest `before` left out."""
 
 
-Body = Callable[[Frame], "Signal | None"]
+Body = Callable[[Any], "Signal | None"]  # of a Frame, or of the view that its subject has
 Calm = Callable[[str, "Context"], tuple[float, float]]
 
 
@@ -246,6 +247,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode (20, of
     informational rules 100: they come and go with the noise), once its last row is `cooldown_steps` behind. `kin`: the
     family, where the code does not spell it.
+    `subject`: what the body is given: a frame a row ("rows", and "samples" for metrics of per-sample records), or once
+    what a run has one of (see `rules.subject`); `needs` are then what the view must carry, for "config" concepts of
+    `rules.knobs`.
     `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
     context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite. `calm`: the closed interval in
     which the metric's own value says by itself that the body has nothing to say, so that it need not be asked.
@@ -277,6 +281,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     causes: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
     note: bool = False
+    subject: Subject = "rows"
     kin: str = ""
 
     @property

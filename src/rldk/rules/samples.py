@@ -22,6 +22,7 @@ LENGTH_LIMIT = 0.35
     severity="info",
     tier=2,
     data="P",
+    subject="samples",
     needs=("advantage_kurtosis", "advantage_count"),
     algorithms=ACTOR_CRITIC,
     causes=(
@@ -66,6 +67,7 @@ def advantage_heavy_tails(f: Frame) -> Signal | None:
     severity="info",
     tier=2,
     data="P",
+    subject="samples",
     needs=("advantage_shift", "advantage_count"),
     rows=3,
     algorithms=LLM_POLICY,
@@ -103,6 +105,7 @@ def advantage_distribution_shift(f: Frame) -> Signal | None:
     severity="info",
     tier=2,
     data="P",
+    subject="samples",
     needs=("advantage_skewness", "advantage_skewness_bowley", "advantage_count"),
     algorithms=ACTOR_CRITIC,
     causes=(
@@ -142,6 +145,7 @@ def advantage_skewed(f: Frame) -> Signal | None:
     severity="warn",
     tier=0,
     data="P",
+    subject="samples",
     needs=("advantage_bound_frac",),
     calm=lambda *_: (-math.inf, 0.1),
     rows=3,
@@ -184,6 +188,7 @@ def _length_limit(context: Context) -> float:
     severity="warn",
     tier=3,
     data="P",
+    subject="samples",
     each=("length_reward_rho", "length_reward_rho_overall"),
     calm=lambda name, context: (-_length_limit(context), _length_limit(context)),  # noqa: ARG005 - as of `Rule.calm`
     rows=3,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rldk.cards.forensics import drift_text
+from rldk.cards import terminal
+from rldk.cards.forensics import drift_view
 from rldk.forensics import ComprehensivePPOForensics
 
 
@@ -12,7 +13,7 @@ def shown(kl: Sequence[float]) -> str:
     forensics = ComprehensivePPOForensics()
     for i, x in enumerate(kl):
         forensics.update(i, x, 0.2, 2.0, 0.5 + 0.001 * (i % 5))
-    return drift_text(forensics.get_kl_drift_analysis(), "run.jsonl", files=["a.json"])
+    return terminal.render(drift_view(forensics.get_kl_drift_analysis(), "run.jsonl", files=["a.json"]))
 
 
 def test_the_distance_of_the_two_periods_is_told_in_both_measures() -> None:

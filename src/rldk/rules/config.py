@@ -1,0 +1,213 @@
+"""CFG: configurations that cannot mean what they say, seen before a single row is."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import GROUP, LLM_POLICY, POLICY
+from rldk.rules.rule import Context, Signal, rule
+from rldk.rules.subject import ConfigView
+
+_LLM_GROUPS = GROUP
+
+
+def _unknown_algorithm(context: Context) -> str | None:
+    """The same word means something else in other trainings."""
+    return None if context.algorithm else "defined for some algorithms, and this log does not say which it is of"
+
+
+def _said(c: ConfigView, concept: str) -> str:
+    """The setting as its trainer writes it: `num_generations` = 1."""
+    return f"`{c.key(concept)}` is {c.get(concept)}"
+
+
+@rule(
+    "CFG003",
+    "group-of-one",
+    severity="critical",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("group_size",),
+    algorithms=_LLM_GROUPS,
+    unless=_unknown_algorithm,
+    causes=("a default that was never raised, or a smoke test's setting that stayed",),
+    fixes=("raise {group_size}: 4 to 16 are usual", "or use an algorithm with a critic"),
+)
+def group_of_one(c: ConfigView) -> Signal | None:
+    """Fires when advantages are relative to a group and the group is a single completion.
+
+    Why it matters: its mean is the completion's own reward, so that the advantage is 0, or the bare reward where the
+    trainer leaves a lone completion alone; either way nothing is compared.
+    How it is computed: the configured number of completions per prompt is below 2.
+    When it is wrong: a trainer that groups by something else than the prompt, or a group size that a callback raises.
+    Source: identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
+    """
+    size = c.number("group_size")
+    if size < 2:
+        return Signal(value=size, limit=2.0, message=f"{_said(c, 'group_size')}: a group of one has no advantage")
+    return None
+
+
+@rule(
+    "CFG004",
+    "greedy-sampling",
+    severity="warn",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("temperature",),
+    algorithms=LLM_POLICY,
+    unless=_unknown_algorithm,
+    causes=("the sampling settings of an evaluation are used for training",),
+    fixes=("set {temperature} to 1, or near it",),
+)
+def greedy_sampling(c: ConfigView) -> Signal | None:
+    """Fires when completions for training are sampled without chance.
+
+    Why it matters: every completion of a prompt is the same, so that nothing is explored and groups carry no signal.
+    How it is computed: the configured temperature is 0 or less, or the sampler is told to take the best token only
+    (top-k of exactly 1).
+    When it is wrong: a trainer that samples for training with other settings than those it logs.
+    Source: identity: the sampler's distribution is a point.
+    """
+    temperature, best = c.number("temperature"), c.number("top_k")
+    if temperature <= 0:
+        return Signal(value=temperature, limit=0.0, message=f"{_said(c, 'temperature')}: every sample is the same")
+    if best == 1:
+        return Signal(value=best, limit=1.0, message=f"{_said(c, 'top_k')}: every sample is the same")
+    return None
+
+
+@rule(
+    "CFG005",
+    "discount-out-of-range",
+    severity="critical",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("gamma",),
+    algorithms=POLICY,
+    unless=_unknown_algorithm,
+    causes=("a slip of the decimal point", "gamma and another setting were swapped"),
+    fixes=("set {gamma} between 0.9 and 1, {gae_lambda} between 0.9 and 1",),
+)
+def discount_out_of_range(c: ConfigView) -> Signal | None:
+    """Fires when the discount factor or the GAE lambda is no share.
+
+    Why it matters: above 1 returns grow without bound with the length of an episode; below 0 they change their sign.
+    How it is computed: gamma or lambda is outside [0, 1].
+    When it is wrong: never for trainers that mean a discount by it.
+    Source: identity: both are factors of a geometric sum that has to converge.
+    """
+    gamma, weight = c.number("gamma"), c.number("gae_lambda")
+    if gamma > 1 or gamma < 0:
+        return Signal(value=gamma, limit=1.0, message=f"{_said(c, 'gamma')}, outside 0 to 1")
+    if weight > 1 or weight < 0:
+        return Signal(value=weight, limit=1.0, message=f"{_said(c, 'gae_lambda')}, outside 0 to 1")
+    return None
+
+
+@rule(
+    "CFG006",
+    "warmup-longer-than-the-run",
+    severity="warn",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("warmup", "total_steps"),
+    causes=("the run was shortened and its warm-up was not", "the warm-up counts micro-batches, the run updates"),
+    fixes=("lower {warmup}, or raise {total_steps}",),
+)
+def warmup_longer_than_run(c: ConfigView) -> Signal | None:
+    """Fires when the warm-up of the learning rate lasts as long as the run, or longer.
+
+    Why it matters: the configured learning rate is never reached.
+    How it is computed: warm-up steps (a number of 1 or more; below 1 it is a share) are at least the run's steps.
+    When it is wrong: a run that is meant to be continued with the same schedule.
+    Source: identity.
+    """
+    warmup, total = c.number("warmup"), c.number("total_steps")
+    if warmup >= 1 and 0 < total <= warmup:
+        message = f"{_said(c, 'warmup')} and {_said(c, 'total_steps')}: the learning rate never gets to its value"
+        return Signal(value=warmup, limit=total, message=message)
+    return None
+
+
+@rule(
+    "CFG007",
+    "clip-range-upside-down",
+    severity="warn",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("clip_range", "clip_high"),
+    algorithms=POLICY,
+    unless=_unknown_algorithm,
+    causes=("the two bounds were swapped", "the lower one was raised and the upper one kept its default"),
+    fixes=("set {clip_high} to {clip_range} or above: 0.2 and 0.28 are usual",),
+)
+def clip_upside_down(c: ConfigView) -> Signal | None:
+    """Fires when the ratio may fall further than it may rise.
+
+    Why it matters: the upper bound is there to let rare tokens grow; below the lower one it drives entropy down.
+    How it is computed: the upper clip range is above 0 and below the lower one.
+    When it is wrong: an experiment on exactly this.
+    Source: DAPO (clip-higher) and the trainers' own documentation of both bounds.
+    """
+    low, high = c.number("clip_range"), c.number("clip_high")
+    if 0 < high < low:
+        message = f"{_said(c, 'clip_high')}, below the lower bound: {_said(c, 'clip_range')}"
+        return Signal(value=high, limit=low, message=message)
+    return None
+
+
+@rule(
+    "CFG008",
+    "no-learning-rate",
+    severity="critical",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("lr",),
+    causes=("a dry run's setting that stayed", "a text that was not read as a number"),
+    fixes=("set {lr}",),
+)
+def no_learning_rate(c: ConfigView) -> Signal | None:
+    """Fires when the configured learning rate is 0 or negative.
+
+    Why it matters: nothing is learnt, or the loss is climbed.
+    How it is computed: the configured number is 0 or below.
+    When it is wrong: a dry run on purpose; an optimiser whose rate is set elsewhere.
+    Source: identity.
+    """
+    lr = c.number("lr")
+    if lr <= 0:
+        return Signal(value=lr, limit=0.0, message=f"{_said(c, 'lr')}: nothing can be learnt")
+    return None
+
+
+@rule(
+    "CFG009",
+    "minibatch-larger-than-batch",
+    severity="warn",
+    tier=0,
+    data="C",
+    subject="config",
+    needs=("minibatch", "batch"),
+    algorithms=LLM_POLICY,
+    unless=lambda context: None if context.framework == "verl" else "defined for verl, whose two sizes count prompts",
+    causes=("one of the two was scaled with the number of devices and the other was not",),
+    fixes=("lower {minibatch}, or raise {batch}",),
+)
+def minibatch_larger(c: ConfigView) -> Signal | None:
+    """Fires when one update is to take more prompts than a whole batch has.
+
+    Why it matters: the trainer stops, or takes fewer than it was told, and the number of updates is another one.
+    How it is computed: verl's mini-batch size is above its train batch size; both count prompts.
+    When it is wrong: never while both count the same.
+    Source: verl's own check of its configuration.
+    """
+    small, large = c.number("minibatch"), c.number("batch")
+    if small > large > 0:
+        message = f"{_said(c, 'minibatch')}, more than a batch: {_said(c, 'batch')}"
+        return Signal(value=small, limit=large, message=message)
+    return None
