@@ -9,7 +9,7 @@ from collections import deque
 from msgspec import Struct
 
 from rldk.core.model import SEVERITIES, Severity
-from rldk.engine.recovery import Level, Tail, Way, levels_before, nothing, way_back
+from rldk.engine.recovery import NEAR, Level, Tail, Way, levels_before, nothing, way_back, worse_side
 from rldk.rules.rule import Rule, Signal
 
 MAX_EPISODES = 500  # of one rule on one metric: the last goes on for ever, or a flapping metric would fill the memory
@@ -45,10 +45,11 @@ class Episode(Struct):
 class Episodes:
     """The episodes of one rule on one metric, fed one look at a time."""
 
-    __slots__ = ("_away", "_quiet", "_recent", "_rule", "_worse", "done", "idle", "open")
+    __slots__ = ("_away", "_quiet", "_recent", "_rule", "_worse", "done", "idle", "metric", "open")
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, metric: str = "") -> None:
         self._rule = rule
+        self.metric = metric
         self._recent: deque[int | None] = deque(maxlen=max(rule.rows, rule.within))
         self._quiet = 0
         self._worse = 0  # looks in a row that were graver than the episode is called
@@ -135,8 +136,12 @@ class Episodes:
             self._worse = 0
 
     def _close(self, episode: Episode, row: int, tail: Tail) -> None:
-        values = tail(episode.signal.metric)
-        episode.away = way_back(episode.before, values[-(row - episode.first_row + self._rule.rows) :])
+        metric = episode.signal.metric
+        values = tail(metric)
+        end = len(values) - (row - episode.last_row)
+        start = end - (episode.last_row - episode.first_row) - self._rule.rows - NEAR
+        fired = values[max(0, start) : max(0, end + NEAR)]  # one that fired on a single row has gone on or not
+        episode.away = way_back(episode.before, fired, worse_side(metric or self.metric))
         episode.ended, episode.over_row = True, episode.last_row
         episode.recovered = episode.away is None or episode.away.is_back(values)
         if not episode.recovered:

@@ -232,7 +232,7 @@ class Engine:
         rule.body(station.binding)
         if metric and not rule.note:
             station.memory.keep(metric, KEPT)
-        station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule), rule.body))
+        station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule, metric), rule.body))
 
 
 def _turn(watch: Watch, values: Mapping[str, object], context: Context) -> Turn:

@@ -28,6 +28,7 @@ LEAST_ROWS = 40  # a quarter of them is ten: fewer do not give a slope with an e
 SURE = 0.9  # of the probability from which the answer is not "unknown"; ours
 MATERIAL = 0.1  # of the range gained: a change that matters over the last quarter; ours
 LOST = 0.5  # of the gain: with so much lost a run is worse off, however level it is now; ours
+CLEAR = 3.0  # times what matters: a smaller gain is none to lose; ours
 AT_ONCE = 8  # block means that a level is the mean of
 NOISE_SHARE = 1.0  # of the row-to-row noise: a smaller change is none; ours (half of it needs 200 rows a quarter)
 # their reward is a mean over the last 100 episodes, so that the next row shares most of them
@@ -42,8 +43,8 @@ class Outlook(Struct, frozen=True, kw_only=True):
     `schedule`: the shape of the learning rate so far ("constant", "linear", "cosine", "other", with "warmup + " before
     it; "" when it is not logged); `declared`: what the configuration calls it. `numbers`, as far as they are known:
     `gain`, `gain_error`, `material` (over the last quarter, in the unit of the metric, up is better), `lost` (the share
-    of what had been gained that is gone again; what has lost half of it is "degrading" even where it has settled, and
-    "converged" is only what stands near its best),
+    of what had been gained that is gone again; what has lost half of it is "degrading" even where it has settled).
+    "converged" is only what stands near its best while nothing critical stands, and no warning of the metric.
     `memory_gb_per_step`, `memory_full_in_steps`, `throughput_change` (a share), `seconds_per_step`, `seconds_left`.
     """
 
@@ -63,10 +64,14 @@ class Trend(Struct, frozen=True):
 
 
 class Loss(Struct, frozen=True):
-    """How far a series is below the best level it had, and what share that is of the gain up to there."""
+    """How far a series is below the best level it had, and what had been gained up to there."""
 
     amount: float
-    share: float
+    gain: float
+
+    @property
+    def share(self) -> float:
+        return self.amount / self.gain if self.gain > 0.0 else 0.0
 
     def sureness(self, noise: float, size: int) -> float:
         """How probable it is that more than `LOST` of the gain is gone, of means of blocks of so many values."""
@@ -117,8 +122,7 @@ def loss(means: list[float]) -> Loss:
         return Loss(0.0, 0.0)
     at = max(range(len(levels)), key=lambda i: levels[i])
     best, amount = levels[at], levels[at] - levels[-1]
-    gain = best - min(levels[: at + 1])
-    return Loss(amount, amount / gain if gain > 0.0 else 0.0)
+    return Loss(amount, best - min(levels[: at + 1]))
 
 
 def _line(y: list[float]) -> tuple[float, list[float]]:
@@ -166,12 +170,22 @@ def _converging(engine: Engine, metric: str) -> tuple[Convergence, float | None,
     likely, gone = shares(trend, material), loss(means)
     best = max(likely, key=lambda name: likely[name])
     numbers = {"gain": trend.gain, "gain_error": trend.error, "material": material}
-    if gone.amount > material and gone.share > LOST and best != "improving":
+    clear = gone.gain > CLEAR * material
+    if clear and gone.amount > material and gone.share > LOST and best != "improving":
         best, likely = "degrading", {"degrading": max(likely["degrading"], gone.sureness(noise, blocks.size))}
         numbers["lost"] = gone.share
-    elif gone.amount > material and best == "converged":
-        return "unknown", None, {**numbers, "lost": gone.share}
+    elif best == "converged" and (gone.amount > material or _in_trouble(engine, metric)):
+        return "unknown", None, numbers
     return (best, likely[best], numbers) if likely[best] >= SURE else ("unknown", None, numbers)
+
+
+def _in_trouble(engine: Engine, metric: str) -> bool:
+    """Whether a critical finding stands, or a warning on the metric itself: such a run has not come to its end well."""
+    standing = [(w, e) for w in engine.watches() if not w.rule.note for e in w.episodes.all() if not e.recovered]
+    return any(
+        e.severity == "critical" or (e.severity == "warn" and (e.signal.metric or w.metric) == metric)
+        for w, e in standing
+    )
 
 
 def _means(engine: Engine, name: str) -> list[float]:

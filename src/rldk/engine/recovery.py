@@ -12,10 +12,12 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from rldk.core.stats.robust import MAD_TO_SD, middle
+from rldk.core.vocabulary import vocabulary
 
 KEPT = 128  # values of a metric that can be looked back on
 LAGS = (5, 40, 80)  # values before the first word at which the time before may end: rules speak up to 60 rows late
 LEVEL, NEAR = 20, 3  # values that a level before, and the furthest one since, are medians of
+FIRST = 8  # such medians that show how a rule began to fire
 NOW, STRAY = 10, 1  # newest values that must be back, and how many of them need not
 CLEAR = 2.0  # robust standard deviations that are a move: medians of three of a hundred values go 1.7 by chance
 SHARE = 1 / 3  # of the way that may be left (ours): most of it is regained
@@ -52,15 +54,24 @@ def levels_before(values: Sequence[float], rows: int) -> tuple[Level, ...]:
     return tuple(_level(values[end - LEVEL : end]) for end in ends if end >= LEVEL)
 
 
-def way_back(levels: Sequence[Level], values: Sequence[float]) -> Way | None:
-    """How the metric has moved away, of the values since an episode began; None where it has not, clearly.
+def worse_side(metric: str) -> int:
+    """Which way the metric gets worse: 1 up, -1 down, 0 where either may be."""
+    words = vocabulary()
+    name = words.canonical(metric)
+    return 0 if name is None else {"up": -1, "down": 1}.get(words.metric(name).direction, 0)
 
-    Of several levels before, the one counts that it has gone furthest from."""
-    near = [_median(values[i : i + NEAR]) for i in range(max(0, len(values) - NEAR + 1))]
-    if not near:
-        return None
-    moves = [max(((x - level.value) for x in near), key=abs) for level in levels]
-    clear = [(move, level) for move, level in zip(moves, levels, strict=True) if abs(move) > CLEAR * level.spread]
+
+def way_back(levels: Sequence[Level], values: Sequence[float], side: int = 0) -> Way | None:
+    """How the metric had moved away, of the values on which a rule fired; None where it had not, clearly.
+
+    Of several levels before, the one counts that it had gone furthest from. Where one side is better, a move to it
+    counts only where the rule began to fire, and off the newest of the levels: what is learnt later, or was learnt
+    before, is nothing to come back from."""
+    near = [_median(values[i : i + NEAR]) for i in range(max(1, len(values) - NEAR + 1))] if values else []
+    clear = [pair for level in levels for pair in _moves(near, level)]
+    worse = [(move, level) for move, level in clear if move * side > 0.0]
+    begun = _moves(near[:FIRST], levels[0]) if levels else []
+    clear = worse or (begun if side else clear)
     if not clear:
         return None
     move, level = max(clear, key=lambda pair: abs(pair[0]))
@@ -68,6 +79,12 @@ def way_back(levels: Sequence[Level], values: Sequence[float]) -> Way | None:
     if move > 0.0 < level.value:  # what grew a thousandfold is not back when it is half as large as at its worst
         bound = min(bound, level.value * ((level.value + move) / level.value) ** SHARE)
     return Way(1.0 if move > 0 else -1.0, bound)
+
+
+def _moves(near: Sequence[float], level: Level) -> list[tuple[float, Level]]:
+    """The furthest moves off a level to either side, where they are clear."""
+    ends = {min(near), max(near)} if near else set()
+    return [(x - level.value, level) for x in sorted(ends) if abs(x - level.value) > CLEAR * level.spread]
 
 
 def _level(values: Sequence[float]) -> Level:

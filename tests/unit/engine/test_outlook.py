@@ -13,6 +13,7 @@ from rldk.engine.live import Engine
 from rldk.engine.outlook import Outlook, last_quarter, outlook
 from rldk.engine.schedule import schedule_shape
 from rldk.rules.rule import Context
+from rldk.rules.select import select_rules
 from rldk.testing import scan_columns
 
 N = 400
@@ -78,6 +79,24 @@ def test_what_has_settled_a_little_below_its_best_is_not_called_converged() -> N
     rng = random.Random(5)
     sagged = [(0.01 * i if i < 100 else 1.0 if i < 200 else 0.75) + rng.gauss(0, 0.03) for i in range(N)]
     assert outlook_of({"reward_mean": sagged}, algorithm="grpo").convergence == "unknown"
+
+
+def test_a_dip_of_what_never_rose_clearly_is_no_loss_of_a_gain() -> None:
+    rng = random.Random(5)
+    level = [0.65 + 0.1 * math.sin(i / 40) + rng.gauss(0, 0.06) for i in range(160)]
+    assert "lost" not in outlook_of({"reward_mean": level}, algorithm="grpo").numbers
+
+
+def test_what_stands_still_under_a_warning_has_not_converged() -> None:
+    still = [-21.0] * 200
+    free = Engine([], Context(algorithm="ppo"))
+    warned = Engine(select_rules(["REW"]), Context(algorithm="ppo", framework="rllib"))
+    for engine in (free, warned):
+        for i, x in enumerate(still):
+            engine.feed(Row(step=i, values={"reward_mean": x, "response_length_mean": 100.0}))
+    assert outlook(free).convergence == "converged"
+    assert any(e.severity != "info" for w in warned.watches() for e in w.episodes.all())
+    assert outlook(warned).convergence == "unknown"
 
 
 def test_a_course_without_noise_leaves_no_doubt() -> None:

@@ -71,6 +71,16 @@ def test_over_is_said_once_the_metric_is_back(name: str) -> None:
     assert first.recovered == back
 
 
+def test_a_reward_that_fell_and_rose_beyond_what_it_had_been_has_recovered() -> None:
+    rng = random.Random(3)
+    level = [0.004 * i if i < 150 else 0.1 if i < 260 else min(1.0, 0.1 + 0.01 * (i - 260)) for i in range(600)]
+    rows = rows_of([x + rng.gauss(0, 0.02) for x in level], "reward_mean")
+    said = alerts_of(Engine(select_rules(["REW"]), Context(algorithm="grpo")), rows)
+    told = [(a.rule, a.event) for a in said if a.severity != "info"]
+    assert {rule for rule, event in told if event == "begin"} == {rule for rule, event in told if event == "recovered"}
+    assert all(a.step > 280 for a in said if a.event == "recovered" and a.severity != "info")
+
+
 VERIFIERS: dict[str, Callable[[random.Random, int], float]] = {
     "answers nothing": lambda rng, i: abs(rng.gauss(0, 0.01)) if i >= 200 else 0.5 + rng.gauss(0, 0.03),
     "tosses coins": lambda rng, i: rng.gauss(0, 0.5) if i >= 200 else min(0.6, 0.3 + 0.002 * i) + rng.gauss(0, 0.03),
