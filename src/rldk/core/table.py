@@ -164,7 +164,7 @@ class TableBuilder:
             try:
                 column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
             except TypeError:
-                column.extend(math.nan if value is None else value for value in values)
+                column.extend(array("d", [math.nan if value is None else value for value in values]))
         for name, rows in stated.items():
             self._stated.setdefault(name, array("q")).extend(n + row for row in rows)
         self._n = total

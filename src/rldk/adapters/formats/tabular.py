@@ -24,7 +24,7 @@ from rldk.core.model import COUNTED
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 
 SNIFFED = 20  # rows
-BATCH = 1000  # rows put out together
+BATCH = 512  # rows put out together
 OPENING = 100  # rows that settle which column counts the steps
 _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
@@ -291,6 +291,13 @@ class WholeTable(CsvTable):
         self._flush(sink)
         super()._head(record, sink)
 
+    def take(self, record: Fields, sink: Sink) -> None:
+        first = record.values[0]
+        if self._opening is None and first.isdecimal() and first != self.header[0]:  # no header: `heads`, for most rows
+            self._put_later(record, sink)
+        else:
+            super().take(record, sink)
+
     def _put_later(self, record: Fields, sink: Sink) -> None:
         self._batch.append(record)
         if len(self._batch) >= BATCH:
@@ -340,7 +347,7 @@ class WholeTable(CsvTable):
 
 def _has_number(texts: Sequence[str]) -> bool:
     """Whether one of these is a number: most often the first is."""
-    return _NUMBER.fullmatch(texts[0].strip()) is not None or any(_NUMBER.fullmatch(text.strip()) for text in texts)
+    return texts[0].isdecimal() or any(_NUMBER.fullmatch(text.strip()) for text in texts)
 
 
 def _has_twins(layout: Layout) -> bool:

@@ -29,7 +29,7 @@ ODD = [
     " 7 ",
     "n/a",
     "٣",
-]  # noqa: RUF001
+]
 TEXT = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers().map(str), st.sampled_from(ODD)
 )
