@@ -112,20 +112,22 @@ class BaseAdapter(ABC):
 
 def _load_adapters(head: bytes | None = None) -> None:
     """Loads the formats; given the head of a file, not those that would not recognise it."""
-    for name, marks in _modules():
-        if head is None or marks is None or any(mark in head for mark in marks):
+    opens = head is not None and head.lstrip().startswith(b"{")
+    for name, marks, not_json in _modules():
+        marked = head is None or marks is None or any(mark in head for mark in marks)
+        if marked and not (opens and not_json):
             import_module(name)
 
 
 @cache
-def _modules() -> list[tuple[str, tuple[bytes, ...] | None]]:
-    """The modules of the formats, each with its marks."""
+def _modules() -> list[tuple[str, tuple[bytes, ...] | None, bool]]:
+    """The modules of the formats, each with its marks and whether it is never JSON."""
     from pkgutil import iter_modules
 
     import rldk.adapters.formats as package
 
     names = [module.name for module in iter_modules(package.__path__)]
-    return [(f"{package.__name__}.{name}", package.MARKS.get(name)) for name in names]
+    return [(f"{package.__name__}.{name}", package.MARKS.get(name), name in package.NOT_JSON) for name in names]
 
 
 adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)

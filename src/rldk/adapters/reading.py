@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import le
 from typing import Any, Protocol, TypeVar
 
 from rldk.adapters.base import BaseAdapter
@@ -71,6 +72,29 @@ class Reading:
             self._last = step
         self.step = step
         self._builder.add(step, values, phase=phase, segment=self._segment, time=time)
+
+    def rows(
+        self,
+        steps: Sequence[int],
+        columns: Mapping[str, Sequence[float | None]],
+        *,
+        phases: Sequence[Phase],
+        times: Sequence[float],
+        stated: Mapping[str, Sequence[int]],
+    ) -> None:
+        """Appends many rows column by column: None is missing, NaN as well but in the rows in `stated`."""
+        rises = all(map(le, steps, steps[1:])) and (self._last is None or steps[0] >= self._last)
+        if rises and phases.count("train") == len(phases):
+            self._last = self.step = steps[-1]
+            self._builder.extend(steps, columns, phases=phases, times=times, stated=stated, segment=self._segment)
+            return
+        for i, step in enumerate(steps):
+            values = {
+                name: x
+                for name, column in columns.items()
+                if (x := column[i]) is not None and (x == x or i in stated.get(name, ()))
+            }
+            self.row(step, values, phase=phases[i], time=times[i])
 
     def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
         """Counts a refused record; in strict mode raises `MalformedInput`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rldk.core.numerals import floats_of
 from rldk.core.records import to_number
 
 
@@ -39,14 +40,9 @@ def numbers_of(column: Sequence[object]) -> tuple[Sequence[float | None], list[i
         pass
     else:
         return column, []  # type: ignore[return-value]
-    try:
-        text = "".join(column)  # type: ignore[arg-type]
-        if text.isascii() and "_" not in text:  # then float() takes what `to_number` takes
-            numbers = list(map(float, column))  # type: ignore[arg-type]
-            total = sum(numbers)
-            return numbers, [] if total == total else [i for i, x in enumerate(numbers) if x != x]
-    except (TypeError, ValueError):
-        pass
+    numbers = floats_of(column)  # type: ignore[arg-type]  # None where any is no text
+    if numbers is not None:
+        return numbers, []
     meaning = {text: to_number(text) for text in {x for x in column if type(x) is str}}  # few texts, often one
     nans = frozenset(text for text, number in meaning.items() if number != number)
     return (

@@ -147,12 +147,13 @@ class TableBuilder:
         phases: Sequence[Phase],
         times: Sequence[float],
         stated: Mapping[str, Sequence[int]],
+        segment: int = 0,
     ) -> None:
         """Appends rows column by column: None and NaN are missing but at the row numbers in `stated` (from 0)."""
         n, total = self._n, self._n + len(steps)
         self._step.extend(steps)
         self._phase.extend(map(PHASES.index, phases))
-        self._segment.frombytes(bytes(self._segment.itemsize * len(steps)))
+        self._segment.extend(array("i", [segment]) * len(steps))
         self._time.extend(times)
         for name, values in columns.items():
             column = self._columns.get(name)
@@ -163,7 +164,7 @@ class TableBuilder:
             try:
                 column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
             except TypeError:
-                column.extend(math.nan if value is None else value for value in values)
+                column.extend(array("d", [math.nan if value is None else value for value in values]))
         for name, rows in stated.items():
             self._stated.setdefault(name, array("q")).extend(n + row for row in rows)
         self._n = total

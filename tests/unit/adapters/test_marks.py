@@ -10,10 +10,18 @@ import pytest
 
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
 from rldk.adapters.explore import claims
-from rldk.adapters.formats import MARKS
+from rldk.adapters.formats import MARKS, NOT_JSON
 from rldk.adapters.source import File
 
 TESTS = Path(__file__).parents[2]
+BOX = b"----\n| loss | 0.5 |\n| EpRewMean | 3.5 |\n| Steps | %d |\n----\n"
+MADE = [
+    b"PAR1\x15\x04",
+    b'{"cells": [{"cell_type": "code"}], "nbformat": 4}',
+    BOX % 1 + BOX % 2,
+    b"<table><tr><th>Step</th><th>Training Loss</th></tr><tr><td>1</td><td>0.5</td></tr>"
+    b"<tr><td>2</td><td>0.4</td></tr></table>",
+]
 FILES = sorted(p for name in ("fixtures", "folders") for p in (TESTS / name).rglob("*") if p.is_file())
 
 
@@ -25,11 +33,19 @@ def made_in(module: str) -> list[type[BaseAdapter]]:
 @pytest.mark.parametrize("module", MARKS)
 def test_a_file_without_the_mark_is_not_recognised(module: str) -> None:
     kinds, recognised = made_in(module), 0
-    for path, head in [*((path, File(path).head) for path in FILES), (None, b"PAR1\x15\x04")]:
+    for path, head in [*((path, File(path).head) for path in FILES), *((None, head) for head in MADE)]:
         recognised += any(kind.sniff(File.beginning(head, path)) for kind in kinds)
         bare = reduce(lambda left, mark: left.replace(mark, b" "), MARKS[module], head)
         assert not any(kind.sniff(File.beginning(bare, path)) for kind in kinds)
     assert recognised
+
+
+@pytest.mark.parametrize("module", sorted(NOT_JSON))
+def test_json_is_not_recognised(module: str) -> None:
+    kinds = made_in(module)
+    for path in FILES:
+        brace = File.beginning(b"\n {" + File(path).head, path)
+        assert not any(kind.sniff(brace) for kind in kinds)
 
 
 def test_what_is_left_out_claims_nothing() -> None:

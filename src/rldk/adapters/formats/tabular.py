@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import nan
 from typing import Any, ClassVar
 
 from msgspec import Struct
@@ -14,14 +15,16 @@ from rldk.adapters.formats.sb3 import SB3Csv
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Reading, Sink, parsed
 from rldk.adapters.source import File
+from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
 from rldk.core.clocks import choose_clock, clock_rank
 from rldk.core.model import COUNTED
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 
 SNIFFED = 20  # rows
+BATCH = 512  # rows put out together
 OPENING = 100  # rows that settle which column counts the steps
 _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
@@ -109,7 +112,7 @@ class Csv(BaseAdapter):
 
 def read_table(adapter: BaseAdapter) -> Log:
     """The log in the one table of an adapter, with the column its steps are from, or a note that there is none."""
-    table = CsvTable()
+    table = WholeTable()
     reading = parsed(adapter, table, records)
     return reading.log(meta=known(table.meta, adapter) | {"clock": table.clock}, total_steps=table.total_steps)
 
@@ -165,7 +168,7 @@ class CsvTable:
     def heads(self, record: Fields) -> bool:
         if not self.header or record.values == self.header:
             return True
-        if record.problem or not record.whole or any(_NUMBER.fullmatch(text.strip()) for text in record.values):
+        if record.problem or not record.whole or _has_number(record.values):
             return False
         if self._layout is not None and self._layout.step is None:
             return set(self.header) <= set(record.values)
@@ -182,7 +185,7 @@ class CsvTable:
             self._head(record, sink)
             return
         if self._opening is None:
-            self._put(record, sink)
+            self._put_later(record, sink)
             return
         self._opening.append(record)
         if self._eager:
@@ -201,6 +204,9 @@ class CsvTable:
 
     def finish(self, sink: Sink) -> None:
         self._close(sink)
+
+    def _put_later(self, record: Fields, sink: Sink) -> None:
+        self._put(record, sink)
 
     def _head(self, record: Fields, sink: Sink) -> None:
         first = not self.header
@@ -268,6 +274,84 @@ class CsvTable:
         phase = to_phase(fields[layout.phase].strip()) if layout.phase is not None else "train"
         self._rows, self._last = self._rows + 1, step
         sink.row(step, values, phase=phase, time=time)
+
+
+class WholeTable(CsvTable):
+    """The same of a file that is read to its end: rows are put out column by column, `BATCH` at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._batch: list[Fields] = []
+
+    def finish(self, sink: Sink) -> None:
+        self._flush(sink)
+        super().finish(sink)
+
+    def _head(self, record: Fields, sink: Sink) -> None:
+        self._flush(sink)
+        super()._head(record, sink)
+
+    def take(self, record: Fields, sink: Sink) -> None:
+        first = record.values[0]
+        if self._opening is None and first.isdecimal() and first != self.header[0]:  # no header: `heads`, for most rows
+            self._put_later(record, sink)
+        else:
+            super().take(record, sink)
+
+    def _put_later(self, record: Fields, sink: Sink) -> None:
+        self._batch.append(record)
+        if len(self._batch) >= BATCH:
+            self._flush(sink)
+
+    def _flush(self, sink: Sink) -> None:
+        batch, self._batch = self._batch, []
+        width = len(self.header)
+        good = [record for record in batch if not record.problem and len(record.values) == width]
+        together = isinstance(sink, Reading) and self._put_columns([record.values for record in good], sink)
+        for record in batch:
+            if not together or record.problem or len(record.values) != width:
+                self._put(record, sink)
+
+    def _put_columns(self, rows: list[list[str]], sink: Reading) -> bool:
+        """Puts rows out of which each says its step; False where one does not, and nothing is put out."""
+        layout = self._layout
+        if (
+            not rows
+            or layout is None
+            or layout.step is None
+            or len({name for _, name in layout.metrics}) < len(layout.metrics)
+        ):
+            return False
+        texts = list(zip(*rows, strict=True))
+        try:
+            steps = steps_of_cells(texts[layout.step])
+        except ValueError:
+            return False
+        phases = texts[layout.phase] if layout.phase is not None else [""] * len(rows)
+        times = texts[layout.time] if layout.time is not None else ()
+        columns, stated = {}, {}
+        for i, name in layout.metrics:
+            columns[name], stated[name] = numbers_of_cells(texts[i])
+        sink.rows(
+            steps,
+            {name: column for name, column in columns.items() if column.count(None) < len(column)},
+            phases=[to_phase(text.strip()) for text in phases],
+            times=[to_time(text.strip() or None) for text in times] if layout.time is not None else [nan] * len(rows),
+            stated={name: told for name, told in stated.items() if told},
+        )
+        for i, name in layout.identity:
+            self.meta.setdefault(name, texts[i][0])
+        self._rows, self._last = self._rows + len(rows), steps[-1]
+        return True
+
+
+def _has_number(texts: Sequence[str]) -> bool:
+    """Whether one of these is a number: most often the first is."""
+    return texts[0].isdecimal() or any(_NUMBER.fullmatch(text.strip()) for text in texts)
+
+
+def _has_twins(layout: Layout) -> bool:
+    return len({name for _, name in layout.metrics}) < len(layout.metrics)
 
 
 def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:

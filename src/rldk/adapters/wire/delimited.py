@@ -80,8 +80,17 @@ class Records:
 
     def feed(self, data: bytes) -> Iterator[Fields]:
         """The records that `data` completes."""
-        for line in _decoded(self._splitter.feed(data), whole=True):
+        batch = self._splitter.feed(data)
+        if self._is_plain(batch.block):
+            yield from _plain(batch, self._delimiter or ",")
+            return
+        for line in _decoded(batch, whole=True):
             yield from self._take(line)
+
+    def _is_plain(self, block: bytes) -> bool:
+        """Whether each line of this block is a record, or blank, with nothing in it but its delimiter."""
+        settled = self._width and self._delimiter not in (None, SPACES) and not self._waiting and self._comment is None
+        return bool(settled) and block.isascii() and not any(mark in block for mark in (b'"', b"#", b"\0"))
 
     def finish(self, broken: str = "") -> Iterator[Fields]:
         """What is left: a last line without its newline, an open quote, and where the source broke off, if it did."""
@@ -189,6 +198,15 @@ def _record(line: _Line, delimiter: str) -> Fields:
         return Fields(number, offset, plain, whole)
     except (csv.Error, StopIteration) as error:
         return Fields(number, offset, [text], whole, str(error) or "no field")
+
+
+def _plain(batch: Lines, delimiter: str) -> Iterator[Fields]:
+    offset = batch.offset
+    for number, line in enumerate(batch.block.decode("ascii").split("\n"), start=batch.number):
+        text = line.rstrip("\r")
+        if text and not text.isspace():
+            yield Fields(number, offset, split(text, delimiter))
+        offset += len(line) + 1
 
 
 def _decoded(batch: Lines, *, whole: bool) -> Iterator[_Line]:

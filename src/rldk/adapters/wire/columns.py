@@ -1,0 +1,51 @@
+"""Columns of cells as numbers at once: what `delimited.cell` makes of each of them, at a tenth of its time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rldk.adapters.wire.delimited import cell
+from rldk.core.numerals import floats_of
+from rldk.core.records import MAX_STEP, to_step
+
+
+def numbers_of_cells(texts: Sequence[str]) -> tuple[Sequence[float | None], list[int]]:
+    """The numbers of a column, None for an empty cell or a text; in which rows the source says NaN."""
+    numbers = floats_of(texts)
+    if numbers is not None:
+        return numbers, []
+    if _is_plain(texts):
+        try:
+            told = [float(text) if text else None for text in texts]
+            return told, _stated(told)
+        except ValueError:
+            pass
+    meaning = {text: cell(text.strip()) for text in set(texts)}
+    told = [meaning[text] for text in texts]
+    return told, _stated(told)
+
+
+def steps_of_cells(texts: Sequence[str]) -> list[int]:
+    """The steps of a column that has one in each row. Raises `BadLine` and `ValueError` where it has not."""
+    if _is_plain(texts):
+        try:
+            steps = list(map(int, texts))
+        except ValueError:
+            pass
+        else:
+            if max(map(abs, steps), default=0) <= MAX_STEP:
+                return steps
+    told = [to_step(text.strip() or None) for text in texts]
+    if None in told:
+        raise ValueError("a row without a step")
+    return told  # type: ignore[return-value]
+
+
+def _is_plain(texts: Sequence[str]) -> bool:
+    """Whether float() takes of these texts only what a logger writes for a number."""
+    text = "".join(texts)
+    return text.isascii() and "_" not in text
+
+
+def _stated(numbers: Sequence[float | None]) -> list[int]:
+    return [i for i, x in enumerate(numbers) if x is not None and x != x]
