@@ -90,6 +90,8 @@ def test_the_documented_example_waits_twelve_steps_for_two_rows_and_is_one_findi
         ("condition: any(value > 1)\nwindow: {size: 3, kind: rolling}", [0, 2, 0, 0, 0], [(3, 4)]),
         ("condition: count(value > 1) >= 2\nwindow: {size: 3, kind: rolling}", [2, 0, 2, 0, 0], [(3, 3)]),
         ("condition: slope(value) > 0.9\nwindow: {size: 3, kind: rolling}", [0, 0, 1, 2, 2], [(4, 4)]),
+        ("condition: 1 < value < 3", [0, 1, 2, 3, 5], [(3, 3)]),
+        ("condition: 3 > value >= 1 < step", [5, 5, 2, 0, 0], [(3, 3)]),
         ("condition: value > 1\ncooldown_steps: 2", [2, 0, 0, 2], [(1, 1), (4, 4)]),
         ("condition: value > 1\ncooldown_steps: 3", [2, 0, 0, 2], [(1, 4)]),
         ("condition: value > 1\ngrace_steps: 2", [2, 2, 2], [(3, 3)]),
