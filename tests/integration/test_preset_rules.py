@@ -38,6 +38,7 @@ HEALTHY = [
     ("kl_drift", "trl-grpo"),
     ("default", "trl-sft"),
 ]
+QUICKLY = ("default", "grpo_strict", "ppo_safe")  # the others run with the slow tests
 KINDS = ("flat", "noise", "jump", "ramp", "gaps", "fall", "absent")
 
 
@@ -141,7 +142,9 @@ def _rows(name: str, seed: int, n: int) -> list[Row]:
 
 @settings(max_examples=min(4, settings.default.max_examples // 2), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 90), chunk=st.integers(1, 20))
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+)
 def test_live_and_finished_say_the_same(name: str, seed: int, n: int, chunk: int) -> None:
     rows, rules = _rows(name, seed, n), (*load_rules(name).rules, *normals)
     engine = Engine(rules, Context(algorithm="ppo"))

@@ -33,8 +33,8 @@ def test_metrics_after_any_amount_of_text_are_found(tmp_path: Path, text: str, n
 
 
 def test_lines_far_from_each_other_are_found(tmp_path: Path) -> None:
-    (tmp_path / "out.log").write_text("".join(APART + "\n" + line for line in LINES.splitlines(True)))
-    assert len(open_run(tmp_path / "out.log").metrics) == 9
+    (tmp_path / "out.log").write_text("".join(APART + "\n" + line for line in LINES.splitlines(True)[:5]))
+    assert len(open_run(tmp_path / "out.log").metrics) == 5
 
 
 def test_a_folder_is_searched_as_a_file_is(tmp_path: Path) -> None:

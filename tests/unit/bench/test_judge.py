@@ -54,7 +54,7 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
         (tmp_path / name / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     begun: list[str] = []
     fatal, other = judge_all(find_cases(tmp_path), Choice(), jobs=2, begin=begun.append)
-    assert (fatal.run, fatal.error) == ("fatal", "the process that judged it died")
+    assert (fatal.run, fatal.error, fatal.rows) == ("fatal", "the process that judged it died", 0)
     assert (other.run, other.error, other.rows) == ("other", "", 39)
     assert begun == ["fatal", "other"]
     assert Pool.ended == [True]  # what has not begun by then is not waited for

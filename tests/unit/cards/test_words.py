@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from rldk.cards.words import MAX_NAMES, source_lines, unknown_lines
+from rldk.cards.words import MAX_NAMES, outlook_line, source_lines, unknown_lines
 from rldk.core.model import Report, Understanding
 
 
@@ -23,3 +23,19 @@ def test_six_unknown_columns_are_named_and_the_others_counted(report: Report, co
     known = replace(report, understanding=Understanding(state="partly", unknown=tuple("abcdefg"[:count])))
     assert unknown_lines(known) == [f"a, b, c, d, e, f{more}"]
     assert unknown_lines(known, everything=True) == [", ".join("abcdefg"[:count])]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (119, "119 seconds"),
+        (120, "2 minutes"),
+        (7199, "120 minutes"),
+        (7200, "2 hours"),
+        (172_799, "48 hours"),
+        (172_800, "2 days"),
+    ],
+)
+def test_a_duration_is_in_the_largest_unit_of_which_there_are_two(report: Report, seconds: float, said: str) -> None:
+    outlook = {"numbers": {"seconds_left": float(seconds)}}
+    assert f"about {said} left" in outlook_line(replace(report, meta={**report.meta, "outlook": outlook}))

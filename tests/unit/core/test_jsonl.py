@@ -269,3 +269,14 @@ def test_an_event_whose_value_is_no_number_is_a_rejected_line(tmp_path: Path, va
     found = decode(path)
     assert (found.lines, found.records, found.rejected_count) == (300, 299, 1)
     assert (found.rejected[0].line, "the value of the event" in found.rejected[0].reason) == (4, True)
+
+
+def test_a_key_that_is_always_null_makes_no_column_and_one_that_begins_so_a_whole_one(
+    tmp_path: Path,
+) -> None:
+    rows = [{"step": i, "loss": 0.5, "never": None, "later": None if i < 3000 else 1.0} for i in range(4000)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = decode(tmp_path / "m.jsonl").table
+    assert set(table.columns) == {"loss", "later"}
+    later = table.columns["later"]
+    assert (len(later), int(np.isnan(later).sum())) == (4000, 3000)

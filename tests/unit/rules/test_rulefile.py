@@ -90,6 +90,8 @@ def test_the_documented_example_waits_twelve_steps_for_two_rows_and_is_one_findi
         ("condition: any(value > 1)\nwindow: {size: 3, kind: rolling}", [0, 2, 0, 0, 0], [(3, 4)]),
         ("condition: count(value > 1) >= 2\nwindow: {size: 3, kind: rolling}", [2, 0, 2, 0, 0], [(3, 3)]),
         ("condition: slope(value) > 0.9\nwindow: {size: 3, kind: rolling}", [0, 0, 1, 2, 2], [(4, 4)]),
+        ("condition: 1 < value < 3", [0, 1, 2, 3, 5], [(3, 3)]),
+        ("condition: 3 > value >= 1 < step", [5, 5, 2, 0, 0], [(3, 3)]),
         ("condition: value > 1\ncooldown_steps: 2", [2, 0, 0, 2], [(1, 1), (4, 4)]),
         ("condition: value > 1\ncooldown_steps: 3", [2, 0, 0, 2], [(1, 4)]),
         ("condition: value > 1\ngrace_steps: 2", [2, 2, 2], [(3, 3)]),
@@ -378,3 +380,11 @@ def test_a_rule_of_the_catalogue_waits_for_its_grace_and_not_longer(grace: int, 
     file = _file(f"rules:\n  - use: CLIP005\n    grace_steps: {grace}\n    rows: 1\n    within: 1")
     report = _judge(file, {"kl_policy_update": [0.0] * 15 + [9.0] * 30}, algorithm="ppo")
     assert [f.first_step for f in report.findings] == ([] if first is None else [first])
+
+
+@pytest.mark.parametrize(("levels", "refused"), [(18, False), (19, True)])
+def test_a_file_is_read_twenty_levels_deep_its_own_two_among_them(levels: int, refused: bool) -> None:
+    text = f"rules:\n  - id: r\n    metric: kl\n    condition: value > 1\n    causes: {'[' * levels}{']' * levels}"
+    with pytest.raises(RuleFileError) as caught:
+        _file(text)
+    assert ("nested more than 20 deep" in caught.value.message) == refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -159,6 +160,11 @@ def test_a_configuration_is_plain_and_without_secrets() -> None:
     assert plain_config(None) == {}
     with pytest.raises(UsageError, match="config is a list"):
         plain_config([1])
+
+
+def test_values_of_json_keep_their_type() -> None:
+    given = {"none": None, "yes": True, "no": False, "one": 1, "half": 0.5, "text": "a", "nan": math.nan}
+    assert json.dumps(plain_config(given)) == json.dumps({**given, "nan": "nan"})
 
 
 @pytest.mark.parametrize("wrap", [lambda x: {"a": x}, lambda x: [x]])

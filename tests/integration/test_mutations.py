@@ -1,0 +1,59 @@
+"""The changes that scripts/mutate.py makes."""
+
+from __future__ import annotations
+
+import random
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from mutations import Change, applied, changes, is_program
+
+TEXT = '''\
+LIMIT = 0.5
+
+def f(a: int, b: int = 3) -> int | None:
+    """A text."""
+    if not a and b < LIMIT:
+        print("ä", a + b)
+        return a
+    b -= 1
+    return None
+'''
+EXPECTED = {
+    ("float 30 %", "0.5", None),
+    ("int off by one", "3", None),  # a default is made on import
+    ("if negated", "not a and b < LIMIT", 3),
+    ("and/or", "not a and b < LIMIT", 3),
+    ("not dropped", "not a", 3),
+    ("comparison edge", "b < LIMIT", 3),
+    ("comparison negated", "b < LIMIT", 3),
+    ("call removed", 'print("ä", a + b)', 3),
+    ("+ and -", "a + b", 3),
+    ("return None", "return a", 3),
+    ("+ and -", "b -= 1", 3),
+    ("int off by one", "1", 3),
+}
+
+
+def made(tmp_path: Path, seed: int = 1) -> list[Change]:
+    (tmp_path / "m.py").write_text(TEXT)
+    return changes(tmp_path, Path("m.py"), random.Random(seed))
+
+
+def test_every_kind_is_found_where_it_can_be_and_in_which_function(tmp_path: Path) -> None:
+    assert {(c.kind, c.old, c.function) for c in made(tmp_path)} == EXPECTED
+
+
+def test_a_change_leaves_a_program_that_differs_in_its_place_only(tmp_path: Path) -> None:
+    for change in made(tmp_path):
+        text = applied(TEXT.encode(), change)
+        assert is_program(text)
+        assert text != TEXT.encode()
+        assert text.decode().replace(change.new, change.old, 1) == TEXT or change.new in TEXT
+        assert TEXT.splitlines()[change.line - 1].find(change.old) >= 0
+
+
+def test_the_same_seed_makes_the_same_changes(tmp_path: Path) -> None:
+    assert made(tmp_path) == made(tmp_path)
