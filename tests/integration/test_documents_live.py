@@ -203,3 +203,28 @@ def test_a_monitor_beside_the_writer_finds_what_doctor_finds(write: Writer, sour
     said = [json.loads(line) for line in alerts.read_text().splitlines()] if alerts.exists() else []
     begun = [(a["rule"], a["finding"]["metric"], a["finding"]["first_step"]) for a in said if a["event"] == "begin"]
     assert sorted(begun) == sorted((f["code"], f["metric"], f["first_step"]) for f in finished["findings"])
+
+
+def saved(target: Path, rng: random.Random) -> Iterator[None]:
+    """A notebook, written anew whenever it is saved while a cell prints."""
+    lines = [f"Episode {i} | Reward: {i % 7}.5 | Loss: {9 / (i + 1):.3f}\n" for i in range(60)]
+    end = 0
+    while end < len(lines):
+        end = min(len(lines), end + rng.choice([1, 5, 20]))
+        outputs = [{"output_type": "stream", "name": "stdout", "text": lines[:end]}]
+        text = json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": "train()", "outputs": outputs}]})
+        cut = rng.choice([len(text), rng.randrange(len(text))])
+        target.write_text(text[:cut])
+        yield
+        target.write_text(text)
+        yield
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_notebook_that_is_saved_again_and_again_gives_the_findings_of_the_last_one(tmp_path: Path, seed: int) -> None:
+    target = tmp_path / "train.ipynb"
+    report, rows = watched(target, saved(target, random.Random(seed)), seed)
+    (run,) = open_runs(target)
+    assert shown(iter(rows)) == shown(rows_of(run))
+    finished = diagnose(target).to_dict()
+    assert {part: report[part] for part in PARTS} == {part: finished[part] for part in PARTS}

@@ -16,8 +16,8 @@ _REST = "what is not printed: most metrics, digits beyond those shown, configura
 
 @adapter
 class PrimeRLConsole(PrintedAdapter):
-    """Source: prime-rl, src/prime_rl/trainer/rl/train.py and orchestrator/orchestrator.py, `step_message`; a colon
-    stands after the names in some versions."""
+    """Source: prime-rl, src/prime_rl/trainer/rl/train.py, `step_message`, and
+    src/prime_rl/orchestrator/orchestrator.py; in earlier versions a colon stands after the names."""
 
     name: ClassVar[str] = "prime-rl-console"
     describes: ClassVar[str] = "the lines that prime-rl prints"

@@ -34,6 +34,10 @@ PATTERNS = {
     "dopamine": "dopamine-console",
     "baselines": "box-console",
     "spinup": "box-console",
+    "rl-games": "rl-games-console",
+    "keras": "keras-console",
+    "open-instruct": "open-instruct-console",
+    "pufferlib": "pufferlib-console",
     "lines": "line-console",
 }
 
