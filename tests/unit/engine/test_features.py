@@ -94,10 +94,6 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
         lambda: strides.LargestStep(B),
         lambda v: max(list(np.abs(np.diff(v)))[:-B], default=math.nan),
     ),
-    "wander": (
-        lambda: strides.Wander(W, 2, B),
-        _windowed(lambda x: _mad(x[2:] - x[:-2]) / math.sqrt(2), B),
-    ),
     "climbs": (
         lambda: heading.Climbs(W),
         lambda v: sum(b > a for a, b in itertools.pairwise(v[-W - 1 :])) if len(v) > W else math.nan,

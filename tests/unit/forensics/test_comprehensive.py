@@ -278,7 +278,7 @@ def test_without_samples_it_says_what_it_needs(ppo_rows: Callable[..., Rows]) ->
     forensics = fed(ppo_rows(30), enable_length_bias_detection=True)
     assert forensics.get_length_bias_analysis()["reason"].startswith("needs response_data")
     missing = {c["type"]: c["reason"] for c in forensics.get_comprehensive_analysis()["not_checked"]}
-    assert missing["advantage_kurtosis_anomaly"] .startswith("needs advantage_kurtosis, advantage_count, made of")
+    assert missing["advantage_kurtosis_anomaly"].startswith("needs advantage_kurtosis, advantage_count, made of")
     assert missing["length_bias_anomaly"].startswith("needs length_reward_rho")
 
 
@@ -293,7 +293,7 @@ def test_an_update_costs_the_same_at_any_length(ppo_rows: Callable[..., Rows], m
         forensics.update(**row, advantage_samples=samples)
         if row["step"] in (999, 1399):
             sizes.append(_items(forensics, {id(forensics._history), id(forensics._drift)}))
-    assert sizes[1] <= sizes[0] * 1.01
+    assert sizes[1] <= sizes[0] * 1.03  # one value a metric and row would be 10 %
     assert len(forensics._history._cells) == 1400 * len(forensics._history.names)
 
 
