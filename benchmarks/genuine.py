@@ -40,8 +40,8 @@ from benchmarks.health import (  # noqa: E402
     probability,
     reliability,
 )  # fmt: skip
-from rldk.bench.judge import processors  # noqa: E402
 from rldk.diagnosis import diagnose_all  # noqa: E402
+from rldk.engine.executors import processors  # noqa: E402
 from rldk.errors import RldkError  # noqa: E402
 
 
