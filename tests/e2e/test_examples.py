@@ -78,11 +78,7 @@ def test_the_documented_pipe_works_as_typed(loop: str, tmp_path: Path) -> None:
     alerts = [json.loads(line) for line in (tmp_path / "artifacts/alerts.jsonl").read_text().splitlines()]
     assert min(a["finding"]["first_step"] for a in alerts if a["severity"] != "info") == 150
     assert any(a["severity"] == "critical" for a in alerts)
-<<<<<<< HEAD
-    assert "Critical" in said
-=======
     assert "Critical: at step" in said or "Critical since step" in said
->>>>>>> story
 
 
 @pytest.mark.slow
