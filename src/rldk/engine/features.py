@@ -106,6 +106,25 @@ class Mean(Window):
             self._sum, self._age = total(self._values), 0
         return self._sum / self._window if self._full() else NAN
 
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The mean after each of the values."""
+        if self._held is not None:
+            return [self._after(x) for x in values]
+        kept, window, age, every, found = self._values, self._window, self._age, self._sum, []
+        for x in values:
+            kept.append(x)
+            every += x - (kept.popleft() if len(kept) > window else 0.0)
+            age += 1
+            if age >= window:
+                every, age = total(kept), 0
+            found.append(every / window if len(kept) == window else NAN)
+        self._sum, self._age, self.value = every, age, found[-1]
+        return found
+
+    def _after(self, x: float) -> float:
+        self.update(x)
+        return self.value
+
 
 class Median:
     """The median of a window that ends `before` rows ago, from `least` values on. On its own rather than a `Window`:

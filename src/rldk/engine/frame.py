@@ -292,6 +292,13 @@ class BlockFrame(EngineFrame):
         memory = self.memory
         return self._items[key].at(memory.serial, memory.height)[self._at]
 
+    def _ask(self, *key: Any) -> float:
+        memory = self.memory
+        value = self._items[key].at(memory.serial, memory.height)[self._at]
+        if value != value and memory.knows(key[1]):
+            self.unready = True
+        return value
+
 
 class BindingFrame(EngineFrame):
     """Shows a rule no row at all: makes each feature that it asks for."""

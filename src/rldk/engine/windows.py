@@ -28,6 +28,16 @@ class Highest(Window):
         for x in values:
             self.update(x)
 
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The largest value after each of the values."""
+        line, window, best = [*self._values, *values], self._window, max if self._sign > 0 else min
+        first = len(self._values) + 1
+        short = min(max(window - first, 0), len(values))  # values before which the window is not full
+        ends = range(first + short, len(line) + 1)
+        found = [NAN] * short + [best(line[end - window : end]) for end in ends]
+        self.refill(line[-window:])
+        return found
+
     def bounds(self, low: float, high: float) -> Bounds | None:
         return low, high
 
@@ -65,10 +75,32 @@ class Deviation(Window):
         n = self._window
         variance = (self._squares - self._sum * self._sum / n) / n
         if self._age >= n or not variance > CANCELLED * self._squares:
-            self._age, self._shift = 0, total(self._values) / n
-            rest = [v - self._shift for v in self._values]
-            self._sum, self._squares = total(rest), total([r * r for r in rest])
-            variance = (self._squares - self._sum * self._sum / n) / n
+            return self._afresh()
+        return math.sqrt(variance)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The standard deviation after each of the values."""
+        kept, n, found, root = self._values, self._window, [], math.sqrt
+        for x in values:
+            kept.append(x)
+            if len(kept) <= n or self._age + 1 >= n:  # filling up, or the sums are to be taken afresh
+                self.value = self._step(x, kept.popleft() if len(kept) > n else None)
+                found.append(self.value)
+                continue
+            y, z = x - self._shift, kept.popleft() - self._shift
+            every, squares = self._sum + y - z, self._squares + y * y - z * z
+            variance = (squares - every * every / n) / n
+            self._age, self._sum, self._squares = self._age + 1, every, squares
+            found.append(root(variance) if variance > CANCELLED * squares else self._afresh())
+        self.value = found[-1]
+        return found
+
+    def _afresh(self) -> float:
+        n = self._window
+        self._age, self._shift = 0, total(self._values) / n
+        rest = [v - self._shift for v in self._values]
+        self._sum, self._squares = total(rest), total([r * r for r in rest])
+        variance = (self._squares - self._sum * self._sum / n) / n
         return math.sqrt(max(variance, 0.0)) if variance == variance else NAN
 
 

@@ -49,14 +49,20 @@ def _second_name(f: Frame) -> bool:
     return f.metric == "return_mean" and f.gap("reward_mean") >= 0
 
 
-def _moved(f: Frame) -> bool:
-    """Entropy, KL, length or truncation has left the run's own past."""
+Moves = tuple[tuple[float, float, float], ...]
+
+
+def _moves(f: Frame) -> Moves:
+    """Of entropy, KL and length: now, in the run's own past, and by which factor they may differ."""
     return (
-        factor(f.median("entropy", 3), f.past("entropy", least=20)) > 1.25
-        or factor(f.median("kl", 5), f.past("kl", least=20)) > 2
-        or factor(f.median("response_length_mean", 3), f.past("response_length_mean", least=20)) > 1 / 0.6
-        or f.median("truncation_frac", 3) > f.past("truncation_frac") + 0.3
+        (f.median("entropy", 3), f.past("entropy", least=20), 1.25),
+        (f.median("kl", 5), f.past("kl", least=20), 2.0),
+        (f.median("response_length_mean", 3), f.past("response_length_mean", least=20), 1 / 0.6),
     )
+
+
+def _left(moves: Moves) -> bool:
+    return any(factor(now, past) > limit for now, past, limit in moves)
 
 
 def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
@@ -76,8 +82,8 @@ def _plunge(f: Frame) -> Signal | None:
     """All of the newest rows are below the start, at once."""
     name = f.metric
     now, best, start = f.max(name, PLUNGE_ROWS), f.top(name, TOP, after=EARLY), f.early(name, 0, 10)
-    noise, gain = f.noise(name, 20, before=PLUNGE_ROWS), best - start
-    if gain > SHEER * noise and gain > LEAST * abs(best) and now < start - PLUNGE * gain:
+    noise, gain = f.noise(name, 20), best - start
+    if now < start - PLUNGE * gain and gain > SHEER * noise and gain > LEAST * abs(best):
         message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below all that it was when the run began"
         return Signal(value=f[name], limit=best, message=message, severity="warn")
     return None
@@ -130,10 +136,11 @@ def reward_collapse(f: Frame) -> Signal | None:
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
-    witness, explores = _moved(f), exploring(f)
+    moves, explores = _moves(f), exploring(f)
+    cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")
     if _second_name(f):
         return None
-    if name == "reward_mean" and lost > 0.5 and witness and not explores:
+    if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
         message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has left its course"
         said.append(Signal(value=level, limit=best, message=message, severity="warn"))
     return next((signal for signal in said if signal is not None), None)

@@ -59,10 +59,10 @@ def lost_share(f: Frame) -> float:
         f.noise("reward_mean", 20),
         f.wander("reward_mean", 30, lag=5, before=10),
     )
-    noise = slow if slow > noise else noise
-    fell = f.median("reward_mean", 10) < f.past("reward_mean", before=10) - noise
+    now, past = f.median("reward_mean", 10), f.past("reward_mean", before=10)
     lost, gained = best - level, best - start
-    return lost / gained if fell and lost > 5 * noise and lost > 0.2 * abs(best) and gained > 0 else math.nan
+    material = gained > 0 and lost > 0.2 * abs(best) and lost > 5 * noise and not lost <= 5 * slow
+    return lost / gained if material and now < past - noise and not now >= past - slow else math.nan
 
 
 def rising(f: Frame) -> bool:
