@@ -83,7 +83,7 @@ def jump_at_resume(f: Frame) -> Signal | None:
 def _is_back(f: Frame, name: str) -> bool:
     """The metric had moved far from its first values and jumped back to them three rows ago."""
     start, before, now = f.early(name, 0, 5), f.median(name, 5, before=3), f.median(name, 3)
-    noise, jump = f.noise(name, 20, before=3), f.previous(name, 2) - f.previous(name, 3)
+    noise, jump = f.noise(name, 20), f.previous(name, 2) - f.previous(name, 3)
     moved = abs(before - start)
     clear = moved > BEYOND * noise and moved > LEAST_MOVED * abs(start)
     return clear and abs(now - start) < STILL_THERE * moved and abs(jump) > 0.5 * moved

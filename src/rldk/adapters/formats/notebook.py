@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,11 @@ from rldk.errors import InputError, NoData, NotALog
 MAX_BYTES = 256 << 20  # of a notebook, which is read whole; GitHub takes none above 100 MB
 MAX_RUNS = 200
 _CONSOLES = ("-stdout", "-console")
+# a command that plays with a policy that was trained before: `!python rollout.py ...`, `!rllib evaluate ...`
+_PLAYS = re.compile(
+    r"^[ \t]*[!%](?:[^\s]*python[\d.]* (?:-m )?|run |rllib )?(?:\S*[/._])?(?:rollout|eval\w*|enjoy|play)(?:\.py)?(?:\s|$)",
+    re.MULTILINE,
+)
 Text = str | list[str] | None
 
 
@@ -39,6 +45,7 @@ class _Output(Struct):
 
 class _Cell(Struct):
     cell_type: str = ""
+    source: Text = None
     outputs: list[_Output] = []
 
 
@@ -144,8 +151,10 @@ def _parts(document: _Notebook) -> Iterator[_Part]:
         if not cell.outputs:
             continue
         logs = _tables(cell) or _printed(cell)
+        plays = _PLAYS.search(_joined_text(cell.source)) is not None
         for form, log in logs:
-            yield from _restarts(_Part(number, form, log, list(log.table.rows())))
+            rows = [replace(row, phase="eval") if plays else row for row in log.table.rows()]
+            yield from _restarts(_Part(number, form, log, rows))
 
 
 def _tables(cell: _Cell) -> list[tuple[str, Log]]:

@@ -27,8 +27,8 @@ def table(
     return {"output_type": "display_data", "data": {"text/html": [html], "text/plain": ["<IPython object>"]}}
 
 
-def notebook(path: Path, *cells: list[dict[str, Any]]) -> Path:
-    made = [{"cell_type": "code", "source": "train()", "outputs": outputs} for outputs in cells]
+def notebook(path: Path, *cells: list[dict[str, Any]], source: str | list[str] = "train()") -> Path:
+    made = [{"cell_type": "code", "source": source, "outputs": outputs} for outputs in cells]
     path.write_text(json.dumps({"metadata": {}, "nbformat": 4, "cells": [{"cell_type": "markdown"}, *made]}))
     return path
 
@@ -50,6 +50,23 @@ def test_what_a_validation_measured_is_a_row_of_its_own(tmp_path: Path) -> None:
 def test_printed_lines_are_read_as_on_a_console(tmp_path: Path) -> None:
     run = open_run(notebook(tmp_path / "a.ipynb", [stream(EPISODES.splitlines(True))]))
     assert (run.meta.format, len(run.metrics)) == ("notebook", 9)
+
+
+@pytest.mark.parametrize(
+    ("source", "phase"),
+    [
+        (["t0 = time.time()\n", "!python3 rollout.py /tmp/ppo/checkpoint-5 --run PPO --episodes 10"], 1),
+        ("!rllib evaluate checkpoint-5 --run PPO", 1),
+        ("!python train.py --rollout 128 --evaluate_every 10", 0),
+        ("evaluate(train(env))", 0),
+    ],
+)
+def test_episodes_that_a_trained_policy_plays_are_no_training(
+    tmp_path: Path, source: str | list[str], phase: int
+) -> None:
+    played = "".join(f"Episode #{i}: reward: 0.0\n" for i in range(12))
+    log = Notebook(notebook(tmp_path / "a.ipynb", [stream(played)], source=source)).read()
+    assert set(log.table.phase.tolist()) == {phase}
 
 
 def test_cells_in_which_steps_begin_again_are_runs(tmp_path: Path) -> None:
