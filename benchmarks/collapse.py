@@ -1,7 +1,7 @@
 """Collapse seen by one witness: synthetic returns that fall for good, and returns that dip and recover.
 
 python -m benchmarks.collapse [--runs 200] [--seed 0]: how many falls are warned of within 30 rows of their end, how
-many dips are warned of at all.
+many dips are warned of at all, and how many that lose all of the gain at once for exactly 10, 15 and 20 rows.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from rldk.testing import scan_columns
 
 WITHIN = 30  # rows from the end of a fall to the warning
+DIPS = (10, 15, 20)  # rows without the gain
 Series = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """`late`: falls warned of too late or not at all; `falsely`: dips warned of. Both as seeds."""
+    """`late`: falls warned of too late or never; `falsely`: dips warned of; `deep`: those that lose all for so many
+    rows. All as seeds."""
 
     runs: int
     late: tuple[int, ...]
     falsely: tuple[int, ...]
+    deep: dict[int, tuple[int, ...]]
 
 
 def _rise(rng: np.random.Generator) -> list[Series]:
@@ -60,6 +63,12 @@ def dip(seed: int) -> Series:
     return _scaled(rng, [*_rise(rng), 1 - depth * shape, np.ones(60)])
 
 
+def deep_dip(seed: int, rows: int) -> Series:
+    """A return that loses all of its gain for so many rows and then has it back at once."""
+    rng = np.random.default_rng(seed)
+    return _scaled(rng, [*_rise(rng), np.zeros(rows), np.ones(60)])
+
+
 def warned(values: Series) -> int | None:
     """The row (from 1) at which REW012 first warns; None where it does not."""
     findings = scan_columns("REW012", {"reward_mean": values.tolist()}).findings
@@ -74,7 +83,8 @@ def measure(runs: int, seed: int = 0) -> Figures:
         if row is None or row > end + WITHIN:
             late.append(i)
     falsely = [i for i in range(seed, seed + runs) if warned(dip(i)) is not None]
-    return Figures(runs=runs, late=tuple(late), falsely=tuple(falsely))
+    deep = {rows: tuple(i for i in range(seed, seed + runs) if warned(deep_dip(i, rows)) is not None) for rows in DIPS}
+    return Figures(runs=runs, late=tuple(late), falsely=tuple(falsely), deep=deep)
 
 
 def main() -> None:
@@ -85,6 +95,8 @@ def main() -> None:
     found = measure(options.runs, options.seed)
     print(f"falls warned of within {WITHIN} rows of their end: {found.runs - len(found.late)} of {found.runs}")
     print(f"dips warned of: {len(found.falsely)} of {found.runs}")
+    for rows, seeds in found.deep.items():
+        print(f"dips of all the gain for {rows} rows warned of: {len(seeds)} of {found.runs}")
     print(f"seeds missed {list(found.late)}, seeds of dips {list(found.falsely)}")
 
 

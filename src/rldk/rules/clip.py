@@ -19,7 +19,7 @@ PASSES = (
 )
 COUNTED = frozenset({"sb3", "stable_baselines3"})  # their update counter rises by one a pass over the batch
 REUSED_ROWS = 2  # rows with rewards that have a distance
-FAR = 3.0  # times a limit
+FAR, FARTHER = 3.0, 5.0  # times a limit
 STILL = 1e-8  # update KL that float32 rounding of a ratio of 1 leaves (1e-9 seen in Stable-Baselines3), as in OPT004
 BF16 = 0.02  # |ratio - 1| that rounding in bf16 may cause
 SEQUENCES = 192  # a multiple of the usual batch sizes
@@ -224,7 +224,8 @@ def update_kl(f: Frame) -> Signal | None:
     How it is computed: the median update KL of twenty rows is above 1.5 times the configured limit; where none is
     configured, above 0.03. A bump just over a published limit is common in small batches, and harmless; of a language
     model the median of five rows is enough where it is above three times that. Information while the return of an
-    environment has risen and stands at its best.
+    environment has risen and stands at its best, unless the median is above five times the limit
+    and the return of 40 rows has fallen by its noise.
     When it is wrong: estimators that are summed over sequences instead of averaged.
     Source: 1.5 times target_kl is where Spinning Up and Stable-Baselines3 stop an update, and 0.02 is the usual
     warning known from the literature; healthy runs of faultbench stay below 0.011 in every such window.
@@ -234,6 +235,8 @@ def update_kl(f: Frame) -> Signal | None:
     limit = 1.5 * target if target > 0 else 0.03
     learns, sudden = still_learning(f), newest > FAR * limit and not about_episodes(f)
     usual = newest if sudden else usual
+    gain, noise = f.gain("reward_mean", 40), f.noise("reward_mean", 20)
+    learns = learns and not (usual > FARTHER * limit and gain < -noise)
     if usual > limit and "seq_sum" not in f.estimator("kl_policy_update"):
         message = f"one update typically moves the policy by {usual:.3g} nats; {limit:.3g} is the limit"
         return Signal(value=usual, limit=limit, message=message, severity="info" if learns else None)

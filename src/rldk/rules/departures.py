@@ -273,15 +273,20 @@ def entropy_leaves_its_course(f: Frame) -> Signal | None:
 
     Why it matters: a policy changes its randomness step by step; a jump is a change of what is sampled or optimised.
     How it is computed: the line test on the entropy (five scales, three rows) and a change of 25 %; the reward of the
-    newest three rows is not above that of the eight before by its noise. Not below a fifth of the entropy that the run
-    began with: a policy that is nearly determined moves by such shares for little.
+    newest three rows is not above that of the eight before by its noise; where the entropy of an agent in an
+    environment falls, neither have the newest five rows risen above the oldest five of twenty. Not below a fifth of the
+    entropy that the run began with: a policy that is nearly determined moves by such shares for little.
     When it is wrong: a phase of learning that the reward does not show. Entropy of continuous actions has no zero
     and is not judged.
     Source: 25 % is the smallest change that healthy runs do not make (healthy ones move by 15 to 20 % in three rows
     at more than five scales); docs/detectors.md.
     """
     moved, learning, bounded, start = departure(f, "entropy"), rising(f), bounded_entropy(f), starting_entropy(f)
-    if moved is None or (learning and not moved.reference) or not bounded or moved.level < 0.2 * start:
+    gain, noise, agent = f.gain("reward_mean", 20), f.noise("reward_mean", 20), about_episodes(f)
+    if moved is None or not bounded or moved.level < 0.2 * start:
+        return None
+    learning = learning or (agent and not moved.up and gain > noise)
+    if learning and not moved.reference:
         return None
     message = f"the entropy {moved.how}" + ("" if moved.reference else ", and the reward did not rise")
     return Signal(value=moved.now, limit=moved.level, message=message, evidence={"scales": moved.scales})

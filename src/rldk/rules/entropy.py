@@ -12,6 +12,7 @@ from rldk.rules.witness import (
     CONTROL,
     GAUSSIAN,
     LANGUAGE,
+    about_episodes,
     below_best,
     bounded_entropy,
     lost_share,
@@ -21,7 +22,8 @@ from rldk.rules.witness import (
 LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
 LONG_ROWS = 100
 MILESTONES = (10, 25, 50, 100, 200, 400, 800, 1600, 3200)  # rows at which levels are remembered
-UNIFORM = 0.998  # of the largest entropy possible
+UNMOVED_ROWS = 60
+UNIFORM, ROUNDED = 0.998, 1e-4  # of the largest entropy possible; of a number of actions
 
 
 @rule(
@@ -52,7 +54,8 @@ def entropy_collapse(f: Frame) -> Signal | None:
     How it is computed: the median of three rows is below 30 % of the start (the larger of the first value and of the
     median of rows 5 to 25), and half of the reward gained is lost (critical, or a warning in a run of more than 200
     rows whose entropy was as low at row 100: then it is not what moved); or the reward of the last 20 rows has not
-    risen and stands below its best by more than a tenth of its range (warning). For preference training the
+    risen and stands below its best by more than a tenth of its range (warning; of agents in environments, whose
+    batches may be of a few steps, once the median of 20 rows is as low). For preference training the
     second witness is the log-probability of the chosen answers, below twice its first value (warning).
     When it is wrong: an easy task may be solved by a policy without entropy; then the reward is at its best and the
     rule is quiet. Entropy that falls while the reward rises is healthy, and so is one that has long been low in a
@@ -66,6 +69,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
     gain, low, learnt = f.gain("reward_mean", 20), below_best(f), _learnt_without(f, 0.3 * start)
     chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), bounded_entropy(f)
     rows, once = f.count("entropy"), f.milestone("entropy", LONG_ROWS)
+    usual, agent = f.median("entropy", 20), about_episodes(f)
     long_low = rows > 2 * LONG_ROWS and once < 0.3 * start
     if not (bounded and now < 0.3 * start) or learnt:
         return None
@@ -73,7 +77,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
     if lost > 0.5:
         message = f"{fell} and {min(lost, 1.0):.0%} of the reward gained is lost"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn" if long_low else None)
-    if gain <= 0 and low:
+    if gain <= 0 and low and not (agent and usual >= 0.3 * start):
         message = f"{fell} while the reward stayed below its best"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     if chosen < 2 * chosen_first < 0:
@@ -232,21 +236,22 @@ def stays_uniform(f: Frame) -> Signal | None:
     """Fires when the policy has been as good as uniform on every row so far, and earns no more than it did.
 
     Why it matters: nothing is being learnt; waiting longer does not help.
-    How it is computed: discrete actions are recognised by exp(first entropy) within 2 % of a whole number n. In at
-    least 40 rows entropy has never been below 99.8 % of log n, and the median return of 10 rows is not above that of
-    the first 10 by twice its noise.
+    How it is computed: discrete actions are recognised by a first entropy of 99.8 % of log n or more, for a whole n. In
+    at least 60 rows entropy has never been below 99.8 % of log n, and the median return of 10 rows is not above that
+    of the first 10 by twice its noise.
     When it is wrong: sparse rewards that have not been found yet look the same, and are as much in need of a change.
     Source: sb3#2240 (entropy stuck at 96 % of its maximum). That limit warned on 2 of 56 healthy small trainings and
-    named nothing, hence 99.8 %: none of 32 healthy ones with discrete actions stayed so near for 40 rows.
+    named nothing, hence 99.8 %: none of 32 healthy ones with discrete actions stayed so near for 40 rows;
+    a public self-play training with a sparse reward did for 54, hence 60.
     """
     least, first, count = f.lowest("entropy", before=0), f.first("entropy"), f.count("entropy")
     now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
     level = f.last("reward_mean") - start  # NaN where there is no reward at all
-    if count < 40 or level != level or not least > 0.99 * first or not now <= start + 2 * noise:
+    if count < UNMOVED_ROWS or level != level or not least > 0.99 * first or not now <= start + 2 * noise:
         return None
     if not _counts_actions(first):
         return None
-    limit = UNIFORM * math.log(round(math.exp(first)))
+    limit = UNIFORM * math.log(math.ceil(math.exp(first) * (1 - ROUNDED)))
     if least > limit:
         message = f"entropy has been {least:.4g} or more on all {count:.0f} rows, that of a uniform choice"
         return Signal(value=f["entropy"], limit=limit, message=message + ", and the return has not risen")
@@ -257,8 +262,8 @@ def _counts_actions(entropy: float) -> bool:
     """The entropy is that of a uniform choice among 2 to 50 actions, and not that of unit Gaussians."""
     if not 0.6 < entropy < 4.0:
         return False
-    actions, dimensions = math.exp(entropy), entropy / GAUSSIAN
-    uniform = abs(actions - round(actions)) < 0.02 * actions
+    actions, dimensions = math.ceil(math.exp(entropy) * (1 - ROUNDED)), entropy / GAUSSIAN
+    uniform = entropy > UNIFORM * math.log(actions)
     return uniform and abs(dimensions - round(dimensions)) > 0.01
 
 

@@ -143,15 +143,17 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
     Why it matters: those steps cost as much as any other and teach nothing.
     How it is computed: the share of exact zeros, once the norm has been above 0.01 (a norm that is always 0 is a
     placeholder); in a log of few decimals only where a 0 is below a thousandth of the largest norm. Not while 60 % of
-    the groups or more (a running mean) have one reward: zero is the right gradient of a batch of them, and ADV001
-    speaks of the groups.
+    the groups or more (a running mean) have one reward, or batches without any spread of the reward are as many: zero
+    is the right gradient of such a batch, and ADV001 speaks of the groups.
     When it is wrong: when a trainer writes 0 for steps on which it made no update.
     Source: TRL and ms-swift reports of silent zero-gradient steps (ms-swift#5890, trl#3857); the share is ours.
     """
     name = f.metric
     zero, printed = f.share(name, 20, above=-TINY, below=TINY), f.rounded(name)
     best, same = f.highest(name), f.ewma("zero_std_group_frac", 0.2)  # of the last ones known: update rows lack it
-    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not same >= 0.6 and not printed > NEGLIGIBLE * best:
+    flat = f.share("reward_std", 10, above=-TINY, below=TINY)  # ten, as some logs have it on every second row only
+    explained = same >= 0.6 or flat >= zero - 0.1
+    if zero > ZERO_SHARE and best > MEANINGFUL_NORM and not explained and not printed > NEGLIGIBLE * best:
         return Signal(
             value=zero, limit=ZERO_SHARE, message=f"{name} was exactly 0 on {round(20 * zero)} of the last 20 rows"
         )

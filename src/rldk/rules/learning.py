@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from rldk.core.algorithms import POLICY, VALUE_BASED
 from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.witness import starting_entropy
 
 NEAR_ONE = 0.9  # of rewards between 0 and 1: as good as solved
 SAID, LONG = 200, 400  # rows of a run that declares no end: an information, a warning
 NEARLY_OVER, FEWEST = 0.7, 60  # share of the declared steps, with so many rows at least
-SAME, SAME_BEST = 0.6, 1.2  # standard deviations of a row: medians of 40 and 20 rows, the best running mean
+SAME, TWICE = 0.6, 2.0  # standard deviations of a row, medians of 40 and 20 rows; the best running mean
 LATEST, FIRST = 40, 20  # rows
+NARROW, NARROW_NATS, NARROW_ROWS = 0.3, 2.0, 100  # of the first entropy, and below it: the policy has decided; rows
 FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
 
 
@@ -49,9 +51,11 @@ def never_learnt(f: Frame) -> Signal | None:
     How it is computed: the median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
     deviation between rows, twice the standard error of their difference, or a twentieth of the level; and no running
     mean was ever above it by twice as much. A warning after 70 % of the declared steps and 60 rows, or after 400 rows
-    where the end is not declared; an information from 200 rows on. Quiet where the task looks solved: a reward of 0.9
-    or more that has never been above 1, one that is always the same (REW001, REW015 say that), or one whose newest 40
-    rows are typically within 2 % of the largest so far.
+    where the end is not declared, or after 100 rows where the entropy has come down to 30 % of its start and by 2 nats:
+    the policy has decided for nothing, and a whole standard deviation is then asked for; an information from 200 rows
+    on. Quiet where the task looks solved: a reward of 0.9 or more that has never been above 1, one that is always the
+    same (REW001, REW015 say that), or one whose newest 40 rows are typically within 2 % of the largest so far; and
+    while more than a tenth of the actions are random on their way down: the return is that of chance then.
     When it is wrong: a policy that was good from the start, on a reward whose top is not known; a run that resumes
     at its plateau.
     Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
@@ -60,16 +64,22 @@ def never_learnt(f: Frame) -> Signal | None:
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
     spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
     same, top = f.repeats(name), f.highest(name, before=0)
-    late = count >= FEWEST and progress >= NEARLY_OVER
-    slack = max(SAME * spread, 0.05 * abs(start))
+    entropy, sure, chance = f.ewma("entropy", 1.0), starting_entropy(f), f.ewma("exploration_rate", 1.0)
+    most_chance = f.highest("exploration_rate")
+    explores = chance > 0.1 and most_chance > chance
+    narrow = count >= NARROW_ROWS and 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
+    late = narrow or (count >= FEWEST and progress >= NEARLY_OVER)
+    slack = max((1.0 if narrow else SAME) * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
-    risen = not (now < start + slack and best < start + SAME_BEST / SAME * slack)
-    if not (late or count >= SAID) or resumed or risen or same >= LATEST:
+    risen = not (now < start + slack and best < start + TWICE * slack)
+    if not (late or count >= SAID) or resumed or risen or same >= LATEST or explores:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
     spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
-    message = f"the reward has not risen in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now"
+    risen = "has risen by less than it varies" if now > start else "has not risen"
+    beside = f", and the entropy is down from {sure:.3g} to {entropy:.3g}" if narrow else ""
+    message = f"the reward {risen} in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now{beside}"
     loud = late or (count > LONG and progress != progress)
     return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
 

@@ -11,6 +11,7 @@ STILL_ROWS, ALONE_ROWS = 3, 5
 STILL_KL, STILL_RATIO = 1e-9, 2e-6
 REDUCED_LR = 0.05  # below this share of its largest value a learning rate is as good as off
 JUMP = 3.0
+LAST_DECIMAL, FINE = 1e-8, 10  # of rates that are printed with eight decimals; such steps, of which one may be told
 FP16_FLOOR = 1.0
 FP16_ONCE = 256.0
 NO_GRADIENT = 1e-8
@@ -187,7 +188,9 @@ def learning_rate_zero(f: Frame) -> Signal | None:
     it). A rate that came down to 0 as planned and then stays there for 10 rows is a warning: training goes on after
     the schedule's end. A rate that has been 0 from the first row on is judged only with a witness: the KL of the
     update was within 1e-8 of 0 on ten rows too. Where the log prints few decimals, a 0 counts as what it may stand
-    for: never from the first row on, and later only below 5 % of the largest rate.
+    for: never from the first row on, and later only below 5 % of the largest rate. A
+    rate that was last a whole number of 1e-8 may have been printed with eight decimals: its 0 counts only where that
+    decimal is below 5 % of the largest rate, and for the ten rows only where the rate was ten such steps or more.
     When it is wrong: a run kept going on purpose after its schedule.
     Source: 5 % and exact zero: measured on small trainings (none of 86 healthy runs; those end their schedules at 0);
     the 10 rows are ours; 1e-8 covers float32 rounding of a ratio of 1 (1e-10 seen in SB3 with a rate of 0);
@@ -203,7 +206,9 @@ def learning_rate_zero(f: Frame) -> Signal | None:
     if name == "lr" and lr == 0 and top == 0 and zeros >= 10 and still == 1:
         message = f"the learning rate has been exactly 0 for all {zeros:.0f} rows and no update has moved the policy"
         return Signal(value=0.0, message=message)
-    if not (lr == 0 and top > 0) or again:
+    steps = f.departed(name) / LAST_DECIMAL
+    coarse = 0 < steps < FINE and abs(steps - round(steps)) < 1e-3
+    if not (lr == 0 and top > 0) or again or (coarse and (zeros >= 10 or top < FINE * LAST_DECIMAL)):
         return None
     expected = 2 * before - earlier
     if zeros == 2 and last == 0 and before > REDUCED_LR * top and expected > REDUCED_LR * top:

@@ -144,3 +144,10 @@ def test_an_agent_that_learns_by_large_updates(code: str, slope: float, worst: s
 def test_one_bump_over_a_published_limit() -> None:
     columns: Columns = {"kl_policy_update": [0.01] * 20 + [0.05] * 8 + [0.01] * 20}
     assert not scan_columns("CLIP005", columns).findings
+
+
+@pytest.mark.parametrize(("kl", "worst"), [(0.3, "warn"), (0.1, "info")])
+def test_an_agent_that_large_updates_begin_to_undo(kl: float, worst: str) -> None:
+    rewards = [10.0 * i + 5.0 * (i % 3) for i in range(100)] + [990.0 - 4 * i + 5.0 * (i % 3) for i in range(50)]
+    columns: Columns = {"kl_policy_update": [0.05] * 100 + [kl] * 50, "reward_mean": [*rewards]}
+    assert scan_columns("CLIP005", columns, framework="spinup", algorithm="ppo").worst() == worst

@@ -94,3 +94,11 @@ def test_a_value_loss_that_is_next_to_nothing(scale: float, worst: str | None) -
 def test_a_return_that_takes_off(key: str, worst: str | None) -> None:
     columns = {"reward_mean": [0.1 * (i % 2) for i in range(30)] + [9.0, 9.1, 9.2]}
     assert scan_columns("REW005", columns, names={"reward_mean": key}).worst() == worst
+
+
+@pytest.mark.parametrize(("slope", "warned"), [(0.02, False), (0.0, True)])
+def test_an_agent_that_decides_while_it_still_improves(slope: float, warned: bool) -> None:
+    rewards = [slope * i + 0.1 * (2 * i % 5) for i in range(60)]
+    columns = {"entropy": noisy(2.0, 40, share=0.01) + noisy(1.2, 20, share=0.01), "reward_mean": rewards}
+    found = scan_columns("ENT008", columns, framework="mlagents", algorithm="ppo").findings
+    assert bool(found) == warned

@@ -41,7 +41,12 @@ CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
             {},
             (47, "warn"),
         ),
-        ("ENT003", {"entropy": [0.6929] * 60, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}, (42, "warn")),
+        (
+            "ENT003",
+            {"entropy": [0.6929] * 80, "reward_mean": [*FLAT, *FLAT[:20]]},
+            CLASSIC | {"total_steps": 100},
+            (62, "warn"),
+        ),
         ("ENT007", {"entropy": [0.5, -0.1]}, {"algorithm": "grpo"}, (2, "critical")),
         ("ENT007", {"entropy": [0.5, 15.0]}, {"algorithm": "grpo"}, (2, "critical")),
         ("ENT007", {"entropy": [7.0]}, {"algorithm": "grpo", "config": {"vocab_size": 1000}}, (1, "critical")),
@@ -145,3 +150,16 @@ def test_an_entropy_that_was_low_long_before_did_not_move(level: float, severity
     reward: list[float | None] = [i / 100 for i in range(230)] + [0.2] * 30
     found = scan_columns("ENT001", {"entropy": entropy, "reward_mean": reward}, algorithm="grpo").findings
     assert [f.severity for f in found][-1:] == [severity]
+
+
+def test_the_entropy_of_a_tiny_batch_is_noise() -> None:
+    """A2C logs that of one batch of a few steps, in which an agent may be sure for a while."""
+    entropy: Columns = {"entropy": [0.12, 0.15, 0.11, 0.14, 0.02] * 8 + [0.02, 0.01, 0.02, 0.03]}
+    rewards: Columns = {"reward_mean": [7.0 + (i % 5) for i in range(40)] + [7.0] * 4}
+    assert not scan_columns("ENT001", entropy | rewards, framework="sb3", algorithm="a2c").findings
+
+
+@pytest.mark.parametrize(("first", "warned"), [(3.1085, False), (3.2957, True)])  # 22.4 actions, 27 actions
+def test_many_actions_are_recognised_by_a_whole_number_of_them(first: float, warned: bool) -> None:
+    columns: Columns = {"entropy": [first] * 80, "reward_mean": [*FLAT, *FLAT[:20]]}
+    assert bool(scan_columns("ENT003", columns, **CLASSIC).findings) == warned

@@ -37,6 +37,11 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("GRAD012", {"grad_norm": [0.5] * 24 + [0.0] * 6}, {}),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 9, "zero_std_group_frac": [0.2] * 20 + [1.0] * 9}, {}),
         ("GRAD012", {"grad_norm": [0.0] * 30}, {}),
+        (  # a batch of two groups: zero where all of its rewards are one
+            "GRAD012",
+            {"grad_norm": [0.5, 0.4, 0.0, 0.6, 0.0] * 8, "reward_std": [0.3, 0.2, 0.0, 0.3, 0.0] * 8},
+            {},
+        ),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ def around(*legs: tuple[int, float], noise: float = 0.1) -> list[float | None]:
 
 
 FLAT = {"reward_mean": around((450, 0.3))}
+DECIDED: Columns = {"reward_mean": around((20, -35), (130, -25), noise=20), "entropy": [4.7] * 30 + [0.5] * 120}
 FROZEN: Columns = {"reward_mean": [0.1 * i for i in range(40)] + [0.5] * 40}
 
 
@@ -25,6 +26,7 @@ FROZEN: Columns = {"reward_mean": [0.1 * i for i in range(40)] + [0.5] * 40}
     [
         ("REW022", FLAT, GRPO, [(253, "warn")]),
         ("REW022", FLAT, GRPO | {"total_steps": 600}, [(253, "warn")]),
+        ("REW022", DECIDED, {"algorithm": "ppo", "framework": "mlagents"}, [(102, "warn")]),
         ("REW023", FROZEN, {}, [(67, "warn")]),
     ],
 )
@@ -38,6 +40,12 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: l
     [
         ("REW022", {"reward_mean": around((100, 0.3), (350, 0.45))}, GRPO),  # has risen
         ("REW022", {"reward_mean": around((450, 0.95), noise=0.01)}, GRPO),  # solved from the start
+        ("REW022", {"reward_mean": around((20, -35), (130, 25), noise=20), "entropy": [4.7] * 30 + [0.5] * 120}, GRPO),
+        (  # an agent that still acts by chance
+            "REW022",
+            FLAT | {"exploration_rate": [1 - i / 600 for i in range(450)]},
+            {"algorithm": "dqn", "framework": "sb3"},
+        ),
         ("REW022", {"reward_mean": [1.0] * 450}, GRPO),
         ("REW022", {"reward_mean": around((190, 0.3))}, GRPO),  # too early
         ("REW022", FLAT, GRPO | {"step": [*range(5000, 5450)]}),  # goes on from an earlier run

@@ -32,6 +32,7 @@ PRINTED = {
         ("OPT003", {"lr": [1e-3, 1e-3, 2e-3]}, {"config": {"learning_rate": 1e-3}}, 3),
         ("OPT002", {"grad_norm": [0.3, *[0.0] * 22], "zero_std_group_frac": [0.4] * 23}, GRPO | EVERY_TENTH, 230),
         ("OPT004", {"lr": [1e-3] * 10 + [0.0] * 5}, {}, 12),
+        ("OPT004", {"lr": [1e-6] * 10 + [0.0] * 5}, {}, 12),
         ("OPT004", {"lr": [0.3, 0.2, 0.1] + [0.0] * 12}, {}, 13),
         ("OPT004", {"lr": [0.0] * 12, "kl_policy_update": [1e-10, 0.0] * 6}, {}, 10),  # from the first row on
         ("OPT007", {"loss_scale": [65536.0, 2048.0, 1.0, 1.0, 1.0]}, {}, 5),
@@ -71,6 +72,8 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("OPT004", {"lr": [0.0] * 20, "kl_policy_update": [0.0] * 20} | PRINTED, {}),
         ("OPT004", {"lr": [0.001] * 8 + [0.0] * 12} | PRINTED, {}),
         ("OPT004", {"lr": [0.0] * 12, "kl_policy_update": [1e-3] * 12}, {}),  # 1e-6 printed as 0.000
+        ("OPT004", {"lr": [5e-8, 4e-8, 3e-8, 0.0, 0.0, 0.0]}, {}),  # eight decimals, of which one is left
+        ("OPT004", {"lr": [3e-6, 2e-6, 1e-6, 2e-8, *[0.0] * 12]}, {}),  # below 5e-9 at the end of a cosine
         ("OPT004", {"lr": [0.4, 0.3, 0.2, 0.1, 0.0]}, {}),  # a linear schedule, logged coarsely
         ("OPT004", {"lr": [0.1, 0.1, 0.1, 0.0, 0.0]}, {"step": [1, 2, 3, 4, 4]}),  # last row twice
         ("OPT007", {"loss_scale": [1.0] * 6}, {}),

@@ -18,6 +18,7 @@ def _off(by: float, returns: list[float], **more: list[float | None]) -> Columns
 
 
 RETURNS = [2 + 0.1 * (i % 3) for i in range(60)]
+EXPLODES: Columns = {"value_loss": [20.0, 3.8, 1.6, 1.5, 1.2, 8.3e8]}
 RISING = [2 + 0.1 * i for i in range(60)]
 
 
@@ -27,6 +28,8 @@ RISING = [2 + 0.1 * i for i in range(60)]
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {}, (52, "info")),
         ("VAL011", {EXPLAINED: [0.2] * 10 + [-0.6] * 30}, CLASSIC, (21, "warn")),
         ("VAL012", {EXPLAINED: [0.002, -0.003] * 15, "value_loss": [800.0] * 30}, {}, (22, "warn")),
+        ("VAL015", EXPLODES | {"value_mean": [-29.0, -19.0, -13.0, -8.0, -4.5, 62.0]}, {}, (6, "warn")),
+        ("VAL015", EXPLODES, {}, (6, "warn")),
         ("VAL002", {EXPLAINED: [0.999] * 8}, {}, (5, "info")),
         ("VAL006", {"value_clip_frac": [0.9] * 30}, {}, (22, "info")),
         ("VAL007", _off(-1.0, RETURNS, value_loss=[1.2] * 60), {}, (39, "warn")),
@@ -44,6 +47,9 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("VAL001", {EXPLAINED: [-0.5, 0.5] * 40}, {}),
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {"total_steps": 1000}),
         ("VAL011", {EXPLAINED: [-0.4] * 60}, CLASSIC),
+        ("VAL015", {"value_loss": [1e-7, 2e-8, 1e-8, 3e-8, 1e-8, 40.0]}, {}),  # a reward that is found at last
+        ("VAL015", EXPLODES | {"reward_mean": [4e5] * 6}, {}),  # no further than what is earned
+        ("VAL015", {"value_loss": [20.0, 3.0, 2.0, 1.0, 2.0, 9e4]}, {}),
         ("VAL012", {EXPLAINED: [0.002, -0.02] * 15, "value_loss": [800.0] * 30}, {}),
         ("VAL012", {EXPLAINED: [0.002, -0.003] * 15, "value_loss": [0.9**i for i in range(30)]}, {}),
         ("VAL002", {EXPLAINED: [0.5, *[0.999] * 8]}, {}),
@@ -123,3 +129,9 @@ DULL = {"reward_mean": [20.0 + 5.0 * (i % 2) for i in range(40)], "value_loss": 
 def test_a_critic_with_nothing_to_explain(beside: Columns, worst: str | None) -> None:
     columns = {"value_explained_variance": [-1.0] * 40} | beside
     assert scan_columns("VAL011", columns, framework="sb3", algorithm="ppo").worst() == worst
+
+
+@pytest.mark.parametrize(("losses", "worst"), [([120 * 0.93**i for i in range(40)], "info"), ([120.0] * 40, "warn")])
+def test_a_critic_that_is_late_and_learns(losses: list[float | None], worst: str) -> None:
+    columns: Columns = {EXPLAINED: [-2.0] * 40, "value_loss": losses, "reward_mean": [140 + i % 3 for i in range(40)]}
+    assert scan_columns("VAL011", columns, **CLASSIC).worst() == worst

@@ -27,7 +27,8 @@ MAX_RUNS = 200
 _CONSOLES = ("-stdout", "-console")
 # a command that plays with a policy that was trained before: `!python rollout.py ...`, `!rllib evaluate ...`
 _PLAYS = re.compile(
-    r"^[ \t]*[!%](?:[^\s]*python[\d.]* (?:-m )?|run |rllib )?(?:\S*[/._])?(?:rollout|eval\w*|enjoy|play)(?:\.py)?(?:\s|$)",
+    r"^[ \t]*[!%](?:\S*python[\d.]* (?:-m )?|run |rllib )?"
+    r"(?:\S*[/._])?(?:rollout|eval\w*|enjoy|play)(?:\.py)?(?:\s|$)",
     re.MULTILINE,
 )
 Text = str | list[str] | None
