@@ -53,7 +53,7 @@ class Drawdown:
 
     The gain is that from the bottom to the top of `Top(top, after)`. It is clear when it is above `clear` times the
     row-to-row noise that the run had before the newest rows, and what was lost is material. The loss is that of the
-    mean of the rows, or of their first and last quarter and a tenth, whichever is least: a dip that is shorter than the
+    mean of the rows, or of their first and last fifth and a tenth, whichever is least: a dip that is shorter than the
     rows leaves one of them high. Above 1 when the level is below the bottom."""
 
     __slots__ = ("_before", "_clear", "_rows", "_top", "_values", "value")
@@ -79,7 +79,7 @@ class Drawdown:
         # false while there is no top yet, or where sums overflow
         if not MATERIAL * max(abs(top), abs(bottom)) < lost < math.inf or not gain > self._clear * self._noise():
             return 0.0
-        edge = max(1, rows // 4)
+        edge = max(1, rows // 5)
         first, last = islice(self._values, edge), islice(self._values, rows - edge, rows)
         ends = top - max(total(first), total(last)) / edge
         return min(lost, ends + EDGE * gain) / gain

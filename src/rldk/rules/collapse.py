@@ -121,7 +121,7 @@ def reward_collapse(f: Frame) -> Signal | None:
     How it is computed: the top is the highest level that two halves of twelve rows both held, a peak within the first
     20 rows not counted; the bottom is the lowest such level before it, or that of the first six rows; between them is
     the gain, which is above two and a half times the row-to-row noise. A warning when the mean of the newest 27 rows
-    has lost 55 % of the gain and 15 % of the level, and the first and last six of these rows 45 %; critical once they
+    has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows 45 %; critical once they
     have lost all and 50 rows are back where the first ten rows were. Sooner in three cases: the newest five rows are
     all below the first ten by a fifth of the gain, or, in the first 20 rows, four rows have lost 80 % of what the four
     before them held; the gain is six times the noise then. And when a running mean has lost half of the gain while
