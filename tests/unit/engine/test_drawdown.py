@@ -33,6 +33,10 @@ def test_nothing_is_lost_until_a_dip_has_lasted() -> None:
     assert max(run(Drawdown(10, 10, 3.0, 0), [*UP, *[0.0] * 7, *[1.0] * 20])) < 0.35
 
 
+def test_a_dip_that_is_three_quarters_of_the_rows_leaves_one_end_high() -> None:
+    assert max(run(Drawdown(27, 12, 2.5, 0), [*UP, *[0.0] * 20, *[1.0] * 20])) < 0.35
+
+
 def test_noise_is_no_gain() -> None:
     values = [random.Random(i).gauss(0, 1) for i in range(200)]
     assert set(run(Drawdown(25, 12, 2.5, 20), values)) == {0.0}

@@ -34,16 +34,16 @@ PHASE: dict[str, Any] = {"phase": ["eval"] * len(LOST)}
 @pytest.mark.parametrize(
     ("code", "name", "column", "options", "expected"),
     [
-        ("REW012", "reward_mean", LOST, {}, (98, "warn")),
-        ("REW012", "rollout/success_rate", LOST, {}, (98, "warn")),
-        ("REW012", "eval_reward_mean", LOST, {}, (98, "warn")),
-        ("REW012", "return_mean", LOST, {}, (98, "warn")),
-        ("REW012", "reward_mean", GONE, {}, (97, "critical")),
+        ("REW012", "reward_mean", LOST, {}, (99, "warn")),
+        ("REW012", "rollout/success_rate", LOST, {}, (99, "warn")),
+        ("REW012", "eval_reward_mean", LOST, {}, (99, "warn")),
+        ("REW012", "return_mean", LOST, {}, (99, "warn")),
+        ("REW012", "reward_mean", GONE, {}, (98, "critical")),
         ("REW012", "reward_mean", PLUNGE, {}, (46, "warn")),
         ("REW012", "reward_mean", SHORT, {}, (12, "warn")),
-        ("REW020", "reward_mean", EPISODES, MONITOR, (344, "warn")),
-        ("REW020", "reward_mean", EPISODES, DQN, (344, "warn")),
-        ("REW021", "eval_reward_mean", LOST, PHASE, (98, "warn")),
+        ("REW020", "reward_mean", EPISODES, MONITOR, (346, "warn")),
+        ("REW020", "reward_mean", EPISODES, DQN, (346, "warn")),
+        ("REW021", "eval_reward_mean", LOST, PHASE, (99, "warn")),
     ],
 )
 def test_fires(code: str, name: str, column: Column, options: dict[str, Any], expected: tuple[int, str]) -> None:
