@@ -110,14 +110,15 @@ class Mean(Window):
         """The mean after each of the values."""
         if self._held is not None:
             return [self._after(x) for x in values]
-        kept, window, age, every, found = self._values, self._window, self._age, self._sum, []
-        for x in values:
-            kept.append(x)
-            every += x - (kept.popleft() if len(kept) > window else 0.0)
+        line, window, age, every, found = [*self._values, *values], self._window, self._age, self._sum, []
+        leaving = [0.0] * (window - len(self._values)) + line  # as many rows behind the value that enters
+        for end, (x, old) in enumerate(zip(values, leaving, strict=False), len(self._values) + 1):
+            every += x - old
             age += 1
             if age >= window:
-                every, age = total(kept), 0
-            found.append(every / window if len(kept) == window else NAN)
+                every, age = total(line[max(0, end - window) : end]), 0
+            found.append(every / window if end >= window else NAN)
+        self._values = deque(line[-window:])
         self._sum, self._age, self.value = every, age, found[-1]
         return found
 

@@ -6,6 +6,7 @@ import math
 from bisect import insort
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate, islice
 from operator import eq, sub
 
 from rldk.core.stats.robust import middle
@@ -214,11 +215,9 @@ class Extreme:
         found = [best] * (len(values) - len(entering))
         if entering and sign * best >= max(sign * max(entering), sign * min(entering)):
             return found + [best] * len(entering)
-        for old in entering:
-            if not sign * best >= sign * old:
-                best = old
-            found.append(best)
-        self.value = best
+        begun = [best] if best == best else []
+        found += islice(accumulate([*begun, *entering], max if sign > 0 else min), len(begun), None)
+        self.value = found[-1]
         return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from operator import sub
 
 from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features import NAN, Bounds, Median
@@ -27,6 +28,16 @@ class LargestStep:
             self.value = self._largest.value
         self._last = x
 
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The largest step after each of the values."""
+        steps = list(map(abs, map(sub, values, [self._last, *values])))
+        first = [self.value] if self._last != self._last else []  # a first value has no step
+        self._last = values[-1]
+        rest = steps[len(first) :]
+        found = first + (self._largest.run(rest) if rest else [])
+        self.value = found[-1]
+        return found
+
 
 class Wander:
     """1.4826 * MAD of the differences over `lag` values / sqrt 2, for a window that ends `before` values ago."""
@@ -46,6 +57,17 @@ class Wander:
             self._steps.update(x - past[0])
             self.value = self._steps.spread() / math.sqrt(2.0)
         past.append(x)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The wander after each of the values."""
+        line, steps, root = [*self._past, *values], self._steps, math.sqrt(2.0)
+        found = [self.value] * min(len(values), self._lag - len(self._past))
+        for step in map(sub, line[self._lag :], line):
+            steps.update(step)
+            found.append(steps.spread() / root)
+        self._past.extend(values)
+        self.value = found[-1]
+        return found
 
     def refill(self, values: Sequence[float]) -> None:
         lag = self._lag

@@ -51,11 +51,10 @@ def never_learnt(f: Frame) -> Signal | None:
     How it is computed: the median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
     deviation between rows, twice the standard error of their difference, or a twentieth of the level; and no running
     mean was ever above it by twice as much. A warning after 70 % of the declared steps and 60 rows, or after 400 rows
-    where the end is not declared, or after 100 rows where the entropy has come down to 30 % of its start and by 2 nats:
-    the policy has decided for nothing, and a whole standard deviation is then asked for; an information from 200 rows
-    on. Quiet where the task looks solved: a reward of 0.9 or more that has never been above 1, one that is always the
-    same (REW001, REW015 say that), or one whose newest 40 rows are typically within 2 % of the largest so far; and
-    while more than a tenth of the actions are random on their way down: the return is that of chance then.
+    where the end is not declared; an information from 200 rows on. Quiet where the task looks solved: a reward of 0.9
+    or more that has never been above 1, one that is always the same (REW001, REW015 say that), or one whose newest 40
+    rows are typically within 2 % of the largest so far; and while more than a tenth of the actions are random on their
+    way down: the return is that of chance then.
     When it is wrong: a policy that was good from the start, on a reward whose top is not known; a run that resumes
     at its plateau.
     Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
@@ -64,12 +63,10 @@ def never_learnt(f: Frame) -> Signal | None:
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
     spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
     same, top = f.repeats(name), f.highest(name, before=0)
-    entropy, sure, chance = f.ewma("entropy", 1.0), starting_entropy(f), f.ewma("exploration_rate", 1.0)
-    most_chance = f.highest("exploration_rate")
+    chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
     explores = chance > 0.1 and most_chance > chance
-    narrow = count >= NARROW_ROWS and 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
-    late = narrow or (count >= FEWEST and progress >= NEARLY_OVER)
-    slack = max((1.0 if narrow else SAME) * spread, 0.05 * abs(start))
+    late = count >= FEWEST and progress >= NEARLY_OVER
+    slack = max(SAME * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
     risen = not (now < start + slack and best < start + TWICE * slack)
     if not (late or count >= SAID) or resumed or risen or same >= LATEST or explores:
@@ -77,11 +74,49 @@ def never_learnt(f: Frame) -> Signal | None:
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
     spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
-    risen = "has risen by less than it varies" if now > start else "has not risen"
-    beside = f", and the entropy is down from {sure:.3g} to {entropy:.3g}" if narrow else ""
-    message = f"the reward {risen} in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now{beside}"
+    message = f"the reward has not risen in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now"
     loud = late or (count > LONG and progress != progress)
     return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
+
+
+@rule(
+    "REW027",
+    "decided-for-nothing",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean", "entropy"),
+    rows=3,
+    cooldown=100,
+    algorithms=POLICY,
+    causes=(
+        "the policy settled on what the first episodes happened to pay: too little exploration",
+        "a reward that varies more by chance than by what the policy does",
+        "a curiosity or auxiliary reward that drives the policy elsewhere than the task",
+    ),
+    fixes=("raise {entropy_coef}, or lower {lr}", "larger batches, or a denser reward"),
+)
+def decided_for_nothing(f: Frame) -> Signal | None:
+    """Fires when the policy has given up most of its entropy and the reward has gained less than it varies.
+
+    Why it matters: what is no longer tried is no longer learnt; the entropy was spent and bought nothing.
+    How it is computed: after 100 rows with a reward, the entropy is below 30 % of its start (the larger of the first
+    value and of the median of rows 5 to 25) and 2 nats below it. The median of the newest 40 rewards is not above that
+    of the first 20 by the standard deviation between rows, and no running mean was ever above it by twice as much.
+    When it is wrong: a policy that was good from the start, and becomes certain of it; a reward whose spread between
+    rows is far larger than any gain.
+    Source: ours: ENT001 for policies whose entropy may have no floor, and REW022 with a second witness. 30 % and 40
+    rows as there, 2 nats so that a small step of a Gaussian policy through 0 is none.
+    """
+    now, start, best = f.median("reward_mean", LATEST), f.early("reward_mean", 0, FIRST), f.peak("reward_mean", 0.1)
+    spread, count = f.std("reward_mean", LATEST), f.count("reward_mean")
+    entropy, sure = f["entropy"], starting_entropy(f)
+    narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
+    if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
+        message = (
+            f"the entropy is down from {sure:.3g} to {entropy:.3g}, and the reward {start:.4g} at first, {now:.4g} now"
+        )
+        return Signal(value=now, limit=start + spread, message=message)
+    return None
 
 
 @rule(

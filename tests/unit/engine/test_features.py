@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.engine import features as fx
-from rldk.engine import heading, running, windows
+from rldk.engine import heading, running, strides, windows
 
 Values = list[float]
 series = st.lists(st.integers(-50, 50).map(lambda i: i / 8), min_size=1, max_size=60)
@@ -83,6 +83,14 @@ CASES: dict[str, tuple[Callable[[], fx.Feature], Callable[[Values], float]]] = {
     "share": (lambda: fx.Share(W, -1.0, 2.0), _windowed(lambda x: np.mean((x > -1) & (x < 2)))),
     "gain": (lambda: fx.Gain(W), _windowed(lambda x: np.median(x[-2:]) - np.median(x[:2]))),
     "noise": (lambda: fx.Noise(W), _windowed(lambda x: fx.MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2))),
+    "largest step": (
+        lambda: strides.LargestStep(B),
+        lambda v: max(list(np.abs(np.diff(v)))[:-B], default=math.nan),
+    ),
+    "wander": (
+        lambda: strides.Wander(W, 2, B),
+        _windowed(lambda x: _mad(x[2:] - x[:-2]) / math.sqrt(2), B),
+    ),
     "climbs": (
         lambda: heading.Climbs(W),
         lambda v: sum(b > a for a, b in itertools.pairwise(v[-W - 1 :])) if len(v) > W else math.nan,

@@ -26,7 +26,7 @@ FROZEN: Columns = {"reward_mean": [0.1 * i for i in range(40)] + [0.5] * 40}
     [
         ("REW022", FLAT, GRPO, [(253, "warn")]),
         ("REW022", FLAT, GRPO | {"total_steps": 600}, [(253, "warn")]),
-        ("REW022", DECIDED, {"algorithm": "ppo", "framework": "mlagents"}, [(102, "warn")]),
+        ("REW027", DECIDED, {"algorithm": "ppo", "framework": "mlagents"}, [(102, "warn")]),
         ("REW023", FROZEN, {}, [(67, "warn")]),
     ],
 )
@@ -40,7 +40,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: l
     [
         ("REW022", {"reward_mean": around((100, 0.3), (350, 0.45))}, GRPO),  # has risen
         ("REW022", {"reward_mean": around((450, 0.95), noise=0.01)}, GRPO),  # solved from the start
-        ("REW022", {"reward_mean": around((20, -35), (130, 25), noise=20), "entropy": [4.7] * 30 + [0.5] * 120}, GRPO),
+        ("REW027", DECIDED | {"reward_mean": around((20, -35), (130, 25), noise=20)}, GRPO),  # learnt
+        ("REW027", DECIDED | {"entropy": [1.0] * 30 + [0.1] * 120}, GRPO),
         (  # an agent that still acts by chance
             "REW022",
             FLAT | {"exploration_rate": [1 - i / 600 for i in range(450)]},
@@ -63,6 +64,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("REW022", {"kl": [1.0] * 30}, GRPO, "needs reward_mean"),
         ("REW022", FLAT, {}, "this log does not say which algorithm"),
         ("REW023", {"kl": [1.0] * 30}, {}, "needs reward_mean"),
+        ("REW027", FLAT, GRPO, "needs entropy"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:

@@ -72,6 +72,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("VAL006", {"value_loss": [1.0] * 9}, {}, "needs value_clip_frac"),
         ("VAL007", {"value_mean": [1.0] * 9}, {}, "needs return_mean"),
         ("VAL008", {"clip_frac": [0.1] * 40}, {}, "needs value_loss"),
+        ("VAL015", {"value_mean": [0.1] * 40}, {}, "needs value_loss"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
