@@ -13,6 +13,7 @@ import pytest
 from rldk.bench import judge as module
 from rldk.bench.cases import find_cases
 from rldk.bench.judge import Choice, Result, judge_all
+from rldk.engine import executors
 
 
 class Pool:
@@ -29,7 +30,7 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         """There is nothing to end."""
 
-    def shutdown(self, *, cancel_futures: bool) -> None:
+    def shutdown(self, *, cancel_futures: bool = False) -> None:
         self.ended.append(cancel_futures)
 
     def submit(self, work: Any, case: Any) -> Future[Result]:
@@ -45,7 +46,7 @@ class Pool:
 def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(executors, "ProcessPoolExecutor", Pool)
     monkeypatch.setattr(Pool, "ended", [])
     for name in ("fatal", "other"):
         (tmp_path / name).mkdir()
@@ -57,4 +58,7 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
     assert (fatal.run, fatal.error, fatal.rows) == ("fatal", "the process that judged it died", 0)
     assert (other.run, other.error, other.rows) == ("other", "", 39)
     assert begun == ["fatal", "other"]
-    assert Pool.ended == [True]  # what has not begun by then is not waited for
+    assert Pool.ended == [
+        False,
+        True,
+    ]  # the one that broke; then, of the last one, what has not begun by then is not waited for

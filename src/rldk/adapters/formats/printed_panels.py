@@ -123,12 +123,11 @@ def _scaled(found: re.Match[str]) -> float:
 
 
 class PanelConsole(BaseAdapter):
-    """Base of the adapters of panels. `told`: the fields of `Log` that say the trainer; `landmark` stands in each
-    panel, `word` in the line of its count."""
+    """Base of the adapters of panels. `told`: the fields of `Log` that say the trainer; `headed` stands in the
+    head of each panel, `landmark` in the line of its count."""
 
     told: ClassVar[dict[str, Any]]
-    landmark: ClassVar[bytes]
-    word: ClassVar[bytes]
+    headed: ClassVar[bytes]
     quality: ClassVar[int] = 40
 
     @staticmethod
@@ -138,14 +137,14 @@ class PanelConsole(BaseAdapter):
 
     @classmethod
     def sniff(cls, file: File) -> int:
-        if not file.is_text or cls.landmark not in file.head:
+        if not file.is_text or cls.headed not in file.head:
             return 0
         rows = glimpse(PrintedPanels(cls.reads), file.head)
         return 90 if any(step and says_goal(values) for step, values, _ in rows) else 0
 
     @classmethod
     def marks(cls, line: bytes) -> bool:
-        return cls.word in line and clean(line).lstrip().startswith("\u2502")
+        return cls.landmark in line and clean(line).lstrip().startswith("\u2502")
 
     def read(self) -> Log:
         reading = parsed(self, PrintedPanels(type(self).reads))
@@ -163,8 +162,9 @@ class OpenInstructConsole(PanelConsole):
     loses: ClassVar[str] = "digits beyond two decimals; configuration"
     reads = staticmethod(grouped)
     told: ClassVar[dict[str, Any]] = {"framework": "open_instruct", "dialect": "open_instruct"}
-    landmark: ClassVar[bytes] = b" Metrics "
-    word: ClassVar[bytes] = b"step: "
+    headed: ClassVar[bytes] = b" Metrics "
+    landmark: ClassVar[bytes] = b"step: "
+    uncounted: ClassVar[bytes] = b"step: "
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: TextRows(PrintedPanels(grouped)),
         identify=lambda *_: {"framework": "open_instruct", "dialect": "open_instruct"},
@@ -182,8 +182,9 @@ class PufferLibConsole(PanelConsole):
     loses: ClassVar[str] = "the step beyond its first digits, names that are cut for want of room; configuration"
     reads = staticmethod(dashboard)
     told: ClassVar[dict[str, Any]] = {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"}
-    landmark: ClassVar[bytes] = b"PufferLib"
-    word: ClassVar[bytes] = b"Steps  "
+    headed: ClassVar[bytes] = b"PufferLib"
+    landmark: ClassVar[bytes] = b"Steps  "
+    uncounted: ClassVar[bytes] = b"Steps  "
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: TextRows(PrintedPanels(dashboard)),
         identify=lambda *_: {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"},
