@@ -62,7 +62,7 @@ def test_the_target_is_a_tenth_give_or_take_half_of_it_unless_it_is_said(kl: flo
 def test_a_coefficient_that_leaves_zero_moves_by_all_of_itself() -> None:
     tracker = KLScheduleTracker()
     for i in range(60):
-        made = tracker.update(i, 0.5, 0.0 if i % 2 else 0.2)
+        made = tracker.update(i, 0.5, 0.2 if i % 2 else 0.0)
     assert made.coef_change_rate == pytest.approx(1.0)
     resting = KLScheduleTracker()
     for i in range(60):
