@@ -61,4 +61,4 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
     assert Pool.ended == [
         False,
         True,
-    ]  # the one that broke; then, of the last one, what has not begun by then is not waited for
+    ]  # the one that broke, and the last
