@@ -64,7 +64,7 @@ def _reliability(title: str, bins: list[dict[str, float]]) -> list[str]:
 
 def page(corpora: list[tuple[str, Path]], jobs: int) -> str:
     """The whole page."""
-    model = json.loads(files("rldk.engine").joinpath("data", "health.json").read_text(encoding="utf-8"))
+    model = json.loads(files("rldk.engine.report").joinpath("data", "health.json").read_text(encoding="utf-8"))
     trained = model["trained_on"]
     said = f"{trained['healthy']} healthy and {trained['faulty']} faulty runs with {trained['faults']} faults"
     text = (ROOT / "benchmarks" / "detectors.intro.md").read_text()

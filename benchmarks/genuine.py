@@ -1,6 +1,6 @@
 """Measures the health score on genuine logs, and whether a fit on such logs of other repositories would beat it.
 
-python -m benchmarks.genuine LOGS --with CORPUS... [--out src/rldk/engine/data/health.json] [--jobs N]
+python -m benchmarks.genuine LOGS --with CORPUS... [--out src/rldk/engine/report/data/health.json] [--jobs N]
 
 LOGS holds a folder for each log, with a `label.json` beside it: `outcome` ("healthy", "unhealthy", others are passed
 over) and `source` ("owner/repository path @ commit"). Every log is judged by the shipped model, and by a model that is

@@ -1,6 +1,6 @@
 """Fits the health score on labelled runs and writes the model with its measured quality.
 
-python -m benchmarks.health CORPUS... [--held-out CORPUS...] [--out src/rldk/engine/data/health.json] [--jobs N]
+python -m benchmarks.health CORPUS... [--held-out CORPUS...] [--out src/rldk/engine/report/data/health.json] [--jobs N]
 
 Log-odds of a healthy run = intercept + weights * evidence, no weight above 0, L2 on the weights, both classes weighted
 alike (a run is as likely healthy as not before anything is seen). Quality is cross-validated by fault: every pair of a
@@ -30,7 +30,7 @@ from rldk.bench.judge import Choice, Result, judge_all  # noqa: E402
 from rldk.core.stats.ranking import auc, auc_interval  # noqa: E402
 from rldk.engine.executors import processors  # noqa: E402
 
-TARGET = ROOT / "src" / "rldk" / "engine" / "data" / "health.json"
+TARGET = ROOT / "src" / "rldk" / "engine" / "report" / "data" / "health.json"
 EVIDENCE = ("warned_families", "critical_families", "strain")
 L2 = 1.0
 FOLDS = 5  # of healthy runs

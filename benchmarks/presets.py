@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 from rldk.adapters.open import open_runs  # noqa: E402
 from rldk.core.model import Run  # noqa: E402
 from rldk.engine.scan import scan  # noqa: E402
-from rldk.rules.rulefile import RuleFile, load_rules  # noqa: E402
+from rldk.rules.files.load import RuleFile, load_rules  # noqa: E402
 
 # genuine logs by the algorithm whose preset judges them
 HEALTHY = {

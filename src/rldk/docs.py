@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from rldk.engine.incidents import DRIVES, TOGETHER_ROWS
+from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.measured import measured

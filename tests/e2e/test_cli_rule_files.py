@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rldk.cli.main import main
-from rldk.rules.preset import preset_names
+from rldk.rules.files.preset import preset_names
 
 ROOT = Path(__file__).parents[2]
 COLLAPSE = str(ROOT / "tests" / "fixtures" / "trl-grpo-collapse" / "trainer_state.json")

@@ -23,9 +23,9 @@ from rldk.adapters.live.reader import Reading
 from rldk.adapters.open import open_runs
 from rldk.core.table import Row
 from rldk.diagnosis import diagnose
-from rldk.engine.actions import Dispatcher
+from rldk.engine.actions.dispatch import Dispatcher
 from rldk.engine.scan import rows_of
-from rldk.monitor.outlet import Outlet, Places
+from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.state import State
 from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Watch

@@ -18,7 +18,7 @@ from rldk.adapters.source import File
 from rldk.core.model import Report, RunMeta
 from rldk.core.table import Row
 from rldk.engine.live import Engine
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
 from rldk.engine.scan import context_of, judged, scan
 from rldk.errors import NoData, NotALog
 from rldk.rules.rule import Rule, normals, rules

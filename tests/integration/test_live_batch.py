@@ -16,9 +16,9 @@ from rldk.core.jsonl import Decoder, decode
 from rldk.core.model import Report, Run, RunMeta
 from rldk.core.table import Row, TableBuilder
 from rldk.engine.live import Engine
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
 from rldk.engine.scan import scan
-from rldk.rules.metrics import DERIVED
+from rldk.rules.catalogue.metrics import DERIVED
 from rldk.rules.rule import Context, Rule, normals, rules
 
 ALL: tuple[Rule, ...] = (*rules, *normals)

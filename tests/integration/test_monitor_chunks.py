@@ -16,9 +16,9 @@ from rldk.adapters.live.formats import recognised
 from rldk.adapters.live.reader import Reading
 from rldk.adapters.source import File
 from rldk.diagnosis import diagnose
-from rldk.engine.actions import Dispatcher
+from rldk.engine.actions.dispatch import Dispatcher
+from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.feeds import LogFeed
-from rldk.monitor.outlet import Outlet, Places
 from rldk.monitor.state import State
 from rldk.monitor.watch import Watch
 from rldk.rules.rule import rules

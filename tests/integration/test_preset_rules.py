@@ -14,11 +14,11 @@ from rldk.adapters.open import open_runs
 from rldk.core.model import Run, RunMeta
 from rldk.core.table import Row, TableBuilder
 from rldk.engine.live import Engine
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
 from rldk.engine.scan import scan
-from rldk.rules.preset import FOLDER, compiled_presets, preset_names
+from rldk.rules.files.load import load_rules
+from rldk.rules.files.preset import FOLDER, compiled_presets, preset_names
 from rldk.rules.rule import Context, normals
-from rldk.rules.rulefile import load_rules
 from rldk.testing import run_of
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 CLIENTS = re.compile(r"^\s*(?:import|from)\s+(?:urllib\.request|http\.client|requests|httpx|socket|aiohttp)\b", re.M)
 
 # the `http` action of a rule file posts to the address that the user wrote there and allowed on the command line
-ALLOWED = {"engine/webhook.py"}
+ALLOWED = {"engine/actions/webhook.py"}
 
 
 def test_no_module_imports_a_network_client() -> None:

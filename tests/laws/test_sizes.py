@@ -35,3 +35,8 @@ def test_functions_have_at_most_60_lines_and_5_positional_parameters() -> None:
 
 def test_no_module_is_called_by_a_word_that_says_nothing() -> None:
     assert not [p for p in FILES if p.stem in BANNED]
+
+
+def test_no_folder_holds_more_than_35_files() -> None:
+    folders = {path.parent for path in FILES}
+    assert not [str(f.relative_to(SRC)) for f in folders if len(list(f.glob("*.py"))) > 35]

@@ -124,10 +124,13 @@ def _modules() -> list[tuple[str, tuple[bytes, ...] | None, bool]]:
     """The modules of the formats, each with its marks and whether it is never JSON."""
     from pkgutil import iter_modules
 
-    import rldk.adapters.formats as package
+    from rldk.adapters import consoles, formats
 
-    names = [module.name for module in iter_modules(package.__path__)]
-    return [(f"{package.__name__}.{name}", package.MARKS.get(name), name in package.NOT_JSON) for name in names]
+    return [
+        (f"{package.__name__}.{module.name}", package.MARKS.get(module.name), module.name in package.NOT_JSON)
+        for package in (consoles, formats)
+        for module in iter_modules(package.__path__)
+    ]
 
 
 adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)

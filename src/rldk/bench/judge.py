@@ -40,7 +40,7 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What was said of one run. `health`, `evidence`: as of `rldk.engine.health.Health` after its last row.
+    """What was said of one run. `health`, `evidence`: as of `rldk.engine.report.health.Health` after its last row.
 
     `error`: why nothing could be said; `exit_code`: that of the error."""
 

@@ -14,7 +14,7 @@ from rldk.cards import words
 from rldk.cards.columns import aligned
 from rldk.cards.safe import clean, escape
 from rldk.core.model import Report
-from rldk.engine.verdict import Headline, headline_of, shortfall
+from rldk.engine.report.verdict import Headline, headline_of, shortfall
 
 MAX_LINES = 40  # of the table, without --all
 MAX_DETAILS = 3  # reports shown below it, without --all

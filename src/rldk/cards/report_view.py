@@ -26,7 +26,7 @@ from rldk.core.view import (
     Tone,
     View,
 )
-from rldk.engine.verdict import headline_of
+from rldk.engine.report.verdict import headline_of
 
 MAX_SOURCE = 8  # lines about the source, unless everything is asked for
 MAX_FOLLOWERS = 4  # findings that came with an incident, likewise

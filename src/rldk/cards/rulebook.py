@@ -14,7 +14,7 @@ from rldk.cards.safe import clean, escape
 from rldk.cards.series import report_series
 from rldk.core.model import Finding, Report
 from rldk.core.view import Band, Limit
-from rldk.rules.rulefile import RuleFile
+from rldk.rules.files.load import RuleFile
 
 SIZE = (1120, 200)
 MAX_REASONS = 6  # why rules were not checked, in the short form

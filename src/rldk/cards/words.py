@@ -8,7 +8,7 @@ from typing import Any
 
 from rldk.cards.safe import clean
 from rldk.core.model import COUNTED, Check, Finding, Incident, Report
-from rldk.engine.verdict import field_map_option, headline_of, shortfall
+from rldk.engine.report.verdict import field_map_option, headline_of, shortfall
 
 MAX_NAMES = 6  # of files in one line
 UNKNOWN_SHOWN = 6  # columns that rldk does not know, without --all

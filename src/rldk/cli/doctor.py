@@ -122,7 +122,7 @@ def report_code(report: Report, fail_on: str) -> int:
 def _diagnose(paths: tuple[str, ...], settings: Settings, approved: str | None, **how: Any) -> Judged:
     """The reports of all runs under all paths, and what could not be read: raised when it is the only path."""
     from rldk.diagnosis.many import Wanted, judge_paths
-    from rldk.engine.baseline import baseline
+    from rldk.engine.reference import baseline
 
     chosen = {name: settings[name] for name in ("adapter", "field_map", "strict", "select", "ignore")}
     reference = None if approved is None else baseline(approved)

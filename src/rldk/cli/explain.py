@@ -34,8 +34,8 @@ def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
     """Every page that the name means, as (text, JSON). Raises `UnknownName` with the nearest of all names."""
     from rldk.cards.manual import TOPICS, rule_text, rules_table, topic_text
     from rldk.cli.rules import facts
+    from rldk.rules.files.load import preset_rule
     from rldk.rules.rule import normals, rules
-    from rldk.rules.rulefile import preset_rule
 
     key = name.strip()
     if key in TOPICS:

@@ -187,7 +187,7 @@ def _feeds(
         from rldk.monitor.feeds import finished_feeds
 
         return finished_feeds(once, how, warn=say)
-    from rldk.monitor.opening import live_feeds, remote_feeds
+    from rldk.monitor.sources import live_feeds, remote_feeds
 
     if any(remote.values()):
         return remote_feeds(remote, how, warn=say)

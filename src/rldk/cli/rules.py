@@ -65,8 +65,8 @@ def show(code: str, as_json: bool) -> None:
 def validate(files: tuple[str, ...], as_json: bool) -> int:
     """Say everything that is wrong with rule files; exit 2 when anything is."""
     from rldk.cards.wire import dumps
-    from rldk.rules.document import RuleFileError
-    from rldk.rules.rulefile import load_rules
+    from rldk.rules.files.document import RuleFileError
+    from rldk.rules.files.load import load_rules
 
     results: list[dict[str, Any]] = []
     lines: list[str] = []
@@ -100,7 +100,7 @@ def try_out(
     from rldk.cards.rulebook import trial_page, trial_text, trials
     from rldk.cards.wire import dumps
     from rldk.diagnosis import diagnose_run, runs_in
-    from rldk.rules.rulefile import load_rules
+    from rldk.rules.files.load import load_rules
 
     rules = load_rules(file, overrides=settings)
     runs = runs_in(log)
@@ -119,8 +119,8 @@ def try_out(
 def _presets(as_json: bool) -> str:
     from rldk.cards.rulebook import presets_text
     from rldk.cards.wire import dumps
-    from rldk.rules.preset import preset_names
-    from rldk.rules.rulefile import load_rules
+    from rldk.rules.files.load import load_rules
+    from rldk.rules.files.preset import preset_names
 
     files = [load_rules(name) for name in preset_names()]
     if as_json:
@@ -131,7 +131,7 @@ def _presets(as_json: bool) -> str:
 def _listed(preset: str, as_json: bool) -> str:
     from rldk.cards.rulebook import file_text
     from rldk.cards.wire import dumps
-    from rldk.rules.rulefile import load_rules
+    from rldk.rules.files.load import load_rules
 
     file = load_rules(preset)
     if not as_json:

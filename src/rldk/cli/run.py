@@ -17,7 +17,7 @@ from rldk.errors import InputError, MissingExtra
 if TYPE_CHECKING:
     from rldk.adapters.live.reader import Reading
     from rldk.monitor.rundir import RunDirectory
-    from rldk.rules.rulefile import RuleFile
+    from rldk.rules.files.load import RuleFile
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
@@ -40,10 +40,10 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     from datetime import datetime
 
     from rldk.cli.watching import asked_rules, conduct
-    from rldk.monitor.opening import live_feeds
+    from rldk.engine.processes.child import Wrapped
     from rldk.monitor.rundir import run_directory
     from rldk.monitor.signals import Signals
-    from rldk.monitor.wrap import Wrapped
+    from rldk.monitor.sources import live_feeds
 
     how, settings = reading(flags)
     rules = asked_rules(flags)
@@ -76,7 +76,7 @@ def _conclude(left: RunDirectory, streams: Sequence[str], rules: RuleFile, how: 
     """Writes the page, and says what to do next."""
     from rldk.cards.page import pages
     from rldk.diagnosis import diagnose_run, runs_in
-    from rldk.engine.baseline import baseline
+    from rldk.engine.reference import baseline
 
     approved = None if reference is None else baseline(reference)
     readable, runs = [], []

@@ -11,12 +11,12 @@ from typing import Any
 
 from rldk.cards.safe import clean
 from rldk.cli.output import say, write
-from rldk.engine.actions import OPEN, Timeouts
+from rldk.engine.actions.dispatch import OPEN, Timeouts
 from rldk.errors import UnknownName, UsageError
 from rldk.monitor.job import Job, Screen, watch
 from rldk.monitor.signals import Signals
 from rldk.monitor.watch import Feed, Wait
-from rldk.rules.rulefile import RuleFile, load_rules
+from rldk.rules.files.load import RuleFile, load_rules
 
 _WHY = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal went away"}
 LOUD: dict[str, set[str]] = {"warn": {"warn", "critical"}, "critical": {"critical"}, "never": set()}

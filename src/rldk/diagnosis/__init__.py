@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from rldk.cards.series import key_series
 from rldk.core.model import Report, Run
-from rldk.engine.baseline import baseline
+from rldk.engine.reference import baseline
 from rldk.engine.scan import scan
 from rldk.errors import UsageError
 
 if TYPE_CHECKING:
     from rldk.core.reference import Reference
-    from rldk.rules.rulefile import RuleFile
+    from rldk.rules.files.load import RuleFile
 
 
 def diagnose(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rldk.core.table import Cells, Phase, Row
 from rldk.engine.derive import implied, implied_by
-from rldk.engine.looks import MOST_ROWS, Block
+from rldk.engine.evaluate import MOST_ROWS, Block
 
 MOST_CELLS = 50_000
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rldk.engine.column import Cases, Column, Numbers
-from rldk.engine.features import NAN
+from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.memory import Memory
 from rldk.rules.rule import Body, Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from rldk.engine.features import NAN
+from rldk.engine.features.window import NAN
 
 KL_MATERIAL = 1e-3  # nats; below it (loss - policy_loss) / kl divides rounding by rounding
 

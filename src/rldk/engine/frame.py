@@ -5,56 +5,55 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rldk.engine import features as fx
-from rldk.engine import heading, provenance, running, strides, swings, windows
-from rldk.engine.course import Drift
-from rldk.engine.drawdown import Drawdown, Top
-from rldk.engine.features import NAN, Feature
-from rldk.engine.leap import Leap
+from rldk.engine.features import differences, digits, extremes, order, oscillation, whole_run, window
+from rldk.engine.features.digits import PRINTED
+from rldk.engine.features.drawdown import Drawdown, Top
+from rldk.engine.features.line_test import Leap
+from rldk.engine.features.noise_ratio import Unrest
+from rldk.engine.features.trend import Drift
+from rldk.engine.features.window import NAN, Feature
 from rldk.engine.memory import Key, Memory, Track
-from rldk.engine.provenance import PRINTED
-from rldk.engine.unrest import Unrest
 from rldk.rules.rule import Context
 
 # kind -> factory of the feature from its parameters; the methods of Frame name the kinds
 MAKERS: dict[str, Callable[..., Feature]] = {
-    "count": running.Count,
-    "previous": running.Previous,
-    "rise": running.Rise,
-    "first": running.First,
-    "last": running.Last,
-    "repeats": running.Repeats,
-    "departed": running.Departed,
-    "longest_run": running.LongestRun,
-    "recurrence": running.Recurrence,
-    "extreme": running.Extreme,
-    "largest_step": strides.LargestStep,
-    "wander": strides.Wander,
-    "mean": fx.Mean,
-    "median": fx.Median,
-    "mad": fx.Mad,
-    "max": windows.Highest,
-    "std": windows.Deviation,
-    "slope": windows.Slope,
-    "share": fx.Share,
-    "gain": fx.Gain,
-    "noise": fx.Noise,
-    "early": running.Early,
-    "spread": running.Spread,
-    "ewma": running.Ewma,
-    "peak": running.Peak,
+    "count": whole_run.Count,
+    "previous": whole_run.Previous,
+    "rise": whole_run.Rise,
+    "first": whole_run.First,
+    "last": whole_run.Last,
+    "repeats": whole_run.Repeats,
+    "departed": whole_run.Departed,
+    "longest_run": whole_run.LongestRun,
+    "recurrence": whole_run.Recurrence,
+    "extreme": whole_run.Extreme,
+    "largest_step": differences.LargestStep,
+    "wander": differences.Wander,
+    "mean": window.Mean,
+    "median": window.Median,
+    "mad": window.Mad,
+    "max": extremes.Highest,
+    "std": extremes.Deviation,
+    "slope": extremes.Slope,
+    "share": window.Share,
+    "gain": window.Gain,
+    "noise": window.Noise,
+    "early": whole_run.Early,
+    "spread": whole_run.Spread,
+    "ewma": whole_run.Ewma,
+    "peak": whole_run.Peak,
     "top": Top,
     "drawdown": Drawdown,
     "leap": Leap,
     "drift": Drift,
     "unrest": Unrest,
-    "swings": swings.Swings,
-    "rhythm": swings.Rhythm,
-    "climbs": heading.Climbs,
-    "age": heading.Age,
-    "quantile": heading.Quantile,
-    "blocks": heading.Blocks,
-    "digits": provenance.Digits,
+    "swings": oscillation.Swings,
+    "rhythm": oscillation.Rhythm,
+    "climbs": order.Climbs,
+    "age": order.Age,
+    "quantile": order.Quantile,
+    "blocks": order.Blocks,
+    "digits": digits.Digits,
 }
 # trainers built on transformers' Trainer average what they log over the steps since the last row, these excepted
 AVERAGING = frozenset({"trl", "transformers"})
@@ -230,7 +229,7 @@ class EngineFrame:
         return self._ask("spread", name, start, stop)
 
     def past(self, name: str, *, before: int = 5, least: int = 10) -> float:
-        return self._ask("median", name, fx.PAST_WINDOW, before, least)
+        return self._ask("median", name, window.PAST_WINDOW, before, least)
 
     def share(self, name: str, window: int, *, above: float | None = None, below: float | None = None) -> float:
         return self._ask("share", name, window, above, below)
@@ -280,7 +279,7 @@ class EngineFrame:
         return self._ask("age", name, sign)
 
     def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
-        return self._ask("quantile", name, fx.PAST_WINDOW, share, before, least)
+        return self._ask("quantile", name, window.PAST_WINDOW, share, before, least)
 
 
 class BlockFrame(EngineFrame):

@@ -10,18 +10,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.table import PHASES, Phase, Row
+from rldk.engine.activity import Standing
 from rldk.engine.blocks import Group, blocks, cut, single
-from rldk.engine.census import Census, is_unknown
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.features import NAN, Feature
+from rldk.engine.evaluate import EVERYWHERE, Begun, Block, BoundRule, Evaluator, Turn
+from rldk.engine.features.line_test import Leap
+from rldk.engine.features.order import Pace
+from rldk.engine.features.window import NAN, Feature
 from rldk.engine.frame import MAKERS, BindingFrame
-from rldk.engine.heading import Pace
-from rldk.engine.leap import Leap
-from rldk.engine.looks import EVERYWHERE, Begun, Block, Looks, Turn, Watch
 from rldk.engine.memory import Memory
 from rldk.engine.recovery import KEPT
+from rldk.engine.report.census import Census, is_unknown
 from rldk.engine.reported import KEYS
-from rldk.engine.standing import Standing
 from rldk.rules.rule import Context, Rule
 from rldk.rules.subject import BY_ROW
 
@@ -39,13 +39,13 @@ _INTERVAL = "row_interval_s"
 POSITION = ("step", "segment", _INTERVAL)  # of the row: "*" means what the log says, not where and when it says it
 
 
-class _Station(Struct):
-    """Everything of one phase: memory, the view on it, and the watches."""
+class _PhaseState(Struct):
+    """Everything of one phase: memory, the view on it, and the bound rules."""
 
     memory: Memory
-    looks: Looks
+    looks: Evaluator
     binding: BindingFrame
-    watches: list[Watch] = field(default_factory=list)
+    bound_rules: list[BoundRule] = field(default_factory=list)
     patterned: list[Rule] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
     plan: list[Turn] | None = None  # for a finite row of the last row's metrics, once asked for
@@ -77,11 +77,13 @@ class Engine:
         self.standing = Standing()
         self.census = Census()
         self._looked = False
-        self._stations: dict[Phase, _Station] = {}
+        self._phases: dict[Phase, _PhaseState] = {}
         for phase in PHASES:
             memory = Memory(makers)
-            self._stations[phase] = _Station(memory, Looks(memory, context, columns), BindingFrame(memory, context))
-        train = self._stations["train"].memory
+            self._phases[phase] = _PhaseState(
+                memory, Evaluator(memory, context, columns), BindingFrame(memory, context)
+            )
+        train = self._phases["train"].memory
         for key in (_REWARD, *_NORMS):
             train.feature(key)
         self._pace = Pace()
@@ -108,22 +110,22 @@ class Engine:
 
     def feature(self, *key: Any) -> Any:
         """The feature (kind, metric, parameters ...) of training rows. One made now knows nothing of rows before."""
-        return self._stations["train"].memory.feature(key).now()
+        return self._phases["train"].memory.feature(key).now()
 
     @property
     def looked(self) -> bool:
         """Whether some rule has had all that it asks for on some row."""
-        self._looked = self._looked or any(w.ready and not w.rule.note for w in self.watches())
+        self._looked = self._looked or any(w.ready and not w.rule.note for w in self.bound_rules())
         return self._looked
 
     def leaps(self) -> Sequence[tuple[str, Leap]]:
         """The line tests on training rows, by metric, brought up to the last row."""
-        found = ((metric, track.now()) for metric, track in self._stations["train"].memory.of_kind("leap"))
+        found = ((metric, track.now()) for metric, track in self._phases["train"].memory.of_kind("leap"))
         return [(metric, leap) for metric, leap in found if isinstance(leap, Leap)]
 
     def leaps_at(self, row: int) -> Sequence[tuple[str, float]]:
         """What the line tests say at a training row, counted from 1, of the block that is being looked at."""
-        memory = self._stations["train"].memory
+        memory = self._phases["train"].memory
         at = row - 1 - memory.start
         return [(name, track.at(memory.serial, memory.height)[at]) for name, track in memory.of_kind("leap")]
 
@@ -135,29 +137,29 @@ class Engine:
             yield from self._look(block, phase, paced)
 
     def _look(self, block: Block, phase: Phase, intervals: Sequence[float]) -> Iterator[Begun]:
-        station = self._stations[phase]
+        state = self._phases[phase]
         beside = self._beside(phase)
         if beside == beside:
             block = block.beside("train_reward_mean", [beside] * len(block.steps))
         if intervals:
             block = block.beside(_INTERVAL, intervals)
-        if not station.memory.alike(block.columns):
-            station.plan = None
-            for name in [name for name in block.columns if name not in station.known]:
-                self._meet(station, name)
-        if block.segment != station.segment:
-            station.segment = block.segment
-            station.memory.rebase()
+        if not state.memory.alike(block.columns):
+            state.plan = None
+            for name in [name for name in block.columns if name not in state.known]:
+                self._meet(state, name)
+        if block.segment != state.segment:
+            state.segment = block.segment
+            state.memory.rebase()
         self._count(block.steps)
-        station.memory.take(block.columns, len(block.steps), finite=block.finite)
-        for row, begun in enumerate(station.looks.at(block, self._turns(station, block))):
+        state.memory.take(block.columns, len(block.steps), finite=block.finite)
+        for row, begun in enumerate(state.looks.at(block, self._turns(state, block))):
             if begun:
-                station.plan = None
-                for watch, episode in begun:
+                state.plan = None
+                for bound, episode in begun:
                     self._note_norms(episode, row if phase == "train" else -1)
-                    self.standing.began(watch.rule, episode)
+                    self.standing.began(bound.rule, episode)
             yield begun
-        station.memory.end()
+        state.memory.end()
 
     def _count(self, steps: Sequence[int]) -> None:
         self.rows += len(steps)
@@ -167,38 +169,38 @@ class Engine:
 
     def _beside(self, phase: Phase) -> float:
         """For evaluation rows the training reward of their time, which is in another phase's memory; NaN for others."""
-        return self._stations["train"].memory.latest(_REWARD) if phase == "eval" else NAN
+        return self._phases["train"].memory.latest(_REWARD) if phase == "eval" else NAN
 
-    def watches(self) -> list[Watch]:
-        return [w for station in self._stations.values() for w in station.watches]
+    def bound_rules(self) -> list[BoundRule]:
+        return [w for state in self._phases.values() for w in state.bound_rules]
 
     def seen_metrics(self, phase: Phase = "train") -> set[str]:
-        return self._stations[phase].known
+        return self._phases[phase].known
 
     def rows_of(self, phase: Phase) -> int:
-        return self._stations[phase].memory.rows
+        return self._phases[phase].memory.rows
 
-    def _turns(self, station: _Station, block: Block) -> list[Turn]:
-        """The watches that look at a block; a note that was made need not be made again."""
+    def _turns(self, state: _PhaseState, block: Block) -> list[Turn]:
+        """The bound rules that look at a block; a note that was made need not be made again."""
         columns = block.columns
         if not block.finite:
-            station.plan = None
+            state.plan = None
             sound = {name for name, (x,) in columns.items() if x - x == 0.0}
             return [
                 (w, "", 0.0, 0.0)
-                for w in station.watches
+                for w in state.bound_rules
                 if not w.failure and (w.required <= sound or (w.rule.nonfinite and w.required <= columns.keys()))
             ]
-        if station.plan is None or self.rows - station.planned >= PLANNED_ROWS:
-            able = (w for w in station.watches if w.required <= columns.keys() and not w.failure)
+        if state.plan is None or self.rows - state.planned >= PLANNED_ROWS:
+            able = (w for w in state.bound_rules if w.required <= columns.keys() and not w.failure)
             turns = (_turn(w, columns, self.context) for w in able if not (w.rule.note and w.episodes.began))
-            station.plan = [t for t in turns if t[2:] != EVERYWHERE or not t[0].episodes.idle]
-            station.planned = self.rows
-        return station.plan
+            state.plan = [t for t in turns if t[2:] != EVERYWHERE or not t[0].episodes.idle]
+            state.planned = self.rows
+        return state.plan
 
     def _note_norms(self, episode: Episode, row: int) -> None:
         """Adds how the newest gradient norms of policy and value compare: wanted beside any finding, whatever it is."""
-        memory = self._stations["train"].memory
+        memory = self._phases["train"].memory
         policy, value = (memory.value(norm, row) if row >= 0 else memory.latest(norm) for norm in _NORMS)
         if policy > 0 and value > 0:
             ratios = {"policy_over_value": policy / value, "value_over_policy": value / policy}
@@ -211,35 +213,35 @@ class Engine:
         elif rule.subject not in BY_ROW:
             return  # looked at once, for the report
         elif rule.each:
-            self._stations[rule.phase].patterned.append(rule)
+            self._phases[rule.phase].patterned.append(rule)
         else:
-            self._bind(self._stations[rule.phase], rule, rule.metric, rule.needs)
+            self._bind(self._phases[rule.phase], rule, rule.metric, rule.needs)
 
-    def _meet(self, station: _Station, name: str) -> None:
+    def _meet(self, state: _PhaseState, name: str) -> None:
         """A metric's first appearance: patterned rules begin to watch it now, so they miss nothing of it."""
-        station.known.add(name)
-        if name in POSITION or len(station.watches) >= MAX_INSTANCES:
+        state.known.add(name)
+        if name in POSITION or len(state.bound_rules) >= MAX_INSTANCES:
             return
-        for rule in station.patterned:
+        for rule in state.patterned:
             if rule.unnamed and not is_unknown(name):
                 continue
             if any(fnmatchcase(name, pattern) for pattern in rule.each):
                 needs = rule.needs if rule.absent else (name, *rule.needs)
-                self._bind(station, rule, name, needs)
+                self._bind(state, rule, name, needs)
 
-    def _bind(self, station: _Station, rule: Rule, metric: str, needs: Sequence[str]) -> None:
-        station.binding.metric = metric
-        rule.body(station.binding)
+    def _bind(self, state: _PhaseState, rule: Rule, metric: str, needs: Sequence[str]) -> None:
+        state.binding.metric = metric
+        rule.body(state.binding)
         if metric and not rule.note:
-            station.memory.keep(metric, KEPT)
-        station.watches.append(Watch(rule, metric, frozenset(needs), Episodes(rule, metric), rule.body))
+            state.memory.keep(metric, KEPT)
+        state.bound_rules.append(BoundRule(rule, metric, frozenset(needs), Episodes(rule, metric), rule.body))
 
 
-def _turn(watch: Watch, values: Mapping[str, object], context: Context) -> Turn:
+def _turn(bound: BoundRule, values: Mapping[str, object], context: Context) -> Turn:
     """Calm only once it has had all it asks for: what never looks does not count as checked."""
-    if watch.rule.calm is None or not watch.ready or watch.metric not in values:
-        return watch, "", 0.0, 0.0
-    return watch, watch.metric, *watch.rule.calm(watch.metric, context)
+    if bound.rule.calm is None or not bound.ready or bound.metric not in values:
+        return bound, "", 0.0, 0.0
+    return bound, bound.metric, *bound.rule.calm(bound.metric, context)
 
 
 def _inapplicable(rule: Rule, context: Context) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rldk.engine.features import NAN, Feature, run
+from rldk.engine.features.window import NAN, Feature, run
 
 Key = tuple[Any, ...]
 KEPT_VALUES = 200_000  # of all metrics together, beyond those that windows need

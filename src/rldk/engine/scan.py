@@ -9,10 +9,10 @@ from rldk.core.model import Report, Run, RunMeta
 from rldk.core.reference import Baseline
 from rldk.core.table import MetricTable, Row
 from rldk.engine.blocks import Group, blocks
-from rldk.engine.features import Feature
+from rldk.engine.features.window import Feature
 from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
 from rldk.rules.rule import Context, Rule, normals
 
 LONG_ROWS = 200_000  # so many save more than the second that numba takes to load
@@ -43,7 +43,7 @@ def rows_of(run: Run) -> Iterator[Row]:
     rows = judged(run).rows()
     if run.samples is None:
         return rows
-    from rldk.engine.distil import enriched
+    from rldk.engine.sample_metrics import enriched
 
     return enriched(rows, run.samples)
 
@@ -52,7 +52,7 @@ def blocks_of(run: Run) -> Iterator[Group]:
     """The same rows, many at once."""
     if run.samples is not None:
         return blocks(rows_of(run))
-    from rldk.engine.tables import table_blocks  # loads numpy, without which a monitor starts
+    from rldk.engine.table_blocks import table_blocks  # loads numpy, without which a monitor starts
 
     return table_blocks(judged(run))
 
@@ -60,7 +60,7 @@ def blocks_of(run: Run) -> Iterator[Group]:
 def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:
     """Those of the features of so long a run: compiled ones where numba is installed and earns its import."""
     if rows >= LONG_ROWS and find_spec("numba") is not None:
-        from rldk.engine.compiled import COMPILED
+        from rldk.engine.features.compiled import COMPILED
 
         return MAKERS | COMPILED
     return MAKERS

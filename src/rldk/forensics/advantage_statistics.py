@@ -8,10 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from rldk.engine.distil import Distiller
-from rldk.engine.features import NAN, Noise
-from rldk.engine.gauges import LEAST, Fraction, Recent
-from rldk.engine.running import Early, Spread
+from rldk.engine.features.recent import LEAST, Fraction, Recent
+from rldk.engine.features.whole_run import Early, Spread
+from rldk.engine.features.window import NAN, Noise
+from rldk.engine.sample_metrics import Distiller
 from rldk.forensics.gradient_norms import share
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within

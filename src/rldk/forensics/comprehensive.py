@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rldk.core.codec import to_builtins
 from rldk.core.model import Event, Report, Run
 from rldk.core.table import MetricTable, Row, TableBuilder
-from rldk.engine.distil import Distiller
+from rldk.engine.sample_metrics import Distiller
 from rldk.engine.scan import context_of, rows_of
 from rldk.errors import UsageError
 from rldk.forensics import files

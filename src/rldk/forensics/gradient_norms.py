@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rldk.engine.features import NAN
-from rldk.engine.gauges import Fraction, Recent
-from rldk.engine.running import Early
+from rldk.engine.features.recent import Fraction, Recent
+from rldk.engine.features.whole_run import Early
+from rldk.engine.features.window import NAN
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rldk.core.model import Finding
 from rldk.core.stats.distance import jensen_shannon, wasserstein
 from rldk.core.stats.moments import robust_sd
-from rldk.engine.features import NAN
-from rldk.engine.gauges import LEAST, Recent
+from rldk.engine.features.recent import LEAST, Recent
+from rldk.engine.features.window import NAN
 from rldk.forensics.anomalies import DRIFT_CODES, KL_DRIFT, KL_DRIFT_TRACKER, anomaly
 
 RISING = 0.3219  # log2 of 1.25: a trend smaller than a quarter is called stable

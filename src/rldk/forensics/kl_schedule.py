@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rldk.engine.features import NAN, Median, Noise
-from rldk.engine.gauges import LEAST, Fraction, Recent
-from rldk.engine.windows import Highest
+from rldk.engine.features.extremes import Highest
+from rldk.engine.features.recent import LEAST, Fraction, Recent
+from rldk.engine.features.window import NAN, Median, Noise
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known
 

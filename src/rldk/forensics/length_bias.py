@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rldk.core.model import Finding
-from rldk.engine.distil import LEAST_POOL, Distiller
+from rldk.engine.sample_metrics import LEAST_POOL, Distiller
 from rldk.forensics.anomalies import LENGTH_BIAS_CODE, anomaly
 
 

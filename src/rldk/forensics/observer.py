@@ -7,9 +7,9 @@ from typing import Any
 
 from rldk.core.model import Report
 from rldk.core.table import Row
+from rldk.engine.evaluate import BoundRule
 from rldk.engine.live import Engine
-from rldk.engine.looks import Watch
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
 from rldk.rules.rule import Context, Rule, normals
 
 HELD = 200  # rows after which those that are held are judged, and looked ahead from
@@ -34,7 +34,7 @@ class Observer:
         self.step: int | None = None
         self.ahead = False  # it is time to look ahead: nothing was fed beyond the row that is judged
         self._metrics = 0  # the engine had met so many when `_watches` was made
-        self._watches: list[Watch] = []
+        self._bound_rules: list[BoundRule] = []
         self._report: Report | None = None
 
     @property
@@ -88,13 +88,13 @@ class Observer:
         """Whether rules with a code that `concerns` says yes to fire on the newest row."""
         return Alarm(self, concerns)
 
-    def watches(self) -> tuple[int, list[Watch]]:
+    def bound_rules(self) -> tuple[int, list[BoundRule]]:
         """Every watch on train rows, and the number of metrics met by now: with a new metric there may be new ones."""
         met = len(self._engine.seen_metrics())
-        if met != self._metrics or not self._watches:
+        if met != self._metrics or not self._bound_rules:
             self._metrics = met
-            self._watches = [w for w in self._engine.watches() if w.rule.phase == "train" and not w.rule.note]
-        return met, self._watches
+            self._bound_rules = [w for w in self._engine.bound_rules() if w.rule.phase == "train" and not w.rule.note]
+        return met, self._bound_rules
 
 
 class Alarm:
@@ -104,16 +104,16 @@ class Alarm:
         self._observer = observer
         self._concerns = concerns
         self._met = -1
-        self._own: list[Watch] = []
+        self._own: list[BoundRule] = []
 
     def rings(self) -> bool:
-        met, watches = self._observer.watches()
+        met, bound_rules = self._observer.bound_rules()
         if met != self._met:
             self._met = met
-            self._own = [w for w in watches if self._concerns(w.rule.code)]
+            self._own = [w for w in bound_rules if self._concerns(w.rule.code)]
         row = self._observer.rows
-        for watch in self._own:
-            episode = watch.episodes.open
+        for bound in self._own:
+            episode = bound.episodes.open
             if episode is not None and episode.last_row == row and episode.severity != "info":
                 return True
         return False

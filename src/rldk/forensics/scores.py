@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rldk.engine.health import Strain, health
 from rldk.engine.live import Engine
-from rldk.engine.outlook import outlook
+from rldk.engine.report.health import Strain, health
+from rldk.engine.report.outlook import outlook
 
 
 class Scores(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from msgspec import Struct
 
-from rldk.engine.gauges import Fraction
+from rldk.engine.features.recent import Fraction
 from rldk.forensics.anomalies import anomaly, is_anomaly, tracker_of, unchecked
 from rldk.forensics.observer import Alarm, Observer, context
 from rldk.rules.select import select_rules

@@ -15,18 +15,18 @@ from msgspec.structs import replace
 from rldk.core.model import SEVERITIES, Alert, AlertEvent, Finding, Severity
 from rldk.core.table import Row
 from rldk.engine.episodes import Episode
-from rldk.engine.incidents import SAME_MOMENT, TOGETHER_ROWS
+from rldk.engine.evaluate import BoundRule
 from rldk.engine.live import Engine
-from rldk.engine.looks import Watch
-from rldk.engine.report import place
+from rldk.engine.report.build import place
+from rldk.engine.report.incidents import SAME_MOMENT, TOGETHER_ROWS
 
-Begun = Sequence[tuple[Watch, Episode]]
+Begun = Sequence[tuple[BoundRule, Episode]]
 
 
 class _Lead(Struct, eq=False):
     """One thing to say: the episode that began first, and those of its rule on other metrics that came with it."""
 
-    watch: Watch
+    bound: BoundRule
     episode: Episode
     members: list[Episode] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
@@ -76,17 +76,17 @@ class Alerts:
         """The leads that new episodes open or join."""
         touched = []
         loud = (pair for pair in begun if not pair[0].rule.note)
-        for watch, episode in sorted(loud, key=lambda p: (p[1].first_row, p[0].rule.code, _metric(*p))):
-            newest = self._newest.setdefault(watch.rule.code, [])
+        for bound, episode in sorted(loud, key=lambda p: (p[1].first_row, p[0].rule.code, _metric(*p))):
+            newest = self._newest.setdefault(bound.rule.code, [])
             newest[:] = [lead for lead in newest if episode.first_row - lead.episode.first_row <= SAME_MOMENT]
-            lead = next((x for x in newest if _metric(x.watch, x.episode) != _metric(watch, episode)), None)
+            lead = next((x for x in newest if _metric(x.bound, x.episode) != _metric(bound, episode)), None)
             if lead is None:
-                lead = _Lead(watch, episode)
+                lead = _Lead(bound, episode)
                 newest.append(lead)
                 self._by_row.setdefault(episode.first_row, []).append(lead)
                 self._open.append(lead)
             else:
-                lead.also.append(_metric(watch, episode))
+                lead.also.append(_metric(bound, episode))
                 if lead not in self._open:
                     self._open.append(lead)
             lead.members.append(episode)
@@ -111,10 +111,10 @@ class Alerts:
 
     def _supported(self, lead: _Lead) -> Severity:
         severity = lead.severity()
-        if severity != "critical" or lead.watch.rule.tier not in (1, 2):
+        if severity != "critical" or lead.bound.rule.tier not in (1, 2):
             return severity
-        family = lead.watch.rule.family
-        others = (x for x in self._near(lead) if x.watch.rule.family != family and x.severity() != "info")
+        family = lead.bound.rule.family
+        others = (x for x in self._near(lead) if x.bound.rule.family != family and x.severity() != "info")
         return "critical" if any(others) else "warn"
 
     def _near(self, lead: _Lead) -> list[_Lead]:
@@ -123,7 +123,7 @@ class Alerts:
         return [other for row in rows for other in self._by_row.get(row, ()) if other is not lead]
 
     def _finding(self, lead: _Lead) -> Finding:
-        finding = place(lead.watch, lead.episode, self._engine.context).finding
+        finding = place(lead.bound, lead.episode, self._engine.context).finding
         evidence = {**finding.evidence, "also": list(lead.also)} if lead.also else finding.evidence
         return replace(
             finding,
@@ -157,5 +157,5 @@ class Alerts:
         )
 
 
-def _metric(watch: Watch, episode: Episode) -> str:
-    return episode.signal.metric or watch.metric
+def _metric(bound: BoundRule, episode: Episode) -> str:
+    return episode.signal.metric or bound.metric

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from rldk.core.files import write_whole
-from rldk.engine.actions import Dispatcher, Timeouts
-from rldk.engine.baseline import baseline
+from rldk.engine.actions.dispatch import Dispatcher, Timeouts
+from rldk.engine.reference import baseline
 from rldk.errors import UsageError
-from rldk.monitor.lines import templates
-from rldk.monitor.outlet import Outlet, Places
+from rldk.monitor.alert_text import templates
+from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import Session
 from rldk.monitor.state import State
 from rldk.monitor.summary import summary
 from rldk.monitor.watch import Ends, Feed, Wait, Watch
-from rldk.rules.rulefile import RuleFile
+from rldk.rules.files.load import RuleFile
 
 
 class Screen(Protocol):

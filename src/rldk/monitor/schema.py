@@ -6,8 +6,8 @@ from typing import Any, get_args
 
 from rldk.core.model import SEVERITIES, AlertEvent, Check, Finding, Incident, Note, Understanding
 from rldk.core.schema import DRAFT, NON_FINITE_OR_NUMBER, NUMBER, Schema, schema_of
-from rldk.engine.actions import Outcome
-from rldk.monitor.record import SCHEMA_VERSION as ALERT_VERSION
+from rldk.engine.actions.dispatch import Outcome
+from rldk.monitor.alert_json import SCHEMA_VERSION as ALERT_VERSION
 from rldk.monitor.summary import HEALTHS, SourceStats
 from rldk.monitor.summary import SCHEMA_VERSION as REPORT_VERSION
 

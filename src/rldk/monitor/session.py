@@ -9,11 +9,11 @@ from typing import Any
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.table import Row
 from rldk.engine.live import Engine
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
 from rldk.monitor.alerts import Alerts
+from rldk.monitor.recent_curves import Trails
 from rldk.monitor.reward import METRIC, WINDOW, RewardWindow
-from rldk.monitor.strides import Strides
-from rldk.monitor.trails import Trails
+from rldk.monitor.step_gaps import Strides
 from rldk.rules.rule import Context, Rule, normals
 
 

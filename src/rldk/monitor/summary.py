@@ -9,8 +9,8 @@ from msgspec import Struct, field
 
 from rldk.core.codec import to_builtins
 from rldk.core.model import SEVERITIES, Rejected, Report, RunMeta
-from rldk.engine.actions import Outcome
-from rldk.engine.verdict import headline_of
+from rldk.engine.actions.dispatch import Outcome
+from rldk.engine.report.verdict import headline_of
 from rldk.monitor.session import Session
 
 SCHEMA_VERSION = 1

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from rldk.core.reference import Baseline
 from rldk.core.table import Row
-from rldk.engine.process import Process, identify
-from rldk.monitor.outlet import Outlet
+from rldk.engine.processes.identity import Process, identify
+from rldk.monitor.delivery import Outlet
+from rldk.monitor.recent_curves import Trails
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import Session
 from rldk.monitor.state import State
 from rldk.monitor.summary import SourceStats
-from rldk.monitor.trails import Trails
 from rldk.rules.rule import Context, Rule
 
 POLL_S = 0.05  # a row is whole, read and judged well within a tenth of a second

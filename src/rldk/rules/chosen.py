@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rldk.rules.files.load import RuleFile, load_rules
 from rldk.rules.rule import Rule
-from rldk.rules.rulefile import RuleFile, load_rules
 from rldk.rules.select import select_rules
 
 Words = str | Iterable[str] | None  # codes, families or names; a string holds them with commas between

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import CLIPPED, GROUP, POLICY
+from rldk.rules.catalogue.metrics import written_twice
 from rldk.rules.knobs import lacks, setting
-from rldk.rules.metrics import written_twice
 from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, above, normal
 
 

@@ -324,10 +324,11 @@ def _load_rules() -> None:
     from importlib import import_module
     from pkgutil import iter_modules
 
-    import rldk.rules as package
+    import rldk.rules.catalogue as package
 
     for module in iter_modules(package.__path__):
-        import_module(f"rldk.rules.{module.name}")
+        import_module(f"rldk.rules.catalogue.{module.name}")
+    import_module("rldk.rules.normal")
 
 
 rules: Registry[Rule] = Registry("rule", group="rldk.rules", builtins=_load_rules)

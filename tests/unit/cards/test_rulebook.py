@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rldk.cards.rulebook import trials
 from rldk.engine.scan import scan
-from rldk.rules.rulefile import load_rules
+from rldk.rules.files.load import load_rules
 from rldk.testing import run_of
 
 RULES = """

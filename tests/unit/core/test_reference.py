@@ -4,7 +4,7 @@ import math
 import random
 
 from rldk.core.reference import Reference
-from rldk.engine.baseline import baseline
+from rldk.engine.reference import baseline
 from rldk.engine.scan import scan
 from rldk.rules.select import select_rules
 from rldk.testing import run_of

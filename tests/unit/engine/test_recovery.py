@@ -66,7 +66,7 @@ def test_over_is_said_once_the_metric_is_back(name: str) -> None:
     assert said[0].event == "begin"
     assert bool(over) == back
     assert all(step >= 250 for step in over) or name == "one spike"
-    (first, *_) = [e for w in engine.watches() for e in w.episodes.all()]
+    (first, *_) = [e for w in engine.bound_rules() for e in w.episodes.all()]
     assert first.ended
     assert first.recovered == back
 
@@ -104,7 +104,7 @@ def test_blocks_and_single_rows_agree_on_what_is_over(name: str, seed: int, size
         engines[0].feed(row)
     for start in range(0, N, size):
         list(engines[1].feed_all(rows[start : start + size]))
-    one, other = ([e for w in engine.watches() for e in w.episodes.all()] for engine in engines)
+    one, other = ([e for w in engine.bound_rules() for e in w.episodes.all()] for engine in engines)
     assert one == other
 
 

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from rldk.core.model import Alert, Report
 from rldk.core.table import Row
-from rldk.engine.incidents import TOGETHER_ROWS
 from rldk.engine.live import Engine
-from rldk.engine.report import build_report
+from rldk.engine.report.build import build_report
+from rldk.engine.report.incidents import TOGETHER_ROWS
 from rldk.monitor.alerts import Alerts
-from rldk.rules.metrics import DERIVED
+from rldk.rules.catalogue.metrics import DERIVED
+from rldk.rules.files.entry import written_rule
 from rldk.rules.rule import Context, Rule, normals, rules
-from rldk.rules.written import written_rule
 
 ALL = (*rules, *normals)
 METRICS = sorted({n for r in ALL for n in r.needs} - {"step", "segment", *DERIVED})

@@ -7,7 +7,7 @@ import pytest
 
 from rldk.core.model import Alert, Finding
 from rldk.errors import ConfigError
-from rldk.monitor.record import record, text
+from rldk.monitor.alert_json import record, text
 from rldk.monitor.state import State
 
 

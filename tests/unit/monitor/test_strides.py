@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rldk.monitor.strides import Strides
+from rldk.monitor.step_gaps import Strides
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rldk.monitor.trails import LENGTH, Trails
+from rldk.monitor.recent_curves import LENGTH, Trails
 
 
 def test_a_value_that_is_no_number_is_a_gap_of_the_curve() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rldk.core.table import Row
-from rldk.engine.actions import Dispatcher
-from rldk.engine.process import identify
+from rldk.engine.actions.dispatch import Dispatcher
+from rldk.engine.processes.identity import identify
 from rldk.monitor import watch as loop
-from rldk.monitor.outlet import Outlet, Places
+from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.state import State
 from rldk.monitor.summary import SourceStats
 from rldk.monitor.watch import PEEK_S, PID_POLL_S, QUIET_S, Ends, Watch

@@ -6,21 +6,17 @@ _SQLITE, _PARQUET = b"SQLite format 3\0", b"PAR1"
 # What is among the first bytes of every file that the module recognises: without it the module need not be loaded, and
 # a monitor of lines starts without the formats that are none.
 MARKS: dict[str, tuple[bytes, ...]] = {
-    "cleanrl_stdout": (b"episodic_return=",),
     "completions": (_PARQUET,),
     "hf_trainer_state": (b"log_history",),
     "mlflow_store": (_SQLITE, b"artifact_uri:"),
     "notebook": (b'"cells"',),
     "openrlhf": (b"Global step ", b"openrlhf"),
     "parquet": (_PARQUET,),
-    "printed_boxes": (b"|", b"\xe2\x94\x82"),
     "sb3_evaluations": (b"PK\x03\x04",),
-    "sb3_stdout": (b"| time/",),
     "shown_tables": (b"<table", b"|-", b"| -", b"|:-"),
     "tensorboard": (b"\0",),
     "trackio": (_SQLITE,),
-    "trl_stdout": (b"{'",),
     "wandb_offline": (b":W&B",),
 }
 # Modules that recognise no file that begins with a brace, as JSON lines do.
-NOT_JSON = frozenset(("downloads", "printed_lines", "progress_table", "shown_tables"))
+NOT_JSON = frozenset(("downloads", "progress_table", "shown_tables"))

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.adapters.base import BaseAdapter
-from rldk.adapters.formats.cleanrl_stdout import CleanRLStdout
+from rldk.adapters.consoles.cleanrl import CleanRLStdout
+from rldk.adapters.consoles.rllib import RLlibStdout
+from rldk.adapters.consoles.sb3 import SB3Stdout
 from rldk.adapters.formats.openrlhf import OpenRLHFConsole
 from rldk.adapters.formats.parquet import Parquet
 from rldk.adapters.formats.rllib import RLlibCsv, RLlibJson
-from rldk.adapters.formats.rllib_stdout import RLlibStdout
 from rldk.adapters.formats.sb3 import SB3Csv, SB3Json
 from rldk.adapters.formats.sb3_evaluations import SB3Evaluations
 from rldk.adapters.formats.sb3_monitor import SB3Monitor
-from rldk.adapters.formats.sb3_stdout import SB3Stdout
 from rldk.adapters.formats.tabular import Csv
 from rldk.adapters.formats.verl import VerlConsole, VerlJsonl
 from rldk.adapters.source import File

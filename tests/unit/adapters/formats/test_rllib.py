@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.adapters.base import BaseAdapter
+from rldk.adapters.consoles.rllib import RLlibStdout
 from rldk.adapters.formats.rllib import RLlibCsv, RLlibJson
-from rldk.adapters.formats.rllib_stdout import RLlibStdout
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.errors import NoData

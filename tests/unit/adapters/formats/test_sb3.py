@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.adapters.base import BaseAdapter
+from rldk.adapters.consoles.sb3 import SB3Stdout
 from rldk.adapters.formats.sb3 import SB3Csv, SB3Json
-from rldk.adapters.formats.sb3_stdout import SB3Stdout
 from rldk.adapters.log import Log
 from rldk.errors import MalformedInput, NoData, UsageError
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.base import adapters
+from rldk.adapters.consoles.trl import TrlStdout
 from rldk.adapters.formats.completions import TrlCompletions
 from rldk.adapters.formats.hf_trainer_state import HfTrainerState
 from rldk.adapters.formats.trackio import Trackio
 from rldk.adapters.formats.trl import GRPOAdapter, TRLAdapter, bare, phase_of, trainer_of
-from rldk.adapters.formats.trl_stdout import TrlStdout
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.source import File
 from rldk.core.table import MetricTable, TableBuilder

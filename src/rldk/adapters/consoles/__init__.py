@@ -1,0 +1,12 @@
+"""What trainers print, one kind of console a file. A module that is not named below is asked about every file."""
+
+from __future__ import annotations
+
+# as in `rldk.adapters.formats`
+MARKS: dict[str, tuple[bytes, ...]] = {
+    "boxes": (b"|", b"\xe2\x94\x82"),
+    "cleanrl": (b"episodic_return=",),
+    "sb3": (b"| time/",),
+    "trl": (b"{'",),
+}
+NOT_JSON = frozenset(("lines",))

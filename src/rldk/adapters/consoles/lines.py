@@ -1,0 +1,222 @@
+"""Lines of a training loop of one's own: "Episode 12/500 | Reward: 3.4 | Loss: 0.1", in any of the usual forms."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import ClassVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from rldk.adapters.base import BaseAdapter, adapter
+from rldk.adapters.consoles.steps import ROUNDED, phase_of
+from rldk.adapters.formats import dialect
+from rldk.adapters.live.lineformat import LineFormat
+from rldk.adapters.live.rowsource import CountedRows
+from rldk.adapters.log import Log
+from rldk.adapters.naming.goals import says_goal
+from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.source import File
+from rldk.adapters.wire.console import Piece, clean, without_prefix
+from rldk.adapters.wire.pairs import Clock, Line, read_line
+from rldk.core.records import MAX_STEP
+from rldk.core.table import Phase
+
+OPENING = 8  # records that decide what counts the steps
+ENOUGH = 3  # rows of one make with rising steps that a text must have to be taken for a log
+MAX_LINES = 100  # of one record
+MAX_KEYS = 300
+# Words of which a line of such a log has one, and the number that follows; a text without is no such log.
+_COUNTS = re.compile(
+    rb"(?:ep|epoch|episode|step|steps|iter|iteration|itr|update|updates|batch|rollout|round|frame|frames|timestep"
+    rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]",
+    re.MULTILINE,
+)
+_GOALS = (b"rew", b"ret", b"loss", b"score", b"entropy", b"fitness", b"success", b"win", b"kl", b"ppl", b"perplexity")
+# of a text that has one of these: whether it stands there as `says_goal` wants it in a name
+_SAID = re.compile(
+    rb"reward|return|ep_?ret|score|entropy|fitness|success|win[_ ]?rate|perplexity|advantage|loss"
+    rb"|(?<![a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?![a-z])"
+)
+_SIGN = re.compile(r"[:=|]")
+_OTHER = re.compile(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
+
+
+class Record(Struct):
+    """What was printed at one count: of the line with the count, and of the lines of numbers after it."""
+
+    start: Piece
+    clocks: tuple[Clock, ...]
+    values: dict[str, float]
+    lines: int = 0
+
+    def clock(self, word: str) -> Clock | None:
+        return next((clock for clock in self.clocks if clock.word == word), None)
+
+
+class PrintedLines:
+    """A line with a count begins a record, lines of nothing but names and numbers go on with it.
+
+    The first `OPENING` records that say what the training is for decide which count is the step: the one that rises
+    most often, of several the first on the line. Records without it are passed over. A count that falls while the epoch
+    rises begins again in each epoch: then it goes on from where it was."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self.word: str | None = None
+        self._only_eval = False
+        self._opening: list[Record] = []
+        self._record: Record | None = None
+        self._offset = 0
+        self._last: Record | None = None
+
+    def take(self, piece: Piece, sink: Sink) -> None:
+        if piece.broken:
+            self.finish(sink)
+            sink.reject(piece.line, piece.offset, piece.broken)
+            return
+        if _OTHER.match(piece.text):
+            return
+        line = read_line(piece.text)
+        if self._counts(line) and (line.whole or _SIGN.search(piece.text)):  # else it is prose
+            self._end(sink)
+            values = dict(line.values)
+            if not piece.whole and values:
+                values.popitem()  # its number may be cut
+            self._record = Record(piece, line.clocks, values)
+        elif piece.whole and self._record is not None:
+            self._go_on(self._record, piece.text)
+
+    def _counts(self, line: Line) -> bool:
+        return any(self.word in (None, clock.word) for clock in line.clocks)
+
+    def _go_on(self, record: Record, text: str) -> None:
+        record.lines += 1
+        line = read_line(without_prefix(text))
+        said = line.whole or (len(line.values) > 1 and says_goal(line.values))
+        if said and record.lines <= MAX_LINES and len(record.values) < MAX_KEYS:
+            record.values = line.values | record.values
+
+    def finish(self, sink: Sink) -> None:
+        self._end(sink)
+        if self.word is None:
+            self._decide(sink)
+
+    def _end(self, sink: Sink) -> None:
+        record, self._record = self._record, None
+        if record is None:
+            return
+        if not record.values:
+            if not record.start.whole:
+                sink.reject(record.start.line, record.start.offset, "torn last line", record.start.text)
+        elif self.word is not None:
+            self._put(record, sink)
+        elif says_goal(record.values):  # numbered lists may come first
+            self._opening.append(record)
+            if len(self._opening) >= OPENING:
+                self._decide(sink)
+
+    def _decide(self, sink: Sink) -> None:
+        """Chooses the count, and puts out what waited for that."""
+        opening, self._opening = self._opening, []
+        self.word = _finest(opening)
+        clocks = [clock for record in opening if (clock := record.clock(self.word or "")) is not None]
+        self.total = next((clock.total for clock in clocks), None)
+        if any(clock.word == "epoch" and clock.total != 1 for record in opening for clock in record.clocks):
+            self.total = self.total if self.word == "epoch" else None  # it may be that of one epoch
+        self._only_eval = all(phase_of(record.values) == "eval" for record in opening)
+        for record in opening:
+            self._put(record, sink)
+
+    def _put(self, record: Record, sink: Sink) -> None:
+        clock = record.clock(self.word or "")
+        if clock is None:
+            return
+        self._offset += self._gone(record, clock)
+        self._last = record
+        step = clock.step + self._offset
+        if step > MAX_STEP:
+            sink.reject(record.start.line, record.start.offset, "a step too large to be one", record.start.text)
+        else:
+            sink.row(step, record.values, phase=self._phase(record.values))
+
+    def _gone(self, record: Record, clock: Clock) -> int:
+        """The steps of the epoch that has just ended, if the count begins again in each."""
+        if self._last is None or (before := self._last.clock(clock.word)) is None or clock.step >= before.step:
+            return 0
+        epochs = [one.clock(word) for one in (self._last, record) for word in ("epoch", "epochs") if one.clock(word)]
+        if len(epochs) != 2 or epochs[1].step <= epochs[0].step:  # type: ignore[union-attr]
+            return 0
+        return max(before.total or 0, before.step)
+
+    def _phase(self, values: Iterable[str]) -> Phase:
+        return "train" if self._only_eval else phase_of(values)
+
+
+def _finest(records: list[Record]) -> str:
+    """The word of the count that rises most often from one record to the next; "" when there is none."""
+    rises: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for record in records:
+        for clock in record.clocks:
+            rises[clock.word] += clock.step > last.get(clock.word, clock.step)
+            last[clock.word] = clock.step
+    return max(rises, key=lambda word: rises[word], default="")
+
+
+@adapter
+class PrintedLinesConsole(BaseAdapter):
+    """Any text in which at least three lines have the same names, a count that rises and a name that says what the
+    training is for (a reward, a return, a loss, an entropy ...). Percentages are read as fractions."""
+
+    name: ClassVar[str] = "line-console"
+    describes: ClassVar[str] = "lines of names and numbers that a training loop of one's own prints"
+    quality: ClassVar[int] = 15
+    keeps: ClassVar[str] = "every named number of the lines with a count of steps, episodes or epochs"
+    loses: ClassVar[str] = "digits beyond those shown; what has no name; configuration"
+    lines: ClassVar[LineFormat | None] = LineFormat(
+        source=lambda: CountedRows(PrintedLines()), identify=lambda opening, _: dialect.identity(opening, {})
+    )
+
+    @classmethod
+    def sniff(cls, file: File) -> int:
+        return 30 if file.is_text and is_training(file.head) else 0
+
+    @classmethod
+    def marks(cls, line: bytes) -> bool:
+        small = line.lower()
+        if not any(word in small for word in _GOALS) or _SAID.search(small) is None:
+            return False
+        text = clean(line)
+        if _OTHER.match(text):
+            return False
+        found = read_line(text)
+        return bool(found.clocks) and says_goal(found.values)
+
+    def read(self) -> Log:
+        lines = PrintedLines()
+        reading = parsed(self, lines)
+        reading.notes.append(ROUNDED)
+        return replace(dialect.described(reading.log()), total_steps=lines.total)
+
+
+def is_training(head: bytes) -> bool:
+    """Whether this text has lines of a training; False in doubt."""
+    if head.lstrip()[:1] in (b"{", b"<") or not _enough(head):
+        return False
+    rows = glimpse(PrintedLines(), head)
+    makes = Counter(frozenset(values) for _, values, _ in rows)
+    for make, count in makes.most_common(3):
+        steps = [step for step, values, _ in rows if frozenset(values) == make]
+        rising = sum(b > a for a, b in pairwise(steps))
+        if count >= ENOUGH and rising >= max(ENOUGH - 1, 0.6 * (count - 1)) and says_goal(make):
+            return True
+    return False
+
+
+def _enough(head: bytes) -> bool:
+    found = _COUNTS.finditer(head.lower())
+    return sum(1 for _ in zip(range(ENOUGH), found, strict=False)) == ENOUGH

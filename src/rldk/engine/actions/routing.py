@@ -1,0 +1,72 @@
+"""Who has been told of what: which actions an alert calls for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct, field
+
+from rldk.core.model import SEVERITIES, Alert
+from rldk.rules.files.action import Action
+
+LIMITED = frozenset({"shell", "http"})  # reach people and other machines: so many a minute
+RETOLD = frozenset({"warn", "http"})  # say so when it is over
+
+
+class _Open(Struct):
+    first_step: int | None
+    rank: int
+    told: set[int] = field(default_factory=set)
+
+
+class Due(Struct, frozen=True):
+    """An action that an alert calls for; `limited`: its rule has had its share, so it must wait for a later alert."""
+
+    index: int
+    action: Action
+    limited: bool = False
+
+
+class Ledger:
+    """One trigger for every incident: again only when its severity rises, and for messages when it is over.
+
+    `interval_s`: least time between two `LIMITED` actions of one rule, whatever metrics it watches. A higher severity
+    than the last one told need not wait, nor does the end of an incident whose begin was told."""
+
+    def __init__(self, *, interval_s: float, clock: Callable[[], float]) -> None:
+        self._interval_s = interval_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._open: dict[tuple[str, str, str], _Open] = {}
+        self._last: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def due(self, alert: Alert, actions: Sequence[tuple[int, Action]]) -> list[Due]:
+        """What to do now, in the order of `actions`, each given with its index in the rule. Any thread may ask."""
+        with self._lock:
+            return self._due(alert, actions)
+
+    def _due(self, alert: Alert, actions: Sequence[tuple[int, Action]]) -> list[Due]:
+        key = (alert.run, alert.rule, alert.finding.metric)
+        known = self._open.get(key)
+        if alert.event == "recovered":
+            told = self._open.pop(key).told if known else set()
+            return [Due(i, action) for i, action in actions if i in told and action.kind in RETOLD]
+        rank = SEVERITIES.index(alert.severity)
+        if known is None or (alert.event == "begin" and known.first_step != alert.finding.first_step):
+            known = self._open[key] = _Open(alert.finding.first_step, rank)
+        elif rank <= known.rank:
+            return []
+        known.rank = rank
+        due = [Due(i, action, self._must_wait(alert.rule, i, action, rank)) for i, action in actions]
+        known.told.update(one.index for one in due if not one.limited)
+        return due
+
+    def _must_wait(self, rule: str, index: int, action: Action, rank: int) -> bool:
+        if action.kind not in LIMITED:
+            return False
+        now, last = self._clock(), self._last.get((rule, index))
+        if last is not None and now - last[0] < self._interval_s and rank <= last[1]:
+            return True
+        self._last[rule, index] = (now, rank)
+        return False

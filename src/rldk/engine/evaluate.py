@@ -1,0 +1,211 @@
+"""Rules look at rows: a block at a time as long as they have nothing to say, row by row where they may have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec import Struct
+
+from rldk.engine.episodes import Episode, Episodes
+from rldk.engine.frame import BlockFrame, EngineFrame
+from rldk.engine.interval_frame import IntervalFrame
+from rldk.engine.memory import Memory
+from rldk.engine.recovery import KEPT, Tail
+from rldk.rules.rule import Body, Context, Frame, Rule
+
+if TYPE_CHECKING:
+    from rldk.engine.column_frame import ColumnFrame
+
+MOST_ROWS = 1024  # of a block: a longer one is asked less often, and answers less often for all of its rows
+SHORT = 12  # rows: to ask each of so few costs no more than to ask of all at once
+COARSE = 48  # rows from which on the bounds of features are tried before the features themselves
+FINE = 16  # blocks that are asked by columns at once after one whose bounds would not do
+RESTS = 16  # blocks that are asked row by row at once after others that had to be
+
+
+class Block(NamedTuple):
+    """Rows of one phase and segment with the same metrics, column by column. `finite`: all values are; else it is a
+    single row."""
+
+    columns: Mapping[str, Sequence[float]]
+    steps: Sequence[int]
+    times: Sequence[float]
+    segment: int
+    finite: bool
+
+    def part(self, start: int, stop: int) -> Block:
+        """Rows start..stop-1 of it."""
+        columns = {name: column[start:stop] for name, column in self.columns.items()}
+        return self._replace(columns=columns, steps=self.steps[start:stop], times=self.times[start:stop])
+
+    def beside(self, name: str, column: Sequence[float]) -> Block:
+        """With one metric more."""
+        return self._replace(columns={**self.columns, name: column})
+
+
+class BoundRule(Struct):
+    """One rule on one metric: what it needs, and how its looks went."""
+
+    rule: Rule
+    metric: str
+    required: frozenset[str]
+    episodes: Episodes
+    body: Body
+    failure: str = ""  # why the rule was given up on this run: it raised on one of its rows
+    looks: int = 0
+    ready: bool = False  # some look had every feature it asked for
+    # how to ask it next: so many rows at once; not by bounds, or not at once, for so many blocks
+    width: int = MOST_ROWS
+    fine: int = 0
+    rest: int = 0
+    rests: int = 1
+
+
+EVERYWHERE = (-math.inf, math.inf)
+# a bound rule, and the interval of its metric's own value in which it says nothing; without a name it always looks
+Turn = tuple[BoundRule, str, float, float]
+Begun = list[tuple[BoundRule, Episode]]
+
+
+class Evaluator:
+    """The looks of one phase at its blocks, once the memory has taken them."""
+
+    def __init__(self, memory: Memory, context: Context, columns: Callable[..., ColumnFrame] | None = None) -> None:
+        self._memory = memory
+        self._columns = columns(memory, context) if columns is not None else None
+        self._single = EngineFrame(memory, context)
+        self._block = BlockFrame(memory, context)
+        self._interval_frame = IntervalFrame(memory, context)
+
+    def at(self, block: Block, turns: Sequence[Turn]) -> Iterator[Begun]:
+        """What has just begun, row by row."""
+        height = len(block.steps)
+        frame = self._block if height > 1 else self._single
+        loud = self._loud(block, turns) if block.finite and height > SHORT else [(t, b"\1" * height) for t in turns]
+        if not loud:
+            self._memory.go(height - 1)
+            yield from ([] for _ in block.steps)
+            return
+        frame.show(block.columns)
+        for row, step in enumerate(block.steps):
+            frame.go(row, step)
+            begun: Begun = []
+            for turn, asked in loud:
+                if not asked[row]:
+                    self._quiet(turn[0], frame, row)
+                    continue
+                episode = self._look(turn, frame, block.columns, row)
+                if episode is not None:
+                    begun.append((turn[0], episode))
+            yield begun
+
+    def _look(self, turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
+        """One bound rule's look at the row that the frame shows; the episode that has just begun."""
+        bound, name, low, high = turn
+        episodes = bound.episodes
+        if (name and low <= columns[name][row] <= high and episodes.idle) or (bound.rule.note and episodes.began):
+            return None
+        frame.metric, frame.unready = bound.metric, False
+        try:
+            signal = bound.body(frame)
+        except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
+            bound.failure = f"{type(error).__name__} on the row of step {frame.step}"
+            bound.body = _silence
+            return None
+        bound.looks += 1
+        if not frame.unready:
+            bound.ready = True
+        if signal is None and episodes.idle:
+            return None
+        began = episodes.look(frame.step, frame.rows, signal, self._tail(bound, row))
+        return episodes.open if began else None
+
+    def _quiet(self, bound: BoundRule, frame: EngineFrame, row: int) -> None:
+        """Tells an episode that goes on of a row on which the rule says nothing."""
+        if not bound.episodes.idle:
+            bound.episodes.look(frame.step, frame.rows, None, self._tail(bound, row))
+
+    def _tail(self, bound: BoundRule, row: int) -> Tail:
+        """The newest values of a metric (by default the bound rule's own), should anybody ask."""
+        return lambda metric: self._memory.tail(metric or bound.metric, row, KEPT)
+
+    def _loud(self, block: Block, turns: Sequence[Turn]) -> list[tuple[Turn, Sequence[int]]]:
+        """The bound rules that may have to look, and at which of the rows their bodies must be asked."""
+        self._interval_frame.show(block.columns)
+        self._interval_frame.begin(block.steps)
+        if self._columns is not None:
+            self._columns.show(block.columns)
+            self._columns.begin(block.steps)
+        found: list[tuple[Turn, Sequence[int]]] = []
+        for turn in turns:
+            bound, name, low, high = turn
+            idle = bound.episodes.idle
+            if name and idle and low <= min(block.columns[name]) and max(block.columns[name]) <= high:
+                continue
+            asked = self._asked(bound, len(block.steps))
+            if not idle or any(asked):
+                found.append((turn, asked))
+        return found
+
+    def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
+        """1 for the rows on which the body of the bound rule may say something."""
+        if self._columns is not None:
+            return self._asked_at_once(bound, height, self._columns)
+        asked = bytearray(height)
+        if bound.rest:
+            bound.rest -= 1
+            return bytearray(b"\1" * height)
+        bound.fine = max(0, bound.fine - 1)
+        start = 0
+        while start < height:
+            stop = min(start + bound.width, height)
+            if self._silent(bound, start, stop):
+                bound.looks += stop - start
+                bound.width = min(2 * bound.width, MOST_ROWS)
+                start = stop
+            elif stop - start > SHORT:
+                bound.width = max(SHORT, (stop - start) // 2)
+            else:
+                asked[start:stop] = b"\1" * (stop - start)
+                start = stop
+        bound.rests = 1 if not all(asked) else min(2 * bound.rests, RESTS)
+        bound.rest = bound.rests - 1
+        return asked
+
+    def _asked_at_once(self, bound: BoundRule, height: int, columns: ColumnFrame) -> Sequence[int]:
+        """The same, by bounds if they will do, else by columns."""
+        bound.fine = max(0, bound.fine - 1)
+        if self._memory.start and height >= COARSE and not bound.fine:
+            self._interval_frame.metric = bound.metric
+            if self._interval_frame.silent(bound.body, 0, height, exact=False) and self._settled(bound):
+                bound.looks += height
+                return bytes(height)
+            bound.fine = FINE
+        cases = columns.follow(bound.body, bound.metric)
+        asked = cases.asked.tobytes()
+        bound.ready = bound.ready or cases.ready
+        bound.looks += height - sum(asked)
+        return asked
+
+    def _silent(self, bound: BoundRule, start: int, stop: int) -> bool:
+        stretch, body = self._interval_frame, bound.body
+        stretch.metric = bound.metric
+        if not bound.fine and stop - start >= COARSE:
+            if stretch.silent(body, start, stop, exact=False):
+                return self._settled(bound)
+            bound.fine = RESTS
+        return stretch.silent(body, start, stop, exact=True) and self._settled(bound)
+
+    def _settled(self, bound: BoundRule) -> bool:
+        """Whether the looks say, for all rows alike, if the rule had all it asks for; it is ready from then on."""
+        if not bound.ready:
+            if self._interval_frame.doubt:
+                return False
+            bound.ready = not self._interval_frame.unready
+        return True
+
+
+def _silence(f: Frame) -> None:
+    """The body of a rule that was given up."""

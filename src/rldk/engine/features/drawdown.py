@@ -1,0 +1,95 @@
+"""What a metric had gained and has lost again: the level that it had reached, where that rise began, what is left."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import islice, pairwise
+
+from rldk.core.stats.robust import MAD_TO_SD, middle
+from rldk.engine.features.window import NAN, total
+
+STEPS, FEWEST = 40, 3  # differences that the row-to-row noise is taken from: at most, at least
+MATERIAL = 0.15  # of the larger of both levels in size: less does not matter, however clear it is
+HUGE = 1e150  # a step whose square can be taken
+EDGE = 0.1  # of the gain, by which both ends of the window may be higher than its mean
+
+
+class Top:
+    """The highest level so far: the largest smaller mean of two halves of `rows` values, one after the other, of which
+    the newer ends at value number `after` or later.
+
+    `bottom` is the lowest level (the smallest larger mean of two halves) that there was before it; the first half of
+    the run counts alone, as many runs rise at once. Sums are exactly rounded, so that nothing accumulates."""
+
+    __slots__ = ("_half", "_left", "_low", "_means", "_newest", "bottom", "value")
+
+    def __init__(self, rows: int, after: int) -> None:
+        self._half, self._left = rows // 2, after
+        self._newest: deque[float] = deque(maxlen=self._half)
+        self._means: deque[float] = deque(maxlen=self._half + 1)
+        self._low = self.bottom = math.inf
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        newest, means = self._newest, self._means
+        newest.append(x)
+        self._left -= 1
+        if len(newest) < self._half:
+            return
+        newer = total(newest) / self._half
+        means.append(newer)
+        if len(means) <= self._half:
+            return
+        older = means[0]
+        high, low = (newer, older) if newer > older else (older, newer)
+        self._low = min(self._low, high if self._low < math.inf else older)
+        if self._left <= 0 and not low <= self.value:
+            self.value, self.bottom = low, self._low
+
+
+class Drawdown:
+    """The share of the gain that the newest `rows` values have lost, all along; 0 while none was clear, or too few.
+
+    The gain is that from the bottom to the top of `Top(top, after)`. It is clear when it is above `clear` times the
+    row-to-row noise that the run had before the newest rows, and what was lost is material. The loss is that of the
+    mean of the rows, or of their first and last fifth and a tenth, whichever is least: a dip that is shorter than the
+    rows leaves one of them high. Above 1 when the level is below the bottom."""
+
+    __slots__ = ("_before", "_clear", "_rows", "_top", "_values", "value")
+
+    def __init__(self, rows: int, top: int, clear: float, after: int) -> None:
+        self._rows, self._clear = rows, clear
+        self._values: deque[float] = deque(maxlen=rows)
+        self._before: deque[float] = deque(maxlen=STEPS + 1)
+        self._top = Top(top, after)
+        self.value = 0.0
+
+    def update(self, x: float) -> None:
+        values = self._values
+        if len(values) == self._rows:
+            self._before.append(values[0])
+        values.append(x)
+        self._top.update(x)
+        self.value = self._lost() if len(values) == self._rows else 0.0
+
+    def _lost(self) -> float:
+        top, bottom, rows = self._top.value, self._top.bottom, self._rows
+        gain, lost = top - bottom, top - total(self._values) / rows
+        # false while there is no top yet, or where sums overflow
+        if not MATERIAL * max(abs(top), abs(bottom)) < lost < math.inf or not gain > self._clear * self._noise():
+            return 0.0
+        edge = max(1, rows // 5)
+        first, last = islice(self._values, edge), islice(self._values, rows - edge, rows)
+        ends = top - max(total(first), total(last)) / edge
+        return min(lost, ends + EDGE * gain) / gain
+
+    def _noise(self) -> float:
+        """The larger of a robust scale of the steps before the newest rows, and the root mean square of all steps: of
+        rewards that are 0 on most rows the middle step is 0, and says nothing of the others."""
+        steps = sorted(abs(b - a) for a, b in pairwise(self._before))
+        if len(steps) < FEWEST:
+            return math.inf
+        every = [min(abs(b - a), HUGE) for a, b in pairwise((*self._before, *self._values))]
+        square = total(x * x for x in every) / len(every)
+        return max(MAD_TO_SD * middle(steps), math.sqrt(square)) / math.sqrt(2.0)

@@ -1,0 +1,1 @@
+"""Other processes: commands run for an alert, trainings that are started, watched and stopped."""

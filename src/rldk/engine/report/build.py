@@ -1,0 +1,151 @@
+"""From what the engine saw to a Report; called once at the end of a run, or at any moment of a live one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rldk.core.codec import to_builtins
+from rldk.core.model import Check, CheckStatus, Finding, Note, Report
+from rldk.engine.episodes import Episode, severity_of
+from rldk.engine.evaluate import BoundRule
+from rldk.engine.live import Engine
+from rldk.engine.once import look_once
+from rldk.engine.report.health import health
+from rldk.engine.report.incidents import Placed, group, joined, supported
+from rldk.engine.report.outlook import outlook
+from rldk.engine.report.story import turn
+from rldk.engine.report.understanding import understanding
+from rldk.engine.report.verdict import verdict
+from rldk.rules.knobs import phrase
+from rldk.rules.rule import Context, Rule
+from rldk.rules.subject import BY_ROW, WANTS
+
+
+def build_report(
+    engine: Engine, rules: tuple[Rule, ...], *, meta: dict[str, Any], numbers: dict[str, float | int | None]
+) -> Report:
+    """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
+    bound_rules = engine.bound_rules()
+    state = health(engine)
+    understood = understanding(engine.census, engine.context, engine.rows)
+    placed = [
+        place(bound, episode, engine.context)
+        for bound in bound_rules
+        if not bound.rule.note
+        for episode in bound.episodes.all()
+    ]
+    once = look_once(rules, engine.context, engine.inapplicable)
+    placed += [Placed(finding, 0, engine.rows) for finding in once.findings]
+    findings, incidents = group(supported(joined(placed)))
+    failed = {w.rule.code for w in bound_rules if w.failure}
+    checked = tuple(
+        sorted({w.rule.code for w in bound_rules if w.ready and not w.rule.note} - failed | {*once.checked})
+    )
+    by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
+    skipped = (*(_unchecked(engine, r, bound_rules) for r in by_row), *once.unchecked)
+    return Report(
+        kind="diagnosis",
+        passed=all(f.severity != "critical" for f in findings),
+        verdict=verdict(
+            incidents,
+            findings,
+            understood,
+            rows=engine.rows,
+            last_step=engine.last_step,
+            checked=len(checked),
+            unchecked=len(skipped),
+        ),
+        findings=findings,
+        incidents=incidents,
+        checked=checked,
+        skipped=skipped,
+        notes=_notes(bound_rules),
+        understanding=understood,
+        numbers={
+            "rows": engine.rows,
+            "first_step": engine.first_step,
+            "last_step": engine.last_step,
+            # a probability of being healthy says nothing of a run whose goal nobody looked at
+            "health": state.overall if understood.goal else None,
+            "stability": state.stability if understood.goal else None,
+            **numbers,
+        },
+        meta={**meta, "evidence": dict(state.evidence), "outlook": to_builtins(outlook(engine))},
+    )
+
+
+def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
+    """The finding that an episode is, with the row numbers of its range."""
+    rule, signal = bound.rule, episode.signal
+    metric = signal.metric or bound.metric
+    evidence = dict(signal.evidence)
+    message = signal.message
+    if episode.worse is not None and episode.worse_step is not None:
+        evidence["worse_from"], evidence["began_as"] = episode.worse_step, severity_of(rule, signal)
+        message += f"{turn(episode.worse_step)}{episode.worse.message}"
+    if metric in context.names and context.names[metric] != metric:
+        evidence.setdefault("logged_as", context.names[metric])
+    finding = Finding(
+        code=rule.code,
+        name=rule.name,
+        family=rule.family,
+        severity=episode.severity,
+        tier=rule.tier,
+        first_step=episode.first_step,
+        last_step=episode.last_step,
+        metric=metric,
+        value=signal.value,
+        limit=signal.limit,
+        message=message,
+        onset=episode.onset,
+        rows=episode.rows,
+        ongoing=not episode.recovered,
+        evidence=evidence,
+        causes=rule.causes,
+        fixes=tuple(phrase(fix, context.framework, context.algorithm) for fix in rule.fixes),
+    )
+    return Placed(finding, episode.first_row, episode.last_row)
+
+
+def _unchecked(engine: Engine, rule: Rule, bound_rules: list[BoundRule]) -> Check:
+    """Why a rule gave no verdict, in the order of what a user can mend."""
+    if rule.code in engine.inapplicable:
+        reason = engine.inapplicable[rule.code]
+        status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
+        return Check(code=rule.code, name=rule.name, status=status, reason=reason)
+    seen = engine.seen_metrics(rule.phase)
+    missing = tuple(n for n in (*rule.needs, *rule.also) if n not in seen)
+    own = [w for w in bound_rules if w.rule is rule]
+    if not missing and rule.unnamed and not own:
+        reason = "needs a column whose name rldk does not know"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason)
+    if not missing and rule.each and not own:
+        more = f" (or {len(rule.each) - 3} more)" if len(rule.each) > 3 else ""
+        missing = (" or ".join(rule.each[:3]) + more,)
+    if missing and rule.subject != "rows":
+        reason = f"needs {', '.join(missing)}, made of {WANTS[rule.subject]}"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=missing)
+    if missing:
+        return Check(
+            code=rule.code, name=rule.name, status="skipped", reason=f"needs {', '.join(missing)}", needs=missing
+        )
+    failure = next((w.failure for w in own if w.failure), None)
+    if failure:
+        reason = f"the rule itself failed: {failure}; please report it"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason)
+    looks = max((w.looks for w in own), default=0)
+    if looks == 0:
+        reason = f"needs {', '.join(rule.needs)} on one row" if len(rule.needs) > 1 else "needs finite values"
+        return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=rule.needs)
+    reason = f"needs more rows: {looks} had what it looks at, too few to judge"
+    return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=rule.needs)
+
+
+def _notes(bound_rules: list[BoundRule]) -> tuple[Note, ...]:
+    seen: dict[str, Note] = {}
+    for bound in bound_rules:
+        if bound.rule.note:
+            for episode in bound.episodes.all()[:1]:
+                text = episode.signal.message or bound.rule.page.what
+                seen.setdefault(bound.rule.code, Note(topic=bound.rule.code, text=text))
+    return tuple(seen.values())

@@ -1,0 +1,118 @@
+"""The one sentence a person would say of a run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from rldk.core.model import Finding, Incident, Report, Severity, Understanding
+from rldk.engine.report.story import story
+
+FEW_ROWS = 20  # the self-calibrating features arm at 20 rows; with fewer, silence says little
+NAMES = 4  # of columns in a sentence
+LONGEST = 60  # characters of a column's name in a sentence
+ROOM = 60  # characters of all their names together
+
+
+Headline = Literal["critical", "warn", "not_judged", "not_checked", "partly", "early", "ok"]
+WORST_FIRST: tuple[Headline, ...] = get_args(Headline)
+
+
+def headline(worst: Severity | None, understood: Understanding | None, *, rows: int, checked: int) -> Headline:
+    """What the verdict comes to. Findings are loudest; silence counts for as much as the log was understood."""
+    if worst is not None and worst != "info":
+        return worst
+    state = "judged" if understood is None else understood.state
+    if state == "not" and understood is not None and (understood.unknown or checked):
+        return "not_judged"
+    if checked == 0:
+        return "not_checked"
+    if state == "partly":
+        return "partly"
+    return "early" if rows < FEW_ROWS else "ok"
+
+
+def headline_of(report: Report) -> Headline:
+    """The same of a report."""
+    rows = int(report.numbers.get("rows") or 0)
+    return headline(report.worst(), report.understanding, rows=rows, checked=len(report.checked))
+
+
+def verdict(
+    incidents: Sequence[Incident],
+    findings: Sequence[Finding],
+    understood: Understanding,
+    *,
+    rows: int,
+    last_step: int,
+    checked: int,
+    unchecked: int,
+) -> str:
+    """The sentence or two that open every report: what moved first, since when, and what it led to.
+
+    Where nothing is wrong: whether that means anything."""
+    worst = incidents[0].severity if incidents else None
+    match headline(worst, understood, rows=rows, checked=checked):
+        case "critical" | "warn":
+            return _findings(incidents, findings)
+        case "not_judged":
+            return not_judged(understood)
+        case "not_checked":
+            return f"Not checked: no rule found what it needs in {_count(rows, 'row')}."
+        case "partly":
+            few = f"; most rules need {FEW_ROWS}" if rows < FEW_ROWS else ""
+            seen = f"nothing wrong in {_some(understood.looked_at)} ({_count(rows, 'row')}{few})"
+            return f"Partly judged: {seen}. {shortfall(understood)}."
+        case "early":
+            return (
+                f"Too early to say: {_count(checked, 'rule')} saw nothing wrong in {_count(rows, 'row')}; "
+                f"most need {FEW_ROWS}."
+            )
+        case "ok":
+            return (
+                f"No problem found: {_count(checked, 'rule')} looked at {_count(rows, 'row')} up to step "
+                f"{last_step:,}, {unchecked} had nothing to look at."
+            )
+
+
+def _findings(incidents: Sequence[Incident], findings: Sequence[Finding]) -> str:
+    first, *others = (i for i in incidents if i.severity != "info")
+    return story([f for f in findings if f.incident == first.id], first, others=len(others)) + "."
+
+
+def not_judged(understood: Understanding) -> str:
+    """That nothing can be said of such a log, and what to do about it."""
+    known, unknown = sorted(set(understood.known.values())), understood.unknown
+    columns = len(known) + len(unknown)
+    said = f"knows none of the {columns} columns" if columns > 1 else "does not know the only column"
+    if known:
+        said = f"knows {len(known)} of the {_count(columns, 'column')} ({_some(known)}) and none that matters"
+    if not unknown:
+        return f"Not judged: rldk {said}. {shortfall(understood)}."
+    unread = "" if known else f": {_some(unknown)}"
+    return f"Not judged: rldk {said}{unread}. Try: {field_map_option(understood)}"
+
+
+def shortfall(understood: Understanding) -> str:
+    """What a partly judged log lacks, and which of its columns nobody knows."""
+    unread = f"; not read: {_some(understood.unknown)}" if understood.unknown else ""
+    return f"Not looked at: {', '.join(understood.missing)}{unread}"
+
+
+def field_map_option(understood: Understanding) -> str:
+    """The option to paste: with what unknown columns may be, else with a place for the first metric that is missing."""
+    wanted = next(iter(understood.missing.values()), ("reward_mean",))
+    return f"--field-map {shlex.quote(json.dumps(understood.field_map or {'COLUMN': wanted[0]}))}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """As many of the first names as have room, one at least, and how many more there are."""
+    cut = [name if len(name) <= LONGEST else name[: LONGEST - 3] + "..." for name in names]
+    shown = [name for i, name in enumerate(cut[:NAMES]) if not i or sum(map(len, cut[: i + 1])) + 2 * i <= ROOM]
+    return ", ".join(shown) + (f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else "")
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' if n > 1 else ''}"

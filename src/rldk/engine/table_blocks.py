@@ -1,0 +1,70 @@
+"""A finished run's columns as blocks: what `blocks` makes of its rows, without the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rldk.core.table import PHASES, MetricTable, Row
+from rldk.engine.blocks import Group, height, single, whole
+from rldk.engine.evaluate import Block
+
+Column = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+CHUNK_ROWS, CHUNK_CELLS = 1 << 16, 1 << 23  # looked at together: memory does not grow with the run
+
+
+def table_blocks(table: MetricTable) -> Iterator[Group]:
+    """The rows of the table, in order."""
+    rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // (len(table.columns) + 1)))
+    for start in range(0, len(table), rows):
+        yield from _blocks(table, start, min(start + rows, len(table)))
+
+
+def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[Group]:
+    """Those of the rows start..stop-1."""
+    columns = {name: column[start:stop] for name, column in table.columns.items()}
+    present = {name: ~np.isnan(column) for name, column in columns.items()}
+    for name, stated in table.stated_nan.items():
+        if name in present:
+            present[name][stated[(stated >= start) & (stated < stop)] - start] = True
+    phase, segment = table.phase[start:stop], table.segment[start:stop]
+    for first, last in pairwise(_edges(phase, segment, columns, present)):
+        names = [name for name in columns if present[name][first]]
+        most = height(len(names))
+        for at in range(first, last, most):
+            to = min(at + most, last)
+            cells = {name: columns[name][at:to].tolist() for name in names}
+            steps, times = (column[start + at : start + to].tolist() for column in (table.step, table.time))
+            if to - at == 1:
+                values = {name: x for name, (x,) in cells.items()}
+                row = Row(step=steps[0], values=values, segment=int(segment[at]), time=times[0])
+                yield Group((), PHASES[phase[at]], single(row))
+                continue
+            block = Block(cells, steps, times, int(segment[at]), finite=True)
+            yield from whole(Group((), PHASES[phase[at]], block))
+
+
+def _edges(
+    phase: NDArray[np.uint8], segment: NDArray[np.int32], columns: dict[str, Column], present: dict[str, Mask]
+) -> list[int]:
+    """Where blocks begin, and the end: at another phase, segment or other metrics, and around rows that are not
+    finite."""
+    n = len(phase)
+    begins = np.zeros(n + 1, dtype=np.bool_)
+    begins[[0, n]] = True
+    begins[1:n] |= (phase[1:] != phase[:-1]) | (segment[1:] != segment[:-1])
+    total = np.zeros(n)
+    for name, column in columns.items():
+        there = present[name]
+        begins[1:n] |= there[1:] != there[:-1]
+        with np.errstate(all="ignore"):
+            total += np.where(there, column, 0.0)
+    odd = ~np.isfinite(total)
+    begins[:n] |= odd
+    begins[1:] |= odd
+    found: list[int] = np.flatnonzero(begins).tolist()
+    return found

@@ -1,0 +1,114 @@
+"""Where alerts go: the files, the terminal, the actions; each alert once, also across restarts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+
+from rldk.core.model import Alert
+from rldk.engine.actions.dispatch import Dispatcher, Outcome
+from rldk.monitor.alert_json import record, text
+from rldk.monitor.alert_text import line
+from rldk.monitor.appending import AppendedFile
+from rldk.monitor.state import State
+
+Say = Callable[[str], None]
+
+
+class Places(Struct, frozen=True, kw_only=True):
+    """What the user named: the files alerts are appended to, and the words of the rule file for each rule."""
+
+    alerts: Path | None = None
+    alerts_txt: Path | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+class Outlet:
+    """`deliver` writes, prints and acts, in this order; what stands in the state was delivered before.
+
+    `show` gets an alert as text and as its document, `warn` what went wrong. `now`: unix seconds, for the stamp on
+    alerts only. While `holding`, actions wait: an incident of the past that is over by now must not stop a training."""
+
+    def __init__(
+        self,
+        places: Places,
+        state: State,
+        dispatcher: Dispatcher,
+        *,
+        show: Callable[[str, dict[str, Any]], None],
+        warn: Say,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._state = state
+        self._words = places.words
+        self._dispatcher = dispatcher
+        self._show = show
+        self.warn = warn
+        self._now = now
+        self._held: list[Alert] | None = None
+        self._files = [AppendedFile(p, warn) if p else None for p in (places.alerts, places.alerts_txt)]
+        self.outcomes: list[Outcome] = []
+        self.counts: dict[str, int] = {}
+        if places.alerts is not None and state.resumed:
+            state.recover(places.alerts)
+
+    def deliver(self, alert: Alert) -> bool:
+        """Does all that an alert calls for; False when that was done before, for the same alert."""
+        if self._state.repeated(alert):
+            self._dispatcher.recall(alert)
+            return False
+        late = self._held is not None and self._state.told(alert.run).resumed
+        said = line(alert, self._words.get(alert.rule), late=late)
+        document = record(alert, monitor=self._state.name(alert.run), written=self._now(), late=late)
+        for file, content in zip(self._files, (text(document), said), strict=True):
+            if file is not None:
+                file.append(content)
+        self._show(said, document)
+        self.counts[alert.event] = self.counts.get(alert.event, 0) + 1
+        if self._held is None:
+            self._dispatcher.submit(alert)
+        else:
+            self._held.append(alert)
+        self._state.add(alert)
+        return True
+
+    def hold(self) -> None:
+        """From now on actions wait for `release`."""
+        if self._held is None:
+            self._held = []
+
+    def release(self) -> None:
+        """Acts on what was held and is still going on."""
+        held, self._held = self._held or [], None
+        over = {_incident(alert) for alert in held if alert.event == "recovered"}
+        for alert in held:
+            if _incident(alert) not in over:
+                self._dispatcher.submit(alert)
+
+    def tend(self) -> None:
+        """Tries again what could not be written, tells what the actions did."""
+        for file in self._files:
+            if file is not None and file.waiting:
+                file.retry()
+        for outcome in self._dispatcher.outcomes():
+            if outcome.kind != "warn":
+                self.outcomes.append(outcome)
+                if outcome.status != "skipped":  # that was told at the start
+                    self.warn(f"{outcome.kind} for {outcome.rule}: {outcome.status}: {outcome.detail}")
+
+    def close(self) -> None:
+        """Waits for the actions, then writes what is left."""
+        self.release()
+        self._dispatcher.close()
+        self.tend()
+        for file in self._files:
+            if file is not None:
+                file.close()
+
+
+def _incident(alert: Alert) -> tuple[str, str, str, int | None]:
+    return alert.run, alert.rule, alert.finding.metric, alert.finding.first_step

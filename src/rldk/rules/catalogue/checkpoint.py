@@ -1,0 +1,166 @@
+"""CKPT: what a log says of checkpoints: a jump where the run was resumed, a best one that is long past."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.rules.evidence import factor
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+AFTER = 10  # rows since the restart that are held against those before it
+BEYOND = 5.0  # times the row-to-row noise
+LEAST_MOVED, STILL_THERE = 0.1, 0.25  # of the first level; of the way from it
+# metric -> the smallest change that matters, as a factor; those of the rules on these metrics
+MATERIAL = {
+    "reward_mean": 0.0,  # no factor: half of the range it had
+    "kl": 2.0,
+    "entropy": 1.25,
+    "response_length_mean": 1.5,
+    "value_loss": 3.0,
+    "grad_norm": 3.0,
+    "kl_policy_update": 3.0,
+}
+
+
+def _first_segment(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 - as of `Rule.calm`
+    return -math.inf, 0.0
+
+
+def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
+    """Medians of the 10 rows since the restart and the 10 before; whether the step between is more than the metric's
+    noise and than what it was doing already (since 20 rows ago)."""
+    after, before, earlier = f.median(name, AFTER), f.median(name, AFTER, before=AFTER), f.previous(name, 2 * AFTER)
+    noise = f.noise(name, 20)
+    return after, before, abs(after - before) > BEYOND * noise + 2 * abs(before - earlier)
+
+
+@rule(
+    "CKPT001",
+    "jump-at-resume",
+    severity="warn",
+    tier=2,
+    needs=("segment",),
+    calm=_first_segment,
+    causes=(
+        "the optimiser's state was not restored: its moments start from zero",
+        "the learning-rate schedule, the KL controller or the reward or observation normaliser started over",
+        "another checkpoint was loaded than the one meant, or the reference model is now the resumed policy",
+    ),
+    fixes=(
+        "compare optimiser, scheduler, random state and normalisers right after loading with what was saved: {resume}",
+        "check {lr_schedule}, {warmup} and {kl_coef} on the first row after the restart",
+        "go back to the checkpoint and resume again with everything restored",
+    ),
+)
+def jump_at_resume(f: Frame) -> Signal | None:
+    """Fires when two or more metrics are elsewhere after a restart than they were before it.
+
+    Why it matters: a training that forgets its state at every resume is another training, and often a worse one.
+    How it is computed: a restart is where the step goes back, though not to the run's first step (that is a new run).
+    The medians of its first 10 rows are held against those of the 10 rows before: reward, KL, entropy, response length,
+    value loss, gradient norm, update KL. Each counts when it moved by five times its row-to-row noise beyond twice the
+    change it made since 20 rows ago, and by what matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x
+    value loss and norms, half of the reward's range); two must.
+    When it is wrong: when data, reward or settings were changed on purpose at the restart.
+    Source: two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
+    side; medians with a material change are kinder to autocorrelated metrics); the sizes as in the rules on these
+    metrics. Not measured: no such fault in the corpus.
+    """
+    since, restart, first = f.repeats("segment"), f.previous("step", AFTER - 1), f.first("step")
+    seen = f.highest("reward_mean", before=AFTER) - f.lowest("reward_mean", before=AFTER)
+    moved: dict[str, tuple[float, float]] = {}
+    for name, least in MATERIAL.items():
+        after, before, jumped = _jump(f, name)
+        if jumped and (factor(after, before) > least if least else abs(after - before) > 0.5 * seen):
+            moved[name] = (after, before)
+    if since == AFTER and f["segment"] > 0 and restart > first and len(moved) >= 2:
+        metric, (after, before) = next(iter(moved.items()))
+        message = f"after the restart at step {restart:,.0f} these are elsewhere than before: {', '.join(moved)}"
+        return Signal(value=after, limit=before, metric=metric, message=message)
+    return None
+
+
+def _is_back(f: Frame, name: str) -> bool:
+    """The metric had moved far from its first values and jumped back to them three rows ago."""
+    start, before, now = f.early(name, 0, 5), f.median(name, 5, before=3), f.median(name, 3)
+    noise, jump = f.noise(name, 20), f.previous(name, 2) - f.previous(name, 3)
+    moved = abs(before - start)
+    clear = moved > BEYOND * noise and moved > LEAST_MOVED * abs(start)
+    return clear and abs(now - start) < STILL_THERE * moved and abs(jump) > 0.5 * moved
+
+
+@rule(
+    "CKPT002",
+    "training-began-again",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    causes=(
+        "the run was resumed, and neither the weights nor the schedule were restored",
+        "the weights were replaced by the first ones: a fresh adapter, a failed load, a model that was built anew",
+    ),
+    fixes=(
+        "compare a few weights right after loading with what was saved: {resume}",
+        "go back to the last checkpoint and resume with weights, optimiser and scheduler",
+    ),
+)
+def training_began_again(f: Frame) -> Signal | None:
+    """Fires when several metrics jump back, on one row, to where they were when the run began.
+
+    Why it matters: CKPT001 for a restart that the step does not show: all that was learnt is gone, and at full cost.
+    How it is computed: reward, KL, entropy, response length and value loss. Each counts when its median of five rows
+    had moved from that of the first five by five times its noise and a tenth, the median of the newest three is back
+    by 75 % of the way, and half of the way was one step, three rows ago. Three must; or two, where the learning rate
+    fell by more than half on that step and has risen since, which no decay does.
+    When it is wrong: a second stage that begins from the first weights on purpose.
+    Source: open-r1#450 (a GRPO run resumed at step 800); limits ours.
+    """
+    back = [
+        name for name in ("reward_mean", "kl", "entropy", "response_length_mean", "value_loss") if _is_back(f, name)
+    ]
+    lr, fell, decayed = f["lr"], f.previous("lr", 2), f.previous("lr", 3)
+    again = fell < 0.5 * decayed and lr > fell
+    if len(back) >= 3 or (len(back) == 2 and again):
+        beside = ", and the learning rate warms up again" if again else ""
+        message = f"at one step these are back where the run began: {', '.join(back)}{beside}"
+        return Signal(value=f[back[0]], limit=f.early(back[0], 0, 5), metric=back[0], message=message)
+    return None
+
+
+@rule(
+    "CKPT003",
+    "best-checkpoint-long-past",
+    severity="info",
+    tier=2,
+    each=("eval_reward_mean", "eval_loss"),
+    phase="eval",
+    causes=("the run goes on after it has learnt what it can", "over-fitting or over-optimisation since then"),
+    fixes=(
+        "use the checkpoint of the best evaluation, not the last one: {save_steps}",
+        "stop earlier, or lower {lr} and raise {kl_coef} from that checkpoint on",
+    ),
+)
+def best_checkpoint_long_past(f: Frame) -> Signal | None:
+    """Fires when the best evaluation is long past and none since came near it.
+
+    Why it matters: the last checkpoint is not the one to keep, and the steps since were spent for nothing.
+    How it is computed: the best evaluation (largest reward; smallest loss where there is no reward or
+    where pairs are evaluated) is at least 5 evaluations and 30 % of all of them ago, and the median of the last three
+    is worse by three times their noise and by 5 % of the best.
+    When it is wrong: evaluations that are too small to tell. Information only.
+    Source: ours; the noise is 1.4826 times the median step from one evaluation to the next, over the last six, by the
+    square root of 2. Not measured: no run of the corpus has that many evaluations.
+    """
+    name = f.metric
+    sign = 1 if name == "eval_reward_mean" else -1
+    age, count, now, noise = f.age(name, sign), f.count(name), f.median(name, 3), f.noise(name, 6)
+    best = f.highest(name, before=0) if sign > 0 else f.lowest(name, before=0)
+    by_loss = f.gap("eval_pref_accuracy") >= 0 or not f.gap("eval_reward_mean") >= 0
+    worse = sign * (best - now)
+    if by_loss == (sign > 0) or not age >= max(5, 0.3 * count):
+        return None
+    if worse > 3 * noise and worse > 0.05 * abs(best):
+        what = "reward" if sign > 0 else "loss"
+        message = f"the best evaluation ({what} {best:.4g}) is {age:.0f} evaluations ago; now it is {now:.4g}"
+        return Signal(value=now, limit=best, message=message)
+    return None

@@ -1,0 +1,356 @@
+"""Rules on the entropy of the policy: collapse, explosion, never sharpening, impossible values."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.core.algorithms import LLM_POLICY, POLICY, POLICY_GRADIENT, PREFERENCE, SUPERVISED
+from rldk.rules.departure import departure
+from rldk.rules.evidence import (
+    CLASSIC,
+    CONTROL,
+    GAUSSIAN,
+    LANGUAGE,
+    about_episodes,
+    below_best,
+    bounded_entropy,
+    lost_share,
+    rising,
+    starting_entropy,
+)
+from rldk.rules.knobs import number
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+LARGEST_VOCABULARY = 1_200_000  # tokens; no tokenizer in use comes near
+LONG_ROWS = 100
+MILESTONES = (10, 25, 50, 100, 200, 400, 800, 1600, 3200)  # rows at which levels are remembered
+UNMOVED_ROWS = 60
+UNIFORM, ROUNDED = 0.998, 1e-4  # of the largest entropy possible; of a number of actions
+
+
+@rule(
+    "ENT001",
+    "entropy-collapse",
+    severity="critical",
+    tier=3,
+    needs=("entropy",),
+    rows=3,
+    algorithms=POLICY_GRADIENT | PREFERENCE,
+    causes=(
+        "the learning rate is too high",
+        "an entropy coefficient of the wrong sign, or a reward that pays for determinism",
+        "one completion is rewarded whatever the prompt",
+        "too many passes over each batch",
+    ),
+    fixes=(
+        "lower {lr}",
+        "raise {entropy_coef}, or raise {clip_high} above the lower clip range",
+        "raise {kl_coef}",
+        "roll back to a checkpoint before the first step named here",
+    ),
+)
+def entropy_collapse(f: Frame) -> Signal | None:
+    """Fires when entropy has fallen below 30 % of its start and the reward has gained nothing by it, or lost.
+
+    Why it matters: a policy that always says the same explores no more; what it has not learnt it will not learn.
+    How it is computed: the median of three rows is below 30 % of the start (the larger of the first value and of the
+    median of rows 5 to 25), and half of the reward gained is lost (critical, or a warning in a run of more than 200
+    rows whose entropy was as low at row 100: then it is not what moved); or the reward of the last 20 rows has not
+    risen and stands below its best by more than a tenth of its range (warning; of agents in environments, whose
+    batches may be of a few steps, once the median of 20 rows is as low). For preference training the
+    second witness is the log-probability of the chosen answers, below twice its first value (warning).
+    When it is wrong: an easy task may be solved by a policy without entropy; then the reward is at its best and the
+    rule is quiet. Entropy that falls while the reward rises is healthy, and so is one that has long been low in a
+    task that needs none: the rule is quiet while the reward is above where it stood when the entropy was first seen
+    so low (at row 10, 25, 50, 100 ...), by a quarter of its gain and twice its noise. That of continuous actions has no
+    floor and is not judged.
+    Source: 30 % of rows 5 to 25 measured on faultbench (none of the healthy runs); the joint form from verl
+    docs/algo/entropy.md and verl#5953. An absolute limit ("below 1") fired on 20 of 20 simulated healthy runs.
+    """
+    now, start, lost = f.median("entropy", 3), starting_entropy(f), lost_share(f)
+    gain, low, learnt = f.gain("reward_mean", 20), below_best(f), _learnt_without(f, 0.3 * start)
+    chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), bounded_entropy(f)
+    rows, once = f.count("entropy"), f.milestone("entropy", LONG_ROWS)
+    usual, agent = f.median("entropy", 20), about_episodes(f)
+    long_low = rows > 2 * LONG_ROWS and once < 0.3 * start
+    if not (bounded and now < 0.3 * start) or learnt:
+        return None
+    fell = f"entropy fell from {start:.3g} to {now:.3g}"
+    if lost > 0.5:
+        message = f"{fell} and {min(lost, 1.0):.0%} of the reward gained is lost"
+        return Signal(value=now, limit=0.3 * start, message=message, severity="warn" if long_low else None)
+    if gain <= 0 and low and not (agent and usual >= 0.3 * start):
+        message = f"{fell} while the reward stayed below its best"
+        return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
+    if chosen < 2 * chosen_first < 0:
+        message = f"{fell} and the chosen answers became less likely ({chosen_first:.4g} to {chosen:.4g})"
+        return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
+    return None
+
+
+def _learnt_without(f: Frame, low: float) -> bool:
+    """The reward is materially above its level at the first milestone at which the entropy was below `low`."""
+    now, noise = f.median("reward_mean", 20), f.noise("reward_mean", 20)
+    best, start = f.peak("reward_mean", 0.1), f.early("reward_mean", 0, 10)
+    stages = [(f.milestone("entropy", row), f.milestone("reward_mean", row)) for row in MILESTONES]
+    for entropy, reward in stages:
+        if entropy < low:
+            return now > reward + max(2 * noise, 0.25 * (best - start))
+    return False
+
+
+@rule(
+    "ENT002",
+    "entropy-explosion",
+    severity="warn",
+    tier=3,
+    needs=("entropy", "reward_mean"),
+    rows=3,
+    algorithms=POLICY_GRADIENT,
+    causes=(
+        "an entropy bonus that is larger than the signal of the task",
+        "rollout engine and trainer disagree on log-probabilities",
+        "most responses are truncated and pay noise",
+    ),
+    fixes=("lower {entropy_coef}, or set it to 0", "turn on {is_correction}", "lower {lr}"),
+)
+def entropy_explosion(f: Frame) -> Signal | None:
+    """Fires when entropy is half as high again as ever it was settled, and reward is lost with it.
+
+    Why it matters: the policy falls apart into noise: garbled text, growing length.
+    How it is computed: the median of five rows is above 1 nat, above 1.5 times the start and above 1.5 times the
+    run's past median, and half of the reward gained is lost. Or, however slowly: it has doubled since the start, the
+    truncated share has grown by 0.3 with it, and the reward has not risen over 40 rows.
+    When it is wrong: a deliberate rise of the sampling temperature.
+    Source: rising entropy is acceptable below 1 (rllm#116); verl PR#781, verl#2738; 1.5 times: ours.
+    """
+    now, start, past, lost = f.median("entropy", 5), starting_entropy(f), f.past("entropy", least=20), lost_share(f)
+    bounded, gain = bounded_entropy(f), f.gain("reward_mean", 40)
+    cut, cut_first = f.median("truncation_frac", 5), f.early("truncation_frac", 0, 10)
+    if bounded and now > max(1.0, 1.5 * start) and now > 1.5 * past and lost > 0.5:
+        message = f"entropy rose from {past:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
+        return Signal(value=now, limit=1.5 * past, message=message)
+    if bounded and now > 2 * start and cut > cut_first + 0.3 and gain <= 0:
+        message = f"entropy has grown from {start:.3g} to {now:.3g}, and truncation with it to {cut:.0%}"
+        return Signal(value=now, limit=2 * start, message=message)
+    return None
+
+
+@rule(
+    "ENT012",
+    "entropy-at-its-ceiling",
+    severity="warn",
+    tier=3,
+    needs=("entropy", "reward_mean"),
+    rows=5,
+    algorithms=LLM_POLICY,
+    causes=(
+        "an entropy bonus that outweighs the signal of the task",
+        "updates of the wrong sign: what is rewarded becomes less likely",
+    ),
+    fixes=("lower {entropy_coef}, or set it to 0", "check the sign of advantages and of the entropy term"),
+)
+def entropy_at_its_ceiling(f: Frame) -> Signal | None:
+    """Fires when the entropy has risen to a level that it never leaves, and the reward has not risen with it.
+
+    Why it matters: a policy that chooses all tokens alike has forgotten its language; nothing can be learnt from it.
+    How it is computed: ENT003 where the largest entropy possible is not known. Over twenty rows the entropy has stayed
+    within 0.03 % of the largest value so far, which is above the first; and the median reward of ten rows is not above
+    that of the first ten by its noise.
+    When it is wrong: toy vocabularies whose policy began uniform and whose task is hard.
+    Source: measured on small trainings: entropies of healthy policies move by more than 0.04 % in twenty rows, those
+    at ln V by 0.007 to 0.03 %.
+    """
+    high, low, top, first = f.max("entropy", 20), f.min("entropy", 20), f.highest("entropy"), f.first("entropy")
+    now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    if low > 0.9997 * max(high, top) and low > first > 0 and now <= start + noise:
+        message = f"the entropy rose to {high:.4g} and has stood there for 20 rows, and the reward has not risen"
+        return Signal(value=low, limit=high, message=message)
+    return None
+
+
+@rule(
+    "ENT006",
+    "entropy-heads-for-its-floor",
+    severity="info",
+    tier=2,
+    needs=("entropy", "reward_mean"),
+    rows=5,
+    algorithms=POLICY_GRADIENT,
+    causes=("nothing in the loss holds entropy up", "too many passes over each batch, or too high a learning rate"),
+    fixes=(
+        "raise {clip_high} above the lower clip range, or {entropy_coef}",
+        "end earlier: what will be learnt has been learnt by then",
+    ),
+)
+def entropy_heads_for_its_floor(f: Frame) -> Signal | None:
+    """Fires when entropy falls so that it will be below 30 % of its start before the run ends, and nothing is gained.
+
+    Why it matters: the rest of the budget would be spent by a policy that no longer explores.
+    How it is computed: the logarithm of entropy (medians of 20 rows, 40 rows apart) extrapolated over the rest of the
+    declared steps crosses 30 % of the start; entropy is already below 90 % of its start and fell by more than 5 % over
+    those rows, a tenth of the run is over, and the reward has not risen over 40 rows. Needs the declared number of
+    steps.
+    When it is wrong: entropy usually falls fast first and slowly later. Information only.
+    Source: log-linear projection inside the remaining budget: verl docs/algo/entropy.md; the floor is that of ENT001;
+    90 %, 5 % and a tenth: ours. Not measured: no such fault in the corpus.
+    """
+    now, before = f.median("entropy", 20), f.median("entropy", 20, before=40)
+    if now >= 0.95 * before:  # nearly always so; never while there are too few rows
+        return None
+    start, gain, progress, count = starting_entropy(f), f.gain("reward_mean", 60), f.progress(), f.count("entropy")
+    floor = 0.3 * start
+    if not (bounded_entropy(f) and 0 < now < 0.95 * before and now < 0.9 * start and progress > 0.1 and gain <= 0):
+        return None
+    left = count * (1 - progress) / progress
+    end = now * (now / before) ** (left / 40)
+    if now > floor > end:
+        rows = 40 * math.log(now / floor) / math.log(before / now)
+        message = f"entropy fell from {before:.3g} to {now:.3g} in 40 rows; {floor:.3g} is {rows:.0f} rows away"
+        return Signal(value=now, limit=floor, message=message)
+    return None
+
+
+def _not_classic(context: Context) -> str | None:
+    if context.framework not in CLASSIC:
+        return "defined for a few discrete actions (Stable-Baselines3, RLlib, CleanRL)"
+    return None
+
+
+@rule(
+    "ENT003",
+    "policy-stays-uniform",
+    severity="warn",
+    tier=3,
+    needs=("entropy",),
+    also=("reward_mean",),
+    rows=3,
+    algorithms=frozenset({"ppo", "a2c"}),
+    unless=_not_classic,
+    causes=(
+        "an entropy coefficient that is too high",
+        "advantages that are next to 0, or unscaled rewards",
+        "a learning rate that is too low",
+    ),
+    fixes=("lower {entropy_coef}", "turn on {reward_scale}", "raise {lr}"),
+)
+def stays_uniform(f: Frame) -> Signal | None:
+    """Fires when the policy has been as good as uniform on every row so far, and earns no more than it did.
+
+    Why it matters: nothing is being learnt; waiting longer does not help.
+    How it is computed: discrete actions are recognised by a first entropy of 99.8 % of log n or more, for a whole n. In
+    at least 60 rows entropy has never been below 99.8 % of log n, and the median return of 10 rows is not above that
+    of the first 10 by twice its noise.
+    When it is wrong: sparse rewards that have not been found yet look the same, and are as much in need of a change.
+    Source: sb3#2240 (entropy stuck at 96 % of its maximum). That limit warned on 2 of 56 healthy small trainings and
+    named nothing, hence 99.8 %: none of 32 healthy ones with discrete actions stayed so near for 40 rows;
+    a public self-play training with a sparse reward did for 54, hence 60.
+    """
+    least, first, count = f.lowest("entropy", before=0), f.first("entropy"), f.count("entropy")
+    now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    level = f.last("reward_mean") - start  # NaN where there is no reward at all
+    if count < UNMOVED_ROWS or level != level or not least > 0.99 * first or not now <= start + 2 * noise:
+        return None
+    if not _counts_actions(first):
+        return None
+    limit = UNIFORM * math.log(math.ceil(math.exp(first) * (1 - ROUNDED)))
+    if least > limit:
+        message = f"entropy has been {least:.4g} or more on all {count:.0f} rows, that of a uniform choice"
+        return Signal(value=f["entropy"], limit=limit, message=message + ", and the return has not risen")
+    return None
+
+
+def _counts_actions(entropy: float) -> bool:
+    """The entropy is that of a uniform choice among 2 to 50 actions, and not that of unit Gaussians."""
+    if not 0.6 < entropy < 4.0:
+        return False
+    actions, dimensions = math.ceil(math.exp(entropy) * (1 - ROUNDED)), entropy / GAUSSIAN
+    uniform = entropy > UNIFORM * math.log(actions)
+    return uniform and abs(dimensions - round(dimensions)) > 0.01
+
+
+def _maybe_continuous(context: Context) -> str | None:
+    agent = context.algorithm is None and any(n in context.names for n in CONTROL)
+    maybe = agent or context.algorithm in POLICY - {"grpo", "rloo", "reinforce"}
+    if maybe and not any(n in context.names for n in LANGUAGE):
+        return "actions may be continuous, whose entropy has no bounds"
+    return None
+
+
+@rule(
+    "ENT007",
+    "entropy-out-of-bounds",
+    severity="critical",
+    tier=0,
+    needs=("entropy",),
+    algorithms=POLICY | PREFERENCE | SUPERVISED,
+    unless=_maybe_continuous,
+    causes=(
+        "log-probabilities are not normalised",
+        "entropy is taken over masked or padded positions",
+        "the metric has its sign turned",
+    ),
+    fixes=("compute entropy as -sum(p log p) of a log-softmax, over response tokens only",),
+)
+def entropy_out_of_bounds(f: Frame) -> Signal | None:
+    """Fires when the entropy of a choice among tokens is negative or larger than the vocabulary allows.
+
+    Why it matters: no distribution has such an entropy; whatever uses it (bonus, controller, clipping) is wrong.
+    How it is computed: below 0 (by more than 1e-6), or above the logarithm of the vocabulary size by 1 %; without a
+    size in the configuration, of 1.2 million. An entropy that was never positive is taken for a turned sign:
+    information.
+    When it is wrong: an entropy estimated from weighted samples may leave the bounds by its noise. Continuous actions
+    have no such bounds, so the rule needs a language model.
+    Source: 0 <= H <= log V; the largest published vocabularies have about 260 thousand tokens.
+    """
+    value, top = f["entropy"], f.highest("entropy", before=0)
+    size = number(f.config("vocab_size"))
+    limit = math.log(size if size > 1 else LARGEST_VOCABULARY)
+    if value < -1e-6:
+        if top <= 0:
+            message = "entropy has only been negative: it is logged with its sign turned"
+            return Signal(value=value, limit=0.0, message=message, severity="info")
+        return Signal(value=value, limit=0.0, message=f"the entropy is negative ({value:.3g})")
+    if value > 1.01 * limit:
+        return Signal(
+            value=value, limit=limit, message=f"the entropy is {value:.4g} nats; at most {limit:.4g} are possible"
+        )
+    return None
+
+
+@rule(
+    "ENT008",
+    "entropy-leaves-its-course",
+    severity="warn",
+    tier=2,
+    needs=("entropy", "reward_mean"),
+    algorithms=POLICY_GRADIENT,
+    causes=(
+        "an entropy coefficient of the wrong sign or size",
+        "a learning rate that is too high, or was raised",
+        "rollouts are sampled otherwise than the trainer thinks (temperature, top-p, another template)",
+    ),
+    fixes=("check {entropy_coef} and its sign", "lower {lr}", "compare {temperature} of rollout engine and trainer"),
+)
+def entropy_leaves_its_course(f: Frame) -> Signal | None:
+    """Fires when the entropy moves by a quarter off its own line within three rows and the reward does not rise.
+
+    Why it matters: a policy changes its randomness step by step; a jump is a change of what is sampled or optimised.
+    How it is computed: the line test on the entropy (five scales, three rows) and a change of 25 %; the reward of the
+    newest three rows is not above that of the eight before by its noise; where the entropy of an agent in an
+    environment falls, neither have the newest five rows risen above the oldest five of twenty. Not below a fifth of the
+    entropy that the run began with: a policy that is nearly determined moves by such shares for little.
+    When it is wrong: a phase of learning that the reward does not show. Entropy of continuous actions has no zero
+    and is not judged.
+    Source: 25 % is the smallest change that healthy runs do not make (healthy ones move by 15 to 20 % in three rows
+    at more than five scales); docs/detectors.md.
+    """
+    moved, learning, bounded, start = departure(f, "entropy"), rising(f), bounded_entropy(f), starting_entropy(f)
+    gain, noise, agent = f.gain("reward_mean", 20), f.noise("reward_mean", 20), about_episodes(f)
+    if moved is None or not bounded or moved.level < 0.2 * start:
+        return None
+    learning = learning or (agent and not moved.up and gain > noise)
+    if learning and not moved.reference:
+        return None
+    message = f"the entropy {moved.how}" + ("" if moved.reference else ", and the reward did not rise")
+    return Signal(value=moved.now, limit=moved.level, message=message, evidence={"scales": moved.scales})

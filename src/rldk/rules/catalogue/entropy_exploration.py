@@ -1,0 +1,110 @@
+"""ENT: exploration that never ends, or grows without paying."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import POLICY_GRADIENT, VALUE_BASED
+from rldk.rules.evidence import factor
+from rldk.rules.rule import Frame, Signal, rule
+
+ON_POLICY = frozenset({"ppo", "a2c"})
+RUNAWAY = 5.0
+ABSURD = 0.5
+
+
+@rule(
+    "ENT009",
+    "exploration-never-comes-down",
+    severity="warn",
+    tier=0,
+    needs=("exploration_rate",),
+    algorithms=VALUE_BASED,
+    causes=("the exploration schedule is never updated, or is made for far more steps than the run has",),
+    fixes=("check `exploration_fraction`, `exploration_final_eps` and {total_steps}",),
+)
+def exploration_never_comes_down(f: Frame) -> Signal | None:
+    """Fires when a value-based agent has acted mostly at random, at exactly the same rate, since its first row.
+
+    Why it matters: what it learns is never tried; its returns stay those of chance.
+    How it is computed: ENT003 for epsilon-greedy agents. The exploration rate is above one half and bitwise the same on
+    all of at least 30 rows; a schedule that works falls with every step.
+    When it is wrong: runs that collect data at random on purpose.
+    Source: an identity of a falling schedule; one half and 30 rows: ours. Measured on one DQN of Stable-Baselines3
+    whose exploration is stuck at 1, and none of 8 healthy ones.
+    """
+    rate, same, count = f["exploration_rate"], f.repeats("exploration_rate"), f.count("exploration_rate")
+    if rate > 0.5 and same == count >= 30:
+        return Signal(value=rate, limit=0.5, message=f"the exploration rate has been {rate:g} on all {count:.0f} rows")
+    return None
+
+
+@rule(
+    "ENT011",
+    "exploration-runs-away",
+    severity="warn",
+    tier=3,
+    each=("train/std", "entropy_coef"),
+    needs=("reward_mean",),
+    algorithms=ON_POLICY | {"sac"},
+    rows=5,
+    causes=(
+        "an entropy coefficient that outweighs the reward",
+        "a target entropy that the policy cannot reach (SAC)",
+        "advantages next to 0, so that only the entropy bonus is left",
+    ),
+    fixes=("lower {entropy_coef}, or set it to 0", "scale rewards to the order of 1: {reward_scale}"),
+)
+def exploration_runs_away(f: Frame) -> Signal | None:
+    """Fires when the noise of continuous actions, or SAC's entropy coefficient, grows without end and earns nothing.
+
+    Why it matters: actions are then noise that the environment clips to its bounds; nothing can be learnt from them.
+    How it is computed: ENT002 for policies whose entropy has no bounds. The standard deviation of the actions (SB3's
+    `train/std`) or the entropy coefficient is above 5 times its first value, is the largest so far within 2 %, and the
+    median reward of 10 rows is not above that of the first 10 by twice its noise; at least 20 rows.
+    When it is wrong: sparse rewards not found yet; a coefficient on a rising schedule.
+    Source: ours; a unit Gaussian is the usual start, and 5 of its standard deviations leave any action bounds.
+    """
+    name = f.metric
+    value, first, top = f[name], f.first(name), f.highest(name, before=0)
+    now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    if value > RUNAWAY * first > 0 and value > 0.98 * top and now <= start + 2 * noise:
+        what = "the noise of the actions" if name == "train/std" else "the entropy coefficient"
+        message = f"{what} grew from {first:.3g} to {value:.3g} and the reward has not risen"
+        return Signal(value=value, limit=RUNAWAY * first, message=message)
+    return None
+
+
+@rule(
+    "ENT010",
+    "entropy-coefficient-broken",
+    severity="warn",
+    tier=0,
+    needs=("entropy_coef",),
+    algorithms=POLICY_GRADIENT,
+    cooldown=10**9,
+    causes=(
+        "the sign of the entropy term is turned: loss = policy loss - coefficient * entropy",
+        "the coefficient was overwritten (configuration reload, resume, a schedule meant for another parameter)",
+    ),
+    fixes=("set {entropy_coef} back to a small positive number, or 0", "check what writes it"),
+)
+def entropy_coefficient_broken(f: Frame) -> Signal | None:
+    """Fires when the entropy coefficient is negative or huge, or was one number from the start and is now another.
+
+    Why it matters: a negative coefficient pays for determinism; a jump pays for noise. Entropy follows some rows later.
+    How it is computed: below 0; above 0.5; or bitwise constant over its first ten rows and now off by more than
+    a factor of three.
+    When it is wrong: a stepwise schedule of the coefficient that is meant. Coefficients that adapt on every row (SAC)
+    are not looked at.
+    Source: sign identity, and what the run itself guaranteed; 0.01 is the usual coefficient (PPO paper, known from
+    the literature), fifty times that and the factor: ours.
+    """
+    name = "entropy_coef"
+    value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
+    if value > ABSURD:
+        return Signal(value=value, limit=ABSURD, message=f"the entropy coefficient is {value:.3g}")
+    if value < 0:
+        return Signal(value=value, limit=0.0, message=f"the entropy coefficient is {value:.3g}")
+    if spread == 0.0 and usual > 0 and value > 0 and factor(value, usual) > 3:
+        message = f"the entropy coefficient was {usual:.3g} from the start and is now {value:.3g}"
+        return Signal(value=value, limit=usual, message=message)
+    return None

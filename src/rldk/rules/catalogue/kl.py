@@ -1,0 +1,157 @@
+"""Rules on the divergence from the reference policy and on its coefficient."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import LLM_POLICY
+from rldk.rules.departure import departure
+from rldk.rules.evidence import lost_share, rising, synced_reference, unsolved
+from rldk.rules.knobs import lacks, setting
+from rldk.rules.rule import Frame, Signal, rule
+
+MATERIAL = 1e-3  # nats, as in KL001
+AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
+
+
+@rule(
+    "KL002",
+    "kl-blow-up",
+    severity="critical",
+    tier=3,
+    needs=("kl",),
+    rows=3,
+    algorithms=LLM_POLICY,
+    causes=(
+        "the learning rate is too high",
+        "the KL coefficient is too small, off, or of the wrong sign",
+        "the policy exploits the reward",
+    ),
+    fixes=("lower {lr}", "raise {kl_coef}", "roll back to a checkpoint before the first step named here"),
+)
+def kl_blow_up(f: Frame) -> Signal | None:
+    """Fires when the KL to the reference runs away and entropy or reward is lost with it.
+
+    Why it matters: a policy far from its reference that pays for it with reward or entropy does not come back.
+    How it is computed: the median KL of five rows is ten times that of rows 5 to 25, twice that of 25 to 35 rows
+    before, above all it was until 20 rows ago and above 0.001 nats; and either half of the reward gained is lost
+    (critical), or entropy is below 70 % of rows 5 to 25 and the reward of the last 40 rows has not risen and stands
+    below its best by more than a tenth of its range (warning). KL summed over sequences also warns above 10 nats once
+    entropy is below half of its first value.
+    When it is wrong: KL up, entropy down and reward up together are healthy learning and stay quiet.
+    Source: faultbench dev, none of the healthy runs (10x, doubling in 20 to 40 rows, 70 %, half of the reward range);
+    0 to 10 nats per sequence from an old TRL FAQ (trl PR#612); open-r1#373.
+    """
+    now, early, before = f.median("kl", 5), f.early("kl"), f.median("kl", 10, before=25)
+    entropy, entropy_early, entropy_first = f.median("entropy", 5), f.early("entropy"), f.first("entropy")
+    lost, gain, top = lost_share(f), f.gain("reward_mean", 40), f.highest("kl", before=20)
+    low = unsolved(f)
+    ran = now > 10 * early > 0 and now > 2 * before and now > top and now > MATERIAL
+    if ran and lost > 0.5:
+        message = f"the KL rose from {early:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
+        return Signal(value=now, limit=10 * early, message=message)
+    if ran and entropy < 0.7 * entropy_early and gain <= 0 and low:
+        message = f"the KL rose from {early:.3g} to {now:.3g}, entropy fell to {entropy:.3g} and nothing was gained"
+        return Signal(value=now, limit=10 * early, message=message, severity="warn")
+    if "seq_sum" in f.estimator("kl") and now > 10 and entropy < 0.5 * entropy_first:
+        message = f"the KL is {now:.3g} nats per response and entropy fell from {entropy_first:.3g} to {entropy:.3g}"
+        return Signal(value=now, limit=10.0, message=message, severity="warn")
+    return None
+
+
+@rule(
+    "KL009",
+    "kl-out-of-target-range",
+    severity="warn",
+    tier=3,
+    needs=("kl",),
+    rows=3,
+    algorithms=LLM_POLICY,
+    unless=lacks("kl_target"),
+    causes=(
+        "the coefficient cannot keep up or is fixed",
+        "target and KL are in different units (per token, per sequence)",
+    ),
+    fixes=("raise {kl_coef}", "lower {lr}", "state {kl_target} in the unit of the logged KL"),
+)
+def kl_out_of_range(f: Frame) -> Signal | None:
+    """Fires when the KL has been above twice its target nearly all of the last 100 rows and is not coming back.
+
+    Why it matters: the controller does not do its job; the policy drifts as if there were no target.
+    How it is computed: over 100 rows fewer than a fifth lie between half and twice the target, the median is above
+    twice the target, and the newest quarter is not below the oldest.
+    When it is wrong: a target in another unit than the logged KL. A KL below its target is never a finding.
+    Source: share in range below 0.2 over 100 steps, from the catalogue of controller faults; the factor 2: ours.
+    """
+    target = setting(f, "kl_target")
+    if not target > 0:
+        return None
+    inside, level, gain = (
+        f.share("kl", 100, above=0.5 * target, below=2 * target),
+        f.median("kl", 100),
+        f.gain("kl", 100),
+    )
+    if inside < 0.2 and level > 2 * target and gain >= 0:
+        message = f"the KL is {level:.3g} against a target of {target:.3g} for 100 rows and not coming back"
+        return Signal(value=level, limit=2 * target, message=message)
+    return None
+
+
+@rule(
+    "KL017",
+    "kl-runs-off-at-once",
+    severity="warn",
+    tier=1,
+    needs=("kl",),
+    algorithms=LLM_POLICY,
+    unless=synced_reference,
+    causes=("the learning rate is ten or a hundred times too high", "the KL term has the wrong sign"),
+    fixes=("lower {lr} by 10x", "check {kl_coef} and the sign of the KL term"),
+)
+def kl_at_once(f: Frame) -> Signal | None:
+    """Fires when the policy is already far from its reference on the first five rows.
+
+    Why it matters: a policy that needs a handful of updates to become another model was not tuned but replaced.
+    How it is computed: the median KL of the first five rows is above 0.5 nats per token where it is known to
+    be a mean over tokens, else above 5 nats.
+    When it is wrong: a resumed run that counts from its restart, a reference that is another model by design.
+    Source: a whole tuned run ends at 0.1 nats per token or 10 per response (trl PR#612 wanted 0 to 10); ours: half of
+    that sum, five times that mean, at once. Healthy small trainings with bold rates were at most at 0.13 and 0.75.
+    """
+    early, tokens = f.early("kl", 0, 5), "tok_mean" in f.estimator("kl")
+    limit = AT_ONCE_TOKEN if tokens else AT_ONCE_SUM
+    if f.count("kl") == 5 and early > limit:
+        return Signal(value=early, limit=limit, message=f"the KL is {early:.3g} on the first five rows")
+    return None
+
+
+@rule(
+    "KL001",
+    "kl-leaves-its-course",
+    severity="warn",
+    tier=2,
+    needs=("kl",),
+    algorithms=LLM_POLICY,
+    unless=synced_reference,
+    causes=(
+        "a learning rate that is too high, or was raised",
+        "the policy found something that the reward pays and the reference would never say",
+        "rollouts and trainer disagree about what was sampled (temperature, template, weights)",
+    ),
+    fixes=("lower {lr}", "raise {kl_coef}", "read the completions of the first step named here beside earlier ones"),
+)
+def kl_leaves_its_course(f: Frame) -> Signal | None:
+    """Fires when the KL to the reference triples off its own line within three rows and the reward does not rise.
+
+    Why it matters: the first thing that most broken updates show is a policy that moves away from its reference.
+    How it is computed: the line test on log KL (five scales, three rows) and at least a factor of three, above 1e-3
+    nats; the reward of the newest three rows is not above that of the eight before by its noise. KL that rises
+    together with the reward is learning.
+    When it is wrong: a phase of learning that the reward does not show (a reward of another set of prompts, a
+    reference that is reset on purpose without saying so).
+    Source: line test and factor as measured on labelled real trainings (docs/detectors.md); the second witness
+    because KL, entropy and length also move when all is well.
+    """
+    moved, learning = departure(f, "kl"), rising(f)
+    if moved is None or not moved.up or (learning and not moved.reference) or moved.now < 1e-3:
+        return None
+    message = f"the KL to the reference {moved.how}"
+    return Signal(value=moved.now, limit=3 * moved.level, message=message, evidence={"scales": moved.scales})

@@ -1,0 +1,347 @@
+"""Rules on the length of responses: collapse, truncation, nothing left."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import LLM_POLICY, POLICY, VALUE_BASED
+from rldk.rules.evidence import about_episodes, about_language, episodic, lost_share
+from rldk.rules.knobs import lacks, setting
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+LONGER, LONGER_THAN_PAST = 4.0, 3.0  # times
+SAME = 0.15  # of the level: a return that has not risen
+
+
+@rule(
+    "LEN002",
+    "length-collapse",
+    severity="warn",
+    tier=3,
+    needs=("response_length_mean",),
+    rows=3,
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=(
+        "short responses are paid as well as right ones (brevity bonus, penalty for length or truncation)",
+        "the policy ends at once because its entropy collapsed",
+    ),
+    fixes=(
+        "read the shortest completions with a high reward",
+        "weaken {overlong_penalty} or the brevity part of {reward_fn}",
+        "raise {kl_coef}",
+    ),
+)
+def length_collapse(f: Frame) -> Signal | None:
+    """Fires when responses have become much shorter than the run's own past and the reward or the entropy went with it.
+
+    Why it matters: a model that stops early no longer reasons; with some rewards that pays.
+    How it is computed: the median length of three rows is below 60 % of the past median, and either half of the
+    reward gained is lost, or entropy is below 30 % of its first value and the reward of 20 rows has not risen.
+    When it is wrong: shorter responses at a rising reward are progress and stay quiet.
+    Source: 60 % and "accuracy not up" from hiyouga/EasyR1#40, simpleRL-reason#4; the second witness as measured on
+    faultbench (healthy runs fall to 56 % of their past at a rising reward).
+    """
+    now, past = f.median("response_length_mean", 3), f.past("response_length_mean", least=20)
+    lost, gain = lost_share(f), f.gain("reward_mean", 20)
+    entropy, first = f.median("entropy", 3), f.first("entropy")
+    if now < 0.6 * past and not about_episodes(f) and (lost > 0.5 or (entropy < 0.3 * first and gain <= 0)):
+        message = f"responses shrank from {past:.3g} to {now:.3g} tokens and the reward did not gain by it"
+        return Signal(value=now, limit=0.6 * past, message=message)
+    return None
+
+
+@rule(
+    "LEN003",
+    "truncation-starvation",
+    severity="critical",
+    tier=1,
+    each=("truncation_frac", "response_length_mean"),
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=(
+        "the policy no longer ends its responses (end token masked, suppressed or never learnt)",
+        "length is rewarded",
+        "the length limit is too small for the task",
+    ),
+    fixes=(
+        "raise {max_new_tokens}",
+        "check that the end token is trained on and not masked as padding",
+        "turn on {overlong_penalty}, or {mask_truncated}",
+    ),
+)
+def truncation_starvation(f: Frame) -> Signal | None:
+    """Fires when most responses are cut off at the length limit: suddenly, all along, or while reward is lost.
+
+    Why it matters: a response that was cut has no answer; the reward then measures the limit.
+    How it is computed: three rows are above one half and above the run's own past median by 0.3, and the share leapt
+    there off its own line (five scales within three rows; by 0.4 before the 20th row) or half of the reward gained is
+    lost: a warning. So is a share of exactly 1 on five rows running that was below one half once, or that is so on most
+    of 20 rows and was below 0.8 once; and a median of 20 rows above 0.7 that is not falling while the reward is no
+    higher than at first. Above 0.9 in every row so far, for 20 rows, is structural: a warning, critical with a second
+    finding beside it. A median of 20 rows above one half that is not falling is an info. Where no share is logged:
+    the mean length is one whole number above 3, bit for bit, on the first 20 rows or on 10 rows after a leap of a
+    fifth: all responses are as long as the limit.
+    Lengths that the log calls those of episodes are not looked at: in control tasks the longest is often the best.
+    When it is wrong: responses of one fixed length that is meant. Responses that grow to the limit while the reward
+    rises are a policy that is paid for length: information, not an alarm.
+    Source: measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones where
+    responses grew step by step, hence the leap or the loss; 0.9 from autocontext PR#1067, ms-swift#4950. The
+    published 0.3 over 20 steps was raised to 0.5: long reasoning runs live there.
+    """
+    name = f.metric
+    now, past, cut = f[name], f.past(name), f.share(name, 3, above=0.5)
+    usual, trend, least = f.median(name, 20), f.gain(name, 20), f.lowest(name, before=0)
+    leap, level, before = f.leap(name, floor=0.05), f.median(name, 8, before=3), f.median(name, 5, before=3)
+    newest, whole = f.min(name, 3), f.min(name, 5)
+    lost = lost_share(f)
+    reward, reward_start, noise = f.mean("reward_mean", 20), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
+    if about_episodes(f):
+        return None
+    if name == "response_length_mean":
+        return None if f.gap("truncation_frac") >= 0 else _at_the_limit(f)
+    if least > 0.9 and usual > 0.9:
+        message = f"at least {least:.0%} of the responses were cut off on every row so far"
+        return Signal(value=now, limit=0.9, message=message, severity="critical")
+    early = leap != leap and newest > before + 0.4
+    suddenly = early or (leap >= 5.0 and now > level + 0.3)
+    if cut == 1.0 and now > past + 0.3 and (suddenly or lost > 0.5):
+        message = f"{now:.0%} of the responses are cut off, up from {level if suddenly else past:.0%}"
+        return Signal(value=now, limit=past + 0.3, message=message, severity="warn")
+    if whole == 1.0 and (least < 0.5 or (usual == 1.0 and least < 0.8)):
+        message = f"all responses are cut off on five rows running; {least:.0%} were once"
+        return Signal(value=now, limit=1.0, message=message, severity="warn")
+    if usual > 0.7 and trend > -0.05 and reward < reward_start + 0.5 * noise:
+        message = f"{usual:.0%} of the responses are cut off, for 20 rows and not falling, and the reward has not risen"
+        return Signal(value=usual, limit=0.7, message=message, severity="warn")
+    if usual > 0.5 and trend > -0.05:
+        message = f"{usual:.0%} of the responses are cut off, for 20 rows and not falling"
+        return Signal(value=usual, limit=0.5, message=message, severity="info")
+    return None
+
+
+def _at_the_limit(f: Frame) -> Signal | None:
+    name = "response_length_mean"
+    value, same, count, before = f[name], f.repeats(name), f.count(name), f.departed(name)
+    first, leapt = same == count >= 20, same >= 10 and before < 0.8 * value
+    if not (value > 3 and value == round(value) and (first or leapt)):
+        return None
+    since = "since the first row" if first else f"and was {before:.3g} before"
+    message = f"every response is {value:.0f} tokens long, on {same:.0f} rows, {since}: all are cut off"
+    return Signal(value=value, message=message, severity="warn")
+
+
+@rule(
+    "LEN008",
+    "responses-stop-ending",
+    severity="warn",
+    tier=1,
+    needs=("eos_count",),
+    rows=3,
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=(
+        "length is rewarded, and responses grew to the length limit",
+        "the end token is masked, suppressed, or was never learnt",
+    ),
+    fixes=(
+        "read the longest completions: do they say more, or the same again?",
+        "raise {max_new_tokens}, or turn on {missing_eos_penalty}",
+        "check that the end token is trained on and not masked as padding",
+    ),
+)
+def responses_stop_ending(f: Frame) -> Signal | None:
+    """Fires when responses used to end with the end token and most no longer do.
+
+    Why it matters: LEN003 for logs that count end tokens instead of truncated responses: a response that was cut has
+    no answer, and its reward measures the limit.
+    How it is computed: three rows running hold less than a quarter of the end tokens that the run's own past rows held
+    (their median, at least four; ten rows at least).
+    When it is wrong: a batch that shrinks to a quarter. Where padding is the end token the count is one of padding.
+    Source: truncation above one half (LEN003) is at most half of the end tokens; a quarter and four: ours. Measured
+    on small PPO of TRL: none of 18 healthy runs, and 2 of 2 that were paid for length.
+    """
+    ends, usual = f["eos_count"], f.past("eos_count", before=5)
+    if usual >= 4 and ends < 0.25 * usual:
+        message = f"{ends:.0f} responses of a batch end with the end token; {usual:.0f} used to"
+        return Signal(value=ends, limit=0.25 * usual, message=message)
+    return None
+
+
+@rule(
+    "LEN004",
+    "no-valid-tokens",
+    severity="critical",
+    tier=0,
+    each=("response_length_mean", "aborted_frac", "rollout_is_clip_frac"),
+    rows=3,
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=(
+        "responses consist of the end token alone",
+        "all truncated responses are masked, and all are truncated",
+        "sequence-level importance masks reject the whole batch",
+    ),
+    fixes=(
+        "raise {max_new_tokens}, or turn off {mask_truncated}",
+        "use token-level {is_correction}",
+        "print ten raw completions",
+    ),
+)
+def no_valid_tokens(f: Frame) -> Signal | None:
+    """Fires when next to no response token is left to train on.
+
+    Why it matters: the loss is then a mean over nothing: gradients are 0 or NaN.
+    How it is computed: the scalar form, three rows running: responses of less than one token, or of no more than one
+    (the end token) where the run began above three; or a share of aborted or masked responses above 95 %. Responses
+    that shrank to one token step by step, to two or less on the eight rows before, while the reward is not below where
+    it began are information: that is what the reward asked for.
+    When it is wrong: tasks answered in one token; these begin at one and stay quiet.
+    Source: fewer than 5 % valid tokens for three steps (trl#4772, ms-swift#8343).
+    """
+    name, value, first = f.metric, f[f.metric], f.first(f.metric)
+    before, reward, start = f.median(name, 8, before=3), f.median("reward_mean", 3), f.early("reward_mean", 0, 5)
+    words = about_language(f)
+    if name == "response_length_mean":
+        if about_episodes(f):
+            return None
+        if (value < 1.0 and (words or first >= 1.0)) or (value <= 1.0 and first > 3.0):
+            message = f"responses are down to {value:.3g} token on average; they began with {first:.3g}"
+            asked = value == 1.0 and before <= 2.0 and reward >= start
+            return Signal(value=value, limit=1.0, message=message, severity="info" if asked else None)
+    elif value > 0.95:
+        what = "aborted" if name == "aborted_frac" else "masked out"
+        return Signal(value=value, limit=0.95, message=f"{value:.0%} of the responses are {what}")
+    return None
+
+
+def _no_limit(context: Context) -> str | None:
+    return episodic(context) or lacks("max_new_tokens")(context)
+
+
+@rule(
+    "LEN007",
+    "length-heads-for-the-limit",
+    severity="info",
+    tier=2,
+    needs=("response_length_max",),
+    rows=5,
+    algorithms=LLM_POLICY,
+    unless=_no_limit,
+    causes=(
+        "length is rewarded: directly, by the reward model, or by a mean over sequences that favours long wrong ones",
+        "the task needs longer answers than the limit allows",
+    ),
+    fixes=(
+        "decide before it gets there: raise {max_new_tokens}, or turn on {overlong_penalty}",
+        "read the longest completions: do they say more, or the same again?",
+        "average the loss over tokens instead of sequences: {loss_type}",
+    ),
+)
+def length_heads_for_the_limit(f: Frame) -> Signal | None:
+    """Fires when the longest responses grow so that they will reach the length limit before the run ends.
+
+    Why it matters: from there on the longest, often the best, responses are cut and their reward measures the limit.
+    How it is computed: the longest response (median of 20 rows) grew by 10 % over 20 rows and by more than its
+    row-to-row noise, is still below the configured limit, and going on like that reaches it within the declared rest
+    of the run; without a declared length, within as many rows as there were. Where the truncated share is logged, it
+    must not be falling.
+    When it is wrong: growth that levels off by itself, as it does when a model finds the length it needs.
+    Source: verl#7412, MOSS-RLHF#2; 10 % and the noise are ours. Information only: a projection is not a fault. Not
+    measured: no such fault with a configured limit in the corpus.
+    """
+    name, cap = "response_length_max", setting(f, "max_new_tokens")
+    now, before, noise = f.median(name, 20), f.median(name, 20, before=20), f.noise(name, 40)
+    cut, progress = f.gain("truncation_frac", 40), f.progress()
+    slope = (now - before) / 20
+    left = f.count(name) * ((1 - progress) / progress if progress > 0 else 1.0)
+    if now < cap and now > 1.1 * before and now - before > noise and now + slope * left >= cap and not cut < 0:
+        rows = (cap - now) / slope
+        return Signal(
+            value=now,
+            limit=cap,
+            message=f"the longest responses grew from {before:.4g} to {now:.4g} tokens over 20 rows; at this rate the "
+            f"limit of {cap:.0f} is reached in {rows:.0f} rows",
+        )
+    return None
+
+
+@rule(
+    "LEN009",
+    "responses-vanish-at-once",
+    severity="warn",
+    tier=3,
+    needs=("response_length_mean",),
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=(
+        "the first updates were far too large: the policy ends at once",
+        "an empty or very short answer is paid as well as a right one",
+    ),
+    fixes=("read the completions of these rows", "lower {lr} and add {warmup}", "pay nothing for an empty answer"),
+)
+def responses_vanish_at_once(f: Frame) -> Signal | None:
+    """Fires when, within the first 20 rows, responses shrink to a few tokens and all become alike.
+
+    Why it matters: LEN002 for what is plain to see before a run has a past of 20 rows.
+    How it is computed: the newest four rows are all below a fifth of the first and below 12 tokens, and in these rows
+    half of the groups or more have equal rewards, or the median entropy is below 60 % of the first.
+    When it is wrong: tasks whose right answer is one word, after a start that talked too much.
+    Source: ours; a public GRPO log of 18 rows (53 tokens, then 2 to 5 from the second row on).
+    """
+    name = "response_length_mean"
+    now, first, count = f.max(name, 4), f.first(name), f.count(name)
+    alike, entropy, entropy_first = f.median("zero_std_group_frac", 4), f.median("entropy", 4), f.first("entropy")
+    if count <= 20 and now < 0.2 * first and now < 12 and (alike >= 0.5 or entropy < 0.6 * entropy_first):
+        message = f"responses had {first:.3g} tokens and have at most {now:.3g} on the last four rows"
+        return Signal(value=now, limit=0.2 * first, message=message)
+    return None
+
+
+def _no_episodes(context: Context) -> str | None:
+    key = context.names.get("response_length_mean", "")
+    return None if "ep" in key.lower() else "the lengths of this log are not those of episodes"
+
+
+@rule(
+    "LEN010",
+    "longer-episodes-for-nothing",
+    severity="warn",
+    tier=3,
+    needs=("response_length_mean", "reward_mean"),
+    rows=3,
+    cooldown=100,
+    algorithms=POLICY | VALUE_BASED,
+    unless=_no_episodes,
+    causes=(
+        "the policy found one safe action and repeats it until the time limit",
+        "exploration ended too early: entropy or the share of random actions is next to 0",
+    ),
+    fixes=(
+        "watch an episode: does it stand still, hover or walk in a loop?",
+        "raise {entropy_coef}, or let the share of random actions fall later",
+        "make time cost something in the reward",
+    ),
+)
+def longer_for_nothing(f: Frame) -> Signal | None:
+    """Fires when episodes have become several times longer and pay no more than before.
+
+    Why it matters: an agent that waits for the time limit learns nothing from most of its steps.
+    How it is computed: the median length of 20 rows is four times that of rows 10 to 30, and the median return of 20
+    rows is not above that of the same early rows by 15 % or twice its noise; or the length is three times its own past
+    (the median of at most 200 rows), and the return is a tenth of its range, and three times its noise, below the best
+    running mean. In tasks that pay for each step lengths and returns rise together.
+    When it is wrong: tasks in which waiting is right, and nothing is paid for it.
+    Source: ours: two signals that point against each other, as seen in public logs of A2C on Breakout (164 to 2952
+    steps at a return of 3.7) and DQN on LunarLander (210 to 892 steps, return -44 to -92).
+    """
+    length, reward = "response_length_mean", "reward_mean"
+    now, at_first, before = f.median(length, 20), f.early(length, 10, 30), f.past(length, least=40)
+    paid, paid_first, noise = f.median(reward, 20), f.early(reward, 10, 30), f.noise(reward, 20)
+    best, high, low = f.peak(reward, 0.1), f.highest(reward), f.lowest(reward)
+    control = about_episodes(f)
+    flat = now > LONGER * at_first and paid < paid_first + max(SAME * abs(paid_first), 2 * noise)
+    lost = now > LONGER_THAN_PAST * before and paid < best - max(0.1 * (high - low), 3 * noise)
+    if control and (flat or lost):
+        once = at_first if flat else before
+        message = f"episodes take {now:.4g} steps where they took {once:.4g}, and the return is no better: {paid:.4g}"
+        return Signal(value=now, limit=once, message=message)
+    return None

@@ -1,0 +1,167 @@
+"""OFF: what the gap between rollout engine and trainer does over a whole run, and over a whole response."""
+
+from __future__ import annotations
+
+import math
+
+from rldk.core.algorithms import LLM_POLICY
+from rldk.rules.catalogue.offpolicy import MENDS, MISMATCH
+from rldk.rules.departure import departure
+from rldk.rules.rule import Frame, Signal, rule
+
+# metric -> the level from which on a gap matters, in its own unit
+FLOOR = {"rollout_logprob_diff_mean": 0.015, "rollout_prob_diff_mean": 0.005, "rollout_kl": 0.01}
+GROWN, FAR_GROWN = 1.8, 2.5
+TINY = 0.01  # nats a token: bf16 on both sides
+BIASED = 0.2
+ROLLOUT_GAPS = ("rollout_logprob_diff_mean", "rollout_prob_diff_mean", "rollout_kl")
+ROWS = 20
+LEAST_SHARE = 0.03  # of the entropy
+Z = 5.0
+
+
+@rule(
+    "OFF016",
+    "rollout-gap-drifts",
+    severity="warn",
+    tier=2,
+    each=tuple(FLOOR),
+    rows=3,
+    cooldown=100,
+    algorithms=LLM_POLICY,
+    causes=(
+        "engine and trainer compute in other kernels or precision, and the difference grows with what is learnt",
+        *MISMATCH[1:],
+    ),
+    fixes=MENDS,
+)
+def rollout_gap_drifts(f: Frame) -> Signal | None:
+    """Fires when the gap between rollout engine and trainer has grown row by row, without any leap.
+
+    Why it matters: OFF002 follows a slow growth by design; the gap at its end is as wrong as one that came at once.
+    How it is computed: over ten medians of three rows the gap grows along a trend (Mann-Kendall), and the median of
+    five rows is 1.8 times that of the first five and above 0.015 nats a token (0.005 of probability, 0.01 of KL): an
+    information; a warning from 2.5 times on.
+    When it is wrong: responses that become longer and rarer widen the gap in a healthy way, by less.
+    Source: vllm-project/vime#64 (0.011 to 0.036 within 30 rollouts, 0.011 throughout with another engine); factors:
+    ours.
+    """
+    name = f.metric
+    trend, now, start = f.drift(name, 3, 10, log=True), f.median(name, 5), f.early(name, 0, 5)
+    if trend > 0 and start > 0 and now > FLOOR[name] and now > GROWN * start:
+        message = f"{name} has grown from {start:.3g} to {now:.3g}, little by little"
+        return Signal(
+            value=now, limit=GROWN * start, message=message, severity="warn" if now > FAR_GROWN * start else "info"
+        )
+    return None
+
+
+@rule(
+    "OFF017",
+    "sequence-weights-far-from-one",
+    severity="warn",
+    tier=1,
+    needs=("rollout_is_ratio_mean", "rollout_logprob_diff_mean"),
+    rows=3,
+    algorithms=LLM_POLICY,
+    causes=(
+        "the weight is the product over all tokens of a response: a tiny gap on each adds up over a long one",
+        "weights are cut at their cap from above and not from below, which pulls their mean down",
+    ),
+    fixes=(
+        "correct on tokens, or by the geometric mean: {is_correction}",
+        "use one numeric precision on both sides: {dtype}",
+    ),
+)
+def sequence_weights_far_from_one(f: Frame) -> Signal | None:
+    """Fires when importance weights are far from 1 on average although the gap on a token is next to nothing.
+
+    Why it matters: every gradient is scaled by a weight that measures the length of the response, not the policy.
+    How it is computed: the median weight of five rows is off 1 by more than 0.2 while the median gap on a token is
+    below 0.01 nats. Token weights would then be within 0.01 of 1.
+    When it is wrong: weights that are masked in part and averaged over all.
+    Source: arithmetic (trl#5814: 0.57 at a gap of 0.0006 and 900 tokens, 0.993 on tokens; trl#4772); 0.2: ours.
+    """
+    weight, gap = f.median("rollout_is_ratio_mean", 5), f.median("rollout_logprob_diff_mean", 5)
+    high, same = f["rollout_is_ratio_max"], f.repeats("rollout_is_ratio_max")
+    if abs(weight - 1) > BIASED and abs(gap) < TINY:
+        capped = f"; the largest is at its cap of {high:.3g}" if same >= 5 and high > 1 else ""
+        message = f"the mean importance weight is {weight:.3g} although tokens differ by {gap:.2g} nats{capped}"
+        return Signal(value=weight, limit=1.0, message=message)
+    return None
+
+
+@rule(
+    "OFF002",
+    "rollout-gap-leaves-its-course",
+    severity="warn",
+    tier=2,
+    each=ROLLOUT_GAPS,
+    algorithms=LLM_POLICY,
+    causes=(
+        "the rollout engine samples from older or other weights than the trainer's",
+        "temperature, precision or template of the two sides differ since then",
+    ),
+    fixes=(
+        "compare a checksum of one tensor in engine and trainer after a sync",
+        "turn on {is_correction}",
+    ),
+)
+def gap_leaves_its_course(f: Frame) -> Signal | None:
+    """Fires when the gap between rollout engine and trainer doubles off its own line within three rows.
+
+    Why it matters: the gap is a property of the two implementations; when it moves, something between them changed.
+    How it is computed: the line test on the log of the gap (five scales, three rows) with a factor of two, and the
+    gap is above 1e-4, below which it is rounding.
+    When it is wrong: a policy that moves to longer or rarer responses widens the gap in a healthy way, slowly; the
+    line follows that.
+    Source: the line test as measured on labelled real trainings; a gap of about 0.01 is normal and 0.2 was broken
+    sync in trl#5312.
+    """
+    name = f.metric
+    moved = departure(f, name)
+    if moved is None or not moved.up or moved.now < 1e-4:
+        return None
+    message = f"{name} {moved.how}"
+    return Signal(value=moved.now, limit=2 * moved.level, message=message, evidence={"scales": moved.scales})
+
+
+@rule(
+    "OFF005",
+    "sampled-off-temperature",
+    severity="warn",
+    tier=2,
+    each=("sampled_nll_surplus",),
+    rows=3,
+    algorithms=LLM_POLICY,
+    causes=(
+        "the rollout engine samples at another temperature, or with top-p, top-k or min-p, than the trainer assumes",
+        "the rollout engine has older weights than the trainer",
+    ),
+    fixes=(
+        "make {temperature} of rollouts and trainer the same, and top-p 1",
+        "compute log-probabilities from the logits that were sampled from",
+    ),
+)
+def sampled_off_temperature(f: Frame) -> Signal | None:
+    """Fires when sampled tokens are steadily more, or less, likely than the entropy of the policy says.
+
+    Why it matters: importance ratios, KL and entropy are then about another policy than the one that wrote the data.
+    How it is computed: for tokens sampled from the policy the mean of -log p is its mean entropy. Over 20 rows the
+    mean difference of the two is beyond five standard errors (from the row-to-row scatter) and 3 % of the entropy.
+    Needs `sampled_nll` beside `entropy`, both at the rollouts and over the same tokens: no trainer logs it by itself.
+    When it is wrong: when entropy and -log p are averaged over different tokens (per sequence, with padding, after
+    the update).
+    Source: an identity in expectation; the only scalar sign of cold sampling (docs/detectors.md). 20 rows, 5 and 3 %:
+    ours. Not measured: no run of the corpus logs it.
+    """
+    name = f.metric
+    surplus, noise, entropy = f.mean(name, ROWS), f.noise(name, ROWS), f.median("entropy", ROWS)
+    limit = max(Z * noise / math.sqrt(ROWS), LEAST_SHARE * entropy)
+    if not abs(surplus) > limit > 0:
+        return None
+    how = "less" if surplus > 0 else "more"
+    message = (
+        f"sampled tokens are {how} likely than the policy's entropy says, by {abs(surplus):.3g} of {entropy:.3g} nats"
+    )
+    return Signal(value=surplus, limit=limit, metric="sampled_nll", message=message)

@@ -1,0 +1,143 @@
+"""REW: what one step of an environment pays, from the return and the length of its episodes."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import OFF_POLICY
+from rldk.rules.evidence import CRITIC, not_episodic, not_off_policy, runs_away
+from rldk.rules.rule import Frame, Signal, rule
+
+CONSTANT, OFF, EXACT = 0.02, 0.1, 1e-6  # shares of the usual pay of a step
+UNSCALED = 1e4
+CHANCE_ROWS = 10
+
+
+@rule(
+    "REW017",
+    "pay-of-a-step-changed",
+    severity="warn",
+    tier=0,
+    each=("reward_per_step",),
+    rows=3,
+    unless=not_episodic,
+    causes=(
+        "a wrapper or a normaliser scales, clips, turns or replaces the reward from some step on",
+        "the environment was reloaded with another reward",
+    ),
+    fixes=("step the environment by hand before and after that step and print its rewards", "check {reward_scale}"),
+)
+def pay_changed(f: Frame) -> Signal | None:
+    """Fires when every step of an environment paid the same and no longer does.
+
+    Why it matters: returns before and after are about two different tasks, and the critic knows the old one.
+    How it is computed: what the run itself guaranteed. The return over the length of the episodes was one number
+    within 2 % over its first ten rows (or within a millionth over its first five, whose returns differed) and is now
+    off by more than 10 %, on three rows running.
+    When it is wrong: environments that pay extra for an end that was never reached before.
+    Source: an identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 %: ours.
+    """
+    name = f.metric
+    value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
+    exact, exactly = f.early(name, 0, 5), f.spread(name, 0, 5)
+    moved = f.spread("reward_mean", 0, 5) > OFF * abs(f.early("reward_mean", 0, 5))
+    if moved and exactly <= EXACT * abs(exact):
+        usual, spread = exact, exactly
+    if usual != 0 and spread <= CONSTANT * abs(usual) and abs(value - usual) > OFF * abs(usual):
+        message = f"a step used to pay {usual:.3g} and now pays {value:.3g}"
+        return Signal(value=value, limit=usual, metric="reward_mean", message=message)
+    return None
+
+
+@rule(
+    "REW015",
+    "return-never-varies",
+    severity="warn",
+    tier=0,
+    needs=("reward_mean", "response_length_mean"),
+    unless=not_episodic,
+    causes=(
+        "the reward is replaced by a constant: a wrapper, a normaliser, a failed reward function",
+        "a sparse reward that has not been found yet",
+    ),
+    fixes=("step the environment by hand with random actions and print its rewards", "check {reward_clip}"),
+)
+def return_never_varies(f: Frame) -> Signal | None:
+    """Fires when the return of episodes has been exactly the same since the first row and is no count of their steps.
+
+    Why it matters: REW001 for environments: without differences in return there is nothing to learn.
+    How it is computed: the mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
+    mean episode length: a reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.
+    When it is wrong: sparse rewards not found yet; they are as much in need of a change.
+    Source: variance of exactly 0 (F03 of the rule catalogue); 20 rows: ours. Measured on two PPO of Stable-Baselines3
+    with a reward of 0 or a constant, and none of 62 healthy trainings in environments.
+    """
+    value, same, count = f["reward_mean"], f.repeats("reward_mean"), f.count("reward_mean")
+    steps = f["response_length_mean"]
+    if same == count >= 20 and abs(abs(value) - steps) > 1e-6 * steps:
+        return Signal(value=value, message=f"the mean return has been exactly {value:.6g} on all {count:.0f} rows")
+    return None
+
+
+@rule(
+    "REW018",
+    "rewards-far-too-large-for-the-critic",
+    severity="warn",
+    tier=1,
+    each=CRITIC,
+    rows=15,
+    algorithms=OFF_POLICY,
+    unless=not_off_policy,
+    causes=("values run away (no target network, no twin critics)", "rewards are not scaled to the order of 1"),
+    fixes=("turn on {reward_scale} (rescale, do not shift)", "lower {lr}"),
+)
+def too_large_for_the_critic(f: Frame) -> Signal | None:
+    """Fires when the critic's loss stays above 10,000.
+
+    Why it matters: REW007 for critics without an explained variance: steps of such a size are noise to a network.
+    How it is computed: 15 rows running.
+    When it is wrong: environments with returns in the ten thousands that are learnt nevertheless.
+    Source: rewards of the order of 1, as published for SAC and DQN; 10,000: ours, ten times REW007's limit. Measured:
+    below 1,000 in 33 healthy small trainings, 4e6 to 6e7 with rewards a thousand times the usual.
+    """
+    loss = f[f.metric]
+    if loss > UNSCALED:
+        return Signal(value=loss, limit=UNSCALED, message=f"the critic's loss stays above 10,000 (now {loss:.3g})")
+    return None
+
+
+@rule(
+    "REW024",
+    "agent-worse-than-at-first",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=5,
+    cooldown=100,
+    algorithms=OFF_POLICY,
+    unless=not_off_policy,
+    causes=(
+        "the values diverge, and the agent repeats the action that they overrate",
+        "a target network that is updated too often, a buffer that is too small, a rate that is too high",
+    ),
+    fixes=(
+        "look at the critic's loss and at the mean of the values",
+        "lower {lr}",
+        "check {target_update} and {gamma}",
+    ),
+)
+def worse_than_at_first(f: Frame) -> Signal | None:
+    """Fires when an agent earns less than its first, random actions did while the loss of its critic runs away.
+
+    Why it matters: REW016 for agents that learn from a buffer. These may be worse than chance for a while; not with
+    values that diverge.
+    How it is computed: the newest ten returns are all below the median of the first five by a fifth of its size, and
+    the newest three losses are above a hundred times the median of the first ten, and above the square of the first
+    returns.
+    When it is wrong: a reward that is found late and is large.
+    Source: as VAL013. A healthy small DQN spends 40 rows at half of what chance earns, with a loss that does not grow.
+    """
+    high, start = f.max("reward_mean", CHANCE_ROWS), f.early("reward_mean", 0, 5)
+    away = [runs_away(f, name) for name in CRITIC]
+    if high < start - 0.2 * abs(start) and any(away):
+        message = f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}, its first actions {start:.4g}"
+        return Signal(value=high, limit=start, message=message)
+    return None

@@ -1,0 +1,154 @@
+"""REW: what never rose at all, what froze far below its best, what does worse than chance."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import POLICY, VALUE_BASED
+from rldk.rules.evidence import starting_entropy
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+NEAR_ONE = 0.9  # of rewards between 0 and 1: as good as solved
+SAID, LONG = 200, 400  # rows of a run that declares no end: an information, a warning
+NEARLY_OVER, FEWEST = 0.7, 60  # share of the declared steps, with so many rows at least
+SAME, TWICE = 0.6, 2.0  # standard deviations of a row, medians of 40 and 20 rows; the best running mean
+LATEST, FIRST = 40, 20  # rows
+NARROW, NARROW_NATS, NARROW_ROWS = 0.3, 2.0, 100  # of the first entropy, and below it: the policy has decided; rows
+FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
+
+
+TRAINED = frozenset({"entropy", "kl", "loss", "policy_loss", "value_loss"})  # beside a reward: a policy learns from it
+
+
+def _unknown(context: Context) -> str | None:
+    if context.algorithm is not None or not TRAINED.isdisjoint(context.names):
+        return None
+    return "this log does not say which algorithm it is of"
+
+
+@rule(
+    "REW022",
+    "never-learnt",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=3,
+    cooldown=100,
+    algorithms=POLICY | VALUE_BASED,
+    unless=_unknown,
+    causes=(
+        "the reward gives no signal: the task is too hard for the policy, or nearly all answers are paid alike",
+        "the policy hardly moves: a learning rate that is far too small, an optimiser that holds other weights",
+        "it was as good as it gets from the start",
+    ),
+    fixes=(
+        "look at the spread of the reward within a batch, and at ten answers beside their rewards",
+        "raise {lr}; begin with easier tasks",
+    ),
+)
+def never_learnt(f: Frame) -> Signal | None:
+    """Fires when the reward has not risen although a long budget, or nearly all of the declared one, is spent.
+
+    Why it matters: the trained policy is the one that went in.
+    How it is computed: the median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
+    deviation between rows, twice the standard error of their difference, or a twentieth of the level; and no running
+    mean was ever above it by twice as much. A warning after 70 % of the declared steps and 60 rows, or after 400 rows
+    where the end is not declared; an information from 200 rows on. Quiet where the task looks solved: a reward of 0.9
+    or more that has never been above 1, one that is always the same (REW001, REW015 say that), or one whose newest 40
+    rows are typically within 2 % of the largest so far; and while more than a tenth of the actions are random on their
+    way down: the return is that of chance then.
+    When it is wrong: a policy that was good from the start, on a reward whose top is not known; a run that resumes
+    at its plateau.
+    Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
+    """
+    name, progress = "reward_mean", f.progress()
+    now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
+    spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
+    same, top = f.repeats(name), f.highest(name, before=0)
+    chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
+    explores = chance > 0.1 and most_chance > chance
+    late = count >= FEWEST and progress >= NEARLY_OVER
+    slack = max(SAME * spread, 0.05 * abs(start))
+    resumed = first_step > 0.2 * f["step"]
+    risen = not (now < start + slack and best < start + TWICE * slack)
+    if not (late or count >= SAID) or resumed or risen or same >= LATEST or explores:
+        return None
+    if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
+        return None
+    spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
+    message = f"the reward has not risen in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now"
+    loud = late or (count > LONG and progress != progress)
+    return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
+
+
+@rule(
+    "REW027",
+    "decided-for-nothing",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean", "entropy"),
+    rows=3,
+    cooldown=100,
+    algorithms=POLICY,
+    causes=(
+        "the policy settled on what the first episodes happened to pay: too little exploration",
+        "a reward that varies more by chance than by what the policy does",
+        "a curiosity or auxiliary reward that drives the policy elsewhere than the task",
+    ),
+    fixes=("raise {entropy_coef}, or lower {lr}", "larger batches, or a denser reward"),
+)
+def decided_for_nothing(f: Frame) -> Signal | None:
+    """Fires when the policy has given up most of its entropy and the reward has gained less than it varies.
+
+    Why it matters: what is no longer tried is no longer learnt; the entropy was spent and bought nothing.
+    How it is computed: after 100 rows with a reward, the entropy is below 30 % of its start (the larger of the first
+    value and of the median of rows 5 to 25) and 2 nats below it. The median of the newest 40 rewards is not above that
+    of the first 20 by the standard deviation between rows, and no running mean was ever above it by twice as much.
+    When it is wrong: a policy that was good from the start, and becomes certain of it; a reward whose spread between
+    rows is far larger than any gain.
+    Source: ours: ENT001 for policies whose entropy may have no floor, and REW022 with a second witness. 30 % and 40
+    rows as there, 2 nats so that a small step of a Gaussian policy through 0 is none.
+    """
+    now, start, best = f.median("reward_mean", LATEST), f.early("reward_mean", 0, FIRST), f.peak("reward_mean", 0.1)
+    spread, count = f.std("reward_mean", LATEST), f.count("reward_mean")
+    entropy, sure = f["entropy"], starting_entropy(f)
+    narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
+    if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
+        message = (
+            f"the entropy is down from {sure:.3g} to {entropy:.3g}, and the reward {start:.4g} at first, {now:.4g} now"
+        )
+        return Signal(value=now, limit=start + spread, message=message)
+    return None
+
+
+@rule(
+    "REW023",
+    "reward-frozen-below-its-best",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=3,
+    algorithms=POLICY | VALUE_BASED,
+    causes=(
+        "the policy found one safe action, or one answer, and repeats it",
+        "exploration has ended: an entropy of 0, a rate of exploration that was reduced too soon",
+    ),
+    fixes=("raise {entropy_coef} or {temperature}", "roll back to the best checkpoint, and lower {lr}"),
+)
+def frozen_below_best(f: Frame) -> Signal | None:
+    """Fires when the reward hardly varies any more, at a level in the lower half of all that it has been.
+
+    Why it matters: a policy that always does the same meets nothing to learn from.
+    How it is computed: the top is the highest level that twelve rows held after the first 20. The newest 25 rows lie
+    within 1 % of the range from the lowest value to the top, and their level is below the middle of that range and 30 %
+    below the top, as the first ten rows were; there are at least as many rows before them.
+    When it is wrong: an episode that no longer ends, so that an old mean is repeated.
+    Source: ours; the form for bitwise equal rewards is REW001.
+    """
+    name = "reward_mean"
+    high, low, count = f.max(name, FROZEN_ROWS), f.min(name, FROZEN_ROWS), f.count(name)
+    top, bottom = f.top(name, HELD, after=FIRST), f.lowest(name, before=FROZEN_ROWS)
+    least, start = min(bottom, low), f.early(name, 0, 10)
+    far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
+    if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
+        message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it has been {top:.4g}"
+        return Signal(value=low, limit=top, message=message)
+    return None

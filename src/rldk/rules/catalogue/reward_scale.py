@@ -1,0 +1,115 @@
+"""REW: rewards that change their scale, or leave the level they had."""
+
+from __future__ import annotations
+
+from rldk.core.algorithms import LLM_POLICY, POLICY_GRADIENT
+from rldk.rules.departure import departure
+from rldk.rules.evidence import CLASSIC, about_episodes
+from rldk.rules.rule import Context, Frame, Signal, rule
+
+
+def _episodes(context: Context) -> str | None:
+    if context.framework in CLASSIC:
+        return "the return of an environment grows by its very design; its scale is not the reward's"
+    return None
+
+
+@rule(
+    "REW005",
+    "reward-changed-its-scale",
+    severity="warn",
+    tier=2,
+    needs=("reward_mean",),
+    algorithms=LLM_POLICY,
+    unless=_episodes,
+    causes=(
+        "the reward model or verifier was changed, reloaded or lost its normalisation in mid-run",
+        "noise was added to the reward (a sampled judge, a race in a running mean)",
+        "a sign, a weight or a unit of a reward component changed",
+    ),
+    fixes=(
+        "score the same ten completions before and after the first step named here",
+        "pin the version and the sampling of {reward_fn}",
+        "check {reward_scale} and {reward_weights}",
+    ),
+)
+def reward_changed_its_scale(f: Frame) -> Signal | None:
+    """Fires when the reward jumps out of all it has been in one row, or its spread grows to 2.5 times all it was.
+
+    Why it matters: learning moves a reward step by step within its bounds; a jump is a change of what is measured, and
+    all that the run learnt was about the old measure.
+    How it is computed: from the 20th row on, three rows are beyond everything seen before by more than its whole
+    range, and the way there was one step of eight times the largest step so far. Or: the spread of the reward
+    (`reward_std`, within groups where that is logged) leaves its line by five scales, by a factor of 2.5, and beyond
+    1.5 times all it ever was. Where no spread is logged, the batch means themselves: their row-to-row noise over ten
+    rows is eight times that of the twenty rows before.
+    Returns of environments, whatever the trainer, grow by such steps once an agent has found out how, and are not
+    looked at.
+    When it is wrong: a curriculum or another data set from one step on; a sparse reward found all at once.
+    Source: factors as measured on labelled real trainings (docs/detectors.md).
+    """
+    name = "reward_mean"
+    high, low, stride = f.highest(name, before=3), f.lowest(name, before=3), f.largest_step(name, before=3)
+    least, most, count = f.min(name, 3), f.max(name, 3), f.count(name)
+    step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
+    spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
+    noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
+    extent = high - low
+    if about_episodes(f):
+        return None
+    beyond = least > high + extent or most < low - extent
+    if count >= 20 and extent > 0 and beyond and step > 8 * stride:
+        message = f"the reward left all it has been ({low:.3g} to {high:.3g}) in one step: {f[name]:.3g}"
+        return Signal(value=f[name], limit=high if least > high else low, message=message)
+    if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
+        message = f"the spread of the reward {spread.how}"
+        return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
+    if not logged and usual > 0 and noise > 8 * usual:
+        message = f"the reward of a batch now varies by {noise:.3g} from row to row, {usual:.3g} before"
+        return Signal(value=noise, limit=8 * usual, message=message)
+    return None
+
+
+def _unknown_agent(context: Context) -> str | None:
+    if context.framework in CLASSIC and context.algorithm is None:
+        return "defined for on-policy algorithms; this log does not say which one it is of"
+    return None
+
+
+@rule(
+    "REW016",
+    "reward-below-its-start",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=5,
+    algorithms=POLICY_GRADIENT,
+    unless=_unknown_agent,
+    causes=(
+        "the sign of the advantages, of the loss or of the reward is turned",
+        "the critic gives advantages that point the wrong way",
+        "a penalty (length, KL, entropy) outweighs the reward",
+    ),
+    fixes=("check the signs of advantage and loss on one batch", "lower {lr}", "look at {kl_coef} and {entropy_coef}"),
+)
+def reward_below_its_start(f: Frame) -> Signal | None:
+    """Fires when an on-policy run earns lastingly less than it did before it was trained, and never earned more.
+
+    Why it matters: updates undo what the model could do from the start.
+    How it is computed: from the 20th row on, the median reward of ten rows is below that of the first five by 30 %,
+    and by five times its slow wandering (differences over five rows, trend taken off); a running mean was never above
+    those first rows by that wandering.
+    When it is wrong: a curriculum that begins easy. Value-based and off-policy agents are often worse than chance at
+    first and are not looked at, nor are agents of an unknown trainer.
+    Source: the guard below the start that the measurements on labelled real trainings used; 30 % and five: ours.
+    """
+    name = "reward_mean"
+    now, start, count = f.median(name, 10), f.early(name, 0, 5), f.count(name)
+    scale, best, unknown = f.wander(name, 20, lag=5), f.peak(name, 0.1), about_episodes(f)
+    if unknown and f.framework() not in CLASSIC:
+        return None
+    fell = start - now > max(0.3 * abs(start), 5 * scale)
+    if count >= 20 and fell and best <= start + scale:
+        message = f"the reward began at {start:.4g} and is {now:.4g}; it has never been better than at the start"
+        return Signal(value=now, limit=start, message=message)
+    return None

@@ -1,0 +1,180 @@
+"""What rules of several families ask of a run beside their own metric: is reward lost, is the task solved."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+
+from rldk.core.algorithms import OFF_POLICY
+from rldk.rules.knobs import keys_of
+from rldk.rules.rule import Context, Frame
+
+CRITIC_GROWN = 100.0  # times the first losses
+CRITIC = ("loss", "value_loss")
+"""The critic's loss: of DQN, of the others."""
+
+
+# trainers of environments rather than language models
+CLASSIC = frozenset(
+    "sb3 stable_baselines3 rllib cleanrl baselines spinup rsl_rl rl_games skrl mlagents sample_factory pufferlib"
+    " tianshou dopamine dreamer keras_rl acme tf_agents garage rlkit cs285".split()
+)
+CONTROL = ("env_steps", "episode_count", "episode_success_rate", "exploration_rate")  # what only environments have
+LANGUAGE = (
+    "kl",
+    "truncation_frac",
+    "tokens_total",
+    "tokens_step",
+    "entropy_seq_sum",
+    "zero_std_group_frac",
+    "logp_chosen",
+)
+GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimension at the usual start, std 1
+
+
+_EPISODE = re.compile(r"(?:(?<![A-Za-z])ep|Ep)s?[_/. ]?(?:[Ll]en|[Rr]ew|[Rr]et)|[Ee]pisod|(?<![A-Za-z])[Rr]eturn")
+
+
+@lru_cache(maxsize=256)
+def _names_an_episode(key: str) -> bool:
+    return _EPISODE.search(key) is not None
+
+
+def about_episodes(f: Frame) -> bool:
+    """Rows are about episodes of an environment: its trainer, an exploration rate, or the names of return and length
+    say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`)."""
+    named = any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean"))
+    return f.framework() in CLASSIC or named or f.gap("exploration_rate") >= 0
+
+
+def about_language(f: Frame) -> bool:
+    """Rows are about responses: a metric of language models is there, or a trainer of such."""
+    return f.framework() not in CLASSIC | {""} or any(f.gap(name) >= 0 for name in LANGUAGE)
+
+
+def lost_share(f: Frame) -> float:
+    """The share of the reward gained so far that the run has lost again; NaN unless the loss is material.
+
+    Material: five times the noise and a fifth of the best level (running means over about ten rows, the gain counts
+    from the first ten). The noise is that from row to row or over five rows, whichever is larger: an autocorrelated
+    reward wanders by ten times its steps. The newest ten rows must also lie below the median of the run's past, by
+    that noise: single outliers raise a running mean and let it fall again."""
+    level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
+    start, noise, slow = (
+        f.early("reward_mean", 0, 10),
+        f.noise("reward_mean", 20),
+        f.wander("reward_mean", 30, lag=5, before=10),
+    )
+    now, past = f.median("reward_mean", 10), f.past("reward_mean", before=10)
+    lost, gained = best - level, best - start
+    material = gained > 0 and lost > 0.2 * abs(best) and lost > 5 * noise and not lost <= 5 * slow
+    return lost / gained if material and now < past - noise and not now >= past - slow else math.nan
+
+
+def rising(f: Frame) -> bool:
+    """The reward of the newest three rows is above that of the eight before by more than its row-to-row noise."""
+    now, before = f.median("reward_mean", 3), f.median("reward_mean", 8, before=3)
+    return now > before + f.noise("reward_mean", 20)
+
+
+def unsolved(f: Frame) -> bool:
+    """A running mean of the reward (about ten rows) is more than a quarter of its range below the best it has been.
+
+    The slow form of `below_best`, for rules on what lasts: single batches of a solved task miss their best, too."""
+    level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
+    return level < best - 0.25 * (f.highest("reward_mean", before=0) - f.lowest("reward_mean", before=0))
+
+
+def below_best(f: Frame) -> bool:
+    """The last known reward is more than a tenth of its whole range below its best: the task is not simply solved."""
+    best, least, last = (
+        f.highest("reward_mean", before=0),
+        f.lowest("reward_mean", before=0),
+        f.median("reward_mean", 1),
+    )
+    return last < best - 0.1 * (best - least)
+
+
+def settled(f: Frame) -> bool:
+    """The task is solved and stays so: every step pays, the return is within a tenth of its best, and has moved by no
+    more than that over 20 rows. There is then next to nothing for a critic to explain."""
+    best, high, low = f.highest("reward_mean", before=0), f.max("reward_mean", 20), f.min("reward_mean", 20)
+    pay = f.ewma("reward_per_step", 1.0)
+    return low > 0.9 * best > 0 and high - low <= 0.1 * best and pay > 0
+
+
+def exploring(f: Frame) -> bool:
+    """The share of random actions has fallen by a tenth over the last twenty rows: the return is that of another
+    mixture on each row, and random episodes may well be the better ones (they end sooner)."""
+    rate, before = f.ewma("exploration_rate", 1.0), f.previous("exploration_rate", 20)
+    return rate < 0.9 * before or (rate > 0.1 and before != before)
+
+
+def still_learning(f: Frame) -> bool:
+    """The return of an environment has risen by three times its noise and is not below its best (see `unsolved`).
+
+    Such a run shows by itself that a published limit on its updates is not what it needs."""
+    start, best, noise = f.early("reward_mean", 0, 10), f.peak("reward_mean", 0.1), f.noise("reward_mean", 20)
+    away = unsolved(f)
+    return about_episodes(f) and best - start > 3 * noise and not away
+
+
+def negligible(f: Frame, loss: float) -> bool:
+    """A loss of the critic that no policy can feel: its root is below a hundredth of what one step pays."""
+    pay = f.ewma("reward_per_step", 1.0)
+    return loss < 1e-4 * pay * pay
+
+
+def starting_entropy(f: Frame) -> float:
+    """The larger of the first entropy and of the median of rows 5 to 25 (as far as they are there)."""
+    first, early = f.first("entropy"), f.early("entropy")
+    return early if early > first else first
+
+
+def bounded_entropy(f: Frame) -> bool:
+    """Entropy has a floor of 0: tokens, or few discrete actions. That of continuous actions has no meaning as a ratio.
+
+    Continuous are runs without a metric of language models whose entropy was ever negative, began above log 20, or
+    began at a multiple of a unit Gaussian's (within 1.5 %)."""
+    first, least = f.first("entropy"), f.lowest("entropy", before=0)
+    if any(f.gap(name) >= 0 for name in LANGUAGE):
+        return True
+    dimensions = first / GAUSSIAN if first == first else 0.0
+    return least >= 0 and first < 3.0 and not (dimensions > 0.5 and abs(dimensions - round(dimensions)) < 0.015)
+
+
+def factor(a: float, b: float) -> float:
+    """The ratio of two positive numbers, the larger one on top; NaN when one of them is not positive."""
+    return max(a / b, b / a) if a > 0 and b > 0 else math.nan
+
+
+def episodic(context: Context) -> str | None:
+    """An `unless` of rules on responses, in runs whose rows are about episodes of an environment."""
+    if context.framework in CLASSIC:
+        return f"defined for language models; {context.framework} logs episodes of an environment"
+    return None
+
+
+def not_episodic(context: Context) -> str | None:
+    """An `unless` of rules on episodes of an environment: the reverse of `episodic`."""
+    return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
+
+
+def synced_reference(context: Context) -> str | None:
+    """An `unless`: rules that take the reference to be fixed."""
+    synced = any(context.config.get(key) is True for key in keys_of("sync_ref"))
+    return "the reference is synced with the policy on purpose" if synced else None
+
+
+def not_off_policy(context: Context) -> str | None:
+    if context.algorithm in OFF_POLICY and context.framework in CLASSIC:
+        return None
+    return "defined for dqn, sac, td3 of Stable-Baselines3, RLlib and CleanRL; this log does not say that it is one"
+
+
+def runs_away(f: Frame, name: str) -> bool:
+    """The newest three of the critic's losses are a hundred times its first ten, and errors larger than all that the
+    first episodes earned: losses that began near 0 grow by such factors in healthy runs."""
+    loss, first, start = f.min(name, 3), f.early(name, 0, 10), f.early("reward_mean", 0, 5)
+    return loss > CRITIC_GROWN * first > 0 and loss > start * start

@@ -1,0 +1,1 @@
+"""Rule files: how a user's YAML or JSON is read, checked and turned into rules."""

@@ -1,0 +1,108 @@
+"""Which metrics and rows a rule of a file watches: `metric: kl`, or `where: name in ("kl", "entropy")` and a phase."""
+
+from __future__ import annotations
+
+import ast
+
+from msgspec import Struct
+
+from rldk.core.table import Phase
+from rldk.core.vocabulary import vocabulary
+from rldk.errors import UnknownName
+from rldk.rules.files.syntax import BadExpression, metric_names, parse, said, unknown
+
+PHASE_NAMES: tuple[Phase, ...] = ("train", "eval")
+_HINT = 'such as name == "kl", name in ("kl", "entropy"), and tags.phase == "train" beside it'
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """`names`: canonical where they are known, else the user's own; they may hold `*` and `?`."""
+
+    names: tuple[str, ...]
+    phase: Phase
+
+
+def select_metric(name: object) -> Selection:
+    """What `metric: NAME` watches. Raises `BadExpression`."""
+    if not isinstance(name, str) or not name.strip():
+        raise BadExpression("no metric name", hint="such as metric: kl")
+    return _selection([name.strip()], None)
+
+
+def select_where(text: object) -> Selection:
+    """What a `where` expression watches. Raises `BadExpression`."""
+    tree = parse(text)
+    parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+    names: list[str] = []
+    phase: Phase | None = None
+    for part in parts:
+        if _is_phase(part):
+            if phase is not None:
+                raise BadExpression("two phases are named", hint="write one rule for each")
+            phase = _phase(part)
+        elif names:
+            raise BadExpression(
+                f"{said(part)}: a metric has one name", hint='any of several: name in ("kl", "entropy")'
+            )
+        else:
+            names = _names(part)
+    if not names:
+        raise BadExpression("no metric is named", hint=_HINT)
+    return _selection(names, phase)
+
+
+def unfamiliar(name: str) -> str:
+    """What to say of a name that is no canonical metric, "" when it is one: it may be the user's own, or a slip."""
+    words = vocabulary()
+    if words.canonical(name) or "*" in name or "?" in name or words.resolve(name):
+        return ""
+    found = UnknownName("metric", name, metric_names())
+    return f"{name!r} is no metric that rldk knows, and is taken for your own" + (
+        f" ({found.hint})" if found.nearest else ""
+    )
+
+
+def _names(node: ast.expr) -> list[str]:
+    match node:
+        case ast.BoolOp(op=ast.Or()):
+            return [name for value in node.values for name in _names(value)]
+        case ast.Compare(left=ast.Name(id="name"), ops=[ast.Eq()], comparators=[right]):
+            return [_quoted(right)]
+        case ast.Compare(left=ast.Name(id="name"), ops=[ast.In()], comparators=[ast.Tuple() | ast.List() as right]):
+            return [_quoted(item) for item in right.elts]
+        case ast.Compare(left=ast.Attribute(value=ast.Name(id="tags"), attr=tag)):
+            raise unknown("tag", f"tags.{tag}", ("tags.phase",))
+        case ast.Compare(left=ast.Name(id=other)) if other != "name":
+            raise unknown("name", other, ("name", "tags.phase"))
+    raise BadExpression(f"{said(node)} is not allowed", hint=_HINT)
+
+
+def _is_phase(node: ast.expr) -> bool:
+    match node:
+        case ast.Compare(left=ast.Attribute(value=ast.Name(id="tags"), attr="phase")):
+            return True
+    return False
+
+
+def _phase(node: ast.expr) -> Phase:
+    match node:
+        case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(word))]):
+            if word in PHASE_NAMES:
+                return word
+            raise unknown("phase", word, PHASE_NAMES)
+    raise BadExpression(f"{said(node)} is not allowed", hint='such as tags.phase == "train"')
+
+
+def _quoted(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip():
+        return node.value.strip()
+    raise BadExpression(f"{said(node)} must be a metric in quotes", hint=_HINT)
+
+
+def _selection(names: list[str], phase: Phase | None) -> Selection:
+    """Canonical names in the spelling of their phase; without a phase it is that of the first name."""
+    words = vocabulary()
+    known = [words.canonical(name) or (m.canonical if (m := words.resolve(name)) else name) for name in names]
+    stage: Phase = phase or ("eval" if known[0].startswith("eval_") else "train")
+    staged = [words.staged(name, stage) if words.canonical(name) else name for name in known]
+    return Selection(names=tuple(dict.fromkeys(staged)), phase=stage)
