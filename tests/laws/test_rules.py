@@ -12,7 +12,6 @@ from rldk.rules.knobs import CONCEPTS, phrase
 from rldk.rules.rule import HEADINGS, Rule, normals, rules
 from rldk.rules.subject import BY_ROW, SUBJECTS
 
-SRC = Path(__file__).parents[2] / "src" / "rldk"
 ALL: tuple[Rule, ...] = (*rules, *normals)
 
 
