@@ -25,8 +25,8 @@ MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from which on processes earn the second 
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """How runs are read (as of `open_runs`) and judged (as of `diagnose`). `curves`: reports keep what is drawn
-    also where nothing was found."""
+    """How runs are read (as of `open_runs`) and judged (as of `diagnose`). `curves`: reports keep all
+    that a page draws, else what a terminal does: the metric that leads an incident."""
 
     adapter: str | None = None
     field_map: Mapping[str, str] | None = None
@@ -43,7 +43,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     def judge(self, run: Run) -> Report:
         report = diagnose_run(run, self.rules, self.select, self.ignore, reference=self.reference)
-        return report if self.curves or report.findings else replace(report, meta={**report.meta, "series": {}})
+        if self.curves:
+            return report
+        shown = {incident.first_mover for incident in report.incidents if incident.severity != "info"}
+        series = {name: curve for name, curve in report.meta["series"].items() if name in shown}
+        return replace(report, meta={**report.meta, "series": series})
 
 
 class Failure(Struct, frozen=True, kw_only=True):
