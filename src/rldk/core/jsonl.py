@@ -26,6 +26,7 @@ from rldk.errors import MalformedInput
 SNIFF_LINES = 100
 SNIFF_BYTES = 4 << 20
 KEPT_REJECTS = 20
+FIRST_BUILDS = 2  # of the fast path while the first lines teach it: each takes a millisecond
 PIECE = 64 << 10  # bytes decoded before their values become columns: few enough to stay in a processor's cache
 
 
@@ -291,8 +292,7 @@ class _Parser:
 
     def _deliver(self, quick: list[Any]) -> None:
         self.lines += len(quick)
-        self.records += len(quick)
-        self._typed.deliver(quick, self._assembler)
+        self._hand_over(quick)
 
     def _line(self, line: bytes, number: int, offset: int) -> None:
         if isinstance(line, Overlong):
@@ -317,7 +317,7 @@ class _Parser:
             self._reject(b"", number, 0, str(error))
 
     def _wait(self, obj: dict[str, Any], line: bytes, number: int, offset: int) -> None:
-        self._waiting.append((obj, line[: 4 * EXCERPT], number, offset))
+        self._waiting.append((obj, line, number, offset))
         self._waiting_bytes += len(line)
         if len(self._waiting) >= self._sniff_lines or self._waiting_bytes >= SNIFF_BYTES:
             self.settled = True
@@ -328,13 +328,34 @@ class _Parser:
         layout = self._layout = settle([obj for obj, *_ in waiting], **self._options)
         self._assembler = Assembler(self._sink, counted=layout.clock is None)
         self._typed = TypedLines(layout)
+        quick: list[Any] = []
+        builds, stale = 0, True
         for obj, line, number, offset in waiting:
+            if builds and self._typed.decode is not None and line:
+                try:
+                    quick.append(self._typed.decode(line))
+                except (ValueError, RecursionError):
+                    pass
+                else:
+                    continue
+            self._hand_over(quick)
+            quick = []
             try:
                 self._record(obj, layout)
-                self._typed.learn(obj)
+                stale |= self._typed.learn(obj)
+                if stale and builds < FIRST_BUILDS:
+                    self._typed.build(self.meta)
+                    builds, stale = builds + 1, False
             except BadLine as error:
                 self._reject(line, number, offset, str(error))
-        self._typed.build(self.meta)
+        self._hand_over(quick)
+        if stale:
+            self._typed.build(self.meta)
+
+    def _hand_over(self, quick: list[Any]) -> None:
+        """Delivers lines that were counted when they began to wait."""
+        self.records += len(quick)
+        self._typed.deliver(quick, self._assembler)
 
     def _record(self, obj: dict[str, Any], layout: Layout) -> None:
         record = take_apart(obj, layout)
