@@ -62,7 +62,9 @@ SHARED = (
     ),
     click.option("--alerts", type=_FILE, metavar="F.jsonl", help="Append every alert to this file."),
     click.option("--alerts-txt", type=_FILE, metavar="F", help="The same as lines of text."),
-    click.option("--report", type=_FILE, metavar="F.json", help="Write the report here at the end."),
+    click.option(
+        "--report", type=_FILE, metavar="F", help="Write the report here at the end: JSON, or .html, .md, .xml, .sarif."
+    ),
     click.option(
         "--state",
         type=_FILE,

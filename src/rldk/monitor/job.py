@@ -35,6 +35,9 @@ class Screen(Protocol):
     def close(self) -> None: ...
 
 
+DRAWN = {".html": "html", ".md": "markdown", ".xml": "junit", ".sarif": "sarif"}  # reports that are not JSON
+
+
 class Job(Struct, frozen=True, kw_only=True):
     """What the user asked for besides sources and rules."""
 
@@ -105,13 +108,21 @@ def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait
 
 
 def write_report(path: Path, document: dict[str, Any]) -> None:
-    """Writes the report whole or not at all. Raises `UsageError`."""
-    import json
-
+    """Writes the report whole or not at all, in the format that its name ends in: `.html`, `.md`, `.xml` (JUnit),
+    `.sarif`, else JSON. Raises `UsageError`."""
     try:
-        write_whole(
-            path, json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n", durable=True, parents=True
-        )
+        write_whole(path, _drawn(path.suffix.lower(), document), durable=True, parents=True)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"cannot write {path}: {reason}", hint="check the directory and its space") from None
+
+
+def _drawn(suffix: str, document: dict[str, Any]) -> str:
+    import json
+
+    if suffix not in DRAWN:
+        return json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    from rldk.cards.monitor import monitor_view
+    from rldk.core.registry import renderers
+
+    return str(renderers.get(DRAWN[suffix])(monitor_view(document)))
