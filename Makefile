@@ -3,6 +3,7 @@
 # make monitor-grpo      the same for GRPO: a preset, and a file that asks the training to stop
 # make test              lint, types, every test but the integrations
 # make test-integrations what needs a browser or other tools' own packages
+# make fuzz              200,000 damaged logs, an hour or two
 # make bench             the budgets, as ratios against baselines in the same run
 # make docs              the generated pages
 
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 RUN := tests/fixtures/trl-grpo-collapse
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench docs clean
+.PHONY: fuzz demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.core
@@ -56,6 +57,9 @@ test-integrations: $(VENV)/.integrations
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
 		echo "no chromium on this machine: the browser test will be skipped"
 	$(BIN)/python -m pytest -q -m integration
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python scripts/fuzz.py
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
