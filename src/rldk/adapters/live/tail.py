@@ -21,6 +21,7 @@ from rldk.errors import UnreadableSource, UsageError
 
 READ = 1 << 20  # bytes taken in one poll, so that several files get their turn
 MAX_POLLS = 10_000  # at the end, should the writer go on
+MAX_COPY = 64 << 20  # bytes read of a copy at once
 HEAD, TAIL = 1024, 64  # bytes by which a file and a place in it are known again
 # What a network file system shows before it shows the truth: NULs where data is due, an end before what was read.
 NUL_S = 3.0
@@ -67,8 +68,10 @@ class FileFollower:
     """New whole lines of one file, which need not exist yet; an unfinished line waits for its end.
 
     A file that was renamed away is read to its end before the one that took its name. A file that is replaced by a
-    longer copy of itself (rsync) goes on where it was. `changes` counts what happened: "rotated", "replaced",
-    "truncated", "copied". Polling only; raises `UnreadableSource` when the file is there and may not be read."""
+    longer copy of itself (rsync) goes on where it was. When a file is copied and then cut (copytruncate), the follower
+    reads what the copy holds beyond the place. `changes` counts what happened: "rotated", "replaced", "truncated",
+    "copied", "read_from_copy", and "unseen" for each cut before which lines may have come that nobody saw. Polling
+    only; raises `UnreadableSource` when the file is there and may not be read."""
 
     ended = False
 
@@ -91,6 +94,7 @@ class FileFollower:
         self._line_open = False  # what was given last has no newline at its end
         self._at_start = True  # nothing of the open file was given
         self._due = b""  # the newline that it gets once it is known that its end will never come
+        self._left = b""  # what a copy of the file held when the file itself was cut
         self._moved = False  # the name belongs to another file since the last poll
         self._nul_since: float | None = None
         self._short_since: float | None = None
@@ -182,6 +186,9 @@ class FileFollower:
 
     def _read(self) -> bytes:
         """The next whole lines. Reads by offset: the size that a network file system tells may be old."""
+        if self._left:
+            left, self._left = self._left, b""
+            return left
         body, size = self._body(READ)
         while b"\n" not in body and len(body) == size and size <= MAX_LINE:
             body, size = self._body(2 * size)
@@ -219,6 +226,10 @@ class FileFollower:
     def _restart(self, fd: int) -> None:
         """The file was written anew in its place; a writer that did not notice leaves NULs up to where it goes on."""
         self.changes["truncated"] += 1
+        left = _copied(self._path, self.cursor)
+        self.changes["unseen" if left is None else "read_from_copy"] += 1
+        self._left = left + b"\n" if left and not left.endswith(b"\n") else left or b""
+        self._line_open = self._line_open and not left
         self._begin()
         try:
             self._offset = os.lseek(fd, 0, os.SEEK_DATA)
@@ -308,6 +319,35 @@ def _elsewhere(path: Path, cursor: Cursor) -> int | None:
         if fd is not None:
             os.close(fd)
     return None
+
+
+def _copied(path: Path, cursor: Cursor | None) -> bytes | None:
+    """What a copy of the file beside it (metrics.jsonl.1, metrics.jsonl-20261129) has after the place; None where there
+    is no copy that has everything before the place."""
+    if cursor is None or not cursor.offset:
+        return None
+    for other in sorted(path.parent.glob(f"{glob.escape(path.name)}?*"), key=_written, reverse=True):
+        try:
+            fd = _opened(other)
+        except UnreadableSource:
+            continue
+        if fd is None:
+            continue
+        try:
+            if os.fstat(fd).st_size >= cursor.offset and cursor.fits(fd):
+                return os.pread(fd, MAX_COPY, cursor.offset)
+        except OSError:
+            continue
+        finally:
+            os.close(fd)
+    return None
+
+
+def _written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

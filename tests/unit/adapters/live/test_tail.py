@@ -74,7 +74,7 @@ def test_a_truncated_file_is_read_from_its_beginning(log: Path, new: bytes) -> N
     first = drained(follower)
     clock.now += 2 * SHORT_S
     assert first + drained(follower) == new
-    assert follower.changes == {"truncated": 1}
+    assert follower.changes == {"truncated": 1, "unseen": 1}
 
 
 def test_a_file_that_seems_short_for_a_moment_is_not_read_again(log: Path) -> None:
@@ -240,3 +240,52 @@ def test_nothing_is_lost_or_told_twice(steps: list[bytes | str], tmp_path_factor
             follower = resumed(follower, log)
     given += follower.finish()
     assert given == written
+
+
+def copied_and_cut(log: Path, name: str = "metrics.jsonl.1") -> None:
+    """As logrotate does with copytruncate: the writer keeps its open file."""
+    log.with_name(name).write_bytes(log.read_bytes())
+    os.truncate(log, 0)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl.1", "metrics.jsonl-20261129"])
+@pytest.mark.parametrize("last", [b"", b'{"step":4', b'{"step":4}'])
+def test_what_a_copy_held_when_the_file_was_cut_is_read(log: Path, name: str, last: bytes) -> None:
+    clock = Clock()
+    follower = FileFollower(log, clock=clock)
+    append(log, line(1) + line(2))
+    assert drained(follower) == line(1) + line(2)
+    append(log, line(3) + last)
+    copied_and_cut(log, name)
+    append(log, line(5))
+    drained(follower)
+    clock.now += 2 * SHORT_S
+    ends = last + b"\n" if last else b""
+    assert drained(follower) + follower.finish() == line(3) + ends + line(5)
+    assert follower.changes == {"truncated": 1, "read_from_copy": 1}
+
+
+def test_a_file_that_is_cut_without_a_copy_may_have_lost_lines_and_another_file_is_no_copy(log: Path) -> None:
+    clock = Clock()
+    follower = FileFollower(log, clock=clock)
+    append(log, line(1) + line(2))
+    assert drained(follower) == line(1) + line(2)
+    log.with_name("metrics.jsonl.1").write_bytes(line(7) + line(8) + line(9))  # of an earlier run
+    os.truncate(log, 0)
+    append(log, line(5))
+    drained(follower)
+    clock.now += 2 * SHORT_S
+    assert drained(follower) == line(5)
+    assert follower.changes == {"truncated": 1, "unseen": 1}
+
+
+def test_a_copy_is_read_at_the_very_end_too(log: Path) -> None:
+    clock = Clock()
+    follower = FileFollower(log, clock=clock)
+    append(log, line(1) + line(2))
+    assert drained(follower) == line(1) + line(2)
+    append(log, line(3))
+    copied_and_cut(log)
+    drained(follower)
+    clock.now += 2 * SHORT_S
+    assert follower.finish() == line(3)
