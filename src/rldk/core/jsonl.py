@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.layouts import settle
-from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
+from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, Place
 from rldk.core.model import Rejected
 from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
@@ -265,7 +265,7 @@ class _Parser:
         if together is not None:
             self._deliver(together)
             return
-        place = _Place(batch)
+        place = Place(batch)
         quick: list[Any] = []
         decode = self._typed.decode
         for i, line in enumerate(batch.lines):
@@ -376,22 +376,6 @@ class _Parser:
             start = line[1:] if isinstance(line, Overlong) else line
             text = start[: 4 * EXCERPT].decode("utf-8", errors="replace")[:EXCERPT]
             self._rejected.append(Rejected(line=number, offset=offset, reason=reason, excerpt=text))
-
-
-class _Place:
-    """Line numbers and byte offsets within a batch, for line indices asked in rising order."""
-
-    __slots__ = ("_at", "_batch", "_offset")
-
-    def __init__(self, batch: Lines) -> None:
-        self._batch = batch
-        self._at = 0
-        self._offset = batch.offset
-
-    def of(self, index: int) -> tuple[int, int]:
-        self._offset += sum(map(line_size, self._batch.lines[self._at : index])) + index - self._at
-        self._at = index
-        return self._batch.number + index, self._offset
 
 
 def _with_segments(table: MetricTable) -> MetricTable:

@@ -103,6 +103,7 @@ def _reports() -> list[Report]:
     return found
 
 
+@pytest.mark.slow
 def test_every_headline_of_a_genuine_log_is_two_short_sentences_in_time_order() -> None:
     loud = [r.verdict for r in _reports() if r.verdict.startswith(("Critical", "Warning"))]
     assert len(loud) >= 45
@@ -114,5 +115,14 @@ def test_every_headline_of_a_genuine_log_is_two_short_sentences_in_time_order() 
         assert steps == sorted(steps), verdict
 
 
+@pytest.mark.slow
 def test_a_run_has_a_few_incidents() -> None:
     assert max(len(r.incidents) for r in _reports()) <= FEW
+
+
+def test_the_headline_of_a_collapse_is_two_short_sentences() -> None:
+    (report,) = diagnose_all(str(TESTS / "fixtures" / "trl-grpo-collapse"))
+    first, second = re.split(r"\. (?=[A-Z\d])", report.verdict)
+    assert first.startswith("Critical: at step 7, ")
+    assert second.startswith("By step 37, ")
+    assert max(len(first), len(second)) <= LONGEST_SENTENCE
