@@ -72,21 +72,21 @@ def lost_share(f: Frame) -> float:
     return lost / gained if material and now < past - noise and not now >= past - slow else math.nan
 
 
-def rising(f: Frame) -> bool:
+def reward_rises(f: Frame) -> bool:
     """The reward of the newest three rows is above that of the eight before by more than its row-to-row noise."""
     now, before = f.median("reward_mean", 3), f.median("reward_mean", 8, before=3)
     return now > before + f.noise("reward_mean", 20)
 
 
-def unsolved(f: Frame) -> bool:
+def is_unsolved(f: Frame) -> bool:
     """A running mean of the reward (about ten rows) is more than a quarter of its range below the best it has been.
 
-    The slow form of `below_best`, for rules on what lasts: single batches of a solved task miss their best, too."""
+    The slow form of `is_below_best`, for rules on what lasts: single batches of a solved task miss their best, too."""
     level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
     return level < best - 0.25 * (f.highest("reward_mean", before=0) - f.lowest("reward_mean", before=0))
 
 
-def below_best(f: Frame) -> bool:
+def is_below_best(f: Frame) -> bool:
     """The last known reward is more than a tenth of its whole range below its best: the task is not simply solved."""
     best, least, last = (
         f.highest("reward_mean", before=0),
@@ -96,7 +96,7 @@ def below_best(f: Frame) -> bool:
     return last < best - 0.1 * (best - least)
 
 
-def settled(f: Frame) -> bool:
+def is_solved(f: Frame) -> bool:
     """The task is solved and stays so: every step pays, the return is within a tenth of its best, and has moved by no
     more than that over 20 rows. There is then next to nothing for a critic to explain."""
     best, high, low = f.highest("reward_mean", before=0), f.max("reward_mean", 20), f.min("reward_mean", 20)
@@ -104,23 +104,23 @@ def settled(f: Frame) -> bool:
     return low > 0.9 * best > 0 and high - low <= 0.1 * best and pay > 0
 
 
-def exploring(f: Frame) -> bool:
+def exploration_falls(f: Frame) -> bool:
     """The share of random actions has fallen by a tenth over the last twenty rows: the return is that of another
     mixture on each row, and random episodes may well be the better ones (they end sooner)."""
     rate, before = f.ewma("exploration_rate", 1.0), f.previous("exploration_rate", 20)
     return rate < 0.9 * before or (rate > 0.1 and before != before)
 
 
-def still_learning(f: Frame) -> bool:
-    """The return of an environment has risen by three times its noise and is not below its best (see `unsolved`).
+def is_still_learning(f: Frame) -> bool:
+    """The return of an environment has risen by three times its noise and is not below its best (see `is_unsolved`).
 
     Such a run shows by itself that a published limit on its updates is not what it needs."""
     start, best, noise = f.early("reward_mean", 0, 10), f.peak("reward_mean", 0.1), f.noise("reward_mean", 20)
-    away = unsolved(f)
+    away = is_unsolved(f)
     return about_episodes(f) and best - start > 3 * noise and not away
 
 
-def negligible(f: Frame, loss: float) -> bool:
+def is_negligible(f: Frame, loss: float) -> bool:
     """A loss of the critic that no policy can feel: its root is below a hundredth of what one step pays."""
     pay = f.ewma("reward_per_step", 1.0)
     return loss < 1e-4 * pay * pay
@@ -132,7 +132,7 @@ def starting_entropy(f: Frame) -> float:
     return early if early > first else first
 
 
-def bounded_entropy(f: Frame) -> bool:
+def has_bounded_entropy(f: Frame) -> bool:
     """Entropy has a floor of 0: tokens, or few discrete actions. That of continuous actions has no meaning as a ratio.
 
     Continuous are runs without a metric of language models whose entropy was ever negative, began above log 20, or

@@ -16,7 +16,7 @@ def _figures() -> dict[str, Any]:
     return found
 
 
-def measured(code: str) -> str:
+def measurement(code: str) -> str:
     """The sentence on how a rule did on the labelled corpora: warnings on healthy runs, and the faults it named.
 
     `python -m benchmarks.measured` writes the figures; a rule that they do not know was not measured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import CLIPPED, GROUP, POLICY
-from rldk.rules.catalogue.metrics import written_twice
+from rldk.rules.catalogue.metrics import is_written_twice
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, above, normal
 
@@ -186,7 +186,7 @@ def last_row_twice(f: Frame) -> Signal | None:
     When it is wrong: in the middle of a log it is not the trainer's doing.
     Source: `learn()` of stable-baselines3 2.9.2.
     """
-    return Signal(value=f["step"]) if written_twice(f) else None
+    return Signal(value=f["step"]) if is_written_twice(f) else None
 
 
 @normal("gradient-norm-above-clip", needs=("grad_norm",), unless=lacks("max_grad_norm"))

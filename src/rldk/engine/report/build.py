@@ -11,7 +11,7 @@ from rldk.engine.evaluate import BoundRule
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
 from rldk.engine.report.health import health
-from rldk.engine.report.incidents import Placed, group, joined, supported
+from rldk.engine.report.incidents import Placed, group, join_simultaneous, lower_unsupported
 from rldk.engine.report.outlook import outlook
 from rldk.engine.report.story import turn
 from rldk.engine.report.understanding import understanding
@@ -36,7 +36,7 @@ def build_report(
     ]
     once = look_once(rules, engine.context, engine.inapplicable)
     placed += [Placed(finding, 0, engine.rows) for finding in once.findings]
-    findings, incidents = group(supported(joined(placed)))
+    findings, incidents = group(lower_unsupported(join_simultaneous(placed)))
     failed = {w.rule.code for w in bound_rules if w.failure}
     checked = tuple(
         sorted({w.rule.code for w in bound_rules if w.ready and not w.rule.note} - failed | {*once.checked})

@@ -43,12 +43,12 @@ class Placed(Struct, frozen=True):
     last_row: int
 
 
-def supported(placed: Sequence[Placed]) -> list[Placed]:
+def lower_unsupported(placed: Sequence[Placed]) -> list[Placed]:
     """The findings with a critical of tier 1 or 2 lowered to a warning, unless an independent one begins close by.
 
     Independent: another family, warn or critical, within `TOGETHER_ROWS` rows."""
 
-    def corroborated(p: Placed) -> bool:
+    def has_support(p: Placed) -> bool:
         return any(
             q.finding.family != p.finding.family
             and q.finding.severity != "info"
@@ -58,13 +58,13 @@ def supported(placed: Sequence[Placed]) -> list[Placed]:
 
     return [
         replace(p, finding=replace(p.finding, severity="warn"))
-        if p.finding.severity == "critical" and p.finding.tier in (1, 2) and not corroborated(p)
+        if p.finding.severity == "critical" and p.finding.tier in (1, 2) and not has_support(p)
         else p
         for p in placed
     ]
 
 
-def joined(placed: Sequence[Placed]) -> list[Placed]:
+def join_simultaneous(placed: Sequence[Placed]) -> list[Placed]:
     """The findings with those of one rule that began together on several metrics made one, named by the first of them.
 
     A dead loss takes a dozen metrics with it: that is one thing to read. The others stand in `evidence["also"]`."""

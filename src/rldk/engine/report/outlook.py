@@ -82,9 +82,9 @@ class Loss(Struct, frozen=True):
 
 def outlook(engine: Engine) -> Outlook:
     """The outlook of the rows fed so far."""
-    metric, schedule, pace = _judged(engine), schedule_shape(_means(engine, "lr")), _pace(engine)
+    metric, schedule, pace = _goal_metric(engine), schedule_shape(_means(engine, "lr")), _pace(engine)
     idle = schedule == "zero"  # what moves then is chance
-    convergence, probability, numbers = _converging(engine, "" if idle else metric)
+    convergence, probability, numbers = _convergence(engine, "" if idle else metric)
     return Outlook(
         convergence=convergence,
         probability=probability,
@@ -143,7 +143,7 @@ def shares(trend: Trend, material: float) -> dict[Convergence, float]:
     return {"improving": up, "degrading": down, "converged": max(0.0, 1.0 - up - down)}
 
 
-def _judged(engine: Engine) -> str:
+def _goal_metric(engine: Engine) -> str:
     """The metric that says whether the run improves: the loss where there is nothing else to gain."""
     seen, algorithm = engine.seen_metrics(), engine.context.algorithm
     by_loss = algorithm in BY_LOSS
@@ -152,7 +152,7 @@ def _judged(engine: Engine) -> str:
     return "loss" if "loss" in seen and (by_loss or (algorithm is None and "policy_loss" not in seen)) else ""
 
 
-def _converging(engine: Engine, metric: str) -> tuple[Convergence, float | None, dict[str, float]]:
+def _convergence(engine: Engine, metric: str) -> tuple[Convergence, float | None, dict[str, float]]:
     blocks = engine.feature("blocks", metric) if metric else None
     if not isinstance(blocks, Blocks) or len(blocks.means) * blocks.size < LEAST_ROWS:
         return "unknown", None, {}
@@ -219,13 +219,13 @@ def _memory(engine: Engine, pace: float) -> dict[str, float]:
             continue
         first, last = _quarters(blocks.means)
         per_step = (last - first) / (0.75 * len(blocks.means) * blocks.size * pace)
-        total, now = number(engine.context.config.get(next(iter(_told(engine)), ""))), blocks.means[-1]
+        total, now = number(engine.context.config.get(next(iter(_memory_keys(engine)), ""))), blocks.means[-1]
         full = {"memory_full_in_steps": (total - now) / per_step} if total > now and per_step > 0 else {}
         return _finite({"memory_gb_per_step": per_step, **full})
     return {}
 
 
-def _told(engine: Engine) -> list[str]:
+def _memory_keys(engine: Engine) -> list[str]:
     return [key for key in TOTAL_MEMORY if key in engine.context.config]
 
 

@@ -39,11 +39,11 @@ def beginning(finding: Finding) -> Moment:
     """The finding as it began to be a warning at least."""
     worse, began = finding.evidence.get("worse_from"), finding.evidence.get("began_as", finding.severity)
     if worse is None or began == "info":
-        return gravest(finding)
+        return gravest_moment(finding)
     return Moment(finding.first_step, began, finding.message.partition(turn(worse))[0])
 
 
-def gravest(finding: Finding) -> Moment:
+def gravest_moment(finding: Finding) -> Moment:
     """The finding when it became as grave as it is called."""
     worse = finding.evidence.get("worse_from")
     if worse is None:
@@ -54,12 +54,12 @@ def gravest(finding: Finding) -> Moment:
 def consequence(members: Sequence[Finding], lead: Finding) -> Moment | None:
     """The gravest that came after the first mover, the earliest of those; None where only the like of it came."""
     after = [
-        gravest(f)
+        gravest_moment(f)
         for f in members
         if f is not lead and f.severity != "info" and (f.family != lead.family or f.severity != lead.severity)
     ]
     if lead.evidence.get("began_as", "info") != "info":
-        after.append(gravest(lead))
+        after.append(gravest_moment(lead))
     return min(after, key=lambda m: (-SEVERITIES.index(m.severity), -1 if m.step is None else m.step), default=None)
 
 
@@ -68,7 +68,7 @@ def turn(step: int) -> str:
     return f"; from step {step:,}: "
 
 
-def brief(message: str, room: int) -> str:
+def shorten(message: str, room: int) -> str:
     """The first sentence of a message, cut behind a clause where it has more than `room` characters."""
     text = message.split(". ", 1)[0].rstrip(".")
     if len(text) <= room:
@@ -79,7 +79,7 @@ def brief(message: str, room: int) -> str:
 
 
 def _sentence(head: str, message: str, tail: str = "") -> str:
-    return head + brief(message, LONGEST_SENTENCE - len(head) - len(tail) - 1) + tail
+    return head + shorten(message, LONGEST_SENTENCE - len(head) - len(tail) - 1) + tail
 
 
 def _opening(word: str, first: Moment, *, same: bool) -> str:

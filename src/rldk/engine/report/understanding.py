@@ -39,7 +39,7 @@ def understanding(census: Census, context: Context, rows: int) -> Understanding:
         unknown=tuple(unknown),
         looked_at=looked_at,
         missing={part: names for need in unmet for part, names in need.parts.items()},
-        field_map=_proposed(unknown, known),
+        field_map=_propose_map(unknown, known),
     )
 
 
@@ -47,7 +47,7 @@ def _evaluates(column: str) -> bool:
     return column.startswith(("eval_", "eval/", "test_", "test/"))
 
 
-def _proposed(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[str, str]:
+def _propose_map(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[str, str]:
     """{column: metric} for the unknown columns whose name says a metric that the log lacks, and whose values it may
     have."""
     words = vocabulary()

@@ -58,7 +58,7 @@ def verdict(
         case "critical" | "warn":
             return _findings(incidents, findings)
         case "not_judged":
-            return not_judged(understood)
+            return not_judged_sentence(understood)
         case "not_checked":
             return f"Not checked: no rule found what it needs in {_count(rows, 'row')}."
         case "partly":
@@ -82,7 +82,7 @@ def _findings(incidents: Sequence[Incident], findings: Sequence[Finding]) -> str
     return story([f for f in findings if f.incident == first.id], first, others=len(others)) + "."
 
 
-def not_judged(understood: Understanding) -> str:
+def not_judged_sentence(understood: Understanding) -> str:
     """That nothing can be said of such a log, and what to do about it."""
     known, unknown = sorted(set(understood.known.values())), understood.unknown
     columns = len(known) + len(unknown)

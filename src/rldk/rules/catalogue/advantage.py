@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import GROUP, LLM_POLICY
-from rldk.rules.evidence import CLASSIC, unsolved
+from rldk.rules.evidence import CLASSIC, is_unsolved
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
 
@@ -43,7 +43,7 @@ def groups_without_signal(f: Frame) -> Signal | None:
     two).
     """
     name = "zero_std_group_frac"
-    value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), unsolved(f)
+    value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), is_unsolved(f)
     at_first, alike = f.early(name, 0, 10), _alike_for_nothing(f)
     moved = f.highest("reward_mean", before=0) > f.lowest("reward_mean", before=0)
     every = value == 1.0 and same >= 3  # on three rows running: five equal rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import CLIPPED, GROUP
-from rldk.rules.evidence import about_episodes, episodic, still_learning
+from rldk.rules.evidence import about_episodes, episodic, is_still_learning
 from rldk.rules.knobs import number, setting
 from rldk.rules.rule import Context, Frame, Signal, rule
 
@@ -200,7 +200,7 @@ def clip_saturation(f: Frame) -> Signal | None:
     Source: 0.3 over 20 updates is common practice known from the literature; healthy runs of faultbench stay below
     0.02 in every such window.
     """
-    usual, parts, learns = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"], still_learning(f)
+    usual, parts, learns = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"], is_still_learning(f)
     of_sequences = parts > 0 and abs(parts - round(parts)) < 0.01
     if usual > 0.3 and not of_sequences:
         message = f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
@@ -236,7 +236,7 @@ def update_kl(f: Frame) -> Signal | None:
     name, target = "kl_policy_update", setting(f, "target_kl")
     usual, newest = f.median(name, 20), f.median(name, 5)
     limit = 1.5 * target if target > 0 else 0.03
-    learns, sudden = still_learning(f), newest > FAR * limit and not about_episodes(f)
+    learns, sudden = is_still_learning(f), newest > FAR * limit and not about_episodes(f)
     usual = newest if sudden else usual
     gain, noise = f.gain("reward_mean", 40), f.noise("reward_mean", 20)
     learns = learns and not (usual > FARTHER * limit and gain < -noise)

@@ -14,7 +14,7 @@ def _unknown_algorithm(context: Context) -> str | None:
     return None if context.algorithm else "defined for some algorithms, and this log does not say which it is of"
 
 
-def _said(c: ConfigView, concept: str) -> str:
+def _quote(c: ConfigView, concept: str) -> str:
     """The setting as its trainer writes it: `num_generations` = 1."""
     return f"`{c.key(concept)}` is {c.get(concept)}"
 
@@ -43,7 +43,7 @@ def group_of_one(c: ConfigView) -> Signal | None:
     """
     size = c.number("group_size")
     if size < 2:
-        return Signal(value=size, limit=2.0, message=f"{_said(c, 'group_size')}: a group of one has no advantage")
+        return Signal(value=size, limit=2.0, message=f"{_quote(c, 'group_size')}: a group of one has no advantage")
     return None
 
 
@@ -71,9 +71,9 @@ def greedy_sampling(c: ConfigView) -> Signal | None:
     """
     temperature, best = c.number("temperature"), c.number("top_k")
     if temperature <= 0:
-        return Signal(value=temperature, limit=0.0, message=f"{_said(c, 'temperature')}: every sample is the same")
+        return Signal(value=temperature, limit=0.0, message=f"{_quote(c, 'temperature')}: every sample is the same")
     if best == 1:
-        return Signal(value=best, limit=1.0, message=f"{_said(c, 'top_k')}: every sample is the same")
+        return Signal(value=best, limit=1.0, message=f"{_quote(c, 'top_k')}: every sample is the same")
     return None
 
 
@@ -100,9 +100,9 @@ def discount_out_of_range(c: ConfigView) -> Signal | None:
     """
     gamma, weight = c.number("gamma"), c.number("gae_lambda")
     if gamma > 1 or gamma < 0:
-        return Signal(value=gamma, limit=1.0, message=f"{_said(c, 'gamma')}, outside 0 to 1")
+        return Signal(value=gamma, limit=1.0, message=f"{_quote(c, 'gamma')}, outside 0 to 1")
     if weight > 1 or weight < 0:
-        return Signal(value=weight, limit=1.0, message=f"{_said(c, 'gae_lambda')}, outside 0 to 1")
+        return Signal(value=weight, limit=1.0, message=f"{_quote(c, 'gae_lambda')}, outside 0 to 1")
     return None
 
 
@@ -127,7 +127,7 @@ def warmup_longer_than_run(c: ConfigView) -> Signal | None:
     """
     warmup, total = c.number("warmup"), c.number("total_steps")
     if warmup >= 1 and 0 < total <= warmup:
-        message = f"{_said(c, 'warmup')} and {_said(c, 'total_steps')}: the learning rate never gets to its value"
+        message = f"{_quote(c, 'warmup')} and {_quote(c, 'total_steps')}: the learning rate never gets to its value"
         return Signal(value=warmup, limit=total, message=message)
     return None
 
@@ -155,7 +155,7 @@ def clip_upside_down(c: ConfigView) -> Signal | None:
     """
     low, high = c.number("clip_range"), c.number("clip_high")
     if 0 < high < low:
-        message = f"{_said(c, 'clip_high')}, below the lower bound: {_said(c, 'clip_range')}"
+        message = f"{_quote(c, 'clip_high')}, below the lower bound: {_quote(c, 'clip_range')}"
         return Signal(value=high, limit=low, message=message)
     return None
 
@@ -181,7 +181,7 @@ def no_learning_rate(c: ConfigView) -> Signal | None:
     """
     lr = c.number("lr")
     if lr <= 0:
-        return Signal(value=lr, limit=0.0, message=f"{_said(c, 'lr')}: nothing can be learnt")
+        return Signal(value=lr, limit=0.0, message=f"{_quote(c, 'lr')}: nothing can be learnt")
     return None
 
 
@@ -208,6 +208,6 @@ def minibatch_larger(c: ConfigView) -> Signal | None:
     """
     small, large = c.number("minibatch"), c.number("batch")
     if small > large > 0:
-        message = f"{_said(c, 'minibatch')}, more than a batch: {_said(c, 'batch')}"
+        message = f"{_quote(c, 'minibatch')}, more than a batch: {_quote(c, 'batch')}"
         return Signal(value=small, limit=large, message=message)
     return None

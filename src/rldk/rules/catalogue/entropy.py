@@ -12,10 +12,10 @@ from rldk.rules.evidence import (
     GAUSSIAN,
     LANGUAGE,
     about_episodes,
-    below_best,
-    bounded_entropy,
+    has_bounded_entropy,
+    is_below_best,
     lost_share,
-    rising,
+    reward_rises,
     starting_entropy,
 )
 from rldk.rules.knobs import number
@@ -68,8 +68,8 @@ def entropy_collapse(f: Frame) -> Signal | None:
     docs/algo/entropy.md and verl#5953. An absolute limit ("below 1") fired on 20 of 20 simulated healthy runs.
     """
     now, start, lost = f.median("entropy", 3), starting_entropy(f), lost_share(f)
-    gain, low, learnt = f.gain("reward_mean", 20), below_best(f), _learnt_without(f, 0.3 * start)
-    chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), bounded_entropy(f)
+    gain, low, learnt = f.gain("reward_mean", 20), is_below_best(f), _learnt_without(f, 0.3 * start)
+    chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), has_bounded_entropy(f)
     rows, once = f.count("entropy"), f.milestone("entropy", LONG_ROWS)
     usual, agent = f.median("entropy", 20), about_episodes(f)
     long_low = rows > 2 * LONG_ROWS and once < 0.3 * start
@@ -125,7 +125,7 @@ def entropy_explosion(f: Frame) -> Signal | None:
     Source: rising entropy is acceptable below 1 (rllm#116); verl PR#781, verl#2738; 1.5 times: ours.
     """
     now, start, past, lost = f.median("entropy", 5), starting_entropy(f), f.past("entropy", least=20), lost_share(f)
-    bounded, gain = bounded_entropy(f), f.gain("reward_mean", 40)
+    bounded, gain = has_bounded_entropy(f), f.gain("reward_mean", 40)
     cut, cut_first = f.median("truncation_frac", 5), f.early("truncation_frac", 0, 10)
     if bounded and now > max(1.0, 1.5 * start) and now > 1.5 * past and lost > 0.5:
         message = f"entropy rose from {past:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
@@ -200,7 +200,7 @@ def entropy_heads_for_its_floor(f: Frame) -> Signal | None:
         return None
     start, gain, progress, count = starting_entropy(f), f.gain("reward_mean", 60), f.progress(), f.count("entropy")
     floor = 0.3 * start
-    if not (bounded_entropy(f) and 0 < now < 0.95 * before and now < 0.9 * start and progress > 0.1 and gain <= 0):
+    if not (has_bounded_entropy(f) and 0 < now < 0.95 * before and now < 0.9 * start and progress > 0.1 and gain <= 0):
         return None
     left = count * (1 - progress) / progress
     end = now * (now / before) ** (left / 40)
@@ -345,7 +345,12 @@ def entropy_leaves_its_course(f: Frame) -> Signal | None:
     Source: 25 % is the smallest change that healthy runs do not make (healthy ones move by 15 to 20 % in three rows
     at more than five scales); docs/detectors.md.
     """
-    moved, learning, bounded, start = departure(f, "entropy"), rising(f), bounded_entropy(f), starting_entropy(f)
+    moved, learning, bounded, start = (
+        departure(f, "entropy"),
+        reward_rises(f),
+        has_bounded_entropy(f),
+        starting_entropy(f),
+    )
     gain, noise, agent = f.gain("reward_mean", 20), f.noise("reward_mean", 20), about_episodes(f)
     if moved is None or not bounded or moved.level < 0.2 * start:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import ACTOR_CRITIC
 from rldk.rules.catalogue.gradient import GRAD_NORMS, TINY, ZERO_SHARE
-from rldk.rules.evidence import unsolved
+from rldk.rules.evidence import is_unsolved
 from rldk.rules.rule import ABOVE_ZERO, Frame, Signal, rule
 
 RATIO = "grad_ratio_log10"  # log10(policy norm / critic norm), as the engine derives it
@@ -51,7 +51,7 @@ def vanishing_gradients(f: Frame) -> Signal | None:
     level, early, zero = f.median(name, 20), f.early(name), f.share(name, 20, above=-TINY, below=TINY)
     entropy, entropy_early, same = f.median("entropy", 5), f.early("entropy"), f.ewma("zero_std_group_frac", 1.0)
     loss = LOSS_OF.get(name, "loss")
-    remains, low, rewarded = f.median(loss, 20) > 0.5 * f.early(loss), unsolved(f), f.count("reward_mean") > 0
+    remains, low, rewarded = f.median(loss, 20) > 0.5 * f.early(loss), is_unsolved(f), f.count("reward_mean") > 0
     newest, least, before = f.max(name, 3), f.min(name, 3), f.median(name, 10, before=3)
     rewarded = rewarded and name not in LOSS_OF
     goes_on = rewarded or f.median(loss, 3) > 0.5 * f.early(loss)

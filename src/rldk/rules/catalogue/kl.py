@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.departure import departure
-from rldk.rules.evidence import lost_share, rising, synced_reference, unsolved
+from rldk.rules.evidence import is_unsolved, lost_share, reward_rises, synced_reference
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Frame, Signal, rule
 
@@ -43,7 +43,7 @@ def kl_blow_up(f: Frame) -> Signal | None:
     now, early, before = f.median("kl", 5), f.early("kl"), f.median("kl", 10, before=25)
     entropy, entropy_early, entropy_first = f.median("entropy", 5), f.early("entropy"), f.first("entropy")
     lost, gain, top = lost_share(f), f.gain("reward_mean", 40), f.highest("kl", before=20)
-    low = unsolved(f)
+    low = is_unsolved(f)
     ran = now > 10 * early > 0 and now > 2 * before and now > top and now > MATERIAL
     if ran and lost > 0.5:
         message = f"the KL rose from {early:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
@@ -150,7 +150,7 @@ def kl_leaves_its_course(f: Frame) -> Signal | None:
     Source: line test and factor as measured on labelled real trainings (docs/detectors.md); the second witness
     because KL, entropy and length also move when all is well.
     """
-    moved, learning = departure(f, "kl"), rising(f)
+    moved, learning = departure(f, "kl"), reward_rises(f)
     if moved is None or not moved.up or (learning and not moved.reference) or moved.now < 1e-3:
         return None
     message = f"the KL to the reference {moved.how}"

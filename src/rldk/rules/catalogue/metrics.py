@@ -37,7 +37,7 @@ def _within(name: str, context: Context) -> tuple[float, float]:
     return low - ROUNDING * max(1.0, abs(low)), high + ROUNDING * max(1.0, abs(high))
 
 
-def written_twice(f: Frame) -> bool:
+def is_written_twice(f: Frame) -> bool:
     """The row has the step of the row before it, and at least two of its values bit for bit."""
     step, last = f["step"], f.previous("step")
     same = [f.repeats(name) >= 2 and abs(f[name]) > 0 for name in WITNESSES]
@@ -69,7 +69,7 @@ def steps_not_in_order(f: Frame) -> Signal | None:
     ahead, restarted = f.rise("step"), f.rise("segment")
     if ahead > 0 and restarted == 0:  # nearly every row; NaN while binding goes on
         return None
-    twice = written_twice(f)
+    twice = is_written_twice(f)
     if restarted > 0:
         message = f"the log starts again at step {step:.0f} after step {last:.0f}"
         return Signal(value=step, limit=last, message=message, severity="info")

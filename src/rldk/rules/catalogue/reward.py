@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import ACTOR_CRITIC, POLICY
-from rldk.rules.evidence import CLASSIC, about_episodes, about_language, below_best
+from rldk.rules.evidence import CLASSIC, about_episodes, about_language, is_below_best
 from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
 
 # parts of the names of reward components that are the task itself
@@ -62,7 +62,7 @@ def constant_reward(f: Frame) -> Signal | None:
     false alarm on 44 healthy runs of faultbench.
     """
     value, same, longest = f["reward_mean"], f.repeats("reward_mean"), f.longest_run("reward_mean")
-    count, low = f.count("reward_mean"), below_best(f)
+    count, low = f.count("reward_mean"), is_below_best(f)
     left, stride = f.departed("reward_mean"), f.largest_step("reward_mean", before=5)
     flat, often = f.repeats("reward_std"), f.recurrence("reward_mean")
     no_spread = f["reward_std"] == 0.0 and flat >= same  # on all of these rows

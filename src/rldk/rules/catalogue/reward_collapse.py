@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, POLICY, VALUE_BASED
-from rldk.rules.evidence import exploring, factor, lost_share
+from rldk.rules.evidence import exploration_falls, factor, lost_share
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
@@ -136,7 +136,7 @@ def reward_collapse(f: Frame) -> Signal | None:
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
-    moves, explores = _moves(f), exploring(f)
+    moves, explores = _moves(f), exploration_falls(f)
     cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")
     if _second_name(f):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import ACTOR_CRITIC, OFF_POLICY
-from rldk.rules.evidence import CLASSIC, negligible, settled, still_learning
+from rldk.rules.evidence import CLASSIC, is_negligible, is_solved, is_still_learning
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 SEEN = ("reward_mean", "value_mean")
@@ -84,7 +84,7 @@ def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
     Stable-Baselines3 and CleanRL: below -0.25 in 1 of 42 healthy runs, one that never finds its reward.
     """
     usual, loss = f.median(EXPLAINED, 20), f.median("value_loss", 20)
-    solved, nothing, learns = settled(f), negligible(f, loss), still_learning(f)
+    solved, nothing, learns = is_solved(f), is_negligible(f, loss), is_still_learning(f)
     newest, first = f.median("value_loss", 10), f.early("value_loss", 0, 5)
     learns = learns or newest < FADED * first
     if usual < -0.5 and not (solved or nothing):
@@ -259,7 +259,7 @@ def value_loss_leaves_its_range(f: Frame) -> Signal | None:
     least, most = f.min(name, 3), f.max(name, 3)
     high, low = f.highest(name, before=3), f.lowest(name, before=3)
     reward, best = f.median("reward_mean", 3), f.highest("reward_mean", before=3)
-    early, clipped, nothing = f.early(name), f.count("clip_frac"), negligible(f, most)
+    early, clipped, nothing = f.early(name), f.count("clip_frac"), is_negligible(f, most)
     if count < FEWEST or not high > 0 or nothing:
         return None
     settled = count >= SETTLED and clipped > 0
@@ -346,7 +346,7 @@ def value_loss_diverges(f: Frame) -> Signal | None:
     explained, usual = f.median("value_explained_variance", 3), f.past("value_explained_variance")
     worse = explained < -1.0 and explained < usual - 1.0
     forgot = usual > 0.5 and explained < 0.0
-    trifle, solved, nothing = loss < TRIFLE * f.early("value_loss", 0, 10), settled(f), negligible(f, loss)
+    trifle, solved, nothing = loss < TRIFLE * f.early("value_loss", 0, 10), is_solved(f), is_negligible(f, loss)
     if past > 0 and loss > 3 * past and (worse or forgot) and not (trifle or solved or nothing):
         message = (
             f"the value loss rose from {past:.3g} to {loss:.3g} and the explained variance fell to {explained:.3g}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, VALUE_BASED
-from rldk.rules.evidence import CLASSIC, CRITIC, CRITIC_GROWN, factor, not_off_policy, runs_away, settled
+from rldk.rules.evidence import CLASSIC, CRITIC, CRITIC_GROWN, factor, is_solved, not_off_policy, runs_away
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 NOTHING_LEFT, NOTHING_LEFT_ON_POLICY = 0.06, 0.002  # of the first losses
@@ -19,7 +19,7 @@ def _no_agent(context: Context) -> str | None:
     return "defined for agents of Stable-Baselines3, RLlib and CleanRL whose algorithm the log tells"
 
 
-def _risen(f: Frame) -> bool:
+def _has_risen(f: Frame) -> bool:
     """The return is above its first ten rows by twice its noise, or too young to tell."""
     now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
     noise = noise if noise == noise else 0.0
@@ -63,7 +63,7 @@ def critic_done_agent_not(f: Frame) -> Signal | None:
     name, earned = f.metric, f.last("reward_mean")
     now, first, count = f.median(name, 20), f.early(name, 0, 10), f.count(name)
     newest, start = f.median(name, 10), f.early(name, 0, 5)
-    solved, risen = settled(f), _risen(f)
+    solved, risen = is_solved(f), _has_risen(f)
     steps, first_steps = f.median("response_length_mean", 10), f.early("response_length_mean", 0, 10)
     risen = risen or factor(steps, first_steps) > CHANGED
     on_policy, still = f.count("value_explained_variance") > 0, not (risen or solved)

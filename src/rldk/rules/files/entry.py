@@ -12,7 +12,7 @@ from rldk.errors import ConfigError
 from rldk.rules.files.document import Entry
 from rldk.rules.files.expression import Condition, compile_condition
 from rldk.rules.files.fields import WINDOW, Fault, check, check_fixes, check_message
-from rldk.rules.files.where import Selection, select_metric, select_where, unfamiliar
+from rldk.rules.files.where import Selection, select_metric, select_where, unfamiliar_note
 from rldk.rules.rule import Body, Frame, Page, Rule, Signal
 
 # family of a rule by what the watched metric's name begins with, the longest first: which findings are of one kind
@@ -96,7 +96,7 @@ def unfamiliar_names(entry: Entry) -> Iterator[str]:
     watched = _selection(data)
     condition = _condition(data, data.get("window", {}).get("size", 1))
     for name in (*watched.names, *condition.metrics, *condition.elsewhere):
-        note = unfamiliar(name)
+        note = unfamiliar_note(name)
         if note:
             yield note
 

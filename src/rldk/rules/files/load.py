@@ -57,7 +57,7 @@ def load_rules(source: str | os.PathLike[str] | Sequence[str], *, overrides: Ite
         description="\n".join(d.description for d in documents if d.description),
         entries=tuple(entries.values()),
     )
-    return override(_compiled(merged), overrides)
+    return override(_compile_all(merged), overrides)
 
 
 def override(file: RuleFile, settings: Iterable[str]) -> RuleFile:
@@ -79,7 +79,7 @@ def override(file: RuleFile, settings: Iterable[str]) -> RuleFile:
         changed = True
     if not changed:
         return file
-    return _compiled(Document(file=file.name, description=file.description, entries=tuple(entries.values())))
+    return _compile_all(Document(file=file.name, description=file.description, entries=tuple(entries.values())))
 
 
 def preset_rule(code: str) -> Rule | None:
@@ -90,7 +90,7 @@ def preset_rule(code: str) -> Rule | None:
 
 def rules_in(document: Document) -> RuleFile:
     """The compiled document. Raises `RuleFileError` with every problem of it."""
-    return _compiled(replace(document, entries=tuple(_by_id(document).values())))
+    return _compile_all(replace(document, entries=tuple(_by_id(document).values())))
 
 
 def _read(source: str) -> Document:
@@ -117,7 +117,7 @@ def _by_id(document: Document) -> dict[str, Entry]:
     problems: list[Problem] = []
     for entry in document.entries:
         try:
-            for code, own in _expanded(entry):
+            for code, own in _expand(entry):
                 if code in found and code not in grouped:
                     raise Fault("id", f"there is a rule of this id in line {found[code].line} already")
                 (grouped.discard if own is entry else grouped.add)(code)
@@ -129,7 +129,7 @@ def _by_id(document: Document) -> dict[str, Entry]:
     return found
 
 
-def _expanded(entry: Entry) -> Iterator[tuple[str, Entry]]:
+def _expand(entry: Entry) -> Iterator[tuple[str, Entry]]:
     if "use" not in entry.data:
         if "id" not in entry.data:
             raise Fault("id", "an entry needs an id, or `use` and a code", hint="such as `- id: kl_spike`")
@@ -147,7 +147,7 @@ def _expanded(entry: Entry) -> Iterator[tuple[str, Entry]]:
         yield rule.code, entry if use == rule.code else replace(entry, data={**entry.data, "use": rule.code})
 
 
-def _compiled(document: Document) -> RuleFile:
+def _compile_all(document: Document) -> RuleFile:
     made: list[tuple[Rule, tuple[Action, ...]]] = []
     problems = _problems(document.entries, made)
     if problems:

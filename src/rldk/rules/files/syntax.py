@@ -43,13 +43,13 @@ def _depth(tree: ast.AST) -> int:
     return depth
 
 
-def said(node: ast.AST) -> str:
+def quote(node: ast.AST) -> str:
     """The part of an expression as it is quoted in an error."""
     text = ast.unparse(node)
     return f"`{text if len(text) <= 80 else text[:77] + '...'}`"
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> BadExpression:
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> BadExpression:
     """The error for a name that nothing carries, with the nearest that something does."""
     found = UnknownName(kind, name, known)
     return BadExpression(found.message, hint=found.hint)

@@ -16,7 +16,7 @@ def constant(number: float) -> Read:
     return lambda f: number  # noqa: ARG005 - it looks at nothing
 
 
-def asked(method: str, target: str, *options: int) -> Read:
+def feature(method: str, target: str, *options: int) -> Read:
     """What a method of Frame says of the metric, "" for the watched one."""
 
     def read(f: Frame) -> float:
@@ -41,7 +41,7 @@ def quotient(a: float, b: float) -> float:
     return a / b if b else math.nan
 
 
-def compared(first: Read, op: Callable[[float, float], bool], second: Read) -> Test:
+def comparison(first: Read, op: Callable[[float, float], bool], second: Read) -> Test:
     def test(f: Frame) -> bool | None:
         a, b = first(f), second(f)
         return None if a != a or b != b else op(a, b)
@@ -49,12 +49,12 @@ def compared(first: Read, op: Callable[[float, float], bool], second: Read) -> T
     return test
 
 
-def opposite(test: Test) -> Test:
-    def negated(f: Frame) -> bool | None:
+def negation(test: Test) -> Test:
+    def inverse(f: Frame) -> bool | None:
         known = test(f)
         return None if known is None else not known
 
-    return negated
+    return inverse
 
 
 def all_of(tests: list[Test]) -> Test:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from rldk.core.table import Phase
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import UnknownName
-from rldk.rules.files.syntax import BadExpression, metric_names, parse, said, unknown
+from rldk.rules.files.syntax import BadExpression, metric_names, parse, quote, unknown_name
 
 PHASE_NAMES: tuple[Phase, ...] = ("train", "eval")
 _HINT = 'such as name == "kl", name in ("kl", "entropy"), and tags.phase == "train" beside it'
@@ -42,7 +42,7 @@ def select_where(text: object) -> Selection:
             phase = _phase(part)
         elif names:
             raise BadExpression(
-                f"{said(part)}: a metric has one name", hint='any of several: name in ("kl", "entropy")'
+                f"{quote(part)}: a metric has one name", hint='any of several: name in ("kl", "entropy")'
             )
         else:
             names = _names(part)
@@ -51,7 +51,7 @@ def select_where(text: object) -> Selection:
     return _selection(names, phase)
 
 
-def unfamiliar(name: str) -> str:
+def unfamiliar_note(name: str) -> str:
     """What to say of a name that is no canonical metric, "" when it is one: it may be the user's own, or a slip."""
     words = vocabulary()
     if words.canonical(name) or "*" in name or "?" in name or words.resolve(name):
@@ -71,10 +71,10 @@ def _names(node: ast.expr) -> list[str]:
         case ast.Compare(left=ast.Name(id="name"), ops=[ast.In()], comparators=[ast.Tuple() | ast.List() as right]):
             return [_quoted(item) for item in right.elts]
         case ast.Compare(left=ast.Attribute(value=ast.Name(id="tags"), attr=tag)):
-            raise unknown("tag", f"tags.{tag}", ("tags.phase",))
+            raise unknown_name("tag", f"tags.{tag}", ("tags.phase",))
         case ast.Compare(left=ast.Name(id=other)) if other != "name":
-            raise unknown("name", other, ("name", "tags.phase"))
-    raise BadExpression(f"{said(node)} is not allowed", hint=_HINT)
+            raise unknown_name("name", other, ("name", "tags.phase"))
+    raise BadExpression(f"{quote(node)} is not allowed", hint=_HINT)
 
 
 def _is_phase(node: ast.expr) -> bool:
@@ -89,14 +89,14 @@ def _phase(node: ast.expr) -> Phase:
         case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(word))]):
             if word in PHASE_NAMES:
                 return word
-            raise unknown("phase", word, PHASE_NAMES)
-    raise BadExpression(f"{said(node)} is not allowed", hint='such as tags.phase == "train"')
+            raise unknown_name("phase", word, PHASE_NAMES)
+    raise BadExpression(f"{quote(node)} is not allowed", hint='such as tags.phase == "train"')
 
 
 def _quoted(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip():
         return node.value.strip()
-    raise BadExpression(f"{said(node)} must be a metric in quotes", hint=_HINT)
+    raise BadExpression(f"{quote(node)} must be a metric in quotes", hint=_HINT)
 
 
 def _selection(names: list[str], phase: Phase | None) -> Selection:
