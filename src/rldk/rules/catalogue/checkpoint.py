@@ -53,18 +53,18 @@ def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
     ),
 )
 def jump_at_resume(f: Frame) -> Signal | None:
-    """Fires when two or more metrics are elsewhere after a restart than they were before it.
+    """Fires when two or more metrics have clearly different values after a restart than before it.
 
     Why it matters: a training that forgets its state at every resume is another training, and often a worse one.
-    How it is computed: a restart is where the step goes back, though not to the run's first step (that is a new run).
-    The medians of its first 10 rows are held against those of the 10 rows before: reward, KL, entropy, response length,
-    value loss, gradient norm, update KL. Each counts when it moved by five times its row-to-row noise beyond twice the
-    change it made since 20 rows ago, and by what matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x
-    value loss and norms, half of the reward's range); two must.
-    When it is wrong: when data, reward or settings were changed on purpose at the restart.
-    Source: two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
-    side; medians with a material change are kinder to autocorrelated metrics); the sizes as in the rules on these
-    metrics. Not measured: no such fault in the corpus.
+    How it is computed: A restart is where the step goes back, but not to the first step of the run, which would be a
+    new run. The rule compares the medians of the first 10 rows after it with those of the 10 rows before it: reward,
+    KL, entropy, response length, value loss, gradient norm, update KL. A metric counts when it moved by five times its
+    row-to-row noise beyond twice the change it made since 20 rows ago, and by what matters in its unit (2x KL, 25 %
+    entropy, 1.5x length, 3x value loss and norms, half of the reward's range). Two metrics must count.
+    When it is wrong: Data, reward or settings may be changed on purpose at the restart.
+    Source: Two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
+    side; medians with a material change suit autocorrelated metrics better). The sizes are those of the rules on these
+    metrics. Not measured: the corpus has no such fault.
     """
     since, restart, first = f.repeats("segment"), f.previous("step", AFTER - 1), f.first("step")
     seen = f.highest("reward_mean", before=AFTER) - f.lowest("reward_mean", before=AFTER)
@@ -107,13 +107,15 @@ def _is_back(f: Frame, name: str) -> bool:
 def training_began_again(f: Frame) -> Signal | None:
     """Fires when several metrics jump back, on one row, to where they were when the run began.
 
-    Why it matters: CKPT001 for a restart that the step does not show: all that was learnt is gone, and at full cost.
-    How it is computed: reward, KL, entropy, response length and value loss. Each counts when its median of five rows
-    had moved from that of the first five by five times its noise and a tenth, the median of the newest three is back
-    by 75 % of the way, and half of the way was one step, three rows ago. Three must; or two, where the learning rate
-    fell by more than half on that step and has risen since, which no decay does.
-    When it is wrong: a second stage that begins from the first weights on purpose.
-    Source: open-r1#450 (a GRPO run resumed at step 800); limits ours.
+    Why it matters: This is CKPT001 for a restart that the step does not show: everything learnt is gone, after full
+    cost.
+    How it is computed: The rule looks at reward, KL, entropy, response length and value loss. A metric counts when
+    three things hold: its median of five rows had moved away from that of the first five by five times its noise and by
+    a tenth; the median of the newest three rows is back by 75 % of the way; and half of the way was one step, three
+    rows ago. Three metrics must count. Two are enough where the learning rate fell by more than half on that step and
+    has risen since, which no decay does.
+    When it is wrong: A second stage may begin from the first weights on purpose.
+    Source: open-r1#450 (a GRPO run resumed at step 800); the limits are our own choice.
     """
     back = [
         name for name in ("reward_mean", "kl", "entropy", "response_length_mean", "value_loss") if _is_back(f, name)
@@ -141,14 +143,14 @@ def training_began_again(f: Frame) -> Signal | None:
     ),
 )
 def best_checkpoint_long_past(f: Frame) -> Signal | None:
-    """Fires when the best evaluation is long past and none since came near it.
+    """Fires when the best evaluation is long past and no later one came near it.
 
-    Why it matters: the last checkpoint is not the one to keep, and the steps since were spent for nothing.
-    How it is computed: the best evaluation (largest reward; smallest loss where there is no reward or
-    where pairs are evaluated) is at least 5 evaluations and 30 % of all of them ago, and the median of the last three
-    is worse by three times their noise and by 5 % of the best.
-    When it is wrong: evaluations that are too small to tell. Information only.
-    Source: ours; the noise is 1.4826 times the median step from one evaluation to the next, over the last six, by the
+    Why it matters: The last checkpoint is not the one to keep, and the steps since the best one were spent for nothing.
+    How it is computed: The best evaluation has the largest reward, or the smallest loss where there is no reward or
+    where pairs are evaluated. It is at least 5 evaluations and 30 % of all evaluations ago, and the median of the last
+    three is worse by three times their noise and by 5 % of the best.
+    When it is wrong: Evaluations may be too small to tell. This rule only gives information.
+    Source: Our own choice. The noise is 1.4826 times the median step between the last six evaluations, divided by the
     square root of 2. Not measured: no run of the corpus has that many evaluations.
     """
     name = f.metric

@@ -35,10 +35,10 @@ def _quote(c: ConfigView, concept: str) -> str:
 def group_of_one(c: ConfigView) -> Signal | None:
     """Fires when advantages are relative to a group and the group is a single completion.
 
-    Why it matters: its mean is the completion's own reward, so that the advantage is 0, or the bare reward where the
-    trainer leaves a lone completion alone; either way nothing is compared.
+    Why it matters: The mean of such a group is the completion's own reward. The advantage is then 0, or the bare reward
+    where the trainer leaves a lone completion alone. Either way nothing is compared.
     How it is computed: the configured number of completions per prompt is below 2.
-    When it is wrong: a trainer that groups by something else than the prompt, or a group size that a callback raises.
+    When it is wrong: A trainer may group by something other than the prompt, or a callback may raise the group size.
     Source: identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
     """
     size = c.number("group_size")
@@ -61,12 +61,12 @@ def group_of_one(c: ConfigView) -> Signal | None:
     fixes=("set {temperature} to 1, or near it",),
 )
 def greedy_sampling(c: ConfigView) -> Signal | None:
-    """Fires when completions for training are sampled without chance.
+    """Fires when completions for training are sampled without randomness.
 
-    Why it matters: every completion of a prompt is the same, so that nothing is explored and groups carry no signal.
-    How it is computed: the configured temperature is 0 or less, or the sampler is told to take the best token only
-    (top-k of exactly 1).
-    When it is wrong: a trainer that samples for training with other settings than those it logs.
+    Why it matters: Every completion of a prompt is the same, so nothing is explored and groups carry no signal.
+    How it is computed: The configured temperature is 0 or less, or the sampler takes only the best token (top-k of
+    exactly 1).
+    When it is wrong: A trainer may sample for training with other settings than those it logs.
     Source: identity: the sampler's distribution is a point.
     """
     temperature, best = c.number("temperature"), c.number("top_k")
@@ -91,11 +91,11 @@ def greedy_sampling(c: ConfigView) -> Signal | None:
     fixes=("set {gamma} between 0.9 and 1, {gae_lambda} between 0.9 and 1",),
 )
 def discount_out_of_range(c: ConfigView) -> Signal | None:
-    """Fires when the discount factor or the GAE lambda is no share.
+    """Fires when the discount factor or the GAE lambda is outside 0 to 1.
 
-    Why it matters: above 1 returns grow without bound with the length of an episode; below 0 they change their sign.
+    Why it matters: Above 1, returns grow without bound with the length of an episode. Below 0, they change their sign.
     How it is computed: gamma or lambda is outside [0, 1].
-    When it is wrong: never for trainers that mean a discount by it.
+    When it is wrong: Never, for trainers that mean a discount by it.
     Source: identity: both are factors of a geometric sum that has to converge.
     """
     gamma, weight = c.number("gamma"), c.number("gae_lambda")
@@ -121,8 +121,9 @@ def warmup_longer_than_run(c: ConfigView) -> Signal | None:
     """Fires when the warm-up of the learning rate lasts as long as the run, or longer.
 
     Why it matters: the configured learning rate is never reached.
-    How it is computed: warm-up steps (a number of 1 or more; below 1 it is a share) are at least the run's steps.
-    When it is wrong: a run that is meant to be continued with the same schedule.
+    How it is computed: The number of warm-up steps is at least the number of steps of the run. A warm-up below 1 is a
+    share and is not judged.
+    When it is wrong: A run may be meant to continue later with the same schedule.
     Source: identity.
     """
     warmup, total = c.number("warmup"), c.number("total_steps")
@@ -148,9 +149,10 @@ def warmup_longer_than_run(c: ConfigView) -> Signal | None:
 def clip_upside_down(c: ConfigView) -> Signal | None:
     """Fires when the ratio may fall further than it may rise.
 
-    Why it matters: the upper bound is there to let rare tokens grow; below the lower one it drives entropy down.
+    Why it matters: The upper bound is there to let rare tokens grow. When it is below the lower one, it drives entropy
+    down.
     How it is computed: the upper clip range is above 0 and below the lower one.
-    When it is wrong: an experiment on exactly this.
+    When it is wrong: An experiment may do exactly this on purpose.
     Source: DAPO (clip-higher) and the trainers' own documentation of both bounds.
     """
     low, high = c.number("clip_range"), c.number("clip_high")
@@ -174,9 +176,9 @@ def clip_upside_down(c: ConfigView) -> Signal | None:
 def no_learning_rate(c: ConfigView) -> Signal | None:
     """Fires when the configured learning rate is 0 or negative.
 
-    Why it matters: nothing is learnt, or the loss is climbed.
+    Why it matters: Nothing is learnt with a rate of 0, and a negative rate makes the loss grow.
     How it is computed: the configured number is 0 or below.
-    When it is wrong: a dry run on purpose; an optimiser whose rate is set elsewhere.
+    When it is wrong: A dry run may be intended, or the rate of the optimiser may be set elsewhere.
     Source: identity.
     """
     lr = c.number("lr")
@@ -199,11 +201,11 @@ def no_learning_rate(c: ConfigView) -> Signal | None:
     fixes=("lower {minibatch}, or raise {batch}",),
 )
 def minibatch_larger(c: ConfigView) -> Signal | None:
-    """Fires when one update is to take more prompts than a whole batch has.
+    """Fires when one update should take more prompts than a whole batch has.
 
-    Why it matters: the trainer stops, or takes fewer than it was told, and the number of updates is another one.
+    Why it matters: The trainer stops, or takes fewer prompts than it was told, so that the number of updates changes.
     How it is computed: verl's mini-batch size is above its train batch size; both count prompts.
-    When it is wrong: never while both count the same.
+    When it is wrong: Never, while both sizes count the same.
     Source: verl's own check of its configuration.
     """
     small, large = c.number("minibatch"), c.number("batch")

@@ -36,8 +36,9 @@ def epochs_beyond_plan(f: Frame) -> Signal | None:
 
     Why it matters: repeated prompts or pairs are memorised, and the run costs more than planned.
     How it is computed: the epoch counter is more than 0.01 above the configured number of epochs.
-    When it is wrong: when the run was prolonged on purpose. Not applied where a number of steps overrides the epochs.
-    Source: an identity with the run's own configuration; 0.01 is a rounding allowance, ours.
+    When it is wrong: The run may have been prolonged on purpose. The rule does not apply where a number of steps
+    overrides the epochs.
+    Source: An identity with the run's own configuration; 0.01 allows for rounding (our own choice).
     """
     epoch, plan = f["epoch"], number(f.config(*_PLANS))
     if epoch > plan + 0.01:
@@ -61,13 +62,13 @@ def epochs_beyond_plan(f: Frame) -> Signal | None:
 def one_or_two_completions(f: Frame) -> Signal | None:
     """Fires when every update learns from one or two completions.
 
-    Why it matters: the advantage of two completions is a coin toss; gradients, KL and every metric are noise.
-    How it is computed: of two numbers the mean is midway between the least and the largest. On ten of thirteen rows the
-    mean length of responses is so within 0.01 %, and the two lengths differ. Where TRL's PPO logs no lengths: its
-    count of episodes rises by one or two a row.
-    When it is wrong: a log that holds a row for every two completions of a larger batch.
-    Source: an identity; ten rows: ours, as larger batches meet it by chance on a row. Measured: 0 of 76 healthy small
-    trainings that log both, 4 of 4 with a batch of two.
+    Why it matters: The advantage of two completions is a coin toss, and gradients, KL and every other metric are noise.
+    How it is computed: The mean of two numbers is midway between the smaller and the larger. On ten of thirteen rows
+    the mean length of responses is there within 0.01 %, and the two lengths differ. Where TRL's PPO logs no lengths,
+    its count of episodes rises by one or two from row to row.
+    When it is wrong: A log may hold a row for every two completions of a larger batch.
+    Source: An identity; ten rows are our own choice, because a larger batch may meet the condition by chance on one
+    row. Measured: 0 of 76 healthy small trainings that log both, 4 of 4 with a batch of two.
     """
     name, mean, low, high = f.metric, f[f.metric], f["response_length_min"], f["response_length_max"]
     episodes = f.rise("env_steps")

@@ -44,14 +44,14 @@ def _moves(f: Frame) -> bool:
 def kl_negative(f: Frame) -> Signal | None:
     """Fires when the estimated KL to the reference has been negative on nearly all of the last 20 rows.
 
-    Why it matters: a true KL is never negative; the samples do not come from the policy whose log-probabilities are
+    Why it matters: A true KL is never negative. The samples do not come from the policy whose log-probabilities are
     used, and the penalty pays for going where the estimate is wrong.
-    How it is computed: a sign test: at least 19 of the last 20 values are below 0 (p = 2e-5 if they were noise around
-    0). Single negative batches of the k1 estimator are normal.
-    When it is wrong: a framework that logs the KL with its sign turned.
-    Source: one-sided sign test with p < 1e-4 over 20 batches, from the catalogue (noise around 0 is fine: trl#925;
-    trl#351, trl#1857, trl#615 for the causes). No healthy run of faultbench and none of the fixtures fires; detection
-    not measured: no such fault in the corpus.
+    How it is computed: This is a sign test: at least 19 of the last 20 values are below 0 (p = 2e-5 if they were noise
+    around 0). Single negative batches of the k1 estimator are normal.
+    When it is wrong: A framework may log the KL with its sign turned.
+    Source: A one-sided sign test with p < 1e-4 over 20 batches comes from the catalogue (noise around 0 is fine:
+    trl#925; trl#351, trl#1857, trl#615 for the causes). It fires on no healthy run of faultbench and on none of the
+    fixtures; detection was not measured, as the corpus has no such fault.
     """
     negative, usual = f.share("kl", 20, below=0.0), f.median("kl", 20)
     if negative >= 0.95:
@@ -83,13 +83,13 @@ def kl_negative(f: Frame) -> Signal | None:
 def unresponsive(f: Frame) -> Signal | None:
     """Fires when the KL is far from its target and the coefficient does not move against it.
 
-    Why it matters: the controller is there to bring the KL back; this one does nothing, or pushes it further.
-    How it is computed: on 16 of the last 20 rows, either all of the last six KL values were above twice the target and
-    the coefficient is no larger than five rows before, or all were below half and it is larger. Only for a coefficient
-    that has moved at all.
-    When it is wrong: a coefficient logged with so few digits that its steps are rounded away.
-    Source: sign agreement of error and coefficient over 20 updates, binomial p < 0.01 (16 of 20 disagreeing), from the
-    catalogue; half and twice the target are where controllers of the PPO family act at the latest. Measured on
+    Why it matters: The controller is there to bring the KL back. This one does nothing, or pushes the KL further away.
+    How it is computed: The coefficient must have moved at some time. On 16 of the last 20 rows, either all of the last
+    six KL values were above twice the target while the coefficient was no larger than five rows before, or all were
+    below half of it while the coefficient was larger.
+    When it is wrong: A coefficient may be logged with so few digits that its steps are rounded away.
+    Source: The sign agreement of error and coefficient over 20 updates, binomial p < 0.01 (16 of 20 disagreeing), comes
+    from the catalogue. Half and twice the target are where controllers of the PPO family act at the latest. Measured on
     faultbench with its target as configuration: none of 22 healthy runs; both runs whose coefficient was set to 0 and
     one with a negative one.
     """
@@ -122,15 +122,15 @@ def unresponsive(f: Frame) -> Signal | None:
     fixes=("lower {lr}", "start from a larger {kl_coef}", "shorten the horizon of the controller"),
 )
 def overshoot(f: Frame) -> Signal | None:
-    """Fires when the KL, having been within its target range, runs beyond twice the target.
+    """Fires when the KL had been within its target range and then runs beyond twice the target.
 
-    Why it matters: the coefficient comes too late; by the time it bites the policy is far from its reference.
-    How it is computed: an earlier KL was above half and one below one and a half of the target, the median of the last
-    five is above twice the target, ten rows running, and the coefficient has moved.
-    When it is wrong: a short overshoot at the start that the controller catches.
-    Source: largest KL over target above 2 after it first entered its range, from the catalogue. Measured on faultbench
-    with its target as configuration: none of 22 healthy runs, and 6 runs whose coefficient, learning rate or reward
-    scale was broken.
+    Why it matters: The coefficient comes too late: by the time it acts, the policy is far from its reference.
+    How it is computed: An earlier KL was above half of the target and one was below one and a half times the target.
+    The median of the last five is above twice the target, on ten rows in a row, and the coefficient has moved.
+    When it is wrong: A short overshoot at the start may be caught by the controller.
+    Source: The largest KL over target above 2, after it first entered its range, comes from the catalogue. Measured on
+    faultbench with its target as configuration: none of 22 healthy runs, and 6 runs whose coefficient, learning rate or
+    reward scale was broken.
     """
     target = setting(f, "kl_target")
     high, low = f.highest("kl", before=5), f.lowest("kl", before=5)
@@ -158,13 +158,13 @@ def overshoot(f: Frame) -> Signal | None:
     fixes=("raise {kl_coef}, or let it adapt", "lower {lr}", "read the completions with the highest reward"),
 )
 def beyond_twice_its_target(f: Frame) -> Signal | None:
-    """Fires when the KL has grown past its known target to twice of it, whether or not anything steers it.
+    """Fires when the KL has grown beyond twice its known target, whether or not anything steers it.
 
-    Why it matters: the target is the run's own statement of how far is far enough.
-    How it is computed: the median of five KL values is above twice the target and above that of the five before, or
-    has been above it for 20 rows (their median), three rows running.
-    When it is wrong: a target in another unit than the logged KL (per response against per token).
-    Source: twice the target is where controllers of the PPO family act at the latest (KL010, KL011).
+    Why it matters: The target is the run's own statement of how far is far enough.
+    How it is computed: The median of five KL values is above twice the target, on three rows in a row. It is also above
+    that of the five before, or the median of 20 rows is above twice the target, too.
+    When it is wrong: The target may be in another unit than the logged KL (per response, per token).
+    Source: Twice the target is where controllers of the PPO family act at the latest (KL010, KL011).
     """
     target, level, before = setting(f, "kl_target"), f.median("kl", 5), f.median("kl", 5, before=5)
     lasting = f.median("kl", 20)
@@ -189,17 +189,17 @@ def beyond_twice_its_target(f: Frame) -> Signal | None:
     fixes=("lengthen the horizon of the controller", "lower {lr}", "use a fixed {kl_coef}"),
 )
 def oscillates(f: Frame) -> Signal | None:
-    """Fires when the KL swings to and fro around its target in a regular rhythm, and the coefficient with it.
+    """Fires when the KL swings around its target in a regular rhythm, and the coefficient swings with it.
 
-    Why it matters: half of the time the policy is held too tightly, half of the time hardly at all.
-    How it is computed: over 160 rows the KL went from below half to above one and a half of the target, or back, eight
-    times or more (four cycles), in a rhythm that chance does not have (Fisher's g test, 20 nats), and the largest
-    coefficient of the last 40 rows is at least one and a half times the smallest. Or six times within 80 rows, while
-    the largest coefficient of the last 40 is four times the smallest: noise does not move it so far.
-    When it is wrong: a period that comes from elsewhere, such as a curriculum of alternating tasks.
-    Source: amplitude above half of the target and four cycles, from the catalogue. In simulated control loops noise
-    alone reaches 13 nats and limit cycles 58 to 136. Detection on real runs not measured: no such fault in the corpus;
-    none of 22 healthy runs of faultbench fires.
+    Why it matters: Half of the time the policy is held too tightly, and half of the time it is hardly held at all.
+    How it is computed: Over 160 rows the KL went from below half of the target to above one and a half of it, or back,
+    eight times or more (four cycles), in a rhythm that chance does not have (Fisher's g test, 20 nats), and the largest
+    coefficient of the last 40 rows is at least one and a half times the smallest. Or it did so six times within 80
+    rows, while the largest coefficient of the last 40 rows is four times the smallest, which noise does not cause.
+    When it is wrong: The period may come from elsewhere, such as a curriculum of alternating tasks.
+    Source: An amplitude above half of the target and four cycles come from the catalogue. In simulated control loops,
+    noise alone reaches 13 nats and limit cycles reach 58 to 136. Detection on real runs was not measured, as the corpus
+    has no such fault; none of 22 healthy runs of faultbench fires.
     """
     target = setting(f, "kl_target")
     low, high = 0.5 * target, 1.5 * target
@@ -231,15 +231,15 @@ def oscillates(f: Frame) -> Signal | None:
     fixes=("raise {batch}", "lower {lr}", "look at {kl_estimator}: k3 has a long tail"),
 )
 def volatile(f: Frame) -> Signal | None:
-    """Fires when the KL has become several times as noisy from row to row, for its level, as it used to be.
+    """Fires when the KL, for its level, has become several times as noisy from row to row as it used to be.
 
-    Why it matters: a coefficient steered by noise is noise; it may also be the first sign of instability.
-    How it is computed: the row-to-row noise of 20 rows as a share of their median (differences, so that a rising KL
-    counts for nothing) is 2.5 times what was usual in this run, a usual noise below 5 % counting as 5 %, ten rows
-    running.
-    When it is wrong: a KL that falls towards 0 is noisier for its level. Information only.
-    Source: a doubled robust coefficient of variation, from the catalogue. 2.5 measured: none of 44 healthy runs of
-    faultbench (a factor of 2 fires in simulated heavy-tailed ones), 4 broken runs.
+    Why it matters: A coefficient steered by noise is noise. It may also be the first sign of instability.
+    How it is computed: The row-to-row noise of 20 rows, as a share of their median, is 2.5 times what was usual in this
+    run, on ten rows in a row. The noise is that of differences, so a rising KL adds nothing to it. A usual noise below
+    5 % counts as 5 %.
+    When it is wrong: A KL that falls towards 0 is noisier for its level. This rule only gives information.
+    Source: A doubled robust coefficient of variation comes from the catalogue. 2.5 was measured: none of 44 healthy
+    runs of faultbench (a factor of 2 fires in simulated heavy-tailed ones), 4 broken runs.
     """
     unrest, level = f.unrest("kl", relative=True, floor=0.05), f.median("kl", 20)
     if unrest > 2.5 and level > 0:
