@@ -146,8 +146,8 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
     Why it matters: Those steps cost as much as any other and teach nothing.
     How it is computed: The rule counts exact zeros once the norm has been above 0.01, because a norm that is always 0
     is a placeholder. In a log of few decimals it counts only where a 0 is below a thousandth of the largest norm. It is
-    quiet while 60 % of the groups or more (a running mean) have one reward, or while as many batches have no spread of
-    the reward: zero is then the right gradient, and ADV001 reports the groups.
+    quiet while 60 % of the groups or more (a running mean) have one reward, or while batches without any spread of the
+    reward are as frequent as the zeros: zero is then the right gradient, and ADV001 reports the groups.
     When it is wrong: A trainer may write 0 for steps on which it made no update.
     Source: Reports of silent zero-gradient steps in TRL and ms-swift (ms-swift#5890, trl#3857); the share is our own
     choice.
