@@ -117,21 +117,23 @@ def _short(f: Frame) -> Signal | None:
 def reward_collapse(f: Frame) -> Signal | None:
     """Fires when a reward, return or success rate had clearly risen and has lost most of its gain for good.
 
-    Why it matters: what the run had learnt is destroyed, and it rarely repairs itself.
-    How it is computed: the top is the highest level that two halves of twelve rows both held, a peak within the first
-    20 rows not counted; the bottom is the lowest such level before it, or that of the first six rows; between them is
-    the gain, which is above two and a half times the row-to-row noise. A warning when the mean of the newest 27 rows
-    has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows 45 %; critical once they
-    have lost all and 50 rows are back where the first ten rows were. Sooner in three cases: the newest five rows are
-    all below the first ten by a fifth of the gain, or, in the first 20 rows, four rows have lost 80 % of what the four
-    before them held; the gain is six times the noise then. And when a running mean has lost half of the gain while
-    entropy, KL, length or truncation has left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the
-    rate of exploration still falls. Each on two rows running.
-    When it is wrong: a curriculum or an environment that became harder on purpose; agents of value-based algorithms
-    that forget and learn again within a hundred rows.
-    Source: the two-witness form as measured on labelled real trainings; the others ours, set on 200 synthetic falls
-    and dips (`python -m benchmarks.collapse`) and on 536 public return curves of Stable-Baselines3 agents. A
-    collapse of the goal itself is proof; other metrics need a second witness, as healthy learning moves them too.
+    Why it matters: What the run had learnt is destroyed, and it rarely recovers by itself.
+    How it is computed: The top is the highest level that two halves of twelve rows both held; a peak within the first
+    20 rows does not count. The bottom is the lowest such level before it, or that of the first six rows. The gain lies
+    between them and must be above two and a half times the row-to-row noise. It is a warning when the mean of the
+    newest 27 rows has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows have lost
+    45 %. It is critical once they have lost all of it and 50 rows are back where the first ten rows were. The rule
+    warns sooner in three cases. First, the newest five rows are all below the first ten by a fifth of the gain. Second,
+    in the first 20 rows, four rows have lost 80 % of what the four before them held. In these two cases the gain must
+    be six times the noise. Third, a running mean has lost half of the gain while entropy, KL, length or truncation has
+    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Each
+    condition must hold on two rows in a row.
+    When it is wrong: A curriculum or an environment may become harder on purpose. Agents of value-based algorithms may
+    forget and learn again within a hundred rows.
+    Source: The two-witness form was measured on labelled real trainings. The other forms are our own choice, set on 200
+    synthetic falls and dips (`python -m benchmarks.collapse`) and on 536 public return curves of Stable-Baselines3
+    agents. A collapse of the goal itself is proof; other metrics need a second witness, as healthy learning moves them,
+    too.
     """
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
@@ -160,13 +162,16 @@ def reward_collapse(f: Frame) -> Signal | None:
     fixes=FIXES,
 )
 def episode_return_collapse(f: Frame) -> Signal | None:
-    """Fires when a return of which a row adds few episodes had clearly risen and has lost most of its gain for good.
+    """Fires when a return whose rows each add few episodes had clearly risen and has lost most of its gain for good.
 
-    Why it matters: REW012 for logs with a row for each episode (monitor.csv), or for each four of the hundred that are
-    averaged (off-policy agents of Stable-Baselines3), where 27 rows are one update or less.
-    How it is computed: as there, over 100 rows, with a top that was held for 40, and a gain of four times the noise.
-    When it is wrong: agents that forget a task and learn it again over some hundred episodes.
-    Source: ours; 100 episodes are the window of Stable-Baselines3's own mean. Set on 182 public monitor files.
+    Why it matters: This is REW012 for logs with one row for each episode (monitor.csv), or one row for every four of
+    the hundred episodes that are averaged (off-policy agents of Stable-Baselines3). There, 27 rows are one update or
+    less.
+    How it is computed: The rule works like REW012, over 100 rows, with a top that was held for 40 and a gain of four
+    times the noise.
+    When it is wrong: An agent may forget a task and learn it again over some hundred episodes.
+    Source: Our own choice; 100 episodes are the window of Stable-Baselines3's own mean. It was set on 182 public
+    monitor files.
     """
     return _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR)
 
@@ -187,11 +192,11 @@ def episode_return_collapse(f: Frame) -> Signal | None:
 def evaluation_collapse(f: Frame) -> Signal | None:
     """Fires when the reward of evaluations had clearly risen and has lost most of its gain for good.
 
-    Why it matters: REW012 for rows of their own that an evaluation writes.
-    How it is computed: as there: the newest 27 evaluations, or, sooner, five that are below the first ones, or four of
-    the first 20 that have lost 80 % of what the four before them held.
-    When it is wrong: evaluations of very few episodes; tasks that were changed.
-    Source: as REW012.
+    Why it matters: This is REW012 for evaluations that write rows of their own.
+    How it is computed: The rule works like REW012, over the newest 27 evaluations. It warns sooner when five
+    evaluations are below the first ones, or when four of the first 20 have lost 80 % of what the four before them held.
+    When it is wrong: An evaluation may have very few episodes, or the tasks may have been changed.
+    Source: As for REW012.
     """
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
     return next((signal for signal in said if signal is not None), None)
