@@ -111,7 +111,7 @@ def learning_rate_zero_at_an_end(f: Frame) -> Signal | None:
     Why it matters: A rate of 0 in between is a fault (OPT004).
     How it is computed: The rate is exactly 0 on the first row, or it is 0 where the last two rows were heading.
     When it is wrong: Training may go on for long after the schedule has ended.
-    Source: the linear and cosine schedules of transformers and verl.
+    Source: The linear and cosine schedules of transformers and verl.
     """
     lr, n, top = f["lr"], f.count("lr"), f.highest("lr")
     last, before = f.previous("lr"), f.previous("lr", 2)
@@ -127,7 +127,7 @@ def explained_variance_at_first(f: Frame) -> Signal | None:
     Why it matters: Neither says that the critic is broken.
     How it is computed: It is NaN on any row, or below -1 among the first 10 values.
     When it is wrong: If it stays below 0 for good, see VAL001.
-    Source: its definition 1 - Var(return - value) / Var(return); stable-baselines3's A2C and PPO logs.
+    Source: Its definition 1 - Var(return - value) / Var(return); A2C and PPO logs of stable-baselines3.
     """
     x, n = f["value_explained_variance"], f.count("value_explained_variance")
     return Signal(value=x) if x != x or (x < -1 and n <= 10) else None

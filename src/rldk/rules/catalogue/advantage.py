@@ -7,7 +7,7 @@ from rldk.rules.evidence import CLASSIC, is_unsolved
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
 
-CENTRED, LEAST_LOSS = 1e-6, 0.01  # of a policy loss
+CENTRED, LEAST_LOSS = 1e-6, 0.01  # the second in units of a policy loss
 ROUNDING = 0.1  # standard deviations: groups of equal rewards leave less than that
 
 
@@ -57,7 +57,7 @@ def groups_without_signal(f: Frame) -> Signal | None:
     stuck = best <= 0 or (level < start + noise and level < best - 0.1 * abs(best))
     if alike and not (usual > 0.8 and low):
         message = (
-            f"groups whose rewards are all equal went from {at_first:.0%} to {usual:.0%}, and the reward did not rise"
+            f"groups with equal rewards went from {at_first:.0%} to {usual:.0%} of all, and the reward did not rise"
         )
         return Signal(value=usual, limit=0.5, message=message, severity="warn")
     if few or (mean > 0.65 and stuck and not (usual > 0.8 and low)):
@@ -90,7 +90,7 @@ def _alike_for_nothing(f: Frame) -> bool:
     rows=2,
     algorithms=LLM_POLICY,
     causes=(
-        "advantages are whitened per micro-batch, over padding, or no longer at all",
+        "advantages are whitened per micro-batch or over padding, or are no longer whitened",
         "a mean over ranks or groups is missing",
         "something is added to the advantages after normalisation",
     ),
@@ -171,7 +171,7 @@ def one_sided(f: Frame) -> Signal | None:
     How it is computed: The smallest advantage is 0 or more while the largest is above 0.1, or the other way round, on
     three rows in a row.
     When it is wrong: Never, for advantages relative to a group.
-    Source: an identity of group-relative advantages.
+    Source: An identity of group-relative advantages.
     """
     low, high = f["advantage_min"], f["advantage_max"]
     if (low >= 0 and high > ROUNDING) or (high <= 0 and low < -ROUNDING):

@@ -1,4 +1,4 @@
-"""Rules on the course of advantages: bias, scale, trend, volatility."""
+"""Rules on how advantages change over a run: bias, scale, trend, volatility."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def advantage_bias(f: Frame) -> Signal | None:
     algorithms=POLICY,
     causes=(
         "the rewards changed their scale or their spread",
-        "normalisation divides by a tiny or by another standard deviation than before",
+        "normalisation divides by a tiny standard deviation, or by another one than before",
     ),
     fixes=("compare the rewards before and after this step: {reward_scale}", "check {normalize_advantage}"),
 )
@@ -125,7 +125,7 @@ def advantage_trend(f: Frame) -> Signal | None:
     mean, spread = f.median("advantage_mean", 5), f.median("advantage_std", 20)
     shift, growth = f.drift("advantage_mean"), f.drift("advantage_std", log=True)
     if name == "advantage_mean" and spread > 0 and shift * mean > 0 and abs(shift) > 0.2 * spread:
-        message = f"the mean advantage drifts: by {shift:.3g} in 60 rows (standard deviation {spread:.3g})"
+        message = f"the mean advantage drifted by {shift:.3g} in 60 rows (standard deviation {spread:.3g})"
         return Signal(value=mean, limit=mean - shift, message=message)
     if name == "advantage_std" and growth > math.log(2):
         message = f"the standard deviation of the advantages grew {math.exp(growth):.2g} times in 60 rows"

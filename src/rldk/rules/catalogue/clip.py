@@ -165,17 +165,17 @@ def ratio_always_one(f: Frame) -> Signal | None:
     if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or printed > STILL or not (told or passes > 1):
         return None
     if high == low == 1.0 and kl_high == kl_low == 0.0 and count >= 3 and ratio == 1.0:
-        message = f"the ratio has been exactly 1 on all {count:.0f} rows, over several passes a batch"
+        message = f"the ratio has been exactly 1 on all {count:.0f} rows, despite several passes over each batch"
         return Signal(value=1.0, message=message, metric="ratio_mean")
     if ratio != ratio and kl_low > -STILL and kl_high < STILL and not clipped > 0 and count >= 10:
-        message = f"no update has moved the policy on {count:.0f} rows, over several passes a batch: update KL is 0"
+        message = f"no update moved the policy on {count:.0f} rows, with several passes over each: update KL 0"
         return Signal(value=f[name], limit=STILL, message=message)
     return None
 
 
 def _sequence_ratio(context: Context) -> str | None:
     if context.algorithm == "rloo" or context.config.get("importance_sampling_level") == "sequence":
-        return "the ratio is one of whole sequences, which leaves its range far more often than one of tokens"
+        return "the ratio is that of whole sequences, which leaves its range far more often than that of tokens"
     return None
 
 
@@ -206,7 +206,7 @@ def clip_saturation(f: Frame) -> Signal | None:
     usual, parts, learns = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"], is_still_learning(f)
     of_sequences = parts > 0 and abs(parts - round(parts)) < 0.01
     if usual > 0.3 and not of_sequences:
-        message = f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
+        message = f"typically {usual:.0%} of the ratios were clipped over 20 updates"
         return Signal(value=usual, limit=0.3, message=message, severity="info" if learns else None)
     return None
 
@@ -298,7 +298,7 @@ def one_sided(f: Frame) -> Signal | None:
     causes=(
         "the learning rate is too high, or there are too many passes over each batch",
         "rollouts are older than before, or come from an engine with other weights",
-        "few tokens have become very unlikely under the old policy",
+        "a few tokens have become very unlikely under the old policy",
     ),
     fixes=("lower {lr}", "lower {epochs}", "check {staleness} and that {rollout_engine} gets the new weights"),
 )
@@ -330,7 +330,7 @@ def ratio_variance(f: Frame) -> Signal | None:
 
 def _sequences(context: Context) -> str | None:
     whole = context.algorithm == "rloo" or context.config.get("importance_sampling_level") == "sequence"
-    return "the ratio is one of whole sequences, which leaves its range at once" if whole else episodic(context)
+    return "the ratio is that of whole sequences, which leaves its range at once" if whole else episodic(context)
 
 
 @rule(
@@ -342,10 +342,10 @@ def _sequences(context: Context) -> str | None:
     algorithms=CLIPPED,
     unless=_sequences,
     causes=(
-        "old and new log-probabilities are computed over other tokens: attention mask, padding or position ids differ",
+        "old and new log-probabilities cover different tokens: attention mask, padding or position ids differ",
         "the temperature is applied on one side only",
         "dropout is on in one of the two passes",
-        "old log-probabilities come from the rollout engine, whose weights or precision are others",
+        "old log-probabilities come from the rollout engine, whose weights or precision differ",
     ),
     fixes=(
         "compare both log-probabilities of one batch, token by token, before the first optimiser step",

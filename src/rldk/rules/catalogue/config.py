@@ -1,4 +1,4 @@
-"""CFG: configurations that cannot mean what they say, seen before a single row is."""
+"""CFG: configurations that cannot mean what they say; the rules look at them before the first row."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ _LLM_GROUPS = GROUP
 
 
 def _unknown_algorithm(context: Context) -> str | None:
-    """The same word means something else in other trainings."""
-    return None if context.algorithm else "defined for some algorithms, and this log does not say which it is of"
+    """The reason to skip a run whose algorithm is unknown: the same setting means something else in other trainings."""
+    return (
+        None
+        if context.algorithm
+        else "defined for some algorithms only, and this log does not say which algorithm it is of"
+    )
 
 
 def _quote(c: ConfigView, concept: str) -> str:
@@ -37,9 +41,9 @@ def group_of_one(c: ConfigView) -> Signal | None:
 
     Why it matters: The mean of such a group is the completion's own reward. The advantage is then 0, or the bare reward
     where the trainer leaves a lone completion alone. Either way nothing is compared.
-    How it is computed: the configured number of completions per prompt is below 2.
+    How it is computed: The configured number of completions per prompt is below 2.
     When it is wrong: A trainer may group by something other than the prompt, or a callback may raise the group size.
-    Source: identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
+    Source: An identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
     """
     size = c.number("group_size")
     if size < 2:
@@ -67,7 +71,7 @@ def greedy_sampling(c: ConfigView) -> Signal | None:
     How it is computed: The configured temperature is 0 or less, or the sampler takes only the best token (top-k of
     exactly 1).
     When it is wrong: A trainer may sample for training with other settings than those it logs.
-    Source: identity: the sampler's distribution is a point.
+    Source: An identity: the sampler's distribution is a point.
     """
     temperature, best = c.number("temperature"), c.number("top_k")
     if temperature <= 0:
@@ -94,15 +98,15 @@ def discount_out_of_range(c: ConfigView) -> Signal | None:
     """Fires when the discount factor or the GAE lambda is outside 0 to 1.
 
     Why it matters: Above 1, returns grow without bound with the length of an episode. Below 0, they change their sign.
-    How it is computed: gamma or lambda is outside [0, 1].
+    How it is computed: Gamma or lambda is outside [0, 1].
     When it is wrong: Never, for trainers that mean a discount by it.
-    Source: identity: both are factors of a geometric sum that has to converge.
+    Source: An identity: both are factors of a geometric sum that has to converge.
     """
     gamma, weight = c.number("gamma"), c.number("gae_lambda")
     if gamma > 1 or gamma < 0:
-        return Signal(value=gamma, limit=1.0, message=f"{_quote(c, 'gamma')}, outside 0 to 1")
+        return Signal(value=gamma, limit=1.0, message=f"{_quote(c, 'gamma')}, which is outside 0 to 1")
     if weight > 1 or weight < 0:
-        return Signal(value=weight, limit=1.0, message=f"{_quote(c, 'gae_lambda')}, outside 0 to 1")
+        return Signal(value=weight, limit=1.0, message=f"{_quote(c, 'gae_lambda')}, which is outside 0 to 1")
     return None
 
 
@@ -120,15 +124,15 @@ def discount_out_of_range(c: ConfigView) -> Signal | None:
 def warmup_longer_than_run(c: ConfigView) -> Signal | None:
     """Fires when the warm-up of the learning rate lasts as long as the run, or longer.
 
-    Why it matters: the configured learning rate is never reached.
+    Why it matters: The configured learning rate is never reached.
     How it is computed: The number of warm-up steps is at least the number of steps of the run. A warm-up below 1 is a
     share and is not judged.
     When it is wrong: A run may be meant to continue later with the same schedule.
-    Source: identity.
+    Source: An identity.
     """
     warmup, total = c.number("warmup"), c.number("total_steps")
     if warmup >= 1 and 0 < total <= warmup:
-        message = f"{_quote(c, 'warmup')} and {_quote(c, 'total_steps')}: the learning rate never gets to its value"
+        message = f"{_quote(c, 'warmup')} and {_quote(c, 'total_steps')}: the learning rate never reaches its value"
         return Signal(value=warmup, limit=total, message=message)
     return None
 
@@ -143,7 +147,7 @@ def warmup_longer_than_run(c: ConfigView) -> Signal | None:
     needs=("clip_range", "clip_high"),
     algorithms=POLICY,
     unless=_unknown_algorithm,
-    causes=("the two bounds were swapped", "the lower one was raised and the upper one kept its default"),
+    causes=("the two bounds were swapped", "the lower bound was raised and the upper one kept its default"),
     fixes=("set {clip_high} to {clip_range} or above: 0.2 and 0.28 are usual",),
 )
 def clip_upside_down(c: ConfigView) -> Signal | None:
@@ -151,13 +155,13 @@ def clip_upside_down(c: ConfigView) -> Signal | None:
 
     Why it matters: The upper bound is there to let rare tokens grow. When it is below the lower one, it drives entropy
     down.
-    How it is computed: the upper clip range is above 0 and below the lower one.
+    How it is computed: The upper clip range is above 0 and below the lower one.
     When it is wrong: An experiment may do exactly this on purpose.
     Source: DAPO (clip-higher) and the trainers' own documentation of both bounds.
     """
     low, high = c.number("clip_range"), c.number("clip_high")
     if 0 < high < low:
-        message = f"{_quote(c, 'clip_high')}, below the lower bound: {_quote(c, 'clip_range')}"
+        message = f"{_quote(c, 'clip_high')}, which is below the lower bound ({_quote(c, 'clip_range')})"
         return Signal(value=high, limit=low, message=message)
     return None
 
@@ -170,16 +174,16 @@ def clip_upside_down(c: ConfigView) -> Signal | None:
     data="C",
     subject="config",
     needs=("lr",),
-    causes=("a dry run's setting that stayed", "a text that was not read as a number"),
+    causes=("a dry run's setting that stayed", "the value was given as text and was not read as a number"),
     fixes=("set {lr}",),
 )
 def no_learning_rate(c: ConfigView) -> Signal | None:
     """Fires when the configured learning rate is 0 or negative.
 
     Why it matters: Nothing is learnt with a rate of 0, and a negative rate makes the loss grow.
-    How it is computed: the configured number is 0 or below.
+    How it is computed: The configured number is 0 or below.
     When it is wrong: A dry run may be intended, or the rate of the optimiser may be set elsewhere.
-    Source: identity.
+    Source: An identity.
     """
     lr = c.number("lr")
     if lr <= 0:
@@ -204,12 +208,12 @@ def minibatch_larger(c: ConfigView) -> Signal | None:
     """Fires when one update should take more prompts than a whole batch has.
 
     Why it matters: The trainer stops, or takes fewer prompts than it was told, so that the number of updates changes.
-    How it is computed: verl's mini-batch size is above its train batch size; both count prompts.
+    How it is computed: The mini-batch size of verl is above its train batch size; both count prompts.
     When it is wrong: Never, while both sizes count the same.
-    Source: verl's own check of its configuration.
+    Source: The trainer's own check of its configuration (verl).
     """
     small, large = c.number("minibatch"), c.number("batch")
     if small > large > 0:
-        message = f"{_quote(c, 'minibatch')}, more than a batch: {_quote(c, 'batch')}"
+        message = f"{_quote(c, 'minibatch')}, which is more than a batch ({_quote(c, 'batch')})"
         return Signal(value=small, limit=large, message=message)
     return None

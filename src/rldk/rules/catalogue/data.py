@@ -1,4 +1,4 @@
-"""DATA: what the scalars say of the samples a run is fed with."""
+"""DATA: what the scalars say about the samples that a run is fed with."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def _no_plan(context: Context) -> str | None:
     unless=_no_plan,
     causes=(
         "a resumed run counts its data from the start again",
-        "the sampler repeats data that the epoch counter does not know of",
+        "the sampler repeats data that the epoch counter does not count",
     ),
     fixes=("check {dataloader} and {resume}, and the length of the data set",),
 )
 def epochs_beyond_plan(f: Frame) -> Signal | None:
     """Fires when the data has been passed over more often than the configuration plans.
 
-    Why it matters: repeated prompts or pairs are memorised, and the run costs more than planned.
-    How it is computed: the epoch counter is more than 0.01 above the configured number of epochs.
+    Why it matters: Repeated prompts or pairs are memorised, and the run costs more than planned.
+    How it is computed: The epoch counter is more than 0.01 above the configured number of epochs.
     When it is wrong: The run may have been prolonged on purpose. The rule does not apply where a number of steps
     overrides the epochs.
     Source: An identity with the run's own configuration; 0.01 allows for rounding (our own choice).
     """
     epoch, plan = f["epoch"], number(f.config(*_PLANS))
     if epoch > plan + 0.01:
-        return Signal(value=epoch, limit=plan, message=f"epoch {epoch:.2f} of {plan:g} planned")
+        return Signal(value=epoch, limit=plan, message=f"the run is at epoch {epoch:.2f}, but {plan:g} were planned")
     return None
 
 
@@ -77,5 +77,5 @@ def one_or_two_completions(f: Frame) -> Signal | None:
     else:
         two = abs(mean - 0.5 * (low + high)) <= 1e-4 * mean and high > low
     if two:
-        return Signal(value=2.0, metric=name, message="an update learns from one or two completions, row after row")
+        return Signal(value=2.0, metric=name, message="every update learns from only one or two completions")
     return None

@@ -92,7 +92,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
 
 
 def _learnt_without(f: Frame, low: float) -> bool:
-    """The reward is materially above its level at the first milestone at which the entropy was below `low`."""
+    """Whether the reward is well above its level at the first milestone at which the entropy was below `low`."""
     now, noise = f.median("reward_mean", 20), f.noise("reward_mean", 20)
     best, start = f.peak("reward_mean", 0.1), f.early("reward_mean", 0, 10)
     stages = [(f.milestone("entropy", row), f.milestone("reward_mean", row)) for row in MILESTONES]
@@ -113,7 +113,7 @@ def _learnt_without(f: Frame, low: float) -> bool:
     causes=(
         "an entropy bonus that is larger than the signal of the task",
         "rollout engine and trainer disagree on log-probabilities",
-        "most responses are truncated and pay noise",
+        "most responses are truncated, so that the reward is noise",
     ),
     fixes=("lower {entropy_coef}, or set it to 0", "turn on {is_correction}", "lower {lr}"),
 )
@@ -210,7 +210,9 @@ def entropy_heads_for_its_floor(f: Frame) -> Signal | None:
     end = now * (now / before) ** (left / 40)
     if now > floor > end:
         rows = 40 * math.log(now / floor) / math.log(before / now)
-        message = f"entropy fell from {before:.3g} to {now:.3g} in 40 rows; {floor:.3g} is {rows:.0f} rows away"
+        message = (
+            f"entropy fell from {before:.3g} to {now:.3g} in 40 rows; {floor:.3g} is {rows:.0f} rows away at this rate"
+        )
         return Signal(value=now, limit=floor, message=message)
     return None
 
@@ -259,13 +261,13 @@ def stays_uniform(f: Frame) -> Signal | None:
         return None
     limit = UNIFORM * math.log(math.ceil(math.exp(first) * (1 - ROUNDED)))
     if least > limit:
-        message = f"entropy has been {least:.4g} or more on all {count:.0f} rows, that of a uniform choice"
+        message = f"entropy has been {least:.4g} or more on all {count:.0f} rows, as for a uniform choice"
         return Signal(value=f["entropy"], limit=limit, message=message + ", and the return has not risen")
     return None
 
 
 def _counts_actions(entropy: float) -> bool:
-    """The entropy is that of a uniform choice among 2 to 50 actions, and not that of unit Gaussians."""
+    """Whether the entropy is that of a uniform choice among 2 to 50 actions, and not that of unit Gaussians."""
     if not 0.6 < entropy < 4.0:
         return False
     actions, dimensions = math.ceil(math.exp(entropy) * (1 - ROUNDED)), entropy / GAUSSIAN
@@ -277,7 +279,7 @@ def _maybe_continuous(context: Context) -> str | None:
     agent = context.algorithm is None and any(n in context.names for n in CONTROL)
     maybe = agent or context.algorithm in POLICY - {"grpo", "rloo", "reinforce"}
     if maybe and not any(n in context.names for n in LANGUAGE):
-        return "actions may be continuous, whose entropy has no bounds"
+        return "actions may be continuous, and their entropy has no bounds"
     return None
 
 
@@ -332,7 +334,7 @@ def entropy_out_of_bounds(f: Frame) -> Signal | None:
     causes=(
         "an entropy coefficient of the wrong sign or size",
         "a learning rate that is too high, or was raised",
-        "rollouts are sampled otherwise than the trainer thinks (temperature, top-p, another template)",
+        "rollouts are not sampled as the trainer assumes (temperature, top-p, another template)",
     ),
     fixes=("check {entropy_coef} and its sign", "lower {lr}", "compare {temperature} of rollout engine and trainer"),
 )

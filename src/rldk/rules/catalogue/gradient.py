@@ -1,4 +1,4 @@
-"""GRAD: what the gradient norm says of a run, and values that stopped being numbers."""
+"""GRAD: what the gradient norm says about a run, and values that stopped being numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NO_NORM = 1e-5
         "weights already broken by an earlier step: look at the last steps before this one",
     ),
     fixes=(
-        "stop, go back to the last checkpoint before this step, and keep the batch that did it",
+        "stop, go back to the last checkpoint before this step, and keep the batch that caused it",
         "use bfloat16 or float32: {dtype}",
         "check that no reward is NaN or None before advantages are computed",
         "lower {lr} and clip gradients: {max_grad_norm}",
@@ -76,7 +76,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     message = f"{name} is {word}, {before}"
     scaled = name not in LOSSES and loss - loss == 0.0 and loss != 0.0
     if scaled and f.broken(name) < SKIPPED_ROWS:
-        message += ", beside a sound loss: one overflow, whose step a loss scaler skips"
+        message += ", but the loss is sound: this is one overflow, and a loss scaler skips its step"
         return Signal(value=x, message=message, severity="info")
     overflow = scaled and word == "infinite" and name in GRAD_NORMS
     return Signal(value=x, message=message, severity="warn" if overflow else None)
@@ -91,7 +91,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     unless=lacks("max_grad_norm"),
     rows=3,
     causes=(
-        "the loss has grown steep: a learning rate too high, a reward or advantage of another scale, a broken batch",
+        "the loss has grown steep: the learning rate is too high, the reward changed its scale, or a batch is broken",
         "gradients summed instead of averaged over tokens or micro-batches",
     ),
     fixes=(
@@ -119,7 +119,7 @@ def clipping_hides_explosion(f: Frame) -> Signal | None:
     return Signal(
         value=level,
         limit=HIDDEN_FACTOR * clip,
-        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped, from {level / clip:.0f}x {clip:g}",
+        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped, from {level / clip:.0f} times {clip:g}",
         severity=None if level > GROWTH * early else "info",
     )
 

@@ -1,4 +1,4 @@
-"""GRAD: gradients that fade, and the balance between those of the policy and of the critic."""
+"""GRAD: gradients that fade, and the balance between the gradients of policy and critic."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def vanishing_gradients(f: Frame) -> Signal | None:
     rewarded = rewarded and name not in LOSS_OF
     goes_on = rewarded or f.median(loss, 3) > 0.5 * f.early(loss)
     if newest < CUT * before and least > 0 and f["lr"] != 0.0 and not same >= 0.9 and goes_on:
-        message = f"{name} fell within three rows from typically {before:.3g} to {newest:.3g}"
+        message = f"{name} was typically {before:.3g} and fell to {newest:.3g} within three rows"
         return Signal(value=newest, limit=CUT * before, message=message)
     if not level < 0.01 * early or zero > ZERO_SHARE or f["lr"] == 0.0 or same >= 0.9 or entropy < 0.15 * entropy_early:
         return None
     gone = level < GONE * early and (low if rewarded else remains)
-    message = f"{name} fell from typically {early:.3g} to {level:.3g}"
+    message = f"{name} was typically {early:.3g} at first and has fallen to {level:.3g}"
     return Signal(value=level, limit=0.01 * early, message=message, severity=None if gone else "info")
 
 
@@ -96,7 +96,7 @@ def gradient_imbalance(f: Frame) -> Signal | None:
     """
     level, early, spread = f.median(RATIO, 20), f.early(RATIO, 0, 50), f.spread(RATIO, 0, 50)
     if abs(level - early) > 1 + spread:
-        message = f"the policy's gradient was {10**early:.3g} times the critic's and is {10**level:.3g} times"
+        message = f"the policy's gradient was {10**early:.3g} times the critic's and is now {10**level:.3g} times"
         return Signal(value=10**level, limit=10**early, message=message)
     return None
 
@@ -151,7 +151,9 @@ def ratio_trend(f: Frame) -> Signal | None:
     drift, level = f.drift(RATIO), f.median(RATIO, 5)
     if abs(drift) >= 1:
         way = "grows" if drift > 0 else "falls"
-        message = f"the policy's gradient {way} against the critic's: {10 ** abs(drift):.3g} times in 60 rows"
+        message = (
+            f"the policy's gradient {way} compared with the critic's, by a factor of {10 ** abs(drift):.3g} in 60 rows"
+        )
         return Signal(value=10**level, limit=10 ** (level - drift), message=message)
     return None
 
@@ -219,5 +221,5 @@ def flow_blocked(f: Frame) -> Signal | None:
     highest, flowing = f.highest(name, before=0), f[other]
     lossy = f.highest(loss, before=0) > f.lowest(loss, before=0)
     if highest == 0.0 and flowing > 0 and lossy:
-        return Signal(value=0.0, message=f"{name} has been exactly 0 on every row while {other} is {flowing:.3g}")
+        return Signal(value=0.0, message=f"{name} has been exactly 0 on every row, but {other} is {flowing:.3g}")
     return None

@@ -92,7 +92,7 @@ def kl_out_of_range(f: Frame) -> Signal | None:
         f.gain("kl", 100),
     )
     if inside < 0.2 and level > 2 * target and gain >= 0:
-        message = f"the KL is {level:.3g} against a target of {target:.3g} for 100 rows and not coming back"
+        message = f"the KL is {level:.3g} over 100 rows, with a target of {target:.3g}, and is not coming back"
         return Signal(value=level, limit=2 * target, message=message)
     return None
 
@@ -122,7 +122,7 @@ def kl_at_once(f: Frame) -> Signal | None:
     early, tokens = f.early("kl", 0, 5), "tok_mean" in f.estimator("kl")
     limit = AT_ONCE_TOKEN if tokens else AT_ONCE_SUM
     if f.count("kl") == 5 and early > limit:
-        return Signal(value=early, limit=limit, message=f"the KL is {early:.3g} on the first five rows")
+        return Signal(value=early, limit=limit, message=f"the KL is already {early:.3g} on the first five rows")
     return None
 
 

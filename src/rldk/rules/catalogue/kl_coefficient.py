@@ -11,7 +11,7 @@ from rldk.rules.rule import Frame, Signal, rule
 
 # logged; (loss - policy loss) / KL; -(KL part of the reward) / KL; loss / KL where no policy loss is logged
 COEFFICIENT = ("kl_coef", "kl_coef_implied", "kl_coef_paid", "loss_per_kl")
-LOOSE = 0.15  # of its median: twenty rows within that are one coefficient, whatever policy loss is in the loss
+LOOSE = 0.15  # share of the median: twenty rows within it are one coefficient, whatever policy loss is in the loss
 GONE = 0.01
 BEYOND = 2.0
 REST = 0.15  # of loss / KL: what a policy loss off the first pass may leave
@@ -49,7 +49,7 @@ def kl_sign(f: Frame) -> Signal | None:
     if name == "kl_coef":
         return Signal(value=value, limit=0.0, message=f"the KL coefficient is {value:.3g}") if value < 0 else None
     if name == "kl_coef_paid":
-        message = f"the KL is paid for, not charged: its part of the reward implies a coefficient of {value:.3g}"
+        message = f"the KL is rewarded, not penalised: its part of the reward implies a coefficient of {value:.3g}"
         paid = f.max(name, 3) < 0 and not f.stated("kl_coef")
         return Signal(value=value, limit=0.0, message=message) if paid else None
     if name == "loss_per_kl":
@@ -120,7 +120,7 @@ def coefficient_broken(f: Frame) -> Signal | None:
     stuck = not implied and same >= 9 and longest <= 2 and count - same >= 20
     off_target = abs(level / target - 1) > 0.3 if target > 0 else level > 1.25 * before
     if stuck and off_target:
-        message = f"the {what} used to move on every row and has stood at {value:.3g} for {same:.0f} while the KL moved"
+        message = f"the {what} used to move on every row but was {value:.3g} on {same:.0f} rows while the KL moved"
         return Signal(value=value, message=message)
     return None
 
@@ -141,7 +141,7 @@ def _loss_without_kl(f: Frame) -> Signal | None:
     most, least = f.max(name, 5), f.min(name, 5)
     if not (usual > 0 and scatter < 0.25 * usual and most < REST * usual and least > -REST * usual):
         return None
-    message = f"the loss used to be about {usual:.3g} times the KL and has lost that part: it is next to 0 now"
+    message = f"the loss used to be about {usual:.3g} times the KL and has lost that part: it is now close to 0"
     return Signal(value=most, limit=usual, metric="loss", message=message)
 
 
@@ -153,7 +153,7 @@ def _loss_without_kl(f: Frame) -> Signal | None:
     each=("kl_coef", "kl_coef_paid"),
     algorithms=LLM_POLICY,
     causes=(
-        "a slip of the exponent",
+        "the exponent has a typing error",
         "a coefficient made for a mean over tokens, used on a sum",
     ),
     fixes=("lower {kl_coef}: 0.001 to 0.2 is usual",),

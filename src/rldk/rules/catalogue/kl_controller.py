@@ -10,7 +10,7 @@ KIND = ("algorithm.kl_ctrl.type", "kl_ctrl.type", "kl_ctrl_type", "adap_kl_ctrl"
 
 
 def _controller(context: Context) -> str | None:
-    """An `unless` of rules on controllers: there is a target, and nothing says that the coefficient is fixed."""
+    """The reason why a rule on controllers does not apply: no target is known, or the coefficient is fixed."""
     said = next((context.config[key] for key in KIND if key in context.config), None)
     if said is False or str(said).lower() == "fixed":
         return "the KL coefficient is fixed by configuration"
@@ -18,7 +18,7 @@ def _controller(context: Context) -> str | None:
 
 
 def _moves(f: Frame) -> bool:
-    """The coefficient has ever moved: a log may carry a target that nothing steers to."""
+    """Whether the coefficient has ever moved: a log may carry a target that nothing steers to."""
     return f.highest("kl_coef", before=0) > f.lowest("kl_coef", before=0)
 
 
@@ -71,7 +71,7 @@ def kl_negative(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=_controller,
     causes=(
-        "the controller is fed another KL than the logged one: per token against per sequence, or the update KL",
+        "the controller does not get the logged KL: per token instead of per sequence, or the update KL",
         "the coefficient is at its upper bound",
         "the horizon is far too long, or the error enters with the wrong sign",
     ),
@@ -98,10 +98,10 @@ def unresponsive(f: Frame) -> Signal | None:
     if not _moves(f):
         return None
     if least > 2 * target and now <= before:
-        message = f"the KL is {f['kl']:.3g} against a target of {target:.3g}, and its coefficient does not rise"
+        message = f"the KL is {f['kl']:.3g} with a target of {target:.3g}, and its coefficient does not rise"
         return Signal(value=f["kl"], limit=2 * target, message=message)
     if most < 0.5 * target and now > before:
-        message = f"the KL is {f['kl']:.3g} against a target of {target:.3g}, and its coefficient still rises"
+        message = f"the KL is {f['kl']:.3g} with a target of {target:.3g}, and its coefficient still rises"
         return Signal(value=f["kl"], limit=0.5 * target, message=message)
     return None
 
@@ -116,7 +116,7 @@ def unresponsive(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=_controller,
     causes=(
-        "the controller is too slow: a long horizon against the speed of learning",
+        "the controller is too slow: its horizon is long for the speed of learning",
         "the learning rate is too high for the KL coefficient it starts from",
     ),
     fixes=("lower {lr}", "start from a larger {kl_coef}", "shorten the horizon of the controller"),
@@ -136,7 +136,7 @@ def overshoot(f: Frame) -> Signal | None:
     high, low = f.highest("kl", before=5), f.lowest("kl", before=5)
     level = f.median("kl", 5)
     if _moves(f) and high >= 0.5 * target and low <= 1.5 * target and level > 2 * target:
-        message = f"the KL overshot: {level:.3g} after it had reached its target of {target:.3g}"
+        message = f"the KL overshot: it is {level:.3g} after it had reached its target of {target:.3g}"
         return Signal(value=level, limit=2 * target, message=message)
     return None
 
@@ -152,7 +152,7 @@ def overshoot(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=_controller,
     causes=(
-        "the coefficient is too small for the learning rate, fixed, or its controller too slow",
+        "the coefficient is fixed or too small for the learning rate, or its controller is too slow",
         "the policy exploits the reward",
     ),
     fixes=("raise {kl_coef}, or let it adapt", "lower {lr}", "read the completions with the highest reward"),
@@ -206,12 +206,10 @@ def oscillates(f: Frame) -> Signal | None:
     turns, rhythm = f.swings("kl", 160, low=low, high=high), f.rhythm("kl", 160, low=low, high=high)
     most, least, lately = f.max("kl_coef", 40), f.min("kl_coef", 40), f.swings("kl", 80, low=low, high=high)
     if lately >= 6 and most >= 4 * least > 0:
-        message = (
-            f"the KL crossed its target range {lately:.0f} times in 80 rows, and the coefficient swings by 4 times"
-        )
+        message = f"the KL crossed its target range {lately:.0f} times in 80 rows, and its coefficient swings fourfold"
         return Signal(value=lately, limit=6.0, message=message)
     if turns >= 8 and rhythm > 20 and most >= 1.5 * least:
-        message = f"the KL crossed its target range {turns:.0f} times in 160 rows, in a rhythm, the coefficient with it"
+        message = f"the KL crossed its target range {turns:.0f} times in 160 rows in a regular rhythm"
         return Signal(value=turns, limit=8.0, message=message)
     return None
 
@@ -226,7 +224,7 @@ def oscillates(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     causes=(
         "batches have become smaller or more alike, or single responses dominate the mean",
-        "the learning rate is too high: the policy jumps to and fro",
+        "the learning rate is too high: the policy jumps back and forth",
     ),
     fixes=("raise {batch}", "lower {lr}", "look at {kl_estimator}: k3 has a long tail"),
 )

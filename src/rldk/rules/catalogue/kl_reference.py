@@ -1,4 +1,4 @@
-"""KL: drift from the reference, told by its level against what was usual or from both of its estimators."""
+"""KL: what the level of the KL says about the reference: absent, wrong, or the same as the policy."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def kl_pinned(f: Frame) -> Signal | None:
         "the reference is another model than the one training starts from (base model instead of the tuned one)",
         "policy and reference differ in dropout, precision, template or padding",
     ),
-    fixes=("load {ref_model} from the very weights that training starts from", "turn off {dropout} in both"),
+    fixes=("load {ref_model} from the same weights that training starts from", "turn off {dropout} in both"),
 )
 def kl_before_update(f: Frame) -> Signal | None:
     """Fires when the KL is far from 0 on step 0 or 1, before the policy can have moved.

@@ -108,13 +108,13 @@ def truncation_starvation(f: Frame) -> Signal | None:
         message = f"{now:.0%} of the responses are cut off, up from {level if suddenly else past:.0%}"
         return Signal(value=now, limit=past + 0.3, message=message, severity="warn")
     if whole == 1.0 and (least < 0.5 or (usual == 1.0 and least < 0.8)):
-        message = f"all responses are cut off on five rows running; {least:.0%} were once"
+        message = f"all responses are cut off on five rows in a row; once it was only {least:.0%}"
         return Signal(value=now, limit=1.0, message=message, severity="warn")
     if usual > 0.7 and trend > -0.05 and reward < reward_start + 0.5 * noise:
-        message = f"{usual:.0%} of the responses are cut off, for 20 rows and not falling, and the reward has not risen"
+        message = f"{usual:.0%} of the responses are cut off over 20 rows, not falling, and the reward has not risen"
         return Signal(value=usual, limit=0.7, message=message, severity="warn")
     if usual > 0.5 and trend > -0.05:
-        message = f"{usual:.0%} of the responses are cut off, for 20 rows and not falling"
+        message = f"{usual:.0%} of the responses are cut off over 20 rows, and the share is not falling"
         return Signal(value=usual, limit=0.5, message=message, severity="info")
     return None
 
@@ -125,8 +125,8 @@ def _at_the_limit(f: Frame) -> Signal | None:
     first, leapt = same == count >= 20, same >= 10 and before < 0.8 * value
     if not (value > 3 and value == round(value) and (first or leapt)):
         return None
-    since = "since the first row" if first else f"and was {before:.3g} before"
-    message = f"every response is {value:.0f} tokens long, on {same:.0f} rows, {since}: all are cut off"
+    since = "since the first row" if first else f"but was {before:.3g} before"
+    message = f"every response is {value:.0f} tokens long on {same:.0f} rows, {since}: all are cut off"
     return Signal(value=value, message=message, severity="warn")
 
 
@@ -294,7 +294,7 @@ def responses_vanish_at_once(f: Frame) -> Signal | None:
     now, first, count = f.max(name, 4), f.first(name), f.count(name)
     alike, entropy, entropy_first = f.median("zero_std_group_frac", 4), f.median("entropy", 4), f.first("entropy")
     if count <= 20 and now < 0.2 * first and now < 12 and (alike >= 0.5 or entropy < 0.6 * entropy_first):
-        message = f"responses had {first:.3g} tokens and have at most {now:.3g} on the last four rows"
+        message = f"responses began with {first:.3g} tokens and have at most {now:.3g} on the last four rows"
         return Signal(value=now, limit=0.2 * first, message=message)
     return None
 
@@ -345,6 +345,6 @@ def longer_for_nothing(f: Frame) -> Signal | None:
     lost = now > LONGER_THAN_PAST * before and paid < best - max(0.1 * (high - low), 3 * noise)
     if control and (flat or lost):
         once = at_first if flat else before
-        message = f"episodes take {now:.4g} steps where they took {once:.4g}, and the return is no better: {paid:.4g}"
+        message = f"episodes take {now:.4g} steps and took {once:.4g} before, but the return is no better: {paid:.4g}"
         return Signal(value=now, limit=once, message=message)
     return None

@@ -1,4 +1,4 @@
-"""MET: the log itself: its steps, its domains, and what it stopped saying."""
+"""MET: the log itself: the order of its steps, impossible values, and metrics that disappear."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ RARE = 0.02  # of those: a column that was NaN more often is so by design; ours
 
 @cache
 def bounds(name: str, estimator: str) -> tuple[float, float]:
-    """The closed interval of possible values of a metric; infinite where open, and of a metric nobody knows."""
+    """The closed interval of a metric's possible values; infinite where it is open or the metric is unknown."""
     words = vocabulary()
     known = name not in ENTROPY and words.canonical(name) is not None
     return words.bounds(name, estimator=estimator) if known else (-math.inf, math.inf)
 
 
 def _within(name: str, context: Context) -> tuple[float, float]:
-    """The bounds with the allowance for rounding."""
+    """The bounds, widened by the allowance for rounding."""
     low, high = bounds(name, context.estimators.get(name, ""))
     return low - ROUNDING * max(1.0, abs(low)), high + ROUNDING * max(1.0, abs(high))
 
 
 def is_written_twice(f: Frame) -> bool:
-    """The row has the step of the row before it, and at least two of its values bit for bit."""
+    """Whether the row repeats the step of the row before it and at least two of its values, bit for bit."""
     step, last = f["step"], f.previous("step")
     same = [f.repeats(name) >= 2 and abs(f[name]) > 0 for name in WITNESSES]
     return step == last and sum(same) >= 2
@@ -108,9 +108,9 @@ def value_out_of_domain(f: Frame) -> Signal | None:
     x = f[name]
     low, high = bounds(name, f.estimator(name))
     if x < low - ROUNDING * max(1.0, abs(low)):
-        return Signal(value=x, limit=low, message=f"{name} is {x:.4g}, it cannot be below {low:g}")
+        return Signal(value=x, limit=low, message=f"{name} is {x:.4g}, but it cannot be below {low:g}")
     if x > high + ROUNDING * max(1.0, abs(high)):
-        return Signal(value=x, limit=high, message=f"{name} is {x:.4g}, it cannot be above {high:g}")
+        return Signal(value=x, limit=high, message=f"{name} is {x:.4g}, but it cannot be above {high:g}")
     return None
 
 
@@ -180,7 +180,7 @@ def two_cadences(f: Frame) -> Signal | None:
     if not (full and part):
         return None
     name = part[0]
-    message = f"{name} is on {100 * shares[name]:.0f} % of the rows, {full[0]} on all"
+    message = f"{name} is on {100 * shares[name]:.0f} % of the rows, but {full[0]} is on all of them"
     return Signal(value=shares[name], metric=name, message=message)
 
 
@@ -225,7 +225,7 @@ def changed_unit(f: Frame) -> Signal | None:
     unit = next((u for u in UNITS[name] if abs(ratio / u - 1) < 0.08), None)
     apart = unit is not None and (low > before * unit / 2 or high < before / unit * 2)
     if unit is not None and apart and noise / now <= max(2 * usual / before, 0.02):
-        message = f"{name} is {now:.4g} now and was {before:.4g}: a factor of {unit:g}, as between two units"
+        message = f"{name} was {before:.4g} and is now {now:.4g}: a factor of {unit:g}, as between two units"
         return Signal(value=now, limit=before, message=message)
     return None
 

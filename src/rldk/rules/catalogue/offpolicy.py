@@ -74,7 +74,9 @@ def rollout_gap_above_published_limit(f: Frame) -> Signal | None:
         return None
     limit = low if x < low else high
     side = "below" if x < low else "above"
-    return Signal(value=x, limit=limit, message=f"{f.metric} is {x:.3g}, {side} the {limit:g} that {who} names")
+    return Signal(
+        value=x, limit=limit, message=f"{f.metric} is {x:.3g}, {side} the limit of {limit:g} that {who} gives"
+    )
 
 
 @rule(
@@ -154,7 +156,7 @@ def truncated_sampling_bias(f: Frame) -> Signal | None:
     return Signal(
         value=level,
         limit=0.98,
-        message=f"the mean importance weight sits at {level:.3f}: sampling seems cut to {100 * level:.0f} % of it",
+        message=f"the mean importance weight sits at {level:.3f}: sampling seems to keep only {100 * level:.0f} %",
         severity=None if truncated else "info",
     )
 
@@ -196,7 +198,7 @@ def sequence_weight_beyond_cap(f: Frame) -> Signal | None:
             value=weight,
             limit=cap,
             metric="rollout_logprob_diff_mean",
-            message=f"a gap of {gap:.3g} on {length:.0f} tokens weighs sequences by {weight:.3g}, the cap is {cap:g}",
+            message=f"a gap of {gap:.3g} on {length:.0f} tokens gives a sequence weight of {weight:.3g}; the cap is {cap:g}",
         )
     return None
 
@@ -230,11 +232,11 @@ def policy_lag_above_bound(f: Frame) -> Signal | None:
     Why it matters: The bound keeps the off-policy correction valid. Beyond it, the variance of the ratio grows.
     How it is computed: The age, in policy versions, is above the bound in the configuration.
     When it is wrong: The bound in the log may not be the one in use, or may count something other than versions.
-    Source: an identity with the run's own configuration (verl, prime-rl, SkyRL, AReaL).
+    Source: An identity with the run's own configuration (verl, prime-rl, SkyRL, AReaL).
     """
     lag, bound = f[f.metric], _lag_bound(f.config)
     if lag > bound:
-        return Signal(value=lag, limit=bound, message=f"{f.metric} is {lag:g} policy versions, the bound is {bound:g}")
+        return Signal(value=lag, limit=bound, message=f"{f.metric} is {lag:g} policy versions; the bound is {bound:g}")
     return None
 
 
@@ -258,7 +260,11 @@ def effective_sample_size_low(f: Frame) -> Signal | None:
     """
     ess = f["rollout_is_ess"]
     if ess < 0.3:
-        return Signal(value=ess, limit=0.3, message=f"only {100 * ess:.0f} % of the batch is effective (limit 30 %)")
+        return Signal(
+            value=ess,
+            limit=0.3,
+            message=f"the importance weights leave only {100 * ess:.0f} % of the batch effective (limit 30 %)",
+        )
     return None
 
 

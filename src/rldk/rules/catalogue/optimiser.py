@@ -1,4 +1,4 @@
-"""OPT: the optimiser is on and does nothing, or does what nobody asked for."""
+"""OPT: the optimiser runs but does nothing, or does what nobody asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rldk.rules.rule import Frame, Signal, rule
 
 STILL_ROWS, ALONE_ROWS = 3, 5
 STILL_KL, STILL_RATIO = 1e-9, 2e-6
-REDUCED_LR = 0.05  # below this share of its largest value a learning rate is as good as off
+REDUCED_LR = 0.05  # below this share of its largest value a learning rate counts as off
 JUMP = 3.0
-LAST_DECIMAL, FINE = 1e-8, 10  # of rates that are printed with eight decimals; such steps, of which one may be told
+LAST_DECIMAL, FINE = 1e-8, 10  # of rates printed with eight decimals; fewer such steps are a coarse rate
 FP16_FLOOR = 1.0
 FP16_ONCE = 256.0
 NO_GRADIENT = 1e-8
@@ -20,7 +20,7 @@ APART_ROWS, APART_GROUPS = 20, 0.7  # where fraction and norm are not of the sam
 
 
 def _signal_gone(f: Frame) -> bool:
-    """Nothing to learn from on this row, so that standing still is right: no gradient, or one reward a group."""
+    """Whether this row has nothing to learn from, so that standing still is right: no gradient, or equal rewards."""
     return f["grad_norm"] == 0 or f["grad_norm_policy"] == 0 or f["zero_std_group_frac"] > 0.99
 
 
@@ -73,7 +73,9 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     else:
         quiet = still and alone >= ALONE_ROWS
     if quiet and moved:
-        beside = "update KL 0, ratio 1" if f.stated(kl) else f"ratio exactly 1 on {alone:.0f} rows"
+        beside = (
+            "its update KL is 0 and its ratio is 1" if f.stated(kl) else f"its ratio is exactly 1 on {alone:.0f} rows"
+        )
         return Signal(value=0.0, limit=0.0, message=f"the policy has stopped moving: {beside}")
     return None
 
@@ -219,7 +221,7 @@ def learning_rate_zero(f: Frame) -> Signal | None:
         return Signal(value=0.0, limit=expected, message=f"{name} fell from {before:g} to exactly 0")
     if zeros >= 10:
         return Signal(
-            value=0.0, message=f"{name} has been exactly 0 for {zeros:.0f} rows, training goes on", severity="warn"
+            value=0.0, message=f"{name} has been exactly 0 for {zeros:.0f} rows, and training goes on", severity="warn"
         )
     return None
 
@@ -290,6 +292,6 @@ def updates_without_effect(f: Frame) -> Signal | None:
             value=kl,
             limit=0.01 * size,
             metric="kl_policy_update",
-            message=f"the policy moves {kl:.2g} nats an update, {size:.2g} before, at undiminished gradients and rate",
+            message=f"an update moves the policy by {kl:.2g} nats, {size:.2g} before, at the same gradients and rate",
         )
     return None

@@ -1,4 +1,4 @@
-"""OPT: a learning rate that no published configuration has."""
+"""OPT: learning rates that no published configuration has, and agents that never train."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ UNROUNDED = CLASSIC | {"transformers", "trl"}  # their logs never print a small 
     needs=("lr",),
     rows=3,
     causes=(
-        "a rate made for another optimiser (SGD) or for a table instead of a network",
-        "a slip of the exponent, or a rate that is multiplied by the number of workers",
+        "the rate was chosen for another optimiser (SGD) or for a table instead of a network",
+        "the exponent has a typing error, or the rate is multiplied by the number of workers",
     ),
     fixes=("lower {lr}: 3e-4 is usual for control tasks, 1e-6 to 5e-5 for language models (LoRA: 1e-4 to 2e-4)",),
 )
@@ -52,7 +52,7 @@ def above_all_published(f: Frame) -> Signal | None:
 
 
 def _not_off_policy(context: Context) -> str | None:
-    """A log of episodes alone never has a loss, so the trainer must be known."""
+    """The reason to skip an unknown trainer: a log of episodes alone never has a loss."""
     if context.algorithm in OFF_POLICY:
         return None
     return "defined for ddpg, dqn, sac, td3; this log does not say that it is one"
@@ -67,7 +67,7 @@ def _not_off_policy(context: Context) -> str | None:
     algorithms=OFF_POLICY,
     unless=_not_off_policy,
     causes=(
-        "training is to begin after more steps than the run has",
+        "training is set to begin after more steps than the run has",
         "the replay buffer never holds a batch, or the training frequency is counted in other units",
     ),
     fixes=("compare `learning_starts`, `train_freq` and {batch} with {total_steps}",),
@@ -96,7 +96,7 @@ def agent_never_trains(f: Frame) -> Signal | None:
 def _rounded(context: Context) -> str | None:
     if context.framework in UNROUNDED:
         return None
-    return "a learning rate of 0 may be a rounded one in this format"
+    return "a learning rate of 0 may be a rounded one in this format, so nothing can be concluded from it"
 
 
 @rule(

@@ -61,7 +61,7 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     if printed > UNMOVED_KL or best == worst or unvaried:
         return None
     if still and count >= 10 and (stuck or at_reference) and lr != 0.0:
-        beside = f"entropy stays at {most:.4g}" if stuck else "so is that to the reference"
+        beside = f"entropy stays at {most:.4g}" if stuck else "so is the KL to the reference"
         message = f"on all {count:.0f} rows the update KL is below {UNMOVED_KL:g} and {beside}"
         return Signal(value=f[name], limit=UNMOVED_KL, message=message)
     return None
@@ -97,7 +97,7 @@ def same_update_again(f: Frame) -> Signal | None:
     losses, norms, before = f.repeats("loss"), f.repeats("grad_norm"), f.longest_run("grad_norm")
     same = losses >= SAME_ROWS and SAME_ROWS <= norms < count
     if same and loss != 0.0 and norm != 0.0 and before < SAME_ROWS and count >= 20 + SAME_ROWS and f["lr"] != 0.0:
-        message = f"loss ({loss:.4g}) and gradient norm ({norm:.4g}) are bitwise the same on three rows running"
+        message = f"loss ({loss:.4g}) and gradient norm ({norm:.4g}) are bitwise the same on three rows in a row"
         return Signal(value=norm, message=message)
     return None
 
@@ -118,7 +118,7 @@ def _other(context: Context) -> str | None:
     rows=5,
     causes=(
         "the optimiser holds no trainable parameter, or its step is skipped",
-        "gradients vanish: a loss that is scaled to next to nothing, every label masked",
+        "gradients vanish: the loss is scaled to almost 0, or every label is masked",
         "the learning rate is far too low",
     ),
     fixes=(
@@ -164,10 +164,10 @@ def _gained(f: Frame, name: str) -> bool:
 
 
 def _other_loss(context: Context) -> str | None:
-    """The loss of a policy or of a value function may well rise while it learns, so the kind must be known."""
+    """The reason to skip an unknown algorithm: the loss of a policy or of a value function may rise while it learns."""
     if context.algorithm in BY_LOSS:
         return None
-    return "defined for sft, dpo and others whose loss is to fall; this log does not say that it is one"
+    return "defined for sft, dpo and others whose loss should fall; this log does not say that it is one"
 
 
 @rule(
@@ -201,6 +201,6 @@ def loss_above_its_start(f: Frame) -> Signal | None:
     noise, count = f.noise("loss", 20), f.count("loss")
     start = max(first, early)
     if count >= 30 and start > 0 and now > 1.25 * start and now > start + 3 * noise:
-        message = f"the loss began at {start:.3g} and is {now:.3g}"
+        message = f"the loss began at {start:.3g} and is now {now:.3g}"
         return Signal(value=now, limit=1.25 * start, message=message)
     return None

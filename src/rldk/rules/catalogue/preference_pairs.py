@@ -1,4 +1,4 @@
-"""Pairs of answers: a reference that is the policy itself, and held-out pairs that are ranked the wrong way round."""
+"""PREF: held-out pairs that are ranked the wrong way round, and margins that jump or stay too small."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def held_out_pairs_in_reverse(f: Frame) -> Signal | None:
     needs=("pref_margin",),
     algorithms=PREFERENCE,
     causes=(
-        "beta is another one than before: a resumed run with another configuration, a schedule gone wrong",
+        "beta has changed: a run was resumed with another configuration, or a schedule went wrong",
         "log-probabilities are summed where they were averaged over tokens",
         "the reference was replaced by another model",
     ),

@@ -305,6 +305,6 @@ def reward_not_finite(f: Frame) -> Signal | None:
         after = f" after {count:.0f} finite rows" if count else ""
         return Signal(value=value, message=f"the reward is {value}{after}")
     if gap >= 5 and count >= 10 and abs(count / share - count - gap) < 0.5:
-        message = f"the reward stood on all of the first {count:.0f} rows and has been missing for {gap:.0f}"
+        message = f"the reward was on all of the first {count:.0f} rows and has been missing for {gap:.0f}"
         return Signal(value=math.nan, message=message, severity="warn")
     return None

@@ -30,22 +30,22 @@ FIXES = (
 
 
 def _few_episodes(context: Context) -> bool:
-    """A row is one episode (monitor.csv), or four more of the hundred that its return is the mean of (off-policy
+    """Whether a row is one episode (monitor.csv), or adds only four episodes to the mean of a hundred (off-policy
     agents of Stable-Baselines3): 27 rows are then hardly one sample."""
     own = context.names.get("reward_mean") == "r"
     return own or (context.framework in SB3 and context.algorithm in OFF_POLICY)
 
 
 def _of_batches(context: Context) -> str | None:
-    return "a row is one episode, or few; REW020 judges those" if _few_episodes(context) else None
+    return "each row is one episode or a few; REW020 judges such logs" if _few_episodes(context) else None
 
 
 def _of_episodes(context: Context) -> str | None:
-    return None if _few_episodes(context) else "defined for logs with a row for one episode, or few"
+    return None if _few_episodes(context) else "defined for logs whose rows are one episode or a few"
 
 
 def _second_name(f: Frame) -> bool:
-    """The metric is the target of a critic, and the reward itself is logged beside it."""
+    """Whether the metric is the target of a critic while the reward itself is logged beside it."""
     return f.metric == "return_mean" and f.gap("reward_mean") >= 0
 
 
@@ -53,7 +53,7 @@ Moves = tuple[tuple[float, float, float], ...]
 
 
 def _moves(f: Frame) -> Moves:
-    """Of entropy, KL and length: now, in the run's own past, and by which factor they may differ."""
+    """The values of entropy, KL and length now and in the run's own past, and the factor by which they may differ."""
     return (
         (f.median("entropy", 3), f.past("entropy", least=20), 1.25),
         (f.median("kl", 5), f.past("kl", least=20), 2.0),
@@ -74,23 +74,25 @@ def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
     all_gone = lost > ALL and lasting < best - ALL * (best - start)
-    message = f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: {level:.4g} over {rows} rows"
+    message = (
+        f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {rows} rows is {level:.4g}"
+    )
     return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
 
 
 def _plunge(f: Frame) -> Signal | None:
-    """All of the newest rows are below the start, at once."""
+    """The signal of a sudden fall: all of the newest rows are below the start."""
     name = f.metric
     now, best, start = f.max(name, PLUNGE_ROWS), f.top(name, TOP, after=EARLY), f.early(name, 0, 10)
     noise, gain = f.noise(name, 20), best - start
     if now < start - PLUNGE * gain and gain > SHEER * noise and gain > LEAST * abs(best):
-        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below all that it was when the run began"
+        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below its level when the run began"
         return Signal(value=f[name], limit=best, message=message, severity="warn")
     return None
 
 
 def _short(f: Frame) -> Signal | None:
-    """Within the first rows: what four rows held is lost on all of the four after them."""
+    """The signal of the first rows: the four newest have all lost what the four before them held."""
     name, rows = f.metric, SHORT_ROWS
     now, held, start = f.max(name, rows), f.median(name, rows, before=rows), f.early(name, 0, 2)
     noise, count, gain = f.noise(name, rows, before=rows), f.count(name), held - start
@@ -143,7 +145,7 @@ def reward_collapse(f: Frame) -> Signal | None:
     if _second_name(f):
         return None
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
-        message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has left its course"
+        message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
         said.append(Signal(value=level, limit=best, message=message, severity="warn"))
     return next((signal for signal in said if signal is not None), None)
 

@@ -1,4 +1,4 @@
-"""LEN, REW: agents that found one safe action, and rewards of the training's own making that vanish."""
+"""REW: agents that settled on the worst action, and rewards of the training's own making that vanish."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ def settled_on_the_worst(f: Frame) -> Signal | None:
     same, value, entropy = f.repeats("reward_mean"), f["reward_mean"], f["entropy"]
     high, low, first = f.highest("reward_mean"), f.lowest("reward_mean"), f.early("entropy", 0, 10)
     if same >= WORST_ROWS and value < high and value <= low and 0 <= entropy < QUIET * first:
-        message = f"the return has stood at its lowest, {value:.4g}, for {WORST_ROWS} rows, and the policy is certain"
+        message = (
+            f"the return has stood at its lowest, {value:.4g}, for {WORST_ROWS} rows, and the policy no longer explores"
+        )
         return Signal(value=value, limit=high, message=message)
     return None

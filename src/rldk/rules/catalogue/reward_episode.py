@@ -141,6 +141,8 @@ def worse_than_at_first(f: Frame) -> Signal | None:
     high, start = f.max("reward_mean", CHANCE_ROWS), f.early("reward_mean", 0, 5)
     away = [runs_away(f, name) for name in CRITIC]
     if high < start - 0.2 * abs(start) and any(away):
-        message = f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}, its first actions {start:.4g}"
+        message = (
+            f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}; its first actions earned {start:.4g}"
+        )
         return Signal(value=high, limit=start, message=message)
     return None

@@ -1,4 +1,4 @@
-"""REW: what never rose at all, what froze far below its best, what does worse than chance."""
+"""REW: rewards that never rose, that froze far below their best, or that fell below chance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _unknown(context: Context) -> str | None:
     causes=(
         "the reward gives no signal: the task is too hard for the policy, or nearly all answers are paid alike",
         "the policy hardly moves: a learning rate that is far too small, an optimiser that holds other weights",
-        "it was as good as it gets from the start",
+        "the policy was as good as it can get from the start",
     ),
     fixes=(
         "look at the spread of the reward within a batch, and at ten answers beside their rewards",
@@ -74,8 +74,8 @@ def never_learnt(f: Frame) -> Signal | None:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
-    spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
-    message = f"the reward has not risen in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now"
+    spent = f" ({progress:.0%} of the declared steps)" if progress == progress else ""
+    message = f"the reward has not risen in {count:.0f} rows{spent}: it was {start:.4g} at first and is {now:.4g} now"
     loud = late or (count > LONG and progress != progress)
     return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
 
@@ -115,7 +115,7 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
     if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
         message = (
-            f"the entropy is down from {sure:.3g} to {entropy:.3g}, and the reward {start:.4g} at first, {now:.4g} now"
+            f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward went only from {start:.4g} to {now:.4g}"
         )
         return Signal(value=now, limit=start + spread, message=message)
     return None
@@ -151,6 +151,6 @@ def frozen_below_best(f: Frame) -> Signal | None:
     least, start = min(bottom, low), f.early(name, 0, 10)
     far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
     if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
-        message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it has been {top:.4g}"
+        message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it was once {top:.4g}"
         return Signal(value=low, limit=top, message=message)
     return None

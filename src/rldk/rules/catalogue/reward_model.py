@@ -1,4 +1,4 @@
-"""RM: training of a reward model on pairs."""
+"""RM: rules on training a reward model on pairs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MARGIN = 10.0
 def reward_model_not_learning(f: Frame) -> Signal | None:
     """Fires when the loss on pairs stays at ln 2 or above and the accuracy at one half.
 
-    Why it matters: a policy trained on this reward is trained on noise.
+    Why it matters: A policy trained on this reward is trained on noise.
     How it is computed: The rule looks at 40 rows, from the 60th on, but not in the first fifth of a run of known
     length. The median loss is above ln 2 - 0.01 (ln 2 is the loss of scores that are all equal), and the mean accuracy
     is not above one half by two of its standard errors over the rows.
@@ -49,7 +49,9 @@ def reward_model_not_learning(f: Frame) -> Signal | None:
     count, progress = f.count("loss"), f.progress()
     chance = accuracy <= 0.5 + 2 * error / math.sqrt(ROWS)
     if loss > LN2 - NEAR and chance and count >= 60 and not progress < 0.2:
-        message = f"over {ROWS} rows the loss is {loss:.3f} (ln 2 is 0.693) and {100 * accuracy:.0f} % of pairs right"
+        message = (
+            f"over {ROWS} rows the loss is {loss:.3f} (ln 2 is 0.693) and {100 * accuracy:.0f} % of the pairs are right"
+        )
         return Signal(value=loss, limit=LN2 - NEAR, message=message)
     return None
 

@@ -10,7 +10,7 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 
 def _episodes(context: Context) -> str | None:
     if context.framework in CLASSIC:
-        return "the return of an environment grows by its very design; its scale is not the reward's"
+        return "the return of an environment grows by design, so its scale is not that of the reward"
     return None
 
 
@@ -59,20 +59,20 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
         return None
     beyond = least > high + extent or most < low - extent
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:
-        message = f"the reward left all it has been ({low:.3g} to {high:.3g}) in one step: {f[name]:.3g}"
+        message = f"the reward left its whole earlier range ({low:.3g} to {high:.3g}) in one step: it is {f[name]:.3g}"
         return Signal(value=f[name], limit=high if least > high else low, message=message)
     if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
         message = f"the spread of the reward {spread.how}"
         return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
     if not logged and usual > 0 and noise > 8 * usual:
-        message = f"the reward of a batch now varies by {noise:.3g} from row to row, {usual:.3g} before"
+        message = f"the reward of a batch now varies by {noise:.3g} from row to row; it varied by {usual:.3g} before"
         return Signal(value=noise, limit=8 * usual, message=message)
     return None
 
 
 def _unknown_agent(context: Context) -> str | None:
     if context.framework in CLASSIC and context.algorithm is None:
-        return "defined for on-policy algorithms; this log does not say which one it is of"
+        return "defined for on-policy algorithms; this log does not say which algorithm it is of"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Rules on what single samples say: the shape of the advantages, and reward that is paid for length.
+"""Rules on single samples: the shape of the advantages, and reward that is paid for length.
 
 They read metrics that `engine.distil` computes from per-sample records; a log of scalars alone does not carry them.
 """
@@ -72,7 +72,7 @@ def advantage_heavy_tails(f: Frame) -> Signal | None:
     rows=3,
     algorithms=LLM_POLICY,
     causes=(
-        "another data mix or curriculum stage",
+        "the data mix or the curriculum stage changed",
         "rewards or their normalisation changed",
         "the value function lost its fit",
     ),
@@ -135,7 +135,7 @@ def advantage_skewed(f: Frame) -> Signal | None:
     jumped = abs(scales) >= SCALES and scales * tails > 0 and n >= SOME
     if leaning and (jumped or (abs(early) > 0.5 and early * tails > 0 and n >= MANY)):
         side = "few large positive" if tails > 0 else "few large negative"
-        message = f"the advantages are skewed by {tails:.2g}: {side} ones against many small ones"
+        message = f"the advantages are skewed by {tails:.2g}: a {side} ones stand against many small ones"
         return Signal(value=tails, limit=math.copysign(1.0, tails), message=message, evidence={"bowley": middle})
     return None
 
@@ -173,14 +173,14 @@ def advantage_of_noise(f: Frame) -> Signal | None:
     """
     value = f["advantage_bound_frac"]
     if value > 0.1:
-        message = f"{value:.0%} of the groups have all but equal rewards and the largest advantages there can be"
+        message = f"{value:.0%} of the groups have nearly equal rewards and the largest possible advantages"
         return Signal(value=value, limit=0.1, message=message)
     return None
 
 
 def _length_limit(context: Context) -> float:
-    told = number(context.config.get("length_bias_threshold"))
-    return told if told == told else LENGTH_LIMIT
+    configured = number(context.config.get("length_bias_threshold"))
+    return configured if configured == configured else LENGTH_LIMIT
 
 
 @rule(
@@ -228,8 +228,8 @@ def reward_paid_for_length(f: Frame) -> Signal | None:
     within = name == "length_reward_rho"
     follows = math.copysign(1.0, rho) * gain > 0.1 * usual
     better = "longer" if rho > 0 else "shorter"
-    scope = "of answers to one prompt the" if within else "the"
-    trend = ", and the answers become so" if follows else ""
+    scope = "among answers to one prompt, the" if within else "the"
+    trend = f", and the answers become {better}" if follows else ""
     return Signal(
         value=rho,
         limit=math.copysign(limit, rho),

@@ -1,4 +1,4 @@
-"""SYS: what the clock says."""
+"""SYS: what clocks and memory say about a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host
     tier=2,
     needs=("row_interval_s",),
     causes=(
-        "a collective or a rollout request that waited for its time-out (a lost worker, a full queue)",
+        "a collective or a rollout request waited for its time-out (a lost worker, a full queue)",
         "the file system or the logger blocked, or the machine was suspended",
         "the job was stopped and resumed exactly where it was",
     ),
@@ -55,7 +55,7 @@ def stall(f: Frame) -> Signal | None:
     interval, usual, since = f["row_interval_s"], f.quantile("row_interval_s", 0.99), f.repeats("segment")
     if not (interval > STALL_S and interval > STALL_FACTOR * usual and since > 1):
         return None
-    message = f"no row for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
+    message = f"no row came for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
     hung = interval > HANG_S and interval > HANG_FACTOR * usual
     limit = max(STALL_FACTOR * usual, STALL_S)
     return Signal(value=interval, limit=limit, message=message, severity="warn" if hung else "info")
@@ -66,7 +66,7 @@ def _ratio(a: float, b: float) -> float:
 
 
 def _cost(f: Frame, lag: int) -> float:
-    """Median seconds a token (a step, where tokens are not known) of the 20 rows that ended `lag` rows ago."""
+    """The median seconds per token (per step, where tokens are not known) of the 20 rows that ended `lag` rows ago."""
     time, tokens = f.median("step_time", 20, before=lag), f.median("tokens_step", 20, before=lag)
     length = f.median("response_length_mean", 20, before=lag)
     size = tokens if tokens > 0 else length
@@ -83,7 +83,7 @@ def _cost(f: Frame, lag: int) -> float:
     causes=(
         "something grows with every step: a list of tensors, a log, a cache, the history that is attached to samples",
         "memory is nearly full, so that the allocator or the swap file works instead of the model",
-        "another job on the same machine (then it goes back)",
+        "another job runs on the same machine (then the time goes back)",
     ),
     fixes=(
         "profile one step now and one after a restart; what differs is what grows",
@@ -115,7 +115,7 @@ def throughput_rot(f: Frame) -> Signal | None:
     if not (rising and pace > ROT * pace_before and now > ROT * first):
         return None
     leaking = any(g > 1.05 for g in grown)
-    message = f"a step takes {now / first:.2f}x the time for the same work that it took 60 rows ago"
+    message = f"a step takes {now / first:.2f}x as long for the same work as it did 60 rows ago"
     return Signal(
         value=now / first,
         limit=ROT,
@@ -135,7 +135,7 @@ def throughput_rot(f: Frame) -> Signal | None:
     causes=(
         "the machine, its clock or its network changed: throttling, a lost device, another link",
         "a cache, a compiled graph or a data loader no longer works as it did",
-        "another job on the same machine that has come to stay",
+        "another job has come to stay on the same machine",
     ),
     fixes=("compare one step now with one after a restart", "look at clocks and temperatures of all devices"),
 )
@@ -160,7 +160,7 @@ def pace_stays_worse(f: Frame) -> Signal | None:
     ]
     worse = best > 2 * past and usual > 3 * past if slow else best < past / 2 and usual < past / 3
     if worse and past > 0 and not any(w > 1.5 for w in work):
-        message = f"{name} has been {usual:.3g} for {PACE_ROWS} rows, {past:.3g} before"
+        message = f"{name} has been {usual:.3g} for {PACE_ROWS} rows; it was {past:.3g} before"
         return Signal(value=usual, limit=3 * past if slow else past / 3, message=message)
     return None
 

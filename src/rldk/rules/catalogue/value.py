@@ -1,4 +1,4 @@
-"""Rules on the critic: explains nothing, explains too much, clipped."""
+"""Rules on the critic: it explains nothing or too much, is clipped, or its loss leaves its range."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def critic_useless(f: Frame) -> Signal | None:
 def _not_classic(context: Context) -> str | None:
     if context.framework in CLASSIC:
         return None
-    return "critics of small language models are that bad and harmless (see VAL001)"
+    return "critics of small language models are often that bad, and harmless (see VAL001)"
 
 
 @rule(
@@ -70,9 +70,9 @@ def _not_classic(context: Context) -> str | None:
     fixes=("check that the critic's weights change", "look at {value_coef} and {gamma}", "turn on {reward_scale}"),
 )
 def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
-    """Fires when the critic's errors have long been larger than the spread of the returns.
+    """Fires when the critic's errors have for long been one and a half times the spread of the returns.
 
-    Why it matters: advantages are then mostly the critic's errors.
+    Why it matters: Advantages are then mostly the critic's errors.
     How it is computed: The median explained variance of 20 rows is below -0.5. Explained variance divides by the
     variance of the returns, so it says nothing where these hardly differ. The rule is therefore quiet while the task is
     solved (every step pays, and the return has stayed within a tenth of its best for 20 rows) and while the root of the
@@ -89,7 +89,7 @@ def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
     newest, first = f.median("value_loss", 10), f.early("value_loss", 0, 5)
     learns = learns or newest < FADED * first
     if usual < -0.5 and not (solved or nothing):
-        message = f"the explained variance has typically been {usual:.2g} over 20 rows; a constant has 0"
+        message = f"the explained variance has typically been {usual:.2g} over 20 rows; a constant prediction has 0"
         return Signal(value=usual, limit=-0.5, message=message, severity="info" if learns else None)
     return None
 
@@ -128,7 +128,7 @@ def critic_predicts_a_constant(f: Frame) -> Signal | None:
     now, start = f.median("value_loss", 10), f.early("value_loss", 0, 5)
     if count >= 20 and -FLAT < low <= high < FLAT and now > 0.8 * start > 0:
         message = f"the critic explains nothing ({low:.2g} to {high:.2g} on 20 rows) and its loss is {now:.3g}"
-        return Signal(value=high, limit=FLAT, message=message + f", {start:.3g} at the start")
+        return Signal(value=high, limit=FLAT, message=message + f"; it was {start:.3g} at the start")
     return None
 
 
@@ -176,7 +176,7 @@ def critic_too_good(f: Frame) -> Signal | None:
 def value_clip_saturation(f: Frame) -> Signal | None:
     """Fires when typically more than half of the value predictions were clipped over the last 20 updates.
 
-    Why it matters: the critic learns only from the other half and lags behind the policy.
+    Why it matters: The critic learns only from the other half and lags behind the policy.
     How it is computed: The median clipped share of 20 rows is above 0.5, on three rows in a row.
     When it is wrong: The first updates after a jump of the reward scale look like this.
     Source: The 20 updates are those of the rule for the policy's ratio; 0.5 is our own choice.
@@ -309,7 +309,7 @@ def value_loss_explodes(f: Frame) -> Signal | None:
     loss, high, count = f["value_loss"], f.highest("value_loss"), f.count("value_loss")
     sizes = [1.0, *(f.highest(name, before=0) for name in SEEN), *(f.lowest(name, before=0) for name in SEEN)]
     if count > FIRST and loss > EXPLODED * high and not any(loss <= BEYOND * BEYOND * x * x for x in sizes):
-        message = f"the value loss was at most {high:.3g} and is {loss:.3g} at once"
+        message = f"the value loss was at most {high:.3g} and is suddenly {loss:.3g}"
         return Signal(value=loss, limit=EXPLODED * high, message=message)
     return None
 

@@ -1,4 +1,4 @@
-"""VAL, REW: critics of agents in environments, most of all of those that learn from a replay buffer (DQN, SAC, TD3)."""
+"""VAL: critics of agents in environments, above all of agents that learn from a replay buffer (DQN, SAC, TD3)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _AGENTS = OFF_POLICY | {"ppo", "a2c"}
 def _no_agent(context: Context) -> str | None:
     if context.algorithm in _AGENTS and context.framework in CLASSIC:
         return None
-    return "defined for agents of Stable-Baselines3, RLlib and CleanRL whose algorithm the log tells"
+    return "defined for agents of Stable-Baselines3, RLlib and CleanRL whose algorithm the log names"
 
 
 def _has_risen(f: Frame) -> bool:
-    """The return is above its first ten rows by twice its noise, or too young to tell."""
+    """Whether the return is above its first ten rows by twice its noise; also true while there are too few rows."""
     now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
     noise = noise if noise == noise else 0.0
     return not now <= start + 2 * noise
@@ -145,7 +145,7 @@ def values_diverge(f: Frame) -> Signal | None:
     away, fell = runs_away(f, name), now < start - 0.1 * abs(start) and known == known
     if count >= 18 and away and loss > 2 * before and fell:
         message = (
-            f"the critic's loss grew from {first:.3g} to {loss:.3g}, the return fell from {start:.4g} to {now:.4g}"
+            f"the critic's loss grew from {first:.3g} to {loss:.3g} and the return fell from {start:.4g} to {now:.4g}"
         )
         return Signal(value=loss, limit=CRITIC_GROWN * first, message=message)
     return None
