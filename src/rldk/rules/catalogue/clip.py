@@ -168,7 +168,10 @@ def ratio_always_one(f: Frame) -> Signal | None:
         message = f"the ratio has been exactly 1 on all {count:.0f} rows, despite several passes over each batch"
         return Signal(value=1.0, message=message, metric="ratio_mean")
     if ratio != ratio and kl_low > -STILL and kl_high < STILL and not clipped > 0 and count >= 10:
-        message = f"no update moved the policy on {count:.0f} rows, with several passes over each: update KL 0"
+        message = (
+            f"no update has moved the policy on {count:.0f} rows, despite several passes over each batch: "
+            "the update KL is 0"
+        )
         return Signal(value=f[name], limit=STILL, message=message)
     return None
 

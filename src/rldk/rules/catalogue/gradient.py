@@ -119,7 +119,8 @@ def clipping_hides_explosion(f: Frame) -> Signal | None:
     return Signal(
         value=level,
         limit=HIDDEN_FACTOR * clip,
-        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped, from {level / clip:.0f} times {clip:g}",
+        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped; "
+        f"their norm is typically {level / clip:.0f} times the limit of {clip:g}",
         severity=None if level > GROWTH * early else "info",
     )
 

@@ -198,7 +198,8 @@ def sequence_weight_beyond_cap(f: Frame) -> Signal | None:
             value=weight,
             limit=cap,
             metric="rollout_logprob_diff_mean",
-            message=f"a gap of {gap:.3g} on {length:.0f} tokens gives a sequence weight of {weight:.3g}; the cap is {cap:g}",
+            message=f"a gap of {gap:.3g} on {length:.0f} tokens gives sequences a weight of {weight:.3g}; "
+            f"the cap is {cap:g}",
         )
     return None
 
