@@ -1,4 +1,4 @@
-"""What looks odd and is normal by construction. The first paragraph of each docstring is the note a report prints."""
+"""Patterns that look odd but are normal by construction. A report prints the first paragraph of their docstrings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, above, normal
 
 
 def _not_group(context: Context) -> str | None:
-    """An algorithm that is not known is no group method: a note must be true."""
-    return None if context.algorithm in GROUP else "about group methods"
+    """The reason to skip all but group methods. An unknown algorithm is skipped, too, because a note must be true."""
+    return None if context.algorithm in GROUP else "this note is about group methods"
 
 
 @normal("first-grpo-loss-is-zero", needs=("loss",), unless=_not_group, calm=above(1e-6))
@@ -180,7 +180,7 @@ def reward_component_none(f: Frame) -> Signal | None:
 
 
 def _not_sb3(context: Context) -> str | None:
-    return None if context.framework in ("sb3", "stable_baselines3") else "about stable-baselines3 logs"
+    return None if context.framework in ("sb3", "stable_baselines3") else "this note is about stable-baselines3 logs"
 
 
 @normal("last-row-twice", needs=("step",), unless=_not_sb3)

@@ -1,7 +1,7 @@
 """Conditions of rule files: text -> whitelisted `ast` -> closures over a Frame. Nothing is ever evaluated as Python.
 
-A comparison with a missing value is unknown, and stays unknown through `not`; only a condition that is known to hold
-fires. Division by zero and the logarithm of what has none are missing.
+A comparison with a missing value is unknown, and `not` leaves it unknown. Only a condition that is known to hold fires.
+A division by zero, or the logarithm of a number that has none, is a missing value.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from rldk.rules.rule import Frame
 
 MAX_WINDOW = 10_000
 
-# function of a metric over the window -> the method of Frame; a second argument is another window
+# a function of a metric over the window -> the method of Frame; a second argument sets another window
 WINDOWED = {
     "mean": "mean",
     "median": "median",
@@ -51,10 +51,10 @@ WINDOWED = {
     "slope": "slope",
     "gain": "gain",
 }
-LEAST = {"std": 2, "slope": 2, "gain": 2}  # the smallest window that has one
-# function of a metric's history, without a window
+LEAST = {"std": 2, "slope": 2, "gain": 2}  # the smallest window for which the function is defined
+# functions of a metric's history, without a window
 HISTORY = ("first", "last", "early", "past", "highest", "lowest")
-PAST = frozenset({"first", "early", "past", "highest", "lowest", "gain"})  # of the run's own values
+PAST = frozenset({"first", "early", "past", "highest", "lowest", "gain"})  # functions of the run's own earlier values
 FUNCTIONS = (*WINDOWED, *HISTORY, "previous", "leap", "any", "all", "count", "abs", "log", "metric")
 _COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
     ast.Lt: ("<", operator.lt),
@@ -76,9 +76,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
 class Condition(Struct, frozen=True, kw_only=True):
     """A compiled condition. `holds(f)` is True, False or None (unknown).
 
-    `measured`, `limit`: the two sides of its first comparison, None where it has none. `metrics`: what must be on the
-    row besides the watched metric; `elsewhere`: what need not be. `windowed`: it looks at a window by itself;
-    `relative`: it holds the metric against the run's own past.
+    `measured`, `limit`: the two sides of its first comparison, or None without one. `metrics`: the metrics that must be
+    on the row besides the watched one; `elsewhere`: those that may be on other rows. `windowed`: the condition looks at
+    a window by itself. `relative`: it compares the metric with the run's own past.
     """
 
     text: str
@@ -94,7 +94,7 @@ class Condition(Struct, frozen=True, kw_only=True):
 class _Number(Struct, frozen=True):
     read: Read
     constant: float | None = None
-    metric: str | None = None  # set when it is nothing but a metric: "" is the watched one
+    metric: str | None = None  # the name, when the number is just a metric: "" is the watched metric
 
 
 def compile_condition(text: object, *, window: int = 1) -> Condition:
@@ -161,8 +161,8 @@ class _Compiler(Struct):
             case ast.Call():
                 return self._call(node)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
-                raise BadExpression(f"{quote(node)} is a condition where a number is due")
-        raise BadExpression(f"{quote(node)} is not allowed", hint="there are numbers, metrics, + - * / and functions")
+                raise BadExpression(f"{quote(node)} is a condition, but a number is expected here")
+        raise BadExpression(f"{quote(node)} is not allowed", hint="numbers, metrics, + - * / and functions are allowed")
 
     def _comparison(self, node: ast.Compare) -> Test:
         ops = [_operator(op, node) for op in node.ops]
@@ -177,12 +177,12 @@ class _Compiler(Struct):
     def _arithmetic(self, node: ast.BinOp) -> _Number:
         op = _ARITHMETIC.get(type(node.op))
         if op is None:
-            raise BadExpression(f"the operator in {quote(node)} is not allowed", hint="there are + - * /")
+            raise BadExpression(f"the operator in {quote(node)} is not allowed", hint="the operators are + - * /")
         a, b = self.number(node.left), self.number(node.right)
         if a.constant is not None and b.constant is not None:
             folded = op(a.constant, b.constant)
             if not math.isfinite(folded):
-                raise BadExpression(f"{quote(node)} is no finite number")
+                raise BadExpression(f"{quote(node)} is not a finite number")
             return _Number(constant(folded), folded)
         first, second = a.read, b.read
         return _Number(lambda f: op(first(f), second(f)))
@@ -211,7 +211,7 @@ class _Compiler(Struct):
             raise BadExpression(f"{name}() needs an argument", hint=f"such as {name}(value)")
         match name:
             case "any" | "all":
-                raise BadExpression(f"{quote(node)} is a condition where a number is due")
+                raise BadExpression(f"{quote(node)} is a condition, but a number is expected here")
             case "abs" | "log":
                 self._arity(node, 1)
                 inner = self.number(args[0]).read
@@ -299,7 +299,7 @@ class _Compiler(Struct):
                 for left, op, right in pairs:
                     made = intersection(made, self._half(left, _operator(op, node)[0], right, targets))
                 return made
-        raise BadExpression(f"{quote(node)} is no comparison of values", hint="such as any(value > 0.3)")
+        raise BadExpression(f"{quote(node)} is not a comparison of values", hint="such as any(value > 0.3)")
 
     def _half(self, left: ast.expr, op: str, right: ast.expr, targets: set[str]) -> Region:
         if isinstance(left, ast.Constant | ast.UnaryOp):
@@ -313,7 +313,7 @@ class _Compiler(Struct):
         return absolute_preimage(solutions(op, number)) if folded else solutions(op, number)
 
     def _target(self, node: ast.expr, *, needed: bool = True) -> str:
-        """The metric that a function is asked of, "" for the watched one."""
+        """The metric that a function is applied to; "" for the watched one."""
         before = len(self.needed)
         found = self.number(node).metric
         if found is None:
@@ -348,13 +348,13 @@ class _Compiler(Struct):
 def _literal(node: ast.Constant) -> _Number:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadExpression(f"{quote(node)} is no number")
+        raise BadExpression(f"{quote(node)} is not a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise BadExpression(f"{quote(node)} is no finite number")
+        raise BadExpression(f"{quote(node)} is not a finite number")
     return _Number(constant(number), number)
 
 
@@ -363,5 +363,5 @@ def _operator(op: ast.cmpop, node: ast.Compare) -> tuple[str, Callable[[float, f
         return _COMPARE[type(op)]
     except KeyError:
         raise BadExpression(
-            f"the comparison in {quote(node)} is not allowed", hint="there are < <= > >= == !="
+            f"the comparison in {quote(node)} is not allowed", hint="the comparisons are < <= > >= == !="
         ) from None

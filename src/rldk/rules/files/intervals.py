@@ -1,4 +1,4 @@
-"""Sets of floats as disjoint closed intervals: which values of a metric satisfy a comparison with numbers."""
+"""Sets of floats as disjoint closed intervals: the values of a metric that satisfy a comparison with numbers."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def solutions(op: str, number: float) -> Region:
 
 
 def intersection(a: Region, b: Region) -> Region:
-    """The values in both."""
+    """The values in both regions."""
     pairs = ((max(x[0], y[0]), min(x[1], y[1])) for x in a for y in b)
     return tuple(sorted((low, high) for low, high in pairs if low <= high))
 
 
 def complement(a: Region) -> Region:
-    """The values not in it."""
+    """The values that are not in the region."""
     left = EVERYTHING
     for low, high in a:
         outside = []
@@ -46,18 +46,18 @@ def complement(a: Region) -> Region:
 
 
 def union(a: Region, b: Region) -> Region:
-    """The values in at least one of them."""
+    """The values in at least one of the regions."""
     return complement(intersection(complement(a), complement(b)))
 
 
 def absolute_preimage(a: Region) -> Region:
-    """The values whose absolute value is in it."""
+    """The values whose absolute value is in the region."""
     sides = intersection(a, ((0.0, math.inf),))
     return union(sides, tuple(sorted((-high, -low) for low, high in sides)))
 
 
 def open_bounds(low: float, high: float) -> tuple[float | None, float | None]:
-    """The interval as exclusive bounds, None where it has none."""
+    """The interval as exclusive bounds; a bound is None where the interval is open."""
     return (
         None if low == -math.inf else math.nextafter(low, -math.inf),
         None if high == math.inf else math.nextafter(high, math.inf),

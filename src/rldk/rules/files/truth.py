@@ -1,4 +1,4 @@
-"""Numbers and truths of a row as closures. A comparison with a missing value is unknown: None, as is its opposite."""
+"""Numbers and truths of a row as closures. A comparison with a missing value is None, and so is its negation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Test = Callable[[Frame], "bool | None"]
 
 def constant(number: float) -> Read:
     """The same number on every row."""
-    return lambda f: number  # noqa: ARG005 - it looks at nothing
+    return lambda f: number  # noqa: ARG005 - a constant does not look at the row
 
 
 def feature(method: str, target: str, *options: int) -> Read:
-    """What a method of Frame says of the metric, "" for the watched one."""
+    """The number that a method of Frame returns for the metric; "" means the watched one."""
 
     def read(f: Frame) -> float:
         found: float = getattr(f, method)(target or f.metric, *options)
@@ -27,17 +27,17 @@ def feature(method: str, target: str, *options: int) -> Read:
 
 
 def share(target: str, window: int, above: float | None, below: float | None) -> Read:
-    """The share of the window strictly between the bounds."""
+    """The share of the window that lies strictly between the bounds."""
     return lambda f: f.share(target or f.metric, window, above=above, below=below)
 
 
 def logarithm(x: float) -> float:
-    """The natural logarithm; missing where there is none."""
+    """The natural logarithm; NaN where there is none."""
     return math.log(x) if x > 0 else math.nan
 
 
 def quotient(a: float, b: float) -> float:
-    """a / b; missing where b is 0."""
+    """The quotient a / b; NaN where b is 0."""
     return a / b if b else math.nan
 
 
@@ -58,7 +58,8 @@ def negation(test: Test) -> Test:
 
 
 def all_of(tests: list[Test]) -> Test:
-    """False as soon as one is. While rules are bound every test is unknown, so that every feature is asked for."""
+    """The test that all tests hold; it stops at the first that does not. While rules are bound, every test is unknown,
+    so that every feature is asked for."""
 
     def test(f: Frame) -> bool | None:
         open_ = False
@@ -73,7 +74,7 @@ def all_of(tests: list[Test]) -> Test:
 
 
 def any_of(tests: list[Test]) -> Test:
-    """True as soon as one is."""
+    """The test that at least one test holds."""
 
     def test(f: Frame) -> bool | None:
         open_ = False
