@@ -14,7 +14,7 @@ import click
 from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
-from rldk.rules.measured import measured
+from rldk.rules.measured import measurement
 from rldk.rules.rule import Rule, normals, rules
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -55,7 +55,7 @@ def rule_page(rule: Rule) -> str:
     lines += ["## Likely causes", "", *(f"{i}. {c}" for i, c in enumerate(rule.causes, 1)), ""]
     lines += ["## What to try", "", *_fixes(rule), ""]
     lines += ["## Source", "", rule.page.sections["Source"], ""]
-    lines += ["## Measured", "", measured(rule.code), "", "## Inputs", ""]
+    lines += ["## Measured", "", measurement(rule.code), "", "## Inputs", ""]
     needs = [*rule.needs, *rule.also, *(f"any of `{p}`" for p in rule.each)]
     lines.append(f"- needs: {', '.join(needs) or 'every row'}")
     lines.append(

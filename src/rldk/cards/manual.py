@@ -75,7 +75,7 @@ TOPICS = {
 def rule_text(rule: Rule) -> str:
     """The page of a rule or of a normal pattern."""
     from rldk.rules.knobs import phrase
-    from rldk.rules.measured import measured
+    from rldk.rules.measured import measurement
 
     head = f"{rule.code} {rule.name}" if rule.code != rule.name else rule.code
     kind = (
@@ -89,7 +89,7 @@ def rule_text(rule: Rule) -> str:
     blocks += _listed("What to try", [phrase(fix, None) for fix in rule.fixes])
     blocks += _listed("Inputs", _inputs(rule))
     blocks.append(f"Source\n{_wrap(rule.page.sections['Source'], 2)}")
-    blocks += [] if rule.note else [f"Measured\n{_wrap(measured(rule.code), 2)}"]
+    blocks += [] if rule.note else [f"Measured\n{_wrap(measurement(rule.code), 2)}"]
     return "\n\n".join(blocks) + "\n"
 
 

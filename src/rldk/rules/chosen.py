@@ -8,11 +8,11 @@ from rldk.rules.files.load import RuleFile, load_rules
 from rldk.rules.rule import Rule
 from rldk.rules.select import select_rules
 
-Words = str | Iterable[str] | None  # codes, families or names; a string holds them with commas between
+Words = str | Iterable[str] | None  # codes, families or names; a string separates them by commas
 
 
 def chosen_rules(preset: str | RuleFile = "default", select: Words = None, ignore: Words = None) -> tuple[Rule, ...]:
-    """The rules of `preset` that are selected (all, when none is) and not ignored.
+    """The rules of `preset` that are selected and not ignored. Without a selection, all rules are selected.
 
     Raises `UnknownName`, and the errors of `load_rules`."""
     file = load_rules(preset) if isinstance(preset, str) and preset != "default" else preset

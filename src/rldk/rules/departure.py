@@ -1,11 +1,11 @@
-"""When a metric has left its own course: one test, and a table of what is material for each metric.
+"""Whether a metric has left its own line: one test, and a table of how large a move matters for each metric.
 
 The test is the engine's line test (`Frame.leap`): all three newest rows lie off the line through the 24 rows before
-them and off their recent level, by so many robust scales. Measured on real logs it is not enough alone: with the
-limit of five scales and no table, five of 86 healthy runs alarmed, with the table none, and one fault fewer in 108 was
-seen. So every entry says how far the metric must have moved, in a unit that matters for it, and in which direction
-that can be bad. What moves in healthy learning as well (KL, entropy, length, value loss) needs a second witness, which
-the rules themselves ask for.
+them, and off their recent level, by a number of robust scales. On real logs the test alone is not enough. With the
+limit of five scales and no table, five of 86 healthy runs alarmed. With the table none did, and one fault fewer in 108
+was seen. So every entry says how far the metric must have moved, in a unit that matters for it, and in which direction
+a move can be bad. Metrics that also move in healthy learning (KL, entropy, length, value loss) need a second witness.
+The rules themselves ask for it.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from msgspec import Struct
 
 from rldk.rules.rule import Frame
 
-REFERENCE_ROWS = 5  # rows whose median is held against an approved run
-REFERENCE_SLACK = 1.5  # seeds differ: the material change must be so many times as large (ours)
+REFERENCE_ROWS = 5  # rows whose median is compared with an approved run
+REFERENCE_SLACK = 1.5  # seeds differ, so the move must be this many times as large (our own choice)
 SCALES = 5.0  # of the line test; 3.5 gave false alarms on 2 of 86 healthy runs
-LATEST, RECENT = 3, 8  # rows that must have left, rows before them that are the level they left
+LATEST, RECENT = 3, 8  # rows that must have left the line; rows before them, whose level they left
 
 
 class Course(Struct, frozen=True, kw_only=True):
-    """What is material for one metric.
+    """How large a move of one metric must be to matter.
 
-    `log`: the test is made on the logarithm, and `rise` and `fall` are factors (> 1); else they are shares of the
-    recent level. `floor`: the least scale, in the unit of the test: discrete metrics have spells without any noise.
-    `scales`: the limit of the test. An infinite `rise` or `fall`: that direction is never bad by itself.
+    `log`: the test is made on the logarithm, and `rise` and `fall` are factors (> 1). Otherwise they are shares of the
+    recent level. `floor`: the smallest scale, in the unit of the test, because discrete metrics have rows without any
+    noise. `scales`: the limit of the test. When `rise` or `fall` is infinite, that direction is never bad by itself.
     """
 
     rise: float = math.inf
@@ -39,8 +39,8 @@ class Course(Struct, frozen=True, kw_only=True):
 
 
 class Departure(Struct, frozen=True, kw_only=True):
-    """A material move off the course: from the recent level to the median of the newest three rows; or, with an
-    approved run as reference, off that run's level at this step."""
+    """A move that matters, from the recent level to the median of the newest three rows. With an approved run as
+    reference, the move is measured from that run's level at this step."""
 
     level: float
     now: float
@@ -49,7 +49,7 @@ class Departure(Struct, frozen=True, kw_only=True):
 
     @property
     def how(self) -> str:
-        """The end of a sentence that begins with the metric."""
+        """The end of a sentence that begins with the name of the metric."""
         if self.reference:
             return f"is {self.now:.3g} where the reference run had {self.level:.3g}"
         return f"went from {self.level:.3g} to {self.now:.3g} within three rows"
@@ -59,8 +59,8 @@ class Departure(Struct, frozen=True, kw_only=True):
         return self.scales > 0
 
 
-# Material changes as measured for detection on real trainings (a factor of three for gradient norms, two for KL, 2.5
-# for the spread of the reward, ...). Floors: 0.02 of a log scale is rounding to three digits.
+# The smallest moves that matter, as measured for detection on real trainings (a factor of three for gradient norms,
+# two for KL, 2.5 for the spread of the reward, ...). Floors: 0.02 of a log scale is rounding to three digits.
 COURSES: Mapping[str, Course] = {
     "grad_norm": Course(log=True, rise=3.0, floor=0.05),
     "grad_norm_policy": Course(log=True, rise=3.0, floor=0.05),
@@ -77,9 +77,9 @@ COURSES: Mapping[str, Course] = {
 
 
 def departure(f: Frame, name: str) -> Departure | None:
-    """The material move of a metric that the line test sees on this row, or None.
+    """The move of a metric that the line test sees on this row, if it is large enough to matter; else None.
 
-    With a log course, levels <= 0 are no reference and nothing is said."""
+    On a log scale there is no verdict for levels <= 0."""
     course = COURSES[name]
     scales = f.leap(name, log=course.log, floor=course.floor)
     now, level = f.median(name, LATEST), f.median(name, RECENT, before=LATEST)

@@ -1,4 +1,4 @@
-"""What rules of several families ask of a run beside their own metric: is reward lost, is the task solved."""
+"""Questions that rules of several families ask beside their own metric: is reward lost, is the task solved?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rldk.rules.rule import Context, Frame
 
 CRITIC_GROWN = 100.0  # times the first losses
 CRITIC = ("loss", "value_loss")
-"""The critic's loss: of DQN, of the others."""
+"""The names of the critic's loss: DQN logs the first, the others log the second."""
 
 
 # trainers of environments rather than language models
@@ -42,24 +42,25 @@ def _names_an_episode(key: str) -> bool:
 
 
 def about_episodes(f: Frame) -> bool:
-    """Rows are about episodes of an environment: its trainer, an exploration rate, or the names of return and length
-    say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`)."""
+    """Whether rows are about episodes of an environment: the trainer, an exploration rate, or the names of return and
+    length say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`)."""
     named = any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean"))
     return f.framework() in CLASSIC or named or f.gap("exploration_rate") >= 0
 
 
 def about_language(f: Frame) -> bool:
-    """Rows are about responses: a metric of language models is there, or a trainer of such."""
+    """Whether rows are about responses: a metric of language models is there, or their trainer is known."""
     return f.framework() not in CLASSIC | {""} or any(f.gap(name) >= 0 for name in LANGUAGE)
 
 
 def lost_share(f: Frame) -> float:
-    """The share of the reward gained so far that the run has lost again; NaN unless the loss is material.
+    """The share of the reward gained so far that the run has lost again; NaN unless the loss matters.
 
-    Material: five times the noise and a fifth of the best level (running means over about ten rows, the gain counts
-    from the first ten). The noise is that from row to row or over five rows, whichever is larger: an autocorrelated
-    reward wanders by ten times its steps. The newest ten rows must also lie below the median of the run's past, by
-    that noise: single outliers raise a running mean and let it fall again."""
+    The loss matters when it is above five times the noise and a fifth of the best level. Levels are running means over
+    about ten rows, and the gain counts from the first ten rows. The noise is taken from row to row or over five rows,
+    whichever is larger, because an autocorrelated reward wanders by ten times its steps. The newest ten rows must also
+    lie below the median of the run's past by that noise, because a single outlier raises a running mean and then lets
+    it fall again."""
     level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
     start, noise, slow = (
         f.early("reward_mean", 0, 10),
@@ -72,22 +73,23 @@ def lost_share(f: Frame) -> float:
     return lost / gained if material and now < past - noise and not now >= past - slow else math.nan
 
 
-def rising(f: Frame) -> bool:
-    """The reward of the newest three rows is above that of the eight before by more than its row-to-row noise."""
+def reward_rises(f: Frame) -> bool:
+    """Whether the newest three rewards are above the eight before them by more than the row-to-row noise."""
     now, before = f.median("reward_mean", 3), f.median("reward_mean", 8, before=3)
     return now > before + f.noise("reward_mean", 20)
 
 
-def unsolved(f: Frame) -> bool:
-    """A running mean of the reward (about ten rows) is more than a quarter of its range below the best it has been.
+def is_unsolved(f: Frame) -> bool:
+    """Whether a running mean of the reward (about ten rows) is below its best by more than a quarter of its range.
 
-    The slow form of `below_best`, for rules on what lasts: single batches of a solved task miss their best, too."""
+    This is the slow form of `is_below_best`, for rules on lasting states: single batches of a solved task miss their
+    best, too."""
     level, best = f.ewma("reward_mean", 0.1), f.peak("reward_mean", 0.1)
     return level < best - 0.25 * (f.highest("reward_mean", before=0) - f.lowest("reward_mean", before=0))
 
 
-def below_best(f: Frame) -> bool:
-    """The last known reward is more than a tenth of its whole range below its best: the task is not simply solved."""
+def is_below_best(f: Frame) -> bool:
+    """Whether the last known reward is below its best by more than a tenth of its range: the task is not solved."""
     best, least, last = (
         f.highest("reward_mean", before=0),
         f.lowest("reward_mean", before=0),
@@ -96,47 +98,48 @@ def below_best(f: Frame) -> bool:
     return last < best - 0.1 * (best - least)
 
 
-def settled(f: Frame) -> bool:
-    """The task is solved and stays so: every step pays, the return is within a tenth of its best, and has moved by no
-    more than that over 20 rows. There is then next to nothing for a critic to explain."""
+def is_solved(f: Frame) -> bool:
+    """Whether the task is solved and stays so: every step pays, the return is within a tenth of its best, and it has
+    moved by no more than that over 20 rows. A critic then has almost nothing to explain."""
     best, high, low = f.highest("reward_mean", before=0), f.max("reward_mean", 20), f.min("reward_mean", 20)
     pay = f.ewma("reward_per_step", 1.0)
     return low > 0.9 * best > 0 and high - low <= 0.1 * best and pay > 0
 
 
-def exploring(f: Frame) -> bool:
-    """The share of random actions has fallen by a tenth over the last twenty rows: the return is that of another
-    mixture on each row, and random episodes may well be the better ones (they end sooner)."""
+def exploration_falls(f: Frame) -> bool:
+    """Whether the share of random actions has fallen by a tenth over the last twenty rows. Each row then mixes random
+    and chosen actions differently, and random episodes may be the better ones (they end sooner)."""
     rate, before = f.ewma("exploration_rate", 1.0), f.previous("exploration_rate", 20)
     return rate < 0.9 * before or (rate > 0.1 and before != before)
 
 
-def still_learning(f: Frame) -> bool:
-    """The return of an environment has risen by three times its noise and is not below its best (see `unsolved`).
+def is_still_learning(f: Frame) -> bool:
+    """Whether the return of an environment has risen by three times its noise and is near its best (`is_unsolved`).
 
-    Such a run shows by itself that a published limit on its updates is not what it needs."""
+    Such a run shows by itself that it does not need a published limit on its updates."""
     start, best, noise = f.early("reward_mean", 0, 10), f.peak("reward_mean", 0.1), f.noise("reward_mean", 20)
-    away = unsolved(f)
+    away = is_unsolved(f)
     return about_episodes(f) and best - start > 3 * noise and not away
 
 
-def negligible(f: Frame, loss: float) -> bool:
-    """A loss of the critic that no policy can feel: its root is below a hundredth of what one step pays."""
+def is_negligible(f: Frame, loss: float) -> bool:
+    """Whether the critic's loss is too small to matter: its root is below a hundredth of what one step pays."""
     pay = f.ewma("reward_per_step", 1.0)
     return loss < 1e-4 * pay * pay
 
 
 def starting_entropy(f: Frame) -> float:
-    """The larger of the first entropy and of the median of rows 5 to 25 (as far as they are there)."""
+    """The larger of two numbers: the first entropy, and the median entropy of rows 5 to 25 (once these exist)."""
     first, early = f.first("entropy"), f.early("entropy")
     return early if early > first else first
 
 
-def bounded_entropy(f: Frame) -> bool:
-    """Entropy has a floor of 0: tokens, or few discrete actions. That of continuous actions has no meaning as a ratio.
+def has_bounded_entropy(f: Frame) -> bool:
+    """Whether entropy has a floor of 0, as for tokens or a few discrete actions. For continuous actions its ratios mean
+    nothing.
 
-    Continuous are runs without a metric of language models whose entropy was ever negative, began above log 20, or
-    began at a multiple of a unit Gaussian's (within 1.5 %)."""
+    Actions count as continuous when the run has no metric of language models and its entropy was ever negative, began
+    above log 20, or began at a multiple of a unit Gaussian's (within 1.5 %)."""
     first, least = f.first("entropy"), f.lowest("entropy", before=0)
     if any(f.gap(name) >= 0 for name in LANGUAGE):
         return True
@@ -150,19 +153,19 @@ def factor(a: float, b: float) -> float:
 
 
 def episodic(context: Context) -> str | None:
-    """An `unless` of rules on responses, in runs whose rows are about episodes of an environment."""
+    """The reason why a rule on responses does not apply: rows are about episodes of an environment."""
     if context.framework in CLASSIC:
         return f"defined for language models; {context.framework} logs episodes of an environment"
     return None
 
 
 def not_episodic(context: Context) -> str | None:
-    """An `unless` of rules on episodes of an environment: the reverse of `episodic`."""
+    """The reason why a rule on episodes does not apply: rows are not about an environment."""
     return None if context.framework in CLASSIC else "defined for environments (Stable-Baselines3, RLlib, CleanRL)"
 
 
 def synced_reference(context: Context) -> str | None:
-    """An `unless`: rules that take the reference to be fixed."""
+    """The reason why a rule that needs a fixed reference does not apply: the reference is synced."""
     synced = any(context.config.get(key) is True for key in keys_of("sync_ref"))
     return "the reference is synced with the policy on purpose" if synced else None
 
@@ -174,7 +177,8 @@ def not_off_policy(context: Context) -> str | None:
 
 
 def runs_away(f: Frame, name: str) -> bool:
-    """The newest three of the critic's losses are a hundred times its first ten, and errors larger than all that the
-    first episodes earned: losses that began near 0 grow by such factors in healthy runs."""
+    """Whether the newest three losses of the critic are a hundred times its first ten, and the errors are larger than
+    what the first episodes earned. The second condition is there because losses that began near 0 grow by such factors
+    in healthy runs."""
     loss, first, start = f.min(name, 3), f.early(name, 0, 10), f.early("reward_mean", 0, 5)
     return loss > CRITIC_GROWN * first > 0 and loss > start * start

@@ -1,4 +1,4 @@
-"""The configuration keys that fixes name: concept -> the framework's own key, or plain words where it has none."""
+"""The configuration keys that fixes name: each concept with the framework's own key, or plain words without one."""
 
 from __future__ import annotations
 
@@ -319,13 +319,13 @@ KEYS: dict[str, dict[str, str]] = {
 
 @cache
 def keys_of(concept: str) -> tuple[str, ...]:
-    """Every spelling of the concept that a logged configuration may have, over all frameworks."""
+    """Every spelling that a logged configuration may have for the concept, over all frameworks."""
     spelled = (keys[concept].lstrip("-").replace("-", "_") for keys in KEYS.values() if concept in keys)
     return tuple(dict.fromkeys(spelled))
 
 
 def number(value: object) -> float:
-    """A configuration value as a number (some logs keep them as text); NaN when it is none."""
+    """A configuration value as a number (some logs write numbers as text); NaN when it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return math.nan
     try:
@@ -335,12 +335,12 @@ def number(value: object) -> float:
 
 
 def setting(f: Frame, concept: str) -> float:
-    """The number that the run's configuration has for the concept; NaN when it carries none."""
+    """The number that the run's configuration has for the concept; NaN when it has none."""
     return number(f.config(*keys_of(concept)))
 
 
 def lacks(concept: str) -> Callable[[Context], str | None]:
-    """An `unless` of rules that are nothing without this number of the configuration."""
+    """The `unless` of a rule that cannot work without this number of the configuration."""
 
     def unless(context: Context) -> str | None:
         if any(math.isfinite(number(context.config.get(key))) for key in keys_of(concept)):
@@ -351,7 +351,7 @@ def lacks(concept: str) -> Callable[[Context], str | None]:
 
 
 def phrase(fix: str, framework: str | None, algorithm: str | None = None) -> str:
-    """The fix with every `{concept}` replaced by the framework's own key, or by plain words where it has none.
+    """The fix with every `{concept}` replaced by the framework's own key, or by plain words where there is no key.
 
     Raises KeyError on a concept that `CONCEPTS` does not have."""
     keys = KEYS.get(f"{framework}/{algorithm}", KEYS.get(framework or "", {}))

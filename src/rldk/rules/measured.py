@@ -1,4 +1,4 @@
-"""What was measured of each rule on labelled runs: the figures that its page ends with."""
+"""How each rule did on labelled runs: the figures at the end of its page."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ def _figures() -> dict[str, Any]:
     return found
 
 
-def measured(code: str) -> str:
-    """The sentence on how a rule did on the labelled corpora: warnings on healthy runs, and the faults it named.
+def measurement(code: str) -> str:
+    """The sentence that says how a rule did on the labelled corpora: its warnings on healthy runs, the faults it named.
 
-    `python -m benchmarks.measured` writes the figures; a rule that they do not know was not measured."""
+    `python -m benchmarks.measured` writes the figures. A rule without figures was not measured."""
     figures = _figures()
     row, corpora = figures["rules"].get(code), figures["corpora"]
     if row is None or not row["checked"]:
-        return f"Not measured: no run of the corpora ({corpora}) has what it looks at."
-    quiet = f"Warned on {row['false']} of the {row['checked']} healthy runs it could look at ({corpora})"
+        return f"Not measured: no run of the corpora ({corpora}) has what this rule looks at."
+    quiet = f"It warned on {row['false']} of the {row['checked']} healthy runs that it could look at ({corpora})"
     if not row["faults"]:
-        other = f"; spoke on {row['off']} faulty ones of another family" if row["off"] else ""
-        return f"{quiet}{other}. It named no fault: there is none of its kind in the corpora, or others name it."
+        other = f", and it spoke on {row['off']} faulty runs of another family" if row["off"] else ""
+        return f"{quiet}{other}. It named no fault: the corpora have none of its kind, or other rules name it."
     ranked = sorted(row["faults"].items(), key=lambda pair: (-pair[1], pair[0]))
     named = ", ".join(f"{fault.replace('_', ' ')} {n}" for fault, n in ranked[:SHOWN])
     more = f" and {len(ranked) - SHOWN} more" if len(ranked) > SHOWN else ""
     runs = "1 run" if row["hits"] == 1 else f"{row['hits']} runs"
-    return f"{quiet}. It named the fault of {runs}, {row['first']} of them first: {named}{more}."
+    return f"{quiet}. It named the fault of {runs}, in {row['first']} of them first: {named}{more}."

@@ -18,13 +18,13 @@ from rldk.rules.subject import Subject
 
 HEADINGS = ("Why it matters", "How it is computed", "When it is wrong", "Source")
 Tier = Literal[0, 1, 2, 3]
-INFO_COOLDOWN = 100  # quiet looks after which an informational finding is over, where a rule does not say
+INFO_COOLDOWN = 100  # quiet looks that end an informational finding, unless the rule says otherwise
 
 
 class Signal(Struct, frozen=True, kw_only=True):
-    """What a rule says of one row. `limit` is in the unit of `metric` (default: the rule's own); `message` is a clause
-    a person would say, without the step ("the reward has been exactly 1 for 5 rows"). `severity` may only lower or,
-    for rules whose severity is critical, restate the rule's own."""
+    """What a rule says about one row. `limit` is in the unit of `metric` (default: the rule's own). `message` is a
+    clause that a person would say, without the step ("the reward has been exactly 1 for 5 rows"). `severity` may lower
+    the rule's own; rules whose severity is critical may also repeat it."""
 
     value: float
     limit: float | None = None
@@ -35,28 +35,29 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 class Frame(Protocol):
-    """One row of features, as a rule sees it. Windows count rows on which the metric was present and finite, this one
-    included unless `before` rows are left out at the new end. A feature is NaN until its window is full, so that
-    every comparison with it is false; that of a metric the run lacks stays NaN and does not make the rule skipped.
-    Ask for every feature before the first branch: memory begins at binding.
+    """One row of features, as a rule sees it. A window counts rows on which the metric was present and finite. It
+    includes this row, unless the newest `before` rows are left out. A feature is NaN until its window is full, so that
+    every comparison with it is false. If the run lacks the metric, the feature stays NaN and the rule is not skipped.
+    Ask for every feature before the first branch, because the engine remembers only what a rule asks for at binding.
 
-    A number may stand for those of many rows, so that one call answers for all of them. It knows arithmetic and
-    comparisons, `abs`, `min`, `max` and `round`; a body that takes it to anything else (`math.log`, `math.isfinite`,
-    `int`, `isinstance`) before it has compared is asked row by row, which costs a hundred times as much. Two numbers
-    that move together are compared in vain: ask for `rise("step")`, not for `f["step"] > f.previous("step")`."""
+    A number may stand for the numbers of many rows, so that one call answers for all of them. It knows arithmetic and
+    comparisons, `abs`, `min`, `max` and `round`. A body that passes it to anything else (`math.log`, `math.isfinite`,
+    `int`, `isinstance`) before it has compared is asked row by row, which costs a hundred times as much. A comparison
+    of two numbers that move together decides nothing for many rows at once: ask for `rise("step")` instead of
+    `f["step"] > f.previous("step")`."""
 
     step: int
     rows: int
     metric: str
 
     def __getitem__(self, name: str) -> float:
-        """The value on this row; NaN when missing (or stated NaN: see `stated`)."""
+        """The value on this row; NaN when it is missing, or when the source states NaN (see `stated`)."""
 
     def stated(self, name: str) -> bool:
-        """The source gave a value on this row, be it NaN or infinite."""
+        """Whether the source gave a value on this row, even NaN or infinity."""
 
     def config(self, *keys: str) -> Any:
-        """The first of these configuration keys that the run carries, or None."""
+        """The value of the first of these keys that the run's configuration has, or None."""
 
     def framework(self) -> str:
         """The trainer that wrote the log ("trl"), or ""."""
@@ -68,33 +69,33 @@ class Frame(Protocol):
         """The key under which the source logs a metric."""
 
     def rounded(self, name: str) -> float:
-        """Half a unit of the last decimal that the metric is printed with: what a 0 may stand for; 0.0 when values are
-        written in full. Told by the metric's own values, or by the log's other metrics where those do not."""
+        """Half a unit of the last decimal that the metric is printed with, which is what a 0 may stand for; 0.0 when
+        values are written in full. The metric's own values tell it, or the log's other metrics where they do not."""
 
     def averaged(self, name: str) -> float:
-        """Steps that one value is the mean over: 1 when it is that of one step; NaN where nobody says so."""
+        """The number of steps that one value is the mean of: 1 for a single step; NaN where this is unknown."""
 
     def broken(self, name: str) -> float:
-        """Rows running, this one included, on which the source stated NaN or an infinity."""
+        """The number of rows in a row, this one included, on which the source stated NaN or an infinity."""
 
     def milestone(self, name: str, row: int) -> float:
-        """The median of ten finite values from number `row` (from 0) on; NaN until they are there, which does not make
-        the rule unready."""
+        """The median of ten finite values from number `row` (counted from 0) on. It is NaN until they exist, but the
+        rule counts as ready all the same."""
 
     def progress(self) -> float:
-        """Share of the declared steps done, in [0, 1]; NaN when the run declares none."""
+        """The share of the declared steps that is done, in [0, 1]; NaN when the run declares no steps."""
 
     def count(self, name: str) -> float:
-        """Finite values so far, this row included."""
+        """The number of finite values so far, this row included."""
 
     def gap(self, name: str) -> float:
-        """Rows of this phase since the metric was last present: 0 when it is on this row; NaN before the first."""
+        """The number of rows of this phase since the metric was last present: 0 on this row; NaN before the first."""
 
     def lapses(self, name: str) -> float:
-        """How many rows stated the metric as NaN or infinite before the present stretch of such rows."""
+        """The number of rows that stated NaN or infinity before the present stretch of such rows."""
 
     def coverage(self, name: str) -> float:
-        """Share of this phase's rows, since the metric first appeared, on which it is present."""
+        """The share of this phase's rows on which the metric is present, since it first appeared."""
 
     def previous(self, name: str, lag: int = 1) -> float:
         """The value `lag` present rows ago."""
@@ -106,20 +107,20 @@ class Frame(Protocol):
         """The first finite value of the run."""
 
     def last(self, name: str) -> float:
-        """The newest finite value, which need not be on this row. While there is none the rule counts as not ready."""
+        """The newest finite value, which need not be on this row. Without one, the rule counts as not ready."""
 
     def repeats(self, name: str) -> float:
-        """How many rows in a row, this one included, have bitwise the same value (>= 1)."""
+        """The number of rows in a row, this one included, with bitwise the same value (>= 1)."""
 
     def departed(self, name: str) -> float:
-        """The value before the present run of equal values; the present one while there was no other."""
+        """The value before the present run of equal values; the present value while there was no other."""
 
     def longest_run(self, name: str) -> float:
         """The length of the longest run of equal values before the present one; 0 while there was no other."""
 
     def recurrence(self, name: str) -> float:
-        """The share of values, before the present run of equal ones, that equal the one before: how often a coarse
-        metric repeats itself by chance."""
+        """The share of values, before the present run of equal values, that equal the value before them. It says how
+        often a coarse metric repeats itself by chance."""
 
     def highest(self, name: str, *, before: int = 1) -> float:
         """The largest value so far, the newest `before` rows left out."""
@@ -152,10 +153,10 @@ class Frame(Protocol):
         """The slope of the least-squares line through the window, per row; the window is 2 or more."""
 
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
-        """The median of the finite values number start..stop-1 of the run, fixed from then on."""
+        """The median of the run's finite values number start..stop-1. It never changes after that."""
 
     def spread(self, name: str, start: int = 0, stop: int = 10) -> float:
-        """Largest minus smallest of the finite values number start..stop-1 of the run, fixed from then on."""
+        """The range of the run's finite values number start..stop-1. It never changes after that."""
 
     def past(self, name: str, *, before: int = 5, least: int = 10) -> float:
         """The median of the run's own past: at most 200 values, at least `least`, the newest `before` left out."""
@@ -164,73 +165,75 @@ class Frame(Protocol):
         """The share of the window with above < value < below; `above=-eps, below=eps` counts zeros."""
 
     def gain(self, name: str, window: int) -> float:
-        """Median of the newest quarter of the window minus median of its oldest quarter: how far the metric moved."""
+        """How far the metric moved: the median of the window's newest quarter minus that of its oldest quarter."""
 
     def noise(self, name: str, window: int, *, before: int = 0) -> float:
         """The row-to-row scale of the window: 1.4826 * MAD of the first differences / sqrt 2."""
 
     def wander(self, name: str, window: int, *, lag: int, before: int = 0) -> float:
-        """The scale of what is left of the differences over `lag` rows when their median, the trend, is taken off:
-        1.4826 * MAD / sqrt 2. Sees the slow wandering of an autocorrelated metric, which its steps understate."""
+        """The scale of the differences over `lag` rows without their median, the trend: 1.4826 * MAD / sqrt 2. It shows
+        the slow wandering of an autocorrelated metric, which its steps understate."""
 
     def ewma(self, name: str, weight: float) -> float:
-        """The exponentially weighted mean; `weight` is that of the newest value."""
+        """The exponentially weighted mean; `weight` is the weight of the newest value."""
 
     def peak(self, name: str, weight: float) -> float:
         """The largest `ewma(name, weight)` so far, from the tenth value on."""
 
     def top(self, name: str, rows: int, *, after: int = 0) -> float:
-        """The highest level so far: the largest smaller mean of the two halves of `rows` values, those that end before
-        value number `after` left out."""
+        """The highest level so far that both halves of `rows` values held: of each window, the smaller of the two means
+        counts. Windows that end before value number `after` are left out."""
 
     def drawdown(self, name: str, rows: int, top: int, *, clear: float, after: int = 0) -> float:
-        """The share of its gain that the metric has lost again and not regained over `rows` values; 0 without a loss
-        that matters, or a gain of `clear` times the noise. The gain is that from the lowest level to the highest after
-        it (`top` values each and `after`, as in `top`); more than 1 when the metric is below where it began to rise."""
+        """The share of its gain that the metric has lost and not regained over `rows` values. It is 0 without a loss
+        that matters or without a gain of `clear` times the noise. The gain goes from the lowest level to the highest
+        one after it (`top` values each and `after`, as in `top`). The share is above 1 when the metric is below the
+        level from which it rose."""
 
     def reference(self, name: str) -> float:
-        """Where the metric of an approved run stood at this step; NaN without such a run."""
+        """The value of the metric in an approved run at this step; NaN without such a run."""
 
     def reference_spread(self, name: str) -> float:
         """The robust standard deviation of the approved run's metric around this step."""
 
     def leap(self, name: str, *, log: bool = False, floor: float = 0.0) -> float:
-        """How many robust scales all three newest values lie off the line through the 24 values before them and off
-        those values' recent level, on the same side (the least of the six, signed); 0 when they disagree. `log`: of
-        log values; `floor`: least scale, in the unit of the metric (or of its log)."""
+        """How many robust scales all three newest values lie off the line through the 24 values before them, and off
+        the recent level of these: the smallest of the six distances, with its sign; 0 when they are on different sides.
+        `log`: take the logarithms; `floor`: the smallest scale, in the unit of the metric (or of its logarithm)."""
 
     def drift(self, name: str, block: int = 5, blocks: int = 12, *, log: bool = False) -> float:
-        """How far the last `blocks` medians of `block` values went along a trend, in the unit of the metric (`log`: of
-        its logarithm); 0 when their order is compatible with chance."""
+        """How far the last `blocks` medians of `block` values moved along a trend, in the unit of the metric (`log`: of
+        its logarithm); 0 when their order may be chance."""
 
     def unrest(
         self, name: str, window: int = 20, *, log: bool = False, relative: bool = False, floor: float = 0.0
     ) -> float:
-        """The row-to-row noise of the window in units of what has been usual in this run: of the values, of their
-        logarithms (`log`) or as a share of their level (`relative`); `floor` is the least usual noise."""
+        """The row-to-row noise of the window, divided by the noise that is usual in this run. It is the noise of the
+        values, of their logarithms (`log`), or as a share of their level (`relative`). `floor` is the smallest noise
+        that counts as usual."""
 
     def swings(self, name: str, window: int, *, low: float, high: float) -> float:
         """How often the metric went from above `high` to below `low` or back within the window."""
 
     def rhythm(self, name: str, window: int, *, low: float, high: float) -> float:
-        """-log of the probability that noise is as regular; 0 below four cycles of such `swings` in the window."""
+        """-log of the probability that noise is as regular; 0 with fewer than four cycles of `swings` in the window."""
 
     def climbs(self, name: str, window: int) -> float:
         """How many of the last `window` changes from value to value were rises."""
 
     def age(self, name: str, sign: int = 1) -> float:
-        """How many values ago the largest (sign -1: smallest) value of the run was; 0 when it is the newest."""
+        """How many values ago the run had its largest value (sign -1: its smallest); 0 when it is the newest."""
 
     def quantile(self, name: str, share: float, *, before: int = 1, least: int = 20) -> float:
         """The quantile of the run's own past: at most 200 values, at least `least`, the newest `before` left out."""
 
 
-Body = Callable[[Any], "Signal | None"]  # of a Frame, or of the view that its subject has
+Body = Callable[[Any], "Signal | None"]  # it takes a Frame, or the view of its subject
 Calm = Callable[[str, "Context"], tuple[float, float]]
 
 
 class Page(Struct, frozen=True, kw_only=True):
-    """A rule's documentation, read off its docstring."""
+    """The documentation of a rule, read from its docstring."""
 
     what: str
     sections: Mapping[str, str]
@@ -239,21 +242,20 @@ class Page(Struct, frozen=True, kw_only=True):
 class Rule(Struct, frozen=True, kw_only=True):
     """A registered rule.
 
-    `needs`: metrics that must be present on a row for the rule to look at it (a missing one neither breaks nor feeds a
-    streak). `each`: glob patterns over canonical names; the rule runs once for every metric that matches, which is
-    then `f.metric` and is needed too, unless `absent`: then rows without it are looked at as well. `unnamed`: only for
-    columns of the log that are no canonical metric, under the log's own name. `also`: metrics that
-    the run must have on whatever row; the body asks for them by `f.last`. `rows` of the last
-    `within` looks must fire before it speaks (`within` 0: in a row); `cooldown` quiet looks end an episode (20, of
-    informational rules 100: they come and go with the noise), once its last row is `cooldown_steps` behind. `kin`: the
-    family, where the code does not spell it.
-    `subject`: what the body is given: a frame a row ("rows", and "samples" for metrics of per-sample records), or once
-    what a run has one of (see `rules.subject`); `needs` are then what the view must carry, for "config" concepts of
-    `rules.knobs`.
-    `algorithms`: where it is defined, None for all. `unless`: says why the rule does not apply to a run, from its
-    context. `nonfinite`: also look at rows on which a needed metric is NaN or infinite. `calm`: the closed interval in
-    which the metric's own value says by itself that the body has nothing to say, so that it need not be asked.
-    `causes` are ranked; `fixes` name configuration keys in braces, filled per framework from `rules/knobs.py`.
+    `needs`: metrics that must be present on a row for the rule to look at it. A row without them neither breaks nor
+    prolongs a streak. `each`: glob patterns over canonical names. The rule runs once for every metric that matches;
+    that metric is `f.metric` and is needed, too. `absent`: the rule also looks at rows without that metric. `unnamed`:
+    the rule looks only at columns that are not canonical metrics, under the log's own names. `also`: metrics that the
+    run must have on some row; the body asks for them by `f.last`. `rows` of the last `within` looks must fire before
+    the rule speaks (`within` 0: all in a row). `cooldown` quiet looks end an episode once its last row is
+    `cooldown_steps` behind; the default is 20, and 100 for informational rules, which come and go with the noise.
+    `kin`: the family, where the code does not spell it. `subject`: what the body gets. It is a frame for every row
+    ("rows", and "samples" for metrics of per-sample records), or one view of something that a run has once (see
+    `rules.subject`). `needs` are then what the view must have; for "config" they are concepts of `rules.knobs`.
+    `algorithms`: where the rule is defined; None means everywhere. `unless`: the function that says from the context
+    why the rule does not apply to a run. `nonfinite`: the rule also looks at rows on which a needed metric is NaN or
+    infinite. `calm`: the closed interval of values for which the body has nothing to say, so that it need not be asked.
+    `causes` are ranked. `fixes` name configuration keys in braces, which `rules/knobs.py` fills for each framework.
     """
 
     code: str
@@ -290,7 +292,7 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What a rule may know of a run besides its rows; the fields are those of `RunMeta`."""
+    """What a rule may know about a run besides its rows; the fields are those of `RunMeta`."""
 
     algorithm: str | None = None
     framework: str | None = None
@@ -303,12 +305,12 @@ class Context(Struct, frozen=True, kw_only=True):
 
 
 def is_finite(x: float) -> bool:
-    """As `math.isfinite`, also of a number that stands for many rows."""
+    """The same as `math.isfinite`, but it also takes a number that stands for many rows."""
     return x - x == 0.0
 
 
 def above(bound: float) -> Calm:
-    """The interval from `bound` on: for rules about smaller values."""
+    """The interval from `bound` upwards, for rules about smaller values."""
     return lambda name, context: (bound, math.inf)  # noqa: ARG005
 
 
@@ -316,7 +318,7 @@ ABOVE_ZERO = above(5e-324)  # the smallest float that is not 0: for rules about 
 
 
 def finite(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 - as of `Rule.calm`
-    """The interval of every number: for rules about values that are none, or are missing."""
+    """The interval of all numbers, for rules about values that are missing or are not numbers."""
     return -math.inf, math.inf
 
 
@@ -336,7 +338,7 @@ normals: Registry[Rule] = Registry("topic", group="rldk.normals", builtins=_load
 
 
 def read_page(doc: str | None, *, where: str) -> Page:
-    """The page of a docstring: a first paragraph, then one paragraph a heading (`Why it matters: ...`)."""
+    """The page of a docstring: a first paragraph, then one paragraph for each heading (`Why it matters: ...`)."""
     text = inspect.cleandoc(doc or "")
     parts = re.split(rf"^({'|'.join(HEADINGS)}):\s*", text, flags=re.MULTILINE)
     sections = {h: " ".join(t.split()) for h, t in zip(parts[1::2], parts[2::2], strict=True)}
@@ -365,7 +367,7 @@ def rule(code: str, name: str, *, severity: Severity, tier: Tier, **options: Any
 
 
 def normal(topic: str, **options: Any) -> Callable[[Body], Rule]:
-    """Registers a pattern that looks odd and is normal by construction; its signal becomes a note in the report."""
+    """Registers a pattern that looks odd but is normal by construction. Its signal becomes a note in the report."""
 
     def decorate(body: Body) -> Rule:
         made = Rule(

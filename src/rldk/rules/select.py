@@ -1,4 +1,4 @@
-"""Which rules a user asked for: `--select KL,REW001 --ignore LEN`."""
+"""The rules that a user asked for: `--select KL,REW001 --ignore LEN`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def select_rules(
 ) -> tuple[Rule, ...]:
     """The rules whose code, family or name is selected (default: all) and not ignored.
 
-    `among`: of these, in their order; by default the registered ones, by code. Raises `UnknownName`."""
+    `among`: the rules to choose from, in their order; by default all rules, ordered by code.
+    Raises `UnknownName`."""
     known = tuple(rules) if among is None else tuple(among)
     chosen = set(_codes(select, known)) if select else {r.code for r in known}
     chosen -= set(_codes(ignore or (), known))

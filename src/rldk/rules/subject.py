@@ -10,16 +10,18 @@ from msgspec import Struct, field
 
 Subject = Literal["rows", "samples", "config", "env", "pair", "checkpoints", "tensors"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
-BY_ROW: frozenset[Subject] = frozenset({"rows", "samples"})  # of a frame a row; the others are looked at once
+BY_ROW: frozenset[Subject] = frozenset(
+    {"rows", "samples"}
+)  # these get a frame for every row; the others are looked at once
 
-# what a run must bring for rules over a subject, in a reader's words
+# what a run must have for rules over a subject, in a reader's words
 WANTS: Mapping[Subject, str] = {
     "samples": "per-sample records (completions with their rewards or advantages)",
     "config": "the run's configuration, which this log does not carry",
-    "env": "what is known of the machine and its packages",
+    "env": "facts about the machine and its packages",
     "pair": "a second run to compare with",
     "checkpoints": "checkpoints of the run",
-    "tensors": "what a hook in the trainer measured",
+    "tensors": "measurements of a hook in the trainer",
 }
 
 
@@ -37,11 +39,11 @@ class ConfigView(Struct, frozen=True, kw_only=True):
         return next((key for key in self.keys.get(concept, ()) if self.values.get(key) is not None), "")
 
     def get(self, concept: str) -> Any:
-        """What the configuration says of the concept, as it stands there; None where it says nothing."""
+        """The value that the configuration has for the concept, unchanged; None where it has none."""
         return self.values.get(self.key(concept))
 
     def number(self, concept: str) -> float:
-        """The same as a number; NaN where it is none. A boolean is none."""
+        """The same value as a number; NaN where it is not a number. A boolean is not a number."""
         found = self.get(concept)
         if isinstance(found, bool):
             return math.nan
@@ -51,5 +53,5 @@ class ConfigView(Struct, frozen=True, kw_only=True):
             return math.nan
 
     def named(self, name: str) -> Any:
-        """What stands under the trainer's own key `name`; None where nothing does."""
+        """The value under the trainer's own key `name`; None where there is none."""
         return self.values.get(name)

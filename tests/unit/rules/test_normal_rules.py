@@ -99,4 +99,4 @@ def test_a_note_that_needs_another_algorithm_or_metric_is_not_given() -> None:
 
 def test_the_text_is_the_first_paragraph() -> None:
     (note,) = scan_columns("MET001", {"lr": [0.0, 0.1]}).notes
-    assert note.text.startswith("A learning rate of 0 on the first row")
+    assert note.text.startswith("A learning rate of 0 is normal")

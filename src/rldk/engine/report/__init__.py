@@ -1,1 +1,1 @@
-"""From findings to what a reader is told: incidents, verdict, health, outlook, and how much was understood."""
+"""From findings to a report: incidents, verdict, health, outlook, and how much of the log was understood."""

@@ -1,4 +1,4 @@
-"""From what the engine saw to a Report; called once at the end of a run, or at any moment of a live one."""
+"""Turns what the engine saw into a Report. It is called once at the end of a run, or at any moment of a live one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rldk.engine.evaluate import BoundRule
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
 from rldk.engine.report.health import health
-from rldk.engine.report.incidents import Placed, group, joined, supported
+from rldk.engine.report.incidents import Placed, group, join_simultaneous, lower_unsupported
 from rldk.engine.report.outlook import outlook
 from rldk.engine.report.story import turn
 from rldk.engine.report.understanding import understanding
@@ -36,7 +36,7 @@ def build_report(
     ]
     once = look_once(rules, engine.context, engine.inapplicable)
     placed += [Placed(finding, 0, engine.rows) for finding in once.findings]
-    findings, incidents = group(supported(joined(placed)))
+    findings, incidents = group(lower_unsupported(join_simultaneous(placed)))
     failed = {w.rule.code for w in bound_rules if w.failure}
     checked = tuple(
         sorted({w.rule.code for w in bound_rules if w.ready and not w.rule.note} - failed | {*once.checked})
@@ -65,7 +65,7 @@ def build_report(
             "rows": engine.rows,
             "first_step": engine.first_step,
             "last_step": engine.last_step,
-            # a probability of being healthy says nothing of a run whose goal nobody looked at
+            # a probability of being healthy says nothing about a run whose goal no rule looked at
             "health": state.overall if understood.goal else None,
             "stability": state.stability if understood.goal else None,
             **numbers,
@@ -75,7 +75,7 @@ def build_report(
 
 
 def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
-    """The finding that an episode is, with the row numbers of its range."""
+    """The finding of an episode, with the row numbers of its range."""
     rule, signal = bound.rule, episode.signal
     metric = signal.metric or bound.metric
     evidence = dict(signal.evidence)
@@ -108,7 +108,7 @@ def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
 
 
 def _unchecked(engine: Engine, rule: Rule, bound_rules: list[BoundRule]) -> Check:
-    """Why a rule gave no verdict, in the order of what a user can mend."""
+    """Why a rule gave no verdict. What a user can mend comes first."""
     if rule.code in engine.inapplicable:
         reason = engine.inapplicable[rule.code]
         status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
@@ -123,7 +123,7 @@ def _unchecked(engine: Engine, rule: Rule, bound_rules: list[BoundRule]) -> Chec
         more = f" (or {len(rule.each) - 3} more)" if len(rule.each) > 3 else ""
         missing = (" or ".join(rule.each[:3]) + more,)
     if missing and rule.subject != "rows":
-        reason = f"needs {', '.join(missing)}, made of {WANTS[rule.subject]}"
+        reason = f"needs {', '.join(missing)}, computed from {WANTS[rule.subject]}"
         return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=missing)
     if missing:
         return Check(
@@ -137,7 +137,7 @@ def _unchecked(engine: Engine, rule: Rule, bound_rules: list[BoundRule]) -> Chec
     if looks == 0:
         reason = f"needs {', '.join(rule.needs)} on one row" if len(rule.needs) > 1 else "needs finite values"
         return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=rule.needs)
-    reason = f"needs more rows: {looks} had what it looks at, too few to judge"
+    reason = f"needs more rows: only {looks} had what the rule looks at"
     return Check(code=rule.code, name=rule.name, status="skipped", reason=reason, needs=rule.needs)
 
 

@@ -1,4 +1,4 @@
-"""What the log says at all: each of its columns, how many finite values it has and between which numbers they lie."""
+"""The columns of the log: how many finite values each one has, and their range."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cache
 from rldk.core.vocabulary import vocabulary
 from rldk.rules.catalogue.metrics import DERIVED
 
-# what rows carry besides what the log says
+# columns of rows that the log itself does not have
 ADDED = DERIVED | {"step", "segment", "row_interval_s", "train_reward_mean"}
 
 
 class Extent:
-    """Of one column: `count` finite values, from `low` to `high`."""
+    """The values of one column: `count` finite values, from `low` to `high`."""
 
     __slots__ = ("count", "high", "low")
 
@@ -31,7 +31,7 @@ class Extent:
 
 
 class Census:
-    """The extents of all columns, over the rows of all phases."""
+    """The extents of all columns over the rows of all phases."""
 
     __slots__ = ("_extents",)
 
@@ -39,7 +39,7 @@ class Census:
         self._extents: dict[str, Extent] = {}
 
     def take(self, columns: Mapping[str, Sequence[float]], *, finite: bool) -> None:
-        """Takes a block. `finite`: all of its values are."""
+        """Adds a block of rows. `finite`: all of its values are finite."""
         extents = self._extents
         for name, column in columns.items():
             extent = extents.get(name)
@@ -55,11 +55,11 @@ class Census:
         return 0 if extent is None else extent.count
 
     def own(self) -> Iterator[tuple[str, Extent]]:
-        """The columns that the log itself has, by name."""
+        """The columns that the log itself has, sorted by name."""
         return ((name, extent) for name, extent in sorted(self._extents.items()) if name not in ADDED)
 
 
 @cache
 def is_unknown(name: str) -> bool:
-    """Whether it is a column of the log under a name that no metric has."""
+    """Whether the name is a column of the log that is not a known metric."""
     return name not in ADDED and vocabulary().canonical(name) is None

@@ -1,7 +1,8 @@
-"""The metrics without which nothing can be said of a run, by kind of training: data, no logic.
+"""The metrics that a run needs before anything can be said about it, for each kind of training: data, no logic.
 
-A run is judged when each of its needs is met: one of the metrics of a need was there. `parts` names them as a reader
-would, so that what is missing can be said. Every metric here is one that rules outside of MET look at."""
+A run is judged when each of its needs is met, which means that one of the metrics of a need was there. `parts` names
+the metrics as a reader would, so that a report can say what is missing. Rules outside of MET look at every metric
+listed here."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from rldk.core.algorithms import PREFERENCE, REFERENCE_FREE, REWARD_MODEL, SUPER
 
 
 class Need(Struct, frozen=True):
-    """One of the metrics of any part is enough."""
+    """A need is met by one of the metrics of any of its parts."""
 
     parts: Mapping[str, tuple[str, ...]]
 
@@ -37,13 +38,15 @@ VALUE_NEEDS = (_REWARD, Need({**_LOSS, **_GRADIENTS}))
 SUPERVISED_NEEDS = (Need(_LOSS), Need({**_GRADIENTS, "evaluation loss": ("eval_loss",), "learning rate": ("lr",)}))
 
 
-LOSS_ALONE = frozenset({"transformers"})  # trainers of which a log without reward or preference is supervised
+LOSS_ALONE = frozenset(
+    {"transformers"}
+)  # when a log of these trainers has no reward and no preference, the training is supervised
 
 
 def needs_of(algorithm: str | None, *, framework: str | None = None, plain: bool = False) -> tuple[Need, ...]:
-    """What a run is judged by; of an unknown algorithm it is taken for a policy that learns from reward.
+    """The needs of a run. With an unknown algorithm, it is taken for a policy that learns from reward.
 
-    `plain`: no column of the log, known or not, may be a reward or a preference."""
+    `plain`: no column of the log, known or unknown, can be a reward or a preference."""
     if algorithm in PREFERENCE | REFERENCE_FREE | REWARD_MODEL:
         return PREFERENCE_NEEDS
     if algorithm in SUPERVISED or (algorithm is None and framework in LOSS_ALONE and plain):

@@ -1,10 +1,10 @@
-"""How likely is it that the run is healthy, given what was seen so far?
+"""The probability that the run is healthy, given what was seen so far.
 
-A logistic model on three pieces of evidence, none with a positive weight: more of it never makes a run look better.
-What a family of rules said fades with the rows on which it is silent, or one false alarm would mark a long run for
-ever. `benchmarks/health.py` fits it on labelled runs, healthy and faulty taken as equally
-likely beforehand, and writes `data/health.json` with its measured quality. The score follows from what the engine saw;
-no severity, status or exit code follows from the score.
+It is a logistic model on three pieces of evidence. No weight is positive, so more evidence never makes a run look
+better. What a family of rules said fades with the rows on which the family is silent; otherwise one false alarm would
+mark a long run for ever. `benchmarks/health.py` fits the model on labelled runs, where healthy and faulty runs count as
+equally likely beforehand, and writes `data/health.json` with its measured quality. The score follows from what the
+engine saw; no severity, status or exit code follows from the score.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from rldk.engine.features.line_test import ARMED, K
 from rldk.engine.live import Engine
 
 MOST_WARNED, MOST_CRITICAL = 3.0, 2.0  # families: a broken run breaks everywhere
-MOST_STRAIN = 1.0  # limits: what lies beyond one is the rules' to judge
+MOST_STRAIN = 1.0  # limits: the rules judge what lies beyond one
 # Metrics that leave their line in healthy learning as well: the largest leap among 44 healthy runs was 10 scales for
 # the entropy and 4 for the others (measured on the labelled corpus).
 LEARNING = frozenset({"entropy", "response_length_mean"})
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """`overall`: probability in [0, 1] that the run is healthy; None before there is evidence (fewer than 20 training
-    rows and no warning, or no rule that could look).
+    """The health of a run. `overall`: the probability in [0, 1] that it is healthy; None without evidence (fewer than 20
+    training rows and no warning, or no rule that could look).
 
-    `stability`: share of the newest 100 training rows outside of any warning or critical; None before 20 rows.
-    `evidence`: `warned_families`, `critical_families`: families that have warned, or found something that cannot be,
-    each half after 500 rows of silence (at most 3 and 2 in all); `strain`: the largest departure so far of a metric
-    from its own line, in units of the limit of the line test (at most 1), of metrics that keep to it in healthy
-    learning."""
+    `stability`: the share of the newest 100 training rows outside of any warning or critical finding; None before 20
+    rows. `evidence` has three numbers. `warned_families` and `critical_families` count the families that have warned,
+    or have found something impossible; each family counts half after 500 rows of silence (at most 3 and 2 in all).
+    `strain` is the largest departure so far of a metric from its own line, in units of the limit of the line test (at
+    most 1). It uses only metrics that keep to their line in healthy learning."""
 
     overall: float | None
     stability: float | None
@@ -44,22 +44,22 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """The fitted log-odds: `intercept` plus `weights` (none above 0) times the evidence."""
+    """The fitted log-odds: `intercept` plus the evidence times `weights`, none of which is above 0."""
 
     intercept: float
     weights: Mapping[str, float]
 
     def probability(self, evidence: Mapping[str, float]) -> float:
-        """Of a healthy run."""
+        """The probability of a healthy run."""
         odds = self.intercept + sum(weight * evidence[name] for name, weight in self.weights.items())
         return 1.0 / (1.0 + math.exp(-odds))
 
 
 def health(engine: Engine, *, rows: int | None = None, strain: float | None = None) -> Health:
-    """The health of the rows fed so far, at a cost that does not grow with them: meant to be asked after every row.
+    """The health of the rows fed so far. Its cost does not grow with them, so it may be asked after every row.
 
-    `rows`, `strain`: as of which training row of the block that is being looked at, and how strained it had been by
-    then (see `Strain`)."""
+    `rows`: the training row, in the block that is being looked at, whose health is asked for. `strain`: the strain up
+    to that row (see `Strain`)."""
     rows = engine.rows_of("train") if rows is None else rows
     standing = engine.standing
     evidence = _evidence(engine, rows, _strain(engine) if strain is None else strain)
@@ -74,7 +74,7 @@ def health(engine: Engine, *, rows: int | None = None, strain: float | None = No
 
 
 class Strain:
-    """The largest distance so far of a metric from its own course, in limits of the line test: row by row what
+    """The largest distance so far of a metric from its own line, in limits of the line test. It says for each row what
     `_strain` says after the last one."""
 
     __slots__ = ("_peak",)
@@ -83,7 +83,7 @@ class Strain:
         self._peak = 0.0
 
     def at(self, engine: Engine, row: int) -> float:
-        """As of a training row of the block that is being looked at. Call it once a row."""
+        """The strain at a training row of the block that is being looked at. Call it once for each row."""
         for metric, distance in engine.leaps_at(row):
             if abs(distance) > self._peak and metric not in LEARNING:
                 self._peak = abs(distance)

@@ -1,4 +1,4 @@
-"""From findings to incidents: severity that evidence supports, and who moved first."""
+"""Turns findings into incidents: which severity the evidence supports, and what moved first."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Placed(Struct, frozen=True):
     last_row: int
 
 
-def supported(placed: Sequence[Placed]) -> list[Placed]:
-    """The findings with a critical of tier 1 or 2 lowered to a warning, unless an independent one begins close by.
+def lower_unsupported(placed: Sequence[Placed]) -> list[Placed]:
+    """The findings, where a critical of tier 1 or 2 becomes a warning unless an independent finding begins close by.
 
-    Independent: another family, warn or critical, within `TOGETHER_ROWS` rows."""
+    A finding is independent when it is a warning or critical and of another family, within `TOGETHER_ROWS` rows."""
 
-    def corroborated(p: Placed) -> bool:
+    def has_support(p: Placed) -> bool:
         return any(
             q.finding.family != p.finding.family
             and q.finding.severity != "info"
@@ -58,16 +58,16 @@ def supported(placed: Sequence[Placed]) -> list[Placed]:
 
     return [
         replace(p, finding=replace(p.finding, severity="warn"))
-        if p.finding.severity == "critical" and p.finding.tier in (1, 2) and not corroborated(p)
+        if p.finding.severity == "critical" and p.finding.tier in (1, 2) and not has_support(p)
         else p
         for p in placed
     ]
 
 
-def joined(placed: Sequence[Placed]) -> list[Placed]:
-    """The findings with those of one rule that began together on several metrics made one, named by the first of them.
+def join_simultaneous(placed: Sequence[Placed]) -> list[Placed]:
+    """The findings, where those of one rule that began together on several metrics are one, named by the first metric.
 
-    A dead loss takes a dozen metrics with it: that is one thing to read. The others stand in `evidence["also"]`."""
+    A dead loss takes a dozen metrics with it, which is one thing to read. `evidence["also"]` has the other metrics."""
     kept: list[Placed] = []
     for p in sorted(placed, key=_order):
         twin = next(
@@ -88,7 +88,7 @@ def joined(placed: Sequence[Placed]) -> list[Placed]:
 
 
 def _latest(findings: Sequence[Finding]) -> int | None:
-    """The last step of them all; None where none has steps."""
+    """The last step of all findings; None where no finding has steps."""
     return max((f.last_step for f in findings if f.last_step is not None), default=None)
 
 
@@ -107,11 +107,12 @@ def _one(first: Placed, other: Placed) -> Placed:
 
 
 def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
-    """Findings in order of their first row, each with its incident's number, and the incidents, worst first.
+    """The findings in order of their first row, each with the number of its incident, and the incidents, worst first.
 
     A finding joins the first incident that is still going on (or ended within `TOGETHER_ROWS`) and holds a finding of
-    its own family or of a family that drives it; an info finding never opens the way for a louder one. What begins
-    with the same rule on the same metric again is the same incident again; its title counts how often."""
+    its own family or of a family that drives it. An information never brings a graver finding into its incident. When
+    an incident begins again with the same rule on the same metric, it is the same incident; its title counts how
+    often."""
     ordered = sorted(placed, key=_order)
     groups: list[list[Placed]] = []
     for p in ordered:
@@ -131,7 +132,7 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
 
 
 def _again(groups: Sequence[list[Placed]]) -> list[list[Placed]]:
-    """The groups with those that begin alike put together, in the order of their first rows."""
+    """The groups in the order of their first rows, where groups that begin alike are one."""
     known: dict[tuple[str, str], list[Placed]] = {}
     for members in groups:
         lead = _lead(members).finding
@@ -140,13 +141,13 @@ def _again(groups: Sequence[list[Placed]]) -> list[list[Placed]]:
 
 
 def _lead(members: Sequence[Placed]) -> Placed:
-    """The first of the findings that is loud; the very first where none is."""
+    """The first finding that is a warning or critical; the very first one where none is."""
     loudest = max(SEVERITIES.index(p.finding.severity) for p in members)
     return next(p for p in members if SEVERITIES.index(p.finding.severity) >= min(1, loudest))
 
 
 def _order(p: Placed) -> tuple[int, str, str]:
-    """By row; ties by name, so that the order in which metrics were first met cannot matter."""
+    """The sort key: the row, then the names, so that the order in which metrics were first met does not matter."""
     return p.first_row, p.finding.code, p.finding.metric
 
 

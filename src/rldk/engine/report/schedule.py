@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-LEAST = 10  # values before a shape is named
-ALIKE = 0.05  # of its own range: how far a schedule may stray from its shape (block means and logging round it)
+LEAST = 10  # the number of values from which a shape is named
+ALIKE = 0.05  # share of its range by which a schedule may differ from its shape (block means and logging round it)
 FLAT = 1e-3  # of the largest value
 
 
 def schedule_shape(rates: list[float]) -> str:
-    """ "constant", "linear", "cosine", "other", with "warmup + " before it where it began lower; "" of too few values.
+    """The shape: "constant", "linear", "cosine" or "other", after "warmup + " where it began lower; "" for few values.
 
-    `rates` are equally spaced. A warm-up that is still going on is "warmup", a rate that is always 0 is "zero"."""
+    `rates` are equally spaced. A warm-up that is still going on is "warmup", and a rate that is always 0 is "zero"."""
     top = max(rates, default=0.0)
     if len(rates) < LEAST or not all(map(math.isfinite, rates)):
         return ""

@@ -1,4 +1,4 @@
-"""What happened in an incident, in two short sentences at most: what moved first, then what it led to."""
+"""The story of an incident in at most two short sentences: what moved first, and what it led to."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 from rldk.core.model import SEVERITIES, Finding, Incident, Severity
 
 WORDS = {"critical": "Critical", "warn": "Warning"}
-LONGEST_SENTENCE = 140  # characters: what is read at one glance (ours)
+LONGEST_SENTENCE = 140  # characters that are read at one glance (our own choice)
 LEAST_CLAUSE = 20  # characters of a message that are still a clause
 _CLAUSE_ENDS = re.compile(r"; |: | \(|, ")
 
 
 class Moment(NamedTuple):
-    """A step at which something of this severity was there to be said."""
+    """A step, and what could be said there with this severity."""
 
     step: int | None  # None: before the first one
     severity: Severity
@@ -23,28 +23,28 @@ class Moment(NamedTuple):
 
 
 def story(members: Sequence[Finding], incident: Incident, *, others: int = 0) -> str:
-    """The sentences, without the last full stop. `members`: the findings of the incident, in order of their rows;
-    `others`: how many incidents there are besides."""
+    """The sentences, without the last full stop. `members`: the findings of the incident, in the order of their rows;
+    `others`: the number of other incidents."""
     lead = next(f for f in members if f.code == incident.codes[0])
     first, then = beginning(lead), consequence(members, lead)
     word = WORDS[incident.severity]
-    told = _sentence(_opening(word, first, same=first.severity == incident.severity), first.message)
+    start = _sentence(_opening(word, first, same=first.severity == incident.severity), first.message)
     more = f"{others:,} other incident{'s' if others > 1 else ''}" if others else ""
     if then is None:
-        return told + (f". {more}" if more else "")
-    return f"{told}. " + _sentence(_moment(first.step, then.step), then.message, f"; {more}" if more else "")
+        return start + (f". {more}" if more else "")
+    return f"{start}. " + _sentence(_moment(first.step, then.step), then.message, f"; {more}" if more else "")
 
 
 def beginning(finding: Finding) -> Moment:
-    """The finding as it began to be a warning at least."""
+    """The moment when the finding became at least a warning."""
     worse, began = finding.evidence.get("worse_from"), finding.evidence.get("began_as", finding.severity)
     if worse is None or began == "info":
-        return gravest(finding)
+        return gravest_moment(finding)
     return Moment(finding.first_step, began, finding.message.partition(turn(worse))[0])
 
 
-def gravest(finding: Finding) -> Moment:
-    """The finding when it became as grave as it is called."""
+def gravest_moment(finding: Finding) -> Moment:
+    """The moment when the finding reached its severity."""
     worse = finding.evidence.get("worse_from")
     if worse is None:
         return Moment(finding.first_step, finding.severity, finding.message)
@@ -52,24 +52,24 @@ def gravest(finding: Finding) -> Moment:
 
 
 def consequence(members: Sequence[Finding], lead: Finding) -> Moment | None:
-    """The gravest that came after the first mover, the earliest of those; None where only the like of it came."""
+    """The gravest moment after the first mover, the earliest of equals; None where only similar findings followed."""
     after = [
-        gravest(f)
+        gravest_moment(f)
         for f in members
         if f is not lead and f.severity != "info" and (f.family != lead.family or f.severity != lead.severity)
     ]
     if lead.evidence.get("began_as", "info") != "info":
-        after.append(gravest(lead))
+        after.append(gravest_moment(lead))
     return min(after, key=lambda m: (-SEVERITIES.index(m.severity), -1 if m.step is None else m.step), default=None)
 
 
 def turn(step: int) -> str:
-    """What a message has between how the finding began and how it grew graver."""
+    """The part of a message between how the finding began and how it became graver."""
     return f"; from step {step:,}: "
 
 
-def brief(message: str, room: int) -> str:
-    """The first sentence of a message, cut behind a clause where it has more than `room` characters."""
+def shorten(message: str, room: int) -> str:
+    """The first sentence of a message; if it has more than `room` characters, it is cut after a clause."""
     text = message.split(". ", 1)[0].rstrip(".")
     if len(text) <= room:
         return text
@@ -79,11 +79,11 @@ def brief(message: str, room: int) -> str:
 
 
 def _sentence(head: str, message: str, tail: str = "") -> str:
-    return head + brief(message, LONGEST_SENTENCE - len(head) - len(tail) - 1) + tail
+    return head + shorten(message, LONGEST_SENTENCE - len(head) - len(tail) - 1) + tail
 
 
 def _opening(word: str, first: Moment, *, same: bool) -> str:
-    """`same`: what moved first is as grave as the whole incident."""
+    """The beginning of the story. `same`: what moved first is as grave as the whole incident."""
     if first.step is None:
         return f"{word} before the first step: "
     return f"{word} since step {first.step:,}: " if same else f"{word}: at step {first.step:,}, "

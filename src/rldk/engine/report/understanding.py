@@ -1,4 +1,4 @@
-"""How much of a log was understood: which metrics were there, which columns nobody knows, what they may be."""
+"""How much of a log was understood: its metrics, its unknown columns, and what these may be."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from rldk.engine.report.census import Census, Extent
 from rldk.engine.report.essentials import needs_of
 from rldk.rules.rule import Context
 
-ENOUGH = 5  # values of a metric, or on half of the rows of a shorter log: fewer show no course (ours)
-MOST_PROPOSED = 2000  # unknown columns that are compared with metrics; a log with more has one a layer
-GAINS = ("reward", "pref_", "policy", "kl", "advantage")  # in a metric's name: the run learns from more than a loss
+ENOUGH = 5  # values of a metric, or half of the rows of a shorter log; fewer show no development (our own choice)
+MOST_PROPOSED = 2000  # unknown columns that are compared with metrics; a log with more has one for each layer
+GAINS = (
+    "reward",
+    "pref_",
+    "policy",
+    "kl",
+    "advantage",
+)  # a metric with this in its name shows that the run learns from more than a loss
 
 
 def understanding(census: Census, context: Context, rows: int) -> Understanding:
-    """What was understood of the rows so far. The same for a finished log and for a growing one that is all there."""
+    """What was understood of the rows so far. A finished log and a growing log with the same rows give the same."""
     words = vocabulary()
     known: dict[str, str] = {}
     unknown: dict[str, Extent] = {}
@@ -39,7 +45,7 @@ def understanding(census: Census, context: Context, rows: int) -> Understanding:
         unknown=tuple(unknown),
         looked_at=looked_at,
         missing={part: names for need in unmet for part, names in need.parts.items()},
-        field_map=_proposed(unknown, known),
+        field_map=_propose_map(unknown, known),
     )
 
 
@@ -47,9 +53,8 @@ def _evaluates(column: str) -> bool:
     return column.startswith(("eval_", "eval/", "test_", "test/"))
 
 
-def _proposed(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[str, str]:
-    """{column: metric} for the unknown columns whose name says a metric that the log lacks, and whose values it may
-    have."""
+def _propose_map(unknown: Mapping[str, Extent], known: Mapping[str, str]) -> dict[str, str]:
+    """{column: metric} for the unknown columns whose name and values fit a metric that the log lacks."""
     words = vocabulary()
     found = _by_name(tuple(unknown)[:MOST_PROPOSED])
     fitting: dict[str, str] = {}  # bounded: no metric is proposed twice

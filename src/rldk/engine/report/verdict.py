@@ -1,4 +1,4 @@
-"""The one sentence a person would say of a run."""
+"""The sentence that a person would say about a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORST_FIRST: tuple[Headline, ...] = get_args(Headline)
 
 
 def headline(worst: Severity | None, understood: Understanding | None, *, rows: int, checked: int) -> Headline:
-    """What the verdict comes to. Findings are loudest; silence counts for as much as the log was understood."""
+    """The kind of verdict. Findings come first; without findings, it depends on how much of the log was understood."""
     if worst is not None and worst != "info":
         return worst
     state = "judged" if understood is None else understood.state
@@ -35,7 +35,7 @@ def headline(worst: Severity | None, understood: Understanding | None, *, rows: 
 
 
 def headline_of(report: Report) -> Headline:
-    """The same of a report."""
+    """The headline of a report."""
     rows = int(report.numbers.get("rows") or 0)
     return headline(report.worst(), report.understanding, rows=rows, checked=len(report.checked))
 
@@ -50,15 +50,15 @@ def verdict(
     checked: int,
     unchecked: int,
 ) -> str:
-    """The sentence or two that open every report: what moved first, since when, and what it led to.
+    """The one or two sentences that open every report: what moved first, since when, and what it led to.
 
-    Where nothing is wrong: whether that means anything."""
+    Where nothing is wrong, they say how much that means."""
     worst = incidents[0].severity if incidents else None
     match headline(worst, understood, rows=rows, checked=checked):
         case "critical" | "warn":
             return _findings(incidents, findings)
         case "not_judged":
-            return not_judged(understood)
+            return not_judged_sentence(understood)
         case "not_checked":
             return f"Not checked: no rule found what it needs in {_count(rows, 'row')}."
         case "partly":
@@ -82,8 +82,8 @@ def _findings(incidents: Sequence[Incident], findings: Sequence[Finding]) -> str
     return story([f for f in findings if f.incident == first.id], first, others=len(others)) + "."
 
 
-def not_judged(understood: Understanding) -> str:
-    """That nothing can be said of such a log, and what to do about it."""
+def not_judged_sentence(understood: Understanding) -> str:
+    """The sentence that nothing can be said about such a log, and what to do about it."""
     known, unknown = sorted(set(understood.known.values())), understood.unknown
     columns = len(known) + len(unknown)
     said = f"knows none of the {columns} columns" if columns > 1 else "does not know the only column"
@@ -96,19 +96,19 @@ def not_judged(understood: Understanding) -> str:
 
 
 def shortfall(understood: Understanding) -> str:
-    """What a partly judged log lacks, and which of its columns nobody knows."""
+    """The sentence that says what a partly judged log lacks, and which of its columns are unknown."""
     unread = f"; not read: {_some(understood.unknown)}" if understood.unknown else ""
     return f"Not looked at: {', '.join(understood.missing)}{unread}"
 
 
 def field_map_option(understood: Understanding) -> str:
-    """The option to paste: with what unknown columns may be, else with a place for the first metric that is missing."""
+    """The option to paste: it maps unknown columns to likely metrics, or has a place for the first missing metric."""
     wanted = next(iter(understood.missing.values()), ("reward_mean",))
     return f"--field-map {shlex.quote(json.dumps(understood.field_map or {'COLUMN': wanted[0]}))}"
 
 
 def _some(names: Sequence[str]) -> str:
-    """As many of the first names as have room, one at least, and how many more there are."""
+    """The first names that fit, at least one, and the number of the others."""
     cut = [name if len(name) <= LONGEST else name[: LONGEST - 3] + "..." for name in names]
     shown = [name for i, name in enumerate(cut[:NAMES]) if not i or sum(map(len, cut[: i + 1])) + 2 * i <= ROOM]
     return ", ".join(shown) + (f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else "")

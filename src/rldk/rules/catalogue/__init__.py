@@ -1,1 +1,1 @@
-"""The rules themselves, one family after the other: the first word of a file is the family of its codes."""
+"""The rules themselves, one file for each part of a family: the first word of a file names the family of its codes."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import GROUP, LLM_POLICY
-from rldk.rules.evidence import CLASSIC, unsolved
+from rldk.rules.evidence import CLASSIC, is_unsolved
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Frame, Signal, rule
 
-CENTRED, LEAST_LOSS = 1e-6, 0.01  # of a policy loss
+CENTRED, LEAST_LOSS = 1e-6, 0.01  # the second in units of a policy loss
 ROUNDING = 0.1  # standard deviations: groups of equal rewards leave less than that
 
 
@@ -27,23 +27,25 @@ ROUNDING = 0.1  # standard deviations: groups of equal rewards leave less than t
     fixes=("filter prompts by difficulty, or turn on {dynamic_sampling}", "raise {group_size}", "raise {temperature}"),
 )
 def groups_without_signal(f: Frame) -> Signal | None:
-    """Fires when in most groups all completions have the same reward, so that their advantages are 0.
+    """Fires when all completions have the same reward in most groups, so that their advantages are 0.
 
-    Why it matters: such groups cost a full rollout and teach nothing.
-    How it is computed: the median share over 20 rows is above 0.8, and a running mean of the reward is more than a
-    quarter of its range below its best; or the share is exactly 1 for five rows and the reward a fifth below its
-    best. This may count as critical with a second finding beside it. At its best reward the task is solved, and a
-    share above one half alone is common on hard prompts: information. It is a warning where the share has doubled since
-    the first ten rows and the median reward of 20 rows is not above that of the first ten by its noise. Also:
-    six of the first 20 rows all above 0.65, or a mean of 20 rows above 0.65, where no reward above 0 was ever seen, or
-    the mean reward is no higher than at first and below its best.
-    When it is wrong: groups of two or four are equal by chance (p^G + (1-p)^G).
-    Source: 0.5 and 0.8 over 20 steps, a convention (four rollouts are paid per useful one at 0.75); below 0.8 lowered
-    to information here, as sparse tasks that learn live there (jsboige/CoursIA#10603 measured 77 % with groups of
-    two).
+    Why it matters: Such groups cost a full rollout and teach nothing.
+    How it is computed: The rule looks at the share of groups whose rewards are all equal. It fires when the median
+    share over 20 rows is above 0.8 while a running mean of the reward is more than a quarter of its range below its
+    best, or when the share is exactly 1 for five rows while the reward is a fifth below its best. Such a finding may
+    count as critical when a second finding stands beside it. At its best reward the task is solved, and a share above
+    one half alone is common on hard prompts: both are information. It is a warning when the share has doubled since the
+    first ten rows and the median reward of 20 rows is not above that of the first ten by its noise. It is also a
+    warning when six of the first 20 rows are all above 0.65 while the reward is below its best, or when a mean of 20
+    rows is above 0.65 and either no reward above 0 was ever seen or the mean reward is no higher than at first and
+    below its best.
+    When it is wrong: Groups of two or four are often equal by chance (p^G + (1-p)^G).
+    Source: 0.5 and 0.8 over 20 steps are a convention (at 0.75, four rollouts are paid for each useful one). We lowered
+    a share below 0.8 to information, because sparse tasks that learn live there (jsboige/CoursIA#10603 measured 77 %
+    with groups of two).
     """
     name = "zero_std_group_frac"
-    value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), unsolved(f)
+    value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), is_unsolved(f)
     at_first, alike = f.early(name, 0, 10), _alike_for_nothing(f)
     moved = f.highest("reward_mean", before=0) > f.lowest("reward_mean", before=0)
     every = value == 1.0 and same >= 3  # on three rows running: five equal rows
@@ -55,7 +57,7 @@ def groups_without_signal(f: Frame) -> Signal | None:
     stuck = best <= 0 or (level < start + noise and level < best - 0.1 * abs(best))
     if alike and not (usual > 0.8 and low):
         message = (
-            f"groups whose rewards are all equal went from {at_first:.0%} to {usual:.0%}, and the reward did not rise"
+            f"groups with equal rewards went from {at_first:.0%} to {usual:.0%} of all, and the reward did not rise"
         )
         return Signal(value=usual, limit=0.5, message=message, severity="warn")
     if few or (mean > 0.65 and stuck and not (usual > 0.8 and low)):
@@ -88,28 +90,29 @@ def _alike_for_nothing(f: Frame) -> bool:
     rows=2,
     algorithms=LLM_POLICY,
     causes=(
-        "advantages are whitened per micro-batch, over padding, or no longer at all",
+        "advantages are whitened per micro-batch or over padding, or are no longer whitened",
         "a mean over ranks or groups is missing",
         "something is added to the advantages after normalisation",
     ),
     fixes=("turn {normalize_advantage} back on, over the whole batch", "mask padding before the mean is taken"),
 )
 def normalisation_broken(f: Frame) -> Signal | None:
-    """Fires when advantages were centred, or of constant spread, and no longer are.
+    """Fires when advantages that were centred, or whose spread was constant, no longer are.
 
-    Why it matters: an advantage that is off its centre pushes all probabilities up or down whatever the reward says.
-    How it is computed: what the run itself guaranteed. Mean: within 1e-4 of 0 over its first ten rows, now more than
-    0.02 standard deviations from it. Spread: constant within 3 % over its first ten rows, now off by more than 10 %.
-    Both on two rows running. Groups of equal rewards shrink the spread of GRPO in a healthy way, so a fall counts
-    only with a critic or without such groups, and 0 is left to the rule on constant rewards. From the first step:
-    where a critic's advantages are normalised by configuration, a median of ten means beyond 0.05 standard
-    deviations; beyond 0.5 where a spread of 0.9 to 1.1, constant within 0.03 over the first ten rows, shows that they
-    are normalised.
-    When it is wrong: advantage means over tokens are not 0 in GRPO; there nothing was guaranteed and the rule is
+    Why it matters: An advantage that is off its centre pushes all probabilities up or down, whatever the reward says.
+    How it is computed: The rule compares the run with what it guaranteed itself. The mean was within 1e-4 of 0 over the
+    first ten rows and is now more than 0.02 standard deviations from it. Or the spread was constant within 3 % over the
+    first ten rows and is now off by more than 10 %. Either must hold on two rows in a row. Groups of equal rewards
+    shrink the spread of GRPO in a healthy way, so a fall counts only with a critic or without such groups, and a spread
+    of 0 is left to the rule on constant rewards. Two faults are seen from the first step: where the configuration
+    normalises a critic's advantages, a median of ten means beyond 0.05 standard deviations; and a median beyond 0.5
+    where a spread of 0.9 to 1.1, constant within 0.03 over the first ten rows, shows that the advantages are
+    normalised.
+    When it is wrong: In GRPO, advantage means over tokens are not 0. Nothing was guaranteed there and the rule is
     quiet.
-    Source: measured on faultbench (1e-4, 0.02, 3 %, 10 %: no false alarm on 44 healthy runs); 0.05 as published for
-    whitened advantages in studies of PPO details known from the literature; ten times that without a configuration:
-    ours.
+    Source: 1e-4, 0.02, 3 % and 10 % were measured on faultbench (no false alarm on 44 healthy runs). 0.05 is published
+    for whitened advantages in studies of PPO details (known from the literature). Ten times that, where no
+    configuration is logged, is our own choice.
     """
     name, value = f.metric, f[f.metric]
     if name == "policy_loss":
@@ -161,13 +164,14 @@ def _loss_off_zero(f: Frame) -> Signal | None:
     fixes=("turn {normalize_advantage} back on", "subtract the mean of the group before dividing by its spread"),
 )
 def one_sided(f: Frame) -> Signal | None:
-    """Fires when no sample of a batch has a negative advantage, or none a positive one.
+    """Fires when no sample of a batch has a negative advantage, or no sample has a positive one.
 
-    Why it matters: a group's advantages sum to 0; with one sign every answer is made more likely, the wrong ones too.
-    How it is computed: the smallest advantage is 0 or more while the largest is positive (above 0.1), or the other way
-    round, on three rows running.
-    When it is wrong: never, for advantages relative to a group.
-    Source: an identity of group-relative advantages.
+    Why it matters: The advantages of a group sum to 0. When all have one sign, every answer is made more likely, the
+    wrong ones too.
+    How it is computed: The smallest advantage is 0 or more while the largest is above 0.1, or the other way round, on
+    three rows in a row.
+    When it is wrong: Never, for advantages relative to a group.
+    Source: An identity of group-relative advantages.
     """
     low, high = f["advantage_min"], f["advantage_max"]
     if (low >= 0 and high > ROUNDING) or (high <= 0 and low < -ROUNDING):

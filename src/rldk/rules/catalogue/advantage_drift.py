@@ -1,4 +1,4 @@
-"""Rules on the course of advantages: bias, scale, trend, volatility."""
+"""Rules on how advantages change over a run: bias, scale, trend, volatility."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ def _off_centre(f: Frame) -> bool:
 def advantage_bias(f: Frame) -> Signal | None:
     """Fires when advantages that are not centred have been on one side of 0 for 20 rows, by a fifth of their spread.
 
-    Why it matters: all actions are pushed up, or all down, whatever the reward says.
-    How it is computed: all 20 means have one sign, their median is beyond 0.2 of the median standard deviation; a
-    warning when the reward has not moved to that side over those rows, else information: a critic lags behind a reward
-    that rises.
-    When it is wrong: means over tokens of unequal lengths, in group methods by construction (not looked at there).
-    Source: 0.2 standard deviations for 20 updates, from the catalogue. Detection not measured: no such fault in the
-    corpus, whose runs are centred (3 of 200 simulated healthy runs give the information, none the warning).
+    Why it matters: All actions are pushed up, or all are pushed down, whatever the reward says.
+    How it is computed: All 20 means have one sign, and their median is beyond 0.2 of the median standard deviation. It
+    is a warning when the reward has not moved to that side over those rows. Otherwise it is information, because a
+    critic lags behind a reward that rises.
+    When it is wrong: Means over tokens of unequal lengths are biased by construction in group methods, which the rule
+    does not look at.
+    Source: 0.2 standard deviations for 20 updates come from the catalogue. Detection was not measured: the corpus has
+    no such fault, and its runs are centred (3 of 200 simulated healthy runs give the information, none the warning).
     """
     mean, spread = f.median("advantage_mean", 20), f.median("advantage_std", 20)
     least, most, gain = f.min("advantage_mean", 20), f.max("advantage_mean", 20), f.gain("reward_mean", 20)
@@ -67,20 +68,21 @@ def advantage_bias(f: Frame) -> Signal | None:
     algorithms=POLICY,
     causes=(
         "the rewards changed their scale or their spread",
-        "normalisation divides by a tiny or by another standard deviation than before",
+        "normalisation divides by a tiny standard deviation, or by another one than before",
     ),
     fixes=("compare the rewards before and after this step: {reward_scale}", "check {normalize_advantage}"),
 )
 def scale_jump(f: Frame) -> Signal | None:
     """Fires when the spread of the advantages suddenly doubles, or halves where a critic makes them.
 
-    Why it matters: the size of the policy's step follows the spread: this is a change of the learning rate.
-    How it is computed: the robust line test on the log of the standard deviation: five scales (at least 0.05) on three
-    rows, and a factor of two from its past. A warning when the gradient norm moved with it by half, or the reward's
-    spread did; else information. In group methods a fall is what solved prompts do and does not count.
-    When it is wrong: a curriculum that changes the tasks on purpose.
-    Source: the line test as measured on real logs; the factor: ours. Measured on faultbench: none of 44 healthy runs;
-    the run whose advantages lost their normalisation.
+    Why it matters: The size of the policy's step follows the spread, so this is a change of the learning rate.
+    How it is computed: The robust line test on the logarithm of the standard deviation finds three rows that are five
+    scales (at least 0.05) off the line and a factor of two from the past. It is a warning when the gradient norm or the
+    spread of the reward moved with it by half, otherwise information. In group methods a fall is what solved prompts
+    cause, so it does not count there.
+    When it is wrong: A curriculum changes the tasks on purpose.
+    Source: The line test was measured on real logs; the factor is our own choice. On faultbench it fired on none of 44
+    healthy runs and on the run whose advantages lost their normalisation.
     """
     name = "advantage_std"
     leap, past, level = f.leap(name, log=True, floor=0.05), f.past(name, before=3), f.median(name, 3)
@@ -111,18 +113,19 @@ def scale_jump(f: Frame) -> Signal | None:
 def advantage_trend(f: Frame) -> Signal | None:
     """Fires when the mean of the advantages drifts from 0, or their spread grows, steadily over 60 rows.
 
-    Why it matters: the policy's step changes its size or its sign without anybody having asked for it.
-    How it is computed: Mann-Kendall over the last 12 medians of five rows each (p < 0.001), and a Theil-Sen line
-    through them that moves the mean by 0.2 standard deviations away from 0, or doubles the spread.
-    When it is wrong: returns that grow while a task is learnt. A shrinking spread is learning. Information only.
-    Source: Mann-Kendall on block medians, from the catalogue; 0.2 as in ADV005. Measured on faultbench: none of 44
-    healthy runs; one run whose advantages were no longer centred.
+    Why it matters: The size or the sign of the policy's step changes although nobody asked for it.
+    How it is computed: The Mann-Kendall test finds a trend in the last 12 medians of five rows each (p < 0.001), and a
+    Theil-Sen line through them moves the mean by 0.2 standard deviations away from 0, or doubles the spread.
+    When it is wrong: Returns may grow while a task is learnt, and a shrinking spread is a sign of learning. This rule
+    only gives information.
+    Source: The Mann-Kendall test on block medians comes from the catalogue; 0.2 is as in ADV005. On faultbench it fired
+    on none of 44 healthy runs and on one run whose advantages were no longer centred.
     """
     name = f.metric
     mean, spread = f.median("advantage_mean", 5), f.median("advantage_std", 20)
     shift, growth = f.drift("advantage_mean"), f.drift("advantage_std", log=True)
     if name == "advantage_mean" and spread > 0 and shift * mean > 0 and abs(shift) > 0.2 * spread:
-        message = f"the mean advantage drifts: by {shift:.3g} in 60 rows (standard deviation {spread:.3g})"
+        message = f"the mean advantage drifted by {shift:.3g} in 60 rows (standard deviation {spread:.3g})"
         return Signal(value=mean, limit=mean - shift, message=message)
     if name == "advantage_std" and growth > math.log(2):
         message = f"the standard deviation of the advantages grew {math.exp(growth):.2g} times in 60 rows"
@@ -144,13 +147,14 @@ def advantage_trend(f: Frame) -> Signal | None:
 def advantage_volatile(f: Frame) -> Signal | None:
     """Fires when the mean or the spread of the advantages has become several times as noisy as it used to be.
 
-    Why it matters: the policy's step size is noise then.
-    How it is computed: the row-to-row noise over 20 rows (of the spread: of its logarithm) is three times what was
-    usual in this run, ten rows running; that of the mean must be above 0.04 of the spread, and a usual noise of the
-    logarithm below 0.02 counts as 0.02.
-    When it is wrong: near a solved task, where only few samples have a signal. Information only.
-    Source: a doubled robust variation, from the catalogue. Three measured on faultbench: none of 44 healthy runs (a
-    factor of 2 fires in simulated heavy-tailed ones), 4 runs with a broken learning rate or normalisation.
+    Why it matters: The size of the policy's step is then mostly noise.
+    How it is computed: The row-to-row noise over 20 rows is three times what was usual in this run, on ten rows in a
+    row. For the spread, the noise of its logarithm is taken, and a usual noise below 0.02 counts as 0.02. The noise of
+    the mean must be above 0.04 of the spread.
+    When it is wrong: Near a solved task only few samples have a signal. This rule only gives information.
+    Source: A doubled robust variation comes from the catalogue. The factor of three was measured on faultbench: none of
+    44 healthy runs (a factor of 2 fires in simulated heavy-tailed ones), and 4 runs with a broken learning rate or
+    normalisation.
     """
     name = f.metric
     spread = f.past("advantage_std", before=20)
@@ -182,14 +186,14 @@ def advantage_volatile(f: Frame) -> Signal | None:
 def policy_loss_erupts(f: Frame) -> Signal | None:
     """Fires when the policy loss has become ten times as noisy as it used to be in this run.
 
-    Why it matters: the policy's step is then ruled by the size of a few advantages, not by their order.
-    How it is computed: ADV010 for logs without advantages: the policy loss is a mean of advantages times ratios. Its
-    row-to-row noise over 20 rows is ten times what was usual in this run, three rows running; a usual noise below
-    0.005 counts as 0.005.
-    When it is wrong: where advantages are not normalised, while the returns grow tenfold. So they are in A2C by
-    default, and the loss of an off-policy actor is a value: neither is looked at.
-    Source: ours. Measured: 4.4 was the largest in 157 healthy small trainings; 10 to 283 in six whose advantages were
-    no longer normalised, 61 in one whose rewards were rescaled.
+    Why it matters: The policy's step then follows the size of a few advantages instead of their order.
+    How it is computed: This is ADV010 for logs without advantages, because the policy loss is a mean of advantages
+    times ratios. Its row-to-row noise over 20 rows is ten times what was usual in this run, on three rows in a row. A
+    usual noise below 0.005 counts as 0.005.
+    When it is wrong: Where advantages are not normalised, the loss grows when returns grow tenfold. A2C works like that
+    by default, and the loss of an off-policy actor is a value; the rule looks at neither.
+    Source: Our own choice. Measured: 4.4 was the largest in 157 healthy small trainings; 10 to 283 in six whose
+    advantages were no longer normalised, 61 in one whose rewards were rescaled.
     """
     unrest, noise = f.unrest("policy_loss", floor=QUIET_LOSS), f.noise("policy_loss", 20)
     if unrest > ERUPTED:

@@ -1,4 +1,4 @@
-"""CKPT: what a log says of checkpoints: a jump where the run was resumed, a best one that is long past."""
+"""CKPT: what a log says about checkpoints: a jump after a resume, a best checkpoint that is long past."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import math
 from rldk.rules.evidence import factor
 from rldk.rules.rule import Context, Frame, Signal, rule
 
-AFTER = 10  # rows since the restart that are held against those before it
+AFTER = 10  # rows since the restart that are compared with those before it
 BEYOND = 5.0  # times the row-to-row noise
 LEAST_MOVED, STILL_THERE = 0.1, 0.25  # of the first level; of the way from it
-# metric -> the smallest change that matters, as a factor; those of the rules on these metrics
+# metric -> the smallest change that matters, as a factor, as in the rules on these metrics
 MATERIAL = {
     "reward_mean": 0.0,  # no factor: half of the range it had
     "kl": 2.0,
@@ -27,8 +27,8 @@ def _first_segment(name: str, context: Context) -> tuple[float, float]:  # noqa:
 
 
 def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
-    """Medians of the 10 rows since the restart and the 10 before; whether the step between is more than the metric's
-    noise and than what it was doing already (since 20 rows ago)."""
+    """The medians of the 10 rows since the restart and of the 10 before, and whether the metric moved between them by
+    more than its noise and more than it was moving already (since 20 rows ago)."""
     after, before, earlier = f.median(name, AFTER), f.median(name, AFTER, before=AFTER), f.previous(name, 2 * AFTER)
     noise = f.noise(name, 20)
     return after, before, abs(after - before) > BEYOND * noise + 2 * abs(before - earlier)
@@ -44,7 +44,7 @@ def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
     causes=(
         "the optimiser's state was not restored: its moments start from zero",
         "the learning-rate schedule, the KL controller or the reward or observation normaliser started over",
-        "another checkpoint was loaded than the one meant, or the reference model is now the resumed policy",
+        "the wrong checkpoint was loaded, or the reference model is now the resumed policy",
     ),
     fixes=(
         "compare optimiser, scheduler, random state and normalisers right after loading with what was saved: {resume}",
@@ -53,18 +53,18 @@ def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
     ),
 )
 def jump_at_resume(f: Frame) -> Signal | None:
-    """Fires when two or more metrics are elsewhere after a restart than they were before it.
+    """Fires when two or more metrics have clearly different values after a restart than before it.
 
-    Why it matters: a training that forgets its state at every resume is another training, and often a worse one.
-    How it is computed: a restart is where the step goes back, though not to the run's first step (that is a new run).
-    The medians of its first 10 rows are held against those of the 10 rows before: reward, KL, entropy, response length,
-    value loss, gradient norm, update KL. Each counts when it moved by five times its row-to-row noise beyond twice the
-    change it made since 20 rows ago, and by what matters in its unit (2x KL, 25 % entropy, 1.5x length, 3x
-    value loss and norms, half of the reward's range); two must.
-    When it is wrong: when data, reward or settings were changed on purpose at the restart.
-    Source: two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
-    side; medians with a material change are kinder to autocorrelated metrics); the sizes as in the rules on these
-    metrics. Not measured: no such fault in the corpus.
+    Why it matters: A training that forgets its state at every resume is another training, and often a worse one.
+    How it is computed: A restart is where the step goes back, but not to the first step of the run, which would be a
+    new run. The rule compares the medians of the first 10 rows after it with those of the 10 rows before it: reward,
+    KL, entropy, response length, value loss, gradient norm, update KL. A metric counts when it moved by five times its
+    row-to-row noise beyond twice the change it made since 20 rows ago, and by what matters in its unit (2x KL, 25 %
+    entropy, 1.5x length, 3x value loss and norms, half of the reward's range). Two metrics must count.
+    When it is wrong: Data, reward or settings may be changed on purpose at the restart.
+    Source: Two metrics: open-r1#450, brax#655, rsl_rl#89 (F70 of the rule catalogue, which permutes 20 rows on either
+    side; medians with a material change suit autocorrelated metrics better). The sizes are those of the rules on these
+    metrics. Not measured: the corpus has no such fault.
     """
     since, restart, first = f.repeats("segment"), f.previous("step", AFTER - 1), f.first("step")
     seen = f.highest("reward_mean", before=AFTER) - f.lowest("reward_mean", before=AFTER)
@@ -75,7 +75,7 @@ def jump_at_resume(f: Frame) -> Signal | None:
             moved[name] = (after, before)
     if since == AFTER and f["segment"] > 0 and restart > first and len(moved) >= 2:
         metric, (after, before) = next(iter(moved.items()))
-        message = f"after the restart at step {restart:,.0f} these are elsewhere than before: {', '.join(moved)}"
+        message = f"after the restart at step {restart:,.0f} these have clearly other values: {', '.join(moved)}"
         return Signal(value=after, limit=before, metric=metric, message=message)
     return None
 
@@ -97,7 +97,7 @@ def _is_back(f: Frame, name: str) -> bool:
     needs=("reward_mean",),
     causes=(
         "the run was resumed, and neither the weights nor the schedule were restored",
-        "the weights were replaced by the first ones: a fresh adapter, a failed load, a model that was built anew",
+        "the weights were replaced by the first ones: a fresh adapter, a failed load, a model that was built again",
     ),
     fixes=(
         "compare a few weights right after loading with what was saved: {resume}",
@@ -107,13 +107,15 @@ def _is_back(f: Frame, name: str) -> bool:
 def training_began_again(f: Frame) -> Signal | None:
     """Fires when several metrics jump back, on one row, to where they were when the run began.
 
-    Why it matters: CKPT001 for a restart that the step does not show: all that was learnt is gone, and at full cost.
-    How it is computed: reward, KL, entropy, response length and value loss. Each counts when its median of five rows
-    had moved from that of the first five by five times its noise and a tenth, the median of the newest three is back
-    by 75 % of the way, and half of the way was one step, three rows ago. Three must; or two, where the learning rate
-    fell by more than half on that step and has risen since, which no decay does.
-    When it is wrong: a second stage that begins from the first weights on purpose.
-    Source: open-r1#450 (a GRPO run resumed at step 800); limits ours.
+    Why it matters: This is CKPT001 for a restart that the step does not show: everything learnt is gone, after full
+    cost.
+    How it is computed: The rule looks at reward, KL, entropy, response length and value loss. A metric counts when
+    three things hold: its median of five rows had moved away from that of the first five by five times its noise and by
+    a tenth; the median of the newest three rows is back by 75 % of the way; and half of the way was one step, three
+    rows ago. Three metrics must count. Two are enough where the learning rate fell by more than half on that step and
+    has risen since, which no decay does.
+    When it is wrong: A second stage may begin from the first weights on purpose.
+    Source: open-r1#450 (a GRPO run resumed at step 800); the limits are our own choice.
     """
     back = [
         name for name in ("reward_mean", "kl", "entropy", "response_length_mean", "value_loss") if _is_back(f, name)
@@ -122,7 +124,7 @@ def training_began_again(f: Frame) -> Signal | None:
     again = fell < 0.5 * decayed and lr > fell
     if len(back) >= 3 or (len(back) == 2 and again):
         beside = ", and the learning rate warms up again" if again else ""
-        message = f"at one step these are back where the run began: {', '.join(back)}{beside}"
+        message = f"within one step these went back to where the run began: {', '.join(back)}{beside}"
         return Signal(value=f[back[0]], limit=f.early(back[0], 0, 5), metric=back[0], message=message)
     return None
 
@@ -141,14 +143,14 @@ def training_began_again(f: Frame) -> Signal | None:
     ),
 )
 def best_checkpoint_long_past(f: Frame) -> Signal | None:
-    """Fires when the best evaluation is long past and none since came near it.
+    """Fires when the best evaluation is long past and no later one came near it.
 
-    Why it matters: the last checkpoint is not the one to keep, and the steps since were spent for nothing.
-    How it is computed: the best evaluation (largest reward; smallest loss where there is no reward or
-    where pairs are evaluated) is at least 5 evaluations and 30 % of all of them ago, and the median of the last three
-    is worse by three times their noise and by 5 % of the best.
-    When it is wrong: evaluations that are too small to tell. Information only.
-    Source: ours; the noise is 1.4826 times the median step from one evaluation to the next, over the last six, by the
+    Why it matters: The last checkpoint is not the one to keep, and the steps since the best one were spent for nothing.
+    How it is computed: The best evaluation has the largest reward, or the smallest loss where there is no reward or
+    where pairs are evaluated. It is at least 5 evaluations and 30 % of all evaluations ago, and the median of the last
+    three is worse by three times their noise and by 5 % of the best.
+    When it is wrong: Evaluations may be too small to tell. This rule only gives information.
+    Source: Our own choice. The noise is 1.4826 times the median step between the last six evaluations, divided by the
     square root of 2. Not measured: no run of the corpus has that many evaluations.
     """
     name = f.metric
@@ -161,6 +163,6 @@ def best_checkpoint_long_past(f: Frame) -> Signal | None:
         return None
     if worse > 3 * noise and worse > 0.05 * abs(best):
         what = "reward" if sign > 0 else "loss"
-        message = f"the best evaluation ({what} {best:.4g}) is {age:.0f} evaluations ago; now it is {now:.4g}"
+        message = f"the best evaluation ({what} {best:.4g}) was {age:.0f} evaluations ago; the {what} is now {now:.4g}"
         return Signal(value=now, limit=best, message=message)
     return None

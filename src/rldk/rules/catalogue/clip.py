@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import CLIPPED, GROUP
-from rldk.rules.evidence import about_episodes, episodic, still_learning
+from rldk.rules.evidence import about_episodes, episodic, is_still_learning
 from rldk.rules.knobs import number, setting
 from rldk.rules.rule import Context, Frame, Signal, rule
 
@@ -51,13 +51,12 @@ SMALL = 2e-5  # learning rate
 def ratio_off(f: Frame) -> Signal | None:
     """Fires when new and old policy differ on the first mini-batch, before any step has been taken.
 
-    Why it matters: the ratio must be 1 there; where it is not, the policy is updated towards noise or towards old
-    data.
-    How it is computed: mean |ratio - 1| of the first mini-batch above 0.02 on two rows. A warning below 0.05 in a run
-    that never was exact (below 0.001), as some mixed-precision set-ups stay there.
-    When it is wrong: asynchronous training by design; rows that log a staleness above 0 are not looked at.
-    Source: identity with tolerances 1e-3 (fp32) and 2e-2 (bf16) (trl#454: must be exactly 1; trl#744); no false alarm
-    on 44 healthy runs of faultbench, faults 0.1 to 0.3 there; 0.05: ours.
+    Why it matters: The ratio must be 1 there. Where it is not, the policy is updated towards noise or towards old data.
+    How it is computed: The mean |ratio - 1| of the first mini-batch is above 0.02 on two rows. It is only a warning
+    below 0.05 in a run that was never exact (below 0.001), because some mixed-precision set-ups stay there.
+    When it is wrong: Asynchronous training differs by design; rows that log a staleness above 0 are not looked at.
+    Source: An identity with tolerances 1e-3 (fp32) and 2e-2 (bf16) (trl#454: the ratio must be exactly 1; trl#744). No
+    false alarm on 44 healthy runs of faultbench, whose faults are 0.1 to 0.3; 0.05 is our own choice.
     """
     name = "ratio_first_minibatch_dev"
     value, least = f[name], f.lowest(name, before=2)
@@ -102,14 +101,16 @@ def _not_trl(context: Context) -> str | None:
 def clipped_before_update(f: Frame) -> Signal | None:
     """Fires when ratios are outside the clip range on the step that first sees its rollouts.
 
-    Why it matters: CLIP001 for logs without the deviation of the first mini-batch: before any update the policy is the
-    one that sampled, and every ratio must be 1.
-    How it is computed: TRL logs rewards on that step alone. On five such rows running something is clipped, each row
-    is of one step, and the rows with rewards come at one distance, two rows or more, from the first on. Where they do
-    not (rewards on two of three rows), new rollouts begin in the middle of a step, which mixes them with old ones.
-    When it is wrong: asynchronous rollouts, which are older than the policy on purpose.
-    Source: an identity (see CLIP001); five rows and a quarter: ours. Measured on small GRPO and RLOO of TRL that use
-    their rollouts several times: 0 on all such rows of 28 healthy runs, above 0 on 80 to 100 % with dropout on.
+    Why it matters: This is CLIP001 for logs without the deviation of the first mini-batch. Before any update the policy
+    is the one that sampled, so every ratio must be 1.
+    How it is computed: TRL logs rewards on that step alone. On five such rows in a row something is clipped, each row
+    holds one step, and from the first on the rows with rewards come at one fixed distance of two rows or more. Where
+    they do not (rewards on two of three rows), new rollouts begin in the middle of a step, which mixes them with old
+    ones.
+    When it is wrong: Asynchronous rollouts are older than the policy on purpose.
+    Source: An identity (see CLIP001); five rows and a quarter are our own choice. Measured on small GRPO and RLOO runs
+    of TRL that use their rollouts several times: 0 on all such rows of 28 healthy runs, above 0 on 80 to 100 % of them
+    with dropout on.
     """
     clipped, each, steps = f["clip_frac"], f.rise("step"), f.averaged("clip_frac")
     rewarded, share = f.count("reward_mean"), f.coverage("reward_mean")
@@ -142,16 +143,18 @@ def clipped_before_update(f: Frame) -> Signal | None:
     ),
 )
 def ratio_always_one(f: Frame) -> Signal | None:
-    """Fires when the ratio has been exactly 1 since the start although every batch is passed several times.
+    """Fires when the ratio has been exactly 1 since the start although every batch is passed over several times.
 
-    Why it matters: after the first step the policies must differ; clipping and trust region are without effect.
-    How it is computed: on all rows so far, three at least: ratio bitwise 1 and update KL bitwise 0. Where no ratio is
-    logged, ten at least: update KL within 1e-8 of 0 and nothing clipped. Learning rate not 0, gradient not 0, and more
-    than one pass over each batch: in the configuration, or by Stable-Baselines3's count of updates, which then rises
-    by two or more from row to row.
-    When it is wrong: logs rounded to three digits of which none has shown it yet. A run in which it moved and stopped
-    is another rule's matter.
-    Source: exact 0 over three updates with lr > 0 (tensorforce#312, mlx-lm-lora#50); ten rows and the tolerance:
+    Why it matters: After the first step the two policies must differ. If they do not, clipping and the trust region
+    have no effect.
+    How it is computed: The condition holds on all rows so far. With a logged ratio, three rows are enough: the ratio is
+    bitwise 1 and the update KL bitwise 0. Without one, ten rows are needed: the update KL is within 1e-8 of 0 and
+    nothing is clipped. The learning rate and the gradient are not 0, and there is more than one pass over each batch,
+    either by the configuration or by the update count of Stable-Baselines3, which then rises by two or more from row to
+    row.
+    When it is wrong: A log rounded to three digits may look like this when no value has shown the rounding yet. A run
+    whose ratio moved and then stopped is left to another rule.
+    Source: Exact 0 over three updates with lr > 0 (tensorforce#312, mlx-lm-lora#50). Ten rows and the tolerance were
     measured on PPO of Stable-Baselines3 with an optimiser that does not step (update KL up to 1e-9 in size).
     """
     name, clipped = "kl_policy_update", f.highest("clip_frac", before=0)
@@ -162,17 +165,20 @@ def ratio_always_one(f: Frame) -> Signal | None:
     if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or printed > STILL or not (told or passes > 1):
         return None
     if high == low == 1.0 and kl_high == kl_low == 0.0 and count >= 3 and ratio == 1.0:
-        message = f"the ratio has been exactly 1 on all {count:.0f} rows, over several passes a batch"
+        message = f"the ratio has been exactly 1 on all {count:.0f} rows, despite several passes over each batch"
         return Signal(value=1.0, message=message, metric="ratio_mean")
     if ratio != ratio and kl_low > -STILL and kl_high < STILL and not clipped > 0 and count >= 10:
-        message = f"no update has moved the policy on {count:.0f} rows, over several passes a batch: update KL is 0"
+        message = (
+            f"no update has moved the policy on {count:.0f} rows, despite several passes over each batch: "
+            "the update KL is 0"
+        )
         return Signal(value=f[name], limit=STILL, message=message)
     return None
 
 
 def _sequence_ratio(context: Context) -> str | None:
     if context.algorithm == "rloo" or context.config.get("importance_sampling_level") == "sequence":
-        return "the ratio is one of whole sequences, which leaves its range far more often than one of tokens"
+        return "the ratio is that of whole sequences, which leaves its range far more often than that of tokens"
     return None
 
 
@@ -191,19 +197,19 @@ def _sequence_ratio(context: Context) -> str | None:
 def clip_saturation(f: Frame) -> Signal | None:
     """Fires when typically more than 30 % of the ratios were clipped over the last 20 updates.
 
-    Why it matters: the clipped part of the batch gives no gradient; the update goes as far as the clip lets it.
-    How it is computed: the median clip fraction of 20 rows is above 0.3, three rows running. Ratios of whole
-    sequences (RLOO, GSPO) are exempt: where the log does not say so, a fraction that is a whole number of 192nds (of
-    a batch of 8 to 192 sequences) is taken for one. Information while the return of an environment has risen and stands
-    at its best: many agents of continuous control learn so.
-    When it is wrong: very narrow clip ranges that are meant.
-    Source: 0.3 over 20 updates is common practice known from the literature; healthy runs of faultbench stay below
+    Why it matters: The clipped part of the batch gives no gradient, and the update goes as far as the clip lets it.
+    How it is computed: The median clip fraction of 20 rows is above 0.3, on three rows in a row. Ratios of whole
+    sequences (RLOO, GSPO) are exempt; where the log does not say so, a fraction that is a whole number of 192nds (a
+    batch of 8 to 192 sequences) is taken for one. It is only information while the return of an environment has risen
+    and stands at its best, because many agents of continuous control learn like that.
+    When it is wrong: A very narrow clip range may be intended.
+    Source: 0.3 over 20 updates is common practice (known from the literature); healthy runs of faultbench stay below
     0.02 in every such window.
     """
-    usual, parts, learns = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"], still_learning(f)
+    usual, parts, learns = f.median("clip_frac", 20), SEQUENCES * f["clip_frac"], is_still_learning(f)
     of_sequences = parts > 0 and abs(parts - round(parts)) < 0.01
     if usual > 0.3 and not of_sequences:
-        message = f"typically {usual:.0%} of the ratios are clipped, over 20 updates"
+        message = f"typically {usual:.0%} of the ratios were clipped over 20 updates"
         return Signal(value=usual, limit=0.3, message=message, severity="info" if learns else None)
     return None
 
@@ -222,21 +228,21 @@ def clip_saturation(f: Frame) -> Signal | None:
 def update_kl(f: Frame) -> Signal | None:
     """Fires when one update typically moves the policy further than the trust region is meant to allow.
 
-    Why it matters: the surrogate objective is only valid near the old policy; past it, updates destroy what was
+    Why it matters: The surrogate objective is only valid near the old policy. Further away, updates destroy what was
     learnt.
-    How it is computed: the median update KL of twenty rows is above 1.5 times the configured limit; where none is
-    configured, above 0.03. A bump just over a published limit is common in small batches, and harmless; of a language
-    model the median of five rows is enough where it is above three times that. Information while the return of an
-    environment has risen and stands at its best, unless the median is above five times the limit
-    and the return of 40 rows has fallen by its noise.
-    When it is wrong: estimators that are summed over sequences instead of averaged.
-    Source: 1.5 times target_kl is where Spinning Up and Stable-Baselines3 stop an update, and 0.02 is the usual
-    warning known from the literature; healthy runs of faultbench stay below 0.011 in every such window.
+    How it is computed: The median update KL of twenty rows is above 1.5 times the configured limit, or above 0.03 where
+    none is configured. A bump just over a published limit is common in small batches and harmless. For a language
+    model, the median of five rows is enough when it is above three times that limit. It is only information while the
+    return of an environment has risen and stands at its best, unless the median is above five times the limit and the
+    return of 40 rows has fallen by its noise.
+    When it is wrong: Some estimators are summed over sequences instead of averaged.
+    Source: Spinning Up and Stable-Baselines3 stop an update at 1.5 times target_kl, and 0.02 is the usual warning
+    (known from the literature); healthy runs of faultbench stay below 0.011 in every such window.
     """
     name, target = "kl_policy_update", setting(f, "target_kl")
     usual, newest = f.median(name, 20), f.median(name, 5)
     limit = 1.5 * target if target > 0 else 0.03
-    learns, sudden = still_learning(f), newest > FAR * limit and not about_episodes(f)
+    learns, sudden = is_still_learning(f), newest > FAR * limit and not about_episodes(f)
     usual = newest if sudden else usual
     gain, noise = f.gain("reward_mean", 40), f.noise("reward_mean", 20)
     learns = learns and not (usual > FARTHER * limit and gain < -noise)
@@ -264,13 +270,15 @@ def update_kl(f: Frame) -> Signal | None:
 def one_sided(f: Frame) -> Signal | None:
     """Fires when nearly all clipping happens on one side of the clip range.
 
-    Why it matters: probabilities are only pushed up, or only pushed down; with the upper side clipped, unlikely tokens
-    cannot grow and entropy falls.
-    How it is computed: the median clip fractions of both sides over 20 rows add up to more than 1 %, and one side has
-    more than 90 % of the medians and of the means, three rows running.
-    When it is wrong: a wider upper clip (clip-higher) makes the lower side dominate on purpose. Information only.
-    Source: a share of 0.9 on one side, from the catalogue; 1 %: ours, below it single tokens decide. No finding on the
-    healthy fixtures that log both sides; detection not measured: no such fault in the corpus.
+    Why it matters: Probabilities are only pushed up, or only pushed down. When the upper side is clipped, unlikely
+    tokens cannot grow and entropy falls.
+    How it is computed: The median clip fractions of both sides over 20 rows add up to more than 1 %, and one side has
+    more than 90 % of the medians and of the means, on three rows in a row.
+    When it is wrong: A wider upper clip (clip-higher) makes the lower side dominate on purpose. This rule only gives
+    information.
+    Source: A share of 0.9 on one side comes from the catalogue; 1 % is our own choice, because below it single tokens
+    decide. No finding on the healthy fixtures that log both sides; detection was not measured, as the corpus has no
+    such fault.
     """
     low, high = f.mean("clip_frac_low", 20), f.mean("clip_frac_high", 20)
     low_usual, high_usual = f.median("clip_frac_low", 20), f.median("clip_frac_high", 20)
@@ -293,20 +301,21 @@ def one_sided(f: Frame) -> Signal | None:
     causes=(
         "the learning rate is too high, or there are too many passes over each batch",
         "rollouts are older than before, or come from an engine with other weights",
-        "few tokens have become very unlikely under the old policy",
+        "a few tokens have become very unlikely under the old policy",
     ),
     fixes=("lower {lr}", "lower {epochs}", "check {staleness} and that {rollout_engine} gets the new weights"),
 )
 def ratio_variance(f: Frame) -> Signal | None:
-    """Fires when the variance of the importance ratio suddenly is several times what it was.
+    """Fires when the variance of the importance ratio is suddenly several times what it was.
 
-    Why it matters: gradients are weighted by the ratio; with its variance grows theirs, and clipping decides more.
-    How it is computed: the robust line test on the log of the variance: five scales (at least 0.2) on three rows, three
-    times its past, and above 1e-4. A warning when the update KL or the clip fraction has doubled as well; else
-    information.
-    When it is wrong: an estimate from few tokens jumps by single tokens; the second witness is there for that.
-    Source: the line test as measured on real logs; up-shift of the ratio variance, from the catalogue. No finding on
-    the fixtures that log it; detection not measured: no such fault in the corpus.
+    Why it matters: Gradients are weighted by the ratio. When its variance grows, so does theirs, and clipping decides
+    more.
+    How it is computed: The robust line test on the logarithm of the variance finds three rows that are five scales (at
+    least 0.2) off the line, three times the past, and above 1e-4. It is a warning when the update KL or the clip
+    fraction has doubled as well, otherwise information.
+    When it is wrong: An estimate from few tokens jumps with single tokens; that is why a second witness is asked for.
+    Source: The line test was measured on real logs; an upward shift of the ratio variance comes from the catalogue. No
+    finding on the fixtures that log it; detection was not measured, as the corpus has no such fault.
     """
     leap, past, level = (
         f.leap("ratio_var", log=True, floor=0.2),
@@ -324,7 +333,7 @@ def ratio_variance(f: Frame) -> Signal | None:
 
 def _sequences(context: Context) -> str | None:
     whole = context.algorithm == "rloo" or context.config.get("importance_sampling_level") == "sequence"
-    return "the ratio is one of whole sequences, which leaves its range at once" if whole else episodic(context)
+    return "the ratio is that of whole sequences, which leaves its range at once" if whole else episodic(context)
 
 
 @rule(
@@ -336,10 +345,10 @@ def _sequences(context: Context) -> str | None:
     algorithms=CLIPPED,
     unless=_sequences,
     causes=(
-        "old and new log-probabilities are computed over other tokens: attention mask, padding or position ids differ",
+        "old and new log-probabilities cover different tokens: attention mask, padding or position ids differ",
         "the temperature is applied on one side only",
         "dropout is on in one of the two passes",
-        "old log-probabilities come from the rollout engine, whose weights or precision are others",
+        "old log-probabilities come from the rollout engine, whose weights or precision differ",
     ),
     fixes=(
         "compare both log-probabilities of one batch, token by token, before the first optimiser step",
@@ -350,14 +359,14 @@ def _sequences(context: Context) -> str | None:
 def disagreement_before_any_update(f: Frame) -> Signal | None:
     """Fires when ratios are clipped and the update KL is large on each of the first rows, at a small learning rate.
 
-    Why it matters: CLIP001 for logs without the ratio of the first mini-batch. Before the weights have moved both
-    log-probabilities are of one policy; what is logged then is a difference of the computation.
-    How it is computed: on each of the first three rows more than 10 % of the ratios are clipped and the update KL is
-    above 0.05 nats, the learning rate is at most 2e-5, and these rows differ by less than a factor of two: an update
-    that moved the policy would not begin at its full size.
-    When it is wrong: asynchronous rollouts; dozens of updates on each batch.
-    Source: identity (see CLIP001); verl#6278 (0.42 and 0.31 at the first step with a rate of 1e-6). 10 %, 0.05 and
-    2e-5: ours; no finding on the healthy runs of the corpora.
+    Why it matters: This is CLIP001 for logs without the ratio of the first mini-batch. Before the weights have moved,
+    both log-probabilities belong to one policy, so any difference comes from the computation.
+    How it is computed: On each of the first three rows, more than 10 % of the ratios are clipped and the update KL is
+    above 0.05 nats, while the learning rate is at most 2e-5. These rows differ by less than a factor of two, because an
+    update that moved the policy would not begin at its full size.
+    When it is wrong: Asynchronous rollouts, or dozens of updates on each batch, look the same.
+    Source: An identity (see CLIP001); verl#6278 (0.42 and 0.31 at the first step with a rate of 1e-6). 10 %, 0.05 and
+    2e-5 are our own choice; no finding on the healthy runs of the corpora.
     """
     clipped, kl, lr = f.min("clip_frac", ROWS), f.min("kl_policy_update", ROWS), f.highest("lr", before=0)
     most, count = f.max("kl_policy_update", ROWS), f.count("clip_frac")

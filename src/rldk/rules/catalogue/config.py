@@ -1,4 +1,4 @@
-"""CFG: configurations that cannot mean what they say, seen before a single row is."""
+"""CFG: configurations that cannot mean what they say; the rules look at them before the first row."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ _LLM_GROUPS = GROUP
 
 
 def _unknown_algorithm(context: Context) -> str | None:
-    """The same word means something else in other trainings."""
-    return None if context.algorithm else "defined for some algorithms, and this log does not say which it is of"
+    """The reason to skip a run whose algorithm is unknown: the same setting means something else in other trainings."""
+    return (
+        None
+        if context.algorithm
+        else "defined for some algorithms only, and this log does not say which algorithm it is of"
+    )
 
 
-def _said(c: ConfigView, concept: str) -> str:
+def _quote(c: ConfigView, concept: str) -> str:
     """The setting as its trainer writes it: `num_generations` = 1."""
     return f"`{c.key(concept)}` is {c.get(concept)}"
 
@@ -35,15 +39,15 @@ def _said(c: ConfigView, concept: str) -> str:
 def group_of_one(c: ConfigView) -> Signal | None:
     """Fires when advantages are relative to a group and the group is a single completion.
 
-    Why it matters: its mean is the completion's own reward, so that the advantage is 0, or the bare reward where the
-    trainer leaves a lone completion alone; either way nothing is compared.
-    How it is computed: the configured number of completions per prompt is below 2.
-    When it is wrong: a trainer that groups by something else than the prompt, or a group size that a callback raises.
-    Source: identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
+    Why it matters: The mean of such a group is the completion's own reward. The advantage is then 0, or the bare reward
+    where the trainer leaves a lone completion alone. Either way nothing is compared.
+    How it is computed: The configured number of completions per prompt is below 2.
+    When it is wrong: A trainer may group by something other than the prompt, or a callback may raise the group size.
+    Source: An identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
     """
     size = c.number("group_size")
     if size < 2:
-        return Signal(value=size, limit=2.0, message=f"{_said(c, 'group_size')}: a group of one has no advantage")
+        return Signal(value=size, limit=2.0, message=f"{_quote(c, 'group_size')}: a group of one has no advantage")
     return None
 
 
@@ -61,19 +65,19 @@ def group_of_one(c: ConfigView) -> Signal | None:
     fixes=("set {temperature} to 1, or near it",),
 )
 def greedy_sampling(c: ConfigView) -> Signal | None:
-    """Fires when completions for training are sampled without chance.
+    """Fires when completions for training are sampled without randomness.
 
-    Why it matters: every completion of a prompt is the same, so that nothing is explored and groups carry no signal.
-    How it is computed: the configured temperature is 0 or less, or the sampler is told to take the best token only
-    (top-k of exactly 1).
-    When it is wrong: a trainer that samples for training with other settings than those it logs.
-    Source: identity: the sampler's distribution is a point.
+    Why it matters: Every completion of a prompt is the same, so nothing is explored and groups carry no signal.
+    How it is computed: The configured temperature is 0 or less, or the sampler takes only the best token (top-k of
+    exactly 1).
+    When it is wrong: A trainer may sample for training with other settings than those it logs.
+    Source: An identity: the sampler's distribution is a point.
     """
     temperature, best = c.number("temperature"), c.number("top_k")
     if temperature <= 0:
-        return Signal(value=temperature, limit=0.0, message=f"{_said(c, 'temperature')}: every sample is the same")
+        return Signal(value=temperature, limit=0.0, message=f"{_quote(c, 'temperature')}: every sample is the same")
     if best == 1:
-        return Signal(value=best, limit=1.0, message=f"{_said(c, 'top_k')}: every sample is the same")
+        return Signal(value=best, limit=1.0, message=f"{_quote(c, 'top_k')}: every sample is the same")
     return None
 
 
@@ -91,18 +95,18 @@ def greedy_sampling(c: ConfigView) -> Signal | None:
     fixes=("set {gamma} between 0.9 and 1, {gae_lambda} between 0.9 and 1",),
 )
 def discount_out_of_range(c: ConfigView) -> Signal | None:
-    """Fires when the discount factor or the GAE lambda is no share.
+    """Fires when the discount factor or the GAE lambda is outside 0 to 1.
 
-    Why it matters: above 1 returns grow without bound with the length of an episode; below 0 they change their sign.
-    How it is computed: gamma or lambda is outside [0, 1].
-    When it is wrong: never for trainers that mean a discount by it.
-    Source: identity: both are factors of a geometric sum that has to converge.
+    Why it matters: Above 1, returns grow without bound with the length of an episode. Below 0, they change their sign.
+    How it is computed: Gamma or lambda is outside [0, 1].
+    When it is wrong: Never, for trainers that mean a discount by it.
+    Source: An identity: both are factors of a geometric sum that has to converge.
     """
     gamma, weight = c.number("gamma"), c.number("gae_lambda")
     if gamma > 1 or gamma < 0:
-        return Signal(value=gamma, limit=1.0, message=f"{_said(c, 'gamma')}, outside 0 to 1")
+        return Signal(value=gamma, limit=1.0, message=f"{_quote(c, 'gamma')}, which is outside 0 to 1")
     if weight > 1 or weight < 0:
-        return Signal(value=weight, limit=1.0, message=f"{_said(c, 'gae_lambda')}, outside 0 to 1")
+        return Signal(value=weight, limit=1.0, message=f"{_quote(c, 'gae_lambda')}, which is outside 0 to 1")
     return None
 
 
@@ -120,14 +124,15 @@ def discount_out_of_range(c: ConfigView) -> Signal | None:
 def warmup_longer_than_run(c: ConfigView) -> Signal | None:
     """Fires when the warm-up of the learning rate lasts as long as the run, or longer.
 
-    Why it matters: the configured learning rate is never reached.
-    How it is computed: warm-up steps (a number of 1 or more; below 1 it is a share) are at least the run's steps.
-    When it is wrong: a run that is meant to be continued with the same schedule.
-    Source: identity.
+    Why it matters: The configured learning rate is never reached.
+    How it is computed: The number of warm-up steps is at least the number of steps of the run. A warm-up below 1 is a
+    share and is not judged.
+    When it is wrong: A run may be meant to continue later with the same schedule.
+    Source: An identity.
     """
     warmup, total = c.number("warmup"), c.number("total_steps")
     if warmup >= 1 and 0 < total <= warmup:
-        message = f"{_said(c, 'warmup')} and {_said(c, 'total_steps')}: the learning rate never gets to its value"
+        message = f"{_quote(c, 'warmup')} and {_quote(c, 'total_steps')}: the learning rate never reaches its value"
         return Signal(value=warmup, limit=total, message=message)
     return None
 
@@ -142,20 +147,21 @@ def warmup_longer_than_run(c: ConfigView) -> Signal | None:
     needs=("clip_range", "clip_high"),
     algorithms=POLICY,
     unless=_unknown_algorithm,
-    causes=("the two bounds were swapped", "the lower one was raised and the upper one kept its default"),
+    causes=("the two bounds were swapped", "the lower bound was raised and the upper one kept its default"),
     fixes=("set {clip_high} to {clip_range} or above: 0.2 and 0.28 are usual",),
 )
 def clip_upside_down(c: ConfigView) -> Signal | None:
     """Fires when the ratio may fall further than it may rise.
 
-    Why it matters: the upper bound is there to let rare tokens grow; below the lower one it drives entropy down.
-    How it is computed: the upper clip range is above 0 and below the lower one.
-    When it is wrong: an experiment on exactly this.
+    Why it matters: The upper bound is there to let rare tokens grow. When it is below the lower one, it drives entropy
+    down.
+    How it is computed: The upper clip range is above 0 and below the lower one.
+    When it is wrong: An experiment may do exactly this on purpose.
     Source: DAPO (clip-higher) and the trainers' own documentation of both bounds.
     """
     low, high = c.number("clip_range"), c.number("clip_high")
     if 0 < high < low:
-        message = f"{_said(c, 'clip_high')}, below the lower bound: {_said(c, 'clip_range')}"
+        message = f"{_quote(c, 'clip_high')}, which is below the lower bound ({_quote(c, 'clip_range')})"
         return Signal(value=high, limit=low, message=message)
     return None
 
@@ -168,20 +174,20 @@ def clip_upside_down(c: ConfigView) -> Signal | None:
     data="C",
     subject="config",
     needs=("lr",),
-    causes=("a dry run's setting that stayed", "a text that was not read as a number"),
+    causes=("a dry run's setting that stayed", "the value was given as text and was not read as a number"),
     fixes=("set {lr}",),
 )
 def no_learning_rate(c: ConfigView) -> Signal | None:
     """Fires when the configured learning rate is 0 or negative.
 
-    Why it matters: nothing is learnt, or the loss is climbed.
-    How it is computed: the configured number is 0 or below.
-    When it is wrong: a dry run on purpose; an optimiser whose rate is set elsewhere.
-    Source: identity.
+    Why it matters: Nothing is learnt with a rate of 0, and a negative rate makes the loss grow.
+    How it is computed: The configured number is 0 or below.
+    When it is wrong: A dry run may be intended, or the rate of the optimiser may be set elsewhere.
+    Source: An identity.
     """
     lr = c.number("lr")
     if lr <= 0:
-        return Signal(value=lr, limit=0.0, message=f"{_said(c, 'lr')}: nothing can be learnt")
+        return Signal(value=lr, limit=0.0, message=f"{_quote(c, 'lr')}: nothing can be learnt")
     return None
 
 
@@ -199,15 +205,15 @@ def no_learning_rate(c: ConfigView) -> Signal | None:
     fixes=("lower {minibatch}, or raise {batch}",),
 )
 def minibatch_larger(c: ConfigView) -> Signal | None:
-    """Fires when one update is to take more prompts than a whole batch has.
+    """Fires when one update should take more prompts than a whole batch has.
 
-    Why it matters: the trainer stops, or takes fewer than it was told, and the number of updates is another one.
-    How it is computed: verl's mini-batch size is above its train batch size; both count prompts.
-    When it is wrong: never while both count the same.
-    Source: verl's own check of its configuration.
+    Why it matters: The trainer stops, or takes fewer prompts than it was told, so that the number of updates changes.
+    How it is computed: The mini-batch size of verl is above its train batch size; both count prompts.
+    When it is wrong: Never, while both sizes count the same.
+    Source: The trainer's own check of its configuration (verl).
     """
     small, large = c.number("minibatch"), c.number("batch")
     if small > large > 0:
-        message = f"{_said(c, 'minibatch')}, more than a batch: {_said(c, 'batch')}"
+        message = f"{_quote(c, 'minibatch')}, which is more than a batch ({_quote(c, 'batch')})"
         return Signal(value=small, limit=large, message=message)
     return None

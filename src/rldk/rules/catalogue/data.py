@@ -1,4 +1,4 @@
-"""DATA: what the scalars say of the samples a run is fed with."""
+"""DATA: what the scalars say about the samples that a run is fed with."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ def _no_plan(context: Context) -> str | None:
     unless=_no_plan,
     causes=(
         "a resumed run counts its data from the start again",
-        "the sampler repeats data that the epoch counter does not know of",
+        "the sampler repeats data that the epoch counter does not count",
     ),
     fixes=("check {dataloader} and {resume}, and the length of the data set",),
 )
 def epochs_beyond_plan(f: Frame) -> Signal | None:
     """Fires when the data has been passed over more often than the configuration plans.
 
-    Why it matters: repeated prompts or pairs are memorised, and the run costs more than planned.
-    How it is computed: the epoch counter is more than 0.01 above the configured number of epochs.
-    When it is wrong: when the run was prolonged on purpose. Not applied where a number of steps overrides the epochs.
-    Source: an identity with the run's own configuration; 0.01 is a rounding allowance, ours.
+    Why it matters: Repeated prompts or pairs are memorised, and the run costs more than planned.
+    How it is computed: The epoch counter is more than 0.01 above the configured number of epochs.
+    When it is wrong: The run may have been prolonged on purpose. The rule does not apply where a number of steps
+    overrides the epochs.
+    Source: An identity with the run's own configuration; 0.01 allows for rounding (our own choice).
     """
     epoch, plan = f["epoch"], number(f.config(*_PLANS))
     if epoch > plan + 0.01:
-        return Signal(value=epoch, limit=plan, message=f"epoch {epoch:.2f} of {plan:g} planned")
+        return Signal(value=epoch, limit=plan, message=f"the run is at epoch {epoch:.2f}, but {plan:g} were planned")
     return None
 
 
@@ -61,13 +62,13 @@ def epochs_beyond_plan(f: Frame) -> Signal | None:
 def one_or_two_completions(f: Frame) -> Signal | None:
     """Fires when every update learns from one or two completions.
 
-    Why it matters: the advantage of two completions is a coin toss; gradients, KL and every metric are noise.
-    How it is computed: of two numbers the mean is midway between the least and the largest. On ten of thirteen rows the
-    mean length of responses is so within 0.01 %, and the two lengths differ. Where TRL's PPO logs no lengths: its
-    count of episodes rises by one or two a row.
-    When it is wrong: a log that holds a row for every two completions of a larger batch.
-    Source: an identity; ten rows: ours, as larger batches meet it by chance on a row. Measured: 0 of 76 healthy small
-    trainings that log both, 4 of 4 with a batch of two.
+    Why it matters: The advantage of two completions is a coin toss, and gradients, KL and every other metric are noise.
+    How it is computed: The mean of two numbers is midway between the smaller and the larger. On ten of thirteen rows
+    the mean length of responses is there within 0.01 %, and the two lengths differ. Where TRL's PPO logs no lengths,
+    its count of episodes rises by one or two from row to row.
+    When it is wrong: A log may hold a row for every two completions of a larger batch.
+    Source: An identity; ten rows are our own choice, because a larger batch may meet the condition by chance on one
+    row. Measured: 0 of 76 healthy small trainings that log both, 4 of 4 with a batch of two.
     """
     name, mean, low, high = f.metric, f[f.metric], f["response_length_min"], f["response_length_max"]
     episodes = f.rise("env_steps")
@@ -76,5 +77,5 @@ def one_or_two_completions(f: Frame) -> Signal | None:
     else:
         two = abs(mean - 0.5 * (low + high)) <= 1e-4 * mean and high > low
     if two:
-        return Signal(value=2.0, metric=name, message="an update learns from one or two completions, row after row")
+        return Signal(value=2.0, metric=name, message="every update learns from only one or two completions")
     return None

@@ -24,12 +24,12 @@ ABSURD = 0.5
 def exploration_never_comes_down(f: Frame) -> Signal | None:
     """Fires when a value-based agent has acted mostly at random, at exactly the same rate, since its first row.
 
-    Why it matters: what it learns is never tried; its returns stay those of chance.
-    How it is computed: ENT003 for epsilon-greedy agents. The exploration rate is above one half and bitwise the same on
-    all of at least 30 rows; a schedule that works falls with every step.
-    When it is wrong: runs that collect data at random on purpose.
-    Source: an identity of a falling schedule; one half and 30 rows: ours. Measured on one DQN of Stable-Baselines3
-    whose exploration is stuck at 1, and none of 8 healthy ones.
+    Why it matters: What the agent learns is never tried, so its returns stay those of chance.
+    How it is computed: This is ENT003 for epsilon-greedy agents. The exploration rate is above one half and bitwise the
+    same on all of at least 30 rows; a schedule that works falls with every step.
+    When it is wrong: A run may collect data at random on purpose.
+    Source: An identity of a falling schedule; one half and 30 rows are our own choice. It fires on one DQN of
+    Stable-Baselines3 whose exploration is stuck at 1, and on none of 8 healthy ones.
     """
     rate, same, count = f["exploration_rate"], f.repeats("exploration_rate"), f.count("exploration_rate")
     if rate > 0.5 and same == count >= 30:
@@ -56,12 +56,15 @@ def exploration_never_comes_down(f: Frame) -> Signal | None:
 def exploration_runs_away(f: Frame) -> Signal | None:
     """Fires when the noise of continuous actions, or SAC's entropy coefficient, grows without end and earns nothing.
 
-    Why it matters: actions are then noise that the environment clips to its bounds; nothing can be learnt from them.
-    How it is computed: ENT002 for policies whose entropy has no bounds. The standard deviation of the actions (SB3's
-    `train/std`) or the entropy coefficient is above 5 times its first value, is the largest so far within 2 %, and the
-    median reward of 10 rows is not above that of the first 10 by twice its noise; at least 20 rows.
-    When it is wrong: sparse rewards not found yet; a coefficient on a rising schedule.
-    Source: ours; a unit Gaussian is the usual start, and 5 of its standard deviations leave any action bounds.
+    Why it matters: Actions are then noise that the environment clips to its bounds, and nothing can be learnt from
+    them.
+    How it is computed: This is ENT002 for policies whose entropy has no bounds. The standard deviation of the actions
+    (`train/std` in SB3) or the entropy coefficient is above 5 times its first value and within 2 % of its largest value
+    so far, and the median reward of 10 rows is not above that of the first 10 by twice its noise. The rule needs at
+    least 20 rows.
+    When it is wrong: A sparse reward may not have been found yet, or the coefficient may follow a rising schedule.
+    Source: Our own choice. A unit Gaussian is the usual start, and 5 of its standard deviations leave any action
+    bounds.
     """
     name = f.metric
     value, first, top = f[name], f.first(name), f.highest(name, before=0)
@@ -88,15 +91,16 @@ def exploration_runs_away(f: Frame) -> Signal | None:
     fixes=("set {entropy_coef} back to a small positive number, or 0", "check what writes it"),
 )
 def entropy_coefficient_broken(f: Frame) -> Signal | None:
-    """Fires when the entropy coefficient is negative or huge, or was one number from the start and is now another.
+    """Fires when the entropy coefficient is negative or huge, or was constant from the start and has changed.
 
-    Why it matters: a negative coefficient pays for determinism; a jump pays for noise. Entropy follows some rows later.
-    How it is computed: below 0; above 0.5; or bitwise constant over its first ten rows and now off by more than
-    a factor of three.
-    When it is wrong: a stepwise schedule of the coefficient that is meant. Coefficients that adapt on every row (SAC)
+    Why it matters: A negative coefficient pays for determinism, and a jump pays for noise. Entropy follows some rows
+    later.
+    How it is computed: The coefficient is below 0, or above 0.5, or was bitwise constant over its first ten rows and is
+    now off by more than a factor of three.
+    When it is wrong: A stepwise schedule of the coefficient may be intended. Coefficients that adapt on every row (SAC)
     are not looked at.
-    Source: sign identity, and what the run itself guaranteed; 0.01 is the usual coefficient (PPO paper, known from
-    the literature), fifty times that and the factor: ours.
+    Source: An identity for the sign, and what the run itself guaranteed. 0.01 is the usual coefficient (PPO paper,
+    known from the literature); fifty times that and the factor are our own choice.
     """
     name = "entropy_coef"
     value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)

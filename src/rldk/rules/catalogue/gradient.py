@@ -1,4 +1,4 @@
-"""GRAD: what the gradient norm says of a run, and values that stopped being numbers."""
+"""GRAD: what the gradient norm says about a run, and values that stopped being numbers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NO_NORM = 1e-5
         "weights already broken by an earlier step: look at the last steps before this one",
     ),
     fixes=(
-        "stop, go back to the last checkpoint before this step, and keep the batch that did it",
+        "stop, go back to the last checkpoint before this step, and keep the batch that caused it",
         "use bfloat16 or float32: {dtype}",
         "check that no reward is NaN or None before advantages are computed",
         "lower {lr} and clip gradients: {max_grad_norm}",
@@ -54,18 +54,18 @@ NO_NORM = 1e-5
 def non_finite_value(f: Frame) -> Signal | None:
     """Fires on the first NaN or infinity in a training metric that has been finite before, or in a loss that never was.
 
-    Why it matters: after one non-finite update every weight is NaN, and the run only looks as if it went on. It may
-    come without any precursor.
-    How it is computed: the source states a value on this train row, it is not finite, and the metric has had a finite
-    value; or it is a loss without a finite value on 5 rows. A gradient norm or another metric that is no number beside
-    a sound loss (finite, not 0) is what half precision meets now and then: the loss scaler skips the step, or one
-    sample of an average overflowed, and the next row is normal. That is information; on the third such row running it
-    is critical, or a warning for norms that are infinite.
-    When it is wrong: when a trainer writes NaN for "not measured". Metrics whose NaN is the defined answer (explained
-    variance of constant returns, the reward of an iteration in which no episode ended, reward components) and
-    evaluation rows are left out. It cannot see what is hidden: transformers replaces a NaN loss by the running mean
-    (`logging_nan_inf_filter`); the gradient norm is the witness there.
-    Source: an identity; MakazhanAlpamys/Soup#342 (8 of 14 runs died without a precursor), verl#1197, OpenRLHF#1120.
+    Why it matters: After one non-finite update every weight is NaN, and the run only seems to go on. It may come
+    without any warning sign.
+    How it is computed: The source states a value on this train row that is not finite, and the metric has had a finite
+    value before; or a loss has had no finite value on 5 rows. Half precision sometimes gives a gradient norm or another
+    metric that is not a number while the loss is sound (finite, not 0): the loss scaler skips the step, or one sample
+    of an average overflowed, and the next row is normal. That is information. On the third such row in a row it is
+    critical, or a warning for norms that are infinite.
+    When it is wrong: A trainer may write NaN for "not measured". The rule leaves out evaluation rows and metrics that
+    are NaN by definition (explained variance of constant returns, the reward of an iteration in which no episode ended,
+    reward components). It cannot see what is hidden: transformers replaces a NaN loss by the running mean
+    (`logging_nan_inf_filter`), and there the gradient norm is the witness.
+    Source: An identity; MakazhanAlpamys/Soup#342 (8 of 14 runs died without a warning sign), verl#1197, OpenRLHF#1120.
     """
     name = f.metric
     x, seen, loss = f[name], f.count(name), f["loss"]
@@ -76,7 +76,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     message = f"{name} is {word}, {before}"
     scaled = name not in LOSSES and loss - loss == 0.0 and loss != 0.0
     if scaled and f.broken(name) < SKIPPED_ROWS:
-        message += ", beside a sound loss: one overflow, whose step a loss scaler skips"
+        message += ", but the loss is sound: this is one overflow, and a loss scaler skips its step"
         return Signal(value=x, message=message, severity="info")
     overflow = scaled and word == "infinite" and name in GRAD_NORMS
     return Signal(value=x, message=message, severity="warn" if overflow else None)
@@ -91,7 +91,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     unless=lacks("max_grad_norm"),
     rows=3,
     causes=(
-        "the loss has grown steep: a learning rate too high, a reward or advantage of another scale, a broken batch",
+        "the loss has grown steep: the learning rate is too high, the reward changed its scale, or a batch is broken",
         "gradients summed instead of averaged over tokens or micro-batches",
     ),
     fixes=(
@@ -103,13 +103,13 @@ def non_finite_value(f: Frame) -> Signal | None:
 def clipping_hides_explosion(f: Frame) -> Signal | None:
     """Fires when nearly every gradient is clipped and the norms before clipping are far above the clip.
 
-    Why it matters: the step size no longer depends on the gradient; an explosion goes on unseen behind a clip.
-    How it is computed: over 50 rows more than 95 % of the norms exceed the configured clip, their median is above
-    10 times the clip, and it has grown to 3 times its own early level. Without that growth it is an info: the level
+    Why it matters: The step size no longer depends on the gradient, and an explosion goes on unseen behind the clip.
+    How it is computed: Over 50 rows, more than 95 % of the norms exceed the configured clip, their median is above 10
+    times the clip, and it has grown to 3 times its own early level. Without that growth it is information: the level
     alone may be how this loss is scaled, and adaptive optimisers cancel a constant factor.
-    When it is wrong: when the logged norm is measured after clipping (then it can never exceed the clip), or when the
-    configuration in the log is not the one in use.
-    Source: ours (share, factor and growth); what the clipped norm means: modelscope/ms-swift#3713.
+    When it is wrong: The logged norm may be measured after clipping (then it can never exceed the clip), or the
+    configuration in the log may not be the one in use.
+    Source: Share, factor and growth are our own choice; modelscope/ms-swift#3713 says what the clipped norm means.
     """
     name = f.metric
     clip = setting(f, "max_grad_norm")
@@ -119,7 +119,8 @@ def clipping_hides_explosion(f: Frame) -> Signal | None:
     return Signal(
         value=level,
         limit=HIDDEN_FACTOR * clip,
-        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped, from {level / clip:.0f}x {clip:g}",
+        message=f"{100 * clipped:.0f} % of the last 50 gradients were clipped; "
+        f"their norm is typically {level / clip:.0f} times the limit of {clip:g}",
         severity=None if level > GROWTH * early else "info",
     )
 
@@ -143,13 +144,14 @@ def clipping_hides_explosion(f: Frame) -> Signal | None:
 def exactly_zero_gradients(f: Frame) -> Signal | None:
     """Fires when the gradient norm was exactly 0 on more than 30 % of the last 20 rows.
 
-    Why it matters: those steps cost as much as any other and teach nothing.
-    How it is computed: the share of exact zeros, once the norm has been above 0.01 (a norm that is always 0 is a
-    placeholder); in a log of few decimals only where a 0 is below a thousandth of the largest norm. Not while 60 % of
-    the groups or more (a running mean) have one reward, or batches without any spread of the reward are as many: zero
-    is the right gradient of such a batch, and ADV001 speaks of the groups.
-    When it is wrong: when a trainer writes 0 for steps on which it made no update.
-    Source: TRL and ms-swift reports of silent zero-gradient steps (ms-swift#5890, trl#3857); the share is ours.
+    Why it matters: Those steps cost as much as any other and teach nothing.
+    How it is computed: The rule counts exact zeros once the norm has been above 0.01, because a norm that is always 0
+    is a placeholder. In a log of few decimals it counts only where a 0 is below a thousandth of the largest norm. It is
+    quiet while 60 % of the groups or more (a running mean) have one reward, or while batches without any spread of the
+    reward are as frequent as the zeros: zero is then the right gradient, and ADV001 reports the groups.
+    When it is wrong: A trainer may write 0 for steps on which it made no update.
+    Source: Reports of silent zero-gradient steps in TRL and ms-swift (ms-swift#5890, trl#3857); the share is our own
+    choice.
     """
     name = f.metric
     zero, printed = f.share(name, 20, above=-TINY, below=TINY), f.rounded(name)
@@ -183,12 +185,12 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
 def gradient_huge(f: Frame) -> Signal | None:
     """Fires when the gradient norm of a language-model policy is above 100 from its first rows on.
 
-    Why it matters: every step is then made by the clip, or is a leap.
-    How it is computed: the median of the first ten norms (before clipping) is above 100.
-    When it is wrong: huge models whose trainer sums gradients over ranks on purpose, and adaptive optimisers that do
-    not care for a constant factor.
-    Source: ours: policies of language models are tuned at norms of 0.01 to 10 (an early median of 5.6 was the largest
-    in 85 healthy small trainings).
+    Why it matters: Every step is then made by the clip, or is far too large.
+    How it is computed: The median of the first ten norms (before clipping) is above 100.
+    When it is wrong: The trainer of a huge model may sum gradients over ranks on purpose, and adaptive optimisers
+    cancel a constant factor.
+    Source: Our own choice: policies of language models are tuned at norms of 0.01 to 10 (an early median of 5.6 was the
+    largest in 85 healthy small trainings).
     """
     name = f.metric
     early = f.early(name, 0, 10)
@@ -217,13 +219,14 @@ def gradient_huge(f: Frame) -> Signal | None:
 def gradient_explosion(f: Frame) -> Signal | None:
     """Fires when a gradient norm triples off its own line within three rows, or stays above eight times its past.
 
-    Why it matters: steps are then made of whatever exploded, and clipping only hides it.
-    How it is computed: the line test on the log of the norm (five scales, three rows) with a factor of three; or three
-    rows running above eight times the median of the run's own past (at most 200 rows, the newest five left out). Single
-    spikes are quiet. Norms below the largest so far are no explosion but a return to normal, and below 0.001 none are.
-    When it is wrong: sparse rewards: the norm is next to nothing until the first success is found.
-    Source: measured on labelled real trainings (docs/detectors.md): healthy norms move by less than a factor of two
-    within a run; a frozen three-sigma band fired on 20 of 20 healthy simulated runs. trl#2980: single spikes grow
+    Why it matters: The steps are then made of whatever exploded, and clipping only hides it.
+    How it is computed: The line test on the logarithm of the norm (five scales, three rows) finds a factor of three; or
+    three rows in a row are above eight times the median of the run's own past (at most 200 rows, the newest five left
+    out). Single spikes are quiet. A norm below the largest so far is a return to normal, and a norm below 0.001 is no
+    explosion.
+    When it is wrong: With sparse rewards, the norm is close to 0 until the first success is found.
+    Source: Measured on labelled real trainings (docs/detectors.md): healthy norms move by less than a factor of two
+    within a run, while a frozen three-sigma band fired on 20 of 20 healthy simulated runs. trl#2980: single spikes grow
     after many steps while the reward is fine.
     """
     name = f.metric
@@ -259,16 +262,16 @@ def gradient_explosion(f: Frame) -> Signal | None:
     ),
 )
 def no_gradient_from_the_start(f: Frame) -> Signal | None:
-    """Fires when no row so far had a gradient: it was never a number, or always next to nothing.
+    """Fires when no row so far had a gradient: the norm was never a number, or always nearly 0.
 
-    Why it matters: the run logs rewards, lengths and rates as ever, and trains nothing, or only noise.
-    How it is computed: GRAD001 and OPT002 for runs that never had a gradient. The norm has been NaN or infinite on
-    every row, five at least, while the loss is exactly 0 (transformers writes 0 for a NaN loss); or it has been above
-    0 and below 1e-5 on all of at least ten rows: a warning.
-    When it is wrong: a loss that is scaled down on purpose; optimisers such as Adam cancel the scale.
-    Source: transformers' `logging_nan_inf_filter`; 1e-5, a thousandth of the smallest norm of any healthy run here:
-    ours. Measured on three small trainings with a loss scaled by 1e-7 and one with a NaN loss, and none of 180 healthy
-    ones.
+    Why it matters: The run logs rewards, lengths and rates as usual, but it trains nothing, or only noise.
+    How it is computed: This is GRAD001 and OPT002 for runs that never had a gradient. The norm has been NaN or infinite
+    on every row, for five rows at least, while the loss is exactly 0 (transformers writes 0 for a NaN loss). Or it has
+    been above 0 and below 1e-5 on all of at least ten rows, which is a warning.
+    When it is wrong: A loss may be scaled down on purpose; optimisers such as Adam cancel the scale.
+    Source: `logging_nan_inf_filter` of transformers. 1e-5, a thousandth of the smallest norm of any healthy run here,
+    is our own choice. It fired on three small trainings with a loss scaled by 1e-7 and one with a NaN loss, and on none
+    of 180 healthy ones.
     """
     name = f.metric
     norm, seen, loss = f[name], f.count(name), f["loss"]

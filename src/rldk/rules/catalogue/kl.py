@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.departure import departure
-from rldk.rules.evidence import lost_share, rising, synced_reference, unsolved
+from rldk.rules.evidence import is_unsolved, lost_share, reward_rises, synced_reference
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Frame, Signal, rule
 
@@ -30,20 +30,21 @@ AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
 def kl_blow_up(f: Frame) -> Signal | None:
     """Fires when the KL to the reference runs away and entropy or reward is lost with it.
 
-    Why it matters: a policy far from its reference that pays for it with reward or entropy does not come back.
-    How it is computed: the median KL of five rows is ten times that of rows 5 to 25, twice that of 25 to 35 rows
-    before, above all it was until 20 rows ago and above 0.001 nats; and either half of the reward gained is lost
-    (critical), or entropy is below 70 % of rows 5 to 25 and the reward of the last 40 rows has not risen and stands
-    below its best by more than a tenth of its range (warning). KL summed over sequences also warns above 10 nats once
+    Why it matters: A policy that is far from its reference and has paid for it with reward or entropy does not come
+    back.
+    How it is computed: The median KL of five rows is ten times that of rows 5 to 25, twice that of 25 to 35 rows
+    before, above every value until 20 rows ago, and above 0.001 nats. It is critical if half of the reward gained is
+    lost. It is a warning if entropy is below 70 % of rows 5 to 25 and the reward of the last 40 rows has not risen and
+    stands below its best by more than a tenth of its range. A KL summed over sequences also warns above 10 nats once
     entropy is below half of its first value.
-    When it is wrong: KL up, entropy down and reward up together are healthy learning and stay quiet.
-    Source: faultbench dev, none of the healthy runs (10x, doubling in 20 to 40 rows, 70 %, half of the reward range);
-    0 to 10 nats per sequence from an old TRL FAQ (trl PR#612); open-r1#373.
+    When it is wrong: A KL that rises while entropy falls and the reward rises is healthy learning; the rule is quiet.
+    Source: Measured on faultbench dev, none of the healthy runs (10x, doubling in 20 to 40 rows, 70 %, half of the
+    reward range); 0 to 10 nats per sequence comes from an old TRL FAQ (trl PR#612); open-r1#373.
     """
     now, early, before = f.median("kl", 5), f.early("kl"), f.median("kl", 10, before=25)
     entropy, entropy_early, entropy_first = f.median("entropy", 5), f.early("entropy"), f.first("entropy")
     lost, gain, top = lost_share(f), f.gain("reward_mean", 40), f.highest("kl", before=20)
-    low = unsolved(f)
+    low = is_unsolved(f)
     ran = now > 10 * early > 0 and now > 2 * before and now > top and now > MATERIAL
     if ran and lost > 0.5:
         message = f"the KL rose from {early:.3g} to {now:.3g} and {min(lost, 1.0):.0%} of the reward gained is lost"
@@ -73,13 +74,14 @@ def kl_blow_up(f: Frame) -> Signal | None:
     fixes=("raise {kl_coef}", "lower {lr}", "state {kl_target} in the unit of the logged KL"),
 )
 def kl_out_of_range(f: Frame) -> Signal | None:
-    """Fires when the KL has been above twice its target nearly all of the last 100 rows and is not coming back.
+    """Fires when the KL was above twice its target on nearly all of the last 100 rows and is not coming back.
 
-    Why it matters: the controller does not do its job; the policy drifts as if there were no target.
-    How it is computed: over 100 rows fewer than a fifth lie between half and twice the target, the median is above
+    Why it matters: The controller does not do its job, and the policy drifts as if there were no target.
+    How it is computed: Over 100 rows, fewer than a fifth lie between half and twice the target, the median is above
     twice the target, and the newest quarter is not below the oldest.
-    When it is wrong: a target in another unit than the logged KL. A KL below its target is never a finding.
-    Source: share in range below 0.2 over 100 steps, from the catalogue of controller faults; the factor 2: ours.
+    When it is wrong: The target may be in another unit than the logged KL. A KL below its target is never a finding.
+    Source: A share in range below 0.2 over 100 steps comes from the catalogue of controller faults; the factor 2 is our
+    own choice.
     """
     target = setting(f, "kl_target")
     if not target > 0:
@@ -90,7 +92,7 @@ def kl_out_of_range(f: Frame) -> Signal | None:
         f.gain("kl", 100),
     )
     if inside < 0.2 and level > 2 * target and gain >= 0:
-        message = f"the KL is {level:.3g} against a target of {target:.3g} for 100 rows and not coming back"
+        message = f"the KL is {level:.3g} over 100 rows, with a target of {target:.3g}, and is not coming back"
         return Signal(value=level, limit=2 * target, message=message)
     return None
 
@@ -109,17 +111,18 @@ def kl_out_of_range(f: Frame) -> Signal | None:
 def kl_at_once(f: Frame) -> Signal | None:
     """Fires when the policy is already far from its reference on the first five rows.
 
-    Why it matters: a policy that needs a handful of updates to become another model was not tuned but replaced.
-    How it is computed: the median KL of the first five rows is above 0.5 nats per token where it is known to
-    be a mean over tokens, else above 5 nats.
-    When it is wrong: a resumed run that counts from its restart, a reference that is another model by design.
-    Source: a whole tuned run ends at 0.1 nats per token or 10 per response (trl PR#612 wanted 0 to 10); ours: half of
-    that sum, five times that mean, at once. Healthy small trainings with bold rates were at most at 0.13 and 0.75.
+    Why it matters: A policy that becomes another model within a handful of updates was not tuned but replaced.
+    How it is computed: The median KL of the first five rows is above 0.5 nats per token where the KL is known to be a
+    mean over tokens, and above 5 nats otherwise.
+    When it is wrong: A resumed run may count from its restart, or the reference may be another model by design.
+    Source: A whole tuned run ends at 0.1 nats per token or 10 per response (trl PR#612 wanted 0 to 10). Half of that
+    sum, and five times that mean, reached at once, are our own choice. Healthy small trainings with bold rates were at
+    most at 0.13 and 0.75.
     """
     early, tokens = f.early("kl", 0, 5), "tok_mean" in f.estimator("kl")
     limit = AT_ONCE_TOKEN if tokens else AT_ONCE_SUM
     if f.count("kl") == 5 and early > limit:
-        return Signal(value=early, limit=limit, message=f"the KL is {early:.3g} on the first five rows")
+        return Signal(value=early, limit=limit, message=f"the KL is already {early:.3g} on the first five rows")
     return None
 
 
@@ -141,16 +144,16 @@ def kl_at_once(f: Frame) -> Signal | None:
 def kl_leaves_its_course(f: Frame) -> Signal | None:
     """Fires when the KL to the reference triples off its own line within three rows and the reward does not rise.
 
-    Why it matters: the first thing that most broken updates show is a policy that moves away from its reference.
-    How it is computed: the line test on log KL (five scales, three rows) and at least a factor of three, above 1e-3
-    nats; the reward of the newest three rows is not above that of the eight before by its noise. KL that rises
-    together with the reward is learning.
-    When it is wrong: a phase of learning that the reward does not show (a reward of another set of prompts, a
-    reference that is reset on purpose without saying so).
-    Source: line test and factor as measured on labelled real trainings (docs/detectors.md); the second witness
-    because KL, entropy and length also move when all is well.
+    Why it matters: The first sign of most broken updates is a policy that moves away from its reference.
+    How it is computed: The line test on the logarithm of the KL (five scales, three rows) finds at least a factor of
+    three, above 1e-3 nats, and the reward of the newest three rows is not above that of the eight before by its noise.
+    A KL that rises together with the reward is learning.
+    When it is wrong: The policy may be in a phase of learning that the reward does not show: the reward belongs to
+    another set of prompts, or the reference was reset on purpose without saying so.
+    Source: The line test and the factor were measured on labelled real trainings (docs/detectors.md). The second
+    witness is there because KL, entropy and length also move when all is well.
     """
-    moved, learning = departure(f, "kl"), rising(f)
+    moved, learning = departure(f, "kl"), reward_rises(f)
     if moved is None or not moved.up or (learning and not moved.reference) or moved.now < 1e-3:
         return None
     message = f"the KL to the reference {moved.how}"

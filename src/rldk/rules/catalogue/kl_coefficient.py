@@ -11,7 +11,7 @@ from rldk.rules.rule import Frame, Signal, rule
 
 # logged; (loss - policy loss) / KL; -(KL part of the reward) / KL; loss / KL where no policy loss is logged
 COEFFICIENT = ("kl_coef", "kl_coef_implied", "kl_coef_paid", "loss_per_kl")
-LOOSE = 0.15  # of its median: twenty rows within that are one coefficient, whatever policy loss is in the loss
+LOOSE = 0.15  # share of the median: twenty rows within it are one coefficient, whatever policy loss is in the loss
 GONE = 0.01
 BEYOND = 2.0
 REST = 0.15  # of loss / KL: what a policy loss off the first pass may leave
@@ -32,24 +32,24 @@ ROWS = {"kl_coef": 20, "kl_coef_implied": 30, "kl_coef_paid": 10}  # the first o
     fixes=("make {kl_coef} positive", "check the sign of the KL term: loss = policy loss + coefficient * KL"),
 )
 def kl_sign(f: Frame) -> Signal | None:
-    """Fires when the KL coefficient is negative, in the log or as the losses imply it.
+    """Fires when the KL coefficient is negative, either in the log or as the losses imply it.
 
-    Why it matters: training is then paid for leaving the reference.
-    How it is computed: the scalar form: a logged coefficient below 0 fires at once. Where none is logged, (loss -
-    policy loss) / KL is the coefficient if it was constant within 2 % over its first 30 rows; it fires when two rows
-    in a row are below minus half of that constant, or when the constant is itself negative while the KL is positive.
-    -(KL part of the reward) / KL is the coefficient by definition: three rows below 0. Where the loss alone is logged,
-    twenty rows on which loss / KL is one negative number above -1 within 15 % although the KL, above 0.05, has moved by
-    a third.
-    When it is wrong: a framework that logs the coefficient with its sign turned.
-    Source: sign identity (verl KL loss was maximised, Unakar/Logic-RL#58); the 2 % and 30 rows measured on
-    faultbench.
+    Why it matters: The policy is then paid for leaving the reference.
+    How it is computed: A logged coefficient below 0 fires at once. Where none is logged, (loss - policy loss) / KL is
+    the coefficient if it was constant within 2 % over its first 30 rows. The rule fires when two rows in a row are
+    below minus half of that constant, or when the constant itself is negative while the KL is positive. -(KL part of
+    the reward) / KL is the coefficient by definition, and three rows below 0 fire. Where only the loss is logged,
+    twenty rows fire on which loss / KL is one negative number above -1 within 15 %, although the KL, above 0.05, has
+    moved by a third.
+    When it is wrong: A framework may log the coefficient with its sign turned.
+    Source: An identity for the sign (verl's KL loss was maximised, Unakar/Logic-RL#58); 2 % and 30 rows were measured
+    on faultbench.
     """
     name, value = f.metric, f[f.metric]
     if name == "kl_coef":
         return Signal(value=value, limit=0.0, message=f"the KL coefficient is {value:.3g}") if value < 0 else None
     if name == "kl_coef_paid":
-        message = f"the KL is paid for, not charged: its part of the reward implies a coefficient of {value:.3g}"
+        message = f"the KL is rewarded, not penalised: its part of the reward implies a coefficient of {value:.3g}"
         paid = f.max(name, 3) < 0 and not f.stated("kl_coef")
         return Signal(value=value, limit=0.0, message=message) if paid else None
     if name == "loss_per_kl":
@@ -80,18 +80,18 @@ def kl_sign(f: Frame) -> Signal | None:
     ),
 )
 def coefficient_broken(f: Frame) -> Signal | None:
-    """Fires when the KL coefficient leaves its own way: on and now exactly 0, constant and now another, jumping, stuck.
+    """Fires when the KL coefficient breaks: it drops to exactly 0, leaves a constant value, jumps, or gets stuck.
 
-    Why it matters: the coefficient is all that ties the policy to its reference.
-    How it is computed: exact conditions only, on the logged coefficient or on the one that the losses imply (see
-    KL007). Off: exactly 0 on two rows after a value above a tenth of its largest. Moved: exactly constant over its
-    first 20 rows (30 and 2 % for the implied one), now off by a factor of two. Jumped: a factor of three in one row,
-    five times its two steps before. Stuck: it moved on nearly every row for 20 rows, then stood still for nine while
-    the KL rose by a quarter or is 30 % off its target.
-    When it is wrong: a stepwise schedule of the coefficient that is meant. The sliding ends of a decay to 0 are
-    quiet. A loss / KL that scattered by less than a quarter around one positive number over twenty rows, and is
+    Why it matters: Only the coefficient ties the policy to its reference.
+    How it is computed: The rule uses exact conditions only, on the logged coefficient or on the one that the losses
+    imply (see KL007). Off: exactly 0 on two rows after a value above a tenth of its largest. Moved: exactly constant
+    over its first 20 rows (30 and 2 % for the implied one), and now off by a factor of two. Jumped: a factor of three
+    in one row, which is five times its two steps before. Stuck: it moved on nearly every row for 20 rows, then stood
+    still for nine while the KL rose by a quarter or is 30 % off its target.
+    When it is wrong: A stepwise schedule of the coefficient may be intended. The rule is quiet about the sliding end of
+    a decay to 0. A loss / KL that scattered by less than a quarter around one positive number over twenty rows, and is
     within 15 % of it around 0 on five, counts as gone, too.
-    Source: measured on faultbench dev: healthy controllers move at most 2 % a row; published ones at most double a
+    Source: Measured on faultbench dev: healthy controllers move at most 2 % a row; published ones at most double in a
     row (adaptive-KL rules known from the literature); no false alarm on 44 healthy runs.
     """
     name, value = f.metric, f[f.metric]
@@ -120,7 +120,7 @@ def coefficient_broken(f: Frame) -> Signal | None:
     stuck = not implied and same >= 9 and longest <= 2 and count - same >= 20
     off_target = abs(level / target - 1) > 0.3 if target > 0 else level > 1.25 * before
     if stuck and off_target:
-        message = f"the {what} used to move on every row and has stood at {value:.3g} for {same:.0f} while the KL moved"
+        message = f"the {what} used to move on every row but was {value:.3g} on {same:.0f} rows while the KL moved"
         return Signal(value=value, message=message)
     return None
 
@@ -141,7 +141,7 @@ def _loss_without_kl(f: Frame) -> Signal | None:
     most, least = f.max(name, 5), f.min(name, 5)
     if not (usual > 0 and scatter < 0.25 * usual and most < REST * usual and least > -REST * usual):
         return None
-    message = f"the loss used to be about {usual:.3g} times the KL and has lost that part: it is next to 0 now"
+    message = f"the loss used to be about {usual:.3g} times the KL and has lost that part: it is now close to 0"
     return Signal(value=most, limit=usual, metric="loss", message=message)
 
 
@@ -153,7 +153,7 @@ def _loss_without_kl(f: Frame) -> Signal | None:
     each=("kl_coef", "kl_coef_paid"),
     algorithms=LLM_POLICY,
     causes=(
-        "a slip of the exponent",
+        "the exponent has a typing error",
         "a coefficient made for a mean over tokens, used on a sum",
     ),
     fixes=("lower {kl_coef}: 0.001 to 0.2 is usual",),
@@ -161,12 +161,12 @@ def _loss_without_kl(f: Frame) -> Signal | None:
 def coefficient_above_all_published(f: Frame) -> Signal | None:
     """Fires when the run began with a KL coefficient larger than any published one.
 
-    Why it matters: the policy is held so near its reference that the reward cannot move it.
-    How it is computed: the logged coefficient, or -(KL part of the reward) / KL, is one number within 2 % over its
-    first ten rows and above 2.
-    When it is wrong: rewards of the order of 100, to which a coefficient of that order belongs. An adaptive coefficient
-    that is driven up is not looked at.
-    Source: defaults are 0.001 (verl), 0.01 (OpenRLHF), 0.05 (TRL's PPO), 0.2 at most in the literature; 2 is ten times
+    Why it matters: The policy is held so near its reference that the reward cannot move it.
+    How it is computed: The logged coefficient, or -(KL part of the reward) / KL, is one number within 2 % over its
+    first ten rows, and it is above 2.
+    When it is wrong: Rewards of the order of 100 need a coefficient of that order. An adaptive coefficient that is
+    driven up is not looked at.
+    Source: Defaults are 0.001 (verl), 0.01 (OpenRLHF), 0.05 (TRL's PPO), 0.2 at most in the literature; 2 is ten times
     that. Measured: at most 0.2 in 103 healthy small trainings; 5 of 5 with a coefficient of 10 or 20.
     """
     name, value = f.metric, f[f.metric]

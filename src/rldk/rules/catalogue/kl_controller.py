@@ -10,7 +10,7 @@ KIND = ("algorithm.kl_ctrl.type", "kl_ctrl.type", "kl_ctrl_type", "adap_kl_ctrl"
 
 
 def _controller(context: Context) -> str | None:
-    """An `unless` of rules on controllers: there is a target, and nothing says that the coefficient is fixed."""
+    """The reason why a rule on controllers does not apply: no target is known, or the coefficient is fixed."""
     said = next((context.config[key] for key in KIND if key in context.config), None)
     if said is False or str(said).lower() == "fixed":
         return "the KL coefficient is fixed by configuration"
@@ -18,7 +18,7 @@ def _controller(context: Context) -> str | None:
 
 
 def _moves(f: Frame) -> bool:
-    """The coefficient has ever moved: a log may carry a target that nothing steers to."""
+    """Whether the coefficient has ever moved: a log may carry a target that nothing steers to."""
     return f.highest("kl_coef", before=0) > f.lowest("kl_coef", before=0)
 
 
@@ -44,14 +44,14 @@ def _moves(f: Frame) -> bool:
 def kl_negative(f: Frame) -> Signal | None:
     """Fires when the estimated KL to the reference has been negative on nearly all of the last 20 rows.
 
-    Why it matters: a true KL is never negative; the samples do not come from the policy whose log-probabilities are
+    Why it matters: A true KL is never negative. The samples do not come from the policy whose log-probabilities are
     used, and the penalty pays for going where the estimate is wrong.
-    How it is computed: a sign test: at least 19 of the last 20 values are below 0 (p = 2e-5 if they were noise around
-    0). Single negative batches of the k1 estimator are normal.
-    When it is wrong: a framework that logs the KL with its sign turned.
-    Source: one-sided sign test with p < 1e-4 over 20 batches, from the catalogue (noise around 0 is fine: trl#925;
-    trl#351, trl#1857, trl#615 for the causes). No healthy run of faultbench and none of the fixtures fires; detection
-    not measured: no such fault in the corpus.
+    How it is computed: This is a sign test: at least 19 of the last 20 values are below 0 (p = 2e-5 if they were noise
+    around 0). Single negative batches of the k1 estimator are normal.
+    When it is wrong: A framework may log the KL with its sign turned.
+    Source: A one-sided sign test with p < 1e-4 over 20 batches comes from the catalogue (noise around 0 is fine:
+    trl#925; trl#351, trl#1857, trl#615 for the causes). It fires on no healthy run of faultbench and on none of the
+    fixtures; detection was not measured, as the corpus has no such fault.
     """
     negative, usual = f.share("kl", 20, below=0.0), f.median("kl", 20)
     if negative >= 0.95:
@@ -71,7 +71,7 @@ def kl_negative(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=_controller,
     causes=(
-        "the controller is fed another KL than the logged one: per token against per sequence, or the update KL",
+        "the controller does not get the logged KL: per token instead of per sequence, or the update KL",
         "the coefficient is at its upper bound",
         "the horizon is far too long, or the error enters with the wrong sign",
     ),
@@ -83,13 +83,13 @@ def kl_negative(f: Frame) -> Signal | None:
 def unresponsive(f: Frame) -> Signal | None:
     """Fires when the KL is far from its target and the coefficient does not move against it.
 
-    Why it matters: the controller is there to bring the KL back; this one does nothing, or pushes it further.
-    How it is computed: on 16 of the last 20 rows, either all of the last six KL values were above twice the target and
-    the coefficient is no larger than five rows before, or all were below half and it is larger. Only for a coefficient
-    that has moved at all.
-    When it is wrong: a coefficient logged with so few digits that its steps are rounded away.
-    Source: sign agreement of error and coefficient over 20 updates, binomial p < 0.01 (16 of 20 disagreeing), from the
-    catalogue; half and twice the target are where controllers of the PPO family act at the latest. Measured on
+    Why it matters: The controller is there to bring the KL back. This one does nothing, or pushes the KL further away.
+    How it is computed: The coefficient must have moved at some time. On 16 of the last 20 rows, either all of the last
+    six KL values were above twice the target while the coefficient was no larger than five rows before, or all were
+    below half of it while the coefficient was larger.
+    When it is wrong: A coefficient may be logged with so few digits that its steps are rounded away.
+    Source: The sign agreement of error and coefficient over 20 updates, binomial p < 0.01 (16 of 20 disagreeing), comes
+    from the catalogue. Half and twice the target are where controllers of the PPO family act at the latest. Measured on
     faultbench with its target as configuration: none of 22 healthy runs; both runs whose coefficient was set to 0 and
     one with a negative one.
     """
@@ -98,10 +98,10 @@ def unresponsive(f: Frame) -> Signal | None:
     if not _moves(f):
         return None
     if least > 2 * target and now <= before:
-        message = f"the KL is {f['kl']:.3g} against a target of {target:.3g}, and its coefficient does not rise"
+        message = f"the KL is {f['kl']:.3g} with a target of {target:.3g}, and its coefficient does not rise"
         return Signal(value=f["kl"], limit=2 * target, message=message)
     if most < 0.5 * target and now > before:
-        message = f"the KL is {f['kl']:.3g} against a target of {target:.3g}, and its coefficient still rises"
+        message = f"the KL is {f['kl']:.3g} with a target of {target:.3g}, and its coefficient still rises"
         return Signal(value=f["kl"], limit=0.5 * target, message=message)
     return None
 
@@ -116,27 +116,27 @@ def unresponsive(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=_controller,
     causes=(
-        "the controller is too slow: a long horizon against the speed of learning",
+        "the controller is too slow: its horizon is long for the speed of learning",
         "the learning rate is too high for the KL coefficient it starts from",
     ),
     fixes=("lower {lr}", "start from a larger {kl_coef}", "shorten the horizon of the controller"),
 )
 def overshoot(f: Frame) -> Signal | None:
-    """Fires when the KL, having been within its target range, runs beyond twice the target.
+    """Fires when the KL had been within its target range and then runs beyond twice the target.
 
-    Why it matters: the coefficient comes too late; by the time it bites the policy is far from its reference.
-    How it is computed: an earlier KL was above half and one below one and a half of the target, the median of the last
-    five is above twice the target, ten rows running, and the coefficient has moved.
-    When it is wrong: a short overshoot at the start that the controller catches.
-    Source: largest KL over target above 2 after it first entered its range, from the catalogue. Measured on faultbench
-    with its target as configuration: none of 22 healthy runs, and 6 runs whose coefficient, learning rate or reward
-    scale was broken.
+    Why it matters: The coefficient comes too late: by the time it acts, the policy is far from its reference.
+    How it is computed: An earlier KL was above half of the target and one was below one and a half times the target.
+    The median of the last five is above twice the target, on ten rows in a row, and the coefficient has moved.
+    When it is wrong: A short overshoot at the start may be caught by the controller.
+    Source: The largest KL over target above 2, after it first entered its range, comes from the catalogue. Measured on
+    faultbench with its target as configuration: none of 22 healthy runs, and 6 runs whose coefficient, learning rate or
+    reward scale was broken.
     """
     target = setting(f, "kl_target")
     high, low = f.highest("kl", before=5), f.lowest("kl", before=5)
     level = f.median("kl", 5)
     if _moves(f) and high >= 0.5 * target and low <= 1.5 * target and level > 2 * target:
-        message = f"the KL overshot: {level:.3g} after it had reached its target of {target:.3g}"
+        message = f"the KL overshot: it is {level:.3g} after it had reached its target of {target:.3g}"
         return Signal(value=level, limit=2 * target, message=message)
     return None
 
@@ -152,19 +152,19 @@ def overshoot(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=_controller,
     causes=(
-        "the coefficient is too small for the learning rate, fixed, or its controller too slow",
+        "the coefficient is fixed or too small for the learning rate, or its controller is too slow",
         "the policy exploits the reward",
     ),
     fixes=("raise {kl_coef}, or let it adapt", "lower {lr}", "read the completions with the highest reward"),
 )
 def beyond_twice_its_target(f: Frame) -> Signal | None:
-    """Fires when the KL has grown past its known target to twice of it, whether or not anything steers it.
+    """Fires when the KL has grown beyond twice its known target, whether or not anything steers it.
 
-    Why it matters: the target is the run's own statement of how far is far enough.
-    How it is computed: the median of five KL values is above twice the target and above that of the five before, or
-    has been above it for 20 rows (their median), three rows running.
-    When it is wrong: a target in another unit than the logged KL (per response against per token).
-    Source: twice the target is where controllers of the PPO family act at the latest (KL010, KL011).
+    Why it matters: The target is the run's own statement of how far is far enough.
+    How it is computed: The median of five KL values is above twice the target, on three rows in a row. It is also above
+    that of the five before, or the median of 20 rows is above twice the target, too.
+    When it is wrong: The target may be in another unit than the logged KL (per response, per token).
+    Source: Twice the target is where controllers of the PPO family act at the latest (KL010, KL011).
     """
     target, level, before = setting(f, "kl_target"), f.median("kl", 5), f.median("kl", 5, before=5)
     lasting = f.median("kl", 20)
@@ -189,29 +189,27 @@ def beyond_twice_its_target(f: Frame) -> Signal | None:
     fixes=("lengthen the horizon of the controller", "lower {lr}", "use a fixed {kl_coef}"),
 )
 def oscillates(f: Frame) -> Signal | None:
-    """Fires when the KL swings to and fro around its target in a regular rhythm, and the coefficient with it.
+    """Fires when the KL swings around its target in a regular rhythm, and the coefficient swings with it.
 
-    Why it matters: half of the time the policy is held too tightly, half of the time hardly at all.
-    How it is computed: over 160 rows the KL went from below half to above one and a half of the target, or back, eight
-    times or more (four cycles), in a rhythm that chance does not have (Fisher's g test, 20 nats), and the largest
-    coefficient of the last 40 rows is at least one and a half times the smallest. Or six times within 80 rows, while
-    the largest coefficient of the last 40 is four times the smallest: noise does not move it so far.
-    When it is wrong: a period that comes from elsewhere, such as a curriculum of alternating tasks.
-    Source: amplitude above half of the target and four cycles, from the catalogue. In simulated control loops noise
-    alone reaches 13 nats and limit cycles 58 to 136. Detection on real runs not measured: no such fault in the corpus;
-    none of 22 healthy runs of faultbench fires.
+    Why it matters: Half of the time the policy is held too tightly, and half of the time it is hardly held at all.
+    How it is computed: Over 160 rows the KL went from below half of the target to above one and a half of it, or back,
+    eight times or more (four cycles), in a rhythm that chance does not have (Fisher's g test, 20 nats), and the largest
+    coefficient of the last 40 rows is at least one and a half times the smallest. Or it did so six times within 80
+    rows, while the largest coefficient of the last 40 rows is four times the smallest, which noise does not cause.
+    When it is wrong: The period may come from elsewhere, such as a curriculum of alternating tasks.
+    Source: An amplitude above half of the target and four cycles come from the catalogue. In simulated control loops,
+    noise alone reaches 13 nats and limit cycles reach 58 to 136. Detection on real runs was not measured, as the corpus
+    has no such fault; none of 22 healthy runs of faultbench fires.
     """
     target = setting(f, "kl_target")
     low, high = 0.5 * target, 1.5 * target
     turns, rhythm = f.swings("kl", 160, low=low, high=high), f.rhythm("kl", 160, low=low, high=high)
     most, least, lately = f.max("kl_coef", 40), f.min("kl_coef", 40), f.swings("kl", 80, low=low, high=high)
     if lately >= 6 and most >= 4 * least > 0:
-        message = (
-            f"the KL crossed its target range {lately:.0f} times in 80 rows, and the coefficient swings by 4 times"
-        )
+        message = f"the KL crossed its target range {lately:.0f} times in 80 rows, and its coefficient swings fourfold"
         return Signal(value=lately, limit=6.0, message=message)
     if turns >= 8 and rhythm > 20 and most >= 1.5 * least:
-        message = f"the KL crossed its target range {turns:.0f} times in 160 rows, in a rhythm, the coefficient with it"
+        message = f"the KL crossed its target range {turns:.0f} times in 160 rows in a regular rhythm"
         return Signal(value=turns, limit=8.0, message=message)
     return None
 
@@ -226,20 +224,20 @@ def oscillates(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     causes=(
         "batches have become smaller or more alike, or single responses dominate the mean",
-        "the learning rate is too high: the policy jumps to and fro",
+        "the learning rate is too high: the policy jumps back and forth",
     ),
     fixes=("raise {batch}", "lower {lr}", "look at {kl_estimator}: k3 has a long tail"),
 )
 def volatile(f: Frame) -> Signal | None:
-    """Fires when the KL has become several times as noisy from row to row, for its level, as it used to be.
+    """Fires when the KL, for its level, has become several times as noisy from row to row as it used to be.
 
-    Why it matters: a coefficient steered by noise is noise; it may also be the first sign of instability.
-    How it is computed: the row-to-row noise of 20 rows as a share of their median (differences, so that a rising KL
-    counts for nothing) is 2.5 times what was usual in this run, a usual noise below 5 % counting as 5 %, ten rows
-    running.
-    When it is wrong: a KL that falls towards 0 is noisier for its level. Information only.
-    Source: a doubled robust coefficient of variation, from the catalogue. 2.5 measured: none of 44 healthy runs of
-    faultbench (a factor of 2 fires in simulated heavy-tailed ones), 4 broken runs.
+    Why it matters: A coefficient steered by noise is noise. It may also be the first sign of instability.
+    How it is computed: The row-to-row noise of 20 rows, as a share of their median, is 2.5 times what was usual in this
+    run, on ten rows in a row. The noise is that of differences, so a rising KL adds nothing to it. A usual noise below
+    5 % counts as 5 %.
+    When it is wrong: A KL that falls towards 0 is noisier for its level. This rule only gives information.
+    Source: A doubled robust coefficient of variation comes from the catalogue. 2.5 was measured: none of 44 healthy
+    runs of faultbench (a factor of 2 fires in simulated heavy-tailed ones), 4 broken runs.
     """
     unrest, level = f.unrest("kl", relative=True, floor=0.05), f.median("kl", 20)
     if unrest > 2.5 and level > 0:

@@ -1,4 +1,4 @@
-"""KL: drift from the reference, told by its level against what was usual or from both of its estimators."""
+"""KL: what the level of the KL says about the reference: absent, wrong, or the same as the policy."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ def _coefficient(f: Frame) -> float:
 def kl_pinned(f: Frame) -> Signal | None:
     """Fires when the KL has been 0 on each of the first 30 rows or more although its coefficient is on.
 
-    Why it matters: a penalty that is always 0 does not hold the policy; or the policy does not move at all.
-    How it is computed: within 1e-6 of 0 (float32 rounding of a sum of equal log-probabilities) since the first row, 30
-    rows at least; a coefficient above 0 in the log or in the configuration, or a KL part of the reward that is not
-    exactly 0; learning rate not 0. TRL logs a KL only where its coefficient is on, but builds on TRL (Unsloth) log a 0
-    where it is off: there it is information that the entropy has moved by 2 %, or that 20 rows are bitwise 0 while the
-    learning rate is above 0. Logs that print a KL of 1e-6 as 0 are not judged.
-    When it is wrong: a coefficient that is configured and not used. With beta = 0 a KL of 0 is a placeholder and the
+    Why it matters: A penalty that is always 0 does not hold the policy, or else the policy does not move at all.
+    How it is computed: The KL has been within 1e-6 of 0 (float32 rounding of a sum of equal log-probabilities) on every
+    row, for at least 30 rows. The coefficient is above 0 in the log or in the configuration, or the KL part of the
+    reward is not exactly 0. The learning rate is not 0. TRL logs a KL only where its coefficient is on, but builds on
+    TRL (Unsloth) log a 0 where it is off. There the finding is information, once the entropy has moved by 2 %, or once
+    20 rows are bitwise 0 while the learning rate is above 0. Logs that print a KL of 1e-6 as 0 are not judged.
+    When it is wrong: A coefficient may be configured and not used. With beta = 0 a KL of 0 is a placeholder, and the
     rule is quiet.
-    Source: identity (TRL GRPO documentation on beta); 30 rows: ours, for warm-up from learning rate 0 and rounding.
+    Source: An identity (TRL GRPO documentation on beta). 30 rows are our own choice, to allow for a warm-up from
+    learning rate 0 and for rounding.
     """
     highest, lowest, count = f.highest("kl", before=0), f.lowest("kl", before=0), f.count("kl")
     coefficient = _coefficient(f)
@@ -81,19 +82,19 @@ def kl_pinned(f: Frame) -> Signal | None:
         "the reference is another model than the one training starts from (base model instead of the tuned one)",
         "policy and reference differ in dropout, precision, template or padding",
     ),
-    fixes=("load {ref_model} from the very weights that training starts from", "turn off {dropout} in both"),
+    fixes=("load {ref_model} from the same weights that training starts from", "turn off {dropout} in both"),
 )
 def kl_before_update(f: Frame) -> Signal | None:
     """Fires when the KL is far from 0 on step 0 or 1, before the policy can have moved.
 
-    Why it matters: the penalty then pulls towards a model that training did not start from.
-    How it is computed: the first row, when its step is 0 or 1; sums over sequences (or an unknown estimator) are
-    divided by the mean response length where that is logged. More than 0.05 nats per token fires, 0.3 nats where only
-    an undivided sum is known, 1 nat where it is not known what the number is. A first row of step 2 or 3, a mean over
-    several updates, counts from twice that.
-    When it is wrong: a run that was resumed from a checkpoint but counts from 1 again.
-    Source: identity with a bf16 tolerance of 1e-3 per token (trl#3194, trl#3031); fifty times that, as a row may
-    average over the updates of its step: ours.
+    Why it matters: The penalty then pulls towards a model that training did not start from.
+    How it is computed: The rule looks at the first row when its step is 0 or 1. A sum over sequences (or an unknown
+    estimator) is divided by the mean response length where that is logged. It fires above 0.05 nats per token, above
+    0.3 nats where only an undivided sum is known, and above 1 nat where nothing says what the number is. A first row of
+    step 2 or 3 is a mean over several updates and counts from twice these limits.
+    When it is wrong: A run that was resumed from a checkpoint may count from 1 again.
+    Source: An identity with a bf16 tolerance of 1e-3 per token (trl#3194, trl#3031). Fifty times that is our own
+    choice, as a row may average over the updates of its step.
     """
     count, length = f.count("kl"), f["response_length_mean"]
     tokens = "tok_mean" in f.estimator("kl")
@@ -124,13 +125,13 @@ def kl_before_update(f: Frame) -> Signal | None:
     fixes=("reload {ref_model} from disk and freeze it", "if the reference was reset on purpose, ignore this finding"),
 )
 def reference_follows(f: Frame) -> Signal | None:
-    """Fires when a KL that had been material is suddenly next to nothing: the reference has become the policy.
+    """Fires when a KL that mattered is suddenly close to 0, because the reference has become the policy.
 
-    Why it matters: the penalty is gone; nothing holds the policy any more, and the log shows a reassuring 0.
-    How it is computed: the scalar form of comparing the reference's weights: |KL| below 1e-4 of the run's own earlier
-    level (the larger of rows 5 to 25 and of its past), which was above 0.01, on three rows.
-    When it is wrong: a reference that is reset on purpose without saying so in the configuration.
-    Source: measured, no false alarm on 44 healthy runs (1e-4 of the median, three rows); trl#3194.
+    Why it matters: The penalty is gone and nothing holds the policy any more, while the log shows a reassuring 0.
+    How it is computed: This is a form for scalars of comparing the weights of the reference. |KL| is below 1e-4 of the
+    run's own earlier level (the larger of rows 5 to 25 and of its past), which was above 0.01, on three rows.
+    When it is wrong: The reference may be reset on purpose without the configuration saying so.
+    Source: Measured: no false alarm on 44 healthy runs (1e-4 of the median, three rows); trl#3194.
     """
     past, early = f.past("kl", before=3), f.early("kl")
     level = early if early > past else past
@@ -160,14 +161,15 @@ def reference_follows(f: Frame) -> Signal | None:
 def policy_equals_its_reference(f: Frame) -> Signal | None:
     """Fires when the implicit rewards stay exactly 0 although training goes on.
 
-    Why it matters: policy and reference are the same model; nothing pulls towards the preferences or back to the start.
-    How it is computed: KL003 for preference training. Margin and chosen reward are beta times a difference of
-    log-probabilities that is 0 only while the policy is the reference: bitwise 0 on five rows running, after the fifth
-    row, or after any other value, while the learning rate is not 0.
-    When it is wrong: a log rounded to three decimals with a tiny beta; a warm-up logged for many rows before its first
-    step.
-    Source: an identity of the DPO and KTO losses (trl#744 for the first row); five rows: ours. Measured on small DPO
-    trainings whose reference follows the policy from step 27 on: named at once; none of 18 healthy ones.
+    Why it matters: Policy and reference are the same model, so nothing pulls towards the preferences or back to the
+    start.
+    How it is computed: This is KL003 for preference training. Margin and chosen reward are beta times a difference of
+    log-probabilities that is 0 only while the policy is the reference. Both are bitwise 0 on five rows in a row, after
+    the fifth row or after any other value, while the learning rate is not 0.
+    When it is wrong: A log may be rounded to three decimals while beta is tiny, or a warm-up may be logged for many
+    rows before its first step.
+    Source: An identity of the DPO and KTO losses (trl#744 for the first row); five rows are our own choice. Small DPO
+    trainings whose reference follows the policy from step 27 on were named at once, and none of 18 healthy ones.
     """
     margin, chosen = f.repeats("pref_margin"), f.repeats("pref_reward_chosen")
     count, lr = f.count("pref_margin"), f.ewma("lr", 1.0)

@@ -31,14 +31,14 @@ SAME = 0.15  # of the level: a return that has not risen
     ),
 )
 def length_collapse(f: Frame) -> Signal | None:
-    """Fires when responses have become much shorter than the run's own past and the reward or the entropy went with it.
+    """Fires when responses have become much shorter than in the run's own past, and reward or entropy fell with them.
 
-    Why it matters: a model that stops early no longer reasons; with some rewards that pays.
-    How it is computed: the median length of three rows is below 60 % of the past median, and either half of the
-    reward gained is lost, or entropy is below 30 % of its first value and the reward of 20 rows has not risen.
-    When it is wrong: shorter responses at a rising reward are progress and stay quiet.
-    Source: 60 % and "accuracy not up" from hiyouga/EasyR1#40, simpleRL-reason#4; the second witness as measured on
-    faultbench (healthy runs fall to 56 % of their past at a rising reward).
+    Why it matters: A model that stops early no longer reasons, and some rewards pay for that.
+    How it is computed: The median length of three rows is below 60 % of the past median, and either half of the reward
+    gained is lost, or entropy is below 30 % of its first value while the reward of 20 rows has not risen.
+    When it is wrong: Shorter responses at a rising reward are progress, and the rule is quiet about them.
+    Source: 60 % and "accuracy not up" come from hiyouga/EasyR1#40 and simpleRL-reason#4; the second witness was
+    measured on faultbench (healthy runs fall to 56 % of their past at a rising reward).
     """
     now, past = f.median("response_length_mean", 3), f.past("response_length_mean", least=20)
     lost, gain = lost_share(f), f.gain("reward_mean", 20)
@@ -71,21 +71,22 @@ def length_collapse(f: Frame) -> Signal | None:
 def truncation_starvation(f: Frame) -> Signal | None:
     """Fires when most responses are cut off at the length limit: suddenly, all along, or while reward is lost.
 
-    Why it matters: a response that was cut has no answer; the reward then measures the limit.
-    How it is computed: three rows are above one half and above the run's own past median by 0.3, and the share leapt
-    there off its own line (five scales within three rows; by 0.4 before the 20th row) or half of the reward gained is
-    lost: a warning. So is a share of exactly 1 on five rows running that was below one half once, or that is so on most
-    of 20 rows and was below 0.8 once; and a median of 20 rows above 0.7 that is not falling while the reward is no
-    higher than at first. Above 0.9 in every row so far, for 20 rows, is structural: a warning, critical with a second
-    finding beside it. A median of 20 rows above one half that is not falling is an info. Where no share is logged:
-    the mean length is one whole number above 3, bit for bit, on the first 20 rows or on 10 rows after a leap of a
-    fifth: all responses are as long as the limit.
-    Lengths that the log calls those of episodes are not looked at: in control tasks the longest is often the best.
-    When it is wrong: responses of one fixed length that is meant. Responses that grow to the limit while the reward
-    rises are a policy that is paid for length: information, not an alarm.
-    Source: measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones where
-    responses grew step by step, hence the leap or the loss; 0.9 from autocontext PR#1067, ms-swift#4950. The
-    published 0.3 over 20 steps was raised to 0.5: long reasoning runs live there.
+    Why it matters: A response that was cut off has no answer, so the reward measures the limit.
+    How it is computed: It is a warning when three rows are above one half and above the run's own past median by 0.3,
+    and either the share jumped there off its own line (five scales within three rows; by 0.4 before the 20th row) or
+    half of the reward gained is lost. It is a warning when the share is exactly 1 on five rows in a row and was once
+    below one half, or is 1 on most of 20 rows and was once below 0.8. It is a warning when the median of 20 rows is
+    above 0.7 and not falling while the reward is no higher than at first. A share above 0.9 on every row so far, for 20
+    rows, is structural: a warning, critical with a second finding beside it. A median of 20 rows above one half that is
+    not falling is information. Where no share is logged, the mean length tells: all responses are as long as the limit
+    when it is one whole number above 3, bit for bit, on the first 20 rows, or on 10 rows after a jump of a fifth. The
+    rule does not look at lengths that the log calls those of episodes, because in control tasks the longest episode is
+    often the best.
+    When it is wrong: Responses of one fixed length may be intended. When responses grow to the limit while the reward
+    rises, the policy is paid for length: information, not an alarm.
+    Source: Measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones whose
+    responses grew step by step, hence the jump or the loss; 0.9 comes from autocontext PR#1067 and ms-swift#4950. The
+    published 0.3 over 20 steps was raised to 0.5, because long reasoning runs live there.
     """
     name = f.metric
     now, past, cut = f[name], f.past(name), f.share(name, 3, above=0.5)
@@ -107,13 +108,13 @@ def truncation_starvation(f: Frame) -> Signal | None:
         message = f"{now:.0%} of the responses are cut off, up from {level if suddenly else past:.0%}"
         return Signal(value=now, limit=past + 0.3, message=message, severity="warn")
     if whole == 1.0 and (least < 0.5 or (usual == 1.0 and least < 0.8)):
-        message = f"all responses are cut off on five rows running; {least:.0%} were once"
+        message = f"all responses are cut off on five rows in a row; once it was only {least:.0%}"
         return Signal(value=now, limit=1.0, message=message, severity="warn")
     if usual > 0.7 and trend > -0.05 and reward < reward_start + 0.5 * noise:
-        message = f"{usual:.0%} of the responses are cut off, for 20 rows and not falling, and the reward has not risen"
+        message = f"{usual:.0%} of the responses are cut off over 20 rows, not falling, and the reward has not risen"
         return Signal(value=usual, limit=0.7, message=message, severity="warn")
     if usual > 0.5 and trend > -0.05:
-        message = f"{usual:.0%} of the responses are cut off, for 20 rows and not falling"
+        message = f"{usual:.0%} of the responses are cut off over 20 rows, and the share is not falling"
         return Signal(value=usual, limit=0.5, message=message, severity="info")
     return None
 
@@ -124,8 +125,8 @@ def _at_the_limit(f: Frame) -> Signal | None:
     first, leapt = same == count >= 20, same >= 10 and before < 0.8 * value
     if not (value > 3 and value == round(value) and (first or leapt)):
         return None
-    since = "since the first row" if first else f"and was {before:.3g} before"
-    message = f"every response is {value:.0f} tokens long, on {same:.0f} rows, {since}: all are cut off"
+    since = "since the first row" if first else f"but was {before:.3g} before"
+    message = f"every response is {value:.0f} tokens long on {same:.0f} rows, {since}: all are cut off"
     return Signal(value=value, message=message, severity="warn")
 
 
@@ -149,15 +150,16 @@ def _at_the_limit(f: Frame) -> Signal | None:
     ),
 )
 def responses_stop_ending(f: Frame) -> Signal | None:
-    """Fires when responses used to end with the end token and most no longer do.
+    """Fires when responses used to end with the end token and most of them no longer do.
 
-    Why it matters: LEN003 for logs that count end tokens instead of truncated responses: a response that was cut has
-    no answer, and its reward measures the limit.
-    How it is computed: three rows running hold less than a quarter of the end tokens that the run's own past rows held
-    (their median, at least four; ten rows at least).
-    When it is wrong: a batch that shrinks to a quarter. Where padding is the end token the count is one of padding.
-    Source: truncation above one half (LEN003) is at most half of the end tokens; a quarter and four: ours. Measured
-    on small PPO of TRL: none of 18 healthy runs, and 2 of 2 that were paid for length.
+    Why it matters: This is LEN003 for logs that count end tokens instead of truncated responses. A response that was
+    cut off has no answer, and its reward measures the limit.
+    How it is computed: Three rows in a row hold less than a quarter of the end tokens that the run's own past rows held
+    (their median, at least four, over at least ten rows).
+    When it is wrong: A batch may shrink to a quarter. Where the padding token is the end token, the count is one of
+    padding.
+    Source: Truncation above one half (LEN003) leaves at most half of the end tokens; a quarter and four are our own
+    choice. Measured on small PPO runs of TRL: none of 18 healthy runs, and 2 of 2 that were paid for length.
     """
     ends, usual = f["eos_count"], f.past("eos_count", before=5)
     if usual >= 4 and ends < 0.25 * usual:
@@ -187,15 +189,15 @@ def responses_stop_ending(f: Frame) -> Signal | None:
     ),
 )
 def no_valid_tokens(f: Frame) -> Signal | None:
-    """Fires when next to no response token is left to train on.
+    """Fires when almost no response token is left to train on.
 
-    Why it matters: the loss is then a mean over nothing: gradients are 0 or NaN.
-    How it is computed: the scalar form, three rows running: responses of less than one token, or of no more than one
-    (the end token) where the run began above three; or a share of aborted or masked responses above 95 %. Responses
-    that shrank to one token step by step, to two or less on the eight rows before, while the reward is not below where
-    it began are information: that is what the reward asked for.
-    When it is wrong: tasks answered in one token; these begin at one and stay quiet.
-    Source: fewer than 5 % valid tokens for three steps (trl#4772, ms-swift#8343).
+    Why it matters: The loss is then a mean over nothing, so gradients are 0 or NaN.
+    How it is computed: On three rows in a row, responses have less than one token, or no more than one (the end token)
+    where the run began above three, or a share above 95 % of the responses is aborted or masked. It is only information
+    when responses shrank to one token step by step (to two or less on the eight rows before) while the reward is not
+    below where it began, because that is what the reward asked for.
+    When it is wrong: Tasks may be answered in one token. They begin at one, and the rule is quiet about them.
+    Source: Fewer than 5 % valid tokens for three steps (trl#4772, ms-swift#8343).
     """
     name, value, first = f.metric, f[f.metric], f.first(f.metric)
     before, reward, start = f.median(name, 8, before=3), f.median("reward_mean", 3), f.early("reward_mean", 0, 5)
@@ -237,16 +239,17 @@ def _no_limit(context: Context) -> str | None:
     ),
 )
 def length_heads_for_the_limit(f: Frame) -> Signal | None:
-    """Fires when the longest responses grow so that they will reach the length limit before the run ends.
+    """Fires when the longest responses grow so fast that they will reach the length limit before the run ends.
 
-    Why it matters: from there on the longest, often the best, responses are cut and their reward measures the limit.
-    How it is computed: the longest response (median of 20 rows) grew by 10 % over 20 rows and by more than its
-    row-to-row noise, is still below the configured limit, and going on like that reaches it within the declared rest
-    of the run; without a declared length, within as many rows as there were. Where the truncated share is logged, it
-    must not be falling.
-    When it is wrong: growth that levels off by itself, as it does when a model finds the length it needs.
-    Source: verl#7412, MOSS-RLHF#2; 10 % and the noise are ours. Information only: a projection is not a fault. Not
-    measured: no such fault with a configured limit in the corpus.
+    Why it matters: From there on the longest responses, often the best ones, are cut off and their reward measures the
+    limit.
+    How it is computed: The longest response (median of 20 rows) grew by 10 % over 20 rows and by more than its
+    row-to-row noise, and is still below the configured limit. At this rate it reaches the limit within the declared
+    rest of the run, or, without a declared length, within as many rows as there were. Where the truncated share is
+    logged, it must not be falling.
+    When it is wrong: Growth may level off by itself, as it does when a model finds the length it needs.
+    Source: verl#7412, MOSS-RLHF#2; 10 % and the noise are our own choice. The rule only gives information, because a
+    projection is not a fault. Not measured: the corpus has no such fault with a configured limit.
     """
     name, cap = "response_length_max", setting(f, "max_new_tokens")
     now, before, noise = f.median(name, 20), f.median(name, 20, before=20), f.noise(name, 40)
@@ -281,17 +284,17 @@ def length_heads_for_the_limit(f: Frame) -> Signal | None:
 def responses_vanish_at_once(f: Frame) -> Signal | None:
     """Fires when, within the first 20 rows, responses shrink to a few tokens and all become alike.
 
-    Why it matters: LEN002 for what is plain to see before a run has a past of 20 rows.
-    How it is computed: the newest four rows are all below a fifth of the first and below 12 tokens, and in these rows
-    half of the groups or more have equal rewards, or the median entropy is below 60 % of the first.
-    When it is wrong: tasks whose right answer is one word, after a start that talked too much.
-    Source: ours; a public GRPO log of 18 rows (53 tokens, then 2 to 5 from the second row on).
+    Why it matters: This is LEN002 for runs that do not yet have a past of 20 rows.
+    How it is computed: The newest four rows are all below a fifth of the first length and below 12 tokens. In these
+    rows, half of the groups or more have equal rewards, or the median entropy is below 60 % of the first.
+    When it is wrong: The right answer may be one word, after a start that talked too much.
+    Source: Our own choice, after a public GRPO log of 18 rows (53 tokens, then 2 to 5 from the second row on).
     """
     name = "response_length_mean"
     now, first, count = f.max(name, 4), f.first(name), f.count(name)
     alike, entropy, entropy_first = f.median("zero_std_group_frac", 4), f.median("entropy", 4), f.first("entropy")
     if count <= 20 and now < 0.2 * first and now < 12 and (alike >= 0.5 or entropy < 0.6 * entropy_first):
-        message = f"responses had {first:.3g} tokens and have at most {now:.3g} on the last four rows"
+        message = f"responses began with {first:.3g} tokens and have at most {now:.3g} on the last four rows"
         return Signal(value=now, limit=0.2 * first, message=message)
     return None
 
@@ -324,14 +327,14 @@ def _no_episodes(context: Context) -> str | None:
 def longer_for_nothing(f: Frame) -> Signal | None:
     """Fires when episodes have become several times longer and pay no more than before.
 
-    Why it matters: an agent that waits for the time limit learns nothing from most of its steps.
-    How it is computed: the median length of 20 rows is four times that of rows 10 to 30, and the median return of 20
-    rows is not above that of the same early rows by 15 % or twice its noise; or the length is three times its own past
-    (the median of at most 200 rows), and the return is a tenth of its range, and three times its noise, below the best
-    running mean. In tasks that pay for each step lengths and returns rise together.
-    When it is wrong: tasks in which waiting is right, and nothing is paid for it.
-    Source: ours: two signals that point against each other, as seen in public logs of A2C on Breakout (164 to 2952
-    steps at a return of 3.7) and DQN on LunarLander (210 to 892 steps, return -44 to -92).
+    Why it matters: An agent that waits for the time limit learns nothing from most of its steps.
+    How it is computed: The median length of 20 rows is four times that of rows 10 to 30, and the median return of 20
+    rows is not above that of the same early rows by 15 % or twice its noise. Or the length is three times its own past
+    (the median of at most 200 rows), and the return is below its best running mean by a tenth of its range and three
+    times its noise. In tasks that pay for each step, lengths and returns rise together.
+    When it is wrong: In some tasks waiting is right and nothing is paid for it.
+    Source: Our own choice: two signals that point against each other, as seen in public logs of A2C on Breakout (164 to
+    2952 steps at a return of 3.7) and DQN on LunarLander (210 to 892 steps, return -44 to -92).
     """
     length, reward = "response_length_mean", "reward_mean"
     now, at_first, before = f.median(length, 20), f.early(length, 10, 30), f.past(length, least=40)
@@ -342,6 +345,6 @@ def longer_for_nothing(f: Frame) -> Signal | None:
     lost = now > LONGER_THAN_PAST * before and paid < best - max(0.1 * (high - low), 3 * noise)
     if control and (flat or lost):
         once = at_first if flat else before
-        message = f"episodes take {now:.4g} steps where they took {once:.4g}, and the return is no better: {paid:.4g}"
+        message = f"episodes take {now:.4g} steps and took {once:.4g} before, but the return is no better: {paid:.4g}"
         return Signal(value=now, limit=once, message=message)
     return None

@@ -1,4 +1,4 @@
-"""MET: the log itself: its steps, its domains, and what it stopped saying."""
+"""MET: the log itself: the order of its steps, impossible values, and metrics that disappear."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ RARE = 0.02  # of those: a column that was NaN more often is so by design; ours
 
 @cache
 def bounds(name: str, estimator: str) -> tuple[float, float]:
-    """The closed interval of possible values of a metric; infinite where open, and of a metric nobody knows."""
+    """The closed interval of a metric's possible values; infinite where it is open or the metric is unknown."""
     words = vocabulary()
     known = name not in ENTROPY and words.canonical(name) is not None
     return words.bounds(name, estimator=estimator) if known else (-math.inf, math.inf)
 
 
 def _within(name: str, context: Context) -> tuple[float, float]:
-    """The bounds with the allowance for rounding."""
+    """The bounds, widened by the allowance for rounding."""
     low, high = bounds(name, context.estimators.get(name, ""))
     return low - ROUNDING * max(1.0, abs(low)), high + ROUNDING * max(1.0, abs(high))
 
 
-def written_twice(f: Frame) -> bool:
-    """The row has the step of the row before it, and at least two of its values bit for bit."""
+def is_written_twice(f: Frame) -> bool:
+    """Whether the row repeats the step of the row before it and at least two of its values, bit for bit."""
     step, last = f["step"], f.previous("step")
     same = [f.repeats(name) >= 2 and abs(f[name]) > 0 for name in WITNESSES]
     return step == last and sum(same) >= 2
@@ -59,17 +59,18 @@ def written_twice(f: Frame) -> bool:
 def steps_not_in_order(f: Frame) -> Signal | None:
     """Fires when a step goes back, or a row is written twice.
 
-    Why it matters: curves drawn over such a log mix two histories, and counts of steps are wrong.
-    How it is computed: a step smaller than the one before it within a segment is a warning. A step that goes back and
-    starts a new segment (a restart) is an info, and so is a row with the step and at least two values of the last one.
-    When it is wrong: logs with two clocks; adapters choose one of them beforehand.
-    Source: an identity; SB3 writes its last row twice, which is why a duplicate is no warning.
+    Why it matters: Curves drawn over such a log mix two histories, and counts of steps are wrong.
+    How it is computed: A step smaller than the one before it within a segment is a warning. A step that goes back and
+    starts a new segment (a restart) is information, and so is a row that repeats the step and at least two values of
+    the row before.
+    When it is wrong: A log may have two clocks; adapters choose one of them beforehand.
+    Source: An identity. SB3 writes its last row twice, which is why a duplicate is not a warning.
     """
     step, last = f["step"], f.previous("step")
     ahead, restarted = f.rise("step"), f.rise("segment")
     if ahead > 0 and restarted == 0:  # nearly every row; NaN while binding goes on
         return None
-    twice = written_twice(f)
+    twice = is_written_twice(f)
     if restarted > 0:
         message = f"the log starts again at step {step:.0f} after step {last:.0f}"
         return Signal(value=step, limit=last, message=message, severity="info")
@@ -96,20 +97,20 @@ def steps_not_in_order(f: Frame) -> Signal | None:
 def value_out_of_domain(f: Frame) -> Signal | None:
     """Fires on a value that the metric cannot have.
 
-    Why it matters: either the log or the code is wrong, and every verdict on that metric with it.
-    How it is computed: outside the interval that the vocabulary declares for the metric and its estimator: fractions
-    in 0 to 1, explained variance at most 1, KL by k2 or k3 and ratios at least 0. The allowance is 0.001 of the bound
-    (at least 0.001), for half precision and printed digits.
-    When it is wrong: when a user's metric carries a canonical name by chance.
-    Source: definitions, see `rldk explain METRIC`; the allowance is ours.
+    Why it matters: Either the log or the code is wrong, and so is every verdict on that metric.
+    How it is computed: The value is outside the interval that the vocabulary declares for the metric and its estimator:
+    fractions lie in 0 to 1, explained variance is at most 1, a KL by k2 or k3 and ratios are at least 0. The rule
+    allows 0.001 of the bound (at least 0.001) for half precision and printed digits.
+    When it is wrong: A user's metric may carry a canonical name by chance.
+    Source: Definitions, see `rldk explain METRIC`; the allowance is our own choice.
     """
     name = f.metric
     x = f[name]
     low, high = bounds(name, f.estimator(name))
     if x < low - ROUNDING * max(1.0, abs(low)):
-        return Signal(value=x, limit=low, message=f"{name} is {x:.4g}, it cannot be below {low:g}")
+        return Signal(value=x, limit=low, message=f"{name} is {x:.4g}, but it cannot be below {low:g}")
     if x > high + ROUNDING * max(1.0, abs(high)):
-        return Signal(value=x, limit=high, message=f"{name} is {x:.4g}, it cannot be above {high:g}")
+        return Signal(value=x, limit=high, message=f"{name} is {x:.4g}, but it cannot be above {high:g}")
     return None
 
 
@@ -125,12 +126,13 @@ def value_out_of_domain(f: Frame) -> Signal | None:
     fixes=("look at the first step without it: what changed there?",),
 )
 def metric_disappeared(f: Frame) -> Signal | None:
-    """Fires when a metric that was on nearly every row has not come for 20 rows while the run goes on.
+    """Fires when a metric that was on nearly every row has been missing for 20 rows while the run goes on.
 
-    Why it matters: rules that need it have gone silent, which is not the same as healthy.
-    How it is computed: at least 20 values, on 90 % of the rows up to its last one, and then 20 rows without it.
-    When it is wrong: a phase that ended on purpose (a warm-up of the critic, a curriculum).
-    Source: ours.
+    Why it matters: Rules that need it are silent now, which is not the same as healthy.
+    How it is computed: The metric has at least 20 values, on 90 % of the rows up to its last one, followed by 20 rows
+    without it.
+    When it is wrong: A phase may have ended on purpose (a warm-up of the critic, a curriculum).
+    Source: Our own choice.
     """
     name = f.metric
     gap = f.gap(name)
@@ -161,13 +163,13 @@ def _grouped(context: Context) -> str | None:
     fixes=("log everything once per update if you can: {log_steps}",),
 )
 def two_cadences(f: Frame) -> Signal | None:
-    """Fires when some metrics are on every row and others on a part of the rows only.
+    """Fires when some metrics are on every row and others are only on a part of the rows.
 
-    Why it matters: a rule that needs both kinds sees only the rows that have them; gaps are missing values, not zeros.
-    How it is computed: after 40 rows, one of the main metrics is on 95 % of the rows and another, with at least 5
-    values, on 2 % to 70 %.
-    When it is wrong: never; it only says how the log is laid out.
-    Source: ours.
+    Why it matters: A rule that needs both kinds sees only the rows that have them. Gaps are missing values, not zeros.
+    How it is computed: After 40 rows, one of the main metrics is on 95 % of the rows, and another one with at least 5
+    values is on 2 % to 70 % of them.
+    When it is wrong: Never. It only says how the log is laid out.
+    Source: Our own choice.
     """
     counts = {name: f.count(name) for name in WITNESSES}
     if f.rows < RAGGED_ROWS:
@@ -178,7 +180,7 @@ def two_cadences(f: Frame) -> Signal | None:
     if not (full and part):
         return None
     name = part[0]
-    message = f"{name} is on {100 * shares[name]:.0f} % of the rows, {full[0]} on all"
+    message = f"{name} is on {100 * shares[name]:.0f} % of the rows, but {full[0]} is on all of them"
     return Signal(value=shares[name], metric=name, message=message)
 
 
@@ -202,16 +204,16 @@ UNIT_ROWS = 5
     fixes=("convert the rows before or after the first step named here", "pin the versions of what logs"),
 )
 def changed_unit(f: Frame) -> Signal | None:
-    """Fires when a metric is suddenly in another unit: off by a factor between units, as calm as before.
+    """Fires when a metric is suddenly in another unit: off by a factor between units, and as steady as before.
 
-    Why it matters: every comparison over that step, by people or by rules, is about two different things.
-    How it is computed: the median of the newest five values over the median of the twenty before is within 8 % of a
-    factor that loggers mix up (60, 1000 or 3600 for times, 1000, 1024 or 2^20 for memory, 100 for shares), all five lie
-    on that side by half of the factor, and their row-to-row scatter, relative to their level, is at most twice what it
-    was.
-    When it is wrong: a change of hardware or of the task by exactly such a factor.
-    Source: the factors are those between units; 8 %, five and twenty rows: ours. Not measured: no such fault in the
-    corpus.
+    Why it matters: Every comparison across that step, by people or by rules, is about two different things.
+    How it is computed: The median of the newest five values divided by the median of the twenty before is within 8 % of
+    a factor that loggers mix up (60, 1000 or 3600 for times, 1000, 1024 or 2^20 for memory, 100 for shares). All five
+    values lie on that side by half of the factor, and their row-to-row scatter, relative to their level, is at most
+    twice what it was.
+    When it is wrong: Hardware or task may change by exactly such a factor.
+    Source: The factors are those between units; 8 %, five and twenty rows are our own choice. Not measured: the corpus
+    has no such fault.
     """
     name = f.metric
     now, before = f.median(name, UNIT_ROWS), f.median(name, 20, before=UNIT_ROWS)
@@ -223,7 +225,7 @@ def changed_unit(f: Frame) -> Signal | None:
     unit = next((u for u in UNITS[name] if abs(ratio / u - 1) < 0.08), None)
     apart = unit is not None and (low > before * unit / 2 or high < before / unit * 2)
     if unit is not None and apart and noise / now <= max(2 * usual / before, 0.02):
-        message = f"{name} is {now:.4g} now and was {before:.4g}: a factor of {unit:g}, as between two units"
+        message = f"{name} was {before:.4g} and is now {now:.4g}: a factor of {unit:g}, as between two units"
         return Signal(value=now, limit=before, message=message)
     return None
 
@@ -252,13 +254,13 @@ def changed_unit(f: Frame) -> Signal | None:
 def unnamed_column_broke(f: Frame) -> Signal | None:
     """Fires when a column with a name that rldk does not know becomes NaN or infinite, and stays so.
 
-    Why it matters: no rule knows what the column should be, but a number that is none any more is broken whatever it
-    measures, and it may be the only trace of a dead run.
-    How it is computed: a train column that is no canonical metric had at least 20 finite values, was NaN or infinite on
-    at most 2 % as many rows before, and is so on 5 rows in a row that state it.
-    When it is wrong: a column whose NaN means "nothing to measure" and that had always had something until then.
-    Source: an identity; isaac-sim/IsaacLab#2539 (a value loss that is infinite, under a name of its own). The 20
-    values, 2 % and 5 rows: ours.
+    Why it matters: No rule knows what the column should be. But when its values stop being numbers, something is broken
+    whatever it measures, and it may be the only trace of a dead run.
+    How it is computed: A train column that is not a canonical metric had at least 20 finite values. It was NaN or
+    infinite on at most 2 % as many rows before, and now it is on 5 rows in a row that state it.
+    When it is wrong: NaN may mean "nothing to measure" in a column that always had something until then.
+    Source: An identity; isaac-sim/IsaacLab#2539 (a value loss that is infinite, under a name of its own). The 20
+    values, 2 % and 5 rows are our own choice.
     """
     name = f.metric
     x, seen, lapses = f[name], f.count(name), f.lapses(name)

@@ -58,14 +58,15 @@ MENDS = (
 def rollout_gap_above_published_limit(f: Frame) -> Signal | None:
     """Fires when the gap between rollout engine and trainer is beyond what the engine's own project calls normal.
 
-    Why it matters: the policy gradient is computed for another policy than the one that sampled; a growing gap has
+    Why it matters: The policy gradient is computed for another policy than the one that sampled. A growing gap has
     preceded many collapses.
-    How it is computed: three rows in a row beyond the published limit of that metric: mean probability difference
-    above 0.01, rollout KL outside +-0.1, mean importance weight outside 0.5 to 2, mean exp|log-probability
-    difference| above 1.05.
-    When it is wrong: asynchronous training on purpose, where the trainer is several updates ahead of the sampler.
-    Source: verl FAQ (0.005 normal, 0.01 a problem); verl docs/algo/rollout_corr.md (KL, weight); NeMo RL
-    (1.05: needs investigation). A tier 1 rule is a warning, never critical.
+    How it is computed: Three rows in a row are beyond the published limit of that metric: mean probability difference
+    above 0.01, rollout KL outside +-0.1, mean importance weight outside 0.5 to 2, mean exp|log-probability difference|
+    above 1.05.
+    When it is wrong: Training may be asynchronous on purpose, with a trainer that is several updates ahead of the
+    sampler.
+    Source: verl FAQ (0.005 is normal, 0.01 a problem); verl docs/algo/rollout_corr.md (KL, weight); NeMo RL (1.05 needs
+    investigation). A tier 1 rule is a warning, never critical.
     """
     low, high, who = PUBLISHED[f.metric]
     x = f[f.metric]
@@ -73,7 +74,9 @@ def rollout_gap_above_published_limit(f: Frame) -> Signal | None:
         return None
     limit = low if x < low else high
     side = "below" if x < low else "above"
-    return Signal(value=x, limit=limit, message=f"{f.metric} is {x:.3g}, {side} the {limit:g} that {who} names")
+    return Signal(
+        value=x, limit=limit, message=f"{f.metric} is {x:.3g}, {side} the limit of {limit:g} that {who} gives"
+    )
 
 
 @rule(
@@ -95,15 +98,16 @@ def rollout_gap_above_published_limit(f: Frame) -> Signal | None:
     ),
 )
 def rollout_weights_stale(f: Frame) -> Signal | None:
-    """Fires when the gap between rollout engine and trainer steps up to five times what it was, and stays.
+    """Fires when the gap between rollout engine and trainer steps up to five times what it was, and stays there.
 
-    Why it matters: the engine no longer samples from the policy that is trained; every later update is off-policy.
-    How it is computed: scalar form. The mean gap is above 5 times its own past median (10 rows or more; before that
-    its lowest value, the newest 2 rows left out) and material (0.05 nats of log-probability, 0.01 of probability),
-    two rows in a row. The certain form compares checksums.
-    When it is wrong: when the sampling settings or the precision were changed on purpose midway.
-    Source: trl#5312 (0.010 and 0.018, then 0.201 at the third step, against 0.015 in the control); the factor and two
-    steps are that thread's; the floors are ours. A warning, because the scalars do not prove what the weights are.
+    Why it matters: The engine no longer samples from the policy that is trained, and every later update is off-policy.
+    How it is computed: This is the form for scalars; the certain form compares checksums. On two rows in a row, the
+    mean gap is above 5 times its own past median (of 10 rows or more; before that, its lowest value without the newest
+    2 rows) and large enough to matter (0.05 nats of log-probability, 0.01 of probability).
+    When it is wrong: The sampling settings or the precision may have been changed on purpose.
+    Source: trl#5312 (0.010 and 0.018, then 0.201 at the third step, 0.015 in the control). The factor and the two steps
+    are those of that thread; the smallest gaps that count are our own choice. It is a warning because scalars do not
+    prove what the weights are.
     """
     name = f.metric
     x, floor = f[name], MATERIAL[name]
@@ -135,14 +139,14 @@ def rollout_weights_stale(f: Frame) -> Signal | None:
 def truncated_sampling_bias(f: Frame) -> Signal | None:
     """Fires when the mean importance weight of the rollouts sits steadily below 1.
 
-    Why it matters: every token's weight is too small by the probability mass that was cut off; the correction adds a
+    Why it matters: Every token's weight is too small by the probability mass that was cut off, so the correction adds a
     bias instead of removing one.
-    How it is computed: the median weight of 10 rows is more than 0.02 below 1, its scatter is below 0.01, five rows
-    in a row. A warning where the configuration says that sampling is truncated; an info where it says nothing; never
-    where it says that sampling is from the whole distribution.
-    When it is wrong: when the weights are capped so low that the cap itself pulls their mean down.
-    Source: trl#6789, trl PR#7269: the weight equals the kept mass, measured 0.896 at top_p 0.8 and 0.965 at top_k 20.
-    The scatter limit and the five rows are ours.
+    How it is computed: The median weight of 10 rows is more than 0.02 below 1 and its scatter is below 0.01, on five
+    rows in a row. It is a warning where the configuration says that sampling is truncated, information where it says
+    nothing, and never fires where it says that sampling is from the whole distribution.
+    When it is wrong: The weights may be capped so low that the cap itself pulls their mean down.
+    Source: trl#6789, trl PR#7269: the weight equals the kept mass, measured as 0.896 at top_p 0.8 and 0.965 at top_k
+    20. The limit of the scatter and the five rows are our own choice.
     """
     level, scatter = f.median("rollout_is_ratio_mean", 10), f.mad("rollout_is_ratio_mean", 10)
     top_p, top_k, min_p = setting(f, "top_p"), setting(f, "top_k"), number(f.config("min_p"))
@@ -152,7 +156,7 @@ def truncated_sampling_bias(f: Frame) -> Signal | None:
     return Signal(
         value=level,
         limit=0.98,
-        message=f"the mean importance weight sits at {level:.3f}: sampling seems cut to {100 * level:.0f} % of it",
+        message=f"the mean importance weight sits at {level:.3f}: sampling seems to keep only {100 * level:.0f} %",
         severity=None if truncated else "info",
     )
 
@@ -179,10 +183,11 @@ def _sequence_level(context: Context) -> str | None:
 def sequence_weight_beyond_cap(f: Frame) -> Signal | None:
     """Fires when the usual gap on a token, summed over the usual response, exceeds the cap on sequence weights.
 
-    Why it matters: most sequences are then masked or cut to the cap, and the batch shrinks to the short responses.
-    How it is computed: exp(mean gap x mean length) above the configured cap (3 where none is configured), three rows.
-    When it is wrong: the logged gap has no sign; where gaps cancel along a response the weight stays smaller.
-    Source: arithmetic of the maintainers in trl#4772 (0.012 x 100 tokens: 3.3 against a cap of 3).
+    Why it matters: Most sequences are then masked or cut to the cap, and the batch shrinks to the short responses.
+    How it is computed: exp(mean gap x mean length) is above the configured cap (3 where none is configured) on three
+    rows.
+    When it is wrong: The logged gap has no sign. Where gaps cancel along a response, the weight stays smaller.
+    Source: Arithmetic of the maintainers in trl#4772 (0.012 x 100 tokens gives 3.3, with a cap of 3).
     """
     gap, length = f["rollout_logprob_diff_mean"], f["response_length_mean"]
     cap = number(f.config(*_CAPS))
@@ -193,7 +198,8 @@ def sequence_weight_beyond_cap(f: Frame) -> Signal | None:
             value=weight,
             limit=cap,
             metric="rollout_logprob_diff_mean",
-            message=f"a gap of {gap:.3g} on {length:.0f} tokens weighs sequences by {weight:.3g}, the cap is {cap:g}",
+            message=f"a gap of {gap:.3g} on {length:.0f} tokens gives sequences a weight of {weight:.3g}; "
+            f"the cap is {cap:g}",
         )
     return None
 
@@ -224,14 +230,14 @@ def _no_lag_bound(context: Context) -> str | None:
 def policy_lag_above_bound(f: Frame) -> Signal | None:
     """Fires when samples are older than the configured bound.
 
-    Why it matters: the bound is what keeps the off-policy correction valid; beyond it the ratio's variance grows.
-    How it is computed: the age, in policy versions, is above the bound in the configuration.
-    When it is wrong: when the bound in the log is not the one in use, or counts something else than versions.
-    Source: an identity with the run's own configuration (verl, prime-rl, SkyRL, AReaL).
+    Why it matters: The bound keeps the off-policy correction valid. Beyond it, the variance of the ratio grows.
+    How it is computed: The age, in policy versions, is above the bound in the configuration.
+    When it is wrong: The bound in the log may not be the one in use, or may count something other than versions.
+    Source: An identity with the run's own configuration (verl, prime-rl, SkyRL, AReaL).
     """
     lag, bound = f[f.metric], _lag_bound(f.config)
     if lag > bound:
-        return Signal(value=lag, limit=bound, message=f"{f.metric} is {lag:g} policy versions, the bound is {bound:g}")
+        return Signal(value=lag, limit=bound, message=f"{f.metric} is {lag:g} policy versions; the bound is {bound:g}")
     return None
 
 
@@ -248,14 +254,18 @@ def policy_lag_above_bound(f: Frame) -> Signal | None:
 def effective_sample_size_low(f: Frame) -> Signal | None:
     """Fires when the importance weights leave less than 30 % of the batch effective.
 
-    Why it matters: the gradient is then that of a few samples, with their noise.
-    How it is computed: the effective sample size, as a share of the batch, is below 0.3 on three rows.
-    When it is wrong: with very small batches, where a single outlier does it.
+    Why it matters: The gradient is then that of a few samples, with their noise.
+    How it is computed: The effective sample size, as a share of the batch, is below 0.3 on three rows.
+    When it is wrong: In a very small batch, a single outlier can cause it.
     Source: verl docs/algo/rollout_corr.md (warns below 0.3).
     """
     ess = f["rollout_is_ess"]
     if ess < 0.3:
-        return Signal(value=ess, limit=0.3, message=f"only {100 * ess:.0f} % of the batch is effective (limit 30 %)")
+        return Signal(
+            value=ess,
+            limit=0.3,
+            message=f"the importance weights leave only {100 * ess:.0f} % of the batch effective (limit 30 %)",
+        )
     return None
 
 
@@ -272,10 +282,10 @@ def effective_sample_size_low(f: Frame) -> Signal | None:
 def rollouts_rejected(f: Frame) -> Signal | None:
     """Fires when the off-policy correction masks or cuts more than 30 % of the tokens.
 
-    Why it matters: what is left is a biased, smaller batch, and near 1 nothing is left.
-    How it is computed: the masked or clamped fraction is above 0.3 on three rows.
-    When it is wrong: with bounds chosen so tight on purpose.
-    Source: the 30 % is ours; trl#4772 and ms-swift#8343 are runs that masked nearly everything.
+    Why it matters: What is left is a smaller, biased batch. Near 1, nothing is left.
+    How it is computed: The masked or clamped fraction is above 0.3 on three rows.
+    When it is wrong: The bounds may be chosen so tight on purpose.
+    Source: The 30 % is our own choice; trl#4772 and ms-swift#8343 are runs that masked nearly everything.
     """
     share = f["rollout_is_clip_frac"]
     if share > 0.3:
@@ -298,11 +308,12 @@ def rollouts_rejected(f: Frame) -> Signal | None:
 def rollout_probabilities_uncorrelated(f: Frame) -> Signal | None:
     """Fires when the token probabilities of rollout engine and trainer correlate below 0.99.
 
-    Why it matters: precision alone leaves a correlation above that; below it the two compute different policies.
-    How it is computed: Pearson correlation below 0.99 on three rows.
-    When it is wrong: when nearly all tokens have probability 1, so that a few decide the correlation.
-    Source: 0.99 is the level that MiniMax-M1 reports after raising the precision of its last layer
-    (arXiv 2506.13585, named by verl's debug metrics).
+    Why it matters: A difference of precision alone leaves a correlation above that. Below it, the two compute different
+    policies.
+    How it is computed: The Pearson correlation is below 0.99 on three rows.
+    When it is wrong: When nearly all tokens have probability 1, a few tokens decide the correlation.
+    Source: 0.99 is the level that MiniMax-M1 reports after raising the precision of its last layer (arXiv 2506.13585,
+    named by verl's debug metrics).
     """
     r = f["rollout_prob_corr"]
     if r < 0.99:
@@ -321,11 +332,11 @@ def rollout_probabilities_uncorrelated(f: Frame) -> Signal | None:
     fixes=MENDS,
 )
 def rollout_chi_squared_high(f: Frame) -> Signal | None:
-    """Fires when the chi-squared divergence of trainer from rollout engine is above 1 per token.
+    """Fires when the chi-squared divergence between trainer and rollout engine is above 1 per token.
 
-    Why it matters: it is the variance of the importance weights; at 1 half of the sample is lost to it.
-    How it is computed: mean squared token ratio minus 1, above 1 on three rows.
-    When it is wrong: one poisoned token in a small batch can do it alone.
+    Why it matters: It is the variance of the importance weights. At 1, half of the sample is lost to it.
+    How it is computed: The mean squared token ratio minus 1 is above 1 on three rows.
+    When it is wrong: One poisoned token in a small batch can cause it alone.
     Source: verl docs/algo/rollout_corr.md ("severe distribution shift" above 1).
     """
     chi2 = f["rollout_chi2_token"]

@@ -36,15 +36,15 @@ Z = 5.0
     fixes=MENDS,
 )
 def rollout_gap_drifts(f: Frame) -> Signal | None:
-    """Fires when the gap between rollout engine and trainer has grown row by row, without any leap.
+    """Fires when the gap between rollout engine and trainer has grown row by row, without any jump.
 
-    Why it matters: OFF002 follows a slow growth by design; the gap at its end is as wrong as one that came at once.
-    How it is computed: over ten medians of three rows the gap grows along a trend (Mann-Kendall), and the median of
-    five rows is 1.8 times that of the first five and above 0.015 nats a token (0.005 of probability, 0.01 of KL): an
-    information; a warning from 2.5 times on.
-    When it is wrong: responses that become longer and rarer widen the gap in a healthy way, by less.
-    Source: vllm-project/vime#64 (0.011 to 0.036 within 30 rollouts, 0.011 throughout with another engine); factors:
-    ours.
+    Why it matters: OFF002 follows a slow growth by design, but in the end the gap is as wrong as one that came at once.
+    How it is computed: Over ten medians of three rows, the gap grows along a trend (Mann-Kendall). The median of five
+    rows is 1.8 times that of the first five and above 0.015 nats a token (0.005 of probability, 0.01 of KL). This is
+    information, and a warning from 2.5 times on.
+    When it is wrong: Responses that become longer and rarer widen the gap in a healthy way, but by less.
+    Source: vllm-project/vime#64 (0.011 to 0.036 within 30 rollouts, 0.011 throughout with another engine); the factors
+    are our own choice.
     """
     name = f.metric
     trend, now, start = f.drift(name, 3, 10, log=True), f.median(name, 5), f.early(name, 0, 5)
@@ -74,13 +74,14 @@ def rollout_gap_drifts(f: Frame) -> Signal | None:
     ),
 )
 def sequence_weights_far_from_one(f: Frame) -> Signal | None:
-    """Fires when importance weights are far from 1 on average although the gap on a token is next to nothing.
+    """Fires when importance weights are far from 1 on average although the gap per token is close to 0.
 
-    Why it matters: every gradient is scaled by a weight that measures the length of the response, not the policy.
-    How it is computed: the median weight of five rows is off 1 by more than 0.2 while the median gap on a token is
-    below 0.01 nats. Token weights would then be within 0.01 of 1.
-    When it is wrong: weights that are masked in part and averaged over all.
-    Source: arithmetic (trl#5814: 0.57 at a gap of 0.0006 and 900 tokens, 0.993 on tokens; trl#4772); 0.2: ours.
+    Why it matters: Every gradient is scaled by a weight that measures the length of the response, not the policy.
+    How it is computed: The median weight of five rows is off 1 by more than 0.2 while the median gap per token is below
+    0.01 nats. Token weights would then be within 0.01 of 1.
+    When it is wrong: Weights may be masked in part and averaged over all tokens.
+    Source: Arithmetic (trl#5814: 0.57 at a gap of 0.0006 and 900 tokens, 0.993 on tokens; trl#4772); 0.2 is our own
+    choice.
     """
     weight, gap = f.median("rollout_is_ratio_mean", 5), f.median("rollout_logprob_diff_mean", 5)
     high, same = f["rollout_is_ratio_max"], f.repeats("rollout_is_ratio_max")
@@ -110,12 +111,12 @@ def sequence_weights_far_from_one(f: Frame) -> Signal | None:
 def gap_leaves_its_course(f: Frame) -> Signal | None:
     """Fires when the gap between rollout engine and trainer doubles off its own line within three rows.
 
-    Why it matters: the gap is a property of the two implementations; when it moves, something between them changed.
-    How it is computed: the line test on the log of the gap (five scales, three rows) with a factor of two, and the
-    gap is above 1e-4, below which it is rounding.
-    When it is wrong: a policy that moves to longer or rarer responses widens the gap in a healthy way, slowly; the
+    Why it matters: The gap is a property of the two implementations. When it moves, something between them has changed.
+    How it is computed: The line test on the logarithm of the gap (five scales, three rows) finds a factor of two, and
+    the gap is above 1e-4, below which it is rounding.
+    When it is wrong: A policy that moves to longer or rarer responses widens the gap slowly and in a healthy way; the
     line follows that.
-    Source: the line test as measured on labelled real trainings; a gap of about 0.01 is normal and 0.2 was broken
+    Source: The line test was measured on labelled real trainings. A gap of about 0.01 is normal, and 0.2 was a broken
     sync in trl#5312.
     """
     name = f.metric
@@ -144,16 +145,17 @@ def gap_leaves_its_course(f: Frame) -> Signal | None:
     ),
 )
 def sampled_off_temperature(f: Frame) -> Signal | None:
-    """Fires when sampled tokens are steadily more, or less, likely than the entropy of the policy says.
+    """Fires when sampled tokens are steadily more likely, or less likely, than the entropy of the policy says.
 
-    Why it matters: importance ratios, KL and entropy are then about another policy than the one that wrote the data.
-    How it is computed: for tokens sampled from the policy the mean of -log p is its mean entropy. Over 20 rows the
-    mean difference of the two is beyond five standard errors (from the row-to-row scatter) and 3 % of the entropy.
-    Needs `sampled_nll` beside `entropy`, both at the rollouts and over the same tokens: no trainer logs it by itself.
-    When it is wrong: when entropy and -log p are averaged over different tokens (per sequence, with padding, after
-    the update).
-    Source: an identity in expectation; the only scalar sign of cold sampling (docs/detectors.md). 20 rows, 5 and 3 %:
-    ours. Not measured: no run of the corpus logs it.
+    Why it matters: Importance ratios, KL and entropy are then about another policy than the one that wrote the data.
+    How it is computed: For tokens sampled from the policy, the mean of -log p is its mean entropy. Over 20 rows, the
+    mean difference between the two is beyond five standard errors (from the row-to-row scatter) and 3 % of the entropy.
+    The rule needs `sampled_nll` beside `entropy`, both at the rollouts and over the same tokens; no trainer logs it by
+    itself.
+    When it is wrong: Entropy and -log p may be averaged over different tokens (per sequence, with padding, after the
+    update).
+    Source: An identity in expectation; the only sign of cold sampling in scalars (docs/detectors.md). 20 rows, 5 and 3
+    % are our own choice. Not measured: no run of the corpus logs it.
     """
     name = f.metric
     surplus, noise, entropy = f.mean(name, ROWS), f.noise(name, ROWS), f.median("entropy", ROWS)

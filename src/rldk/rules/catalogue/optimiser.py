@@ -1,4 +1,4 @@
-"""OPT: the optimiser is on and does nothing, or does what nobody asked for."""
+"""OPT: the optimiser runs but does nothing, or does what nobody asked for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rldk.rules.rule import Frame, Signal, rule
 
 STILL_ROWS, ALONE_ROWS = 3, 5
 STILL_KL, STILL_RATIO = 1e-9, 2e-6
-REDUCED_LR = 0.05  # below this share of its largest value a learning rate is as good as off
+REDUCED_LR = 0.05  # below this share of its largest value a learning rate counts as off
 JUMP = 3.0
-LAST_DECIMAL, FINE = 1e-8, 10  # of rates that are printed with eight decimals; such steps, of which one may be told
+LAST_DECIMAL, FINE = 1e-8, 10  # of rates printed with eight decimals; fewer such steps are a coarse rate
 FP16_FLOOR = 1.0
 FP16_ONCE = 256.0
 NO_GRADIENT = 1e-8
@@ -20,7 +20,7 @@ APART_ROWS, APART_GROUPS = 20, 0.7  # where fraction and norm are not of the sam
 
 
 def _signal_gone(f: Frame) -> bool:
-    """Nothing to learn from on this row, so that standing still is right: no gradient, or one reward a group."""
+    """Whether this row has nothing to learn from, so that standing still is right: no gradient, or equal rewards."""
     return f["grad_norm"] == 0 or f["grad_norm_policy"] == 0 or f["zero_std_group_frac"] > 0.99
 
 
@@ -45,16 +45,16 @@ def _signal_gone(f: Frame) -> bool:
 def policy_does_not_move(f: Frame) -> Signal | None:
     """Fires when the policy has not changed at all over three updates although earlier ones changed it.
 
-    Why it matters: the run logs losses, gradients and rewards as ever, and learns nothing.
-    How it is computed: scalar form of a comparison of weights. The update KL is 0 and the mean ratio 1
-    on three rows in a row, within float32 rounding (1e-9 and 1e-6), and both had moved before; where no update KL is
-    logged, the ratio is exactly 1 on five. Not while the learning rate is below 5 % of its largest
-    value (OPT004 speaks of that), the gradient is exactly 0, or every group has one reward.
-    When it is wrong: with purely on-policy updates both are constant from the start, which is why they must have moved
+    Why it matters: The run logs losses, gradients and rewards as usual, and learns nothing.
+    How it is computed: This is a form for scalars of comparing weights. On three rows in a row, the update KL is 0 and
+    the mean ratio 1 within float32 rounding (1e-9 and 1e-6), and both had moved before. Where no update KL is logged,
+    the ratio is exactly 1 on five rows. The rule is quiet while the learning rate is below 5 % of its largest value
+    (OPT004 reports that), while the gradient is exactly 0, or while every group has one reward.
+    When it is wrong: With purely on-policy updates both are constant from the start, which is why they must have moved
     before; a run that turns on-policy midway looks the same. Logs printed with few decimals, which show both as
-    constant, are not judged. Without a logged learning rate the end of a schedule
-    could look the same, so more than 95 % of the declared steps are not looked at then.
-    Source: an identity; three rows: measured on small trainings (12 of 108 faulty runs, none of 86 healthy ones);
+    constant, are not judged. Without a logged learning rate, the end of a schedule could look the same, so the last 5 %
+    of the declared steps are not looked at.
+    Source: An identity; three rows were measured on small trainings (12 of 108 faulty runs, none of 86 healthy ones);
     trl#6700 (a complete-looking run with identical weights). The form on weights is a later rule of the same code.
     """
     kl, ratio, lr, rows = "kl_policy_update", "ratio_mean", f["lr"], STILL_ROWS
@@ -73,7 +73,9 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     else:
         quiet = still and alone >= ALONE_ROWS
     if quiet and moved:
-        beside = "update KL 0, ratio 1" if f.stated(kl) else f"ratio exactly 1 on {alone:.0f} rows"
+        beside = (
+            "its update KL is 0 and its ratio is 1" if f.stated(kl) else f"its ratio is exactly 1 on {alone:.0f} rows"
+        )
         return Signal(value=0.0, limit=0.0, message=f"the policy has stopped moving: {beside}")
     return None
 
@@ -98,16 +100,17 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     ),
 )
 def zero_policy_gradient(f: Frame) -> Signal | None:
-    """Fires when groups disagree about their rewards, so there are advantages, and the gradient is still zero.
+    """Fires when the rewards within groups differ, so there are advantages, but the gradient is still zero.
 
-    Why it matters: advantages that are not zero must give a gradient; without one nothing is learnt.
-    How it is computed: gradient norm below 1e-8 with fewer than 90 % of the groups at one reward, three such rows in a
-    row. Where a row is a mean over several steps (TRL's `logging_steps`) the norm is still that of the last step alone,
-    whose groups may all have agreed: then it takes 20 such rows in a row, and fewer than 70 % of the groups (a running
-    mean). Rows without both metrics (update-only rows), and norms printed with few decimals, are not looked at.
-    When it is wrong: when 0 stands for "not measured".
-    Source: an identity for exact zeros; mlx-lm-lora#55, ms-swift#5890, trl#3857. One group a step agrees on 20 last
-    steps running with a chance of 0.7^20 = 8e-4 at most; 20 and 70 % are ours.
+    Why it matters: Advantages that are not zero must give a gradient. Without one, nothing is learnt.
+    How it is computed: The gradient norm is below 1e-8 while fewer than 90 % of the groups have one reward, on three
+    such rows in a row. Where a row is a mean over several steps (TRL's `logging_steps`), the norm is still that of the
+    last step alone, and all groups of that step may have agreed. The rule then needs 20 such rows in a row, with fewer
+    than 70 % of such groups (a running mean). It does not look at rows without both metrics (update-only rows) or at
+    norms printed with few decimals.
+    When it is wrong: 0 may stand for "not measured".
+    Source: An identity for exact zeros; mlx-lm-lora#55, ms-swift#5890, trl#3857. With one group a step, the groups of
+    20 last steps in a row all agree with a chance of 0.7^20 = 8e-4 at most; 20 and 70 % are our own choice.
     """
     name = f.metric
     norm, same, usual = f[name], f["zero_std_group_frac"], f.ewma("zero_std_group_frac", 0.1)
@@ -137,17 +140,20 @@ def zero_policy_gradient(f: Frame) -> Signal | None:
     fixes=("check {lr}, {lr_schedule} and {warmup}", "after a resume, restore the scheduler's state: {resume}"),
 )
 def learning_rate_off_schedule(f: Frame) -> Signal | None:
-    """Fires when the learning rate leaps above all it has been, or above the rate that the configuration declares.
+    """Fires when the learning rate jumps above all its earlier values, or above the rate that the configuration
+    declares.
 
-    Why it matters: no schedule in use raises the rate after its warm-up; a leap undoes a policy within a few steps.
-    How it is computed: scalar form of a comparison with the declared schedule. The rate is more than 3 times its
-    largest value so far, and that largest value is at least 3 rows old, so that a warm-up (which sets a new maximum on
-    every row) cannot fire. Where the configuration carries the base rate: more than 1 % above it, as every schedule
-    of the supported trainers multiplies the base rate by at most 1. With an approved run as reference: a factor of 3
-    off that run's rate at this step, as the median of five rows.
-    When it is wrong: a planned second stage with a much larger rate; a configuration that is not the one in use.
-    Source: factor 3: measured on small trainings (10 of 10 jumps, none of 86 healthy runs); verl#3674, verl#418. The 3
-    rows are ours.
+    Why it matters: No schedule in use raises the rate after its warm-up, and a jump can undo a policy within a few
+    steps.
+    How it is computed: This is a form for scalars of comparing with the declared schedule. The rate is more than 3
+    times its largest value so far, and that largest value is at least 3 rows old, so that a warm-up (which sets a new
+    maximum on every row) cannot fire. Where the configuration carries the base rate, more than 1 % above it fires,
+    because every schedule of the supported trainers multiplies the base rate by at most 1. With an approved run as
+    reference, the median of five rows must be off that run's rate at this step by a factor of 3.
+    When it is wrong: A second stage with a much larger rate may be planned, or the configuration may not be the one in
+    use.
+    Source: Factor 3 was measured on small trainings (10 of 10 jumps, none of 86 healthy runs); verl#3674, verl#418. The
+    3 rows are our own choice.
     """
     lr, declared, approved = f["lr"], setting(f, "lr"), f.reference("lr")
     usual = f.median("lr", 5)
@@ -180,21 +186,21 @@ def learning_rate_off_schedule(f: Frame) -> Signal | None:
     ),
 )
 def learning_rate_zero(f: Frame) -> Signal | None:
-    """Fires when the learning rate is exactly 0 while the schedule had not come down to it, or stays 0.
+    """Fires when the learning rate is exactly 0 although its schedule had not come down to 0, or when it stays 0.
 
-    Why it matters: nothing is learnt from here on, at full cost.
-    How it is computed: the rate was above 5 % of its largest value, going on as it did over the last two rows would
-    have left it above 5 %, and it is 0 on two rows in a row (a schedule that ends at 0 does so once, and approaches
-    it). A rate that came down to 0 as planned and then stays there for 10 rows is a warning: training goes on after
-    the schedule's end. A rate that has been 0 from the first row on is judged only with a witness: the KL of the
-    update was within 1e-8 of 0 on ten rows too. Where the log prints few decimals, a 0 counts as what it may stand
-    for: never from the first row on, and later only below 5 % of the largest rate. A
-    rate that was last a whole number of 1e-8 may have been printed with eight decimals: its 0 counts only where that
-    decimal is below 5 % of the largest rate, and for the ten rows only where the rate was ten such steps or more.
-    When it is wrong: a run kept going on purpose after its schedule.
-    Source: 5 % and exact zero: measured on small trainings (none of 86 healthy runs; those end their schedules at 0);
-    the 10 rows are ours; 1e-8 covers float32 rounding of a ratio of 1 (1e-10 seen in SB3 with a rate of 0);
-    verl#3674, nanotron PR#423, ms-swift#3136.
+    Why it matters: Nothing is learnt from here on, at full cost.
+    How it is computed: The rate was above 5 % of its largest value, its course over the last two rows would have left
+    it above 5 %, and it is 0 on two rows in a row. (A schedule that ends at 0 reaches it once, and approaches it.) A
+    rate that came down to 0 as planned and stays there for 10 rows is a warning, because training goes on after the
+    schedule's end. A rate that has been 0 from the first row is judged only with a witness: the update KL was within
+    1e-8 of 0 on ten rows, too. Where the log prints few decimals, a 0 counts as the number that it may stand for: it
+    never counts from the first row on, and later only below 5 % of the largest rate. A rate that was last a whole
+    number of 1e-8 may have been printed with eight decimals. Its 0 counts only where that decimal is below 5 % of the
+    largest rate, and for the ten rows only where the rate was ten such steps or more.
+    When it is wrong: A run may be kept going on purpose after its schedule.
+    Source: 5 % and exact zero were measured on small trainings (none of 86 healthy runs, which end their schedules at
+    0). The 10 rows are our own choice. 1e-8 covers float32 rounding of a ratio of 1 (1e-10 seen in SB3 with a rate of
+    0); verl#3674, nanotron PR#423, ms-swift#3136.
     """
     name = f.metric
     lr, zeros, top = f[name], f.repeats(name), f.highest(name)
@@ -215,7 +221,7 @@ def learning_rate_zero(f: Frame) -> Signal | None:
         return Signal(value=0.0, limit=expected, message=f"{name} fell from {before:g} to exactly 0")
     if zeros >= 10:
         return Signal(
-            value=0.0, message=f"{name} has been exactly 0 for {zeros:.0f} rows, training goes on", severity="warn"
+            value=0.0, message=f"{name} has been exactly 0 for {zeros:.0f} rows, and training goes on", severity="warn"
         )
     return None
 
@@ -236,11 +242,11 @@ def learning_rate_zero(f: Frame) -> Signal | None:
 def loss_scale_collapsed(f: Frame) -> Signal | None:
     """Fires when the fp16 loss scale has been halved down to its floor.
 
-    Why it matters: every halving was a skipped update; at the floor small gradients vanish and overflows go on.
-    How it is computed: the scale is at most 1 on three rows after having been at least 256.
-    When it is wrong: when the scale was set to 1 on purpose midway.
+    Why it matters: Every halving was a skipped update. At the floor, small gradients vanish and overflows go on.
+    How it is computed: The scale is at most 1 on three rows and was at least 256 before.
+    When it is wrong: The scale may have been set to 1 on purpose.
     Source: 1 is DeepSpeed's `min_loss_scale`, at which it gives up; PyTorch's GradScaler starts at 65536. The 256 is
-    ours: eight skipped steps.
+    our own choice: eight skipped steps.
     """
     scale, top = f["loss_scale"], f.highest("loss_scale")
     if scale <= FP16_FLOOR and top >= FP16_ONCE:
@@ -266,15 +272,15 @@ def loss_scale_collapsed(f: Frame) -> Signal | None:
     ),
 )
 def updates_without_effect(f: Frame) -> Signal | None:
-    """Fires when gradients and learning rate are as large as ever and the policy has all but stopped moving.
+    """Fires when gradients and learning rate are as large as before but the policy has nearly stopped moving.
 
-    Why it matters: a training that stands still looks like a plateau.
-    How it is computed: five rows in a row, the gradient norm is above 30 % of its own past median and the learning
-    rate above half of its largest value, while the size of the update KL is below 1 % of its own past (the larger of
-    the median's size and the scatter; at least 20 rows).
-    When it is wrong: an optimiser with a state so large that it swallows the gradients for a while.
-    Source: ours; three signals in causal order. "Nothing is clipped" alone was a consequence of something else in 15
-    of 22 firings on small trainings, so it is not used.
+    Why it matters: A training that stands still looks like a plateau.
+    How it is computed: On five rows in a row, the gradient norm is above 30 % of its own past median and the learning
+    rate is above half of its largest value, while the size of the update KL is below 1 % of its own past (the larger of
+    the median's size and the scatter, over at least 20 rows).
+    When it is wrong: The state of an optimiser may be so large that it swallows the gradients for a while.
+    Source: Our own choice: three signals in causal order. "Nothing is clipped" alone was a consequence of something
+    else in 15 of 22 findings on small trainings, so it is not used.
     """
     norm, kl, lr = f[f.metric], abs(f["kl_policy_update"]), f["lr"]
     usual = f.past(f.metric, before=5, least=20)
@@ -286,6 +292,6 @@ def updates_without_effect(f: Frame) -> Signal | None:
             value=kl,
             limit=0.01 * size,
             metric="kl_policy_update",
-            message=f"the policy moves {kl:.2g} nats an update, {size:.2g} before, at undiminished gradients and rate",
+            message=f"an update moves the policy by {kl:.2g} nats, {size:.2g} before, at the same gradients and rate",
         )
     return None

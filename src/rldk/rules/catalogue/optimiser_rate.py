@@ -1,4 +1,4 @@
-"""OPT: a learning rate that no published configuration has."""
+"""OPT: learning rates that no published configuration has, and agents that never train."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ UNROUNDED = CLASSIC | {"transformers", "trl"}  # their logs never print a small 
     needs=("lr",),
     rows=3,
     causes=(
-        "a rate made for another optimiser (SGD) or for a table instead of a network",
-        "a slip of the exponent, or a rate that is multiplied by the number of workers",
+        "the rate was chosen for another optimiser (SGD) or for a table instead of a network",
+        "the exponent has a typing error, or the rate is multiplied by the number of workers",
     ),
     fixes=("lower {lr}: 3e-4 is usual for control tasks, 1e-6 to 5e-5 for language models (LoRA: 1e-4 to 2e-4)",),
 )
 def above_all_published(f: Frame) -> Signal | None:
-    """Fires when the learning rate is larger than any that a published configuration of such a trainer has.
+    """Fires when the learning rate is larger than in any published configuration of such a trainer.
 
-    Why it matters: Adam moves every weight by about the rate in every step; above 0.01 a network is somewhere else
-    after a hundred of them, and entropy, KL and critic follow.
-    How it is computed: above 0.01 on three rows running in logs of Stable-Baselines3, RLlib and CleanRL, above 0.03 in
-    those of TRL that hold `epoch`, as its own trainers' do (loops that took over its names may train a table); above
-    10 in any other log, a rate of no optimiser at all.
-    When it is wrong: plain SGD, which needs and stands larger rates; optimisers without gradients (ARS: 0.03); a loop
-    that prints its rate in millionths.
-    Source: the largest rate of a gradient method in RL Baselines3 Zoo is 0.004 (DQN on MountainCar); in TRL's examples
-    and documentation 0.01 (IPO), 0.01 to 0.03 for prompt tuning; the largest default of an optimiser of PyTorch is 1
-    (Adadelta, LBFGS). Measured: 0.0025 at most in 269 healthy runs of these
-    trainers here.
+    Why it matters: Adam moves every weight by about the rate in every step. Above 0.01, a network is somewhere else
+    after a hundred steps, and entropy, KL and critic follow.
+    How it is computed: The rate is above its limit on three rows in a row. The limit is 0.01 in logs of
+    Stable-Baselines3, RLlib and CleanRL. It is 0.03 in logs of TRL that hold `epoch`, as those of its own trainers do
+    (loops that took over its names may train a table). It is 10 in any other log, which is no rate of any optimiser.
+    When it is wrong: Plain SGD needs and tolerates larger rates, and so do optimisers without gradients (ARS: 0.03). A
+    loop may print its rate in millionths.
+    Source: The largest rate of a gradient method in RL Baselines3 Zoo is 0.004 (DQN on MountainCar). In TRL's examples
+    and documentation it is 0.01 (IPO), and 0.01 to 0.03 for prompt tuning. The largest default of an optimiser of
+    PyTorch is 1 (Adadelta, LBFGS). Measured: 0.0025 at most in 269 healthy runs of these trainers here.
     """
     lr, trainer, epoch = f["lr"], f.framework(), f.gap("epoch")
     limit = LARGEST_ANYWHERE
@@ -53,7 +52,7 @@ def above_all_published(f: Frame) -> Signal | None:
 
 
 def _not_off_policy(context: Context) -> str | None:
-    """A log of episodes alone never has a loss, so the trainer must be known."""
+    """The reason to skip an unknown trainer: a log of episodes alone never has a loss."""
     if context.algorithm in OFF_POLICY:
         return None
     return "defined for ddpg, dqn, sac, td3; this log does not say that it is one"
@@ -68,22 +67,23 @@ def _not_off_policy(context: Context) -> str | None:
     algorithms=OFF_POLICY,
     unless=_not_off_policy,
     causes=(
-        "training is to begin after more steps than the run has",
+        "training is set to begin after more steps than the run has",
         "the replay buffer never holds a batch, or the training frequency is counted in other units",
     ),
     fixes=("compare `learning_starts`, `train_freq` and {batch} with {total_steps}",),
 )
 def agent_never_trains(f: Frame) -> Signal | None:
-    """Fires when an off-policy agent has collected for long and not one update has been logged.
+    """Fires when an off-policy agent has collected data for long and not one update has been logged.
 
-    Why it matters: the agent acts at random, or by an untrained network, to the end.
-    How it is computed: OPT001 for agents whose trainer logs nothing until it trains: no row so far had a loss, a value
-    loss or an update count, on 20 rows once exploration has come down to its floor (unchanged on 10 rows); else on 100
-    rows, past half of a run of known length or 100,000 steps, as training often begins after 50,000 random ones.
-    When it is wrong: a warm-up of random steps that is meant to be longer than that; a logger without losses. A log of
-    episodes alone (Monitor's csv) is not looked at: it lacks the trainer's speed.
-    Source: an identity (F01 of the rule catalogue); the row counts are ours. Measured on two DQN
-    of Stable-Baselines3 whose training never began.
+    Why it matters: The agent acts at random, or by an untrained network, to the end.
+    How it is computed: This is OPT001 for agents whose trainer logs nothing until it trains. No row so far had a loss,
+    a value loss or an update count. The rule waits for 20 rows once exploration has come down to its floor (unchanged
+    on 10 rows). Otherwise it waits for 100 rows and for half of a run of known length or 100,000 steps, because
+    training often begins after 50,000 random steps.
+    When it is wrong: A warm-up of random steps may be longer than that on purpose, or a logger may not write losses. A
+    log of episodes alone (Monitor's csv) is not looked at, because it lacks the trainer's speed.
+    Source: An identity (F01 of the rule catalogue); the row counts are our own choice. Measured on two DQN runs of
+    Stable-Baselines3 whose training never began.
     """
     rows, floor = f.count("reward_mean"), f.repeats("exploration_rate") >= 10
     trained = any(f.gap(name) >= 0 for name in ("loss", "value_loss", "policy_loss", "update_count"))
@@ -96,7 +96,7 @@ def agent_never_trains(f: Frame) -> Signal | None:
 def _rounded(context: Context) -> str | None:
     if context.framework in UNROUNDED:
         return None
-    return "a learning rate of 0 may be a rounded one in this format"
+    return "a learning rate of 0 may be a rounded one in this format, so nothing can be concluded from it"
 
 
 @rule(
@@ -114,15 +114,15 @@ def _rounded(context: Context) -> str | None:
     fixes=("check {lr}, {lr_schedule}, {warmup} and {total_steps}",),
 )
 def learning_rate_zero_from_the_start(f: Frame) -> Signal | None:
-    """Fires when the learning rate has been exactly 0 on every row so far, ten at least.
+    """Fires when the learning rate has been exactly 0 on every row so far, for at least ten rows.
 
-    Why it matters: nothing is learnt at full cost; every other curve looks like a hard task.
-    How it is computed: OPT004 for runs that never had a rate: the largest value so far is 0 after 10 rows. Where the
-    update KL is logged too OPT004 says so with that witness, and may be critical.
-    When it is wrong: a warm-up of many rows that is logged before its first step; a trainer that writes 0 for a rate it
-    does not know.
-    Source: an identity. Only for frameworks whose logs print small rates in full (in verl's console 1e-6 is 0.000).
-    Measured on small trainings of Stable-Baselines3 with a rate of 0 (PPO, A2C, DQN): named by the tenth row with a
+    Why it matters: Nothing is learnt at full cost, and every other curve looks like a hard task.
+    How it is computed: This is OPT004 for runs that never had a rate: the largest value so far is 0 after 10 rows.
+    Where the update KL is logged, too, OPT004 reports it with that witness and may be critical.
+    When it is wrong: A warm-up may be logged for many rows before its first step, or a trainer may write 0 for a rate
+    it does not know.
+    Source: An identity. The rule is only for frameworks whose logs print small rates in full (in verl's console 1e-6 is
+    0.000). Small trainings of Stable-Baselines3 with a rate of 0 (PPO, A2C, DQN) were named by the tenth row with a
     rate.
     """
     name = f.metric

@@ -34,18 +34,19 @@ SAME_ROWS = 3
 def policy_has_never_moved(f: Frame) -> Signal | None:
     """Fires when no update so far has moved the policy, and its entropy has not moved either.
 
-    Why it matters: OPT001 for runs that never moved: a training that stands still looks like a hard task.
-    How it is computed: on all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped, and either
-    the KL to the reference is so, too, or none is logged and the entropy has not left a band of 0.1 % of its largest
-    value. The last known learning rate is not 0 (OPT011, OPT004), and rewards have differed: without that there is
-    nothing to move for (REW001, REW015). Nor is there while the explained variance is NaN on every row: the returns of
-    each batch are all the same, as tiny batches of easy or hopeless tasks are. Logs that print an update KL of 1e-6 as
-    0 are not judged.
-    When it is wrong: with a learning rate that is small on purpose, in its first rows. With one pass over each batch
-    the update KL is 0 by construction; the entropy then still moves.
-    Source: two identities of weights that do not change (F01 of the rule catalogue); ten rows and 0.1 %: ours; 1e-6
-    covers float32 rounding of the k3 estimator. Measured on small PPO trainings of CleanRL and Stable-Baselines3
-    whose optimiser does not step: update KL 1e-9 to 1.3e-7; healthy ones are above 1e-4 on most rows.
+    Why it matters: This is OPT001 for runs that never moved. A training that stands still looks like a hard task.
+    How it is computed: On all of at least ten rows the update KL is within 1e-6 of 0 and nothing is clipped. Either the
+    KL to the reference is that small, too, or none is logged and the entropy has stayed within 0.1 % of its largest
+    value. The last known learning rate is not 0 (OPT011, OPT004). Rewards must have differed, because otherwise there
+    is nothing to move for (REW001, REW015). The rule is also quiet while the explained variance is NaN on every row:
+    the returns of each batch are then all the same, as in tiny batches of easy or hopeless tasks. Logs that print an
+    update KL of 1e-6 as 0 are not judged.
+    When it is wrong: The learning rate may be small on purpose, in the first rows. With one pass over each batch, the
+    update KL is 0 by construction, but the entropy still moves.
+    Source: Two identities of weights that do not change (F01 of the rule catalogue). Ten rows and 0.1 % are our own
+    choice; 1e-6 covers float32 rounding of the k3 estimator. Measured on small PPO trainings of CleanRL and
+    Stable-Baselines3 whose optimiser does not step: update KL 1e-9 to 1.3e-7, while healthy ones are above 1e-4 on most
+    rows.
     """
     name, clipped, lr = "kl_policy_update", f.highest("clip_frac", before=0), f.ewma("lr", 1.0)
     high, low, count = f.highest(name, before=0), f.lowest(name, before=0), f.count(name)
@@ -60,7 +61,7 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     if printed > UNMOVED_KL or best == worst or unvaried:
         return None
     if still and count >= 10 and (stuck or at_reference) and lr != 0.0:
-        beside = f"entropy stays at {most:.4g}" if stuck else "so is that to the reference"
+        beside = f"entropy stays at {most:.4g}" if stuck else "so is the KL to the reference"
         message = f"on all {count:.0f} rows the update KL is below {UNMOVED_KL:g} and {beside}"
         return Signal(value=f[name], limit=UNMOVED_KL, message=message)
     return None
@@ -82,20 +83,21 @@ def policy_has_never_moved(f: Frame) -> Signal | None:
     ),
 )
 def same_update_again(f: Frame) -> Signal | None:
-    """Fires when three updates running have bitwise the same loss and gradient norm, which never happened before.
+    """Fires when three updates in a row have bitwise the same loss and gradient norm, which never happened before.
 
-    Why it matters: several updates are made on each batch, and the second must see the weights that the first left.
-    How it is computed: loss and gradient norm each equal those of the row before on two rows running, neither is 0, and
-    none of at least twenty earlier rows had such a run. The learning rate is not 0.
-    When it is wrong: a logger that begins to write its last values again.
-    Source: an identity of deterministic code; twenty rows: ours. Measured: it names one small
-    TRL GRPO training whose optimiser no longer steps, and warns on none of 98 healthy ones that log both.
+    Why it matters: Several updates are made on each batch, and the second one must see the weights that the first one
+    left.
+    How it is computed: Loss and gradient norm each equal those of the row before on two rows in a row, and neither is
+    0. None of at least twenty earlier rows had such a repetition. The learning rate is not 0.
+    When it is wrong: A logger may begin to write its last values again.
+    Source: An identity of deterministic code; twenty rows are our own choice. It names one small TRL GRPO training
+    whose optimiser no longer steps, and warns on none of 98 healthy ones that log both.
     """
     loss, norm, count = f["loss"], f["grad_norm"], f.count("grad_norm")
     losses, norms, before = f.repeats("loss"), f.repeats("grad_norm"), f.longest_run("grad_norm")
     same = losses >= SAME_ROWS and SAME_ROWS <= norms < count
     if same and loss != 0.0 and norm != 0.0 and before < SAME_ROWS and count >= 20 + SAME_ROWS and f["lr"] != 0.0:
-        message = f"loss ({loss:.4g}) and gradient norm ({norm:.4g}) are bitwise the same on three rows running"
+        message = f"loss ({loss:.4g}) and gradient norm ({norm:.4g}) are bitwise the same on three rows in a row"
         return Signal(value=norm, message=message)
     return None
 
@@ -116,7 +118,7 @@ def _other(context: Context) -> str | None:
     rows=5,
     causes=(
         "the optimiser holds no trainable parameter, or its step is skipped",
-        "gradients vanish: a loss that is scaled to next to nothing, every label masked",
+        "gradients vanish: the loss is scaled to almost 0, or every label is masked",
         "the learning rate is far too low",
     ),
     fixes=(
@@ -125,17 +127,18 @@ def _other(context: Context) -> str | None:
     ),
 )
 def loss_does_not_move(f: Frame) -> Signal | None:
-    """Fires when half of a supervised or reward-model training has changed neither its loss nor anything beside it.
+    """Fires when, after half of a supervised or reward-model training, neither the loss nor anything beside it has
+    changed.
 
-    Why it matters: the model that comes out is the one that went in.
-    How it is computed: OPT008 for supervised losses. From the 60th row on, and half of a run of known length (200 rows
-    of one of unknown length): the mean loss of 40 rows is within 1 % of the median of the first 20, or its standard
-    error allows no difference, and no row was below 70 % of that; the median entropy, where it is logged, is within
-    0.3 % of its own first 20; and the mean accuracy of tokens or pairs of 40 rows is not above the first 20 rows' by
-    two standard errors.
-    When it is wrong: fine-tuning of a model that knows the data already, with a very low rate.
-    Source: ours, after F01 of the rule catalogue (everything flat although the rate is not 0). Measured on small SFT
-    and reward-model trainings whose optimiser does not step.
+    Why it matters: The model that comes out is the one that went in.
+    How it is computed: This is OPT008 for supervised losses. The rule looks from the 60th row on, and after half of a
+    run of known length (after 200 rows of a run of unknown length). The mean loss of 40 rows is within 1 % of the
+    median of the first 20, or its standard error allows no difference, and no row was below 70 % of that median. The
+    median entropy, where it is logged, is within 0.3 % of its own first 20. The mean accuracy of tokens or pairs over
+    40 rows is not above that of the first 20 rows by two standard errors.
+    When it is wrong: A model that knows the data already may be fine-tuned with a very low rate.
+    Source: Our own choice, after F01 of the rule catalogue (everything is flat although the rate is not 0). Measured on
+    small SFT and reward-model trainings whose optimiser does not step.
     """
     loss, start, spread = f.mean("loss", 40), f.early("loss", 0, 20), f.std("loss", 40)
     entropy, entropy_start = f.median("entropy", 20), f.early("entropy", 0, 20)
@@ -161,10 +164,10 @@ def _gained(f: Frame, name: str) -> bool:
 
 
 def _other_loss(context: Context) -> str | None:
-    """The loss of a policy or of a value function may well rise while it learns, so the kind must be known."""
+    """The reason to skip an unknown algorithm: the loss of a policy or of a value function may rise while it learns."""
     if context.algorithm in BY_LOSS:
         return None
-    return "defined for sft, dpo and others whose loss is to fall; this log does not say that it is one"
+    return "defined for sft, dpo and others whose loss should fall; this log does not say that it is one"
 
 
 @rule(
@@ -186,18 +189,18 @@ def _other_loss(context: Context) -> str | None:
 def loss_above_its_start(f: Frame) -> Signal | None:
     """Fires when the loss of supervised, preference or reward-model training stays well above where it began.
 
-    Why it matters: the model is worse than the one that was loaded.
-    How it is computed: VAL003 for losses that have no critic. The median of 10 rows is above the medians of the
-    first five and of the first twenty by 25 % and by three times the row-to-row noise, on five rows running, from the
-    30th row on.
-    When it is wrong: a curriculum that becomes harder; losses with a term that is switched on later.
-    Source: ours: these losses fall from the first step on in every healthy run. Measured: none of the healthy SFT, DPO,
+    Why it matters: The model is worse than the one that was loaded.
+    How it is computed: This is VAL003 for losses without a critic. From the 30th row on, and on five rows in a row, the
+    median of 10 rows is above the medians of the first five and of the first twenty rows by 25 % and by three times the
+    row-to-row noise.
+    When it is wrong: A curriculum may become harder, or a term of the loss may be switched on later.
+    Source: Our own choice: these losses fall from the first step on in every healthy run. None of the healthy SFT, DPO,
     KTO and reward-model fixture logs comes near.
     """
     now, first, early = f.median("loss", 10), f.early("loss", 0, 5), f.early("loss", 0, 20)
     noise, count = f.noise("loss", 20), f.count("loss")
     start = max(first, early)
     if count >= 30 and start > 0 and now > 1.25 * start and now > start + 3 * noise:
-        message = f"the loss began at {start:.3g} and is {now:.3g}"
+        message = f"the loss began at {start:.3g} and is now {now:.3g}"
         return Signal(value=now, limit=1.25 * start, message=message)
     return None

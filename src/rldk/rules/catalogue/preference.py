@@ -37,16 +37,16 @@ KIND = {"pref_reward_chosen": "desirable", "pref_reward_rejected": "undesirable"
 def policy_is_not_the_reference_at_start(f: Frame) -> Signal | None:
     """Fires when, before any update, the implicit rewards are not zero.
 
-    Why it matters: DPO measures every preference against the reference; with another reference than the starting
-    point it optimises away a difference nobody meant.
-    How it is computed: on the first row, at step 0 or 1: chosen reward or margin beyond 0.02 (both are beta times a
-    difference of log-probabilities that must be 0, so the loss is ln 2). Critical beyond 0.1, below that a warning,
-    as half precision or precomputed reference values may make the difference. A log whose first row is an average
-    over several steps is not judged.
-    When it is wrong: a reference that differs on purpose (an older policy). Losses without a reference (ORPO, CPO,
-    SimPO log the same names) are told apart: there the reward is beta times the log-probability itself, more than 3 %
-    of it.
-    Source: an identity of the loss; 0.02: trl#744. The bounds 0.1 and 3 % are ours.
+    Why it matters: DPO measures every preference against the reference. If the reference is not the starting point, DPO
+    optimises away a difference that nobody meant.
+    How it is computed: On the first row, at step 0 or 1, the chosen reward or the margin is beyond 0.02. Both are beta
+    times a difference of log-probabilities that must be 0, so that the loss is ln 2. It is critical beyond 0.1 and a
+    warning below that, as half precision or precomputed reference values may make the difference. A log whose first row
+    is an average over several steps is not judged.
+    When it is wrong: The reference may differ on purpose (an older policy). Losses without a reference (ORPO, CPO,
+    SimPO) log the same names. The rule recognises them because their reward is beta times the log-probability itself,
+    which is more than 3 % of it.
+    Source: An identity of the loss; 0.02: trl#744. The bounds 0.1 and 3 % are our own choice.
     """
     margin, chosen, logp, seen = f["pref_margin"], f["pref_reward_chosen"], f["logp_chosen"], f.count("pref_margin")
     size = max(abs(margin), abs(chosen))
@@ -82,13 +82,14 @@ def policy_is_not_the_reference_at_start(f: Frame) -> Signal | None:
 def chosen_falls_and_model_degrades(f: Frame) -> Signal | None:
     """Fires when the chosen answers become far less likely and the model degrades at the same time.
 
-    Why it matters: a falling chosen log-probability alone is usual in DPO; together with a lost spread or a lost
-    next-token accuracy it is a model that no longer writes anything sensible.
-    How it is computed: three rows in a row, the chosen log-probability is three times as negative as on the first row
-    **and** either entropy or token accuracy is below half of its first value (accuracy: where that was above 0.1).
-    When it is wrong: from the first rows of a run whose first batch was very short.
-    Source: the joint condition follows eric-mitchell/direct-preference-optimization#8 and #32 (a fall alone is no
-    failure); the factors are ours, loose enough for 30 % falls that healthy runs show.
+    Why it matters: A falling log-probability of the chosen answers is usual in DPO. Together with a lost spread or a
+    lost next-token accuracy, it means that the model no longer writes anything sensible.
+    How it is computed: On three rows in a row, the chosen log-probability is three times as negative as on the first
+    row **and** either entropy or token accuracy is below half of its first value (accuracy only where that was above
+    0.1).
+    When it is wrong: The first batch of the run may have been very short.
+    Source: The joint condition follows eric-mitchell/direct-preference-optimization#8 and #32 (a fall alone is no
+    failure); the factors are our own choice, loose enough for the 30 % falls that healthy runs show.
     """
     logp, first = f["logp_chosen"], f.first("logp_chosen")
     entropy, entropy_first = f["entropy"], f.first("entropy")
@@ -128,20 +129,19 @@ def chosen_falls_and_model_degrades(f: Frame) -> Signal | None:
     ),
 )
 def preferences_not_learnt(f: Frame) -> Signal | None:
-    """Fires when neither margin nor accuracy is above chance late in the run, or both fall below.
+    """Fires when neither margin nor accuracy is above chance late in the run, or when both fall below it.
 
-    Why it matters: what comes out is the reference model with noise added, or a model that prefers the wrong answers.
-    How it is computed: over the last 30 rows: from the 40th on after a fifth of a run of known length, from the 60th on
-    in one of unknown length.
-    Not learnt: the mean margin is not above 0, and the mean accuracy (where it is logged) not above one half, by twice
-    their standard error over the rows, and the mean loss has not fallen below the first loss by 2 %. Turned round: the
-    mean margin is below 0 by four standard errors, the accuracy below one half by four, and the loss above its first
-    value.
-    When it is wrong: a very small learning rate on purpose; sampling of pairs near a tie, where the accuracy is at
-    chance by construction (then the margin is not).
-    Source: a test of accuracy against one half after 500 pairs (F81 of the rule catalogue); the number of pairs a row
-    is seldom logged, so the scatter of the rows stands for it. Margin and loss as further witnesses, 2 % and four
-    standard errors: ours. No alarm on the healthy DPO and KTO fixture logs.
+    Why it matters: What comes out is the reference model with noise added, or a model that prefers the wrong answers.
+    How it is computed: The rule looks at the last 30 rows: from the 40th row on after a fifth of a run of known length,
+    from the 60th row on in a run of unknown length. Not learnt: the mean margin is not above 0, and the mean accuracy
+    (where it is logged) is not above one half, by twice their standard error over the rows, and the mean loss has not
+    fallen below the first loss by 2 %. Reversed: the mean margin is below 0 by four standard errors, the accuracy is
+    below one half by four, and the loss is above its first value.
+    When it is wrong: The learning rate may be very small on purpose. Pairs may be sampled near a tie, where the
+    accuracy is at chance by construction (but the margin is not).
+    Source: A test of accuracy against one half after 500 pairs (F81 of the rule catalogue). The number of pairs in a
+    row is seldom logged, so the scatter of the rows stands for it. Margin and loss as further witnesses, 2 % and four
+    standard errors are our own choice. No alarm on the healthy DPO and KTO fixture logs.
     """
     margin, accuracy, loss = f.mean("pref_margin", 30), f.mean("pref_accuracy", 30), f.mean("loss", 30)
     margin_error, error = f.std("pref_margin", 30) / ROOT_30, f.std("pref_accuracy", 30) / ROOT_30
@@ -177,10 +177,11 @@ def preferences_not_learnt(f: Frame) -> Signal | None:
 def pairs_told_apart_too_soon(f: Frame) -> Signal | None:
     """Fires when the accuracy on pairs is above 98 % before a twentieth of the data has been seen.
 
-    Why it matters: human preferences are not that easy; what is learnt so fast is a shortcut.
-    How it is computed: the mean accuracy of 10 rows is above 0.98 while the epoch counter is at most 0.05.
-    When it is wrong: with synthetic pairs that are meant to be easy.
-    Source: 0.98 within 5 % of an epoch is ours (no published limit); the shortcut: allenai/reward-bench#267, #268.
+    Why it matters: Human preferences are not that easy. What is learnt so fast is a shortcut.
+    How it is computed: The mean accuracy of 10 rows is above 0.98 while the epoch counter is at most 0.05.
+    When it is wrong: Synthetic pairs may be easy on purpose.
+    Source: 0.98 within 5 % of an epoch is our own choice (there is no published limit); the shortcut:
+    allenai/reward-bench#267, #268.
     """
     accuracy = f.mean("pref_accuracy", 10)
     if accuracy > 0.98 and f["epoch"] <= 0.05:
@@ -211,13 +212,14 @@ def _weighted(context: Context) -> str | None:
 def one_kind_of_example_is_rare(f: Frame) -> Signal | None:
     """Fires when half of the batches or more hold no example of one kind (desirable or undesirable).
 
-    Why it matters: KTO needs both kinds; with one of them rare the loss is nearly one-sided and its reference point
+    Why it matters: KTO needs both kinds. When one of them is rare, the loss is nearly one-sided and its reference point
     is estimated from too few samples.
-    How it is computed: over at least 50 rows that have one kind's reward, the other kind's reward is missing on more
-    than half of all rows, although this kind is on more than 90 %. With two or more examples a batch that means less
-    than 3 in 10 of the rare kind. Not where the two weights differ in the configuration.
-    When it is wrong: with batches of a single example, where either kind must be missing; those do not reach 90 %.
-    Source: trl#1447; the KTO paper's weighting rule, from the literature; the shares are ours (binomial).
+    How it is computed: Over at least 50 rows that have the reward of one kind, the reward of the other kind is missing
+    on more than half of all rows, although this kind is on more than 90 %. With two or more examples a batch, that
+    means less than 3 in 10 of the rare kind. The rule does not apply where the two weights differ in the configuration.
+    When it is wrong: With batches of a single example, one kind must be missing; those batches do not reach 90 %.
+    Source: trl#1447; the KTO paper's weighting rule, known from the literature; the shares are our own choice
+    (binomial).
     """
     name, other = f.metric, OTHER[f.metric]
     n, own, rare = f.count(name), f.coverage(name), f.coverage(other)
@@ -247,11 +249,11 @@ def one_kind_of_example_is_rare(f: Frame) -> Signal | None:
 def margin_grows_without_held_out_gain(f: Frame) -> Signal | None:
     """Fires when the held-out margin reaches new heights while held-out loss and accuracy are worse than they were.
 
-    Why it matters: the model grows more certain of what it already knows, and more wrong where it is wrong.
-    How it is computed: on two evaluations in a row: the margin is above its best so far, the loss is 10 % and 0.02
+    Why it matters: The model becomes more certain of what it already knows, and more wrong where it is wrong.
+    How it is computed: On two evaluations in a row, the margin is above its best so far, the loss is 10 % and 0.02
     above its best, and the accuracy is below its best.
-    When it is wrong: with an evaluation set so small that one pair moves the accuracy.
-    Source: ours; three held-out signals that a gain would move the other way.
+    When it is wrong: An evaluation set may be so small that one pair moves the accuracy.
+    Source: Our own choice: three held-out signals that a gain would move the other way.
     """
     margin, loss, accuracy = f["eval_pref_margin"], f["eval_loss"], f["eval_pref_accuracy"]
     margin_best = f.highest("eval_pref_margin")

@@ -1,4 +1,4 @@
-"""Pairs of answers: a reference that is the policy itself, and held-out pairs that are ranked the wrong way round."""
+"""PREF: held-out pairs that are ranked the wrong way round, and margins that jump or stay too small."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ REVERSED = 0.45
 def held_out_pairs_in_reverse(f: Frame) -> Signal | None:
     """Fires when training makes the model prefer the rejected answers of held-out pairs, more with every evaluation.
 
-    Why it matters: the loss falls as it should, towards the opposite of what is wanted.
-    How it is computed: on two evaluations running the mean margin of held-out pairs is below 0, not above the
+    Why it matters: The loss falls as it should, but towards the opposite of what is wanted.
+    How it is computed: On two evaluations in a row, the mean margin of held-out pairs is below 0 and not above the
     evaluation before, and the accuracy, where it is logged, is below 0.45.
-    When it is wrong: an evaluation set of a few pairs; one that is adversarial on purpose.
+    When it is wrong: The evaluation set may hold only a few pairs, or be adversarial on purpose.
     Source: PREF003 on held-out pairs, where chance is one half and margin 0; three signals that a gain moves the other
-    way; 0.45: ours. Measured on small DPO and reward-model trainings with swapped labels.
+    way; 0.45 is our own choice. Measured on small DPO and reward-model trainings with swapped labels.
     """
     name = "eval_pref_margin"
     margin, before, accuracy = f[name], f.previous(name), f["eval_pref_accuracy"]
@@ -53,7 +53,7 @@ def held_out_pairs_in_reverse(f: Frame) -> Signal | None:
     needs=("pref_margin",),
     algorithms=PREFERENCE,
     causes=(
-        "beta is another one than before: a resumed run with another configuration, a schedule gone wrong",
+        "beta has changed: a run was resumed with another configuration, or a schedule went wrong",
         "log-probabilities are summed where they were averaged over tokens",
         "the reference was replaced by another model",
     ),
@@ -63,14 +63,15 @@ def held_out_pairs_in_reverse(f: Frame) -> Signal | None:
     ),
 )
 def margin_leaps(f: Frame) -> Signal | None:
-    """Fires when the margin between chosen and rejected answers is at once four times what it ever was.
+    """Fires when the margin between chosen and rejected answers is suddenly four times its largest value before.
 
-    Why it matters: the loss is 0 from then on, and nothing more is learnt, whatever the accuracy says.
-    How it is computed: on three rows running the margin is above 2 nats and above four times its largest value before
-    them, which was above 0 and of at least ten rows.
-    When it is wrong: rows logged hundreds of steps apart.
-    Source: ours: the margin is beta times a difference of log-probabilities, which one update moves little; in 18
-    healthy small DPO and KTO trainings three rows raised the largest margin by half at most, once it was above 0.5.
+    Why it matters: From then on the loss is 0 and nothing more is learnt, whatever the accuracy says.
+    How it is computed: On three rows in a row, the margin is above 2 nats and above four times its largest value before
+    them. That value was above 0, over at least ten rows.
+    When it is wrong: Rows may be logged hundreds of steps apart.
+    Source: Our own choice: the margin is beta times a difference of log-probabilities, which one update moves little.
+    In 18 healthy small DPO and KTO trainings, three rows raised the largest margin by half at most, once it was above
+    0.5.
     """
     newest, largest = f.min("pref_margin", 3), f.highest("pref_margin", before=3)
     if f.count("pref_margin") >= 13 and largest > 0 and newest > max(LARGE, LEAP * largest):
@@ -93,14 +94,14 @@ def margin_leaps(f: Frame) -> Signal | None:
     fixes=("raise {dpo_beta} to 0.05 or more", "compare the logged margin with beta times the log-probabilities' gap"),
 )
 def told_apart_without_margin(f: Frame) -> Signal | None:
-    """Fires when nearly all pairs are told apart and the loss still stands where it began.
+    """Fires when the model tells nearly all pairs apart but the loss still stands where it began.
 
-    Why it matters: the loss asks for a margin that is never reached, so it drives the policy as far from the
-    reference as the steps allow.
-    How it is computed: over twenty rows the median accuracy is at least 0.9 and the loss has not fallen below 0.68;
-    it has never been above 0.7, so that it began at ln 2 = 0.693, the sigmoid loss of two equal models.
-    When it is wrong: a long warm-up, in which the few first steps tell pairs apart by next to nothing.
-    Source: an accuracy of 0.9 at a margin below 0.03 (loss 0.68) is a policy that has all but not moved in units of
+    Why it matters: The loss asks for a margin that is never reached, so it drives the policy as far from the reference
+    as the steps allow.
+    How it is computed: Over twenty rows the median accuracy is at least 0.9 and the loss has not fallen below 0.68. The
+    loss has never been above 0.7, so it began at ln 2 = 0.693, the sigmoid loss of two equal models.
+    When it is wrong: In a long warm-up, the first few steps may tell pairs apart by almost nothing.
+    Source: An accuracy of 0.9 at a margin below 0.03 (loss 0.68) belongs to a policy that has hardly moved in units of
     1 / beta. Measured on small DPO: 0 of 18 healthy runs, 2 of 2 with a hundredth of the usual beta.
     """
     accuracy, least = f.median("pref_accuracy", 20), f.min("loss", 20)
@@ -129,11 +130,11 @@ def told_apart_without_margin(f: Frame) -> Signal | None:
 def margin_runs_off_at_once(f: Frame) -> Signal | None:
     """Fires when the margin is beyond 5 within the first rows of a run that began at 0.
 
-    Why it matters: at a margin of 5 a pair's gradient is below 1 % of what it was; a run that is there at once has
-    learnt a shortcut or broken the model, and nothing after it matters.
-    How it is computed: the margin was below 0.5 on the first row and is above 5 on three rows running, within the
+    Why it matters: At a margin of 5, the gradient of a pair is below 1 % of what it was. A run that is there at once
+    has learnt a shortcut or broken the model, and nothing after it matters.
+    How it is computed: The margin was below 0.5 on the first row and is above 5 on three rows in a row, within the
     first 12 rows and the first 200 steps.
-    When it is wrong: pairs that are trivially different, with a beta that is large on purpose.
+    When it is wrong: Pairs may be trivially different, with a beta that is large on purpose.
     Source: sigmoid(-5) = 0.7 %. Measured on small DPO and KTO: medians of rows 5 to 15 are at most 1.3 in 27 healthy
     runs, 9.8 to 47 with a learning rate or a beta a hundred times too large.
     """

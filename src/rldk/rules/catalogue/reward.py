@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import ACTOR_CRITIC, POLICY
-from rldk.rules.evidence import CLASSIC, about_episodes, about_language, below_best
+from rldk.rules.evidence import CLASSIC, about_episodes, about_language, is_below_best
 from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
 
 # parts of the names of reward components that are the task itself
@@ -46,23 +46,25 @@ def _running_mean(context: Context) -> str | None:
 def constant_reward(f: Frame) -> Signal | None:
     """Fires when the reward is bitwise the same row after row although it is below its best, or has never moved.
 
-    Why it matters: equal rewards carry no learning signal; what still moves the policy is the KL term and noise.
-    How it is computed: eight equal rows (three with a reward std of exactly 0 on each of them, none with one above 0)
-    after at least ten others, three times as many as the run ever had in a row before, and more than a tenth of the
-    reward's range below its best. A coarse reward (a mean of 8 rewards of 0 or 1 moves in eighths) repeats itself by
-    chance: from the share of earlier rows that equal the one before, such a run must be one in a thousand. Without ten
-    others, or when it never moved at all, ten equal rows; a reward that was always the same positive whole number is a
-    warning, as the task may simply be solved. A best reward that was reached in one step, of twice the largest step
-    before, and has not varied since, is a warning: a bound, or a broken verifier, rather than a task that was learnt.
-    When it is wrong: a sparse reward that is found late looks broken until then. A task solved at its best reward is
-    quiet. Returns of environments are running means over episodes, so the rule is not defined for them.
-    Source: batches of variance 0 are the published identity, five of them (trl#6966, trl#4202, open-r1#255); eight
-    where no variance is logged, as means of 64 rewards that are mostly 0 agree five times in a row by chance (seen);
-    ten where the run has no past of its own, three times the longest earlier run, a tenth of the range: ours, no
-    false alarm on 44 healthy runs of faultbench.
+    Why it matters: Equal rewards carry no learning signal. What still moves the policy is the KL term and noise.
+    How it is computed: The rule fires on eight equal rows after at least ten others. These must be three times as many
+    as the run ever had in a row before, and more than a tenth of the reward's range below its best. Three rows are
+    enough with a reward std of exactly 0 on each of them; none may have one above 0. A coarse reward repeats itself by
+    chance (a mean of 8 rewards of 0 or 1 moves in eighths): judged by the share of earlier rows that equal the one
+    before, such a repetition must be one in a thousand. Without ten other rows, or when the reward never moved at all,
+    ten equal rows are needed; a reward that was always the same positive whole number is a warning, as the task may
+    simply be solved. A best reward that was reached in one step, twice as large as any step before, and has not varied
+    since is a warning, too: it is rather a bound or a broken verifier than a task that was learnt.
+    When it is wrong: A sparse reward that is found late looks broken until then. The rule is quiet about a task that is
+    solved at its best reward. Returns of environments are running means over episodes, so the rule is not defined for
+    them.
+    Source: Batches of variance 0 are the published identity, with five of them (trl#6966, trl#4202, open-r1#255). Eight
+    where no variance is logged, because means of 64 rewards that are mostly 0 agree five times in a row by chance
+    (seen). Ten where the run has no past of its own, three times the longest earlier repetition, and a tenth of the
+    range are our own choice; no false alarm on 44 healthy runs of faultbench.
     """
     value, same, longest = f["reward_mean"], f.repeats("reward_mean"), f.longest_run("reward_mean")
-    count, low = f.count("reward_mean"), below_best(f)
+    count, low = f.count("reward_mean"), is_below_best(f)
     left, stride = f.departed("reward_mean"), f.largest_step("reward_mean", before=5)
     flat, often = f.repeats("reward_std"), f.recurrence("reward_mean")
     no_spread = f["reward_std"] == 0.0 and flat >= same  # on all of these rows
@@ -111,14 +113,15 @@ def constant_reward(f: Frame) -> Signal | None:
 def train_eval_divergence(f: Frame) -> Signal | None:
     """Fires when the training reward still rises while the evaluation reward has lost half of what it had gained.
 
-    Why it matters: the policy is being paid for something that is not the task (over-optimisation, leakage).
-    How it is computed: on evaluation rows, from the sixth on. The median of the last three evaluations lies below the
-    best earlier one by half of the gain since the first, a fifth of that best and three times the evaluations' noise,
-    and the training reward (a running mean over about ten rows) is higher than three and five evaluations before.
-    Information in environments, whose evaluations are a few episodes of a policy without its noise.
-    When it is wrong: tiny evaluation sets; an evaluation set that was changed in mid-run.
-    Source: train up and held-out down over at least six evaluations (open-r1#373, trl#6350; over-optimisation curves
-    are known from the literature); the sizes of the fall are ours.
+    Why it matters: The policy is being paid for something that is not the task (over-optimisation, leakage).
+    How it is computed: The rule looks at evaluation rows, from the sixth on. The median of the last three evaluations
+    lies below the best earlier one by half of the gain since the first, by a fifth of that best and by three times the
+    noise of the evaluations. The training reward (a running mean over about ten rows) is higher than three and five
+    evaluations before. It is only information in environments, where an evaluation is a few episodes of a policy
+    without its noise.
+    When it is wrong: The evaluation set may be tiny, or may have been changed during the run.
+    Source: Training up and held-out down over at least six evaluations (open-r1#373, trl#6350; over-optimisation curves
+    are known from the literature); the sizes of the fall are our own choice.
     """
     best, now = f.highest("eval_reward_mean", before=3), f.median("eval_reward_mean", 3)
     start, noise = f.first("eval_reward_mean"), f.noise("eval_reward_mean", 6)
@@ -155,15 +158,16 @@ def train_eval_divergence(f: Frame) -> Signal | None:
     ),
 )
 def auxiliary_takes_over(f: Frame) -> Signal | None:
-    """Fires when the component that is the task falls for good while the total reward is at its best.
+    """Fires when the reward component that is the task falls for good while the total reward is at its best.
 
-    Why it matters: the total looks healthy; the model is learning the format and forgetting the task.
-    How it is computed: components whose name says that they are the task (accuracy, correct, answer, solve, exact,
-    pass, verifier, math, code, task). Its running mean is below its best by a quarter of its range and by five times
-    its row-to-row noise, while the running mean of the total is within a twentieth of its range of its own best.
-    When it is wrong: components with misleading names; a curriculum that just became harder.
-    Source: opposite trends with a fall of more than a tenth of the range (open-r1#255, open-r1#373; shares of
-    variance alone gave false alarms, jsboige/CoursIA#9583); a quarter and five times the noise are ours.
+    Why it matters: The total looks healthy, but the model is learning the format and forgetting the task.
+    How it is computed: The rule takes components whose name says that they are the task (accuracy, correct, answer,
+    solve, exact, pass, verifier, math, code, task). The running mean of the component is below its best by a quarter of
+    its range and by five times its row-to-row noise, while the running mean of the total is within a twentieth of its
+    range of its own best.
+    When it is wrong: A component may have a misleading name, or a curriculum may just have become harder.
+    Source: Opposite trends with a fall of more than a tenth of the range (open-r1#255, open-r1#373; shares of variance
+    alone gave false alarms, jsboige/CoursIA#9583); a quarter and five times the noise are our own choice.
     """
     name = f.metric
     part, part_best = f.ewma(name, 0.1), f.peak(name, 0.1)
@@ -193,10 +197,10 @@ def auxiliary_takes_over(f: Frame) -> Signal | None:
 def dead_component(f: Frame) -> Signal | None:
     """Fires when one reward component has had a spread of exactly 0 for 20 rows.
 
-    Why it matters: it no longer tells completions apart; solved or dead, it only shifts the total.
-    How it is computed: the standard deviation of the component is bitwise 0 on 20 rows in a row.
-    When it is wrong: never as a statement; whether it matters depends on the component.
-    Source: an exact zero (seen in trl#3857); 20 rows: ours.
+    Why it matters: It no longer tells completions apart. Whether it is solved or dead, it only shifts the total.
+    How it is computed: The standard deviation of the component is bitwise 0 on 20 rows in a row.
+    When it is wrong: The statement is never wrong; whether it matters depends on the component.
+    Source: An exact zero (seen in trl#3857); 20 rows are our own choice.
     """
     same, name = f.repeats(f.metric), f.metric.split("/")[1]
     if f[f.metric] == 0.0 and same >= 20:
@@ -220,11 +224,11 @@ def dead_component(f: Frame) -> Signal | None:
 def return_scale(f: Frame) -> Signal | None:
     """Fires when the value loss stays above 1000 while the critic explains less than a tenth of the returns.
 
-    Why it matters: the value gradient drowns that of a shared trunk, and advantages are noise.
-    How it is computed: both conditions on 20 rows in a row.
-    When it is wrong: environments with returns in the thousands whose critic is still at its start.
-    Source: sb3#2240 (unscaled rewards, explained variance about 0); 1000, 0.1 and 20 updates as published there and
-    in studies of reward scaling known from the literature.
+    Why it matters: The value gradient drowns that of a shared trunk, and advantages are noise.
+    How it is computed: Both conditions hold on 20 rows in a row.
+    When it is wrong: An environment may have returns in the thousands while its critic is still at its start.
+    Source: sb3#2240 (unscaled rewards, explained variance about 0). 1000, 0.1 and 20 updates are published there and in
+    studies of reward scaling known from the literature.
     """
     loss, explained = f["value_loss"], f["value_explained_variance"]
     if loss > 1e3 and explained < 0.1:
@@ -247,12 +251,12 @@ def return_scale(f: Frame) -> Signal | None:
 def plateau(f: Frame) -> Signal | None:
     """Fires when a reward that used to rise has not risen for 200 rows, whatever else moves.
 
-    Why it matters: cost accrues without a gain.
-    How it is computed: the median of the newest quarter of 200 rows is not above that of the oldest by half the
-    row-to-row noise, although the run had gained three times the noise before; not in the first tenth of a run of
-    known length.
-    When it is wrong: slow gains in pass@k or length that the mean reward does not show. Information only.
-    Source: 200 steps and a tenth of the budget are practice; the sizes are ours.
+    Why it matters: Costs go on without a gain.
+    How it is computed: The median of the newest quarter of 200 rows is not above that of the oldest by half the
+    row-to-row noise, although the run had gained three times the noise before. The rule does not look at the first
+    tenth of a run of known length.
+    When it is wrong: Slow gains in pass@k or length may not show in the mean reward. This rule only gives information.
+    Source: 200 steps and a tenth of the budget are common practice; the sizes are our own choice.
     """
     gain, noise = f.gain("reward_mean", 200), f.noise("reward_mean", 200)
     start, best = f.early("reward_mean", 0, 10), f.peak("reward_mean", 0.1)
@@ -282,16 +286,16 @@ def plateau(f: Frame) -> Signal | None:
     ),
 )
 def reward_not_finite(f: Frame) -> Signal | None:
-    """Fires when the reward is NaN or infinite, or when a reward that stood on every row is no longer there.
+    """Fires when the reward is NaN or infinite, or when a reward that was on every row is no longer there.
 
-    Why it matters: one NaN poisons the advantages of its whole group or batch, and with them the weights.
-    How it is computed: at once on a NaN or infinity that the source states; after five rows without a value, as a
-    warning, when the reward had been on each of at least ten rows before (several formats write NaN as null). This is
-    the form for logged means; it cannot see a NaN that the trainer leaves out of the mean. In environments a NaN is the
-    mean of a row on which no episode ended, and so is one before the first number wherever nothing says that the
-    rows are about language: a missing value, until there have been fifty of them running.
-    When it is wrong: a log that goes on after training with rows of another kind.
-    Source: identity (trl PR#5775, trl#1447, verl PR#6361); ten and five rows: ours.
+    Why it matters: One NaN poisons the advantages of its whole group or batch, and with them the weights.
+    How it is computed: A NaN or infinity that the source states fires at once. Five rows without a value give a warning
+    when the reward had been on each of at least ten rows before (several formats write NaN as null). This is the form
+    for logged means; it cannot see a NaN that the trainer leaves out of the mean. In environments, a NaN is the mean of
+    a row on which no episode ended. Where nothing says that the rows are about language, a NaN before the first number
+    is read in the same way. Such a NaN is a missing value until there have been fifty in a row.
+    When it is wrong: A log may go on after training with rows of another kind.
+    Source: An identity (trl PR#5775, trl#1447, verl PR#6361); ten and five rows are our own choice.
     """
     value, count, gap, share = f["reward_mean"], f.count("reward_mean"), f.gap("reward_mean"), f.coverage("reward_mean")
     unended = about_episodes(f) or not (count > 0 or about_language(f))
@@ -301,6 +305,6 @@ def reward_not_finite(f: Frame) -> Signal | None:
         after = f" after {count:.0f} finite rows" if count else ""
         return Signal(value=value, message=f"the reward is {value}{after}")
     if gap >= 5 and count >= 10 and abs(count / share - count - gap) < 0.5:
-        message = f"the reward stood on all of the first {count:.0f} rows and has been missing for {gap:.0f}"
+        message = f"the reward was on all of the first {count:.0f} rows and has been missing for {gap:.0f}"
         return Signal(value=math.nan, message=message, severity="warn")
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, POLICY, VALUE_BASED
-from rldk.rules.evidence import exploring, factor, lost_share
+from rldk.rules.evidence import exploration_falls, factor, lost_share
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
@@ -30,22 +30,22 @@ FIXES = (
 
 
 def _few_episodes(context: Context) -> bool:
-    """A row is one episode (monitor.csv), or four more of the hundred that its return is the mean of (off-policy
+    """Whether a row is one episode (monitor.csv), or adds only four episodes to the mean of a hundred (off-policy
     agents of Stable-Baselines3): 27 rows are then hardly one sample."""
     own = context.names.get("reward_mean") == "r"
     return own or (context.framework in SB3 and context.algorithm in OFF_POLICY)
 
 
 def _of_batches(context: Context) -> str | None:
-    return "a row is one episode, or few; REW020 judges those" if _few_episodes(context) else None
+    return "each row is one episode or a few; REW020 judges such logs" if _few_episodes(context) else None
 
 
 def _of_episodes(context: Context) -> str | None:
-    return None if _few_episodes(context) else "defined for logs with a row for one episode, or few"
+    return None if _few_episodes(context) else "defined for logs whose rows are one episode or a few"
 
 
 def _second_name(f: Frame) -> bool:
-    """The metric is the target of a critic, and the reward itself is logged beside it."""
+    """Whether the metric is the target of a critic while the reward itself is logged beside it."""
     return f.metric == "return_mean" and f.gap("reward_mean") >= 0
 
 
@@ -53,7 +53,7 @@ Moves = tuple[tuple[float, float, float], ...]
 
 
 def _moves(f: Frame) -> Moves:
-    """Of entropy, KL and length: now, in the run's own past, and by which factor they may differ."""
+    """The values of entropy, KL and length now and in the run's own past, and the factor by which they may differ."""
     return (
         (f.median("entropy", 3), f.past("entropy", least=20), 1.25),
         (f.median("kl", 5), f.past("kl", least=20), 2.0),
@@ -74,23 +74,25 @@ def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
     all_gone = lost > ALL and lasting < best - ALL * (best - start)
-    message = f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: {level:.4g} over {rows} rows"
+    message = (
+        f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {rows} rows is {level:.4g}"
+    )
     return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
 
 
 def _plunge(f: Frame) -> Signal | None:
-    """All of the newest rows are below the start, at once."""
+    """The signal of a sudden fall: all of the newest rows are below the start."""
     name = f.metric
     now, best, start = f.max(name, PLUNGE_ROWS), f.top(name, TOP, after=EARLY), f.early(name, 0, 10)
     noise, gain = f.noise(name, 20), best - start
     if now < start - PLUNGE * gain and gain > SHEER * noise and gain > LEAST * abs(best):
-        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below all that it was when the run began"
+        message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below its level when the run began"
         return Signal(value=f[name], limit=best, message=message, severity="warn")
     return None
 
 
 def _short(f: Frame) -> Signal | None:
-    """Within the first rows: what four rows held is lost on all of the four after them."""
+    """The signal of the first rows: the four newest have all lost what the four before them held."""
     name, rows = f.metric, SHORT_ROWS
     now, held, start = f.max(name, rows), f.median(name, rows, before=rows), f.early(name, 0, 2)
     noise, count, gain = f.noise(name, rows, before=rows), f.count(name), held - start
@@ -117,31 +119,33 @@ def _short(f: Frame) -> Signal | None:
 def reward_collapse(f: Frame) -> Signal | None:
     """Fires when a reward, return or success rate had clearly risen and has lost most of its gain for good.
 
-    Why it matters: what the run had learnt is destroyed, and it rarely repairs itself.
-    How it is computed: the top is the highest level that two halves of twelve rows both held, a peak within the first
-    20 rows not counted; the bottom is the lowest such level before it, or that of the first six rows; between them is
-    the gain, which is above two and a half times the row-to-row noise. A warning when the mean of the newest 27 rows
-    has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows 45 %; critical once they
-    have lost all and 50 rows are back where the first ten rows were. Sooner in three cases: the newest five rows are
-    all below the first ten by a fifth of the gain, or, in the first 20 rows, four rows have lost 80 % of what the four
-    before them held; the gain is six times the noise then. And when a running mean has lost half of the gain while
-    entropy, KL, length or truncation has left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the
-    rate of exploration still falls. Each on two rows running.
-    When it is wrong: a curriculum or an environment that became harder on purpose; agents of value-based algorithms
-    that forget and learn again within a hundred rows.
-    Source: the two-witness form as measured on labelled real trainings; the others ours, set on 200 synthetic falls
-    and dips (`python -m benchmarks.collapse`) and on 536 public return curves of Stable-Baselines3 agents. A
-    collapse of the goal itself is proof; other metrics need a second witness, as healthy learning moves them too.
+    Why it matters: What the run had learnt is destroyed, and it rarely recovers by itself.
+    How it is computed: The top is the highest level that two halves of twelve rows both held; a peak within the first
+    20 rows does not count. The bottom is the lowest such level before it, or that of the first six rows. The gain lies
+    between them and must be above two and a half times the row-to-row noise. It is a warning when the mean of the
+    newest 27 rows has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows have lost
+    45 %. It is critical once they have lost all of it and 50 rows are back where the first ten rows were. The rule
+    warns sooner in three cases. First, the newest five rows are all below the first ten by a fifth of the gain. Second,
+    in the first 20 rows, four rows have lost 80 % of what the four before them held. In these two cases the gain must
+    be six times the noise. Third, a running mean has lost half of the gain while entropy, KL, length or truncation has
+    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Each
+    condition must hold on two rows in a row.
+    When it is wrong: A curriculum or an environment may become harder on purpose. Agents of value-based algorithms may
+    forget and learn again within a hundred rows.
+    Source: The two-witness form was measured on labelled real trainings. The other forms are our own choice, set on 200
+    synthetic falls and dips (`python -m benchmarks.collapse`) and on 536 public return curves of Stable-Baselines3
+    agents. A collapse of the goal itself is proof; other metrics need a second witness, as healthy learning moves them,
+    too.
     """
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
-    moves, explores = _moves(f), exploring(f)
+    moves, explores = _moves(f), exploration_falls(f)
     cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")
     if _second_name(f):
         return None
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
-        message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has left its course"
+        message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
         said.append(Signal(value=level, limit=best, message=message, severity="warn"))
     return next((signal for signal in said if signal is not None), None)
 
@@ -160,13 +164,16 @@ def reward_collapse(f: Frame) -> Signal | None:
     fixes=FIXES,
 )
 def episode_return_collapse(f: Frame) -> Signal | None:
-    """Fires when a return of which a row adds few episodes had clearly risen and has lost most of its gain for good.
+    """Fires when a return whose rows each add few episodes had clearly risen and has lost most of its gain for good.
 
-    Why it matters: REW012 for logs with a row for each episode (monitor.csv), or for each four of the hundred that are
-    averaged (off-policy agents of Stable-Baselines3), where 27 rows are one update or less.
-    How it is computed: as there, over 100 rows, with a top that was held for 40, and a gain of four times the noise.
-    When it is wrong: agents that forget a task and learn it again over some hundred episodes.
-    Source: ours; 100 episodes are the window of Stable-Baselines3's own mean. Set on 182 public monitor files.
+    Why it matters: This is REW012 for logs with one row for each episode (monitor.csv), or one row for every four of
+    the hundred episodes that are averaged (off-policy agents of Stable-Baselines3). There, 27 rows are one update or
+    less.
+    How it is computed: The rule works like REW012, over 100 rows, with a top that was held for 40 and a gain of four
+    times the noise.
+    When it is wrong: An agent may forget a task and learn it again over some hundred episodes.
+    Source: Our own choice; 100 episodes are the window of Stable-Baselines3's own mean. It was set on 182 public
+    monitor files.
     """
     return _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR)
 
@@ -187,11 +194,11 @@ def episode_return_collapse(f: Frame) -> Signal | None:
 def evaluation_collapse(f: Frame) -> Signal | None:
     """Fires when the reward of evaluations had clearly risen and has lost most of its gain for good.
 
-    Why it matters: REW012 for rows of their own that an evaluation writes.
-    How it is computed: as there: the newest 27 evaluations, or, sooner, five that are below the first ones, or four of
-    the first 20 that have lost 80 % of what the four before them held.
-    When it is wrong: evaluations of very few episodes; tasks that were changed.
-    Source: as REW012.
+    Why it matters: This is REW012 for evaluations that write rows of their own.
+    How it is computed: The rule works like REW012, over the newest 27 evaluations. It warns sooner when five
+    evaluations are below the first ones, or when four of the first 20 have lost 80 % of what the four before them held.
+    When it is wrong: An evaluation may have very few episodes, or the tasks may have been changed.
+    Source: As for REW012.
     """
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
     return next((signal for signal in said if signal is not None), None)

@@ -1,4 +1,4 @@
-"""LEN, REW: agents that found one safe action, and rewards of the training's own making that vanish."""
+"""REW: agents that settled on the worst action, and rewards of the training's own making that vanish."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ QUIET = 0.05  # of the entropy that the run began with
 def own_reward_vanished(f: Frame) -> Signal | None:
     """Fires when a reward that the training makes itself is a million times smaller than it was.
 
-    Why it matters: the policy is trained on it; at 1e-12 there is nothing to learn from, whatever else is logged.
-    How it is computed: the newest ten values are all below a millionth of the largest one so far.
-    When it is wrong: a bonus that is switched off on purpose once a task is explored, where it does not become 0.
-    Source: ours: a bonus that decays as it should (counts, RND) loses two or three orders of magnitude in public logs.
+    Why it matters: The policy is trained on this reward. At 1e-12 there is nothing to learn from, whatever else is
+    logged.
+    How it is computed: The newest ten values are all below a millionth of the largest one so far.
+    When it is wrong: A bonus may be switched off on purpose once a task is explored, without becoming exactly 0.
+    Source: Our own choice: a bonus that decays as it should (counts, RND) loses two or three orders of magnitude in
+    public logs.
     """
     name = f.metric
     now, top = f.max(name, VANISHED_ROWS), f.highest(name)
@@ -63,15 +65,17 @@ def own_reward_vanished(f: Frame) -> Signal | None:
 def settled_on_the_worst(f: Frame) -> Signal | None:
     """Fires when the return stands at the lowest value of the run and the policy no longer explores.
 
-    Why it matters: a policy without entropy never sees that another action pays more.
-    How it is computed: the return is bitwise the same on 20 rows running, it was higher before and never lower, and
-    the entropy is below 5 % of the median of the first ten rows, which was above 0.
-    When it is wrong: never seen on a run that goes on to learn.
-    Source: ours: three conditions that hold together; a solved task stands at its best, not at its worst.
+    Why it matters: A policy without entropy never sees that another action pays more.
+    How it is computed: The return is bitwise the same on 20 rows in a row; it was higher before and never lower. The
+    entropy is below 5 % of the median of the first ten rows, which was above 0.
+    When it is wrong: It was never seen on a run that goes on to learn.
+    Source: Our own choice: three conditions that hold together. A solved task stands at its best, not at its worst.
     """
     same, value, entropy = f.repeats("reward_mean"), f["reward_mean"], f["entropy"]
     high, low, first = f.highest("reward_mean"), f.lowest("reward_mean"), f.early("entropy", 0, 10)
     if same >= WORST_ROWS and value < high and value <= low and 0 <= entropy < QUIET * first:
-        message = f"the return has stood at its lowest, {value:.4g}, for {WORST_ROWS} rows, and the policy is certain"
+        message = (
+            f"the return has stood at its lowest, {value:.4g}, for {WORST_ROWS} rows, and the policy no longer explores"
+        )
         return Signal(value=value, limit=high, message=message)
     return None

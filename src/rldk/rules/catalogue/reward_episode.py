@@ -26,14 +26,15 @@ CHANCE_ROWS = 10
     fixes=("step the environment by hand before and after that step and print its rewards", "check {reward_scale}"),
 )
 def pay_changed(f: Frame) -> Signal | None:
-    """Fires when every step of an environment paid the same and no longer does.
+    """Fires when every step of an environment used to pay the same and no longer does.
 
-    Why it matters: returns before and after are about two different tasks, and the critic knows the old one.
-    How it is computed: what the run itself guaranteed. The return over the length of the episodes was one number
-    within 2 % over its first ten rows (or within a millionth over its first five, whose returns differed) and is now
-    off by more than 10 %, on three rows running.
-    When it is wrong: environments that pay extra for an end that was never reached before.
-    Source: an identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 %: ours.
+    Why it matters: The returns before and after are about two different tasks, and the critic knows the old one.
+    How it is computed: The rule compares the run with what it guaranteed itself. The return divided by the length of
+    the episodes was one number within 2 % over its first ten rows (or within a millionth over its first five, whose
+    returns differed), and it is now off by more than 10 %, on three rows in a row.
+    When it is wrong: An environment may pay extra for an end that was never reached before.
+    Source: An identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 % are our own
+    choice.
     """
     name = f.metric
     value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
@@ -61,14 +62,14 @@ def pay_changed(f: Frame) -> Signal | None:
     fixes=("step the environment by hand with random actions and print its rewards", "check {reward_clip}"),
 )
 def return_never_varies(f: Frame) -> Signal | None:
-    """Fires when the return of episodes has been exactly the same since the first row and is no count of their steps.
+    """Fires when the return of episodes has been the same since the first row and is not a count of their steps.
 
-    Why it matters: REW001 for environments: without differences in return there is nothing to learn.
-    How it is computed: the mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
-    mean episode length: a reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.
-    When it is wrong: sparse rewards not found yet; they are as much in need of a change.
-    Source: variance of exactly 0 (F03 of the rule catalogue); 20 rows: ours. Measured on two PPO of Stable-Baselines3
-    with a reward of 0 or a constant, and none of 62 healthy trainings in environments.
+    Why it matters: This is REW001 for environments: without differences in return there is nothing to learn.
+    How it is computed: The mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
+    mean episode length. (A reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.)
+    When it is wrong: A sparse reward may not have been found yet. Such a run needs a change just as much.
+    Source: A variance of exactly 0 (F03 of the rule catalogue); 20 rows are our own choice. It fires on two PPO runs of
+    Stable-Baselines3 with a reward of 0 or a constant, and on none of 62 healthy trainings in environments.
     """
     value, same, count = f["reward_mean"], f.repeats("reward_mean"), f.count("reward_mean")
     steps = f["response_length_mean"]
@@ -92,11 +93,12 @@ def return_never_varies(f: Frame) -> Signal | None:
 def too_large_for_the_critic(f: Frame) -> Signal | None:
     """Fires when the critic's loss stays above 10,000.
 
-    Why it matters: REW007 for critics without an explained variance: steps of such a size are noise to a network.
-    How it is computed: 15 rows running.
-    When it is wrong: environments with returns in the ten thousands that are learnt nevertheless.
-    Source: rewards of the order of 1, as published for SAC and DQN; 10,000: ours, ten times REW007's limit. Measured:
-    below 1,000 in 33 healthy small trainings, 4e6 to 6e7 with rewards a thousand times the usual.
+    Why it matters: This is REW007 for critics without an explained variance. Steps of such a size are noise to a
+    network.
+    How it is computed: The loss is above the limit on 15 rows in a row.
+    When it is wrong: An environment may have returns in the ten thousands that are learnt nevertheless.
+    Source: Rewards of the order of 1 are published for SAC and DQN. 10,000, ten times REW007's limit, is our own
+    choice. Measured: below 1,000 in 33 healthy small trainings, 4e6 to 6e7 with rewards a thousand times the usual.
     """
     loss = f[f.metric]
     if loss > UNSCALED:
@@ -127,17 +129,20 @@ def too_large_for_the_critic(f: Frame) -> Signal | None:
 def worse_than_at_first(f: Frame) -> Signal | None:
     """Fires when an agent earns less than its first, random actions did while the loss of its critic runs away.
 
-    Why it matters: REW016 for agents that learn from a buffer. These may be worse than chance for a while; not with
-    values that diverge.
-    How it is computed: the newest ten returns are all below the median of the first five by a fifth of its size, and
-    the newest three losses are above a hundred times the median of the first ten, and above the square of the first
+    Why it matters: This is REW016 for agents that learn from a buffer. These may be worse than chance for a while, but
+    not with values that diverge.
+    How it is computed: The newest ten returns are all below the median of the first five by a fifth of its size. The
+    newest three losses are above a hundred times the median of the first ten, and above the square of the first
     returns.
-    When it is wrong: a reward that is found late and is large.
-    Source: as VAL013. A healthy small DQN spends 40 rows at half of what chance earns, with a loss that does not grow.
+    When it is wrong: A large reward may be found late.
+    Source: As for VAL013. A healthy small DQN spends 40 rows at half of what chance earns, with a loss that does not
+    grow.
     """
     high, start = f.max("reward_mean", CHANCE_ROWS), f.early("reward_mean", 0, 5)
     away = [runs_away(f, name) for name in CRITIC]
     if high < start - 0.2 * abs(start) and any(away):
-        message = f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}, its first actions {start:.4g}"
+        message = (
+            f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}; its first actions earned {start:.4g}"
+        )
         return Signal(value=high, limit=start, message=message)
     return None

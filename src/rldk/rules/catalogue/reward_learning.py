@@ -1,4 +1,4 @@
-"""REW: what never rose at all, what froze far below its best, what does worse than chance."""
+"""REW: rewards that never rose, that froze far below their best, or that fell below chance."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _unknown(context: Context) -> str | None:
     causes=(
         "the reward gives no signal: the task is too hard for the policy, or nearly all answers are paid alike",
         "the policy hardly moves: a learning rate that is far too small, an optimiser that holds other weights",
-        "it was as good as it gets from the start",
+        "the policy was as good as it can get from the start",
     ),
     fixes=(
         "look at the spread of the reward within a batch, and at ten answers beside their rewards",
@@ -45,19 +45,20 @@ def _unknown(context: Context) -> str | None:
     ),
 )
 def never_learnt(f: Frame) -> Signal | None:
-    """Fires when the reward has not risen although a long budget, or nearly all of the declared one, is spent.
+    """Fires when the reward has not risen although a long budget, or most of the declared one, is spent.
 
-    Why it matters: the trained policy is the one that went in.
-    How it is computed: the median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
-    deviation between rows, twice the standard error of their difference, or a twentieth of the level; and no running
-    mean was ever above it by twice as much. A warning after 70 % of the declared steps and 60 rows, or after 400 rows
-    where the end is not declared; an information from 200 rows on. Quiet where the task looks solved: a reward of 0.9
-    or more that has never been above 1, one that is always the same (REW001, REW015 say that), or one whose newest 40
-    rows are typically within 2 % of the largest so far; and while more than a tenth of the actions are random on their
-    way down: the return is that of chance then.
-    When it is wrong: a policy that was good from the start, on a reward whose top is not known; a run that resumes
-    at its plateau.
-    Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
+    Why it matters: The trained policy is the one that went in.
+    How it is computed: The median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
+    deviation between rows, which is twice the standard error of their difference, or by a twentieth of the level. No
+    running mean was ever above it by twice as much. It is a warning after 70 % of the declared steps and 60 rows, or
+    after 400 rows where the end is not declared, and information from 200 rows on. The rule is quiet where the task
+    looks solved: the reward is 0.9 or more and has never been above 1, or the newest 40 rows are typically within 2 %
+    of the largest so far. It is also quiet about a reward that is always the same (REW001 and REW015 report that), and
+    while more than a tenth of the actions are random and their share still falls, because the return is then that of
+    chance.
+    When it is wrong: A policy may be good from the start, on a reward whose top is not known, or a run may resume at
+    its plateau.
+    Source: Our own choice, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
     """
     name, progress = "reward_mean", f.progress()
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
@@ -73,8 +74,8 @@ def never_learnt(f: Frame) -> Signal | None:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
-    spent = f", {progress:.0%} of the declared steps" if progress == progress else ""
-    message = f"the reward has not risen in {count:.0f} rows{spent}: {start:.4g} at first, {now:.4g} now"
+    spent = f" ({progress:.0%} of the declared steps)" if progress == progress else ""
+    message = f"the reward has not risen in {count:.0f} rows{spent}: it was {start:.4g} at first and is {now:.4g} now"
     loud = late or (count > LONG and progress != progress)
     return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
 
@@ -98,14 +99,15 @@ def never_learnt(f: Frame) -> Signal | None:
 def decided_for_nothing(f: Frame) -> Signal | None:
     """Fires when the policy has given up most of its entropy and the reward has gained less than it varies.
 
-    Why it matters: what is no longer tried is no longer learnt; the entropy was spent and bought nothing.
-    How it is computed: after 100 rows with a reward, the entropy is below 30 % of its start (the larger of the first
+    Why it matters: What is no longer tried is no longer learnt. The entropy was spent and bought nothing.
+    How it is computed: After 100 rows with a reward, the entropy is below 30 % of its start (the larger of the first
     value and of the median of rows 5 to 25) and 2 nats below it. The median of the newest 40 rewards is not above that
     of the first 20 by the standard deviation between rows, and no running mean was ever above it by twice as much.
-    When it is wrong: a policy that was good from the start, and becomes certain of it; a reward whose spread between
-    rows is far larger than any gain.
-    Source: ours: ENT001 for policies whose entropy may have no floor, and REW022 with a second witness. 30 % and 40
-    rows as there, 2 nats so that a small step of a Gaussian policy through 0 is none.
+    When it is wrong: A policy may be good from the start and become certain of it, or the spread between rows may be
+    far larger than any gain.
+    Source: Our own choice: ENT001 for policies whose entropy may have no floor, and REW022 with a second witness. 30 %
+    and 40 rows are as there. 2 nats are asked for so that a Gaussian policy whose entropy passes 0 in small steps does
+    not count.
     """
     now, start, best = f.median("reward_mean", LATEST), f.early("reward_mean", 0, FIRST), f.peak("reward_mean", 0.1)
     spread, count = f.std("reward_mean", LATEST), f.count("reward_mean")
@@ -113,7 +115,7 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
     if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
         message = (
-            f"the entropy is down from {sure:.3g} to {entropy:.3g}, and the reward {start:.4g} at first, {now:.4g} now"
+            f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward went only from {start:.4g} to {now:.4g}"
         )
         return Signal(value=now, limit=start + spread, message=message)
     return None
@@ -134,14 +136,14 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     fixes=("raise {entropy_coef} or {temperature}", "roll back to the best checkpoint, and lower {lr}"),
 )
 def frozen_below_best(f: Frame) -> Signal | None:
-    """Fires when the reward hardly varies any more, at a level in the lower half of all that it has been.
+    """Fires when the reward hardly varies any more, at a level in the lower half of its range.
 
-    Why it matters: a policy that always does the same meets nothing to learn from.
-    How it is computed: the top is the highest level that twelve rows held after the first 20. The newest 25 rows lie
-    within 1 % of the range from the lowest value to the top, and their level is below the middle of that range and 30 %
-    below the top, as the first ten rows were; there are at least as many rows before them.
-    When it is wrong: an episode that no longer ends, so that an old mean is repeated.
-    Source: ours; the form for bitwise equal rewards is REW001.
+    Why it matters: A policy that always does the same meets nothing to learn from.
+    How it is computed: The top is the highest level that twelve rows held after the first 20. The newest 25 rows lie
+    within 1 % of the range from the lowest value to the top. Their level is below the middle of that range and 30 %
+    below the top, as the first ten rows were. There are at least as many rows before them.
+    When it is wrong: An episode may no longer end, so that an old mean is repeated.
+    Source: Our own choice; the form for bitwise equal rewards is REW001.
     """
     name = "reward_mean"
     high, low, count = f.max(name, FROZEN_ROWS), f.min(name, FROZEN_ROWS), f.count(name)
@@ -149,6 +151,6 @@ def frozen_below_best(f: Frame) -> Signal | None:
     least, start = min(bottom, low), f.early(name, 0, 10)
     far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
     if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
-        message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it has been {top:.4g}"
+        message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it was once {top:.4g}"
         return Signal(value=low, limit=top, message=message)
     return None

@@ -1,4 +1,4 @@
-"""RM: training of a reward model on pairs."""
+"""RM: rules on training a reward model on pairs."""
 
 from __future__ import annotations
 
@@ -36,20 +36,22 @@ MARGIN = 10.0
 def reward_model_not_learning(f: Frame) -> Signal | None:
     """Fires when the loss on pairs stays at ln 2 or above and the accuracy at one half.
 
-    Why it matters: a policy trained on this reward is trained on noise.
-    How it is computed: over 40 rows, from the 60th on, not in the first fifth of a run of known length: the median
-    loss is above ln 2 - 0.01 (ln 2 is the loss of scores that are all equal) and the mean accuracy is not above one
-    half by two of its standard errors over the rows.
-    When it is wrong: in the first steps of a large run that logs every step; pairs that nobody can tell apart.
-    Source: ln 2 = 0.693 and 0.01, accuracy not significant (trlx#338, ColossalAI#3534, llava-rlhf#16, MA-RLHF#1:
-    stuck near 0.65 to 0.693). 2,000 pairs are asked for there; the pairs a row are seldom logged, so 40 rows and their
-    scatter stand for them. No alarm on the healthy fixture log.
+    Why it matters: A policy trained on this reward is trained on noise.
+    How it is computed: The rule looks at 40 rows, from the 60th on, but not in the first fifth of a run of known
+    length. The median loss is above ln 2 - 0.01 (ln 2 is the loss of scores that are all equal), and the mean accuracy
+    is not above one half by two of its standard errors over the rows.
+    When it is wrong: A large run may log every one of its first steps, or nobody can tell the pairs apart.
+    Source: ln 2 = 0.693 and 0.01, with an accuracy that is not significant (trlx#338, ColossalAI#3534, llava-rlhf#16,
+    MA-RLHF#1: stuck near 0.65 to 0.693). Those ask for 2,000 pairs. The number of pairs in a row is seldom logged, so
+    40 rows and their scatter stand for them. No alarm on the healthy fixture log.
     """
     loss, accuracy, error = f.median("loss", ROWS), f.mean("pref_accuracy", ROWS), f.std("pref_accuracy", ROWS)
     count, progress = f.count("loss"), f.progress()
     chance = accuracy <= 0.5 + 2 * error / math.sqrt(ROWS)
     if loss > LN2 - NEAR and chance and count >= 60 and not progress < 0.2:
-        message = f"over {ROWS} rows the loss is {loss:.3f} (ln 2 is 0.693) and {100 * accuracy:.0f} % of pairs right"
+        message = (
+            f"over {ROWS} rows the loss is {loss:.3f} (ln 2 is 0.693) and {100 * accuracy:.0f} % of the pairs are right"
+        )
         return Signal(value=loss, limit=LN2 - NEAR, message=message)
     return None
 
@@ -69,16 +71,16 @@ def reward_model_not_learning(f: Frame) -> Signal | None:
     fixes=("lower {lr}, train for one pass: {epochs}", "add {weight_decay}, or a penalty on the size of scores"),
 )
 def reward_scores_run_away(f: Frame) -> Signal | None:
-    """Fires when the reward model tells its pairs apart by scores that are far too certain.
+    """Fires when the scores by which the reward model tells its pairs apart are far too certain.
 
-    Why it matters: exp(-10) is the share of wrong labels it allows for; real preferences have one in four. A policy
-    trained on such scores sees saturated rewards.
-    How it is computed: the scalar form of a calibration test: the median margin of 20 rows is above 10, three rows
-    running.
-    When it is wrong: pairs that are told apart without doubt, where a large margin is right; a loss with a margin of
-    its own.
-    Source: |margin| above 10 (F85 of the rule catalogue, there its 95th percentile). Measured on one small training
-    with 250 times the usual rate: margins of 20 to 30; healthy ones end at 2 to 5.
+    Why it matters: Such a model expects a share of exp(-10) wrong labels, but real preferences have one in four. A
+    policy trained on such scores sees saturated rewards.
+    How it is computed: This is a form for scalars of a calibration test: the median margin of 20 rows is above 10, on
+    three rows in a row.
+    When it is wrong: A large margin is right for pairs that differ without doubt, or for a loss with a margin of its
+    own.
+    Source: |margin| above 10 (F85 of the rule catalogue, which takes its 95th percentile). Measured on one small
+    training with 250 times the usual rate: margins of 20 to 30; healthy ones end at 2 to 5.
     """
     margin = f.median("pref_margin", 20)
     if margin > MARGIN:

@@ -10,7 +10,7 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 
 def _episodes(context: Context) -> str | None:
     if context.framework in CLASSIC:
-        return "the return of an environment grows by its very design; its scale is not the reward's"
+        return "the return of an environment grows by design, so its scale is not that of the reward"
     return None
 
 
@@ -34,19 +34,19 @@ def _episodes(context: Context) -> str | None:
     ),
 )
 def reward_changed_its_scale(f: Frame) -> Signal | None:
-    """Fires when the reward jumps out of all it has been in one row, or its spread grows to 2.5 times all it was.
+    """Fires when the reward jumps far out of its range in one row, or when its spread grows to 2.5 times its level.
 
-    Why it matters: learning moves a reward step by step within its bounds; a jump is a change of what is measured, and
-    all that the run learnt was about the old measure.
-    How it is computed: from the 20th row on, three rows are beyond everything seen before by more than its whole
-    range, and the way there was one step of eight times the largest step so far. Or: the spread of the reward
-    (`reward_std`, within groups where that is logged) leaves its line by five scales, by a factor of 2.5, and beyond
-    1.5 times all it ever was. Where no spread is logged, the batch means themselves: their row-to-row noise over ten
-    rows is eight times that of the twenty rows before.
-    Returns of environments, whatever the trainer, grow by such steps once an agent has found out how, and are not
-    looked at.
-    When it is wrong: a curriculum or another data set from one step on; a sparse reward found all at once.
-    Source: factors as measured on labelled real trainings (docs/detectors.md).
+    Why it matters: Learning moves a reward step by step within its bounds. A jump means that something else is
+    measured, and everything that the run learnt was about the old measure.
+    How it is computed: The rule fires when, from the 20th row on, three rows are beyond everything seen before by more
+    than its whole range, and the way there was one step of eight times the largest step so far. It fires when the
+    spread of the reward (`reward_std`, within groups where that is logged) leaves its line by five scales and by a
+    factor of 2.5, and is beyond 1.5 times its largest value so far. Where no spread is logged, it looks at the means of
+    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. It does not look at
+    returns of environments, which grow by such steps once an agent has found out how.
+    When it is wrong: A curriculum or another data set may begin at that step, or a sparse reward may be found all at
+    once.
+    Source: The factors were measured on labelled real trainings (docs/detectors.md).
     """
     name = "reward_mean"
     high, low, stride = f.highest(name, before=3), f.lowest(name, before=3), f.largest_step(name, before=3)
@@ -59,20 +59,20 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
         return None
     beyond = least > high + extent or most < low - extent
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:
-        message = f"the reward left all it has been ({low:.3g} to {high:.3g}) in one step: {f[name]:.3g}"
+        message = f"the reward left its whole earlier range ({low:.3g} to {high:.3g}) in one step: it is {f[name]:.3g}"
         return Signal(value=f[name], limit=high if least > high else low, message=message)
     if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
         message = f"the spread of the reward {spread.how}"
         return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
     if not logged and usual > 0 and noise > 8 * usual:
-        message = f"the reward of a batch now varies by {noise:.3g} from row to row, {usual:.3g} before"
+        message = f"the reward of a batch now varies by {noise:.3g} from row to row; it varied by {usual:.3g} before"
         return Signal(value=noise, limit=8 * usual, message=message)
     return None
 
 
 def _unknown_agent(context: Context) -> str | None:
     if context.framework in CLASSIC and context.algorithm is None:
-        return "defined for on-policy algorithms; this log does not say which one it is of"
+        return "defined for on-policy algorithms; this log does not say which algorithm it is of"
     return None
 
 
@@ -93,15 +93,15 @@ def _unknown_agent(context: Context) -> str | None:
     fixes=("check the signs of advantage and loss on one batch", "lower {lr}", "look at {kl_coef} and {entropy_coef}"),
 )
 def reward_below_its_start(f: Frame) -> Signal | None:
-    """Fires when an on-policy run earns lastingly less than it did before it was trained, and never earned more.
+    """Fires when an on-policy run earns less, for good, than before it was trained, and never earned more.
 
-    Why it matters: updates undo what the model could do from the start.
-    How it is computed: from the 20th row on, the median reward of ten rows is below that of the first five by 30 %,
-    and by five times its slow wandering (differences over five rows, trend taken off); a running mean was never above
+    Why it matters: The updates undo what the model could do from the start.
+    How it is computed: From the 20th row on, the median reward of ten rows is below that of the first five by 30 % and
+    by five times its slow wandering (differences over five rows without their trend). No running mean was ever above
     those first rows by that wandering.
-    When it is wrong: a curriculum that begins easy. Value-based and off-policy agents are often worse than chance at
-    first and are not looked at, nor are agents of an unknown trainer.
-    Source: the guard below the start that the measurements on labelled real trainings used; 30 % and five: ours.
+    When it is wrong: A curriculum may begin easy. Value-based and off-policy agents are often worse than chance at
+    first; the rule looks neither at them nor at agents of an unknown trainer.
+    Source: The measurements on labelled real trainings used a guard below the start; 30 % and five are our own choice.
     """
     name = "reward_mean"
     now, start, count = f.median(name, 10), f.early(name, 0, 5), f.count(name)

@@ -1,4 +1,4 @@
-"""Rules on what single samples say: the shape of the advantages, and reward that is paid for length.
+"""Rules on single samples: the shape of the advantages, and reward that is paid for length.
 
 They read metrics that `engine.distil` computes from per-sample records; a log of scalars alone does not carry them.
 """
@@ -36,19 +36,19 @@ LENGTH_LIMIT = 0.35
     ),
 )
 def advantage_heavy_tails(f: Frame) -> Signal | None:
-    """Fires when a few advantages dwarf all others.
+    """Fires when a few advantages are far larger than all others.
 
-    Why it matters: the update follows those few samples, and clipping hides it.
-    How it is computed: the excess kurtosis leaves its own course upwards (line test, five scales, three rows), from
-    below 10 to above it and to more than three times both its recent level and that of the first ten rows, with at
-    least 64 advantages a row. Or it has been above 50 from the start (median of the first ten rows, and of five now),
-    with at least 512.
-    When it is wrong: a reward that is hardly ever, or nearly always, the same makes heavy tails by itself; they grow
-    as a task is learnt, which the line test leaves alone. Group-relative advantages are left out.
-    Source: ours. Small PPO trainings with a reward of 0 or 1 pass 10 on their way to a success rate of 0.95 and 20
-    beyond it, so that the 20 from 512 samples on of the catalogue of advantage faults (mlx-lm-lora#50) warns of
-    success. None of 18 small healthy PPO trainings fired (64 to 1,024 samples a row). Not measured on faults: no such
-    fault in the corpus.
+    Why it matters: The update follows those few samples, and clipping hides it.
+    How it is computed: The excess kurtosis leaves its own line upwards (line test, five scales, three rows). It goes
+    from below 10 to above it, and to more than three times both its recent level and that of the first ten rows, with
+    at least 64 advantages a row. Or it has been above 50 from the start (median of the first ten rows, and of five
+    now), with at least 512.
+    When it is wrong: A reward that is hardly ever, or nearly always, the same makes heavy tails by itself. They grow as
+    a task is learnt, which the line test does not count. Group-relative advantages are left out.
+    Source: Our own choice. Small PPO trainings with a reward of 0 or 1 pass 10 on their way to a success rate of 0.95
+    and 20 beyond it. The limit of the catalogue of advantage faults, 20 from 512 samples on (mlx-lm-lora#50), would
+    therefore warn of success. None of 18 small healthy PPO trainings fired (64 to 1,024 samples a row). Not measured on
+    faults: the corpus has no such fault.
     """
     name = "advantage_kurtosis"
     level, early, n = f.median(name, 5), f.early(name, 0, 10), f["advantage_count"]
@@ -72,24 +72,24 @@ def advantage_heavy_tails(f: Frame) -> Signal | None:
     rows=3,
     algorithms=LLM_POLICY,
     causes=(
-        "another data mix or curriculum stage",
+        "the data mix or the curriculum stage changed",
         "rewards or their normalisation changed",
         "the value function lost its fit",
     ),
     fixes=("compare the reward components before and after", "check what changed in the data at this step"),
 )
 def advantage_distribution_shift(f: Frame) -> Signal | None:
-    """Fires when the advantages of a row are distributed unlike those of the rows before.
+    """Fires when the advantages of a row are distributed differently from those of the rows before.
 
-    Why it matters: mean and standard deviation may stay as they are while the signal becomes another one.
-    How it is computed: the Wasserstein distance of the row's advantages from the newest 2,048 of the rows before, in
-    standard deviations of these. The median of three rows is above 0.25, above 4 / sqrt(n) for n advantages a
-    row (about three times what chance gives) and above three times the run's own past.
-    When it is wrong: a change of the data that was meant. The reference follows, so that a lasting change is one
-    finding at its beginning.
-    Source: 0.25 as a large distribution drift, from reward-model practice; factor and the allowance for chance: ours.
-    None of 18 small healthy PPO trainings fired (64 to 1,024 samples a row). Not measured on faults: no such fault in
-    the corpus.
+    Why it matters: Mean and standard deviation may stay the same while the signal becomes a different one.
+    How it is computed: The rule takes the Wasserstein distance of the row's advantages from the newest 2,048 of the
+    rows before, in standard deviations of these. The median of three rows is above 0.25, above 4 / sqrt(n) for n
+    advantages a row (about three times what chance gives), and above three times the run's own past.
+    When it is wrong: The data may be changed on purpose. The reference follows, so a lasting change is one finding at
+    its beginning.
+    Source: 0.25 counts as a large distribution drift in reward-model practice; the factor and the allowance for chance
+    are our own choice. None of 18 small healthy PPO trainings fired (64 to 1,024 samples a row). Not measured on
+    faults: the corpus has no such fault.
     """
     level, usual, n = f.median("advantage_shift", 3), f.past("advantage_shift", before=3), f["advantage_count"]
     limit = max(0.25, 4 / math.sqrt(n) if n > 0 else math.inf)
@@ -117,15 +117,16 @@ def advantage_distribution_shift(f: Frame) -> Signal | None:
 def advantage_skewed(f: Frame) -> Signal | None:
     """Fires when the advantages lean to one side, in their middle half and in their tails.
 
-    Why it matters: most samples are then pushed one way by a mean that a few others make.
-    How it is computed: the median Bowley skewness of three rows is beyond 0.5 and the skewness beyond 1 on the same
-    side; and either the Bowley skewness left its own course that way (line test, five scales, three rows), with at
-    least 64 advantages a row, or it was beyond 0.5 there from the first ten rows on, with at least 512.
-    When it is wrong: a reward with two levels is skewed by how many samples get the better one. Group-relative
+    Why it matters: Most samples are then pushed one way by a mean that a few others make.
+    How it is computed: The median Bowley skewness of three rows is beyond 0.5 and the skewness is beyond 1 on the same
+    side. In addition, either the Bowley skewness left its own line that way (line test, five scales, three rows), with
+    at least 64 advantages a row, or it was beyond 0.5 from the first ten rows on, with at least 512.
+    When it is wrong: A reward with two levels is skewed by how many samples get the better one. Group-relative
     advantages are left out for that reason.
-    Source: Bowley skewness above 0.5 from 512 samples on, from the catalogue of advantage faults, which gives it a low
-    prior value (trl#6350); the second witness and the line test: ours. One of 18 small PPO trainings without a planted
-    fault fired; its entropy collapsed a hundred rows later. Not measured on faults: no such fault in the corpus.
+    Source: A Bowley skewness above 0.5 from 512 samples on comes from the catalogue of advantage faults, which gives it
+    a low prior value (trl#6350). The second witness and the line test are our own choice. One of 18 small PPO trainings
+    without a planted fault fired; its entropy collapsed a hundred rows later. Not measured on faults: the corpus has no
+    such fault.
     """
     name = "advantage_skewness_bowley"
     middle, tails, early = f.median(name, 3), f.median("advantage_skewness", 3), f.early(name, 0, 10)
@@ -134,7 +135,7 @@ def advantage_skewed(f: Frame) -> Signal | None:
     jumped = abs(scales) >= SCALES and scales * tails > 0 and n >= SOME
     if leaning and (jumped or (abs(early) > 0.5 and early * tails > 0 and n >= MANY)):
         side = "few large positive" if tails > 0 else "few large negative"
-        message = f"the advantages are skewed by {tails:.2g}: {side} ones against many small ones"
+        message = f"the advantages are skewed by {tails:.2g}: a {side} ones stand against many small ones"
         return Signal(value=tails, limit=math.copysign(1.0, tails), message=message, evidence={"bowley": middle})
     return None
 
@@ -160,26 +161,26 @@ def advantage_skewed(f: Frame) -> Signal | None:
     ),
 )
 def advantage_of_noise(f: Frame) -> Signal | None:
-    """Fires when groups whose rewards are equal but for rounding get the largest advantages there can be.
+    """Fires when groups whose rewards are equal up to rounding get the largest possible advantages.
 
-    Why it matters: such a group teaches as loudly as one that tells right from wrong, and teaches nothing.
-    How it is computed: the largest |advantage| of a group of G is above 0.98 sqrt(G - 1), its bound, although the
-    standard deviation of its rewards is below a thousandth of that of the batch (and not 0). More than a tenth of the
-    groups, three rows running.
-    When it is wrong: rewards that are meant to differ by so little.
-    Source: identity (the bound); 1e-3 and 0.98 from reports of advantages blown up by a tiny deviation (mlx-lm-lora#50,
-    `scale_rewards` of TRL). Not measured: no log with per-sample advantages in the corpus.
+    Why it matters: Such a group counts as much as one that tells right from wrong, but it teaches nothing.
+    How it is computed: The largest |advantage| of a group of G is above 0.98 sqrt(G - 1), its bound, although the
+    standard deviation of its rewards is below a thousandth of that of the batch (and not 0). This holds for more than a
+    tenth of the groups, on three rows in a row.
+    When it is wrong: Rewards may be meant to differ by so little.
+    Source: An identity (the bound). 1e-3 and 0.98 come from reports of advantages blown up by a tiny deviation
+    (mlx-lm-lora#50, `scale_rewards` of TRL). Not measured: the corpus has no log with per-sample advantages.
     """
     value = f["advantage_bound_frac"]
     if value > 0.1:
-        message = f"{value:.0%} of the groups have all but equal rewards and the largest advantages there can be"
+        message = f"{value:.0%} of the groups have nearly equal rewards and the largest possible advantages"
         return Signal(value=value, limit=0.1, message=message)
     return None
 
 
 def _length_limit(context: Context) -> float:
-    told = number(context.config.get("length_bias_threshold"))
-    return told if told == told else LENGTH_LIMIT
+    configured = number(context.config.get("length_bias_threshold"))
+    return configured if configured == configured else LENGTH_LIMIT
 
 
 @rule(
@@ -207,15 +208,16 @@ def _length_limit(context: Context) -> float:
 def reward_paid_for_length(f: Frame) -> Signal | None:
     """Fires when, among answers to the same prompt, the longer (or the shorter) ones get the better reward.
 
-    Why it matters: length is the cheapest thing to change; a policy finds it before it finds anything else.
-    How it is computed: the partial Spearman correlation of length and reward given the prompt over the newest samples;
-    the bound of its 95 % interval nearest to zero is beyond `length_bias_threshold` (0.35) on three rows. A warning
-    once the mean length has moved that way by a tenth within 20 rows, information before that. Where prompts are not
-    known the plain correlation is taken, which difficulty confounds: information at most.
-    When it is wrong: tasks in which a right answer is longer. Compare with correctness held fixed.
-    Source: 0.35 and the interval from studies of length bias (Singhal et al. 2310.03716; allenai/reward-bench#267);
-    the estimator separates a masked from a confounded coupling in simulation (within prompts 0.82 against -0.15
-    overall). Not measured: no log with per-sample lengths in the corpus.
+    Why it matters: Length is the cheapest thing to change, so a policy finds it before anything else.
+    How it is computed: The rule takes the partial Spearman correlation of length and reward given the prompt, over the
+    newest samples. The bound of its 95 % interval nearest to zero is beyond `length_bias_threshold` (0.35) on three
+    rows. It is a warning once the mean length has moved that way by a tenth within 20 rows, and information before
+    that. Where prompts are not known, the plain correlation is taken. Difficulty confounds it, so it is information at
+    most.
+    When it is wrong: In some tasks a right answer is longer. Compare answers of equal correctness.
+    Source: 0.35 and the interval come from studies of length bias (Singhal et al. 2310.03716;
+    allenai/reward-bench#267). In simulation, the estimator separates a masked from a confounded coupling (0.82 within
+    prompts, -0.15 overall). Not measured: the corpus has no log with per-sample lengths.
     """
     name = f.metric
     rho, low, limit = f[name], f[f"{name}_low"], number(f.config("length_bias_threshold"))
@@ -226,8 +228,8 @@ def reward_paid_for_length(f: Frame) -> Signal | None:
     within = name == "length_reward_rho"
     follows = math.copysign(1.0, rho) * gain > 0.1 * usual
     better = "longer" if rho > 0 else "shorter"
-    scope = "of answers to one prompt the" if within else "the"
-    trend = ", and the answers become so" if follows else ""
+    scope = "among answers to one prompt, the" if within else "the"
+    trend = f", and the answers become {better}" if follows else ""
     return Signal(
         value=rho,
         limit=math.copysign(limit, rho),

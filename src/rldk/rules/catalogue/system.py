@@ -1,4 +1,4 @@
-"""SYS: what the clock says."""
+"""SYS: what clocks and memory say about a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host
     tier=2,
     needs=("row_interval_s",),
     causes=(
-        "a collective or a rollout request that waited for its time-out (a lost worker, a full queue)",
+        "a collective or a rollout request waited for its time-out (a lost worker, a full queue)",
         "the file system or the logger blocked, or the machine was suspended",
         "the job was stopped and resumed exactly where it was",
     ),
@@ -38,23 +38,24 @@ TOTAL_MEMORY = ("memory_total_gb", "gpu_memory_total_gb", "gpu_memory_gb", "host
     ),
 )
 def stall(f: Frame) -> Signal | None:
-    """Fires when a row came far later than rows of this run do.
+    """Fires when a row came far later than the rows of this run usually do.
 
-    Why it matters: a hang that ended by itself (a time-out, a retry) comes again, and costs every accelerator.
-    How it is computed: the time since the row before, of training or evaluation, is above 10 minutes and above 5 times
-    the 99th percentile of the run's own last 200 intervals (20 at least): an info, as the run went on and a checkpoint
-    may have taken that long. Above 30 minutes and 20 times that percentile: a warning. Not on the first row of a
-    restarted run. While nothing comes at all there is no row to look at: `rldk monitor` ends with its idle time-out.
-    When it is wrong: a resume that goes on at the very next step looks like a stall.
-    Source: 10 minutes and 5 times: the hangs of verl#1696, #3464, #7180 and wandb#8592; the 99th percentile because
-    step times have heavy tails. 30 minutes is the default time-out of torch.distributed (10 for NCCL), after which a
-    lost collective ends; 20 times is ours. Not measured: no such fault in the corpus; no alarm on the healthy fixture
-    logs with times.
+    Why it matters: A hang that ended by itself (a time-out, a retry) comes again, and every accelerator waits for it.
+    How it is computed: The time since the row before, of training or evaluation, is above 10 minutes and above 5 times
+    the 99th percentile of the run's own last 200 intervals (20 at least). This is information, because the run went on
+    and a checkpoint may have taken that long. It is a warning above 30 minutes and 20 times that percentile. The rule
+    does not look at the first row of a restarted run. While nothing comes at all there is no row to look at: `rldk
+    monitor` ends with its idle time-out.
+    When it is wrong: A resume that goes on at the very next step looks like a stall.
+    Source: 10 minutes and 5 times come from the hangs of verl#1696, #3464, #7180 and wandb#8592; the 99th percentile is
+    taken because step times have heavy tails. 30 minutes is the default time-out of torch.distributed (10 for NCCL),
+    after which a lost collective ends; 20 times is our own choice. Not measured: the corpus has no such fault; no alarm
+    on the healthy fixture logs with times.
     """
     interval, usual, since = f["row_interval_s"], f.quantile("row_interval_s", 0.99), f.repeats("segment")
     if not (interval > STALL_S and interval > STALL_FACTOR * usual and since > 1):
         return None
-    message = f"no row for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
+    message = f"no row came for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
     hung = interval > HANG_S and interval > HANG_FACTOR * usual
     limit = max(STALL_FACTOR * usual, STALL_S)
     return Signal(value=interval, limit=limit, message=message, severity="warn" if hung else "info")
@@ -65,7 +66,7 @@ def _ratio(a: float, b: float) -> float:
 
 
 def _cost(f: Frame, lag: int) -> float:
-    """Median seconds a token (a step, where tokens are not known) of the 20 rows that ended `lag` rows ago."""
+    """The median seconds per token (per step, where tokens are not known) of the 20 rows that ended `lag` rows ago."""
     time, tokens = f.median("step_time", 20, before=lag), f.median("tokens_step", 20, before=lag)
     length = f.median("response_length_mean", 20, before=lag)
     size = tokens if tokens > 0 else length
@@ -82,7 +83,7 @@ def _cost(f: Frame, lag: int) -> float:
     causes=(
         "something grows with every step: a list of tensors, a log, a cache, the history that is attached to samples",
         "memory is nearly full, so that the allocator or the swap file works instead of the model",
-        "another job on the same machine (then it goes back)",
+        "another job runs on the same machine (then the time goes back)",
     ),
     fixes=(
         "profile one step now and one after a restart; what differs is what grows",
@@ -93,15 +94,16 @@ def _cost(f: Frame, lag: int) -> float:
 def throughput_rot(f: Frame) -> Signal | None:
     """Fires when the same work takes longer and longer, and memory grows with it.
 
-    Why it matters: a run that slows down by a third does not end when it was meant to, and often dies before.
-    How it is computed: the median time a token (a token of response, a step, as far as is logged) rose in each of
-    three consecutive stretches of 20 rows by 5 % and in all by 30 %, and so did that of a step in all. A warning only
-    when the memory of host or accelerator rose by 5 % over the same rows, or the time is four times what it was, and
-    tokens are known; without that an info, because a busy neighbour on the machine looks the same.
-    When it is wrong: on shared machines; where longer prompts, which are not in the count, cost the time.
-    Source: 30 % (F97 of the rule catalogue); the witness: a neighbour doubled and tripled the step time of healthy
-    runs of faultbench for dozens of rows. Three stretches, 5 % and four times: ours. No warning on 44 healthy runs of
-    faultbench and 180 healthy small trainings, an info on 3 of these (on a shared machine).
+    Why it matters: A run that slows down by a third does not end when it should, and often dies before.
+    How it is computed: The rule takes the median time per token (of responses or of a step, whichever is logged). It
+    rose in each of three consecutive stretches of 20 rows by 5 % and by 30 % in all, and the time of a step rose by 30
+    % in all, too. It is a warning only when tokens are known and either the memory of host or accelerator rose by 5 %
+    over the same rows or the time is four times what it was. Otherwise it is information, because a busy neighbour on
+    the machine looks the same.
+    When it is wrong: The machine may be shared, or longer prompts, which are not in the count, may cost the time.
+    Source: 30 % (F97 of the rule catalogue). The witness is there because a neighbour doubled and tripled the step time
+    of healthy runs of faultbench for dozens of rows. Three stretches, 5 % and four times are our own choice. No warning
+    on 44 healthy runs of faultbench and 180 healthy small trainings, information on 3 of these (on a shared machine).
     """
     pace, pace_before = f.median("step_time", 20), f.median("step_time", 20, before=60)
     if pace <= ROT * pace_before:  # nearly always so; never while there are too few rows
@@ -113,7 +115,7 @@ def throughput_rot(f: Frame) -> Signal | None:
     if not (rising and pace > ROT * pace_before and now > ROT * first):
         return None
     leaking = any(g > 1.05 for g in grown)
-    message = f"a step takes {now / first:.2f}x the time for the same work that it took 60 rows ago"
+    message = f"a step takes {now / first:.2f}x as long for the same work as it did 60 rows ago"
     return Signal(
         value=now / first,
         limit=ROT,
@@ -133,19 +135,20 @@ def throughput_rot(f: Frame) -> Signal | None:
     causes=(
         "the machine, its clock or its network changed: throttling, a lost device, another link",
         "a cache, a compiled graph or a data loader no longer works as it did",
-        "another job on the same machine that has come to stay",
+        "another job has come to stay on the same machine",
     ),
     fixes=("compare one step now with one after a restart", "look at clocks and temperatures of all devices"),
 )
 def pace_stays_worse(f: Frame) -> Signal | None:
     """Fires when a step takes three times as long as it used to, and has done so for 40 rows without a break.
 
-    Why it matters: a neighbour slows a machine down now and then; what lasts so long is part of the run.
-    How it is computed: all of the newest 40 rows are slower than twice, and their median than three times, the median
-    of the run's own past (20 rows at least), while responses and tokens of a step did not grow by half.
-    When it is wrong: prompts that became longer, where they are not in the count of tokens.
-    Source: ours. Busy neighbours doubled and tripled the step times of healthy runs for dozens of rows (SYS002); hence
-    three times, and every one of 40 rows.
+    Why it matters: A neighbour slows a machine down now and then, but what lasts so long belongs to the run.
+    How it is computed: All of the newest 40 rows are slower than twice the median of the run's own past (20 rows at
+    least), and their median is slower than three times that median, while responses and tokens of a step did not grow
+    by half.
+    When it is wrong: Prompts may have become longer where they are not in the count of tokens.
+    Source: Our own choice. Busy neighbours doubled and tripled the step times of healthy runs for dozens of rows
+    (SYS002), hence three times, and every one of 40 rows.
     """
     name = f.metric
     slow = name == "step_time"
@@ -157,7 +160,7 @@ def pace_stays_worse(f: Frame) -> Signal | None:
     ]
     worse = best > 2 * past and usual > 3 * past if slow else best < past / 2 and usual < past / 3
     if worse and past > 0 and not any(w > 1.5 for w in work):
-        message = f"{name} has been {usual:.3g} for {PACE_ROWS} rows, {past:.3g} before"
+        message = f"{name} has been {usual:.3g} for {PACE_ROWS} rows; it was {past:.3g} before"
         return Signal(value=usual, limit=3 * past if slow else past / 3, message=message)
     return None
 
@@ -183,16 +186,16 @@ def pace_stays_worse(f: Frame) -> Signal | None:
 def memory_leak(f: Frame) -> Signal | None:
     """Fires when memory rises on nearly every row and does not level off.
 
-    Why it matters: the run will be killed, at a moment of the system's choosing.
-    How it is computed: from the 20th row on: memory rose on 10 of the last 11 rows and by 5 % over them, or on 40 of
-    the last 44 and by 10 %; it rose in the newer half of them at 85 % of the pace of the older half or faster; and
-    responses or tokens did not grow by half as much over the same rows. Three such rows running. The message says when
-    memory is full, where the configuration tells how much there is.
-    When it is wrong: caches that fill over a long first epoch and stop. Peak memory grows with the longest batch, which
-    the length of an average response need not show.
-    Source: 10 of 11 rows, 5 %, not flattening: measured on small trainings (4 of 4 leaks, none of 86 healthy runs). The
-    slow form and the length condition are ours; so are 85 % and three rows: at half the pace, caches that fill
-    exponentially over 15 rows fired in all of 100 simulated runs.
+    Why it matters: The run will be killed, at a moment that the system chooses.
+    How it is computed: From the 20th row on, memory rose on 10 of the last 11 rows and by 5 % over them, or on 40 of
+    the last 44 and by 10 %. In the newer half of them it rose at 85 % of the pace of the older half or faster.
+    Responses or tokens did not grow by half as much over the same rows. Three such rows in a row are needed. The
+    message says when memory is full, where the configuration tells how much there is.
+    When it is wrong: Caches may fill over a long first epoch and then stop. Peak memory grows with the longest batch,
+    which the length of an average response need not show.
+    Source: 10 of 11 rows, 5 % and a rise that does not flatten were measured on small trainings (4 of 4 leaks, none of
+    86 healthy runs). The slow form and the condition on length are our own choice, and so are 85 % and three rows: at
+    half the pace, caches that fill exponentially over 15 rows fired in all of 100 simulated runs.
     """
     name, n = f.metric, f.count(f.metric)
     for rows, least, growth in ((LEAK_ROWS, 10, 1.05), (SLOW_ROWS, 40, 1.1)):
@@ -239,13 +242,13 @@ def _climb(f: Frame, name: str, rows: int, least: int, growth: float) -> Signal 
     ),
 )
 def step_is_nearly_all_generation(f: Frame) -> Signal | None:
-    """Fires when generating takes more than 90 % of the step over 20 rows: accelerators that train mostly wait.
+    """Fires when generation takes more than 90 % of the step over 20 rows, so that training accelerators mostly wait.
 
-    Why it matters: it costs money, not correctness.
-    How it is computed: the median generation time over 20 rows divided by the median step time, where the step time
-    can hold it (a step time that leaves generation out is smaller).
-    When it is wrong: when generation and training share the same accelerators by design; then nothing waits.
-    Source: OpenRLHF's README gives about 80 % for generation as usual; the 90 % is ours.
+    Why it matters: This costs money, not correctness.
+    How it is computed: The rule divides the median generation time over 20 rows by the median step time, where the step
+    time is the larger one (otherwise it leaves generation out).
+    When it is wrong: Generation and training may share the same accelerators by design; then nothing waits.
+    Source: OpenRLHF's README gives about 80 % for generation as usual; the 90 % is our own choice.
     """
     generation, step = f.median("generation_time", 20), f.median("step_time", 20)
     if WAITING_SHARE * step < generation <= step:

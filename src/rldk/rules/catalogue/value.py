@@ -1,9 +1,9 @@
-"""Rules on the critic: explains nothing, explains too much, clipped."""
+"""Rules on the critic: it explains nothing or too much, is clipped, or its loss leaves its range."""
 
 from __future__ import annotations
 
 from rldk.core.algorithms import ACTOR_CRITIC, OFF_POLICY
-from rldk.rules.evidence import CLASSIC, negligible, settled, still_learning
+from rldk.rules.evidence import CLASSIC, is_negligible, is_solved, is_still_learning
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 SEEN = ("reward_mean", "value_mean")
@@ -34,12 +34,12 @@ TRIFLE = 1e-3  # of the first losses
 def critic_useless(f: Frame) -> Signal | None:
     """Fires when the critic is worse than a constant on most of the last 50 updates.
 
-    Why it matters: its advantages are then noisier than rewards minus their mean.
-    How it is computed: explained variance below 0 on more than 60 % of the last 50 rows, past a fifth of a run of
-    known length. A NaN (returns without variance) is the defined answer and is not looked at.
-    When it is wrong: small healthy runs live around 0 or slightly below, so this is information, not a warning.
-    Source: below 0 is worse than a constant (openai/baselines#454), 60 % of 50 after 20 % of the budget; lowered from
-    a warning as 28 of 28 healthy runs with a critic in faultbench are like that.
+    Why it matters: Its advantages are then noisier than rewards minus their mean.
+    How it is computed: The explained variance is below 0 on more than 60 % of the last 50 rows, after the first fifth
+    of a run of known length. A NaN (returns without variance) is right by definition and is not looked at.
+    When it is wrong: Small healthy runs live around 0 or slightly below, so this is information, not a warning.
+    Source: Below 0 is worse than a constant (openai/baselines#454), for 60 % of 50 rows after 20 % of the budget. We
+    lowered it from a warning because 28 of 28 healthy runs with a critic in faultbench are like that.
     """
     share, usual = f.share(EXPLAINED, 50, below=0.0), f.median(EXPLAINED, 50)
     if share > 0.6 and not f.progress() < 0.2:
@@ -51,7 +51,7 @@ def critic_useless(f: Frame) -> Signal | None:
 def _not_classic(context: Context) -> str | None:
     if context.framework in CLASSIC:
         return None
-    return "critics of small language models are that bad and harmless (see VAL001)"
+    return "critics of small language models are often that bad, and harmless (see VAL001)"
 
 
 @rule(
@@ -70,25 +70,26 @@ def _not_classic(context: Context) -> str | None:
     fixes=("check that the critic's weights change", "look at {value_coef} and {gamma}", "turn on {reward_scale}"),
 )
 def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
-    """Fires when the critic's errors have lastingly been one and a half times the spread of the returns.
+    """Fires when the critic's errors have for long been one and a half times the spread of the returns.
 
-    Why it matters: advantages are then mostly the critic's errors.
-    How it is computed: the median explained variance of 20 rows is below -0.5. Explained variance divides by the
-    variance of the returns, so it says nothing where these hardly differ: not while the task is solved (every step
-    pays, the return has stayed within a tenth of its best for 20 rows), and not while the root of the value loss is
-    below a hundredth of what one step pays. Information while the return has risen and stands at its best, and while
-    the value loss is below half of what it began with: a critic that is late is learning all the same.
-    When it is wrong: returns that hardly differ in a task that pays only at its end. A2C logs the explained variance of
-    one batch of a few steps, which is mostly noise, and is not looked at.
-    Source: 0 is a constant (openai/baselines#454); -0.5 and 20 rows: ours. Measured on small trainings of
+    Why it matters: Advantages are then mostly the critic's errors.
+    How it is computed: The median explained variance of 20 rows is below -0.5. Explained variance divides by the
+    variance of the returns, so it says nothing where these hardly differ. The rule is therefore quiet while the task is
+    solved (every step pays, and the return has stayed within a tenth of its best for 20 rows) and while the root of the
+    value loss is below a hundredth of what one step pays. It is only information while the return has risen and stands
+    at its best, or while the value loss is below half of what it began with, because a critic that is late is learning
+    all the same.
+    When it is wrong: The returns may hardly differ in a task that pays only at its end. A2C logs the explained variance
+    of one batch of a few steps, which is mostly noise, so it is not looked at.
+    Source: 0 is a constant (openai/baselines#454); -0.5 and 20 rows are our own choice. Measured on small trainings of
     Stable-Baselines3 and CleanRL: below -0.25 in 1 of 42 healthy runs, one that never finds its reward.
     """
     usual, loss = f.median(EXPLAINED, 20), f.median("value_loss", 20)
-    solved, nothing, learns = settled(f), negligible(f, loss), still_learning(f)
+    solved, nothing, learns = is_solved(f), is_negligible(f, loss), is_still_learning(f)
     newest, first = f.median("value_loss", 10), f.early("value_loss", 0, 5)
     learns = learns or newest < FADED * first
     if usual < -0.5 and not (solved or nothing):
-        message = f"the explained variance has typically been {usual:.2g} over 20 rows; a constant has 0"
+        message = f"the explained variance has typically been {usual:.2g} over 20 rows; a constant prediction has 0"
         return Signal(value=usual, limit=-0.5, message=message, severity="info" if learns else None)
     return None
 
@@ -115,19 +116,19 @@ def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
 def critic_predicts_a_constant(f: Frame) -> Signal | None:
     """Fires when the critic explains exactly nothing, row after row, and its loss is as high as at the start.
 
-    Why it matters: advantages are then returns minus a constant, and most of what a critic is for is missing.
-    How it is computed: the explained variance of twenty rows lies within 0.01 of 0, and the median value loss of ten
+    Why it matters: Advantages are then returns minus a constant, and most of what a critic is for is missing.
+    How it is computed: The explained variance of twenty rows lies within 0.01 of 0, and the median value loss of ten
     rows is above 80 % of that of the first five.
-    When it is wrong: a task whose reward is next to random.
-    Source: an explained variance of 0 is that of a constant (openai/baselines#454); sb3#2240 (unscaled rewards); 0.01,
-    twenty rows and 80 %: ours. Measured: 0 of 103 healthy small trainings with a critic; 14 of 22 with unscaled or
-    rescaled rewards, reward noise or wrong targets.
+    When it is wrong: The reward of the task may be almost random.
+    Source: An explained variance of 0 is that of a constant (openai/baselines#454); sb3#2240 (unscaled rewards); 0.01,
+    twenty rows and 80 % are our own choice. Measured: 0 of 103 healthy small trainings with a critic; 14 of 22 with
+    unscaled or rescaled rewards, reward noise or wrong targets.
     """
     high, low, count = f.max(EXPLAINED, 20), f.min(EXPLAINED, 20), f.count(EXPLAINED)
     now, start = f.median("value_loss", 10), f.early("value_loss", 0, 5)
     if count >= 20 and -FLAT < low <= high < FLAT and now > 0.8 * start > 0:
         message = f"the critic explains nothing ({low:.2g} to {high:.2g} on 20 rows) and its loss is {now:.3g}"
-        return Signal(value=high, limit=FLAT, message=message + f", {start:.3g} at the start")
+        return Signal(value=high, limit=FLAT, message=message + f"; it was {start:.3g} at the start")
     return None
 
 
@@ -148,10 +149,11 @@ def critic_predicts_a_constant(f: Frame) -> Signal | None:
 def critic_too_good(f: Frame) -> Signal | None:
     """Fires when the critic explains more than 99 % of the returns from the first updates on.
 
-    Why it matters: a fresh critic cannot know that; something tells it.
-    How it is computed: explained variance above 0.99 on every row so far, five at least.
-    When it is wrong: pre-trained critics, nearly deterministic returns. Information only.
-    Source: 0.99 from the first update, from the catalogue of critic faults; five rows: ours.
+    Why it matters: A fresh critic cannot know that, so something gives it the answer.
+    How it is computed: The explained variance is above 0.99 on every row so far, for at least five rows.
+    When it is wrong: The critic may be pre-trained, or returns may be nearly deterministic. This rule only gives
+    information.
+    Source: 0.99 from the first update comes from the catalogue of critic faults; five rows are our own choice.
     """
     least, count = f.lowest(EXPLAINED, before=0), f.count(EXPLAINED)
     if least > 0.99 and count >= 5:
@@ -174,10 +176,10 @@ def critic_too_good(f: Frame) -> Signal | None:
 def value_clip_saturation(f: Frame) -> Signal | None:
     """Fires when typically more than half of the value predictions were clipped over the last 20 updates.
 
-    Why it matters: the critic learns only from the other half and lags behind the policy.
-    How it is computed: the median clipped share of 20 rows is above 0.5, three rows running.
-    When it is wrong: during the first updates after a jump of the reward scale.
-    Source: the 20 updates of the rule for the policy's ratio; 0.5: ours.
+    Why it matters: The critic learns only from the other half and lags behind the policy.
+    How it is computed: The median clipped share of 20 rows is above 0.5, on three rows in a row.
+    When it is wrong: The first updates after a jump of the reward scale look like this.
+    Source: The 20 updates are those of the rule for the policy's ratio; 0.5 is our own choice.
     """
     usual = f.median("value_clip_frac", 20)
     if usual > 0.5:
@@ -200,17 +202,17 @@ def value_clip_saturation(f: Frame) -> Signal | None:
     fixes=("raise {lr_value} or {value_coef}", "raise {clip_value}", "check {gamma} and how truncated episodes end"),
 )
 def value_bias(f: Frame) -> Signal | None:
-    """Fires when the critic's mean has been off the mean return, to one side, for 20 rows.
+    """Fires when the critic's mean has been off the mean return, on one side, for 20 rows.
 
-    Why it matters: a constant offset is the first thing a critic learns; one that keeps it makes every advantage too
-    large or too small by that much.
-    How it is computed: on each of 20 rows the offset has the sign of its median, is above a quarter of the median
-    return and three times the row-to-row noise of the returns, and the returns have not moved by half of it (a critic
-    lags behind a return that rises). A warning when its square is more than half of the value loss, so that the offset
-    is most of what the critic gets wrong; else information.
-    When it is wrong: values and returns in different units (one of them normalised).
-    Source: mean(V - R) sustained, from the catalogue; the factors: ours. Measured on faultbench with the reward as
-    return: none of 22 healthy runs; 4 runs with a wrong sign, reward scale or learning rate.
+    Why it matters: A constant offset is the first thing a critic learns. One that keeps its offset makes every
+    advantage too large or too small by that much.
+    How it is computed: On each of 20 rows the offset has the sign of its median and is above a quarter of the median
+    return and three times the row-to-row noise of the returns. The returns have not moved by half of it, because a
+    critic lags behind a return that rises. It is a warning when the square of the offset is more than half of the value
+    loss, so that the offset is most of what the critic gets wrong. Otherwise it is information.
+    When it is wrong: Values and returns may be in different units (one of them normalised).
+    Source: A sustained mean(V - R) comes from the catalogue; the factors are our own choice. Measured on faultbench
+    with the reward as return: none of 22 healthy runs; 4 runs with a wrong sign, reward scale or learning rate.
     """
     value, target, loss = f.median("value_mean", 20), f.median("return_mean", 20), f.median("value_loss", 20)
     noise, moved = f.noise("return_mean", 20), f.gain("return_mean", 20)
@@ -241,25 +243,27 @@ def value_bias(f: Frame) -> Signal | None:
     ),
 )
 def value_loss_leaves_its_range(f: Frame) -> Signal | None:
-    """Fires when the value loss is at once four times above, or below, all that it ever was.
+    """Fires when the value loss is suddenly four times above, or below, its whole range so far.
 
-    Why it matters: the critic is asked for something else than before, and its advantages are wrong until it knows it.
-    How it is computed: three rows running are above twenty times the largest value before them (twelve rows at least),
-    while the reward is not above its own largest. In runs that log a share of clipped ratios four times is enough from
-    the 25th row on; or the three rows are below a quarter of the smallest, not 0, and that smallest was above a tenth
-    of the median of rows 5 to 25.
-    When it is wrong: a restart with another batch size. A sparse reward that is found for the first time raises both
-    and is quiet, as is a loss that fades in a task that is solved, or whose root is below a hundredth of what a step
-    pays. A2C logs the loss of one small batch, which does what it likes (seen on a healthy log), and is not looked at.
-    Source: the materiality of VAL003 without its critic. Measured: in 68 healthy small trainings three rows left the
-    range before them by 1.2 times upwards and 2 times downwards at most; 27 to 3,700 times where discount, targets or
-    the scale of rewards changed.
+    Why it matters: The critic has to predict something else than before, and its advantages are wrong until it has
+    learnt it.
+    How it is computed: Three rows in a row are above twenty times the largest value before them (twelve rows at least),
+    while the reward is not above its own largest. In runs that log a share of clipped ratios, four times is enough from
+    the 25th row on. In such runs the rule also fires when the three rows are below a quarter of the smallest value but
+    not 0, and that smallest value was above a tenth of the median of rows 5 to 25.
+    When it is wrong: A restart may use another batch size. The rule is quiet when a sparse reward that is found for the
+    first time raises both, when the loss fades in a task that is solved, and when its root is below a hundredth of what
+    a step pays. A2C logs the loss of one small batch, which varies freely (seen on a healthy log), so it is not looked
+    at.
+    Source: The size that matters is that of VAL003 without its critic. Measured: in 68 healthy small trainings, three
+    rows left the range before them by 1.2 times upwards and 2 times downwards at most; 27 to 3,700 times where
+    discount, targets or the scale of rewards changed.
     """
     name, count = "value_loss", f.count("value_loss")
     least, most = f.min(name, 3), f.max(name, 3)
     high, low = f.highest(name, before=3), f.lowest(name, before=3)
     reward, best = f.median("reward_mean", 3), f.highest("reward_mean", before=3)
-    early, clipped, nothing = f.early(name), f.count("clip_frac"), negligible(f, most)
+    early, clipped, nothing = f.early(name), f.count("clip_frac"), is_negligible(f, most)
     if count < FEWEST or not high > 0 or nothing:
         return None
     settled = count >= SETTLED and clipped > 0
@@ -290,21 +294,22 @@ def value_loss_leaves_its_range(f: Frame) -> Signal | None:
     ),
 )
 def value_loss_explodes(f: Frame) -> Signal | None:
-    """Fires when one value loss is ten thousand times all before it, and far beyond anything that could be predicted.
+    """Fires when one value loss is ten thousand times larger than all before it, and beyond any possible prediction
+    error.
 
-    Why it matters: the weights that the critic shares with the policy were moved by that gradient, too.
-    How it is computed: VAL008 for a single row, after four others. The loss is above ten thousand times the largest
-    before it, and its root, the typical error, is above a hundred times the largest return and the largest estimated
-    value that the run has logged (with this row), and above a hundred. A sparse reward that is found for the first
-    time raises a loss next to 0 by as much, but no further than what it pays.
-    When it is wrong: an environment whose rewards grow a thousandfold in mid-run by design.
-    Source: ours. Measured on 49 healthy public logs with a critic: after four rows the largest step above all before
-    was 47-fold, the largest root of a loss 1.5 times the largest return.
+    Why it matters: That gradient also moved the weights that the critic shares with the policy.
+    How it is computed: This is VAL008 for a single row, after four others. The loss is above ten thousand times the
+    largest before it. Its root, the typical error, is above a hundred, and above a hundred times the largest return and
+    the largest estimated value that the run has logged (with this row). A sparse reward that is found for the first
+    time raises a loss close to 0 by as much, but no further than what it pays.
+    When it is wrong: The rewards of an environment may grow a thousandfold during the run by design.
+    Source: Our own choice. Measured on 49 healthy public logs with a critic: after four rows, the largest step above
+    all before was 47-fold, and the largest root of a loss was 1.5 times the largest return.
     """
     loss, high, count = f["value_loss"], f.highest("value_loss"), f.count("value_loss")
     sizes = [1.0, *(f.highest(name, before=0) for name in SEEN), *(f.lowest(name, before=0) for name in SEEN)]
     if count > FIRST and loss > EXPLODED * high and not any(loss <= BEYOND * BEYOND * x * x for x in sizes):
-        message = f"the value loss was at most {high:.3g} and is {loss:.3g} at once"
+        message = f"the value loss was at most {high:.3g} and is suddenly {loss:.3g}"
         return Signal(value=loss, limit=EXPLODED * high, message=message)
     return None
 
@@ -331,22 +336,22 @@ def value_loss_explodes(f: Frame) -> Signal | None:
 def value_loss_diverges(f: Frame) -> Signal | None:
     """Fires when the value loss is three times its own past and the critic has become worse than useless.
 
-    Why it matters: advantages of a critic that no longer follows are noise of growing size.
-    How it is computed: three rows running, the median value loss of three rows is above three times the median of
-    the run's own past, and the explained variance (median of three) is below -1 and by 1 below its own past, or
-    below 0 where it had typically been above one half. Not for a loss next to nothing: below a thousandth of the first
-    ten rows, or with a root below a hundredth of what one step pays; nor while the task is solved, where the critic has
-    next to nothing to explain (VAL011).
-    When it is wrong: after a reward of another scale the old critic is wrong without a fault of its own. A2C, which
-    logs both of one batch of a few steps, is not looked at.
-    Source: the two-witness form as measured on labelled real trainings: small healthy critics explain nothing and
-    vary in their loss, never both together at that size.
+    Why it matters: The advantages of a critic that no longer follows are noise of growing size.
+    How it is computed: On three rows in a row, the median value loss of three rows is above three times the median of
+    the run's own past. The explained variance (median of three) is below -1 and by 1 below its own past, or below 0
+    where it had typically been above one half. The rule is quiet for a loss close to nothing: below a thousandth of the
+    first ten rows, or with a root below a hundredth of what one step pays. It is also quiet while the task is solved,
+    because the critic then has almost nothing to explain (VAL011).
+    When it is wrong: After a change of the reward's scale, the old critic is wrong without a fault of its own. A2C logs
+    both metrics of one batch of a few steps, so it is not looked at.
+    Source: The two-witness form was measured on labelled real trainings: small healthy critics explain nothing and vary
+    in their loss, but never both together at that size.
     """
     loss, past = f.median("value_loss", 3), f.past("value_loss")
     explained, usual = f.median("value_explained_variance", 3), f.past("value_explained_variance")
     worse = explained < -1.0 and explained < usual - 1.0
     forgot = usual > 0.5 and explained < 0.0
-    trifle, solved, nothing = loss < TRIFLE * f.early("value_loss", 0, 10), settled(f), negligible(f, loss)
+    trifle, solved, nothing = loss < TRIFLE * f.early("value_loss", 0, 10), is_solved(f), is_negligible(f, loss)
     if past > 0 and loss > 3 * past and (worse or forgot) and not (trifle or solved or nothing):
         message = (
             f"the value loss rose from {past:.3g} to {loss:.3g} and the explained variance fell to {explained:.3g}"

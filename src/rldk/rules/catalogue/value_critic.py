@@ -1,9 +1,9 @@
-"""VAL, REW: critics of agents in environments, most of all of those that learn from a replay buffer (DQN, SAC, TD3)."""
+"""VAL: critics of agents in environments, above all of agents that learn from a replay buffer (DQN, SAC, TD3)."""
 
 from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, VALUE_BASED
-from rldk.rules.evidence import CLASSIC, CRITIC, CRITIC_GROWN, factor, not_off_policy, runs_away, settled
+from rldk.rules.evidence import CLASSIC, CRITIC, CRITIC_GROWN, factor, is_solved, not_off_policy, runs_away
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 NOTHING_LEFT, NOTHING_LEFT_ON_POLICY = 0.06, 0.002  # of the first losses
@@ -16,11 +16,11 @@ _AGENTS = OFF_POLICY | {"ppo", "a2c"}
 def _no_agent(context: Context) -> str | None:
     if context.algorithm in _AGENTS and context.framework in CLASSIC:
         return None
-    return "defined for agents of Stable-Baselines3, RLlib and CleanRL whose algorithm the log tells"
+    return "defined for agents of Stable-Baselines3, RLlib and CleanRL whose algorithm the log names"
 
 
-def _risen(f: Frame) -> bool:
-    """The return is above its first ten rows by twice its noise, or too young to tell."""
+def _has_risen(f: Frame) -> bool:
+    """Whether the return is above its first ten rows by twice its noise; also true while there are too few rows."""
     now, start, noise = f.median("reward_mean", 10), f.early("reward_mean", 0, 10), f.noise("reward_mean", 20)
     noise = noise if noise == noise else 0.0
     return not now <= start + 2 * noise
@@ -45,25 +45,26 @@ def _risen(f: Frame) -> bool:
     fixes=("check {gamma}", "check that the target network follows: {target_update}", "enlarge {buffer_size}"),
 )
 def critic_done_agent_not(f: Frame) -> Signal | None:
-    """Fires when the critic has nothing left to learn and the agent earns no more than at the start.
+    """Fires when the critic has nothing left to learn although the agent earns no more than at the start.
 
-    Why it matters: a critic that bootstraps chases its own improving policy; one whose loss fades while the return
-    stands still predicts something that has nothing to do with it.
-    How it is computed: the median loss of 20 rows is below 6 % of that of the first ten, and the median return of ten
+    Why it matters: A critic that bootstraps follows its own improving policy. If its loss fades while the return stands
+    still, it predicts something that has nothing to do with the return.
+    How it is computed: The median loss of 20 rows is below 6 % of that of the first ten, and the median return of ten
     rows is not above that of the first ten by twice its noise (24 rows at least). For PPO and A2C, whose critic sees
-    only what the policy does: ten rows below 0.2 % of the first five (20 rows at least). Not where the task is solved
-    from the first row on (a resumed run): every step pays and the return stays within a tenth of its best.
-    Not while episodes have become half as long again or as short: the agent does something else than at first.
-    When it is wrong: tasks whose reward is never found, which are as much in need of a change.
-    Source: ours. Measured while the return had not risen: at least 22 % in 33 healthy small trainings of DQN, SAC and
-    TD3, 0.04 to 4 % with a discount of 0 or a target that is never updated; for PPO and A2C at least 0.36 % (that one
-    never found its reward), then 4.7 %, in the 28 of 64 healthy ones that stood still at some row, and 0.01 to 0.17 %
-    in eight broken ones.
+    only what the policy does, ten rows must be below 0.2 % of the first five (20 rows at least). The rule is quiet
+    where the task is solved from the first row on (a resumed run): every step pays and the return stays within a tenth
+    of its best. It is also quiet while episodes have become half as long again or as short, because the agent then does
+    something else than at first.
+    When it is wrong: The reward of the task may never be found. Such a run needs a change just as much.
+    Source: Our own choice. Measured while the return had not risen: at least 22 % in 33 healthy small trainings of DQN,
+    SAC and TD3, 0.04 to 4 % with a discount of 0 or a target that is never updated; for PPO and A2C at least 0.36 %
+    (that one never found its reward), then 4.7 %, in the 28 of 64 healthy ones that stood still at some row, and 0.01
+    to 0.17 % in eight broken ones.
     """
     name, earned = f.metric, f.last("reward_mean")
     now, first, count = f.median(name, 20), f.early(name, 0, 10), f.count(name)
     newest, start = f.median(name, 10), f.early(name, 0, 5)
-    solved, risen = settled(f), _risen(f)
+    solved, risen = is_solved(f), _has_risen(f)
     steps, first_steps = f.median("response_length_mean", 10), f.early("response_length_mean", 0, 10)
     risen = risen or factor(steps, first_steps) > CHANGED
     on_policy, still = f.count("value_explained_variance") > 0, not (risen or solved)
@@ -93,12 +94,12 @@ def critic_done_agent_not(f: Frame) -> Signal | None:
 def values_one_step_deep(f: Frame) -> Signal | None:
     """Fires when the values have settled at what one or two steps pay, in episodes of many steps.
 
-    Why it matters: such values know nothing of what an action leads to.
-    How it is computed: after 40 rows the last 20 values lie within 10 % of their median, which is below twice the pay
-    of one step (return over length of the episodes), while episodes have more than ten steps.
-    When it is wrong: tasks that pay only at the end of an episode are not looked at before they pay.
-    Source: the value of a state that pays r a step is r / (1 - gamma), 100 r at the usual discount; 40 rows, 10 % and
-    twice: ours. Measured on small DQN: 0 of 9 healthy runs, 2 of 2 whose target is never updated.
+    Why it matters: Such values know nothing of the later consequences of an action.
+    How it is computed: After 40 rows, the last 20 values lie within 10 % of their median. The median is below twice the
+    pay of one step (return divided by the length of the episodes), while episodes have more than ten steps.
+    When it is wrong: Tasks that pay only at the end of an episode are not looked at before they pay.
+    Source: The value of a state that pays r a step is r / (1 - gamma), 100 r at the usual discount; 40 rows, 10 % and
+    twice are our own choice. Measured on small DQN: 0 of 9 healthy runs, 2 of 2 whose target is never updated.
     """
     name, pay, steps = "value_mean", f.last("reward_per_step"), f.last("response_length_mean")
     now, high, low, count = f.median(name, 20), f.max(name, 20), f.min(name, 20), f.count(name)
@@ -129,14 +130,14 @@ def values_one_step_deep(f: Frame) -> Signal | None:
 def values_diverge(f: Frame) -> Signal | None:
     """Fires when the critic's loss has grown a hundredfold while the return is below what it was at first.
 
-    Why it matters: values that run away say nothing of what is worth doing; the agent follows the largest error.
-    How it is computed: the smallest of the newest three losses is above a hundred times the median of the first ten,
-    above the square of the first returns (errors larger than all there was to predict), and twice that of ten rows
-    before; and the median return of five rows is below the median of its first five rows by a tenth; from the 18th
-    loss on, three rows running.
-    When it is wrong: a reward that is found late and is large.
-    Source: ours, on a public log of DQN on CartPole (loss 0.5 to 5e8, return at its floor). Losses of healthy DQN grow
-    by such factors from next to 0, which the square of the returns excludes.
+    Why it matters: Values that run away say nothing about what is worth doing, so the agent follows the largest error.
+    How it is computed: The smallest of the newest three losses is above a hundred times the median of the first ten,
+    above the square of the first returns (the errors are then larger than anything there was to predict), and twice
+    that of ten rows before. The median return of five rows is below the median of its first five rows by a tenth. The
+    rule looks from the 18th loss on, at three rows in a row.
+    When it is wrong: A large reward may be found late.
+    Source: Our own choice, after a public log of DQN on CartPole (loss 0.5 to 5e8, return at its floor). Losses of
+    healthy DQN grow by such factors from close to 0, which the square of the returns excludes.
     """
     name = f.metric
     loss, first, before, count = f.min(name, 3), f.early(name, 0, 10), f.median(name, 5, before=10), f.count(name)
@@ -144,7 +145,7 @@ def values_diverge(f: Frame) -> Signal | None:
     away, fell = runs_away(f, name), now < start - 0.1 * abs(start) and known == known
     if count >= 18 and away and loss > 2 * before and fell:
         message = (
-            f"the critic's loss grew from {first:.3g} to {loss:.3g}, the return fell from {start:.4g} to {now:.4g}"
+            f"the critic's loss grew from {first:.3g} to {loss:.3g} and the return fell from {start:.4g} to {now:.4g}"
         )
         return Signal(value=loss, limit=CRITIC_GROWN * first, message=message)
     return None
@@ -167,13 +168,14 @@ def values_diverge(f: Frame) -> Signal | None:
     fixes=("use the smaller of two critics, or a slower target: {target_update}", "check {gamma} and {reward_scale}"),
 )
 def values_beyond_returns(f: Frame) -> Signal | None:
-    """Fires when the critic has long expected three times what any stretch of episodes has earned.
+    """Fires when the critic has long expected three times more than any stretch of episodes has earned.
 
-    Why it matters: an agent that believes it is doing well does not look for better.
-    How it is computed: all of the newest 40 mean values are positive and above three times the size of the best running
+    Why it matters: An agent that believes it is doing well does not look for better.
+    How it is computed: All of the newest 40 mean values are positive and above three times the size of the best running
     mean of the return and of the worst return, and the values do not fall.
-    When it is wrong: rewards that are scaled up for the critic alone; very short episodes that end by a time limit.
-    Source: ours: the discounted value of a state is at most the return that is left, up to bootstrapping at limits.
+    When it is wrong: Rewards may be scaled up for the critic alone, or very short episodes may end by a time limit.
+    Source: Our own choice: the discounted value of a state is at most the return that is left, except for bootstrapping
+    at time limits.
     """
     low, gain = f.min("value_mean", 40), f.gain("value_mean", 40)
     best, worst, known = f.peak("reward_mean", 0.1), f.lowest("reward_mean", before=0), f.last("reward_mean")

@@ -1,4 +1,4 @@
-"""What a rule file asks to be done when an incident begins, worsens or recovers: as data, and what is wrong with it."""
+"""Actions of a rule file, which are done when an incident begins, worsens or recovers, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET = re.compile(r"(?:(?<=\s)|^)env:([A-Za-z_][A-Za-z0-9_]*)$")  # "env:NAME"
 
 
 class Action(Struct, frozen=True):
-    """One thing to do. `options` are those of `problem`; texts among them may hold `{placeholders}` of `FIELDS`."""
+    """One thing to do. `problem` checks the `options`; texts among them may hold `{placeholders}` of `FIELDS`."""
 
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -96,7 +96,9 @@ def _wrong_template(value: Any) -> str:
         for text in _leaves(value, MAX_DEPTH):
             for _, name, _, _ in string.Formatter().parse(text):
                 if name is not None and name not in FIELDS:
-                    return f"no placeholder {{{name}}}{_nearest(name, FIELDS)}; a brace itself is written twice"
+                    return (
+                        f"there is no placeholder {{{name}}}{_nearest(name, FIELDS)}; a brace itself is written twice"
+                    )
     except ValueError as error:
         return str(error)
     return ""

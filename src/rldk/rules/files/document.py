@@ -1,6 +1,7 @@
 """A rule file as plain data with the line of every entry: YAML with limits, or the JSON of a shipped preset.
 
-Only plain YAML is read: no tags of other languages, no merge keys, no key twice, aliases within the limits on size.
+Only plain YAML is read. It has no tags of other languages, no merge keys, and no key twice; aliases count towards the
+limits on size.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # YAML 1.1 tak
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with a rule file. `line` is 0 where there is none to name."""
+    """One thing that is wrong with a rule file. `line` is 0 where no line can be named."""
 
     file: str
     message: str
@@ -44,7 +45,7 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class RuleFileError(ConfigError):
-    """A rule file that cannot be used. The message is the first of `problems`."""
+    """A rule file cannot be used. The message is the first of `problems`."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = problems
@@ -54,7 +55,7 @@ class RuleFileError(ConfigError):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One item of `rules`, and the lines of it and of its keys."""
+    """One item of `rules`, with its line and the lines of its keys."""
 
     file: str
     line: int
@@ -69,7 +70,7 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 def read_file(path: Path) -> Document:
-    """The rule file at `path`. Raises `ConfigError` when it cannot be read, `RuleFileError` when it is no rule file."""
+    """The rule file at `path`. Raises `ConfigError` when it cannot be read, `RuleFileError` when it is wrong."""
     try:
         if not path.is_file():
             raise ConfigError(f"{path}: no such file", hint="rldk rules list --preset names what is shipped")
@@ -84,7 +85,7 @@ def read_file(path: Path) -> Document:
 
 
 def read_yaml(text: str, file: str) -> Document:
-    """The document in `text`; `file` is what errors call it. Raises `RuleFileError`."""
+    """The document in `text`; errors call it `file`. Raises `RuleFileError`."""
     import yaml
 
     loader = None
@@ -96,11 +97,11 @@ def read_yaml(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(filter(None, (error.context, error.problem)))
-        problem = Problem(file=file, line=mark.line + 1 if mark else 0, message=f"no YAML: {said}")
+        problem = Problem(file=file, line=mark.line + 1 if mark else 0, message=f"this is not valid YAML: {said}")
         raise RuleFileError((problem,)) from None
     except (yaml.YAMLError, RecursionError) as error:
         said = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise RuleFileError((Problem(file=file, message=f"no YAML: {said}"),)) from None
+        raise RuleFileError((Problem(file=file, message=f"this is not valid YAML: {said}"),)) from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -120,7 +121,7 @@ def from_json(data: bytes, file: str) -> Document:
 
 
 class _Reader:
-    """Nodes to plain values, counting as it goes."""
+    """Turns nodes into plain values and counts them."""
 
     def __init__(self, file: str, loader: yaml.SafeLoader) -> None:
         self._file = file
@@ -157,13 +158,13 @@ class _Reader:
 
         line = node.start_mark.line + 1
         if not isinstance(node, yaml.MappingNode):
-            self._fail(line, "a mapping is due here", "such as `- id: kl_spike`")
+            self._fail(line, "a mapping is expected here", "such as `- id: kl_spike`")
         seen: set[str] = set()
         for key_node, value in node.value:
             line = key_node.start_mark.line + 1
             key = self.plain(key_node, depth + 1)
             if not isinstance(key, str):
-                self._fail(line, f"the key {key!r} is no text")
+                self._fail(line, f"the key {key!r} is not a text")
             if key in seen:
                 self._fail(line, f"the key {key!r} is given twice")
             seen.add(key)

@@ -1,4 +1,4 @@
-"""One entry of a rule file as a `Rule`: an expression of the user's own, or a rule of the catalogue with overrides."""
+"""One entry of a rule file as a `Rule`: the user's own expression, or a rule of the catalogue with overrides."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rldk.errors import ConfigError
 from rldk.rules.files.document import Entry
 from rldk.rules.files.expression import Condition, compile_condition
 from rldk.rules.files.fields import WINDOW, Fault, check, check_fixes, check_message
-from rldk.rules.files.where import Selection, select_metric, select_where, unfamiliar
+from rldk.rules.files.where import Selection, select_metric, select_where, unfamiliar_note
 from rldk.rules.rule import Body, Frame, Page, Rule, Signal
 
-# family of a rule by what the watched metric's name begins with, the longest first: which findings are of one kind
+# the family of a rule, by the longest beginning of the watched metric's name: it says which findings are of one kind
 _FAMILIES = {
     "advantage": "ADV", "zero_std_group": "ADV", "solved_group": "ADV", "unsolved": "ADV",
     "clip_": "CLIP", "ratio_": "CLIP", "kl_policy_update": "CLIP", "kl": "KL", "entropy": "ENT", "diversity": "ENT",
@@ -27,7 +27,7 @@ _FAMILIES = {
 
 
 def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
-    """The rule of an expression. Raises `Fault`."""
+    """The rule that an expression defines. Raises `Fault`."""
     window = data.get("window", {})
     check(window, WINDOW, within="window")
     size, kind = window.get("size", 1), window.get("kind", "consecutive")
@@ -43,7 +43,7 @@ def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
         code=data["id"],
         name=data["id"].replace("_", "-").lower(),
         severity=severity,
-        # what a person states as critical is an invariant of that run: no second witness is asked for
+        # what a person calls critical must hold in that run, so no second witness is needed
         tier=0 if severity == "critical" else 2 if condition.relative else 1,
         body=_body(condition, data),
         page=_page(data, condition, file),
@@ -62,12 +62,12 @@ def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
 
 
 def chosen_rule(rule: Rule, data: Mapping[str, Any]) -> Rule:
-    """The rule of the catalogue as an entry with `use` wants it. Raises `Fault`."""
+    """The rule of the catalogue with the settings of an entry with `use`. Raises `Fault`."""
     graded = "warn" in data or "critical" in data
     if graded and rule.tier == 0:
         hint = "severity, rows and cooldown can be set"
         raise Fault(
-            "warn" if "warn" in data else "critical", f"{rule.code} is exact and has no limit to move", hint=hint
+            "warn" if "warn" in data else "critical", f"{rule.code} is exact, so it has no limit to move", hint=hint
         )
     rows, within = data.get("rows", rule.rows), data.get("within", rule.within)
     if within and within < rows:
@@ -89,14 +89,14 @@ def chosen_rule(rule: Rule, data: Mapping[str, Any]) -> Rule:
 
 
 def unfamiliar_names(entry: Entry) -> Iterator[str]:
-    """What to tell the author of metric names that are no canonical ones."""
+    """Notes for the author about metric names that are not canonical."""
     data = entry.data
     if "use" in data:
         return
     watched = _selection(data)
     condition = _condition(data, data.get("window", {}).get("size", 1))
     for name in (*watched.names, *condition.metrics, *condition.elsewhere):
-        note = unfamiliar(name)
+        note = unfamiliar_note(name)
         if note:
             yield note
 
@@ -104,7 +104,7 @@ def unfamiliar_names(entry: Entry) -> Iterator[str]:
 def _selection(data: Mapping[str, Any]) -> Selection:
     if ("metric" in data) == ("where" in data):
         hint = 'such as `metric: kl`, or `where: name in ("kl", "entropy")`'
-        raise Fault("where" if "where" in data else "id", "an expression needs either metric or where", hint=hint)
+        raise Fault("where" if "where" in data else "id", "an expression needs either `metric` or `where`", hint=hint)
     key = "metric" if "metric" in data else "where"
     try:
         return select_metric(data[key]) if key == "metric" else select_where(data[key])
@@ -126,7 +126,7 @@ def _condition(data: Mapping[str, Any], window: int) -> Condition:
 def _body(condition: Condition, data: Mapping[str, Any]) -> Body:
     holds, measured, limit = condition.holds, condition.measured, condition.limit
     grace = data.get("grace_steps", 0)
-    template = data.get("message") or "{name} is {value:.4g}" + (", held against {limit:.4g}" if limit else "")
+    template = data.get("message") or "{name} is {value:.4g}" + (" (limit {limit:.4g})" if limit else "")
     shown = f" ({condition.text})" if "message" not in data else ""
 
     def body(f: Frame) -> Signal | None:
@@ -135,14 +135,14 @@ def _body(condition: Condition, data: Mapping[str, Any]) -> Body:
             return None
         value = measured(f) if measured else f[f.metric]
         bound = limit(f) if limit else None
-        told = template.format(name=f.metric, value=value, limit=bound or 0.0, step=f.step)
-        return Signal(value=value, limit=bound, message=told + shown)
+        text = template.format(name=f.metric, value=value, limit=bound or 0.0, step=f.step)
+        return Signal(value=value, limit=bound, message=text + shown)
 
     return body
 
 
 def _graded(inner: Body, data: Mapping[str, Any]) -> Body:
-    """The rule's own verdict, only after the grace, and as severe as its measured value is far."""
+    """The rule's own verdict after the grace period; its severity follows the measured value."""
     grace, warn, critical = data.get("grace_steps", 0), data.get("warn"), data.get("critical")
 
     def body(f: Frame) -> Signal | None:
@@ -165,7 +165,7 @@ def _graded(inner: Body, data: Mapping[str, Any]) -> Body:
 
 
 def _reached(signal: Signal, least: float) -> bool:
-    """Further means larger, but for rules whose value has fallen below their limit."""
+    """Whether the value has reached `least`: above it, or below it for a rule whose value fell below its limit."""
     fell = signal.limit is not None and signal.value < signal.limit
     return signal.value <= least if fell else signal.value >= least
 

@@ -1,7 +1,7 @@
 """Conditions of rule files: text -> whitelisted `ast` -> closures over a Frame. Nothing is ever evaluated as Python.
 
-A comparison with a missing value is unknown, and stays unknown through `not`; only a condition that is known to hold
-fires. Division by zero and the logarithm of what has none are missing.
+A comparison with a missing value is unknown, and `not` leaves it unknown. Only a condition that is known to hold fires.
+A division by zero, or the logarithm of a number that has none, is a missing value.
 """
 
 from __future__ import annotations
@@ -14,18 +14,26 @@ from collections.abc import Callable
 from msgspec import Struct, field
 
 from rldk.core.vocabulary import vocabulary
-from rldk.rules.files.intervals import Region, common, either, open_bounds, rest, satisfying, unfolded
-from rldk.rules.files.syntax import BadExpression, metric_names, parse, said, unknown
+from rldk.rules.files.intervals import (
+    Region,
+    absolute_preimage,
+    complement,
+    intersection,
+    open_bounds,
+    solutions,
+    union,
+)
+from rldk.rules.files.syntax import BadExpression, metric_names, parse, quote, unknown_name
 from rldk.rules.files.truth import (
     Read,
     Test,
     all_of,
     any_of,
-    asked,
-    compared,
+    comparison,
     constant,
+    feature,
     logarithm,
-    opposite,
+    negation,
     quotient,
     share,
 )
@@ -33,7 +41,7 @@ from rldk.rules.rule import Frame
 
 MAX_WINDOW = 10_000
 
-# function of a metric over the window -> the method of Frame; a second argument is another window
+# a function of a metric over the window -> the method of Frame; a second argument sets another window
 WINDOWED = {
     "mean": "mean",
     "median": "median",
@@ -43,10 +51,10 @@ WINDOWED = {
     "slope": "slope",
     "gain": "gain",
 }
-LEAST = {"std": 2, "slope": 2, "gain": 2}  # the smallest window that has one
-# function of a metric's history, without a window
+LEAST = {"std": 2, "slope": 2, "gain": 2}  # the smallest window for which the function is defined
+# functions of a metric's history, without a window
 HISTORY = ("first", "last", "early", "past", "highest", "lowest")
-PAST = frozenset({"first", "early", "past", "highest", "lowest", "gain"})  # of the run's own values
+PAST = frozenset({"first", "early", "past", "highest", "lowest", "gain"})  # functions of the run's own earlier values
 FUNCTIONS = (*WINDOWED, *HISTORY, "previous", "leap", "any", "all", "count", "abs", "log", "metric")
 _COMPARE: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
     ast.Lt: ("<", operator.lt),
@@ -68,9 +76,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
 class Condition(Struct, frozen=True, kw_only=True):
     """A compiled condition. `holds(f)` is True, False or None (unknown).
 
-    `measured`, `limit`: the two sides of its first comparison, None where it has none. `metrics`: what must be on the
-    row besides the watched metric; `elsewhere`: what need not be. `windowed`: it looks at a window by itself;
-    `relative`: it holds the metric against the run's own past.
+    `measured`, `limit`: the two sides of its first comparison, or None without one. `metrics`: the metrics that must be
+    on the row besides the watched one; `elsewhere`: those that may be on other rows. `windowed`: the condition looks at
+    a window by itself. `relative`: it compares the metric with the run's own past.
     """
 
     text: str
@@ -86,7 +94,7 @@ class Condition(Struct, frozen=True, kw_only=True):
 class _Number(Struct, frozen=True):
     read: Read
     constant: float | None = None
-    metric: str | None = None  # set when it is nothing but a metric: "" is the watched one
+    metric: str | None = None  # the name, when the number is just a metric: "" is the watched metric
 
 
 def compile_condition(text: object, *, window: int = 1) -> Condition:
@@ -130,13 +138,13 @@ class _Compiler(Struct):
             case ast.BoolOp(op=ast.Or()):
                 return any_of([self.truth(v) for v in node.values])
             case ast.UnaryOp(op=ast.Not()):
-                return opposite(self.truth(node.operand))
+                return negation(self.truth(node.operand))
             case ast.Compare():
                 return self._comparison(node)
             case ast.Call(func=ast.Name(id="any" | "all")):
                 return self._quantified(node)
         self.number(node)
-        raise BadExpression(f"{said(node)} is a number, not a condition", hint=f"compare it: {ast.unparse(node)} > 0")
+        raise BadExpression(f"{quote(node)} is a number, not a condition", hint=f"compare it: {ast.unparse(node)} > 0")
 
     def number(self, node: ast.expr) -> _Number:
         match node:
@@ -153,28 +161,28 @@ class _Compiler(Struct):
             case ast.Call():
                 return self._call(node)
             case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
-                raise BadExpression(f"{said(node)} is a condition where a number is due")
-        raise BadExpression(f"{said(node)} is not allowed", hint="there are numbers, metrics, + - * / and functions")
+                raise BadExpression(f"{quote(node)} is a condition, but a number is expected here")
+        raise BadExpression(f"{quote(node)} is not allowed", hint="numbers, metrics, + - * / and functions are allowed")
 
     def _comparison(self, node: ast.Compare) -> Test:
         ops = [_operator(op, node) for op in node.ops]
         operands = [self.number(n) for n in (node.left, *node.comparators)]
         if all(o.constant is not None for o in operands):
-            raise BadExpression(f"{said(node)} compares numbers only", hint="one side must be a metric, such as value")
+            raise BadExpression(f"{quote(node)} compares numbers only", hint="one side must be a metric, such as value")
         turned = operands[0].constant is not None
         self.sides[id(node)] = (operands[turned].read, operands[not turned].read)
-        tests = [compared(a.read, op, b.read) for a, (_, op), b in zip(operands[:-1], ops, operands[1:], strict=True)]
+        tests = [comparison(a.read, op, b.read) for a, (_, op), b in zip(operands[:-1], ops, operands[1:], strict=True)]
         return tests[0] if len(tests) == 1 else all_of(tests)
 
     def _arithmetic(self, node: ast.BinOp) -> _Number:
         op = _ARITHMETIC.get(type(node.op))
         if op is None:
-            raise BadExpression(f"the operator in {said(node)} is not allowed", hint="there are + - * /")
+            raise BadExpression(f"the operator in {quote(node)} is not allowed", hint="the operators are + - * /")
         a, b = self.number(node.left), self.number(node.right)
         if a.constant is not None and b.constant is not None:
             folded = op(a.constant, b.constant)
             if not math.isfinite(folded):
-                raise BadExpression(f"{said(node)} is no finite number")
+                raise BadExpression(f"{quote(node)} is not a finite number")
             return _Number(constant(folded), folded)
         first, second = a.read, b.read
         return _Number(lambda f: op(first(f), second(f)))
@@ -186,7 +194,7 @@ class _Compiler(Struct):
             return _Number(lambda f: f["step"], metric="step")
         name = vocabulary().canonical(node.id)
         if name is None:
-            raise unknown("name", node.id, ("value", "step", *FUNCTIONS, *metric_names()))
+            raise unknown_name("name", node.id, ("value", "step", *FUNCTIONS, *metric_names()))
         return self._metric(name)
 
     def _metric(self, name: str) -> _Number:
@@ -195,15 +203,15 @@ class _Compiler(Struct):
 
     def _call(self, node: ast.Call) -> _Number:
         if not isinstance(node.func, ast.Name) or node.keywords:
-            raise BadExpression(f"{said(node)} is not allowed", hint=f"the functions are {', '.join(FUNCTIONS)}")
+            raise BadExpression(f"{quote(node)} is not allowed", hint=f"the functions are {', '.join(FUNCTIONS)}")
         name, args = node.func.id, node.args
         if name not in FUNCTIONS:
-            raise unknown("function", name, FUNCTIONS)
+            raise unknown_name("function", name, FUNCTIONS)
         if not args:
             raise BadExpression(f"{name}() needs an argument", hint=f"such as {name}(value)")
         match name:
             case "any" | "all":
-                raise BadExpression(f"{said(node)} is a condition where a number is due")
+                raise BadExpression(f"{quote(node)} is a condition, but a number is expected here")
             case "abs" | "log":
                 self._arity(node, 1)
                 inner = self.number(args[0]).read
@@ -223,14 +231,16 @@ class _Compiler(Struct):
                 return self._history(node, name)
         window = self._whole(node, self.window)
         if window < LEAST.get(name, 1):
-            raise BadExpression(f"{said(node)} needs a window of {LEAST[name]} or more", hint="set window: {size: ...}")
+            raise BadExpression(
+                f"{quote(node)} needs a window of {LEAST[name]} or more", hint="set window: {size: ...}"
+            )
         self.windowed = True
         return self._history(node, WINDOWED[name], window)
 
     def _history(self, node: ast.Call, method: str, *options: int) -> _Number:
         self.relative = self.relative or method in PAST
         target = self._target(node.args[0], needed=method != "last")
-        return _Number(asked(method, target, *options))
+        return _Number(feature(method, target, *options))
 
     def _leap(self, node: ast.Call) -> _Number:
         self._arity(node, 1, 2)
@@ -240,21 +250,21 @@ class _Compiler(Struct):
             inner, log = inner.args[0], True
         floor = self.number(node.args[1]).constant if len(node.args) > 1 else 0.0
         if floor is None or floor < 0:
-            raise BadExpression(f"the least scale in {said(node)} must be a number that is not negative")
+            raise BadExpression(f"the least scale in {quote(node)} must be a number that is not negative")
         target, self.relative = self._target(inner), True
         return _Number(lambda f: f.leap(f.metric if target == "" else target, log=log, floor=floor))
 
     def _count(self, node: ast.expr) -> _Number:
         self.windowed = True
         if not isinstance(node, ast.Compare | ast.BoolOp | ast.UnaryOp):
-            seen, window = asked("count", self._target(node)), float(self.window)
+            seen, window = feature("count", self._target(node)), float(self.window)
             return _Number(lambda f: window if seen(f) > window else seen(f))
         return _Number(self._hits(node))
 
     def _quantified(self, node: ast.Call) -> Test:
         self._arity(node, 1)
         hits, every, window = self._hits(node.args[0]), node.func.id == "all", self.window  # type: ignore[attr-defined]
-        return compared(hits, operator.ge, constant(window if every else 1.0))
+        return comparison(hits, operator.ge, constant(window if every else 1.0))
 
     def _hits(self, node: ast.expr) -> Read:
         """How many values of the window satisfy a comparison with numbers."""
@@ -262,7 +272,7 @@ class _Compiler(Struct):
         targets: set[str] = set()
         region = self._region(node, targets)
         if len(targets) != 1:
-            raise BadExpression(f"{said(node)} must be about one metric", hint="such as any(value > 0.3)")
+            raise BadExpression(f"{quote(node)} must be about one metric", hint="such as any(value > 0.3)")
         target, window = targets.pop(), self.window
         shares = [share(target, window, *open_bounds(low, high)) for low, high in region]
 
@@ -276,38 +286,38 @@ class _Compiler(Struct):
         match node:
             case ast.BoolOp():
                 parts = [self._region(v, targets) for v in node.values]
-                join = common if isinstance(node.op, ast.And) else either
+                join = intersection if isinstance(node.op, ast.And) else union
                 made = parts[0]
                 for part in parts[1:]:
                     made = join(made, part)
                 return made
             case ast.UnaryOp(op=ast.Not()):
-                return rest(self._region(node.operand, targets))
+                return complement(self._region(node.operand, targets))
             case ast.Compare():
                 pairs = zip((node.left, *node.comparators[:-1]), node.ops, node.comparators, strict=True)
                 made = ((-math.inf, math.inf),)
                 for left, op, right in pairs:
-                    made = common(made, self._half(left, _operator(op, node)[0], right, targets))
+                    made = intersection(made, self._half(left, _operator(op, node)[0], right, targets))
                 return made
-        raise BadExpression(f"{said(node)} is no comparison of values", hint="such as any(value > 0.3)")
+        raise BadExpression(f"{quote(node)} is not a comparison of values", hint="such as any(value > 0.3)")
 
     def _half(self, left: ast.expr, op: str, right: ast.expr, targets: set[str]) -> Region:
         if isinstance(left, ast.Constant | ast.UnaryOp):
             left, op, right = right, _TURNED[op], left
         number = self.number(right).constant
         if number is None:
-            raise BadExpression(f"{said(right)} must be a number here", hint="any, all and count compare with numbers")
+            raise BadExpression(f"{quote(right)} must be a number here", hint="any, all and count compare with numbers")
         folded = isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "abs"
         inner = left.args[0] if folded and isinstance(left, ast.Call) and len(left.args) == 1 else left
         targets.add(self._target(inner))
-        return unfolded(satisfying(op, number)) if folded else satisfying(op, number)
+        return absolute_preimage(solutions(op, number)) if folded else solutions(op, number)
 
     def _target(self, node: ast.expr, *, needed: bool = True) -> str:
-        """The metric that a function is asked of, "" for the watched one."""
+        """The metric that a function is applied to; "" for the watched one."""
         before = len(self.needed)
         found = self.number(node).metric
         if found is None:
-            raise BadExpression(f"{said(node)} must be a metric here", hint="such as value, or metric('my/own name')")
+            raise BadExpression(f"{quote(node)} must be a metric here", hint="such as value, or metric('my/own name')")
         if not needed:
             self.elsewhere += self.needed[before:]
             del self.needed[before:]
@@ -317,7 +327,7 @@ class _Compiler(Struct):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
             name = node.value
             return vocabulary().canonical(name) or name
-        raise BadExpression(f"metric() takes a name in quotes, not {said(node)}")
+        raise BadExpression(f"metric() takes a name in quotes, not {quote(node)}")
 
     def _whole(self, node: ast.Call, default: int) -> int:
         """The second argument: a number of rows."""
@@ -327,24 +337,24 @@ class _Compiler(Struct):
         rows = node.args[1]
         if isinstance(rows, ast.Constant) and type(rows.value) is int and 1 <= rows.value <= MAX_WINDOW:
             return rows.value
-        raise BadExpression(f"{said(rows)} must be a whole number of rows, 1 to {MAX_WINDOW}")
+        raise BadExpression(f"{quote(rows)} must be a whole number of rows, 1 to {MAX_WINDOW}")
 
     def _arity(self, node: ast.Call, *allowed: int) -> None:
         if len(node.args) not in allowed or node.keywords:
             words = " or ".join(map(str, allowed))
-            raise BadExpression(f"{said(node)} takes {words} argument{'s' if allowed[-1] > 1 else ''}")
+            raise BadExpression(f"{quote(node)} takes {words} argument{'s' if allowed[-1] > 1 else ''}")
 
 
 def _literal(node: ast.Constant) -> _Number:
     value = node.value
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadExpression(f"{said(node)} is no number")
+        raise BadExpression(f"{quote(node)} is not a number")
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise BadExpression(f"{said(node)} is no finite number")
+        raise BadExpression(f"{quote(node)} is not a finite number")
     return _Number(constant(number), number)
 
 
@@ -353,5 +363,5 @@ def _operator(op: ast.cmpop, node: ast.Compare) -> tuple[str, Callable[[float, f
         return _COMPARE[type(op)]
     except KeyError:
         raise BadExpression(
-            f"the comparison in {said(node)} is not allowed", hint="there are < <= > >= == !="
+            f"the comparison in {quote(node)} is not allowed", hint="the comparisons are < <= > >= == !="
         ) from None

@@ -1,4 +1,4 @@
-"""The keys of a rule file's entries, what each may hold, and what is wrong with one."""
+"""The keys of a rule file's entries, what each key may hold, and what is wrong with a value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SPEC = re.compile(r"[<>^]?[+ ]?#?0?\d{0,2},?(\.\d)?[eEfgGd%]?")
 
 
 class Fault(Exception):
-    """What is wrong with one key of an entry."""
+    """One key of an entry is wrong."""
 
     def __init__(self, key: str, message: str, *, hint: str = "", expression: str = "") -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Fault(Exception):
 
 
 class Form(Struct, frozen=True):
-    """`words`: what the value must be."""
+    """What a value must look like; `words` says it to the user."""
 
     words: str
     fits: Callable[[Any], bool]
@@ -70,7 +70,8 @@ _SHARED = {
 }
 EXPRESSION: dict[str, Form] = {
     "id": Form(
-        "a text of letters, digits, _ and -, a letter first", lambda v: isinstance(v, str) and bool(ID.fullmatch(v))
+        "a text of letters, digits, _ and - that begins with a letter",
+        lambda v: isinstance(v, str) and bool(ID.fullmatch(v)),
     ),
     "metric": _TEXT,
     "where": _TEXT,
@@ -106,7 +107,7 @@ WINDOW: dict[str, Form] = {
 
 
 def check(data: Mapping[str, Any], forms: Mapping[str, Form], *, within: str = "") -> None:
-    """Raises `Fault` on the first key that is unknown or holds what it may not."""
+    """Raises `Fault` for the first key that is unknown or has a wrong value."""
     prefix = f"{within}." if within else ""
     for key, value in data.items():
         form = forms.get(key)
@@ -117,20 +118,20 @@ def check(data: Mapping[str, Any], forms: Mapping[str, Form], *, within: str = "
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """ "did you mean X?", or all that is known."""
+    """The hint "did you mean X?", or a list of all known names."""
     words = sorted(known)
     close = difflib.get_close_matches(name, words, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(words)}"
 
 
 def read_actions(items: Iterable[Any]) -> tuple[Action, ...]:
-    """The actions of an entry: each a kind, or a mapping of one kind to its options. Raises `Fault`."""
+    """The actions of an entry. Each is a kind, or a mapping of one kind to its options. Raises `Fault`."""
     made = []
     for item in items:
         pair = {item: None} if isinstance(item, str) else item
         if not isinstance(pair, dict) or len(pair) != 1:
-            hint = f"one of {', '.join(KINDS)} to an item, such as `- warn: {{msg: ...}}`"
-            raise Fault("actions", f"{_shown(item)} is no action", hint=hint)
+            hint = f"each item has one of {', '.join(KINDS)}, such as `- warn: {{msg: ...}}`"
+            raise Fault("actions", f"{_shown(item)} is not an action", hint=hint)
         (kind, options), *_ = pair.items()
         if not isinstance(options, dict | None):
             raise Fault(
@@ -146,13 +147,13 @@ def read_actions(items: Iterable[Any]) -> tuple[Action, ...]:
 
 
 def check_message(text: str) -> None:
-    """Raises `Fault` when a message has a placeholder that nothing fills, or a format that could be long."""
+    """Raises `Fault` when a message has an unknown placeholder, or a format whose output could be long."""
     try:
         for _, name, spec, conversion in string.Formatter().parse(text):
             if name is None:
                 continue
             if name not in MESSAGE_FIELDS or conversion:
-                raise Fault("message", f"no placeholder {{{name}}}", hint=nearest(name, MESSAGE_FIELDS))
+                raise Fault("message", f"there is no placeholder {{{name}}}", hint=nearest(name, MESSAGE_FIELDS))
             if not _SPEC.fullmatch(spec or "") or (name == "name" and spec):
                 raise Fault("message", f"the format of {{{name}:{spec}}} is not allowed", hint="such as {value:.3g}")
         text.format(name="kl", value=0.5, limit=0.25, step=1)
@@ -169,7 +170,7 @@ def check_fixes(texts: Iterable[str]) -> None:
             raise Fault("fixes", str(error), hint="a brace itself is written twice: {{") from None
         for name, more in named:
             if name is not None and (name not in CONCEPTS or more):
-                raise Fault("fixes", f"no configuration key {{{name}}}", hint=nearest(name, CONCEPTS))
+                raise Fault("fixes", f"there is no configuration key {{{name}}}", hint=nearest(name, CONCEPTS))
 
 
 def _shown(value: Any) -> str:

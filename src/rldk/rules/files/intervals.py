@@ -1,4 +1,4 @@
-"""Sets of floats as disjoint closed intervals: which values of a metric satisfy a comparison with numbers."""
+"""Sets of floats as disjoint closed intervals: the values of a metric that satisfy a comparison with numbers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Region = tuple[tuple[float, float], ...]  # ascending, disjoint, closed, of fini
 EVERYTHING: Region = ((-math.inf, math.inf),)
 
 
-def satisfying(op: str, number: float) -> Region:
+def solutions(op: str, number: float) -> Region:
     """The values v for which `v op number` holds."""
     below, above = math.nextafter(number, -math.inf), math.nextafter(number, math.inf)
     match op:
@@ -26,14 +26,14 @@ def satisfying(op: str, number: float) -> Region:
             return ((-math.inf, below), (above, math.inf))
 
 
-def common(a: Region, b: Region) -> Region:
-    """The values in both."""
+def intersection(a: Region, b: Region) -> Region:
+    """The values in both regions."""
     pairs = ((max(x[0], y[0]), min(x[1], y[1])) for x in a for y in b)
     return tuple(sorted((low, high) for low, high in pairs if low <= high))
 
 
-def rest(a: Region) -> Region:
-    """The values not in it."""
+def complement(a: Region) -> Region:
+    """The values that are not in the region."""
     left = EVERYTHING
     for low, high in a:
         outside = []
@@ -41,23 +41,23 @@ def rest(a: Region) -> Region:
             outside.append((-math.inf, math.nextafter(low, -math.inf)))
         if high < math.inf:
             outside.append((math.nextafter(high, math.inf), math.inf))
-        left = common(left, tuple(outside))
+        left = intersection(left, tuple(outside))
     return left
 
 
-def either(a: Region, b: Region) -> Region:
-    """The values in at least one of them."""
-    return rest(common(rest(a), rest(b)))
+def union(a: Region, b: Region) -> Region:
+    """The values in at least one of the regions."""
+    return complement(intersection(complement(a), complement(b)))
 
 
-def unfolded(a: Region) -> Region:
-    """The values whose absolute value is in it."""
-    sides = common(a, ((0.0, math.inf),))
-    return either(sides, tuple(sorted((-high, -low) for low, high in sides)))
+def absolute_preimage(a: Region) -> Region:
+    """The values whose absolute value is in the region."""
+    sides = intersection(a, ((0.0, math.inf),))
+    return union(sides, tuple(sorted((-high, -low) for low, high in sides)))
 
 
 def open_bounds(low: float, high: float) -> tuple[float | None, float | None]:
-    """The interval as exclusive bounds, None where it has none."""
+    """The interval as exclusive bounds; a bound is None where the interval is open."""
     return (
         None if low == -math.inf else math.nextafter(low, -math.inf),
         None if high == math.inf else math.nextafter(high, math.inf),

@@ -1,6 +1,6 @@
 """Rule files and presets: `load_rules("grpo_safe")`, `load_rules("rules.yaml", overrides=["kl_spike.severity=warn"])`.
 
-Either every entry compiles or nothing runs: `RuleFileError` has all problems.
+Either every entry compiles or nothing runs. `RuleFileError` lists all problems.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class RuleFile(Struct, frozen=True, kw_only=True):
-    """Compiled rules, by the order of the file, and what to do when one of them speaks.
+    """The compiled rules in the order of the file, and what to do when one of them speaks.
 
-    `actions`: code -> actions, only of rules that have some. `notes`: what is allowed and may be a slip.
-    `entries`: what the rules were compiled from, one each."""
+    `actions`: code -> actions, only for rules that have actions. `notes`: what is allowed but may be a mistake.
+    `entries`: the entries that the rules were compiled from, one for each rule."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -42,9 +42,9 @@ class RuleFile(Struct, frozen=True, kw_only=True):
 
 
 def load_rules(source: str | os.PathLike[str] | Sequence[str], *, overrides: Iterable[str] = ()) -> RuleFile:
-    """The rules of a preset or of a file; of several, a later one replaces rules of the same id.
+    """The rules of a preset or of a file. With several sources, a later one replaces rules of the same id.
 
-    `overrides`: as of `override`. Raises `RuleFileError`, `ConfigError`, `UnknownName`."""
+    `overrides` are settings for `override`. Raises `RuleFileError`, `ConfigError`, `UnknownName`."""
     sources = [source] if isinstance(source, str | os.PathLike) else list(source)
     if not sources:
         raise ConfigError("no rule file was named", hint=f"the presets are {', '.join(preset_names())}")
@@ -57,13 +57,13 @@ def load_rules(source: str | os.PathLike[str] | Sequence[str], *, overrides: Ite
         description="\n".join(d.description for d in documents if d.description),
         entries=tuple(entries.values()),
     )
-    return override(_compiled(merged), overrides)
+    return override(_compile_all(merged), overrides)
 
 
 def override(file: RuleFile, settings: Iterable[str]) -> RuleFile:
-    """The file with `ID.field=VALUE` settings applied; VALUE is JSON where it can be, else a text.
+    """The file with `ID.field=VALUE` settings applied. VALUE is read as JSON if possible, else as text.
 
-    Fields are those of the entry, and `window.size`, `window.kind`. Raises `ConfigError` naming the setting."""
+    The fields are those of the entry, and `window.size` and `window.kind`. Raises `ConfigError` naming the setting."""
     entries = {_id(e): e for e in file.entries}
     changed = False
     for setting in settings:
@@ -79,18 +79,18 @@ def override(file: RuleFile, settings: Iterable[str]) -> RuleFile:
         changed = True
     if not changed:
         return file
-    return _compiled(Document(file=file.name, description=file.description, entries=tuple(entries.values())))
+    return _compile_all(Document(file=file.name, description=file.description, entries=tuple(entries.values())))
 
 
 def preset_rule(code: str) -> Rule | None:
-    """The rule of that id in the shipped presets, whose rules are named after their preset."""
+    """The rule of that id in the shipped presets, or None. Rules of presets are named after their preset."""
     home = next((name for name in preset_names() if code.startswith(f"{name}_")), None)
     return next((r for r in load_rules(home).rules if r.code == code), None) if home else None
 
 
 def rules_in(document: Document) -> RuleFile:
-    """The compiled document. Raises `RuleFileError` with every problem of it."""
-    return _compiled(replace(document, entries=tuple(_by_id(document).values())))
+    """The compiled document. Raises `RuleFileError` with all of its problems."""
+    return _compile_all(replace(document, entries=tuple(_by_id(document).values())))
 
 
 def _read(source: str) -> Document:
@@ -111,15 +111,15 @@ def _is_file(source: str) -> bool:
 
 
 def _by_id(document: Document) -> dict[str, Entry]:
-    """Entries by id, families and lists taken apart; a later entry replaces a rule that came with one of those."""
+    """The entries by id. Families and lists become one entry for each rule, which a later entry may replace."""
     found: dict[str, Entry] = {}
     grouped: set[str] = set()
     problems: list[Problem] = []
     for entry in document.entries:
         try:
-            for code, own in _expanded(entry):
+            for code, own in _expand(entry):
                 if code in found and code not in grouped:
-                    raise Fault("id", f"there is a rule of this id in line {found[code].line} already")
+                    raise Fault("id", f"line {found[code].line} already has a rule of this id")
                 (grouped.discard if own is entry else grouped.add)(code)
                 found[code] = own
         except Fault as fault:
@@ -129,10 +129,10 @@ def _by_id(document: Document) -> dict[str, Entry]:
     return found
 
 
-def _expanded(entry: Entry) -> Iterator[tuple[str, Entry]]:
+def _expand(entry: Entry) -> Iterator[tuple[str, Entry]]:
     if "use" not in entry.data:
         if "id" not in entry.data:
-            raise Fault("id", "an entry needs an id, or `use` and a code", hint="such as `- id: kl_spike`")
+            raise Fault("id", "an entry needs an `id`, or `use` and a code", hint="such as `- id: kl_spike`")
         check({"id": entry.data["id"]}, EXPRESSION)
         yield entry.data["id"], entry
         return
@@ -147,7 +147,7 @@ def _expanded(entry: Entry) -> Iterator[tuple[str, Entry]]:
         yield rule.code, entry if use == rule.code else replace(entry, data={**entry.data, "use": rule.code})
 
 
-def _compiled(document: Document) -> RuleFile:
+def _compile_all(document: Document) -> RuleFile:
     made: list[tuple[Rule, tuple[Action, ...]]] = []
     problems = _problems(document.entries, made)
     if problems:
@@ -165,7 +165,7 @@ def _compiled(document: Document) -> RuleFile:
 
 
 def _problems(entries: Iterable[Entry], made: list[tuple[Rule, tuple[Action, ...]]] | None = None) -> list[Problem]:
-    """What is wrong with the entries; what compiles goes to `made`, but for rules that are switched off."""
+    """The problems of the entries. Rules that compile go to `made`, unless they are switched off."""
     problems = []
     for entry in entries:
         try:
@@ -210,9 +210,7 @@ def _setting(text: str, entries: Mapping[str, Entry]) -> tuple[str, list[str], A
     target, equals, value = text.partition("=")
     name, *keys = target.strip().split(".")
     if not equals or not keys or not all(keys):
-        raise ConfigError(
-            f"--set-rule {text}: is not of the form ID.field=VALUE", hint="such as kl_spike.severity=warn"
-        )
+        raise ConfigError(f"--set-rule {text}: the form must be ID.field=VALUE", hint="such as kl_spike.severity=warn")
     if name not in entries:
         raise ConfigError(f"--set-rule {text}: there is no rule {name!r}", hint=nearest(name, entries))
     try:

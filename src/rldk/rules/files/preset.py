@@ -1,6 +1,6 @@
-"""The presets shipped with rldk. Written as YAML; read from the JSON compiled beside them, which needs no YAML parser.
+"""The presets shipped with rldk. They are written as YAML and read from the JSON beside it, without a YAML parser.
 
-`python -m rldk.rules.files.preset` compiles them; a test holds the two together.
+`python -m rldk.rules.files.preset` compiles them; a test checks that the two agree.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ def preset_names() -> tuple[str, ...]:
 
 
 def read_preset(name: str) -> Document:
-    """The preset of that name, which must be one of `preset_names`."""
+    """The preset with that name, which must be one of `preset_names`."""
     return from_json((FOLDER / f"{name}.json").read_bytes(), name)
 
 
 def compiled_presets() -> dict[str, bytes]:
-    """Every preset's YAML as JSON. Raises `RuleFileError`."""
+    """The YAML of every preset as JSON, by name. Raises `RuleFileError`."""
     return {path.stem: to_json(read_file(path)) for path in sorted(FOLDER.glob("*.yaml"))}
 
 

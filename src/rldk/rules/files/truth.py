@@ -1,4 +1,4 @@
-"""Numbers and truths of a row as closures. A comparison with a missing value is unknown: None, as is its opposite."""
+"""Numbers and truths of a row as closures. A comparison with a missing value is None, and so is its negation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Test = Callable[[Frame], "bool | None"]
 
 def constant(number: float) -> Read:
     """The same number on every row."""
-    return lambda f: number  # noqa: ARG005 - it looks at nothing
+    return lambda f: number  # noqa: ARG005 - a constant does not look at the row
 
 
-def asked(method: str, target: str, *options: int) -> Read:
-    """What a method of Frame says of the metric, "" for the watched one."""
+def feature(method: str, target: str, *options: int) -> Read:
+    """The number that a method of Frame returns for the metric; "" means the watched one."""
 
     def read(f: Frame) -> float:
         found: float = getattr(f, method)(target or f.metric, *options)
@@ -27,21 +27,21 @@ def asked(method: str, target: str, *options: int) -> Read:
 
 
 def share(target: str, window: int, above: float | None, below: float | None) -> Read:
-    """The share of the window strictly between the bounds."""
+    """The share of the window that lies strictly between the bounds."""
     return lambda f: f.share(target or f.metric, window, above=above, below=below)
 
 
 def logarithm(x: float) -> float:
-    """The natural logarithm; missing where there is none."""
+    """The natural logarithm; NaN where there is none."""
     return math.log(x) if x > 0 else math.nan
 
 
 def quotient(a: float, b: float) -> float:
-    """a / b; missing where b is 0."""
+    """The quotient a / b; NaN where b is 0."""
     return a / b if b else math.nan
 
 
-def compared(first: Read, op: Callable[[float, float], bool], second: Read) -> Test:
+def comparison(first: Read, op: Callable[[float, float], bool], second: Read) -> Test:
     def test(f: Frame) -> bool | None:
         a, b = first(f), second(f)
         return None if a != a or b != b else op(a, b)
@@ -49,16 +49,17 @@ def compared(first: Read, op: Callable[[float, float], bool], second: Read) -> T
     return test
 
 
-def opposite(test: Test) -> Test:
-    def negated(f: Frame) -> bool | None:
+def negation(test: Test) -> Test:
+    def inverse(f: Frame) -> bool | None:
         known = test(f)
         return None if known is None else not known
 
-    return negated
+    return inverse
 
 
 def all_of(tests: list[Test]) -> Test:
-    """False as soon as one is. While rules are bound every test is unknown, so that every feature is asked for."""
+    """The test that all tests hold; it stops at the first that does not. While rules are bound, every test is unknown,
+    so that every feature is asked for."""
 
     def test(f: Frame) -> bool | None:
         open_ = False
@@ -73,7 +74,7 @@ def all_of(tests: list[Test]) -> Test:
 
 
 def any_of(tests: list[Test]) -> Test:
-    """True as soon as one is."""
+    """The test that at least one test holds."""
 
     def test(f: Frame) -> bool | None:
         open_ = False

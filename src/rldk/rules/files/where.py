@@ -1,4 +1,4 @@
-"""Which metrics and rows a rule of a file watches: `metric: kl`, or `where: name in ("kl", "entropy")` and a phase."""
+"""The metrics and rows that a rule watches: `metric: kl`, or `where: name in ("kl", "entropy")` and a phase."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from msgspec import Struct
 from rldk.core.table import Phase
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import UnknownName
-from rldk.rules.files.syntax import BadExpression, metric_names, parse, said, unknown
+from rldk.rules.files.syntax import BadExpression, metric_names, parse, quote, unknown_name
 
 PHASE_NAMES: tuple[Phase, ...] = ("train", "eval")
 _HINT = 'such as name == "kl", name in ("kl", "entropy"), and tags.phase == "train" beside it'
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """`names`: canonical where they are known, else the user's own; they may hold `*` and `?`."""
+    """What a rule watches. `names` are canonical where known, else the user's own; they may hold `*` and `?`."""
 
     names: tuple[str, ...]
     phase: Phase
 
 
 def select_metric(name: object) -> Selection:
-    """What `metric: NAME` watches. Raises `BadExpression`."""
+    """The selection of `metric: NAME`. Raises `BadExpression`."""
     if not isinstance(name, str) or not name.strip():
-        raise BadExpression("no metric name", hint="such as metric: kl")
+        raise BadExpression("there is no metric name", hint="such as metric: kl")
     return _selection([name.strip()], None)
 
 
 def select_where(text: object) -> Selection:
-    """What a `where` expression watches. Raises `BadExpression`."""
+    """The selection of a `where` expression. Raises `BadExpression`."""
     tree = parse(text)
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
     names: list[str] = []
@@ -42,7 +42,7 @@ def select_where(text: object) -> Selection:
             phase = _phase(part)
         elif names:
             raise BadExpression(
-                f"{said(part)}: a metric has one name", hint='any of several: name in ("kl", "entropy")'
+                f"{quote(part)}: a metric has one name", hint='for several metrics: name in ("kl", "entropy")'
             )
         else:
             names = _names(part)
@@ -51,13 +51,13 @@ def select_where(text: object) -> Selection:
     return _selection(names, phase)
 
 
-def unfamiliar(name: str) -> str:
-    """What to say of a name that is no canonical metric, "" when it is one: it may be the user's own, or a slip."""
+def unfamiliar_note(name: str) -> str:
+    """The note about a name that is not a canonical metric: the user's own, or a typing error. "" for others."""
     words = vocabulary()
     if words.canonical(name) or "*" in name or "?" in name or words.resolve(name):
         return ""
     found = UnknownName("metric", name, metric_names())
-    return f"{name!r} is no metric that rldk knows, and is taken for your own" + (
+    return f"rldk does not know the metric {name!r} and takes it for your own" + (
         f" ({found.hint})" if found.nearest else ""
     )
 
@@ -71,10 +71,10 @@ def _names(node: ast.expr) -> list[str]:
         case ast.Compare(left=ast.Name(id="name"), ops=[ast.In()], comparators=[ast.Tuple() | ast.List() as right]):
             return [_quoted(item) for item in right.elts]
         case ast.Compare(left=ast.Attribute(value=ast.Name(id="tags"), attr=tag)):
-            raise unknown("tag", f"tags.{tag}", ("tags.phase",))
+            raise unknown_name("tag", f"tags.{tag}", ("tags.phase",))
         case ast.Compare(left=ast.Name(id=other)) if other != "name":
-            raise unknown("name", other, ("name", "tags.phase"))
-    raise BadExpression(f"{said(node)} is not allowed", hint=_HINT)
+            raise unknown_name("name", other, ("name", "tags.phase"))
+    raise BadExpression(f"{quote(node)} is not allowed", hint=_HINT)
 
 
 def _is_phase(node: ast.expr) -> bool:
@@ -89,18 +89,18 @@ def _phase(node: ast.expr) -> Phase:
         case ast.Compare(ops=[ast.Eq()], comparators=[ast.Constant(value=str(word))]):
             if word in PHASE_NAMES:
                 return word
-            raise unknown("phase", word, PHASE_NAMES)
-    raise BadExpression(f"{said(node)} is not allowed", hint='such as tags.phase == "train"')
+            raise unknown_name("phase", word, PHASE_NAMES)
+    raise BadExpression(f"{quote(node)} is not allowed", hint='such as tags.phase == "train"')
 
 
 def _quoted(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.strip():
         return node.value.strip()
-    raise BadExpression(f"{said(node)} must be a metric in quotes", hint=_HINT)
+    raise BadExpression(f"{quote(node)} must be a metric in quotes", hint=_HINT)
 
 
 def _selection(names: list[str], phase: Phase | None) -> Selection:
-    """Canonical names in the spelling of their phase; without a phase it is that of the first name."""
+    """The canonical names in the spelling of their phase. Without a phase, the first name decides."""
     words = vocabulary()
     known = [words.canonical(name) or (m.canonical if (m := words.resolve(name)) else name) for name in names]
     stage: Phase = phase or ("eval" if known[0].startswith("eval_") else "train")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from rldk.core.model import Finding, Severity
-from rldk.engine.report.incidents import Placed, group, joined, supported
+from rldk.engine.report.incidents import Placed, group, join_simultaneous, lower_unsupported
 
 
 def _placed(code: str, first: int, last: int, severity: Severity = "warn", tier: int = 2) -> Placed:
@@ -43,11 +43,11 @@ def test_worst_incident_is_first_and_an_info_leads_no_warning() -> None:
 
 
 def test_a_statistical_critical_needs_an_independent_witness() -> None:
-    alone = supported([_placed("REW012", 40, 50, "critical")])
+    alone = lower_unsupported([_placed("REW012", 40, 50, "critical")])
     assert alone[0].finding.severity == "warn"
-    joined = supported([_placed("REW012", 40, 50, "critical"), _placed("KL001", 30, 50)])
+    joined = lower_unsupported([_placed("REW012", 40, 50, "critical"), _placed("KL001", 30, 50)])
     assert joined[0].finding.severity == "critical"
-    exact = supported([_placed("REW001", 40, 50, "critical", tier=0)])
+    exact = lower_unsupported([_placed("REW001", 40, 50, "critical", tier=0)])
     assert exact[0].finding.severity == "critical"
 
 
@@ -55,7 +55,7 @@ def test_one_rule_on_many_metrics_at_once_is_one_finding() -> None:
     one, two = _placed("GRAD001", 40, 50), _placed("GRAD001", 41, 60)
     two = replace(two, finding=replace(two.finding, metric="loss"))
     later = replace(_placed("GRAD001", 90, 95), finding=replace(one.finding, metric="entropy"))
-    merged = joined([one, two, later])
+    merged = join_simultaneous([one, two, later])
     assert [(p.first_row, p.last_row, p.finding.evidence) for p in merged] == [
         (40, 60, {"also": ["loss"]}),
         (90, 95, {}),

@@ -11,7 +11,7 @@ import pytest
 
 from rldk.core.model import Finding, Incident, Report, Severity
 from rldk.diagnosis import diagnose_all
-from rldk.engine.report.story import LONGEST_SENTENCE, brief, story
+from rldk.engine.report.story import LONGEST_SENTENCE, shorten, story
 from rldk.errors import RldkError
 
 TESTS = Path(__file__).parents[3]
@@ -89,7 +89,7 @@ def test_other_incidents_are_counted_without_a_third_sentence() -> None:
     ],
 )
 def test_a_message_is_cut_behind_a_clause(message: str, short: str) -> None:
-    assert brief(message, 35) == short
+    assert shorten(message, 35) == short
 
 
 @cache

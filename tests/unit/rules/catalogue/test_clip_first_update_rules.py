@@ -34,7 +34,7 @@ def test_stays_quiet_near_the_limit(changed: Columns) -> None:
     [
         ({"clip_frac": [0.4] * 9}, {}, "needs kl_policy_update"),
         (DISAGREES, {"framework": "sb3"}, "defined for language models"),
-        (DISAGREES, {"algorithm": "rloo"}, "the ratio is one of whole sequences"),
+        (DISAGREES, {"algorithm": "rloo"}, "the ratio is that of whole sequences"),
     ],
 )
 def test_says_what_is_missing(columns: Columns, options: dict[str, Any], reason: str) -> None:

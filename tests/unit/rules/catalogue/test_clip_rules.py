@@ -80,7 +80,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("CLIP002", STILL, {"config": {"num_iterations": 1}}, "one pass over each batch"),
         ("CLIP002", {"ratio_mean": [1.0] * 5}, TWICE, "needs kl_policy_update"),
         ("CLIP002", UNMOVED, {"framework": "cleanrl"}, "needs the number of passes"),
-        ("CLIP003", {"clip_frac": [0.5] * 30}, {"algorithm": "rloo"}, "the ratio is one of whole sequences"),
+        ("CLIP003", {"clip_frac": [0.5] * 30}, {"algorithm": "rloo"}, "the ratio is that of whole sequences"),
         ("CLIP003", {"ratio_mean": [1.0] * 5}, {}, "needs clip_frac"),
         ("CLIP004", {"clip_frac_low": [0.02] * 30}, {}, "needs clip_frac_high"),
         ("CLIP005", {"ratio_mean": [1.0] * 5}, {}, "needs kl_policy_update"),

@@ -76,9 +76,9 @@ def test_the_target_of_a_critic_is_not_a_second_return() -> None:
     ("code", "options", "reason"),
     [
         ("REW012", {}, "needs reward_mean or return_mean"),
-        ("REW012", MONITOR, "a row is one episode"),
+        ("REW012", MONITOR, "each row is one episode"),
         ("REW012", {"algorithm": "sft"}, "defined for"),
-        ("REW020", {}, "defined for logs with a row"),
+        ("REW020", {}, "defined for logs whose rows"),
         ("REW021", {}, "needs eval_reward_mean"),
     ],
 )

@@ -76,7 +76,7 @@ def test_the_documented_example_waits_twelve_steps_for_two_rows_and_is_one_findi
     (finding,) = [f for f in _judge(_file(SPEC), {"kl": [*kl]}).findings if f.code == "kl_spike"]
     assert (finding.onset, finding.first_step, finding.last_step) == (16, 17, 25)
     assert (finding.value, finding.limit, finding.severity) == (0.4, 0.3, "warn")
-    assert finding.message == "kl is 0.4, held against 0.3 (value > 0.30)"
+    assert finding.message == "kl is 0.4 (limit 0.3) (value > 0.30)"
 
 
 @pytest.mark.parametrize(
@@ -155,21 +155,21 @@ ERRORS: dict[str, tuple[str, str, str]] = {  # file -> what the message and the 
     "": ("my.yaml:1", "no list of rules", "rules:"),
     "rules: []": ("my.yaml:1", "no list of rules", ""),
     "rules: 3": ("my.yaml:1", "no list of rules", ""),
-    "- id: x": ("my.yaml:1", "mapping is due", ""),
+    "- id: x": ("my.yaml:1", "a mapping is expected", ""),
     "rulse: []": ("my.yaml:1", "unknown key 'rulse'", "rules"),
-    "rules:\n  - 3": ("my.yaml:2", "mapping is due", ""),
+    "rules:\n  - 3": ("my.yaml:2", "a mapping is expected", ""),
     "rules:\n  - condition: value > 1": ("my.yaml:2", "or `use` and a code", "id:"),
     "rules:\n  - id: 3\n    metric: kl": ("my.yaml:2", "id is 3", "letters"),
     "rules:\n  - id: a b\n    metric: kl": ("my.yaml:2", "id is 'a b'", "letters"),
     "rules:\n  - id: KL002\n    metric: kl" + THEN: ("my.yaml:2", "rule of the catalogue", "use: KL002"),
     RULE + "condition: value > 1\n  - id: my_rule\n    metric: kl": ("my.yaml:5", "line 2 already", ""),
-    "rules:\n  - id: r" + THEN: ("my.yaml:2: rule r", "either metric or where", "metric: kl"),
-    RULE + 'where: name == "kl"\n    condition: value > 1': ("my.yaml:4", "either metric or where", ""),
+    "rules:\n  - id: r" + THEN: ("my.yaml:2: rule r", "either `metric` or `where`", "metric: kl"),
+    RULE + 'where: name == "kl"\n    condition: value > 1': ("my.yaml:4", "either `metric` or `where`", ""),
     RULE + "severity: warn": ("my.yaml:2: rule my_rule", "no condition", "value > 0.3"),
     RULE + "conditoin: value > 1": ("my.yaml:4: rule my_rule", "unknown key 'conditoin'", "condition"),
     RULE + "condition: vlaue > 0.3": ("my.yaml:4: rule my_rule: `vlaue > 0.3`", "unknown name 'vlaue'", "value"),
     RULE + "condition: maen(value) > 0.3": ("my.yaml:4: rule my_rule", "unknown function 'maen'", "mean"),
-    RULE + "condition: value >": ("my.yaml:4: rule my_rule: `value >`", "no expression", ""),
+    RULE + "condition: value >": ("my.yaml:4: rule my_rule: `value >`", "this is not an expression", ""),
     RULE + "condition: std(value) > 1": ("my.yaml:4", "window of 2", "size"),
     RULE + "condition: true": ("my.yaml:4", "condition is True", "expression"),
     RULE + "condition: value > 1\n    severity: wran": ("my.yaml:5: rule my_rule", "severity is 'wran'", "warn"),
@@ -189,7 +189,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {  # file -> what the message and the 
     RULE + "condition: value > 1\n    fixes: ['{lr:>999999999}']": ("my.yaml:5", "no configuration key", ""),
     RULE + "condition: value > 1\n    actions: stop": ("my.yaml:5", "actions is 'stop'", "list"),
     RULE + "condition: value > 1\n    actions: [wran]": ("my.yaml:5: rule my_rule", "unknown action 'wran'", "warn"),
-    RULE + "condition: value > 1\n    actions: [{warn: {}, stop: {}}]": ("my.yaml:5", "is no action", "item"),
+    RULE + "condition: value > 1\n    actions: [{warn: {}, stop: {}}]": ("my.yaml:5", "is not an action", "item"),
     RULE + "condition: value > 1\n    actions: [{warn: hello}]": ("my.yaml:5", "warn is 'hello'", "mapping"),
     RULE + "condition: value > 1\n    actions: [{shell: {command: rm x}}]": ("my.yaml:5", "not a shell line", ""),
     WHERE + "value > 1" + THEN: ("my.yaml:3: rule r: `value > 1`", "'value'", "name"),
@@ -204,17 +204,17 @@ ERRORS: dict[str, tuple[str, str, str]] = {  # file -> what the message and the 
     "rules:\n  - use: KL003\n    warn: 5": ("my.yaml:3: rule KL003", "no limit to move", "severity"),
     "rules:\n  - use: CLIP005\n    rows: 5\n    within: 3": ("my.yaml:4", "can never fire", ""),
     "rules:\n  - id: a\n    id: b": ("my.yaml:3", "given twice", ""),
-    "rules:\n  - id: a: b": ("my.yaml:2", "no YAML", ""),
+    "rules:\n  - id: a: b": ("my.yaml:2", "this is not valid YAML", ""),
     "rules:\n  - id: !!python/object/apply:os.system [true]": ("my.yaml:2", "tag", "plain YAML"),
     "rules:\n  - id: !!binary aGk=": ("my.yaml:2", "tag", ""),
     "rules:\n  - id: 2020-01-01": ("my.yaml:2", "tag", ""),
     "rules:\n  - <<: {id: a}": ("my.yaml:2", "tag", ""),
-    "rules:\n  - ? [a]\n    : b": ("my.yaml:2", "no text", ""),
-    "rules:\n  - id: r\n--- \nrules: []": ("my.yaml", "no YAML", ""),
+    "rules:\n  - ? [a]\n    : b": ("my.yaml:2", "is not a text", ""),
+    "rules:\n  - id: r\n--- \nrules: []": ("my.yaml", "this is not valid YAML", ""),
     "rules:\n  - id: r\n    grace_steps: " + "9" * 5000: ("my.yaml:3", "", ""),
     "rules: &a\n  - id: r\n    causes: *a": ("my.yaml:2", "nested", ""),
-    "rules: " + "[" * 500: ("my.yaml", "no YAML", ""),
-    "rules:\n  - id: \x01": ("my.yaml", "no YAML", ""),
+    "rules: " + "[" * 500: ("my.yaml", "this is not valid YAML", ""),
+    "rules:\n  - id: \x01": ("my.yaml", "this is not valid YAML", ""),
 }  # fmt: skip
 
 
@@ -251,9 +251,9 @@ def test_all_problems_are_told_at_once() -> None:
 def test_a_name_that_may_be_a_slip_is_noted_and_works() -> None:
     file = _file("rules:\n  - id: r\n    metric: reward_maen\n    condition: value > metric('my/own')")
     assert [n.partition(": rule r: ")[2] for n in file.notes] == [
-        "'reward_maen' is no metric that rldk knows, and is taken for your own (did you mean reward_mean, reward_min, "
+        "rldk does not know the metric 'reward_maen' and takes it for your own (did you mean reward_mean, reward_min, "
         "reward_max?)",
-        "'my/own' is no metric that rldk knows, and is taken for your own",
+        "rldk does not know the metric 'my/own' and takes it for your own",
     ]
     assert len(_judge(file, {"reward_maen": [2.0], "my/own": [1.0]}).findings) == 1
 
@@ -320,7 +320,7 @@ def test_set_rule_changes_one_field_and_leaves_the_file_alone() -> None:
         ("kl_spike.severity=loud", "one of info"),
         ("kl_spike.window.siez=3", "size"),
         ("kl_spike.condition=vlaue > 3", "value"),
-        ("kl_spike.metric=kl", "either metric or where"),
+        ("kl_spike.metric=kl", "either `metric` or `where`"),
     ],
 )
 def test_a_wrong_setting_is_named(setting: str, words: str) -> None:
