@@ -108,7 +108,7 @@ def _names(data: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def opened(case: Case) -> Iterator[Run]:
+def open_case(case: Case) -> Iterator[Run]:
     """The one run of a case, read from a copy under a neutral name: nothing that a corpus says of a run, in its label
     or in the name of a directory, can reach an adapter or a rule.
 

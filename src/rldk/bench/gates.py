@@ -55,7 +55,7 @@ def _gate(part: str, *, least: bool) -> Gate:
         raise UsageError(f"{part!r} gives no number", hint="such as named=0.95 or clean=1/32") from None
 
 
-def broken(gates: Iterable[Gate], summary: Summary) -> list[str]:
+def failed_gates(gates: Iterable[Gate], summary: Summary) -> list[str]:
     """A sentence for each bound that does not hold."""
     return [_sentence(gate, summary) for gate in gates if not gate.holds(summary)]
 

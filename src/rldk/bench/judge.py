@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from rldk.bench.cases import Case, Label, opened
+from rldk.bench.cases import Case, Label, open_case
 from rldk.core.model import Finding, Severity
 from rldk.engine.executors import Job, run_all
 from rldk.engine.scan import scan
@@ -16,7 +16,7 @@ from rldk.rules.rule import Rule
 MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log says no more than that
 
 
-class Choice(Struct, frozen=True, kw_only=True):
+class RuleChoice(Struct, frozen=True, kw_only=True):
     """Which rules: as of `rldk.rules.chosen.chosen_rules`."""
 
     preset: str = "default"
@@ -58,7 +58,7 @@ class Result(Struct, frozen=True, kw_only=True):
 def judge(case: Case, rules: Sequence[Rule]) -> Result:
     """What the rules say of a run; a run that cannot be judged is a result too, never skipped."""
     try:
-        with opened(case) as run:
+        with open_case(case) as run:
             report = scan(run, rules)
     except RldkError as error:
         return _failed(case, error.message, error.exit_code)
@@ -76,7 +76,7 @@ def judge(case: Case, rules: Sequence[Rule]) -> Result:
 
 
 def judge_all(
-    cases: Sequence[Case], choice: Choice, jobs: int = 1, begin: Callable[[str], None] = lambda _: None
+    cases: Sequence[Case], choice: RuleChoice, jobs: int = 1, begin: Callable[[str], None] = lambda _: None
 ) -> list[Result]:
     """One result a case, in the order of the cases whatever `jobs`; `begin` is called with the name of each.
 
@@ -89,7 +89,7 @@ def judge_all(
 _rules: tuple[Rule, ...] = ()  # of this process
 
 
-def _prepare(choice: Choice) -> None:
+def _prepare(choice: RuleChoice) -> None:
     global _rules  # noqa: PLW0603 - compiled once a process, since a rule cannot be sent to one
     _rules = choice.rules()
 

@@ -22,7 +22,7 @@ LEVEL = 0.95
 DELAYS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of the delay that are told
 
 
-class Outcome(Struct, frozen=True, kw_only=True, dict=True):
+class RunOutcome(Struct, frozen=True, kw_only=True, dict=True):
     """How what was said of one run compares with its label."""
 
     result: Result
@@ -143,12 +143,12 @@ class Score(Struct, frozen=True, kw_only=True):
     frameworks: dict[str, Summary]
     codes: tuple[CodeCount, ...]
     silent: tuple[str, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RunOutcome, ...]
 
 
 def score(results: Sequence[Result], corpus: str | os.PathLike[str] = "") -> Score:
     """What the results of a corpus amount to. A run that failed is counted under errors, and in no rate."""
-    outcomes = tuple(Outcome(result=r) for r in results)
+    outcomes = tuple(RunOutcome(result=r) for r in results)
     codes = _codes(outcomes)
     return Score(
         corpus=os.fspath(corpus),
@@ -162,7 +162,7 @@ def score(results: Sequence[Result], corpus: str | os.PathLike[str] = "") -> Sco
     )
 
 
-def summary(outcomes: Iterable[Outcome]) -> Summary:
+def summary(outcomes: Iterable[RunOutcome]) -> Summary:
     """The figures of these runs."""
     every = list(outcomes)
     sound = [o for o in every if not o.error]
@@ -202,21 +202,21 @@ def _order(clean: Sequence[float], faulty: Sequence[float]) -> Order:
     return Order(auc=area, low=low, high=high, healthy=len(clean), faulty=len(faulty))
 
 
-def _by(outcomes: Sequence[Outcome], key: Callable[[Outcome], str]) -> dict[str, Summary]:
-    groups: dict[str, list[Outcome]] = {}
+def _by(outcomes: Sequence[RunOutcome], key: Callable[[RunOutcome], str]) -> dict[str, Summary]:
+    groups: dict[str, list[RunOutcome]] = {}
     for outcome in outcomes:
         groups.setdefault(key(outcome), []).append(outcome)
     return {name: summary(groups[name]) for name in sorted(groups) if name}
 
 
-def _codes(outcomes: Sequence[Outcome]) -> tuple[CodeCount, ...]:
+def _codes(outcomes: Sequence[RunOutcome]) -> tuple[CodeCount, ...]:
     """One line a rule that spoke up, those that named most first."""
     spoken = {s.code for o in outcomes for s in o.loud}
     return tuple(sorted((_code(code, outcomes) for code in spoken), key=lambda c: (-c.hits, -c.false, c.code)))
 
 
-def _code(code: str, outcomes: Sequence[Outcome]) -> CodeCount:
-    def runs(said: Callable[[Outcome], Sequence[Said]]) -> list[Outcome]:
+def _code(code: str, outcomes: Sequence[RunOutcome]) -> CodeCount:
+    def runs(said: Callable[[RunOutcome], Sequence[Said]]) -> list[RunOutcome]:
         return [o for o in outcomes if any(s.code == code for s in said(o))]
 
     named = runs(lambda o: o.naming)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from rldk.bench.compare import Comparison
 from rldk.bench.judge import Said
-from rldk.bench.score import Outcome, Rate, Score, Summary
+from rldk.bench.score import Rate, RunOutcome, Score, Summary
 from rldk.cards.chart import number
 from rldk.cards.words import plural
 from rldk.core.view import Section, Table, View
@@ -151,15 +151,15 @@ def _codes(score: Score) -> Table:
     )
 
 
-def _listing(title: str, outcomes: Iterable[Outcome], what: Callable[[Outcome], Sequence[Said]]) -> Table:
+def _listing(title: str, outcomes: Iterable[RunOutcome], what: Callable[[RunOutcome], Sequence[Said]]) -> Table:
     rows = []
     for o in outcomes:
         onset = "-" if o.healthy else f"{o.result.label.onset:,}"
-        rows.append((o.run, o.result.label.fault, onset, told(what(o)) or "nothing"))
+        rows.append((o.run, o.result.label.fault, onset, list_findings(what(o)) or "nothing"))
     return Table(title=title, heads=("run", "fault", "onset", "what was said"), rows=tuple(rows))
 
 
-def told(said: Sequence[Said]) -> str:
+def list_findings(said: Sequence[Said]) -> str:
     """The findings in short, each rule once."""
     first = {s.code: s for s in reversed(said)}
     shown = sorted(first.values(), key=lambda s: (s.first_step, s.code))

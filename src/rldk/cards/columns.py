@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def aligned(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def align_columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """One line for the heads and one a row, in columns."""
     widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
     lines = [heads, *rows]

@@ -110,7 +110,7 @@ def _unknown(report: Report) -> Iterable[Section]:
 
 
 def _unchecked(report: Report) -> Iterable[Section]:
-    skipped, foreign = words.unchecked(report)
+    skipped, foreign = words.unchecked_rules(report)
     kinds = (
         (f"Not checked, for want of data ({words.plural(sum(map(len, skipped.values())), 'rule')})", skipped),
         ("Does not apply to this run", foreign),

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from rldk.cards import words
 from rldk.cards.chart import line_chart, number
-from rldk.cards.columns import aligned
+from rldk.cards.columns import align_columns
 from rldk.cards.page import page
 from rldk.cards.safe import clean, escape
 from rldk.cards.series import report_series
@@ -63,9 +63,9 @@ def trial_text(file: RuleFile, report: Report, *, everything: bool = False) -> s
     fired = [t for t in lines if t.fires]
     quiet = sum(1 for t in lines if t.checked and not t.fires)
     shown = lines if everything else fired
-    table = aligned(HEADS, [_cells(t) for t in shown]) if shown else []
+    table = align_columns(HEADS, [_cells(t) for t in shown]) if shown else []
     said = f"{words.plural(len(fired), 'rule')} of {len(lines)} fired, {quiet} stayed quiet"
-    unchecked = words.unchecked(report)
+    unchecked = words.unchecked_rules(report)
     reasons = [
         clean(f"not checked: {', '.join(codes)}: {reason}", 400)
         for group in unchecked
@@ -108,14 +108,14 @@ def file_text(file: RuleFile) -> str:
         for r in file.rules
     ]
     head = [clean(f"{file.name}: {file.description}" if file.description else file.name), ""]
-    table = aligned(("rule", "severity", "actions", "what"), rows)
+    table = align_columns(("rule", "severity", "actions", "what"), rows)
     return "\n".join([*head, *table, "", words.plural(len(rows), "rule")]) + "\n"
 
 
 def presets_text(files: Iterable[RuleFile]) -> str:
     """One line a preset."""
     rows = [(f.name, str(len(f.rules)), clean(f.description)) for f in files]
-    return "\n".join(aligned(("preset", "rules", "what"), rows)) + "\n"
+    return "\n".join(align_columns(("preset", "rules", "what"), rows)) + "\n"
 
 
 def _loudest(found: Sequence[Finding]) -> str | None:

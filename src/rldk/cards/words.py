@@ -80,7 +80,7 @@ def loud(incidents: Sequence[Incident]) -> list[Incident]:
     return [i for i in incidents if i.severity != "info"]
 
 
-def unchecked(report: Report) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+def unchecked_rules(report: Report) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """Codes of skipped rules by reason, most codes first, and the same of rules that do not apply."""
     return _by_reason(report.skipped, "skipped"), _by_reason(report.skipped, "not_applicable")
 

@@ -85,7 +85,7 @@ class Aliases:
             hits = [(use[0].name, use) for use in exact.get(dialect, ())]
             if not hits and key.startswith(self._heads):
                 tried = ((p.fullmatch(key), u) for head, p, u in self._patterns[dialect] if key.startswith(head))
-                hits = [(filled(use[0].name, hit), use) for hit, use in tried if hit][:1]
+                hits = [(fill_name(use[0].name, hit), use) for hit, use in tried if hit][:1]
             for name, use in hits:
                 if self._counts(use[1], dialect, columns):
                     found.append(self._match(name, use, dialect))
@@ -102,7 +102,7 @@ class Aliases:
     def _match(self, name: str, use: Use, dialect: str) -> Match:
         metric, alias, rank = use
         return Match(
-            canonical=staged(self._metrics, name, alias.phase),
+            canonical=stage_name(self._metrics, name, alias.phase),
             transform=alias.transform,
             estimator=alias.est,
             note=alias.note or metric.note,
@@ -162,7 +162,7 @@ class Aliases:
         return prefixes(self._dialects[d] for d in chain)
 
 
-def staged(metrics: Mapping[str, Metric], canonical: str, stage: str) -> str:
+def stage_name(metrics: Mapping[str, Metric], canonical: str, stage: str) -> str:
     """The name of a metric on rows of the stage."""
     if stage == "train" or canonical.startswith((f"{stage}_", "eval_")):
         return canonical
@@ -185,7 +185,7 @@ def prefixes(dialects: Iterable[Dialect]) -> tuple[Prefix, ...]:
     return tuple(sorted(found, key=lambda p: -len(p[1])))
 
 
-def unprefixed(key: str, prefixes: Iterable[Prefix]) -> Iterator[tuple[str, str]]:
+def strip_prefixes(key: str, prefixes: Iterable[Prefix]) -> Iterator[tuple[str, str]]:
     """(stage, key without its prefix) for every prefix it has."""
     for stage, prefix, put in prefixes:
         if key.startswith(prefix) and len(key) > len(prefix):
@@ -200,5 +200,5 @@ def pattern(key: str) -> re.Pattern[str]:
     return re.compile(body, re.DOTALL)
 
 
-def filled(name: str, hit: re.Match[str] | None) -> str:
+def fill_name(name: str, hit: re.Match[str] | None) -> str:
     return name.replace("{name}", hit["name"]) if hit and "{name}" in name else name

@@ -15,7 +15,7 @@ def _quoted(*tokens: bytes) -> tuple[tuple[bytes, bytes], ...]:
 _NAN, _INFINITY = _quoted(b"NaN"), _quoted(b"Infinity", b"-Infinity")
 
 
-def mended(text: bytes) -> bytes:
+def quote_non_json(text: bytes) -> bytes:
     """One line or many, bare NaN and Infinity put in quotes and bad UTF-8 replaced; `text` itself where it has none.
 
     A token inside of a string comes out as no JSON, since a quote with a letter after it ends the string: what is made

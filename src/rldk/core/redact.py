@@ -43,7 +43,7 @@ _NUMBER = re.compile(r"[-+\d.eE]{1,40}")
 _FLAG = re.compile(r"--?[A-Za-z][\w-]{1,80}")
 
 
-def redacted(config: Mapping[str, Any]) -> dict[str, Any]:
+def redact(config: Mapping[str, Any]) -> dict[str, Any]:
     """A copy in which whatever a secret's name holds is `REDACTED`, and in any text the part that looks like a
     credential, at any depth, in lists too."""
     return {key: _value(key, value, 0) for key, value in config.items()}

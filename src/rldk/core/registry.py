@@ -39,7 +39,7 @@ class Registry(Generic[T]):
         except KeyError:
             raise UnknownName(self.kind, name, self._items) from None
 
-    def known(self) -> tuple[T, ...]:
+    def list_known(self) -> tuple[T, ...]:
         """Those registered so far, by name; all of them when there are plugins, whose names must not come first."""
         if entry_points(self.group):
             self._load()

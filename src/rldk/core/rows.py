@@ -186,7 +186,7 @@ class Joiner:
         return [] if last is None else [last]
 
 
-def opened(rows: Sequence[Row]) -> int | None:
+def opening_length(rows: Sequence[Row]) -> int | None:
     """How many of the rows are the opening of the log; None while that may still grow."""
     cells = 0
     for n, row in enumerate(rows, start=1):
@@ -196,7 +196,7 @@ def opened(rows: Sequence[Row]) -> int | None:
     return None
 
 
-def joinable(rows: Sequence[Row]) -> bool:
+def has_joinable(rows: Sequence[Row]) -> bool:
     """Whether any two of the rows would be joined."""
     return any(_belong(a, b) for a, b in pairwise(rows))
 

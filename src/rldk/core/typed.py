@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from rldk.core.mending import mended, numbers_of
+from rldk.core.mending import numbers_of, quote_non_json
 from rldk.core.records import (
     MAX_DEPTH,
     MAX_STEP,
@@ -61,7 +61,7 @@ class Place(Struct, frozen=True):
     text: bool = False
 
 
-class Block(Struct):
+class ColumnBuffer(Struct):
     """The columns of many lines while they are being collected."""
 
     columns: dict[str, Sequence[float | None]] = field(default_factory=dict)
@@ -109,11 +109,11 @@ class TypedLines:
         stand between two objects: then as many objects as lines means one object on each."""
         if self._decode_lines is None or block[:1] != b"{" or block[-1:] != b"}" or block.count(b"}\n{") != lines - 1:
             return None
-        text = mended(block) if self._mends else block
+        text = quote_non_json(block) if self._mends else block
         try:
             found = self._decode_lines(text)
         except (ValueError, RecursionError):
-            text = block if self._mends else mended(block)
+            text = block if self._mends else quote_non_json(block)
             if text is block:
                 return None
             try:
@@ -132,7 +132,7 @@ class TypedLines:
         try:
             found = decode(line)
         except ValueError:
-            text = mended(line)
+            text = quote_non_json(line)
             if text is line:
                 raise
             found = decode(text)
@@ -166,7 +166,7 @@ class TypedLines:
         if self._layout.form is Form.SCALAR:
             self._deliver_events(found, assembler)
             return
-        block = Block()
+        block = ColumnBuffer()
         self._collect(found, self._places, block)
         n = len(found)
         steps = [x if type(x) is int else to_step(x) for x in block.by_role.get(Role.STEP, (None,) * n)]
@@ -184,7 +184,7 @@ class TypedLines:
         times = [line.time for line in found] if Role.TIME in roles else [math.nan] * n
         phases: list[Phase] = ["train"] * n
         if any(place.role is Role.PHASE for place in _flat(self._places)):
-            block = Block()
+            block = ColumnBuffer()
             self._collect(found, self._places, block)
             phases = [to_phase(value) for value in block.by_role[Role.PHASE]]
         values = [line.value for line in found]
@@ -193,7 +193,7 @@ class TypedLines:
             values = [null if value is None else to_number(value) for value in values]
         assembler.events(Events(steps, times, phases, [line.name for line in found], values))
 
-    def _collect(self, found: Sequence[Any], places: tuple[Place, ...], block: Block) -> None:
+    def _collect(self, found: Sequence[Any], places: tuple[Place, ...], block: ColumnBuffer) -> None:
         for place, column in zip(places, zip(*map(astuple, found), strict=True), strict=True):
             if place.nested is not None:
                 self._collect(column, place.nested, block)
@@ -209,7 +209,7 @@ class TypedLines:
             else:
                 self._put(place.path, column, [], block)
 
-    def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: Block) -> None:
+    def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: ColumnBuffer) -> None:
         """`stated`: where the source said NaN; any other NaN or None is a missing value."""
         if path not in self._live:
             if not stated and not any(value is not None and value == value for value in column):

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 
 from msgspec.structs import replace
 
-from rldk.core.aliases import Aliases, Match, pattern, prefixes, staged, unprefixed
+from rldk.core.aliases import Aliases, Match, pattern, prefixes, stage_name, strip_prefixes
 from rldk.core.glossary import PLACEHOLDER, Dialect, Glossary, Metric, read_glossary
 from rldk.core.spelling import readings
 from rldk.errors import UnknownName
@@ -76,7 +76,7 @@ class Vocabulary:
         for stage in ("eval", "test"):
             if name.startswith(f"{stage}_"):
                 base = self.canonical(name.removeprefix(f"{stage}_"))
-                return None if base is None else self.staged(base, stage)
+                return None if base is None else self.stage_name(base, stage)
         return None
 
     def bounds(self, name: str, *, estimator: str = "", discrete: bool = False) -> tuple[float, float]:
@@ -145,7 +145,7 @@ class Vocabulary:
             names = self._alike(key, spelled)
             said = [found for name in names if (found := self._spelled(name, dialects, columns))]
             if said:
-                return _loose(replace(m, canonical=self.staged(m.canonical, stage)) for m in _agreed(said))
+                return _loose(replace(m, canonical=self.stage_name(m.canonical, stage)) for m in _agreed(said))
         return ()
 
     def _alike(self, key: str, spelled: str) -> list[str]:
@@ -189,19 +189,19 @@ class Vocabulary:
 
     def _is_plain(self, key: str) -> bool:
         """A canonical name, as it is or behind the prefix of a sink: it could be anybody's."""
-        return any(rest in self._known for rest in (key, *(rest for _, rest in unprefixed(key, _EVERY_SINK))))
+        return any(rest in self._known for rest in (key, *(rest for _, rest in strip_prefixes(key, _EVERY_SINK))))
 
     def _matches(self, key: str, dialect: str, columns: Collection[str]) -> tuple[Match, ...]:
         chain = self.aliases.chain(dialect)
         found = self._meanings(key, "train", chain, columns)
         if not found:
-            for stage, rest in unprefixed(key, self.aliases.sinks(chain)):
+            for stage, rest in strip_prefixes(key, self.aliases.sinks(chain)):
                 hits = self._meanings(rest, "train", chain, columns)
-                found = [replace(m, canonical=self.staged(m.canonical, stage)) for m in hits]
+                found = [replace(m, canonical=self.stage_name(m.canonical, stage)) for m in hits]
                 if found:
                     break
         if not found:
-            for stage, rest in unprefixed(key, _EVERY_SINK):
+            for stage, rest in strip_prefixes(key, _EVERY_SINK):
                 found = found or self._by_name(rest, stage, chain, columns)
         return tuple({(m.canonical, m.sign): m for m in reversed(found)}.values())[::-1]
 
@@ -212,15 +212,15 @@ class Vocabulary:
         name = self.canonical(key)
         if name is None or (chain == ("generic",) and key in self._shared and not self.has_company(columns)):
             return []
-        return [Match(canonical=self.staged(name, stage))]
+        return [Match(canonical=self.stage_name(name, stage))]
 
     def _anywhere(self, key: str, columns: Collection[str]) -> tuple[Match, ...]:
         everywhere = [(d, self.aliases.lookup(key, (d,), columns)) for d in self.dialects]
         return _agreed([[m] for d, found in everywhere for m in found if not self.aliases.only_within(key, d)])
 
-    def staged(self, canonical: str, stage: str) -> str:
+    def stage_name(self, canonical: str, stage: str) -> str:
         """The name of a metric on rows of the stage."""
-        return staged(self.metrics, canonical, stage)
+        return stage_name(self.metrics, canonical, stage)
 
     def locate(self, name: str, columns: Collection[str]) -> str:
         """The column a person means by `name`: the very column, or the one of that metric. Raises `UnknownName`."""

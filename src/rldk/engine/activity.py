@@ -24,11 +24,11 @@ class Standing:
         self._warned: Heard = {}
         self._critical: Heard = {}
 
-    def began(self, rule: Rule, episode: Episode) -> None:
+    def add(self, rule: Rule, episode: Episode) -> None:
         if not rule.note:
             self._current.append((rule, episode))
 
-    def heard(self, rows_of: Callable[[Phase], int]) -> tuple[float, float]:
+    def count_families(self, rows_of: Callable[[Phase], int]) -> tuple[float, float]:
         """How many families have warned so far, and how many have found what cannot be; each counts half after
         `HALF_LIFE` rows of silence, a quarter after two. What has not recovered is not silent.
 
@@ -41,7 +41,7 @@ class Standing:
                     _note(self._critical, rule, row)
         return _faded(self._warned, rows_of), _faded(self._critical, rows_of)
 
-    def troubled(self, rows: int) -> int:
+    def count_troubled(self, rows: int) -> int:
         """How many of the newest `WINDOW` of so many training rows lie between the first and the last row on which a
         warning or a critical fired."""
         start, mask = rows - WINDOW + 1, 0
@@ -51,7 +51,7 @@ class Standing:
                 mask |= ((1 << (episode.last_row - first + 1)) - 1) << (first - start)
         return mask.bit_count()
 
-    def settle(self, rows: int) -> None:
+    def drop_settled(self, rows: int) -> None:
         """Lets go of episodes that are over, have been heard, and have left the window."""
         start = rows - WINDOW + 1
         self._current = [(r, e) for r, e in self._current if not e.recovered or e.last_row >= start]

@@ -7,13 +7,33 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rldk.core.table import Cells, Phase, Row
-from rldk.engine.derive import implied, implied_by
-from rldk.engine.evaluate import MOST_ROWS, Block
+from rldk.engine.derive import derive_columns, derive_values
 
+MOST_ROWS = 1024  # of a block: a longer one is asked less often, and answers less often for all of its rows
 MOST_CELLS = 50_000
 
 
-class Group(NamedTuple):
+class Block(NamedTuple):
+    """Rows of one phase and segment with the same metrics, column by column. `finite`: all values are; else it is a
+    single row."""
+
+    columns: Mapping[str, Sequence[float]]
+    steps: Sequence[int]
+    times: Sequence[float]
+    segment: int
+    finite: bool
+
+    def part(self, start: int, stop: int) -> Block:
+        """Rows start..stop-1 of it."""
+        columns = {name: column[start:stop] for name, column in self.columns.items()}
+        return self._replace(columns=columns, steps=self.steps[start:stop], times=self.times[start:stop])
+
+    def beside(self, name: str, column: Sequence[float]) -> Block:
+        """With one metric more."""
+        return self._replace(columns={**self.columns, name: column})
+
+
+class PhaseBlock(NamedTuple):
     """A block, its phase, and the rows it was made of, where it was made of such."""
 
     rows: Sequence[Row]
@@ -26,7 +46,7 @@ def height(metrics: int) -> int:
     return max(1, min(MOST_ROWS, MOST_CELLS // (metrics + 1)))
 
 
-def blocks(rows: Iterable[Row]) -> Iterator[Group]:
+def blocks(rows: Iterable[Row]) -> Iterator[PhaseBlock]:
     """The rows, in order, as blocks of at most `MOST_ROWS`."""
     held: list[Row] = []
     most = 0
@@ -77,25 +97,25 @@ def _follows(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
 def single(row: Row) -> Block:
     """The block of one row."""
     values = {**row.values, "step": float(row.step), "segment": float(row.segment)}
-    values |= implied_by(values)
+    values |= derive_values(values)
     total = sum(values.values())
     finite = total - total == 0.0  # else one of them is not, or the sum overflows
     return Block({name: (x,) for name, x in values.items()}, (row.step,), (row.time,), row.segment, finite)
 
 
-def whole(group: Group) -> Iterator[Group]:
+def whole(group: PhaseBlock) -> Iterator[PhaseBlock]:
     """The group with the position of its rows and what follows from their values, cut where other values follow."""
     block, start = group.block, 0
     steps, n = list(map(float, block.steps)), len(block.steps)
     block = block._replace(columns={**block.columns, "step": steps, "segment": [float(block.segment)] * n})
-    made = implied(block.columns)
+    made = derive_columns(block.columns)
     there = zip(*[[x == x for x in column] for column in made.values()], strict=True) if made else iter(((),) * n)
     for known, same in groupby(there):
         stop = start + sum(1 for _ in same)
         part = block if stop - start == n else block.part(start, stop)
         for name, is_there in zip(made, known, strict=True):
             part = part.beside(name, made[name][start:stop]) if is_there else part
-        yield Group(group.rows[start:stop], group.phase, part)
+        yield PhaseBlock(group.rows[start:stop], group.phase, part)
         start = stop
 
 
@@ -109,16 +129,16 @@ def cut(block: Block, column: Sequence[float]) -> Iterator[tuple[Block, Sequence
         start = stop
 
 
-def _grouped(rows: Sequence[Row]) -> Iterator[Group]:
+def _grouped(rows: Sequence[Row]) -> Iterator[PhaseBlock]:
     if len(rows) <= 1:
-        yield from (Group(rows, row.phase, single(row)) for row in rows)
+        yield from (PhaseBlock(rows, row.phase, single(row)) for row in rows)
         return
     columns = _columns(rows)
     total = sum(map(sum, columns.values()))
     if total - total == 0.0:
         steps, times = [row.step for row in rows], [row.time for row in rows]
         block = Block(columns, steps, times, rows[0].segment, finite=True)
-        yield from whole(Group(rows, rows[0].phase, block))
+        yield from whole(PhaseBlock(rows, rows[0].phase, block))
         return
     half = len(rows) // 2  # down to the rows that are not finite
     yield from _grouped(rows[:half])

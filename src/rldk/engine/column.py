@@ -20,7 +20,7 @@ MAX_PATHS = 64  # followed before the rows that are left are asked one by one
 MAX_FORKS = 24  # on one path
 
 
-class Undecided(BaseException):  # no rule may take it for an error of its own
+class UndecidedColumn(BaseException):  # no rule may take it for an error of its own
     """The rows of a column would have to be asked one by one."""
 
 
@@ -46,7 +46,7 @@ class Cases:
             self._rows, self._at, self.missing = every, 0, None
             try:
                 silent = body(frame) is None
-            except (Undecided, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            except (UndecidedColumn, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 silent = False
             if not silent:
                 self.asked |= self._rows
@@ -69,7 +69,7 @@ class Cases:
             return True
         if self._at == len(self._taken):
             if self._at == MAX_FORKS:
-                raise Undecided
+                raise UndecidedColumn
             self._taken.append(True)
         self._at += 1
         taken = self._taken[self._at - 1]
@@ -83,7 +83,7 @@ class Cases:
             self.asked |= left
             self._rows = self._rows & ~rows
             if not self._rows.any():
-                raise Undecided
+                raise UndecidedColumn
 
     def lack(self, rows: Mask | None) -> None:
         """Notes rows that lack what the rule just asked for; None: all of them."""
@@ -135,7 +135,7 @@ class Column:
             self.cases.leave(other.values == 0.0)
             return Column(self.values / other.values, self.cases)
         if other == 0.0:
-            raise Undecided
+            raise UndecidedColumn
         return Column(self.values / other, self.cases)
 
     def __rtruediv__(self, other: float) -> Column:
@@ -155,7 +155,7 @@ class Column:
         return Column(np.abs(self.values), self.cases)
 
     def __float__(self) -> float:
-        raise Undecided
+        raise UndecidedColumn
 
     __int__ = __index__ = __float__
 
@@ -164,7 +164,7 @@ class Column:
         return Column(np.rint(self.values), self.cases)
 
     def __format__(self, spec: str) -> str:
-        raise Undecided
+        raise UndecidedColumn
 
     def __str__(self) -> str:
-        raise Undecided
+        raise UndecidedColumn

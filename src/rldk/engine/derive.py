@@ -16,7 +16,7 @@ SOURCES = (
 Columns = Mapping[str, Sequence[float]]
 
 
-def implied(columns: Columns) -> dict[str, list[float]]:
+def derive_columns(columns: Columns) -> dict[str, list[float]]:
     """What follows from the metrics of rows by identities, as columns; NaN where nothing does. All values are finite.
 
     `kl_coef_implied` = (loss - policy_loss) / kl, where all three are there and |kl| is material: the coefficient of a
@@ -48,9 +48,11 @@ def implied(columns: Columns) -> dict[str, list[float]]:
     return made
 
 
-def implied_by(values: Mapping[str, float]) -> dict[str, float]:
+def derive_values(values: Mapping[str, float]) -> dict[str, float]:
     """The same for the values of one row, which need not be finite."""
-    found = implied({name: (values[name],) for name in SOURCES if name in values and math.isfinite(values[name])})
+    found = derive_columns(
+        {name: (values[name],) for name in SOURCES if name in values and math.isfinite(values[name])}
+    )
     return {name: x for name, (x,) in found.items() if x == x}
 
 

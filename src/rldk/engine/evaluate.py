@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from rldk.engine.blocks import MOST_ROWS, Block
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.interval_frame import IntervalFrame
@@ -18,31 +19,10 @@ from rldk.rules.rule import Body, Context, Frame, Rule
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
 
-MOST_ROWS = 1024  # of a block: a longer one is asked less often, and answers less often for all of its rows
 SHORT = 12  # rows: to ask each of so few costs no more than to ask of all at once
 COARSE = 48  # rows from which on the bounds of features are tried before the features themselves
 FINE = 16  # blocks that are asked by columns at once after one whose bounds would not do
 RESTS = 16  # blocks that are asked row by row at once after others that had to be
-
-
-class Block(NamedTuple):
-    """Rows of one phase and segment with the same metrics, column by column. `finite`: all values are; else it is a
-    single row."""
-
-    columns: Mapping[str, Sequence[float]]
-    steps: Sequence[int]
-    times: Sequence[float]
-    segment: int
-    finite: bool
-
-    def part(self, start: int, stop: int) -> Block:
-        """Rows start..stop-1 of it."""
-        columns = {name: column[start:stop] for name, column in self.columns.items()}
-        return self._replace(columns=columns, steps=self.steps[start:stop], times=self.times[start:stop])
-
-    def beside(self, name: str, column: Sequence[float]) -> Block:
-        """With one metric more."""
-        return self._replace(columns={**self.columns, name: column})
 
 
 class BoundRule(Struct):

@@ -15,7 +15,7 @@ MAX_PATHS = 32  # followed before the rows are asked one by one
 MAX_FORKS = 12  # on one path
 
 
-class Undecided(BaseException):  # no rule may take it for an error of its own
+class UndecidedInterval(BaseException):  # no rule may take it for an error of its own
     """The rows of an interval would have to be told apart."""
 
 
@@ -33,7 +33,7 @@ class Branches:
         """The outcome, on this path, of a comparison that the rows leave open."""
         if self._at == len(self._taken):
             if self._at == MAX_FORKS:
-                raise Undecided
+                raise UndecidedInterval
             self._taken.append(True)
         self._at += 1
         return self._taken[self._at - 1]
@@ -46,7 +46,7 @@ class Branches:
             try:
                 if body(frame) is not None:
                     return False
-            except (Undecided, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            except (UndecidedInterval, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 return False
             while self._taken and not self._taken[-1]:
                 self._taken.pop()
@@ -63,7 +63,7 @@ class Interval:
 
     def __init__(self, low: float, high: float, gaps: bool, paths: Branches) -> None:
         if not (high - high == 0.0 == low - low):
-            raise Undecided
+            raise UndecidedInterval
         self.low = low
         self.high = high
         self.gaps = gaps
@@ -180,7 +180,7 @@ class Interval:
     def __truediv__(self, other: Interval | float) -> Interval | float:
         if isinstance(other, Interval):
             if other.low <= 0.0 <= other.high:
-                raise Undecided
+                raise UndecidedInterval
             ends = (self.low / other.low, self.low / other.high, self.high / other.low, self.high / other.high)
             return Interval(min(ends), max(ends), self.gaps or other.gaps, self._branches)
         if other != other:
@@ -196,7 +196,7 @@ class Interval:
         if other != other:
             return other
         if self.low <= 0.0 <= self.high:
-            raise Undecided
+            raise UndecidedInterval
         low, high = other / self.high, other / self.low
         return (
             Interval(low, high, self.gaps, self._branches)
@@ -205,12 +205,12 @@ class Interval:
         )
 
     def __float__(self) -> float:
-        raise Undecided
+        raise UndecidedInterval
 
     __int__ = __index__ = __float__
 
     def __format__(self, spec: str) -> str:
-        raise Undecided
+        raise UndecidedInterval
 
     def __str__(self) -> str:
-        raise Undecided
+        raise UndecidedInterval

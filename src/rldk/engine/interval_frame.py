@@ -106,7 +106,7 @@ class IntervalFrame(EngineFrame):
 
     def _feature(self, key: Key) -> Number:
         track, memory = self._items[key], self.memory
-        if not (self._exact or track.known(memory.serial)):
+        if not (self._exact or track.is_worked_out(memory.serial)):
             bounds = track.bounds(self._start, self._stop)
             if bounds is not None:
                 return self._ends(*bounds)

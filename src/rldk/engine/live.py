@@ -11,17 +11,16 @@ from msgspec.structs import replace
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.activity import Standing
-from rldk.engine.blocks import Group, blocks, cut, single
+from rldk.engine.blocks import Block, PhaseBlock, blocks, cut, single
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.evaluate import EVERYWHERE, Begun, Block, BoundRule, Evaluator, Turn
+from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Turn
 from rldk.engine.features.line_test import Leap
-from rldk.engine.features.order import Pace
+from rldk.engine.features.order import RowSeconds
 from rldk.engine.features.window import NAN, Feature
 from rldk.engine.frame import MAKERS, BindingFrame
 from rldk.engine.memory import Memory
 from rldk.engine.recovery import KEPT
 from rldk.engine.report.census import Census, is_unknown
-from rldk.engine.reported import KEYS
 from rldk.rules.rule import Context, Rule
 from rldk.rules.subject import BY_ROW
 
@@ -36,6 +35,15 @@ MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric na
 _REWARD = ("ewma", "reward_mean", REWARD_WEIGHT)
 _NORMS = (("last", "grad_norm_policy"), ("last", "grad_norm_value"))
 _INTERVAL = "row_interval_s"
+NOISE_ROWS = 20
+MEMORY_METRICS = ("memory_peak_gb", "memory_cpu_gb")
+_BLOCK_METRICS = ("reward_mean", "loss", "lr", *MEMORY_METRICS, "step_time", "tokens_step", "tokens_per_sec", _INTERVAL)
+# features that every report asks for, whatever the rules need: they are made before the first row
+REPORTED: tuple[tuple[Any, ...], ...] = (
+    *(("blocks", name) for name in _BLOCK_METRICS),
+    *(("noise", name, NOISE_ROWS) for name in ("reward_mean", "loss")),
+    *((kind, "step") for kind in ("first", "last", "count")),
+)
 POSITION = ("step", "segment", _INTERVAL)  # of the row: "*" means what the log says, not where and when it says it
 
 
@@ -86,15 +94,15 @@ class Engine:
         train = self._phases["train"].memory
         for key in (_REWARD, *_NORMS):
             train.feature(key)
-        self._pace = Pace()
-        for key in KEYS:
+        self._pace = RowSeconds()
+        for key in REPORTED:
             self.feature(*key)
         for rule in rules:
             self._admit(rule)
 
     def feed(self, row: Row) -> Begun:
         """Takes the next row; the order of rows is the order of the log."""
-        (begun,) = self._take(Group((row,), row.phase, single(row)))
+        (begun,) = self._take(PhaseBlock((row,), row.phase, single(row)))
         return begun
 
     def feed_all(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Begun]]:
@@ -102,7 +110,7 @@ class Engine:
         for group in blocks(rows):
             yield from zip(group.rows, self._take(group), strict=True)
 
-    def feed_blocks(self, groups: Iterable[Group]) -> None:
+    def feed_blocks(self, groups: Iterable[PhaseBlock]) -> None:
         """Takes many rows of a finished run, where nobody waits for what begins."""
         for group in groups:
             for _ in self._take(group):
@@ -113,7 +121,7 @@ class Engine:
         return self._phases["train"].memory.feature(key).now()
 
     @property
-    def looked(self) -> bool:
+    def has_ready_rule(self) -> bool:
         """Whether some rule has had all that it asks for on some row."""
         self._looked = self._looked or any(w.ready and not w.rule.note for w in self.bound_rules())
         return self._looked
@@ -129,7 +137,7 @@ class Engine:
         at = row - 1 - memory.start
         return [(name, track.at(memory.serial, memory.height)[at]) for name, track in memory.of_kind("leap")]
 
-    def _take(self, group: Group) -> Iterator[Begun]:
+    def _take(self, group: PhaseBlock) -> Iterator[Begun]:
         whole, phase = group.block, group.phase
         self.census.take(whole.columns, finite=whole.finite)
         intervals = self._pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))
@@ -157,7 +165,7 @@ class Engine:
                 state.plan = None
                 for bound, episode in begun:
                     self._note_norms(episode, row if phase == "train" else -1)
-                    self.standing.began(bound.rule, episode)
+                    self.standing.add(bound.rule, episode)
             yield begun
         state.memory.end()
 

@@ -77,7 +77,7 @@ class Track:
             self.column = self._run(rows)
         return self.column
 
-    def known(self, serial: int) -> bool:
+    def is_worked_out(self, serial: int) -> bool:
         """Whether the values are worked out already."""
         return self._serial == serial
 

@@ -192,7 +192,7 @@ def _bound(row: Responses) -> dict[str, float]:
     return {"advantage_bound_frac": hits / groups} if groups else {}
 
 
-def enriched(rows: Iterable[Row], samples: SampleTable) -> Iterator[Row]:
+def add_sample_metrics(rows: Iterable[Row], samples: SampleTable) -> Iterator[Row]:
     """The rows with what the samples of their steps say; a metric that a row has already wins."""
     columns = samples.columns
     if "step" not in columns:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from rldk.core.model import Report, Run, RunMeta
 from rldk.core.reference import Baseline
 from rldk.core.table import MetricTable, Row
-from rldk.engine.blocks import Group, blocks
+from rldk.engine.blocks import PhaseBlock, blocks
 from rldk.engine.features.window import Feature
 from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
@@ -32,7 +32,7 @@ def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
     )
 
 
-def judged(run: Run) -> MetricTable:
+def rule_columns(run: Run) -> MetricTable:
     """The columns that rules look at: canonical ones, and the user's own that have no canonical name."""
     told_twice = set(run.meta.names.values()) - set(run.meta.names)
     return run.metrics.select([name for name in run.metrics.columns if name not in told_twice])
@@ -40,21 +40,21 @@ def judged(run: Run) -> MetricTable:
 
 def rows_of(run: Run) -> Iterator[Row]:
     """The rows that rules look at, with what the samples of their steps say."""
-    rows = judged(run).rows()
+    rows = rule_columns(run).rows()
     if run.samples is None:
         return rows
-    from rldk.engine.sample_metrics import enriched
+    from rldk.engine.sample_metrics import add_sample_metrics
 
-    return enriched(rows, run.samples)
+    return add_sample_metrics(rows, run.samples)
 
 
-def blocks_of(run: Run) -> Iterator[Group]:
+def blocks_of(run: Run) -> Iterator[PhaseBlock]:
     """The same rows, many at once."""
     if run.samples is not None:
         return blocks(rows_of(run))
     from rldk.engine.table_blocks import table_blocks  # loads numpy, without which a monitor starts
 
-    return table_blocks(judged(run))
+    return table_blocks(rule_columns(run))
 
 
 def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:

@@ -9,22 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.table import PHASES, MetricTable, Row
-from rldk.engine.blocks import Group, height, single, whole
-from rldk.engine.evaluate import Block
+from rldk.engine.blocks import Block, PhaseBlock, height, single, whole
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 CHUNK_ROWS, CHUNK_CELLS = 1 << 16, 1 << 23  # looked at together: memory does not grow with the run
 
 
-def table_blocks(table: MetricTable) -> Iterator[Group]:
+def table_blocks(table: MetricTable) -> Iterator[PhaseBlock]:
     """The rows of the table, in order."""
     rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // (len(table.columns) + 1)))
     for start in range(0, len(table), rows):
         yield from _blocks(table, start, min(start + rows, len(table)))
 
 
-def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[Group]:
+def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[PhaseBlock]:
     """Those of the rows start..stop-1."""
     columns = {name: column[start:stop] for name, column in table.columns.items()}
     present = {name: ~np.isnan(column) for name, column in columns.items()}
@@ -42,10 +41,10 @@ def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[Group]:
             if to - at == 1:
                 values = {name: x for name, (x,) in cells.items()}
                 row = Row(step=steps[0], values=values, segment=int(segment[at]), time=times[0])
-                yield Group((), PHASES[phase[at]], single(row))
+                yield PhaseBlock((), PHASES[phase[at]], single(row))
                 continue
             block = Block(cells, steps, times, int(segment[at]), finite=True)
-            yield from whole(Group((), PHASES[phase[at]], block))
+            yield from whole(PhaseBlock((), PHASES[phase[at]], block))
 
 
 def _edges(

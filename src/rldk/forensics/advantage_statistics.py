@@ -14,7 +14,7 @@ from rldk.engine.features.window import NAN, Noise
 from rldk.engine.sample_metrics import Distiller
 from rldk.forensics.gradient_norms import share
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, clamp, number_or_none
 
 BIASED, SHIFTED, RESCALED = 0.5, 0.25, 3.0  # standard deviations (ADV004), distance (ADV008), factor: a risk of 1
 CENTRED, UNIT = 0.05, 0.1  # how far a whitened mean is from 0 and a whitened deviation from 1 (ADV004)
@@ -136,19 +136,19 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         bias = self._mean.now / scale if scale > 0 else NAN
         rescaled = max(share(scale, past, RESCALED), share(past, scale, RESCALED))
         return AdvantageStatisticsMetrics(
-            **{name: known(values.get(name, NAN)) for name in _SHOWN},
+            **{name: number_or_none(values.get(name, NAN)) for name in _SHOWN},
             advantage_percentiles=percentiles,
-            advantage_bias=known(bias),
-            advantage_scale_stability=known(self._stable.value),
-            advantage_normalization_health=known(self._whitened.value) if self._was_whitened() else None,
-            advantage_mean_trend=known(self._mean.gap()),
-            advantage_std_trend=known(self._std.gap()),
-            advantage_volatility=known(self._noise.value / scale) if scale > 0 else None,
-            advantage_bias_risk=known(within(abs(bias) / BIASED, 0.0, 1.0)),
-            advantage_scale_risk=known(rescaled),
-            advantage_distribution_risk=known(within(values.get("advantage_shift", NAN) / SHIFTED, 0.0, 1.0)),
+            advantage_bias=number_or_none(bias),
+            advantage_scale_stability=number_or_none(self._stable.value),
+            advantage_normalization_health=number_or_none(self._whitened.value) if self._was_whitened() else None,
+            advantage_mean_trend=number_or_none(self._mean.gap()),
+            advantage_std_trend=number_or_none(self._std.gap()),
+            advantage_volatility=number_or_none(self._noise.value / scale) if scale > 0 else None,
+            advantage_bias_risk=number_or_none(clamp(abs(bias) / BIASED, 0.0, 1.0)),
+            advantage_scale_risk=number_or_none(rescaled),
+            advantage_distribution_risk=number_or_none(clamp(values.get("advantage_shift", NAN) / SHIFTED, 0.0, 1.0)),
             advantage_health_score=self._quiet.look(),
-            advantage_quality_score=known(self._useful.value),
+            advantage_quality_score=number_or_none(self._useful.value),
         )
 
     def _was_whitened(self) -> bool:

@@ -85,7 +85,7 @@ def anomalies(report: Report) -> list[dict[str, Any]]:
     return [anomaly(f) for f in report.findings if is_anomaly(f)]
 
 
-def unchecked(checks: Iterable[Check]) -> list[dict[str, Any]]:
+def list_unchecked(checks: Iterable[Check]) -> list[dict[str, Any]]:
     """The documented anomalies that were not looked for, each with why: never a silent pass."""
     return [
         {"type": NAMES[check.code], "code": check.code, "status": check.status, "reason": check.reason}

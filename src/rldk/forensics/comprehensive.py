@@ -20,13 +20,13 @@ from rldk.engine.scan import context_of, rows_of
 from rldk.errors import UsageError
 from rldk.forensics import files
 from rldk.forensics.advantage_statistics import AdvantageStatisticsTracker
-from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, unchecked
+from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, list_unchecked
 from rldk.forensics.gradient_norms import GradientNormsAnalyzer
 from rldk.forensics.kl_drift import KLDrift
 from rldk.forensics.kl_schedule import KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
 from rldk.forensics.metrics import OWN, ComprehensivePPOMetrics, flat, history_of, read_own
-from rldk.forensics.observer import Observer, chosen, context
+from rldk.forensics.observer import Observer, context, rules_without
 from rldk.forensics.row import row
 from rldk.forensics.scan import RESPONSES, SAMPLES, EventRows, summary
 from rldk.forensics.scores import Scorer
@@ -111,7 +111,7 @@ class ComprehensivePPOForensics:
     def _begin(self, known: Context, reference_period: int | None = None) -> None:
         """Before the first row: the engine, and what looks at its rows."""
         on = self.switches
-        self._observer = look = Observer(chosen(rules, without=on.silences), known, each=self._observed)
+        self._observer = look = Observer(rules_without(rules, without=on.silences), known, each=self._observed)
         self._expected: deque[Expected] = deque()  # of the train rows that are held: what their metrics are to be
         self._distiller = Distiller()
         self._scorer = Scorer()
@@ -301,7 +301,7 @@ class ComprehensivePPOForensics:
                 },
                 "current_metrics": metrics.to_dict() if metrics is not None else {},
                 "checked": report.checked,
-                "not_checked": unchecked(report.skipped),
+                "not_checked": list_unchecked(report.skipped),
                 "skipped": {check.code: check.reason for check in report.skipped},
             }
         )

@@ -11,7 +11,7 @@ from rldk.engine.features.recent import Fraction, Recent
 from rldk.engine.features.whole_run import Early
 from rldk.engine.features.window import NAN
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, clamp, number_or_none
 
 EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005: a risk of 1
 STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio within both
@@ -117,24 +117,24 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
 
     def _metrics(self, found: Mapping[str, float], ratio: float) -> GradientNormsMetrics:
         policy, value = self._norms["grad_norm_policy"], self._norms["grad_norm_value"]
-        stable, norms = known(self._steady.value), self._norms.values()
+        stable, norms = number_or_none(self._steady.value), self._norms.values()
         return GradientNormsMetrics(
-            policy_grad_norm=known(found.get("grad_norm_policy", NAN)),
-            value_grad_norm=known(found.get("grad_norm_value", NAN)),
-            total_grad_norm=known(found.get("grad_norm", NAN)),
-            policy_value_ratio=known(ratio),
-            ratio_median=known(self._ratio.recent.now),
-            ratio_trend=known(self._ratio.recent.doublings()),
-            policy_grad_trend=known(policy.recent.doublings()),
-            value_grad_trend=known(value.recent.doublings()),
-            gradient_flow_health=known(self._flowing.value),
-            gradient_balance=known(self._balanced.value),
+            policy_grad_norm=number_or_none(found.get("grad_norm_policy", NAN)),
+            value_grad_norm=number_or_none(found.get("grad_norm_value", NAN)),
+            total_grad_norm=number_or_none(found.get("grad_norm", NAN)),
+            policy_value_ratio=number_or_none(ratio),
+            ratio_median=number_or_none(self._ratio.recent.now),
+            ratio_trend=number_or_none(self._ratio.recent.doublings()),
+            policy_grad_trend=number_or_none(policy.recent.doublings()),
+            value_grad_trend=number_or_none(value.recent.doublings()),
+            gradient_flow_health=number_or_none(self._flowing.value),
+            gradient_balance=number_or_none(self._balanced.value),
             gradient_stability=stable,
             exploding_gradient_risk=_worst([share(n.least(), n.recent.past, EXPLODED) for n in norms]),
             vanishing_gradient_risk=_worst(
                 [share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()]
             ),
-            gradient_imbalance_risk=known(_apart(self._ratio.recent.now, self._ratio.early.value)),
+            gradient_imbalance_risk=number_or_none(_apart(self._ratio.recent.now, self._ratio.early.value)),
             gradient_health_score=self._quiet.look(),
             training_stability=stable,
         )
@@ -150,7 +150,7 @@ def share(above: float, below: float, factor: float) -> float:
 
 
 def _apart(a: float, b: float) -> float:
-    return within(abs(math.log(a / b)) / math.log(DECADE), 0.0, 1.0) if a > 0 and b > 0 else NAN
+    return clamp(abs(math.log(a / b)) / math.log(DECADE), 0.0, 1.0) if a > 0 and b > 0 else NAN
 
 
 def _worst(risks: list[float]) -> float | None:

@@ -14,7 +14,7 @@ from rldk.core.table import MetricTable
 _NAN = math.nan
 
 
-class History:
+class NamedRows:
     """Rows of numbers under fixed names: 8 bytes each, and a step. A number that is not known is None."""
 
     def __init__(self, names: Sequence[str]) -> None:

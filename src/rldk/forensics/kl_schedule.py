@@ -10,7 +10,7 @@ from rldk.engine.features.extremes import Highest
 from rldk.engine.features.recent import LEAST, Fraction, Recent
 from rldk.engine.features.window import NAN, Median, Noise
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, number_or_none
 
 CONTROLLER = frozenset({"KL009", "KL010", "KL011", "KL012", "KL013"})
 STEP = 1e-9  # a relative change of the coefficient that is no rounding
@@ -88,16 +88,16 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
         level, target = self._recent.now, self._target
         overshoot = max(0.0, self._highest.value / target - 1.0) if target > 0 and self._moved else NAN
         return KLScheduleMetrics(
-            current_kl=known(kl),
-            current_kl_coef=known(coef),
+            current_kl=number_or_none(kl),
+            current_kl_coef=number_or_none(coef),
             kl_target=self.kl_target,
-            kl_trend=known(self._recent.doublings()),
-            kl_volatility=known(self._noise.value / abs(level)) if level else None,
-            time_in_target_range=known(self._inside.value),
-            controller_responsiveness=known(self._obeyed.value) if self._moved else None,
-            controller_overshoot=known(overshoot) if self._highest.value == self._highest.value else None,
-            controller_oscillation=known(self._crossed.value) if self._moved else None,
-            coef_change_rate=known(self._steps.value),
+            kl_trend=number_or_none(self._recent.doublings()),
+            kl_volatility=number_or_none(self._noise.value / abs(level)) if level else None,
+            time_in_target_range=number_or_none(self._inside.value),
+            controller_responsiveness=number_or_none(self._obeyed.value) if self._moved else None,
+            controller_overshoot=number_or_none(overshoot) if self._highest.value == self._highest.value else None,
+            controller_oscillation=number_or_none(self._crossed.value) if self._moved else None,
+            coef_change_rate=number_or_none(self._steps.value),
             kl_health_score=self._kl_quiet.look(),
             schedule_health_score=self._schedule_quiet.look(),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from rldk.forensics.advantage_statistics import PERCENTILES, AdvantageStatisticsMetrics
 from rldk.forensics.gradient_norms import GradientNormsMetrics
-from rldk.forensics.history import History
+from rldk.forensics.history import NamedRows
 from rldk.forensics.kl_schedule import KLScheduleMetrics
 from rldk.forensics.tracker import Tracker, TrackerMetrics
 
@@ -111,12 +111,12 @@ def _remade(metrics: dict[str, Any]) -> ComprehensivePPOMetrics:
     return ComprehensivePPOMetrics(**metrics)
 
 
-def history_of(parts: Iterable[str]) -> History:
+def history_of(parts: Iterable[str]) -> NamedRows:
     """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one, last."""
     every = [f"{part}_{name}" for part in parts for name in _PARTS[part].__struct_fields__]
     spread = [name for name in every if name.endswith("_percentiles")]
     plain = [name for name in every if name not in spread]
-    return History([*OWN[1:], *plain, *(f"{name}_{key}" for name in spread for key in PERCENTILES)])
+    return NamedRows([*OWN[1:], *plain, *(f"{name}_{key}" for name in spread for key in PERCENTILES)])
 
 
 def flat(own: tuple[Any, ...], trackers: Iterable[Tracker[Any]]) -> list[Any]:

@@ -58,7 +58,7 @@ class Observer:
         self._held.append(row)
         self._newest = row if row.phase == "train" else self._newest
         rows = self._engine.rows + len(self._held)
-        if rows % (EVERY if rows <= EARLY else HELD) == 0 or not self._engine.looked:
+        if rows % (EVERY if rows <= EARLY else HELD) == 0 or not self._engine.has_ready_rule:
             self.settle()
 
     def settle(self) -> None:
@@ -119,7 +119,7 @@ class Alarm:
         return False
 
 
-def chosen(rules: Iterable[Rule], *, without: Callable[[str], bool]) -> tuple[Rule, ...]:
+def rules_without(rules: Iterable[Rule], *, without: Callable[[str], bool]) -> tuple[Rule, ...]:
     """The rules but for those whose code `without` says yes to."""
     return tuple(rule for rule in rules if not without(rule.code))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.naming.keys import PRESETS
 from rldk.adapters.open import open_runs
 from rldk.core.codec import to_builtins
@@ -18,9 +18,9 @@ from rldk.core.glossary import PLACEHOLDER
 from rldk.core.model import Event, Report, Run
 from rldk.core.table import MetricTable, Row, TableBuilder
 from rldk.core.vocabulary import vocabulary
-from rldk.engine.scan import judged, scan
+from rldk.engine.scan import rule_columns, scan
 from rldk.errors import UnknownName, UsageError
-from rldk.forensics.anomalies import anomalies, unchecked
+from rldk.forensics.anomalies import anomalies, list_unchecked
 from rldk.rules.rule import rules
 
 VERSION = "1"
@@ -32,7 +32,7 @@ class EventRows:
     """Events as rows in canonical names, as a file of them is read. `held`: the samples of steps not yet used."""
 
     def __init__(self) -> None:
-        self._reader = LiveReader(Reading(format="jsonl"))
+        self._reader = LiveReader(ReadOptions(format="jsonl"))
         self.held: dict[int, dict[str, Any]] = {}
 
     @property
@@ -82,7 +82,7 @@ def scan_ppo_events(events: Iterable[Event | Mapping[str, Any]]) -> dict[str, An
     builder = TableBuilder()
     for row in source.of(events):
         builder.add(row.step, row.values, phase=row.phase, segment=row.segment, time=row.time)
-    return scanned(Run(id="events", source="events", metrics=builder.build(), meta=source.reader.meta))
+    return scan_run(Run(id="events", source="events", metrics=builder.build(), meta=source.reader.meta))
 
 
 def scan_logs(path: str | os.PathLike[str], *, field_map: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -139,11 +139,11 @@ def named_by(preset: str) -> dict[str, str]:
 
 
 def _named(run: Run, source: str) -> dict[str, Any]:
-    return {"run": run.id, "source": source, "format": run.meta.format, **scanned(run)}
+    return {"run": run.id, "source": source, "format": run.meta.format, **scan_run(run)}
 
 
-def scanned(run: Run) -> dict[str, Any]:
-    return summary(scan(run, tuple(rules)), judged(run))
+def scan_run(run: Run) -> dict[str, Any]:
+    return summary(scan(run, tuple(rules)), rule_columns(run))
 
 
 def summary(report: Report, table: MetricTable) -> dict[str, Any]:
@@ -167,7 +167,7 @@ def summary(report: Report, table: MetricTable) -> dict[str, Any]:
         "anomalies": found,
         "earliest_step": min((a["step"] for a in found), default=None),
         "stats": statistics(table),
-        "not_checked": unchecked(report.skipped),
+        "not_checked": list_unchecked(report.skipped),
         "checked": list(report.checked),
         "skipped": {check.code: check.reason for check in report.skipped},
         "rows": report.numbers.get("rows"),

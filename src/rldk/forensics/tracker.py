@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from msgspec import Struct
 
 from rldk.engine.features.recent import Fraction
-from rldk.forensics.anomalies import anomaly, is_anomaly, tracker_of, unchecked
+from rldk.forensics.anomalies import anomaly, is_anomaly, list_unchecked, tracker_of
 from rldk.forensics.observer import Alarm, Observer, context
 from rldk.rules.select import select_rules
 
@@ -72,7 +72,7 @@ class Tracker(ABC, Generic[M]):
             "rows": self._observer.rows,
             "metrics": self._named() if self.newest else {},
             "anomalies": self.get_anomalies(),
-            "not_checked": unchecked(own),
+            "not_checked": list_unchecked(own),
         }
 
 
@@ -86,15 +86,15 @@ class Quiet:
     def look(self) -> float | None:
         """Call it once a row. None before there is evidence."""
         self._share.update(not self._alarm.rings())
-        return known(self._share.value)
+        return number_or_none(self._share.value)
 
 
-def known(x: float) -> float | None:
+def number_or_none(x: float) -> float | None:
     """The number, or None when it is NaN: a metric without evidence has no value."""
     return x if x == x else None
 
 
-def within(x: float, low: float, high: float) -> float:
+def clamp(x: float, low: float, high: float) -> float:
     """x held between low and high; NaN stays."""
     return low if x < low else high if x > high else x
 

@@ -14,7 +14,7 @@ from rldk.engine.actions.dispatch import Dispatcher, Outcome
 from rldk.monitor.alert_json import record, text
 from rldk.monitor.alert_text import line
 from rldk.monitor.appending import AppendedFile
-from rldk.monitor.state import State
+from rldk.monitor.state import MonitorState
 
 Say = Callable[[str], None]
 
@@ -36,7 +36,7 @@ class Outlet:
     def __init__(
         self,
         places: Places,
-        state: State,
+        state: MonitorState,
         dispatcher: Dispatcher,
         *,
         show: Callable[[str, dict[str, Any]], None],
@@ -58,10 +58,10 @@ class Outlet:
 
     def deliver(self, alert: Alert) -> bool:
         """Does all that an alert calls for; False when that was done before, for the same alert."""
-        if self._state.repeated(alert):
+        if self._state.is_repeated(alert):
             self._dispatcher.recall(alert)
             return False
-        late = self._held is not None and self._state.told(alert.run).resumed
+        late = self._held is not None and self._state.record_of(alert.run).resumed
         said = line(alert, self._words.get(alert.rule), late=late)
         document = record(alert, monitor=self._state.name(alert.run), written=self._now(), late=late)
         for file, content in zip(self._files, (text(document), said), strict=True):

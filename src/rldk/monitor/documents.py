@@ -14,7 +14,7 @@ from rldk.adapters.live.choice import Choice
 from rldk.core.model import Run, RunMeta
 from rldk.core.rows import same_row
 from rldk.core.table import MetricTable, Row
-from rldk.engine.scan import context_of, judged, rows_of
+from rldk.engine.scan import context_of, rows_of, rule_columns
 from rldk.errors import InputError, MissingExtra, NoData, NotALog
 from rldk.monitor.pace import Pace
 from rldk.monitor.summary import SourceStats, source_stats
@@ -102,7 +102,7 @@ class DocumentFeed:
         """The files have changed since they were read, and nobody is writing just now."""
         if not self._glances.due():
             return False
-        with self._glances.spent():
+        with self._glances.measure():
             stamps, now = self._choice.stamps(), self._clock()
         if stamps == self._known:
             return False
@@ -116,7 +116,7 @@ class DocumentFeed:
     def _look(self, *, finish: bool = False) -> list[Row]:
         self._known = self._seen = self._choice.stamps()
         self.position += 1
-        with self._pace.spent():
+        with self._pace.measure():
             run = self._read()
             return [] if run is None else self._new(run, finish=finish)
 
@@ -135,11 +135,11 @@ class DocumentFeed:
 
     def _new(self, run: Run, *, finish: bool) -> list[Row]:
         """The rows of the reading that were not given yet; all, when it tells the ones that were given otherwise."""
-        table, before = judged(run), self._run
+        table, before = rule_columns(run), self._run
         n = len(table)
         if before is not None:
             given = min(self._given, n)
-            same = _same_rows(judged(before), table, given) and self._same_samples(run, given)
+            same = _same_rows(rule_columns(before), table, given) and self._same_samples(run, given)
             if same and n < self._given and not finish:
                 return []
             if same and n >= self._given and self._same_context(run):
@@ -226,6 +226,6 @@ def _stated(table: MetricTable, name: str, n: int) -> NDArray[np.int64]:
 
 def _identity(run: Run) -> str:
     """A digest of the first row and of the format: what the run is known by when the monitor starts again."""
-    first = next(judged(run).rows(), None)
+    first = next(rule_columns(run).rows(), None)
     told = [] if first is None else [first.step, first.time, sorted(first.values.items())]
     return hashlib.sha256(repr([run.meta.format, told]).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rldk.adapters.layout import run_name
 from rldk.adapters.live.follow import Follower
 from rldk.adapters.live.formats import recognised
-from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.source import File
 from rldk.cards.safe import clean
 from rldk.core.model import Run
@@ -34,7 +34,7 @@ class LogFeed:
 
     A follower that cannot read for a while is asked again, once it has read something; `warn` hears of it."""
 
-    def __init__(self, follower: Follower, run: str, how: Reading, *, warn: Callable[[str], None]) -> None:
+    def __init__(self, follower: Follower, run: str, how: ReadOptions, *, warn: Callable[[str], None]) -> None:
         self.run = run
         self.restarted = False
         self.position = 0
@@ -222,7 +222,7 @@ def _digest(first: bytes) -> str:
     return hashlib.sha256(first[:IDENTITY_BYTES]).hexdigest()[:16]
 
 
-def finished_feeds(sources: Sequence[str], how: Reading, *, warn: Callable[[str], None]) -> list[LogFeed | RunFeed]:
+def finished_feeds(sources: Sequence[str], how: ReadOptions, *, warn: Callable[[str], None]) -> list[LogFeed | RunFeed]:
     """Feeds of finished logs: files, directories, whatever `open_runs` reads. Several have names of their own.
 
     Raises what `open_runs` raises."""

@@ -16,8 +16,8 @@ from rldk.errors import UsageError
 from rldk.monitor.alert_text import templates
 from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.reward import WINDOW
-from rldk.monitor.session import Session
-from rldk.monitor.state import State
+from rldk.monitor.session import RunSession
+from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import summary
 from rldk.monitor.watch import Ends, Feed, Wait, Watch
 from rldk.rules.files.load import RuleFile
@@ -30,12 +30,12 @@ class Screen(Protocol):
 
     def warn(self, text: str) -> None: ...
 
-    def show(self, sessions: Sequence[Session]) -> None: ...
+    def show(self, sessions: Sequence[RunSession]) -> None: ...
 
     def close(self) -> None: ...
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class MonitorOptions(Struct, frozen=True, kw_only=True):
     """What the user asked for besides sources and rules."""
 
     alerts: Path | None = None
@@ -54,11 +54,11 @@ class Job(Struct, frozen=True, kw_only=True):
     hold: bool = True  # the actions of incidents that are over before all that is there was read
 
 
-def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait: Wait) -> dict[str, Any]:
+def watch(job: MonitorOptions, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait: Wait) -> dict[str, Any]:
     """Watches until there is a reason to end; the report, which is also written. `wait` as of `Watch`.
 
     Raises `ConfigError` and `UsageError` before anything is read."""
-    state = State(job.state)
+    state = MonitorState(job.state)
     written = [path.parent for path in (job.alerts, job.alerts_txt, job.report, job.state) if path]
     folders = [*written, *(Path(feed.source).parent for feed in feeds)]
     dispatcher = Dispatcher(

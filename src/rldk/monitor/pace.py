@@ -20,7 +20,7 @@ class Pace:
         return self._clock() >= self._next
 
     @contextmanager
-    def spent(self) -> Iterator[None]:
+    def measure(self) -> Iterator[None]:
         """Measures the work inside."""
         began = self._clock()
         yield

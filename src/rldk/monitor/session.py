@@ -17,7 +17,7 @@ from rldk.monitor.step_gaps import Strides
 from rldk.rules.rule import Context, Rule, normals
 
 
-class Session:
+class RunSession:
     """Feeds the rows of one run to the engine and says what begins, grows graver and is over.
 
     The findings are those of `engine.scan` on the same rows."""
@@ -67,7 +67,7 @@ class Session:
     def preview(self, rows: Iterable[Row]) -> list[Alert]:
         """What these rows would give rise to if they were whole now; nothing is changed. Copies all memory."""
         shared: dict[int, Any] = {id(x): x for x in (*self._asked, self._engine.context)}
-        copied: Session = deepcopy(self, shared)
+        copied: RunSession = deepcopy(self, shared)
         return [alert for alert in copied.feed(rows) if alert.event != "recovered"]
 
     def open(self) -> list[Finding]:

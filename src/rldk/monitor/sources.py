@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rldk.adapters.live.follow import PipeFollower
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.monitor.feeds import LogFeed, run_names
 from rldk.monitor.watch import Feed
 
@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 def live_feeds(
     streams: Sequence[str],
-    how: Reading,
+    how: ReadOptions,
     *,
     warn: Say,
     stdin: int = 0,
@@ -39,7 +39,7 @@ def live_feeds(
     return made
 
 
-def remote_feeds(remote: Mapping[str, str | None], how: Reading, *, warn: Say) -> list[Feed]:
+def remote_feeds(remote: Mapping[str, str | None], how: ReadOptions, *, warn: Say) -> list[Feed]:
     """The feed of the run on a server: `remote` has its name by the kind of server. Asks the server once."""
     from rldk.adapters.remote import follow_store
     from rldk.monitor.remote import RemoteLines

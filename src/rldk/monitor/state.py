@@ -44,7 +44,7 @@ def key_of(alert: Alert) -> str:
     return _key(alert.event, alert.rule, alert.finding.metric)
 
 
-class State:
+class MonitorState:
     """The state in `path`, kept by writing the file anew and renaming it; without a path nothing is kept."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -60,14 +60,14 @@ class State:
 
     def name(self, source: str) -> str:
         """What alerts of this source carry, by which they are found again."""
-        return f"{self.id}-{self.told(source).identity}"
+        return f"{self.id}-{self.record_of(source).identity}"
 
-    def told(self, source: str) -> Told:
+    def record_of(self, source: str) -> Told:
         return self._sources.setdefault(source, Told())
 
     def open(self, source: str, identity: str) -> None:
         """Begins with a source. Of another one than before nothing was told: a new run may fail at the same step."""
-        told = self.told(source)
+        told = self.record_of(source)
         if told.identity and identity != told.identity:
             self._sources[source] = told = Told()
         told.identity = identity
@@ -75,28 +75,28 @@ class State:
 
     def rewind(self, source: str) -> None:
         """The source is read again from its beginning: all that was said will come again."""
-        told = self.told(source)
+        told = self.record_of(source)
         told.due, told.expected = Counter(told.keys), set()
 
     def caught_up(self, source: str) -> None:
         """All that had been read before is read again: what was said of it and did not come again never will, as when
         new columns show another algorithm. Without this an alert of the same kind would be taken for its repetition."""
-        told = self.told(source)
+        told = self.record_of(source)
         if not told.resumed:
             told.due.clear()
 
     def advance(self, source: str, step: int | None) -> None:
         """Notes how far a source was read."""
-        self.told(source).last_step = step
+        self.record_of(source).last_step = step
         self.behind = True
 
     def expect(self, alert: Alert) -> None:
         """The alert was said of a row that was not yet whole: it will come again with the whole one."""
-        self.told(alert.run).expected.add((key_of(alert), alert.step))
+        self.record_of(alert.run).expected.add((key_of(alert), alert.step))
 
-    def repeated(self, alert: Alert) -> bool:
+    def is_repeated(self, alert: Alert) -> bool:
         """The alert was said already, and comes again because the source is read again."""
-        told, key = self.told(alert.run), key_of(alert)
+        told, key = self.record_of(alert.run), key_of(alert)
         if (key, alert.step) in told.expected:
             told.expected.remove((key, alert.step))
             return True
@@ -106,7 +106,7 @@ class State:
         return True
 
     def add(self, alert: Alert) -> None:
-        self.told(alert.run).keys[key_of(alert)] += 1
+        self.record_of(alert.run).keys[key_of(alert)] += 1
         self.changed = True
 
     def recover(self, alerts: Path) -> None:
@@ -125,7 +125,7 @@ class State:
                     key = _key(said["event"], said["rule"], said["finding"]["metric"])
                     found.setdefault(said["run"], Counter())[key] += 1
         for source, keys in found.items():
-            self.told(source).keys |= keys
+            self.record_of(source).keys |= keys
             self.rewind(source)
 
     def save(self) -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rldk.adapters.live.choice import Choice, Chooser
 from rldk.adapters.live.follow import FilesFollower, follow
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.source import HEAD_BYTES
 from rldk.core.table import Row
 from rldk.monitor.feeds import LOOK_AFTER, LogFeed
@@ -34,7 +34,7 @@ class StreamFeed:
         self,
         path: Path,
         run: str,
-        how: Reading,
+        how: ReadOptions,
         *,
         warn: Callable[[str], None],
         exclude: Collection[Path] = (),
@@ -90,7 +90,7 @@ class StreamFeed:
         if not self._pace.due():
             return []
         turned = False
-        with self._pace.spent(), suppress(OSError):  # a file that was listed may be gone when it is looked at
+        with self._pace.measure(), suppress(OSError):  # a file that was listed may be gone when it is looked at
             turned = self._look()
         return self._passed(self._feed.poll()) if turned and self._feed is not None else []
 

@@ -11,7 +11,7 @@ from rldk.core.codec import to_builtins
 from rldk.core.model import SEVERITIES, Rejected, Report, RunMeta
 from rldk.engine.actions.dispatch import Outcome
 from rldk.engine.report.verdict import headline_of
-from rldk.monitor.session import Session
+from rldk.monitor.session import RunSession
 
 SCHEMA_VERSION = 1
 # worst first; "partly": nothing wrong in the part of the log that was understood, "unknown": that part says nothing
@@ -56,7 +56,7 @@ def source_stats(
 
 
 def summary(
-    runs: Sequence[tuple[Session | None, SourceStats]],
+    runs: Sequence[tuple[RunSession | None, SourceStats]],
     *,
     ended: str,
     seconds: float,
@@ -90,7 +90,7 @@ def summary(
     }
 
 
-def _run(session: Session | None, stats: SourceStats) -> dict[str, Any]:
+def _run(session: RunSession | None, stats: SourceStats) -> dict[str, Any]:
     strides = session.strides if session else None
     report = session.report(meta={}, numbers={}) if session else Report(kind="diagnosis", passed=True)
     plain = report.to_dict()

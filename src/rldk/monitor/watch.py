@@ -15,8 +15,8 @@ from rldk.engine.processes.identity import Process, identify
 from rldk.monitor.delivery import Outlet
 from rldk.monitor.recent_curves import Trails
 from rldk.monitor.reward import WINDOW
-from rldk.monitor.session import Session
-from rldk.monitor.state import State
+from rldk.monitor.session import RunSession
+from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import SourceStats
 from rldk.rules.rule import Context, Rule
 
@@ -90,7 +90,7 @@ class Channel(Struct):
     session had read when the feed began anew."""
 
     feed: Feed
-    session: Session | None = None
+    session: RunSession | None = None
     previewed: tuple[Row, ...] = ()
     behind: int = 0
 
@@ -103,7 +103,7 @@ class Watch:
         feeds: Iterable[Feed],
         rules: Sequence[Rule],
         outlet: Outlet,
-        state: State,
+        state: MonitorState,
         *,
         ends: Ends = WITH_SOURCES,
         reward_window: int = WINDOW,
@@ -142,7 +142,7 @@ class Watch:
         self._tend(now=True)
         return ended
 
-    def sessions(self) -> list[Session]:
+    def sessions(self) -> list[RunSession]:
         """Those that have begun."""
         return [channel.session for channel in self.channels if channel.session is not None]
 
@@ -181,8 +181,8 @@ class Watch:
             self._state.caught_up(feed.run)
         self._state.advance(feed.run, session.last_step)
 
-    def _session(self, feed: Feed) -> Session:
-        return Session(
+    def _session(self, feed: Feed) -> RunSession:
+        return RunSession(
             self._rules,
             replace(feed.context or Context(), reference=self._reference),
             run=feed.run,

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rldk.core.redact import redacted
+from rldk.core.redact import redact
 from rldk.errors import UsageError
 
 MAX_DEPTH = 16
@@ -26,7 +26,7 @@ def plain_config(config: Any) -> dict[str, Any]:
         config = vars(config)
     if not isinstance(config, Mapping):
         raise UsageError(f"config is a {type(config).__name__}", hint="give a mapping, a dataclass or a namespace")
-    return redacted(_plain(config, 0))
+    return redact(_plain(config, 0))
 
 
 def _plain(value: Any, depth: int) -> Any:

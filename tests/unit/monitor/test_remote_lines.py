@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.servers.poll import RemoteFollower, Retry
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource
@@ -80,7 +80,7 @@ def test_names_are_settled_as_for_any_log() -> None:
     feed = LogFeed(
         RemoteLines(Served([_row(i, NAN if i == 7 else 1.0) for i in range(10)]), warn=pytest.fail),
         "",
-        Reading(format="jsonl"),
+        ReadOptions(format="jsonl"),
         warn=pytest.fail,
     )
     rows = feed.poll() + feed.finish()

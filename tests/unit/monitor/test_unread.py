@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.live.follow import follow
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.monitor.feeds import LogFeed
 from rldk.monitor.unread import waiting, why_unread
 
@@ -55,5 +55,5 @@ def test_a_text_may_still_become_a_log(tmp_path: Path) -> None:
 def test_a_text_that_never_was_a_log_is_told_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("loading the model\n")
     said: list[str] = []
-    LogFeed(follow(tmp_path / "out.txt"), "", Reading(), warn=said.append).finish()
+    LogFeed(follow(tmp_path / "out.txt"), "", ReadOptions(), warn=said.append).finish()
     assert "18 bytes in no log format" in said[0]

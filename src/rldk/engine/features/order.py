@@ -103,7 +103,7 @@ class Blocks:
         self.value = float(len(self.means))
 
 
-class Pace:
+class RowSeconds:
     """Seconds since the row before, of whichever phase, as the source tells the time; NaN where it does not.
 
     A trainer's own clock of elapsed time (`wall_time`) serves where rows have no time; the two are never mixed."""

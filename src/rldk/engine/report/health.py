@@ -63,12 +63,12 @@ def health(engine: Engine, *, rows: int | None = None, strain: float | None = No
     rows = engine.rows_of("train") if rows is None else rows
     standing = engine.standing
     evidence = _evidence(engine, rows, _strain(engine) if strain is None else strain)
-    stability = None if rows < ARMED else 1.0 - standing.troubled(rows) / min(rows, WINDOW)
-    standing.settle(rows)
-    known = engine.looked and (rows >= ARMED or evidence["warned_families"] > 0)
+    stability = None if rows < ARMED else 1.0 - standing.count_troubled(rows) / min(rows, WINDOW)
+    standing.drop_settled(rows)
+    known = engine.has_ready_rule and (rows >= ARMED or evidence["warned_families"] > 0)
     return Health(
         overall=model().probability(evidence) if known else None,
-        stability=stability if engine.looked else None,
+        stability=stability if engine.has_ready_rule else None,
         evidence=evidence,
     )
 
@@ -95,7 +95,7 @@ def _strain(engine: Engine) -> float:
 
 
 def _evidence(engine: Engine, rows: int, strain: float) -> dict[str, float]:
-    warned, critical = engine.standing.heard(lambda phase: rows if phase == "train" else engine.rows_of(phase))
+    warned, critical = engine.standing.count_families(lambda phase: rows if phase == "train" else engine.rows_of(phase))
     return {
         "warned_families": min(MOST_WARNED, warned),
         "critical_families": min(MOST_CRITICAL, critical),
