@@ -1,26 +1,25 @@
-"""Numbers that stand for a whole block of rows: a rule asked of them answers for all rows at once.
+"""Intervals that stand for a whole block of rows. A rule that gets them answers for all rows at once.
 
-The body of a rule is arithmetic and comparisons. Float arithmetic rounds monotonically, so the ends of a range, worked
-out with the same operations, bound what every single row would give. A comparison that all rows decide alike is
-decided; of one that they may decide differently both outcomes are followed (`Branches`). Where no path says anything,
-no row does. Whatever an interval cannot do raises `Undecided`, and the rows are then asked one by one.
-"""
+The body of a rule is arithmetic and comparisons. Float arithmetic rounds monotonically, so the ends of a range,
+computed with the same operations, bound what every single row would give. A comparison with the same outcome on all
+rows is simply decided. Where rows may differ, both outcomes are followed (`Branches`). When no path gives a signal, no
+row does. An operation that an interval cannot do raises `UndecidedInterval`, and the rows are then asked one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-MAX_PATHS = 32  # followed before the rows are asked one by one
+MAX_PATHS = 32  # paths to follow before the rows are asked one by one
 MAX_FORKS = 12  # on one path
 
 
-class UndecidedInterval(BaseException):  # no rule may take it for an error of its own
-    """The rows of an interval would have to be told apart."""
+class UndecidedInterval(BaseException):  # a BaseException, so that no rule catches it as an error of its own
+    """Raised when the rows of an interval must be told apart."""
 
 
 class Branches:
-    """The open comparisons of a body, each followed both ways, one path after the other."""
+    """The undecided comparisons of a body. Each is followed both ways, one path after the other."""
 
     __slots__ = ("_at", "_taken", "followed")
 
@@ -30,7 +29,7 @@ class Branches:
         self.followed = 0
 
     def fork(self) -> bool:
-        """The outcome, on this path, of a comparison that the rows leave open."""
+        """Returns the outcome, on this path, of a comparison on which the rows may differ."""
         if self._at == len(self._taken):
             if self._at == MAX_FORKS:
                 raise UndecidedInterval
@@ -39,7 +38,7 @@ class Branches:
         return self._taken[self._at - 1]
 
     def silent(self, body: Callable[[Any], object | None], frame: object) -> bool:
-        """Whether the body says nothing on any path."""
+        """Whether the body gives no signal on any path."""
         self._taken = []
         for self.followed in range(1, MAX_PATHS + 1):
             self._at = 0
@@ -57,7 +56,7 @@ class Branches:
 
 
 class Interval:
-    """Any number from `low` to `high`, both finite; `gaps`: or NaN on some rows."""
+    """Any number from `low` to `high`, both finite. `gaps`: the number may be NaN on some rows."""
 
     __slots__ = ("_branches", "gaps", "high", "low")
 
