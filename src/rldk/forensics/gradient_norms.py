@@ -1,4 +1,4 @@
-"""Gradient norms of policy and value network: size, balance, and how far they are from what breaks a run."""
+"""Gradient norms of policy and value network: their size, their balance, and their distance from what breaks a run."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from rldk.engine.features.window import NAN
 from rldk.forensics.observer import Observer
 from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, clamp, number_or_none
 
-EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005: a risk of 1
-STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio within both
+EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005, where a risk is 1
+STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio stays within both
 UPDATE = {"policy_grad_norm": "grad_norm_policy", "value_grad_norm": "grad_norm_value", "total_grad_norm": "grad_norm"}
 
 
 class GradientNormsMetrics(TrackerMetrics, kw_only=True):
-    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
+    """Metrics of the newest row. Shares are over at most `window_size` rows. A metric is None without evidence.
 
-    Now is the median of the newest ten rows, the past that of the rows before them. `policy_value_ratio`: policy norm
-    over value norm; `ratio_median`: now. Trends in doublings, now against the past. `gradient_flow_health`: share of
-    rows on which no norm was exactly 0 or not finite. `gradient_balance`: share of rows with the ratio within a factor
-    of three of its past. `gradient_stability`: share of rows with every norm within a factor of two of its past. Risks,
-    on the scale on which 0 is the run's own past and 1 the limit of the rule: `exploding_gradient_risk` (least of the
-    newest three norms over the past, log scale up to a factor of 8), `vanishing_gradient_risk` (now under rows 5 to 25,
-    up to 100), `gradient_imbalance_risk` (the ratio off that of rows 5 to 25, up to ten). `gradient_health_score`:
-    share of rows without a warning on gradients; `training_stability` is `gradient_stability`."""
+    "Now" is the median of the newest ten rows, "the past" that of the rows before them. `policy_value_ratio`: policy
+    norm over value norm. `ratio_median`: the ratio now. Trends are in doublings, now against the past.
+    `gradient_flow_health`: share of rows on which no norm was exactly 0 or not finite. `gradient_balance`: share of
+    rows with the ratio within a factor of three of its past. `gradient_stability`: share of rows with every norm within
+    a factor of two of its past.
+
+    Risks are on a scale on which 0 is the run's own past and 1 the limit of the rule: `exploding_gradient_risk` (least
+    of the newest three norms over the past, log scale up to a factor of 8), `vanishing_gradient_risk` (now under rows 5
+    to 25, up to 100), `gradient_imbalance_risk` (the ratio off that of rows 5 to 25, up to ten).
+    `gradient_health_score`: share of rows without a warning on gradients. `training_stability` is
+    `gradient_stability`."""
 
     policy_grad_norm: float | None = None
     value_grad_norm: float | None = None
@@ -49,7 +52,7 @@ class GradientNormsMetrics(TrackerMetrics, kw_only=True):
 
 
 class _Norm:
-    """What is remembered of one norm, or of the ratio of two."""
+    """The memory of one norm, or of the ratio of two."""
 
     __slots__ = ("_newest", "early", "recent")
 
@@ -65,17 +68,17 @@ class _Norm:
             self.early.update(x)
 
     def least(self) -> float:
-        """Of the newest three."""
+        """The least of the newest three values."""
         return min(self._newest) if len(self._newest) == 3 else NAN
 
     def near(self, x: float, factor: float) -> bool:
-        """Within a factor of its past; also while that is not known."""
+        """Whether the value is within a factor of its past. True while the past is not known."""
         past = self.recent.past
         return not (past > 0) or past / factor <= x <= past * factor
 
 
 class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
-    """The gradient norms of a run. Costs the same on every row."""
+    """The gradient norms of a run. Every row costs the same."""
 
     name: ClassVar[str] = "gradient_norms"
     family: ClassVar[str] = "GRAD"
@@ -141,7 +144,8 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
 
 
 def share(above: float, below: float, factor: float) -> float:
-    """Where `above / below` stands between 1 (0) and `factor` (1) on a log scale, held there; NaN without evidence."""
+    """The position of `above / below` between 1 (gives 0) and `factor` (gives 1) on a log scale, clamped to 0..1. NaN
+    without evidence."""
     if not (above >= 0 and below >= 0):
         return NAN
     if above <= below:

@@ -1,4 +1,4 @@
-"""All of a monitor, put together: sources, rules, actions, files; run to its end; the report written."""
+"""Puts a monitor together from sources, rules, actions and files, runs it to its end, and writes the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from rldk.rules.files.load import RuleFile
 
 
 class Screen(Protocol):
-    """Where a monitor speaks: `alert` a line and its document, `warn` what is wrong with monitoring itself."""
+    """The output of a monitor: `alert` takes a line and its document, `warn` takes problems of the monitoring
+    itself."""
 
     def alert(self, line: str, document: dict[str, Any]) -> None: ...
 
@@ -51,11 +52,11 @@ class MonitorOptions(Struct, frozen=True, kw_only=True):
     idle_s: float | None = None
     reward_window: int = WINDOW
     trails: bool = False  # keep the newest values, for a panel
-    hold: bool = True  # the actions of incidents that are over before all that is there was read
+    hold: bool = True  # hold back the actions of incidents that were over before all existing rows were read
 
 
 def watch(job: MonitorOptions, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait: Wait) -> dict[str, Any]:
-    """Watches until there is a reason to end; the report, which is also written. `wait` as of `Watch`.
+    """Watches until there is a reason to end. Returns the report, which is also written. `wait` is that of `Watch`.
 
     Raises `ConfigError` and `UsageError` before anything is read."""
     state = MonitorState(job.state)

@@ -1,4 +1,4 @@
-"""The panel on a terminal: what is watched, where it stands, curves of the key metrics, what is going on."""
+"""The panel on a terminal: what is watched, its latest step, curves of the key metrics, and open findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STYLES = {"critical": "bold red", "warn": "bold yellow", "info": "cyan", "recove
 
 
 class Panel:
-    """A live display on stdout; `close` leaves its last state on the screen. Loads rich."""
+    """A live display on stdout. `close` leaves its last state on the screen. It loads rich."""
 
     def __init__(self, sources: str, rules: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
@@ -42,7 +42,7 @@ class Panel:
         self._lines.append(f"rldk: {clean(text, 300)}")
 
     def show(self, sessions: Sequence[RunSession]) -> None:
-        """Draws, at most four times a second."""
+        """Draws the panel, at most four times a second."""
         self._sessions = sessions
         now = self._clock()
         if now - self._drawn >= REFRESH_S:

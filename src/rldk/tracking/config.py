@@ -1,4 +1,4 @@
-"""What a user passes as the configuration of a run, as plain JSON without secrets."""
+"""The configuration that a user passes for a run, as plain JSON without secrets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _plain(value: Any, depth: int) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numpy's and torch's numbers
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numbers of numpy and torch
         return _plain(value.item(), depth)
     if depth < MAX_DEPTH and isinstance(value, Mapping):
         return {str(k): _plain(v, depth + 1) for k, v in value.items()}
