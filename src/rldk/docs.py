@@ -88,7 +88,7 @@ def rule_index() -> str:
 
 
 def normal_page() -> str:
-    """Patterns that look odd and are normal by construction."""
+    """The page of patterns that look odd and are normal by construction."""
     lines = [
         "# Normal by construction",
         "",
@@ -102,7 +102,7 @@ def normal_page() -> str:
 
 
 def incidents_page() -> str:
-    """How findings become incidents, and which family of metrics drives which."""
+    """The page that says how findings become incidents, and which family of metrics drives which."""
     lines = [
         "# Incidents",
         "",
@@ -126,7 +126,7 @@ def incidents_page() -> str:
 
 
 def formats_page() -> str:
-    """What is read, and what each format loses."""
+    """The page of formats: what is read, and what each format loses."""
     from rldk.adapters.base import adapters
 
     lines = [
@@ -152,7 +152,7 @@ def formats_page() -> str:
 
 
 def metrics_page() -> str:
-    """The vocabulary."""
+    """The page of the vocabulary."""
     from rldk.core.vocabulary import vocabulary
 
     lines = ["# Metrics", "", "The canonical names, and the keys of each trainer that mean them.", ""]
@@ -168,9 +168,9 @@ def metrics_page() -> str:
 
 
 def known_spellings(group: Mapping[str, Any]) -> dict[str, bool]:
-    """Whether each column of a public log is read as the metric it is; one that is no metric, as none.
+    """Whether each column of a public log is read as the right metric, or as none where it is no metric.
 
-    `group`: one entry of tests/names/spellings.json; its columns stand together, as they do in the log."""
+    `group`: one entry of tests/names/spellings.json. Its columns stand together, as they do in the log."""
     from rldk.adapters.naming.first_rows import Opening
     from rldk.adapters.naming.keys import Hints, Naming
 
@@ -181,7 +181,7 @@ def known_spellings(group: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def _spellings_known() -> list[str]:
-    """What is known of spellings met in public logs and code, by trainer."""
+    """How many spellings from public logs and code are known, by trainer."""
     counts: dict[str, list[int]] = {}
     for group in json.loads((NAMES / "spellings.json").read_text(encoding="utf-8")):
         right = known_spellings(group)
@@ -203,7 +203,7 @@ def _spellings_known() -> list[str]:
 
 
 def cli_page() -> str:
-    """Every command's help."""
+    """The help of every command."""
     from rldk.cli.main import main
 
     lines = ["# Commands", ""]
@@ -211,7 +211,7 @@ def cli_page() -> str:
         "max_content_width": 100,
         "terminal_width": 100,
         "help_option_names": ["-h", "--help"],
-    }  # as a real call has it
+    }  # as in a real call
     root = click.Context(main, info_name="rldk", **shape)
     lines += ["```", main.get_help(root), "```", ""]
     for path, command in _commands(main, root):
@@ -231,7 +231,7 @@ def _commands(group: click.Group, context: click.Context, prefix: str = "rldk") 
 
 
 def stale(made: dict[str, str]) -> list[str]:
-    """Pages that differ from what is on disk, and rule pages on disk that no rule has."""
+    """Pages that differ from those on disk, and rule pages on disk without a rule."""
     differ = [name for name, text in made.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]
     left = [f"rules/{p.name}" for p in (DOCS / "rules").glob("*.md") if f"rules/{p.name}" not in made]
     return sorted(differ + left)

@@ -1,4 +1,4 @@
-"""What changed between two measurements of one corpus: runs gained and lost."""
+"""The changes between two measurements of one corpus: runs gained and lost."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rldk.bench.judge import Result
 from rldk.bench.score import Rate, RunOutcome, rate
 from rldk.core.stats.proportions import sign_test
 
-# figure -> of which runs it speaks, and when a run counts; it is good that `named` and `detected` rise
+# figure -> the runs it covers, and when a run counts; a rise of `named` and `detected` is good
 MEASURES: dict[str, tuple[Callable[[RunOutcome], bool], Callable[[RunOutcome], bool]]] = {
     "named": (lambda o: not o.healthy, lambda o: bool(o.naming)),
     "detected": (lambda o: not o.healthy, lambda o: bool(o.late)),
@@ -34,8 +34,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """Two measurements. `only_before`, `only_now`: runs that are not compared, as the other did not judge them or under
-    another label."""
+    """Two measurements. `only_before`, `only_now`: runs that are not compared, because the other measurement did not
+    judge them or had another label."""
 
     changes: tuple[Change, ...]
     only_before: tuple[str, ...]
@@ -43,7 +43,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 def compare(before: Sequence[Result], now: Sequence[Result]) -> Comparison:
-    """What changed, by the names of the runs; each is held against its label of now."""
+    """The changes, by the names of the runs. Each run is compared with its present label."""
     labels = {r.run: r.label for r in now}
     old = {r.run: RunOutcome(result=r) for r in before if not r.error and labels.get(r.run) == r.label}
     new = {r.run: RunOutcome(result=r) for r in now if not r.error}

@@ -1,4 +1,5 @@
-"""A measurement as one JSON document, and back: what was said of each run is the truth, the figures follow from it."""
+"""A measurement as one JSON document, and back. The findings of each run are the truth; the figures follow from
+them."""
 
 from __future__ import annotations
 
@@ -56,7 +57,7 @@ def flat(summary: Summary) -> dict[str, float | None]:
 
 
 def read_results(path: str | os.PathLike[str]) -> list[Result]:
-    """What was said of each run when `path` was written. Raises `UnreadableSource`, `MalformedInput`."""
+    """The findings of each run as stored in `path`. Raises `UnreadableSource`, `MalformedInput`."""
     try:
         data = msgspec.json.decode(Path(path).read_bytes())
     except OSError as error:

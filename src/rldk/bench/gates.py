@@ -1,4 +1,4 @@
-"""Bounds that a measurement must keep, for a build that fails when the detectors get worse."""
+"""Bounds that a measurement must keep, so that a build fails when the detectors get worse."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FIGURES: dict[str, Callable[[Summary], Fraction | None]] = {
 
 
 class Gate(Struct, frozen=True, kw_only=True):
-    """A bound on a figure: at least `bound` when `least`, else at most."""
+    """A bound on a figure: at least `bound` when `least` is set, else at most."""
 
     figure: str
     bound: Fraction
     least: bool
 
     def holds(self, summary: Summary) -> bool:
-        """A figure of which nothing was measured holds no bound."""
+        """Whether the bound holds. It does not hold for a figure that was not measured."""
         value = FIGURES[self.figure](summary)
         return value is not None and (value >= self.bound if self.least else value <= self.bound)
 

@@ -1,4 +1,4 @@
-"""What the rules say of one labelled run, and of many on several processes."""
+"""Judges one labelled run with the rules, or many runs on several processes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from rldk.engine.scan import scan
 from rldk.errors import RldkError
 from rldk.rules.rule import Rule
 
-MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log says no more than that
+MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log adds nothing beyond that
 
 
 class RuleChoice(Struct, frozen=True, kw_only=True):
-    """Which rules: as of `rldk.rules.chosen.chosen_rules`."""
+    """Which rules to use, as in `rldk.rules.chosen.chosen_rules`."""
 
     preset: str = "default"
     select: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class RuleChoice(Struct, frozen=True, kw_only=True):
 
 
 class Said(Struct, frozen=True, kw_only=True):
-    """A finding in short; what has no step is there from step 0 on."""
+    """A finding in short. A finding without a step counts as one at step 0."""
 
     code: str
     family: str
@@ -40,9 +40,9 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What was said of one run. `health`, `evidence`: as of `rldk.engine.report.health.Health` after its last row.
+    """The findings of one run. `health`, `evidence`: those of `rldk.engine.report.health.Health` after its last row.
 
-    `error`: why nothing could be said; `exit_code`: that of the error."""
+    `error`: why the run could not be judged. `exit_code`: that of the error."""
 
     run: str
     label: Label
@@ -56,7 +56,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(case: Case, rules: Sequence[Rule]) -> Result:
-    """What the rules say of a run; a run that cannot be judged is a result too, never skipped."""
+    """Judges one run. A run that cannot be judged is a result too, and is never skipped."""
     try:
         with open_case(case) as run:
             report = scan(run, rules)
@@ -78,7 +78,7 @@ def judge(case: Case, rules: Sequence[Rule]) -> Result:
 def judge_all(
     cases: Sequence[Case], choice: RuleChoice, jobs: int = 1, begin: Callable[[str], None] = lambda _: None
 ) -> list[Result]:
-    """One result a case, in the order of the cases whatever `jobs`; `begin` is called with the name of each.
+    """One result a case, in the order of the cases whatever `jobs`. `begin` is called with the name of each.
 
     Raises `UnknownName` and the errors of a rule file before anything is read."""
     choice.rules()

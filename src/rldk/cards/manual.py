@@ -104,7 +104,7 @@ def _inputs(rule: Rule) -> list[str]:
 
 
 def metric_text(metric: Metric, estimators: Iterable[str] = ()) -> str:
-    """The page of a canonical metric: what it is, and how each trainer spells it."""
+    """The page of a canonical metric: its meaning, and how each trainer spells it."""
     low, high = metric.range
     facts = [f"unit: {metric.unit}", f"direction: {metric.direction}"]
     if low is not None or high is not None:
@@ -137,7 +137,7 @@ def topic_text(name: str) -> str:
 
 
 def rules_table(rules: Sequence[Rule]) -> str:
-    """One line a rule; how many there are of each family, tier and data need; and their number."""
+    """A table of rules with one line each, their numbers by family, tier and data need, and the total."""
     width = max((len(r.name) for r in rules), default=0)
     lines = [f"{r.code:<8} {r.name:<{width}}  {SEVERITY_WORDS[r.severity].lower():<8}  tier {r.tier}" for r in rules]
     counts = [

@@ -16,11 +16,11 @@ from rldk.cards.safe import clean, escape
 from rldk.core.model import Report
 from rldk.engine.report.verdict import Headline, headline_of, shortfall
 
-MAX_LINES = 40  # of the table, without --all
+MAX_LINES = 40  # lines of the table, without --all
 MAX_DETAILS = 3  # reports shown below it, without --all
 MAX_BESIDE = 3  # reasons why files were not read, without --all
 NAME = 28  # characters of a run's name
-LEAST_TEXT = 16  # columns that are worth a text
+LEAST_TEXT = 16  # columns that are wide enough for a text
 Word = Headline | Literal["unreadable"]
 WORST_FIRST: tuple[Word, ...] = (
     "critical", "warn", "unreadable", "not_judged", "not_checked", "partly", "early", "ok",
@@ -29,8 +29,10 @@ WORDS: Mapping[str, str] = {**words.HEADLINE_WORDS, "unreadable": "UNREADABLE"}
 
 
 class OverviewLine(Struct, frozen=True, kw_only=True):
-    """One run, or what could not be read. `since`, `code`: of its gravest finding; `text`: its verdict or the error;
-    `place`: of its report among those given, None where there is none."""
+    """One run, or a source that could not be read. `since`, `code`: those of its gravest finding.
+
+    `text`: its verdict or the error. `place`: the position of its report among those given, None where there is
+    none."""
 
     run: str
     source: str
@@ -42,7 +44,8 @@ class OverviewLine(Struct, frozen=True, kw_only=True):
 
 
 def overview(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> list[OverviewLine]:
-    """A line for each report and each failure (its source, the error's message), worst first, else as given."""
+    """A line for each report and each failure (its source, the error's message), worst first, otherwise in the given
+    order."""
     lines = [_line(report, place) for place, report in enumerate(reports)]
     lines += [
         OverviewLine(run=source, source=source, headline="unreadable", text=message) for source, message in failures
@@ -76,13 +79,13 @@ def _silence(report: Report) -> str:
 
 
 def count_verdicts(lines: Sequence[OverviewLine]) -> str:
-    """How many runs there are of each headline, in a sentence."""
+    """How many runs have each headline, in a sentence."""
     counts = Counter(line.headline for line in lines)
     return f"{len(lines):,} runs: {', '.join(f'{counts[w]:,} {WORDS[w].lower()}' for w in WORST_FIRST if counts[w])}."
 
 
 def table(lines: Sequence[OverviewLine], *, width: int, beside: Sequence[str] = (), everything: bool = False) -> str:
-    """The lines as text of so many columns, and what is to be said `beside`."""
+    """The lines as text of so many columns, with the notes in `beside`."""
     shown = lines if everything else lines[:MAX_LINES]
     found = any(line.code for line in shown)
     heads = ("run", "verdict", *(("since", "code") if found else ()), "what")
@@ -96,7 +99,7 @@ def table(lines: Sequence[OverviewLine], *, width: int, beside: Sequence[str] = 
 
 
 def index(lines: Sequence[OverviewLine]) -> str:
-    """The lines as an HTML table; each run's name leads to its report, whose anchor is `anchor(place)`."""
+    """The lines as an HTML table. Each run's name links to its report, whose anchor is `anchor(place)`."""
     rows = "".join(
         f'<tr class="{words.tone(x.headline)}">'
         f'<td class="nowrap"><span class="badge">{WORDS[x.headline]}</span></td>'
@@ -110,12 +113,12 @@ def index(lines: Sequence[OverviewLine]) -> str:
 
 
 def anchor(place: int) -> str:
-    """The id of the report at that place."""
+    """The HTML id of the report at that place."""
     return f"run-{place + 1}"
 
 
 def summary(lines: Sequence[OverviewLine]) -> dict[str, Any]:
-    """The lines in plain JSON types; `place` counts the reports beside it from 0."""
+    """The lines in plain JSON types. `place` is the position of the report, counted from 0."""
     counts = Counter(line.headline for line in lines)
     return {
         "runs": len(lines),
@@ -125,7 +128,7 @@ def summary(lines: Sequence[OverviewLine]) -> dict[str, Any]:
 
 
 def _cells(line: OverviewLine, *, found: bool) -> list[str]:
-    """`found`: some line has a finding, so that all say since when and by which rule."""
+    """The cells of a line. `found`: some line has a finding, so all lines have the columns for step and rule."""
     finding = [_since(line), line.code or "-"] if found else []
     return [_short(line.run), WORDS[line.headline], *finding, clean(line.text, 400)]
 

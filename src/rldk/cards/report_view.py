@@ -1,4 +1,4 @@
-"""The view of a diagnosis: incidents, every finding, what was not known and not checked, the source."""
+"""The view of a diagnosis: incidents, every finding, what was not known or not checked, and the source."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from rldk.core.view import (
 from rldk.engine.report.verdict import headline_of
 
 MAX_SOURCE = 8  # lines about the source, unless everything is asked for
-MAX_FOLLOWERS = 4  # findings that came with an incident, likewise
-MAX_BANDS = 40  # of one metric in one chart; more than that is one grey wall
+MAX_FOLLOWERS = 4  # findings that came with an incident, unless everything is asked for
+MAX_BANDS = 40  # of one metric in one chart; more would make one grey wall
 HEADS = ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit")
 
 
@@ -56,7 +56,7 @@ def view_of(report: Report) -> View:
 
 
 def failure_view(source: str, message: str, hint: str) -> View:
-    """The view of what could not be read."""
+    """The view of a source that could not be read."""
     problem = Problem(
         code="unreadable", name="not-read", severity="critical", message=message, source=source, fixes=(hint,)
     )
@@ -200,7 +200,7 @@ def _curve(report: Report, metric: str, findings: Sequence[Finding], *, marks: S
 
 
 def _on_curve(finding: Finding, series: Series) -> bool:
-    """Whether the finding speaks of the curve's own values: a limit on a share or a ratio has no place in the chart."""
+    """Whether the finding is about the curve's own values. A limit on a share or a ratio has no place in the chart."""
     if finding.value is None:
         return False
     points = zip(series["step"], series["value"], strict=True)

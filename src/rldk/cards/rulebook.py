@@ -17,14 +17,15 @@ from rldk.core.view import Band, Limit
 from rldk.rules.files.load import RuleFile
 
 SIZE = (1120, 200)
-MAX_REASONS = 6  # why rules were not checked, in the short form
-MAX_BANDS = 40  # in one chart
+MAX_REASONS = 6  # reasons why rules were not checked, in the short form
+MAX_BANDS = 40  # bands in one chart
 HEADS = ("rule", "severity", "fires", "first step", "rows", "actions", "what")
 
 
 class Trial(Struct, frozen=True, kw_only=True):
-    """What one rule did on a log. `fires`: its findings; `rows`: rows on which it fired; `what`: its first words, or
-    why there is no verdict, or "quiet"."""
+    """What one rule did on a log. `fires`: its findings. `rows`: rows on which it fired.
+
+    `what`: its first message, or why there is no verdict, or "quiet"."""
 
     code: str
     severity: str
@@ -37,7 +38,7 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 def trials(file: RuleFile, report: Report) -> list[Trial]:
-    """One line a rule: those that fired first, by their first step, then the others in the order of the file."""
+    """One line for each rule: first those that fired, by their first step, then the others in the order of the file."""
     skipped = {check.code: check.reason for check in report.skipped}
     made = []
     for rule in file.rules:
@@ -58,7 +59,7 @@ def trials(file: RuleFile, report: Report) -> list[Trial]:
 
 
 def trial_text(file: RuleFile, report: Report, *, everything: bool = False) -> str:
-    """The table of what fired and of what was not checked; `everything`: of every rule."""
+    """The table of what fired and of what was not checked. `everything`: include every rule."""
     lines = trials(file, report)
     fired = [t for t in lines if t.fires]
     quiet = sum(1 for t in lines if t.checked and not t.fires)
@@ -102,7 +103,7 @@ def trial_page(file: RuleFile, report: Report) -> str:
 
 
 def file_text(file: RuleFile) -> str:
-    """The rules of a file: id, severity, actions, and what each looks at."""
+    """The rules of a file: id, severity, actions, and the metrics that each rule reads."""
     rows = [
         (r.code, r.severity, " ".join(a.kind for a in file.actions.get(r.code, ())) or "-", clean(r.page.what, 110))
         for r in file.rules
@@ -113,7 +114,7 @@ def file_text(file: RuleFile) -> str:
 
 
 def presets_text(files: Iterable[RuleFile]) -> str:
-    """One line a preset."""
+    """One line for each preset."""
     rows = [(f.name, str(len(f.rules)), clean(f.description)) for f in files]
     return "\n".join(align_columns(("preset", "rules", "what"), rows)) + "\n"
 

@@ -21,7 +21,7 @@ STYLES = {"critical": "1;31", "warn": "1;33", "info": "36", "head": "1", "dim": 
 
 
 class _Page:
-    """Wrapped, indented lines; styled where colour was asked for. Everything added is cleaned here."""
+    """Wrapped, indented lines with colours where they were asked for. All added text is cleaned here."""
 
     def __init__(self, *, colour: bool, width: int, everything: bool) -> None:
         self.lines: list[str] = []
@@ -42,11 +42,11 @@ class _Page:
         self.lines += [self.paint(line, style) for line in wrapped]
 
     def raw(self, line: str) -> None:
-        """A line whose spacing matters; its parts are already clean."""
+        """Adds a line whose spacing matters. Its parts are already clean."""
         self.lines.append(line.rstrip())
 
     def apart(self, text: str) -> None:
-        """A paragraph of its own, if there is anything to say."""
+        """Adds a separate paragraph, if there is any text."""
         if text:
             self.raw("")
             self.add(text)
@@ -58,7 +58,7 @@ class _Page:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self._colour and style else text
 
     def cut(self, items: Sequence[str], most: int | None) -> tuple[Sequence[str], int]:
-        """What is shown of the items, and how many are not."""
+        """The items to show, and the number of those left out."""
         shown = items if self.everything or most is None else items[:most]
         return shown, len(items) - len(shown)
 
@@ -74,8 +74,8 @@ def render(
 ) -> str:
     """The report as plain text, or with SGR colours.
 
-    `everything`: also the sections that are details; otherwise at most `most` incidents. `closing`: a line at the
-    end."""
+    `everything`: also show the sections that are details. Otherwise show at most `most` incidents. `closing`: a line at
+    the end."""
     view = view_of(report) if isinstance(report, Report) else report
     page = _Page(colour=colour, width=width, everything=everything)
     page.add(view.banner, style=view.tone)
