@@ -92,7 +92,7 @@ def normal_page() -> str:
     lines = [
         "# Normal by construction",
         "",
-        "Things in a log that look like faults and are not. Doctor says so when it meets them.",
+        "These patterns in a log look like faults and are none. `rldk doctor` notes them when it finds them.",
         "",
     ]
     for topic in normals:
@@ -106,14 +106,15 @@ def incidents_page() -> str:
     lines = [
         "# Incidents",
         "",
-        "Findings that follow from one cause are one incident. The first mover, the earliest finding that matters, is",
-        "named first; the others are what came with it. Causes and fixes are those of the first mover; each finding",
-        "has its own in the JSON report. Where a finding that came with it is louder, the incident says which one.",
+        "Findings that follow from one cause are one incident. The first mover is the earliest finding that matters.",
+        "It is named first, and the other findings came with it. The incident shows the causes and fixes of its first",
+        "mover; the JSON report has those of each finding. If a later finding is louder, the incident says which one.",
         "",
-        f"A finding joins an incident that still goes on, or ended at most {TOGETHER_ROWS} rows before, when a finding",
-        "there is of its own family or of one that drives it by the table below. An info never opens the way for a",
-        "louder finding. A critical finding of tier 1 or 2 stays critical only with a warning of another family within",
-        f"the same {TOGETHER_ROWS} rows; one rule that fires on several metrics at the same moment is one finding.",
+        f"A finding joins an incident that still goes on, or that ended at most {TOGETHER_ROWS} rows before. For this,",
+        "the incident must have a finding of the same family, or of a family that drives it by the table below. An",
+        "info finding never brings a louder finding into an incident. A critical finding of tier 1 or 2 stays critical",
+        f"only with a warning of another family within the same {TOGETHER_ROWS} rows. One rule that fires on several",
+        "metrics at the same moment is one finding.",
         "",
         "The table is the order in which a failure travels: a broken optimiser moves the policy, which moves all else.",
         "It is a judgement about training loops, not a causal claim about your run: check the first mover first.",
@@ -192,9 +193,9 @@ def _spellings_known() -> list[str]:
     total = [sum(row[i] for row in counts.values()) for i in range(4)]
     lines = ["## How many spellings are known", ""]
     lines += [
-        f"Of {total[0]} spellings of metrics found in public logs and code, {total[1]} are known. Beside them",
-        f"are {total[2]} columns that are no metric here, which none may become. The names were collected with",
-        "these logs in sight, so that the figures are no forecast for other trainers.",
+        f"Of {total[0]} spellings of metrics found in public logs and code, {total[1]} are known. Another",
+        f"{total[2]} columns there are no metrics, and rldk must not read them as metrics. The names were collected",
+        "from these logs, so the figures are no forecast for other trainers.",
         "",
     ]
     lines += ["| trainer | spellings of metrics | known | other columns | read wrongly |", "|---|---|---|---|---|"]

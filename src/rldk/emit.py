@@ -215,7 +215,7 @@ class EventWriter:
             first = type(error) not in self._said
             self._said.add(type(error))
         if first:
-            _say(f"rldk: {error.message}; the training goes on, and this is said once")
+            _say(f"rldk: {error.message}; the training goes on, and this is reported once")
 
 
 def rank_path(path: str | os.PathLike[str], rank: int | None = None) -> Path:

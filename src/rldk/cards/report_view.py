@@ -112,7 +112,7 @@ def _unknown(report: Report) -> Iterable[Section]:
 def _unchecked(report: Report) -> Iterable[Section]:
     skipped, foreign = words.unchecked_rules(report)
     kinds = (
-        (f"Not checked, for want of data ({words.plural(sum(map(len, skipped.values())), 'rule')})", skipped),
+        (f"Not checked, because data is missing ({words.plural(sum(map(len, skipped.values())), 'rule')})", skipped),
         ("Does not apply to this run", foreign),
     )
     brief = words.unchecked_line(report)

@@ -128,9 +128,9 @@ def unchecked_line(report: Report) -> str:
     """How many rules gave no verdict; "" where all did."""
     skipped = sum(check.status == "skipped" for check in report.skipped)
     foreign = len(report.skipped) - skipped
-    said = [f"{plural(skipped, 'rule')} for want of data"] if skipped else []
-    said += [f"{plural(foreign, 'rule')} not meant for such a run"] if foreign else []
-    return f"Not checked: {', '.join(said)} (which, and why: --all)" if said else ""
+    said = [f"{plural(skipped, 'rule')} with missing data"] if skipped else []
+    said += [f"{plural(foreign, 'rule')} not meant for this run"] if foreign else []
+    return f"Not checked: {', '.join(said)} (--all shows which, and why)" if said else ""
 
 
 def source_lines(report: Report) -> list[str]:

@@ -50,7 +50,7 @@ class AppendedFile:
             if not self._failing:
                 self._failing = True
                 reason = getattr(error, "strerror", None) or str(error)
-                self._say(f"cannot write {self.path}: {reason}; monitoring goes on, and it is tried again")
+                self._say(f"cannot write {self.path}: {reason}; monitoring goes on, and rldk tries again")
             return False
         if self._failing:
             self._failing = False

@@ -129,7 +129,7 @@ class LogFeed:
             if not self.position:
                 raise
             if not self._failing:
-                self._warn(f"{error.message}; it is tried again")
+                self._warn(f"{error.message}; rldk tries again")
             self._failing = True
             return b""
         self._failing = False

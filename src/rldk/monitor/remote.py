@@ -69,7 +69,7 @@ class RemoteLines:
                 rows = self._follower.poll()
             except UnreadableSource as error:
                 if failed % TOLD_AGAIN == 0:
-                    self._warn(f"{error.message}; it is asked again")
+                    self._warn(f"{error.message}; rldk asks again")
                 failed += 1
                 continue
             failed = 0

@@ -152,7 +152,7 @@ class MonitorState:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(
-                f"{path} is no state of a monitor: {error}", hint="move it away, or name another file"
+                f"{path} is not a monitor state: {error}", hint="move it away, or name another file"
             ) from None
         self.resumed = True
 

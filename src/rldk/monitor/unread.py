@@ -21,7 +21,7 @@ def waiting(path: Path) -> str:
 
     if path.is_dir():
         empty = next(path.iterdir(), None) is None
-        why = "it is empty" if empty else "nothing in it is one yet; `rldk format-info` lists the formats"
+        why = "it is empty" if empty else "no file in it is a log yet; `rldk format-info` lists the formats"
         return f"waiting for a log in {path}: {why}"
     folder = path.parent
     if not folder.is_dir():
@@ -54,7 +54,7 @@ def why_unread(source: str) -> str:
     if pressed:
         return f"{source} is compressed, and no log that rldk knows; unpack it and see `rldk format-info FILE`"
     if not file.is_text:
-        return f"{source} is no text and in no format that rldk knows; `rldk format-info` lists those that are read"
+        return f"{source} is neither text nor in a format that rldk knows; `rldk format-info` lists those that are read"
     return ""
 
 

@@ -222,7 +222,7 @@ class Watch:
             state.save()
         except OSError as error:
             if not state.failing:
-                self._outlet.warn(f"cannot write the state {state.path}: {error.strerror}; it is tried again")
+                self._outlet.warn(f"cannot write the state {state.path}: {error.strerror}; rldk tries again")
             state.failing = True
         else:
             state.failing = False

@@ -44,7 +44,7 @@ def test_a_typo_is_shown_what_is_there(tmp_path: Path) -> None:
 def test_an_empty_folder_is_told_from_one_in_which_nothing_is_a_log(tmp_path: Path) -> None:
     assert waiting(tmp_path) == f"waiting for a log in {tmp_path}: it is empty"
     (tmp_path / "a.txt").touch()
-    assert "nothing in it is one yet" in waiting(tmp_path)
+    assert "no file in it is a log yet" in waiting(tmp_path)
 
 
 def test_a_text_may_still_become_a_log(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class PrintedSteps:
 
 
 class PrintedAdapter(BaseAdapter):
-    """Base of the adapters that are a `Layout` and some words. A number has the digits that were printed."""
+    """Base of the adapters that are a `PrintLayout` and some words. A number has the digits that were printed."""
 
     layout: ClassVar[PrintLayout]
     quality: ClassVar[int] = 40

@@ -251,7 +251,7 @@ def _sentinel(options: Mapping[str, Any], alert: Alert) -> Attempt:
     path = Path(options["path"])
     try:
         if path.is_symlink() or (path.exists() and not _is_sentinel(path)):
-            return Attempt(False, f"{path} is there and is no sentinel of rldk: left alone")
+            return Attempt(False, f"{path} exists and is no sentinel of rldk, so it was left alone")
         said = {"written_by": MARK, **facts(alert), "text": sentence(alert, options.get("msg"))}
         text = json.dumps(said, allow_nan=False)
         write_whole(path, text, durable=True, parents=True)

@@ -54,7 +54,7 @@ class Drawdown:
 
     The gain is the difference between the bottom and the top of `Top(top, after)`. The gain is clear when it is above
     `clear` times the row-to-row noise before the newest rows. The loss must be material. The loss is the smallest of
-    three: that of the mean of the rows, and those of their first and last fifth less a tenth of the gain. A dip that is
+    three: that of the mean of the rows, and those of their first and last fifth plus a tenth of the gain. A dip that is
     shorter than the rows leaves one end high. The value is above 1 when the level is below the bottom."""
 
     __slots__ = ("_before", "_clear", "_rows", "_top", "_values", "value")

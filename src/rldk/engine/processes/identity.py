@@ -81,7 +81,7 @@ def stop(target: Process, *, kill_timeout_s: float) -> Stopped:
         return Stopped(how="killed", detail=f"{pack} ignored SIGTERM for {kill_timeout_s:g} s: SIGKILL")
     return Stopped(
         how="survived",
-        detail=f"after SIGKILL to {pack} still there: {pack.left} (stuck in the kernel, or of another user)",
+        detail=f"{pack.left} are still there after SIGKILL to {pack} (stuck in the kernel, or owned by another user)",
     )
 
 

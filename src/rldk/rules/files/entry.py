@@ -27,7 +27,7 @@ _FAMILIES = {
 
 
 def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
-    """The rule of an expression. Raises `Fault`."""
+    """The rule of an expression. Raises `FieldError`."""
     window = data.get("window", {})
     check(window, WINDOW, within="window")
     size, kind = window.get("size", 1), window.get("kind", "consecutive")
@@ -62,7 +62,7 @@ def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
 
 
 def chosen_rule(rule: Rule, data: Mapping[str, Any]) -> Rule:
-    """The rule of the catalogue as an entry with `use` wants it. Raises `Fault`."""
+    """The rule of the catalogue as an entry with `use` wants it. Raises `FieldError`."""
     graded = "warn" in data or "critical" in data
     if graded and rule.tier == 0:
         hint = "severity, rows and cooldown can be set"

@@ -106,7 +106,7 @@ WINDOW: dict[str, FieldForm] = {
 
 
 def check(data: Mapping[str, Any], forms: Mapping[str, FieldForm], *, within: str = "") -> None:
-    """Raises `Fault` on the first key that is unknown or holds what it may not."""
+    """Raises `FieldError` on the first key that is unknown or holds what it may not."""
     prefix = f"{within}." if within else ""
     for key, value in data.items():
         form = forms.get(key)
@@ -124,7 +124,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def read_actions(items: Iterable[Any]) -> tuple[Action, ...]:
-    """The actions of an entry: each a kind, or a mapping of one kind to its options. Raises `Fault`."""
+    """The actions of an entry: each a kind, or a mapping of one kind to its options. Raises `FieldError`."""
     made = []
     for item in items:
         pair = {item: None} if isinstance(item, str) else item
@@ -146,7 +146,7 @@ def read_actions(items: Iterable[Any]) -> tuple[Action, ...]:
 
 
 def check_message(text: str) -> None:
-    """Raises `Fault` when a message has a placeholder that nothing fills, or a format that could be long."""
+    """Raises `FieldError` when a message has a placeholder that nothing fills, or a format that could be long."""
     try:
         for _, name, spec, conversion in string.Formatter().parse(text):
             if name is None:
@@ -163,7 +163,7 @@ def check_message(text: str) -> None:
 
 
 def check_fixes(texts: Iterable[str]) -> None:
-    """Raises `Fault` when a fix names a configuration key that rldk does not know."""
+    """Raises `FieldError` when a fix names a configuration key that rldk does not know."""
     for text in texts:
         try:
             named = [(name, spec or conversion) for _, name, spec, conversion in string.Formatter().parse(text)]
