@@ -79,7 +79,7 @@ def _tone(word: str) -> Tone:
 def _sections(report: Report) -> Iterable[Section]:
     yield from (_incident(report, incident) for incident in report.incidents)
     if quiet := words.quiet(report.incidents):
-        title = words.also_seen(report)
+        title = words.quiet_heading(report)
         codes = ", ".join(dict.fromkeys(code for incident in quiet for code in incident.codes))
         items = tuple(f"`{', '.join(i.codes)}` {i.title} ({words.steps(i.first_step, i.last_step)})" for i in quiet)
         yield Section(
@@ -130,7 +130,7 @@ def _unchecked(report: Report) -> Iterable[Section]:
 def _incident(report: Report, incident: Incident) -> Section:
     first = words.lead(report, incident)
     parts: list[Part] = [Paragraph(text=words.sentence(incident.title))]
-    if raised := words.raised_by(report, incident):
+    if raised := words.severity_reason(report, incident):
         parts.append(Paragraph(text=f"({raised})", soft=True))
     if first is not None and (curve := _curve(report, first.metric, [first])) is not None:
         parts.append(curve)

@@ -107,7 +107,7 @@ def reservation(report: Report) -> str:
     return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged. {shortfall(understood)}."
 
 
-def also_seen(report: Report) -> str:
+def quiet_heading(report: Report) -> str:
     """The heading of informational findings. It reassures only where the run's goal was checked."""
     known = report.understanding is None or report.understanding.goal
     return "Also seen, and no reason to worry by itself" if known else "Also seen"
@@ -156,7 +156,7 @@ def health_line(report: Report) -> str:
     return said if stability is None else f"{said}. {stability:.0%} of its newest rows are outside of any warning"
 
 
-def left_out(reports: Sequence[Report]) -> list[str]:
+def unread_files(reports: Sequence[Report]) -> list[str]:
     """The files beside several runs that were not read, by reason."""
     read = [name for report in reports for name in report.meta.get("files", ())]
     left = {name: why for report in reports for name, why in report.meta.get("left_out", {}).items()}
@@ -254,7 +254,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def raised_by(report: Report, incident: Incident) -> str:
+def severity_reason(report: Report, incident: Incident) -> str:
     """What made the incident louder than the finding that leads it, as a clause; "" where nothing did."""
     first = lead(report, incident)
     if first is None or first.severity == incident.severity:

@@ -112,7 +112,7 @@ class Aliases:
             sign=alias.sign,
         )
 
-    def only_within(self, key: str, dialect: str) -> bool:
+    def means_only_in(self, key: str, dialect: str) -> bool:
         """Whether the key means something only in a log known to be of the dialect."""
         exact = self._exact.get(key, {}).get(dialect)
         if exact:

@@ -224,7 +224,7 @@ class Vocabulary:
 
     def _anywhere(self, key: str, columns: Collection[str]) -> tuple[Match, ...]:
         everywhere = [(d, self.aliases.lookup(key, (d,), columns)) for d in self.dialects]
-        return _agreed([[m] for d, found in everywhere for m in found if not self.aliases.only_within(key, d)])
+        return _agreed([[m] for d, found in everywhere for m in found if not self.aliases.means_only_in(key, d)])
 
     def stage_name(self, canonical: str, stage: str) -> str:
         """The name of a metric on rows of the stage."""

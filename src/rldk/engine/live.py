@@ -155,7 +155,7 @@ class Engine:
             block = block.beside("train_reward_mean", [beside] * len(block.steps))
         if intervals:
             block = block.beside(_INTERVAL, intervals)
-        if not state.memory.alike(block.columns):
+        if not state.memory.has_only(block.columns):
             state.plan = None
             for name in [name for name in block.columns if name not in state.known]:
                 self._meet(state, name)

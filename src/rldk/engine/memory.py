@@ -213,13 +213,13 @@ class Memory:
         """Rows before the present block."""
         return self._before[0]
 
-    def alike(self, names: Mapping[str, object]) -> bool:
+    def has_only(self, names: Mapping[str, object]) -> bool:
         """Whether the last row had exactly these metrics."""
         return names.keys() == self._shape
 
     def take(self, columns: Mapping[str, Sequence[float]], height: int, *, finite: bool) -> None:
         """Takes a block of rows. `finite`: all of its values are finite. Otherwise the block is a single row."""
-        if not self.alike(columns):
+        if not self.has_only(columns):
             self._settle(columns)
         self.serial += 1
         self.height = height

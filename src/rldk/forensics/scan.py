@@ -114,7 +114,7 @@ def open_one(
     `preset`: the trainer whose names the log has, one of `rldk.adapters.naming.keys.PRESETS`. The user's own names win
     over it. Raises `UsageError` when there are several runs and `UnknownName` for a column that the log lacks."""
     told = {**(field_map or {}), **(columns or {})}
-    runs = open_runs(path, field_map={**(named_by(preset) if preset else {}), **told})
+    runs = open_runs(path, field_map={**(preset_field_map(preset) if preset else {}), **told})
     if len(runs) > 1:
         names = ", ".join(run.id for run in runs[:5])
         raise UsageError(f"{path} holds {len(runs)} runs: {names}", hint="name one of them")
@@ -125,7 +125,7 @@ def open_one(
     return runs[0]
 
 
-def named_by(preset: str) -> dict[str, str]:
+def preset_field_map(preset: str) -> dict[str, str]:
     """The keys of a trainer and the metrics they mean, where a plain renaming gives them."""
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)

@@ -79,7 +79,7 @@ class MonitorState:
         told = self.record_of(source)
         told.due, told.expected = Counter(told.keys), set()
 
-    def caught_up(self, source: str) -> None:
+    def end_rereading(self, source: str) -> None:
         """Everything that was read before has been reread. Alerts that did not come again never will.
 
         This happens when new columns show another algorithm. Without this call, a new alert of the same kind would be

@@ -184,7 +184,7 @@ class Watch:
             self._outlet.deliver(alert)
         if channel.behind and session.rows >= channel.behind:
             channel.behind = 0
-            self._state.caught_up(feed.run)
+            self._state.end_rereading(feed.run)
         self._state.advance(feed.run, session.last_step)
 
     def _session(self, feed: Feed) -> RunSession:

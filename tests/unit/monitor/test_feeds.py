@@ -87,4 +87,4 @@ def test_it_is_looked_why_nothing_comes_at_the_eighth_poll_and_said_once(tmp_pat
         feed.poll()
         counts.append(len(said))
     assert counts == [0] * (LOOK_AFTER - 1) + [1] * (LOOK_AFTER + 2)
-    assert "is no text" in said[0]
+    assert "is neither text nor" in said[0]

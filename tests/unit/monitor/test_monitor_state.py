@@ -61,7 +61,7 @@ def test_what_did_not_come_again_hides_no_new_alert() -> None:
     state.open("", "a")
     state.add(_alert(3))
     state.rewind("")
-    state.caught_up("")
+    state.end_rereading("")
     assert not state.is_repeated(_alert(50))
 
 
@@ -98,7 +98,7 @@ def test_an_alert_in_the_file_counts_though_the_state_was_not_saved(tmp_path: Pa
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"id": 1, "sources": 3}', '{"id": 1, "sources": {"a": {}}}'])
 def test_a_file_that_is_no_state_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "s").write_text(content)
-    with pytest.raises(ConfigError, match="no state of a monitor"):
+    with pytest.raises(ConfigError, match="is not a monitor state"):
         MonitorState(tmp_path / "s")
 
 

@@ -17,7 +17,7 @@ def test_what_no_format_reads_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "m.gz").write_bytes(gzip.compress(b"loading the model\n" * 9))
     (tmp_path / "model.bin").write_bytes(bytes(range(256)) * 9)
     assert "unpack it" in why_unread(str(tmp_path / "m.gz"))
-    assert "is no text" in why_unread(str(tmp_path / "model.bin"))
+    assert "is neither text nor" in why_unread(str(tmp_path / "model.bin"))
 
 
 def test_samples_alone_are_no_log() -> None:
