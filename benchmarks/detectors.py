@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from rldk.bench.cases import find_cases  # noqa: E402
-from rldk.bench.judge import Choice, judge_all  # noqa: E402
+from rldk.bench.judge import RuleChoice, judge_all  # noqa: E402
 from rldk.bench.score import score  # noqa: E402
 from rldk.bench.tables import tables, view_of  # noqa: E402
 from rldk.cards import markdown  # noqa: E402
@@ -28,7 +28,7 @@ from rldk.engine.executors import processors  # noqa: E402
 
 def section(title: str, corpus: Path, jobs: int) -> str:
     """The figures of one corpus."""
-    scored = score(judge_all(find_cases(corpus), Choice(), jobs), corpus.name)
+    scored = score(judge_all(find_cases(corpus), RuleChoice(), jobs), corpus.name)
     about = corpus / "README.md"
     said = about.read_text().split("\n\n")[1].strip() + "\n\n" if about.exists() else ""
     return f"## {title}\n\n{said}{markdown.render(view_of(scored, tables(scored)), head=False)}"

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from rldk.bench.cases import find_cases  # noqa: E402
-from rldk.bench.judge import Choice, Result, judge_all  # noqa: E402
+from rldk.bench.judge import Result, RuleChoice, judge_all  # noqa: E402
 from rldk.core.stats.ranking import auc, auc_interval  # noqa: E402
 from rldk.engine.executors import processors  # noqa: E402
 
@@ -48,7 +48,7 @@ class Data:
 
 def measured(corpora: Sequence[Path], jobs: int) -> list[Result]:
     """The runs whose health is known at all; a run that fails ends the fit."""
-    results = [r for corpus in corpora for r in judge_all(find_cases(corpus), Choice(), jobs)]
+    results = [r for corpus in corpora for r in judge_all(find_cases(corpus), RuleChoice(), jobs)]
     failed = [f"{r.run}: {r.error}" for r in results if r.error]
     if failed:
         raise SystemExit("\n".join(failed))

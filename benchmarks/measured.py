@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from rldk.bench.cases import find_cases  # noqa: E402
 from rldk.bench.document import document  # noqa: E402
-from rldk.bench.judge import Choice, judge_all  # noqa: E402
+from rldk.bench.judge import RuleChoice, judge_all  # noqa: E402
 from rldk.bench.score import score  # noqa: E402
 from rldk.engine.executors import processors  # noqa: E402
 
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
     documents, said = [], []
     for text in given.corpora:
         title, _, path = text.partition("=")
-        made = document(score(judge_all(find_cases(Path(path)), Choice(), given.jobs), title), Choice())
+        made = document(score(judge_all(find_cases(Path(path)), RuleChoice(), given.jobs), title), RuleChoice())
         documents.append(made)
         said.append(f"{title}, {made['summary']['clean_runs']} healthy and {made['summary']['faulty_runs']} faulty")
     OUT.write_text(json.dumps({"corpora": "; ".join(said), "rules": figures(documents)}, indent=1) + "\n")

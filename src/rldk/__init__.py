@@ -37,7 +37,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """The public name from its home, imported on first use: `import rldk` alone loads nothing else."""
+    """The public name from its home module, imported on first use: `import rldk` alone loads nothing else."""
     try:
         home = _HOMES[name]
     except KeyError:

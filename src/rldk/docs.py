@@ -88,11 +88,11 @@ def rule_index() -> str:
 
 
 def normal_page() -> str:
-    """Patterns that look odd and are normal by construction."""
+    """The page of patterns that look odd and are normal by construction."""
     lines = [
         "# Normal by construction",
         "",
-        "Things in a log that look like faults and are not. Doctor says so when it meets them.",
+        "These patterns in a log look like faults and are none. `rldk doctor` notes them when it finds them.",
         "",
     ]
     for topic in normals:
@@ -102,18 +102,19 @@ def normal_page() -> str:
 
 
 def incidents_page() -> str:
-    """How findings become incidents, and which family of metrics drives which."""
+    """The page that says how findings become incidents, and which family of metrics drives which."""
     lines = [
         "# Incidents",
         "",
-        "Findings that follow from one cause are one incident. The first mover, the earliest finding that matters, is",
-        "named first; the others are what came with it. Causes and fixes are those of the first mover; each finding",
-        "has its own in the JSON report. Where a finding that came with it is louder, the incident says which one.",
+        "Findings that follow from one cause are one incident. The first mover is the earliest finding that matters.",
+        "It is named first, and the other findings came with it. The incident shows the causes and fixes of its first",
+        "mover; the JSON report has those of each finding. If a later finding is louder, the incident says which one.",
         "",
-        f"A finding joins an incident that still goes on, or ended at most {TOGETHER_ROWS} rows before, when a finding",
-        "there is of its own family or of one that drives it by the table below. An info never opens the way for a",
-        "louder finding. A critical finding of tier 1 or 2 stays critical only with a warning of another family within",
-        f"the same {TOGETHER_ROWS} rows; one rule that fires on several metrics at the same moment is one finding.",
+        f"A finding joins an incident that still goes on, or that ended at most {TOGETHER_ROWS} rows before. For this,",
+        "the incident must have a finding of the same family, or of a family that drives it by the table below. An",
+        "info finding never brings a louder finding into an incident. A critical finding of tier 1 or 2 stays critical",
+        f"only with a warning of another family within the same {TOGETHER_ROWS} rows. One rule that fires on several",
+        "metrics at the same moment is one finding.",
         "",
         "The table is the order in which a failure travels: a broken optimiser moves the policy, which moves all else.",
         "It is a judgement about training loops, not a causal claim about your run: check the first mover first.",
@@ -126,7 +127,7 @@ def incidents_page() -> str:
 
 
 def formats_page() -> str:
-    """What is read, and what each format loses."""
+    """The page of formats: what is read, and what each format loses."""
     from rldk.adapters.base import adapters
 
     lines = [
@@ -152,7 +153,7 @@ def formats_page() -> str:
 
 
 def metrics_page() -> str:
-    """The vocabulary."""
+    """The page of the vocabulary."""
     from rldk.core.vocabulary import vocabulary
 
     lines = ["# Metrics", "", "The canonical names, and the keys of each trainer that mean them.", ""]
@@ -168,9 +169,9 @@ def metrics_page() -> str:
 
 
 def known_spellings(group: Mapping[str, Any]) -> dict[str, bool]:
-    """Whether each column of a public log is read as the metric it is; one that is no metric, as none.
+    """Whether each column of a public log is read as the right metric, or as none where it is no metric.
 
-    `group`: one entry of tests/names/spellings.json; its columns stand together, as they do in the log."""
+    `group`: one entry of tests/names/spellings.json. Its columns stand together, as they do in the log."""
     from rldk.adapters.naming.first_rows import Opening
     from rldk.adapters.naming.keys import Hints, Naming
 
@@ -181,7 +182,7 @@ def known_spellings(group: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def _spellings_known() -> list[str]:
-    """What is known of spellings met in public logs and code, by trainer."""
+    """How many spellings from public logs and code are known, by trainer."""
     counts: dict[str, list[int]] = {}
     for group in json.loads((NAMES / "spellings.json").read_text(encoding="utf-8")):
         right = known_spellings(group)
@@ -192,9 +193,9 @@ def _spellings_known() -> list[str]:
     total = [sum(row[i] for row in counts.values()) for i in range(4)]
     lines = ["## How many spellings are known", ""]
     lines += [
-        f"Of {total[0]} spellings of metrics found in public logs and code, {total[1]} are known. Beside them",
-        f"are {total[2]} columns that are no metric here, which none may become. The names were collected with",
-        "these logs in sight, so that the figures are no forecast for other trainers.",
+        f"Of {total[0]} spellings of metrics found in public logs and code, {total[1]} are known. Another",
+        f"{total[2]} columns there are no metrics, and rldk must not read them as metrics. The names were collected",
+        "from these logs, so the figures are no forecast for other trainers.",
         "",
     ]
     lines += ["| trainer | spellings of metrics | known | other columns | read wrongly |", "|---|---|---|---|---|"]
@@ -203,7 +204,7 @@ def _spellings_known() -> list[str]:
 
 
 def cli_page() -> str:
-    """Every command's help."""
+    """The help of every command."""
     from rldk.cli.main import main
 
     lines = ["# Commands", ""]
@@ -211,7 +212,7 @@ def cli_page() -> str:
         "max_content_width": 100,
         "terminal_width": 100,
         "help_option_names": ["-h", "--help"],
-    }  # as a real call has it
+    }  # as in a real call
     root = click.Context(main, info_name="rldk", **shape)
     lines += ["```", main.get_help(root), "```", ""]
     for path, command in _commands(main, root):
@@ -231,7 +232,7 @@ def _commands(group: click.Group, context: click.Context, prefix: str = "rldk") 
 
 
 def stale(made: dict[str, str]) -> list[str]:
-    """Pages that differ from what is on disk, and rule pages on disk that no rule has."""
+    """Pages that differ from those on disk, and rule pages on disk without a rule."""
     differ = [name for name, text in made.items() if not (DOCS / name).exists() or (DOCS / name).read_text() != text]
     left = [f"rules/{p.name}" for p in (DOCS / "rules").glob("*.md") if f"rules/{p.name}" not in made]
     return sorted(differ + left)

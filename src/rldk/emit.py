@@ -1,8 +1,7 @@
-"""Writing metrics from a training loop: one JSON line a record, on the disk's side before `log` returns.
+"""Writes metrics from a training loop: one JSON line a record. The operating system has it before `log` returns.
 
 A record is one `os.write` on a descriptor opened to append, so it survives the death of the process and a reader needs
-no lock. Nothing here may end a training: what cannot be written is counted and said once, unless `strict`.
-"""
+no lock. Nothing here may end a training: what cannot be written is counted and reported once, unless `strict`."""
 
 from __future__ import annotations
 
@@ -24,21 +23,20 @@ __all__ = ["EventWriter", "launch_rank", "rank_path"]
 Fsync = Literal["never", "alert"] | float
 STDOUT = "-"
 RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")  # torchrun, Slurm, Open MPI, MPICH
-MAX_STEP = 2**53  # beyond it readers refuse a step: a double is not exact
+MAX_STEP = 2**53  # readers refuse a larger step, because a double is not exact beyond it
 _ABSENT: Any = object()
-_encode = json.JSONEncoder(default=str).encode  # writes NaN and Infinity bare, which readers take as stated
-# what float(), .item() and json may raise for foreign objects; RuntimeError is torch's, and a recursion's
+_encode = json.JSONEncoder(default=str).encode  # it writes NaN and Infinity bare, which readers take as stated
+# errors that float(), .item() and json may raise for foreign objects; RuntimeError comes from torch or a recursion
 _NOT_DATA = (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RuntimeError)
 
 
 class EventWriter:
-    """Appends events to the file `path`, or to stdout when it is "-". One writer a file: see `rank_path`.
+    """Appends events to the file `path`, or to stdout when it is "-". Each file has one writer: see `rank_path`.
 
-    `run_id`, `tags` and `meta` go with every record; the tag `phase` marks evaluations. `fsync`: "alert" reaches the
-    platter in `sync` and `close` only, "never" in an explicit `sync` only, a number of seconds also that often while
-    logging. Records that could not be written are counted in `lost`; `strict` raises `UnreadableSource` instead, and
-    `UsageError` for a step or a value that is no number.
-    """
+    `run_id`, `tags` and `meta` go with every record. The tag `phase` marks evaluations. `fsync` says when data is
+    forced to the disk: "alert" in `sync` and `close` only, "never" in an explicit `sync` only, a number of seconds also
+    that often while logging. Records that could not be written are counted in `lost`. With `strict`, `UnreadableSource`
+    is raised instead, and `UsageError` for a step or a value that is no number."""
 
     def __init__(
         self,
@@ -83,10 +81,9 @@ class EventWriter:
     ) -> None:
         """Writes one record: `log(step=, name=, value=)` one metric, `log({...}, step=)` all metrics of a step.
 
-        A value is what `float()` takes, a tensor or array of one element, or None (missing); a mapping in a row is a
-        group, joined by "/". A value that is no number is left out of its row. `time`: unix seconds or ISO 8601,
-        default now.
-        """
+        A value is anything that `float()` takes, a tensor or array of one element, or None (missing). A mapping in a
+        row is a group, joined by "/". A value that is no number is left out of its row. `time`: unix seconds or ISO
+        8601, by default now."""
         if (metrics is None) == (name is None) or (name is None) != (value is _ABSENT):
             raise UsageError("log takes a mapping, or a name and a value", hint="log({'kl': 0.1}, step=7)")
         at = _step(step)
@@ -107,12 +104,12 @@ class EventWriter:
             self._guarded(self._write, line + b"\n", records=1)
 
     def sync(self) -> None:
-        """Forces what was written to the disk; call it after something that must survive a power failure."""
+        """Forces the written records to the disk. Call it after something that must survive a power failure."""
         with self._held():
             self._guarded(self._sync)
 
     def close(self) -> None:
-        """Closes the file, and says how many records were lost, if any. Later calls do nothing."""
+        """Closes the file, and reports how many records were lost, if any. Later calls do nothing."""
         with self._held():
             if self._closed:
                 return
@@ -142,7 +139,7 @@ class EventWriter:
         return record
 
     def _row(self, step: int, metrics: Mapping[str, Any], moment: float | str | None) -> dict[str, Any]:
-        # what most rows are, and twice as fast
+        # most rows are like this, and it is twice as fast
         values: dict[str, float | None] = {k: v for k, v in metrics.items() if type(v) is float and type(k) is str}
         if len(values) != len(metrics):
             values = {}
@@ -166,7 +163,7 @@ class EventWriter:
                 self._lose(UsageError(f"{prefix}{key!s:.60} at step {step} is no number: {error}"), records=0)
 
     def _held(self) -> AbstractContextManager[bool]:
-        """The lock; a new one in a forked child, where another thread's hold on it would last for ever."""
+        """The lock. A forked child gets a new one, because another thread's hold on the old one would last for ever."""
         if self._pid != os.getpid():
             self._lock, self._pid = threading.RLock(), os.getpid()
         return self._lock
@@ -196,9 +193,9 @@ class EventWriter:
         if self._fd < 0:
             self._open()
         if self._fd == 1 and sys.stdout is not None:
-            sys.stdout.flush()  # else what was printed before may land after it, or around it
+            sys.stdout.flush()  # otherwise earlier output may land after it, or around it
         data = b"\n" + line if self._torn else line
-        while data:  # once, unless a full disk or a pipe takes only a part
+        while data:  # one pass, unless a full disk or a pipe takes only a part
             data = data[os.write(self._fd, data) :]
             self._torn = bool(data)
         if self._interval is not None and time.monotonic() - self._synced >= self._interval:
@@ -210,7 +207,7 @@ class EventWriter:
         self._synced = time.monotonic()
 
     def _lose(self, error: RldkError, *, records: int = 1) -> None:
-        """Raises the error when strict; else counts the record, and tells of the first one."""
+        """Raises the error when strict. Otherwise it counts the record and reports the first one."""
         if self._strict:
             raise error from None
         with self._held():
@@ -218,13 +215,14 @@ class EventWriter:
             first = type(error) not in self._said
             self._said.add(type(error))
         if first:
-            _say(f"rldk: {error.message}; the training goes on, and this is said once")
+            _say(f"rldk: {error.message}; the training goes on, and this is reported once")
 
 
 def rank_path(path: str | os.PathLike[str], rank: int | None = None) -> Path:
     """The file of one process of a distributed run: `path` itself for rank 0, `metrics.rank3.jsonl` for rank 3.
 
-    `rank` None: what the launcher says (torchrun, Slurm, MPI), else 0. Raises `UsageError` when that is no number."""
+    Without `rank` the launcher decides (torchrun, Slurm, MPI), else it is 0. Raises `UsageError` when that is no
+    number."""
     target = Path(path)
     number = launch_rank() if rank is None else rank
     if number == 0 or str(target) == STDOUT:
@@ -249,7 +247,8 @@ def _step(value: Any) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    """The number in a value, None for None. `item` first: float() of an array of one element is deprecated."""
+    """The number in a value, None for None. `item` comes first, because float() of an array of one element is
+    deprecated."""
     if value is None:
         return None
     item = getattr(value, "item", None)

@@ -48,7 +48,7 @@ class UsageError(RldkError):
 
 
 class UnknownName(UsageError):
-    """A name that nothing carries; the hint offers the nearest known ones."""
+    """A name that does not exist. The hint offers the nearest known ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         self.name = name
@@ -66,7 +66,7 @@ class OutputError(UsageError):
 
     @classmethod
     def of(cls, where: object, error: OSError) -> OutputError:
-        """`error` of the operating system on writing to `where`."""
+        """Makes one from `error`, an error of the operating system while writing to `where`."""
         return cls(
             f"cannot write {where}: {error.strerror or error}", hint="check the folder, its permissions and its space"
         )

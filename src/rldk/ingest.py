@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Validation = Literal["strict", "flexible", "lenient"]
-# What a spreadsheet takes for the beginning of a formula, also in full width and behind blanks.
+# A spreadsheet takes such text for the beginning of a formula, also in full width and behind blanks.
 _FORMULA = re.compile(r"[\s\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 _BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class UnknownFields(UserWarning):
-    """A log was read of which no column has a known name, or which lacks a required field."""
+    """Warns about a log in which no column has a known name, or which lacks a required field."""
 
 
 class RunSet(Struct, frozen=True):
-    """Several runs; iterating and indexing give DataFrames. An index is a position or a run id."""
+    """Several runs. Iterating and indexing give DataFrames. An index is a position or a run id."""
 
     runs: tuple[Run, ...]
 
@@ -62,7 +62,7 @@ class RunSet(Struct, frozen=True):
         return tuple(run.id for run in self.runs)
 
     def concat(self) -> pd.DataFrame:
-        """All runs below each other; `run_id` tells them apart, a metric that a run lacks is NaN there."""
+        """All runs below each other. `run_id` tells them apart; a metric that a run lacks is NaN there."""
         import pandas as pd
 
         return pd.concat(list(self), ignore_index=True, sort=False)
@@ -78,11 +78,13 @@ def ingest_runs(
     validation_mode: Validation = "flexible",
     required_fields: Sequence[str] = (),
 ) -> pd.DataFrame | RunSet:
-    """The log as a DataFrame with canonical columns; a `RunSet` for a list, and where there are several runs.
+    """The log as a DataFrame with canonical columns. The result is a `RunSet` for a list, and where there are several
+    runs.
 
-    `adapter` reads with that adapter and no other; `adapter_hint` tries it first and detects when it cannot read the
-    source. `validation_mode`: "strict" makes a bad line, a log without a known column and a missing required field an
-    error; "flexible" only the missing field; "lenient" warns of it. Raises what `rldk.adapters.open_runs` raises."""
+    `adapter` reads with that adapter and no other. `adapter_hint` tries it first and detects the format when it cannot
+    read the source. `validation_mode`: "strict" makes a bad line, a log without a known column and a missing required
+    field an error; "flexible" only the missing field; "lenient" warns of it. Raises what `rldk.adapters.open_runs`
+    raises."""
     runs = read_runs(source, adapter_hint, adapter, field_map, strict=strict or validation_mode == "strict")
     validate(runs, validation_mode, required_fields)
     if len(runs) > 1 or _is_list(source):
@@ -108,21 +110,22 @@ def read_runs(
 
 
 def ingest_runs_to_events(source: AnySource, adapter_hint: str | None = None) -> list[Event]:
-    """One event a logged row of every run, in order. Metrics are canonical, or the user's own where no canonical name
-    is known; a metric that is missing is absent, NaN was stated by the source. What row events say besides (`rng`,
-    `data_slice`, `model_info`, `notes`) is kept."""
+    """One event for each logged row of every run, in order.
+
+    Metrics are canonical, or the user's own where no canonical name is known. A missing metric is absent; NaN was
+    stated by the source. Other fields of row events (`rng`, `data_slice`, `model_info`, `notes`) are kept."""
     return [event for run in read_runs(source, adapter_hint) for event in events(run)]
 
 
 def events(run: Run) -> Iterable[Event]:
-    """The rows of a run as events; of row events each as it was written, with canonical metrics."""
+    """The rows of a run as events. Row events stay as they were written, with canonical metrics."""
     rows = list(_rows(run))
     written = _written(run)
     return _renamed(written, rows, run) if written else rows
 
 
 def _written(run: Run) -> list[Event]:
-    """The row events that the run was read from; empty when it was read from something else."""
+    """The row events that the run was read from. Empty when it was read from something else."""
     path = Path(run.meta.files[0]) if run.meta.format == "jsonl" and run.meta.files else None
     if path is None or not path.is_file():
         return []
@@ -131,7 +134,7 @@ def _written(run: Run) -> list[Event]:
 
 
 def _renamed(written: Iterable[Event], rows: Sequence[Event], run: Run) -> Iterator[Event]:
-    """The events with the metrics of their rows; several events of one step may share a row."""
+    """The events with the metrics of their rows. Several events of one step may share a row."""
     names: dict[str, list[str]] = {}
     for name, key in run.meta.names.items():
         names.setdefault(key, []).append(name)
@@ -192,9 +195,9 @@ def _complain(message: str, *, error: bool) -> None:
 
 
 def write(runs: Run | Sequence[Run], path: str | os.PathLike[str]) -> None:
-    """Writes the frame of one run, or of several below each other, as the suffix says: .jsonl, .csv or .parquet.
+    """Writes the frame of one run, or of several below each other. The suffix decides: .jsonl, .csv or .parquet.
 
-    The file appears whole or not at all. JSONL leaves missing values out and spells stated NaN "NaN"; in CSV a text
+    The file appears whole or not at all. JSONL leaves missing values out and spells stated NaN "NaN". In CSV, a text
     that a spreadsheet would take for a formula gets an apostrophe in front. Raises `UsageError` for another suffix and
     `MissingExtra` for Parquet without pyarrow."""
     target = Path(path)

@@ -1,4 +1,4 @@
-"""Public test helpers: build a run from columns, judge it by chosen rules."""
+"""Public test helpers: they build a run from columns and judge it by chosen rules."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def run_of(
     time: Sequence[float] | None = None,
     **meta: Any,
 ) -> Run:
-    """A run with these canonical columns. None is a missing value, NaN one that the source stated.
+    """A run with these canonical columns. None is a missing value, NaN is one that the source stated.
 
-    `step` defaults to 1, 2, ...; `time`: seconds; `meta` are fields of `RunMeta`."""
+    `step` defaults to 1, 2, ... `time` is in seconds. `meta` are fields of `RunMeta`."""
     lengths = {len(c) for c in columns.values()}
     if len(lengths) != 1:
         raise ValueError(f"columns differ in length: {sorted(lengths)}")

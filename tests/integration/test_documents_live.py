@@ -19,14 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.open import open_runs
 from rldk.core.table import Row
 from rldk.diagnosis import diagnose
 from rldk.engine.actions.dispatch import Dispatcher
 from rldk.engine.scan import rows_of
 from rldk.monitor.delivery import Outlet, Places
-from rldk.monitor.state import State
+from rldk.monitor.state import MonitorState
 from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Watch
 from rldk.rules.rule import rules
@@ -145,9 +145,11 @@ def watched(target: Path, writer: Iterator[None], seed: int) -> tuple[dict[str, 
             rows[:] = [*([] if self.restarted else rows), *given]
             return given
 
-    state = State()
+    state = MonitorState()
     outlet = Outlet(Places(), state, Dispatcher({}), show=lambda *_: None, warn=pytest.fail, now=clock)
-    feed = Feed(target, "", Reading(), warn=lambda text: None if "waiting" in text else pytest.fail(text), clock=clock)
+    feed = Feed(
+        target, "", ReadOptions(), warn=lambda text: None if "waiting" in text else pytest.fail(text), clock=clock
+    )
     watch = Watch([feed], tuple(rules), outlet, state, clock=clock)
     assert watch.run(wait) == "written"
     (session,) = watch.sessions()

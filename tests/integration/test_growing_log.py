@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.adapters.live.formats import recognised
-from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.open import open_run
 from rldk.adapters.source import File
 from rldk.core.model import Report, RunMeta
 from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
-from rldk.engine.scan import context_of, judged, scan
+from rldk.engine.scan import context_of, rule_columns, scan
 from rldk.errors import NoData, NotALog
 from rldk.rules.rule import Rule, normals, rules
 
@@ -34,7 +34,7 @@ class Monitor:
     """What a monitor does with a reader: it starts again whenever the reader does."""
 
     def __init__(self, path: Path) -> None:
-        self.reader = LiveReader(Reading(path=path))
+        self.reader = LiveReader(ReadOptions(path=path))
         self.rows: list[Row] = []
         self._revision = -1
 
@@ -72,7 +72,7 @@ def assert_same(path: Path, rng: random.Random, sizes: list[int], pause: float) 
     monitor, run = Monitor(path), open_run(path)
     monitor.follow(path.read_bytes(), rng, sizes, pause)
     meta: RunMeta = monitor.reader.meta
-    assert shown(monitor.rows) == shown(list(judged(run).rows())), path
+    assert shown(monitor.rows) == shown(list(rule_columns(run).rows())), path
     assert {k: getattr(meta, k) for k in META} == {k: getattr(run.meta, k) for k in META}
     assert (monitor.reader.lines, monitor.reader.rejected_count) == (run.lines, run.rejected_count)
     assert said(build_report(monitor.engine, ALL, meta={}, numbers={})) == said(scan(run, tuple(rules))), path

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rldk.adapters.live.formats import recognised
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.source import File
 from rldk.diagnosis import diagnose
 from rldk.engine.actions.dispatch import Dispatcher
 from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.feeds import LogFeed
-from rldk.monitor.state import State
+from rldk.monitor.state import MonitorState
 from rldk.monitor.watch import Watch
 from rldk.rules.rule import rules
 
@@ -64,11 +64,11 @@ def watched(path: Path, seed: int, *, monotonic: bool) -> tuple[dict[str, Any], 
         return moment[0]
 
     said: list[dict[str, Any]] = []
-    state = State()
+    state = MonitorState()
     outlet = Outlet(
         Places(), state, Dispatcher({}), show=lambda _, alert: said.append(alert), warn=pytest.fail, now=clock
     )
-    feed = LogFeed(Arriving(path, rng), "", Reading(path=path), warn=pytest.fail)
+    feed = LogFeed(Arriving(path, rng), "", ReadOptions(path=path), warn=pytest.fail)
     watch = Watch([feed], tuple(rules), outlet, state, clock=clock)
     assert watch.run(lambda _: None) == "the source ended"
     (session,) = watch.sessions()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+from pathlib import Path
 
 import pytest
 
 import rldk
 
+SRC = Path(__file__).parents[2] / "src" / "rldk"
 PUBLIC = {
     "rldk": {
         "ComprehensivePPOForensics",
@@ -59,3 +62,13 @@ def test_top_level_says_no_more_than_it_has() -> None:
     assert set(rldk.__all__) == PUBLIC["rldk"]
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = rldk.nothing
+
+
+def test_a_class_name_stands_for_one_thing_in_the_whole_package() -> None:
+    """A reader who looks up a name that two classes have may find the wrong one."""
+    homes: dict[str, list[str]] = {}
+    for path in sorted(SRC.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(SRC)))
+    assert not {name: paths for name, paths in homes.items() if len(paths) > 1}

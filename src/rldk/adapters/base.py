@@ -139,7 +139,7 @@ adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters
 def adapters_for(head: bytes) -> tuple[type[BaseAdapter], ...]:
     """The adapters that may recognise a file with this head, plugins among them."""
     _load_adapters(head)
-    return adapters.known()
+    return adapters.list_known()
 
 
 A = TypeVar("A", bound=type[BaseAdapter])

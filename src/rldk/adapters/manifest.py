@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rldk.core.manifest import NAME, read_manifest
 from rldk.core.model import Run
-from rldk.core.redact import redacted
+from rldk.core.redact import redact
 
 
 def with_manifest(run: Run, folder: Path) -> Run:
@@ -27,8 +27,8 @@ def with_manifest(run: Run, folder: Path) -> Run:
         id=name,
         meta=replace(
             meta,
-            config={**redacted(_mapping(data.get("config"))), **meta.config},
-            environment={**redacted(_mapping(data.get("environment"))), **meta.environment},
+            config={**redact(_mapping(data.get("config"))), **meta.config},
+            environment={**redact(_mapping(data.get("environment"))), **meta.environment},
             seed=meta.seed if meta.seed is not None else _seed(data),
             git_sha=meta.git_sha or _commit(data),
             files=(*meta.files, str(folder / NAME)),
@@ -38,7 +38,7 @@ def with_manifest(run: Run, folder: Path) -> Run:
 
 def configuration(folder: Path) -> dict[str, Any]:
     """The configuration that `folder/run.json` gives, empty without one."""
-    return dict(redacted(_mapping((read_manifest(folder) or {}).get("config"))))
+    return dict(redact(_mapping((read_manifest(folder) or {}).get("config"))))
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

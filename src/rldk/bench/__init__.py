@@ -1,1 +1,1 @@
-"""How good are the rules? They are run over labelled logs, and what they say is counted."""
+"""How good are the rules? They run over labelled logs, and their findings are counted."""

@@ -22,9 +22,9 @@ _SHAPE = 'it holds {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"
 
 
 class Label(Struct, frozen=True, kw_only=True):
-    """What is true of a run. `fault`: "none" or what was broken; `onset`: the first broken step.
+    """The truth about a run. `fault`: "none" or what was broken. `onset`: the first broken step.
 
-    `families`: rule families whose finding names the fault; `tolerated`: families that count neither way."""
+    `families`: rule families whose finding names the fault. `tolerated`: families that count neither way."""
 
     fault: str
     algorithm: str = ""
@@ -39,7 +39,7 @@ class Label(Struct, frozen=True, kw_only=True):
 
 
 class Case(Struct, frozen=True, kw_only=True):
-    """A labelled run. `name`: its directory, seen from the corpus."""
+    """A labelled run. `name`: its directory, relative to the corpus."""
 
     name: str
     folder: Path
@@ -49,7 +49,7 @@ class Case(Struct, frozen=True, kw_only=True):
 def find_cases(corpus: str | os.PathLike[str]) -> list[Case]:
     """Every labelled run at or below `corpus`, by name.
 
-    Raises `UnreadableSource`, `NoData` when there is none, `MalformedInput` naming the label that is wrong."""
+    Raises `UnreadableSource`, `NoData` when there is none, and `MalformedInput` with the name of a wrong label."""
     root = Path(corpus)
     if not root.is_dir():
         raise UnreadableSource(f"no such directory: {root}", hint=f"give a directory of runs, each with a {LABEL}")
@@ -69,12 +69,12 @@ def find_cases(corpus: str | os.PathLike[str]) -> list[Case]:
 def _labelled(root: Path) -> Iterator[Path]:
     for folder, subfolders, names in os.walk(root):
         if LABEL in names:
-            subfolders.clear()  # the rest is the run's own
+            subfolders.clear()  # everything below belongs to the run
             yield Path(folder)
 
 
 def read_label(path: Path) -> Label:
-    """The label in a file; `algo` and `dialect` are its words for algorithm and framework."""
+    """The label in a file. `algo` and `dialect` are its words for algorithm and framework."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -94,7 +94,7 @@ def read_label(path: Path) -> Label:
 def _onset(data: dict[str, Any], path: Path) -> int:
     found = data.get("onset")
     if found is None:
-        return 0  # there from the start
+        return 0  # the fault is there from the start
     if isinstance(found, bool) or not isinstance(found, int):
         raise MalformedInput(f"{path}: 'onset' is {found!r}, not a step", hint=_SHAPE)
     return found
@@ -108,11 +108,11 @@ def _names(data: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
 
 
 @contextmanager
-def opened(case: Case) -> Iterator[Run]:
-    """The one run of a case, read from a copy under a neutral name: nothing that a corpus says of a run, in its label
-    or in the name of a directory, can reach an adapter or a rule.
+def open_case(case: Case) -> Iterator[Run]:
+    """Opens the one run of a case, from a copy under a neutral name.
 
-    Raises the errors of the adapters, and `MalformedInput` when the directory holds several runs."""
+    No hint about a run in its label or in the name of a directory can reach an adapter or a rule. Raises the errors of
+    the adapters, and `MalformedInput` when the directory holds several runs."""
     from rldk.adapters.open import open_runs
 
     with TemporaryDirectory(prefix="rldk-") as scratch:

@@ -1,4 +1,4 @@
-"""What changed between two measurements of one corpus: runs gained and lost."""
+"""The changes between two measurements of one corpus: runs gained and lost."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from rldk.bench.judge import Result
-from rldk.bench.score import Outcome, Rate, rate
+from rldk.bench.score import Rate, RunOutcome, rate
 from rldk.core.stats.proportions import sign_test
 
-# figure -> of which runs it speaks, and when a run counts; it is good that `named` and `detected` rise
-MEASURES: dict[str, tuple[Callable[[Outcome], bool], Callable[[Outcome], bool]]] = {
+# figure -> the runs it covers, and when a run counts; a rise of `named` and `detected` is good
+MEASURES: dict[str, tuple[Callable[[RunOutcome], bool], Callable[[RunOutcome], bool]]] = {
     "named": (lambda o: not o.healthy, lambda o: bool(o.naming)),
     "detected": (lambda o: not o.healthy, lambda o: bool(o.late)),
     "early": (lambda o: not o.healthy, lambda o: bool(o.early)),
@@ -34,8 +34,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """Two measurements. `only_before`, `only_now`: runs that are not compared, as the other did not judge them or under
-    another label."""
+    """Two measurements. `only_before`, `only_now`: runs that are not compared, because the other measurement did not
+    judge them or had another label."""
 
     changes: tuple[Change, ...]
     only_before: tuple[str, ...]
@@ -43,10 +43,10 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 def compare(before: Sequence[Result], now: Sequence[Result]) -> Comparison:
-    """What changed, by the names of the runs; each is held against its label of now."""
+    """The changes, by the names of the runs. Each run is compared with its present label."""
     labels = {r.run: r.label for r in now}
-    old = {r.run: Outcome(result=r) for r in before if not r.error and labels.get(r.run) == r.label}
-    new = {r.run: Outcome(result=r) for r in now if not r.error}
+    old = {r.run: RunOutcome(result=r) for r in before if not r.error and labels.get(r.run) == r.label}
+    new = {r.run: RunOutcome(result=r) for r in now if not r.error}
     shared = [(old[name], new[name]) for name in new if name in old]
     return Comparison(
         changes=tuple(_change(figure, shared) for figure in MEASURES),
@@ -55,7 +55,7 @@ def compare(before: Sequence[Result], now: Sequence[Result]) -> Comparison:
     )
 
 
-def _change(figure: str, shared: Sequence[tuple[Outcome, Outcome]]) -> Change:
+def _change(figure: str, shared: Sequence[tuple[RunOutcome, RunOutcome]]) -> Change:
     concerned, counts = MEASURES[figure]
     pairs = [(a, b) for a, b in shared if concerned(b)]
     gained = tuple(b.run for a, b in pairs if counts(b) and not counts(a))

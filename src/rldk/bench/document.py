@@ -1,4 +1,5 @@
-"""A measurement as one JSON document, and back: what was said of each run is the truth, the figures follow from it."""
+"""A measurement as one JSON document, and back. The findings of each run are the truth; the figures follow from
+them."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from typing import Any
 import msgspec
 
 from rldk import __version__
-from rldk.bench.judge import Choice, Result
-from rldk.bench.score import Outcome, Score, Summary
+from rldk.bench.judge import Result, RuleChoice
+from rldk.bench.score import RunOutcome, Score, Summary
 from rldk.core.codec import from_builtins, to_builtins
 from rldk.errors import MalformedInput, UnreadableSource
 
@@ -18,7 +19,7 @@ SCHEMA_VERSION = 1
 KIND = "bench"
 
 
-def document(score: Score, choice: Choice) -> dict[str, Any]:
+def document(score: Score, choice: RuleChoice) -> dict[str, Any]:
     """The document. `summary` has the names that the corpus's own scorer prints."""
     plain: dict[str, Any] = to_builtins(
         {
@@ -56,7 +57,7 @@ def flat(summary: Summary) -> dict[str, float | None]:
 
 
 def read_results(path: str | os.PathLike[str]) -> list[Result]:
-    """What was said of each run when `path` was written. Raises `UnreadableSource`, `MalformedInput`."""
+    """The findings of each run as stored in `path`. Raises `UnreadableSource`, `MalformedInput`."""
     try:
         data = msgspec.json.decode(Path(path).read_bytes())
     except OSError as error:
@@ -71,7 +72,7 @@ def read_results(path: str | os.PathLike[str]) -> list[Result]:
 _HINT = "give a file that `rldk bench CORPUS --json` has printed"
 
 
-def _run(outcome: Outcome) -> dict[str, Any]:
+def _run(outcome: RunOutcome) -> dict[str, Any]:
     told: dict[str, Any] = to_builtins(outcome.result)
     told["outcome"] = {
         "alarm": outcome.healthy and bool(outcome.loud),

@@ -1,4 +1,4 @@
-"""Bounds that a measurement must keep, for a build that fails when the detectors get worse."""
+"""Bounds that a measurement must keep, so that a build fails when the detectors get worse."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FIGURES: dict[str, Callable[[Summary], Fraction | None]] = {
 
 
 class Gate(Struct, frozen=True, kw_only=True):
-    """A bound on a figure: at least `bound` when `least`, else at most."""
+    """A bound on a figure: at least `bound` when `least` is set, else at most."""
 
     figure: str
     bound: Fraction
     least: bool
 
     def holds(self, summary: Summary) -> bool:
-        """A figure of which nothing was measured holds no bound."""
+        """Whether the bound holds. It does not hold for a figure that was not measured."""
         value = FIGURES[self.figure](summary)
         return value is not None and (value >= self.bound if self.least else value <= self.bound)
 
@@ -55,7 +55,7 @@ def _gate(part: str, *, least: bool) -> Gate:
         raise UsageError(f"{part!r} gives no number", hint="such as named=0.95 or clean=1/32") from None
 
 
-def broken(gates: Iterable[Gate], summary: Summary) -> list[str]:
+def failed_gates(gates: Iterable[Gate], summary: Summary) -> list[str]:
     """A sentence for each bound that does not hold."""
     return [_sentence(gate, summary) for gate in gates if not gate.holds(summary)]
 

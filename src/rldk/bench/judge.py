@@ -1,4 +1,4 @@
-"""What the rules say of one labelled run, and of many on several processes."""
+"""Judges one labelled run with the rules, or many runs on several processes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from rldk.bench.cases import Case, Label, opened
+from rldk.bench.cases import Case, Label, open_case
 from rldk.core.model import Finding, Severity
 from rldk.engine.executors import Job, run_all
 from rldk.engine.scan import scan
 from rldk.errors import RldkError
 from rldk.rules.rule import Rule
 
-MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log says no more than that
+MAX_SAID = 200  # findings kept of a run: a rule that flaps over a long log adds nothing beyond that
 
 
-class Choice(Struct, frozen=True, kw_only=True):
-    """Which rules: as of `rldk.rules.chosen.chosen_rules`."""
+class RuleChoice(Struct, frozen=True, kw_only=True):
+    """Which rules to use, as in `rldk.rules.chosen.chosen_rules`."""
 
     preset: str = "default"
     select: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class Said(Struct, frozen=True, kw_only=True):
-    """A finding in short; what has no step is there from step 0 on."""
+    """A finding in short. A finding without a step counts as one at step 0."""
 
     code: str
     family: str
@@ -40,9 +40,9 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What was said of one run. `health`, `evidence`: as of `rldk.engine.report.health.Health` after its last row.
+    """The findings of one run. `health`, `evidence`: those of `rldk.engine.report.health.Health` after its last row.
 
-    `error`: why nothing could be said; `exit_code`: that of the error."""
+    `error`: why the run could not be judged. `exit_code`: that of the error."""
 
     run: str
     label: Label
@@ -56,9 +56,9 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def judge(case: Case, rules: Sequence[Rule]) -> Result:
-    """What the rules say of a run; a run that cannot be judged is a result too, never skipped."""
+    """Judges one run. A run that cannot be judged is a result too, and is never skipped."""
     try:
-        with opened(case) as run:
+        with open_case(case) as run:
             report = scan(run, rules)
     except RldkError as error:
         return _failed(case, error.message, error.exit_code)
@@ -76,9 +76,9 @@ def judge(case: Case, rules: Sequence[Rule]) -> Result:
 
 
 def judge_all(
-    cases: Sequence[Case], choice: Choice, jobs: int = 1, begin: Callable[[str], None] = lambda _: None
+    cases: Sequence[Case], choice: RuleChoice, jobs: int = 1, begin: Callable[[str], None] = lambda _: None
 ) -> list[Result]:
-    """One result a case, in the order of the cases whatever `jobs`; `begin` is called with the name of each.
+    """One result a case, in the order of the cases whatever `jobs`. `begin` is called with the name of each.
 
     Raises `UnknownName` and the errors of a rule file before anything is read."""
     choice.rules()
@@ -89,7 +89,7 @@ def judge_all(
 _rules: tuple[Rule, ...] = ()  # of this process
 
 
-def _prepare(choice: Choice) -> None:
+def _prepare(choice: RuleChoice) -> None:
     global _rules  # noqa: PLW0603 - compiled once a process, since a rule cannot be sent to one
     _rules = choice.rules()
 

@@ -1,8 +1,7 @@
-"""What the findings of a corpus amount to: rates with their intervals, by fault, algorithm, framework and rule.
+"""Scores the findings on a corpus: rates with their intervals, by fault, algorithm, framework and rule.
 
-A detection is a finding of severity warn or above, of a family that is not tolerated, that starts at or after the
-onset (less `SLACK` steps); it names the fault when its family is among those of the label.
-"""
+A detection is a finding of severity warn or above, of a family that is not tolerated, that starts at or after the onset
+(less `SLACK` steps). It names the fault when its family is among those of the label."""
 
 from __future__ import annotations
 
@@ -17,13 +16,13 @@ from rldk.core.stats.order import quantile
 from rldk.core.stats.proportions import wilson
 from rldk.core.stats.ranking import auc, auc_interval
 
-SLACK = 2  # steps before the onset from which a finding counts as one of the fault
+SLACK = 2  # steps before the onset from which a finding counts for the fault
 LEVEL = 0.95
-DELAYS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of the delay that are told
+DELAYS = (0.1, 0.25, 0.5, 0.75, 0.9)  # quantiles of the delay in the report
 
 
-class Outcome(Struct, frozen=True, kw_only=True, dict=True):
-    """How what was said of one run compares with its label."""
+class RunOutcome(Struct, frozen=True, kw_only=True, dict=True):
+    """How the findings of one run compare with its label."""
 
     result: Result
 
@@ -46,17 +45,17 @@ class Outcome(Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def early(self) -> tuple[Said, ...]:
-        """Of a faulty run, said before the fault began."""
+        """The findings on a faulty run before the fault began."""
         return tuple(s for s in self.loud if not self.healthy and not self._after(s))
 
     @cached_property
     def late(self) -> tuple[Said, ...]:
-        """Of a faulty run, said since."""
+        """The findings on a faulty run since the fault began."""
         return tuple(s for s in self.loud if not self.healthy and self._after(s))
 
     @cached_property
     def naming(self) -> tuple[Said, ...]:
-        """Those of `late` that name the fault, the first one first."""
+        """The `late` findings that name the fault, the first one first."""
         families = self.result.label.families
         return tuple(sorted((s for s in self.late if s.family in families), key=lambda s: (s.first_step, s.code)))
 
@@ -74,7 +73,7 @@ class Outcome(Struct, frozen=True, kw_only=True, dict=True):
 
 
 class Rate(Struct, frozen=True, kw_only=True):
-    """`hits` of `n` runs, the share (None of nothing) and its 95 % Wilson interval."""
+    """`hits` among `n` runs, the share (None without runs) and its 95 % Wilson interval."""
 
     hits: int
     n: int
@@ -84,7 +83,7 @@ class Rate(Struct, frozen=True, kw_only=True):
 
 
 class Delay(Struct, frozen=True, kw_only=True):
-    """Quantiles of the delays in steps, by share; `n` runs were named."""
+    """Quantiles of the delays in steps, by share. `n` runs were named."""
 
     n: int
     median: float | None
@@ -93,8 +92,8 @@ class Delay(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """How well the health scores put healthy runs above faulty ones: the area under the ROC curve, its 95 % interval,
-    and the runs that have a score."""
+    """How clearly the health scores separate healthy runs from faulty ones: the area under the ROC curve, its 95 %
+    interval, and the runs that have a score."""
 
     auc: float | None
     low: float
@@ -104,8 +103,10 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, kw_only=True):
-    """The figures of some runs. `clean`: healthy ones with a warning; `critical`: healthy ones with a critical;
-    `early`: faulty ones with a warning before the fault; `detected`, `named`: faulty ones seen at all, and by name."""
+    """The figures of some runs. `clean`: healthy runs with a warning. `critical`: healthy runs with a critical finding.
+
+    `early`: faulty runs with a warning before the fault. `detected`, `named`: faulty runs that were seen at all, and
+    named."""
 
     runs: int
     errors: int
@@ -119,9 +120,11 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 
 class CodeCount(Struct, frozen=True, kw_only=True):
-    """What one rule did, in runs. `hits`: it named the fault; `first`: no other named it earlier; `only`: no other
-    named it at all; `off`: it spoke after the onset, of a family that does not name the fault; `early`: before it;
-    `false`: on a healthy run; `checked`: healthy runs on which it could look."""
+    """What one rule did, in runs. `hits`: it named the fault. `first`: no other rule named it earlier.
+
+    `only`: no other rule named it at all. `off`: it fired after the onset, but its family does not name the fault.
+    `early`: it fired before the onset. `false`: it fired on a healthy run. `checked`: healthy runs on which it had its
+    inputs."""
 
     code: str
     hits: int
@@ -134,7 +137,7 @@ class CodeCount(Struct, frozen=True, kw_only=True):
 
 
 class Score(Struct, frozen=True, kw_only=True):
-    """Everything that is counted over a corpus. `silent`: rules that could look somewhere and never spoke up."""
+    """Everything that is counted over a corpus. `silent`: rules that had their inputs somewhere and never fired."""
 
     corpus: str
     summary: Summary
@@ -143,12 +146,12 @@ class Score(Struct, frozen=True, kw_only=True):
     frameworks: dict[str, Summary]
     codes: tuple[CodeCount, ...]
     silent: tuple[str, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RunOutcome, ...]
 
 
 def score(results: Sequence[Result], corpus: str | os.PathLike[str] = "") -> Score:
-    """What the results of a corpus amount to. A run that failed is counted under errors, and in no rate."""
-    outcomes = tuple(Outcome(result=r) for r in results)
+    """Scores the results of a corpus. A run that failed is counted under errors, and in no rate."""
+    outcomes = tuple(RunOutcome(result=r) for r in results)
     codes = _codes(outcomes)
     return Score(
         corpus=os.fspath(corpus),
@@ -162,7 +165,7 @@ def score(results: Sequence[Result], corpus: str | os.PathLike[str] = "") -> Sco
     )
 
 
-def summary(outcomes: Iterable[Outcome]) -> Summary:
+def summary(outcomes: Iterable[RunOutcome]) -> Summary:
     """The figures of these runs."""
     every = list(outcomes)
     sound = [o for o in every if not o.error]
@@ -181,7 +184,7 @@ def summary(outcomes: Iterable[Outcome]) -> Summary:
 
 
 def rate(hits: Iterable[bool]) -> Rate:
-    """The share of true ones."""
+    """The share of true values."""
     each = list(hits)
     low, high = wilson(sum(each), len(each), LEVEL)
     return Rate(hits=sum(each), n=len(each), share=sum(each) / len(each) if each else None, low=low, high=high)
@@ -202,21 +205,21 @@ def _order(clean: Sequence[float], faulty: Sequence[float]) -> Order:
     return Order(auc=area, low=low, high=high, healthy=len(clean), faulty=len(faulty))
 
 
-def _by(outcomes: Sequence[Outcome], key: Callable[[Outcome], str]) -> dict[str, Summary]:
-    groups: dict[str, list[Outcome]] = {}
+def _by(outcomes: Sequence[RunOutcome], key: Callable[[RunOutcome], str]) -> dict[str, Summary]:
+    groups: dict[str, list[RunOutcome]] = {}
     for outcome in outcomes:
         groups.setdefault(key(outcome), []).append(outcome)
     return {name: summary(groups[name]) for name in sorted(groups) if name}
 
 
-def _codes(outcomes: Sequence[Outcome]) -> tuple[CodeCount, ...]:
-    """One line a rule that spoke up, those that named most first."""
+def _codes(outcomes: Sequence[RunOutcome]) -> tuple[CodeCount, ...]:
+    """One line for each rule that fired, those that named most first."""
     spoken = {s.code for o in outcomes for s in o.loud}
     return tuple(sorted((_code(code, outcomes) for code in spoken), key=lambda c: (-c.hits, -c.false, c.code)))
 
 
-def _code(code: str, outcomes: Sequence[Outcome]) -> CodeCount:
-    def runs(said: Callable[[Outcome], Sequence[Said]]) -> list[Outcome]:
+def _code(code: str, outcomes: Sequence[RunOutcome]) -> CodeCount:
+    def runs(said: Callable[[RunOutcome], Sequence[Said]]) -> list[RunOutcome]:
         return [o for o in outcomes if any(s.code == code for s in said(o))]
 
     named = runs(lambda o: o.naming)

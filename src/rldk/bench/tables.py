@@ -8,12 +8,12 @@ from msgspec.structs import replace
 
 from rldk.bench.compare import Comparison
 from rldk.bench.judge import Said
-from rldk.bench.score import Outcome, Rate, Score, Summary
+from rldk.bench.score import Rate, RunOutcome, Score, Summary
 from rldk.cards.chart import number
 from rldk.cards.words import plural
 from rldk.core.view import Section, Table, View
 
-MAX_SAID = 4  # findings told of a run
+MAX_SAID = 4  # findings shown of a run
 FAULTY = ("faulty", "seen", "named", "95 %", "early", "median delay", "longest")
 
 
@@ -29,7 +29,7 @@ def headline(score: Score) -> str:
 
 
 def tables(score: Score, comparison: Comparison | None = None) -> list[Table]:
-    """All that has something to show, the figures first."""
+    """All tables that have something to show, the figures first."""
     made = [
         _figures(score.summary),
         *([_changes(comparison)] if comparison else []),
@@ -44,7 +44,7 @@ def tables(score: Score, comparison: Comparison | None = None) -> list[Table]:
 
 
 def listings(score: Score) -> list[Table]:
-    """The runs that need a look, and what was said of each."""
+    """The runs that need a look, and the findings of each."""
     faulty = [o for o in score.outcomes if not o.healthy and not o.error]
     return [
         _listing("False alarms on healthy runs", (o for o in score.outcomes if o.healthy and o.loud), lambda o: o.loud),
@@ -81,7 +81,7 @@ def of(rate: Rate) -> str:
 
 
 def percent(rate: Rate) -> str:
-    """ "79 %", or "-" of nothing."""
+    """ "79 %", or "-" without runs."""
     return "-" if rate.share is None else f"{rate.share:.0%}".replace("%", " %")
 
 
@@ -112,7 +112,7 @@ def _figures(s: Summary) -> Table:
 
 
 def _faults(groups: Mapping[str, Summary]) -> Table:
-    """One line a fault; healthy runs are none of them."""
+    """One line for each fault. Healthy runs have none."""
     faulty = {name: s for name, s in groups.items() if s.named.n}
     return Table(
         title="By fault",
@@ -151,15 +151,15 @@ def _codes(score: Score) -> Table:
     )
 
 
-def _listing(title: str, outcomes: Iterable[Outcome], what: Callable[[Outcome], Sequence[Said]]) -> Table:
+def _listing(title: str, outcomes: Iterable[RunOutcome], what: Callable[[RunOutcome], Sequence[Said]]) -> Table:
     rows = []
     for o in outcomes:
         onset = "-" if o.healthy else f"{o.result.label.onset:,}"
-        rows.append((o.run, o.result.label.fault, onset, told(what(o)) or "nothing"))
+        rows.append((o.run, o.result.label.fault, onset, list_findings(what(o)) or "nothing"))
     return Table(title=title, heads=("run", "fault", "onset", "what was said"), rows=tuple(rows))
 
 
-def told(said: Sequence[Said]) -> str:
+def list_findings(said: Sequence[Said]) -> str:
     """The findings in short, each rule once."""
     first = {s.code: s for s in reversed(said)}
     shown = sorted(first.values(), key=lambda s: (s.first_step, s.code))

@@ -1,1 +1,2 @@
-"""Renderers: a Report in, text out. One file each, registered by name in `rldk.core.registry.renderers`."""
+"""Renderers: a Report goes in, text comes out. Each has its own file and is registered by name in
+`rldk.core.registry.renderers`."""

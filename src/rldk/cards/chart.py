@@ -1,4 +1,4 @@
-"""Curves as text (`sparkline`) and as inline SVG (`line_chart`), with the steps that matter marked."""
+"""Curves as text (`sparkline`) and as inline SVG (`line_chart`), with the important steps marked."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rldk.core.stats.robust import MAD_TO_SD
 from rldk.core.view import Band, Limit
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-GAP = "×"  # a column in which the source said NaN or infinite and nothing else
-SPIKE = 6.0  # robust scales off a column's middle at which its extreme is drawn instead
+GAP = "×"  # a column whose values the source stated as NaN or infinite only
+SPIKE = 6.0  # robust scales from the median of a column beyond which its extreme is drawn instead
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 22  # margins of a chart, in its own pixels
 LOG_SPAN = 1000.0  # a positive curve whose largest value is this many times its median is drawn on a log scale
 
@@ -53,9 +53,10 @@ def line_chart(
     size: tuple[int, int] = (400, 150),
     span: tuple[int, int] | None = None,
 ) -> str:
-    """An inline SVG of the curve: bands shaded, limits dashed, steps that stated NaN as ticks on the floor.
+    """An inline SVG of the curve: bands are shaded, limits dashed, and steps that stated NaN are ticks on the floor.
 
-    `size`: width and height in pixels; `span`: first and last step of the axis, when wider than the curve's own."""
+    `size`: width and height in pixels. `span`: first and last step of the axis, when it is wider than the curve's
+    own."""
     points = [(s, v) for s, v in zip(series["step"], series["value"], strict=True) if v is not None]
     steps = [s for s, _ in points] + series["gaps"]
     if not steps:
@@ -103,7 +104,8 @@ def _block(value: float, low: float, high: float) -> str:
 
 
 def _share(value: float, low: float, high: float) -> float:
-    """How far `value` is from `low` to `high`, 0 to 1; 0 when they are equal. Halved first: the span may overflow."""
+    """The position of `value` between `low` and `high`, 0 to 1; 0 when they are equal. Halved first: the span may
+    overflow."""
     span = high / 2 - low / 2
     return (value / 2 - low / 2) / span if span > 0 else 0.0
 
@@ -123,7 +125,7 @@ def _shown(columns: Sequence[Sequence[float]]) -> list[float | None]:
 
 
 def _filled(shown: Sequence[float | None], holes: set[int]) -> list[float | None]:
-    """One empty column between two full ones is rounding, not a hole in the log: it repeats the one before it."""
+    """Fills single empty columns. One between two full columns is due to rounding and repeats the one before it."""
     full = [v is not None for v in shown]
     last = len(shown) - 1
     return [
@@ -133,7 +135,7 @@ def _filled(shown: Sequence[float | None], holes: set[int]) -> list[float | None
 
 
 def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
-    """The limits that can be drawn without flattening the curve: at most one span of it away."""
+    """The limits that can be drawn without flattening the curve: those at most one span of it away."""
     if not values:
         return []
     low, high = min(values), max(values)
@@ -142,7 +144,7 @@ def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
 
 
 class _Plot(Struct, frozen=True):
-    """Where steps and values stand in a chart. `flat`: all values are equal."""
+    """The position of steps and values in a chart. `flat`: all values are equal."""
 
     first: int
     last: int
@@ -197,8 +199,8 @@ class _Plot(Struct, frozen=True):
 
 
 def tick(value: float) -> str:
-    """At most seven characters for an axis, as long as the exponent has two digits."""
-    exact, short = f"{value + 0.0:.3g}", f"{value + 0.0:.2g}"  # + 0.0: no "-0"
+    """A value for an axis. It has at most seven characters, as long as the exponent has two digits."""
+    exact, short = f"{value + 0.0:.3g}", f"{value + 0.0:.2g}"  # + 0.0 avoids "-0"
     return (exact if len(exact) <= 7 else short).replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
 
 
@@ -222,7 +224,7 @@ def _limit(limit: Limit, plot: _Plot, place: int) -> str:
     text = y - 4 if y > TOP + 12 else y + 13
     side = (
         f'x="{LEFT + 4}"' if place % 2 else f'x="{plot.right - 4}" text-anchor="end"'
-    )  # two that are close stay legible
+    )  # two close bands stay readable
     return (
         f'<path class="limit" d="M{LEFT} {y:.1f}H{plot.right}"/>'
         f'<text class="limit-name" {side} y="{text:.1f}">{escape(limit.label)}</text>'

@@ -17,7 +17,7 @@ HEADS = ("Level", "Anomaly", "Rule", "Steps", "What was seen")
 
 
 def scan_view(scan: Mapping[str, Any]) -> View:
-    """A scan (`scan_logs`): verdict, anomalies under their names, numbers, and what was not looked for."""
+    """The view of a scan (`scan_logs`): verdict, anomalies under their names, numbers, and what was not looked for."""
     found, source = scan["anomalies"], str(scan["source"])
     sections = [Section(title=f"Anomalies ({len(found)})", parts=(_table(found),))] if found else []
     if scan["stats"]:
@@ -44,7 +44,7 @@ def scan_view(scan: Mapping[str, Any]) -> View:
 
 
 def drift_view(drift: Mapping[str, Any], source: str, *, files: Iterable[str] = ()) -> View:
-    """A KL drift analysis: the sentence, the two periods side by side, and where the files are."""
+    """The view of a KL drift analysis: the sentence, the two periods side by side, and where the files are."""
     tone: Tone = "warn" if drift["detected"] else "ok" if drift["status"] == "ok" else "info"
     found = drift["anomalies"]
     sections = [Section(title="Anomalies", parts=(_table(found),))] if found else []

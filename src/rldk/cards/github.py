@@ -1,4 +1,4 @@
-"""Views as GitHub shows them in a workflow: an annotation a problem, and a summary of the job."""
+"""Views as GitHub shows them in a workflow: one annotation for each problem, and a summary of the job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rldk.core.registry import renderers
 from rldk.core.view import Problem, View
 
 LEVELS = {"critical": "error", "warn": "warning", "info": "notice"}
-MOST = 10  # annotations of a level in a step that GitHub shows; the rest would be dropped without a word
+MOST = 10  # annotations of a level that GitHub shows for a step; it silently drops the rest
 SUMMARY_BYTES = 1_000_000  # GitHub refuses a summary above 1 MiB
 
 
@@ -56,7 +56,7 @@ def _property(text: str) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Text of a log that is no command, wherever it stands."""
+    """Text of a log that cannot act as a command, wherever it stands."""
     return clean(text, 1000).replace("::", ": :").replace("##[", "## [")
 
 

@@ -1,4 +1,5 @@
-"""Views as JUnit XML: a suite a run, a test case a rule, so that any CI shows which rules failed on which run."""
+"""Views as JUnit XML: a suite for each run and a test case for each rule, so that any CI shows which rules failed on
+which run."""
 
 from __future__ import annotations
 
@@ -15,8 +16,9 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(views: View | Sequence[View], *, fail_on: str = "critical") -> str:
-    """The document. A problem as grave as `fail_on` is a failure; a lesser one passes and is told in `system-out`; a
-    rule that gave no verdict is skipped, with the reason."""
+    """The document. A problem as grave as `fail_on` is a failure. A lesser one passes and is shown in `system-out`.
+
+    A rule that gave no verdict is skipped, with the reason."""
     many = [views] if isinstance(views, View) else list(views)
     root = Xml.Element("testsuites", name="rldk")
     for view in many:
@@ -39,7 +41,7 @@ def _suite(root: Xml.Element, view: View, loud: Sequence[str]) -> None:
         failed = [problem for problem in found if problem.severity in loud]
         if failed:
             failures += 1
-            worst = min(failed, key=lambda problem: problem.severity)  # "critical" comes before "warn"
+            worst = min(failed, key=lambda problem: problem.severity)  # "critical" sorts before "warn"
             failure = Xml.SubElement(case, "failure", type=worst.severity, message=_text(worst.message))
             failure.text = "\n".join(_told(problem) for problem in found)
         elif found:

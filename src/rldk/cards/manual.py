@@ -22,7 +22,7 @@ TIERS = {
 }
 TOPICS = {
     "exit-codes": (
-        "What the exit code of every command means. Several inputs: the worst.",
+        "The meaning of every exit code. With several inputs, the worst one counts.",
         (
             "0  fine",
             "1  findings at or above --fail-on (default critical), or a check that did not pass",
@@ -34,29 +34,29 @@ TOPICS = {
         ),
     ),
     "health": (
-        "The probability that a run is healthy, given what was seen of it.",
+        "The probability that a run is healthy, given what its log shows.",
         (
-            "A logistic model on three pieces of evidence: families of rules that warned, families that found what "
-            "cannot be (each half as much after 500 rows of silence), and the largest departure of a metric from its "
-            "own line, below the limit of the rules.",
-            "It is fitted on labelled runs, as if a run were as likely healthy as not beforehand; "
-            "`rldk bench` measures how well it orders them. Not known before 20 rows unless something was found.",
+            "It comes from a logistic model on three pieces of evidence: the rule families that warned, the families "
+            "that found the impossible (each counts half after 500 rows of silence), and the largest departure of a "
+            "metric from its own line, below the limit of the rules.",
+            "The model is fitted on labelled runs, with equal chances of healthy and faulty beforehand. `rldk bench` "
+            "measures how well it orders them. It is not known before 20 rows, unless something was found.",
             "Stability is the share of the newest 100 training rows outside of any warning.",
             "Neither decides a severity, a status or an exit code.",
         ),
     ),
     "verdicts": (
-        "What a report that found nothing may say, by how much of the log was understood.",
+        "The verdicts of a report without findings. They depend on how much of the log was understood.",
         (
-            "No problem found  the metrics that matter for such a run were looked at: a reward or return and one of "
+            "No problem found  the metrics that matter for such a run were checked: a reward or return and one of "
             "loss, KL, entropy or gradients for a policy; accuracy or margin and the loss for preferences; the loss "
             "and one of gradients, evaluation loss or learning rate for supervised training",
-            "Too early to say  the same, on fewer than 20 rows",
+            "Too early to say  the same metrics were checked, but on fewer than 20 rows",
             "Partly judged  some of those metrics were there; the verdict names the others",
-            "Not judged  none was; the exit code is 3",
-            "A metric was there when it had 5 values, or values on half of the rows of a shorter log. Columns that "
-            "rldk does not know are in every report. With --field-map you say what they are; a ready one stands in "
-            "the report where the names and the values of unknown columns fit a metric.",
+            "Not judged  none of those metrics was there; the exit code is 3",
+            "A metric was there when it had 5 values, or values on half of the rows of a shorter log. Every report "
+            "lists the columns that rldk does not know. With --field-map you say what they are. The report proposes "
+            "a field map where the names and the values of unknown columns fit a metric.",
         ),
     ),
     "severities": (
@@ -65,10 +65,10 @@ TOPICS = {
             "critical  the run is broken or its numbers are wrong; needs an identity (tier 0), a joint verdict "
             "(tier 3), or two independent warnings close together",
             "warn  something is going wrong, and a person should look",
-            "info  worth knowing, no reason to worry by itself",
+            "info  this is worth knowing, but no reason to worry by itself",
         ),
     ),
-    "tiers": ("What a rule rests on, strongest first.", tuple(f"{t}  {text}" for t, text in TIERS.items())),
+    "tiers": ("The kinds of evidence of a rule, strongest first.", tuple(f"{t}  {text}" for t, text in TIERS.items())),
 }
 
 
@@ -104,7 +104,7 @@ def _inputs(rule: Rule) -> list[str]:
 
 
 def metric_text(metric: Metric, estimators: Iterable[str] = ()) -> str:
-    """The page of a canonical metric: what it is, and how each trainer spells it."""
+    """The page of a canonical metric: its meaning, and how each trainer spells it."""
     low, high = metric.range
     facts = [f"unit: {metric.unit}", f"direction: {metric.direction}"]
     if low is not None or high is not None:
@@ -137,7 +137,7 @@ def topic_text(name: str) -> str:
 
 
 def rules_table(rules: Sequence[Rule]) -> str:
-    """One line a rule; how many there are of each family, tier and data need; and their number."""
+    """A table of rules with one line each, their numbers by family, tier and data need, and the total."""
     width = max((len(r.name) for r in rules), default=0)
     lines = [f"{r.code:<8} {r.name:<{width}}  {SEVERITY_WORDS[r.severity].lower():<8}  tier {r.tier}" for r in rules]
     counts = [

@@ -1,4 +1,4 @@
-"""Views as Markdown, as a comment on a pull request or a job's summary shows it."""
+"""Views as Markdown, for a comment on a pull request or for a job's summary."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ FENCE = "```"
 
 
 def render(views: View | Sequence[View], *, everything: bool = False, head: bool = True) -> str:
-    """One or several views, each under a heading of the second level, or from its banner on where that is elsewhere."""
+    """One or several views. Each stands under a heading of the second level, or starts at its banner where the heading
+    is elsewhere."""
     many = [views] if isinstance(views, View) else list(views)
     lines = (line for view in many for line in _lines(view, everything=everything, head=head))
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -60,7 +61,7 @@ def _part(part: Part) -> Iterable[str]:
         case Commands():
             yield from (f"{FENCE}sh", *(clean(line, 1200).replace(FENCE, "'''") for line in part.lines), FENCE)
         case Curve() | Charts():
-            return  # the summary of a job shows no drawing of ours
+            return  # the summary of a job shows none of our drawings
 
 
 def _table(table: Table) -> Iterable[str]:
@@ -81,7 +82,7 @@ def escape(text: object) -> str:
 
 
 def prose(text: str) -> str:
-    """Escaped text, with what stands between backticks as code."""
+    """Escaped text. Text between backticks is shown as code."""
     parts = _CODE.split(clean(text, 2000))
     return "".join(f"`{part.replace('|', '')}`" if i % 2 else escape(part) for i, part in enumerate(parts))
 

@@ -11,16 +11,16 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from rldk.cards import words
-from rldk.cards.columns import aligned
+from rldk.cards.columns import align_columns
 from rldk.cards.safe import clean, escape
 from rldk.core.model import Report
 from rldk.engine.report.verdict import Headline, headline_of, shortfall
 
-MAX_LINES = 40  # of the table, without --all
+MAX_LINES = 40  # lines of the table, without --all
 MAX_DETAILS = 3  # reports shown below it, without --all
 MAX_BESIDE = 3  # reasons why files were not read, without --all
 NAME = 28  # characters of a run's name
-LEAST_TEXT = 16  # columns that are worth a text
+LEAST_TEXT = 16  # columns that are wide enough for a text
 Word = Headline | Literal["unreadable"]
 WORST_FIRST: tuple[Word, ...] = (
     "critical", "warn", "unreadable", "not_judged", "not_checked", "partly", "early", "ok",
@@ -28,9 +28,11 @@ WORST_FIRST: tuple[Word, ...] = (
 WORDS: Mapping[str, str] = {**words.HEADLINE_WORDS, "unreadable": "UNREADABLE"}
 
 
-class Line(Struct, frozen=True, kw_only=True):
-    """One run, or what could not be read. `since`, `code`: of its gravest finding; `text`: its verdict or the error;
-    `place`: of its report among those given, None where there is none."""
+class OverviewLine(Struct, frozen=True, kw_only=True):
+    """One run, or a source that could not be read. `since`, `code`: those of its gravest finding.
+
+    `text`: its verdict or the error. `place`: the position of its report among those given, None where there is
+    none."""
 
     run: str
     source: str
@@ -41,20 +43,23 @@ class Line(Struct, frozen=True, kw_only=True):
     place: int | None = None
 
 
-def overview(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> list[Line]:
-    """A line for each report and each failure (its source, the error's message), worst first, else as given."""
+def overview(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> list[OverviewLine]:
+    """A line for each report and each failure (its source, the error's message), worst first, otherwise in the given
+    order."""
     lines = [_line(report, place) for place, report in enumerate(reports)]
-    lines += [Line(run=source, source=source, headline="unreadable", text=message) for source, message in failures]
+    lines += [
+        OverviewLine(run=source, source=source, headline="unreadable", text=message) for source, message in failures
+    ]
     return sorted(lines, key=lambda line: WORST_FIRST.index(line.headline))
 
 
-def _line(report: Report, place: int) -> Line:
+def _line(report: Report, place: int) -> OverviewLine:
     source = str(report.meta.get("source", ""))
     first = next(iter(words.loud(report.incidents)), None)
     worst = next(
         (f for f in report.findings if first and f.incident == first.id and f.severity == first.severity), None
     )
-    return Line(
+    return OverviewLine(
         run=str(report.meta.get("run") or source),
         source=source,
         headline=headline_of(report),
@@ -73,28 +78,28 @@ def _silence(report: Report) -> str:
     return report.verdict.partition(": ")[2] or report.verdict
 
 
-def counted(lines: Sequence[Line]) -> str:
-    """How many runs there are of each headline, in a sentence."""
+def count_verdicts(lines: Sequence[OverviewLine]) -> str:
+    """How many runs have each headline, in a sentence."""
     counts = Counter(line.headline for line in lines)
     return f"{len(lines):,} runs: {', '.join(f'{counts[w]:,} {WORDS[w].lower()}' for w in WORST_FIRST if counts[w])}."
 
 
-def table(lines: Sequence[Line], *, width: int, beside: Sequence[str] = (), everything: bool = False) -> str:
-    """The lines as text of so many columns, and what is to be said `beside`."""
+def table(lines: Sequence[OverviewLine], *, width: int, beside: Sequence[str] = (), everything: bool = False) -> str:
+    """The lines as text of so many columns, with the notes in `beside`."""
     shown = lines if everything else lines[:MAX_LINES]
     found = any(line.code for line in shown)
     heads = ("run", "verdict", *(("since", "code") if found else ()), "what")
-    made = aligned(heads, [_cells(line, found=found) for line in shown])
+    made = align_columns(heads, [_cells(line, found=found) for line in shown])
     cut = width if len(made[0]) - len("what") + LEAST_TEXT <= width else len(made[0]) - len("what") + LEAST_TEXT
     made = [line if len(line) <= cut else line[: cut - 3].rstrip() + "..." for line in made]
     more = [f"and {len(lines) - len(shown):,} more with --all"] if len(lines) > len(shown) else []
     told = [clean(text, 400) for text in (beside if everything else beside[:MAX_BESIDE])]
     wrapped = [part for text in told for part in textwrap.wrap(text, width, subsequent_indent="  ")]
-    return "\n".join([counted(lines), "", *made, *more, *([""] if wrapped else []), *wrapped]) + "\n"
+    return "\n".join([count_verdicts(lines), "", *made, *more, *([""] if wrapped else []), *wrapped]) + "\n"
 
 
-def index(lines: Sequence[Line]) -> str:
-    """The lines as an HTML table; each run's name leads to its report, whose anchor is `anchor(place)`."""
+def index(lines: Sequence[OverviewLine]) -> str:
+    """The lines as an HTML table. Each run's name links to its report, whose anchor is `anchor(place)`."""
     rows = "".join(
         f'<tr class="{words.tone(x.headline)}">'
         f'<td class="nowrap"><span class="badge">{WORDS[x.headline]}</span></td>'
@@ -104,16 +109,16 @@ def index(lines: Sequence[Line]) -> str:
     )
     heads = "".join(f"<th>{head}</th>" for head in ("Verdict", "Run", "Since", "Rule", "What"))
     grid = f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return f"<header><h1>rldk</h1></header><section><h2>{escape(counted(lines))}</h2>{grid}</section>"
+    return f"<header><h1>rldk</h1></header><section><h2>{escape(count_verdicts(lines))}</h2>{grid}</section>"
 
 
 def anchor(place: int) -> str:
-    """The id of the report at that place."""
+    """The HTML id of the report at that place."""
     return f"run-{place + 1}"
 
 
-def summary(lines: Sequence[Line]) -> dict[str, Any]:
-    """The lines in plain JSON types; `place` counts the reports beside it from 0."""
+def summary(lines: Sequence[OverviewLine]) -> dict[str, Any]:
+    """The lines in plain JSON types. `place` is the position of the report, counted from 0."""
     counts = Counter(line.headline for line in lines)
     return {
         "runs": len(lines),
@@ -122,18 +127,18 @@ def summary(lines: Sequence[Line]) -> dict[str, Any]:
     }
 
 
-def _cells(line: Line, *, found: bool) -> list[str]:
-    """`found`: some line has a finding, so that all say since when and by which rule."""
+def _cells(line: OverviewLine, *, found: bool) -> list[str]:
+    """The cells of a line. `found`: some line has a finding, so all lines have the columns for step and rule."""
     finding = [_since(line), line.code or "-"] if found else []
     return [_short(line.run), WORDS[line.headline], *finding, clean(line.text, 400)]
 
 
-def _link(line: Line) -> str:
+def _link(line: OverviewLine) -> str:
     name = escape(line.run)
     return name if line.place is None else f'<a href="#{anchor(line.place)}">{name}</a>'
 
 
-def _since(line: Line) -> str:
+def _since(line: OverviewLine) -> str:
     return "-" if line.since is None else f"{line.since:,}"
 
 

@@ -1,4 +1,4 @@
-"""A view as one HTML file: no script, nothing from elsewhere, readable in light and dark."""
+"""A view as one HTML file. It has no script, loads nothing, and is readable in light and dark mode."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def render(report: Report | View, *, fragment: bool = False) -> str:
 
 
 def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> str:
-    """Several reports in one page, with an index above them; `failures` as of `overview`."""
+    """Several reports in one page, with an index above them. `failures` are those of `overview`."""
     if len(reports) == 1 and not failures:
         return render(reports[0])
     lines = overview(reports, failures)
@@ -75,7 +75,7 @@ def _body(view: View) -> str:
 
 
 def _typed(section: Section) -> bool:
-    """Whether it says what to type next, which is no matter of a page."""
+    """Whether the section says what to type next, which does not belong on a page."""
     return all(isinstance(part, Commands) for part in section.parts)
 
 
@@ -108,7 +108,7 @@ def _incident(section: Section) -> str:
 
 
 def _background(code: str) -> str:
-    """The page of the rule, folded: the report may be read where there is no `rldk explain`."""
+    """The page of the rule, folded: a reader of the report may not have `rldk explain`."""
     if code not in rules:
         return ""
     sections = rules.get(code).page.sections
@@ -171,7 +171,7 @@ def _cell(head: str, cell: str) -> str:
 
 
 def _interval(share: tuple[float, float, float] | None) -> str:
-    """An interval as a line from 0 to 1 with the share as a dot."""
+    """Draws an interval as a line from 0 to 1 with the share as a dot."""
     if share is None:
         return ""
     wide, high = INTERVAL
@@ -200,7 +200,7 @@ def _figure(curve: Curve, size: tuple[int, int]) -> str:
 
 
 def _prose(text: str) -> str:
-    """Escaped text, with what stands between backticks as code."""
+    """Escaped text. Text between backticks is shown as code."""
     return _CODE.sub(r"<code>\1</code>", escape(text))
 
 

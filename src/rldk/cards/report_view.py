@@ -1,4 +1,4 @@
-"""The view of a diagnosis: incidents, every finding, what was not known and not checked, the source."""
+"""The view of a diagnosis: incidents, every finding, what was not known or not checked, and the source."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from rldk.core.view import (
 from rldk.engine.report.verdict import headline_of
 
 MAX_SOURCE = 8  # lines about the source, unless everything is asked for
-MAX_FOLLOWERS = 4  # findings that came with an incident, likewise
-MAX_BANDS = 40  # of one metric in one chart; more than that is one grey wall
+MAX_FOLLOWERS = 4  # findings that came with an incident, unless everything is asked for
+MAX_BANDS = 40  # of one metric in one chart; more would make one grey wall
 HEADS = ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit")
 
 
@@ -56,7 +56,7 @@ def view_of(report: Report) -> View:
 
 
 def failure_view(source: str, message: str, hint: str) -> View:
-    """The view of what could not be read."""
+    """The view of a source that could not be read."""
     problem = Problem(
         code="unreadable", name="not-read", severity="critical", message=message, source=source, fixes=(hint,)
     )
@@ -79,7 +79,7 @@ def _tone(word: str) -> Tone:
 def _sections(report: Report) -> Iterable[Section]:
     yield from (_incident(report, incident) for incident in report.incidents)
     if quiet := words.quiet(report.incidents):
-        title = words.also_seen(report)
+        title = words.quiet_heading(report)
         codes = ", ".join(dict.fromkeys(code for incident in quiet for code in incident.codes))
         items = tuple(f"`{', '.join(i.codes)}` {i.title} ({words.steps(i.first_step, i.last_step)})" for i in quiet)
         yield Section(
@@ -110,9 +110,9 @@ def _unknown(report: Report) -> Iterable[Section]:
 
 
 def _unchecked(report: Report) -> Iterable[Section]:
-    skipped, foreign = words.unchecked(report)
+    skipped, foreign = words.unchecked_rules(report)
     kinds = (
-        (f"Not checked, for want of data ({words.plural(sum(map(len, skipped.values())), 'rule')})", skipped),
+        (f"Not checked, because data is missing ({words.plural(sum(map(len, skipped.values())), 'rule')})", skipped),
         ("Does not apply to this run", foreign),
     )
     brief = words.unchecked_line(report)
@@ -130,7 +130,7 @@ def _unchecked(report: Report) -> Iterable[Section]:
 def _incident(report: Report, incident: Incident) -> Section:
     first = words.lead(report, incident)
     parts: list[Part] = [Paragraph(text=words.sentence(incident.title))]
-    if raised := words.raised_by(report, incident):
+    if raised := words.severity_reason(report, incident):
         parts.append(Paragraph(text=f"({raised})", soft=True))
     if first is not None and (curve := _curve(report, first.metric, [first])) is not None:
         parts.append(curve)
@@ -200,7 +200,7 @@ def _curve(report: Report, metric: str, findings: Sequence[Finding], *, marks: S
 
 
 def _on_curve(finding: Finding, series: Series) -> bool:
-    """Whether the finding speaks of the curve's own values: a limit on a share or a ratio has no place in the chart."""
+    """Whether the finding is about the curve's own values. A limit on a share or a ratio has no place in the chart."""
     if finding.value is None:
         return False
     points = zip(series["step"], series["value"], strict=True)

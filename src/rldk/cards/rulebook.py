@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from rldk.cards import words
 from rldk.cards.chart import line_chart, number
-from rldk.cards.columns import aligned
+from rldk.cards.columns import align_columns
 from rldk.cards.page import page
 from rldk.cards.safe import clean, escape
 from rldk.cards.series import report_series
@@ -17,14 +17,15 @@ from rldk.core.view import Band, Limit
 from rldk.rules.files.load import RuleFile
 
 SIZE = (1120, 200)
-MAX_REASONS = 6  # why rules were not checked, in the short form
-MAX_BANDS = 40  # in one chart
+MAX_REASONS = 6  # reasons why rules were not checked, in the short form
+MAX_BANDS = 40  # bands in one chart
 HEADS = ("rule", "severity", "fires", "first step", "rows", "actions", "what")
 
 
 class Trial(Struct, frozen=True, kw_only=True):
-    """What one rule did on a log. `fires`: its findings; `rows`: rows on which it fired; `what`: its first words, or
-    why there is no verdict, or "quiet"."""
+    """What one rule did on a log. `fires`: its findings. `rows`: rows on which it fired.
+
+    `what`: its first message, or why there is no verdict, or "quiet"."""
 
     code: str
     severity: str
@@ -37,7 +38,7 @@ class Trial(Struct, frozen=True, kw_only=True):
 
 
 def trials(file: RuleFile, report: Report) -> list[Trial]:
-    """One line a rule: those that fired first, by their first step, then the others in the order of the file."""
+    """One line for each rule: first those that fired, by their first step, then the others in the order of the file."""
     skipped = {check.code: check.reason for check in report.skipped}
     made = []
     for rule in file.rules:
@@ -58,14 +59,14 @@ def trials(file: RuleFile, report: Report) -> list[Trial]:
 
 
 def trial_text(file: RuleFile, report: Report, *, everything: bool = False) -> str:
-    """The table of what fired and of what was not checked; `everything`: of every rule."""
+    """The table of what fired and of what was not checked. `everything`: include every rule."""
     lines = trials(file, report)
     fired = [t for t in lines if t.fires]
     quiet = sum(1 for t in lines if t.checked and not t.fires)
     shown = lines if everything else fired
-    table = aligned(HEADS, [_cells(t) for t in shown]) if shown else []
+    table = align_columns(HEADS, [_cells(t) for t in shown]) if shown else []
     said = f"{words.plural(len(fired), 'rule')} of {len(lines)} fired, {quiet} stayed quiet"
-    unchecked = words.unchecked(report)
+    unchecked = words.unchecked_rules(report)
     reasons = [
         clean(f"not checked: {', '.join(codes)}: {reason}", 400)
         for group in unchecked
@@ -102,20 +103,20 @@ def trial_page(file: RuleFile, report: Report) -> str:
 
 
 def file_text(file: RuleFile) -> str:
-    """The rules of a file: id, severity, actions, and what each looks at."""
+    """The rules of a file: id, severity, actions, and the metrics that each rule reads."""
     rows = [
         (r.code, r.severity, " ".join(a.kind for a in file.actions.get(r.code, ())) or "-", clean(r.page.what, 110))
         for r in file.rules
     ]
     head = [clean(f"{file.name}: {file.description}" if file.description else file.name), ""]
-    table = aligned(("rule", "severity", "actions", "what"), rows)
+    table = align_columns(("rule", "severity", "actions", "what"), rows)
     return "\n".join([*head, *table, "", words.plural(len(rows), "rule")]) + "\n"
 
 
 def presets_text(files: Iterable[RuleFile]) -> str:
-    """One line a preset."""
+    """One line for each preset."""
     rows = [(f.name, str(len(f.rules)), clean(f.description)) for f in files]
-    return "\n".join(aligned(("preset", "rules", "what"), rows)) + "\n"
+    return "\n".join(align_columns(("preset", "rules", "what"), rows)) + "\n"
 
 
 def _loudest(found: Sequence[Finding]) -> str | None:

@@ -1,11 +1,11 @@
-"""Text that came from a file, made harmless: for a terminal (`clean`) and for a page (`escape`)."""
+"""Makes text from a file harmless, for a terminal (`clean`) and for a page (`escape`)."""
 
 from __future__ import annotations
 
 import re
 
-# OSC, DCS, SOS, PM and APC strings (with their 8-bit forms) run to BEL or ST, or to the end of a torn line; CSI
-# sequences end in a final byte; any other escape is two bytes. Titles, links and clipboard writes travel in OSC.
+# OSC, DCS, SOS, PM and APC strings (with their 8-bit forms) run to BEL or ST, or to the end of a torn line. CSI
+# sequences end in a final byte. Any other escape is two bytes. Titles, links and clipboard writes travel in OSC.
 _SEQUENCE = re.compile(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
@@ -15,7 +15,7 @@ _SEQUENCE = re.compile(
 _CONTROL: dict[int, str] = {
     **dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), ""),
     **dict.fromkeys((0x09, 0x0A, 0x0D, 0x2028, 0x2029), " "),  # the last two end a line in some readers
-    # marks of direction can make a name read as another one
+    # marks of direction can make a name look like another one
     **dict.fromkeys((0x61C, 0x200E, 0x200F, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), ""),
     **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),  # a lone surrogate cannot be written to a UTF-8 stream
 }

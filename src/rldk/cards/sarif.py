@@ -1,4 +1,4 @@
-"""Views as SARIF 2.1.0, which code hosts and editors show as alerts: a result a problem."""
+"""Views as SARIF 2.1.0, which code hosts and editors show as alerts: one result for each problem."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ LEVELS = {"critical": "error", "warn": "warning", "info": "note"}
 
 
 def render(views: View | Sequence[View]) -> str:
-    """The document: one run of rldk over all views; of each problem its rule, its message and the log it is in.
+    """The document: one run of rldk over all views. Each problem has its rule, its message and the log it is in.
 
-    A step is no line of a file, so it is told in the message and under `properties`, and a location has no region."""
+    A step is no line of a file. So it is in the message and under `properties`, and a location has no region."""
     from rldk import __version__
 
     many = [views] if isinstance(views, View) else list(views)
@@ -46,7 +46,7 @@ def render(views: View | Sequence[View]) -> str:
 
 
 def _rules(codes: Sequence[str]) -> Mapping[str, Any]:
-    """The registered rules of those codes; those of a user's rule file are not among them."""
+    """The registered rules of those codes. Rules of a user's rule file are not among them."""
     from rldk.rules.rule import rules
 
     return {code: rules.get(code) for code in codes if code in rules}
@@ -92,7 +92,7 @@ def _finite(value: float | None) -> float | str | None:
 
 
 def _uri(source: str) -> str:
-    """A relative reference, or that of an absolute path; a URL stays as it is."""
+    """A relative reference, or that of an absolute path. A URL stays as it is."""
     plain = clean(source, 4000)
     if "://" in plain:
         return quote(plain, safe=":/?#[]@!$&'()*+,;=%")
@@ -101,7 +101,7 @@ def _uri(source: str) -> str:
 
 
 def _semantic(version: str) -> str:
-    """The version as SemVer, as the format asks for: 0.1.0.dev3 is 0.1.0-dev3."""
+    """The version as SemVer, which the format requires: 0.1.0.dev3 becomes 0.1.0-dev3."""
     found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?[.+-]?(.*)", version)
     if found is None:
         return "0.0.0"

@@ -1,4 +1,4 @@
-"""Curves as a report carries them: decimated so that every spike survives, in plain JSON types."""
+"""Curves as a report carries them: thinned out so that every spike survives, in plain JSON types."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from rldk.core.table import MetricTable
 
-POINTS = 600  # buckets kept of a curve: about one a pixel of the charts, each with its least and its largest value
+POINTS = 600  # buckets of a curve: about one a pixel of the charts, each with its least and its largest value
 MAX_GAPS = 200
 
-# What is drawn first when it was logged: what a practitioner looks at before anything else.
+# Metrics that are drawn first when they were logged: those that a practitioner looks at first.
 KEY_METRICS = (
     "reward_mean", "reward_std", "kl", "kl_policy_update", "entropy", "clip_frac", "grad_norm", "loss", "policy_loss",
     "value_loss", "value_explained_variance", "ratio_mean", "advantage_mean", "advantage_std", "response_length_mean",
@@ -26,11 +26,10 @@ MAX_KEY = 24
 
 
 class Series(TypedDict):
-    """A curve. `step` and `value` are equally long; None in `value` breaks the line (a restart).
+    """A curve. `step` and `value` are equally long. None in `value` breaks the line (a restart).
 
-    `gaps`: steps at which the source itself said NaN or infinity, at most `MAX_GAPS` of them, evenly chosen.
-    `rows`: rows that had the metric before decimation.
-    """
+    `gaps`: steps at which the source itself said NaN or infinity, at most `MAX_GAPS` of them, evenly chosen. `rows`:
+    rows that had the metric before the curve was thinned out."""
 
     step: list[int]
     value: list[float | None]
@@ -59,7 +58,8 @@ def series_of(table: MetricTable, metric: str) -> Series:
 
 
 def extremes(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
-    """Indices of the least and the largest value of each of `buckets` equal runs of rows, ascending; all when few."""
+    """Indices of the least and the largest value in each of `buckets` equal ranges of rows, ascending. All indices when
+    there are few."""
     import numpy as np
 
     n = len(values)
@@ -74,7 +74,7 @@ def extremes(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
 
 
 def key_series(table: MetricTable, first: Iterable[str], canonical: Iterable[str]) -> dict[str, Series]:
-    """The curves a report shows: the metrics of its findings (`first`), then key ones, then other canonical ones."""
+    """The curves of a report: the metrics of its findings (`first`), then key ones, then other canonical ones."""
     wanted = list(dict.fromkeys(first))
     wanted += [m for m in dict.fromkeys((*KEY_METRICS, *canonical)) if m not in wanted][: MAX_KEY * 4]
     drawn = ((m, series_of(table, m)) for m in wanted if m in table.columns)
@@ -94,7 +94,7 @@ def _evenly(n: int, limit: int) -> NDArray[np.int64]:
 
 
 def _broken(steps: list[int], values: list[float], segments: list[int]) -> tuple[list[int], list[float | None]]:
-    """A None between two segments: a restarted run draws two lines, not one that runs backwards."""
+    """Puts a None between two segments: a restarted run draws two lines, not one that runs backwards."""
     step: list[int] = []
     value: list[float | None] = []
     for i, (s, v, segment) in enumerate(zip(steps, values, segments, strict=True)):

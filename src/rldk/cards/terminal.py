@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from rldk.cards.chart import number, sparkline
-from rldk.cards.columns import aligned
+from rldk.cards.columns import align_columns
 from rldk.cards.report_view import view_of
 from rldk.cards.safe import clean
 from rldk.cards.series import Series
@@ -21,7 +21,7 @@ STYLES = {"critical": "1;31", "warn": "1;33", "info": "36", "head": "1", "dim": 
 
 
 class _Page:
-    """Wrapped, indented lines; styled where colour was asked for. Everything added is cleaned here."""
+    """Wrapped, indented lines with colours where they were asked for. All added text is cleaned here."""
 
     def __init__(self, *, colour: bool, width: int, everything: bool) -> None:
         self.lines: list[str] = []
@@ -39,26 +39,26 @@ class _Page:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        self.lines += [self.styled(line, style) for line in wrapped]
+        self.lines += [self.paint(line, style) for line in wrapped]
 
     def raw(self, line: str) -> None:
-        """A line whose spacing matters; its parts are already clean."""
+        """Adds a line whose spacing matters. Its parts are already clean."""
         self.lines.append(line.rstrip())
 
     def apart(self, text: str) -> None:
-        """A paragraph of its own, if there is anything to say."""
+        """Adds a separate paragraph, if there is any text."""
         if text:
             self.raw("")
             self.add(text)
 
     def head(self, text: str) -> None:
-        self.lines += ["", self.styled(clean(text), "head")]
+        self.lines += ["", self.paint(clean(text), "head")]
 
-    def styled(self, text: str, style: str) -> str:
+    def paint(self, text: str, style: str) -> str:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self._colour and style else text
 
     def cut(self, items: Sequence[str], most: int | None) -> tuple[Sequence[str], int]:
-        """What is shown of the items, and how many are not."""
+        """The items to show, and the number of those left out."""
         shown = items if self.everything or most is None else items[:most]
         return shown, len(items) - len(shown)
 
@@ -74,8 +74,8 @@ def render(
 ) -> str:
     """The report as plain text, or with SGR colours.
 
-    `everything`: also the sections that are details; otherwise at most `most` incidents. `closing`: a line at the
-    end."""
+    `everything`: also show the sections that are details. Otherwise show at most `most` incidents. `closing`: a line at
+    the end."""
     view = view_of(report) if isinstance(report, Report) else report
     page = _Page(colour=colour, width=width, everything=everything)
     page.add(view.banner, style=view.tone)
@@ -96,9 +96,9 @@ def render(
 
 
 def _incident(page: _Page, section: Section, place: int) -> None:
-    word, name = page.styled(clean(section.title), section.tone), f"{section.code} {section.name}".rstrip()
+    word, name = page.paint(clean(section.title), section.tone), f"{section.code} {section.name}".rstrip()
     page.raw("")
-    page.raw(f"{place}. {word}  {page.styled(clean(name), 'head')}  {clean(section.extent)}")
+    page.raw(f"{place}. {word}  {page.paint(clean(name), 'head')}  {clean(section.extent)}")
     for part in section.parts:
         _part(page, part, indent=3)
 
@@ -159,7 +159,7 @@ def _table(page: _Page, table: Table, indent: int) -> None:
     if left:
         page.add(f"and {left} more with --all", indent=inner, style="dim")
     if not table.lines:
-        for line in aligned(table.heads, [[clean(cell, 160) for cell in row] for row in table.rows]):
+        for line in align_columns(table.heads, [[clean(cell, 160) for cell in row] for row in table.rows]):
             page.raw(" " * inner + line)
     page.add(table.note, indent=inner)
 
@@ -173,11 +173,11 @@ def _curve(page: _Page, curve: Curve) -> None:
     blocks, under = sparkline(series, mark, max(20, min(60, room - SPREAD)))
     values = [v for v in curve.value if v is not None]
     spread = f"{number(min(values))} to {number(max(values))}" if values else "never finite"
-    page.raw(f"   {page.styled(name, 'dim')}  {blocks}  {spread}")
+    page.raw(f"   {page.paint(name, 'dim')}  {blocks}  {spread}")
     if band is not None:
-        under = page.styled(under, band.kind) + " " * (len(blocks) - len(under))
+        under = page.paint(under, band.kind) + " " * (len(blocks) - len(under))
         extent = band.label.rpartition(", ")[2]
-        page.raw(f"   {' ' * len(name)}  {under}  {page.styled(clean(extent), 'dim')}")
+        page.raw(f"   {' ' * len(name)}  {under}  {page.paint(clean(extent), 'dim')}")
     if curve.logged_as:
         page.add(f"logged as {clean(curve.logged_as, 100)}", indent=3, style="dim")
 

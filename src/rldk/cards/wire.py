@@ -18,7 +18,7 @@ def render(report: Report, *, indent: int | None = 2) -> str:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report in plain JSON types, without its curves: they are in the log."""
+    """The report in plain JSON types, without its curves: those are in the log."""
     data = report.to_dict()
     data["meta"].pop("series", None)
     return data
@@ -27,7 +27,7 @@ def document(report: Report) -> dict[str, Any]:
 def documents(reports: Sequence[Report], failures: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
     """Several reports as one document, in the order given, with a summary that has the worst first.
 
-    `failures`: what could not be read, each with its `source` and a `message`."""
+    `failures`: the sources that could not be read, each with its `source` and a `message`."""
     lines = overview(reports, [(failure["source"], failure["message"]) for failure in failures])
     return {
         "schema_version": SCHEMA_VERSION,
@@ -38,7 +38,7 @@ def documents(reports: Sequence[Report], failures: Sequence[Mapping[str, str]] =
 
 
 def dumps(value: Any, *, indent: int | None = 2) -> str:
-    """Standard JSON in ASCII: a number that is not finite is "NaN", "Infinity" or "-Infinity", as in every report."""
+    """Standard JSON in ASCII. A number that is not finite is "NaN", "Infinity" or "-Infinity", as in every report."""
     return json.dumps(to_builtins(value), indent=indent, ensure_ascii=True, allow_nan=False)
 
 

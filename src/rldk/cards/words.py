@@ -1,4 +1,4 @@
-"""What every renderer says alike: step ranges, severities, grouped reasons, statistics of the source."""
+"""The words that all renderers share: step ranges, severities, grouped reasons, statistics of the source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rldk.cards.safe import clean
 from rldk.core.model import COUNTED, Check, Finding, Incident, Report
 from rldk.engine.report.verdict import field_map_option, headline_of, shortfall
 
-MAX_NAMES = 6  # of files in one line
+MAX_NAMES = 6  # files in one line
 UNKNOWN_SHOWN = 6  # columns that rldk does not know, without --all
 SEVERITY_WORDS = {"critical": "CRITICAL", "warn": "WARNING", "info": "INFO"}
 HEADLINE_WORDS: dict[str, str] = {
@@ -25,7 +25,8 @@ HEADLINE_WORDS: dict[str, str] = {
 
 
 def steps(first: int | None, last: int | None) -> str:
-    """ "step 7" or "steps 7-90"; "before step 1" of what has no step, "from the start" where only the end is known."""
+    """ "step 7" or "steps 7-90". "before step 1" for a finding without a step, "from the start" where only the end is
+    known."""
     if first is None:
         return "before the first step" if last is None else f"from the start to step {last:,}"
     if last is None:
@@ -38,7 +39,7 @@ def plural(n: int, noun: str) -> str:
 
 
 def sentence(clause: str) -> str:
-    """A clause with a capital and a full stop; a metric's name at its head stays as it is written."""
+    """A clause with a capital and a full stop. A metric's name at its start stays as it is written."""
     first = clause.split(" ", 1)[0]
     head = clause[:1].upper() if first.isalpha() else clause[:1]
     return head + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
@@ -57,7 +58,7 @@ def members(report: Report, incident: Incident) -> list[Finding]:
 
 
 def followers(report: Report, incident: Incident) -> list[Finding]:
-    """The findings of the incident besides its lead, one a code and metric: the earliest."""
+    """The findings of the incident besides its lead, one for each code and metric: the earliest."""
     first = lead(report, incident)
     seen: dict[tuple[str, str], Finding] = {}
     for f in members(report, incident):
@@ -80,8 +81,8 @@ def loud(incidents: Sequence[Incident]) -> list[Incident]:
     return [i for i in incidents if i.severity != "info"]
 
 
-def unchecked(report: Report) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Codes of skipped rules by reason, most codes first, and the same of rules that do not apply."""
+def unchecked_rules(report: Report) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Codes of skipped rules by reason, most codes first, and the same for rules that do not apply."""
     return _by_reason(report.skipped, "skipped"), _by_reason(report.skipped, "not_applicable")
 
 
@@ -99,15 +100,15 @@ def tone(headline: str) -> str:
 
 
 def reservation(report: Report) -> str:
-    """What the findings of a report do not cover, where its log was not understood well enough; "" where it was."""
+    """What the findings of a report do not cover, where its log was not understood well enough. "" where it was."""
     understood = report.understanding
     if understood is None or understood.state == "judged" or headline_of(report) not in ("critical", "warn"):
         return ""
     return f"{'Partly' if understood.state == 'partly' else 'Otherwise not'} judged. {shortfall(understood)}."
 
 
-def also_seen(report: Report) -> str:
-    """The words before findings that are informational; comforting only where the run's goal was looked at."""
+def quiet_heading(report: Report) -> str:
+    """The heading of informational findings. It reassures only where the run's goal was checked."""
     known = report.understanding is None or report.understanding.goal
     return "Also seen, and no reason to worry by itself" if known else "Also seen"
 
@@ -127,9 +128,9 @@ def unchecked_line(report: Report) -> str:
     """How many rules gave no verdict; "" where all did."""
     skipped = sum(check.status == "skipped" for check in report.skipped)
     foreign = len(report.skipped) - skipped
-    said = [f"{plural(skipped, 'rule')} for want of data"] if skipped else []
-    said += [f"{plural(foreign, 'rule')} not meant for such a run"] if foreign else []
-    return f"Not checked: {', '.join(said)} (which, and why: --all)" if said else ""
+    said = [f"{plural(skipped, 'rule')} with missing data"] if skipped else []
+    said += [f"{plural(foreign, 'rule')} not meant for this run"] if foreign else []
+    return f"Not checked: {', '.join(said)} (--all shows which, and why)" if said else ""
 
 
 def source_lines(report: Report) -> list[str]:
@@ -155,7 +156,7 @@ def health_line(report: Report) -> str:
     return said if stability is None else f"{said}. {stability:.0%} of its newest rows are outside of any warning"
 
 
-def left_out(reports: Sequence[Report]) -> list[str]:
+def unread_files(reports: Sequence[Report]) -> list[str]:
     """The files beside several runs that were not read, by reason."""
     read = [name for report in reports for name in report.meta.get("files", ())]
     left = {name: why for report in reports for name, why in report.meta.get("left_out", {}).items()}
@@ -177,7 +178,7 @@ def _unread(left: Mapping[str, Any], root: str) -> list[str]:
 
 
 def _home(paths: Sequence[str]) -> str:
-    """The directory that holds them all, from which they are named."""
+    """The directory that holds them all. Their names are relative to it."""
     return os.path.commonpath([os.path.dirname(os.path.abspath(p)) for p in paths]) if paths else ""  # noqa: PTH120, PTH100 - text, maybe of another machine
 
 
@@ -206,7 +207,7 @@ def _extent(numbers: Mapping[str, float | int | None], planned: int | None) -> s
 
 
 def _clock(meta: Mapping[str, Any]) -> list[str]:
-    """Where the steps are from, unless the format says it."""
+    """The column of the steps, unless the format defines it."""
     clock = meta.get("clock")
     if not clock:
         return []
@@ -214,7 +215,7 @@ def _clock(meta: Mapping[str, Any]) -> list[str]:
 
 
 def outlook_line(report: Report) -> str:
-    """What is to be expected of the run, in one sentence; "" where nothing is known."""
+    """The expected course of the run, in one sentence; "" where nothing is known."""
     told = report.meta.get("outlook")
     outlook: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
     numbers = outlook.get("numbers") or {}
@@ -253,7 +254,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def raised_by(report: Report, incident: Incident) -> str:
+def severity_reason(report: Report, incident: Incident) -> str:
     """What made the incident louder than the finding that leads it, as a clause; "" where nothing did."""
     first = lead(report, incident)
     if first is None or first.severity == incident.severity:

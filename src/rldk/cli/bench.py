@@ -13,7 +13,7 @@ from rldk.cli.output import progress, say, write
 from rldk.core.files import save
 
 if TYPE_CHECKING:
-    from rldk.bench.judge import Choice
+    from rldk.bench.judge import RuleChoice
     from rldk.bench.score import Score
     from rldk.core.view import Table
 
@@ -43,7 +43,7 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
     from rldk.bench.cases import find_cases
     from rldk.bench.compare import compare
     from rldk.bench.document import document, read_results
-    from rldk.bench.gates import broken, read_gates
+    from rldk.bench.gates import failed_gates, read_gates
     from rldk.bench.judge import judge_all
     from rldk.bench.score import score
     from rldk.bench.tables import tables, view_of
@@ -67,17 +67,17 @@ def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None,
         write(dumps({**told, "comparison": to_builtins(comparison)} if comparison else told))
     else:
         write(terminal.render(view_of(scored, shown)))
-    missed = broken(gates, scored.summary)
+    missed = failed_gates(gates, scored.summary)
     for sentence in missed:
         say(f"gate: {sentence}")
     return max([int(bool(missed)), *(r.exit_code for r in results)])
 
 
-def _choice(options: dict[str, Any]) -> Choice:
-    from rldk.bench.judge import Choice
+def _choice(options: dict[str, Any]) -> RuleChoice:
+    from rldk.bench.judge import RuleChoice
 
     select, ignore = (tuple((options[key] or "").split(",")) for key in ("select", "ignore"))
-    return Choice(preset=options["rules"], select=select, ignore=ignore)
+    return RuleChoice(preset=options["rules"], select=select, ignore=ignore)
 
 
 def _save(scored: Score, shown: list[Table], options: dict[str, Any]) -> None:

@@ -166,7 +166,7 @@ def _text(
 ) -> str:
     """One report; of several runs a table, and the reports of the worst."""
     from rldk.cards.overview import MAX_DETAILS, overview, table
-    from rldk.cards.words import left_out
+    from rldk.cards.words import unread_files
     from rldk.core.model import SEVERITIES
     from rldk.core.registry import renderers
 
@@ -179,7 +179,7 @@ def _text(
     lines = overview(reports, _failures(errors))
     there = [line for line in lines if line.place is not None]
     shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
-    beside = [*left_out(reports), *([slow] if slow else [])]
+    beside = [*unread_files(reports), *([slow] if slow else [])]
     parts = [table(lines, width=look["width"], beside=beside, everything=everything)]
     parts += [f"== {clean(x.run)} ({clean(x.source)})\n{render(reports[x.place or 0])}" for x in shown]
     left = [line for line in there if line not in shown]

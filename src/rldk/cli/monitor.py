@@ -19,7 +19,7 @@ from rldk.config.settings import FAIL_ON
 from rldk.errors import UsageError
 
 if TYPE_CHECKING:
-    from rldk.adapters.live.reader import Reading
+    from rldk.adapters.live.reader import ReadOptions
     from rldk.monitor.watch import Feed
 
 VARIABLE = "RLDK_METRICS_PATH"
@@ -179,7 +179,7 @@ def _feeds(
     streams: Sequence[str],
     once: Sequence[str],
     remote: Mapping[str, str | None],
-    how: Reading,
+    how: ReadOptions,
     *,
     tee: Sequence[int],
     exclude: Sequence[Path],
@@ -196,12 +196,12 @@ def _feeds(
     return live_feeds(streams, how, warn=say, tee=tee, exclude=exclude)
 
 
-def reading(flags: dict[str, Any]) -> tuple[Reading, Settings]:
+def reading(flags: dict[str, Any]) -> tuple[ReadOptions, Settings]:
     """How logs are to be read, and the settings; takes the options that say so out of `flags`."""
-    from rldk.adapters.live.reader import Reading
+    from rldk.adapters.live.reader import ReadOptions
 
     settings = load_settings({"field_map": field_map_flag(flags.pop("field_map")), "fail_on": flags.pop("fail_on")})
-    how = Reading(field_map=settings["field_map"] or {}, preset=flags.pop("preset"), pattern=flags.pop("regex"))
+    how = ReadOptions(field_map=settings["field_map"] or {}, preset=flags.pop("preset"), pattern=flags.pop("regex"))
     return how, settings
 
 

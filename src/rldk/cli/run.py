@@ -15,7 +15,7 @@ from rldk.cli.output import say
 from rldk.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
-    from rldk.adapters.live.reader import Reading
+    from rldk.adapters.live.reader import ReadOptions
     from rldk.monitor.rundir import RunDirectory
     from rldk.rules.files.load import RuleFile
 
@@ -72,7 +72,9 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     return child.exit_code() or code
 
 
-def _conclude(left: RunDirectory, streams: Sequence[str], rules: RuleFile, how: Reading, reference: str | None) -> None:
+def _conclude(
+    left: RunDirectory, streams: Sequence[str], rules: RuleFile, how: ReadOptions, reference: str | None
+) -> None:
     """Writes the page, and says what to do next."""
     from rldk.cards.page import pages
     from rldk.diagnosis import diagnose_run, runs_in

@@ -13,7 +13,7 @@ from rldk.cards.safe import clean
 from rldk.cli.output import say, write
 from rldk.engine.actions.dispatch import OPEN, Timeouts
 from rldk.errors import UnknownName, UsageError
-from rldk.monitor.job import Job, Screen, watch
+from rldk.monitor.job import MonitorOptions, Screen, watch
 from rldk.monitor.signals import Signals
 from rldk.monitor.watch import Feed, Wait
 from rldk.rules.files.load import RuleFile, load_rules
@@ -23,7 +23,7 @@ LOUD: dict[str, set[str]] = {"warn": {"warn", "critical"}, "critical": {"critica
 KINDS = ("warn", "stop", *sorted(OPEN))
 
 
-class Lines:
+class AlertLines:
     """Alerts as lines, or as JSON lines."""
 
     def __init__(self, out: Callable[[str], None], *, as_json: bool) -> None:
@@ -64,7 +64,7 @@ def conduct(
     out = write if stdout else say
     drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
     job = job_of(trails=drawn, **asked)
-    screen: Screen = _panel(feeds, file.name) if drawn else Lines(out, as_json=as_json)
+    screen: Screen = _panel(feeds, file.name) if drawn else AlertLines(out, as_json=as_json)
     try:
         found = watch(job, feeds, file, screen, wait)
     finally:
@@ -90,7 +90,7 @@ def exit_code(health: str, fail_on: str) -> int:
 
 def job_of(
     *, allow_actions: Sequence[str], stop_on: str | None, pid: int | None, kill_s: float, http_s: float, **rest: Any
-) -> Job:
+) -> MonitorOptions:
     """The job of the options. Raises `UnknownName` for an action that there is none of, and `UsageError`."""
     if stop_on is not None and pid is None:
         raise UsageError("--stop-on needs a process to stop", hint="give --pid, or use `rldk run -- COMMAND`")
@@ -98,7 +98,7 @@ def job_of(
     for kind in kinds:
         if kind not in KINDS:
             raise UnknownName("action", kind, KINDS)
-    return Job(
+    return MonitorOptions(
         allow=frozenset(kinds) & OPEN,
         stop_on=frozenset(LOUD[stop_on or "never"]),
         pid=pid,
@@ -107,7 +107,7 @@ def job_of(
     )
 
 
-def _told(found: dict[str, Any], job: Job) -> str:
+def _told(found: dict[str, Any], job: MonitorOptions) -> str:
     """The last line: the verdict, and where the rest is."""
     where = f"; report in {job.report}" if job.report else ""
     return clean(f"{found['verdict']} ({found['alerts']['begin']} alerts, {found['ended']}{where})", 2000)

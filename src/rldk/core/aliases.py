@@ -1,4 +1,4 @@
-"""The keys of every trainer: what each of them means in a log of a dialect, and which dialects have it."""
+"""The keys of every trainer: what each key means in a log of a dialect, and which dialects have it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TEXT = {"{name}": "(?P<name>.+)", "<source>": ".+", "<k>": r"\d+", "<i>": r"\d+
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """What a key means. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`.
+    """The meaning of a key. `transform`: how to get the canonical value, "" when it is logged as is; see `apply`.
 
-    `sign`: counts only when the first value logged that is not 0 has it. `sure`: False for a home-made name, or one in
-    another spelling: good when the metric admits its values, see `Vocabulary.admits`."""
+    `sign`: the match counts only when the first logged value that is not 0 has this sign. `sure`: False for a home-made
+    name or another spelling. Such a match is good when the metric admits its values, see `Vocabulary.admits`."""
 
     canonical: str
     transform: str = ""
@@ -34,19 +34,19 @@ class Match(Struct, frozen=True, kw_only=True):
     sure: bool = True
 
     def apply(self, value: N) -> N:
-        """The canonical value of a logged one (a float or an array); the sentinel of "none" is not handled here."""
+        """The canonical value of a logged one (a float or an array). The sentinel for "none" is not handled here."""
         scale, offset = affine(self.transform)
         number = cast(float, value)
         return cast(N, number * scale + offset if offset else number * scale)
 
 
-Prefix = tuple[str, str, str]  # stage, what a sink puts before a key, what stands in its place
-Use = tuple[Metric, Alias, int]  # what a key stands for in one dialect, and its place among the metric's keys there
+Prefix = tuple[str, str, str]  # stage, the text a sink puts before a key, the text that replaces it
+Use = tuple[Metric, Alias, int]  # the meaning of a key in one dialect, and its position among the metric's keys there
 
 
 class Aliases:
-    """The aliases of a glossary. `company`: whether a log with these columns is one in which a bare home-made word is a
-    metric."""
+    """The aliases of a glossary. `company`: decides from the columns of a log whether a bare home-made word is a metric
+    there."""
 
     def __init__(self, glossary: Glossary, company: Callable[[Collection[str]], bool]) -> None:
         self._metrics = glossary.metrics
@@ -60,7 +60,7 @@ class Aliases:
                 self._patterns[dialect].append((head, pattern(alias.key), (metric, alias, rank)))
             else:
                 self._exact.setdefault(alias.key, {}).setdefault(dialect, []).append((metric, alias, rank))
-        for patterns in self._patterns.values():  # the more literal a pattern, the earlier it is tried
+        for patterns in self._patterns.values():  # the more literal a pattern is, the earlier it is tried
             patterns.sort(key=lambda p: -len(PLACEHOLDER.sub("", p[2][1].key)))
         self._heads = tuple({head for patterns in self._patterns.values() for head, _, _ in patterns})
 
@@ -74,25 +74,25 @@ class Aliases:
         return key in self._exact
 
     def uses(self, key: str) -> list[Use]:
-        """What the key stands for in any dialect."""
+        """The meanings of the key in all dialects."""
         return [use for uses in self._exact.get(key, {}).values() for use in uses]
 
     def lookup(self, key: str, chain: Iterable[str], columns: Collection[str]) -> list[Match]:
-        """What the key means as it is spelled, in the nearest dialect first."""
+        """The meaning of the key as it is spelled. The nearest dialect is asked first."""
         found = []
         exact = self._exact.get(key, {})
         for dialect in chain:
             hits = [(use[0].name, use) for use in exact.get(dialect, ())]
             if not hits and key.startswith(self._heads):
                 tried = ((p.fullmatch(key), u) for head, p, u in self._patterns[dialect] if key.startswith(head))
-                hits = [(filled(use[0].name, hit), use) for hit, use in tried if hit][:1]
+                hits = [(fill_name(use[0].name, hit), use) for hit, use in tried if hit][:1]
             for name, use in hits:
                 if self._counts(use[1], dialect, columns):
                     found.append(self._match(name, use, dialect))
         return found
 
     def _counts(self, alias: Alias, dialect: str, columns: Collection[str]) -> bool:
-        """Whether the company the alias needs is there, and none that it must not have."""
+        """Whether the columns that the alias needs are there, and none that rule it out."""
         if alias.when and not beside(alias.when, columns):
             return False
         if alias.unless and beside(alias.unless, columns):
@@ -102,7 +102,7 @@ class Aliases:
     def _match(self, name: str, use: Use, dialect: str) -> Match:
         metric, alias, rank = use
         return Match(
-            canonical=staged(self._metrics, name, alias.phase),
+            canonical=stage_name(self._metrics, name, alias.phase),
             transform=alias.transform,
             estimator=alias.est,
             note=alias.note or metric.note,
@@ -112,7 +112,7 @@ class Aliases:
             sign=alias.sign,
         )
 
-    def only_within(self, key: str, dialect: str) -> bool:
+    def means_only_in(self, key: str, dialect: str) -> bool:
         """Whether the key means something only in a log known to be of the dialect."""
         exact = self._exact.get(key, {}).get(dialect)
         if exact:
@@ -120,7 +120,7 @@ class Aliases:
         return all(use[1].within for _, p, use in self._patterns[dialect] if p.fullmatch(key))
 
     def speakers(self, key: str, columns: frozenset[str]) -> set[str]:
-        """The dialects in which `key` means something, by an alias of their own or of one they build on."""
+        """The dialects in which `key` means something, by their own alias or by one of a dialect they build on."""
         told = {heir for owner in self.owners(key, columns) for heir in self._heirs[owner]}
         for prefix, put, users in self._prefixes:
             if key.startswith(prefix) and len(key) > len(prefix):
@@ -141,7 +141,7 @@ class Aliases:
 
     @cached_property
     def _prefixes(self) -> tuple[tuple[str, str, frozenset[str]], ...]:
-        """(prefix, what stands in its place, the dialects whose sinks use it)."""
+        """(prefix, the text that replaces it, the dialects whose sinks use it)."""
         users: dict[tuple[str, str], set[str]] = {}
         for owner, dialect in self._dialects.items():
             for prefix, put in (pair for sink in (dialect.train, dialect.eval, dialect.test) for pair in sink.items()):
@@ -158,11 +158,11 @@ class Aliases:
 
     @cache  # noqa: B019 - bounded by the number of dialects
     def sinks(self, chain: tuple[str, ...]) -> tuple[Prefix, ...]:
-        """What may stand before the keys of these dialects."""
+        """The prefixes that may stand before the keys of these dialects."""
         return prefixes(self._dialects[d] for d in chain)
 
 
-def staged(metrics: Mapping[str, Metric], canonical: str, stage: str) -> str:
+def stage_name(metrics: Mapping[str, Metric], canonical: str, stage: str) -> str:
     """The name of a metric on rows of the stage."""
     if stage == "train" or canonical.startswith((f"{stage}_", "eval_")):
         return canonical
@@ -185,8 +185,8 @@ def prefixes(dialects: Iterable[Dialect]) -> tuple[Prefix, ...]:
     return tuple(sorted(found, key=lambda p: -len(p[1])))
 
 
-def unprefixed(key: str, prefixes: Iterable[Prefix]) -> Iterator[tuple[str, str]]:
-    """(stage, key without its prefix) for every prefix it has."""
+def strip_prefixes(key: str, prefixes: Iterable[Prefix]) -> Iterator[tuple[str, str]]:
+    """Yields (stage, key without its prefix) for every prefix that the key has."""
     for stage, prefix, put in prefixes:
         if key.startswith(prefix) and len(key) > len(prefix):
             yield stage, put + key[len(prefix) :]
@@ -200,5 +200,5 @@ def pattern(key: str) -> re.Pattern[str]:
     return re.compile(body, re.DOTALL)
 
 
-def filled(name: str, hit: re.Match[str] | None) -> str:
+def fill_name(name: str, hit: re.Match[str] | None) -> str:
     return name.replace("{name}", hit["name"]) if hit and "{name}" in name else name

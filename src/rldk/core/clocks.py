@@ -1,4 +1,4 @@
-"""Which column of a log counts its steps: one whose name says so and whose whole numbers rise."""
+"""Finds the column of a log that counts its steps: its name says so, and its whole numbers rise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 MAX_NAME = 200
-_FALLS = 0.05  # of the steps between rows that may go back: a run that was started again a few times
+_FALLS = 0.05  # of the steps between rows that may go back: a run that was restarted a few times
 _RISES = 0.9  # of them that rise where no step is written twice
 _KINDS = (
     ("step", "steps"),
@@ -20,7 +20,7 @@ _KINDS = (
     ("epoch", "epochs"),
 )  # fmt: skip
 _RANKS = {word: rank for rank, words in enumerate(_KINDS) for word in words}
-# Words that say which steps are meant, and no other quantity.
+# Words that only say which steps are meant, and no other quantity.
 _WHICH = frozenset(
     "total num nb n no number global current cur train training trainer env envs environment agent sampled trained so "
     "far sofar of the optimizer optimization opt policy learner learning gradient grad count counter idx index id "
@@ -33,10 +33,10 @@ _PLANNED = frozenset({"total", "max", "num", "planned", "target", "train"})
 
 
 def clock_rank(name: str) -> tuple[int, int] | None:
-    """How well a name says that its column counts steps, the smaller the better; None when it says something else.
+    """How well a name says that its column counts steps; smaller is better. None when it says something else.
 
-    Steps come before interactions with the environment, updates, episodes and epochs; of two alike the one that counts
-    over the whole run. Only what stands behind the last "/" is looked at."""
+    Steps come before interactions with the environment, updates, episodes and epochs. Of two equal names, the one that
+    counts over the whole run comes first. Only the part behind the last "/" counts."""
     words = _words(name)
     ranks = [_RANKS[word] for word in words if word in _RANKS]
     if not ranks or not all(word in _RANKS or word in _WHICH for word in words):
@@ -46,7 +46,7 @@ def clock_rank(name: str) -> tuple[int, int] | None:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name behind its last "/"; none of a name that is too long for one."""
+    """The words of a name behind its last "/". Empty for a name that is too long."""
     if len(name) > MAX_NAME:
         return []
     last = re.split(r"[/|:]", name.split("/max_", maxsplit=1)[0])[-1]
@@ -57,8 +57,9 @@ def _words(name: str) -> list[str]:
 
 
 def is_plan(name: str, clock: str) -> bool:
-    """The name is that of the number of steps a run is to make, counted as `clock` counts them, if the column always
-    says the same: `total_steps` beside `current_steps`."""
+    """Whether the name is that of the number of steps a run will make, in the unit of `clock`.
+
+    This assumes that the column always says the same: `total_steps` beside `current_steps`."""
     words = _words(name)
     rank = clock_rank(clock)
     kinds = [_RANKS[word] for word in words if word in _RANKS]
@@ -67,10 +68,10 @@ def is_plan(name: str, clock: str) -> bool:
 
 
 def choose_clock(columns: Mapping[str, Sequence[int | None]], rows: int) -> str | None:
-    """The column that counts the steps of these rows, None when there is none.
+    """The column that counts the steps of these rows, or None.
 
-    `columns`: whole numbers, None where a row has none. A column that rises on every row goes before one that repeats,
-    then the name decides (`clock_rank`), then the order of the columns."""
+    `columns`: whole numbers, None where a row has none. A column that rises on every row is better than one that
+    repeats. Then the name decides (`clock_rank`), then the order of the columns."""
     scored = []
     for place, (name, values) in enumerate(columns.items()):
         rank = clock_rank(name)

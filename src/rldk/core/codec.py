@@ -1,8 +1,8 @@
-"""The values of `core.model` as plain JSON types and back.
+"""Converts the values of `core.model` to plain JSON types and back.
 
-JSON has no NaN: a float that is not finite becomes "NaN", "Infinity" or "-Infinity", a missing cell of a table null.
-They come back as floats wherever the field is typed; inside free-form mappings (evidence, config) they stay text.
-"""
+JSON has no NaN: a float that is not finite becomes "NaN", "Infinity" or "-Infinity", and a missing cell of a table
+becomes null. They come back as floats wherever the field is typed. Inside free-form mappings (evidence, config) they
+stay text."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ _HINT = "was the file written by rldk, and is it whole?"
 
 
 def to_builtins(value: Any) -> Any:
-    """Only dict, list, str, int, finite float, bool and None. Raises `TypeError` for what has no JSON form."""
+    """The value as dict, list, str, int, finite float, bool and None. Raises `TypeError` for a value without a JSON
+    form."""
     match value:
         case MetricTable():
             return _plain_table(value)
@@ -40,7 +41,7 @@ def to_builtins(value: Any) -> Any:
             return [to_builtins(item) for item in value]
         case set() | frozenset():
             return [to_builtins(item) for item in sorted(value)]
-    numpy = sys.modules.get("numpy")  # without it there is no value of its types either
+    numpy = sys.modules.get("numpy")  # while numpy is not loaded, no value has its types
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
         return to_builtins(value.tolist())
     if isinstance(value, msgspec.Struct):
@@ -71,7 +72,7 @@ def _plain_leaf(value: Any) -> Any:
 def from_builtins(data: Mapping[str, Any], cls: type[T]) -> T:
     """The value of type `cls` that `to_builtins` made `data` from. Unknown keys are ignored, so that newer files open.
 
-    Raises `MalformedInput` naming the field when a type is wrong or a field is missing."""
+    Raises `MalformedInput` with the name of the field when a type is wrong or a field is missing."""
     try:
         if cls is MetricTable:
             return _table(data)  # type: ignore[return-value]
@@ -83,7 +84,7 @@ def from_builtins(data: Mapping[str, Any], cls: type[T]) -> T:
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text of `to_builtins`, ASCII only; the same value gives the same text."""
+    """JSON text of `to_builtins`, ASCII only. The same value gives the same text."""
     return json.dumps(to_builtins(value), indent=indent, allow_nan=False)
 
 
@@ -99,7 +100,7 @@ def from_json(text: str | bytes, cls: type[T]) -> T:
 def _restore(value: Any, hint: Any) -> Any:
     if hint is MetricTable:
         return _table(value)
-    return msgspec.convert(value, hint, strict=False)  # lax: "NaN" is a float where one is due
+    return msgspec.convert(value, hint, strict=False)  # lax: "NaN" is a float where one is expected
 
 
 def _finite(value: float) -> float | str:

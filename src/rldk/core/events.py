@@ -1,4 +1,4 @@
-"""Events one by one, with all they carry: the forms of the wire as types, reading, writing and checking them."""
+"""Single events with all their fields: the line forms as types, and functions to read, write and check them."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ class RowLine(msgspec.Struct, kw_only=True):
 
 
 class WideLine(msgspec.Struct, kw_only=True):
-    """A step, and beside it any number of metrics; an object is a group of metrics."""
+    """A step and any number of metrics beside it. An object is a group of metrics."""
 
     step: int
 
 
 def read_events(source: str | os.PathLike[str], *, strict: bool = False) -> list[Event]:
-    """The events of a JSONL file, one a line, in row form whatever form they are written in.
+    """Yields the events of a JSONL file, one a line. They are in row form, whatever form they are written in.
 
-    A line that cannot be read is left out; `strict` raises `MalformedInput` for it, `validate_events` lists them.
-    A line without a step has that of the line before it."""
+    A line that cannot be read is left out. `strict` raises `MalformedInput` for it; `validate_events` lists such lines.
+    A line without a step gets the step of the line before it."""
     path = Path(source)
     objects = list(_objects(path, strict=strict))
     layout = settle(objects[:SNIFF_LINES], envelope=None, null_is_nan=False, step_key=None)
@@ -72,7 +72,8 @@ def read_events(source: str | os.PathLike[str], *, strict: bool = False) -> list
 
 
 def write_events(events: Iterable[Event], path: str | os.PathLike[str]) -> int:
-    """The number of events written, one a line in row form; replaces the file at once or not at all."""
+    """Writes the events, one a line in row form, and returns their number. The file is replaced at once or not at
+    all."""
     target = Path(path)
     count = 0
     try:
@@ -85,7 +86,8 @@ def write_events(events: Iterable[Event], path: str | os.PathLike[str]) -> int:
 
 
 def validate_events(source: str | os.PathLike[str] | Iterable[Event | Mapping[str, Any]]) -> tuple[Rejected, ...]:
-    """What does not fit `event_schema`, line by line (of an iterable: item by item, from 1); empty when all fits."""
+    """Lists what does not fit `event_schema`, line by line (for an iterable: item by item, from 1). Empty when all
+    fits."""
     if not isinstance(source, str | os.PathLike):
         found = ((_problem(to_builtins(item)), number) for number, item in enumerate(source, start=1))
         return tuple(Rejected(line=number, offset=0, reason=reason) for reason, number in found if reason)
@@ -156,7 +158,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _numbered(path: Path) -> Iterator[tuple[bytes, int, int]]:
-    """(line, number, offset) of the lines that are not blank; ends where a damaged archive breaks off."""
+    """(line, number, offset) of the lines that are not blank. It ends where a damaged archive breaks off."""
     splitter = LineSplitter()
     try:
         for chunk in chunks(path):

@@ -1,4 +1,4 @@
-"""Optional packages: one that is absent is an error that names what to install."""
+"""Optional packages. When one is absent, the error names what to install."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rldk.errors import MissingExtra
 
 @contextmanager
 def need(extra: str, package: str) -> Iterator[None]:
-    """Around the imports of an optional package: raises `MissingExtra` where it is not installed.
+    """Wraps the imports of an optional package. Raises `MissingExtra` where it is not installed.
 
-    The imports stay where they are used, so that they cost nobody else anything and keep their types."""
+    The imports stay where they are used, so that they cost other users nothing and keep their types."""
     try:
         yield
     except ImportError:

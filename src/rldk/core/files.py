@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Writes files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rldk.errors import OutputError
 
 @contextmanager
 def whole(path: Path, *, durable: bool = False, parents: bool = False) -> Iterator[Path]:
-    """A new file beside `path` to write to, which takes its place when the block ends and is removed when it fails.
+    """Opens a new file beside `path`. It replaces `path` when the block ends, and is removed when the block fails.
 
-    The umask decides who may read it; a link is followed; what is there and is no regular
-    file (a device, a pipe) is written to as it is. `durable`: the data is on the disk before the name is. `parents`:
-    missing folders are made. Raises `OSError`."""
+    The umask decides who may read it. A link is followed. If the path is no regular file (a device, a pipe), it is
+    written to directly. `durable`: the data is on the disk before the name is. `parents`: missing folders are created.
+    Raises `OSError`."""
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         yield path
@@ -37,13 +37,14 @@ def whole(path: Path, *, durable: bool = False, parents: bool = False) -> Iterat
 
 
 def write_whole(path: Path, content: str | bytes, *, durable: bool = False, parents: bool = False) -> None:
-    """Writes the file whole or not at all: a crash or a full disk leaves the old one. See `whole`. Raises `OSError`."""
+    """Writes the file whole or not at all: after a crash or on a full disk the old file remains. See `whole`. Raises
+    `OSError`."""
     with whole(path, durable=durable, parents=parents) as part:
         part.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def save(path: Path, content: str | bytes, *, parents: bool = False) -> Path:
-    """`write_whole` for a file that the user asked for, and its path. Raises `OutputError`."""
+    """Does `write_whole` for a file that the user asked for, and returns its path. Raises `OutputError`."""
     try:
         write_whole(path, content, parents=parents)
     except OSError as error:

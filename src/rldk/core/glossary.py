@@ -1,4 +1,4 @@
-"""The vocabulary as data: what `data/metrics.yaml` holds, checked and compiled to the JSON that is read at run time."""
+"""The vocabulary as data: `data/metrics.yaml` is checked and compiled to the JSON that is read at run time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(r"\{[a-z]+\}|<[a-z]+>")
 
 
 class Alias(Struct, frozen=True, kw_only=True, gc=False):
-    """One key of one dialect; the fields are described at the top of metrics.yaml."""
+    """One key of one dialect. The fields are described at the top of metrics.yaml."""
 
     key: str
     est: str = ""
@@ -44,7 +44,7 @@ class Alias(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Metric(Struct, frozen=True, kw_only=True):
-    """One canonical metric. `name` is its key in metrics.yaml, filled in when the glossary is read."""
+    """One canonical metric. `name` is its key in metrics.yaml and is filled in when the glossary is read."""
 
     definition: str
     unit: str
@@ -69,7 +69,7 @@ class Estimator(Struct, frozen=True, kw_only=True):
 
 
 class Dialect(Struct, frozen=True, kw_only=True):
-    """How one trainer spells its keys; the fields are described in metrics.yaml above `dialects`."""
+    """How one trainer spells its keys. The fields are described in metrics.yaml above `dialects`."""
 
     framework: str | None = None
     algorithm: str | None = None
@@ -83,7 +83,7 @@ class Dialect(Struct, frozen=True, kw_only=True):
 
 
 class Glossary(Struct, frozen=True, kw_only=True):
-    """All of metrics.yaml. `forms`: the names and keys that have one `spelling.form`."""
+    """All of metrics.yaml. `forms`: the names and keys that share one `spelling.form`."""
 
     version: int
     estimators: dict[str, Estimator]
@@ -113,13 +113,13 @@ def affine(transform: str) -> tuple[float, float]:
 
 
 def compile_glossary(text: str) -> bytes:
-    """metrics.yaml as JSON; an alias that is a bare text stands for its key.
+    """metrics.yaml as JSON. An alias that is a bare text stands for its key.
 
-    Raises `ConfigError` naming the metric when the data contradict themselves."""
+    Raises `ConfigError` with the name of the metric when the data contradict themselves."""
     import yaml
 
     class UniqueKeys(yaml.SafeLoader):
-        """The YAML standard forbids a key given twice; PyYAML would silently keep the second."""
+        """Refuses a key given twice. The YAML standard forbids it, but PyYAML would silently keep the second."""
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [key.value for key, _ in node.value]
@@ -144,7 +144,8 @@ def compile_glossary(text: str) -> bytes:
 
 
 def _forms(glossary: Glossary) -> dict[str, list[str]]:
-    """Made here because it takes milliseconds, and nearly every log has a column that nobody has spelled so."""
+    """The forms are computed here because that takes milliseconds, and nearly every log has a column that needs
+    them."""
     found: dict[str, list[str]] = {}
     for name, metric in glossary.metrics.items():
         keys = [alias.key for aliases in metric.aliases.values() for alias in aliases]

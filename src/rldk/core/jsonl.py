@@ -1,8 +1,7 @@
-"""JSON lines as columns: every readable line becomes a record, every other one is counted and named.
+"""Decodes JSON lines to columns. Every readable line becomes a record; every other line is counted and reported.
 
-Lines are counted without blank ones, so that lines == records + rejected always holds. Several records may share one
-row of the table: scalar events of one step, and records of one step whose keys are disjoint (see `merge`).
-"""
+Blank lines are not counted, so that lines == records + rejected always holds. Several records may share one row of the
+table: scalar events of one step, and records of one step whose keys are disjoint (see `merge`)."""
 
 from __future__ import annotations
 
@@ -31,13 +30,13 @@ PIECE = 64 << 10  # bytes decoded before their values become columns: few enough
 
 
 class Decoded(Struct, frozen=True, kw_only=True):
-    """A decoded file: `table` in the file's own keys, `meta` the identity fields (run_id, seed, ...) first found.
+    """A decoded file: `table` in the file's own keys, `meta` with the first values of the identity fields (run_id,
+    seed, ...).
 
-    `lines` (blank ones not counted) == `records` + `rejected_count`; `rejected`: the first 20 of those.
+    `lines` (blank ones not counted) == `records` + `rejected_count`; `rejected` holds the first 20 rejected lines.
     `clock`: the key that was found to count the steps, "" where the caller named it, None where rows were numbered.
-    `total_steps`: that the run is to make, where a key says it. `rank`: the key by which processes are told apart that
-    all write the same steps, "" where one writes: of those only the first one's rows are in the table.
-    """
+    `total_steps`: the planned number of steps, where a key says it. `rank`: the key that tells processes apart which
+    all write the same steps, "" where only one writes. Only the rows of the first such process are in the table."""
 
     table: MetricTable
     lines: int = 0
@@ -61,8 +60,7 @@ def decode(
     """The metrics of a JSONL file as columns in the file's own keys, nested keys joined by "/".
 
     `envelope`: key whose object holds the metrics ("metrics" is always known). `null_is_nan`: null is a stated NaN, not
-    a missing value. `step_key`: flat key of the clock. `strict`: a line that cannot be read raises `MalformedInput`.
-    """
+    a missing value. `step_key`: flat key of the clock. `strict`: a line that cannot be read raises `MalformedInput`."""
     from rldk.core.merge import merge_rows
 
     path = file if isinstance(file, Path) else file.path
@@ -87,7 +85,7 @@ def decode(
 
 
 def assemble(objects: Iterable[Mapping[str, Any]]) -> Decoded:
-    """As `decode`, of objects that stand in one document instead of one on each line."""
+    """Does the same as `decode` for objects that stand in one document instead of one on each line."""
     from rldk.core.merge import merge_rows
 
     builder = TableBuilder()
@@ -113,11 +111,10 @@ def _decoded(parser: _Parser, table: MetricTable) -> Decoded:
 
 
 class Decoder:
-    """The same decoding for bytes that arrive over time: rows in order, whatever the chunking.
+    """The same decoding for bytes that arrive over time. Rows come in order, whatever the chunks.
 
-    The layout is settled from the first `sniff_lines` readable lines; until then `feed` returns nothing. A row of
-    scalar events is returned once the next row begins, or by `finish`.
-    """
+    The layout is settled from the first `sniff_lines` readable lines. Until then `feed` returns nothing. A row of
+    scalar events is returned once the next row begins, or by `finish`."""
 
     def __init__(
         self,
@@ -133,18 +130,20 @@ class Decoder:
         )
 
     def feed(self, data: bytes) -> list[Row]:
-        """The rows that `data` completes; a last line without its newline is pending."""
+        """The rows that `data` completes. A last line without its newline stays pending."""
         self._parser.feed(data)
         return self._rows.take()
 
     def finish(self) -> list[Row]:
-        """The rows that were pending; a last line without its newline is read, or rejected as torn."""
+        """The rows that were pending. A last line without its newline is read, or rejected as torn."""
         self._parser.finish()
         return self._rows.take()
 
     def early(self) -> list[Row]:
-        """The rows of the lines so far; the layout is taken from them even if they are few. Unless `settled`, this
-        decoder must not be fed any more, since more lines could have led to another layout."""
+        """The rows of the lines so far. The layout is taken from them even if they are few.
+
+        Unless it is `settled`, this decoder must not be fed any more, because more lines could have led to another
+        layout."""
         self._parser.settle_early()
         return self._rows.take()
 
@@ -157,7 +156,7 @@ class Decoder:
 
     @property
     def settled(self) -> bool:
-        """The layout is that of the whole file."""
+        """Whether the layout of the whole file is known."""
         return self._parser.settled
 
     @property
@@ -178,7 +177,7 @@ class Decoder:
 
     @property
     def clock(self) -> str | None:
-        """As of `Decoded`, once the layout is settled."""
+        """The clock, as in `Decoded`, once the layout is settled."""
         return self._parser.clock
 
     @property
@@ -191,7 +190,7 @@ class Decoder:
 
 
 class _Parser:
-    """Lines to records, in order; the first lines wait until the layout is settled."""
+    """Turns lines into records, in order. The first lines wait until the layout is settled."""
 
     def __init__(
         self,

@@ -27,8 +27,9 @@ def settle(
 ) -> Layout:
     """The layout of a file, from its first good lines.
 
-    The clock is `step_key` if given, else the first of `STEP_KEYS` found on at least half of the lines, else the one
-    found on most of them, else the key that `choose_clock` finds. The time is chosen like the second and third."""
+    The clock is `step_key` if given. Otherwise it is the first of `STEP_KEYS` found on at least half of the lines, else
+    the one found on most of them, else the key that `choose_clock` finds. The time is chosen like the second and
+    third."""
     inner = envelope or "metrics"
     forms = [form_of(obj, inner) for obj in objects]
     form = max(Form, key=forms.count)
@@ -64,7 +65,8 @@ def _counter(lines: Sequence[dict[str, Any]]) -> str | None:
 
 
 def _planned(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int | None]:
-    """The key that says the number of steps of the whole run, None where the clock says it or none does; the number."""
+    """The key that says the number of steps of the whole run, and that number. The key is None where the clock or no
+    key says it."""
     if clock is None or not lines:
         return None, None
     for name in lines[0]:
@@ -77,7 +79,7 @@ def _planned(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | 
 
 
 def _ranked(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int]:
-    """The key by which processes that write the same steps are told apart, and the first of them."""
+    """The key that tells processes apart which write the same steps, and the first of those processes."""
     names = dict.fromkeys(key for line in lines for key in line if key.rsplit("/", 1)[-1] in RANK_KEYS)
     if clock is None:
         return None, 0

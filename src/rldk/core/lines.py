@@ -1,4 +1,4 @@
-"""Lines out of chunks of bytes: one splitter for a whole file and for a file that still grows."""
+"""Splits chunks of bytes into lines, for a whole file and for a file that still grows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ EXCERPT = 80
 
 
 class Overlong(bytes):
-    """Stands for a line above `MAX_LINE`: its first bytes after a NUL, so that no parser takes them for a line."""
+    """Stands for a line above `MAX_LINE`: a NUL and its first bytes, so that no parser takes them for a line."""
 
     size: int
 
 
 class Lines:
-    """Consecutive lines without their newlines; `number` (1-based) and `offset` (bytes) of the first of them.
+    """Consecutive lines without their newlines. `number` (1-based) and `offset` (bytes) belong to the first of them.
 
-    `block`: all `count` of them as they stand in the source, newlines between them; empty where one is overlong."""
+    `block`: all `count` lines as they stand in the source, with newlines between them. It is empty where one is
+    overlong."""
 
     __slots__ = ("_lines", "block", "count", "number", "offset")
 
@@ -23,7 +24,7 @@ class Lines:
         self.number = number
         self.offset = offset
         self.block = block
-        # replacing a byte that is rare takes a quarter of the time of counting it
+        # replacing a rare byte takes a quarter of the time of counting it
         self.count = len(block) - len(block.replace(b"\n", b"")) + 1 if lines is None else len(lines)
         self._lines = lines
 
@@ -35,13 +36,14 @@ class Lines:
 
 
 class LineSplitter:
-    """Cuts chunks at newlines, keeps the unfinished tail, drops the bytes of lines above `MAX_LINE` as they come."""
+    """Cuts chunks at newlines, keeps the unfinished tail, and drops the bytes of lines above `MAX_LINE` as they
+    come."""
 
     __slots__ = ("_fed", "_number", "_skipped", "_tail")
 
     def __init__(self) -> None:
         self._tail = bytearray()
-        self._skipped = 0  # bytes of the overlong line already dropped; `_tail` then holds its beginning
+        self._skipped = 0  # bytes of the overlong line that were dropped; `_tail` then holds its beginning
         self._number = 1
         self._fed = 0
 
@@ -96,7 +98,7 @@ class LineSplitter:
 
 
 def line_size(line: bytes) -> int:
-    """Bytes the line has in the file, without its newline."""
+    """The number of bytes of the line in the file, without its newline."""
     return line.size if isinstance(line, Overlong) else len(line)
 
 

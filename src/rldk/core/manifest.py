@@ -1,4 +1,4 @@
-"""The manifest of a run directory, `run.json`: written at once or not at all, read with mistrust."""
+"""The manifest of a run directory, `run.json`. It is written at once or not at all, and read with mistrust."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Status = Literal["running", "finished", "crashed", "unknown"]
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The object in `folder/run.json`; None when there is none, or no file that a run would leave."""
+    """The object in `folder/run.json`. None when the file is missing or is not one that a run would write."""
     path = folder / NAME
     try:
         if not path.is_file() or path.is_symlink() or path.stat().st_size > MAX_BYTES:
@@ -30,14 +30,14 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def write_manifest(folder: Path, data: Mapping[str, Any]) -> None:
-    """Replaces `folder/run.json`: a crash leaves the old one or the new one, whole. Raises `OSError`."""
+    """Replaces `folder/run.json`. A crash leaves the old file or the new one, whole. Raises `OSError`."""
     write_whole(folder / NAME, json.dumps(data, indent=2, allow_nan=False), durable=True)
 
 
 def status_of(manifest: Mapping[str, Any]) -> Status:
-    """What has become of a run: one that says it is running has crashed when its process is gone from this machine.
+    """The state of a run. A run that says it is running has crashed when its process is gone from this machine.
 
-    A run of another machine is taken at its word; so is one whose pid another process has got since."""
+    A run of another machine is believed. So is a run whose pid now belongs to another process."""
     match manifest:
         case {"status": "finished"}:
             return "finished"
@@ -57,5 +57,5 @@ def _alive(pid: object) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # the process belongs to another user
     return True

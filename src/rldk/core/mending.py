@@ -1,4 +1,4 @@
-"""Lines that strict JSON refuses, made such that it takes them and they mean what `records.parse` makes of them."""
+"""Rewrites lines that strict JSON refuses, so that it accepts them and they mean what `records.parse` reads in them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ def _quoted(*tokens: bytes) -> tuple[tuple[bytes, bytes], ...]:
 _NAN, _INFINITY = _quoted(b"NaN"), _quoted(b"Infinity", b"-Infinity")
 
 
-def mended(text: bytes) -> bytes:
-    """One line or many, bare NaN and Infinity put in quotes and bad UTF-8 replaced; `text` itself where it has none.
+def quote_non_json(text: bytes) -> bytes:
+    """Puts bare NaN and Infinity in quotes and replaces bad UTF-8, in one line or many. Returns `text` itself where
+    nothing changes.
 
-    A token inside of a string comes out as no JSON, since a quote with a letter after it ends the string: what is made
-    here never means something else."""
+    A token inside of a string turns into invalid JSON, because a quote with a letter after it ends the string. The
+    result therefore never means something else."""
     for token, pairs in ((b"NaN", _NAN), (b"Infinity", _INFINITY)):
         if token in text:
             for bare, quoted in pairs:
@@ -33,7 +34,7 @@ def mended(text: bytes) -> bytes:
 
 
 def numbers_of(column: Sequence[object]) -> tuple[Sequence[float | None], list[int]]:
-    """The numbers that a column of numbers and texts says, None for what is none; where a text says NaN."""
+    """The numbers of a column of numbers and texts, None for a value that is no number; and where a text says NaN."""
     try:
         sum(column)  # type: ignore[arg-type]  # a quick look: takes numbers only
     except TypeError:
@@ -43,7 +44,8 @@ def numbers_of(column: Sequence[object]) -> tuple[Sequence[float | None], list[i
     numbers = floats_of(column)  # type: ignore[arg-type]  # None where any is no text
     if numbers is not None:
         return numbers, []
-    meaning = {text: to_number(text) for text in {x for x in column if type(x) is str}}  # few texts, often one
+    # there are few different texts, often one
+    meaning = {text: to_number(text) for text in {x for x in column if type(x) is str}}
     nans = frozenset(text for text, number in meaning.items() if number != number)
     return (
         [meaning[x] if type(x) is str else float(x) if type(x) is bool else x for x in column],  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Rows of one step made one row where their metrics do not overlap."""
+"""Joins the rows of one step where their metrics do not overlap."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ Rows = NDArray[np.int64]
 def merge_rows(table: MetricTable) -> MetricTable:
     """The table with consecutive rows of one step, phase and segment joined while no metric occurs twice.
 
-    Some trainers write a step as several rows, one a group of metrics (prime-rl: losses, optimiser, timings). A joined
-    row keeps the time of its first row. The same table when there is nothing to join in the opening: a live reader must
-    know by then whether to wait for more of a step (`core.rows.Joiner` does the same).
-    """
+    Some trainers write a step as several rows, one for each group of metrics (prime-rl: losses, optimiser, timings). A
+    joined row keeps the time of its first row. The table is returned unchanged when the opening has nothing to join: a
+    live reader must know by then whether to wait for more of a step (`core.rows.Joiner` does the same)."""
     same = np.zeros(len(table), dtype=np.bool_)
     same[1:] = table.step[1:] == table.step[:-1]
     same[1:] &= (table.phase[1:] == table.phase[:-1]) & (table.segment[1:] == table.segment[:-1])
@@ -39,7 +38,7 @@ def merge_rows(table: MetricTable) -> MetricTable:
 
 
 def _opening(table: MetricTable) -> int:
-    """How many rows are the opening, as `core.rows.opened` counts them."""
+    """The number of rows in the opening, as `core.rows.opening_length` counts them."""
     cells = np.zeros(min(len(table), OPENING_ROWS), dtype=np.int64)
     for name, column in table.columns.items():
         present = ~np.isnan(column[: len(cells)])
@@ -50,7 +49,7 @@ def _opening(table: MetricTable) -> int:
 
 
 def _starts(table: MetricTable, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which rows begin a joined row, shape (n,). Only rows that repeat a step are looked at one by one."""
+    """Which rows begin a joined row, shape (n,). Only rows that repeat a step are checked one by one."""
     starts = ~same
     in_run = same.copy()
     in_run[:-1] |= same[1:]

@@ -1,4 +1,5 @@
-"""The values that travel the pipeline: events, samples, runs, findings, reports. Frozen, JSON round-trippable."""
+"""The values that pass through the pipeline: events, samples, runs, findings, reports. They are frozen and convert to
+JSON and back."""
 
 from __future__ import annotations
 
@@ -13,16 +14,16 @@ from rldk.core.table import MetricTable
 SCHEMA_VERSION = 1
 Severity = Literal["info", "warn", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warn", "critical")
-# --fail-on -> the severities that a gate fails on
+# --fail-on -> the severities that fail a gate
 LOUD: dict[str, tuple[Severity, ...]] = {"warn": ("warn", "critical"), "critical": ("critical",), "never": ()}
 AlertEvent = Literal["begin", "worse", "recovered"]
 CheckStatus = Literal["skipped", "not_applicable"]
 Judgement = Literal["judged", "partly", "not"]
-COUNTED = "(rows)"  # in place of a column: the log has no step, and its rows are counted
+COUNTED = "(rows)"  # stands in place of a column: the log has no step, and its rows are counted
 
 
 class Event(Struct, frozen=True, kw_only=True):
-    """One row on the wire. Scalar and wide forms are read into this one too."""
+    """One row of an event log. Scalar and wide forms are also read into this type."""
 
     step: int
     wall_time: float | None = None
@@ -34,8 +35,10 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class SampleTable(Struct, frozen=True, kw_only=True):
-    """Per-sample records as equally long columns, any subset of: step, prompt_id, group_id, rank, prompt, response,
-    finish_reason, n_tokens, reward, reward_components, logp_rollout, logp_train, logp_ref, advantage. None: missing."""
+    """Per-sample records as columns of equal length. None means missing.
+
+    Any subset of these columns may be there: step, prompt_id, group_id, rank, prompt, response, finish_reason,
+    n_tokens, reward, reward_components, logp_rollout, logp_train, logp_ref, advantage."""
 
     columns: dict[str, list[Any]]
 
@@ -44,7 +47,8 @@ class SampleTable(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(Struct, frozen=True, kw_only=True):
-    """A line that could not be read: 1-based number, byte offset of its start, why, and its first 80 characters."""
+    """A line that could not be read: 1-based number, byte offset of its start, the reason, and its first 80
+    characters."""
 
     line: int
     offset: int
@@ -55,11 +59,10 @@ class Rejected(Struct, frozen=True, kw_only=True):
 class RunMeta(Struct, frozen=True, kw_only=True):
     """What is known of a run besides its numbers. `names`: canonical metric -> the user's own key.
 
-    `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `total_steps`: steps the run was declared to last.
-    `files`: every file the run was read from; `left_out`: other files seen, each with why it was not read.
-    `clock`: the column that the step was taken from by its name, `COUNTED` where there is none; "" where the format
-    says itself what its step is.
-    """
+    `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `total_steps`: the number of steps that the run was
+    declared to last. `files`: every file the run was read from. `left_out`: other files that were seen, each with the
+    reason why it was not read. `clock`: the column that the step was taken from by its name, `COUNTED` where there is
+    none, "" where the format itself defines its step."""
 
     format: str = "unknown"
     framework: str | None = None
@@ -81,8 +84,8 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 class Run(Struct, frozen=True, kw_only=True):
     """One training run. `metrics` has canonical names and, beside them, the user's own.
 
-    `lines`, `rejected_count`: of line-based sources, lines read and lines refused; `rejected`: the first of those.
-    """
+    For line-based sources, `lines` counts the lines read and `rejected_count` the lines refused. `rejected` holds the
+    first refused lines."""
 
     id: str
     source: str
@@ -97,10 +100,9 @@ class Run(Struct, frozen=True, kw_only=True):
 class Finding(Struct, frozen=True, kw_only=True):
     """One thing that went wrong, over a range of steps.
 
-    `first_step`: the step at which the rule could speak; `onset`: the estimated first bad step, at or before it.
-    `last_step`: the last step at which the rule still fired. `rows`: rows on which it fired.
-    `value`, `limit`: the measured value at `first_step` and what it was held against, in the unit of `metric`.
-    """
+    `first_step`: the step at which the rule could fire. `onset`: the estimated first bad step, at or before it.
+    `last_step`: the last step at which the rule still fired. `rows`: the number of rows on which it fired. `value`,
+    `limit`: the measured value at `first_step` and the limit it was compared with, in the unit of `metric`."""
 
     code: str
     name: str
@@ -124,12 +126,11 @@ class Finding(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """What the live monitor says of a finding: that it begins, that its severity has risen, that it is over.
+    """What the live monitor reports about a finding: that it begins, that its severity has risen, or that it is over.
 
-    `name`: the metric as the source spells it. `step`, `value`: those of the row that made it so. `time`: unix
+    `name`: the metric as the source spells it. `step`, `value`: those of the row that caused the alert. `time`: unix
     seconds of that row, NaN where the source has none. `evidence` carries `policy_over_value` and `value_over_policy`
-    when both gradient norms are known.
-    """
+    when both gradient norms are known."""
 
     finding: Finding
     event: AlertEvent
@@ -145,7 +146,7 @@ class Alert(Struct, frozen=True, kw_only=True):
 
 
 class Incident(Struct, frozen=True, kw_only=True):
-    """Findings that follow from one cause: `codes[0]` moved first, the rest are consequences or witnesses."""
+    """Findings that follow from one cause. `codes[0]` moved first; the rest are consequences or supporting evidence."""
 
     id: int
     title: str
@@ -159,7 +160,8 @@ class Incident(Struct, frozen=True, kw_only=True):
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """A rule that gave no verdict: not applicable, or skipped for want of something. Never a pass."""
+    """A rule that gave no verdict: it does not apply, or it was skipped because an input is missing. This is never a
+    pass."""
 
     code: str
     name: str
@@ -169,7 +171,7 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 class Note(Struct, frozen=True, kw_only=True):
-    """Something that looks odd and is normal by construction, or worth knowing of the log itself."""
+    """Something that looks odd but is normal by construction, or is worth knowing about the log itself."""
 
     topic: str
     text: str
@@ -179,12 +181,11 @@ class Understanding(Struct, frozen=True, kw_only=True):
     """How much of a log was understood, and so whether silence means anything.
 
     `state`: "judged" when the metrics that matter for such a run were there, "partly" when some were, "not" when none
-    was. `known`: canonical metric -> the log's own column; `unknown`: the log's columns that have no canonical name.
-    `looked_at`: the canonical metrics that matter and were there; `missing`: what else would have to be there, in a
-    reader's words -> the metrics of which one is enough. `goal`: whether the run's goal (reward, accuracy, the loss
-    where there is nothing else to gain) was there. `field_map`: what unknown columns may be, by name and by values: for
-    the user to confirm.
-    """
+    was. `known`: canonical metric -> the log's own column. `unknown`: the log's columns that have no canonical name.
+    `looked_at`: the canonical metrics that matter and were there. `missing`: what else would have to be there, in a
+    reader's words -> the metrics, one of which is enough. `goal`: whether the run's goal was there (reward, accuracy,
+    or the loss where there is nothing else to gain). `field_map`: what unknown columns may be, by name and by values.
+    The user has to confirm it."""
 
     state: Judgement
     goal: bool = False
@@ -196,8 +197,9 @@ class Understanding(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The outcome of one analysis of one run. `passed`: no critical finding. `understanding`: None where the analysis
-    is not of a whole log."""
+    """The outcome of one analysis of one run. `passed`: there is no critical finding.
+
+    `understanding` is None where the analysis does not cover a whole log."""
 
     kind: str
     passed: bool

@@ -1,4 +1,4 @@
-"""Entry points of installed plugins, looked for without the price of importlib.metadata where there are none."""
+"""Finds the entry points of installed plugins, without the cost of importlib.metadata where there are none."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ _INFO = (".dist-info", ".egg-info", "egg-info")
 
 
 def entry_points(group: str) -> Iterable[EntryPoint]:
-    """Those of the group. Importing `importlib.metadata` and asking it takes a tenth of the start of a command, and
-    most installations have no plugin: the files that could name one are looked through first."""
+    """The entry points of the group.
+
+    Importing `importlib.metadata` and asking it takes a tenth of the start of a command, and most installations have no
+    plugin. So the files that could name one are searched first."""
     header = f"[{group}]".encode()
     if not any(_may_declare(Path(place), header) for place in sys.path):
         return ()
@@ -28,12 +30,12 @@ def entry_points(group: str) -> Iterable[EntryPoint]:
 
 
 def _may_declare(place: Path, header: bytes) -> bool:
-    return place.is_file() or any(header in text for text in _declared(place))  # a zip is not looked into
+    return place.is_file() or any(header in text for text in _declared(place))  # a zip is not searched
 
 
 @cache
 def _declared(place: Path) -> tuple[bytes, ...]:
-    """What each distribution in a directory of the path declares."""
+    """Yields what each distribution in a directory of the path declares."""
     texts = []
     with suppress(OSError), os.scandir(place) as entries:
         for entry in entries:

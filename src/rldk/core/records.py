@@ -1,4 +1,4 @@
-"""One JSON line as a record: which form it has, which key is the clock, which values are metrics."""
+"""Reads one JSON line as a record: its form, the key that is the clock, the values that are metrics."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _decode = msgspec.json.decode
 
 
 class BadLine(ValueError):
-    """The line cannot be read; the message says why."""
+    """Raised when the line cannot be read. The message says why."""
 
 
 class Form(Enum):
-    """Shape of one line: `{"step", "name", "value"}`, `{"step", "metrics": {...}}` or `{"step", "kl": ...}`."""
+    """The shape of one line: `{"step", "name", "value"}`, `{"step", "metrics": {...}}` or `{"step", "kl": ...}`."""
 
     SCALAR = "scalar"
     ROW = "row"
@@ -61,7 +61,7 @@ class Form(Enum):
 
 
 class Role(Enum):
-    """What one key of a line is."""
+    """The role of one key of a line."""
 
     STEP = "step"
     RANK = "rank"
@@ -75,10 +75,10 @@ class Role(Enum):
 
 
 class Layout(Struct, frozen=True, kw_only=True):
-    """What was settled once for a whole file. `clock`, `time`: flat keys, None when no key serves.
+    """The facts about a file that are settled once. `clock`, `time`: flat keys, None when no key serves.
 
-    `plan`: the key that says on every line how many steps the run is to make; `total_steps`: that number, from it or
-    from the clock. `rank`: the key that tells processes apart which all write the same steps; `first_rank`: the one
+    `plan`: the key that says on every line how many steps the run will make. `total_steps`: that number, from `plan` or
+    from the clock. `rank`: the key that tells processes apart which all write the same steps. `first_rank`: the process
     that is read."""
 
     form: Form
@@ -92,7 +92,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     null_is_nan: bool = False
 
     def role(self, path: str, form: Form, *, inside: bool) -> Role:
-        """The role of a flat key in a line of `form`; `inside`: it stands inside the envelope."""
+        """The role of a flat key in a line of `form`. `inside`: the key stands inside the envelope."""
         if path == self.clock:
             return Role.STEP
         if path == self.plan:
@@ -113,8 +113,10 @@ class Layout(Struct, frozen=True, kw_only=True):
 
 
 class Record(Struct, kw_only=True):
-    """One line taken apart. `step` None: the line has no clock. `value`: of a scalar event, None when missing. `rank`:
-    of the process that wrote the line, None where the file is of one."""
+    """One parsed line. `step` is None when the line has no clock. `value`: the value of a scalar event, None when
+    missing.
+
+    `rank`: the process that wrote the line, None where one process wrote the file."""
 
     step: int | None = None
     rank: int | None = None
@@ -127,7 +129,7 @@ class Record(Struct, kw_only=True):
 
 
 def parse(line: bytes) -> dict[str, Any]:
-    """The object on the line. Accepts bare NaN and Infinity, a byte-order mark and bad UTF-8; raises `BadLine`."""
+    """The object on the line. Accepts bare NaN and Infinity, a byte-order mark and bad UTF-8. Raises `BadLine`."""
     try:
         value = _decode(line)
     except (ValueError, RecursionError):
@@ -172,8 +174,9 @@ def form_of(obj: dict[str, Any], envelope: str) -> Form:
 
 
 def leaves(obj: dict[str, Any], form: Form, envelope: str) -> Iterator[tuple[str, bool, Any]]:
-    """(flat key, inside the envelope, value) of every leaf, nested keys joined by "/"; lists are leaves. What is nested
-    deeper than `MAX_DEPTH` is left out."""
+    """Yields (flat key, inside the envelope, value) of every leaf, nested keys joined by "/". Lists are leaves.
+
+    Values nested deeper than `MAX_DEPTH` are left out."""
     if form is Form.ROW:
         yield from ((path, True, value) for path, value in _flatten(obj[envelope], ""))
         obj = {key: value for key, value in obj.items() if key != envelope}
@@ -191,7 +194,8 @@ def _flatten(obj: dict[str, Any], prefix: str, depth: int = 1) -> Iterator[tuple
 
 
 def take_apart(obj: dict[str, Any], layout: Layout) -> Record:
-    """The record of one line. Raises `BadLine` when its step is no whole number, or an event's value no number."""
+    """The record of one line. Raises `BadLine` when its step is no whole number, or when the value of an event is no
+    number."""
     record = Record()
     form = form_of(obj, layout.envelope)
     if form is Form.SCALAR and obj["value"] is not None and to_number(obj["value"]) is None:
@@ -207,7 +211,7 @@ def _place(record: Record, role: Role, path: str, value: object, null_is_nan: bo
             number = math.nan if value is None and null_is_nan else to_number(value)
             if number is not None:
                 record.values[path] = number
-        case Role.STEP:  # the envelope's comes first, one beside the envelope replaces it
+        case Role.STEP:  # the step in the envelope comes first; one beside the envelope replaces it
             record.step = to_step(value) if value is not None else record.step
         case Role.RANK:
             record.rank = step_or_none(value)
@@ -226,7 +230,7 @@ def _place(record: Record, role: Role, path: str, value: object, null_is_nan: bo
 
 
 def to_number(value: object) -> float | None:
-    """A float for numbers, booleans (0.0, 1.0) and numeric strings ("0.25", "NaN", "-inf"); else None."""
+    """A float for numbers, booleans (0.0, 1.0) and numeric strings ("0.25", "NaN", "-inf"). None for anything else."""
     if isinstance(value, str):
         text = value.strip()
         special = _SPECIAL.get((text[1:] if text[:1] in ("+", "-") else text).lower())
@@ -245,7 +249,8 @@ def to_number(value: object) -> float | None:
 
 
 def to_step(value: object) -> int | None:
-    """A whole number, None for null; "12/438", "Epoch 3", "1e5" and "10k" are such. Raises `BadLine` otherwise."""
+    """A whole number, or None for null. "12/438", "Epoch 3", "1e5" and "10k" count as whole numbers. Raises `BadLine`
+    otherwise."""
     if value is None:
         return None
     number = None if isinstance(value, bool) else to_number(value)
@@ -257,7 +262,7 @@ def to_step(value: object) -> int | None:
 
 
 def step_or_none(value: object) -> int | None:
-    """As `to_step`, None for what is no step."""
+    """Does the same as `to_step`, but returns None for a value that is no step."""
     try:
         return to_step(value)
     except BadLine:
@@ -265,7 +270,7 @@ def step_or_none(value: object) -> int | None:
 
 
 def plan_of(value: object) -> int | None:
-    """The number of steps that a text such as "12/438" says the whole run has."""
+    """The number of steps of the whole run in a text such as "12/438"."""
     found = _STEP_TEXT.fullmatch(value.strip()[:100]) if isinstance(value, str) else None
     return int(found["plan"]) if found and found["plan"] else None
 

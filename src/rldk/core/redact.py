@@ -1,4 +1,4 @@
-"""Secrets taken out of a configuration: by the names of its keys, and by what a value looks like whatever its key."""
+"""Takes secrets out of a configuration, by the names of its keys and by the look of its values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 REDACTED = "[redacted]"
-MAX_DEPTH = 20  # what is nested deeper is no hyper-parameter; it is redacted whole
+MAX_DEPTH = 20  # a deeper value is no hyper-parameter; it is redacted whole
 MAX_TEXT = 1 << 16  # a longer text is searched up to here, and the rest is cut off
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET = frozenset(
@@ -17,12 +17,12 @@ _SECRET = frozenset(
 )
 _PAIRS = frozenset({("api", "key"), ("access", "key"), ("private", "key"), ("auth", "token"), ("access", "token")})
 _LAST = frozenset({"token", "tokens", "key", "keys"})
-# The word before them in names that trainers give to special tokens and to the columns of a data set.
+# A word before "token" or "key" in names that trainers give to special tokens and to the columns of a data set.
 _HARMLESS = frozenset(
     "eos bos pad unk sep cls mask stop special image video audio start end think prompt input output label response "
     "text data dataset reward column chosen rejected query question answer solution message messages obs action".split()
 )
-_PATH = re.compile(r"(?:[A-Za-z]:)?[./~\\]")  # what `pwd` holds when it is the working directory
+_PATH = re.compile(r"(?:[A-Za-z]:)?[./~\\]")  # `pwd` holds such a text when it is the working directory
 # Shapes of credentials as their issuers document them: OpenAI, Anthropic, Hugging Face, GitHub, GitLab, Slack, AWS,
 # Google, npm, PyPI, SendGrid, JSON web tokens, private keys.
 _SHAPES = re.compile(
@@ -43,9 +43,11 @@ _NUMBER = re.compile(r"[-+\d.eE]{1,40}")
 _FLAG = re.compile(r"--?[A-Za-z][\w-]{1,80}")
 
 
-def redacted(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which whatever a secret's name holds is `REDACTED`, and in any text the part that looks like a
-    credential, at any depth, in lists too."""
+def redact(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the configuration in which secrets are `REDACTED`, at any depth, in lists too.
+
+    The whole value is replaced where its key is the name of a secret. In any text, the part that looks like a
+    credential is replaced."""
     return {key: _value(key, value, 0) for key, value in config.items()}
 
 
@@ -59,11 +61,11 @@ def redactions(value: Any) -> int:
 
 
 def is_secret(name: str, value: object) -> bool:
-    """Whether `name` is that of a secret: it has a word such as password, credential or cookie, a pair such as access
-    key, or it ends in token or key.
+    """Whether `name` is the name of a secret. It has a word such as password, credential or cookie, or a pair such as
+    access key, or it ends in token or key.
 
-    The last only where `value` is no number, and not for what trainers call so (`eos_token`, `prompt_key`); `pwd` not
-    where it holds a path."""
+    An ending counts only where `value` is no number, and not for names that trainers use (`eos_token`, `prompt_key`).
+    `pwd` does not count where it holds a path."""
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words or value is None or isinstance(value, bool):
         return False
@@ -79,8 +81,10 @@ def is_secret(name: str, value: object) -> bool:
 
 
 def without_secrets(text: str) -> str:
-    """The text with `REDACTED` for what looks like a credential: known token shapes, passwords in addresses, webhooks,
-    values of options and assignments with a secret's name."""
+    """The text with `REDACTED` for each part that looks like a credential.
+
+    Such parts are known token shapes, passwords in addresses, webhooks, and values of options and assignments with a
+    secret's name."""
     text = text[:MAX_TEXT]
     text = _USER.sub(rf"\1{REDACTED}", _HOOKS.sub(rf"\1{REDACTED}", _SHAPES.sub(REDACTED, text)))
     text = _SCHEMES.sub(rf"\1{REDACTED}", text)
@@ -103,7 +107,7 @@ def _value(name: object, value: Any, depth: int) -> Any:
 
 
 def _items(values: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
-    """The items; one behind an option of a command line (`--api-key`, `...`) is what that option holds."""
+    """The items. The item after an option of a command line (`--api-key`, `...`) is the value of that option."""
     made: list[Any] = []
     option = ""
     for value in values:

@@ -1,4 +1,4 @@
-"""An approved run as the baseline of another: where each of its metrics stood at a step, and how much it scattered."""
+"""An approved run as the baseline of another: the level of each metric at a step, and its scatter."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from msgspec import Struct
 
 from rldk.core.stats.robust import mad, median
 
-HALF = 7  # rows on either side that a level is the median of
-OVERRUN = 1.05  # beyond its own last step by more than this, a reference says nothing
+HALF = 7  # rows on either side that enter the median of a level
+OVERRUN = 1.05  # a reference says nothing further beyond its last step than this
 
 
 class Baseline(Protocol):
     """What rules may ask of a reference run."""
 
     def level(self, name: str, step: int) -> float:
-        """Where the metric stood there; NaN when the reference lacks it or ended before."""
+        """The level of the metric at that step. NaN when the reference lacks it or ended before."""
 
     def spread(self, name: str, step: int) -> float:
-        """Its robust standard deviation around that level."""
+        """The robust standard deviation of the metric around that level."""
 
 
 class _Curve(Struct, frozen=True):
@@ -53,7 +53,7 @@ class Reference:
 
 
 def _smooth(steps: list[int], values: list[float]) -> _Curve:
-    if steps != sorted(steps):  # a restarted run: what it did last at a step is what it did
+    if steps != sorted(steps):  # after a restart, the last value at a step counts
         newest = dict(zip(steps, values, strict=True))
         steps = sorted(newest)
         values = [newest[s] for s in steps]

@@ -1,4 +1,4 @@
-"""Named registries with late-loaded entry points; a broken plugin is one warning, never an error."""
+"""Named registries with late-loaded entry points. A broken plugin is one warning, never an error."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class DuplicateName(RldkError):
-    """Two things were registered under one name."""
+    """Raised when two things are registered under one name."""
 
 
 class Registry(Generic[T]):
-    """Things of one kind by name. Built-ins are loaded on first look-up, then the entry points of `group`."""
+    """Things of one kind by name. Built-ins are loaded on the first look-up, then the entry points of `group`."""
 
     def __init__(self, kind: str, *, group: str, builtins: Callable[[], None] | None = None) -> None:
         self.kind = kind
@@ -39,8 +39,9 @@ class Registry(Generic[T]):
         except KeyError:
             raise UnknownName(self.kind, name, self._items) from None
 
-    def known(self) -> tuple[T, ...]:
-        """Those registered so far, by name; all of them when there are plugins, whose names must not come first."""
+    def list_known(self) -> tuple[T, ...]:
+        """The things registered so far, by name. All of them when there are plugins, whose names must not come
+        first."""
         if entry_points(self.group):
             self._load()
         return tuple(self._items[n] for n in sorted(self._items))

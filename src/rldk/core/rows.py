@@ -1,4 +1,4 @@
-"""Records put together as rows: steps carried or counted, scalar events of one step gathered into one row."""
+"""Puts records together as rows: steps are carried or counted, and scalar events of one step become one row."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from msgspec.structs import replace
 from rldk.core.records import Record, to_time
 from rldk.core.table import Cells, Phase, Row
 
-# What a log is like is settled by its first rows, so that a live reader comes to the same answer; it holds them back.
+# The first rows of a log settle what it is like. A live reader holds them back, so that it comes to the same answer.
 OPENING_ROWS = 100
 OPENING_CELLS = 50_000  # values in them, about 5 MB; the row that reaches it is the last one
 
 
 class RowSink(Protocol):
-    """Where rows go: a `TableBuilder` for a whole file, a `RowList` for a live one."""
+    """Receives the rows: a `TableBuilder` for a whole file, a `RowList` for a live one."""
 
     def add(self, step: int, values: Mapping[str, float], *, phase: Phase, time: float) -> None: ...
 
@@ -35,7 +35,7 @@ class RowSink(Protocol):
 
 
 class Events(NamedTuple):
-    """Scalar events in order, field by field, as lists. `times`: as logged."""
+    """Scalar events in order, field by field, as lists. `times` are as logged."""
 
     steps: list[int | None]
     times: list[float | str | None]
@@ -47,10 +47,9 @@ class Events(NamedTuple):
 class Assembler:
     """Turns records into rows of `sink`.
 
-    A record without a step has that of the record before it (0 at the start); when the file has no clock at all,
-    `counted`, rows are numbered from 0. Consecutive scalar events of one step and phase make one row; a name that the
-    row has already starts the next one.
-    """
+    A record without a step gets the step of the record before it (0 at the start). When the file has no clock at all
+    (`counted`), rows are numbered from 0. Consecutive scalar events of one step and phase make one row. A name that the
+    row already has starts the next row."""
 
     __slots__ = ("_counted", "_last", "_open", "_rows", "_sink", "_usual")
 
@@ -72,7 +71,7 @@ class Assembler:
         self._rows += 1
 
     def events(self, events: Events) -> None:
-        """Takes scalar events; a value of None is missing and adds nothing to the row."""
+        """Takes scalar events. A value of None is missing and adds nothing to the row."""
         i, many = 0, len(events.names)
         while i < len(events.names):
             row = self._begin(events.steps[i], events.times[i], events.phases[i], events.names[i])
@@ -91,7 +90,8 @@ class Assembler:
             i += 1
 
     def _together(self, events: Events, start: int, many: int) -> int:
-        """Takes `many` rows in place of the one just begun, and leaves the last of them open; where the next begins."""
+        """Takes `many` rows in place of the one just begun and leaves the last of them open. Returns the start of the
+        next row."""
         width = len(self._usual)
         end = start + (many - 1) * width
         self._open = None
@@ -135,7 +135,7 @@ class Assembler:
         self._rows += len(whole)
 
     def finish(self) -> None:
-        """Closes the row that scalar events are still being gathered into."""
+        """Closes the row that still takes scalar events."""
         row, self._open = self._open, None
         if row is not None:
             self._usual = list(row.values)
@@ -144,7 +144,7 @@ class Assembler:
 
     @property
     def open(self) -> Record | None:
-        """The row that scalar events are being gathered into, its step filled in."""
+        """The row that still takes scalar events, with its step filled in."""
         row = self._open
         if row is None:
             return None
@@ -168,7 +168,7 @@ class Joiner:
         self.pending: Row | None = None
 
     def feed(self, rows: Iterable[Row]) -> list[Row]:
-        """The joined rows that are whole; the last one may still grow and is pending."""
+        """The joined rows that are whole. The last one may still grow and stays pending."""
         whole = []
         for row in rows:
             last = self.pending
@@ -186,8 +186,8 @@ class Joiner:
         return [] if last is None else [last]
 
 
-def opened(rows: Sequence[Row]) -> int | None:
-    """How many of the rows are the opening of the log; None while that may still grow."""
+def opening_length(rows: Sequence[Row]) -> int | None:
+    """How many of the rows belong to the opening of the log. None while that may still grow."""
     cells = 0
     for n, row in enumerate(rows, start=1):
         cells += len(row.values)
@@ -196,7 +196,7 @@ def opened(rows: Sequence[Row]) -> int | None:
     return None
 
 
-def joinable(rows: Sequence[Row]) -> bool:
+def has_joinable(rows: Sequence[Row]) -> bool:
     """Whether any two of the rows would be joined."""
     return any(_belong(a, b) for a, b in pairwise(rows))
 
@@ -207,7 +207,7 @@ def _belong(a: Row, b: Row) -> bool:
 
 
 class RowList:
-    """Rows as the engine is fed them, in order. The segment rises when a train step is below the one before."""
+    """Rows as the engine takes them, in order. The segment rises when a train step is below the one before."""
 
     __slots__ = ("_last", "_segment", "rows")
 
@@ -252,7 +252,7 @@ class RowList:
             self.add(step, x, phase=phase, time=time)
 
     def _rises(self, steps: Sequence[int]) -> bool:
-        """Whether these steps of training rows begin no segment, the last one being remembered then."""
+        """Whether these steps of training rows begin no segment. If so, the last one is remembered."""
         if not steps or (self._last is not None and steps[0] < self._last) or any(map(gt, steps, steps[1:])):
             return False
         self._last = steps[-1]
@@ -262,7 +262,7 @@ class RowList:
 def _values(
     cells: Mapping[str, Sequence[float]], stated: Mapping[str, Sequence[int]], rows: int
 ) -> Iterable[Mapping[str, float]]:
-    """The values of each row. NaN is missing but at the row numbers in `stated`."""
+    """The values of each row. NaN means missing, except at the row numbers in `stated`."""
     if not stated and all(total == total for total in map(sum, cells.values())):
         return [Cells(cells, i) for i in range(rows)]
     table = zip(*cells.values(), strict=True)
@@ -274,7 +274,7 @@ def _values(
 
 
 def _alike(events: Events, start: int, many: int, usual: list[str]) -> bool:
-    """Whether `many` rows of the metrics in `usual` begin at `start`, of one phase, with no value missing or NaN."""
+    """Whether `many` rows with the metrics in `usual` begin at `start`, of one phase, with no value missing or NaN."""
     width = len(usual)
     end = start + many * width
     if events.names[start:end] != usual * many:
@@ -296,7 +296,7 @@ def _floats(column: Sequence[float | None]) -> list[float]:
 
 
 def same_row(a: Row, b: Row) -> bool:
-    """The two rows say the same, whenever they were written; NaN equals NaN here."""
+    """Whether two rows have the same content, whenever they were written. NaN equals NaN here."""
     if (a.step, a.phase, a.segment) != (b.step, b.phase, b.segment) or a.values.keys() != b.values.keys():
         return False
     return all(x == b.values[name] or (x != x and b.values[name] != b.values[name]) for name, x in a.values.items())

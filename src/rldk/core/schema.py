@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of everything rldk writes and of the event forms it reads."""
+"""JSON Schema (draft 2020-12) of everything that rldk writes and of the event forms that it reads."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ TABLE: Schema = {
 
 
 def schema_of(cls: type[Any]) -> Schema:
-    """The JSON Schema of what `codec.to_builtins` makes of a `cls`: one of the types of `core.model`."""
+    """The JSON Schema of the output of `codec.to_builtins` for a `cls`, one of the types of `core.model`."""
     if cls is MetricTable:
         return {"$schema": DRAFT, **TABLE}
     if cls is not Run:
@@ -95,7 +95,7 @@ def schema_of(cls: type[Any]) -> Schema:
 
 
 def _wired(schema: Any) -> Any:
-    """A schema as JSON values are on the wire: floats that are not finite are text, tuples are lists."""
+    """Adapts a schema to JSON values as written: floats that are not finite are text, tuples are lists."""
     if isinstance(schema, dict):
         if schema.get("type") == "number":
             return {**NON_FINITE_OR_NUMBER, **{k: v for k, v in schema.items() if k != "type"}}

@@ -1,4 +1,4 @@
-"""Spellings: what of a name counts when it is compared, and the ways to read a name that nobody has spelled so."""
+"""Spellings: the part of a name that counts in a comparison, and the ways to read a name that no trainer spells so."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _STAGE = "|".join(sorted(_STAGES, key=len, reverse=True))
 _BEFORE = re.compile(rf"(?P<stage>(?i:{_STAGE}))(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<rest>[^\W_].*)", re.DOTALL)
 _AFTER = re.compile(rf"(?P<rest>.*[^\W_])(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<stage>(?i:{_STAGE}))", re.DOTALL)
 _BRACKET = re.compile(r"(?P<rest>[^()\[\]]*\w)\s*[(\[]\s*(?P<word>[\w ]+?)\s*[)\]]")
-# In brackets behind a name these say nothing new; anything else there, such as a scale or "max", is part of the name.
+# In brackets behind a name these words add nothing. Anything else there, such as a scale or "max", is part of the name.
 _SILENT = frozenset({"mean", "avg", "average", "nats", "steps", "tokens"})
-_WINDOW = re.compile(r"(?:last )?\d+ ?(?:eps?|episodes?)")  # over so many episodes
-# Panels that home-made loops sort their curves into; the name behind them says all. "losses/entropy" is a term of a
-# loss, whose sign is not known: behind this panel the name must say that it is a loss or a norm itself.
+_WINDOW = re.compile(r"(?:last )?\d+ ?(?:eps?|episodes?)")  # a mean over so many episodes
+# Panels that home-made loops sort their curves into. The name behind them says everything. "losses/entropy" is a term
+# of a loss, and its sign is unknown: behind this panel the name itself must say that it is a loss or a norm.
 _PANEL = re.compile(
     r"(?:(?i:losses|loss)\s*[/.]\s*(?=.*(?i:loss|norm)$)|(?i:metrics?|charts?|stats|scalars?|rollouts?|episodes?|env|environment|agent|perf|performance|info|summary"
     r"|logs?|run|results?|learner|algo|data|monitor|main|global|time)\s*[/.]\s*)(?P<rest>.*\w.*)",
@@ -37,14 +37,16 @@ _PANEL = re.compile(
 def form(name: str) -> str:
     """The letters and digits of a name in lower case: "Loss / Value", "loss_value" and "lossValue" have one form.
 
-    A percent sign is a word, since it says that the values are a hundred times those of the plain name, and so is the
-    unit behind "episode_length_s", which is not a plural."""
+    A percent sign is a word, because it says that the values are a hundred times those of the plain name. So is the
+    unit behind "episode_length_s", which is no plural."""
     return _SEPARATORS.sub("", _SECONDS.sub("seconds", name.lower().replace("%", "percent")))
 
 
 def readings(name: str) -> Iterator[tuple[str, str]]:
-    """(stage, form) of each way to read a name, the most literal first: as it is, without the panel it is sorted into,
-    without train, eval or test in front, behind or in brackets ("Loss (train)")."""
+    """(stage, form) of each way to read a name, the most literal first.
+
+    First the name as it is, then without its panel, then without train, eval or test in front, behind or in brackets
+    ("Loss (train)")."""
     yield "train", form(name)
     stage, rest = _unbracketed(name)
     for at, text in ((stage, rest), *_staged(rest)):

@@ -1,4 +1,4 @@
-"""Bytes out of files: decompression by content, and chunks of a source that may end early."""
+"""Reads bytes from files: decompression by content, and chunks of a source that may end early."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from rldk.errors import MissingExtra, UnreadableSource
 
 CHUNK = 1 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
-MAX_INFLATION = 250  # genuine logs shrink 3 to 30 times (gzip, measured on one of every format); a bomb 1,000 times
-ALLOWED = 1 << 24  # bytes any archive may unpack to, however small it is
+MAX_INFLATION = 250  # real logs shrink 3 to 30 times (gzip, measured on one of every format); a bomb 1,000 times
+ALLOWED = 1 << 24  # bytes that any archive may unpack to, however small it is
 
 
 class Openable(Protocol):
@@ -30,11 +30,11 @@ class Openable(Protocol):
 
 
 class BrokenStream(Exception):
-    """The source stopped giving bytes before its end (a cut or damaged archive, a failing disk)."""
+    """Raised when the source stops giving bytes before its end (a cut or damaged archive, a failing disk)."""
 
 
 class _Unpacked(io.RawIOBase):
-    """What an archive unpacks to; reading on raises `OSError` once it is out of all proportion to the archive."""
+    """The unpacked bytes of an archive. Reading raises `OSError` once they are out of all proportion to the archive."""
 
     def __init__(self, inner: BinaryIO, packed: int) -> None:
         self._inner = inner
@@ -57,9 +57,9 @@ class _Unpacked(io.RawIOBase):
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """A binary stream from the start of the file, gzip and zstandard decompressed (then it cannot seek).
+    """A binary stream from the start of the file. gzip and zstandard are decompressed (then it cannot seek).
 
-    Raises `UnreadableSource` (absent, not permitted) and `MissingExtra` (zstandard not installed); reading a bomb
+    Raises `UnreadableSource` (absent, not permitted) and `MissingExtra` (zstandard not installed). Reading a bomb
     raises `OSError`."""
     try:
         raw = path.open("rb")
@@ -85,18 +85,19 @@ def open_binary(path: Path) -> BinaryIO:
 
 
 def unreadable() -> tuple[type[Exception], ...]:
-    """What a stream of `open_binary` raises where its source breaks off."""
+    """The errors that a stream of `open_binary` raises where its source breaks off."""
     zstandard = sys.modules.get("zstandard")
     return (EOFError, OSError, zlib.error, *((zstandard.ZstdError,) if zstandard else ()))
 
 
 def chunks(source: Openable | Path, size: int = CHUNK) -> Iterator[bytes]:
-    """The decompressed bytes in chunks of `size` or little more, the last one shorter.
+    """Yields the decompressed bytes in chunks of `size` or little more. The last one is shorter.
 
-    Raises `BrokenStream` where the source breaks off, after all that could be read before it."""
+    Raises `BrokenStream` where the source breaks off, after everything that could be read before it."""
     with open_binary(source) if isinstance(source, Path) else source.open() as stream:
         broken = unreadable()
-        read = getattr(stream, "read1", stream.read)  # read() of a cut archive raises and gives none of its last chunk
+        # read() of a cut archive raises and gives nothing of its last chunk
+        read = getattr(stream, "read1", stream.read)
         why, pieces, held = None, [], 0
         while why is None:
             try:

@@ -11,20 +11,21 @@ from msgspec import Struct, field
 
 from rldk.errors import InputError
 
-if TYPE_CHECKING:  # rows are fed to a live monitor, which starts without numpy
+if TYPE_CHECKING:  # a live monitor takes rows and starts without numpy
     import numpy as np
     from numpy.typing import NDArray
 
 MAX_CELLS = 2**29  # rows x metrics, 4.3 GB: a source with a new key on every row would otherwise fill any memory
-MANY_METRICS = 1000  # more than that are mostly missing: they may fill a tenth only
-MAX_METRICS = 20_000  # ten times the widest genuine log known (one column an expert and layer)
+MANY_METRICS = 1000  # with more metrics, most values are missing: such a table may fill only a tenth
+MAX_METRICS = 20_000  # ten times the widest real log known (one column for each expert and layer)
 Phase = Literal["train", "eval", "summary"]
 _MISSING = array("d", [math.nan])
 PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
 
 
 class Row(Struct, frozen=True, kw_only=True):
-    """One row as the engine is fed it: a metric absent from `values` is missing; NaN in it was stated by the source."""
+    """One row as the engine takes it. A metric absent from `values` is missing; a NaN in it was stated by the
+    source."""
 
     step: int
     values: Mapping[str, float]
@@ -34,7 +35,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
 
 class Cells(Mapping[str, float]):
-    """One row of columns that it shares with the rows around it: the `values` of a `Row` at no cost a value."""
+    """One row of columns that it shares with the rows around it: the `values` of a `Row` without a cost per value."""
 
     __slots__ = ("columns", "row")
 
@@ -56,12 +57,11 @@ class Cells(Mapping[str, float]):
 
 
 class MetricTable(Struct, frozen=True, kw_only=True):
-    """Metrics of one run. All arrays have shape (n,), rows in the order of the source.
+    """The metrics of one run. All arrays have shape (n,), rows in the order of the source.
 
     `columns`: NaN means missing, unless the row number stands in `stated_nan[name]`: there the source itself said NaN.
-    `phase`: index into `PHASES`. `segment`: 0, 1, ... rises when the step goes back (a restarted run).
-    `time`: unix seconds or seconds since start, as the source has it; NaN where it has none.
-    """
+    `phase`: index into `PHASES`. `segment`: 0, 1, ... rises when the step goes back (a restarted run). `time`: unix
+    seconds or seconds since start, as the source has it; NaN where it has none."""
 
     step: NDArray[np.int64]
     columns: dict[str, NDArray[np.float64]]
@@ -74,7 +74,7 @@ class MetricTable(Struct, frozen=True, kw_only=True):
         return int(self.step.shape[0])
 
     def select(self, names: Sequence[str]) -> MetricTable:
-        """The same rows with only the named columns (unknown names are left out); shares memory."""
+        """The same rows with only the named columns (unknown names are left out). It shares memory."""
         keep = [n for n in names if n in self.columns]
         return MetricTable(
             step=self.step,
@@ -86,7 +86,7 @@ class MetricTable(Struct, frozen=True, kw_only=True):
         )
 
     def rows(self) -> Iterator[Row]:
-        """Rows in order; missing values are absent, stated NaN is present."""
+        """Yields rows in order. Missing values are absent, stated NaN is present."""
         stated = {name: set(rows.tolist()) for name, rows in self.stated_nan.items()}
         columns = [(name, column.tolist(), stated.get(name)) for name, column in self.columns.items()]
         steps, phases = self.step.tolist(), self.phase.tolist()
@@ -97,7 +97,7 @@ class MetricTable(Struct, frozen=True, kw_only=True):
 
 
 class TableBuilder:
-    """Grows a MetricTable row by row in `array('d')` columns; late metrics are back-filled as missing."""
+    """Grows a MetricTable row by row in `array('d')` columns. Late metrics are filled up with missing values."""
 
     __slots__ = ("_columns", "_n", "_phase", "_segment", "_stated", "_step", "_time")
 
@@ -149,7 +149,7 @@ class TableBuilder:
         stated: Mapping[str, Sequence[int]],
         segment: int = 0,
     ) -> None:
-        """Appends rows column by column: None and NaN are missing but at the row numbers in `stated` (from 0)."""
+        """Appends rows column by column. None and NaN are missing, except at the row numbers in `stated` (from 0)."""
         n, total = self._n, self._n + len(steps)
         self._step.extend(steps)
         self._phase.extend(map(PHASES.index, phases))
@@ -183,7 +183,7 @@ class TableBuilder:
             )
 
     def build(self) -> MetricTable:
-        """The table. Raises `InputError` when it would have more than `MAX_CELLS` cells."""
+        """Builds the table. Raises `InputError` when it would have more than `MAX_CELLS` cells."""
         import numpy as np
 
         self._check_size(len(self._columns))

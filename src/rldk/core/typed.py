@@ -1,7 +1,7 @@
-"""The quick path of the JSONL decoder: a msgspec Struct made for the keys of one file, grown when new keys appear.
+"""The quick path of the JSONL decoder: a msgspec Struct made for the keys of one file. It grows when new keys appear.
 
-It may refuse any line, which then takes the slow path of `records`; a line it accepts means the same on both.
-"""
+It may refuse any line, which then takes the slow path of `records`. A line that it accepts means the same on both
+paths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from rldk.core.mending import mended, numbers_of
+from rldk.core.mending import numbers_of, quote_non_json
 from rldk.core.records import (
     MAX_DEPTH,
     MAX_STEP,
@@ -34,15 +34,15 @@ from rldk.core.rows import Assembler, Events
 from rldk.core.table import Phase
 
 MAX_REBUILDS = 50
-MAX_KEYS = 5_000  # of one object; building a Struct takes time that only many lines of the same keys pay back
+MAX_KEYS = 5_000  # of one object; only many lines with the same keys pay back the time to build a Struct
 _UNFIT = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')  # characters msgspec refuses in a field's name
 _Step = Annotated[int, msgspec.Meta(ge=-MAX_STEP, le=MAX_STEP)] | float | str | None
-_NO_NAMES = frozenset(("NaN", "Infinity", "-Infinity"))  # what `mended` makes of these is no text
+_NO_NAMES = frozenset(("NaN", "Infinity", "-Infinity"))  # the text that `quote_non_json` makes of these is no name
 _ONCE = frozenset((Role.STEP, Role.TIME, Role.PHASE, Role.NAME, Role.VALUE))
 
 
 class Kind(Flag):
-    """JSON types seen under one key."""
+    """The JSON types seen under one key."""
 
     NONE = 0
     NUMBER = auto()
@@ -53,7 +53,7 @@ class Kind(Flag):
 
 
 class Place(Struct, frozen=True):
-    """Where one field of a Struct goes: flat key, role, whether it is text; or the places of a nested Struct."""
+    """The target of one field of a Struct: flat key, role, whether it is text; or the places of a nested Struct."""
 
     path: str
     role: Role
@@ -61,8 +61,8 @@ class Place(Struct, frozen=True):
     text: bool = False
 
 
-class Block(Struct):
-    """The columns of many lines while they are being collected."""
+class ColumnBuffer(Struct):
+    """Collects the columns of many lines."""
 
     columns: dict[str, Sequence[float | None]] = field(default_factory=dict)
     stated: dict[str, list[int]] = field(default_factory=dict)
@@ -70,13 +70,13 @@ class Block(Struct):
 
 
 class TypedLines:
-    """Learns the keys of a file line by line; `decode` reads a line, None while or because there is no quick path."""
+    """Learns the keys of a file line by line. `decode` reads a line; it returns None while there is no quick path."""
 
     def __init__(self, layout: Layout) -> None:
         self.decode: Callable[[bytes], msgspec.Struct] | None = None
         self._decode_lines: Callable[[bytes], list[msgspec.Struct]] | None = None
         self._decode_line: Callable[[bytes], msgspec.Struct] | None = None
-        self._mends = False  # whether the last block had to be mended: most likely the next one has, too
+        self._mends = False  # whether the last block had to be rewritten: most likely the next one must be, too
         self._step: str | None = None  # the field of the step
         self._layout = layout
         self._shape: dict[str, Any] = {}
@@ -85,13 +85,14 @@ class TypedLines:
         self._builds = 0
 
     def learn(self, obj: dict[str, Any]) -> bool:
-        """Takes in the keys of a line that was read slowly; True when the Struct must be built anew."""
+        """Takes the keys of a line that was read slowly. True when the Struct must be rebuilt."""
         if self._builds > MAX_REBUILDS or form_of(obj, self._layout.envelope) is not self._layout.form:
             return False
         return _merge(self._shape, obj)
 
     def build(self, identified: Iterable[str]) -> None:
-        """Makes the Struct. `identified`: identity fields already known; the others are left to the slow path."""
+        """Makes the Struct. `identified`: identity fields that are known already. The others are left to the slow
+        path."""
         self._builds += 1
         struct, self._places = _Builder(self._layout, frozenset(identified)).struct(self._shape)
         quick = self._builds <= MAX_REBUILDS and self._layout.rank is None and self._unambiguous()
@@ -103,17 +104,17 @@ class TypedLines:
         self._step = next((name for name, place in names if place.role is Role.STEP), None)
 
     def decode_block(self, block: bytes, lines: int) -> list[msgspec.Struct] | None:
-        """The `lines` lines of `block`, or None when one of them needs a look of its own.
+        """Decodes the `lines` lines of `block`. None when one of them must be checked on its own.
 
-        msgspec takes any white space between objects. Where every newline has } before and { after it, it can only
-        stand between two objects: then as many objects as lines means one object on each."""
+        msgspec takes any white space between objects. Where every newline has } before and { after it, the newline can
+        only stand between two objects. Then as many objects as lines means one object on each line."""
         if self._decode_lines is None or block[:1] != b"{" or block[-1:] != b"}" or block.count(b"}\n{") != lines - 1:
             return None
-        text = mended(block) if self._mends else block
+        text = quote_non_json(block) if self._mends else block
         try:
             found = self._decode_lines(text)
         except (ValueError, RecursionError):
-            text = block if self._mends else mended(block)
+            text = block if self._mends else quote_non_json(block)
             if text is block:
                 return None
             try:
@@ -124,7 +125,7 @@ class TypedLines:
         return found if len(found) == lines and self._is_sound(found, as_mended=self._mends) else None
 
     def _one(self, line: bytes) -> msgspec.Struct:
-        """The line as a Struct. Raises `ValueError` and `RecursionError` where it needs a look of its own."""
+        """The line as a Struct. Raises `ValueError` and `RecursionError` where the line must be checked on its own."""
         decode = self._decode_line
         if decode is None:
             raise ValueError("there is no quick path")
@@ -132,7 +133,7 @@ class TypedLines:
         try:
             found = decode(line)
         except ValueError:
-            text = mended(line)
+            text = quote_non_json(line)
             if text is line:
                 raise
             found = decode(text)
@@ -160,13 +161,13 @@ class TypedLines:
         return True
 
     def deliver(self, found: Sequence[Any], assembler: Assembler) -> None:
-        """Hands the lines read by `decode` or `decode_block` on, in order."""
+        """Passes on the lines read by `decode` or `decode_block`, in order."""
         if not found:
             return
         if self._layout.form is Form.SCALAR:
             self._deliver_events(found, assembler)
             return
-        block = Block()
+        block = ColumnBuffer()
         self._collect(found, self._places, block)
         n = len(found)
         steps = [x if type(x) is int else to_step(x) for x in block.by_role.get(Role.STEP, (None,) * n)]
@@ -175,7 +176,7 @@ class TypedLines:
         assembler.block(steps, block.columns, phases=phases, times=times, stated=block.stated)
 
     def _deliver_events(self, found: Sequence[Any], assembler: Assembler) -> None:
-        """As `deliver`, field by field by its own name: on three or four fields a third of the time of all at once."""
+        """Does the same as `deliver`, field by field. With three or four fields this takes a third of the time."""
         n = len(found)
         roles = {place.role for place in self._places}
         steps: list[int | None] = [None] * n
@@ -184,7 +185,7 @@ class TypedLines:
         times = [line.time for line in found] if Role.TIME in roles else [math.nan] * n
         phases: list[Phase] = ["train"] * n
         if any(place.role is Role.PHASE for place in _flat(self._places)):
-            block = Block()
+            block = ColumnBuffer()
             self._collect(found, self._places, block)
             phases = [to_phase(value) for value in block.by_role[Role.PHASE]]
         values = [line.value for line in found]
@@ -193,7 +194,7 @@ class TypedLines:
             values = [null if value is None else to_number(value) for value in values]
         assembler.events(Events(steps, times, phases, [line.name for line in found], values))
 
-    def _collect(self, found: Sequence[Any], places: tuple[Place, ...], block: Block) -> None:
+    def _collect(self, found: Sequence[Any], places: tuple[Place, ...], block: ColumnBuffer) -> None:
         for place, column in zip(places, zip(*map(astuple, found), strict=True), strict=True):
             if place.nested is not None:
                 self._collect(column, place.nested, block)
@@ -209,8 +210,8 @@ class TypedLines:
             else:
                 self._put(place.path, column, [], block)
 
-    def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: Block) -> None:
-        """`stated`: where the source said NaN; any other NaN or None is a missing value."""
+    def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: ColumnBuffer) -> None:
+        """Adds a column. `stated`: where the source said NaN. Any other NaN or None is a missing value."""
         if path not in self._live:
             if not stated and not any(value is not None and value == value for value in column):
                 return
@@ -233,7 +234,7 @@ class TypedLines:
 
 
 class _Builder:
-    """Struct types for a shape. Field names are positions, since keys need not be identifiers."""
+    """Builds Struct types for a shape. Field names are positions, because keys need not be identifiers."""
 
     def __init__(self, layout: Layout, identified: frozenset[str]) -> None:
         self._layout = layout
@@ -262,7 +263,7 @@ class _Builder:
                 nested, places = self.struct(kind, "", True)
                 return nested, msgspec.field(), Place(path, Role.IGNORED, places)
             nested, places = self.struct(kind, path + "/", inside)
-            idle = all(place.role in (Role.IGNORED, Role.IDENTITY) for place in _flat(places))  # not worth taking apart
+            idle = all(place.role in (Role.IGNORED, Role.IDENTITY) for place in _flat(places))  # not worth parsing
             place = Place(path + "/", Role.IGNORED, None if idle else places)
             return nested, msgspec.field(default_factory=nested), place
         role = self._layout.role(path, form, inside=inside)
@@ -292,7 +293,7 @@ class _Builder:
 
 
 def _number(kind: Kind) -> Any:
-    """The type of a metric: only as wide as what was seen of it, since a wider one takes longer."""
+    """The type of a metric. It is only as wide as the values seen, because a wider type takes longer."""
     made: Any = float | None
     if _is_text(kind):
         made |= str
@@ -306,8 +307,8 @@ def _is_text(kind: Kind) -> bool:
 
 
 def _merge(shape: dict[str, Any], obj: dict[str, Any], depth: int = 1) -> bool:
-    """Adds the keys of `obj` to `shape`; True if any was new. A key that is an object here and a value there stays
-    what it was first."""
+    """Adds the keys of `obj` to `shape`. True if any was new. A key that is an object here and a value there stays what
+    it was first."""
     changed = False
     if len(obj) + len(shape) > MAX_KEYS:
         return False

@@ -1,7 +1,7 @@
-"""What a report looks like, whatever its kind and whatever draws it: a banner, sections of parts, problems, figures.
+"""The look of a report, whatever its kind and whatever draws it: a banner, sections of parts, problems, figures.
 
-A kind of report yields one `View`; a renderer knows views and nothing of kinds. Text is plain: what stands between
-backticks is code, and a renderer makes the rest harmless for its medium."""
+Each kind of report gives one `View`. A renderer knows views and nothing of kinds. Text is plain. Text between backticks
+is code, and a renderer makes the rest harmless for its medium."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Tone = Literal["critical", "warn", "info", "ok", ""]
 
 
 class Paragraph(Struct, frozen=True, kw_only=True, tag=True):
-    """`soft`: said beside the matter. `short`: what is said where not everything is asked for, if that is less."""
+    """`soft`: the text is an aside. `short`: the text to show where not everything is asked for, if that is less."""
 
     text: str
     short: str = ""
@@ -24,8 +24,9 @@ class Paragraph(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Bullets(Struct, frozen=True, kw_only=True, tag=True):
-    """A list; `ranked`: the first is the likeliest; `plain`: facts, each on a line of its own. `most`: how many are
-    shown where not everything is asked for."""
+    """A list. `ranked`: the first item is the likeliest. `plain`: the items are facts, each on its own line.
+
+    `most`: how many items are shown where not everything is asked for."""
 
     title: str = ""
     items: tuple[str, ...] = ()
@@ -35,9 +36,12 @@ class Bullets(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Table(Struct, frozen=True, kw_only=True, tag=True):
-    """`tones`: one a row, or none at all. `lines`: each row as a sentence, for a medium without room for columns, of
-    which `most` are shown where not everything is asked for. `folded`: shown on request by a medium that can.
-    `shares`: for each row (low, share, high), all from 0 to 1, which a renderer may draw; None where it has none."""
+    """A table. `tones`: one a row, or none at all. `lines`: each row as a sentence, for a medium without room for
+    columns.
+
+    `most`: how many of the lines are shown where not everything is asked for. `folded`: a medium that can fold shows
+    the table on request. `shares`: for each row (low, share, high), all from 0 to 1, for a renderer to draw; None where
+    a row has none."""
 
     title: str = ""
     heads: tuple[str, ...] = ()
@@ -51,7 +55,7 @@ class Table(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Band(Struct, frozen=True, kw_only=True):
-    """Steps first..last of a curve to shade. `kind`: a severity, or "onset"; `label`: what is said of them."""
+    """Steps first..last of a curve to shade. `kind`: a severity, or "onset". `label`: the text about these steps."""
 
     first: int
     last: int
@@ -67,7 +71,8 @@ class Limit(Struct, frozen=True, kw_only=True):
 
 
 class Curve(Struct, frozen=True, kw_only=True, tag=True):
-    """A metric over its steps; None in `value` breaks the line. `gaps`: steps at which the source said NaN or infinity.
+    """A metric over its steps. None in `value` breaks the line. `gaps`: steps at which the source said NaN or infinity.
+
     `logged_as`: the log's own name, where it has another. `span`: the steps of the whole run."""
 
     name: str
@@ -94,7 +99,7 @@ class Facts(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Commands(Struct, frozen=True, kw_only=True, tag=True):
-    """What to type next."""
+    """The commands to type next."""
 
     lines: tuple[str, ...] = ()
 
@@ -103,8 +108,10 @@ Part = Paragraph | Bullets | Table | Curve | Charts | Facts | Commands
 
 
 class Section(Struct, frozen=True, kw_only=True):
-    """`code`, `name`: of the rule that an incident is about. `detail`: shown where everything is asked for; else
-    `brief` stands in its place. `wide`: for a medium with room to draw, else `brief` too."""
+    """`code`, `name`: those of the rule that an incident is about.
+
+    `detail`: shown where everything is asked for; otherwise `brief` replaces it. `wide`: for a medium with room to
+    draw; otherwise `brief` replaces it, too."""
 
     title: str
     tone: Tone = ""
@@ -118,8 +125,8 @@ class Section(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Something that a gate may fail on. `steps`: where, None where the kind of report has no steps. `source`: the file
-    or directory that it is about."""
+    """Something that may fail a gate. `steps`: where, None where the kind of report has no steps. `source`: the file or
+    directory of the problem."""
 
     code: str
     name: str
@@ -135,9 +142,11 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 class View(Struct, frozen=True, kw_only=True):
-    """`kind`: that of the report. `badge`: its headline in a word or two, in the colour `tone`; `banner`: the verdict;
-    `reserve`: what the verdict does not cover; `outlook`: what is to be expected, where everything is asked for.
-    `unchecked`: code -> why a rule gave no verdict; `checked`: codes of those that did."""
+    """A report as renderers see it. `kind`: the kind of the report. `badge`: its headline in a word or two, in the
+    colour `tone`.
+
+    `banner`: the verdict. `reserve`: what the verdict does not cover. `outlook`: the expected course, where everything
+    is asked for. `unchecked`: code -> why a rule gave no verdict. `checked`: codes of the rules that gave one."""
 
     kind: str
     title: str

@@ -1,4 +1,4 @@
-"""`rldk doctor` as functions: a source in, a Report out."""
+"""`rldk doctor` as functions: a source goes in, a Report comes out."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def diagnose(
     *,
     reference: Any = None,
 ) -> Report:
-    """What `rldk doctor` says of the one run in `source`: a path, anything else `ingest_runs` reads, or a `Run`.
+    """The diagnosis of the one run in `source`: a path, anything else `ingest_runs` reads, or a `Run`.
 
-    `rules`: a preset or a rule file; `select`, `ignore`: codes, families or names of rules, which narrow it.
-    `config`: hyper-parameters of the training that the log does not carry; rules read them beside the log's own, which
-    win. `reference`: an approved run (as `source`); rules that know what is material for a metric also hold it against
-    that run, from the first rows on. Raises `UsageError` when the source holds several runs (use `diagnose_all`), and
-    the errors of the adapters."""
+    `rules`: a preset or a rule file. `select`, `ignore`: codes, families or names of rules, which narrow it. `config`:
+    hyper-parameters of the training that the log does not carry. Rules read them beside the log's own, which win.
+    `reference`: an approved run (as `source`). Rules that know what is material for a metric also compare it with that
+    run, from the first rows on. Raises `UsageError` when the source holds several runs (use `diagnose_all`), and the
+    errors of the adapters."""
     found = runs_in(source)
     if len(found) > 1:
         names = ", ".join(run.id for run in found[:5]) + (", ..." if len(found) > 5 else "")
@@ -79,14 +79,15 @@ def diagnose_run(
 
 
 def _worth_drawing(names: Iterable[str]) -> list[str]:
-    """Canonical metrics other than counters, whose curve is a ramp."""
+    """Canonical metrics, without counters: the curve of a counter is only a ramp."""
     from rldk.core.vocabulary import vocabulary
 
     return [name for name in names if vocabulary().metric(name).direction != "counter"]
 
 
 def runs_in(source: Any, **reading: Any) -> list[Run]:
-    """The runs in `source`, each with the path that opens it alone as its `source`; `reading` as of `open_runs`."""
+    """The runs in `source`. Each has as its own `source` the path that opens it alone. `reading`: the options of
+    `open_runs`."""
     if isinstance(source, Run):
         return [source]
     from rldk.adapters.open import open_runs

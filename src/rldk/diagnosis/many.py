@@ -1,4 +1,4 @@
-"""Many runs: found first, then read and judged one after the other, or on several processes."""
+"""Diagnoses many runs. They are found first, then read and judged one after the other or on several processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rldk.diagnosis import diagnose_run, home_of, runs_in
 from rldk.engine.executors import Job, processors, run_all
 from rldk.errors import InputError, MalformedInput, MissingExtra, RldkError, UsageError
 
-MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from which on processes earn the second that each takes to start
+MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from here on, processes earn the second that each takes to start
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -51,14 +51,14 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """What could not be read or judged, and why."""
+    """A source that could not be read or judged, and the reason."""
 
     source: str
     error: RldkError
 
 
 class Judged(Struct, kw_only=True):
-    """The reports of all runs under all paths, in the order found, what failed, and the seconds that each run took."""
+    """The reports of all runs under all paths, in the order found, the failures, and the seconds that each run took."""
 
     reports: list[Report] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -77,7 +77,7 @@ class _Task(Struct, frozen=True, kw_only=True):
 class _Done(Struct, kw_only=True):
     reports: list[Report] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    unread: list[Failure] = field(default_factory=list)  # below a directory, beside what could be read
+    unread: list[Failure] = field(default_factory=list)  # below a directory that also has readable runs
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -90,10 +90,11 @@ def judge_paths(
     begin: Callable[[str], None] = lambda _: None,
     expect: Callable[[int], None] = lambda _: None,
 ) -> Judged:
-    """Everything under the paths, each read and judged by itself: one that cannot be hides no other.
+    """Judges everything under the paths. Each run is read and judged by itself, so that a bad one hides no other.
 
-    `jobs`: processes; None: as many as there are processors where that pays. `begin` is called with the name of each
-    piece of work as it begins, `expect` with the number of pieces that were not known before. Raises `UsageError`."""
+    `jobs`: the number of processes; None: as many as there are processors, where that pays. `begin` is called with the
+    name of each piece of work as it begins, `expect` with the number of pieces that were not known before. Raises
+    `UsageError`."""
     tasks: list[_Task] = []
     planned: dict[str, dict[str, str]] = {}
     judged = Judged()
@@ -135,7 +136,7 @@ def _tasks(path: str, options: Options, planned: dict[str, dict[str, str]]) -> l
 
 
 def _folder(path: str) -> Path | None:
-    """The directory that the path is, None where it is anything else."""
+    """The directory at the path, None for anything else."""
     found = Path(os.path.expanduser(path))  # noqa: PTH111 - leaves an unknown user alone
     try:
         return found if stat.S_ISDIR(found.stat().st_mode) else None
@@ -158,7 +159,7 @@ def _size(task: _Task) -> int:
 
 
 def _gather(judged: Judged, own: Sequence[tuple[_Task, _Done]], left_out: Mapping[str, str]) -> None:
-    """Adds what was done below one path, the runs told apart, with the files that none of them was read from."""
+    """Adds the results below one path. Runs get different names, and files that belong to no run are noted."""
     told: dict[str, str] = dict(left_out)
     homes: list[Path] = []
     reports: list[Report] = []
@@ -169,7 +170,8 @@ def _gather(judged: Judged, own: Sequence[tuple[_Task, _Done]], left_out: Mappin
         judged.seconds += [what.seconds] * len(what.reports)
     failed = [failure for _, what in own for failure in what.failures]
     unread = [failure for _, what in own for failure in what.unread]
-    judged.failures += failed if reports or failed else unread[:1]  # else a file left out, and named as one
+    # otherwise the path is a file that was left out, and is named as one
+    judged.failures += failed if reports or failed else unread[:1]
     if homes:
         shared = share_left_out(told, homes, [report.meta["files"] for report in reports])
         reports = [
@@ -195,7 +197,7 @@ def _prepare(wanted: Wanted) -> None:
 
 
 def _work(task: _Task) -> _Done:
-    """Reads and judges; an error of the user's own is raised."""
+    """Reads and judges. An error in the user's request is raised."""
     begun, done = time.perf_counter(), _Done()
     for source, run in _runs(task, done):
         try:
@@ -209,7 +211,7 @@ def _work(task: _Task) -> _Done:
 
 
 def _runs(task: _Task, done: _Done) -> list[tuple[str, Run]]:
-    """The runs of the task, each with the source that names it; what cannot be read is noted."""
+    """The runs of the task, each with the source that names it. What cannot be read is noted."""
     try:
         if task.group is None:
             return [(run.source, run) for run in runs_in(task.path, **_wanted.reading)]

@@ -1,4 +1,4 @@
-"""How a run stands: which families have spoken up and how long ago, and how many of the newest rows were in trouble."""
+"""How a run stands: which rule families have fired, how long ago, and how many of the newest rows were in trouble."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from rldk.core.table import Phase
 from rldk.engine.episodes import Episode
 from rldk.rules.rule import Rule
 
-WINDOW = 100  # rows that the stability speaks of; as the default window of the forensics
-HALF_LIFE = 500  # rows of silence after which what a family said counts half (ours: longer than any labelled run)
+WINDOW = 100  # rows that the stability looks back on; the same as the default window of the forensics
+# after this many silent rows the finding of a family counts half (our choice: longer than any labelled run)
+HALF_LIFE = 500
 Heard = dict[tuple[str, Phase], int]  # family and phase -> the last row of that phase on which it fired
 
 
 class Standing:
-    """Told of every episode as it begins. A look costs as much as there are episodes that may still change, or that
-    reach into the window; what lies further back is settled once."""
+    """Keeps the episodes that a run's state depends on. It is told of every episode as it begins.
+
+    The cost of a question grows with the number of episodes that may still change or that reach into the window. Older
+    episodes are added to the totals once and dropped."""
 
     __slots__ = ("_critical", "_current", "_warned")
 
@@ -24,15 +27,17 @@ class Standing:
         self._warned: Heard = {}
         self._critical: Heard = {}
 
-    def began(self, rule: Rule, episode: Episode) -> None:
+    def add(self, rule: Rule, episode: Episode) -> None:
         if not rule.note:
             self._current.append((rule, episode))
 
-    def heard(self, rows_of: Callable[[Phase], int]) -> tuple[float, float]:
-        """How many families have warned so far, and how many have found what cannot be; each counts half after
-        `HALF_LIFE` rows of silence, a quarter after two. What has not recovered is not silent.
+    def count_families(self, rows_of: Callable[[Phase], int]) -> tuple[float, float]:
+        """Two weighted counts of rule families: those that have warned so far, and those that have found the
+        impossible.
 
-        A critical that rests on a threshold or a statistic alone counts as a warning, as in reports."""
+        A family counts half after `HALF_LIFE` rows of silence, and a quarter after twice as many. An episode that has
+        not recovered is not silent. A critical finding that rests on a threshold or a statistic alone counts as a
+        warning, as it does in reports."""
         for rule, episode in self._current:
             if episode.severity != "info":
                 row = _heard_until(episode, rows_of(rule.phase))
@@ -41,9 +46,9 @@ class Standing:
                     _note(self._critical, rule, row)
         return _faded(self._warned, rows_of), _faded(self._critical, rows_of)
 
-    def troubled(self, rows: int) -> int:
-        """How many of the newest `WINDOW` of so many training rows lie between the first and the last row on which a
-        warning or a critical fired."""
+    def count_troubled(self, rows: int) -> int:
+        """How many of the newest `WINDOW` training rows lie between the first and last row of a warning or critical
+        episode. `rows` is the number of training rows so far."""
         start, mask = rows - WINDOW + 1, 0
         for rule, episode in self._current:
             if rule.phase == "train" and episode.severity != "info" and episode.last_row >= start:
@@ -51,14 +56,14 @@ class Standing:
                 mask |= ((1 << (episode.last_row - first + 1)) - 1) << (first - start)
         return mask.bit_count()
 
-    def settle(self, rows: int) -> None:
-        """Lets go of episodes that are over, have been heard, and have left the window."""
+    def drop_settled(self, rows: int) -> None:
+        """Drops the episodes that are over, have been counted, and have left the window."""
         start = rows - WINDOW + 1
         self._current = [(r, e) for r, e in self._current if not e.recovered or e.last_row >= start]
 
 
 def _heard_until(episode: Episode, rows: int) -> int:
-    """The row as of which an episode that has ended is heard."""
+    """The row up to which an episode counts as active."""
     if not episode.ended:
         return episode.last_row
     return episode.over_row if episode.recovered else rows

@@ -1,4 +1,5 @@
-"""Rows gathered into blocks: as long as phase, segment and metrics stay the same and all values are finite."""
+"""Gathers rows into blocks. A block goes on while phase, segment and metrics stay the same and all values are
+finite."""
 
 from __future__ import annotations
 
@@ -7,14 +8,35 @@ from itertools import groupby
 from typing import NamedTuple
 
 from rldk.core.table import Cells, Phase, Row
-from rldk.engine.derive import implied, implied_by
-from rldk.engine.evaluate import MOST_ROWS, Block
+from rldk.engine.derive import derive_columns, derive_values
 
+MOST_ROWS = 1024  # of a block: a rule decides rarely for all rows of a longer one at once
 MOST_CELLS = 50_000
 
 
-class Group(NamedTuple):
-    """A block, its phase, and the rows it was made of, where it was made of such."""
+class Block(NamedTuple):
+    """Rows of one phase and segment with the same metrics, column by column.
+
+    `finite`: all values are finite. A block for which this is false has a single row."""
+
+    columns: Mapping[str, Sequence[float]]
+    steps: Sequence[int]
+    times: Sequence[float]
+    segment: int
+    finite: bool
+
+    def part(self, start: int, stop: int) -> Block:
+        """Returns the rows start..stop-1 as a block."""
+        columns = {name: column[start:stop] for name, column in self.columns.items()}
+        return self._replace(columns=columns, steps=self.steps[start:stop], times=self.times[start:stop])
+
+    def beside(self, name: str, column: Sequence[float]) -> Block:
+        """Returns the block with one more metric."""
+        return self._replace(columns={**self.columns, name: column})
+
+
+class PhaseBlock(NamedTuple):
+    """A block with its phase. `rows` are the rows it was made of; it is empty when the block came from a table."""
 
     rows: Sequence[Row]
     phase: Phase
@@ -22,12 +44,12 @@ class Group(NamedTuple):
 
 
 def height(metrics: int) -> int:
-    """How many rows of so many metrics a block has at most."""
+    """The largest number of rows in a block with so many metrics."""
     return max(1, min(MOST_ROWS, MOST_CELLS // (metrics + 1)))
 
 
-def blocks(rows: Iterable[Row]) -> Iterator[Group]:
-    """The rows, in order, as blocks of at most `MOST_ROWS`."""
+def blocks(rows: Iterable[Row]) -> Iterator[PhaseBlock]:
+    """Yields the rows, in order, as blocks of at most `MOST_ROWS`."""
     held: list[Row] = []
     most = 0
     for row in rows:
@@ -40,14 +62,14 @@ def blocks(rows: Iterable[Row]) -> Iterator[Group]:
 
 
 def _alike(a: Row, b: Row) -> bool:
-    """Of one phase and segment, with the same metrics in the same order."""
+    """Whether two rows have the same phase and segment, and the same metrics in the same order."""
     x, y = a.values, b.values
     shared = type(x) is type(y) is Cells and x.columns is y.columns
     return (shared or [*x] == [*y]) and a.segment == b.segment and a.phase == b.phase
 
 
 def _columns(rows: Sequence[Row]) -> dict[str, list[float]]:
-    """The values of rows that are alike, metric by metric; rows that share columns give them as they stand."""
+    """The values of similar rows, one column a metric. Rows that share columns are copied in one slice."""
     made: dict[str, list[float]] = {name: [] for name in rows[0].values}
     start = 0
     while start < len(rows):
@@ -68,39 +90,42 @@ def _columns(rows: Sequence[Row]) -> dict[str, list[float]]:
 
 
 def _follows(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
-    """Both can be taken at once: cells below each other, or neither shares columns."""
+    """Whether both rows can be copied at once: they are neighbouring cells of shared columns, or neither shares
+    columns."""
     if type(a) is Cells and type(b) is Cells:
         return a.columns is b.columns and b.row == a.row + 1
     return type(a) is not Cells and type(b) is not Cells
 
 
 def single(row: Row) -> Block:
-    """The block of one row."""
+    """Returns the block of one row."""
     values = {**row.values, "step": float(row.step), "segment": float(row.segment)}
-    values |= implied_by(values)
+    values |= derive_values(values)
     total = sum(values.values())
-    finite = total - total == 0.0  # else one of them is not, or the sum overflows
+    finite = total - total == 0.0  # otherwise a value is not finite, or the sum overflows
     return Block({name: (x,) for name, x in values.items()}, (row.step,), (row.time,), row.segment, finite)
 
 
-def whole(group: Group) -> Iterator[Group]:
-    """The group with the position of its rows and what follows from their values, cut where other values follow."""
+def whole(group: PhaseBlock) -> Iterator[PhaseBlock]:
+    """Adds step, segment and derived columns to a block, and cuts it where other derived values become available."""
     block, start = group.block, 0
     steps, n = list(map(float, block.steps)), len(block.steps)
     block = block._replace(columns={**block.columns, "step": steps, "segment": [float(block.segment)] * n})
-    made = implied(block.columns)
+    made = derive_columns(block.columns)
     there = zip(*[[x == x for x in column] for column in made.values()], strict=True) if made else iter(((),) * n)
     for known, same in groupby(there):
         stop = start + sum(1 for _ in same)
         part = block if stop - start == n else block.part(start, stop)
         for name, is_there in zip(made, known, strict=True):
             part = part.beside(name, made[name][start:stop]) if is_there else part
-        yield Group(group.rows[start:stop], group.phase, part)
+        yield PhaseBlock(group.rows[start:stop], group.phase, part)
         start = stop
 
 
 def cut(block: Block, column: Sequence[float]) -> Iterator[tuple[Block, Sequence[float]]]:
-    """The block cut where values of the column begin or end to be there, each part with them, () where they are not."""
+    """Cuts the block where values of the column start or stop being present.
+
+    Yields each part with its values, or with () where they are missing."""
     n, start = len(block.steps), 0
     for there, same in groupby([x == x for x in column]):
         stop = start + sum(1 for _ in same)
@@ -109,17 +134,17 @@ def cut(block: Block, column: Sequence[float]) -> Iterator[tuple[Block, Sequence
         start = stop
 
 
-def _grouped(rows: Sequence[Row]) -> Iterator[Group]:
+def _grouped(rows: Sequence[Row]) -> Iterator[PhaseBlock]:
     if len(rows) <= 1:
-        yield from (Group(rows, row.phase, single(row)) for row in rows)
+        yield from (PhaseBlock(rows, row.phase, single(row)) for row in rows)
         return
     columns = _columns(rows)
     total = sum(map(sum, columns.values()))
     if total - total == 0.0:
         steps, times = [row.step for row in rows], [row.time for row in rows]
         block = Block(columns, steps, times, rows[0].segment, finite=True)
-        yield from whole(Group(rows, rows[0].phase, block))
+        yield from whole(PhaseBlock(rows, rows[0].phase, block))
         return
-    half = len(rows) // 2  # down to the rows that are not finite
+    half = len(rows) // 2  # halve until only the rows that are not finite stand alone
     yield from _grouped(rows[:half])
     yield from _grouped(rows[half:])

@@ -1,9 +1,8 @@
-"""Numbers that stand for a block of rows, one value a row: a rule asked of them says on which rows it must be asked.
+"""Arrays that stand for all rows of a block, with one value a row. A rule that gets them answers for many rows at once.
 
-A comparison that all rows decide alike is decided. Where they do not, the rows part: both groups are followed, one
-after the other (`Cases`), each with the rows it has left. A body that ends without a word was silent on the rows of its
-path; one that speaks, or does what a column cannot do, leaves the rows of its path to be asked one by one.
-"""
+A comparison with the same outcome on all rows is simply decided. Otherwise the rows split: both groups are followed,
+one after the other (`Cases`), each with its own rows. When the body returns nothing, it was silent on the rows of that
+path. When it returns a signal, or does something a column cannot do, the rows of that path are asked one by one."""
 
 from __future__ import annotations
 
@@ -16,24 +15,25 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-MAX_PATHS = 64  # followed before the rows that are left are asked one by one
+MAX_PATHS = 64  # paths to follow before the remaining rows are asked one by one
 MAX_FORKS = 24  # on one path
 
 
-class Undecided(BaseException):  # no rule may take it for an error of its own
-    """The rows of a column would have to be asked one by one."""
+class UndecidedColumn(BaseException):  # a BaseException, so that no rule catches it as an error of its own
+    """Raised when the rows of a column must be asked one by one."""
 
 
 class Cases:
-    """The paths of a body, and which rows take each.
+    """The paths through a rule's body, and the rows that take each path.
 
-    After `follow`: `asked`, the rows on which the body may speak; `ready`: some silent row had all it asked for."""
+    After `follow`, `asked` marks the rows on which the body may give a signal. `ready` says that on some silent row the
+    rule had every input it asked for."""
 
     __slots__ = ("_at", "_rows", "_taken", "asked", "missing", "ready")
 
     def __init__(self, height: int) -> None:
         self.asked: Mask = np.zeros(height, dtype=np.bool_)
-        self.missing: Mask | None = None  # rows of the path that lack something the rule asked for
+        self.missing: Mask | None = None  # rows of this path that lack an input the rule asked for
         self.ready = False
         self._rows = self.asked
         self._taken: list[bool] = []
@@ -46,7 +46,7 @@ class Cases:
             self._rows, self._at, self.missing = every, 0, None
             try:
                 silent = body(frame) is None
-            except (Undecided, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            except (UndecidedColumn, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 silent = False
             if not silent:
                 self.asked |= self._rows
@@ -60,7 +60,7 @@ class Cases:
         self.asked |= every
 
     def decide(self, holds: Mask) -> bool:
-        """The outcome of a comparison on this path, whose rows are then those for which it is so."""
+        """Decides a comparison on this path. The path then keeps only the rows that agree with the outcome."""
         rows = self._rows & holds
         count = np.count_nonzero(rows)
         if not count:
@@ -69,7 +69,7 @@ class Cases:
             return True
         if self._at == len(self._taken):
             if self._at == MAX_FORKS:
-                raise Undecided
+                raise UndecidedColumn
             self._taken.append(True)
         self._at += 1
         taken = self._taken[self._at - 1]
@@ -77,16 +77,16 @@ class Cases:
         return taken
 
     def leave(self, rows: Mask) -> None:
-        """Takes rows off the path: they are asked one by one."""
+        """Takes rows off the path. They are asked one by one."""
         left = self._rows & rows
         if left.any():
             self.asked |= left
             self._rows = self._rows & ~rows
             if not self._rows.any():
-                raise Undecided
+                raise UndecidedColumn
 
     def lack(self, rows: Mask | None) -> None:
-        """Notes rows that lack what the rule just asked for; None: all of them."""
+        """Notes the rows that lack the input the rule just asked for. None means all rows."""
         if rows is None:
             self.missing = np.ones_like(self.asked)
         else:
@@ -108,7 +108,8 @@ def _apply(operation: Callable[[Any, Any], Any]) -> Callable[[Column, Any], Colu
 
 
 class Column:
-    """One number a row, NaN where it is missing. Whatever a column cannot do raises `Undecided` or `TypeError`."""
+    """One number a row, NaN where it is missing. An operation that a column cannot do raises `UndecidedColumn` or
+    `TypeError`."""
 
     __slots__ = ("cases", "values")
 
@@ -135,7 +136,7 @@ class Column:
             self.cases.leave(other.values == 0.0)
             return Column(self.values / other.values, self.cases)
         if other == 0.0:
-            raise Undecided
+            raise UndecidedColumn
         return Column(self.values / other, self.cases)
 
     def __rtruediv__(self, other: float) -> Column:
@@ -155,7 +156,7 @@ class Column:
         return Column(np.abs(self.values), self.cases)
 
     def __float__(self) -> float:
-        raise Undecided
+        raise UndecidedColumn
 
     __int__ = __index__ = __float__
 
@@ -164,7 +165,7 @@ class Column:
         return Column(np.rint(self.values), self.cases)
 
     def __format__(self, spec: str) -> str:
-        raise Undecided
+        raise UndecidedColumn
 
     def __str__(self) -> str:
-        raise Undecided
+        raise UndecidedColumn

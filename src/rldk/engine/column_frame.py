@@ -1,4 +1,4 @@
-"""The rows of a block as rules look at them at once, every number a column. See `column`."""
+"""Shows a rule all rows of a block at once; every number is a column. See `column`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rldk.rules.rule import Body, Context
 
 
 class ColumnFrame(EngineFrame):
-    """All rows of the present block, all of whose values are finite."""
+    """All rows of the present block. All of their values are finite."""
 
     __slots__ = ("_cases", "_found", "_steps")
 
@@ -23,16 +23,16 @@ class ColumnFrame(EngineFrame):
         super().__init__(memory, context)
         self._cases = Cases(0)
         self._steps: Sequence[int] = ()
-        # what was asked for of this block: a number that all rows share, or one a row and where it is missing
+        # answers already given for this block: a number that all rows share, or a column and where it is missing
         self._found: dict[Any, float | tuple[Numbers, Any]] = {}
 
     def begin(self, steps: Sequence[int]) -> None:
-        """A new block, which `show` has shown."""
+        """Starts with a new block, which `show` has shown."""
         self._steps = steps
         self._found = {}
 
     def follow(self, body: Body, metric: str) -> Cases:
-        """On which rows of the block the body may speak."""
+        """Finds the rows of the block on which the body may give a signal."""
         self.metric, self.unready = metric, False
         height = len(self._steps)
         cases = self._cases = Cases(height)
@@ -53,7 +53,7 @@ class ColumnFrame(EngineFrame):
         return found[0]  # type: ignore[index]
 
     def _column(self, key: Any, values: Sequence[float]) -> float | tuple[Numbers, Any]:
-        """Remembers the values: as one number where all rows share it."""
+        """Stores the values: as one number where all rows share it, else as a column."""
         first = values[0]
         if first == values[-1] and values.count(first) == len(values):
             found: float | tuple[Numbers, Any] = first
@@ -114,7 +114,7 @@ class ColumnFrame(EngineFrame):
         return self._beside(name, "spread")
 
     def _beside(self, name: str, what: str) -> float:
-        """What an approved run had at the steps of the block."""
+        """The value that an approved run had at each step of the block."""
         baseline = self.context.reference
         if baseline is None:
             return NAN
@@ -123,7 +123,7 @@ class ColumnFrame(EngineFrame):
         return self._see(what, name)
 
     def _moving(self, key: Any, measure: Any, name: str) -> float:
-        """What is told by how many rows there were."""
+        """A measure that depends only on the number of rows so far."""
         if key not in self._found:
             values = []
             for row in range(len(self._steps)):

@@ -1,4 +1,4 @@
-"""Metrics that rows imply: their own position, and values the trainer did not log but others determine."""
+"""Metrics that follow from others: the position of a row, and values that the trainer did not log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from rldk.engine.features.window import NAN
 
-KL_MATERIAL = 1e-3  # nats; below it (loss - policy_loss) / kl divides rounding by rounding
+KL_MATERIAL = 1e-3  # nats; below it, (loss - policy_loss) / kl divides one rounding error by another
 
 SOURCES = (
     "kl", "loss", "policy_loss", "reward_kl_penalty", "sampled_nll", "entropy", "grad_norm_policy", "grad_norm_value",
@@ -16,17 +16,22 @@ SOURCES = (
 Columns = Mapping[str, Sequence[float]]
 
 
-def implied(columns: Columns) -> dict[str, list[float]]:
-    """What follows from the metrics of rows by identities, as columns; NaN where nothing does. All values are finite.
+def derive_columns(columns: Columns) -> dict[str, list[float]]:
+    """Derives metrics from logged ones by identities, as columns. A value is NaN where it cannot be derived. All inputs
+    are finite.
 
-    `kl_coef_implied` = (loss - policy_loss) / kl, where all three are there and |kl| is material: the coefficient of a
-    trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
+    `kl_coef_implied` = (loss - policy_loss) / kl, where all three are present and |kl| is material. This is the
+    coefficient of a trainer that adds beta * KL to its loss. Rules decide whether it was constant enough to mean that.
+
     `kl_coef_paid` = -(KL part of the reward) / kl: the coefficient of a trainer that puts the KL into the reward.
+
     `loss_per_kl` = loss / kl where no policy loss is logged: the coefficient, as far as the KL dominates the loss.
+
     `reward_per_step` = return / length of an episode (of a response, where rows are about language).
+
     `sampled_nll_surplus` = sampled_nll - entropy: 0 in expectation for tokens sampled from the trainer's policy.
-    `grad_ratio_log10` = log10(grad_norm_policy / grad_norm_value), where both are positive.
-    """
+
+    `grad_ratio_log10` = log10(grad_norm_policy / grad_norm_value), where both are positive."""
     made: dict[str, list[float]] = {}
     kl, loss, policy = columns.get("kl"), columns.get("loss"), columns.get("policy_loss")
     penalty, nll, entropy = columns.get("reward_kl_penalty"), columns.get("sampled_nll"), columns.get("entropy")
@@ -48,9 +53,11 @@ def implied(columns: Columns) -> dict[str, list[float]]:
     return made
 
 
-def implied_by(values: Mapping[str, float]) -> dict[str, float]:
+def derive_values(values: Mapping[str, float]) -> dict[str, float]:
     """The same for the values of one row, which need not be finite."""
-    found = implied({name: (values[name],) for name in SOURCES if name in values and math.isfinite(values[name])})
+    found = derive_columns(
+        {name: (values[name],) for name in SOURCES if name in values and math.isfinite(values[name])}
+    )
     return {name: x for name, (x,) in found.items() if x == x}
 
 

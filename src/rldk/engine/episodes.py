@@ -1,6 +1,8 @@
-"""Time lives here: persistence, the step range, quiet rows, recovery. One episode becomes one finding.
+"""Decides when a finding begins and ends: persistence, the step range, quiet rows, recovery. One episode is one
+finding.
 
-An episode ends when its rule has been quiet for long enough; it has recovered when its metric is back besides."""
+An episode ends when its rule has been quiet for long enough. It has recovered when its metric is back at its level,
+too."""
 
 from __future__ import annotations
 
@@ -12,18 +14,19 @@ from rldk.core.model import SEVERITIES, Severity
 from rldk.engine.recovery import NEAR, Level, Tail, Way, levels_before, nothing, way_back, worse_side
 from rldk.rules.rule import Rule, Signal
 
-MAX_EPISODES = 500  # of one rule on one metric: the last goes on for ever, or a flapping metric would fill the memory
+# of one rule on one metric. The last one then never ends, so that a flapping metric cannot fill the memory
+MAX_EPISODES = 500
 
 
 def severity_of(rule: Rule, signal: Signal) -> Severity:
-    """The signal's own severity, never above the rule's."""
+    """The signal's own severity, but never above the severity of the rule."""
     return min(rule.severity, signal.severity or rule.severity, key=SEVERITIES.index)
 
 
 class Episode(Struct):
-    """A stretch of rows on which a rule kept firing. Row numbers count the rows of the rule's phase.
+    """A range of rows on which a rule kept firing. Row numbers count the rows of the rule's phase.
 
-    `signal` is that of the row on which the rule first spoke; `severity` may have risen since, at `worse_step`."""
+    `signal` is the one from the row on which the rule first fired. `severity` may have risen since, at `worse_step`."""
 
     signal: Signal
     onset: int
@@ -35,15 +38,15 @@ class Episode(Struct):
     severity: Severity
     worse_step: int | None = None
     worse: Signal | None = None
-    before: tuple[Level, ...] = ()  # where the metric stood before
-    away: Way | None = None  # once it has ended: how far the metric must come back
+    before: tuple[Level, ...] = ()  # the levels of the metric before the episode
+    away: Way | None = None  # set once the episode has ended: how far the metric must come back
     ended: bool = False
     recovered: bool = False
-    over_row: int = 0  # the last row of which it can be said that it was not over, once it has recovered
+    over_row: int = 0  # set once it has recovered: the last row on which it was certainly not over
 
 
 class Episodes:
-    """The episodes of one rule on one metric, fed one look at a time."""
+    """The episodes of one rule on one metric. They take the outcome of one row at a time."""
 
     __slots__ = ("_away", "_quiet", "_recent", "_rule", "_worse", "done", "idle", "metric", "open")
 
@@ -52,15 +55,16 @@ class Episodes:
         self.metric = metric
         self._recent: deque[int | None] = deque(maxlen=max(rule.rows, rule.within))
         self._quiet = 0
-        self._worse = 0  # looks in a row that were graver than the episode is called
-        self._away: list[Episode] = []  # ended, but the metric is not back
+        self._worse = 0  # rows in a row that were graver than the severity of the episode
+        self._away: list[Episode] = []  # episodes that have ended while the metric is not back
         self.open: Episode | None = None
         self.done: list[Episode] = []
-        self.idle = True  # a further quiet look would change nothing
+        self.idle = True  # one more quiet row would change nothing
 
     def look(self, step: int, row: int, signal: Signal | None, tail: Tail = nothing) -> bool:
-        """Takes the outcome of one look; True when a new episode has just begun. `tail`: the newest values of the
-        metric, asked for where an episode begins or may be over."""
+        """Takes the outcome of one row. Returns True when a new episode has just begun.
+
+        `tail` gives the newest values of the metric. It is called where an episode begins or may be over."""
         if signal is None:
             self._rest(step, row, tail)
             began = False
@@ -79,7 +83,7 @@ class Episodes:
         if episode is None:
             return
         self._quiet += 1
-        away = abs(step - episode.last_step)  # abs: a restarted run counts from a smaller step
+        away = abs(step - episode.last_step)  # abs, because a restarted run counts from a smaller step
         rested = self._quiet >= self._rule.cooldown and away >= self._rule.cooldown_steps
         if rested and len(self.done) < MAX_EPISODES - 1:
             self._close(episode, row, tail)
@@ -96,7 +100,7 @@ class Episodes:
         hits = [s for s in self._recent if s is not None]
         if len(hits) < self._rule.rows:
             return False
-        known = self._away[-1].before if self._away else ()  # what stood before that which is not over
+        known = self._away[-1].before if self._away else ()  # the levels before the oldest episode that is not over
         self.open = Episode(
             signal=signal,
             onset=hits[0],
@@ -111,7 +115,7 @@ class Episodes:
         return True
 
     def _again(self, signal: Signal) -> Episode | None:
-        """The informational episode that is not over and goes on, now open again; what is louder begins anew."""
+        """Reopens the informational episode that is not over and goes on. A louder signal starts a new episode."""
         last = self._away[-1] if self._away else None
         if last is None or last is not self.done[-1] or not last.severity == severity_of(self._rule, signal) == "info":
             return None
@@ -128,7 +132,7 @@ class Episodes:
         return [*self.done, self.open] if self.open else list(self.done)
 
     def _grow(self, episode: Episode, step: int, signal: Signal) -> None:
-        """A graver signal makes the episode graver once it has persisted as the rule asks."""
+        """Raises the severity of the episode once a graver signal has persisted as long as the rule asks."""
         graver = SEVERITIES.index(severity_of(self._rule, signal)) > SEVERITIES.index(episode.severity)
         self._worse = self._worse + 1 if graver else 0
         if self._worse >= self._rule.rows:
@@ -140,7 +144,8 @@ class Episodes:
         values = tail(metric)
         end = len(values) - (row - episode.last_row)
         start = end - (episode.last_row - episode.first_row) - self._rule.rows - NEAR
-        fired = values[max(0, start) : max(0, end + NEAR)]  # one that fired on a single row has gone on or not
+        # an episode that fired on a single row has either gone on or not
+        fired = values[max(0, start) : max(0, end + NEAR)]
         episode.away = way_back(episode.before, fired, worse_side(metric or self.metric))
         episode.ended, episode.over_row = True, episode.last_row
         episode.recovered = episode.away is None or episode.away.is_back(values)

@@ -1,13 +1,14 @@
-"""Rules look at rows: a block at a time as long as they have nothing to say, row by row where they may have."""
+"""Runs rules over rows: over a whole block while they find nothing, and row by row where they may find something."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from rldk.engine.blocks import MOST_ROWS, Block
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.interval_frame import IntervalFrame
@@ -18,45 +19,24 @@ from rldk.rules.rule import Body, Context, Frame, Rule
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
 
-MOST_ROWS = 1024  # of a block: a longer one is asked less often, and answers less often for all of its rows
-SHORT = 12  # rows: to ask each of so few costs no more than to ask of all at once
-COARSE = 48  # rows from which on the bounds of features are tried before the features themselves
-FINE = 16  # blocks that are asked by columns at once after one whose bounds would not do
-RESTS = 16  # blocks that are asked row by row at once after others that had to be
-
-
-class Block(NamedTuple):
-    """Rows of one phase and segment with the same metrics, column by column. `finite`: all values are; else it is a
-    single row."""
-
-    columns: Mapping[str, Sequence[float]]
-    steps: Sequence[int]
-    times: Sequence[float]
-    segment: int
-    finite: bool
-
-    def part(self, start: int, stop: int) -> Block:
-        """Rows start..stop-1 of it."""
-        columns = {name: column[start:stop] for name, column in self.columns.items()}
-        return self._replace(columns=columns, steps=self.steps[start:stop], times=self.times[start:stop])
-
-    def beside(self, name: str, column: Sequence[float]) -> Block:
-        """With one metric more."""
-        return self._replace(columns={**self.columns, name: column})
+SHORT = 12  # rows; asking each of so few costs no more than asking all at once
+COARSE = 48  # rows; from this height on the bounds of features are tried before the features themselves
+FINE = 16  # blocks to ask by columns at once after the bounds of one did not decide
+RESTS = 16  # blocks to ask row by row at once after earlier ones had to be
 
 
 class BoundRule(Struct):
-    """One rule on one metric: what it needs, and how its looks went."""
+    """One rule on one metric: the inputs it needs, and what came of asking it so far."""
 
     rule: Rule
     metric: str
     required: frozenset[str]
     episodes: Episodes
     body: Body
-    failure: str = ""  # why the rule was given up on this run: it raised on one of its rows
+    failure: str = ""  # why the rule was given up on this run: it raised an error on one of its rows
     looks: int = 0
-    ready: bool = False  # some look had every feature it asked for
-    # how to ask it next: so many rows at once; not by bounds, or not at once, for so many blocks
+    ready: bool = False  # on some row the rule had every feature it asked for
+    # How to ask it next: `width` rows at once; for `fine` blocks without bounds; for `rest` blocks row by row.
     width: int = MOST_ROWS
     fine: int = 0
     rest: int = 0
@@ -64,13 +44,13 @@ class BoundRule(Struct):
 
 
 EVERYWHERE = (-math.inf, math.inf)
-# a bound rule, and the interval of its metric's own value in which it says nothing; without a name it always looks
+# A bound rule and the interval of its own metric in which it says nothing. Without a name it is always asked.
 Turn = tuple[BoundRule, str, float, float]
 Begun = list[tuple[BoundRule, Episode]]
 
 
 class Evaluator:
-    """The looks of one phase at its blocks, once the memory has taken them."""
+    """Asks the rules of one phase about its blocks, once the memory has taken them."""
 
     def __init__(self, memory: Memory, context: Context, columns: Callable[..., ColumnFrame] | None = None) -> None:
         self._memory = memory
@@ -80,7 +60,7 @@ class Evaluator:
         self._interval_frame = IntervalFrame(memory, context)
 
     def at(self, block: Block, turns: Sequence[Turn]) -> Iterator[Begun]:
-        """What has just begun, row by row."""
+        """Yields the episodes that begin, row by row."""
         height = len(block.steps)
         frame = self._block if height > 1 else self._single
         loud = self._loud(block, turns) if block.finite and height > SHORT else [(t, b"\1" * height) for t in turns]
@@ -102,7 +82,7 @@ class Evaluator:
             yield begun
 
     def _look(self, turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
-        """One bound rule's look at the row that the frame shows; the episode that has just begun."""
+        """Asks one bound rule about the row that the frame shows. Returns the episode that has just begun, if any."""
         bound, name, low, high = turn
         episodes = bound.episodes
         if (name and low <= columns[name][row] <= high and episodes.idle) or (bound.rule.note and episodes.began):
@@ -110,7 +90,7 @@ class Evaluator:
         frame.metric, frame.unready = bound.metric, False
         try:
             signal = bound.body(frame)
-        except (ArithmeticError, ValueError) as error:  # what no author thought of must not cost the whole report
+        except (ArithmeticError, ValueError) as error:  # an unforeseen error in one rule must not cost the whole report
             bound.failure = f"{type(error).__name__} on the row of step {frame.step}"
             bound.body = _silence
             return None
@@ -123,16 +103,16 @@ class Evaluator:
         return episodes.open if began else None
 
     def _quiet(self, bound: BoundRule, frame: EngineFrame, row: int) -> None:
-        """Tells an episode that goes on of a row on which the rule says nothing."""
+        """Tells an open episode about a row on which the rule says nothing."""
         if not bound.episodes.idle:
             bound.episodes.look(frame.step, frame.rows, None, self._tail(bound, row))
 
     def _tail(self, bound: BoundRule, row: int) -> Tail:
-        """The newest values of a metric (by default the bound rule's own), should anybody ask."""
+        """Returns a function for the newest values of a metric, by default the metric of the bound rule."""
         return lambda metric: self._memory.tail(metric or bound.metric, row, KEPT)
 
     def _loud(self, block: Block, turns: Sequence[Turn]) -> list[tuple[Turn, Sequence[int]]]:
-        """The bound rules that may have to look, and at which of the rows their bodies must be asked."""
+        """Finds the bound rules that may fire, and the rows on which their bodies must be asked."""
         self._interval_frame.show(block.columns)
         self._interval_frame.begin(block.steps)
         if self._columns is not None:
@@ -150,7 +130,7 @@ class Evaluator:
         return found
 
     def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
-        """1 for the rows on which the body of the bound rule may say something."""
+        """Returns 1 for each row on which the body of the bound rule may give a signal."""
         if self._columns is not None:
             return self._asked_at_once(bound, height, self._columns)
         asked = bytearray(height)
@@ -175,7 +155,7 @@ class Evaluator:
         return asked
 
     def _asked_at_once(self, bound: BoundRule, height: int, columns: ColumnFrame) -> Sequence[int]:
-        """The same, by bounds if they will do, else by columns."""
+        """Does the same by bounds if they decide, else by columns."""
         bound.fine = max(0, bound.fine - 1)
         if self._memory.start and height >= COARSE and not bound.fine:
             self._interval_frame.metric = bound.metric
@@ -199,7 +179,7 @@ class Evaluator:
         return stretch.silent(body, start, stop, exact=True) and self._settled(bound)
 
     def _settled(self, bound: BoundRule) -> bool:
-        """Whether the looks say, for all rows alike, if the rule had all it asks for; it is ready from then on."""
+        """Whether all rows agree if the rule had every input it asked for. From then on the rule counts as ready."""
         if not bound.ready:
             if self._interval_frame.doubt:
                 return False

@@ -1,4 +1,4 @@
-"""Many pieces of work: one after the other, or in processes of their own. Results come in the order of the pieces."""
+"""Runs many pieces of work: one after the other, or in processes. Results come in the order of the pieces."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from msgspec import Struct
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-AHEAD = 4  # pieces handed out for each process: results wait for nobody, and memory does not grow with the pieces
+# pieces handed out for each process. Results wait for nobody, and memory does not grow with the number of pieces
+AHEAD = 4
 
 
 class Job(Struct, Generic[Item, Result], frozen=True, kw_only=True):
-    """What is done with each piece. `work` and `prepare` are functions of a module, since a process looks them up.
+    """What to do with each piece. `work` and `prepare` are functions of a module, because a process looks them up by
+    name.
 
-    `prepare`: called once with `given` in each process before any work. `lost`: the result of a piece whose process
-    died on it twice, the second time alone."""
+    `prepare` is called once with `given` in each process before any work. `lost` makes the result of a piece whose
+    process died twice, the second time while it ran alone."""
 
     work: Callable[[Item], Result]
     lost: Callable[[Item], Result]
@@ -35,7 +37,7 @@ Begin = Callable[[Any], None]
 def serial(
     job: Job[Item, Result], items: Sequence[Item], jobs: int = 1, begin: Begin = lambda _: None
 ) -> Iterator[Result]:
-    """One piece after the other in this process; `begin` is called with each as it begins."""
+    """Works through the pieces in this process. `begin` is called with each piece as its work starts."""
     del jobs
     if job.prepare is not None:
         job.prepare(*job.given)
@@ -47,8 +49,9 @@ def serial(
 def process(
     job: Job[Item, Result], items: Sequence[Item], jobs: int = 1, begin: Begin = lambda _: None
 ) -> Iterator[Result]:
-    """On `jobs` processes; `begin` is called with each piece as its result is waited for. A piece that ends its process
-    costs no other piece its result."""
+    """Works through the pieces on `jobs` processes. `begin` is called with each piece when its result is awaited.
+
+    A piece that kills its process costs no other piece its result."""
     left = deque(items)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     pool = _pool(job, jobs)
@@ -63,22 +66,22 @@ def process(
                 result = future.result()
             except BrokenProcessPool:
                 pool.shutdown()
-                left.extendleft(other for other, _ in reversed(waiting))  # whose results are lost with the pool
+                left.extendleft(other for other, _ in reversed(waiting))  # the results of these are lost with the pool
                 waiting.clear()
                 result = _alone(job, item)
                 pool = _pool(job, jobs)
             yield result
     finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for what has not begun
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for work that has not begun
 
 
 def _pool(job: Job[Any, Any], jobs: int) -> ProcessPoolExecutor:
-    """Fresh processes, not forks: a progress bar may run in a thread of this one."""
+    """A pool of fresh processes, not forks: a progress bar may run in a thread of this process."""
     return ProcessPoolExecutor(jobs, get_context("spawn"), job.prepare, job.given)
 
 
 def _submit(pool: ProcessPoolExecutor, job: Job[Item, Result], item: Item) -> Future[Result]:
-    """The result to come; that of a pool which has just lost a process says so when it is asked for."""
+    """Submits a piece. If the pool has just lost a process, the result says so when it is asked for."""
     try:
         return pool.submit(job.work, item)
     except BrokenProcessPool as error:
@@ -88,7 +91,7 @@ def _submit(pool: ProcessPoolExecutor, job: Job[Item, Result], item: Item) -> Fu
 
 
 def _alone(job: Job[Item, Result], item: Item) -> Result:
-    """The result of a piece in a process that it shares with no other."""
+    """The result of a piece in a process that it shares with no other piece."""
     with _pool(job, 1) as pool:
         try:
             return pool.submit(job.work, item).result()
@@ -102,7 +105,7 @@ EXECUTORS: Mapping[str, Callable[..., Iterator[Any]]] = {"serial": serial, "proc
 def run_all(
     job: Job[Item, Result], items: Sequence[Item], jobs: int = 1, begin: Begin = lambda _: None
 ) -> Iterator[Result]:
-    """The result of each piece, by the executor that fits so many jobs."""
+    """Returns the result of each piece, from the executor that fits the number of jobs."""
     count = min(jobs, len(items))
     executor = EXECUTORS["process" if count > 1 else "serial"]
     return executor(job, items, count, begin)

@@ -1,4 +1,4 @@
-"""The row of features that rules look at: the engine's side of `rules.rule.Frame`."""
+"""The row of features that rules see. This is the engine's side of `rules.rule.Frame`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rldk.engine.features.window import NAN, Feature
 from rldk.engine.memory import Key, Memory, Track
 from rldk.rules.rule import Context
 
-# kind -> factory of the feature from its parameters; the methods of Frame name the kinds
+# kind -> factory that makes the feature from its parameters; the methods of Frame name the kinds
 MAKERS: dict[str, Callable[..., Feature]] = {
     "count": whole_run.Count,
     "previous": whole_run.Previous,
@@ -55,13 +55,13 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "blocks": order.Blocks,
     "digits": digits.Digits,
 }
-# trainers built on transformers' Trainer average what they log over the steps since the last row, these excepted
+# Trainers built on transformers' Trainer average what they log over the steps since the last row. These do not.
 AVERAGING = frozenset({"trl", "transformers"})
 NEWEST = frozenset({"lr", "grad_norm", "epoch", "step", "tokens_total", "kl_coef"})
 
 
 class EngineFrame:
-    """See `rules.rule.Frame`. A single row: the memory's present block."""
+    """Implements `rules.rule.Frame` for a single row: the present block of the memory."""
 
     __slots__ = ("_at", "_columns", "_items", "context", "memory", "metric", "rows", "step", "unready")
 
@@ -77,18 +77,18 @@ class EngineFrame:
         self.rows = 0
 
     def show(self, columns: Mapping[str, Sequence[float]]) -> None:
-        """The values of the present block."""
+        """Shows the values of the present block."""
         self._columns = columns
 
     def go(self, row: int, step: int) -> None:
-        """Looks at a row of the block."""
+        """Moves to a row of the block."""
         self._at = row
         self.step = step
         self.memory.go(row)
         self.rows = self.memory.rows
 
     def _see(self, *key: Any) -> float:
-        """The feature; that it is NaN does not mean that a rule lacks something."""
+        """Returns a feature. A NaN here does not mean that the rule lacks an input."""
         return self._items[key].feature.value
 
     def _ask(self, *key: Any) -> float:
@@ -176,7 +176,7 @@ class EngineFrame:
 
     def last(self, name: str) -> float:
         value = self._ask("last", name)
-        if value != value:  # asked for by rules that are nothing without it, also in a run that lacks the metric
+        if value != value:  # rules that need it ask for it even in a run that lacks the metric
             self.unready = True
         return value
 
@@ -283,7 +283,7 @@ class EngineFrame:
 
 
 class BlockFrame(EngineFrame):
-    """One row of a block of many, which `go` chooses."""
+    """One row of a block of many rows. `go` chooses the row."""
 
     __slots__ = ()
 
@@ -300,7 +300,7 @@ class BlockFrame(EngineFrame):
 
 
 class BindingFrame(EngineFrame):
-    """Shows a rule no row at all: makes each feature that it asks for."""
+    """Shows a rule no row at all. It creates each feature that the rule asks for."""
 
     __slots__ = ()
 

@@ -1,26 +1,25 @@
-"""Numbers that stand for a whole block of rows: a rule asked of them answers for all rows at once.
+"""Intervals that stand for a whole block of rows. A rule that gets them answers for all rows at once.
 
-The body of a rule is arithmetic and comparisons. Float arithmetic rounds monotonically, so the ends of a range, worked
-out with the same operations, bound what every single row would give. A comparison that all rows decide alike is
-decided; of one that they may decide differently both outcomes are followed (`Branches`). Where no path says anything,
-no row does. Whatever an interval cannot do raises `Undecided`, and the rows are then asked one by one.
-"""
+The body of a rule is arithmetic and comparisons. Float arithmetic rounds monotonically, so the ends of a range,
+computed with the same operations, bound what every single row would give. A comparison with the same outcome on all
+rows is simply decided. Where rows may differ, both outcomes are followed (`Branches`). When no path gives a signal, no
+row does. An operation that an interval cannot do raises `UndecidedInterval`, and the rows are then asked one by one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-MAX_PATHS = 32  # followed before the rows are asked one by one
+MAX_PATHS = 32  # paths to follow before the rows are asked one by one
 MAX_FORKS = 12  # on one path
 
 
-class Undecided(BaseException):  # no rule may take it for an error of its own
-    """The rows of an interval would have to be told apart."""
+class UndecidedInterval(BaseException):  # a BaseException, so that no rule catches it as an error of its own
+    """Raised when the rows of an interval must be told apart."""
 
 
 class Branches:
-    """The open comparisons of a body, each followed both ways, one path after the other."""
+    """The undecided comparisons of a body. Each is followed both ways, one path after the other."""
 
     __slots__ = ("_at", "_taken", "followed")
 
@@ -30,23 +29,23 @@ class Branches:
         self.followed = 0
 
     def fork(self) -> bool:
-        """The outcome, on this path, of a comparison that the rows leave open."""
+        """Returns the outcome, on this path, of a comparison on which the rows may differ."""
         if self._at == len(self._taken):
             if self._at == MAX_FORKS:
-                raise Undecided
+                raise UndecidedInterval
             self._taken.append(True)
         self._at += 1
         return self._taken[self._at - 1]
 
     def silent(self, body: Callable[[Any], object | None], frame: object) -> bool:
-        """Whether the body says nothing on any path."""
+        """Whether the body gives no signal on any path."""
         self._taken = []
         for self.followed in range(1, MAX_PATHS + 1):
             self._at = 0
             try:
                 if body(frame) is not None:
                     return False
-            except (Undecided, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            except (UndecidedInterval, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 return False
             while self._taken and not self._taken[-1]:
                 self._taken.pop()
@@ -57,13 +56,13 @@ class Branches:
 
 
 class Interval:
-    """Any number from `low` to `high`, both finite; `gaps`: or NaN on some rows."""
+    """Any number from `low` to `high`, both finite. `gaps`: the number may be NaN on some rows."""
 
     __slots__ = ("_branches", "gaps", "high", "low")
 
     def __init__(self, low: float, high: float, gaps: bool, paths: Branches) -> None:
         if not (high - high == 0.0 == low - low):
-            raise Undecided
+            raise UndecidedInterval
         self.low = low
         self.high = high
         self.gaps = gaps
@@ -180,7 +179,7 @@ class Interval:
     def __truediv__(self, other: Interval | float) -> Interval | float:
         if isinstance(other, Interval):
             if other.low <= 0.0 <= other.high:
-                raise Undecided
+                raise UndecidedInterval
             ends = (self.low / other.low, self.low / other.high, self.high / other.low, self.high / other.high)
             return Interval(min(ends), max(ends), self.gaps or other.gaps, self._branches)
         if other != other:
@@ -196,7 +195,7 @@ class Interval:
         if other != other:
             return other
         if self.low <= 0.0 <= self.high:
-            raise Undecided
+            raise UndecidedInterval
         low, high = other / self.high, other / self.low
         return (
             Interval(low, high, self.gaps, self._branches)
@@ -205,12 +204,12 @@ class Interval:
         )
 
     def __float__(self) -> float:
-        raise Undecided
+        raise UndecidedInterval
 
     __int__ = __index__ = __float__
 
     def __format__(self, spec: str) -> str:
-        raise Undecided
+        raise UndecidedInterval
 
     def __str__(self) -> str:
-        raise Undecided
+        raise UndecidedInterval

@@ -1,4 +1,4 @@
-"""A stretch of rows as rules look at it at once: every number an interval. See `interval`."""
+"""Shows a rule a range of rows at once; every number is an interval. See `interval`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Number = float | Interval
 
 
 class IntervalFrame(EngineFrame):
-    """Rows start..stop-1 of the present block, all of whose values are finite.
+    """Rows start..stop-1 of the present block. All of their values are finite.
 
-    `exact`: features are worked out row by row; else bounds do where a feature has them."""
+    `exact`: features are computed row by row. Otherwise bounds are used where a feature has them."""
 
     __slots__ = ("_branches", "_exact", "_found", "_intervals", "_start", "_steps", "_stop", "doubt")
 
@@ -29,15 +29,15 @@ class IntervalFrame(EngineFrame):
         self._steps: Sequence[int] = ()
         self._found: dict[Any, Number] = {}
         self._intervals: dict[tuple[int, int, bool], dict[Any, Number]] = {}
-        self.doubt = False  # some feature is NaN on some rows only, or not all rows may take one path
+        self.doubt = False  # a feature is NaN on some rows only, or not all rows take one path
 
     def begin(self, steps: Sequence[int]) -> None:
-        """A new block, which `show` has shown."""
+        """Starts with a new block, which `show` has shown."""
         self._steps = steps
         self._intervals = {}
 
     def silent(self, body: Body, start: int, stop: int, *, exact: bool) -> bool:
-        """Whether the rule says nothing on any row of the stretch. Then `unready` says whether it lacked a feature."""
+        """Whether the rule gives no signal on any row of the range. `unready` then says whether it lacked a feature."""
         self._start, self._stop, self._exact = start, stop, exact
         self._found = self._intervals.setdefault((start, stop, exact), {})
         steps = self._steps[start:stop]
@@ -106,7 +106,7 @@ class IntervalFrame(EngineFrame):
 
     def _feature(self, key: Key) -> Number:
         track, memory = self._items[key], self.memory
-        if not (self._exact or track.known(memory.serial)):
+        if not (self._exact or track.is_worked_out(memory.serial)):
             bounds = track.bounds(self._start, self._stop)
             if bounds is not None:
                 return self._ends(*bounds)

@@ -1,4 +1,4 @@
-"""The engine: rows in, findings out. A finished run is fed to the very same object, row by row."""
+"""The engine: rows go in, findings come out. A finished run is fed to the very same object, row by row."""
 
 from __future__ import annotations
 
@@ -11,36 +11,46 @@ from msgspec.structs import replace
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.activity import Standing
-from rldk.engine.blocks import Group, blocks, cut, single
+from rldk.engine.blocks import Block, PhaseBlock, blocks, cut, single
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.evaluate import EVERYWHERE, Begun, Block, BoundRule, Evaluator, Turn
+from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Turn
 from rldk.engine.features.line_test import Leap
-from rldk.engine.features.order import Pace
+from rldk.engine.features.order import RowSeconds
 from rldk.engine.features.window import NAN, Feature
 from rldk.engine.frame import MAKERS, BindingFrame
 from rldk.engine.memory import Memory
 from rldk.engine.recovery import KEPT
 from rldk.engine.report.census import Census, is_unknown
-from rldk.engine.reported import KEYS
 from rldk.rules.rule import Context, Rule
 from rldk.rules.subject import BY_ROW
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
 
-REWARD_WEIGHT = 0.2  # of the newest row in the training reward that evaluation rows carry: about the last ten rows
-PLANNED_ROWS = 64  # after so many rows it is asked again who looks: more rules are ready, fewer are in an episode
+# of the newest row in the training reward that evaluation rows carry; it covers about the last ten rows
+REWARD_WEIGHT = 0.2
+# after so many rows the list of rules to ask is rebuilt: more rules are ready, fewer are in an episode
+PLANNED_ROWS = 64
 MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric names must not exhaust memory
 
 
 _REWARD = ("ewma", "reward_mean", REWARD_WEIGHT)
 _NORMS = (("last", "grad_norm_policy"), ("last", "grad_norm_value"))
 _INTERVAL = "row_interval_s"
-POSITION = ("step", "segment", _INTERVAL)  # of the row: "*" means what the log says, not where and when it says it
+NOISE_ROWS = 20
+MEMORY_METRICS = ("memory_peak_gb", "memory_cpu_gb")
+_BLOCK_METRICS = ("reward_mean", "loss", "lr", *MEMORY_METRICS, "step_time", "tokens_step", "tokens_per_sec", _INTERVAL)
+# Features that every report needs, whatever the rules ask for. They are made before the first row.
+REPORTED: tuple[tuple[Any, ...], ...] = (
+    *(("blocks", name) for name in _BLOCK_METRICS),
+    *(("noise", name, NOISE_ROWS) for name in ("reward_mean", "loss")),
+    *((kind, "step") for kind in ("first", "last", "count")),
+)
+POSITION = ("step", "segment", _INTERVAL)  # where and when a row is; "*" matches only what the log says in it
 
 
 class _PhaseState(Struct):
-    """Everything of one phase: memory, the view on it, and the bound rules."""
+    """Everything of one phase: its memory, the view on it, and the bound rules."""
 
     memory: Memory
     looks: Evaluator
@@ -48,18 +58,18 @@ class _PhaseState(Struct):
     bound_rules: list[BoundRule] = field(default_factory=list)
     patterned: list[Rule] = field(default_factory=list)
     known: set[str] = field(default_factory=set)
-    plan: list[Turn] | None = None  # for a finite row of the last row's metrics, once asked for
-    planned: int = 0  # the row at which it was made
+    # the rules to ask on a finite row with the metrics of the last row; made when first needed
+    plan: list[Turn] | None = None
+    planned: int = 0  # the row at which the plan was made
     segment: int = 0
 
 
 class Engine:
-    """Runs rules over rows. `feed` returns the (watch, episode) pairs that have just begun.
+    """Runs rules over rows. `feed` returns the (bound rule, episode) pairs that have just begun.
 
-    `makers`: of the features, by kind; all must give the same values. `columns`: of frames that ask a rule of many rows
-    at once by numpy, for who has loaded it.
-    Rules that do not apply to the context are kept in `inapplicable` with the reason and never look.
-    """
+    `makers`: the factories of the features by kind. All sets of them must give the same values. `columns`: makes frames
+    that ask a rule about many rows at once with numpy, for a caller that has loaded numpy. Rules that do not apply to
+    the context are kept in `inapplicable` with the reason, and are never asked."""
 
     def __init__(
         self,
@@ -86,35 +96,37 @@ class Engine:
         train = self._phases["train"].memory
         for key in (_REWARD, *_NORMS):
             train.feature(key)
-        self._pace = Pace()
-        for key in KEYS:
+        self._pace = RowSeconds()
+        for key in REPORTED:
             self.feature(*key)
         for rule in rules:
             self._admit(rule)
 
     def feed(self, row: Row) -> Begun:
-        """Takes the next row; the order of rows is the order of the log."""
-        (begun,) = self._take(Group((row,), row.phase, single(row)))
+        """Takes the next row. The order of rows is the order of the log."""
+        (begun,) = self._take(PhaseBlock((row,), row.phase, single(row)))
         return begun
 
     def feed_all(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Begun]]:
-        """Takes many rows, which is much quicker: each row with what begins on it, before the next is looked at."""
+        """Takes many rows, which is much quicker. Yields each row with the episodes that begin on it, before the next
+        row is taken."""
         for group in blocks(rows):
             yield from zip(group.rows, self._take(group), strict=True)
 
-    def feed_blocks(self, groups: Iterable[Group]) -> None:
-        """Takes many rows of a finished run, where nobody waits for what begins."""
+    def feed_blocks(self, groups: Iterable[PhaseBlock]) -> None:
+        """Takes many rows of a finished run, where nobody waits for the episodes that begin."""
         for group in groups:
             for _ in self._take(group):
                 pass
 
     def feature(self, *key: Any) -> Any:
-        """The feature (kind, metric, parameters ...) of training rows. One made now knows nothing of rows before."""
+        """The feature (kind, metric, parameters ...) of training rows. A feature that is made now does not know earlier
+        rows."""
         return self._phases["train"].memory.feature(key).now()
 
     @property
-    def looked(self) -> bool:
-        """Whether some rule has had all that it asks for on some row."""
+    def has_ready_rule(self) -> bool:
+        """Whether some rule has had every input it asks for on some row."""
         self._looked = self._looked or any(w.ready and not w.rule.note for w in self.bound_rules())
         return self._looked
 
@@ -124,12 +136,12 @@ class Engine:
         return [(metric, leap) for metric, leap in found if isinstance(leap, Leap)]
 
     def leaps_at(self, row: int) -> Sequence[tuple[str, float]]:
-        """What the line tests say at a training row, counted from 1, of the block that is being looked at."""
+        """The results of the line tests at a training row of the present block. `row` counts from 1."""
         memory = self._phases["train"].memory
         at = row - 1 - memory.start
         return [(name, track.at(memory.serial, memory.height)[at]) for name, track in memory.of_kind("leap")]
 
-    def _take(self, group: Group) -> Iterator[Begun]:
+    def _take(self, group: PhaseBlock) -> Iterator[Begun]:
         whole, phase = group.block, group.phase
         self.census.take(whole.columns, finite=whole.finite)
         intervals = self._pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))
@@ -143,7 +155,7 @@ class Engine:
             block = block.beside("train_reward_mean", [beside] * len(block.steps))
         if intervals:
             block = block.beside(_INTERVAL, intervals)
-        if not state.memory.alike(block.columns):
+        if not state.memory.has_only(block.columns):
             state.plan = None
             for name in [name for name in block.columns if name not in state.known]:
                 self._meet(state, name)
@@ -157,7 +169,7 @@ class Engine:
                 state.plan = None
                 for bound, episode in begun:
                     self._note_norms(episode, row if phase == "train" else -1)
-                    self.standing.began(bound.rule, episode)
+                    self.standing.add(bound.rule, episode)
             yield begun
         state.memory.end()
 
@@ -168,7 +180,8 @@ class Engine:
         self.last_step = steps[-1]
 
     def _beside(self, phase: Phase) -> float:
-        """For evaluation rows the training reward of their time, which is in another phase's memory; NaN for others."""
+        """For evaluation rows, the training reward of that time, which is in the memory of another phase. NaN for other
+        rows."""
         return self._phases["train"].memory.latest(_REWARD) if phase == "eval" else NAN
 
     def bound_rules(self) -> list[BoundRule]:
@@ -181,7 +194,7 @@ class Engine:
         return self._phases[phase].memory.rows
 
     def _turns(self, state: _PhaseState, block: Block) -> list[Turn]:
-        """The bound rules that look at a block; a note that was made need not be made again."""
+        """The bound rules to ask about a block. A note that was made need not be made again."""
         columns = block.columns
         if not block.finite:
             state.plan = None
@@ -199,7 +212,7 @@ class Engine:
         return state.plan
 
     def _note_norms(self, episode: Episode, row: int) -> None:
-        """Adds how the newest gradient norms of policy and value compare: wanted beside any finding, whatever it is."""
+        """Adds how the newest gradient norms of policy and value compare. This helps with every finding."""
         memory = self._phases["train"].memory
         policy, value = (memory.value(norm, row) if row >= 0 else memory.latest(norm) for norm in _NORMS)
         if policy > 0 and value > 0:
@@ -211,14 +224,14 @@ class Engine:
         if reason:
             self.inapplicable[rule.code] = reason
         elif rule.subject not in BY_ROW:
-            return  # looked at once, for the report
+            return  # the report looks at it once, at the end
         elif rule.each:
             self._phases[rule.phase].patterned.append(rule)
         else:
             self._bind(self._phases[rule.phase], rule, rule.metric, rule.needs)
 
     def _meet(self, state: _PhaseState, name: str) -> None:
-        """A metric's first appearance: patterned rules begin to watch it now, so they miss nothing of it."""
+        """Binds the patterned rules to a metric that appears for the first time, so that they miss nothing of it."""
         state.known.add(name)
         if name in POSITION or len(state.bound_rules) >= MAX_INSTANCES:
             return
@@ -238,7 +251,8 @@ class Engine:
 
 
 def _turn(bound: BoundRule, values: Mapping[str, object], context: Context) -> Turn:
-    """Calm only once it has had all it asks for: what never looks does not count as checked."""
+    """A rule may be skipped by its calm range only once it has had every input: a rule that is never asked is not
+    checked."""
     if bound.rule.calm is None or not bound.ready or bound.metric not in values:
         return bound, "", 0.0, 0.0
     return bound, bound.metric, *bound.rule.calm(bound.metric, context)

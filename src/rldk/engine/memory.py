@@ -1,4 +1,4 @@
-"""What a run's rows leave behind: the values of each metric, and the features made of them, block by block."""
+"""The memory of a run: the values of each metric, and the features made from them, block by block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ LEAST_KEPT, MOST_KEPT = 64, 2048  # of one metric
 
 
 class History:
-    """The newest finite values of a metric. `count`: how many there were; `fresh`: how many the present block has."""
+    """The newest finite values of a metric. `count`: how many there were so far; `fresh`: how many are in the present
+    block."""
 
     __slots__ = ("_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
 
@@ -21,8 +22,8 @@ class History:
         self.values: list[float] = []
         self.count = 0
         self.fresh = 0
-        self.pushed = 0  # up to this number of values every feature has taken them
-        self.reach = 0  # values that some feature may be made afresh from
+        self.pushed = 0  # every feature has taken the values up to this number
+        self.reach = 0  # values from which a feature may be rebuilt
         self.tracks: list[Track] = []
         self._updates: list[Callable[[float], None]] = []
 
@@ -37,7 +38,7 @@ class History:
         self.count += self.fresh
 
     def push(self, x: float) -> None:
-        """Takes one value, which all features take at once: of a single row nearly all of them are asked."""
+        """Takes one value and gives it to all features. For a single row nearly all of them are needed."""
         self.values.append(x)
         if len(self.values) > self.reach + 1:
             del self.values[: len(self.values) - self.reach - 1]
@@ -48,7 +49,7 @@ class History:
             update(x)
 
     def settle(self, kept: int) -> None:
-        """Lets go of values that no feature needs, once there are more than `kept` of those."""
+        """Drops the values that no feature needs, once there are more than `kept` of them."""
         if len(self.values) > self.reach + kept:
             for track in self.tracks:
                 track.follow()
@@ -56,9 +57,9 @@ class History:
 
 
 class Track:
-    """A feature over the present block: its value at each row, worked out when somebody asks.
+    """A feature over the present block. Its value at each row is computed when somebody asks.
 
-    A feature that is nothing but its last `reach` values is made afresh from them where nobody asked for so long."""
+    A feature that depends only on its last `reach` values is rebuilt from them when nobody has asked for that long."""
 
     __slots__ = ("_born", "_done", "_serial", "column", "feature", "history", "reach")
 
@@ -71,19 +72,19 @@ class Track:
         self._serial = 0
 
     def at(self, serial: int, rows: int) -> list[float]:
-        """The values at the rows of the block of that number."""
+        """The values at the rows of the block with this serial number."""
         if self._serial != serial:
             self._serial = serial
             self.column = self._run(rows)
         return self.column
 
-    def known(self, serial: int) -> bool:
-        """Whether the values are worked out already."""
+    def is_worked_out(self, serial: int) -> bool:
+        """Whether the values have been computed already."""
         return self._serial == serial
 
     def bounds(self, start: int, stop: int) -> tuple[float, float] | None:
-        """Between what numbers the values at rows start..stop-1 of the block lie for sure; None where that is not
-        known, or some may be NaN."""
+        """The range in which the values at rows start..stop-1 of the block surely lie. None where it is unknown or some
+        may be NaN."""
         history = self.history
         own = history.count - history.fresh - self._born + start + 1
         if not history.fresh or not self.reach or own < self.reach:
@@ -94,7 +95,7 @@ class Track:
         return found
 
     def follow(self) -> None:
-        """Takes in what nobody asked about."""
+        """Takes the values that nobody has asked about."""
         self._catch_up(self.history.count)
 
     def now(self) -> Feature:
@@ -103,7 +104,7 @@ class Track:
         return self.feature
 
     def rebase(self) -> None:
-        """Tells a feature that follows a course that another one begins."""
+        """Tells a feature that remembers a course that another course begins."""
         again = getattr(self.feature, "rebase", None)
         if again is not None:
             self.follow()
@@ -131,10 +132,10 @@ class Track:
 
 
 class Memory:
-    """The features of one phase of one run, by metric; grows while rules are bound, then only follows.
+    """The features of one phase of one run, by metric. New ones are added while rules are bound.
 
-    Most blocks have the metrics of the block before: what is counted of each is then brought up to date by `_settle`
-    once one of another shape comes."""
+    Most blocks have the metrics of the block before. `_settle` brings the counts of each metric up to date once a block
+    with other metrics comes."""
 
     __slots__ = (
         "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_lapses", "_last_seen",
@@ -146,28 +147,28 @@ class Memory:
         self._items: dict[Key, Track] = {}
         self._kinds: dict[str, list[tuple[str, Track]]] = {}
         self._histories: dict[str, History] = {}
-        self._lasting: set[str] = set()  # metrics that can be looked back on
+        self._lasting: set[str] = set()  # metrics whose past values are kept
         self._first_seen: dict[str, int] = {}
         self._last_seen: dict[str, int] = {}
         self._present: dict[str, int] = {}
-        # rows on which a metric was not finite: before its present stretch of those, and in that
+        # rows on which a metric was not finite: those before the present run of such rows, and those in it
         self._lapses: dict[str, tuple[int, int]] = {}
         self._shape: frozenset[str] = frozenset()
-        self._repeats = 0  # rows of the present shape that are not yet in `_last_seen` and `_present`
+        self._repeats = 0  # rows with the present metrics that are not yet in `_last_seen` and `_present`
         self._before = (0, 0)  # rows and repeats before the present block
         self._plan: list[tuple[str, History]] | None = None
         self._kept = MOST_KEPT
-        self._behind = False  # some features have not taken in all blocks before this one
-        self.rows = 0  # up to the row of the block that is looked at
+        self._behind = False  # some features have not taken all blocks before this one
+        self.rows = 0  # up to the row of the block that is being checked
         self.height = 0  # rows of the present block
-        self.serial = 0  # of the present block
+        self.serial = 0  # number of the present block
 
     @property
     def items(self) -> Mapping[Key, Track]:
         return self._items
 
     def feature(self, key: Key) -> Track:
-        """The feature of (kind, metric, parameters ...); made on first request."""
+        """The feature of (kind, metric, parameters ...). It is made on the first request."""
         found = self._items.get(key)
         if found is None:
             kind, metric, *parameters = key
@@ -180,14 +181,15 @@ class Memory:
         return found
 
     def keep(self, metric: str, values: int) -> None:
-        """Sees to it that so many values of the metric can be looked back on; asked before its first one."""
+        """Keeps so many past values of the metric. Call it before the first value."""
         history = self._histories.setdefault(metric, History())
         history.reach = max(history.reach, values)
         self._lasting.add(metric)
         self._plan = None
 
     def tail(self, metric: str, row: int, values: int) -> list[float]:
-        """The newest finite values of a metric, up to a row of the present block; none of one that is not kept."""
+        """The newest finite values of a metric, up to a row of the present block. Empty for a metric that is not
+        kept."""
         if metric not in self._lasting:
             return []
         history = self._histories[metric]
@@ -211,13 +213,13 @@ class Memory:
         """Rows before the present block."""
         return self._before[0]
 
-    def alike(self, names: Mapping[str, object]) -> bool:
+    def has_only(self, names: Mapping[str, object]) -> bool:
         """Whether the last row had exactly these metrics."""
         return names.keys() == self._shape
 
     def take(self, columns: Mapping[str, Sequence[float]], height: int, *, finite: bool) -> None:
-        """Takes a block of rows. `finite`: all of its values are; else the block is a single row."""
-        if not self.alike(columns):
+        """Takes a block of rows. `finite`: all of its values are finite. Otherwise the block is a single row."""
+        if not self.has_only(columns):
             self._settle(columns)
         self.serial += 1
         self.height = height
@@ -244,19 +246,19 @@ class Memory:
                 history.push(x)
 
     def end(self) -> None:
-        """Ends the present block: what is asked for from now on begins after it."""
+        """Ends the present block. Features made from now on begin after it."""
         for _, history in self._plan or ():
             if len(history.values) > self._kept:
                 history.settle(self._kept)
             history.fresh = 0
 
     def rebase(self) -> None:
-        """Tells the features that follow a course that another one begins: the run was restarted."""
+        """Tells the features that remember a course that another one begins, because the run was restarted."""
         for track in self._items.values():
             track.rebase()
 
     def go(self, row: int) -> None:
-        """Looks at a row of the present block."""
+        """Moves to a row of the present block."""
         rows, repeats = self._before
         self.rows, self._repeats = rows + row + 1, repeats + row + 1
 
@@ -273,7 +275,7 @@ class Memory:
         return float(self._lapses.get(name, (0, 0))[0])
 
     def broken(self, name: str) -> float:
-        """Rows running, up to this one, on which the source stated the metric and it was no finite number."""
+        """Rows in a row, up to this one, on which the source stated the metric and it was no finite number."""
         return float(self._lapses.get(name, (0, 0))[1])
 
     def coverage(self, name: str) -> float:
@@ -284,7 +286,7 @@ class Memory:
         return present / (self.rows - first + 1)
 
     def _lapse(self, columns: Mapping[str, Sequence[float]]) -> None:
-        """Counts the metrics that are not finite on the row; on rows with a finite value the stretch is over."""
+        """Counts the metrics that are not finite on the row. A finite value ends the run of such rows."""
         for name, column in columns.items():
             x = column[0]
             before, stretch = self._lapses.get(name, (0, 0))
@@ -294,7 +296,7 @@ class Memory:
                 self._lapses[name] = before + stretch, 0
 
     def _settle(self, names: Mapping[str, object]) -> None:
-        """Closes the account of the present shape and opens that of `names`."""
+        """Closes the counts of the present set of metrics and opens those of `names`."""
         for name in self._shape:
             self._last_seen[name] = self.rows
             self._present[name] = self._present.get(name, 0) + self._repeats

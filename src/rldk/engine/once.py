@@ -1,4 +1,4 @@
-"""Rules over what a run has one of (its configuration, its environment): looked at once, without a step."""
+"""Runs rules over what a run has once, such as its configuration and its environment. They have no step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rldk.rules.subject import BY_ROW, WANTS, ConfigView, Subject
 
 
 class Once(Struct, kw_only=True):
-    """What the rules said. Each rule is in `checked` or has one entry in `unchecked`."""
+    """The results of such rules. Each rule is in `checked` or has one entry in `unchecked`."""
 
     findings: list[Finding] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
@@ -35,8 +35,10 @@ def config_view(context: Context) -> ConfigView:
 def look_once(
     rules: Iterable[Rule], context: Context, inapplicable: Mapping[str, str], views: Mapping[Subject, Any] | None = None
 ) -> Once:
-    """The verdicts of all rules that do not look at rows. `views`: of further subjects, where somebody has them;
-    `inapplicable`: code -> why a rule does not apply to such a run."""
+    """Checks all rules that do not look at rows.
+
+    `views`: the views of further subjects, where the caller has them. `inapplicable`: code -> why a rule does not apply
+    to such a run."""
     asked = [rule for rule in rules if rule.subject not in BY_ROW]
     once = Once()
     if not asked:
@@ -56,7 +58,7 @@ def look_once(
 
 
 def _has(view: Any, need: str) -> bool:
-    """Whether the view carries what the rule needs."""
+    """Whether the view has the input that the rule needs."""
     return bool(view.key(need)) if isinstance(view, ConfigView) else getattr(view, need, None) is not None
 
 
@@ -72,7 +74,8 @@ def _skipped(rule: Rule, wants: tuple[str, ...]) -> Check:
 def _look(once: Once, rule: Rule, view: Any, context: Context) -> None:
     try:
         signal = rule.body(view)
-    except (ArithmeticError, ValueError, TypeError) as error:  # what no author thought of must not cost the report
+    # an unforeseen error in one rule must not cost the whole report
+    except (ArithmeticError, ValueError, TypeError) as error:
         reason = f"the rule itself failed: {type(error).__name__}; please report it"
         once.unchecked.append(Check(code=rule.code, name=rule.name, status="skipped", reason=reason))
         return

@@ -1,4 +1,4 @@
-"""An approved run, read as the reference that another is held against."""
+"""Reads an approved run as the reference for another run."""
 
 from __future__ import annotations
 

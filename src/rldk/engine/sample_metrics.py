@@ -1,7 +1,6 @@
-"""Per-sample records made metrics of their row: the shape of its advantages, and what length has to do with reward.
+"""Turns per-sample records into metrics of their row: the shape of its advantages, and how length relates to reward.
 
-The only memory besides `features`: the newest samples, a bounded number of them.
-"""
+Besides `features` this is the only memory. It keeps a bounded number of the newest samples."""
 
 from __future__ import annotations
 
@@ -20,11 +19,11 @@ from rldk.core.stats.distance import wasserstein
 from rldk.core.stats.moments import bowley_skewness, excess_kurtosis, robust_sd, skewness
 from rldk.core.table import Row
 
-REFERENCE = 2048  # newest advantages of earlier rows against which a row is held
+REFERENCE = 2048  # newest advantages of earlier rows that a row is compared with
 LEAST_REFERENCE = 64
 POOL = 2048  # newest responses over which length and reward are correlated
-LEAST_POOL = 30  # fewer pairs give no correlation worth a number
-BATCH = 8  # responses a row from which ranks are taken within the row
+LEAST_POOL = 30  # fewer pairs give no useful correlation
+BATCH = 8  # with this many responses a row, ranks are taken within the row
 NEAR_BOUND, NEXT_TO_NOTHING = 0.98, 1e-3  # see ADV012
 LENGTHS = ("n_tokens", "length", "response_length", "completion_length", "tokens")
 TEXTS = ("response", "completion", "response_text", "text")
@@ -33,7 +32,8 @@ PROMPTS = ("group_id", "prompt_id", "prompt")
 
 class Responses(NamedTuple):
     """Responses of one row as arrays of shape (n,): NaN where an advantage is missing, prompt -1 where unknown.
-    `counted`: the lengths were told; else they are those of the texts, in characters."""
+
+    `counted`: the records state the lengths. Otherwise they are those of the texts, in characters."""
 
     length: NDArray[np.float64]
     reward: NDArray[np.float64]
@@ -43,7 +43,7 @@ class Responses(NamedTuple):
 
 
 class Distiller:
-    """Takes the samples of one row after the other; gives canonical metrics. Cost and memory are bounded."""
+    """Takes the samples of one row after the other and returns canonical metrics. Cost and memory are bounded."""
 
     def __init__(self) -> None:
         self._advantages: deque[NDArray[np.float64]] = deque()
@@ -52,7 +52,7 @@ class Distiller:
         self.prompts_known = False
 
     def advantages(self, samples: Iterable[float]) -> dict[str, float]:
-        """Location and shape of the advantages of a row. One that is not finite makes the mean so."""
+        """Location and shape of the advantages of a row. An advantage that is not finite becomes the mean."""
         every = np.asarray(samples if isinstance(samples, Sequence | np.ndarray) else list(samples), dtype=np.float64)
         x = every.ravel()
         finite = np.isfinite(x)
@@ -65,9 +65,10 @@ class Distiller:
     def responses(
         self, records: Iterable[Mapping[str, Any]] | Mapping[str, Any], *, couple: bool = True
     ) -> dict[str, float]:
-        """Mean length of the row's responses and (with `couple`) what length has to do with reward in the newest ones.
+        """Mean length of the row's responses and (with `couple`) how length relates to reward in the newest ones.
 
-        A record has a reward, a length in tokens (or the text), and should have its prompt; others are passed over."""
+        A record has a reward, a length in tokens (or the text), and should have its prompt. Other records are
+        ignored."""
         row = arrays([records] if isinstance(records, Mapping) else records)
         if not len(row.length):
             return {}
@@ -95,7 +96,7 @@ class Distiller:
         return {name: value for name, value in made.items() if value == value}
 
     def _shift(self, x: NDArray[np.float64]) -> float:
-        """Holds the row against the rows before, and takes it among them."""
+        """Compares the row with the rows before, and then adds it to them."""
         before = self._advantages
         held = np.concatenate(before) if before else x[:0]
         before.append(x[-REFERENCE:])
@@ -103,7 +104,7 @@ class Distiller:
             before.popleft()
         if len(held) < LEAST_REFERENCE:
             return math.nan
-        spread = max(robust_sd(held), float(held.std()))  # of a reward with two levels the robust one is next to 0
+        spread = max(robust_sd(held), float(held.std()))  # for a reward with two levels the robust spread is almost 0
         return wasserstein(x, held) / spread if spread > 0 else math.nan
 
     def _keep(self, row: Responses) -> None:
@@ -173,7 +174,7 @@ def _number(value: object) -> float:
 
 
 def _bound(row: Responses) -> dict[str, float]:
-    """The share of groups that ADV012 speaks of; nothing without groups of two and more that have advantages."""
+    """The share of groups that ADV012 looks at. Empty without groups of at least two samples with advantages."""
     use = (row.prompt >= 0) & np.isfinite(row.advantage)
     if not use.any():
         return {}
@@ -192,8 +193,8 @@ def _bound(row: Responses) -> dict[str, float]:
     return {"advantage_bound_frac": hits / groups} if groups else {}
 
 
-def enriched(rows: Iterable[Row], samples: SampleTable) -> Iterator[Row]:
-    """The rows with what the samples of their steps say; a metric that a row has already wins."""
+def add_sample_metrics(rows: Iterable[Row], samples: SampleTable) -> Iterator[Row]:
+    """The rows with the metrics of the samples of their steps. A metric that a row already has is kept."""
     columns = samples.columns
     if "step" not in columns:
         yield from rows

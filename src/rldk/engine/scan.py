@@ -1,4 +1,4 @@
-"""Turns the crank over a finished run: the live engine, fed every row."""
+"""Scans a finished run: the live engine takes every row, and a report is built."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from importlib.util import find_spec
 from rldk.core.model import Report, Run, RunMeta
 from rldk.core.reference import Baseline
 from rldk.core.table import MetricTable, Row
-from rldk.engine.blocks import Group, blocks
+from rldk.engine.blocks import PhaseBlock, blocks
 from rldk.engine.features.window import Feature
 from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
 from rldk.rules.rule import Context, Rule, normals
 
-LONG_ROWS = 200_000  # so many save more than the second that numba takes to load
+LONG_ROWS = 200_000  # for so many rows numba saves more than the second it takes to load
 
 
 def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
-    """What rules may know of a run besides its rows; `names` and `estimators` are shared with `meta`."""
+    """What rules may know of a run besides its rows. `names` and `estimators` are shared with `meta`."""
     return Context(
         algorithm=meta.algorithm,
         framework=meta.framework,
@@ -32,33 +32,33 @@ def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
     )
 
 
-def judged(run: Run) -> MetricTable:
-    """The columns that rules look at: canonical ones, and the user's own that have no canonical name."""
+def rule_columns(run: Run) -> MetricTable:
+    """The columns that rules see: canonical ones, and those of the user that have no canonical name."""
     told_twice = set(run.meta.names.values()) - set(run.meta.names)
     return run.metrics.select([name for name in run.metrics.columns if name not in told_twice])
 
 
 def rows_of(run: Run) -> Iterator[Row]:
-    """The rows that rules look at, with what the samples of their steps say."""
-    rows = judged(run).rows()
+    """The rows that rules see, with the metrics of their samples."""
+    rows = rule_columns(run).rows()
     if run.samples is None:
         return rows
-    from rldk.engine.sample_metrics import enriched
+    from rldk.engine.sample_metrics import add_sample_metrics
 
-    return enriched(rows, run.samples)
+    return add_sample_metrics(rows, run.samples)
 
 
-def blocks_of(run: Run) -> Iterator[Group]:
-    """The same rows, many at once."""
+def blocks_of(run: Run) -> Iterator[PhaseBlock]:
+    """Yields the same rows, many at once."""
     if run.samples is not None:
         return blocks(rows_of(run))
     from rldk.engine.table_blocks import table_blocks  # loads numpy, without which a monitor starts
 
-    return table_blocks(judged(run))
+    return table_blocks(rule_columns(run))
 
 
 def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:
-    """Those of the features of so long a run: compiled ones where numba is installed and earns its import."""
+    """The feature factories for a run of this length: compiled ones where numba is installed and saves time."""
     if rows >= LONG_ROWS and find_spec("numba") is not None:
         from rldk.engine.features.compiled import COMPILED
 
@@ -67,9 +67,9 @@ def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:
 
 
 def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> Report:
-    """The report of a whole run under the given rules, and the notes of every registered normal pattern.
+    """The report of a whole run under the given rules, with the notes of every registered normal pattern.
 
-    `reference`: an approved run that rules may hold this one against."""
+    `reference`: an approved run that rules may compare this one with."""
     from rldk.engine.column_frame import ColumnFrame  # loads numpy
 
     asked = (*rules, *normals)

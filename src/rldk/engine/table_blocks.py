@@ -1,4 +1,4 @@
-"""A finished run's columns as blocks: what `blocks` makes of its rows, without the rows."""
+"""Turns a finished run's columns into blocks. They are the same as those that `blocks` makes of its rows."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.table import PHASES, MetricTable, Row
-from rldk.engine.blocks import Group, height, single, whole
-from rldk.engine.evaluate import Block
+from rldk.engine.blocks import Block, PhaseBlock, height, single, whole
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-CHUNK_ROWS, CHUNK_CELLS = 1 << 16, 1 << 23  # looked at together: memory does not grow with the run
+CHUNK_ROWS, CHUNK_CELLS = 1 << 16, 1 << 23  # processed together, so that memory does not grow with the run
 
 
-def table_blocks(table: MetricTable) -> Iterator[Group]:
-    """The rows of the table, in order."""
+def table_blocks(table: MetricTable) -> Iterator[PhaseBlock]:
+    """Yields the blocks of the table, in order."""
     rows = max(1, min(CHUNK_ROWS, CHUNK_CELLS // (len(table.columns) + 1)))
     for start in range(0, len(table), rows):
         yield from _blocks(table, start, min(start + rows, len(table)))
 
 
-def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[Group]:
-    """Those of the rows start..stop-1."""
+def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[PhaseBlock]:
+    """Yields the blocks of rows start..stop-1."""
     columns = {name: column[start:stop] for name, column in table.columns.items()}
     present = {name: ~np.isnan(column) for name, column in columns.items()}
     for name, stated in table.stated_nan.items():
@@ -42,17 +41,17 @@ def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[Group]:
             if to - at == 1:
                 values = {name: x for name, (x,) in cells.items()}
                 row = Row(step=steps[0], values=values, segment=int(segment[at]), time=times[0])
-                yield Group((), PHASES[phase[at]], single(row))
+                yield PhaseBlock((), PHASES[phase[at]], single(row))
                 continue
             block = Block(cells, steps, times, int(segment[at]), finite=True)
-            yield from whole(Group((), PHASES[phase[at]], block))
+            yield from whole(PhaseBlock((), PHASES[phase[at]], block))
 
 
 def _edges(
     phase: NDArray[np.uint8], segment: NDArray[np.int32], columns: dict[str, Column], present: dict[str, Mask]
 ) -> list[int]:
-    """Where blocks begin, and the end: at another phase, segment or other metrics, and around rows that are not
-    finite."""
+    """Where blocks begin, and the end. A block begins at another phase or segment, at other metrics, and around rows
+    that are not finite."""
     n = len(phase)
     begins = np.zeros(n + 1, dtype=np.bool_)
     begins[[0, n]] = True

@@ -1,4 +1,4 @@
-"""PPO forensics: every update of a run through the live engine, and what it found and measured."""
+"""PPO forensics: every update of a run goes through the live engine, which gives findings and measurements."""
 
 from __future__ import annotations
 

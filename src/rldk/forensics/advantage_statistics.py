@@ -1,4 +1,4 @@
-"""The advantages: where they are centred, how wide they are, what shape they have."""
+"""The advantages of a run: their centre, their width and their shape."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from rldk.engine.features.window import NAN, Noise
 from rldk.engine.sample_metrics import Distiller
 from rldk.forensics.gradient_norms import share
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, clamp, number_or_none
 
-BIASED, SHIFTED, RESCALED = 0.5, 0.25, 3.0  # standard deviations (ADV004), distance (ADV008), factor: a risk of 1
-CENTRED, UNIT = 0.05, 0.1  # how far a whitened mean is from 0 and a whitened deviation from 1 (ADV004)
+# standard deviations (ADV004), distance (ADV008) and factor at which a risk is 1
+BIASED, SHIFTED, RESCALED = 0.5, 0.25, 3.0
+CENTRED, UNIT = 0.05, 0.1  # largest distance of a whitened mean from 0 and of a whitened deviation from 1 (ADV004)
 PERCENTILES = {"p05": 5, "p25": 25, "p50": 50, "p75": 75, "p95": 95}
 
 
 class AdvantageStatisticsMetrics(TrackerMetrics, kw_only=True):
-    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
+    """Metrics of the newest row. Shares are over at most `window_size` rows. A metric is None without evidence.
 
-    Now is the median of the newest ten rows, the past that of the rows before them. `advantage_skewness`,
+    "Now" is the median of the newest ten rows, "the past" that of the rows before them. `advantage_skewness`,
     `advantage_kurtosis` (excess) and `advantage_percentiles` need samples. `advantage_bias`: the mean now over the
     standard deviation now. `advantage_scale_stability`: share of rows with the deviation within a quarter of its past.
     `advantage_normalization_health`: share of rows that are whitened (mean within 0.05 deviations of 0, deviation
-    within 0.1 of 1), None in a run whose first ten rows were not. Trends: now minus the past. `advantage_volatility`:
-    row-to-row noise of the mean over the deviation. Risks on the scale on which 1 is the limit: bias over half a
-    deviation, deviation off its past by a factor of three, distance of the distribution from that of the rows before
-    over a quarter. `advantage_health_score`: share of rows without a warning on advantages.
-    `advantage_quality_score`: share of rows that can teach: finite, not all equal, mean within half a deviation of
-    0."""
+    within 0.1 of 1). It is None in a run whose first ten rows were not whitened. Trends: now minus the past.
+    `advantage_volatility`: row-to-row noise of the mean over the deviation.
+
+    Risks are on a scale on which 1 is the limit: the bias over half a deviation, a deviation off its past by a factor
+    of three, and a distance of the distribution from that of the rows before over a quarter. `advantage_health_score`:
+    share of rows without a warning on advantages. `advantage_quality_score`: share of rows that can teach: finite, not
+    all equal, mean within half a deviation of 0."""
 
     advantage_mean: float | None = None
     advantage_std: float | None = None
@@ -57,7 +59,7 @@ class AdvantageStatisticsMetrics(TrackerMetrics, kw_only=True):
 
 
 class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
-    """The advantages of a run. Costs the same on every row with as many samples."""
+    """The advantages of a run. Every row with as many samples costs the same."""
 
     name: ClassVar[str] = "advantage_statistics"
     family: ClassVar[str] = "ADV"
@@ -67,7 +69,7 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         super().__init__(window_size, observer)
         short = min(LEAST, max(window_size, 2))
         self._distiller = Distiller()
-        self.percentiles: dict[str, float] | None = None  # of the samples of the row that is looked at next
+        self.percentiles: dict[str, float] | None = None  # percentiles of the samples of the coming row
         self._noise = Noise(short)
         self._mean, self._std = Recent(window_size), Recent(window_size)
         self._first_mean, self._first_std, self._first_spread = Early(0, 10), Early(0, 10), Spread(0, 10)
@@ -85,7 +87,7 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         advantage_median: float | None = None,
         advantage_samples: Iterable[float] | None = None,
     ) -> AdvantageStatisticsMetrics:
-        """The metrics after one more row of a tracker that stands alone. What is given wins over what samples say."""
+        """The metrics after one more row of a tracker that stands alone. Given values win over those from samples."""
         values = {} if advantage_samples is None else self.take_samples(advantage_samples)
         given = {
             "advantage_mean": advantage_mean,
@@ -98,7 +100,7 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         return self.observe()
 
     def take_samples(self, samples: Iterable[float]) -> dict[str, float]:
-        """The metrics that the advantages of the coming row become; `percentiles` are theirs."""
+        """The metrics that follow from the advantages of the coming row. Their `percentiles` are kept."""
         x = np.asarray(list(samples) if not isinstance(samples, np.ndarray) else samples, dtype=np.float64).ravel()
         finite = x[np.isfinite(x)]
         if len(finite):
@@ -136,19 +138,19 @@ class AdvantageStatisticsTracker(Tracker[AdvantageStatisticsMetrics]):
         bias = self._mean.now / scale if scale > 0 else NAN
         rescaled = max(share(scale, past, RESCALED), share(past, scale, RESCALED))
         return AdvantageStatisticsMetrics(
-            **{name: known(values.get(name, NAN)) for name in _SHOWN},
+            **{name: number_or_none(values.get(name, NAN)) for name in _SHOWN},
             advantage_percentiles=percentiles,
-            advantage_bias=known(bias),
-            advantage_scale_stability=known(self._stable.value),
-            advantage_normalization_health=known(self._whitened.value) if self._was_whitened() else None,
-            advantage_mean_trend=known(self._mean.gap()),
-            advantage_std_trend=known(self._std.gap()),
-            advantage_volatility=known(self._noise.value / scale) if scale > 0 else None,
-            advantage_bias_risk=known(within(abs(bias) / BIASED, 0.0, 1.0)),
-            advantage_scale_risk=known(rescaled),
-            advantage_distribution_risk=known(within(values.get("advantage_shift", NAN) / SHIFTED, 0.0, 1.0)),
+            advantage_bias=number_or_none(bias),
+            advantage_scale_stability=number_or_none(self._stable.value),
+            advantage_normalization_health=number_or_none(self._whitened.value) if self._was_whitened() else None,
+            advantage_mean_trend=number_or_none(self._mean.gap()),
+            advantage_std_trend=number_or_none(self._std.gap()),
+            advantage_volatility=number_or_none(self._noise.value / scale) if scale > 0 else None,
+            advantage_bias_risk=number_or_none(clamp(abs(bias) / BIASED, 0.0, 1.0)),
+            advantage_scale_risk=number_or_none(rescaled),
+            advantage_distribution_risk=number_or_none(clamp(values.get("advantage_shift", NAN) / SHIFTED, 0.0, 1.0)),
             advantage_health_score=self._quiet.look(),
-            advantage_quality_score=known(self._useful.value),
+            advantage_quality_score=number_or_none(self._useful.value),
         )
 
     def _was_whitened(self) -> bool:

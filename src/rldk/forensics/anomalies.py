@@ -7,7 +7,7 @@ from typing import Any
 
 from rldk.core.model import Check, Finding, Report
 
-# documented name -> code of the rule whose findings it is
+# documented name -> code of its rule
 ANOMALIES: Mapping[str, str] = {
     "kl_trend_anomaly": "KL001",
     "kl_volatility_anomaly": "KL015",
@@ -37,20 +37,23 @@ KL_DRIFT = "kl_drift_anomaly"
 DRIFT_CODES = ("KL001", "KL002", "KL009")  # the KL left its course, ran away, or stays out of its target
 NAMES: Mapping[str, str] = {**{code: name for name, code in ANOMALIES.items()}, LENGTH_BIAS_CODE: LENGTH_BIAS}
 TRACKERS: Mapping[str, str] = {"KL": "kl_schedule", "GRAD": "gradient_norms", "ADV": "advantage_statistics"}
-ELSEWHERE = "training"  # the tracker of findings that belong to no tracker
+ELSEWHERE = "training"  # the tracker name of findings that belong to no tracker
 KL_DRIFT_TRACKER, LENGTH_BIAS_TRACKER = "kl_drift", "length_bias"
 
 
 def is_anomaly(finding: Finding) -> bool:
-    """A warning or worse, or whatever has a documented name: those rules speak of anomalies also when they only
-    inform (`level` keeps apart what is no reason to worry by itself)."""
+    """Whether a finding is an anomaly: a warning or worse, or a finding with a documented name.
+
+    The rules with a documented name report anomalies even when they only inform. `level` marks those that are no reason
+    to worry by themselves."""
     return finding.severity != "info" or finding.code in NAMES
 
 
 def anomaly(finding: Finding, *, name: str = "", tracker: str = "") -> dict[str, Any]:
-    """The finding as the documented mapping. `severity` has two words; `level` is the engine's, which has three.
+    """The finding as the documented mapping. `severity` has two words; `level` is the engine's severity, which has
+    three.
 
-    `step` is `first_step`, where the rule could first speak; `onset` the estimated first bad step."""
+    `step` is `first_step`, where the rule could first fire. `onset` is the estimated first bad step."""
     return {
         "type": name or NAMES.get(finding.code, finding.name.replace("-", "_")),
         "severity": "critical" if finding.severity == "critical" else "warning",
@@ -85,8 +88,8 @@ def anomalies(report: Report) -> list[dict[str, Any]]:
     return [anomaly(f) for f in report.findings if is_anomaly(f)]
 
 
-def unchecked(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    """The documented anomalies that were not looked for, each with why: never a silent pass."""
+def list_unchecked(checks: Iterable[Check]) -> list[dict[str, Any]]:
+    """The documented anomalies that were not looked for, each with the reason: never a silent pass."""
     return [
         {"type": NAMES[check.code], "code": check.code, "status": check.status, "reason": check.reason}
         for check in checks

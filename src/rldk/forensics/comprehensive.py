@@ -1,4 +1,4 @@
-"""Everything that forensics says of a PPO run, row by row: a facade on the live engine."""
+"""Everything that forensics says about a PPO run, row by row: a facade on the live engine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rldk.engine.scan import context_of, rows_of
 from rldk.errors import UsageError
 from rldk.forensics import files
 from rldk.forensics.advantage_statistics import AdvantageStatisticsTracker
-from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, unchecked
+from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, list_unchecked
 from rldk.forensics.gradient_norms import GradientNormsAnalyzer
 from rldk.forensics.kl_drift import KLDrift
 from rldk.forensics.kl_schedule import KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
 from rldk.forensics.metrics import OWN, ComprehensivePPOMetrics, flat, history_of, read_own
-from rldk.forensics.observer import Observer, chosen, context
+from rldk.forensics.observer import Observer, context, rules_without
 from rldk.forensics.row import row
 from rldk.forensics.scan import RESPONSES, SAMPLES, EventRows, summary
 from rldk.forensics.scores import Scorer
@@ -35,12 +35,12 @@ from rldk.rules.knobs import keys_of, number
 from rldk.rules.rule import Context, rules
 
 VERSION = "2"
-Expected = tuple[ComprehensivePPOMetrics, dict[str, float] | None]  # of a row: its metrics to be, its percentiles
+Expected = tuple[ComprehensivePPOMetrics, dict[str, float] | None]  # of a row: its coming metrics, and its percentiles
 FEW_ROWS = 20
 
 
 class Switches(Struct, frozen=True, kw_only=True):
-    """What a `ComprehensivePPOForensics` looks at: its constructor's arguments, checked."""
+    """What a `ComprehensivePPOForensics` measures: the checked arguments of its constructor."""
 
     kl_schedule: bool
     gradient_norms: bool
@@ -61,8 +61,8 @@ class Switches(Struct, frozen=True, kw_only=True):
 class ComprehensivePPOForensics:
     """Feeds every update to the live engine with the whole rule catalogue, and shows what it found and measured.
 
-    `kl_target` is told to the rules as the run's own target; None where there is none. A part that is switched off is
-    neither measured nor reported. Everything returned is a copy. An update costs the same at any length of the run."""
+    The rules get `kl_target` as the run's own target; None where there is none. A part that is switched off is neither
+    measured nor reported. Everything returned is a copy. An update costs the same at any length of the run."""
 
     def __init__(
         self,
@@ -97,8 +97,10 @@ class ComprehensivePPOForensics:
 
     @classmethod
     def of_run(cls, run: Run, *, reference_period: int | None = None, **options: Any) -> ComprehensivePPOForensics:
-        """The forensics of a run that is read already, judged by what its log says of itself (algorithm, configuration,
-        KL target unless one is given). `reference_period`: of the KL drift; `options`: of the constructor."""
+        """The forensics of a run that was read before, judged by what its log says about it.
+
+        The log gives algorithm, configuration and, unless it is given here, the KL target. `reference_period`: that of
+        the KL drift. `options`: those of the constructor."""
         told = [number(run.meta.config.get(key)) for key in keys_of("kl_target")]
         made = cls(**{"kl_target": next((x for x in told if x > 0), None), **options})
         own = {"kl_target": made.kl_target, "length_bias_threshold": made.length_bias_threshold}
@@ -109,10 +111,10 @@ class ComprehensivePPOForensics:
         return made
 
     def _begin(self, known: Context, reference_period: int | None = None) -> None:
-        """Before the first row: the engine, and what looks at its rows."""
+        """Prepares for the first row: makes the engine and the trackers that watch its rows."""
         on = self.switches
-        self._observer = look = Observer(chosen(rules, without=on.silences), known, each=self._observed)
-        self._expected: deque[Expected] = deque()  # of the train rows that are held: what their metrics are to be
+        self._observer = look = Observer(rules_without(rules, without=on.silences), known, each=self._observed)
+        self._expected: deque[Expected] = deque()  # for the held train rows: their coming metrics
         self._distiller = Distiller()
         self._scorer = Scorer()
         self._newest: tuple[Any, ...] = ()  # of the newest metrics, the fields named `OWN`
@@ -157,13 +159,14 @@ class ComprehensivePPOForensics:
         response_data: Iterable[Mapping[str, Any]] | None = None,
         **metrics: float | None,
     ) -> ComprehensivePPOMetrics:
-        """The metrics after one more training step. None is missing; NaN is a value, and found.
+        """The metrics after one more training step. None is missing. NaN is a value, and is reported.
 
-        Rows are judged up to two hundred at once, or as soon as anything is asked about them: reading the metrics does.
+        Rows are judged up to two hundred at once, or as soon as anything is asked about them, for example when the
+        metrics are read.
 
         `advantage_samples`: the advantages of the batch. `response_data`: mappings with `reward`, `n_tokens` (or
         `length`, or the text as `response`), `prompt_id` (or `prompt`), and `advantage` if there is one. `metrics`: any
-        further ones, under canonical names, a trainer's names or your own. Raises `UsageError` for what is no
+        further ones, under canonical names, a trainer's names or your own. Raises `UsageError` for a value that is no
         number."""
         norms = (policy_grad_norm, value_grad_norm, total_grad_norm)
         advantages = (advantage_mean, advantage_std, advantage_min, advantage_max, advantage_median)
@@ -177,7 +180,7 @@ class ComprehensivePPOForensics:
     def _sampled(
         self, samples: Iterable[float] | None, responses: Iterable[Mapping[str, Any]] | None
     ) -> dict[str, float]:
-        """The metrics that the samples of the coming row become."""
+        """The metrics that follow from the samples of the coming row."""
         made: dict[str, float] = {}
         tracker = self.advantage_statistics_tracker
         if samples is not None and tracker is not None:
@@ -196,7 +199,7 @@ class ComprehensivePPOForensics:
         self._observer.hold(one)
 
     def _observed(self) -> None:
-        """Looks at the train row that the observer judges."""
+        """Measures the train row that the observer judges."""
         look = self._observer
         made, percentiles = self._expected.popleft()
         values, step = look.values, look.step or 0
@@ -229,11 +232,12 @@ class ComprehensivePPOForensics:
         self._history.add(step, flat(self._newest, self._trackers))
 
     def get_anomalies(self) -> list[dict[str, Any]]:
-        """Every anomaly so far, in order, those that are over too: `type, severity, level, message, step, first_step,
-        last_step, onset, ongoing, rows, metric, value, threshold, tracker, code, incident, evidence, causes, fixes`.
+        """Every anomaly so far, in order, including those that are over.
 
-        They are the findings of the engine: warnings and worse, and the documented names at any level. A KL drift is
-        listed under its own name beside the finding that decides it."""
+        Keys: `type, severity, level, message, step, first_step, last_step, onset, ongoing, rows, metric, value,
+        threshold, tracker, code, incident, evidence, causes, fixes`. They are the findings of the engine: warnings and
+        worse, and the documented names at any level. A KL drift is listed under its own name beside the finding that
+        decides it."""
         found = anomalies(self.report())
         if not self.switches.kl_schedule:  # its rules ran for the drift alone
             found = [a for a in found if a["tracker"] != "kl_schedule"]
@@ -243,8 +247,8 @@ class ComprehensivePPOForensics:
         """Whether the KL drifted (`detected, score, threshold, divergence, trend, drift_start_step, ongoing, ...`).
 
         The rules decide (`decided_by`). `score` is the Jensen-Shannon divergence, 0 to 1, between the reference period
-        and the newest window; `divergence` their Wasserstein distance in robust standard deviations. A learning policy
-        moves away from its reference period, too: a high score alone is no drift."""
+        and the newest window. `divergence` is their Wasserstein distance in robust standard deviations. A learning
+        policy moves away from its reference period, too: a high score alone is no drift."""
         if self._drift is None:
             return {"enabled": False, "detected": False, "score": None, "status": "disabled"}
         return deepcopy(self._drift.analysis(self.report().findings))
@@ -257,8 +261,8 @@ class ComprehensivePPOForensics:
         return deepcopy(length_bias(self._distiller, found, threshold=self.length_bias_threshold))
 
     def get_health_summary(self) -> dict[str, Any]:
-        """In short. `status` comes of the findings, never of a score: no_data, too_early (below 20 rows), healthy,
-        warning or critical."""
+        """A short summary. `status` follows from the findings, never from a score: no_data, too_early (below 20 rows),
+        healthy, warning or critical."""
         found = self.get_anomalies()
         metrics = self.current_metrics or ComprehensivePPOMetrics(step=0)
         distinct = {(a["code"], a["metric"], a["step"]): a for a in found}.values()
@@ -281,9 +285,10 @@ class ComprehensivePPOForensics:
         }
 
     def get_comprehensive_analysis(self) -> dict[str, Any]:
-        """Everything: scores, anomalies, incidents with causes and fixes, each tracker's summary, what was not checked.
+        """Everything: scores, anomalies, incidents with causes and fixes, each tracker's summary, and what was not
+        checked.
 
-        Plain JSON types; the same rows give the same analysis."""
+        It has plain JSON types. The same rows give the same analysis."""
         report, metrics = self.report(), self.current_metrics
         plain: dict[str, Any] = to_builtins(
             {
@@ -301,7 +306,7 @@ class ComprehensivePPOForensics:
                 },
                 "current_metrics": metrics.to_dict() if metrics is not None else {},
                 "checked": report.checked,
-                "not_checked": unchecked(report.skipped),
+                "not_checked": list_unchecked(report.skipped),
                 "skipped": {check.code: check.reason for check in report.skipped},
             }
         )
@@ -312,15 +317,17 @@ class ComprehensivePPOForensics:
         return self._observer.report()
 
     def history(self) -> MetricTable:
-        """The flat metrics of every update, one row each; NaN where there was no evidence."""
+        """The flat metrics of every update, one row each. NaN where there was no evidence."""
         self._observer.settle()
         return self._history.table()
 
     def save_analysis(self, path: str | os.PathLike[str], *, at_step: bool = False) -> list[Path]:
-        """Writes the analysis and returns the files. A path that ends in `.json` is that one file; any other path is
-        the beginning of the names of a set: `<path>_comprehensive_analysis.json`, `<path>_health_summary.json`,
-        `<path>_comprehensive_metrics.csv` and `.json` (`ppo_...` in a directory). With `at_step` only
-        `<path>_comprehensive_analysis_step_N.json`. Raises `UsageError` when it cannot be written."""
+        """Writes the analysis and returns the files. A path that ends in `.json` is one file.
+
+        Any other path is the beginning of the names of a set: `<path>_comprehensive_analysis.json`,
+        `<path>_health_summary.json`, `<path>_comprehensive_metrics.csv` and `.json` (`ppo_...` in a directory). With
+        `at_step` only `<path>_comprehensive_analysis_step_N.json` is written. Raises `UsageError` when it cannot be
+        written."""
         analysis = self.get_comprehensive_analysis()
         if os.fspath(path).endswith(".json"):
             return [files.write_json(Path(path), analysis)]
@@ -335,9 +342,11 @@ class ComprehensivePPOForensics:
         ]
 
     def scan_ppo_events_comprehensive(self, events: Iterable[Event | Mapping[str, Any]]) -> dict[str, Any]:
-        """Feeds a whole run given as events, consumed once; an event may carry `advantage_samples` and `response_data`.
+        """Feeds a whole run given as events, which are consumed once. An event may carry `advantage_samples` and
+        `response_data`.
 
-        The keys of `scan_ppo_events`, of all rows so far, and `comprehensive_analysis` and `enhanced_version`."""
+        The result has the keys of `scan_ppo_events`, over all rows, and `comprehensive_analysis` and
+        `enhanced_version`."""
         source = EventRows()
         seen = TableBuilder()
         for one in source.of(events):

@@ -16,7 +16,7 @@ from rldk.core.table import MetricTable
 ANALYSIS, HEALTH = "_comprehensive_analysis.json", "_health_summary.json"
 METRICS_CSV, METRICS_JSON = "_comprehensive_metrics.csv", "_comprehensive_metrics.json"
 AT_STEP = "_comprehensive_analysis_step_{step}.json"
-PREFIX = "ppo"  # of files in a directory that was named without one
+PREFIX = "ppo"  # for files in a directory that was named without one
 
 
 def prefix_of(path: str | os.PathLike[str]) -> Path:
@@ -31,12 +31,12 @@ def beside(prefix: Path, suffix: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> Path:
-    """Numbers that are not finite are spelled as in every report of rldk."""
+    """Writes a value as JSON. Numbers that are not finite are spelled as in every report of rldk."""
     return save(path, to_json(value, indent=2) + "\n", parents=True)
 
 
 def write_metrics(prefix: Path, table: MetricTable) -> list[Path]:
-    """One row a step as CSV and as JSON; what is not known is an empty cell, or null."""
+    """Writes one row a step as CSV and as JSON. An unknown value is an empty cell, or null."""
     rows = records(table)
     text = io.StringIO()
     writer = csv.DictWriter(text, ["step", *table.columns], lineterminator="\n", restval="")
@@ -49,7 +49,7 @@ def write_metrics(prefix: Path, table: MetricTable) -> list[Path]:
 
 
 def records(table: MetricTable) -> list[Mapping[str, Any]]:
-    """The rows of a table as mappings, every column in each; None is missing."""
+    """The rows of a table as mappings with every column. None is missing."""
     made: list[Mapping[str, Any]] = []
     for row in table.rows():
         made.append({"step": row.step, **{name: row.values.get(name) for name in table.columns}})  # noqa: PERF401

@@ -1,4 +1,4 @@
-"""Gradient norms of policy and value network: size, balance, and how far they are from what breaks a run."""
+"""Gradient norms of policy and value network: their size, their balance, and their distance from what breaks a run."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from rldk.engine.features.recent import Fraction, Recent
 from rldk.engine.features.whole_run import Early
 from rldk.engine.features.window import NAN
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known, within
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, clamp, number_or_none
 
-EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005: a risk of 1
-STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio within both
+EXPLODED, VANISHED, DECADE = 8.0, 100.0, 10.0  # the limits of GRAD002, GRAD004 and GRAD005, where a risk is 1
+STEADY, BALANCED = 2.0, 3.0  # factors: healthy norms stay within the first (GRAD002), their ratio stays within both
 UPDATE = {"policy_grad_norm": "grad_norm_policy", "value_grad_norm": "grad_norm_value", "total_grad_norm": "grad_norm"}
 
 
 class GradientNormsMetrics(TrackerMetrics, kw_only=True):
-    """Of the newest row; shares are of at most `window_size` rows. None without evidence.
+    """Metrics of the newest row. Shares are over at most `window_size` rows. A metric is None without evidence.
 
-    Now is the median of the newest ten rows, the past that of the rows before them. `policy_value_ratio`: policy norm
-    over value norm; `ratio_median`: now. Trends in doublings, now against the past. `gradient_flow_health`: share of
-    rows on which no norm was exactly 0 or not finite. `gradient_balance`: share of rows with the ratio within a factor
-    of three of its past. `gradient_stability`: share of rows with every norm within a factor of two of its past. Risks,
-    on the scale on which 0 is the run's own past and 1 the limit of the rule: `exploding_gradient_risk` (least of the
-    newest three norms over the past, log scale up to a factor of 8), `vanishing_gradient_risk` (now under rows 5 to 25,
-    up to 100), `gradient_imbalance_risk` (the ratio off that of rows 5 to 25, up to ten). `gradient_health_score`:
-    share of rows without a warning on gradients; `training_stability` is `gradient_stability`."""
+    "Now" is the median of the newest ten rows, "the past" that of the rows before them. `policy_value_ratio`: policy
+    norm over value norm. `ratio_median`: the ratio now. Trends are in doublings, now against the past.
+    `gradient_flow_health`: share of rows on which no norm was exactly 0 or not finite. `gradient_balance`: share of
+    rows with the ratio within a factor of three of its past. `gradient_stability`: share of rows with every norm within
+    a factor of two of its past.
+
+    Risks are on a scale on which 0 is the run's own past and 1 the limit of the rule: `exploding_gradient_risk` (least
+    of the newest three norms over the past, log scale up to a factor of 8), `vanishing_gradient_risk` (now under rows 5
+    to 25, up to 100), `gradient_imbalance_risk` (the ratio off that of rows 5 to 25, up to ten).
+    `gradient_health_score`: share of rows without a warning on gradients. `training_stability` is
+    `gradient_stability`."""
 
     policy_grad_norm: float | None = None
     value_grad_norm: float | None = None
@@ -49,7 +52,7 @@ class GradientNormsMetrics(TrackerMetrics, kw_only=True):
 
 
 class _Norm:
-    """What is remembered of one norm, or of the ratio of two."""
+    """The memory of one norm, or of the ratio of two."""
 
     __slots__ = ("_newest", "early", "recent")
 
@@ -65,17 +68,17 @@ class _Norm:
             self.early.update(x)
 
     def least(self) -> float:
-        """Of the newest three."""
+        """The least of the newest three values."""
         return min(self._newest) if len(self._newest) == 3 else NAN
 
     def near(self, x: float, factor: float) -> bool:
-        """Within a factor of its past; also while that is not known."""
+        """Whether the value is within a factor of its past. True while the past is not known."""
         past = self.recent.past
         return not (past > 0) or past / factor <= x <= past * factor
 
 
 class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
-    """The gradient norms of a run. Costs the same on every row."""
+    """The gradient norms of a run. Every row costs the same."""
 
     name: ClassVar[str] = "gradient_norms"
     family: ClassVar[str] = "GRAD"
@@ -117,31 +120,32 @@ class GradientNormsAnalyzer(Tracker[GradientNormsMetrics]):
 
     def _metrics(self, found: Mapping[str, float], ratio: float) -> GradientNormsMetrics:
         policy, value = self._norms["grad_norm_policy"], self._norms["grad_norm_value"]
-        stable, norms = known(self._steady.value), self._norms.values()
+        stable, norms = number_or_none(self._steady.value), self._norms.values()
         return GradientNormsMetrics(
-            policy_grad_norm=known(found.get("grad_norm_policy", NAN)),
-            value_grad_norm=known(found.get("grad_norm_value", NAN)),
-            total_grad_norm=known(found.get("grad_norm", NAN)),
-            policy_value_ratio=known(ratio),
-            ratio_median=known(self._ratio.recent.now),
-            ratio_trend=known(self._ratio.recent.doublings()),
-            policy_grad_trend=known(policy.recent.doublings()),
-            value_grad_trend=known(value.recent.doublings()),
-            gradient_flow_health=known(self._flowing.value),
-            gradient_balance=known(self._balanced.value),
+            policy_grad_norm=number_or_none(found.get("grad_norm_policy", NAN)),
+            value_grad_norm=number_or_none(found.get("grad_norm_value", NAN)),
+            total_grad_norm=number_or_none(found.get("grad_norm", NAN)),
+            policy_value_ratio=number_or_none(ratio),
+            ratio_median=number_or_none(self._ratio.recent.now),
+            ratio_trend=number_or_none(self._ratio.recent.doublings()),
+            policy_grad_trend=number_or_none(policy.recent.doublings()),
+            value_grad_trend=number_or_none(value.recent.doublings()),
+            gradient_flow_health=number_or_none(self._flowing.value),
+            gradient_balance=number_or_none(self._balanced.value),
             gradient_stability=stable,
             exploding_gradient_risk=_worst([share(n.least(), n.recent.past, EXPLODED) for n in norms]),
             vanishing_gradient_risk=_worst(
                 [share(n.early.value, n.recent.now, VANISHED) for n in self._norms.values()]
             ),
-            gradient_imbalance_risk=known(_apart(self._ratio.recent.now, self._ratio.early.value)),
+            gradient_imbalance_risk=number_or_none(_apart(self._ratio.recent.now, self._ratio.early.value)),
             gradient_health_score=self._quiet.look(),
             training_stability=stable,
         )
 
 
 def share(above: float, below: float, factor: float) -> float:
-    """Where `above / below` stands between 1 (0) and `factor` (1) on a log scale, held there; NaN without evidence."""
+    """The position of `above / below` between 1 (gives 0) and `factor` (gives 1) on a log scale, clamped to 0..1. NaN
+    without evidence."""
     if not (above >= 0 and below >= 0):
         return NAN
     if above <= below:
@@ -150,7 +154,7 @@ def share(above: float, below: float, factor: float) -> float:
 
 
 def _apart(a: float, b: float) -> float:
-    return within(abs(math.log(a / b)) / math.log(DECADE), 0.0, 1.0) if a > 0 and b > 0 else NAN
+    return clamp(abs(math.log(a / b)) / math.log(DECADE), 0.0, 1.0) if a > 0 and b > 0 else NAN
 
 
 def _worst(risks: list[float]) -> float | None:

@@ -14,8 +14,8 @@ from rldk.core.table import MetricTable
 _NAN = math.nan
 
 
-class History:
-    """Rows of numbers under fixed names: 8 bytes each, and a step. A number that is not known is None."""
+class NamedRows:
+    """Rows of numbers under fixed names: 8 bytes each, and a step. An unknown number is None."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -28,7 +28,7 @@ class History:
         self._cells.extend([_NAN if x is None else x for x in values])
 
     def table(self) -> MetricTable:
-        """A copy of the rows; NaN is missing."""
+        """A copy of the rows. NaN is missing."""
         n = len(self._steps)
         cells = np.array(self._cells, dtype=np.float64).reshape(n, len(self.names))
         return MetricTable(

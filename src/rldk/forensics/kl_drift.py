@@ -1,4 +1,4 @@
-"""Has the KL drifted: the engine's findings decide, and the distance from a reference period says how far."""
+"""Has the KL drifted? The engine's findings decide, and the distance from a reference period says how far."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from rldk.engine.features.window import NAN
 from rldk.forensics.anomalies import DRIFT_CODES, KL_DRIFT, KL_DRIFT_TRACKER, anomaly
 
 RISING = 0.3219  # log2 of 1.25: a trend smaller than a quarter is called stable
-FEWEST = 10  # rows before a finding that are a reference for it
+FEWEST = 10  # rows before a finding that make a reference for it
 
 
 class KLDrift:
     """Remembers the KL of every row, 16 bytes each.
 
-    `threshold`: Jensen-Shannon divergence in bits, 0 to 1, from the reference period to the rows from the finding on,
-    below which a finding is not called drift (a spike that passes). It bounds what is reported; whether anything is
-    wrong the rules decide. `reference_period`: first rows, by default as many as the window; a shorter run is halved,
-    and a period into which the finding falls ends before it."""
+    `threshold`: a Jensen-Shannon divergence in bits, 0 to 1, from the reference period to the rows from the finding on.
+    Below it, a finding is not called drift (a spike that passes). It limits what is reported; whether anything is wrong
+    is decided by the rules. `reference_period`: the number of first rows, by default as many as the window. A shorter
+    run is halved, and a period that contains the finding ends before it."""
 
     def __init__(self, threshold: float = 0.15, window_size: int = 100, reference_period: int | None = None) -> None:
         self.threshold = threshold
@@ -38,14 +38,15 @@ class KLDrift:
         self._recent = Recent(window_size)
 
     def update(self, step: int, kl: float) -> None:
-        """Takes the KL of the next row; one that is missing or not finite is passed over."""
+        """Takes the KL of the next row. A missing value or one that is not finite is ignored."""
         if math.isfinite(kl):
             self._steps.append(step)
             self._kl.append(kl)
             self._recent.update(kl)
 
     def analysis(self, findings: Iterable[Finding]) -> dict[str, Any]:
-        """What `get_kl_drift_analysis` documents. `score`, `divergence` and the periods are None before 40 rows."""
+        """The result that `get_kl_drift_analysis` documents. `score`, `divergence` and the periods are None before 40
+        rows."""
         found = [f for f in findings if f.code in DRIFT_CODES]
         steps, kl = np.array(self._steps, dtype=np.int64), np.array(self._kl, dtype=np.float64)
         drifted = [f for f in found if not self._size(steps, kl, f) < self.threshold]  # NaN: too early to say how far
@@ -71,15 +72,15 @@ class KLDrift:
         }
 
     def _periods(self, n: int, begun: int) -> tuple[int, int]:
-        """How many first rows are the reference and how many last rows are now; (0, 0) before there are enough."""
-        begun = begun if begun >= FEWEST else n  # nothing before it to be a reference
+        """How many first rows are the reference and how many last rows are now. (0, 0) before there are enough."""
+        begun = begun if begun >= FEWEST else n  # nothing before it makes a reference
         head = min(self.reference_period, n // 2, begun)
         tail = min(self.window_size, n - head)
         enough = head >= min(FEWEST if begun < n else LEAST, self.reference_period)
         return (head, tail) if enough and tail >= min(LEAST, self.window_size) else (0, 0)
 
     def _size(self, steps: NDArray[np.int64], kl: NDArray[np.float64], finding: Finding) -> float:
-        """How far the window from the finding on is from the reference before it; NaN where there is none."""
+        """The distance of the window from the finding on to the reference before it. NaN where there is none."""
         begun = _row(steps, finding)
         head = min(self.reference_period, begun)
         return jensen_shannon(kl[:head], kl[begun : begun + self.window_size]) if head >= FEWEST else NAN

@@ -1,4 +1,4 @@
-"""The KL to the reference and the coefficient that holds it: where they are, and whether the controller controls."""
+"""The KL to the reference and the coefficient that controls it: their levels, and whether the controller works."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from rldk.engine.features.extremes import Highest
 from rldk.engine.features.recent import LEAST, Fraction, Recent
 from rldk.engine.features.window import NAN, Median, Noise
 from rldk.forensics.observer import Observer
-from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, known
+from rldk.forensics.tracker import Quiet, Tracker, TrackerMetrics, number_or_none
 
 CONTROLLER = frozenset({"KL009", "KL010", "KL011", "KL012", "KL013"})
-STEP = 1e-9  # a relative change of the coefficient that is no rounding
+STEP = 1e-9  # a larger relative change of the coefficient is no rounding
 
 
 class KLScheduleMetrics(TrackerMetrics, kw_only=True):
-    """Of the newest row; over at most `window_size` rows where it says "share" or "median". None without evidence.
+    """Metrics of the newest row, over at most `window_size` rows for a "share" or "median". A metric is None without
+    evidence.
 
     `kl_trend`: doublings of the KL, newest ten rows against those before. `kl_volatility`: row-to-row noise of 20 rows
     over their level, a robust coefficient of variation. `time_in_target_range`: share of rows within the tolerance of
-    the target. The controller (None while the coefficient has never moved): `controller_responsiveness`, the share of
-    rows after a KL out of range on which the coefficient moved the right way; `controller_overshoot`, how far the
-    largest KL of the last 20 rows is above the target, in targets; `controller_oscillation`, the share of rows on which
+    the target.
+
+    The controller's metrics are None while the coefficient has never moved. `controller_responsiveness`: the share of
+    rows after a KL out of range on which the coefficient moved the right way. `controller_overshoot`: how far the
+    largest KL of the last 20 rows is above the target, in targets. `controller_oscillation`: the share of rows on which
     the KL crossed its target (1/2 for noise, 2/P for a cycle of P rows). `coef_change_rate`: median relative step of
     the coefficient. `kl_health_score`, `schedule_health_score`: share of rows on which no rule on the KL, or on its
     target and controller, warned."""
@@ -43,7 +46,7 @@ class KLScheduleMetrics(TrackerMetrics, kw_only=True):
 
 
 class KLScheduleTracker(Tracker[KLScheduleMetrics]):
-    """The KL schedule of a run. Costs the same on every row."""
+    """The KL schedule of a run. Every row costs the same."""
 
     name: ClassVar[str] = "kl_schedule"
     family: ClassVar[str] = "KL"
@@ -88,22 +91,22 @@ class KLScheduleTracker(Tracker[KLScheduleMetrics]):
         level, target = self._recent.now, self._target
         overshoot = max(0.0, self._highest.value / target - 1.0) if target > 0 and self._moved else NAN
         return KLScheduleMetrics(
-            current_kl=known(kl),
-            current_kl_coef=known(coef),
+            current_kl=number_or_none(kl),
+            current_kl_coef=number_or_none(coef),
             kl_target=self.kl_target,
-            kl_trend=known(self._recent.doublings()),
-            kl_volatility=known(self._noise.value / abs(level)) if level else None,
-            time_in_target_range=known(self._inside.value),
-            controller_responsiveness=known(self._obeyed.value) if self._moved else None,
-            controller_overshoot=known(overshoot) if self._highest.value == self._highest.value else None,
-            controller_oscillation=known(self._crossed.value) if self._moved else None,
-            coef_change_rate=known(self._steps.value),
+            kl_trend=number_or_none(self._recent.doublings()),
+            kl_volatility=number_or_none(self._noise.value / abs(level)) if level else None,
+            time_in_target_range=number_or_none(self._inside.value),
+            controller_responsiveness=number_or_none(self._obeyed.value) if self._moved else None,
+            controller_overshoot=number_or_none(overshoot) if self._highest.value == self._highest.value else None,
+            controller_oscillation=number_or_none(self._crossed.value) if self._moved else None,
+            coef_change_rate=number_or_none(self._steps.value),
             kl_health_score=self._kl_quiet.look(),
             schedule_health_score=self._schedule_quiet.look(),
         )
 
     def _take_coef(self, coef: float) -> None:
-        """Was the step from the last coefficient the one that the last KL called for?"""
+        """Whether the step from the last coefficient was the one that the last KL called for."""
         step = coef - self._coef
         if step == step:
             relative = abs(step) / abs(self._coef) if self._coef else (1.0 if step else 0.0)

@@ -1,4 +1,4 @@
-"""Is reward paid for length: what the newest responses say, and what the engine found."""
+"""Is reward paid for length? The newest responses and the engine's findings give the answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rldk.forensics.anomalies import LENGTH_BIAS_CODE, anomaly
 
 
 def length_bias(distiller: Distiller, findings: Iterable[Finding], *, threshold: float) -> dict[str, Any]:
-    """What `get_length_bias_analysis` documents.
+    """The result that `get_length_bias_analysis` documents.
 
-    `status`: "fail" once LEN001 warns, "warn" when it informs or the correlation is beyond the threshold and its
-    interval is not, "pass", or "not_available" with a `reason`."""
+    `status`: "fail" once LEN001 warns; "warn" when it informs, or when the correlation is beyond the threshold but its
+    interval is not; "pass"; or "not_available" with a `reason`."""
     found = [f for f in findings if f.code == LENGTH_BIAS_CODE]
     coupling = distiller.coupling
     known = coupling is not None and coupling.rho == coupling.rho

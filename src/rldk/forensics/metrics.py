@@ -1,4 +1,4 @@
-"""The metrics of one update: those of the trackers and the scores, nested or flat."""
+"""The metrics of one update, nested or flat: those of the trackers, and the scores."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from rldk.forensics.advantage_statistics import PERCENTILES, AdvantageStatisticsMetrics
 from rldk.forensics.gradient_norms import GradientNormsMetrics
-from rldk.forensics.history import History
+from rldk.forensics.history import NamedRows
 from rldk.forensics.kl_schedule import KLScheduleMetrics
 from rldk.forensics.tracker import Tracker, TrackerMetrics
 
@@ -32,10 +32,10 @@ FIELDS = (*OWN, *(f"{part}_metrics" for part in _PARTS))
 
 
 class ComprehensivePPOMetrics:
-    """What is known at one step; a copy of its own, which later updates leave alone. None without evidence.
+    """What is known at one step. It is a copy that later updates do not change. A value is None without evidence.
 
-    The scores: see `rldk.forensics.scores.Scores`. Those of a row that is not judged yet are filled in once one of
-    them is read."""
+    For the scores see `rldk.forensics.scores.Scores`. The scores of a row that is not judged yet are filled in when one
+    of them is read."""
 
     __slots__ = (*FIELDS, "_judge")
 
@@ -54,7 +54,7 @@ class ComprehensivePPOMetrics:
     _judge: Callable[[], None]
 
     def __init__(self, *, step: int, **metrics: Any) -> None:
-        """Those that are not given are None; raises `TypeError` for an unknown one."""
+        """Fields that are not given are None. Raises `TypeError` for an unknown one."""
         unknown = metrics.keys() - FIELDS
         if unknown:
             raise TypeError(f"no such metric: {', '.join(sorted(unknown))}")
@@ -72,7 +72,7 @@ class ComprehensivePPOMetrics:
             setattr(self, name, value)
 
     def __getattr__(self, name: str) -> Any:
-        """Of what is not there: of a field that is pending."""
+        """The value of a field that is still pending."""
         if name not in FIELDS:
             raise AttributeError(f"{type(self).__name__} has no {name!r}")
         self._judge()
@@ -111,16 +111,17 @@ def _remade(metrics: dict[str, Any]) -> ComprehensivePPOMetrics:
     return ComprehensivePPOMetrics(**metrics)
 
 
-def history_of(parts: Iterable[str]) -> History:
-    """Of the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts; percentiles one by one, last."""
+def history_of(parts: Iterable[str]) -> NamedRows:
+    """A table for the numbers that `ComprehensivePPOMetrics.to_dict` has with these parts. The percentiles come last,
+    one by one."""
     every = [f"{part}_{name}" for part in parts for name in _PARTS[part].__struct_fields__]
     spread = [name for name in every if name.endswith("_percentiles")]
     plain = [name for name in every if name not in spread]
-    return History([*OWN[1:], *plain, *(f"{name}_{key}" for name in spread for key in PERCENTILES)])
+    return NamedRows([*OWN[1:], *plain, *(f"{name}_{key}" for name in spread for key in PERCENTILES)])
 
 
 def flat(own: tuple[Any, ...], trackers: Iterable[Tracker[Any]]) -> list[Any]:
-    """The values of a row of `history_of`, given those of `OWN` and trackers that have observed it."""
+    """The values of a row of `history_of`, from those of `OWN` and from the trackers that have observed the row."""
     values = list(own[1:])
     last: list[Any] = []
     for tracker in trackers:

@@ -1,4 +1,4 @@
-"""The one way in which forensics looks at a run: rows into the live engine, its report out."""
+"""The one way in which forensics looks at a run: rows go into the live engine, its report comes out."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
 from rldk.rules.rule import Context, Rule, normals
 
-HELD = 200  # rows after which those that are held are judged, and looked ahead from
-EARLY, EVERY = 200, 20  # up to the first row, after so many
+HELD = 200  # held rows are judged after so many, and the outlook is renewed
+EARLY, EVERY = 200, 20  # up to row 200, rows are judged every 20
 
 
 class Observer:
     """Feeds rows to the engine, in order. The report is that of `rldk doctor` on the same rows.
 
-    Rows may be held and judged later, many at once, which costs a fraction: what is asked of the observer is always
-    of all rows, and `each` is called on every train row as it is judged, one after the other. `rows`, `step` and
-    `values` are those of the row that is judged then, and of the newest one in between."""
+    Rows may be held and judged later, many at once, which costs a fraction. An answer of the observer always covers all
+    rows. `each` is called on every train row as it is judged, one after the other. `rows`, `step` and `values` belong
+    to the row that is judged then, and otherwise to the newest row."""
 
     def __init__(self, rules: Sequence[Rule], context: Context, *, each: Callable[[], None] | None = None) -> None:
         self._asked = (*rules, *normals)
@@ -32,8 +32,8 @@ class Observer:
         self.rows = 0  # train rows
         self.values: Mapping[str, float] = {}
         self.step: int | None = None
-        self.ahead = False  # it is time to look ahead: nothing was fed beyond the row that is judged
-        self._metrics = 0  # the engine had met so many when `_watches` was made
+        self.ahead = False  # the outlook may be renewed: nothing was fed beyond the row that is judged
+        self._metrics = 0  # number of metrics in the engine when `_watches` was made
         self._bound_rules: list[BoundRule] = []
         self._report: Report | None = None
 
@@ -54,15 +54,15 @@ class Observer:
         return Row(step=step, values=values, segment=segment)
 
     def hold(self, row: Row) -> None:
-        """Takes a row of any phase, with the segment it has, and judges it when it is time for that."""
+        """Takes a row of any phase with its own segment, and judges it when it is time."""
         self._held.append(row)
         self._newest = row if row.phase == "train" else self._newest
         rows = self._engine.rows + len(self._held)
-        if rows % (EVERY if rows <= EARLY else HELD) == 0 or not self._engine.looked:
+        if rows % (EVERY if rows <= EARLY else HELD) == 0 or not self._engine.has_ready_rule:
             self.settle()
 
     def settle(self) -> None:
-        """Judges what is held."""
+        """Judges the held rows."""
         held, self._held = self._held, []
         if not held:
             return
@@ -78,18 +78,18 @@ class Observer:
                     self._each()
 
     def report(self) -> Report:
-        """The report of the rows so far; the same object until the next row."""
+        """The report of the rows so far. It is the same object until the next row."""
         self.settle()
         if self._report is None:
             self._report = build_report(self._engine, self._asked, meta={}, numbers={})
         return self._report
 
     def alarm(self, concerns: Callable[[str], bool]) -> Alarm:
-        """Whether rules with a code that `concerns` says yes to fire on the newest row."""
+        """Whether rules whose code `concerns` accepts fire on the newest row."""
         return Alarm(self, concerns)
 
     def bound_rules(self) -> tuple[int, list[BoundRule]]:
-        """Every watch on train rows, and the number of metrics met by now: with a new metric there may be new ones."""
+        """Every bound rule on train rows, and the number of metrics so far. A new metric may bring new rules."""
         met = len(self._engine.seen_metrics())
         if met != self._metrics or not self._bound_rules:
             self._metrics = met
@@ -98,7 +98,7 @@ class Observer:
 
 
 class Alarm:
-    """Which of some rules fire on the newest row, as a warning or worse."""
+    """Tells which of some rules fire on the newest row, as a warning or worse."""
 
     def __init__(self, observer: Observer, concerns: Callable[[str], bool]) -> None:
         self._observer = observer
@@ -119,11 +119,11 @@ class Alarm:
         return False
 
 
-def chosen(rules: Iterable[Rule], *, without: Callable[[str], bool]) -> tuple[Rule, ...]:
-    """The rules but for those whose code `without` says yes to."""
+def rules_without(rules: Iterable[Rule], *, without: Callable[[str], bool]) -> tuple[Rule, ...]:
+    """The rules without those whose code `without` accepts."""
     return tuple(rule for rule in rules if not without(rule.code))
 
 
 def context(config: Mapping[str, Any]) -> Context:
-    """What rules know of a run that reports itself: it is PPO, and what it was told."""
+    """What rules know of a run that reports itself: it is PPO, and its configuration."""
     return Context(algorithm="ppo", config={key: value for key, value in config.items() if value is not None})

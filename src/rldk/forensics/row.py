@@ -29,10 +29,10 @@ _NAMED = tuple(ARGUMENTS.items())
 
 
 def row(arguments: Sequence[Any], more: Mapping[str, Any], sampled: Mapping[str, float]) -> dict[str, float]:
-    """Canonical values: `arguments` (in the order of `ARGUMENTS`) first, then what samples say, then further metrics by
-    any known name.
+    """Canonical values: first `arguments` (in the order of `ARGUMENTS`), then those from samples, then further metrics
+    by any known name.
 
-    None is missing, NaN is a value that the trainer stated. Raises `UsageError` for what is no number."""
+    None is missing; NaN is a value that the trainer stated. Raises `UsageError` for a value that is no number."""
     values: dict[str, float] = {}
     for (name, canonical), x in zip(_NAMED, arguments, strict=True):
         if x is not None:
@@ -49,7 +49,7 @@ def row(arguments: Sequence[Any], more: Mapping[str, Any], sampled: Mapping[str,
 
 @lru_cache(maxsize=4096)
 def _match(name: str) -> Match:
-    """What a name means; one that nobody knows is a metric of the user's own."""
+    """The meaning of a name. An unknown name is a metric of the user's own."""
     return vocabulary().resolve(name) or Match(canonical=name)
 
 

@@ -1,4 +1,4 @@
-"""A whole run at once: events from anywhere, or any log that rldk opens, through the engine that `rldk doctor` uses."""
+"""Scans a whole run at once: events from anywhere, or any log that rldk opens, through the engine of `rldk doctor`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.naming.keys import PRESETS
 from rldk.adapters.open import open_runs
 from rldk.core.codec import to_builtins
@@ -18,9 +18,9 @@ from rldk.core.glossary import PLACEHOLDER
 from rldk.core.model import Event, Report, Run
 from rldk.core.table import MetricTable, Row, TableBuilder
 from rldk.core.vocabulary import vocabulary
-from rldk.engine.scan import judged, scan
+from rldk.engine.scan import rule_columns, scan
 from rldk.errors import UnknownName, UsageError
-from rldk.forensics.anomalies import anomalies, unchecked
+from rldk.forensics.anomalies import anomalies, list_unchecked
 from rldk.rules.rule import rules
 
 VERSION = "1"
@@ -29,10 +29,10 @@ TREND_ROWS = 10
 
 
 class EventRows:
-    """Events as rows in canonical names, as a file of them is read. `held`: the samples of steps not yet used."""
+    """Events as rows in canonical names, read like a file of events. `held`: the samples of steps not yet used."""
 
     def __init__(self) -> None:
-        self._reader = LiveReader(Reading(format="jsonl"))
+        self._reader = LiveReader(ReadOptions(format="jsonl"))
         self.held: dict[int, dict[str, Any]] = {}
 
     @property
@@ -40,7 +40,8 @@ class EventRows:
         return self._reader
 
     def of(self, events: Iterable[Event | Mapping[str, Any]]) -> Iterator[Row]:
-        """The rows, once each is whole. Takes one event after the other and keeps none. Raises `UsageError`."""
+        """Yields the rows, once each is whole. It takes one event after the other and keeps none. Raises
+        `UsageError`."""
         for number, event in enumerate(events, start=1):
             yield from self._reader.feed(self._line(event, number))
         yield from self._reader.finish()
@@ -66,27 +67,28 @@ class EventRows:
 
 
 def vars_of(event: Event) -> dict[str, Any]:
-    """The fields of an event that it has."""
+    """The fields that an event has."""
     fields = ("step", "wall_time", "metrics", "rng", "data_slice", "model_info", "notes")
     return {name: value for name in fields if (value := getattr(event, name)) not in (None, {}, [])}
 
 
 def scan_ppo_events(events: Iterable[Event | Mapping[str, Any]]) -> dict[str, Any]:
-    """What the rules say of a run given as events: row, scalar or wide form as mappings, or `Event`; consumed once.
+    """What the rules find in a run given as events: row, scalar or wide form as mappings, or `Event`. They are consumed
+    once.
 
     Keys: `version, verdict, passed, rules_fired` (every finding: `rule, code, description, severity, step_range,
     metric`), `anomalies` (as `ComprehensivePPOForensics.get_anomalies`), `earliest_step` (of the anomalies, None
     without one), `stats`, `not_checked` (documented anomalies that were not looked for, and why), `checked`, `skipped`,
-    `rows, first_step, last_step, metrics`. Raises `UsageError` for what is no event."""
+    `rows, first_step, last_step, metrics`. Raises `UsageError` for an object that is no event."""
     source = EventRows()
     builder = TableBuilder()
     for row in source.of(events):
         builder.add(row.step, row.values, phase=row.phase, segment=row.segment, time=row.time)
-    return scanned(Run(id="events", source="events", metrics=builder.build(), meta=source.reader.meta))
+    return scan_run(Run(id="events", source="events", metrics=builder.build(), meta=source.reader.meta))
 
 
 def scan_logs(path: str | os.PathLike[str], *, field_map: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The same for the run in any log, directory or URL that rldk opens, with `run`, `source` and `format` beside.
+    """The same for the run in any log, directory or URL that rldk opens. `run`, `source` and `format` are added.
 
     Raises `UsageError` when there are several runs, and the errors of `rldk.adapters`."""
     return _named(open_one(path, field_map=field_map), os.fspath(path))
@@ -95,7 +97,7 @@ def scan_logs(path: str | os.PathLike[str], *, field_map: Mapping[str, str] | No
 def scan_runs(
     path: str | os.PathLike[str], *, adapter: str | None = None, field_map: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    """`scan_logs` of each run in `path`."""
+    """`scan_logs` for each run in `path`."""
     runs = open_runs(path, adapter=adapter, field_map=field_map)
     return [_named(run, os.fspath(path) if len(runs) == 1 else run.source) for run in runs]
 
@@ -107,12 +109,12 @@ def open_one(
     columns: Mapping[str, str] | None = None,
     preset: str | None = None,
 ) -> Run:
-    """The one run in `path`. `columns`: as `field_map`, of keys that must be there; `preset`: the trainer whose names
-    the log has, one of `rldk.adapters.naming.keys.PRESETS`, over which the user's own names win.
+    """The one run in `path`. `columns`: like `field_map`, for keys that must be there.
 
-    Raises `UsageError` when there are several runs and `UnknownName` for a column that the log lacks."""
+    `preset`: the trainer whose names the log has, one of `rldk.adapters.naming.keys.PRESETS`. The user's own names win
+    over it. Raises `UsageError` when there are several runs and `UnknownName` for a column that the log lacks."""
     told = {**(field_map or {}), **(columns or {})}
-    runs = open_runs(path, field_map={**(named_by(preset) if preset else {}), **told})
+    runs = open_runs(path, field_map={**(preset_field_map(preset) if preset else {}), **told})
     if len(runs) > 1:
         names = ", ".join(run.id for run in runs[:5])
         raise UsageError(f"{path} holds {len(runs)} runs: {names}", hint="name one of them")
@@ -123,7 +125,7 @@ def open_one(
     return runs[0]
 
 
-def named_by(preset: str) -> dict[str, str]:
+def preset_field_map(preset: str) -> dict[str, str]:
     """The keys of a trainer and the metrics they mean, where a plain renaming gives them."""
     if preset not in PRESETS:
         raise UnknownName("preset", preset, PRESETS)
@@ -139,11 +141,11 @@ def named_by(preset: str) -> dict[str, str]:
 
 
 def _named(run: Run, source: str) -> dict[str, Any]:
-    return {"run": run.id, "source": source, "format": run.meta.format, **scanned(run)}
+    return {"run": run.id, "source": source, "format": run.meta.format, **scan_run(run)}
 
 
-def scanned(run: Run) -> dict[str, Any]:
-    return summary(scan(run, tuple(rules)), judged(run))
+def scan_run(run: Run) -> dict[str, Any]:
+    return summary(scan(run, tuple(rules)), rule_columns(run))
 
 
 def summary(report: Report, table: MetricTable) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def summary(report: Report, table: MetricTable) -> dict[str, Any]:
         "anomalies": found,
         "earliest_step": min((a["step"] for a in found), default=None),
         "stats": statistics(table),
-        "not_checked": unchecked(report.skipped),
+        "not_checked": list_unchecked(report.skipped),
         "checked": list(report.checked),
         "skipped": {check.code: check.reason for check in report.skipped},
         "rows": report.numbers.get("rows"),
@@ -204,7 +206,7 @@ def _finite(column: NDArray[np.float64] | None) -> NDArray[np.float64]:
 
 
 def _trend(x: NDArray[np.float64]) -> str:
-    """Newest ten rows against the first ten: a move beyond both their spreads."""
+    """Compares the newest ten rows with the first ten: a trend is a move beyond both their spreads."""
     first, last = x[:TREND_ROWS], x[-TREND_ROWS:]
     moved = float(np.median(last) - np.median(first))
     if abs(moved) <= max(float(np.ptp(first)), float(np.ptp(last))):

@@ -1,4 +1,4 @@
-"""What the three trackers share: a look at the run, the share of quiet rows, anomalies and a summary."""
+"""The common parts of the three trackers: a look at the run, the share of quiet rows, anomalies and a summary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from msgspec import Struct
 
 from rldk.engine.features.recent import Fraction
-from rldk.forensics.anomalies import anomaly, is_anomaly, tracker_of, unchecked
+from rldk.forensics.anomalies import anomaly, is_anomaly, list_unchecked, tracker_of
 from rldk.forensics.observer import Alarm, Observer, context
 from rldk.rules.select import select_rules
 
@@ -26,10 +26,10 @@ M = TypeVar("M", bound=TrackerMetrics)
 
 
 class Tracker(ABC, Generic[M]):
-    """Numbers on one part of a run, from the rows its observer is fed.
+    """Measures one part of a run, from the rows that its observer takes.
 
-    `observer`: of the whole run, when this is a part of it; by default an observer of its own, with the rules of its
-    family, fed through `update`."""
+    `observer`: that of the whole run, when this is a part of it. By default the tracker has its own observer with the
+    rules of its family, fed through `update`."""
 
     name: ClassVar[str]
     family: ClassVar[str]
@@ -39,7 +39,7 @@ class Tracker(ABC, Generic[M]):
         self.window_size = window_size
         self._observer = observer or Observer(select_rules([self.family]), context(config))
         self._read: Callable[[Any], tuple[Any, ...]] = attrgetter(*self.made_of.__struct_fields__)
-        self.newest: tuple[Any, ...] = ()  # the fields of the newest metrics: what was handed out may be changed
+        self.newest: tuple[Any, ...] = ()  # the fields of the newest metrics; a caller may change what it was given
 
     @property
     def current_metrics(self) -> M | None:
@@ -52,16 +52,16 @@ class Tracker(ABC, Generic[M]):
 
     @abstractmethod
     def _look(self, values: Mapping[str, float]) -> M:
-        """The metrics of the newest row, whose values these are; called once a row."""
+        """The metrics of the newest row, which has these values. Called once a row."""
 
     def observe(self) -> M:
-        """The metrics of the row that the observer was fed last. Call it once after each row."""
+        """The metrics of the row that the observer took last. Call it once after each row."""
         made = self._look(self._observer.values)
         self.newest = self._read(made)
         return made
 
     def get_anomalies(self) -> list[dict[str, Any]]:
-        """The anomalies of this tracker, with the steps they lasted; see `ComprehensivePPOForensics.get_anomalies`."""
+        """The anomalies of this tracker, with the steps they lasted. See `ComprehensivePPOForensics.get_anomalies`."""
         found = self._observer.report().findings
         return [anomaly(f) for f in found if is_anomaly(f) and tracker_of(f) == self.name]
 
@@ -72,7 +72,7 @@ class Tracker(ABC, Generic[M]):
             "rows": self._observer.rows,
             "metrics": self._named() if self.newest else {},
             "anomalies": self.get_anomalies(),
-            "not_checked": unchecked(own),
+            "not_checked": list_unchecked(own),
         }
 
 
@@ -84,18 +84,18 @@ class Quiet:
         self._share = Fraction(window)
 
     def look(self) -> float | None:
-        """Call it once a row. None before there is evidence."""
+        """The share after one more row. Call it once a row. None before there is evidence."""
         self._share.update(not self._alarm.rings())
-        return known(self._share.value)
+        return number_or_none(self._share.value)
 
 
-def known(x: float) -> float | None:
+def number_or_none(x: float) -> float | None:
     """The number, or None when it is NaN: a metric without evidence has no value."""
     return x if x == x else None
 
 
-def within(x: float, low: float, high: float) -> float:
-    """x held between low and high; NaN stays."""
+def clamp(x: float, low: float, high: float) -> float:
+    """x, limited to low..high. NaN stays."""
     return low if x < low else high if x > high else x
 
 

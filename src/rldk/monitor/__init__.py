@@ -1,1 +1,2 @@
-"""Watching a training while it runs: rows as they arrive, alerts as they begin, a report at the end."""
+"""Watches a training while it runs: it takes rows as they arrive, sends alerts as they begin, and writes a report at
+the end."""

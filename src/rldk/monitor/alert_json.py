@@ -13,9 +13,9 @@ SCHEMA_VERSION = 1
 
 
 def record(alert: Alert, *, monitor: str, written: float, late: bool = False) -> dict[str, Any]:
-    """The alert in plain JSON types; `written`: unix seconds, `late`: it was due while nobody watched.
+    """The alert in plain JSON types. `written`: unix seconds. `late`: the alert was due while nobody watched.
 
-    Texts of the log are on one line, without control characters; a number that is not finite is "NaN", "Infinity" or
+    Texts from the log are on one line, without control characters. A number that is not finite is "NaN", "Infinity" or
     "-Infinity"."""
     return {
         "schema_version": SCHEMA_VERSION,

@@ -11,7 +11,7 @@ from rldk.rules.files.action import Action
 
 
 def templates(actions: Mapping[str, Sequence[Action]]) -> dict[str, str]:
-    """The words that a rule file gives its alerts: rule -> `msg` of its first `warn`."""
+    """The text that a rule file gives its alerts: rule -> `msg` of its first `warn`."""
     found: dict[str, str] = {}
     for rule, listed in actions.items():
         for action in listed:

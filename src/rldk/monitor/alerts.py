@@ -1,8 +1,7 @@
-"""What is said of the engine's episodes while they go on: that one begins, grows graver, is over.
+"""Turns the engine's episodes into alerts while they go on: one begins, one grows graver, one is over.
 
-The episodes said are those of the final report: findings of one rule that begin together on several metrics are said
-once, and a critical finding that needs a second witness is a warning until that witness appears.
-"""
+The alerts match the final report. Findings of one rule that begin together on several metrics give one alert. A
+critical finding that needs supporting evidence is a warning until that evidence appears."""
 
 from __future__ import annotations
 
@@ -24,17 +23,18 @@ Begun = Sequence[tuple[BoundRule, Episode]]
 
 
 class _Lead(Struct, eq=False):
-    """One thing to say: the episode that began first, and those of its rule on other metrics that came with it."""
+    """One alert to send: the episode that began first, and the episodes of its rule on other metrics that came with
+    it."""
 
     bound: BoundRule
     episode: Episode
     members: list[Episode] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
-    seen: Severity = "info"  # the gravest of the members at the last look
+    seen: Severity = "info"  # the gravest severity of the members at the last check
     told: Severity | None = None
 
     def severity(self) -> Severity:
-        """The gravest of the members, whatever witnesses there are."""
+        """The gravest severity of the members, whatever evidence there is."""
         return max((e.severity for e in self.members), key=SEVERITIES.index)
 
     def over(self) -> bool:
@@ -42,23 +42,24 @@ class _Lead(Struct, eq=False):
 
 
 class Alerts:
-    """The alerts of one engine. `take` is called after every row on which something begins or is `waiting`, with what
-    the engine said of it."""
+    """The alerts of one engine.
+
+    `take` is called with the engine's output after every row on which something begins or is `waiting`."""
 
     def __init__(self, engine: Engine, *, run: str = "") -> None:
         self._engine = engine
         self._run = run
-        self._by_row: dict[int, list[_Lead]] = {}  # of its first row: witnesses are looked for near by
+        self._by_row: dict[int, list[_Lead]] = {}  # by first row: evidence is looked for nearby
         self._open: list[_Lead] = []
-        self._newest: dict[str, list[_Lead]] = {}  # by rule: those that others of the same moment may join
+        self._newest: dict[str, list[_Lead]] = {}  # by rule: the leads that episodes of the same moment may join
 
     @property
     def waiting(self) -> bool:
-        """Something is going on that may grow graver or be over."""
+        """Whether something goes on that may grow graver or be over."""
         return bool(self._open)
 
     def take(self, row: Row, begun: Begun) -> list[Alert]:
-        """The alerts that this row gives rise to, begun ones first, by rule and metric."""
+        """The alerts that this row causes: new ones first, by rule and metric."""
         touched = self._admit(begun)
         touched += [lead for lead in self._open if lead.severity() != lead.seen and lead not in touched]
         said = [self._say(row, lead, event) for lead, event in self._graver(touched)]
@@ -69,7 +70,7 @@ class Alerts:
         return said
 
     def open(self) -> list[Finding]:
-        """The findings that are still going on, in order of their beginning."""
+        """The findings that still go on, in order of their beginning."""
         return [self._finding(lead) for lead in self._open]
 
     def _admit(self, begun: Begun) -> list[_Lead]:
@@ -94,7 +95,7 @@ class Alerts:
         return touched
 
     def _graver(self, touched: Iterable[_Lead]) -> list[tuple[_Lead, AlertEvent]]:
-        """Which of the touched leads, and of those they bear witness to, are graver than was told."""
+        """The leads that are graver than was last sent, among the touched ones and those they support."""
         near: dict[int, _Lead] = {}
         for lead in touched:
             near[id(lead)] = lead

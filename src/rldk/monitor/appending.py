@@ -1,4 +1,5 @@
-"""A file that alerts are appended to: each is on the disk before the next is looked at, or waits until it can be."""
+"""A file that alerts are appended to. Each alert is on the disk before the next one is handled, or waits until it can
+be."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ MAX_WAITING = 10_000  # records kept while the disk is full; the oldest are give
 
 
 class AppendedFile:
-    """Lines appended by one write and one fsync each. What cannot be written waits and is tried again.
+    """Appends lines with one write and one fsync each. A line that cannot be written waits and is tried again.
 
-    `say` is told once when writing fails and once when it works again."""
+    `say` is called once when writing fails and once when it works again."""
 
     def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         self.path = path
@@ -31,7 +32,7 @@ class AppendedFile:
         return len(self._waiting)
 
     def append(self, line: str) -> bool:
-        """Whether the line is on the disk; otherwise `retry` tries it again, in order."""
+        """Whether the line is on the disk. Otherwise `retry` tries it again, in order."""
         self._waiting.append(line.encode("utf-8", "replace") + b"\n")
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
@@ -39,7 +40,7 @@ class AppendedFile:
         return self.retry()
 
     def retry(self) -> bool:
-        """Writes what waits; whether nothing is left."""
+        """Writes the waiting lines. Returns whether nothing is left."""
         try:
             while self._waiting:
                 self._write(self._waiting[0])
@@ -49,7 +50,7 @@ class AppendedFile:
             if not self._failing:
                 self._failing = True
                 reason = getattr(error, "strerror", None) or str(error)
-                self._say(f"cannot write {self.path}: {reason}; monitoring goes on, and it is tried again")
+                self._say(f"cannot write {self.path}: {reason}; monitoring goes on, and rldk tries again")
             return False
         if self._failing:
             self._failing = False
@@ -57,7 +58,7 @@ class AppendedFile:
         return True
 
     def close(self) -> None:
-        """Tries what waits a last time, and says what is lost."""
+        """Tries the waiting lines a last time, and reports what is lost."""
         self.retry()
         self._close()
         lost = self.lost + len(self._waiting)
@@ -83,7 +84,7 @@ class AppendedFile:
         data = b"\n" + line if self._torn else line
         start = os.fstat(self._fd).st_size
         sent = os.write(self._fd, data)
-        if sent < len(data):  # the disk filled up in the middle: take the half line back
+        if sent < len(data):  # the disk filled up in the middle of the line: remove the half line
             self._torn = True
             with suppress(OSError):
                 os.ftruncate(self._fd, start)

@@ -1,4 +1,4 @@
-"""Where alerts go: the files, the terminal, the actions; each alert once, also across restarts."""
+"""Delivers alerts to the files, the terminal and the actions. Each alert is delivered once, also across restarts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rldk.engine.actions.dispatch import Dispatcher, Outcome
 from rldk.monitor.alert_json import record, text
 from rldk.monitor.alert_text import line
 from rldk.monitor.appending import AppendedFile
-from rldk.monitor.state import State
+from rldk.monitor.state import MonitorState
 
 Say = Callable[[str], None]
 
 
 class Places(Struct, frozen=True, kw_only=True):
-    """What the user named: the files alerts are appended to, and the words of the rule file for each rule."""
+    """What the user named: the files that alerts are appended to, and the rule file's text for each rule."""
 
     alerts: Path | None = None
     alerts_txt: Path | None = None
@@ -28,15 +28,15 @@ class Places(Struct, frozen=True, kw_only=True):
 
 
 class Outlet:
-    """`deliver` writes, prints and acts, in this order; what stands in the state was delivered before.
+    """`deliver` writes, prints and acts, in this order. Alerts in the state were delivered before.
 
-    `show` gets an alert as text and as its document, `warn` what went wrong. `now`: unix seconds, for the stamp on
-    alerts only. While `holding`, actions wait: an incident of the past that is over by now must not stop a training."""
+    `show` gets an alert as text and as its document, `warn` gets problems. `now`: unix seconds, only for the time stamp
+    on alerts. While `holding`, actions wait: a past incident that is over by now must not stop a training."""
 
     def __init__(
         self,
         places: Places,
-        state: State,
+        state: MonitorState,
         dispatcher: Dispatcher,
         *,
         show: Callable[[str, dict[str, Any]], None],
@@ -57,11 +57,11 @@ class Outlet:
             state.recover(places.alerts)
 
     def deliver(self, alert: Alert) -> bool:
-        """Does all that an alert calls for; False when that was done before, for the same alert."""
-        if self._state.repeated(alert):
+        """Does everything that an alert asks for. False when the same alert was delivered before."""
+        if self._state.is_repeated(alert):
             self._dispatcher.recall(alert)
             return False
-        late = self._held is not None and self._state.told(alert.run).resumed
+        late = self._held is not None and self._state.record_of(alert.run).resumed
         said = line(alert, self._words.get(alert.rule), late=late)
         document = record(alert, monitor=self._state.name(alert.run), written=self._now(), late=late)
         for file, content in zip(self._files, (text(document), said), strict=True):
@@ -77,12 +77,12 @@ class Outlet:
         return True
 
     def hold(self) -> None:
-        """From now on actions wait for `release`."""
+        """Makes actions wait for `release` from now on."""
         if self._held is None:
             self._held = []
 
     def release(self) -> None:
-        """Acts on what was held and is still going on."""
+        """Runs the actions of the held alerts that still go on."""
         held, self._held = self._held or [], None
         over = {_incident(alert) for alert in held if alert.event == "recovered"}
         for alert in held:
@@ -90,14 +90,14 @@ class Outlet:
                 self._dispatcher.submit(alert)
 
     def tend(self) -> None:
-        """Tries again what could not be written, tells what the actions did."""
+        """Tries again what could not be written, and reports what the actions did."""
         for file in self._files:
             if file is not None and file.waiting:
                 file.retry()
         for outcome in self._dispatcher.outcomes():
             if outcome.kind != "warn":
                 self.outcomes.append(outcome)
-                if outcome.status != "skipped":  # that was told at the start
+                if outcome.status != "skipped":  # a skipped action was reported at the start
                     self.warn(f"{outcome.kind} for {outcome.rule}: {outcome.status}: {outcome.detail}")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A run that is read again as a whole whenever its files have changed: what is new in it, as rows."""
+"""A run that is reread as a whole whenever its files have changed. Its new content comes as rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rldk.adapters.live.choice import Choice
 from rldk.core.model import Run, RunMeta
 from rldk.core.rows import same_row
 from rldk.core.table import MetricTable, Row
-from rldk.engine.scan import context_of, judged, rows_of
+from rldk.engine.scan import context_of, rows_of, rule_columns
 from rldk.errors import InputError, MissingExtra, NoData, NotALog
 from rldk.monitor.pace import Pace
 from rldk.monitor.summary import SourceStats, source_stats
@@ -28,16 +28,15 @@ if TYPE_CHECKING:
 
     from rldk.adapters.base import BaseAdapter
 
-SETTLE_S = 1.0  # a file that changes at every look is read after so long all the same
+SETTLE_S = 1.0  # a file that changes at every look is still read after this time
 
 
 class DocumentFeed:
-    """The rows of a run that is read again as a whole, and that all of them together are those of the finished one.
+    """The rows of a run that is reread as a whole. All rows together are those of the finished run.
 
     The rows of the last step wait, because more of that step may come; `peek` shows them. When rows that were given
-    turn out otherwise, or the run to be another one, all rows come again. Half a file, as while it is being written
-    over, gives the first rows again and no new one: it changes nothing until `finish`. Reading takes at most a
-    twentieth of the time."""
+    change, or the run turns out to be another one, all rows come again. A half-written file repeats the first rows and
+    adds none. It changes nothing until `finish`. Reading takes at most a twentieth of the time."""
 
     busy = False
     ended = False
@@ -64,18 +63,18 @@ class DocumentFeed:
         self._pace = Pace(clock)
         self._glances = Pace(clock)  # a store may have thousands of files
         self._kept: dict[tuple[Path, ...], BaseAdapter] = {}
-        self._known: object = None  # the stamps of the files when they were read last
-        self._seen: object = None  # at the last look
+        self._known: object = None  # the stamps of the files at the last reading
+        self._seen: object = None  # the stamps at the last look
         self._since = clock()
         self._run: Run | None = None
         self._given = 0
-        self._rows: list[Row] = []  # those given of a run with samples, whose rows hold more than its table
+        self._rows: list[Row] = []  # the given rows of a run with samples; they hold more than its table
         self._waiting: list[Row] = []
-        self._why = ""  # nothing could be read the last time
+        self._why = ""  # why nothing could be read the last time
         self._anew = False  # the next rows are all rows from the first
 
     def turn(self, choice: Choice) -> None:
-        """Goes on with more, or other, files of the run."""
+        """Continues with more, or other, files of the run."""
         self._choice, self._known = choice, None
 
     def poll(self) -> list[Row]:
@@ -99,10 +98,10 @@ class DocumentFeed:
         return source_stats(self.source, run.meta, (run.lines, run.rejected_count, run.rejected))
 
     def _due(self) -> bool:
-        """The files have changed since they were read, and nobody is writing just now."""
+        """Whether the files have changed since they were read, and nobody writes to them just now."""
         if not self._glances.due():
             return False
-        with self._glances.spent():
+        with self._glances.measure():
             stamps, now = self._choice.stamps(), self._clock()
         if stamps == self._known:
             return False
@@ -116,14 +115,14 @@ class DocumentFeed:
     def _look(self, *, finish: bool = False) -> list[Row]:
         self._known = self._seen = self._choice.stamps()
         self.position += 1
-        with self._pace.spent():
+        with self._pace.measure():
             run = self._read()
             return [] if run is None else self._new(run, finish=finish)
 
     def _read(self) -> Run | None:
         try:
             return self._choice.read(self._field_map, self._kept)
-        except OSError:  # not just now
+        except OSError:  # not possible just now
             return None
         except (InputError, MissingExtra) as error:
             why = f"{error.message}; {error.hint}"
@@ -134,12 +133,12 @@ class DocumentFeed:
             return None
 
     def _new(self, run: Run, *, finish: bool) -> list[Row]:
-        """The rows of the reading that were not given yet; all, when it tells the ones that were given otherwise."""
-        table, before = judged(run), self._run
+        """The rows of the reading that were not given yet. All rows when the ones given before have changed."""
+        table, before = rule_columns(run), self._run
         n = len(table)
         if before is not None:
             given = min(self._given, n)
-            same = _same_rows(judged(before), table, given) and self._same_samples(run, given)
+            same = _same_rows(rule_columns(before), table, given) and self._same_samples(run, given)
             if same and n < self._given and not finish:
                 return []
             if same and n >= self._given and self._same_context(run):
@@ -165,7 +164,7 @@ class DocumentFeed:
         return not self._rows or all(map(same_row, self._rows[:given], rows_of(run)))
 
     def _same_context(self, run: Run) -> bool:
-        """What rules may know is the same, except for names and estimators of metrics that are new: these are added."""
+        """Whether the rules' context is the same. New names and estimators of new metrics are added to it."""
         now, context = context_of(run.meta), self.context
         if context is None or replace(now, names=context.names, estimators=context.estimators) != context:
             return False
@@ -178,7 +177,7 @@ class DocumentFeed:
 
 
 def _whole(table: MetricTable) -> int:
-    """How many rows stand before those of the last step."""
+    """The number of rows before those of the last step."""
     n = len(table)
     if not n:
         return 0
@@ -200,7 +199,7 @@ def _behind(table: MetricTable, start: int) -> MetricTable:
 
 
 def _same_rows(a: MetricTable, b: MetricTable, n: int) -> bool:
-    """The first `n` rows of both say the same; when each was written is not compared."""
+    """Whether the first `n` rows of both are the same. Their times are not compared."""
     if any((x[:n] != y[:n]).any() for x, y in ((a.step, b.step), (a.phase, b.phase), (a.segment, b.segment))):
         return False
     return all(_same_column(a, b, name, n) for name in a.columns.keys() | b.columns.keys())
@@ -225,7 +224,7 @@ def _stated(table: MetricTable, name: str, n: int) -> NDArray[np.int64]:
 
 
 def _identity(run: Run) -> str:
-    """A digest of the first row and of the format: what the run is known by when the monitor starts again."""
-    first = next(judged(run).rows(), None)
+    """A digest of the first row and of the format. It identifies the run when the monitor restarts."""
+    first = next(rule_columns(run).rows(), None)
     told = [] if first is None else [first.step, first.time, sorted(first.values.items())]
     return hashlib.sha256(repr([run.meta.format, told]).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from rldk.adapters.layout import run_name
 from rldk.adapters.live.follow import Follower
 from rldk.adapters.live.formats import recognised
-from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.source import File
 from rldk.cards.safe import clean
 from rldk.core.model import Run
@@ -24,17 +24,17 @@ from rldk.monitor.summary import SourceStats, source_stats
 from rldk.rules.rule import Context
 
 CHUNK = 1 << 20
-LOOKS = 3  # at the end: a file that was written anew at the last moment shows it at the second
-LOOK_AFTER = 8  # polls without a row, a power of two; then it is looked why
-IDENTITY_BYTES = 4096  # of the first line, by which a log is known again
+LOOKS = 3  # at the end: a file that was rewritten at the last moment shows this at the second look
+LOOK_AFTER = 8  # polls without a row, a power of two, before the reason is looked for
+IDENTITY_BYTES = 4096  # of the first line, which identifies a log
 
 
 class LogFeed:
-    """A log read by `LiveReader`, its bytes from a follower.
+    """A log that `LiveReader` reads. A follower supplies its bytes.
 
-    A follower that cannot read for a while is asked again, once it has read something; `warn` hears of it."""
+    A follower that cannot read for a while is asked again, if it has read something before; `warn` is told."""
 
-    def __init__(self, follower: Follower, run: str, how: Reading, *, warn: Callable[[str], None]) -> None:
+    def __init__(self, follower: Follower, run: str, how: ReadOptions, *, warn: Callable[[str], None]) -> None:
         self.run = run
         self.restarted = False
         self.position = 0
@@ -46,7 +46,7 @@ class LogFeed:
         self._revision = 0
         self._head = b""
         self._failing = False
-        self._quiet: int | None = 0  # polls so far, while no row has come and nothing was said of that
+        self._quiet: int | None = 0  # polls so far without a row and without an explanation
 
     @property
     def source(self) -> str:
@@ -112,7 +112,7 @@ class LogFeed:
         return source_stats(self.source, reader.meta, lines, dict(self._follower.changes))
 
     def _explain(self, polls: int) -> int | None:
-        """Says once why there are no rows, where that can be told; looks after a second, two, four, ..."""
+        """Explains once why there are no rows, where the reason can be told. It looks after a second, two, four, ..."""
         if polls < LOOK_AFTER or polls & (polls - 1):
             return polls
         from rldk.monitor.unread import why_unread
@@ -129,7 +129,7 @@ class LogFeed:
             if not self.position:
                 raise
             if not self._failing:
-                self._warn(f"{error.message}; it is tried again")
+                self._warn(f"{error.message}; rldk tries again")
             self._failing = True
             return b""
         self._failing = False
@@ -145,7 +145,7 @@ class LogFeed:
         return self._more(rows, lambda: self._reader.feed(data))
 
     def _more(self, rows: list[Row], call: Callable[[], list[Row]]) -> list[Row]:
-        """The rows and those that the call gives; only the latter when it gives all of them anew."""
+        """The rows and those that the call gives. Only the latter when the call gives all rows again."""
         new = call()
         if self._reader.revision == self._revision:
             return rows + new
@@ -154,7 +154,7 @@ class LogFeed:
 
 
 class WholeFile:
-    """A finished file as a follower: from its beginning to its end, decompressed."""
+    """A finished file as a follower, from its beginning to its end, decompressed."""
 
     cursor = None
     begins = False
@@ -179,11 +179,11 @@ class WholeFile:
         return b"".join(self._chunks)
 
     def close(self) -> None:
-        """The stream closes itself at its end."""
+        """Does nothing: the stream closes itself at its end."""
 
 
 class RunFeed:
-    """A run whose format is not made of lines: read as a whole beforehand."""
+    """A run whose format is not made of lines. It was read as a whole beforehand."""
 
     restarted = False
     identity = ""
@@ -222,8 +222,8 @@ def _digest(first: bytes) -> str:
     return hashlib.sha256(first[:IDENTITY_BYTES]).hexdigest()[:16]
 
 
-def finished_feeds(sources: Sequence[str], how: Reading, *, warn: Callable[[str], None]) -> list[LogFeed | RunFeed]:
-    """Feeds of finished logs: files, directories, whatever `open_runs` reads. Several have names of their own.
+def finished_feeds(sources: Sequence[str], how: ReadOptions, *, warn: Callable[[str], None]) -> list[LogFeed | RunFeed]:
+    """Feeds of finished logs: files, directories, and whatever else `open_runs` reads. Several feeds get names.
 
     Raises what `open_runs` raises."""
     made: list[LogFeed | RunFeed] = []
@@ -240,7 +240,7 @@ def finished_feeds(sources: Sequence[str], how: Reading, *, warn: Callable[[str]
 
 
 def run_names(sources: Sequence[str]) -> list[str]:
-    """The run names of the sources: "" for one alone, else the file's, numbered where two are alike."""
+    """The run names of the sources: "" for a single one, else the file name, numbered where two are equal."""
     if len(sources) == 1:
         return [""]
     seen: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""All of a monitor, put together: sources, rules, actions, files; run to its end; the report written."""
+"""Puts a monitor together from sources, rules, actions and files, runs it to its end, and writes the report."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from rldk.errors import UsageError
 from rldk.monitor.alert_text import templates
 from rldk.monitor.delivery import Outlet, Places
 from rldk.monitor.reward import WINDOW
-from rldk.monitor.session import Session
-from rldk.monitor.state import State
+from rldk.monitor.session import RunSession
+from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import summary
 from rldk.monitor.watch import Ends, Feed, Wait, Watch
 from rldk.rules.files.load import RuleFile
 
 
 class Screen(Protocol):
-    """Where a monitor speaks: `alert` a line and its document, `warn` what is wrong with monitoring itself."""
+    """The output of a monitor: `alert` takes a line and its document, `warn` takes problems of the monitoring
+    itself."""
 
     def alert(self, line: str, document: dict[str, Any]) -> None: ...
 
     def warn(self, text: str) -> None: ...
 
-    def show(self, sessions: Sequence[Session]) -> None: ...
+    def show(self, sessions: Sequence[RunSession]) -> None: ...
 
     def close(self) -> None: ...
 
@@ -38,7 +39,7 @@ class Screen(Protocol):
 DRAWN = {".html": "html", ".md": "markdown", ".xml": "junit", ".sarif": "sarif"}  # reports that are not JSON
 
 
-class Job(Struct, frozen=True, kw_only=True):
+class MonitorOptions(Struct, frozen=True, kw_only=True):
     """What the user asked for besides sources and rules."""
 
     alerts: Path | None = None
@@ -54,14 +55,14 @@ class Job(Struct, frozen=True, kw_only=True):
     idle_s: float | None = None
     reward_window: int = WINDOW
     trails: bool = False  # keep the newest values, for a panel
-    hold: bool = True  # the actions of incidents that are over before all that is there was read
+    hold: bool = True  # hold back the actions of incidents that were over before all existing rows were read
 
 
-def watch(job: Job, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait: Wait) -> dict[str, Any]:
-    """Watches until there is a reason to end; the report, which is also written. `wait` as of `Watch`.
+def watch(job: MonitorOptions, feeds: Sequence[Feed], rules: RuleFile, screen: Screen, wait: Wait) -> dict[str, Any]:
+    """Watches until there is a reason to end. Returns the report, which is also written. `wait` is that of `Watch`.
 
     Raises `ConfigError` and `UsageError` before anything is read."""
-    state = State(job.state)
+    state = MonitorState(job.state)
     written = [path.parent for path in (job.alerts, job.alerts_txt, job.report, job.state) if path]
     folders = [*written, *(Path(feed.source).parent for feed in feeds)]
     dispatcher = Dispatcher(

@@ -1,15 +1,15 @@
-"""How often work may be done that takes a while: a fixed share of the time."""
+"""Limits how often slow work is done, to a fixed share of the time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-SHARE = 0.05  # of the time; the loop that waits beside it looks at the other sources in the rest
+SHARE = 0.05  # of the time; in the rest the waiting loop looks at the other sources
 
 
 class Pace:
-    """What took a second is due again after twenty; nothing is before `least_s`."""
+    """Work that took a second is due again after twenty seconds. No work is due before `least_s`."""
 
     def __init__(self, clock: Callable[[], float], least_s: float = 0.0) -> None:
         self._clock = clock
@@ -20,8 +20,8 @@ class Pace:
         return self._clock() >= self._next
 
     @contextmanager
-    def spent(self) -> Iterator[None]:
-        """Measures the work inside."""
+    def measure(self) -> Iterator[None]:
+        """Measures the time of the work inside."""
         began = self._clock()
         yield
         ended = self._clock()

@@ -1,4 +1,4 @@
-"""The panel on a terminal: what is watched, where it stands, curves of the key metrics, what is going on."""
+"""The panel on a terminal: what is watched, its latest step, curves of the key metrics, and open findings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from rldk.cards.chart import number, sparkline
 from rldk.cards.safe import clean
-from rldk.monitor.session import Session
+from rldk.monitor.session import RunSession
 
 REFRESH_S = 0.25
 MOST_CURVES = 8
@@ -20,7 +20,7 @@ STYLES = {"critical": "bold red", "warn": "bold yellow", "info": "cyan", "recove
 
 
 class Panel:
-    """A live display on stdout; `close` leaves its last state on the screen. Loads rich."""
+    """A live display on stdout. `close` leaves its last state on the screen. It loads rich."""
 
     def __init__(self, sources: str, rules: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         from rich.console import Console
@@ -30,7 +30,7 @@ class Panel:
         self._rules = clean(rules, 100)
         self._clock = clock
         self._began = self._drawn = clock()
-        self._sessions: Sequence[Session] = ()
+        self._sessions: Sequence[RunSession] = ()
         self._lines: deque[str] = deque(maxlen=MOST_LINES)
         self._live: Any = Live(console=Console(), auto_refresh=False, transient=False)
         self._live.start()
@@ -41,8 +41,8 @@ class Panel:
     def warn(self, text: str) -> None:
         self._lines.append(f"rldk: {clean(text, 300)}")
 
-    def show(self, sessions: Sequence[Session]) -> None:
-        """Draws, at most four times a second."""
+    def show(self, sessions: Sequence[RunSession]) -> None:
+        """Draws the panel, at most four times a second."""
         self._sessions = sessions
         now = self._clock()
         if now - self._drawn >= REFRESH_S:
@@ -56,7 +56,7 @@ class Panel:
         self._drawn = now
         self._live.update(self._picture(self._sessions, now), refresh=True)
 
-    def _picture(self, sessions: Sequence[Session], now: float) -> Any:
+    def _picture(self, sessions: Sequence[RunSession], now: float) -> Any:
         from rich.panel import Panel as Box
         from rich.text import Text
 
@@ -72,7 +72,7 @@ class Panel:
         return Box(text, title="rldk monitor", title_align="left")
 
 
-def _session(text: Any, session: Session) -> None:
+def _session(text: Any, session: RunSession) -> None:
     last = f"step {session.last_step:,}" if session.last_step is not None else "no step yet"
     name = f"{clean(session.run, 60)}: " if session.run else ""
     text.append(f"{name}{last}, {session.rows:,} rows\n", style="bold")

@@ -1,4 +1,4 @@
-"""The newest values of the metrics that are looked at first, for the panel."""
+"""The newest values of the key metrics, for the panel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LENGTH = 240  # rows: four a column of the sparkline
 
 
 class Trails:
-    """Steps and values of `KEY_METRICS`, of training rows, the newest `LENGTH` of each."""
+    """Steps and values of `KEY_METRICS` on training rows, the newest `LENGTH` of each."""
 
     def __init__(self) -> None:
         self._held: dict[str, deque[tuple[int, float]]] = {}
@@ -23,7 +23,7 @@ class Trails:
                 self._held.setdefault(name, deque(maxlen=LENGTH)).append((step, values[name]))
 
     def series(self, most: int) -> dict[str, Series]:
-        """The curves of the first `most` key metrics that there are."""
+        """The curves of the first `most` key metrics that are there."""
         found = [name for name in KEY_METRICS if name in self._held][:most]
         return {name: _series(list(self._held[name])) for name in found}
 

@@ -1,4 +1,4 @@
-"""A run on a server as a source of rows: asked by a thread, because an answer may take a minute."""
+"""A run on a server as a source of rows. A thread asks the server, because an answer may take a minute."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rldk.core.table import Row
 from rldk.errors import UnreadableSource
 
 ASK_S = 5.0  # between two requests
-TOLD_AGAIN = 60  # requests in a row that failed, after which it is said again
+TOLD_AGAIN = 60  # failed requests in a row, after which the failure is reported again
 
 
 class RemoteLines:
-    """Rows of a follower as lines of a log, so that a log's opening settles their names here too.
+    """The rows of a follower as lines of a log, so that the log's opening settles their names here, too.
 
-    The first request is made at once and its errors are raised; later ones are said to `warn`, and it goes on."""
+    The first request is made at once and its errors are raised. Later errors go to `warn`, and the thread goes on."""
 
     cursor = None
     begins = False
@@ -42,8 +42,8 @@ class RemoteLines:
             threading.Thread(target=self._ask, name="rldk-remote", daemon=True).start()
 
     def poll(self) -> bytes:
-        """What came since the last call; never waits."""
-        done = self._done.is_set()  # before the queue is looked at: nothing is put into it after that
+        """The lines since the last call. It never waits."""
+        done = self._done.is_set()  # checked before the queue: nothing is put into the queue after that
         data = b""
         while not self._lines.empty():
             data += self._lines.get()
@@ -55,7 +55,7 @@ class RemoteLines:
         return self.poll()
 
     def close(self) -> None:
-        """Asks no more."""
+        """Stops asking."""
         self._done.set()
 
     def _put(self, rows: Sequence[Row]) -> None:
@@ -69,7 +69,7 @@ class RemoteLines:
                 rows = self._follower.poll()
             except UnreadableSource as error:
                 if failed % TOLD_AGAIN == 0:
-                    self._warn(f"{error.message}; it is asked again")
+                    self._warn(f"{error.message}; rldk asks again")
                 failed += 1
                 continue
             failed = 0

@@ -1,4 +1,4 @@
-"""How the reward stands at the end of a run, over a window of its newest rows."""
+"""The state of the reward at the end of a run, over a window of its newest rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 METRIC = "reward_mean"
 WINDOW = 100
-SATURATED = 0.01  # of the range seen in the whole run: as near to its best as that counts as at it
+SATURATED = 0.01  # of the range seen in the whole run; a value this near to the best counts as the best
 _MAX_EXACT = 1e150  # squares of larger values overflow
 
 
@@ -30,8 +30,11 @@ class RewardWindow:
             self._low, self._high = min(self._low, *values), max(self._high, *values)
 
     def summary(self) -> dict[str, float | int | None]:
-        """`mean`, `std` (divided by n), `trend` (least-squares slope a row), `saturation` (share of the window within
-        1 % of the run's range of its best value; None while the reward never varied). None without enough rows."""
+        """Statistics of the window: `mean`, `std` (divided by n), `trend` (least-squares slope a row), and
+        `saturation`.
+
+        `saturation` is the share of the window whose values are within 1 % of the run's range from its best value. It
+        is None while the reward never varied. All are None without enough rows."""
         values = list(self._values)
         n = len(values)
         found: dict[str, float | int | None] = {"window": self._size, "rows": n}

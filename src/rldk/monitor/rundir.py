@@ -17,7 +17,7 @@ MOST = 1000  # directories of one name
 
 
 class RunDirectory(Struct, frozen=True):
-    """`path`: of the directory, which is there. `log` is appended to, so that a command may be started again."""
+    """`path`: an existing directory. `log` is appended to, so that a command may be started again."""
 
     path: Path
 
@@ -39,7 +39,8 @@ class RunDirectory(Struct, frozen=True):
 
 
 def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> RunDirectory:
-    """The directory the user named, made if need be; else a new one named after the command and the time.
+    """The directory that the user named; it is made if needed. Otherwise a new one named after the command and the
+    time.
 
     Raises `UsageError` when it cannot be made."""
     try:
@@ -60,7 +61,7 @@ def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> 
 
 
 def _title(command: Sequence[str]) -> str:
-    """The script, the module of `-m`, or the program."""
+    """The name of the script, of the module of `-m`, or of the program."""
     words = list(command)
     module = words[words.index("-m") + 1 : words.index("-m") + 2] if "-m" in words else []
     script = next((word for word in words if word.endswith((".py", ".sh"))), "")

@@ -1,4 +1,4 @@
-"""JSON Schema (draft 2020-12) of what a monitor writes: one alert, and its report."""
+"""JSON Schema (draft 2020-12) of the monitor's output: one alert, and its report."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _HEALTH: Schema = {"enum": [*HEALTHS]}
 
 
 def alert_schema() -> Schema:
-    """Of one line of `--alerts`."""
+    """The schema of one line of `--alerts`."""
     definitions: dict[str, Any] = {}
     finding = _defined(Finding, definitions)
-    ratio = {**NON_FINITE_OR_NUMBER, "description": "of the newest gradient norms, where both are known"}
+    ratio = {**NON_FINITE_OR_NUMBER, "description": "ratio of the newest gradient norms, where both are known"}
     return {
         "$schema": DRAFT,
         "title": "rldk alert",
@@ -30,9 +30,9 @@ def alert_schema() -> Schema:
             {
                 "schema_version": {"const": ALERT_VERSION},
                 "kind": {"const": "alert"},
-                "monitor": {**_TEXT, "description": "which monitor said it, of which log"},
+                "monitor": {**_TEXT, "description": "the monitor that sent it, and the log it read"},
                 "written": {"type": "number", "description": "unix seconds"},
-                "late": {"type": "boolean", "description": "it was due while nobody watched"},
+                "late": {"type": "boolean", "description": "the alert was due while nobody watched"},
                 "event": {"enum": [*get_args(AlertEvent)]},
                 "rule": _TEXT,
                 "severity": _SEVERITY,
@@ -40,7 +40,7 @@ def alert_schema() -> Schema:
                 "name": {**_TEXT, "description": "the metric as the log spells it"},
                 "value": NUMBER,
                 "message": _TEXT,
-                "run": {**_TEXT, "description": "which of several logs; empty when there is one"},
+                "run": {**_TEXT, "description": "the log among several; empty when there is only one"},
                 "time": {"type": ["number", "null"], "description": "the row's own time"},
                 "evidence": {"type": "object"},
                 "finding": finding,
@@ -53,7 +53,7 @@ def alert_schema() -> Schema:
 
 
 def report_schema() -> Schema:
-    """Of `--report`."""
+    """The schema of `--report`."""
     definitions: dict[str, Any] = {}
     parts = {
         "findings": _listed(_defined(Finding, definitions)),
@@ -101,7 +101,7 @@ def report_schema() -> Schema:
 def _reward() -> Schema:
     numbers = dict.fromkeys(("mean", "std", "trend", "saturation"), NUMBER)
     reward = _object({"window": _COUNT, "rows": _COUNT, **numbers})
-    return {"anyOf": [{"type": "null"}, reward], "description": "of `reward_mean`, over the newest rows"}
+    return {"anyOf": [{"type": "null"}, reward], "description": "statistics of `reward_mean` over the newest rows"}
 
 
 def _object(properties: dict[str, Any], **optional: Schema) -> Schema:
@@ -118,7 +118,7 @@ def _listed(items: Schema) -> Schema:
 
 
 def _defined(cls: type[Any], definitions: dict[str, Any]) -> Schema:
-    """A reference to the schema of the class, which `definitions` gets."""
+    """A reference to the schema of the class. The schema itself goes into `definitions`."""
     schema = schema_of(cls)
     definitions.update(schema["$defs"])
     return {"$ref": schema["$ref"]}

@@ -1,4 +1,4 @@
-"""One run under watch: rows in, alerts out, a report at any moment."""
+"""One watched run: rows go in, alerts come out, and a report is available at any moment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rldk.monitor.step_gaps import Strides
 from rldk.rules.rule import Context, Rule, normals
 
 
-class Session:
-    """Feeds the rows of one run to the engine and says what begins, grows graver and is over.
+class RunSession:
+    """Feeds the rows of one run to the engine and tells what begins, grows graver and is over.
 
     The findings are those of `engine.scan` on the same rows."""
 
@@ -48,7 +48,7 @@ class Session:
         return self._engine.last_step if self._engine.rows else None
 
     def feed(self, rows: Iterable[Row]) -> list[Alert]:
-        """The alerts that these rows give rise to, in order."""
+        """The alerts that these rows cause, in order."""
         said: list[Alert] = []
         train = []
         alerts = self._alerts
@@ -65,13 +65,13 @@ class Session:
         return said
 
     def preview(self, rows: Iterable[Row]) -> list[Alert]:
-        """What these rows would give rise to if they were whole now; nothing is changed. Copies all memory."""
+        """The alerts that these rows would cause if they were whole now. It changes nothing, and copies all memory."""
         shared: dict[int, Any] = {id(x): x for x in (*self._asked, self._engine.context)}
-        copied: Session = deepcopy(self, shared)
+        copied: RunSession = deepcopy(self, shared)
         return [alert for alert in copied.feed(rows) if alert.event != "recovered"]
 
     def open(self) -> list[Finding]:
-        """The findings that are going on."""
+        """The findings that go on."""
         return self._alerts.open()
 
     def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> Report:

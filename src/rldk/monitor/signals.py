@@ -1,4 +1,4 @@
-"""Pausing, unless somebody asks the monitor to end."""
+"""Pauses that end early when somebody asks the monitor to stop."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """While entered, a signal is noted and ends the pause; the second SIGINT raises `KeyboardInterrupt`.
+    """While it is entered, a signal is noted and ends the pause. The second SIGINT raises `KeyboardInterrupt`.
 
-    `caught`: the first signal. `relay` is called with every signal, in the handler; then none raises anything."""
+    `caught`: the first signal. `relay` is called with every signal, in the handler. With a `relay`, no signal
+    raises."""
 
     def __init__(self, relay: Callable[[int], None] | None = None) -> None:
         self.caught: signal.Signals | None = None
@@ -30,7 +31,7 @@ class Signals:
             os.set_blocking(end, False)
         for number in ENDING:
             before = signal.getsignal(number)
-            if before != signal.SIG_IGN:  # nohup: it is not to end at the end of the session
+            if before != signal.SIG_IGN:  # nohup: the monitor must not end with the terminal
                 self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -43,7 +44,7 @@ class Signals:
             os.close(end)
 
     def wait(self, seconds: float) -> signal.Signals | None:
-        """Pauses for so long or until a signal; the first signal there was."""
+        """Pauses for so long or until a signal. Returns the first signal so far."""
         if self.caught is None:
             self.pause(seconds)
         return self.caught

@@ -1,4 +1,4 @@
-"""What the user named, as feeds."""
+"""Makes feeds of the sources that the user named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rldk.adapters.live.follow import PipeFollower
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.monitor.feeds import LogFeed, run_names
 from rldk.monitor.watch import Feed
 
@@ -18,29 +18,29 @@ Say = Callable[[str], None]
 
 def live_feeds(
     streams: Sequence[str],
-    how: Reading,
+    how: ReadOptions,
     *,
     warn: Say,
     stdin: int = 0,
     tee: Sequence[int] = (),
     exclude: Collection[Path] = (),
 ) -> list[Feed]:
-    """A feed for each: "-" is the descriptor `stdin`, a path a file or a directory that may not be there yet.
+    """A feed for each source: "-" is the descriptor `stdin`, a path is a file or a directory that may not exist yet.
 
-    `tee`: descriptors to which stdin is passed on. `exclude`: files in it that the monitor itself writes."""
+    `tee`: descriptors that stdin is passed on to. `exclude`: files in a directory that the monitor itself writes."""
     made: list[Feed] = []
     for stream, name in zip(streams, run_names(streams), strict=True):
         if stream == STDIN:
             made.append(LogFeed(PipeFollower(stdin, name="stdin", tee=tee), name, how, warn=warn))
         else:
-            from rldk.monitor.streams import StreamFeed  # a pipe starts without it
+            from rldk.monitor.streams import StreamFeed  # a monitor of a pipe starts without it
 
             made.append(StreamFeed(Path(stream), name, how, warn=warn, exclude=exclude))
     return made
 
 
-def remote_feeds(remote: Mapping[str, str | None], how: Reading, *, warn: Say) -> list[Feed]:
-    """The feed of the run on a server: `remote` has its name by the kind of server. Asks the server once."""
+def remote_feeds(remote: Mapping[str, str | None], how: ReadOptions, *, warn: Say) -> list[Feed]:
+    """The feed of the run on a server. `remote` has the run's name by the kind of server. It asks the server once."""
     from rldk.adapters.remote import follow_store
     from rldk.monitor.remote import RemoteLines
 

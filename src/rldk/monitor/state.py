@@ -1,4 +1,4 @@
-"""What a monitor remembers between two lives: which alerts were said, and how far each source had been read."""
+"""What a monitor remembers between two starts: the alerts it sent, and how far it had read each source."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rldk.core.model import Alert
 from rldk.errors import ConfigError
 
 SCHEMA_VERSION = 1
-TAIL_BYTES = 16 << 20  # of the alerts file that is searched for alerts which the state does not know yet
+TAIL_BYTES = 16 << 20  # of the alerts file, which is searched for alerts that the state does not know yet
 
 
 class Told(Struct):
-    """Of one source: how many alerts of each key were said, and the last step that had been read.
+    """The record of one source: how many alerts of each key were sent, and the last step that was read.
 
-    `due`: how many of them will come again, because the source is read again from its beginning; by number, not by
-    step, because a log may turn out to have other steps than its first lines showed. `expected`: alerts that were said
-    of a row that was not yet whole."""
+    `due`: how many alerts will come again, because the source is reread from its beginning. They are counted by number
+    and not by step, because a log may turn out to have other steps than its first lines showed. `expected`: alerts
+    about a row that was not yet whole."""
 
     identity: str = ""
     last_step: int | None = None
@@ -40,63 +40,66 @@ def _key(event: str, rule: str, metric: str) -> str:
 
 
 def key_of(alert: Alert) -> str:
-    """What an alert says of what; the third of a key is the same one whenever the source is read again."""
+    """The identity of an alert without its step. The third alert of a key is the same one whenever the source is
+    reread."""
     return _key(alert.event, alert.rule, alert.finding.metric)
 
 
-class State:
-    """The state in `path`, kept by writing the file anew and renaming it; without a path nothing is kept."""
+class MonitorState:
+    """The state in `path`. It is saved by writing a new file and renaming it. Without a path nothing is saved."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
         self.id = secrets.token_hex(8)
         self.resumed = False
-        self.failing = False  # the last attempt to save did not succeed
+        self.failing = False  # the last attempt to save failed
         self.changed = True  # an alert is new
-        self.behind = False  # only the last steps are
+        self.behind = False  # only the last steps are unsaved
         self._sources: dict[str, Told] = {}
         if path is not None:
             self._read(path)
 
     def name(self, source: str) -> str:
-        """What alerts of this source carry, by which they are found again."""
-        return f"{self.id}-{self.told(source).identity}"
+        """The name that alerts of this source carry, so that they can be found again."""
+        return f"{self.id}-{self.record_of(source).identity}"
 
-    def told(self, source: str) -> Told:
+    def record_of(self, source: str) -> Told:
         return self._sources.setdefault(source, Told())
 
     def open(self, source: str, identity: str) -> None:
-        """Begins with a source. Of another one than before nothing was told: a new run may fail at the same step."""
-        told = self.told(source)
+        """Begins with a source. A different source starts with no alerts: a new run may fail at the same step."""
+        told = self.record_of(source)
         if told.identity and identity != told.identity:
             self._sources[source] = told = Told()
         told.identity = identity
         self.changed = True
 
     def rewind(self, source: str) -> None:
-        """The source is read again from its beginning: all that was said will come again."""
-        told = self.told(source)
+        """The source is reread from its beginning: all its alerts will come again."""
+        told = self.record_of(source)
         told.due, told.expected = Counter(told.keys), set()
 
-    def caught_up(self, source: str) -> None:
-        """All that had been read before is read again: what was said of it and did not come again never will, as when
-        new columns show another algorithm. Without this an alert of the same kind would be taken for its repetition."""
-        told = self.told(source)
+    def end_rereading(self, source: str) -> None:
+        """Everything that was read before has been reread. Alerts that did not come again never will.
+
+        This happens when new columns show another algorithm. Without this call, a new alert of the same kind would be
+        taken for a repetition."""
+        told = self.record_of(source)
         if not told.resumed:
             told.due.clear()
 
     def advance(self, source: str, step: int | None) -> None:
         """Notes how far a source was read."""
-        self.told(source).last_step = step
+        self.record_of(source).last_step = step
         self.behind = True
 
     def expect(self, alert: Alert) -> None:
-        """The alert was said of a row that was not yet whole: it will come again with the whole one."""
-        self.told(alert.run).expected.add((key_of(alert), alert.step))
+        """Notes an alert about a row that was not yet whole: it will come again with the whole row."""
+        self.record_of(alert.run).expected.add((key_of(alert), alert.step))
 
-    def repeated(self, alert: Alert) -> bool:
-        """The alert was said already, and comes again because the source is read again."""
-        told, key = self.told(alert.run), key_of(alert)
+    def is_repeated(self, alert: Alert) -> bool:
+        """Whether the alert was sent already, and comes again because the source is reread."""
+        told, key = self.record_of(alert.run), key_of(alert)
         if (key, alert.step) in told.expected:
             told.expected.remove((key, alert.step))
             return True
@@ -106,11 +109,11 @@ class State:
         return True
 
     def add(self, alert: Alert) -> None:
-        self.told(alert.run).keys[key_of(alert)] += 1
+        self.record_of(alert.run).keys[key_of(alert)] += 1
         self.changed = True
 
     def recover(self, alerts: Path) -> None:
-        """Adds the alerts of this state that stand in the alerts file: it is written before the state is."""
+        """Adds the alerts of this state that are in the alerts file, which is written before the state."""
         found: dict[str, Counter[str]] = {}
         try:
             with alerts.open("rb") as stream:
@@ -125,7 +128,7 @@ class State:
                     key = _key(said["event"], said["rule"], said["finding"]["metric"])
                     found.setdefault(said["run"], Counter())[key] += 1
         for source, keys in found.items():
-            self.told(source).keys |= keys
+            self.record_of(source).keys |= keys
             self.rewind(source)
 
     def save(self) -> None:
@@ -149,7 +152,7 @@ class State:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(
-                f"{path} is no state of a monitor: {error}", hint="move it away, or name another file"
+                f"{path} is not a monitor state: {error}", hint="move it away, or name another file"
             ) from None
         self.resumed = True
 

@@ -1,12 +1,12 @@
-"""How the steps of a log advance: where it goes back, and where it leaps."""
+"""How the steps of a log advance: where they go back, and where they jump."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
-MOST_KINDS = 1000  # different strides remembered; a log with more has no usual one
-LEAP = 2  # usual strides; more than that without a row is a gap
+MOST_KINDS = 1000  # different step sizes to remember; a log with more has no usual one
+LEAP = 2  # usual step sizes; a larger advance without a row is a gap
 
 
 class Strides:

@@ -1,4 +1,4 @@
-"""A path that is followed: what is there is found out first, and again while it may change."""
+"""A path that is followed. Its kind is found out first, and again while it may change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from rldk.adapters.live.choice import Choice, Chooser
 from rldk.adapters.live.follow import FilesFollower, follow
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.source import HEAD_BYTES
 from rldk.core.table import Row
 from rldk.monitor.feeds import LOOK_AFTER, LogFeed
@@ -23,18 +23,20 @@ from rldk.rules.rule import Context
 if TYPE_CHECKING:
     from rldk.monitor.documents import DocumentFeed
 
-LOOK_S = 0.25  # between two looks at what is in a directory
+LOOK_S = 0.25  # between two looks into a directory
 
 
 class StreamFeed:
-    """A file or a directory, which need not exist yet. It is read line by line, or as a whole whenever it has changed,
-    as the format says that is found there; when a better or newer source appears, that one is read from then on."""
+    """A file or a directory, which need not exist yet.
+
+    It is read line by line, or as a whole whenever it has changed; the format that is found there decides. When a
+    better or newer source appears, that one is read from then on."""
 
     def __init__(
         self,
         path: Path,
         run: str,
-        how: Reading,
+        how: ReadOptions,
         *,
         warn: Callable[[str], None],
         exclude: Collection[Path] = (),
@@ -50,12 +52,12 @@ class StreamFeed:
         self._pace = Pace(clock, LOOK_S)
         self._choice: Choice | None = None
         self._feed: LogFeed | DocumentFeed | None = None
-        self._files: FilesFollower | None = None  # of a feed of lines, where they may come from several files
-        self._looked: object = None  # what of a file decides how it is read, when that was looked at last
+        self._files: FilesFollower | None = None  # for a feed of lines, where they may come from several files
+        self._looked: object = None  # the properties of a file that decide how it is read, at the last look
         self._before = 0  # the position at which the feed began
-        self._rows = 0  # that were given since all rows came
+        self._rows = 0  # rows given since all rows came
         self._anew = False  # the next rows are all rows from the first
-        self._polls: int | None = 0  # while nothing is there and nothing was said of that
+        self._polls: int | None = 0  # polls while nothing is there and nothing was explained
 
     @property
     def source(self) -> str:
@@ -90,7 +92,7 @@ class StreamFeed:
         if not self._pace.due():
             return []
         turned = False
-        with self._pace.spent(), suppress(OSError):  # a file that was listed may be gone when it is looked at
+        with self._pace.measure(), suppress(OSError):  # a listed file may be gone when it is opened
             turned = self._look()
         return self._passed(self._feed.poll()) if turned and self._feed is not None else []
 
@@ -111,7 +113,7 @@ class StreamFeed:
         return self._feed.stats() if self._feed is not None else SourceStats(path=str(self._path))
 
     def _passed(self, rows: list[Row]) -> list[Row]:
-        """What the feed gave; whether these are all rows is said with the first of them."""
+        """The rows of the feed. The first of them carry the note whether these are all rows."""
         feed = self._feed
         self._anew = self._anew or (feed is not None and feed.restarted)
         if rows:
@@ -120,7 +122,7 @@ class StreamFeed:
         return rows
 
     def _look(self, *, finish: bool = False) -> bool:
-        """Finds out what is to be read; True when that is something else than before."""
+        """Finds out what to read. True when that has changed."""
         path = self._path
         if self._how.pattern is not None and not path.is_dir():
             return self._feed is None and self._read_lines(path)
@@ -141,13 +143,14 @@ class StreamFeed:
         return self._turn(chosen)
 
     def _look_at(self, path: Path) -> object:
-        """What of a file decides how it is read: its beginning, looked at more rarely once rows have come of it."""
+        """The properties of a file that decide how it is read. Its beginning is checked more rarely once rows have come
+        from it."""
         found = path.stat()
         size = min(found.st_size, HEAD_BYTES)
         return found.st_ino, size.bit_length() if self._rows else size
 
     def _wait(self) -> bool:
-        """Nothing is known of what is there: a text may become a log, anything else is said once."""
+        """Handles a path that cannot be read yet: a text may become a log, anything else is reported once."""
         path = self._path
         if path.exists() and not path.is_dir():
             return self._feed is None and self._read_lines(path)
@@ -180,7 +183,7 @@ class StreamFeed:
         if self._files is not None and before is not None and before.lines is not None:
             found = lines.stat()
             if (found.st_dev, found.st_ino) == self._files.identity or str(lines) == self._files.source:
-                return False  # the file itself under a new name, or its successor under the old one: it knows
+                return False  # the same file under a new name, or its successor under the old name: the follower knows
             if before.run.best.adapter is chosen.run.best.adapter and before.lines.parent == lines.parent:
                 self._files.turn(lines)
                 return True

@@ -1,4 +1,4 @@
-"""The report of a monitor: one document on all the runs it watched."""
+"""The report of a monitor: one document about all the runs it watched."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from rldk.core.codec import to_builtins
 from rldk.core.model import SEVERITIES, Rejected, Report, RunMeta
 from rldk.engine.actions.dispatch import Outcome
 from rldk.engine.report.verdict import headline_of
-from rldk.monitor.session import Session
+from rldk.monitor.session import RunSession
 
 SCHEMA_VERSION = 1
-# worst first; "partly": nothing wrong in the part of the log that was understood, "unknown": that part says nothing
+# Worst first. "partly": the part of the log that was understood is fine. "unknown": that part shows nothing.
 HEALTHS = ("critical", "warn", "unknown", "partly", "ok")
-_HEALTH = {"not_judged": "unknown", "not_checked": "unknown", "early": "ok"}  # of headlines; the others keep their name
+# for headlines; the others keep their name
+_HEALTH = {"not_judged": "unknown", "not_checked": "unknown", "early": "ok"}
 
 
 class SourceStats(Struct, frozen=True, kw_only=True):
-    """What a source had: files it came from, lines, refused ones and the first of them, changes of the file."""
+    """Facts about a source: its files, lines, refused lines and the first of them, and changes of the file."""
 
     path: str
     format: str = "unknown"
@@ -31,7 +32,7 @@ class SourceStats(Struct, frozen=True, kw_only=True):
     first_rejected: tuple[Rejected, ...] = ()
     changes: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    clock: str = ""  # as of `RunMeta`
+    clock: str = ""  # as in `RunMeta`
 
 
 def source_stats(
@@ -40,7 +41,9 @@ def source_stats(
     lines: tuple[int, int, tuple[Rejected, ...]] = (0, 0, ()),
     changes: dict[str, int] | None = None,
 ) -> SourceStats:
-    """Of a source read as `meta` says. `lines`: read, refused, and the first of those; `changes`: of its files."""
+    """The facts about a source that was read as `meta` says.
+
+    `lines`: those read, those refused, and the first refused ones. `changes`: the changes of its files."""
     return SourceStats(
         path=source,
         format=meta.format,
@@ -56,7 +59,7 @@ def source_stats(
 
 
 def summary(
-    runs: Sequence[tuple[Session | None, SourceStats]],
+    runs: Sequence[tuple[RunSession | None, SourceStats]],
     *,
     ended: str,
     seconds: float,
@@ -64,7 +67,7 @@ def summary(
     alerts: dict[str, int],
     actions: Sequence[Outcome],
 ) -> dict[str, Any]:
-    """The document, in plain JSON types. `ended`: why watching ended; `seconds`: how long it lasted."""
+    """The document, in plain JSON types. `ended`: why watching ended. `seconds`: how long it lasted."""
     listed = [_run(session, stats) for session, stats in runs]
     healths = [run["health"] for run in listed if run["rows"]]
     worst = min(healths, key=HEALTHS.index, default="unknown")
@@ -90,7 +93,7 @@ def summary(
     }
 
 
-def _run(session: Session | None, stats: SourceStats) -> dict[str, Any]:
+def _run(session: RunSession | None, stats: SourceStats) -> dict[str, Any]:
     strides = session.strides if session else None
     report = session.report(meta={}, numbers={}) if session else Report(kind="diagnosis", passed=True)
     plain = report.to_dict()
@@ -113,7 +116,7 @@ def _run(session: Session | None, stats: SourceStats) -> dict[str, Any]:
 
 
 def _by_rule(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Of each rule that found something: how often, the gravest severity, the first and the last step."""
+    """For each rule that found something: how often, the gravest severity, the first and the last step."""
     found: dict[str, dict[str, Any]] = {}
     for finding in (f for run in runs for f in run["findings"]):
         entry = found.setdefault(

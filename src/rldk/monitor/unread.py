@@ -1,4 +1,4 @@
-"""Why a source that is followed gives no rows."""
+"""Explains why a followed source gives no rows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rldk.adapters.live.choice import packed
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
-MAX_NAMES = 1000  # of a directory among which the nearest are looked for
+MAX_NAMES = 1000  # of a directory, among which similar names are looked for
 
 
 def waiting(path: Path) -> str:
-    """That there is nothing at the path yet, and what is there under a similar name."""
+    """A note that there is nothing at the path yet, and what is there under a similar name."""
     from difflib import get_close_matches
 
     if path.is_dir():
         empty = next(path.iterdir(), None) is None
-        why = "it is empty" if empty else "nothing in it is one yet; `rldk format-info` lists the formats"
+        why = "it is empty" if empty else "no file in it is a log yet; `rldk format-info` lists the formats"
         return f"waiting for a log in {path}: {why}"
     folder = path.parent
     if not folder.is_dir():
@@ -35,8 +35,10 @@ def waiting(path: Path) -> str:
 
 
 def why_unread(source: str) -> str:
-    """One sentence; "" when the source is not there yet, is empty, is a log whose metrics may still come, or is a text
-    that may become one."""
+    """One sentence that explains why nothing is read.
+
+    It is "" when the source is not there yet, is empty, is a log whose metrics may still come, or is a text that may
+    become one."""
     path = Path(source)
     try:
         file = File(path)
@@ -52,12 +54,12 @@ def why_unread(source: str) -> str:
     if pressed:
         return f"{source} is compressed, and no log that rldk knows; unpack it and see `rldk format-info FILE`"
     if not file.is_text:
-        return f"{source} is no text and in no format that rldk knows; `rldk format-info` lists those that are read"
+        return f"{source} is neither text nor in a format that rldk knows; `rldk format-info` lists those that are read"
     return ""
 
 
 def _kind(file: File) -> type[BaseAdapter] | None:
-    """The format of the file, as far as one says that it is its own."""
+    """The format of the file, if a format claims it."""
     from rldk.adapters.base import adapters
     from rldk.adapters.explore import claims
 

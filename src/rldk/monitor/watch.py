@@ -1,4 +1,5 @@
-"""The loop: what the sources have, to the sessions; what these say, to the outlet; until there is a reason to end."""
+"""The main loop: rows go from the sources to the sessions, alerts from there to the outlet, until there is a reason to
+end."""
 
 from __future__ import annotations
 
@@ -15,16 +16,16 @@ from rldk.engine.processes.identity import Process, identify
 from rldk.monitor.delivery import Outlet
 from rldk.monitor.recent_curves import Trails
 from rldk.monitor.reward import WINDOW
-from rldk.monitor.session import Session
-from rldk.monitor.state import State
+from rldk.monitor.session import RunSession
+from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import SourceStats
 from rldk.rules.rule import Context, Rule
 
-POLL_S = 0.05  # a row is whole, read and judged well within a tenth of a second
-PEEK_S = 0.25  # quiet for so long, a row that more values may join is looked at as it is
-PID_POLL_S = 0.5  # between two looks at whether the watched process is still there
-QUIET_S = 2.0  # a file that got nothing for so long after its process ended is whole
-SAVE_S = 1.0  # between two savings of a state in which no alert is new
+POLL_S = 0.05  # a row is complete, read and checked well within a tenth of a second
+PEEK_S = 0.25  # after so long without news, a row that more values may join is checked as it is
+PID_POLL_S = 0.5  # between two checks of the watched process
+QUIET_S = 2.0  # a file that got nothing for so long after its process ended is complete
+SAVE_S = 1.0  # between two saves of a state without new alerts
 
 
 Wait = Callable[[float], str | None]
@@ -33,7 +34,7 @@ Wait = Callable[[float], str | None]
 class Feed(Protocol):
     """One source of rows. `context` is there when the first rows are.
 
-    `restarted`: the rows of the last call are all rows from the first, because earlier ones turned out otherwise."""
+    `restarted`: the rows of the last call are all rows from the first, because earlier ones have changed."""
 
     @property
     def run(self) -> str: ...
@@ -48,62 +49,64 @@ class Feed(Protocol):
         """The rows that came since the last call."""
 
     def peek(self) -> Sequence[Row]:
-        """Rows that more bytes may still add to."""
+        """The rows that more bytes may still add to."""
 
     def finish(self) -> Sequence[Row]:
-        """The rows that were waiting for more, and no more from now on."""
+        """The rows that were waiting for more. No rows follow them."""
 
     @property
     def busy(self) -> bool:
-        """The last poll left something: the next one finds more at once."""
+        """Whether the last poll left something, so that the next one finds more at once."""
 
     @property
     def position(self) -> int:
-        """Grows with what was read."""
+        """A number that grows with what was read."""
 
     @property
     def ended(self) -> bool:
-        """Nothing can come any more."""
+        """Whether nothing more can come."""
 
     @property
     def context(self) -> Context | None: ...
 
     @property
     def identity(self) -> str:
-        """What tells the source from another one in its place; "" when that cannot be told."""
+        """What tells the source from another one in its place; "" when nothing does."""
 
     def stats(self) -> SourceStats: ...
 
 
 class Ends(Struct, frozen=True, kw_only=True):
-    """When to end besides the end of every source: the process gone and its files quiet, or nothing new for so long."""
+    """When to end before every source has ended: the process is gone and its files are quiet, or nothing was new for so
+    long."""
 
     pid: int | None = None
     idle_s: float | None = None
 
 
-WITH_SOURCES = Ends()  # nothing besides
+WITH_SOURCES = Ends()  # no further reason to end
 
 
 class Channel(Struct):
-    """A feed and the session of its rows, which begins with the first of them. `behind`: how many rows an earlier
-    session had read when the feed began anew."""
+    """A feed and the session of its rows, which starts with the first of them.
+
+    `behind`: how many rows an earlier session had read when the feed started again."""
 
     feed: Feed
-    session: Session | None = None
+    session: RunSession | None = None
     previewed: tuple[Row, ...] = ()
     behind: int = 0
 
 
 class Watch:
-    """Watches feeds under one set of rules. `wait(seconds)` pauses and says whether somebody asked to end."""
+    """Watches feeds under one set of rules. `wait(seconds)` pauses and tells whether somebody asked to end."""
 
     def __init__(
         self,
         feeds: Iterable[Feed],
         rules: Sequence[Rule],
         outlet: Outlet,
-        state: State,
+        state: MonitorState,
         *,
         ends: Ends = WITH_SOURCES,
         reward_window: int = WINDOW,
@@ -126,8 +129,10 @@ class Watch:
         self._gone = False
 
     def run(self, wait: Wait, shown: Callable[[], Any] = lambda: None, *, hold: bool = True) -> str:
-        """Why watching ended. `shown` is called after every look at the sources. `hold`: actions wait until all that
-        is there was read."""
+        """Watches, and returns why watching ended.
+
+        `shown` is called after every look at the sources. `hold`: actions wait until everything that is there was
+        read."""
         if hold:
             self._outlet.hold()
         ended = self._look(wait, shown)
@@ -142,12 +147,12 @@ class Watch:
         self._tend(now=True)
         return ended
 
-    def sessions(self) -> list[Session]:
-        """Those that have begun."""
+    def sessions(self) -> list[RunSession]:
+        """The sessions that have begun."""
         return [channel.session for channel in self.channels if channel.session is not None]
 
     def _look(self, wait: Wait, shown: Callable[[], Any]) -> str | None:
-        """Reads all that there is; why to end, if there is a reason."""
+        """Reads everything that is there. Returns the reason to end, if there is one."""
         while True:
             for channel in self.channels:
                 self._take(channel, channel.feed.poll())
@@ -173,16 +178,17 @@ class Watch:
         if session is None:
             session = channel.session = self._session(feed)
             self._state.open(feed.run, feed.identity)
-            self._save()  # before the first alert: those in the file are told apart by what stands in the state
+            # before the first alert: the saved state tells the alerts of this monitor from others in the file
+            self._save()
         for alert in session.feed(rows):
             self._outlet.deliver(alert)
         if channel.behind and session.rows >= channel.behind:
             channel.behind = 0
-            self._state.caught_up(feed.run)
+            self._state.end_rereading(feed.run)
         self._state.advance(feed.run, session.last_step)
 
-    def _session(self, feed: Feed) -> Session:
-        return Session(
+    def _session(self, feed: Feed) -> RunSession:
+        return RunSession(
             self._rules,
             replace(feed.context or Context(), reference=self._reference),
             run=feed.run,
@@ -191,7 +197,7 @@ class Watch:
         )
 
     def _preview(self) -> None:
-        """Says what is wrong with rows that wait for more: the next step may be minutes away."""
+        """Reports problems of rows that wait for more: the next step may be minutes away."""
         for channel in self.channels:
             rows = tuple(channel.feed.peek()) if channel.session is not None else ()
             if rows == channel.previewed or channel.session is None:
@@ -202,7 +208,7 @@ class Watch:
                     self._state.expect(alert)
 
     def _tend(self, *, now: bool = False) -> None:
-        """Saves after the alerts were written: an alert in the file and not in the state is found there."""
+        """Saves after the alerts were written: an alert in the file that is missing in the state is found there."""
         self._outlet.tend()
         state, moment = self._state, self._clock()
         if not (state.changed or now or (state.behind and moment - self._saved >= SAVE_S)):
@@ -216,7 +222,7 @@ class Watch:
             state.save()
         except OSError as error:
             if not state.failing:
-                self._outlet.warn(f"cannot write the state {state.path}: {error.strerror}; it is tried again")
+                self._outlet.warn(f"cannot write the state {state.path}: {error.strerror}; rldk tries again")
             state.failing = True
         else:
             state.failing = False

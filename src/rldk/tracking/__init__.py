@@ -1,4 +1,4 @@
-"""Keeping a record of runs: `init`, `log` and `finish` write a run directory that every rldk command opens."""
+"""Keeps a record of runs: `init`, `log` and `finish` write a run directory that every rldk command opens."""
 
 from __future__ import annotations
 

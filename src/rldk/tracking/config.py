@@ -1,4 +1,4 @@
-"""What a user passes as the configuration of a run, as plain JSON without secrets."""
+"""The configuration that a user passes for a run, as plain JSON without secrets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rldk.core.redact import redacted
+from rldk.core.redact import redact
 from rldk.errors import UsageError
 
 MAX_DEPTH = 16
@@ -26,7 +26,7 @@ def plain_config(config: Any) -> dict[str, Any]:
         config = vars(config)
     if not isinstance(config, Mapping):
         raise UsageError(f"config is a {type(config).__name__}", hint="give a mapping, a dataclass or a namespace")
-    return redacted(_plain(config, 0))
+    return redact(_plain(config, 0))
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -38,7 +38,7 @@ def _plain(value: Any, depth: int) -> Any:
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(float(value))
-    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numpy's and torch's numbers
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numbers of numpy and torch
         return _plain(value.item(), depth)
     if depth < MAX_DEPTH and isinstance(value, Mapping):
         return {str(k): _plain(v, depth + 1) for k, v in value.items()}

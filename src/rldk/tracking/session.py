@@ -1,8 +1,7 @@
 """The three calls that write a run: `rldk.init(...)`, `rldk.log({...}, step=)`, `rldk.finish()`.
 
-A run directory holds `run.json` (see `core.manifest`) and `metrics.jsonl` (see `emit`). `RLDK_DIR` is where runs go,
-default `./runs`; with `RLDK_MODE=disabled` nothing is written. A run that ends without `finish` is marked crashed.
-"""
+A run directory holds `run.json` (see `core.manifest`) and `metrics.jsonl` (see `emit`). Runs go to `RLDK_DIR`, by
+default `./runs`. With `RLDK_MODE=disabled` nothing is written. A run that ends without `finish` is marked crashed."""
 
 from __future__ import annotations
 
@@ -31,7 +30,8 @@ _current: list[Session] = []
 
 
 class Session:
-    """A run that is being written. `dir` is its directory, None when nothing is written; `id` its name in reports."""
+    """A run that is being written. `dir` is its directory, None when nothing is written. `id` is its name in
+    reports."""
 
     def __init__(self, folder: Path | None, manifest: dict[str, Any], writer: EventWriter | None) -> None:
         self.dir = folder
@@ -46,13 +46,15 @@ class Session:
             atexit.register(self._left)
 
     def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
-        """Writes the metrics of one step; `step` None is one after the last. Values as `EventWriter.log` takes them."""
+        """Writes the metrics of one step. Without `step` it is one after the last. Values are those that
+        `EventWriter.log` takes."""
         if not self._open:
             raise UsageError(f"the run {self.id} is finished", hint="call rldk.init() for the next one")
         at = self._next if step is None else step
         if self._writer is not None:
             self._writer.log(metrics, step=at)
-        with suppress(TypeError, ValueError, OverflowError):  # no number: the writer has said so
+        # a value that is no number was already reported by the writer
+        with suppress(TypeError, ValueError, OverflowError):
             self._next = int(at) + 1
 
     def finish(self) -> None:
@@ -68,7 +70,7 @@ class Session:
         self._end("finished" if error is None else "crashed", error)
 
     def _left(self) -> None:
-        """The interpreter ends and nobody called `finish`: an exception that nobody caught is the reason, if any."""
+        """Called when the interpreter ends without `finish`. An uncaught exception is the reason, if there is one."""
         self._end("crashed", getattr(sys, "last_value", None))
 
     def _end(self, status: Literal["finished", "crashed"], error: BaseException | None = None) -> None:
@@ -80,7 +82,7 @@ class Session:
             _current.remove(self)
         if self._writer is not None:
             self._writer.close()
-        if not self._manifest or os.getpid() != self._owner:  # a forked child that ends is not the end of the run
+        if not self._manifest or os.getpid() != self._owner:  # the end of a forked child is not the end of the run
             return
         self._manifest |= {"status": status, "finished_at": _now()}
         if self._writer is not None:
@@ -104,13 +106,12 @@ def init(
     name: str | None = None,
     config: Any = None,
 ) -> Session:
-    """The run that `log` and `finish` write to from now on; a run that is still open is finished first.
+    """The run that `log` and `finish` write to from now on. A run that is still open is finished first.
 
-    `run_dir`: its directory; one that holds a run is continued. Default: a new one, `$RLDK_DIR/project/name`. `config`:
-    a mapping, a dataclass or an argparse namespace; values of keys such as `api_key` are not written. Of a distributed
-    run, rank 0 writes the manifest, the others only `metrics.rank3.jsonl`, and only when `run_dir` is given.
-    Raises `UnreadableSource` when the directory cannot be written.
-    """
+    `run_dir`: its directory; one that holds a run is continued. By default it is a new one, `$RLDK_DIR/project/name`.
+    `config`: a mapping, a dataclass or an argparse namespace; values of keys such as `api_key` are not written. In a
+    distributed run, rank 0 writes the manifest. The other ranks only write `metrics.rank3.jsonl` and the like, and only
+    when `run_dir` is given. Raises `UnreadableSource` when the directory cannot be written."""
     mode = os.environ.get("RLDK_MODE") or "on"
     if mode not in MODES:
         raise UnknownName("RLDK_MODE", mode, MODES)
@@ -122,7 +123,7 @@ def init(
 
 
 def log(metrics: Mapping[str, Any], *, step: int | None = None) -> None:
-    """Writes the metrics of one step of the current run; `step` None is one after the last."""
+    """Writes the metrics of one step of the current run. Without `step` it is one after the last."""
     _the_current().log(metrics, step=step)
 
 
@@ -195,7 +196,7 @@ def _manifest(folder: Path, project: str | None, name: str | None, config: Any) 
     if type(plain.get("seed")) is int:
         manifest["seed"] = plain["seed"]
     earlier = read_manifest(folder)
-    if earlier is not None:  # the run goes on: it keeps what it is, and says how often it was taken up again
+    if earlier is not None:  # the run goes on: its manifest stays, and counts how often it was continued
         restarts = earlier.get("restarts")
         kept = {k: earlier[k] for k in ("run_id", "project", "name", "started_at") if earlier.get(k) is not None}
         manifest |= kept | {"restarts": restarts + 1 if type(restarts) is int else 1}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.bench.cases import find_cases, opened
+from rldk.bench.cases import find_cases, open_case
 from rldk.errors import MalformedInput, NoData, UnreadableSource
 
 ROWS = "".join(json.dumps({"step": i, "loss": 1 / i, "reward": float(i % 7)}) + "\n" for i in range(1, 40))
@@ -31,7 +31,7 @@ def test_the_label_and_the_directory_do_not_reach_the_run(tmp_path: Path) -> Non
     folder = labelled(tmp_path / "ppo-lr_jump-7", fault="lr_jump", args={"learning_rate": 3.0}, kl_coef=0.7)
     (folder / "metrics.jsonl.gz").write_bytes(gzip.compress(ROWS.encode()))
     (folder / "README.md").write_text("a jump of the learning rate")
-    with opened(find_cases(tmp_path)[0]) as run:
+    with open_case(find_cases(tmp_path)[0]) as run:
         told = repr((run.id, run.source, run.meta))
         assert len(run.metrics) == 39
     assert "label" not in told
@@ -44,7 +44,7 @@ def test_a_directory_of_two_runs_is_refused(tmp_path: Path) -> None:
     for name in ("seed1", "seed2"):
         (folder / name).mkdir()
         (folder / name / "metrics.jsonl").write_text(ROWS)
-    with pytest.raises(MalformedInput, match="holds 2 runs"), opened(find_cases(tmp_path)[0]):
+    with pytest.raises(MalformedInput, match="holds 2 runs"), open_case(find_cases(tmp_path)[0]):
         pass
 
 

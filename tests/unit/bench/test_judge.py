@@ -12,7 +12,7 @@ import pytest
 
 from rldk.bench import judge as module
 from rldk.bench.cases import find_cases
-from rldk.bench.judge import Choice, Result, judge_all
+from rldk.bench.judge import Result, RuleChoice, judge_all
 from rldk.engine import executors
 
 
@@ -39,7 +39,7 @@ class Pool:
         if self.broken:
             future.set_exception(BrokenProcessPool())
         else:
-            future.set_result(module.judge(case, Choice().rules()))
+            future.set_result(module.judge(case, RuleChoice().rules()))
         return future
 
 
@@ -54,7 +54,7 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
         rows = ({"step": i, "loss": 1 / i, "reward": float(i % 7)} for i in range(1, 40))
         (tmp_path / name / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     begun: list[str] = []
-    fatal, other = judge_all(find_cases(tmp_path), Choice(), jobs=2, begin=begun.append)
+    fatal, other = judge_all(find_cases(tmp_path), RuleChoice(), jobs=2, begin=begun.append)
     assert (fatal.run, fatal.error, fatal.rows) == ("fatal", "the process that judged it died", 0)
     assert (other.run, other.error, other.rows) == ("other", "", 39)
     assert begun == ["fatal", "other"]

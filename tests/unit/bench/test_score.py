@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rldk.bench.cases import Label
 from rldk.bench.document import flat
 from rldk.bench.judge import Result, Said
-from rldk.bench.score import SLACK, Outcome, score
+from rldk.bench.score import SLACK, RunOutcome, score
 
 FAMILIES = ("OPT", "KL", "VAL")
 findings = st.builds(
@@ -46,7 +46,7 @@ def row_of_the_scorer(result: Result) -> dict[str, Any]:
 
 @given(results)
 def test_a_run_counts_as_the_corpus_scorer_counts_it(result: Result) -> None:
-    o = Outcome(result=result)
+    o = RunOutcome(result=result)
     mine = {"early": bool(o.early), "seen": bool(o.late), "named": bool(o.naming), "delay": o.delay}
     expected = row_of_the_scorer(result)
     assert expected == ({"loud": bool(o.loud), "critical": o.critical} if o.healthy else mine)
@@ -86,7 +86,7 @@ def test_a_failed_run_is_counted_and_in_no_rate(make: Any) -> None:
 
 @pytest.mark.parametrize(("step", "early"), [(70 - SLACK - 1, True), (70 - SLACK, False), (70, False)])
 def test_a_finding_up_to_two_steps_before_the_onset_is_one_of_the_fault(make: Any, step: int, early: bool) -> None:
-    outcome = Outcome(result=make("c", "lr_jump", ("OPT003", step), onset=70))
+    outcome = RunOutcome(result=make("c", "lr_jump", ("OPT003", step), onset=70))
     assert SLACK == 2
     assert (bool(outcome.early), bool(outcome.naming)) == (early, not early)
 

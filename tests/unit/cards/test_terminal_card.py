@@ -33,7 +33,7 @@ def test_what_was_not_checked_is_grouped_and_said(report: Report) -> None:
 
 def test_bookkeeping_is_one_line_without_all(report: Report) -> None:
     text = render(report)
-    assert "Not checked: 2 rules for want of data, 1 rule not meant for such a run (which, and why: --all)" in text
+    assert "Not checked: 2 rules with missing data, 1 rule not meant for this run (--all shows which, and why)" in text
     assert "VAL001" not in text
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rldk.core import typed
 from rldk.core.jsonl import Decoded, decode
-from rldk.core.mending import mended
+from rldk.core.mending import quote_non_json
 from rldk.core.records import BadLine, parse
 
 NUMBERS = ["1", "0.5", "-3e-4", "NaN", "Infinity", "-Infinity", "null", "true", "1e400", "1" * 30]
@@ -89,14 +89,14 @@ def _said(decoded: Decoded) -> dict[str, object]:
 
 @pytest.mark.parametrize("text", [b'{"a": 1}', b'{"a": "x"}', '{"a": "é"}'.encode()])
 def test_what_is_well_is_left_as_it_is(text: bytes) -> None:
-    assert mended(text) is text
+    assert quote_non_json(text) is text
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=20))
 def test_what_is_mended_means_the_same(pieces: list[str]) -> None:
     text = ('{"k": ' + "".join(pieces) + "}").encode("utf-8", "surrogateescape")
     try:
-        after = parse(mended(text))
+        after = parse(quote_non_json(text))
     except BadLine:
         return
     assert _worded(parse(text)) == _worded(after)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rldk.adapters.frame import from_frame
 from rldk.adapters.manifest import with_manifest
-from rldk.core.redact import REDACTED, is_secret, redacted, redactions, without_secrets
+from rldk.core.redact import REDACTED, is_secret, redact, redactions, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from rldk.core.redact import REDACTED, is_secret, redacted, redactions, without_
     ["hub_token", "WANDB_API_KEY", "apiKey", "DB_PASSWORD", "aws.credentials", "clientSecret", "hftoken", "token"],
 )
 def test_names_of_secrets(name: str) -> None:
-    assert redacted({name: "hf_x"}) == {name: REDACTED}
+    assert redact({name: "hf_x"}) == {name: REDACTED}
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_names_of_secrets(name: str) -> None:
     ],
 )  # fmt: skip
 def test_what_trainers_call_alike_stays(name: str, value: object) -> None:
-    assert redacted({name: value}) == {name: value}
+    assert redact({name: value}) == {name: value}
 
 
 def test_secrets_inside_are_found_and_the_original_stays() -> None:
     config = {"a": [{"password": 123}, ({"secret": "x"},)], "credentials": {"user": "u"}, "n": {"lr": 1}}
     kept = json.dumps(config)
-    assert redacted(config) == {
+    assert redact(config) == {
         "a": [{"password": REDACTED}, [{"secret": REDACTED}]], "credentials": REDACTED, "n": {"lr": 1},
     }  # fmt: skip
     assert json.dumps(config) == kept
@@ -51,15 +51,15 @@ def test_no_text_under_a_secret_name_survives_at_any_depth(config: dict[str, obj
             return any(leaks(v, hidden or is_secret(k, v)) for k, v in value.items())
         return any(leaks(v, hidden) for v in value) if isinstance(value, list) else hidden and value == "s3cr3t"
 
-    assert not leaks(redacted(config), hidden=False)
-    assert redacted(redacted(config)) == redacted(config)
+    assert not leaks(redact(config), hidden=False)
+    assert redact(redact(config)) == redact(config)
 
 
 def test_nesting_without_end_is_cut_off() -> None:
     deep: dict[str, object] = {"api_key": "s3cr3t"}
     for _ in range(500):
         deep = {"x": deep}
-    assert "s3cr3t" not in json.dumps(redacted(deep))
+    assert "s3cr3t" not in json.dumps(redact(deep))
 
 
 def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
@@ -81,7 +81,7 @@ def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
     ],
 )  # fmt: skip
 def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
-    made = redacted(config)
+    made = redact(config)
     assert "SEKRIT" not in json.dumps(made)
     assert redactions(made) >= 1
 
@@ -98,7 +98,7 @@ def test_what_only_resembles_a_secret_stays(text: str) -> None:
 
 
 def test_the_working_directory_is_no_password() -> None:
-    assert redacted({"pwd": "/home/u"}) == {"pwd": "/home/u"}
+    assert redact({"pwd": "/home/u"}) == {"pwd": "/home/u"}
 
 
 @pytest.mark.parametrize("atom", ["a", "a:", "sk-", "--a ", "eyJ.", "a=", "x://", "Bearer ", "a.b-"])

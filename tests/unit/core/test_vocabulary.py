@@ -34,7 +34,7 @@ def test_every_alias_means_its_metric():
         key, name = fill(alias.key), fill(metric.name)
         beside = [pattern.replace("*", "").replace("[Ee]p[Rr]e", "EpRe") for pattern in map(fill, alias.when)]
         found = V.matches(key, dialect, {key, *beside, *(COMPANY if alias.within else ())})
-        named = V.staged(name, alias.phase)
+        named = V.stage_name(name, alias.phase)
         assert (named, alias.transform) in [(m.canonical, m.transform) for m in found], (dialect, key)
 
 

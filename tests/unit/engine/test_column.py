@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_bodies import Body, random_body
 
-from rldk.engine.column import Cases, Column, Undecided
+from rldk.engine.column import Cases, Column, UndecidedColumn
 
 numbers = st.integers(-6, 6).map(lambda i: i / 4) | st.sampled_from([-0.0, 1e-300, 0.1, 1e308, -1e308, math.nan])
 tables = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=9)
@@ -67,7 +67,7 @@ def test_rows_that_lack_what_is_asked_for_make_no_rule_ready() -> None:
 @pytest.mark.parametrize("use", [math.log, int, float, str, hash, "{:.3f}".format, math.isfinite, lambda x: x**2])
 def test_what_a_column_cannot_do_is_left_to_the_rows(use: Callable[[Column], object]) -> None:
     rows = [(1.0, 0.0, 0.0), (2.0, 0.0, 0.0)]
-    with pytest.raises((Undecided, TypeError)):
+    with pytest.raises((UndecidedColumn, TypeError)):
         use(Column(np.array([1.0, 2.0]), Cases(2)))
     body: Body = lambda f: use(f["a"]) and None if f["a"] > 1 else None  # type: ignore[arg-type, return-value]  # noqa: E731
     assert _cases(body, rows).asked.tolist() == [False, True]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_bodies import random_body
 
-from rldk.engine.interval import Branches, Interval, Undecided
+from rldk.engine.interval import Branches, Interval, UndecidedInterval
 
 Columns = dict[str, list[float]]
 numbers = st.integers(-6, 6).map(lambda i: i / 4) | st.sampled_from([-0.0, 1e-300, 0.1, 1e308, -1e308])
@@ -53,6 +53,6 @@ def test_gaps_are_not_sure_of_anything_but_falsehood() -> None:
 )
 def test_what_a_span_cannot_do_is_left_to_the_rows(use: Callable[[Interval], object]) -> None:
     paths = Branches()
-    with pytest.raises((Undecided, TypeError)):
+    with pytest.raises((UndecidedInterval, TypeError)):
         use(Interval(0.0, 2.0, False, paths))
     assert not paths.silent(lambda f: use(f) and None, Interval(0.0, 2.0, False, paths))

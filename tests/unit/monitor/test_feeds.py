@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.monitor.feeds import IDENTITY_BYTES, LOOK_AFTER, LogFeed, run_names
 
 
@@ -36,7 +36,7 @@ class Given:
 
 
 def feed_of(*pieces: bytes) -> LogFeed:
-    return LogFeed(Given(*pieces), "", Reading(), warn=lambda _: None)
+    return LogFeed(Given(*pieces), "", ReadOptions(), warn=lambda _: None)
 
 
 def identity(*pieces: bytes) -> str:
@@ -81,10 +81,10 @@ def test_it_is_looked_why_nothing_comes_at_the_eighth_poll_and_said_once(tmp_pat
     said: list[str] = []
     follower = Given()
     follower.source = str(tmp_path / "model.bin")
-    feed = LogFeed(follower, "", Reading(), warn=said.append)
+    feed = LogFeed(follower, "", ReadOptions(), warn=said.append)
     counts = []
     for _ in range(2 * LOOK_AFTER + 1):
         feed.poll()
         counts.append(len(said))
     assert counts == [0] * (LOOK_AFTER - 1) + [1] * (LOOK_AFTER + 2)
-    assert "is no text" in said[0]
+    assert "is neither text nor" in said[0]

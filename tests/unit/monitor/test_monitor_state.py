@@ -8,7 +8,7 @@ import pytest
 from rldk.core.model import Alert, Finding
 from rldk.errors import ConfigError
 from rldk.monitor.alert_json import record, text
-from rldk.monitor.state import State
+from rldk.monitor.state import MonitorState
 
 
 def _alert(step: int, *, rule: str = "KL002", run: str = "") -> Alert:
@@ -30,7 +30,7 @@ def _alert(step: int, *, rule: str = "KL002", run: str = "") -> Alert:
 
 
 def _saved(path: Path, identity: str, *alerts: Alert) -> None:
-    state = State(path)
+    state = MonitorState(path)
     state.open("", identity)
     for alert in alerts:
         state.add(alert)
@@ -39,9 +39,9 @@ def _saved(path: Path, identity: str, *alerts: Alert) -> None:
 
 def test_what_was_said_is_not_said_again(tmp_path: Path) -> None:
     _saved(tmp_path / "s", "a", _alert(3))
-    state = State(tmp_path / "s")
+    state = MonitorState(tmp_path / "s")
     state.open("", "a")
-    assert [state.repeated(_alert(3)), state.repeated(_alert(3, rule="KL003")), state.repeated(_alert(4))] == [
+    assert [state.is_repeated(_alert(3)), state.is_repeated(_alert(3, rule="KL003")), state.is_repeated(_alert(4))] == [
         True,
         False,
         False,
@@ -49,57 +49,57 @@ def test_what_was_said_is_not_said_again(tmp_path: Path) -> None:
 
 
 def test_a_log_that_turns_out_to_have_other_steps_is_not_told_of_again(tmp_path: Path) -> None:
-    state = State()
+    state = MonitorState()
     state.open("", "a")
     state.add(_alert(3))
     state.rewind("")
-    assert [state.repeated(_alert(step)) for step in (45, 46)] == [True, False]
+    assert [state.is_repeated(_alert(step)) for step in (45, 46)] == [True, False]
 
 
 def test_what_did_not_come_again_hides_no_new_alert() -> None:
-    state = State()
+    state = MonitorState()
     state.open("", "a")
     state.add(_alert(3))
     state.rewind("")
-    state.caught_up("")
-    assert not state.repeated(_alert(50))
+    state.end_rereading("")
+    assert not state.is_repeated(_alert(50))
 
 
 def test_what_was_said_of_a_row_too_early_is_expected_at_its_step_only() -> None:
-    state = State()
+    state = MonitorState()
     state.open("", "a")
     state.expect(_alert(3))
-    assert [state.repeated(_alert(step)) for step in (4, 3, 3)] == [False, True, False]
+    assert [state.is_repeated(_alert(step)) for step in (4, 3, 3)] == [False, True, False]
 
 
 def test_the_same_step_of_a_restarted_run_is_said(tmp_path: Path) -> None:
     _saved(tmp_path / "s", "a", _alert(3))
-    state = State(tmp_path / "s")
+    state = MonitorState(tmp_path / "s")
     state.open("", "a")
-    assert [state.repeated(_alert(3)) for _ in range(2)] == [True, False]
+    assert [state.is_repeated(_alert(3)) for _ in range(2)] == [True, False]
 
 
 def test_another_run_in_its_place_is_told_of(tmp_path: Path) -> None:
     _saved(tmp_path / "s", "a", _alert(3))
-    state = State(tmp_path / "s")
+    state = MonitorState(tmp_path / "s")
     state.open("", "b")
-    assert not state.repeated(_alert(3))
+    assert not state.is_repeated(_alert(3))
 
 
 def test_an_alert_in_the_file_counts_though_the_state_was_not_saved(tmp_path: Path) -> None:
     _saved(tmp_path / "s", "a")
-    state = State(tmp_path / "s")
+    state = MonitorState(tmp_path / "s")
     lines = [text(record(_alert(step), monitor=state.name(""), written=0.0)) for step in (3, 4)]
     (tmp_path / "alerts").write_text(f"{lines[0]}\nnot json\n[]\n{lines[1]}\n{{}}\n" + lines[0][:40])
     state.recover(tmp_path / "alerts")
-    assert [state.repeated(_alert(step)) for step in (3, 4, 5)] == [True, True, False]
+    assert [state.is_repeated(_alert(step)) for step in (3, 4, 5)] == [True, True, False]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"id": 1, "sources": 3}', '{"id": 1, "sources": {"a": {}}}'])
 def test_a_file_that_is_no_state_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "s").write_text(content)
-    with pytest.raises(ConfigError, match="no state of a monitor"):
-        State(tmp_path / "s")
+    with pytest.raises(ConfigError, match="is not a monitor state"):
+        MonitorState(tmp_path / "s")
 
 
 def test_saving_leaves_one_whole_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ def test_work_is_due_again_after_twenty_times_what_it_took(took: float, least: f
     now = [100.0]
     pace = Pace(lambda: now[0], least)
     assert pace.due()
-    with pace.spent():
+    with pace.measure():
         now[0] += took
     ended = now[0]
     for pause, due in ((0.999 * again, False), (1.001 * again, True)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.table import Row
-from rldk.monitor.session import Session
+from rldk.monitor.session import RunSession
 from rldk.rules.rule import Context, rules
 
 NAN = float("nan")
@@ -11,7 +11,7 @@ FIRST = Row(step=1, values={"loss": 1.0, "kl": 0.1})
 
 
 def test_a_preview_says_what_the_whole_row_will_and_changes_nothing() -> None:
-    session, other = (Session(tuple(rules), Context()) for _ in range(2))
+    session, other = (RunSession(tuple(rules), Context()) for _ in range(2))
     session.feed([FIRST])
     other.feed([FIRST])
     early = session.preview([Row(step=2, values={"loss": NAN})])
@@ -22,7 +22,7 @@ def test_a_preview_says_what_the_whole_row_will_and_changes_nothing() -> None:
 
 
 def test_the_end_of_an_incident_is_said_of_whole_rows_only() -> None:
-    session = Session(tuple(rules), Context())
+    session = RunSession(tuple(rules), Context())
     session.feed([FIRST, Row(step=2, values={"loss": NAN}), *(Row(step=i, values={"loss": 1.0}) for i in range(3, 22))])
     last = [Row(step=22, values={"loss": 1.0})]
     assert session.preview(last) == []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.servers.poll import RemoteFollower, Retry
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource
@@ -73,14 +73,14 @@ def test_the_first_request_fails_loudly_and_a_later_one_is_repeated() -> None:
     said: list[str] = []
     lines = RemoteLines(Served([_row(1, 1.0)], away, away, [_row(2, 2.0)]), warn=said.append, ask_s=0.001)
     assert [line["step"] for line in _all(lines)] == [1, 2]
-    assert said == ["the server is away; it is asked again"]
+    assert said == ["the server is away; rldk asks again"]
 
 
 def test_names_are_settled_as_for_any_log() -> None:
     feed = LogFeed(
         RemoteLines(Served([_row(i, NAN if i == 7 else 1.0) for i in range(10)]), warn=pytest.fail),
         "",
-        Reading(format="jsonl"),
+        ReadOptions(format="jsonl"),
         warn=pytest.fail,
     )
     rows = feed.poll() + feed.finish()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.open import open_run
 from rldk.core.table import Row
 from rldk.monitor.documents import DocumentFeed
@@ -26,7 +26,7 @@ class Watched:
         self.now = 0.0
         self.rows: list[Row] = []
         self.said: list[str] = []
-        self.feed = StreamFeed(path, "", Reading(), warn=self.said.append, clock=lambda: self.now, **more)
+        self.feed = StreamFeed(path, "", ReadOptions(), warn=self.said.append, clock=lambda: self.now, **more)
 
     def poll(self, times: int = 4, seconds: float = 1.0) -> list[int]:
         """The steps so far."""

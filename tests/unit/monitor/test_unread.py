@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.live.follow import follow
-from rldk.adapters.live.reader import Reading
+from rldk.adapters.live.reader import ReadOptions
 from rldk.monitor.feeds import LogFeed
 from rldk.monitor.unread import waiting, why_unread
 
@@ -17,7 +17,7 @@ def test_what_no_format_reads_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "m.gz").write_bytes(gzip.compress(b"loading the model\n" * 9))
     (tmp_path / "model.bin").write_bytes(bytes(range(256)) * 9)
     assert "unpack it" in why_unread(str(tmp_path / "m.gz"))
-    assert "is no text" in why_unread(str(tmp_path / "model.bin"))
+    assert "is neither text nor" in why_unread(str(tmp_path / "model.bin"))
 
 
 def test_samples_alone_are_no_log() -> None:
@@ -44,7 +44,7 @@ def test_a_typo_is_shown_what_is_there(tmp_path: Path) -> None:
 def test_an_empty_folder_is_told_from_one_in_which_nothing_is_a_log(tmp_path: Path) -> None:
     assert waiting(tmp_path) == f"waiting for a log in {tmp_path}: it is empty"
     (tmp_path / "a.txt").touch()
-    assert "nothing in it is one yet" in waiting(tmp_path)
+    assert "no file in it is a log yet" in waiting(tmp_path)
 
 
 def test_a_text_may_still_become_a_log(tmp_path: Path) -> None:
@@ -55,5 +55,5 @@ def test_a_text_may_still_become_a_log(tmp_path: Path) -> None:
 def test_a_text_that_never_was_a_log_is_told_at_the_end(tmp_path: Path) -> None:
     (tmp_path / "out.txt").write_text("loading the model\n")
     said: list[str] = []
-    LogFeed(follow(tmp_path / "out.txt"), "", Reading(), warn=said.append).finish()
+    LogFeed(follow(tmp_path / "out.txt"), "", ReadOptions(), warn=said.append).finish()
     assert "18 bytes in no log format" in said[0]

@@ -13,7 +13,7 @@ from rldk.engine.actions.dispatch import Dispatcher
 from rldk.engine.processes.identity import identify
 from rldk.monitor import watch as loop
 from rldk.monitor.delivery import Outlet, Places
-from rldk.monitor.state import State
+from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import SourceStats
 from rldk.monitor.watch import PEEK_S, PID_POLL_S, QUIET_S, Ends, Watch
 from rldk.rules.rule import Context, rules
@@ -61,7 +61,7 @@ class Clock:
 
 
 def watching(feed: Rows, ends: Ends, said: list[dict[str, Any]] | None = None) -> tuple[Watch, Clock]:
-    state, clock = State(), Clock()
+    state, clock = MonitorState(), Clock()
     shown: list[dict[str, Any]] = [] if said is None else said
     outlet = Outlet(Places(), state, Dispatcher({}), show=lambda _, alert: shown.append(alert), warn=pytest.fail)
     return Watch([feed], tuple(rules), outlet, state, ends=ends, clock=clock), clock

@@ -6,7 +6,7 @@ import re
 from typing import ClassVar
 
 from rldk.adapters.base import adapter
-from rldk.adapters.consoles.steps import Layout, PrintedAdapter
+from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
 
 _REST = "what is not printed: most metrics, digits beyond those shown, configuration"
@@ -25,7 +25,7 @@ class KerasRLConsole(PrintedAdapter):
     describes: ClassVar[str] = "the lines that keras-rl prints"
     keeps: ClassVar[str] = "reward and length of an episode, loss, Q-values"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"episode",
         mark=re.compile(r"(?:^|\x08)\s{0,40}(?P<step>\d{1,18})/(?P<total>\d{1,18}): episode: (?=\d)"),
         keys={"episode reward": "episode_reward", "episode steps": "episode_length"},
@@ -44,7 +44,7 @@ class KerasRLIntervals(PrintedAdapter):
     describes: ClassVar[str] = "the blocks of intervals that keras-rl prints"
     keeps: ClassVar[str] = "mean reward of a step and of an episode, loss, Q-values of an interval"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b" steps performed)",
         mark=re.compile(r"\bInterval \d{1,18} \((?P<step>\d{1,18}) steps performed\)"),
         block=True,
@@ -66,7 +66,7 @@ class KerasConsole(PrintedAdapter):
     quality: ClassVar[int] = 30
     keeps: ClassVar[str] = "loss and metrics of an epoch, also of the validation"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Epoch ",
         mark=re.compile(r"^[\x08 ]{0,400}Epoch (?P<step>\d{1,9})/(?P<total>\d{1,9})$"),
         block=True,

@@ -45,7 +45,7 @@ _SIGN = re.compile(r"[:=|]")
 _OTHER = re.compile(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
 
 
-class Record(Struct):
+class PrintedStep(Struct):
     """What was printed at one count: of the line with the count, and of the lines of numbers after it."""
 
     start: Piece
@@ -68,10 +68,10 @@ class PrintedLines:
         self.total: int | None = None
         self.word: str | None = None
         self._only_eval = False
-        self._opening: list[Record] = []
-        self._record: Record | None = None
+        self._opening: list[PrintedStep] = []
+        self._record: PrintedStep | None = None
         self._offset = 0
-        self._last: Record | None = None
+        self._last: PrintedStep | None = None
 
     def take(self, piece: Piece, sink: Sink) -> None:
         if piece.broken:
@@ -86,14 +86,14 @@ class PrintedLines:
             values = dict(line.values)
             if not piece.whole and values:
                 values.popitem()  # its number may be cut
-            self._record = Record(piece, line.clocks, values)
+            self._record = PrintedStep(piece, line.clocks, values)
         elif piece.whole and self._record is not None:
             self._go_on(self._record, piece.text)
 
     def _counts(self, line: Line) -> bool:
         return any(self.word in (None, clock.word) for clock in line.clocks)
 
-    def _go_on(self, record: Record, text: str) -> None:
+    def _go_on(self, record: PrintedStep, text: str) -> None:
         record.lines += 1
         line = read_line(without_prefix(text))
         said = line.whole or (len(line.values) > 1 and says_goal(line.values))
@@ -131,7 +131,7 @@ class PrintedLines:
         for record in opening:
             self._put(record, sink)
 
-    def _put(self, record: Record, sink: Sink) -> None:
+    def _put(self, record: PrintedStep, sink: Sink) -> None:
         clock = record.clock(self.word or "")
         if clock is None:
             return
@@ -143,7 +143,7 @@ class PrintedLines:
         else:
             sink.row(step, record.values, phase=self._phase(record.values))
 
-    def _gone(self, record: Record, clock: Clock) -> int:
+    def _gone(self, record: PrintedStep, clock: Clock) -> int:
         """The steps of the epoch that has just ended, if the count begins again in each."""
         if self._last is None or (before := self._last.clock(clock.word)) is None or clock.step >= before.step:
             return 0
@@ -156,7 +156,7 @@ class PrintedLines:
         return "train" if self._only_eval else phase_of(values)
 
 
-def _finest(records: list[Record]) -> str:
+def _finest(records: list[PrintedStep]) -> str:
     """The word of the count that rises most often from one record to the next; "" when there is none."""
     rises: Counter[str] = Counter()
     last: dict[str, int] = {}

@@ -26,7 +26,7 @@ _HEAD_TITLE = re.compile(rb"(?:^|[\r\n])Result for \S+:\r?\n  +\S")
 _SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf, "true": 1.0, "false": 0.0}
 
 
-class Block(Struct):
+class PrintedResult(Struct):
     """A printed result: whose it is, where it begins, its leaves by flat key, and the branches that are open."""
 
     trial: str
@@ -89,7 +89,7 @@ class RLlibBlocks:
     def __init__(self, wanted: str | None = None) -> None:
         self.others: set[str] = set()
         self._wanted = wanted
-        self._block: Block | None = None
+        self._block: PrintedResult | None = None
 
     def take(self, piece: Piece, sink: Sink) -> None:
         title, leaf = _TITLE.fullmatch(piece.text), _LEAF.fullmatch(piece.text)
@@ -97,7 +97,7 @@ class RLlibBlocks:
             sink.reject(piece.line, piece.offset, piece.broken)
         elif title is not None:
             self.finish(sink)
-            self._block = Block(title["trial"], piece)
+            self._block = PrintedResult(title["trial"], piece)
         elif self._block is not None and leaf is not None:
             if piece.whole:  # else the number may be cut
                 self._block.leaf(len(leaf["indent"]), leaf["key"], leaf["value"] or "")
@@ -115,7 +115,7 @@ class RLlibBlocks:
             self.others.add(block.trial)
 
 
-def _take(reading: Sink, block: Block) -> None:
+def _take(reading: Sink, block: PrintedResult) -> None:
     try:
         step = to_step(block.leaves.get(CLOCK))
     except BadLine as error:

@@ -24,7 +24,7 @@ _CELLS = re.compile(r"\|(?P<indent> {1,4})(?P<key>\S(?:[^|]*\S)?) *\| (?P<value>
 _CLOCK_ROW = re.compile(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|", re.MULTILINE)
 
 
-class Box(Struct):
+class SB3Box(Struct):
     """A box on its way: where it begins, its group ("train/") and its cells as text, keys with their group."""
 
     start: Piece
@@ -67,7 +67,7 @@ class SB3Boxes:
     """Gathers the cells of a box until its lower edge."""
 
     def __init__(self) -> None:
-        self._box: Box | None = None
+        self._box: SB3Box | None = None
 
     def take(self, piece: Piece, sink: Sink) -> None:
         if piece.broken:
@@ -77,7 +77,7 @@ class SB3Boxes:
                 _take(sink, self._box)
             self._box = None
         elif (cells := _CELLS.fullmatch(piece.text)) is not None:
-            box = self._box = self._box or Box(piece)
+            box = self._box = self._box or SB3Box(piece)
             key, value = cells["key"], cells["value"]
             if key.endswith("/") and not value:
                 box.group = key
@@ -90,7 +90,7 @@ class SB3Boxes:
             sink.reject(start.line, start.offset, "a box without its lower edge", start.text)
 
 
-def _take(reading: Sink, box: Box) -> None:
+def _take(reading: Sink, box: SB3Box) -> None:
     try:
         step = to_step(box.cells.pop(CLOCK, None))
     except BadLine as error:

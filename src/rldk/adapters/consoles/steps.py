@@ -25,7 +25,7 @@ _ROLES = ("step", "total", "run")  # groups of a pattern that are no metric
 _EVAL = ("eval", "test", "val/", "val_", "validation")
 
 
-class Layout(Struct, frozen=True, kw_only=True):
+class PrintLayout(Struct, frozen=True, kw_only=True):
     """How a trainer prints. `landmark`: bytes that stand in every line that `mark` finds.
 
     `mark`: where a step begins; its group `step` is the count, `total` how far that goes, `run` whose line it is, any
@@ -78,7 +78,7 @@ class PrintedSteps:
 
     `total`: how far the count was to go, by the first step."""
 
-    def __init__(self, layout: Layout, wanted: str | None = None) -> None:
+    def __init__(self, layout: PrintLayout, wanted: str | None = None) -> None:
         self.total: int | None = None
         self._layout = layout
         self._wanted = wanted
@@ -167,9 +167,9 @@ class PrintedSteps:
 
 
 class PrintedAdapter(BaseAdapter):
-    """Base of the adapters that are a `Layout` and some words. A number has the digits that were printed."""
+    """Base of the adapters that are a `PrintLayout` and some words. A number has the digits that were printed."""
 
-    layout: ClassVar[Layout]
+    layout: ClassVar[PrintLayout]
     quality: ClassVar[int] = 40
 
     def __init_subclass__(cls) -> None:

@@ -8,7 +8,7 @@ import re
 from typing import ClassVar
 
 from rldk.adapters.base import adapter
-from rldk.adapters.consoles.steps import Layout, PrintedAdapter
+from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
 
 _REST = "what is not printed: most metrics, digits beyond those shown, configuration"
@@ -23,7 +23,7 @@ class PrimeRLConsole(PrintedAdapter):
     describes: ClassVar[str] = "the lines that prime-rl prints"
     keeps: ClassVar[str] = "loss, entropy, mismatch KL, gradient norm, learning rate; reward in the orchestrator's log"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Step ",
         mark=re.compile(r"\bStep (?P<step>\d{1,18}) +\| (?=.{0,400}(?:Mismatch KL|Async Level|Off-Policy|Peak Mem))"),
         keys={
@@ -54,7 +54,7 @@ class MLAgentsConsole(PrintedAdapter):
     describes: ClassVar[str] = "the summaries that Unity ML-Agents prints"
     keeps: ClassVar[str] = "mean and deviation of the reward, seconds since the start"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Step: ",
         mark=re.compile(
             r"(?P<run>[^\s.:\]][^.:\]]{0,80})[.:] Step: (?P<step>\d{1,18})\. (?=Time Elapsed: |(?:Mean|No) )"
@@ -80,7 +80,7 @@ class RslRlConsole(PrintedAdapter):
     describes: ClassVar[str] = "the blocks that rsl_rl prints (legged_gym, Isaac Lab)"
     keeps: ClassVar[str] = "losses, noise, reward, episode length and every reward term"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Learning iteration ",
         mark=re.compile(r"Learning iteration (?P<step>\d{1,18})/(?P<total>\d{1,18})"),
         block=True,
@@ -116,7 +116,7 @@ class NemoRLConsole(PrintedAdapter):
     describes: ClassVar[str] = "the blocks that NeMo-RL prints"
     keeps: ClassVar[str] = "loss, reward, KL error of generation, lengths, times"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"= Step ",
         mark=re.compile(r"={5,60} Step (?P<step>\d{1,18})/(?P<total>\d{1,18}) ={5,60}"),
         block=True,
@@ -141,7 +141,7 @@ class MlxConsole(PrintedAdapter):
     describes: ClassVar[str] = "the lines that mlx-lm and mlx-lm-lora print"
     keeps: ClassVar[str] = "loss, validation loss, learning rate, speed, memory; what mlx-lm-lora adds to them"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Iter ",
         mark=re.compile(r"\bIter (?P<step>\d{1,18}): (?=(?:Train|Val|loss|Total rewards|total_rewards)\b)"),
         keys={
@@ -165,7 +165,7 @@ class RLGamesConsole(PrintedAdapter):
     describes: ClassVar[str] = "the lines that rl_games prints (Isaac Gym, Isaac Lab)"
     keeps: ClassVar[str] = "frames a second, frames; the mean return of epochs in which it is the best so far"
     loses: ClassVar[str] = f"the mean return of all other epochs; {_REST}"
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"fps step",
         mark=re.compile(
             r"fps step: (?P<step_fps>\d{1,12}) fps step and policy inference: (?P<inference_fps>\d{1,12}) "
@@ -197,7 +197,7 @@ class TianshouConsole(PrintedAdapter):
     describes: ClassVar[str] = "the progress bars and test lines that Tianshou prints"
     keeps: ClassVar[str] = "losses and return at each redraw, the test reward of an epoch"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Epoch #",
         mark=re.compile(r"Epoch #\d{1,18}: .{0,160}?\benv_step=(?P<step>\d{1,18})(?=,)"),
         aside=re.compile(r"Epoch #\d{1,18}: (?=test_reward: )"),
@@ -217,7 +217,7 @@ class SampleFactoryConsole(PrintedAdapter):
     describes: ClassVar[str] = "the lines that Sample Factory prints"
     keeps: ClassVar[str] = "the mean return of the first policy, frames a second, policy lag"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Total num frames: ",
         mark=re.compile(
             r"Fps is \(10 sec: (?P<fps>[\d.naif-]{1,20}),.{0,80}?Total num frames: (?P<step>\d{1,18})\."
@@ -239,7 +239,7 @@ class DopamineConsole(PrintedAdapter):
     describes: ClassVar[str] = "the lines that Dopamine prints"
     keeps: ClassVar[str] = "mean return of training and evaluation episodes, steps a second"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"tarting iteration ",
         mark=re.compile(r"\b[Ss]tarting iteration (?P<step>\d{1,18})"),
         block=True,
@@ -263,7 +263,7 @@ class RLlibLoop(PrintedAdapter):
     quality: ClassVar[int] = 30
     keeps: ClassVar[str] = "minimum, mean and maximum of the return, mean length"
     loses: ClassVar[str] = _REST
-    layout: ClassVar[Layout] = Layout(
+    layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b" reward ",
         mark=re.compile(
             r"^ {0,6}(?P<step>\d{1,9}) reward +(?P<episode_reward_min>[\d.na-]{1,16})/ {0,12}"

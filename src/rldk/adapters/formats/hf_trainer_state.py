@@ -28,7 +28,7 @@ _CONFIG = ("logging_steps", "eval_steps", "save_steps", "max_steps", "num_train_
 Key = tuple[int, int, Phase, tuple[str, ...]]
 
 
-class State(Struct):
+class TrainerState(Struct):
     """One trainer_state.json. `rows`: entries of `log_history` by (segment, step, phase, keys), in order."""
 
     path: str
@@ -87,7 +87,7 @@ class HfTrainerState(BaseAdapter):
         return described(log)
 
 
-def _merge(states: list[State]) -> tuple[dict[Key, dict[str, Any]], dict[str, str]]:
+def _merge(states: list[TrainerState]) -> tuple[dict[Key, dict[str, Any]], dict[str, str]]:
     """The rows of the state that reaches furthest and what agreeing states add; the others, each with the reason."""
     rows: dict[Key, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
@@ -105,9 +105,9 @@ def _merge(states: list[State]) -> tuple[dict[Key, dict[str, Any]], dict[str, st
     return rows, left_out
 
 
-def _load(file: File) -> State:
+def _load(file: File) -> TrainerState:
     text, cut = _text(file)
-    state = State(path=str(file.path), fields={})
+    state = TrainerState(path=str(file.path), fields={})
     try:
         document = json.loads(text)
         entries = document["log_history"]
@@ -136,7 +136,7 @@ def _text(file: File) -> tuple[str, bool]:
     return data.decode("utf-8-sig", "replace"), False
 
 
-def _salvage(text: str, state: State) -> Iterator[tuple[Any, int]]:
+def _salvage(text: str, state: TrainerState) -> Iterator[tuple[Any, int]]:
     """The whole rows of a damaged history and where each begins; a row that cannot be read is rejected."""
     start = _HISTORY.search(text)
     if start is None:
@@ -166,7 +166,7 @@ def _salvage(text: str, state: State) -> Iterator[tuple[Any, int]]:
 class _Rejecter:
     """Notes what was refused, with line and byte offset; positions rise from call to call."""
 
-    def __init__(self, state: State, text: str) -> None:
+    def __init__(self, state: TrainerState, text: str) -> None:
         self._state, self._text = state, text
         self._position, self._line, self._offset = 0, 1, 0
 
@@ -179,7 +179,7 @@ class _Rejecter:
         self._state.rejected.append(Rejected(line=self._line, offset=self._offset, reason=reason, excerpt=excerpt))
 
 
-def _index(found: list[tuple[Any, int]], state: State) -> None:
+def _index(found: list[tuple[Any, int]], state: TrainerState) -> None:
     """Files the rows under their keys. A train step that goes back begins a new segment."""
     segment, last = 0, -1
     for i, (row, position) in enumerate(found):

@@ -11,7 +11,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.reading import only_file
 from rldk.adapters.source import HEAD_BYTES, File
-from rldk.adapters.wire.document import History, beginning, decoded, history, joined, single_numbers
+from rldk.adapters.wire.document import DocumentHistory, beginning, decoded, history, joined, single_numbers
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import assemble
 from rldk.core.model import COUNTED, Rejected
@@ -62,7 +62,7 @@ class JsonDocument(BaseAdapter):
         file = only_file(self)
         data, broken = _whole(file)
         found, cut = decoded(data)
-        told = history(joined(found)) if found else History(rows=[])
+        told = history(joined(found)) if found else DocumentHistory(rows=[])
         if not told.rows:
             raise NotALog(f"{self.source} holds no history of a training", hint="a list of rows, or a list a metric")
         tag = tag_of(file)
@@ -87,7 +87,7 @@ class JsonDocument(BaseAdapter):
         return described(log)
 
 
-def _beginning(file: File) -> History | None:
+def _beginning(file: File) -> DocumentHistory | None:
     """The history in what the head of the file shows of its document."""
     document = _first_document(file)
     if document is None or (isinstance(document, dict) and _REFUSED & document.keys()):
@@ -113,7 +113,7 @@ def _is_object(line: bytes) -> bool:
     return True
 
 
-def _keys(found: History) -> tuple[list[str], bool]:
+def _keys(found: DocumentHistory) -> tuple[list[str], bool]:
     """The names of the numbers in the first rows, and whether one of them counts steps."""
     flat = [{path: v for path, _, v in leaves(row, Form.WIDE, "")} for row in found.rows[:_LOOKED_AT]]
     keys = dict.fromkeys(key for row in flat for key, value in row.items() if to_number(value) is not None)

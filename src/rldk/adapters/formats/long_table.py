@@ -22,7 +22,7 @@ _VALUES = ("value", "values", "metric_value")
 _RUNS = ("run", "run_id", "run_name", "experiment", "trial", "seed")
 
 
-class Places(NamedTuple):
+class ColumnPlaces(NamedTuple):
     """Which column is what, by position; `run` and `time` may be missing."""
 
     step: int
@@ -32,7 +32,7 @@ class Places(NamedTuple):
     time: int | None
 
 
-def places(header: list[str]) -> Places | None:
+def places(header: list[str]) -> ColumnPlaces | None:
     """Where the columns of such a table are; None for another table."""
     plain = [name.strip().lower().replace(" ", "_") for name in header]
     name, value, run = (next((plain.index(n) for n in known if n in plain), None) for known in (_NAMES, _VALUES, _RUNS))
@@ -41,7 +41,7 @@ def places(header: list[str]) -> Places | None:
         step = next((i for i, n in enumerate(plain) if clock_rank(n) is not None), None)
     if step is None or name is None or value is None:
         return None
-    return Places(step, name, value, run, next((plain.index(n) for n in TIME_KEYS if n in plain), None))
+    return ColumnPlaces(step, name, value, run, next((plain.index(n) for n in TIME_KEYS if n in plain), None))
 
 
 @adapter
@@ -91,7 +91,7 @@ class LongTable(BaseAdapter):
         return pivoted(reading, scalars, header[at.step] if at is not None else "")
 
 
-def _take(record: Fields, at: Places, width: int, reading: Reading, scalars: Scalars) -> None:
+def _take(record: Fields, at: ColumnPlaces, width: int, reading: Reading, scalars: Scalars) -> None:
     """Notes the value of a row, or refuses the row."""
     try:
         if record.problem or len(record.values) != width:

@@ -6,7 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.tabular import OPENING, SAMPLE_COLUMNS, Layout, counting_clock, known, layout_of, named_clock
+from rldk.adapters.formats.tabular import (
+    OPENING,
+    SAMPLE_COLUMNS,
+    ColumnLayout,
+    counting_clock,
+    known,
+    layout_of,
+    named_clock,
+)
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
@@ -75,13 +83,13 @@ def _clock(table: Any, header: list[str]) -> int | None:
     return counting_clock(header, rows)
 
 
-def _identity(layout: Layout, batch: Any) -> dict[str, Any]:
+def _identity(layout: ColumnLayout, batch: Any) -> dict[str, Any]:
     """The first value of each identity column that has one."""
     columns = ((name, batch.column(i).drop_null()) for i, name in layout.identity)
     return {name: column[0].as_py() for name, column in columns if len(column)}
 
 
-def _take_batch(reading: Reading, layout: Layout, batch: Any) -> None:
+def _take_batch(reading: Reading, layout: ColumnLayout, batch: Any) -> None:
     """Takes the rows of a record batch; a text column may hold numbers as text."""
     columns = [batch.column(i) for i in range(batch.num_columns)]
     metrics = [(name, _floats(columns[i])) for i, name in layout.metrics]

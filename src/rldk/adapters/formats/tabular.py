@@ -30,7 +30,7 @@ _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), fro
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 
-class Layout(Struct, frozen=True, kw_only=True):
+class ColumnLayout(Struct, frozen=True, kw_only=True):
     """Which column is what, by position: `metrics` are all that have no other role. `step`: None where rows count."""
 
     step: int | None
@@ -40,7 +40,7 @@ class Layout(Struct, frozen=True, kw_only=True):
     identity: tuple[tuple[int, str], ...]
 
 
-def layout_of(header: Sequence[str], step: int | None) -> Layout | None:
+def layout_of(header: Sequence[str], step: int | None) -> ColumnLayout | None:
     """The layout of a table whose step is in that column, None where rows are counted. None for a table of single
     values, of samples, or without any metric. A column with a name of its own beside counting steps stays a metric."""
     plain = _plain(header)
@@ -54,7 +54,7 @@ def layout_of(header: Sequence[str], step: int | None) -> Layout | None:
     metrics = tuple((i, name.strip()) for i, name in enumerate(header) if i not in taken and name.strip())
     if not any(i != step for i, _ in metrics):
         return None
-    return Layout(step=step, time=time, phase=phase, metrics=metrics, identity=identity)
+    return ColumnLayout(step=step, time=time, phase=phase, metrics=metrics, identity=identity)
 
 
 def named_clock(header: Sequence[str]) -> int | None:
@@ -162,7 +162,7 @@ class CsvTable:
         self.total_steps: int | None = None
         self._eager = eager
         self._opening: list[Fields] | None = []
-        self._layout: Layout | None = None
+        self._layout: ColumnLayout | None = None
         self._rows = self._last = 0
 
     def heads(self, record: Fields) -> bool:
@@ -350,7 +350,7 @@ def _has_number(texts: Sequence[str]) -> bool:
     return texts[0].isdecimal() or any(_NUMBER.fullmatch(text.strip()) for text in texts)
 
 
-def _has_twins(layout: Layout) -> bool:
+def _has_twins(layout: ColumnLayout) -> bool:
     return len({name for _, name in layout.metrics}) < len(layout.metrics)
 
 

@@ -22,8 +22,8 @@ from rldk.adapters.reading import tolerated
 from rldk.adapters.source import File
 from rldk.adapters.wire.protobuf import WireError, varint
 from rldk.adapters.wire.scalars import Scalars
-from rldk.adapters.wire.tensorboard_event import Event, Value, hparams, read_event, value_distance
-from rldk.adapters.wire.tfrecord import HEADER_BYTES, Fault, RecordReader, record_length
+from rldk.adapters.wire.tensorboard_event import TensorBoardEvent, Value, hparams, read_event, value_distance
+from rldk.adapters.wire.tfrecord import HEADER_BYTES, BadRecord, RecordReader, record_length
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.model import Rejected
@@ -117,12 +117,12 @@ class _Part:
         self.faults = 0
         self.rejected: list[Rejected] = []
 
-    def reject(self, fault: Fault) -> None:
+    def reject(self, fault: BadRecord) -> None:
         self.faults += 1
         if len(self.rejected) < KEPT_REJECTS:
             self.rejected.append(self.rejection(fault))
 
-    def rejection(self, fault: Fault) -> Rejected:
+    def rejection(self, fault: BadRecord) -> Rejected:
         return Rejected(line=fault.record, offset=fault.offset, reason=f"{self.path.name}: {fault.reason}")
 
 
@@ -178,7 +178,7 @@ class _Reading:
             if len(numbers) == 1 and event.step == step:
                 _learn(layouts, payload, at, event, numbers[0])
 
-    def _take(self, event: Event, value: Value, prefix: str) -> int | None:
+    def _take(self, event: TensorBoardEvent, value: Value, prefix: str) -> int | None:
         """Keeps a value; its tag's number when it is a scalar."""
         if value.number is not None:
             self._exact = self._exact and value.exact
@@ -218,15 +218,15 @@ class _Reading:
         return described(log)
 
 
-def _decode(payload: bytes, part: _Part) -> Event:
+def _decode(payload: bytes, part: _Part) -> TensorBoardEvent:
     try:
         return read_event(payload)
     except (WireError, struct.error) as error:
-        part.reject(Fault(part.reader.records, part.reader.offset, f"no event: {error}"))
-        return Event(math.nan, 0, ())
+        part.reject(BadRecord(part.reader.records, part.reader.offset, f"no event: {error}"))
+        return TensorBoardEvent(math.nan, 0, ())
 
 
-def _learn(layouts: _Layouts, payload: bytes, at: int, event: Event, number: int | None) -> None:
+def _learn(layouts: _Layouts, payload: bytes, at: int, event: TensorBoardEvent, number: int | None) -> None:
     """Remembers the layout of a scalar event whose step ends at `at`."""
     distance = value_distance(payload, event) if number is not None and number >= 0 else None
     if distance is None or number is None or payload[0] != _TIME_FIRST:

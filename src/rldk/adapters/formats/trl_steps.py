@@ -31,7 +31,7 @@ class Printed(Struct, kw_only=True):
     step: int = 0
 
 
-class Pace(Struct, frozen=True):
+class StepPace(Struct, frozen=True):
     """Steps per unit of the clock, steps between two train rows, and whether the log itself says so."""
 
     rate: float
@@ -47,7 +47,7 @@ def assign_steps(rows: Sequence[Printed], total: int | None) -> tuple[str, ...]:
     for row in rows:
         if row.clock is not None and not 0 <= row.clock <= _LIMIT:
             row.clock = None
-    later: Pace | None = None
+    later: StepPace | None = None
     for session in reversed(_sessions(rows)):
         train = [r for r in session if r.phase == "train"]
         if _marks_hold(train):
@@ -107,7 +107,7 @@ def _by_marks(session: Sequence[Printed], train: Sequence[Printed]) -> None:
         row.step = last
 
 
-def _pace(session: Sequence[Printed], total: int | None, later: Pace | None) -> Pace | None:
+def _pace(session: Sequence[Printed], total: int | None, later: StepPace | None) -> StepPace | None:
     """How the clock of a session runs, None when it has none.
 
     Of a run that lasted `total` steps the last clock gives the rate. Otherwise a first row that comes early
@@ -125,13 +125,13 @@ def _pace(session: Sequence[Printed], total: int | None, later: Pace | None) -> 
         rate = total / end
     stride = between * rate
     if stride > 1 - _WHOLE and abs(stride - round(stride)) <= _WHOLE * max(1.0, stride / 10):
-        return Pace(rate, round(stride), known=True)
+        return StepPace(rate, round(stride), known=True)
     if len(clocks) > 2 and 1 / _LIMIT < first < 0.6 * between:
-        return Pace(1 / first, max(1, round(between / first)), known=True)
-    return Pace(1 / between, 1, known=False)
+        return StepPace(1 / first, max(1, round(between / first)), known=True)
+    return StepPace(1 / between, 1, known=False)
 
 
-def _by_clock(session: Sequence[Printed], pace: Pace | None) -> None:
+def _by_clock(session: Sequence[Printed], pace: StepPace | None) -> None:
     """A train row is the next one due if its clock allows it, else where the clock says; others share the last step."""
     last: int | None = None
     for row in session:
@@ -147,7 +147,7 @@ def _by_clock(session: Sequence[Printed], pace: Pace | None) -> None:
         row.step = last or 0
 
 
-def _due(last: int | None, expected: float | None, pace: Pace | None) -> int:
+def _due(last: int | None, expected: float | None, pace: StepPace | None) -> int:
     """The step of the next train row if none is missing: trainers log at multiples of `logging_steps`."""
     stride = 1 if pace is None else pace.stride
     if last is not None:

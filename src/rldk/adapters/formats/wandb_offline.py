@@ -68,7 +68,7 @@ class WandBAdapter(BaseAdapter):
         return tolerated(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
 
 
-class History:
+class WandbHistory:
     """What a run of W&B tells. Until `log` the step of a scalar is the number of its history row."""
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class History:
         return best, known[np.maximum(before, 0)]
 
 
-class _Records(History):
+class _Records(WandbHistory):
     """A history told by the records of a run file."""
 
     def take(self, record: Message) -> None:

@@ -24,7 +24,7 @@ from rldk.core.table import Row
 from rldk.errors import UnknownName
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class ReadOptions(Struct, frozen=True, kw_only=True):
     """How the user says a log is to be read. `pattern`: of a text log, see `formats.patterned`; `preset`: one of
     `naming.PRESETS`; `path`: of the file, beside which its configuration may lie; `step_key`: of JSON lines."""
 
@@ -46,8 +46,8 @@ class LiveReader:
 
     `names` and `estimators` of `meta` grow as metrics appear. Raises `UsageError` and `UnknownName` at the start."""
 
-    def __init__(self, how: Reading | None = None) -> None:
-        self._how = how or Reading()
+    def __init__(self, how: ReadOptions | None = None) -> None:
+        self._how = how or ReadOptions()
         self._dialects = _dialects(self._how.preset)
         self._form = _form(self._how)
         self._sure = self._form is not None  # more bytes cannot show another format
@@ -272,7 +272,7 @@ def _followed(source: RowSource, rows: list[Row], more: Callable[[], list[Row]])
     return found if source.revision != revision else rows + found
 
 
-def _form(how: Reading) -> Followed | None:
+def _form(how: ReadOptions) -> Followed | None:
     if how.pattern is not None:
         return patterned(how.pattern)
     if how.format is not None and how.format not in followed():

@@ -10,7 +10,7 @@ from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
 from rldk.adapters.naming.rows import Renamer, phased
 from rldk.core.model import RunMeta
-from rldk.core.rows import Joiner, joinable, opened
+from rldk.core.rows import Joiner, has_joinable, opening_length
 from rldk.core.table import Row
 
 
@@ -58,7 +58,7 @@ class Shaper:
         """All rows so far when these are enough to settle the log, else None."""
         self._raw += rows
         self.grown = self.grown or bool(rows)
-        if not finish and opened(self._raw) is None:
+        if not finish and opening_length(self._raw) is None:
             return None
         joined = self._joined(self._raw, finish=finish)
         if not finish and not Opening(joined).full:
@@ -101,7 +101,7 @@ class Shaper:
 
     def _joined(self, rows: list[Row], *, finish: bool) -> list[Row]:
         """The rows, those of a step in one where the opening shows such, as far as they are whole."""
-        parts = self._form.joins and joinable(rows[: opened(rows)])
+        parts = self._form.joins and has_joinable(rows[: opening_length(rows)])
         self._joiner = Joiner() if parts else None
         if self._joiner is not None:
             rows = self._joiner.feed(rows) + (self._joiner.finish() if finish else [])

@@ -19,7 +19,7 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
 from rldk.core.aliases import Match
 from rldk.core.model import Run, RunMeta
-from rldk.core.redact import redacted, redactions
+from rldk.core.redact import redact, redactions
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.text import legible
 from rldk.core.vocabulary import Vocabulary, vocabulary
@@ -165,7 +165,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
     notes = (*log.notes, *([] if naming.guess else _map_notes(naming, words, clock=log.meta.get("clock", ""))))
     if log.precision is not None:
         notes = (*notes, f"the format keeps {log.precision} significant digits")
-    config = redacted(log.config)
+    config = redact(log.config)
     if hidden := redactions(config):
         notes = (*notes, f"{hidden} secret{'s' * (hidden > 1)} taken out of the configuration")
     defaults: dict[str, Any] = {

@@ -187,7 +187,7 @@ class Naming:
             counter = known is not None and self._words.metric(known).direction == "counter"
             if name in self.staged or counter or name.startswith(("eval_", "test_")):
                 continue
-            other = self._words.staged(name, "eval")
+            other = self._words.stage_name(name, "eval")
             free = other not in self.names and other not in self.routes
             self.staged[name] = other if free else None
             if free:

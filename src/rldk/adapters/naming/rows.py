@@ -17,7 +17,7 @@ MAX_STEP = 2.0**62
 Columns = Mapping[str, Sequence[float]]
 
 
-class Plan(Struct, frozen=True):
+class RenamePlan(Struct, frozen=True):
     """How rows with one set of keys are renamed. `pairs`: the name and the key of what is taken over; then the values
     under some names are changed, missing ones taken out, sums added, and evaluation names put in place. `names`: where
     nothing but names changes, the name for each key in turn. `same`: not even those."""
@@ -58,8 +58,8 @@ class Renamer:
 
     def __init__(self, naming: Naming) -> None:
         self.naming = naming
-        self._plans: dict[tuple[str, ...], Plan] = {}
-        self._evaluations: dict[tuple[str, ...], Plan] = {}
+        self._plans: dict[tuple[str, ...], RenamePlan] = {}
+        self._evaluations: dict[tuple[str, ...], RenamePlan] = {}
         self._shared: Columns | None = None  # columns of rows of that phase, and what they became
         self._phase: Phase = "train"
         self._renamed: Columns = {}
@@ -84,7 +84,7 @@ class Renamer:
                 self._renamed = dict(zip(plan.names, values.columns.values(), strict=True))
         return Row(step=row.step, values=made, phase=row.phase, segment=row.segment, time=row.time)
 
-    def _planned(self, keys: tuple[str, ...], *, evaluation: bool) -> Plan:
+    def _planned(self, keys: tuple[str, ...], *, evaluation: bool) -> RenamePlan:
         plans = self._evaluations if evaluation else self._plans
         plan = plans.get(keys)
         if plan is None:
@@ -104,7 +104,7 @@ class Renamer:
         self._last_step, self._segment = last, segment
         return made
 
-    def _plan(self, keys: Sequence[str], *, evaluation: bool) -> Plan:
+    def _plan(self, keys: Sequence[str], *, evaluation: bool) -> RenamePlan:
         naming = self.naming
         routed = [(key, match) for key in keys for match in naming.routes.get(key, ())]
         own = [key for key in keys if naming.own(key)]
@@ -115,7 +115,7 @@ class Renamer:
         changes = [(m.canonical, _change(m)) for _, m in routed if m.transform or m.missing is not None]
         name_of = {**{key: match.canonical for key, match in routed}, **{key: key for key in own}}
         plain = len(routed) + len(own) == len(name_of) == len(keys) and not (sums or staged or changes)
-        return Plan(
+        return RenamePlan(
             same=plain and all(name == key for key, name in name_of.items()),
             names=[name_of[key] for key in keys] if plain else None,
             pairs=[*((match.canonical, key) for key, match in routed), *((key, key) for key in own)],

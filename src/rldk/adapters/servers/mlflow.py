@@ -18,7 +18,7 @@ from rldk.adapters.formats.dialect import literal
 from rldk.adapters.formats.mlflow_store import SYSTEM, Store, infinite
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
-from rldk.adapters.wire.points import Joiner, Point
+from rldk.adapters.wire.points import Point, PointJoiner
 from rldk.core.extras import need
 from rldk.core.records import to_number
 from rldk.errors import UsageError
@@ -107,7 +107,7 @@ class MLflowFollower(RemoteFollower):
         retry: Retry | None = None,
         ask: Ask | None = None,
     ) -> None:
-        self._joiner = Joiner()
+        self._joiner = PointJoiner()
         self._tails: dict[str, _Tail] = {}
         self._latest: dict[str, Any] = {}  # of each metric, what the server said when its history was last read
         self._read_at: dict[str, float] = {}
@@ -174,7 +174,7 @@ class MLflowFollower(RemoteFollower):
 
     def _go_to(self, cursor: dict[str, Any]) -> None:
         self._tails = {str(key): _Tail.of(parts) for key, parts in cursor["tails"].items()}
-        self._joiner = Joiner.of(cursor["joiner"])
+        self._joiner = PointJoiner.of(cursor["joiner"])
 
 
 def _placed(key: str, token: str | None, metrics: list[Any], first: int) -> Iterator[tuple[Point, _Tail]]:

@@ -29,7 +29,7 @@ _LAST_VALUES = frozenset(("_step", "_runtime", "_timestamp"))  # two of them: th
 Document = Any
 
 
-class History(Struct, frozen=True, kw_only=True):
+class DocumentHistory(Struct, frozen=True, kw_only=True):
     """`rows`: as on the lines of a JSONL file. `series`: they are made of lists side by side. `clock`: the list among
     them that counts the steps. `notes`: what the user should know. `config`: the single values beside the history."""
 
@@ -123,7 +123,7 @@ def completed(text: str) -> Document:
         return None
 
 
-def history(document: Document) -> History:
+def history(document: Document) -> DocumentHistory:
     """The rows of the training in a document; none where it holds no history.
 
     Known shapes: a list of objects, alone or anywhere inside; objects under numbers; lists of numbers side by side, one
@@ -136,8 +136,8 @@ def history(document: Document) -> History:
     if series:
         return _from_series(series, config)
     if isinstance(document, dict) and len(_LAST_VALUES & document.keys()) > 1:
-        return History(rows=[document], notes=("a summary: the last value of every metric, no history",))
-    return History(rows=[], config=config)
+        return DocumentHistory(rows=[document], notes=("a summary: the last value of every metric, no history",))
+    return DocumentHistory(rows=[], config=config)
 
 
 def single_numbers(document: Document) -> list[str]:
@@ -195,7 +195,7 @@ def _named_step(row: dict[str, Any]) -> bool:
     return any(clock_rank(key) is not None and step_or_none(value) is not None for key, value in row.items())
 
 
-def _from_rows(lists: list[tuple[str, list[dict[str, Any]]]], config: dict[str, Any]) -> History:
+def _from_rows(lists: list[tuple[str, list[dict[str, Any]]]], config: dict[str, Any]) -> DocumentHistory:
     """The longest list, and the evaluations beside it in their places."""
     path, rows = max(lists, key=lambda found: len(found[1]))
     notes = []
@@ -211,7 +211,7 @@ def _from_rows(lists: list[tuple[str, list[dict[str, Any]]]], config: dict[str, 
         rows = [*rows, *({"phase": "eval", **row} for row in more)]
         if clock is not None:
             rows.sort(key=lambda row: step_or_none(row.get(clock)) or 0)
-    return History(rows=rows, config=config, notes=tuple(notes))
+    return DocumentHistory(rows=rows, config=config, notes=tuple(notes))
 
 
 def _counts(key: str) -> bool:
@@ -252,7 +252,7 @@ def _series(value: list[Any], path: str) -> Iterator[_Series]:
         yield _Series(path, value)
 
 
-def _from_series(series: list[_Series], config: dict[str, Any]) -> History:
+def _from_series(series: list[_Series], config: dict[str, Any]) -> DocumentHistory:
     """Rows of lists that stand side by side: each list on the clock of its group, else spread over the main one."""
     groups: dict[tuple[str, int], list[_Series]] = {}
     for one in series:
@@ -274,7 +274,7 @@ def _from_series(series: list[_Series], config: dict[str, Any]) -> History:
     rows = _rows([one for one in series if one.name not in used or one.name.lower() not in STEP_KEYS])
     notes = [] if timeline or main == 0 else [PLACES]
     notes += [f"lists of {length} values are spread evenly over the {main} rows" for length in sorted(spread)]
-    return History(rows=rows, series=True, clock=named, notes=tuple(notes), config=config)
+    return DocumentHistory(rows=rows, series=True, clock=named, notes=tuple(notes), config=config)
 
 
 def _clock_of(group: Sequence[_Series]) -> _Series | None:

@@ -30,7 +30,7 @@ class _Held(Struct, kw_only=True):
         return Row(step=self.step, values=self.values, phase=phase, segment=self.segment, time=self.time_ms / 1000)
 
 
-class Joiner:
+class PointJoiner:
     """Joins the points of a step to a row of each phase, and gives the row when a later point has another step.
 
     A segment begins where a key's own step goes back; keys that follow it back do not begin another. Where no point
@@ -92,7 +92,7 @@ class Joiner:
         }
 
     @classmethod
-    def of(cls, state: dict[str, Any]) -> Joiner:
+    def of(cls, state: dict[str, Any]) -> PointJoiner:
         """A joiner that goes on where another stopped. Raises what reading a malformed state raises."""
         made = cls()
         made._segment = int(state["segment"])

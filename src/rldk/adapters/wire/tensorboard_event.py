@@ -49,7 +49,7 @@ class Value(Struct, frozen=True):
     exact: bool = False
 
 
-class Event(Struct, frozen=True):
+class TensorBoardEvent(Struct, frozen=True):
     """`wall_time` is NaN and `step` 0 when absent."""
 
     wall_time: float
@@ -58,11 +58,11 @@ class Event(Struct, frozen=True):
     is_version: bool = False
 
 
-def read_event(payload: bytes) -> Event:
+def read_event(payload: bytes) -> TensorBoardEvent:
     """The event in a record. Raises `WireError` when it is no event."""
     message = Message(payload)
     time = message.fixed(_WALL_TIME, "d")
-    return Event(
+    return TensorBoardEvent(
         wall_time=math.nan if time is None else time,
         step=message.integer(_STEP),
         values=tuple(_values(message.message(_SUMMARY))),
@@ -131,7 +131,7 @@ def hparams(content: bytes) -> dict[str, Any]:
     return values
 
 
-def value_distance(payload: bytes, event: Event) -> int | None:
+def value_distance(payload: bytes, event: TensorBoardEvent) -> int | None:
     """How far before the end of `payload` the float32 of its only scalar begins; None when that cannot be told.
 
     Found by trial: other bytes at the right place decode to another number and leave the rest of the event alone."""

@@ -63,7 +63,7 @@ def masked_crc32c_many(payloads: Sequence[bytes]) -> NDArray[np.uint32]:
     return masked.astype(np.uint32)
 
 
-class Fault(Struct, frozen=True):
+class BadRecord(Struct, frozen=True):
     """A record that could not be read: its 1-based number, its byte offset and why."""
 
     record: int
@@ -88,7 +88,7 @@ class RecordReader:
         self._read = self._digest = 0  # bytes, and their CRC-32
         self.records = 0
         self.offset = 0
-        self.faults: list[Fault] = []
+        self.faults: list[BadRecord] = []
 
     def __iter__(self) -> Iterator[bytes]:
         self._cut_off = False
@@ -126,7 +126,7 @@ class RecordReader:
 
     def _fault(self, offset: int, reason: str) -> None:
         self.records += 1
-        self.faults.append(Fault(self.records, offset, reason))
+        self.faults.append(BadRecord(self.records, offset, reason))
 
     def _feed(self, chunk: bytes) -> Iterator[bytes]:
         if self._skip:

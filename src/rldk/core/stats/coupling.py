@@ -1,4 +1,4 @@
-"""Do two quantities go together within groups: the partial Spearman correlation given the group, with its interval."""
+"""Do two quantities go together within groups? The partial Spearman correlation given the group, with its interval."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LEAST_GROUPS = 10  # fewer groups with a signal give no interval
 
 
 class Coupling(Struct, frozen=True, kw_only=True):
-    """`rho` in [-1, 1]; `low`, `high`: its 95 % interval, NaN where too few groups speak. `n`: values in groups of two
-    and more; `groups`: such groups."""
+    """`rho` in [-1, 1]. `low`, `high`: its 95 % interval, NaN with too few groups. `n`: values in groups of at least
+    two; `groups`: the number of such groups."""
 
     rho: float
     low: float
@@ -24,7 +24,8 @@ class Coupling(Struct, frozen=True, kw_only=True):
 
     @property
     def least(self) -> float:
-        """The bound of the interval nearest to zero, as a strength: 0 when the interval holds zero, NaN without one."""
+        """The bound of the interval nearest to zero, as a strength. It is 0 when the interval holds zero, NaN without
+        one."""
         if self.low != self.low:
             return math.nan
         return max(self.low, -self.high, 0.0)
@@ -34,7 +35,8 @@ def within_groups(a: NDArray[np.float64], b: NDArray[np.float64], group: NDArray
     """The correlation of the ranks of `a` and `b` within each group (ties averaged), centred by group.
 
     rho = sum(a b) / sqrt(sum a^2 sum b^2). Its standard error comes from the contributions of the groups (delta method
-    over clusters, with n / (n - 1)), as values of one group depend on each other. Groups of one value say nothing."""
+    over clusters, with n / (n - 1)), because values of one group depend on each other. Groups of one value say
+    nothing."""
     order = np.argsort(group, kind="stable")
     _, starts, sizes = np.unique(group[order], return_index=True, return_counts=True)
     label = np.repeat(np.arange(len(sizes)), sizes)
@@ -47,9 +49,10 @@ def within_groups(a: NDArray[np.float64], b: NDArray[np.float64], group: NDArray
 
 
 def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.int64] | None = None) -> Coupling:
-    """The plain Spearman correlation, every pair of values a cluster of its own.
+    """The plain Spearman correlation. Every pair of values is a cluster of its own.
 
-    With `block` (batches of a run, in order) ranks are taken within each: what both do over time is left out."""
+    With `block` (batches of a run, in order) ranks are taken within each batch, so that a common drift over time is
+    left out."""
     label = np.zeros(len(a), dtype=np.int64) if block is None else block
     _, starts, sizes = np.unique(label, return_index=True, return_counts=True)
     place = np.repeat(np.arange(len(sizes)), sizes)

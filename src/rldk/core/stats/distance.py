@@ -1,4 +1,4 @@
-"""How far two samples are apart. Arrays have shape (n,) and (m,) and finite values; NaN when one is empty."""
+"""The distance between two samples. Arrays have shape (n,) and (m,) and finite values. NaN when one is empty."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def wasserstein(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
 def jensen_shannon(a: NDArray[np.float64], b: NDArray[np.float64], *, bins: int | None = None) -> float:
     """The Jensen-Shannon divergence in bits: 0 for samples that look alike, 1 for samples that do not overlap.
 
-    The Kullback-Leibler divergence of both from their mixture, averaged: symmetric, finite and bounded. Over bins of
-    equal mass in the two samples together, by default one for every ten values of the smaller sample, 4 to 20 of them.
-    Its bias for samples of one distribution is about bins / (8 n ln 2) bits with n values each."""
+    It is the mean Kullback-Leibler divergence of both from their mixture: symmetric, finite and bounded. Bins have
+    equal mass in the two samples together. By default there is one for every ten values of the smaller sample, and 4 to
+    20 in all. The bias for samples of one distribution is about bins / (8 n ln 2) bits with n values each."""
     if not len(a) or not len(b):
         return math.nan
     count = bins or max(4, min(20, min(len(a), len(b)) // 10))

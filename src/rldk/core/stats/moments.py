@@ -1,4 +1,4 @@
-"""The shape of one sample: skewness, kurtosis and their robust kin. Arrays have shape (n,) and finite values."""
+"""The shape of one sample: skewness, kurtosis and their robust variants. Arrays have shape (n,) and finite values."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def bowley_skewness(x: NDArray[np.float64]) -> float:
 
 
 def robust_sd(x: NDArray[np.float64]) -> float:
-    """1.4826 * median |x - median|; the standard deviation where more than half of the values are equal, 0 where all
-    are; NaN without any."""
+    """1.4826 * median |x - median|. Where more than half of the values are equal, it is the standard deviation, and 0
+    where all are equal. NaN without values."""
     if not len(x):
         return math.nan
     spread = MAD_TO_SD * float(np.median(np.abs(x - np.median(x))))
@@ -45,7 +45,8 @@ def robust_sd(x: NDArray[np.float64]) -> float:
 
 
 def _central(x: NDArray[np.float64]) -> tuple[float, float, float]:
-    """The second to fourth central moments of the population; NaN for none, a variance of 0 where it is rounding."""
+    """The second to fourth central moments of the population. NaN without values; a variance that is mere rounding is
+    0."""
     if not len(x):
         return math.nan, math.nan, math.nan
     centre = float(x.mean())

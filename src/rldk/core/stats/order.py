@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 def quantile(values: Iterable[float], share: float) -> float:
     """The value below which `share` of the sample lies, interpolated between neighbours (type 7 of Hyndman and Fan
-    1996, as numpy's default); NaN of nothing."""
+    1996, as numpy's default). NaN without values."""
     ordered = sorted(values)
     if not ordered:
         return math.nan

@@ -1,4 +1,4 @@
-"""Shares of a count: the interval of one, and the comparison of two that were measured on the same cases."""
+"""Shares of a count: the interval of one share, and the comparison of two that were measured on the same cases."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from statistics import NormalDist
 
 
 def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """The two-sided score interval of a share, inside [0, 1]; (0, 1) when nothing was counted.
+    """The two-sided score interval of a share, inside [0, 1]. It is (0, 1) when nothing was counted.
 
-    Source: Wilson 1927, "Probable inference", JASA 22; it keeps its level for small counts and for shares near 0 and 1,
+    Source: Wilson 1927, "Probable inference", JASA 22. It keeps its level for small counts and for shares near 0 and 1,
     which the normal interval does not (Brown, Cai, DasGupta 2001, Statistical Science 16)."""
     if n == 0:
         return 0.0, 1.0
@@ -21,7 +21,7 @@ def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def sign_test(gained: int, lost: int) -> float:
-    """The two-sided p of so uneven a split when gain and loss are equally likely; 1 when nothing changed.
+    """The two-sided p of so uneven a split when gain and loss are equally likely. It is 1 when nothing changed.
 
     Source: McNemar 1947, Psychometrika 12, in its exact form (binomial on the cases that changed)."""
     n = gained + lost

@@ -1,4 +1,4 @@
-"""How well a score puts one group above another."""
+"""How clearly a score separates one group from another."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from statistics import NormalDist
 
 
 def auc(above: Sequence[float], below: Sequence[float]) -> float:
-    """The probability that a member of `above` scores higher than one of `below`, ties counted half; NaN without both.
+    """The probability that a member of `above` scores higher than one of `below`. Ties count half. NaN without both.
 
-    The area under the ROC curve, and the Mann-Whitney U over the number of pairs. O(n log n)."""
+    It is the area under the ROC curve, and the Mann-Whitney U divided by the number of pairs. O(n log n)."""
     if not above or not below:
         return math.nan
     ordered = sorted(below)
@@ -35,7 +35,7 @@ def auc_interval(area: float, m: int, n: int, level: float = 0.95) -> tuple[floa
 
 
 def _edge(off: Callable[[float], float], outside: float, inside: float) -> float:
-    """Where `off` falls to 0 on the way from `outside`, where it is not negative, to `inside`."""
+    """The point where `off` falls to 0 on the way from `outside`, where it is not negative, to `inside`."""
     for _ in range(60):
         middle = (outside + inside) / 2
         if off(middle) > 0:

@@ -1,1 +1,1 @@
-"""What an alert sets off: commands, webhooks, files, a stop of the training."""
+"""What an alert triggers: commands, webhooks, files, a stop of the training."""

@@ -1,4 +1,5 @@
-"""Doing what a rule file asks for when an incident begins, worsens or is over, off the thread that reads the log."""
+"""Carries out what a rule file asks for when an incident begins, worsens or is over. It never blocks the reading
+thread."""
 
 from __future__ import annotations
 
@@ -24,11 +25,11 @@ from rldk.errors import ConfigError
 from rldk.rules.files.action import Action, problem
 
 Status = Literal["done", "failed", "skipped", "limited", "dropped"]
-# two threads, so that a slow server never holds back a stop
+# two threads, so that a slow server never delays a stop
 LANES = {"local": ("warn", "sentinel", "stop"), "outside": ("shell", "http")}
-GUARDED = frozenset({"shell", "http"})  # only when the user allowed them
-OPEN = frozenset({*GUARDED, "sentinel"})  # what may be allowed: a sentinel then lies anywhere
-MARK = "rldk-sentinel"  # of a file that a later sentinel may replace
+GUARDED = frozenset({"shell", "http"})  # these run only when the user allowed them
+OPEN = frozenset({*GUARDED, "sentinel"})  # what a user may allow: with "sentinel" a sentinel may lie anywhere
+MARK = "rldk-sentinel"  # marks a file that a later sentinel may replace
 MARK_BYTES = 1 << 16
 QUEUE_SIZE = 256
 MOST_OUTCOMES = 1000
@@ -37,8 +38,9 @@ HURRY_S = 1.0
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):
-    """Seconds. `interval_s`: least time between two commands, or two posts, of one rule. `backoff_s`: before the second
-    attempt; doubles with every further one."""
+    """Time limits in seconds. `interval_s`: the least time between two commands, or two posts, of one rule.
+
+    `backoff_s`: the pause before the second attempt. It doubles with every further attempt."""
 
     kill_s: float = 10.0
     shell_s: float = 30.0
@@ -51,8 +53,10 @@ USUAL = Timeouts()
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of one action. `kind` is "alert" for an alert that was lost before any. `detail`: the message of a
-    `warn`, else what was done or why it was not; one line, without secrets. `attempts`: 0 when it was not tried."""
+    """What became of one action. `kind` is "alert" for an alert that was lost before any action.
+
+    `detail`: the message of a `warn`; for other actions, what was done or why it was not. It is one line without
+    secrets. `attempts`: 0 when the action was not tried."""
 
     rule: str
     kind: str
@@ -64,13 +68,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Dispatcher:
-    """Carries out the actions of rules. `submit` returns at once; an action that fails is an outcome, never an error.
+    """Carries out the actions of rules. `submit` returns at once. An action that fails is an outcome, never an error.
 
-    `actions`: by rule. `pid`: what `stop` ends; its start time is noted now, so that a later process of the same number
-    is left alone. `allow`: of "shell" and "http", those that may run; with "sentinel" in it a sentinel may lie outside
-    the working directory and `folders`. `stop_on`: severities at which `stop` is asked for whatever the rule. Stop and
-    sentinel are done once. Raises `ConfigError` for a wrong action and `UsageError` for a pid that must never be
-    stopped."""
+    `actions`: the actions by rule. `pid`: the process that `stop` ends. Its start time is noted now, so that a later
+    process with the same number is left alone. `allow`: which of "shell" and "http" may run; with "sentinel" in it a
+    sentinel may lie outside the working directory and `folders`. `stop_on`: the severities that trigger `stop` for
+    every rule. Stop and sentinel are done once. Raises `ConfigError` for a wrong action and `UsageError` for a pid that
+    must never be stopped."""
 
     def __init__(
         self,
@@ -117,29 +121,32 @@ class Dispatcher:
                 self._note(lost, "alert", "dropped", "more alerts than the actions could keep up with")
 
     def recall(self, alert: Alert) -> None:
-        """Takes note of an alert whose actions were done before a restart: its incident is known, nothing is done."""
+        """Notes an alert whose actions were done before a restart. Its incident is then known, and nothing is done."""
         for kinds, ledger in self._ledgers:
             ledger.due(alert, self._mine(kinds, alert))
 
     def outcomes(self) -> list[Outcome]:
-        """Those since the last call, oldest first; of more than a thousand only the newest."""
+        """The outcomes since the last call, oldest first. When there are more than a thousand, only the newest are
+        kept."""
         with self._lock:
             listed = list(self._outcomes)
             self._outcomes.clear()
         return listed
 
     def counts(self) -> dict[tuple[str, Status], int]:
-        """Outcomes so far by kind and status."""
+        """The number of outcomes so far by kind and status."""
         with self._lock:
             return dict(self._counts)
 
     def inactive(self) -> list[str]:
-        """The actions that would do nothing, each with the reason: to be told before the run, not when it breaks."""
+        """The actions that would do nothing, each with the reason. The user learns this before the run, not when it
+        breaks."""
         found = {f"{rule}: {reason}" for rule, action in self._all() if (reason := self._hindrance(action))}
         return sorted(found)
 
     def close(self, timeout_s: float | None = None) -> bool:
-        """Takes no more and waits for the rest: True when all was done in time (default: that of a full stop)."""
+        """Takes no more alerts and waits for the rest. True when all was done in time (by default, the time of a full
+        stop)."""
         if timeout_s is None:
             stops = [action.options.get("kill_timeout_s", 0.0) for _, action in self._all()]
             timeout_s = max([self._timeouts.kill_s, *stops]) + identity.LAST_WAIT_S + HURRY_S
@@ -151,7 +158,7 @@ class Dispatcher:
                 self._note(alert, "alert", "dropped", "the monitor ended before its actions were done")
             busy = busy or working or bool(left)
         if busy:
-            self._hurry.set()  # ends a pause between attempts and a command that runs
+            self._hurry.set()  # ends a pause between attempts and a running command
             for _, lane in self._lanes.values():
                 lane.close(HURRY_S)
         return not busy
@@ -167,7 +174,7 @@ class Dispatcher:
         return [(i, action) for i, action in enumerate(self._asked(alert)) if action.kind in kinds]
 
     def _asked(self, alert: Alert) -> tuple[Action, ...]:
-        """The actions of the rule, in their order, and the stop that its severity asks for."""
+        """The actions of the rule, in their order, and the stop that the severity triggers."""
         listed = self._actions.get(alert.rule, ())
         return (*listed, Action("stop")) if alert.severity in self._stop_on else listed
 
@@ -210,7 +217,7 @@ class Dispatcher:
                 return _shell(options, alert, options.get("timeout_s", timeouts.shell_s), self._hurry)
             case "http":
                 from rldk.engine.actions.webhook import (
-                    post,  # the http client costs more to load than the whole monitor
+                    post,  # loading the http client costs more than loading the whole monitor
                 )
 
                 return post(options, alert, timeout_s=options.get("timeout_s", timeouts.http_s))
@@ -239,11 +246,12 @@ def _stop(target: identity.Process | None, pid: int | None, kill_timeout_s: floa
 
 
 def _sentinel(options: Mapping[str, Any], alert: Alert) -> Attempt:
-    """The file appears whole or not at all: a trainer may look at any moment. Only a sentinel is ever replaced."""
+    """Writes the file whole or not at all: a trainer may look at any moment. It replaces nothing but another
+    sentinel."""
     path = Path(options["path"])
     try:
         if path.is_symlink() or (path.exists() and not _is_sentinel(path)):
-            return Attempt(False, f"{path} is there and is no sentinel of rldk: left alone")
+            return Attempt(False, f"{path} exists and is no sentinel of rldk, so it was left alone")
         said = {"written_by": MARK, **facts(alert), "text": sentence(alert, options.get("msg"))}
         text = json.dumps(said, allow_nan=False)
         write_whole(path, text, durable=True, parents=True)
@@ -253,14 +261,14 @@ def _sentinel(options: Mapping[str, Any], alert: Alert) -> Attempt:
 
 
 def _is_sentinel(path: Path) -> bool:
-    if not path.is_file():  # as root, a rename would replace even /dev/null
+    if not path.is_file():  # for root, a rename would replace even /dev/null
         return False
     with path.open("rb") as stream:
         head = stream.read(MARK_BYTES)
     try:
         found = json.loads(head)
     except ValueError:
-        return not head  # an empty file, which somebody made to be written to
+        return not head  # true for an empty file, which somebody made for this
     return isinstance(found, dict) and found.get("written_by") == MARK
 
 

@@ -1,4 +1,4 @@
-"""An alert in words and as plain data. Metric names and messages come from the log and may say anything."""
+"""An alert in words and as plain data. Metric names and messages come from the log and may contain anything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_TEXT = 2000
 LONGEST_WORD = 200
 MOST_ITEMS = 100
 RATIOS = ("policy_over_value", "value_over_policy")
-# two digits of width and precision: a width of a thousand million would fill the memory
+# at most two digits of width and precision: a width of a thousand million would fill the memory
 _SPEC = re.compile(r"[<>^=]?[-+ ]?0?\d{0,2},?(?:\.\d{1,2})?[deEfFgGs%]?")
 _PREFIX = {"begin": "", "recovered": "recovered: "}
 
@@ -27,7 +27,7 @@ def one_line(text: object, limit: int = LONGEST_TEXT) -> str:
 
 
 def words(alert: Alert) -> dict[str, str | float | None]:
-    """What the placeholders of a template stand for (`rules.action.FIELDS`)."""
+    """The values for the placeholders of a template (`rules.action.FIELDS`)."""
     return {
         "name": one_line(alert.name, LONGEST_WORD),
         "value": alert.value,
@@ -41,8 +41,10 @@ def words(alert: Alert) -> dict[str, str | float | None]:
 
 
 def fill(template: str, values: Mapping[str, str | float | None]) -> str:
-    """`template` with its placeholders filled. Never raises: an unknown placeholder stays as it is written, a format
-    that does not fit gives the plain value. Attributes, indices, conversions and nested formats are not followed."""
+    """Fills the placeholders of `template`. It never raises.
+
+    An unknown placeholder stays as it is written, and a format that does not fit gives the plain value. Attributes,
+    indices, conversions and nested formats are not followed."""
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError:
@@ -56,14 +58,15 @@ def fill(template: str, values: Mapping[str, str | float | None]) -> str:
 
 
 def sentence(alert: Alert, template: str | None = None) -> str:
-    """The alert as one line: by `template`, or severity, rule, step and message; says when it worsens or is over."""
+    """The alert as one line, by `template` or as severity, rule, step and message. It says when the alert worsens or is
+    over."""
     plain = "{severity} {rule} at step {step}: {message}"
     prefix = _PREFIX.get(alert.event, f"now {alert.severity}: ")
     return one_line(prefix + fill(plain if template is None else template, words(alert)))
 
 
 def facts(alert: Alert) -> dict[str, Any]:
-    """The alert as JSON types; a number that is not finite is the text "NaN", "Infinity" or "-Infinity"."""
+    """The alert as JSON types. A number that is not finite becomes the text "NaN", "Infinity" or "-Infinity"."""
     known = {name: getattr(alert, name) for name in alert.__struct_fields__ if name != "finding"}
     known["time"] = None if math.isnan(alert.time) else alert.time
     ratios = {name: alert.evidence[name] for name in RATIOS if name in alert.evidence}

@@ -1,4 +1,4 @@
-"""A bounded queue of alerts with one thread that works it off."""
+"""A bounded queue of alerts with one thread that works through it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from rldk.core.model import SEVERITIES, Alert
 
 
 class Lane:
-    """`put` never waits: when the queue is full the oldest of the least severe is lost. The thread starts with the
-    first alert and does not keep the interpreter alive."""
+    """`put` never waits. When the queue is full, the oldest of the least severe alerts is lost.
+
+    The thread starts with the first alert and does not keep the interpreter alive."""
 
     def __init__(self, name: str, work: Callable[[Alert], None], *, size: int) -> None:
         self._name = name
@@ -22,20 +23,22 @@ class Lane:
         self._thread: threading.Thread | None = None
 
     def put(self, alert: Alert) -> Alert | None:
-        """The alert that was lost, if any: maybe this one."""
+        """Queues an alert. Returns the alert that was lost, if any; it may be this one."""
         with self._ready:
             if self._closed:
                 return alert
             self._queue.append(alert)
             lost = self._queue.pop(self._least()) if len(self._queue) > self._size else None
-            if self._thread is None or not self._thread.is_alive():  # a bug in one action must not end them all
+            # an error in one action must not stop all later ones
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
             self._ready.notify()
         return lost
 
     def close(self, timeout_s: float) -> tuple[list[Alert], bool]:
-        """Takes no more, waits until all are worked off; the alerts that were not, and whether one is still at work."""
+        """Takes no more alerts and waits until all are done. Returns those that were not, and whether one is still at
+        work."""
         with self._ready:
             self._closed = True
             self._ready.notify()

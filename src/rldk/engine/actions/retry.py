@@ -1,4 +1,4 @@
-"""One try at something that may fail for a while, and trying again."""
+"""Tries an action that may fail for a while, and tries again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_PAUSE_S = 30.0
 
 
 class Attempt(Struct, frozen=True):
-    """`again`: a failure that may pass by itself."""
+    """The result of one try. `again`: the failure may pass by itself."""
 
     ok: bool
     detail: str = ""
@@ -19,8 +19,10 @@ class Attempt(Struct, frozen=True):
 
 
 def persist(once: Callable[[], Attempt], retries: int, backoff_s: float, hurry: threading.Event) -> tuple[Attempt, int]:
-    """The last attempt and how many there were: up to `retries` more, each pause twice the one before. None more once
-    `hurry` is set."""
+    """Returns the last attempt and the number of attempts.
+
+    There are up to `retries` more after the first. Each pause is twice the one before. Once `hurry` is set, there are
+    no more."""
     made = once()
     for number in range(1, retries + 1):
         if made.ok or not made.again or hurry.wait(min(backoff_s * 2 ** (number - 1), LONGEST_PAUSE_S)):

@@ -1,4 +1,4 @@
-"""Who has been told of what: which actions an alert calls for."""
+"""Decides which actions an alert triggers, and remembers what has been sent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from msgspec import Struct, field
 from rldk.core.model import SEVERITIES, Alert
 from rldk.rules.files.action import Action
 
-LIMITED = frozenset({"shell", "http"})  # reach people and other machines: so many a minute
-RETOLD = frozenset({"warn", "http"})  # say so when it is over
+LIMITED = frozenset({"shell", "http"})  # these reach people and other machines, so that their rate is limited
+RETOLD = frozenset({"warn", "http"})  # these also tell when an incident is over
 
 
 class _Open(Struct):
@@ -21,7 +21,8 @@ class _Open(Struct):
 
 
 class Due(Struct, frozen=True):
-    """An action that an alert calls for; `limited`: its rule has had its share, so it must wait for a later alert."""
+    """An action that an alert triggers. `limited`: its rule has used its share, so the action must wait for a later
+    alert."""
 
     index: int
     action: Action
@@ -29,10 +30,10 @@ class Due(Struct, frozen=True):
 
 
 class Ledger:
-    """One trigger for every incident: again only when its severity rises, and for messages when it is over.
+    """Triggers actions once for every incident: again only when its severity rises, and for messages when it is over.
 
-    `interval_s`: least time between two `LIMITED` actions of one rule, whatever metrics it watches. A higher severity
-    than the last one told need not wait, nor does the end of an incident whose begin was told."""
+    `interval_s`: the least time between two `LIMITED` actions of one rule, whatever metrics it watches. A severity
+    above the last one sent need not wait. Nor does the end of an incident whose begin was sent."""
 
     def __init__(self, *, interval_s: float, clock: Callable[[], float]) -> None:
         self._interval_s = interval_s
@@ -42,7 +43,7 @@ class Ledger:
         self._last: dict[tuple[str, int], tuple[float, int]] = {}
 
     def due(self, alert: Alert, actions: Sequence[tuple[int, Action]]) -> list[Due]:
-        """What to do now, in the order of `actions`, each given with its index in the rule. Any thread may ask."""
+        """What to do now, in the order of `actions`, each with its index in the rule. Any thread may call this."""
         with self._lock:
             return self._due(alert, actions)
 

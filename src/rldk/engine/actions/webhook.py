@@ -1,4 +1,5 @@
-"""One HTTP POST to an address the user named: no redirect, no other scheme, no address in what is said of it."""
+"""Sends one HTTP POST to an address that the user named. It follows no redirect and no other scheme, and no message
+shows the address."""
 
 from __future__ import annotations
 
@@ -17,24 +18,25 @@ from rldk.engine.actions.message import facts, fill, sentence, words
 from rldk.engine.actions.retry import Attempt
 from rldk.rules.files.action import SECRET
 
-# stricter than any parser of addresses, so that none of them can read another host than the one that was checked
+# Stricter than any parser of addresses, so that none of them can read another host than the one that was checked.
 _ADDRESS = re.compile(r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?([/?][!-~]*)?")
 _PASSING = {408, 425, 429}  # and 5xx: the server asks for another try
 _DISCORD_CHARACTERS = 2000
 
 
 class Unsendable(ValueError):
-    """The action as it is configured cannot be sent; trying again would not help."""
+    """Raised when the action as configured cannot be sent. Trying again would not help."""
 
 
 def post(options: Mapping[str, Any], alert: Alert, *, timeout_s: float) -> Attempt:
-    """What came of one POST of the alert, within `timeout_s` in all, name look-up and a dripping server included."""
+    """Returns the result of one POST of the alert. It takes at most `timeout_s` in all, with name look-up and a slow
+    server."""
     try:
         request, place = _request(options, alert)
     except Unsendable as error:
         return Attempt(False, str(error))
     answers: list[Attempt] = []
-    # a socket's own timeout starts anew with every byte, and looking up a name has none
+    # a socket's own timeout restarts with every byte, and a name look-up has none
     thread = threading.Thread(target=lambda: answers.append(_send(request, place, timeout_s)), daemon=True)
     thread.start()
     thread.join(timeout_s)
@@ -42,7 +44,7 @@ def post(options: Mapping[str, Any], alert: Alert, *, timeout_s: float) -> Attem
 
 
 def body(options: Mapping[str, Any], alert: Alert) -> dict[str, Any]:
-    """The JSON of the alert in the style that the receiver expects; a `payload` takes its place."""
+    """The JSON of the alert in the style that the receiver expects. A `payload` replaces it."""
     if "payload" in options:
         values = words(alert)
         filled: dict[str, Any] = _filled(options["payload"], values)
@@ -78,7 +80,7 @@ def _covers(pattern: str, host: str) -> bool:
 
 
 def _revealed(text: str) -> str:
-    """`text` with a final env:NAME replaced, so that rule files hold no secrets."""
+    """Replaces a final env:NAME in `text`, so that rule files hold no secrets."""
     found = SECRET.search(text)
     if found is None:
         return text
@@ -101,13 +103,13 @@ def _send(request: urllib.request.Request, place: str, timeout_s: float) -> Atte
         return Attempt(False, f"{place}: {error.reason}", again=True)
     except OSError as error:
         return Attempt(False, f"{place}: {error.strerror or type(error).__name__}", again=True)
-    except (HTTPException, ValueError) as error:  # their texts quote the address
+    except (HTTPException, ValueError) as error:  # the texts of these errors quote the address
         return Attempt(False, f"{place}: {type(error).__name__}", again=isinstance(error, HTTPException))
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """The default one without redirects, files, ftp, data and cookies; proxies of the environment stay, as clusters
-    need them."""
+    """The default opener without redirects, files, ftp, data and cookies. Proxies of the environment stay, because
+    clusters need them."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

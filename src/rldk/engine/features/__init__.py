@@ -1,1 +1,1 @@
-"""What a rule may ask of a metric's past, one kind of memory a file."""
+"""What a rule may ask about the past of a metric. Each file holds one kind of memory."""

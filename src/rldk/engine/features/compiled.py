@@ -1,6 +1,7 @@
-"""The costly features of long runs compiled by numba: the same operations in the same order, so the same bits.
+"""The costly features of long runs, compiled by numba. They do the same operations in the same order, so the bits are
+the same.
 
-Only a finished run is given these, and only one so long that they earn what numba costs to load."""
+Only a finished run uses them, and only a run so long that they save more time than numba takes to load."""
 
 from __future__ import annotations
 
@@ -15,20 +16,22 @@ from rldk.engine.features.line_test import LATEST, RECENT, Leap
 from rldk.engine.features.window import Feature, Gain, Median, Noise
 
 Array = NDArray[np.float64]
-WORTH = 32  # values; fewer cost more to hand over than to work out
+WORTH = 32  # values; for fewer, handing them over costs more than the computation
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _medians(line: Array, known: int, ordered: Array, least: int, found: Array) -> float:
-    """The medians as each of the values of `line` from `known` on enters the window of those before it, which are
-    `ordered`: an array of the window's size, infinite where it is not yet full."""
+    """Computes the medians as the values of `line` from number `known` on enter the window, one after the other.
+
+    `ordered` holds the sorted values of the window before them. It is an array of the window's size, filled up with
+    infinity."""
     window, value = len(ordered), np.nan
     n = min(known, window)
     for at in range(known, len(line)):
         x = line[at]
         if n == window:
             old = line[at - window]
-            low, high = 0, n  # bisect_left
+            low, high = 0, n  # a bisect_left
             while low < high:
                 middle = (low + high) >> 1
                 if ordered[middle] < old:
@@ -55,7 +58,8 @@ def _medians(line: Array, known: int, ordered: Array, least: int, found: Array) 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _quiet(line: Array, start: int) -> int:
-    """How many values of `line` from `start` on leave the latest three within the recent ones: `Leap._within`."""
+    """How many values of `line` from `start` on leave the latest three within the recent ones, as `Leap._within`
+    does."""
     for at in range(start, len(line)):
         least, most = min(line[at], line[at - 1], line[at - 2]), max(line[at], line[at - 1], line[at - 2])
         below = above = False

@@ -1,4 +1,4 @@
-"""Features of the way from one value to the next."""
+"""Features of the differences between values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rldk.engine.features.window import NAN, Bounds, Median
 
 
 class LargestStep:
-    """The largest |first difference| so far but for the newest `before` ones."""
+    """The largest |first difference| so far, without the newest `before` ones."""
 
     __slots__ = ("_largest", "_last", "value")
 
@@ -76,6 +76,7 @@ class Wander:
         self.value = self._steps.spread() / math.sqrt(2.0)
 
     def bounds(self, low: float, high: float) -> Bounds | None:
-        """No difference is further from their median than their range, twice that of the values."""
+        """Bounds the feature: no difference is further from the median than the range of the differences, which is
+        twice that of the values."""
         found = self._steps.bounds(low, high)
         return found and (0.0, MAD_TO_SD * 2.0 * (high - low) / math.sqrt(2.0))

@@ -1,7 +1,7 @@
-"""How the values of a metric came about, as far as the values themselves tell: the digits that were printed.
+"""How the values of a metric were made, as far as the printed digits show it.
 
-What the source says beside them (a mean over so many steps) is in `frame`, which knows the framework and the clock.
-"""
+What the source says about them (such as a mean over so many steps) is in `frame`, which knows the framework and the
+clock."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from collections.abc import Sequence
 
 from rldk.engine.features.window import NAN
 
-DECIMALS = 4  # consoles print three or four; a number computed and written in full has more (float32: seven digits)
-EVIDENCE = 6  # distinct values with so few decimals; two full numbers in a row have them once in 1e6 times
-DYADIC = 1024  # means of 2, 4, ... 1024 whole rewards have few decimals without having been rounded
+DECIMALS = 4  # consoles print three or four; a number written in full has more (float32: seven digits)
+EVIDENCE = 6  # distinct values with so few decimals; two full numbers in a row have so few once in 1e6 times
+DYADIC = 1024  # means of 2, 4, ... 1024 whole rewards have few decimals although they were not rounded
 
-# metrics that most logs hold and that seldom have few decimals by themselves: they tell how a log prints its numbers
+# Metrics that most logs hold and that seldom have few decimals by chance. They show how a log prints its numbers.
 PRINTED = ("reward_mean", "loss", "policy_loss", "entropy", "grad_norm", "response_length_mean")
 
 
 class Digits:
-    """Half a unit of the last decimal that a metric is printed with: 0 once a value had more than `DECIMALS`; NaN while
-    fewer than `EVIDENCE` different values have been seen that tell."""
+    """Half a unit of the last decimal that a metric is printed with. It is 0 once a value had more than `DECIMALS`.
+
+    It is NaN until `EVIDENCE` different values that can show the precision have been seen."""
 
     __slots__ = ("_decimals", "_seen", "value")
 

@@ -1,4 +1,4 @@
-"""What a metric had gained and has lost again: the level that it had reached, where that rise began, what is left."""
+"""What a metric had gained and has lost again: the level it reached, where that rise began, and what is left."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from itertools import islice, pairwise
 from rldk.core.stats.robust import MAD_TO_SD, middle
 from rldk.engine.features.window import NAN, total
 
-STEPS, FEWEST = 40, 3  # differences that the row-to-row noise is taken from: at most, at least
-MATERIAL = 0.15  # of the larger of both levels in size: less does not matter, however clear it is
-HUGE = 1e150  # a step whose square can be taken
-EDGE = 0.1  # of the gain, by which both ends of the window may be higher than its mean
+STEPS, FEWEST = 40, 3  # most and fewest differences that the row-to-row noise is estimated from
+MATERIAL = 0.15  # of the larger of both levels, by size; a smaller loss does not matter, however clear it is
+HUGE = 1e150  # a larger step has no finite square
+EDGE = 0.1  # of the gain; both ends of the window may be higher than its mean by so much
 
 
 class Top:
-    """The highest level so far: the largest smaller mean of two halves of `rows` values, one after the other, of which
-    the newer ends at value number `after` or later.
+    """The highest level so far. A level is the smaller mean of two neighbouring halves of `rows` values.
 
-    `bottom` is the lowest level (the smallest larger mean of two halves) that there was before it; the first half of
-    the run counts alone, as many runs rise at once. Sums are exactly rounded, so that nothing accumulates."""
+    Only pairs whose newer half ends at value number `after` or later count. `bottom` is the lowest level before the top
+    (here a level is the larger of the two means). The first half of the run counts alone, because many runs rise at
+    once. Sums are exactly rounded, so that no error accumulates."""
 
     __slots__ = ("_half", "_left", "_low", "_means", "_newest", "bottom", "value")
 
@@ -49,12 +49,13 @@ class Top:
 
 
 class Drawdown:
-    """The share of the gain that the newest `rows` values have lost, all along; 0 while none was clear, or too few.
+    """The share of the gain that the newest `rows` values have lost, all along. It is 0 while no gain was clear, or
+    with too few rows.
 
-    The gain is that from the bottom to the top of `Top(top, after)`. It is clear when it is above `clear` times the
-    row-to-row noise that the run had before the newest rows, and what was lost is material. The loss is that of the
-    mean of the rows, or of their first and last fifth and a tenth, whichever is least: a dip that is shorter than the
-    rows leaves one of them high. Above 1 when the level is below the bottom."""
+    The gain is the difference between the bottom and the top of `Top(top, after)`. The gain is clear when it is above
+    `clear` times the row-to-row noise before the newest rows. The loss must be material. The loss is the smallest of
+    three: that of the mean of the rows, and those of their first and last fifth plus a tenth of the gain. A dip that is
+    shorter than the rows leaves one end high. The value is above 1 when the level is below the bottom."""
 
     __slots__ = ("_before", "_clear", "_rows", "_top", "_values", "value")
 
@@ -85,8 +86,10 @@ class Drawdown:
         return min(lost, ends + EDGE * gain) / gain
 
     def _noise(self) -> float:
-        """The larger of a robust scale of the steps before the newest rows, and the root mean square of all steps: of
-        rewards that are 0 on most rows the middle step is 0, and says nothing of the others."""
+        """The larger of two scales: a robust scale of the steps before the newest rows, and the root mean square of all
+        steps.
+
+        For rewards that are 0 on most rows the median step is 0 and says nothing about the other steps."""
         steps = sorted(abs(b - a) for a, b in pairwise(self._before))
         if len(steps) < FEWEST:
             return math.inf

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from rldk.engine.features.window import NAN, Bounds, Window, total
 
-CANCELLED = 1e-8  # a variance this much smaller than the squares it came of is rounding: take the sums afresh
+CANCELLED = 1e-8  # a variance so much smaller than the squares it came from is rounding: the sums are recomputed
 
 
 class Highest(Window):
-    """The largest value of the window: the front of a queue that holds only values nothing newer has beaten."""
+    """The largest value of the window. It is the front of a queue of values that no newer value has exceeded."""
 
     __slots__ = ("_queue", "_sign", "reach")
 
@@ -32,7 +32,7 @@ class Highest(Window):
         """The largest value after each of the values."""
         line, window, best = [*self._values, *values], self._window, max if self._sign > 0 else min
         first = len(self._values) + 1
-        short = min(max(window - first, 0), len(values))  # values before which the window is not full
+        short = min(max(window - first, 0), len(values))  # values until the window is full
         ends = range(first + short, len(line) + 1)
         found = [NAN] * short + [best(line[end - window : end]) for end in ends]
         self.refill(line[-window:])
@@ -54,7 +54,8 @@ class Highest(Window):
 class Deviation(Window):
     """The standard deviation of the window (of the population: divided by its size, as numpy does).
 
-    Sums of what is left after a shift, and taken afresh once a window: rounding neither accumulates nor cancels."""
+    The sums are of shifted values and are recomputed once a window, so that rounding neither accumulates nor
+    cancels."""
 
     __slots__ = ("_age", "_shift", "_squares", "_sum")
 
@@ -83,7 +84,7 @@ class Deviation(Window):
         kept, n, found, root = self._values, self._window, [], math.sqrt
         for x in values:
             kept.append(x)
-            if len(kept) <= n or self._age + 1 >= n:  # filling up, or the sums are to be taken afresh
+            if len(kept) <= n or self._age + 1 >= n:  # the window is filling up, or the sums are due to be recomputed
                 self.value = self._step(x, kept.popleft() if len(kept) > n else None)
                 found.append(self.value)
                 continue
@@ -111,13 +112,13 @@ class Slope(Window):
 
     def __init__(self, window: int) -> None:
         super().__init__(window, 0)
-        self._sum = self._moment = self._shift = 0.0  # of x - shift: sum, and sum of position * (x - shift)
+        self._sum = self._moment = self._shift = 0.0  # of x - shift: the sum, and the sum of position * (x - shift)
         self._age = 0
 
     def _step(self, entering: float, leaving: float | None) -> float:
         if leaving is not None:
             self._sum -= leaving - self._shift
-            self._moment -= self._sum  # everything left moves one position down
+            self._moment -= self._sum  # all remaining values move one position down
         x = entering - self._shift
         self._sum += x
         self._moment += (len(self._values) - 1) * x

@@ -1,8 +1,8 @@
-"""The robust local-line test: has a metric left its own course by more than its noise, three rows running?
+"""The robust local-line test: has a metric left its own course by more than its noise on three rows in a row?
 
-Measured on labelled real trainings, as advised in the detector notes: 24 rows of past, Theil-Sen line, scale the larger
-of the residuals' and the differences' MAD and a floor, all three newest rows off line and level on the same side.
-"""
+The parts were measured on labelled real trainings: 24 rows of past and a Theil-Sen line. The scale is the larger of the
+MAD of the residuals, the MAD of the differences, and a floor. All three newest rows must be off the line and off the
+level, on the same side."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from rldk.engine.features.window import NAN
 
 PAST = 24
 LATEST = 3
-RECENT = 8  # the newest of the past: its median is the level, and the latest rows must lie beyond all of it
-K = 5.0  # scales; the limit that survived on healthy real runs
-HOLD = 50  # rows a reference is kept while the values stay away from it
-_RECENT = range(LATEST + 1, LATEST + RECENT + 1)  # places from the end
+RECENT = 8  # newest values of the past: their median is the level, and the latest rows must lie beyond all of them
+K = 5.0  # in scales; this limit gave no false alarm on healthy real runs
+HOLD = 50  # rows for which a reference is kept while the values stay away from it
+_RECENT = range(LATEST + 1, LATEST + RECENT + 1)  # positions counted from the end
 ARMED = 20  # total rows before the test speaks; the past is then 17 rows
 
 
 class Leap:
     """The signed number of scales by which all three newest values lie off the line and the recent level of their past.
 
-    They must also lie beyond every one of the eight values before them, which makes the costly line rare. 0 when they
-    disagree in side, NaN before 20 values. Once off by `K` scales, that level and scale stay the reference until the
-    values are back within half of it or `HOLD` rows have passed, so that a lasting shift is one stretch of rows.
-    A value <= 0 has no logarithm: with `log` it is taken at 1e-12. `peak`: the largest distance so far, without sign.
-    """
+    They must also lie beyond every one of the eight values before them, so that the costly line is rarely computed. The
+    result is 0 when they are on different sides, and NaN before 20 values. Once the values are off by `K` scales, that
+    level and scale stay the reference until the values are back within half of it or `HOLD` rows have passed. A lasting
+    shift is therefore one range of rows. A value <= 0 has no logarithm: with `log` it is taken as 1e-12. `peak`: the
+    largest distance so far, without sign."""
 
     __slots__ = ("_floor", "_held", "_level", "_log", "_scale", "_values", "peak", "value")
 
@@ -58,9 +58,9 @@ class Leap:
         return found
 
     def _quiet(self, values: list[float]) -> int:
-        """Takes the first of the values, as many as leave the distance at 0, and says how many that were.
+        """Takes the first values for as long as the distance stays 0, and returns how many those were.
 
-        As `_within`, but most are within the one value before the latest three already."""
+        The condition is that of `_within`, but most values are already within the one value before the latest three."""
         line, start = [*self._values, *values], len(self._values)
         d, c, b = line[start - 3], line[start - 2], line[start - 1]
         count = len(values)
@@ -100,13 +100,13 @@ class Leap:
         self.peak = max(self.peak, abs(self.value))
 
     def rebase(self) -> None:
-        """Forgets the course: what comes next is another one (a restart), to be judged once it has a past again."""
+        """Forgets the course. A restart begins another one, which is tested once it has a past again."""
         self._values.clear()
         self._held = 0
         self.value = NAN
 
     def _within(self, values: deque[float]) -> bool:
-        """Not all of the latest values are above, or below, all of the recent ones: nearly always so."""
+        """Whether the latest values are neither all above nor all below the recent ones. This is nearly always so."""
         a, b, c = values[-1], values[-2], values[-3]
         recent = [values[-i] for i in _RECENT]
         high = max(recent)
@@ -122,7 +122,7 @@ class Leap:
         n = len(past)
         residuals = [y - (start + slope * i) for i, y in enumerate(past)]
         steps = [past[i] - past[i - 1] for i in range(1, n)]
-        relative = 1e-9 * max(abs(low), abs(high), 1e-3)  # rounding, for a metric that was exactly constant
+        relative = 1e-9 * max(abs(low), abs(high), 1e-3)  # allows for rounding when a metric was exactly constant
         self._scale = max(_mad(residuals), _mad(steps) / math.sqrt(2.0), self._floor, relative)
         self._level = median(recent)
         off = [y - (start + slope * (n + j)) for j, y in enumerate(latest)] + [y - self._level for y in latest]
@@ -141,7 +141,7 @@ def _mad(values: list[float]) -> float:
 
 
 def _line(y: list[float]) -> tuple[float, float]:
-    """Slope and start of the Theil-Sen line: median of all pairwise slopes, median of what is left."""
+    """Slope and start of the Theil-Sen line: the median of all pairwise slopes, and the median of the residuals."""
     n = len(y)
     slope = median([(y[j] - y[i]) / (j - i) for i in range(n) for j in range(i + 1, n)])
     return slope, median([v - slope * i for i, v in enumerate(y)])

@@ -1,4 +1,4 @@
-"""Has a metric become restless: its row-to-row noise against what was usual in this run."""
+"""Has a metric become restless? This compares its row-to-row noise with what was usual in this run."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from operator import sub
 from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features.window import NAN, PAST_WINDOW, Median
 
-LEAST = 10  # past windows before there is a usual noise
+LEAST = 10  # past windows that a usual noise needs
 
 
 class Unrest:
     """The noise of the newest `window` values in units of the run's usual noise.
 
-    Noise is 1.4826 * median |first difference| / sqrt 2, so that a ramp is no noise: of the values, of their logarithms
-    (`log`; a value <= 0 is taken at 1e-12), or divided by the window's median (`relative`, a robust coefficient of
-    variation). Usual is the median of the noises of windows that ended at least a window ago, at most 200 of them, ten
-    at least. `floor` is the least noise that counts as usual.
-    """
+    Noise is 1.4826 * median |first difference| / sqrt 2, so that a ramp counts as no noise. It is that of the values,
+    of their logarithms (`log`; a value <= 0 is taken as 1e-12), or it is divided by the window's median (`relative`, a
+    robust coefficient of variation). The usual noise is the median over windows that ended at least one window ago: at
+    least ten and at most 200 of them. `floor` is the least noise that counts as usual."""
 
     __slots__ = ("_floor", "_last", "_level", "_log", "_past", "_relative", "_steps", "value")
 
@@ -69,7 +68,7 @@ class Unrest:
         return now / usual if usual > 0.0 else NAN if usual != usual else 1.0 if now == 0.0 else math.inf
 
     def rebase(self) -> None:
-        """Takes no difference across a restart; how noisy the run usually is stays known."""
+        """Takes no difference across a restart. The usual noise of the run stays known."""
         self._last = NAN
 
 

@@ -1,4 +1,5 @@
-"""Features of where a metric is heading: rises in a row, the age of the best, quantiles, block means of all it was."""
+"""Features of the direction of a metric: rises in a row, the age of the best value, quantiles, block means of the whole
+run."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from rldk.core.table import Phase
 from rldk.engine.features.window import NAN, Window
 
-BLOCKS = 128  # block means kept: the last quarter is then 16 to 32 of them, enough for a slope and its error
+BLOCKS = 128  # block means to keep; the last quarter then has 16 to 32 of them, enough for a slope and its error
 
 
 class Climbs:
@@ -37,7 +38,8 @@ class Climbs:
 
 
 class Age:
-    """How many values ago the largest (sign 1) or smallest (sign -1) one last was; 0 when it is this one."""
+    """How many values ago the largest (sign 1) or smallest (sign -1) value was last seen. It is 0 when it is this
+    one."""
 
     __slots__ = ("_best", "_sign", "value")
 
@@ -55,7 +57,7 @@ class Age:
 
 
 class Quantile(Window):
-    """The smallest value of the window that at least `share` of it do not exceed; from `least` values on."""
+    """The smallest value of the window that at least a `share` of its values do not exceed. It needs `least` values."""
 
     __slots__ = ("_least", "_ordered", "_share")
 
@@ -75,10 +77,11 @@ class Quantile(Window):
 
 
 class Blocks:
-    """The means of all values so far in blocks of equal size, at most `BLOCKS` of them: full, two become one.
+    """The means of all values so far in blocks of equal size, at most `BLOCKS` of them. When they are full, each two
+    are joined.
 
-    Memory is bounded and the shape of the whole series is kept. `means` are those of whole blocks, oldest first, `size`
-    the values in each; `value` is how many there are."""
+    Memory is bounded and the shape of the whole series is kept. `means` are those of complete blocks, oldest first.
+    `size` is the number of values in each, and `value` is the number of means."""
 
     __slots__ = ("_n", "_sum", "means", "size", "value")
 
@@ -103,10 +106,11 @@ class Blocks:
         self.value = float(len(self.means))
 
 
-class Pace:
-    """Seconds since the row before, of whichever phase, as the source tells the time; NaN where it does not.
+class RowSeconds:
+    """Seconds since the row before, of whichever phase, by the time that the source gives. NaN where it gives none.
 
-    A trainer's own clock of elapsed time (`wall_time`) serves where rows have no time; the two are never mixed."""
+    Where rows have no time, a trainer's own clock of elapsed time (`wall_time`) serves instead. The two are never
+    mixed."""
 
     __slots__ = ("_last", "_timed")
 
@@ -115,7 +119,8 @@ class Pace:
         self._timed = False
 
     def intervals(self, phase: Phase, times: Sequence[float], clock: Sequence[float]) -> list[float]:
-        """Those of the next rows, all of one phase. `clock`: their `wall_time`, where they have it."""
+        """The seconds before each of the next rows, all of one phase. `clock`: their `wall_time`, where they have
+        it."""
         if phase == "summary":
             return [NAN] * len(times)
         return list(map(self._since, times, clock or [NAN] * len(times)))

@@ -1,4 +1,4 @@
-"""Does a metric swing to and fro: passages between two levels, and how regular they are."""
+"""Does a metric swing back and forth? This counts passages between two levels and measures how regular they are."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from operator import mul
 from rldk.engine.features.window import NAN, total
 
 ARMED = 20
-CYCLES = 4  # in the window: slower swings are a trend or a wander, not an oscillation
-EVERY = 8  # values between two looks at the rhythm
+CYCLES = 4  # in the window; slower swings are a trend or a random walk, not an oscillation
+EVERY = 8  # values between two computations of the rhythm
 
 
 class Swings:
@@ -37,19 +37,19 @@ class Swings:
             self.value = float(len(self._turns))
 
     def rebase(self) -> None:
-        """Forgets the passages: the run was restarted."""
+        """Forgets the passages, because the run was restarted."""
         self._turns.clear()
         self._side = self._n = 0
         self.value = NAN
 
 
 class Rhythm:
-    """How little the swings of the last `window` values look like chance, in nats: -log p of Fisher's g test.
+    """How unlikely the swings of the last `window` values are by chance, in nats: -log p of Fisher's g test.
 
     g is the share of the largest peak among all frequencies of `CYCLES` or more in the window (slower ones are trend).
-    0 while there are fewer passages between `low` and `high` than that makes, so that the costly sums are rare. Those,
-    O(window^2), are taken afresh every eighth value: a sliding transform would gather rounding.
-    """
+    The result is 0 while there are fewer passages between `low` and `high` than such a peak makes, so that the costly
+    sums are rare. The sums, O(window^2), are recomputed every eighth value, because a sliding transform would
+    accumulate rounding."""
 
     __slots__ = ("_n", "_swings", "_values", "value")
 

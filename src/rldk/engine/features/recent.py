@@ -1,4 +1,4 @@
-"""Features that are shown rather than judged: they speak from few rows on and then look back over a whole window."""
+"""Features that are shown and not judged. They start after few rows and then look back over a whole window."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections import deque
 from rldk.core.stats.robust import middle
 from rldk.engine.features.window import NAN, Median
 
-LEAST = 20  # rows after which rules that calibrate themselves are armed, too
-NEWEST = 10  # rows that are "now" in a trend
+LEAST = 20  # rows; rules that calibrate themselves start after as many
+NEWEST = 10  # rows that count as "now" in a trend
 
 
 class Fraction:
-    """The share of the newest rows, at most `window`, on which something was so; from `LEAST` rows on (or the window's
-    size, if that is less)."""
+    """The share of the newest rows, at most `window`, on which something was true. It needs `LEAST` rows (or the size
+    of the window, if that is less)."""
 
     __slots__ = ("_hits", "_least", "_rows", "value")
 
@@ -36,8 +36,9 @@ class Fraction:
 
 
 class Recent:
-    """`now`: the median of the newest `NEWEST` rows. `past`: that of the (at most `window`) rows before them. Both from
-    2 * `NEWEST` rows on, NaN before."""
+    """Compares the newest values with those before them. `now`: the median of the newest `NEWEST` rows.
+
+    `past`: the median of the rows before them, at most `window`. Both need 2 * `NEWEST` rows and are NaN before."""
 
     __slots__ = ("_newest", "_ordered", "_past", "now", "past")
 

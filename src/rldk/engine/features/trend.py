@@ -1,4 +1,4 @@
-"""Where a metric is heading: the trend of its block medians, when their order is not chance."""
+"""The direction of a metric: the trend of its block medians, when their order is not chance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ CHANCE = 3.29  # |z| of a two-sided p of 0.001
 class Drift:
     """How far the metric has moved along a trend over the last `blocks` medians of `block` values each.
 
-    The Theil-Sen slope of the block medians times the blocks between first and last; 0 when Mann-Kendall finds their
-    order compatible with chance (p >= 0.001). Block medians, because row-to-row noise is autocorrelated: the same test
-    on single rows calls most healthy AR(1) series trends. Taken afresh when a block is complete, O(blocks^2) then.
-    A value <= 0 has no logarithm: with `log` it is taken at 1e-12.
-    """
+    It is the Theil-Sen slope of the block medians times the number of blocks between first and last. It is 0 when
+    Mann-Kendall finds their order compatible with chance (p >= 0.001). Block medians are used because row-to-row noise
+    is autocorrelated: the same test on single rows finds a trend in most healthy AR(1) series. The trend is recomputed
+    when a block is complete, which is O(blocks^2). A value <= 0 has no logarithm: with `log` it is taken as 1e-12."""
 
     __slots__ = ("_block", "_log", "_medians", "_open", "value")
 
@@ -40,7 +39,7 @@ class Drift:
             self.value = _climb(medians) if abs(_order(medians)) > CHANCE else 0.0
 
     def rebase(self) -> None:
-        """Forgets the course: the run was restarted."""
+        """Forgets the course, because the run was restarted."""
         self._open.clear()
         self._medians.clear()
         self.value = NAN

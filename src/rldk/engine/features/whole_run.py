@@ -60,7 +60,7 @@ class Previous:
 
 
 class Rise:
-    """The value minus that `lag` values ago."""
+    """The value minus the value `lag` values ago."""
 
     __slots__ = ("_past", "value")
 
@@ -96,7 +96,7 @@ class First:
 
 
 class Last:
-    """The newest finite value, also on rows without one."""
+    """The newest finite value. It stays on rows that have none."""
 
     __slots__ = ("value",)
 
@@ -138,7 +138,7 @@ class Repeats:
 
 
 class Departed:
-    """The value before the present run of equal values; the present one while there was no other."""
+    """The value before the present run of equal values. While there was no other value, it is the present one."""
 
     __slots__ = ("_now", "value")
 
@@ -152,7 +152,7 @@ class Departed:
 
 
 class LongestRun:
-    """The length of the longest run of equal values before the present one; 0 while there was no other."""
+    """The length of the longest run of equal values before the present one. It is 0 while there was no other."""
 
     __slots__ = ("_repeats", "value")
 
@@ -168,8 +168,8 @@ class LongestRun:
 
 
 class Recurrence:
-    """The share of values, before the present run of equal ones, that equal the one before them; 0 while there are
-    none."""
+    """The share of values, before the present run of equal ones, that equal the value before them. It is 0 while there
+    are none."""
 
     __slots__ = ("_equal", "_last", "_n", "_same", "value")
 
@@ -190,7 +190,7 @@ class Recurrence:
 
 
 class Extreme:
-    """The largest (sign 1) or smallest (sign -1) value so far but for the newest `before`."""
+    """The largest (sign 1) or smallest (sign -1) value so far, without the newest `before` values."""
 
     __slots__ = ("_before", "_held", "_sign", "value")
 
@@ -222,7 +222,7 @@ class Extreme:
 
 
 class Early:
-    """The median of values number start..stop-1, fixed once complete."""
+    """The median of values number start..stop-1. It is fixed once they are complete."""
 
     __slots__ = ("_n", "_start", "_stop", "_values", "value")
 
@@ -251,7 +251,7 @@ class Early:
 
 
 class Spread:
-    """Largest minus smallest of values number start..stop-1, fixed once complete."""
+    """The largest minus the smallest of values number start..stop-1. It is fixed once they are complete."""
 
     __slots__ = ("_high", "_low", "_n", "_start", "_stop", "value")
 
@@ -298,7 +298,7 @@ class Ewma:
 
 
 class Peak:
-    """The largest EWMA from the tenth value on: before that it is still the first values."""
+    """The largest EWMA from the tenth value on. Before that, the EWMA still mirrors the first values."""
 
     __slots__ = ("_ewma", "_n", "value")
 

@@ -1,12 +1,12 @@
-"""All memory of the engine: one small class a feature, `update(x)` with a finite value, the result in `value`.
+"""All memory of the engine. Each feature is one small class: `update(x)` takes a finite value, `value` is the result.
 
-Every feature is causal, O(1) or O(log window) per update, and NaN until it has what it needs. Two rules that ask for
-the same feature of the same metric share one instance. That is all a feature must have. Those asked often also have
-`run`, the same for many values at once. Those that are nothing but their last `reach` values also have `refill`, which
-makes them afresh from so many, and `bounds`: where the value lies if all of them lie between `low` and `high`.
+Every feature is causal, costs O(1) or O(log window) per update, and is NaN until it has enough values. Two rules that
+ask for the same feature of the same metric share one instance. That is all a feature must have. A feature that is asked
+often also has `run`, which takes many values at once. A feature that depends only on its last `reach` values also has
+`refill`, which rebuilds it from them, and `bounds`, which says where its value lies if all of them lie between `low`
+and `high`.
 
-Here are the windows; what remembers the whole run is in `running`.
-"""
+This file holds the windows. Features of the whole run are in `whole_run`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Feature(Protocol):
 
 
 Bounds = tuple[float, float]
-HUGE = 1e300  # beyond it sums and differences of values may overflow, and bounds worked out from them mean nothing
+HUGE = 1e300  # beyond it, sums and differences of values may overflow, and bounds computed from them mean nothing
 
 
 def run(feature: Feature, values: Sequence[float]) -> list[float]:
@@ -61,7 +61,7 @@ def total(values: Iterable[float]) -> float:
 
 
 class Window(ABC):
-    """The values of a window that ends `before` rows ago, oldest first; base of the windowed features."""
+    """The values of a window that ends `before` rows ago, oldest first. It is the base of the windowed features."""
 
     __slots__ = ("_held", "_values", "_window", "value")
 
@@ -90,7 +90,7 @@ class Window(ABC):
 
 
 class Mean(Window):
-    """A windowed mean; summed afresh once a window by `fsum`, so that rounding cannot accumulate."""
+    """The mean of a window. `fsum` recomputes it once a window, so that rounding cannot accumulate."""
 
     __slots__ = ("_age", "_sum")
 
@@ -111,7 +111,8 @@ class Mean(Window):
         if self._held is not None:
             return [self._after(x) for x in values]
         line, window, age, every, found = [*self._values, *values], self._window, self._age, self._sum, []
-        leaving = [0.0] * (window - len(self._values)) + line  # as many rows behind the value that enters
+        # the leaving values, at the positions of those that enter
+        leaving = [0.0] * (window - len(self._values)) + line
         for end, (x, old) in enumerate(zip(values, leaving, strict=False), len(self._values) + 1):
             every += x - old
             age += 1
@@ -128,9 +129,10 @@ class Mean(Window):
 
 
 class Median:
-    """The median of a window that ends `before` rows ago, from `least` values on. On its own rather than a `Window`:
-    half of all features are medians, and this way each takes one call a row. A zero has no sign here, so that it does
-    not matter which of several equal values leaves."""
+    """The median of a window that ends `before` rows ago. It needs `least` values.
+
+    It is no subclass of `Window`: half of all features are medians, and this way each takes one call a row. A zero has
+    no sign here, so that it does not matter which of several equal values leaves."""
 
     __slots__ = ("_before", "_held", "_least", "_ordered", "_values", "_window", "reach", "value")
 
@@ -209,7 +211,7 @@ class Median:
 
 
 class Mad:
-    """1.4826 * median |x - median| of the window: O(window log window)."""
+    """1.4826 * median |x - median| of the window. It costs O(window log window)."""
 
     __slots__ = ("_median", "reach", "value")
 
@@ -258,7 +260,7 @@ class Share(Window):
 
 
 class Gain:
-    """Median of the newest quarter minus median of the oldest quarter of the window."""
+    """The median of the newest quarter of the window minus the median of its oldest quarter."""
 
     __slots__ = ("_new", "_old", "_quarter", "reach", "value")
     median: ClassVar[type[Median]] = Median

@@ -1,1 +1,1 @@
-"""Other processes: commands run for an alert, trainings that are started, watched and stopped."""
+"""Other processes: commands that an alert runs, and trainings that are started, watched and stopped."""

@@ -1,4 +1,4 @@
-"""A training that we start ourselves: what it prints, its signals, its exit code."""
+"""A training that rldk starts itself: its output, its signals, its exit code."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from rldk.errors import UsageError
 
 
 class Wrapped:
-    """A command in a process group of its own, without a keyboard; what it prints is to be read from `stdout`.
+    """A command in its own process group, without a keyboard. Its output is read from `stdout`.
 
     Raises `UsageError` when it cannot be started."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        # else a Python program that sees a pipe prints in blocks of 8 KiB, minutes late
+        # otherwise a Python program that sees a pipe prints in blocks of 8 KiB, minutes late
         environment = {"PYTHONUNBUFFERED": "1", **os.environ}
-        keyboard = sys.stdin is not None and sys.stdin.isatty()  # reading it in another group would suspend the command
+        # reading the keyboard in another group would suspend the command
+        keyboard = sys.stdin is not None and sys.stdin.isatty()
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the command the user asked to run
                 list(command),
@@ -53,11 +54,11 @@ class Wrapped:
         return self._process.poll() is not None
 
     def exit_code(self) -> int:
-        """Waits for its end; 128 and the signal's number where a signal ended it."""
+        """Waits for the end of the command. Returns 128 plus the signal's number where a signal ended it."""
         code = self._process.wait()
         return code if code >= 0 else 128 - code
 
     def close(self) -> None:
-        """Ends what is left of it: it must not go on unwatched, writing into a pipe that nobody reads."""
+        """Ends what is left of the group: it must not go on unwatched and write into a pipe that nobody reads."""
         if self._process.poll() is None:
             self.relay(signal.SIGTERM)

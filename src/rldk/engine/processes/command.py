@@ -1,4 +1,4 @@
-"""Running a command with limits on its time and on what is kept of its output."""
+"""Runs a command with limits on its time and on how much of its output is kept."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ _LAST_WAIT_S = 3.0
 
 
 class Completed(Struct, frozen=True, kw_only=True):
-    """`code`: the exit status, negative for a signal, None when it was ended for running too long. `output`: the first
-    4 KiB of what it wrote on both streams."""
+    """The result of a command. `code`: the exit status, negative for a signal, None when it was ended for running too
+    long.
+
+    `output`: the first 4 KiB of what it wrote on both streams."""
 
     code: int | None
     output: str
 
 
 def run(argv: Sequence[str], *, timeout_s: float, hurry: threading.Event | None = None) -> Completed:
-    """What came of the command: no shell, no input, in a session of its own, ended with its group after `timeout_s` or
-    as soon as `hurry` is set. Raises `OSError` and `ValueError` when it cannot be started."""
+    """Runs the command without shell or input, in its own session. Raises `OSError` and `ValueError` when it cannot be
+    started.
+
+    It is ended with its group after `timeout_s`, or as soon as `hurry` is set."""
     process = subprocess.Popen(  # noqa: S603 - argv as the user wrote it, allowed by the user on the command line
         list(argv),
         stdin=subprocess.DEVNULL,
@@ -40,7 +44,8 @@ def run(argv: Sequence[str], *, timeout_s: float, hurry: threading.Event | None 
     if late:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # another user's, or stuck in the kernel: not waited for
+        # a process of another user, or one stuck in the kernel, is not awaited
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_LAST_WAIT_S)
     if process.stdout is not None:
         process.stdout.close()
@@ -48,7 +53,7 @@ def run(argv: Sequence[str], *, timeout_s: float, hurry: threading.Event | None 
 
 
 def _follow(process: subprocess.Popen[bytes], deadline: float, hurry: threading.Event) -> tuple[bytes, bool]:
-    """Reads until the process has ended: what it left running in the background may hold the pipe open for ever."""
+    """Reads until the process has ended. Its background processes may hold the pipe open for ever."""
     kept = bytearray()
     pipe = process.stdout
     with selectors.DefaultSelector() as selector:

@@ -1,4 +1,4 @@
-"""Which process a pid is, and ending it for good: never another one that has got its number since."""
+"""Identifies the process of a pid and ends it for good. A process that got the same number later is left alone."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from rldk.errors import UsageError
 
 Ending = Literal["ended", "killed", "gone", "reused", "refused", "survived"]
 PROC = Path("/proc")
-LAST_WAIT_S = 3.0  # after SIGKILL: only a process stuck in the kernel (a hung network mount) outlives it
+LAST_WAIT_S = 3.0  # after SIGKILL: only a process stuck in the kernel (a hung network mount) lives longer
 _PS = ("ps", "-A", "-o", "pid=,ppid=,pgid=,stat=,lstart=")
-_NAMED = 8  # pids that a message lists
+_NAMED = 8  # pids that a message lists at most
 
 
 class Process(Struct, frozen=True, kw_only=True):
-    """A process that cannot be mistaken: no two have the same pid and start. `start`: clock ticks since boot, or the
-    date that `ps` prints where there is no /proc. `dead`: it has ended, its parent has not asked for its status yet."""
+    """A process that cannot be mistaken: no two have the same pid and start.
+
+    `start`: clock ticks since boot, or the date that `ps` prints where there is no /proc. `dead`: it has ended, but its
+    parent has not asked for its status yet."""
 
     pid: int
     parent: int
@@ -34,7 +36,7 @@ class Process(Struct, frozen=True, kw_only=True):
 
 
 class Stopped(Struct, frozen=True, kw_only=True):
-    """How a process was ended, and in words."""
+    """How a process was ended, as a word and as a sentence."""
 
     how: Ending
     detail: str
@@ -48,11 +50,12 @@ def identify(pid: int) -> Process | None:
 
 
 def stop(target: Process, *, kill_timeout_s: float) -> Stopped:
-    """What became of it: SIGTERM, and SIGKILL to what is left after `kill_timeout_s`.
+    """Ends a process and says what became of it: SIGTERM first, and SIGKILL for what is left after `kill_timeout_s`.
 
-    Signals go to the process, to the whole group when it leads one that is not ours, and to all their descendants,
-    those with a session of their own too; never to the caller. Returns when all of them have ended, at the latest some
-    seconds after the timeout. A descendant whose parents had all ended before is not found."""
+    Signals go to the process and to the whole group when it leads one that is not ours. They also go to all
+    descendants, even to those with their own session, but never to the caller. The function returns when all of them
+    have ended, at the latest some seconds after the timeout. A descendant whose parents had all ended before is not
+    found."""
     now = _find(target.pid)
     if now is None:
         return Stopped(how="gone", detail=f"process {target.pid} had already ended")
@@ -78,15 +81,15 @@ def stop(target: Process, *, kill_timeout_s: float) -> Stopped:
         return Stopped(how="killed", detail=f"{pack} ignored SIGTERM for {kill_timeout_s:g} s: SIGKILL")
     return Stopped(
         how="survived",
-        detail=f"after SIGKILL to {pack} still there: {pack.left} (stuck in the kernel, or of another user)",
+        detail=f"{pack.left} are still there after SIGKILL to {pack} (stuck in the kernel, or owned by another user)",
     )
 
 
 class _Pack:
-    """What is to end: a process or the group it leads, and their descendants.
+    """The processes to end: a process or the group it leads, and their descendants.
 
-    Each member is known by pid and start, so that a child is still known when its parent has ended. A group's number is
-    taken for as long as it has one member: while one that was seen at the last look is there, the group is the same."""
+    Each member is known by pid and start, so that a child is still known when its parent has ended. The number of a
+    group stays in use while it has a member. While one of the members seen last is there, the group is the same."""
 
     def __init__(self, leader: Process) -> None:
         self._leader = leader
@@ -107,7 +110,8 @@ class _Pack:
         return ", ".join(map(str, sorted(self._left)[:_NAMED]))
 
     def send(self, number: signal.Signals) -> None:
-        """Raises `ProcessLookupError` when nothing is left, `PermissionError` when nothing may be signalled."""
+        """Sends a signal. Raises `ProcessLookupError` when nothing is left, `PermissionError` when nothing may be
+        signalled."""
         if not self._look():
             raise ProcessLookupError
         reached, refused = False, False
@@ -124,7 +128,7 @@ class _Pack:
             raise PermissionError
 
     def wait(self, timeout_s: float) -> bool:
-        """True as soon as all have ended."""
+        """Waits until all have ended. True if they did in time."""
         deadline, pause = time.monotonic() + timeout_s, 0.01
         while self._look():
             left = deadline - time.monotonic()
@@ -155,7 +159,7 @@ def _find(pid: int) -> Process | None:
 
 
 def _everything() -> Iterator[Process]:
-    """Every process, the dead included."""
+    """Every process, including dead ones."""
     if _has_proc():
         yield from _from_proc(int(path.name) for path in PROC.iterdir() if path.name.isdigit())
     else:
@@ -170,9 +174,9 @@ def _from_proc(pids: Iterable[int]) -> Iterator[Process]:
     for pid in pids:
         try:
             text = (PROC / str(pid) / "stat").read_bytes()
-        except OSError:  # ended while we looked
+        except OSError:  # it ended while we looked
             continue
-        fields = text[text.rindex(b")") + 2 :].split()  # the name before it may hold blanks and brackets
+        fields = text[text.rindex(b")") + 2 :].split()  # the name before it may contain blanks and brackets
         yield Process(
             pid=pid, parent=int(fields[1]), group=int(fields[2]), start=fields[19].decode(), dead=fields[0] in b"ZXx"
         )

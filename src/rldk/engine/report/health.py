@@ -29,8 +29,8 @@ LEARNING = frozenset({"entropy", "response_length_mean"})
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The health of a run. `overall`: the probability in [0, 1] that it is healthy; None without evidence (fewer than 20
-    training rows and no warning, or no rule that could look).
+    """The health of a run. `overall`: the probability in [0, 1] that it is healthy; None without evidence (fewer than
+    20 training rows and no warning, or no rule that could look).
 
     `stability`: the share of the newest 100 training rows outside of any warning or critical finding; None before 20
     rows. `evidence` has three numbers. `warned_families` and `critical_families` count the families that have warned,
@@ -63,12 +63,12 @@ def health(engine: Engine, *, rows: int | None = None, strain: float | None = No
     rows = engine.rows_of("train") if rows is None else rows
     standing = engine.standing
     evidence = _evidence(engine, rows, _strain(engine) if strain is None else strain)
-    stability = None if rows < ARMED else 1.0 - standing.troubled(rows) / min(rows, WINDOW)
-    standing.settle(rows)
-    known = engine.looked and (rows >= ARMED or evidence["warned_families"] > 0)
+    stability = None if rows < ARMED else 1.0 - standing.count_troubled(rows) / min(rows, WINDOW)
+    standing.drop_settled(rows)
+    known = engine.has_ready_rule and (rows >= ARMED or evidence["warned_families"] > 0)
     return Health(
         overall=model().probability(evidence) if known else None,
-        stability=stability if engine.looked else None,
+        stability=stability if engine.has_ready_rule else None,
         evidence=evidence,
     )
 
@@ -95,7 +95,7 @@ def _strain(engine: Engine) -> float:
 
 
 def _evidence(engine: Engine, rows: int, strain: float) -> dict[str, float]:
-    warned, critical = engine.standing.heard(lambda phase: rows if phase == "train" else engine.rows_of(phase))
+    warned, critical = engine.standing.count_families(lambda phase: rows if phase == "train" else engine.rows_of(phase))
     return {
         "warned_families": min(MOST_WARNED, warned),
         "critical_families": min(MOST_CRITICAL, critical),

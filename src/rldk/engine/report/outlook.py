@@ -10,18 +10,15 @@ import math
 from collections.abc import Mapping
 from itertools import pairwise
 from statistics import NormalDist, median
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 
 from rldk.core.algorithms import BY_LOSS
 from rldk.engine.features.order import Blocks
+from rldk.engine.live import MEMORY_METRICS, NOISE_ROWS, Engine
 from rldk.engine.report.schedule import schedule_shape
-from rldk.engine.reported import MEMORY, NOISE_ROWS
 from rldk.rules.knobs import keys_of, number
-
-if TYPE_CHECKING:
-    from rldk.engine.live import Engine
 
 Convergence = Literal["converged", "improving", "degrading", "unknown"]
 LEAST_ROWS = 40  # a quarter of them is ten; fewer do not give a slope with an error
@@ -215,7 +212,7 @@ def _quarters(means: list[float]) -> tuple[float, float]:
 
 def _memory(engine: Engine, pace: float) -> dict[str, float]:
     """The growth of the logged memory metric (the accelerator's comes first), and when memory will be full."""
-    for name in MEMORY:
+    for name in MEMORY_METRICS:
         blocks = engine.feature("blocks", name)
         if not isinstance(blocks, Blocks) or len(blocks.means) < 8 or not pace > 0:
             continue

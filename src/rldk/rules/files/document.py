@@ -27,7 +27,7 @@ _PLAIN = frozenset(f"tag:yaml.org,2002:{tag}" for tag in ("str", "int", "float",
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # YAML 1.1 takes 1e-3 for a text
 
 
-class Problem(Struct, frozen=True, kw_only=True):
+class RuleFileProblem(Struct, frozen=True, kw_only=True):
     """One thing that is wrong with a rule file. `line` is 0 where no line can be named."""
 
     file: str
@@ -47,7 +47,7 @@ class Problem(Struct, frozen=True, kw_only=True):
 class RuleFileError(ConfigError):
     """A rule file cannot be used. The message is the first of `problems`."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[RuleFileProblem, ...]) -> None:
         self.problems = problems
         first, more = problems[0], len(problems) - 1
         rest = f" (and {more} more: rldk rules validate {first.file})" if more else ""
@@ -80,7 +80,7 @@ def read_file(path: Path) -> Document:
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a NUL in the path
         raise ConfigError(f"{path}: {error}", hint="a rule file is YAML in UTF-8") from None
     if len(data) > MAX_BYTES:
-        raise RuleFileError((Problem(file=str(path), message=f"the file has more than {MAX_BYTES:,} bytes"),))
+        raise RuleFileError((RuleFileProblem(file=str(path), message=f"the file has more than {MAX_BYTES:,} bytes"),))
     return read_yaml(text, str(path))
 
 
@@ -97,11 +97,13 @@ def read_yaml(text: str, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = " ".join(filter(None, (error.context, error.problem)))
-        problem = Problem(file=file, line=mark.line + 1 if mark else 0, message=f"this is not valid YAML: {said}")
+        problem = RuleFileProblem(
+            file=file, line=mark.line + 1 if mark else 0, message=f"this is not valid YAML: {said}"
+        )
         raise RuleFileError((problem,)) from None
     except (yaml.YAMLError, RecursionError) as error:
         said = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise RuleFileError((Problem(file=file, message=f"this is not valid YAML: {said}"),)) from None
+        raise RuleFileError((RuleFileProblem(file=file, message=f"this is not valid YAML: {said}"),)) from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -195,4 +197,4 @@ class _Reader:
             self._fail(line, "the number cannot be read")
 
     def _fail(self, line: int, message: str, hint: str = "") -> NoReturn:
-        raise RuleFileError((Problem(file=self._file, line=line, message=message, hint=hint),))
+        raise RuleFileError((RuleFileProblem(file=self._file, line=line, message=message, hint=hint),))

@@ -11,7 +11,7 @@ from rldk.core.model import SEVERITIES, Severity
 from rldk.errors import ConfigError
 from rldk.rules.files.document import Entry
 from rldk.rules.files.expression import Condition, compile_condition
-from rldk.rules.files.fields import WINDOW, Fault, check, check_fixes, check_message
+from rldk.rules.files.fields import WINDOW, FieldError, check, check_fixes, check_message
 from rldk.rules.files.where import Selection, select_metric, select_where, unfamiliar_note
 from rldk.rules.rule import Body, Frame, Page, Rule, Signal
 
@@ -27,7 +27,7 @@ _FAMILIES = {
 
 
 def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
-    """The rule that an expression defines. Raises `Fault`."""
+    """The rule that an expression defines. Raises `FieldError`."""
     window = data.get("window", {})
     check(window, WINDOW, within="window")
     size, kind = window.get("size", 1), window.get("kind", "consecutive")
@@ -62,16 +62,18 @@ def written_rule(data: Mapping[str, Any], *, file: str) -> Rule:
 
 
 def chosen_rule(rule: Rule, data: Mapping[str, Any]) -> Rule:
-    """The rule of the catalogue with the settings of an entry with `use`. Raises `Fault`."""
+    """The rule of the catalogue with the settings of an entry with `use`. Raises `FieldError`."""
     graded = "warn" in data or "critical" in data
     if graded and rule.tier == 0:
         hint = "severity, rows and cooldown can be set"
-        raise Fault(
+        raise FieldError(
             "warn" if "warn" in data else "critical", f"{rule.code} is exact, so it has no limit to move", hint=hint
         )
     rows, within = data.get("rows", rule.rows), data.get("within", rule.within)
     if within and within < rows:
-        raise Fault("within", f"{rows} of {within} rows can never fire", hint="within must not be smaller than rows")
+        raise FieldError(
+            "within", f"{rows} of {within} rows can never fire", hint="within must not be smaller than rows"
+        )
     severity: Severity = data.get("severity", rule.severity)
     if "critical" in data:
         severity = "critical"
@@ -104,21 +106,23 @@ def unfamiliar_names(entry: Entry) -> Iterator[str]:
 def _selection(data: Mapping[str, Any]) -> Selection:
     if ("metric" in data) == ("where" in data):
         hint = 'such as `metric: kl`, or `where: name in ("kl", "entropy")`'
-        raise Fault("where" if "where" in data else "id", "an expression needs either `metric` or `where`", hint=hint)
+        raise FieldError(
+            "where" if "where" in data else "id", "an expression needs either `metric` or `where`", hint=hint
+        )
     key = "metric" if "metric" in data else "where"
     try:
         return select_metric(data[key]) if key == "metric" else select_where(data[key])
     except ConfigError as error:
-        raise Fault(key, f"{key}: {error.message}", hint=error.hint, expression=str(data[key])) from None
+        raise FieldError(key, f"{key}: {error.message}", hint=error.hint, expression=str(data[key])) from None
 
 
 def _condition(data: Mapping[str, Any], window: int) -> Condition:
     if "condition" not in data:
-        raise Fault("id", "there is no condition", hint="such as `condition: value > 0.3`")
+        raise FieldError("id", "there is no condition", hint="such as `condition: value > 0.3`")
     try:
         return compile_condition(data["condition"], window=window)
     except ConfigError as error:
-        raise Fault(
+        raise FieldError(
             "condition", f"condition: {error.message}", hint=error.hint, expression=str(data["condition"])
         ) from None
 

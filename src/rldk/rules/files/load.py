@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from rldk.errors import ConfigError, UnknownName
 from rldk.rules.files.action import Action
-from rldk.rules.files.document import Document, Entry, Problem, RuleFileError, read_file
+from rldk.rules.files.document import Document, Entry, RuleFileError, RuleFileProblem, read_file
 from rldk.rules.files.entry import chosen_rule, unfamiliar_names, written_rule
-from rldk.rules.files.fields import EXPRESSION, USE, Fault, check, nearest, read_actions
+from rldk.rules.files.fields import EXPRESSION, USE, FieldError, check, nearest, read_actions
 from rldk.rules.files.preset import preset_names, read_preset
 from rldk.rules.rule import Rule, rules
 from rldk.rules.select import select_rules
@@ -72,7 +72,7 @@ def override(file: RuleFile, settings: Iterable[str]) -> RuleFile:
         data = _with(dict(entry.data), keys, value)
         try:
             _compile(replace(entry, data=data))
-        except Fault as fault:
+        except FieldError as fault:
             text = f" `{fault.expression}`" if fault.expression else ""
             raise ConfigError(f"--set-rule {setting}:{text} {fault.message}", hint=fault.hint) from None
         entries[name] = replace(entry, data=data)
@@ -114,15 +114,15 @@ def _by_id(document: Document) -> dict[str, Entry]:
     """The entries by id. Families and lists become one entry for each rule, which a later entry may replace."""
     found: dict[str, Entry] = {}
     grouped: set[str] = set()
-    problems: list[Problem] = []
+    problems: list[RuleFileProblem] = []
     for entry in document.entries:
         try:
             for code, own in _expand(entry):
                 if code in found and code not in grouped:
-                    raise Fault("id", f"line {found[code].line} already has a rule of this id")
+                    raise FieldError("id", f"line {found[code].line} already has a rule of this id")
                 (grouped.discard if own is entry else grouped.add)(code)
                 found[code] = own
-        except Fault as fault:
+        except FieldError as fault:
             problems.append(_problem(entry, fault))
     if problems:
         raise RuleFileError(tuple(sorted((*problems, *_problems(found.values())), key=lambda p: p.line)))
@@ -132,7 +132,7 @@ def _by_id(document: Document) -> dict[str, Entry]:
 def _expand(entry: Entry) -> Iterator[tuple[str, Entry]]:
     if "use" not in entry.data:
         if "id" not in entry.data:
-            raise Fault("id", "an entry needs an `id`, or `use` and a code", hint="such as `- id: kl_spike`")
+            raise FieldError("id", "an entry needs an `id`, or `use` and a code", hint="such as `- id: kl_spike`")
         check({"id": entry.data["id"]}, EXPRESSION)
         yield entry.data["id"], entry
         return
@@ -142,7 +142,7 @@ def _expand(entry: Entry) -> Iterator[tuple[str, Entry]]:
     try:
         chosen = select_rules(None if EVERY in words else words)
     except UnknownName as error:
-        raise Fault("use", error.message, hint=error.hint) from None
+        raise FieldError("use", error.message, hint=error.hint) from None
     for rule in chosen:
         yield rule.code, entry if use == rule.code else replace(entry, data={**entry.data, "use": rule.code})
 
@@ -164,13 +164,15 @@ def _compile_all(document: Document) -> RuleFile:
     )
 
 
-def _problems(entries: Iterable[Entry], made: list[tuple[Rule, tuple[Action, ...]]] | None = None) -> list[Problem]:
+def _problems(
+    entries: Iterable[Entry], made: list[tuple[Rule, tuple[Action, ...]]] | None = None
+) -> list[RuleFileProblem]:
     """The problems of the entries. Rules that compile go to `made`, unless they are switched off."""
     problems = []
     for entry in entries:
         try:
             compiled = _compile(entry)
-        except Fault as fault:
+        except FieldError as fault:
             problems.append(_problem(entry, fault))
         else:
             if made is not None and entry.data.get("enabled", True):
@@ -185,12 +187,12 @@ def _compile(entry: Entry) -> tuple[Rule, tuple[Action, ...]]:
     if "use" in data:
         return chosen_rule(rules.get(data["use"]), data), actions
     if data["id"] in rules:
-        raise Fault("id", f"{data['id']} is a rule of the catalogue", hint=f"take it with `use: {data['id']}`")
+        raise FieldError("id", f"{data['id']} is a rule of the catalogue", hint=f"take it with `use: {data['id']}`")
     return written_rule(data, file=entry.file), actions
 
 
-def _problem(entry: Entry, fault: Fault) -> Problem:
-    return Problem(
+def _problem(entry: Entry, fault: FieldError) -> RuleFileProblem:
+    return RuleFileProblem(
         file=entry.file,
         line=entry.lines.get(fault.key, entry.line),
         rule=_id(entry),

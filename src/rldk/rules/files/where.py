@@ -104,5 +104,5 @@ def _selection(names: list[str], phase: Phase | None) -> Selection:
     words = vocabulary()
     known = [words.canonical(name) or (m.canonical if (m := words.resolve(name)) else name) for name in names]
     stage: Phase = phase or ("eval" if known[0].startswith("eval_") else "train")
-    staged = [words.staged(name, stage) if words.canonical(name) else name for name in known]
+    staged = [words.stage_name(name, stage) if words.canonical(name) else name for name in known]
     return Selection(names=tuple(dict.fromkeys(staged)), phase=stage)

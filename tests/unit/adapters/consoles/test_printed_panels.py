@@ -10,7 +10,7 @@ import pytest
 from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.open import open_run
 from rldk.core.table import Row
-from rldk.engine.scan import judged
+from rldk.engine.scan import rule_columns
 from rldk.errors import NotALog
 
 EDGE = "\u2500" * 35
@@ -76,7 +76,7 @@ def test_panels_that_come_over_time_are_read_as_the_finished_text(
     (tmp_path / "out.log").write_bytes(data)
     run, reader = open_run(tmp_path / "out.log"), LiveReader()
     rows = [row for i in range(0, len(data), size) for row in reader.feed(data[i : i + size])] + reader.finish()
-    assert shown(rows) == shown(judged(run).rows())
+    assert shown(rows) == shown(rule_columns(run).rows())
     assert (reader.meta.format, reader.rejected_count) == (run.meta.format, run.rejected_count)
 
 

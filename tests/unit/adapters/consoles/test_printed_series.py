@@ -10,7 +10,7 @@ import pytest
 from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.open import open_run
 from rldk.core.table import Row
-from rldk.engine.scan import judged
+from rldk.engine.scan import rule_columns
 from rldk.errors import NotALog
 
 ROW = "step           {i}.0000\nloss           0.{i}512\nmean_reward    1.5000\nlr               NaN\n"
@@ -42,7 +42,7 @@ def test_a_text_that_grows_is_read_as_the_finished_one(tmp_path: Path, cut: int,
     (tmp_path / "out.log").write_text(text)
     reader, data = LiveReader(), text.encode()
     rows = [row for i in range(0, len(data), size) for row in reader.feed(data[i : i + size])] + reader.finish()
-    told = judged(open_run(tmp_path / "out.log")).rows()
+    told = rule_columns(open_run(tmp_path / "out.log")).rows()
     assert shown(rows) == shown(told)
 
 

@@ -16,7 +16,7 @@ from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.log import Log
 from rldk.adapters.open import open_run, open_runs
 from rldk.core.table import Row
-from rldk.engine.scan import judged
+from rldk.engine.scan import rule_columns
 from rldk.errors import NoData
 
 # format -> (the first step, the text of step i)
@@ -190,7 +190,7 @@ def test_a_console_that_grows_is_read_as_the_finished_one(tmp_path: Path, name: 
     for call in [*(partial(reader.feed, data[i : i + size]) for i in range(0, len(data), size)), reader.finish]:
         revision, new = reader.revision, call()
         rows = new if reader.revision != revision else rows + new
-    told = [(row.step, dict(row.values)) for row in judged(run).rows()]
+    told = [(row.step, dict(row.values)) for row in rule_columns(run).rows()]
     assert [(row.step, dict(row.values)) for row in rows] == told
     assert reader.meta.format == run.meta.format
 

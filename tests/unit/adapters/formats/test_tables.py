@@ -17,7 +17,7 @@ from rldk.adapters.open import open_run, open_runs
 from rldk.adapters.source import File
 from rldk.core.model import COUNTED, Run
 from rldk.core.table import Row
-from rldk.engine.scan import judged
+from rldk.engine.scan import rule_columns
 from rldk.errors import NotALog
 
 CARS = "% time spent exploring,episodes,RL_Shallow,steps\n97,100,9.6,1152\n95,200,9.7,2326\n92,300,10.6,3586\n"
@@ -150,7 +150,7 @@ def test_a_table_whose_clock_shows_late_is_followed_as_it_is_read(tmp_path: Path
         data = data[size:]
     revision, new = reader.revision, reader.finish()
     rows = rows * (revision == reader.revision) + new
-    assert [(r.step, dict(r.values)) for r in rows] == [(r.step, dict(r.values)) for r in judged(run).rows()]
+    assert [(r.step, dict(r.values)) for r in rows] == [(r.step, dict(r.values)) for r in rule_columns(run).rows()]
     assert (reader.meta.clock, reader.lines, reader.rejected_count) == ("episode", run.lines, run.rejected_count)
 
 
@@ -179,7 +179,7 @@ def followed(text: str, sizes: list[int]) -> list[tuple[int, dict[str, float]]]:
 )
 @pytest.mark.parametrize("size", [1, 40, 600])
 def test_a_row_is_told_once_when_the_end_shows_what_the_table_is(tmp_path: Path, text: str, size: int) -> None:
-    expected = [(r.step, dict(r.values)) for r in judged(opened(tmp_path / "t.csv", text)).rows()]
+    expected = [(r.step, dict(r.values)) for r in rule_columns(opened(tmp_path / "t.csv", text)).rows()]
     assert followed(text, [size] * (len(text) // size)) == expected
     assert followed(text, [len(text) - 18]) == expected
 
@@ -211,7 +211,7 @@ def test_a_table_of_counts_alone_is_followed_as_it_is_read(
     lines = [",".join(name for name, _ in columns)]
     text = "\n".join(lines + [",".join(shape(i, rows) for _, shape in columns) for i in range(rows)]) + "\n"
     try:
-        table = judged(opened(tmp_path_factory.mktemp("t") / "t.csv", text))
+        table = rule_columns(opened(tmp_path_factory.mktemp("t") / "t.csv", text))
         expected = [(r.step, dict(r.values)) for r in table.rows()]
     except NotALog:
         expected = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.adapters.live.reader import LiveReader, Reading
+from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.naming.keys import PRESETS
 from rldk.core.table import Row
 from rldk.errors import UnknownName, UsageError
@@ -87,7 +87,7 @@ def test_steps_written_in_parts_are_joined_once_that_shows() -> None:
 
 
 def test_a_user_s_map_and_step_count() -> None:
-    how = Reading(field_map={"my_kl": "kl", "step": "my_step"})
+    how = ReadOptions(field_map={"my_kl": "kl", "step": "my_step"})
     rows = followed(LiveReader(how), [lines(*({"my_step": 10 * i, "my_kl": 0.1, "n": i} for i in (1, 2, 1)))])
     assert [(row.step, row.segment, row.values["kl"]) for row in rows] == [(10, 0, 0.1), (20, 0, 0.1), (10, 1, 0.1)]
 
@@ -107,14 +107,14 @@ def test_a_user_s_map_and_step_count() -> None:
 )
 def test_presets_name_the_keys_of_events_and_of_rows(preset: str, key: str, metric: str) -> None:
     for obj in ({"step": 1, "name": key, "value": 0.5}, {"step": 1, key: 0.5}):
-        rows = followed(LiveReader(Reading(preset=preset)), [lines(obj)])
+        rows = followed(LiveReader(ReadOptions(preset=preset)), [lines(obj)])
         assert cells(rows) == [(1, {metric: 0.5})]
     assert preset in PRESETS
 
 
 def test_a_preset_wins_over_what_the_keys_look_like() -> None:
     obj = {"step": 1, "loss": 1.0, "learning_rate": 0.1, "epoch": 0.5, "actor/entropy": 2.0}
-    reader = LiveReader(Reading(preset="verl"))
+    reader = LiveReader(ReadOptions(preset="verl"))
     rows = followed(reader, [lines(obj)])
     assert (reader.meta.framework, rows[0].values["entropy"]) == ("verl", 2.0)
 
@@ -146,21 +146,21 @@ def test_a_preset_wins_over_what_the_keys_look_like() -> None:
     ],
 )
 def test_text_logs_by_a_pattern(pattern: str, text: str, rows: list[tuple[int, list[str]]]) -> None:
-    found = followed(LiveReader(Reading(pattern=pattern)), [text[:9].encode(), text[9:].encode()])
+    found = followed(LiveReader(ReadOptions(pattern=pattern)), [text[:9].encode(), text[9:].encode()])
     assert [(row.step, list(row.values)) for row in found] == rows
 
 
 @pytest.mark.parametrize("pattern", ["(", "step (?P<step>\\d+)", "(?P<name>x)", "(?P<1>x)"])
 def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match=r"pattern|expression"):
-        LiveReader(Reading(pattern=pattern))
+        LiveReader(ReadOptions(pattern=pattern))
 
 
 def test_unknown_presets_and_formats_name_the_nearest() -> None:
     with pytest.raises(UnknownName, match="grpo"):
-        LiveReader(Reading(preset="gprpo"))
+        LiveReader(ReadOptions(preset="gprpo"))
     with pytest.raises(UnknownName, match="sb3-json"):
-        LiveReader(Reading(format="sb3-jsno"))
+        LiveReader(ReadOptions(format="sb3-jsno"))
 
 
 def test_hostile_lines_are_counted_and_good_ones_kept() -> None:
@@ -215,7 +215,7 @@ def test_a_line_of_five_megabytes_is_a_row(cut: int) -> None:
 
 def test_configuration_beside_the_log_is_known(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"config": {"beta": 0.04}}')
-    reader = LiveReader(Reading(path=tmp_path / "metrics.jsonl"))
+    reader = LiveReader(ReadOptions(path=tmp_path / "metrics.jsonl"))
     followed(reader, [lines({"step": 1, "kl": 0.1})])
     assert reader.meta.config == {"beta": 0.04}
 

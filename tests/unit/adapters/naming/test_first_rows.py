@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rldk.adapters.naming.first_rows import Opening, opening_of
-from rldk.core.rows import OPENING_CELLS, OPENING_ROWS, opened
+from rldk.core.rows import OPENING_CELLS, OPENING_ROWS, opening_length
 from rldk.core.table import Row, TableBuilder
 
 
@@ -24,9 +24,9 @@ def rows(count: int, width: int) -> list[Row]:
 )
 def test_the_opening_ends_with_the_row_that_reaches_a_limit(width: int, expected: int) -> None:
     many = rows(expected + 1, width)
-    assert opened(many) == len(Opening(many).rows) == expected
-    assert opened(many[:expected]) == expected
-    assert opened(many[: expected - 1]) is None
+    assert opening_length(many) == len(Opening(many).rows) == expected
+    assert opening_length(many[:expected]) == expected
+    assert opening_length(many[: expected - 1]) is None
     assert not Opening(many[: expected - 1]).full
     builder = TableBuilder()
     for row in many:

@@ -6,7 +6,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.adapters.wire.points import Joiner, Point
+from rldk.adapters.wire.points import Point, PointJoiner
 from rldk.adapters.wire.scalars import Scalars
 from rldk.core.table import Row
 
@@ -15,10 +15,10 @@ Cell = tuple[int, int, str, str]
 
 def rows_of(points: list[Point], *, cuts: frozenset[int] = frozenset()) -> list[Row]:
     """The rows of points; at each cut another joiner goes on from the state of the one before."""
-    joiner, rows = Joiner(), []
+    joiner, rows = PointJoiner(), []
     for number, point in enumerate(points):
         if number in cuts:
-            joiner = Joiner.of(json.loads(json.dumps(joiner.state, allow_nan=False)))
+            joiner = PointJoiner.of(json.loads(json.dumps(joiner.state, allow_nan=False)))
         rows += joiner.take(point)
     return rows + joiner.flush()
 
@@ -42,13 +42,13 @@ def test_values_logged_one_by_one_are_one_row() -> None:
 
 
 def test_a_row_is_given_when_the_next_step_begins() -> None:
-    joiner = Joiner()
+    joiner = PointJoiner()
     given_at = [len(joiner.take(point)) for point in series([1, 2], ("kl", "loss"))]
     assert given_at == [0, 0, 1, 0]
 
 
 def test_a_row_of_evaluation_does_not_wait_for_the_next_one() -> None:
-    joiner = Joiner()
+    joiner = PointJoiner()
     for point in [Point(1, 3, "loss", 0.1), Point(2, 3, "eval/loss", 0.1)]:
         assert joiner.take(point) == []
     assert [row.phase for row in joiner.take(Point(3, 4, "loss", 0.1))] == ["train", "eval"]

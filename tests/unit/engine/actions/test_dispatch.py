@@ -107,7 +107,7 @@ def test_the_sentinel_replaces_a_sentinel_and_nothing_else(alert: Make, tmp_path
         assert [o.status for o in told] == ["done", *["failed"] * 5]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "new", "old", "pipe"]
     assert (tmp_path / "old").read_text() == '{"step": 1}'
-    assert "old is there and is no sentinel of rldk: left alone" in told[1].detail
+    assert "old exists and is no sentinel of rldk, so it was left alone" in told[1].detail
 
 
 def test_a_sentinel_elsewhere_needs_leave(alert: Make, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rldk.core.model import Run
 from rldk.engine.activity import WINDOW
 from rldk.engine.live import Engine
 from rldk.engine.report.health import Health, health, model
-from rldk.engine.scan import context_of, judged
+from rldk.engine.scan import context_of, rule_columns
 from rldk.rules.rule import Rule
 from rldk.rules.select import select_rules
 from rldk.testing import run_of
@@ -33,7 +33,7 @@ def genuine(fault: str) -> Run:
 def fed(run: Run, rules: tuple[Rule, ...] | None = None) -> tuple[Engine, list[Health]]:
     engine = Engine(select_rules() if rules is None else rules, context_of(run.meta))
     states = []
-    for row in judged(run).rows():
+    for row in rule_columns(run).rows():
         engine.feed(row)
         states.append(health(engine))
     return engine, states
@@ -73,7 +73,7 @@ def test_a_healthy_run_stays_healthy() -> None:
 def test_to_ask_after_every_row_changes_nothing(fault: str) -> None:
     run = genuine(fault)
     engine = Engine(select_rules(), context_of(run.meta))
-    for row in judged(run).rows():
+    for row in rule_columns(run).rows():
         engine.feed(row)
     assert health(engine) == health(engine) == fed(run)[1][-1]
 
