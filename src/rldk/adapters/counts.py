@@ -14,7 +14,7 @@ NUMBER = re.compile(
 Kinds = Sequence[type[BaseAdapter]]
 
 
-def printing(kinds: Iterable[type[BaseAdapter]]) -> Kinds:
+def console_kinds(kinds: Iterable[type[BaseAdapter]]) -> Kinds:
     """Those of the formats that know their metrics by a line alone."""
     return [kind for kind in kinds if kind.marks.__func__ is not BaseAdapter.marks.__func__]  # type: ignore[attr-defined]
 

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
-from rldk.adapters.late import late
+from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
@@ -129,7 +129,7 @@ def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Clai
     try:
         file = File(path)
         claimed = claims(file, kinds)
-        if not claimed and (begun := late(file, kinds)) is not None:
+        if not claimed and (begun := find_late_start(file, kinds)) is not None:
             claimed = claims(begun, kinds)
     except RldkError as error:
         found.left_out[str(path)] = f"unreadable: {error.message}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from rldk.adapters.base import BaseAdapter
-from rldk.adapters.counts import NUMBER, Kinds, marked_lines, numbered_lines, printing
+from rldk.adapters.counts import NUMBER, Kinds, console_kinds, marked_lines, numbered_lines
 from rldk.adapters.source import HEAD_BYTES, File
 from rldk.core.stream import unreadable
 
@@ -16,10 +16,10 @@ MAX_LINE = 1 << 20  # a longer line is no line of metrics
 DIGEST = 48 * 1024  # bytes kept of lines that look like metrics and were not enough to tell the format
 
 
-def late(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | None:
+def find_late_start(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | None:
     """The file with a head that begins shortly before its first metrics, as far as one of `kinds` recognises it there;
     None when none does. Takes the time of one search through the file, in bounded memory."""
-    kinds = printing(kinds)
+    kinds = console_kinds(kinds)
     if not file.is_text or file.size <= len(file.head):
         return None
     digest = b""
@@ -89,12 +89,12 @@ def _from_line(text: bytes) -> bytes:
     return text[text.find(b"\n") + 1 :]
 
 
-def condensed(kept: bytes, kinds: Iterable[type[BaseAdapter]]) -> bytes:
+def condense(kept: bytes, kinds: Iterable[type[BaseAdapter]]) -> bytes:
     """What to keep of the beginning of a growing log that no format recognises yet: lines that look like metrics, and
     the last ones."""
     tail = kept[-CONTEXT:]
     tail = tail if len(kept) <= CONTEXT else _from_line(tail)
     older = kept[: len(kept) - len(tail)]
-    lines = marked_lines(older, printing(kinds))
+    lines = marked_lines(older, console_kinds(kinds))
     digest = b"".join(line + b"\n" for line in lines)[-DIGEST + CONTEXT :]
     return digest + tail

@@ -19,7 +19,7 @@ from rldk.adapters.folder import Options, read_folder, read_source
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.formats.json_document import JsonDocument
 from rldk.adapters.frame import from_frame, is_frame
-from rldk.adapters.late import late
+from rldk.adapters.late import find_late_start
 from rldk.adapters.remote import fetch, is_remote, is_store, read_store
 from rldk.adapters.source import File
 from rldk.core.model import Run
@@ -83,10 +83,10 @@ def open_runs(
     if not many:
         raise UsageError("an empty list of sources", hint="give at least one path")
     runs = [run for item in many for run in _open(os.fspath(item), options)]
-    return [replace(run, id=name) for run, name in zip(runs, told_apart([run.id for run in runs]), strict=True)]
+    return [replace(run, id=name) for run, name in zip(runs, make_unique([run.id for run in runs]), strict=True)]
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
+def make_unique(names: Sequence[str]) -> list[str]:
     """The names, each once: a second `metrics` becomes `metrics-2`."""
     seen: dict[str, int] = {}
     made = []
@@ -194,7 +194,7 @@ def _open_file(path: Path, options: Options) -> list[Run]:
 
 def _late_claims(path: Path, options: Options) -> list[tuple[int, type[BaseAdapter]]]:
     """What recognises the file where its metrics begin, if its head has none."""
-    found = late(File(path), options.kinds)
+    found = find_late_start(File(path), options.kinds)
     return claims(found, options.kinds) if found is not None else []
 
 

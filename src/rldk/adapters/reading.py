@@ -18,7 +18,7 @@ from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
 
-def on_ranks(rank: str) -> tuple[str, ...]:
+def rank_notes(rank: str) -> tuple[str, ...]:
     """What to say of a log in which that key tells the processes apart, "" for none."""
     said = f"several processes write the same steps: the rows of the first one are read, by {rank!r}"
     return (said,) if rank else ()
@@ -154,7 +154,7 @@ def glimpse(parser: Parser[Piece], head: bytes) -> list[tuple[int, Mapping[str, 
     return sink.rows
 
 
-def parsed(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
+def parse_file(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
     """What `parser` makes of the adapter's one file, which `cut` takes apart."""
     reading = Reading(adapter)
     for piece in cut(only_file(adapter)):
@@ -176,7 +176,7 @@ def only_file(adapter: BaseAdapter) -> File:
     return adapter.files[0]
 
 
-def tolerated(log: Log, adapter: BaseAdapter) -> Log:
+def check_strict(log: Log, adapter: BaseAdapter) -> Log:
     """The log. Raises `MalformedInput` in strict mode when a record of it was refused."""
     if adapter.options.get("strict") and log.rejected:
         first = log.rejected[0]

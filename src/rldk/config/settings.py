@@ -76,13 +76,17 @@ def _mapping(value: Any) -> dict[str, str]:
 
 
 KEYS: dict[str, Key] = {
-    "select": Key(default=(), read=_names, help="rules to check, by code, family or name; an empty list means all rules"),
+    "select": Key(default=(), read=_names, help="rules to check: codes, families or names; empty means all"),
     "ignore": Key(default=(), read=_names, help="rules to leave out"),
-    "fail_on": Key(default="critical", read=_choice(FAIL_ON), help="a finding at least this severe makes the exit code 1"),
+    "fail_on": Key(default="critical", read=_choice(FAIL_ON), help="a finding this severe makes the exit code 1"),
     "adapter": Key(default=None, read=_text, help="the format to read a log in; null recognises it by the content"),
     "field_map": Key(default=None, read=_mapping, help="maps your metric names to those of rldk"),
     "strict": Key(default=False, read=_flag, help="whether a malformed line is an error"),
-    "validation_mode": Key(default="flexible", read=_choice(VALIDATION), help="what `rldk ingest` does about unknown names and missing fields"),
+    "validation_mode": Key(
+        default="flexible",
+        read=_choice(VALIDATION),
+        help="what `rldk ingest` does about unknown names and missing fields",
+    ),
     "required_fields": Key(default=(), read=_names, help="columns that `rldk ingest` requires"),
     "color": Key(default="auto", read=_choice(COLOUR), help="whether the output has colours"),
 }

@@ -16,7 +16,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import MAX_STEP
@@ -154,7 +154,7 @@ class PrintedBoxesConsole(BaseAdapter):
         return _HEAD_ROW.match(line) is not None
 
     def read(self) -> Log:
-        reading = parsed(self, PrintedBoxes())
+        reading = parse_file(self, PrintedBoxes())
         reading.notes.append(ROUNDED)
         log = reading.log(precision=3)
         return replace(log, **identity(frozenset(log.table.columns)))

@@ -9,7 +9,7 @@ from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import MAX_STEP
@@ -49,7 +49,7 @@ class CleanRLStdout(BaseAdapter):
         return _MARK.search(line) is not None
 
     def read(self) -> Log:
-        return parsed(self, CleanRLLines()).log(**IDENTITY)
+        return parse_file(self, CleanRLLines()).log(**IDENTITY)
 
 
 class CleanRLLines:

@@ -14,7 +14,7 @@ from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, dict_items, number, without_prefix
 from rldk.core.records import STEP_KEYS, BadLine, to_step
@@ -134,7 +134,7 @@ class PrintedDictsConsole(BaseAdapter):
         return mark is not None or any(f"'{key}':" in text for key in _CLOCKS)
 
     def read(self) -> Log:
-        log = parsed(self, PrintedDicts()).log()
+        log = parse_file(self, PrintedDicts()).log()
         return replace(log, **identity(opening_of(log.table).keys))
 
 

@@ -18,7 +18,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import Clock, Line, read_line
@@ -198,9 +198,9 @@ class PrintedLinesConsole(BaseAdapter):
 
     def read(self) -> Log:
         lines = PrintedLines()
-        reading = parsed(self, lines)
+        reading = parse_file(self, lines)
         reading.notes.append(ROUNDED)
-        return replace(dialect.described(reading.log()), total_steps=lines.total)
+        return replace(dialect.with_identity(reading.log()), total_steps=lines.total)
 
 
 def is_training(head: bytes) -> bool:

@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.records import MAX_STEP, step_or_none
@@ -74,7 +74,7 @@ class PrintedPanels:
             sink.row(step, shown.values, phase=phase_of(shown.values))
 
 
-def grouped(title: str, lines: list[str]) -> Shown | None:
+def read_groups(title: str, lines: list[str]) -> Shown | None:
     """A panel "Metrics" with a row a group: `val   a: 1 | b: 2`, long rows going on in the next line."""
     if " Metrics " not in title:
         return None
@@ -98,7 +98,7 @@ def grouped(title: str, lines: list[str]) -> Shown | None:
     return Shown(step_or_none(values.pop(clock)) if clock is not None else None, values)
 
 
-def dashboard(title: str, lines: list[str]) -> Shown | None:  # noqa: ARG001 - as of `PanelConsole.reads`
+def read_dashboard(title: str, lines: list[str]) -> Shown | None:  # noqa: ARG001 - as of `PanelConsole.reads`
     """A dashboard with the counts at the left, losses at the right and the numbers of the environments below."""
     if not any("PufferLib" in line for line in lines[:2]):
         return None
@@ -147,7 +147,7 @@ class PanelConsole(BaseAdapter):
         return cls.landmark in line and clean(line).lstrip().startswith("\u2502")
 
     def read(self) -> Log:
-        reading = parsed(self, PrintedPanels(type(self).reads))
+        reading = parse_file(self, PrintedPanels(type(self).reads))
         reading.notes.append(ROUNDED)
         return reading.log(**self.told)
 
@@ -160,13 +160,13 @@ class OpenInstructConsole(PanelConsole):
     describes: ClassVar[str] = "the panels of metrics that open-instruct prints"
     keeps: ClassVar[str] = "every metric of a step"
     loses: ClassVar[str] = "digits beyond two decimals; configuration"
-    reads = staticmethod(grouped)
+    reads = staticmethod(read_groups)
     told: ClassVar[dict[str, Any]] = {"framework": "open_instruct", "dialect": "open_instruct"}
     headed: ClassVar[bytes] = b" Metrics "
     landmark: ClassVar[bytes] = b"step: "
     uncounted: ClassVar[bytes] = b"step: "
     lines: ClassVar[LineFormat | None] = LineFormat(
-        source=lambda: TextRows(PrintedPanels(grouped)),
+        source=lambda: TextRows(PrintedPanels(read_groups)),
         identify=lambda *_: {"framework": "open_instruct", "dialect": "open_instruct"},
     )
 
@@ -180,12 +180,12 @@ class PufferLibConsole(PanelConsole):
     describes: ClassVar[str] = "the dashboards that PufferLib prints"
     keeps: ClassVar[str] = "losses and numbers of the environments with three decimals, steps a second"
     loses: ClassVar[str] = "the step beyond its first digits, names that are cut for want of room; configuration"
-    reads = staticmethod(dashboard)
+    reads = staticmethod(read_dashboard)
     told: ClassVar[dict[str, Any]] = {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"}
     headed: ClassVar[bytes] = b"PufferLib"
     landmark: ClassVar[bytes] = b"Steps  "
     uncounted: ClassVar[bytes] = b"Steps  "
     lines: ClassVar[LineFormat | None] = LineFormat(
-        source=lambda: TextRows(PrintedPanels(dashboard)),
+        source=lambda: TextRows(PrintedPanels(read_dashboard)),
         identify=lambda *_: {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"},
     )

@@ -15,7 +15,7 @@ from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number, pieces
 from rldk.core.records import BadLine, to_step, to_time
@@ -74,7 +74,7 @@ class RLlibStdout(BaseAdapter):
     def read(self) -> Log:
         wanted = self.options.get("run")
         blocks = RLlibBlocks(wanted)
-        reading = parsed(self, blocks)
+        reading = parse_file(self, blocks)
         if blocks.others and not wanted:
             reading.notes.append(
                 f"the results of {len(blocks.others)} other trials were not read, such as {min(blocks.others)}"

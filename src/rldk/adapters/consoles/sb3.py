@@ -9,12 +9,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.sb3 import CLOCK, identity, phase_of, settled
+from rldk.adapters.formats.sb3 import CLOCK, identity, join_dumps, phase_of
 from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import BadLine, to_step
@@ -58,8 +58,8 @@ class SB3Stdout(BaseAdapter):
         return _CLOCK_ROW.search(line) is not None
 
     def read(self) -> Log:
-        log = parsed(self, SB3Boxes()).log(precision=3)
-        table = settled(log.table)
+        log = parse_file(self, SB3Boxes()).log(precision=3)
+        table = join_dumps(log.table)
         return replace(log, table=table, **identity(opening_of(table).keys))
 
 

@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.clocks import clock_rank
@@ -88,6 +88,6 @@ class PrintedSeriesConsole(BaseAdapter):
         return item is not None and clock_rank(item["name"]) is not None
 
     def read(self) -> Log:
-        reading = parsed(self, PrintedSeries())
+        reading = parse_file(self, PrintedSeries())
         reading.notes.append(ROUNDED)
-        return dialect.described(reading.log())
+        return dialect.with_identity(reading.log())

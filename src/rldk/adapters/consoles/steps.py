@@ -12,7 +12,7 @@ from rldk.adapters.base import BaseAdapter
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number, pieces, without_prefix
 from rldk.adapters.wire.pairs import read_line
@@ -195,7 +195,7 @@ class PrintedAdapter(BaseAdapter):
 
     def read(self) -> Log:
         steps = PrintedSteps(self.layout, self.options.get("run"))
-        reading = parsed(self, steps)
+        reading = parse_file(self, steps)
         reading.notes.append(ROUNDED)
         return reading.log(total_steps=steps.total, **self.layout.identity)
 

@@ -11,12 +11,12 @@ from typing import ClassVar
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.trl import TRAINERS, described, identity, phase_of
+from rldk.adapters.formats.trl import TRAINERS, identity, phase_of, with_identity
 from rldk.adapters.formats.trl_steps import Printed, assign_steps, closing_steps
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
 from rldk.core.rows import RowList
@@ -153,13 +153,13 @@ class TrlStdout(BaseAdapter):
 
     def read(self) -> Log:
         console = Console()
-        reading = parsed(self, console)
+        reading = parse_file(self, console)
         declared, notes = console.place()
         reading.notes += notes
         for row in console.rows:
             reading.row(row.step, row.values, phase=row.phase)
         log = reading.log(total_steps=declared, precision=4 if console.strings else None)
-        return described(log, text=console.trainer)
+        return with_identity(log, text=console.trainer)
 
 
 def _take(piece: Piece, console: Console) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ _CLEANRL = {"dqn": frozenset({"losses/td_loss", "losses/q_values"})}
 _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
 
 
-def described(log: Log) -> Log:
+def with_identity(log: Log) -> Log:
     """The log with the trainer and the algorithm that its names tell, and the length and seed that its config tells."""
     total, seed = whole(log.config.get("max_steps")), whole(log.config.get("seed"))
     log = replace(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.dialect import with_identity
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
@@ -72,7 +72,7 @@ class WandbChart(BaseAdapter):
         self.options.setdefault("run", wanted)
         reading, scalars = Reading(self), Scalars()
         axes = dict.fromkeys(_chart(file, str(wanted), reading, scalars) for file in self.files)
-        return pivoted(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
+        return pivot(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
 
 
 def is_axis(name: str) -> bool:
@@ -153,7 +153,7 @@ class TensorboardCsv(BaseAdapter):
         reading, scalars = Reading(self), Scalars()
         for file in self.files:
             _scalar(file, tag_of(file), reading, scalars)
-        return pivoted(reading, scalars, "")
+        return pivot(reading, scalars, "")
 
 
 def stem_of(file: File) -> str:
@@ -184,10 +184,10 @@ def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
             reading.reject(record.line, record.offset, str(error), ",".join(record.values))
 
 
-def pivoted(reading: Reading, scalars: Scalars, clock: str) -> Log:
+def pivot(reading: Reading, scalars: Scalars, clock: str) -> Log:
     """The log of the scalars; rows that only one metric has stay."""
     if not len(scalars):
         raise NotALog("no value in the table", hint="was the chart empty when it was saved?")
     for row in scalars.table().rows():
         reading.row(row.step, row.values, phase=row.phase, time=row.time)
-    return described(reading.log(meta={"clock": clock}))
+    return with_identity(reading.log(meta={"clock": clock}))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.trl import described, phase_of, whole
+from rldk.adapters.formats.trl import phase_of, whole, with_identity
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
@@ -84,7 +84,7 @@ class HfTrainerState(BaseAdapter):
             config={k: fields[k] for k in _CONFIG if to_number(fields.get(k)) is not None},
             meta={"left_out": left_out} if left_out else {},
         )
-        return described(log)
+        return with_identity(log)
 
 
 def _merge(states: list[State]) -> tuple[dict[Key, dict[str, Any]], dict[str, str]]:

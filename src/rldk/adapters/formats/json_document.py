@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.dialect import with_identity
 from rldk.adapters.formats.downloads import tag_of
 from rldk.adapters.log import Log
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.reading import only_file
 from rldk.adapters.source import HEAD_BYTES, File
-from rldk.adapters.wire.document import History, beginning, decoded, history, joined, single_numbers
+from rldk.adapters.wire.document import History, beginning, decode, history, join_documents, single_numbers
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import assemble
 from rldk.core.model import COUNTED, Rejected
@@ -61,8 +61,8 @@ class JsonDocument(BaseAdapter):
         """The log. Raises `NotALog` for a document without a history, `MalformedInput` for one that is too large."""
         file = only_file(self)
         data, broken = _whole(file)
-        found, cut = decoded(data)
-        told = history(joined(found)) if found else History(rows=[])
+        found, cut = decode(data)
+        told = history(join_documents(found)) if found else History(rows=[])
         if not told.rows:
             raise NotALog(f"{self.source} holds no history of a training", hint="a list of rows, or a list a metric")
         tag = tag_of(file)
@@ -84,7 +84,7 @@ class JsonDocument(BaseAdapter):
             rejected_count=table.rejected_count + len(torn),
             rejected=(*table.rejected, *torn),
         )
-        return described(log)
+        return with_identity(log)
 
 
 def _beginning(file: File) -> History | None:

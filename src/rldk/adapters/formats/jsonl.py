@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described, identity
+from rldk.adapters.formats.dialect import identity, with_identity
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import on_ranks, only_file
+from rldk.adapters.reading import only_file, rank_notes
 from rldk.adapters.source import File
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import decode
@@ -76,12 +76,12 @@ class CustomJSONLAdapter(BaseAdapter):
             )
         if isinstance(found.meta.get("run_id"), str):
             self.options.setdefault("run", found.meta["run_id"])  # the id that the log gives itself names the run
-        return described(
+        return with_identity(
             Log(
                 table=found.table,
                 total_steps=found.total_steps,
                 meta=_known(found.meta) | {"clock": COUNTED if found.clock is None else found.clock},
-                notes=on_ranks(found.rank),
+                notes=rank_notes(found.rank),
                 lines=found.lines,
                 rejected_count=found.rejected_count,
                 rejected=found.rejected,

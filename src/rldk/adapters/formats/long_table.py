@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.downloads import header_of, pivoted
-from rldk.adapters.formats.tabular import named_clock
+from rldk.adapters.formats.downloads import header_of, pivot
+from rldk.adapters.formats.tabular import find_named_clock
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
@@ -36,7 +36,7 @@ def places(header: list[str]) -> Places | None:
     """Where the columns of such a table are; None for another table."""
     plain = [name.strip().lower().replace(" ", "_") for name in header]
     name, value, run = (next((plain.index(n) for n in known if n in plain), None) for known in (_NAMES, _VALUES, _RUNS))
-    step = named_clock(plain)
+    step = find_named_clock(plain)
     if step is None:
         step = next((i for i, n in enumerate(plain) if clock_rank(n) is not None), None)
     if step is None or name is None or value is None:
@@ -88,7 +88,7 @@ class LongTable(BaseAdapter):
         for i, record in enumerate(records(file, None)):
             if i and at is not None and (at.run is None or record.values[at.run : at.run + 1] in ([], [wanted])):
                 _take(record, at, len(header), reading, scalars)
-        return pivoted(reading, scalars, header[at.step] if at is not None else "")
+        return pivot(reading, scalars, header[at.step] if at is not None else "")
 
 
 def _take(record: Fields, at: Places, width: int, reading: Reading, scalars: Scalars) -> None:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described, literal
+from rldk.adapters.formats.dialect import literal, with_identity
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.scalars import Scalars
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, open_readonly, table_columns, with_log
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
@@ -88,7 +88,7 @@ class Store:
             rejected_count=self.rejected_count,
             rejected=tuple(self.rejected),
         )
-        return described(replace(log, notes=notes + self.scalars.notes()))
+        return with_identity(replace(log, notes=notes + self.scalars.notes()))
 
 
 def _count_where_steps_are_missing(scalars: Scalars) -> bool:
@@ -148,7 +148,7 @@ class MLflowFileStore(BaseAdapter):
         for key, path in _files(folder / "tags"):
             store.tag(key, _text(path))
         store.meta["files"] = (str(file.path), *(str(path) for _, path in metrics))
-        return tolerated(store.log(self.source), self)
+        return check_strict(store.log(self.source), self)
 
 
 def _stated(file: File) -> dict[str, Any]:
@@ -236,7 +236,7 @@ class MLflowDatabase(BaseAdapter):
         if not file.head.startswith(MAGIC):
             return 0
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return 95 if table_columns(db, "metrics") >= _METRIC_COLUMNS else 0
         except (sqlite3.Error, OSError):
             return 0
@@ -252,7 +252,7 @@ class MLflowDatabase(BaseAdapter):
         import sqlite3
 
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return _runs(db)
         except (sqlite3.Error, OSError):
             return []
@@ -264,7 +264,7 @@ class MLflowDatabase(BaseAdapter):
 
         store, runs, run = Store(), [], ""
         try:
-            with opened(only_file(self).path) as db:
+            with open_readonly(only_file(self).path) as db:
                 runs = _runs(db)
                 run = self.options.get("run") or (runs[-1] if runs else "")
                 if runs and run not in runs:
@@ -276,7 +276,7 @@ class MLflowDatabase(BaseAdapter):
             store.reject(store.lines + 1, 0, f"the database ends here: {error}")
         notes = (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ()
         store.scalars.sort_by_time()
-        return tolerated(store.log(self.source, notes), self)
+        return check_strict(store.log(self.source, notes), self)
 
 
 def _runs(db: sqlite3.Connection) -> list[str]:
@@ -318,7 +318,7 @@ def _read_tables(db: sqlite3.Connection, run: str, store: Store) -> None:
         if value is None and not nan:
             store.reject(store.lines + 1, 0, f"{key}: the value is no number")
         else:
-            store.point(str(key), at or 0, math.nan if nan else infinite(float(value)), time or 0.0)
+            store.point(str(key), at or 0, math.nan if nan else restore_infinity(float(value)), time or 0.0)
 
 
 def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, str]]:
@@ -327,5 +327,5 @@ def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, 
         yield str(key), str(value)
 
 
-def infinite(value: float) -> float:
+def restore_infinity(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= _SQL_INFINITY else value

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from rldk.adapters.base import BaseAdapter, adapter, adapters
 from rldk.adapters.formats.shown_tables import page_log
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row, TableBuilder
@@ -110,7 +110,7 @@ class Notebook(BaseAdapter):
         if not runs:
             raise NoData(f"no cell of {self.source} shows a training", hint="was the notebook saved with its output?")
         wanted = self.options.get("run")
-        return tolerated(runs[wanted] if wanted in runs else next(iter(runs.values())), self)
+        return check_strict(runs[wanted] if wanted in runs else next(iter(runs.values())), self)
 
 
 def _runs(file: File) -> dict[str, Log]:

@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
 from rldk.core.records import BadLine, to_step
@@ -62,7 +62,7 @@ class OpenRLHFConsole(BaseAdapter):
         return _HEAD_MARK.search(line) is not None
 
     def read(self) -> Log:
-        log = parsed(self, OpenRLHFRecords()).log()
+        log = parse_file(self, OpenRLHFRecords()).log()
         fields = identity(opening_of(log.table).keys)
         if fields["algorithm"] == "grpo":
             log = replace(log, notes=(*log.notes, _NO_CRITIC))

@@ -6,7 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.tabular import OPENING, SAMPLE_COLUMNS, Layout, counting_clock, known, layout_of, named_clock
+from rldk.adapters.formats.tabular import (
+    OPENING,
+    SAMPLE_COLUMNS,
+    Layout,
+    find_counting_clock,
+    find_named_clock,
+    identity_fields,
+    layout_of,
+)
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
@@ -61,18 +69,18 @@ class Parquet(BaseAdapter):
             raise MalformedInput(
                 f"{file.path} is no whole Parquet file: {why}", hint="was it still being written?"
             ) from None
-        own = {} if named_clock(header) is not None else {"clock": header[layout.step]}
-        return reading.log(meta=known(meta, self) | own)
+        own = {} if find_named_clock(header) is not None else {"clock": header[layout.step]}
+        return reading.log(meta=identity_fields(meta, self) | own)
 
 
 def _clock(table: Any, header: list[str]) -> int | None:
     """The column of steps."""
-    step = named_clock(header)
+    step = find_named_clock(header)
     if step is not None:
         return step
     first = next(table.iter_batches(batch_size=OPENING), None)
     rows = list(zip(*(column.to_pylist() for column in first.columns), strict=True)) if first is not None else []
-    return counting_clock(header, rows)
+    return find_counting_clock(header, rows)
 
 
 def _identity(layout: Layout, batch: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.jsonl import decode
@@ -117,7 +117,7 @@ class RLlibCsv(BaseAdapter):
         return _likelihood(line) if plain else 0
 
     def read(self) -> Log:
-        reading = parsed(self, RLlibTable(), records)
+        reading = parse_file(self, RLlibTable(), records)
         reading.notes.append(FIRST_KEYS)
         config, meta = configuration(only_file(self))
         log = reading.log(config=config, meta=_seeded(config, meta))

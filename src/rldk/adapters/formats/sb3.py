@@ -13,7 +13,7 @@ from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.jsonl import decode
@@ -51,7 +51,7 @@ def phase_of(keys: Iterable[str]) -> Phase:
     return "eval" if groups == {"eval"} else "train"
 
 
-def settled(table: MetricTable) -> MetricTable:
+def join_dumps(table: MetricTable) -> MetricTable:
     """The table with disjoint rows of one step joined, and the phases that `phase_of` gives what is left.
 
     EvalCallback dumps what is pending at its own moment, often at the very step of a rollout's dump."""
@@ -93,8 +93,8 @@ class SB3Csv(BaseAdapter):
         return 95 if 2 * grouped > len(names) else 50
 
     def read(self) -> Log:
-        log = parsed(self, SB3Table(), records).log()
-        table = settled(log.table)
+        log = parse_file(self, SB3Table(), records).log()
+        table = join_dumps(log.table)
         return replace(log, table=table, **identity(opening_of(table).keys))
 
 
@@ -163,7 +163,7 @@ class SB3Json(BaseAdapter):
         found = decode(only_file(self), step_key=CLOCK, strict=bool(self.options.get("strict")))
         if not len(found.table):
             raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first log?")
-        table = settled(found.table)
+        table = join_dumps(found.table)
         return Log(
             table=table,
             lines=found.lines,

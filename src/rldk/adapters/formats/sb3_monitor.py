@@ -16,7 +16,7 @@ from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Reading, Sink, only_file, parsed
+from rldk.adapters.reading import Reading, Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.records import MAX_STEP
@@ -78,7 +78,7 @@ class SB3Monitor(BaseAdapter):
     def read(self) -> Log:
         cut = partial(records, delimiter=",")
         if len(self.files) < 2:
-            log = parsed(self, EpisodeTable(), cut).log(**IDENTITY)
+            log = parse_file(self, EpisodeTable(), cut).log(**IDENTITY)
             return replace(log, config=configuration(only_file(self)))
         reading, episodes = Reading(self), _Episodes()
         for number, file in enumerate(self.files):

@@ -121,7 +121,7 @@ def page_log(page: str, adapter: BaseAdapter) -> Log:
         put_rows(sheet, reading)
     log = reading.log()
     own = any(name.lower() in _OWN for sheet in shown for name in sheet.header)
-    log = trl.described(log, text=page[:MAX_TEXT]) if own else dialect.described(log)
+    log = trl.with_identity(log, text=page[:MAX_TEXT]) if own else dialect.with_identity(log)
     return replace(log, total_steps=total_steps(page))
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described, literal
+from rldk.adapters.formats.dialect import literal, with_identity
 from rldk.adapters.log import Log
-from rldk.adapters.reading import tolerated
+from rldk.adapters.reading import check_strict
 from rldk.adapters.source import File
 from rldk.adapters.wire.protobuf import WireError, varint
 from rldk.adapters.wire.scalars import Scalars
@@ -87,7 +87,7 @@ class TensorBoard(BaseAdapter):
             self._reading = None
         if not len(reading.scalars):
             raise NoData(f"no scalar in {self.source}", hint="the run logged none, or the file is damaged at its start")
-        return tolerated(reading.log(left_out), self)
+        return check_strict(reading.log(left_out), self)
 
     def _before(self, files: list[File]) -> _Reading | None:
         """The last reading, now with what has come in its last file; None when it was of other files."""
@@ -215,7 +215,7 @@ class _Reading:
             rejected=tuple(islice(self._rejected(), KEPT_REJECTS)),
             precision=None if self._exact else FLOAT32_DIGITS,
         )
-        return described(log)
+        return with_identity(log)
 
 
 def _decode(payload: bytes, part: _Part) -> Event:

@@ -12,11 +12,11 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.completions import Samples
-from rldk.adapters.formats.trl import described, phase_of, whole
+from rldk.adapters.formats.trl import phase_of, whole, with_identity
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, open_readonly, table_columns, with_log
 from rldk.core.lines import EXCERPT
 from rldk.core.records import to_number, to_time
 from rldk.errors import UnknownName
@@ -60,7 +60,7 @@ class Trackio(BaseAdapter):
         if not file.head.startswith(MAGIC):
             return 0
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return 95 if {"run_name", "step", "metrics"} <= table_columns(db, "metrics") else 0
         except (sqlite3.Error, OSError):
             return 0
@@ -76,7 +76,7 @@ class Trackio(BaseAdapter):
         import sqlite3
 
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return [run for run, _ in _runs(db)]
         except (sqlite3.Error, OSError):
             return []
@@ -89,7 +89,7 @@ class Trackio(BaseAdapter):
         path = only_file(self).path
         run, runs = Chosen(id="", reading=Reading(self)), []
         try:
-            with opened(path) as db:
+            with open_readonly(path) as db:
                 runs = _runs(db)
                 if runs:
                     run.id = _chosen(runs, self.options.get("run"))
@@ -117,7 +117,7 @@ def _log(run: Chosen) -> Log:
     )
     if "train/epoch" not in log.table.columns:  # logged by hand, not by a trainer
         return log
-    return described(log, text=" ".join(sorted(run.profiled)))
+    return with_identity(log, text=" ".join(sorted(run.profiled)))
 
 
 def _runs(db: sqlite3.Connection) -> list[tuple[str, str]]:

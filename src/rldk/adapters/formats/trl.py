@@ -107,7 +107,7 @@ def trainer_of(opening: Opening, *, text: str = "", config: Mapping[str, Any] | 
     return Trainer("trl", f"trl_{algorithm}", algorithm, note)
 
 
-def described(log: Log, *, text: str = "") -> Log:
+def with_identity(log: Log, *, text: str = "") -> Log:
     """The log of a transformers or TRL trainer with its framework, dialect and algorithm filled in."""
     told = identity(opening_of(log.table), text=text, config=log.config)
     return replace(log, **told | {"notes": (*log.notes, *told["notes"])})

@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import JsonRows, TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.jsonl import decode
@@ -130,7 +130,7 @@ class VerlConsole(BaseAdapter):
 
     def read(self) -> Log:
         lines = VerlLines()
-        reading = parsed(self, lines)
+        reading = parse_file(self, lines)
         if lines.rounded:
             reading.notes.append("this console shows three decimals: a value below 0.0005, such as a rate, reads as 0")
         log = reading.log(precision=3 if lines.rounded else None)

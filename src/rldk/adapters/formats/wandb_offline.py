@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.dialect import with_identity
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.leveldb_log import MAGIC, LogReader
 from rldk.adapters.wire.protobuf import Message, WireError
@@ -65,7 +65,7 @@ class WandBAdapter(BaseAdapter):
                 reader.reject(f"no record: {error}")
         if not len(reading.scalars):
             raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
-        return tolerated(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
+        return check_strict(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
 
 
 class History:
@@ -134,7 +134,7 @@ class History:
             rejected_count=rejected_count,
             rejected=rejected,
         )
-        return described(log)
+        return with_identity(log)
 
     def _clock(self) -> tuple[str | None, NDArray[np.int64]]:
         """The key that carries the trainer's step, and the step of every row.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
+from rldk.adapters.naming.keys import Hints, Naming, clock_label, decide_naming
 from rldk.core.aliases import Match
 from rldk.core.model import Run, RunMeta
 from rldk.core.redact import redacted, redactions
@@ -44,7 +44,7 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
     words = vocabulary()
     opening = opening_of(log.table)
     hints = Hints(framework=log.framework, dialect=log.dialect, algorithm=log.algorithm, field_map=field_map)
-    naming = settled(opening, hints, propose=propose)
+    naming = decide_naming(opening, hints, propose=propose)
     for keys, evaluation in _arrivals(log.table, len(opening.rows)):
         naming.meet(keys, evaluation=evaluation)
     table = _clocks(log.table, naming)
@@ -174,7 +174,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
         "seed": log.config["seed"] if type(log.config.get("seed")) is int else None,
         "files": origin.files,
     }
-    known["clock"] = told_clock(known.get("clock", ""))
+    known["clock"] = clock_label(known.get("clock", ""))
     return RunMeta(
         **{**defaults, **{k: v for k, v in known.items() if v is not None}},
         format=origin.name,
@@ -189,7 +189,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
 def _map_notes(naming: Naming, words: Vocabulary, *, clock: str) -> list[str]:
     """What in the user's map had no effect, or not the one that was likely meant. `clock`: the column of the step."""
     notes = [f"field map: there is no column {key!r}" for key in naming.unused() if key != clock]
-    for name in naming.mapped().values():
+    for name in naming.user_metrics().values():
         if words.canonical(name) is None and name not in _NOT_METRICS:
             nearest = UnknownName("metric", name, words.names())
             notes.append(f"field map: {nearest.message}; {nearest.hint}")

@@ -82,7 +82,9 @@ class Naming:
         self._spoken: set[str] = set()  # metrics that evaluation rows have given
         dialect = hints.dialect if hints.dialect in words.dialects else None
         self.dialects = (dialect,) if dialect else words.guess(opening.keys, hints.dialects)
-        self.clocks = {name: key for key, name in reversed(self.mapped().items()) if name in ("step", "wall_time")}
+        self.clocks = {
+            name: key for key, name in reversed(self.user_metrics().items()) if name in ("step", "wall_time")
+        }
         self._place(opening.cover)
         for row in opening.rows:
             if row.phase == "eval":
@@ -114,7 +116,7 @@ class Naming:
         """Entries of the user's map whose key the log does not have."""
         return tuple(key for key, name in self._user.items() if not {key, name} & self._seen)
 
-    def mapped(self) -> dict[str, str]:
+    def user_metrics(self) -> dict[str, str]:
         """The user's map as {the log's key: metric}; people write it in both directions."""
         keys = sorted(self._seen) if self._user else ()
         return {key: name for key in keys if (name := self._named(key)) is not None}
@@ -202,7 +204,7 @@ def infer_algorithm(metrics: Iterable[str]) -> str | None:
     return next((name for name, has, lacks in _ALGORITHMS if has <= present and not lacks & present), None)
 
 
-def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
+def decide_naming(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
     """The naming that an opening decides. `propose`: when not one key has a known name, take those that say one in
     other words; a name that merely looks like one is not enough to judge a run by."""
     naming = Naming(opening, hints)
@@ -220,7 +222,7 @@ def says_metric(columns: Collection[str]) -> bool:
     return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(Opening.of(columns), close=False))
 
 
-def guessed(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
+def guess_metrics(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
     """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
     named = Naming(opening, Hints(field_map=given)).names
     known = {*named.values(), *given, *given.values()}
@@ -228,7 +230,7 @@ def guessed(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
     return {key: name for key, name in sure.items() if key not in known and name not in named}
 
 
-def told_clock(clock: str) -> str:
+def clock_label(clock: str) -> str:
     """The clock as `RunMeta` has it: a column called step needs no word."""
     return "" if clock.lower() == "step" else clock
 

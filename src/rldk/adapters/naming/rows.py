@@ -149,7 +149,7 @@ def _change(match: Match) -> Callable[[float], float | None]:
     return change
 
 
-def phased(row: Row, phase: Callable[[Iterable[str]], Phase] | None) -> Row:
+def with_phase(row: Row, phase: Callable[[Iterable[str]], Phase] | None) -> Row:
     """The row with the phase that its keys give it, where the format says so by its keys alone."""
     told = phase(row.values) if phase is not None else row.phase
     return row if told in (row.phase, "train") else replace(row, phase=told)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from rldk.adapters.formats.dialect import literal
-from rldk.adapters.formats.mlflow_store import SYSTEM, Store, infinite
+from rldk.adapters.formats.mlflow_store import SYSTEM, Store, restore_infinity
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.points import Joiner, Point
@@ -190,7 +190,7 @@ def _point(key: str, metric: object) -> Point | None:
         case {"value": told, "timestamp": int() | str() as time, **rest}:
             value, when, step = to_number(told), to_number(time), to_number(rest.get("step", 0))
             if value is not None and when is not None and step is not None and abs(when) < 2**62 and abs(step) < 2**62:
-                return Point(int(when), int(step), key, infinite(value))
+                return Point(int(when), int(step), key, restore_infinity(value))
     return None
 
 

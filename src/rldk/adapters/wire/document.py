@@ -69,13 +69,13 @@ def documents(text: str) -> tuple[list[Document], str]:
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            part = completed(text[at : at + MAX_SALVAGED])
+            part = salvage(text[at : at + MAX_SALVAGED])
             return ([*found, part] if part else found), str(error).splitlines()[0]
         found.append(value)
     return found, ""
 
 
-def decoded(data: bytes) -> tuple[list[Document], str]:
+def decode(data: bytes) -> tuple[list[Document], str]:
     """As `documents`, of bytes; the quick way where they are one document without NaN."""
     try:
         return [msgspec.json.decode(data)], ""
@@ -86,15 +86,15 @@ def decoded(data: bytes) -> tuple[list[Document], str]:
 def beginning(text: str) -> Document:
     """The document that begins so, or the list of those that the text consists of; None for no JSON."""
     found, _ = documents(text)
-    return joined(found) if found else None
+    return join_documents(found) if found else None
 
 
-def joined(found: Sequence[Document]) -> Document:
+def join_documents(found: Sequence[Document]) -> Document:
     """Several documents are the rows of one."""
     return found[0] if len(found) == 1 else [one for one in found if isinstance(one, dict)]
 
 
-def completed(text: str) -> Document:
+def salvage(text: str) -> Document:
     """What is whole of a document that begins so; None when nothing is. Of the rows in a list only whole ones are."""
     stack: list[str] = []
     end = 0

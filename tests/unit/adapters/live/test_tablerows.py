@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rldk.adapters.formats.sb3 import CLOCK, SB3Table
 from rldk.adapters.formats.tabular import CsvTable
-from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.formats import recognise
 from rldk.adapters.live.rowsource import RowSource
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.open import open_run
@@ -94,7 +94,7 @@ def test_a_table_without_steps_counts_its_rows(tmp_path: Path) -> None:
     "text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "kl\n1\n", "kl,2\n1,2\n"]
 )
 def test_prose_is_no_table(text: str) -> None:
-    assert recognised(text.encode()) is None
+    assert recognise(text.encode()) is None
 
 
 def test_a_name_in_the_header_may_run_over_lines(tmp_path: Path) -> None:
