@@ -132,7 +132,7 @@ def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Clai
         if not claimed and (begun := find_late_start(file, kinds)) is not None:
             claimed = claims(begun, kinds)
     except RldkError as error:
-        found.left_out[str(path)] = f"unreadable: {error.message}"
+        found.left_out[str(path)] = f"rldk cannot read it: {error.message}"
     except (OSError, EOFError, zlib.error) as error:
         found.left_out[str(path)] = f"unreadable: {error}"
     else:
@@ -154,20 +154,20 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
             try:
                 mode = path.lstat().st_mode
             except OSError as error:
-                found.left_out[str(path)] = f"unreadable: {error.strerror}"
+                found.left_out[str(path)] = f"rldk cannot read it: {error.strerror}"
                 continue
             if not stat.S_ISREG(mode):
-                found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "not a regular file"
+                found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "it is not a regular file"
                 continue
             if found.files == MAX_FILES:
-                found.left_out[str(root)] = f"more than {MAX_FILES} files: the rest was not looked at"
+                found.left_out[str(root)] = f"there are more than {MAX_FILES} files: rldk did not look at the rest"
                 return
             found.files += 1
             yield path
 
 
 def _refused(error: OSError, found: Found) -> None:
-    found.left_out[str(error.filename)] = f"unreadable: {error.strerror}"
+    found.left_out[str(error.filename)] = f"rldk cannot read it: {error.strerror}"
 
 
 def _inside(folder: Path, root: Path) -> Path:

@@ -78,16 +78,16 @@ def plan_folder(root: Path, options: Options) -> Plan:
     Raises `UnreadableSource`, `NoData` and `NotALog` when there is none."""
     found = explore(root, options.kinds)
     groups, spare = group(found.sources, root)
-    left_out = found.left_out | {str(p): "shared by several runs: open it alone" for s in spare for p in s.files}
+    left_out = found.left_out | {str(p): "several runs share it: open it alone" for s in spare for p in s.files}
     if groups:
         return Plan(root=root, groups=groups, left_out=left_out)
     refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith("unreadable")]
     if refused:
         path, reason = refused[0]
-        raise UnreadableSource(f"no log that can be read in {root}; {path} is {reason}", hint="check the permissions")
+        raise UnreadableSource(f"there is no readable log in {root}; {path}: {reason}", hint="check the permissions")
     if not found.files:
-        raise NoData(f"no file in {root}", hint="give the directory that the trainer writes to")
-    raise NotALog(f"no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
+        raise NoData(f"there is no file in {root}", hint="give the directory that the trainer writes to")
+    raise NotALog(f"there is no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
 
 
 def read_folder(root: Path, options: Options) -> list[Run]:
@@ -172,7 +172,7 @@ def _readable(
 def _why(error: RldkError) -> str:
     if isinstance(error, MissingExtra):
         return f"{error.message}: {error.hint}"
-    return error.message if isinstance(error, NoData) else f"unreadable: {error.message}"
+    return error.message if isinstance(error, NoData) else f"rldk cannot read it: {error.message}"
 
 
 def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:

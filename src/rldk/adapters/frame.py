@@ -71,7 +71,7 @@ def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
     if frame is None:
         frame = source.to_pandas() if hasattr(source, "to_pandas") else pd.DataFrame(list(source))
     if not len(frame):
-        raise NoData("the table has no rows", hint="was it filtered to nothing?")
+        raise NoData("the table has no rows", hint="check the filter that made it")
     meta = {name: _same(frame, name) for name in ("seed", "git_sha")}
     seed = meta["seed"]
     meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None

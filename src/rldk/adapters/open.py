@@ -81,7 +81,7 @@ def open_runs(
     options = options_of(adapter, field_map, strict=strict)
     many = [source] if isinstance(source, str | os.PathLike) else list(source)
     if not many:
-        raise UsageError("an empty list of sources", hint="give at least one path")
+        raise UsageError("the list of sources is empty", hint="give at least one path")
     runs = [run for item in many for run in _open(os.fspath(item), options)]
     return [replace(run, id=name) for run, name in zip(runs, make_unique([run.id for run in runs]), strict=True)]
 
@@ -180,7 +180,7 @@ def _open_file(path: Path, options: Options) -> list[Run]:
     try:
         claimed = claims(File(path), options.kinds) or _late_claims(path, options)
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableSource(f"cannot read {path}: {error}", hint="is the archive whole?") from None
+        raise UnreadableSource(f"cannot read {path}: {error}", hint="check that the archive is complete") from None
     if not claimed:
         return [_unclaimed(path, options)]
     failures: list[RldkError] = []
@@ -216,8 +216,8 @@ def _unclaimed(path: Path, options: Options) -> Run:
 
 def _no_log(path: Path) -> RldkError:
     if path.stat().st_size == 0:
-        return NoData(f"{path} is empty", hint="has the run written anything yet?")
+        return NoData(f"{path} is empty", hint="check that the run has written something")
     if JsonDocument.summarises(File(path)):
-        hint = "give the file that has a row or a list for the steps, or the directory of the run"
-        return NotALog(f"{path} is a summary: one value of each metric and no history", hint=hint)
+        hint = "give the file that has a value for every step, or the directory of the run"
+        return NotALog(f"{path} is a summary: it has one value of each metric and no history", hint=hint)
     return NotALog(f"{path} is in no log format that rldk knows", hint="rldk format-info lists the formats it reads")

@@ -20,7 +20,7 @@ from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
 def rank_notes(rank: str) -> tuple[str, ...]:
     """What to say of a log in which that key tells the processes apart, "" for none."""
-    said = f"several processes write the same steps: the rows of the first one are read, by {rank!r}"
+    said = f"several processes write the same steps: rldk reads the rows of the first one, by {rank!r}"
     return (said,) if rank else ()
 
 
@@ -101,7 +101,7 @@ class Reading:
         if self._strict:
             raise MalformedInput(
                 f"{self._source}, line {line}, byte {offset}: {reason}",
-                hint="mend or remove the line, or read without strict mode to skip and count such lines",
+                hint="correct or remove the line, or read without strict mode to skip and count such lines",
             )
         self._rejected_count += 1
         if len(self._rejected) < KEPT_REJECTS:
@@ -112,7 +112,10 @@ class Reading:
         rows = len(self._builder)
         if not rows:
             first = f" ({self._rejected[0].reason}, line {self._rejected[0].line})" if self._rejected else ""
-            raise NoData(f"no usable row in {self._source}{first}", hint="was the run stopped before its first log?")
+            raise NoData(
+                f"there is no usable row in {self._source}{first}",
+                hint="check whether the run stopped before its first log",
+            )
         return Log(
             table=self._builder.build(),
             lines=rows + self._rejected_count,
@@ -171,7 +174,7 @@ def only_file(adapter: BaseAdapter) -> File:
         names = ", ".join(str(f.path) for f in adapter.files[:3])
         raise UsageError(
             f"{adapter.source} holds {len(adapter.files)} logs of format {adapter.name}: {names}",
-            hint="each is a log of its own: name one, or use ingest_runs for all of them",
+            hint="each of them is a log: name one, or use ingest_runs for all of them",
         )
     return adapter.files[0]
 

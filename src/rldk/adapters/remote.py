@@ -57,7 +57,10 @@ def follow_store(source: str, *, cursor: dict[str, Any] | None = None) -> Remote
 
 def _store(source: str) -> tuple[str, str, str]:
     if not is_store(source):
-        raise UsageError(f"{source} is on no tracking server", hint="write wandb://project/run or mlflow://run_id")
+        raise UsageError(
+            f"{source} is not the address of a run on a tracking server",
+            hint="write wandb://project/run or mlflow://run_id",
+        )
     return _STORES[source.partition("://")[0]]
 
 
@@ -83,7 +86,7 @@ def fetch(source: str, folder: Path) -> Path:
             f"cannot read {source}: {error}", hint=f"install the fsspec driver for {scheme}://"
         ) from None
     if not target.exists():
-        raise UnreadableSource(f"nothing at {source}", hint="check the address")
+        raise UnreadableSource(f"there is nothing at {source}", hint="check the address")
     return target
 
 
@@ -103,11 +106,13 @@ def _spool(folder: Path) -> Path:
             for piece in chain([head], pieces):
                 size += len(piece)
                 if size > MAX_SPOOL:
-                    raise NotALog(f"more than {MAX_SPOOL >> 30} GiB on standard input", hint="write it to a file first")
+                    raise NotALog(
+                        f"standard input is larger than {MAX_SPOOL >> 30} GiB", hint="write it to a file first"
+                    )
                 out.write(piece)
     except OSError as error:
         free = shutil.disk_usage(folder).free >> 20
-        message = f"no room to keep standard input in {folder.parent} ({free} MB free): {error.strerror}"
+        message = f"there is no room to keep standard input in {folder.parent} ({free} MB free): {error.strerror}"
         raise UnreadableSource(message, hint="set TMPDIR to a larger disk, or write a file and name it") from None
     return target
 

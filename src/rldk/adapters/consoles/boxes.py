@@ -89,7 +89,7 @@ class PrintedBoxes:
     def finish(self, sink: Sink) -> None:
         box, self._box = self._box, None
         if box is not None and box.cells:
-            sink.reject(box.start.line, box.start.offset, "a box without its lower edge", box.start.text)
+            sink.reject(box.start.line, box.start.offset, "the box has no lower edge", box.start.text)
 
     def _cells(self, box: Box, text: str) -> None:
         cells = [cell.strip() for cell in _BAR.split(text)[1:-1]]
@@ -113,9 +113,9 @@ class PrintedBoxes:
             self.clock = _clock(box.cells)
         step = values.pop(self.clock, None) if self.clock else self._told
         if self.clock and step is None:
-            sink.reject(box.start.line, box.start.offset, f"a box without {self.clock}", box.start.text)
+            sink.reject(box.start.line, box.start.offset, f"the box has no {self.clock}", box.start.text)
         elif step is not None and not 0 <= step <= MAX_STEP:
-            sink.reject(box.start.line, box.start.offset, "a step that is none", box.start.text)
+            sink.reject(box.start.line, box.start.offset, "the step is not a step number", box.start.text)
         else:
             count = sink.step + (self._boxes > 1) if step is None else int(step)
             self._told = None

@@ -31,9 +31,9 @@ class CleanRLStdout(BaseAdapter):
     describes: ClassVar[str] = "the lines that CleanRL prints"
     quality: ClassVar[int] = 40
     landmark: ClassVar[bytes] = b"episodic_return="
-    keeps: ClassVar[str] = "return of every episode, steps a second"
+    keeps: ClassVar[str] = "return of every episode, steps per second"
     loses: ClassVar[str] = (
-        "losses, entropy and all else that only goes to TensorBoard; the step of `SPS` lines, which stand at the "
+        "losses, entropy and everything else that goes only to TensorBoard; the step of `SPS` lines, which get that of the "
         "episode before them; configuration"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
@@ -69,9 +69,11 @@ def _take(reading: Sink, piece: Piece, found: re.Match[str] | None) -> None:
     value = number(told["value"]) if told is not None else None
     step = int(found["step"]) if found is not None and found["step"] and len(found["step"]) < 20 else reading.step
     if found is None or told is None or value is None or step > MAX_STEP:
-        reading.reject(piece.line, piece.offset, piece.broken or "not one number", piece.text)
+        reading.reject(
+            piece.line, piece.offset, piece.broken or "the line does not hold exactly one number", piece.text
+        )
     elif not piece.whole and not (told["closed"] or told["called"]):
-        reading.reject(piece.line, piece.offset, "torn last line", piece.text)
+        reading.reject(piece.line, piece.offset, "the last line is torn", piece.text)
     elif found["eval"]:
         reading.row(step, {"eval/episodic_return": value}, phase="eval")
     else:

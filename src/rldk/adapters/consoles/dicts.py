@@ -89,7 +89,7 @@ class PrintedDicts:
         if found is not None:
             self._put(piece, found[0], told, sink)
         elif told is not None or piece.broken:
-            sink.reject(piece.line, piece.offset, piece.broken or "a dict without its end", piece.text)
+            sink.reject(piece.line, piece.offset, piece.broken or "the end of the dict is missing", piece.text)
 
     def _put(self, piece: Piece, shown: dict[str, str], told: tuple[str, int] | None, sink: Sink) -> None:
         values = {key: value for key, text in shown.items() if (value := number(text)) is not None}
@@ -111,7 +111,7 @@ class PrintedDictsConsole(BaseAdapter):
     """A line of the log is a dict. Numbers may be texts ('0.1234')."""
 
     name: ClassVar[str] = "dict-console"
-    describes: ClassVar[str] = "Python dicts of numbers that slime, SkyRL and loops of one's own print"
+    describes: ClassVar[str] = "Python dicts of numbers that slime, SkyRL and home-made loops print"
     quality: ClassVar[int] = 40
     uncounted: ClassVar[bytes] = b"{'"
     keeps: ClassVar[str] = "every number that is printed"

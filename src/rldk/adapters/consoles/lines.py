@@ -111,7 +111,7 @@ class PrintedLines:
             return
         if not record.values:
             if not record.start.whole:
-                sink.reject(record.start.line, record.start.offset, "torn last line", record.start.text)
+                sink.reject(record.start.line, record.start.offset, "the last line is torn", record.start.text)
         elif self.word is not None:
             self._put(record, sink)
         elif says_goal(record.values):  # numbered lists may come first
@@ -139,7 +139,7 @@ class PrintedLines:
         self._last = record
         step = clock.step + self._offset
         if step > MAX_STEP:
-            sink.reject(record.start.line, record.start.offset, "a step too large to be one", record.start.text)
+            sink.reject(record.start.line, record.start.offset, "the step is too large", record.start.text)
         else:
             sink.row(step, record.values, phase=self._phase(record.values))
 
@@ -173,10 +173,10 @@ class PrintedLinesConsole(BaseAdapter):
     training is for (a reward, a return, a loss, an entropy ...). Percentages are read as fractions."""
 
     name: ClassVar[str] = "line-console"
-    describes: ClassVar[str] = "lines of names and numbers that a training loop of one's own prints"
+    describes: ClassVar[str] = "lines of names and numbers that a home-made training loop prints"
     quality: ClassVar[int] = 15
     keeps: ClassVar[str] = "every named number of the lines with a count of steps, episodes or epochs"
-    loses: ClassVar[str] = "digits beyond those shown; what has no name; configuration"
+    loses: ClassVar[str] = "digits beyond those shown; numbers without a name; configuration"
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: CountedRows(PrintedLines()), identify=lambda opening, _: dialect.identity(opening, {})
     )

@@ -61,7 +61,7 @@ class PrintedPanels:
     def finish(self, sink: Sink) -> None:
         start, self._start = self._start, None
         if start is not None and self._lines and self._read(start.text, self._lines) is not None:
-            sink.reject(start.line, start.offset, "a panel without its lower edge", start.text)
+            sink.reject(start.line, start.offset, "the panel has no lower edge", start.text)
 
     def _close(self, start: Piece, sink: Sink) -> None:
         shown = self._read(start.text, self._lines)
@@ -69,7 +69,7 @@ class PrintedPanels:
             return
         step = sink.step if shown.step is None else shown.step
         if step > MAX_STEP:
-            sink.reject(start.line, start.offset, "a step too large to be one", start.text)
+            sink.reject(start.line, start.offset, "the step is too large", start.text)
         else:
             sink.row(step, shown.values, phase=phase_of(shown.values))
 
@@ -178,8 +178,8 @@ class PufferLibConsole(PanelConsole):
 
     name: ClassVar[str] = "pufferlib-console"
     describes: ClassVar[str] = "the dashboards that PufferLib prints"
-    keeps: ClassVar[str] = "losses and numbers of the environments with three decimals, steps a second"
-    loses: ClassVar[str] = "the step beyond its first digits, names that are cut for want of room; configuration"
+    keeps: ClassVar[str] = "losses and numbers of the environments with three decimals, steps per second"
+    loses: ClassVar[str] = "the step beyond its first digits, names that do not fit and are cut; configuration"
     reads = staticmethod(read_dashboard)
     told: ClassVar[dict[str, Any]] = {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"}
     headed: ClassVar[bytes] = b"PufferLib"

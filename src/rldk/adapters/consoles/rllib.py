@@ -51,7 +51,7 @@ class RLlibStdout(BaseAdapter):
     name: ClassVar[str] = "rllib-stdout"
     describes: ClassVar[str] = "results that Ray Tune prints for RLlib"
     quality: ClassVar[int] = 30
-    keeps: ClassVar[str] = "every digit and wall time of the iterations printed"
+    keeps: ClassVar[str] = "every digit and the wall time of the iterations that are printed"
     loses: ClassVar[str] = (
         "iterations: Tune prints at most one result every few seconds (14 of 25 in the run measured); configuration"
     )
@@ -77,7 +77,7 @@ class RLlibStdout(BaseAdapter):
         reading = parse_file(self, blocks)
         if blocks.others and not wanted:
             reading.notes.append(
-                f"the results of {len(blocks.others)} other trials were not read, such as {min(blocks.others)}"
+                f"rldk did not read the results of {len(blocks.others)} other trials, such as {min(blocks.others)}"
             )
         log = reading.log()
         return replace(log, **identity(opening_of(log.table).keys))
@@ -122,7 +122,7 @@ def _take(reading: Sink, block: Block) -> None:
         reading.reject(block.start.line, block.start.offset, str(error), block.start.text)
         return
     if step is None:
-        reading.reject(block.start.line, block.start.offset, f"a result cut off before {CLOCK}", block.start.text)
+        reading.reject(block.start.line, block.start.offset, f"the result is cut off before {CLOCK}", block.start.text)
         return
     numbers = {k: _SPECIAL[t] if t in _SPECIAL else number(t) for k, t in block.leaves.items() if is_metric(k)}
     values = {key: value for key, value in numbers.items() if value is not None and key != CLOCK}

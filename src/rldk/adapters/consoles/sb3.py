@@ -87,7 +87,7 @@ class SB3Boxes:
     def finish(self, sink: Sink) -> None:
         if self._box is not None:
             start = self._box.start
-            sink.reject(start.line, start.offset, "a box without its lower edge", start.text)
+            sink.reject(start.line, start.offset, "the box has no lower edge", start.text)
 
 
 def _take(reading: Sink, box: Box) -> None:
@@ -98,6 +98,6 @@ def _take(reading: Sink, box: Box) -> None:
         return
     values = {key: value for key, text in box.cells.items() if (value := number(text)) is not None}
     if step is None:
-        reading.reject(box.start.line, box.start.offset, f"a box without {CLOCK}", box.start.text)
+        reading.reject(box.start.line, box.start.offset, f"the box has no {CLOCK}", box.start.text)
     else:
         reading.row(step, values)

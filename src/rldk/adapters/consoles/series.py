@@ -56,7 +56,7 @@ class PrintedSeries:
         if step is None or not values:
             return
         if step > MAX_STEP:
-            sink.reject(start.line, start.offset, "a step too large to be one", start.text)
+            sink.reject(start.line, start.offset, "the step is too large", start.text)
         else:
             sink.row(step, values, phase=phase_of(values))
 

@@ -104,11 +104,11 @@ class PrintedSteps:
         if step.run != self._wanted:
             return
         if step.count > MAX_STEP:
-            sink.reject(step.start.line, step.start.offset, "a step too large to be one", step.start.text)
+            sink.reject(step.start.line, step.start.offset, "the step is too large", step.start.text)
         elif step.values:
             sink.row(step.count, step.values, phase=phase_of(step.values))
         else:
-            reason = "no number on this line" if step.start.whole else "torn last line"
+            reason = "the line has no number" if step.start.whole else "the last line is torn"
             sink.reject(step.start.line, step.start.offset, reason, step.start.text)
 
     def _mark(self, mark: re.Match[str], piece: Piece, sink: Sink) -> None:
@@ -200,7 +200,7 @@ class PrintedAdapter(BaseAdapter):
         return reading.log(total_steps=steps.total, **self.layout.identity)
 
 
-ROUNDED = "numbers have the digits that were printed: one shown as 0 may be smaller than the last of them"
+ROUNDED = "numbers have only the digits that were printed: a number shown as 0 may be very small"
 
 
 def phase_of(values: Iterable[str]) -> Phase:

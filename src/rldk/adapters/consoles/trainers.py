@@ -163,7 +163,7 @@ class RLGamesConsole(PrintedAdapter):
 
     name: ClassVar[str] = "rl-games-console"
     describes: ClassVar[str] = "the lines that rl_games prints (Isaac Gym, Isaac Lab)"
-    keeps: ClassVar[str] = "frames a second, frames; the mean return of epochs in which it is the best so far"
+    keeps: ClassVar[str] = "frames per second, frames; the mean return of the epochs that reach a new best"
     loses: ClassVar[str] = f"the mean return of all other epochs; {_REST}"
     layout: ClassVar[Layout] = Layout(
         landmark=b"fps step",
@@ -215,7 +215,7 @@ class SampleFactoryConsole(PrintedAdapter):
 
     name: ClassVar[str] = "sample-factory-console"
     describes: ClassVar[str] = "the lines that Sample Factory prints"
-    keeps: ClassVar[str] = "the mean return of the first policy, frames a second, policy lag"
+    keeps: ClassVar[str] = "the mean return of the first policy, frames per second, policy lag"
     loses: ClassVar[str] = _REST
     layout: ClassVar[Layout] = Layout(
         landmark=b"Total num frames: ",
@@ -237,7 +237,7 @@ class DopamineConsole(PrintedAdapter):
 
     name: ClassVar[str] = "dopamine-console"
     describes: ClassVar[str] = "the lines that Dopamine prints"
-    keeps: ClassVar[str] = "mean return of training and evaluation episodes, steps a second"
+    keeps: ClassVar[str] = "mean return of training and evaluation episodes, steps per second"
     loses: ClassVar[str] = _REST
     layout: ClassVar[Layout] = Layout(
         landmark=b"tarting iteration ",

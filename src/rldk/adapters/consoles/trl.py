@@ -128,7 +128,7 @@ class TrlStdout(BaseAdapter):
     loses: ClassVar[str] = (
         "digits beyond 4 since transformers 5 (versions before print all of them); the step, which is not printed "
         "and is inferred from the progress bar, the epoch and the rows before; wall time, configuration, "
-        "`total_flos`; a NaN loss as above"
+        "`total_flos`; a NaN loss, which transformers replaces unless `logging_nan_inf_filter=False`"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=TrlRows, identify=lambda opening, text: identity(opening, text=text)
@@ -177,9 +177,9 @@ def _take(piece: Piece, console: Console) -> Iterator[tuple[str, str]]:
         clear = token.end()
         if token["row"] is not None:
             if not _take_row(token["row"], console):
-                yield "not a dict of numbers", token["row"]
+                yield "the text is not a dict of numbers", token["row"]
         elif token["torn"] is not None:
-            yield "the dict has no end", token["torn"]
+            yield "the end of the dict is missing", token["torn"]
         elif token["panel"] is not None:
             _mark(console, int(token["step"]), None)
         elif alone:  # a bar with a description counts something else than training steps

@@ -46,8 +46,8 @@ class ArmsChart(BaseAdapter):
     describes: ClassVar[str] = "CSV of a chart with the mean and the spread of several arms"
     quality: ClassVar[int] = 25
     gathers: ClassVar[bool] = True
-    keeps: ClassVar[str] = "the mean that was drawn, of every arm"
-    loses: ClassVar[str] = "single seeds and their spread; what was not drawn; configuration"
+    keeps: ClassVar[str] = "the mean of every arm, as drawn"
+    loses: ClassVar[str] = "single seeds and their spread; metrics that were not drawn; configuration"
 
     @classmethod
     def sniff(cls, file: File) -> int:

@@ -50,7 +50,7 @@ def identity(opening: Opening, config: Mapping[str, Any]) -> dict[str, Any]:
     writer = next((name for name, (keys, _) in _CRITICS.items() if keys <= names), None)
     if writer is None or _CRITICS[writer][1] in names:
         return {}
-    note = f"{writer} does not log its advantage estimator: without a critic, read as GRPO"
+    note = f"{writer} does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"
     return {"algorithm": "grpo", "notes": (note,)}
 
 

@@ -25,7 +25,7 @@ class FlexibleAdapter(BaseAdapter):
     A CSV needs no column of steps here: without one the row number counts."""
 
     name: ClassVar[str] = "flexible"
-    describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of the user's own"
+    describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of your own"
     quality: ClassVar[int] = 10
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: TableRows(CsvTable(eager=True)), identify=lambda *_: {}, guess=guess_metrics

@@ -43,7 +43,7 @@ class CustomJSONLAdapter(BaseAdapter):
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = 'every digit; NaN as bare `NaN`, `"NaN"`'
     loses: ClassVar[str] = (
-        "null is missing, not NaN: some writers turn one into the other; rows of one step that share no metric "
+        "null counts as missing, not as NaN: some writers turn one into the other; rows of one step that share no metric "
         "become one row; lists and text are left out by rldk"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
@@ -72,7 +72,8 @@ class CustomJSONLAdapter(BaseAdapter):
         if not len(found.table) or not found.table.columns:
             first = f": {found.rejected[0].reason} (line {found.rejected[0].line})" if found.rejected else ""
             raise NoData(
-                f"no line with a metric in {self.source}{first}", hint='a line looks like {"step": 1, "kl": 0.1}'
+                f"there is no line with a metric in {self.source}{first}",
+                hint='a line looks like {"step": 1, "kl": 0.1}',
             )
         if isinstance(found.meta.get("run_id"), str):
             self.options.setdefault("run", found.meta["run_id"])  # the id that the log gives itself names the run

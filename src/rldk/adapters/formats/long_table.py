@@ -52,7 +52,7 @@ class LongTable(BaseAdapter):
     describes: ClassVar[str] = "CSV with a row for each value (step, name, value), of one or several runs"
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = "every digit that was written, `nan` as NaN; wall time where there is a column of it"
-    loses: ClassVar[str] = "all but the last of several values of one name at one step; configuration"
+    loses: ClassVar[str] = "earlier values where one name has several at one step; configuration"
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -95,11 +95,11 @@ def _take(record: Fields, at: Places, width: int, reading: Reading, scalars: Sca
     """Notes the value of a row, or refuses the row."""
     try:
         if record.problem or len(record.values) != width:
-            raise BadLine(record.problem or f"{len(record.values)} fields, the header has {width}")
+            raise BadLine(record.problem or f"{len(record.values)} fields, but the header has {width}")
         texts = [text.strip() for text in record.values]
         step, value = to_step(texts[at.step] or None), cell(texts[at.value])
         if step is None or value is None or not texts[at.name]:
-            raise BadLine("no step, no name or no number")
+            raise BadLine("the row lacks a step, a name or a number")
         time = to_time(texts[at.time] or None) if at.time is not None else float("nan")
         scalars.add(scalars.tag_id(texts[at.name]), step, value, time)
     except BadLine as error:

@@ -75,11 +75,11 @@ class Store:
     def log(self, source: str, notes: tuple[str, ...] = ()) -> Log:
         if not len(self.scalars):
             why = f": {self.rejected[0].reason}" if self.rejected else ""
-            raise NoData(f"{source} has no metrics{why}", hint="has the run logged anything yet?")
+            raise NoData(f"{source} has no metrics{why}", hint="check that the run has logged something")
         if self._system:
-            notes += (f"{self._system} values of the machine ({SYSTEM}*) were left out",)
+            notes += (f"rldk left out {self._system} values about the machine ({SYSTEM}*)",)
         if _count_where_steps_are_missing(self.scalars):
-            notes += ("no value has a step: they are numbered in the order they were logged",)
+            notes += ("no value has a step: rldk numbered the values in the order they were logged",)
         log = Log(
             table=self.scalars.table(),
             config=self.config,
@@ -111,7 +111,7 @@ class MLflowFileStore(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "every digit, wall time, parameters, stated NaN"
     loses: ClassVar[str] = (
-        "all but the last of several values of one metric at one step; steps where none was given; metrics of the "
+        "earlier values where one metric has several at one step; steps where none was given; metrics about the "
         "machine (`system/*`) are left out by rldk"
     )
 
@@ -196,13 +196,13 @@ def _read_metric(key: str, path: Path, store: Store) -> None:
             offset = got.offset
             for number, line in enumerate(got.lines, got.number):
                 if not _take_line(key, line, store):
-                    store.reject(number, offset, f"{key}: not `timestamp value step`")
+                    store.reject(number, offset, f"{key}: the line is not `timestamp value step`")
                 offset += len(line) + 1
     except (BrokenStream, RldkError) as error:
         store.reject(0, 0, f"{key}: {error}")
     rest = splitter.finish()
     if rest.lines:
-        store.reject(rest.number, rest.offset, f"{key}: cut off")
+        store.reject(rest.number, rest.offset, f"{key}: the last line is cut off")
 
 
 def _take_line(key: str, line: bytes, store: Store) -> bool:
@@ -223,7 +223,7 @@ class MLflowDatabase(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "every digit, wall time, parameters, stated NaN"
     loses: ClassVar[str] = (
-        "all but the last of several values of one metric at one step; steps where none was given; metrics of the "
+        "earlier values where one metric has several at one step; steps where none was given; metrics about the "
         "machine (`system/*`) are left out by rldk"
     )
 
@@ -271,10 +271,10 @@ class MLflowDatabase(BaseAdapter):
                     raise UnknownName("run", str(run), runs)
                 _read_tables(db, run, store)
             if lost := missing_bytes(only_file(self).path):
-                store.reject(store.lines + 1, 0, f"the database is cut: {lost:,} bytes are missing")
+                store.reject(store.lines + 1, 0, f"the database is cut off: {lost:,} bytes are missing")
         except (sqlite3.Error, OSError) as error:
             store.reject(store.lines + 1, 0, f"the database ends here: {error}")
-        notes = (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ()
+        notes = (f"holds {len(runs)} runs; rldk read {run}",) if len(runs) > 1 else ()
         store.scalars.sort_by_time()
         return check_strict(store.log(self.source, notes), self)
 
@@ -316,7 +316,7 @@ def _read_tables(db: sqlite3.Connection, run: str, store: Store) -> None:
     )
     for key, value, time, at, nan in rows:
         if value is None and not nan:
-            store.reject(store.lines + 1, 0, f"{key}: the value is no number")
+            store.reject(store.lines + 1, 0, f"{key}: the value is not a number")
         else:
             store.point(str(key), at or 0, math.nan if nan else restore_infinity(float(value)), time or 0.0)
 

@@ -24,7 +24,7 @@ _MARK = re.compile(r"(?:Global step (?P<train>\d+)(?: \[[^\]]*\])?: |global_step
 _HEAD_MARK = re.compile(rb"\xe2\x9c\xa8 Global step \d+(?: \[[^\]]*\])?: \{")
 _LOG_PREFIX = re.compile(r"(?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d \S+\] ?")
 _CRITIC, _ACTOR = frozenset({"critic_loss"}), frozenset({"policy_loss", "ppo_kl", "ppo_clip_ratio"})
-_NO_CRITIC = "OpenRLHF does not log its advantage estimator: without a critic, read as GRPO"
+_NO_CRITIC = "OpenRLHF does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _values(text: str) -> dict[str, float] | None:
 def _take(reading: Sink, piece: Piece) -> None:
     mark, values = _MARK.match(piece.text), _values(piece.text)
     if mark is None or values is None:
-        reading.reject(piece.line, piece.offset, piece.broken or "a dict without its end", piece.text)
+        reading.reject(piece.line, piece.offset, piece.broken or "the end of the dict is missing", piece.text)
         return
     try:
         step = to_step(mark["train"] or mark["eval"]) or 0

@@ -36,7 +36,7 @@ class Parquet(BaseAdapter):
     name: ClassVar[str] = "parquet"
     describes: ClassVar[str] = "Parquet table of metrics with a step column"
     quality: ClassVar[int] = 20
-    keeps: ClassVar[str] = "every digit; null and NaN apart"
+    keeps: ClassVar[str] = "every digit; null and NaN stay different"
     loses: ClassVar[str] = "configuration"
 
     @classmethod
@@ -57,9 +57,13 @@ class Parquet(BaseAdapter):
                 cells = table.metadata.num_rows * len(header)
                 if layout is None or layout.step is None or cells > MAX_CELLS:
                     problem = (
-                        "has no column of steps and metrics" if cells <= MAX_CELLS else f"has {cells} cells, too many"
+                        "has no column of steps beside metrics"
+                        if cells <= MAX_CELLS
+                        else f"has {cells} cells, which is too many"
                     )
-                    raise NotALog(f"{file.path} {problem}", hint="write one row a step, one column a metric")
+                    raise NotALog(
+                        f"{file.path} {problem}", hint="write one row for each step and one column for each metric"
+                    )
                 meta: dict[str, Any] = {}
                 for batch in table.iter_batches(batch_size=BATCH):
                     _take_batch(reading, layout, batch)
@@ -67,7 +71,7 @@ class Parquet(BaseAdapter):
         except (pa.ArrowException, OSError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise MalformedInput(
-                f"{file.path} is no whole Parquet file: {why}", hint="was it still being written?"
+                f"{file.path} is not a complete Parquet file: {why}", hint="check whether it is still being written"
             ) from None
         own = {} if find_named_clock(header) is not None else {"clock": header[layout.step]}
         return reading.log(meta=identity_fields(meta, self) | own)

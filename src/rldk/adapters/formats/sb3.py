@@ -128,7 +128,7 @@ def _row(sink: Sink, header: list[str], record: Fields) -> None:
         problem = str(error)
     values = {key: value for key, text in numbers.items() if (value := cell(text)) is not None}
     if not problem and step is None and not values:
-        problem = "a row without a number"
+        problem = "the row has no number"
     if problem:
         sink.reject(record.line, record.offset, problem, ",".join(record.values))
     else:
@@ -137,7 +137,7 @@ def _row(sink: Sink, header: list[str], record: Fields) -> None:
 
 def _width(header: list[str], record: Fields) -> str:
     torn = not record.whole and len(record.values) < len(header)
-    return "torn last line" if torn else f"{len(record.values)} fields, the header has {len(header)}"
+    return "the last line is torn" if torn else f"{len(record.values)} fields, but the header has {len(header)}"
 
 
 @adapter
@@ -162,7 +162,9 @@ class SB3Json(BaseAdapter):
     def read(self) -> Log:
         found = decode(only_file(self), step_key=CLOCK, strict=bool(self.options.get("strict")))
         if not len(found.table):
-            raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first log?")
+            raise NoData(
+                f"there is no usable row in {self.source}", hint="check whether the run stopped before its first log"
+            )
         table = join_dumps(found.table)
         return Log(
             table=table,

@@ -254,7 +254,7 @@ class CsvTable:
     def _put(self, record: Fields, sink: Sink) -> None:
         fields, layout = record.values, self._layout
         if layout is None:
-            sink.reject(record.line, record.offset, "no column of numbers", ",".join(fields))
+            sink.reject(record.line, record.offset, "the table has no column of numbers", ",".join(fields))
             return
         for i, name in layout.identity if len(fields) == len(self.header) else ():
             self.meta.setdefault(name, fields[i])
@@ -361,7 +361,7 @@ def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:
     if len(fields) == len(header):
         return ""
     torn = not whole and len(fields) < len(header)
-    return "torn last line" if torn else f"{len(fields)} fields, the header has {len(header)}"
+    return "the last line is torn" if torn else f"{len(fields)} fields, but the header has {len(header)}"
 
 
 def identity_fields(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:

@@ -45,8 +45,8 @@ class TensorBoard(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "wall time; the configuration where the trainer writes it as text (transformers, CleanRL)"
     loses: ClassVar[str] = (
-        "digits beyond 7 (float32); all but the last of several values of one metric at one step (two CleanRL "
-        "episodes that end together; the `epoch` of an evaluation); metrics that the trainer keeps from it (SB3: "
+        "digits beyond 7 (float32); earlier values where one metric has several at one step (two CleanRL "
+        "episodes that end together; the `epoch` of an evaluation); metrics that the trainer does not send to it (SB3: "
         "`time/*` but fps, `train/n_updates`); NaN and `time_total_s` of RLlib, which Ray Tune does not write; "
         "text, histograms and images are left out by rldk"
     )
@@ -86,7 +86,10 @@ class TensorBoard(BaseAdapter):
         if left_out:
             self._reading = None
         if not len(reading.scalars):
-            raise NoData(f"no scalar in {self.source}", hint="the run logged none, or the file is damaged at its start")
+            raise NoData(
+                f"there is no scalar in {self.source}",
+                hint="check that the run logs scalars and that the start of the file is not damaged",
+            )
         return check_strict(reading.log(left_out), self)
 
     def _before(self, files: list[File]) -> _Reading | None:
@@ -203,7 +206,7 @@ class _Reading:
         table = self.scalars.table()
         notes = self.scalars.notes()
         if self._not_scalar:
-            notes += (f"{self._not_scalar} values that are no scalars (text, histograms, images) were left out",)
+            notes += (f"rldk left out {self._not_scalar} values that are not scalars (text, histograms, images)",)
         log = Log(
             table=table,
             algorithm=_script(self.config),
@@ -222,7 +225,7 @@ def _decode(payload: bytes, part: _Part) -> Event:
     try:
         return read_event(payload)
     except (WireError, struct.error) as error:
-        part.reject(Fault(part.reader.records, part.reader.offset, f"no event: {error}"))
+        part.reject(Fault(part.reader.records, part.reader.offset, f"the record is not an event: {error}"))
         return Event(math.nan, 0, ())
 
 

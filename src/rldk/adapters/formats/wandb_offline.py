@@ -47,7 +47,7 @@ class WandBAdapter(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "every digit, wall time, configuration, stated NaN"
     loses: ClassVar[str] = (
-        "all but the last of several values of one metric at one step; tables, text and media are left out by rldk"
+        "earlier values where one metric has several at one step; tables, text and media are left out by rldk"
     )
 
     @classmethod
@@ -62,9 +62,9 @@ class WandBAdapter(BaseAdapter):
             try:
                 reading.take(Message(record))
             except WireError as error:
-                reader.reject(f"no record: {error}")
+                reader.reject(f"the data is not a record: {error}")
         if not len(reading.scalars):
-            raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
+            raise NoData(f"{self.source} has no history", hint="check that the run has logged a number")
         return check_strict(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
 
 
@@ -122,9 +122,9 @@ class History:
         table = table.select([name for name in table.columns if name != clock])
         notes = self.scalars.notes()
         if unread := self._not_scalar - self.scalars.tags.keys():
-            notes += (f"{len(unread)} keys hold no numbers (text, tables, histograms, media) and were left out",)
+            notes += (f"rldk left out {len(unread)} keys without numbers (text, tables, histograms, media)",)
         if clock:
-            notes += (f"steps are those of {clock}",)
+            notes += (f"the steps come from {clock}",)
         log = Log(
             table=table,
             config=self.config,

@@ -65,7 +65,7 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
     if not naming.guess:
         return run
     option = f"--field-map {shlex.quote(json.dumps(naming.guess))}"
-    note = f"no column has a known name; some were read by other words, if these are right, say so: {option}"
+    note = f"no column has a known name; rldk guessed some of them. If the guesses are right, pass {option}"
     return replace(run, meta=replace(run.meta, notes=(*run.meta.notes, note)))
 
 
@@ -167,7 +167,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
         notes = (*notes, f"the format keeps {log.precision} significant digits")
     config = redacted(log.config)
     if hidden := redactions(config):
-        notes = (*notes, f"{hidden} secret{'s' * (hidden > 1)} taken out of the configuration")
+        notes = (*notes, f"{hidden} secret{'s' * (hidden > 1)} removed from the configuration")
     defaults: dict[str, Any] = {
         "framework": naming.framework,
         "total_steps": log.total_steps,

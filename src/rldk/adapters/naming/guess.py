@@ -82,6 +82,6 @@ def field_map_hint(opening: Opening) -> str:
     """What to tell a user whose columns were not recognised: a ready `--field-map`, or how to write one."""
     guess = proposed_map(opening)
     if guess:
-        return f"if these are right, say so: --field-map '{json.dumps(guess)}'"
+        return f"if these guesses are right, pass --field-map '{json.dumps(guess)}'"
     shown = ", ".join(list(opening.cover)[:8])
     return f'name the columns yourself, for example --field-map \'{{"COLUMN": "reward_mean"}}\'; columns are {shown}'

@@ -59,7 +59,7 @@ class WandBRun(RemoteRun):
             history.add(_items(row))
             count += 1
         if not len(history.scalars):
-            raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
+            raise NoData(f"{self.source} has no history", hint="check that the run has logged a number")
         history.summarise(_items(self._server.field("summary_metrics", dict) or {}))
         history.config = {k: v for k, v in (self._server.field("config", dict) or {}).items() if k != "_wandb"}
         commit = self._server.field("commit", str)

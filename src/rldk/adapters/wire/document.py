@@ -19,7 +19,7 @@ MAX_SALVAGED = 1 << 25  # characters of a damaged document that are looked at
 MAX_SERIES = 20_000
 UNIX = 1e9  # seconds: a list without a name is one of TensorBoard's (time, step, value) only with times since 2001
 _SHORTEST = 3  # values of a list that may be a history
-PLACES = "no list counts the steps: the place of a value in its list is its step"
+PLACES = "no list counts the steps: the position of a value in its list is its step"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _NESTED = 64
 _GOALS = re.compile(r"reward|return|score|episode", re.IGNORECASE)  # lists that have a value for each episode
@@ -273,7 +273,7 @@ def _from_series(series: list[_Series], config: dict[str, Any]) -> History:
     used = {clock.name for clock in clocks.values()}
     rows = _rows([one for one in series if one.name not in used or one.name.lower() not in STEP_KEYS])
     notes = [] if timeline or main == 0 else [PLACES]
-    notes += [f"lists of {length} values are spread evenly over the {main} rows" for length in sorted(spread)]
+    notes += [f"rldk spread lists of {length} values evenly over the {main} rows" for length in sorted(spread)]
     return History(rows=rows, series=True, clock=named, notes=tuple(notes), config=config)
 
 

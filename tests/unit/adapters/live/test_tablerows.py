@@ -54,7 +54,7 @@ def test_a_file_that_was_cut_behind_the_readers_back_needs_no_header() -> None:
 def test_a_line_torn_by_a_replacement_costs_that_line() -> None:
     source = TableRows(CsvTable())
     rows = followed(source, b"step,kl\n1,0.1\n2", b"step,kl\n3,0.3\n")
-    assert ([step for step, _ in rows], source.rejected[0].reason) == ([1, 3], "torn last line")
+    assert ([step for step, _ in rows], source.rejected[0].reason) == ([1, 3], "the last line is torn")
 
 
 def test_the_mark_of_a_log_outlives_new_columns_and_is_not_that_of_another() -> None:
