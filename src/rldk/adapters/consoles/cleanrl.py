@@ -33,8 +33,8 @@ class CleanRLStdout(BaseAdapter):
     landmark: ClassVar[bytes] = b"episodic_return="
     keeps: ClassVar[str] = "return of every episode, steps per second"
     loses: ClassVar[str] = (
-        "losses, entropy and everything else that goes only to TensorBoard; the step of `SPS` lines, which get that of the "
-        "episode before them; configuration"
+        "losses, entropy and everything else that goes only to TensorBoard; the step of `SPS` lines, which get "
+        "that of the episode before them; configuration"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: TextRows(CleanRLLines()), identify=lambda *_: dict(IDENTITY)

@@ -43,8 +43,8 @@ class CustomJSONLAdapter(BaseAdapter):
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = 'every digit; NaN as bare `NaN`, `"NaN"`'
     loses: ClassVar[str] = (
-        "null counts as missing, not as NaN: some writers turn one into the other; rows of one step that share no metric "
-        "become one row; lists and text are left out by rldk"
+        "null counts as missing, not as NaN: some writers turn one into the other; rows of one step that share no "
+        "metric become one row; lists and text are left out by rldk"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=JsonRows, joins=True, identify=lambda opening, _: identity(opening, {})

@@ -58,9 +58,9 @@ def assign_steps(rows: Sequence[Printed], total: int | None) -> tuple[str, ...]:
         if pace is None:
             notes["the log prints no step: rldk counted the training rows"] = None
         elif not pace.known:
-            notes[
-                "the log prints no step: rldk derived it from the epoch or episode, taking each training row for one step"
-            ] = None
+            notes["the log prints no step: rldk derived it from the epoch or episode, with one step for each row"] = (
+                None
+            )
         _by_clock(session, pace)
         later = pace if pace is not None and pace.known else later
     return tuple(notes)

@@ -59,8 +59,8 @@ class VerlJsonl(BaseAdapter):
     quality: ClassVar[int] = 80
     keeps: ClassVar[str] = "every digit, stated NaN (written as null)"
     loses: ClassVar[str] = (
-        "wall time, configuration, the advantage estimator; everything that an earlier start of the same run wrote, because "
-        "the file is emptied at each start"
+        "wall time, configuration, the advantage estimator; everything that an earlier start of the same run wrote, "
+        "because the file is emptied at each start"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: JsonRows(**DECODING), joins=True, identify=by_keys(identity), phase=phase_of
