@@ -1,4 +1,4 @@
-"""What CleanRL's single-file trainers print: a line an episode, and environment steps per second."""
+"""Reads what CleanRL's single-file trainers print: a line for each episode, and environment steps per second."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _MARK = re.compile(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
 
 @adapter
 class CleanRLStdout(BaseAdapter):
-    """The keys are CleanRL's TensorBoard tags of the same numbers. SPS lines say no step and have that of the episode
-    before them; evaluation episodes after the training have its last step."""
+    """The keys are CleanRL's TensorBoard tags for the same numbers. An SPS line has no step and gets that of the
+    episode before it. Evaluation episodes after the training get its last step."""
 
     name: ClassVar[str] = "cleanrl-stdout"
     describes: ClassVar[str] = "the lines that CleanRL prints"
@@ -53,7 +53,7 @@ class CleanRLStdout(BaseAdapter):
 
 
 class CleanRLLines:
-    """One line, one record."""
+    """Reads each line as one record."""
 
     def take(self, piece: Piece, sink: Sink) -> None:
         found = _RECORD.search(piece.text)
@@ -61,7 +61,7 @@ class CleanRLLines:
             _take(sink, piece, found)
 
     def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
+        """Does nothing: no record is ever left open."""
 
 
 def _take(reading: Sink, piece: Piece, found: re.Match[str] | None) -> None:

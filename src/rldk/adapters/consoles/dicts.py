@@ -1,4 +1,4 @@
-"""Python dicts of numbers that a trainer prints a step: slime, SkyRL, and loops of one's own."""
+"""Reads the Python dicts of numbers that a trainer prints at each step: slime, SkyRL and home-made loops."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SLIME = frozenset({"rollout/raw_reward", "rollout/rewards", "train/train_rollou
 
 
 def identity(keys: Any) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer prints these keys."""
+    """The fields of `Log` that name the trainer behind these keys."""
     names = frozenset(keys)
     if names & _SLIME:
         return {"framework": "slime", "dialect": "slime"}
@@ -42,9 +42,10 @@ def identity(keys: Any) -> dict[str, Any]:
 
 
 class PrintedDicts:
-    """A record is a dict with its step in it, or after words that say it ("rollout 3: {...}"); it may go over lines.
+    """Reads each dict as a record. The step is in the dict or in the words before it ("rollout 3: {...}").
 
-    What is no number is left out; a dict without a step is passed over."""
+    A dict may span several lines. The reader leaves out values that are not numbers, and skips a dict without a
+    step."""
 
     def __init__(self) -> None:
         self._told: tuple[str, int] | None = None  # the word and the step on the line before the dict
@@ -80,7 +81,7 @@ class PrintedDicts:
             self._close(sink, last=last)
 
     def _close(self, sink: Sink, *, last: bool) -> None:
-        """Takes the dict if it is whole; if it is not and `last`, refuses it when it has a step."""
+        """Takes the dict if it is complete. With `last`, it refuses an incomplete dict that has a step."""
         piece = self._open
         found = dict_items(piece.text) if piece is not None else None
         if piece is None or (found is None and not last):
@@ -108,7 +109,7 @@ class PrintedDicts:
 
 @adapter
 class PrintedDictsConsole(BaseAdapter):
-    """A line of the log is a dict. Numbers may be texts ('0.1234')."""
+    """Each dict is one line of the log. Its numbers may be texts ('0.1234')."""
 
     name: ClassVar[str] = "dict-console"
     describes: ClassVar[str] = "Python dicts of numbers that slime, SkyRL and home-made loops print"
@@ -139,7 +140,7 @@ class PrintedDictsConsole(BaseAdapter):
 
 
 def _is_training(head: bytes) -> bool:
-    """At least two dicts with a step say what a training is for; JSON is another format."""
+    """Whether at least two dicts with a step name a goal of training. JSON is another format."""
     if head.lstrip()[:2] == b'{"':
         return False
     return sum(says_goal(values) for _, values, _ in glimpse(PrintedDicts(), head)) > 1
