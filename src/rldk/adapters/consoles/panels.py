@@ -1,4 +1,4 @@
-"""Panels that rich draws with all metrics of a step: the one of open-instruct, and PufferLib's dashboard."""
+"""Reads panels with all metrics of a step, which rich draws: open-instruct's panel and PufferLib's dashboard."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
 class Shown(NamedTuple):
-    """What a panel says; `step` is None where it says none."""
+    """The numbers of a panel; `step` is None when the panel states no step."""
 
     step: int | None
     values: dict[str, float]
 
 
 class PrintedPanels:
-    """Gathers the lines of a panel until its lower edge; `read` makes None of a panel of something else."""
+    """Gathers the lines of a panel until its lower edge; `read` returns None for a panel without metrics."""
 
     def __init__(self, read: Callable[[str, list[str]], Shown | None]) -> None:
         self._read = read
@@ -75,7 +75,8 @@ class PrintedPanels:
 
 
 def read_groups(title: str, lines: list[str]) -> Shown | None:
-    """A panel "Metrics" with a row a group: `val   a: 1 | b: 2`, long rows going on in the next line."""
+    """The numbers of a panel "Metrics" with a row for each group: `val   a: 1 | b: 2`. A long row continues on the next
+    line."""
     if " Metrics " not in title:
         return None
     groups: dict[str, str] = {}
@@ -99,7 +100,7 @@ def read_groups(title: str, lines: list[str]) -> Shown | None:
 
 
 def read_dashboard(title: str, lines: list[str]) -> Shown | None:  # noqa: ARG001 - as of `PanelConsole.reads`
-    """A dashboard with the counts at the left, losses at the right and the numbers of the environments below."""
+    """The numbers of a dashboard with counts on the left, losses on the right and the environments below."""
     if not any("PufferLib" in line for line in lines[:2]):
         return None
     step: int | None = None
@@ -123,7 +124,7 @@ def _scaled(found: re.Match[str]) -> float:
 
 
 class PanelConsole(BaseAdapter):
-    """Base of the adapters of panels. `told`: the fields of `Log` that say the trainer; `headed` stands in the
+    """The base of the adapters for panels. `told`: the fields of `Log` that name the trainer. `headed` stands in the
     head of each panel, `landmark` in the line of its count."""
 
     told: ClassVar[dict[str, Any]]
@@ -133,7 +134,7 @@ class PanelConsole(BaseAdapter):
     @staticmethod
     @abstractmethod
     def reads(title: str, lines: list[str]) -> Shown | None:
-        """What a panel says; None of a panel of something else."""
+        """The numbers of a panel; None for a panel without metrics."""
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -173,7 +174,7 @@ class OpenInstructConsole(PanelConsole):
 
 @adapter
 class PufferLibConsole(PanelConsole):
-    """Counts above a thousand are printed as 65.5k or 3.3m, and so is the step. Source: PufferLib, clean_pufferl.py,
+    """PufferLib prints counts above a thousand as 65.5k or 3.3m, also the step. Source: PufferLib, clean_pufferl.py,
     `print_dashboard`."""
 
     name: ClassVar[str] = "pufferlib-console"

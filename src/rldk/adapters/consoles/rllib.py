@@ -1,4 +1,4 @@
-"""Ray Tune on the terminal: "Result for TRIAL:" and the result as an indented tree, at most every few seconds."""
+"""Reads the terminal output of Ray Tune: "Result for TRIAL:" and an indented tree, at most every few seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf, "true": 1.0,
 
 
 class Block(Struct):
-    """A printed result: whose it is, where it begins, its leaves by flat key, and the branches that are open."""
+    """A printed result: its trial, where it begins, its leaves by flat key, and the open branches."""
 
     trial: str
     start: Piece
@@ -46,7 +46,7 @@ class Block(Struct):
 
 @adapter
 class RLlibStdout(BaseAdapter):
-    """A line of the log is a result. Tune leaves results out that come too fast, so that iterations are missing."""
+    """Each result is one line of the log. Tune skips results that come too fast, so some iterations are missing."""
 
     name: ClassVar[str] = "rllib-stdout"
     describes: ClassVar[str] = "results that Ray Tune prints for RLlib"
@@ -67,7 +67,7 @@ class RLlibStdout(BaseAdapter):
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
-        """The trials whose results are printed, in the order of their first."""
+        """The trials with printed results, in the order of their first result."""
         found = (_TITLE.fullmatch(piece.text) for piece in pieces(file))
         return list(dict.fromkeys(title["trial"] for title in found if title is not None))
 
@@ -84,7 +84,8 @@ class RLlibStdout(BaseAdapter):
 
 
 class RLlibBlocks:
-    """Gathers the leaves of a result until its indentation ends. Of several trials the first, or `wanted`, is taken."""
+    """Gathers the leaves of a result until its indentation ends. With several trials it reads `wanted`, else the
+    first."""
 
     def __init__(self, wanted: str | None = None) -> None:
         self.others: set[str] = set()
@@ -99,7 +100,7 @@ class RLlibBlocks:
             self.finish(sink)
             self._block = Block(title["trial"], piece)
         elif self._block is not None and leaf is not None:
-            if piece.whole:  # else the number may be cut
+            if piece.whole:  # otherwise the number may be cut
                 self._block.leaf(len(leaf["indent"]), leaf["key"], leaf["value"] or "")
         elif not piece.text.startswith(" "):
             self.finish(sink)

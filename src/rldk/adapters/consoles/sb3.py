@@ -1,4 +1,4 @@
-"""Stable-Baselines3 on the terminal and in log.txt: a box of two columns for every dump."""
+"""Reads Stable-Baselines3 on the terminal and in log.txt: a box of two columns for every dump."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CLOCK_ROW = re.compile(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|",
 
 
 class Box(Struct):
-    """A box on its way: where it begins, its group ("train/") and its cells as text, keys with their group."""
+    """An unfinished box: where it begins, its group ("train/"), and its cells as text, with the group in each key."""
 
     start: Piece
     group: str = ""
@@ -34,9 +34,9 @@ class Box(Struct):
 
 @adapter
 class SB3Stdout(BaseAdapter):
-    """A line of the log is a box, closed by its lower edge; what else is printed between is passed over.
+    """Each box with a lower edge is one line of the log; the reader skips other text.
 
-    Values keep three significant digits (float32 ones more); keys above 36 characters end in "..." and stay so."""
+    Values keep three significant digits (float32 values more). A key above 36 characters ends in "..."."""
 
     name: ClassVar[str] = "sb3-stdout"
     describes: ClassVar[str] = "boxes that Stable-Baselines3 prints, also in its log.txt"

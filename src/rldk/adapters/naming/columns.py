@@ -1,4 +1,4 @@
-"""From a log in the source's own names to a Run in canonical ones."""
+"""Turns a log in the source's own names into a Run with canonical names."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _NOT_METRICS = frozenset({"phase", "run_id", "seed", "git_sha", "step", "wall_ti
 
 
 class _Columns(Struct):
-    """Canonical columns on their way into a Run."""
+    """The canonical columns of a Run while they are collected."""
 
     values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     stated: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = None, propose: bool = False) -> Run:
-    """The run of a log: canonical columns in front, the source's own behind them, and how the ones came of the others.
+    """The run of a log: canonical columns first, then the source's own, with the key that each metric came from.
 
     `field_map` pairs the user's keys with metrics, in either direction; it wins over the vocabulary. Columns that need
-    no sign, scale or split share memory with the log's. `propose`: see `naming.settled`."""
+    no change of sign or scale and no split share memory with those of the log. `propose`: see `decide_naming`."""
     words = vocabulary()
     opening = opening_of(log.table)
     hints = Hints(framework=log.framework, dialect=log.dialect, algorithm=log.algorithm, field_map=field_map)
@@ -70,7 +70,8 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
 
 
 def _arrivals(table: MetricTable, opening: int) -> Iterator[tuple[list[str], bool]]:
-    """(keys, evaluation) of each row behind the opening on which a key is first seen, or first on an evaluation row."""
+    """The rows after the opening that bring a key for the first time, or for the first time in an evaluation, as
+    (keys, evaluation)."""
     rows: dict[int, list[str]] = {}
     evaluation = table.phase == PHASES.index("eval")
     for key, column in table.columns.items():
@@ -85,7 +86,7 @@ def _arrivals(table: MetricTable, opening: int) -> Iterator[tuple[list[str], boo
 
 
 def _clocks(table: MetricTable, naming: Naming) -> MetricTable:
-    """The table with the step and the time taken from the columns that the user named for them."""
+    """The table with the step and the time from the columns that the user named for them."""
     if "step" in naming.clocks:
         step = table.columns[naming.clocks["step"]]
         whole = np.where(np.abs(step) < 2.0**62, step, table.step.astype(np.float64)).astype(np.int64)
@@ -119,7 +120,7 @@ def _sums(columns: _Columns, naming: Naming) -> None:
 
 
 def _split_eval(columns: _Columns, table: MetricTable, naming: Naming) -> None:
-    """Moves what evaluation rows say under a training name to the evaluation's own name."""
+    """Moves values that evaluation rows give under a training name to the evaluation's own name."""
     rows = table.phase == PHASES.index("eval")
     for name, other in naming.staged.items():
         column, stated = columns.values[name], columns.stated.get(name, np.empty(0, dtype=np.int64))
@@ -137,7 +138,7 @@ def _put(stated: dict[str, NDArray[np.int64]], name: str, rows: NDArray[np.int64
 
 
 def _table(table: MetricTable, columns: _Columns, words: Vocabulary) -> MetricTable:
-    """Canonical columns in the order of the vocabulary, then the source's own."""
+    """The canonical columns in the order of the vocabulary, then the source's own columns."""
     order = {name: i for i, name in enumerate(words.names())}
     first = sorted(
         columns.values, key=lambda n: (order.get(n.removeprefix("eval_"), len(order)), n.startswith("eval_"))
@@ -155,7 +156,7 @@ def _table(table: MetricTable, columns: _Columns, words: Vocabulary) -> MetricTa
 
 
 def _empty(name: str, columns: _Columns, table: MetricTable) -> bool:
-    """A training name under which only evaluation rows spoke is no metric of this run."""
+    """Whether only evaluation rows had this training name; then it is not a metric of this run."""
     moved = name not in table.columns and name not in columns.stated
     return moved and len(table) > 0 and bool(np.isnan(columns.values[name]).all())
 
@@ -187,7 +188,8 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
 
 
 def _map_notes(naming: Naming, words: Vocabulary, *, clock: str) -> list[str]:
-    """What in the user's map had no effect, or not the one that was likely meant. `clock`: the column of the step."""
+    """Notes on entries of the user's map that had no effect, or probably not the intended one. `clock`: the column of
+    the step."""
     notes = [f"field map: there is no column {key!r}" for key in naming.unused() if key != clock]
     for name in naming.user_metrics().values():
         if words.canonical(name) is None and name not in _NOT_METRICS:
