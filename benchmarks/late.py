@@ -75,9 +75,9 @@ def _repeat(path: Path, lines: list[str], size: int) -> None:
 
 def refuse(path: str) -> dict[str, int]:
     from rldk.adapters.base import adapters
-    from rldk.adapters.late import late
+    from rldk.adapters.late import find_late_start
     from rldk.adapters.source import File
 
-    if late(File(Path(path)), list(adapters)) is not None:
+    if find_late_start(File(Path(path)), list(adapters)) is not None:
         raise AssertionError("a text without metrics was taken for a log")
     return {"bytes": Path(path).stat().st_size}

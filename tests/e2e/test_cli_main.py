@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -45,6 +50,64 @@ def test_every_command_has_help_whose_first_line_is_the_one_in_the_list(name: st
     code, out, _ = run(name, "--help")
     assert code == 0
     assert " ".join(out.split("\n\n")[1].split()).startswith(COMMANDS[name][1])
+
+
+def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and subcommand with the words that call it."""
+    yield path, group
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+EVERY = dict(commands())
+
+
+def examples(command: click.Command) -> list[str]:
+    _, _, shown = cleandoc(command.help or "").partition("\b\nExample")
+    return [line.strip() for line in shown.splitlines()[1:] if line.strip()]
+
+
+def called(example: str) -> list[str]:
+    """The words behind `rldk` in an example, without what a shell or a reader takes."""
+    typed = re.split(r"\s{2,}", example[example.index("rldk ") :])[0]
+    return shlex.split(re.split(r"[>|)]", typed)[0])[1:]
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_help_has_examples_that_the_parser_accepts(path: tuple[str, ...]) -> None:
+    root = click.Context(main, info_name="rldk", **main.context_settings)
+    shown = examples(EVERY[path])
+    assert shown
+    for example in shown:
+        words = called(example)
+        name, command, rest = main.resolve_command(root, words)
+        while isinstance(command, click.Group):
+            name, command, rest = command.resolve_command(root, rest)
+        assert command is not None, example
+        command.make_context(name, rest, parent=root)
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_option_says_in_a_sentence_what_it_does(path: tuple[str, ...]) -> None:
+    for option in EVERY[path].params:
+        if isinstance(option, click.Option):
+            sentence = (option.help or "").partition("  [")[0]
+            assert re.fullmatch(r"[A-Za-z].* .*[.]", sentence), option.name
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_argument_is_named_in_the_text(path: tuple[str, ...]) -> None:
+    command = EVERY[path]
+    text = (command.help or "").partition("\b")[0]
+    for argument in command.params:
+        if isinstance(argument, click.Argument):
+            word = (argument.metavar or str(argument.name).upper()).strip("-. ")
+            assert re.search(rf"\b{word}\b", text), word
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_the_exit_code_judges_only_on_request(words: tuple[str, ...], code: int,
         (("--once", "m.jsonl", "--preset", "trll"), "did you mean trl"),
         (("--once", "m.jsonl", "--regex", "("), "not a regular expression"),
         (("--once", "m.jsonl", "--set-rule", "GRAD001.rows=x"), "--set-rule GRAD001.rows=x"),
-        (("--once", "m.jsonl", "--tee"), "stdin is not read"),
+        (("--once", "m.jsonl", "--tee"), "does not read stdin"),
     ],
 )
 def test_a_wrong_call_is_told_before_anything_is_read(words: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_several_runs_are_a_table_worst_first_and_the_reports_of_the_worst(sweep
     assert lines[3].split()[1:4] == ["CRITICAL", "41", "GRAD001"]
     assert [line.split()[1] for line in lines if line.startswith("== ")] == ["broken", "unknown", "half"]
     assert lines[-3] == f"The report of another run: rldk doctor {sweep / 'calm/metrics.jsonl'}"
-    assert lines[-1] == "Exit code 3: not all that matters could be read and judged."
+    assert lines[-1] == "Exit code 3: rldk could not read and judge all that matters."
     assert max(map(len, lines[:7])) <= 100
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.formats import recognise
 from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.open import open_run
 from rldk.adapters.source import File
@@ -79,7 +79,7 @@ def assert_same(path: Path, rng: random.Random, sizes: list[int], pause: float) 
 
 
 def logs(folder: Path) -> list[Path]:
-    return [p for p in sorted(folder.rglob("*")) if p.is_file() and recognised(File(p).head) is not None]
+    return [p for p in sorted(folder.rglob("*")) if p.is_file() and recognise(File(p).head) is not None]
 
 
 def test_a_growing_log_of_each_format_is_judged_as_the_finished_one() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.formats import recognise
 from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.source import File
 from rldk.diagnosis import diagnose
@@ -77,7 +77,7 @@ def watched(path: Path, seed: int, *, monotonic: bool) -> tuple[dict[str, Any], 
 
 @cache
 def logs() -> list[Path]:
-    return sorted(p for root in ROOTS for p in root.rglob("*") if p.is_file() and recognised(File(p).head) is not None)
+    return sorted(p for root in ROOTS for p in root.rglob("*") if p.is_file() and recognise(File(p).head) is not None)
 
 
 @cache

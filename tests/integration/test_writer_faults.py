@@ -91,7 +91,7 @@ def test_a_writer_killed_within_a_line_loses_that_line_only(writer: Writer) -> N
     writer.process.wait()
     writer.rows += writer.reader.feed(writer.follower.finish()) + writer.reader.finish()
     assert [row.step for row in writer.rows] == [1, 2, 3, 4, 5]
-    assert [bad.reason for bad in writer.reader.rejected] == ["torn last line"]
+    assert [bad.reason for bad in writer.reader.rejected] == ["the last line is torn"]
 
 
 def test_rotation_by_rename_loses_and_repeats_nothing(writer: Writer) -> None:

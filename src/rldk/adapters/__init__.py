@@ -1,4 +1,4 @@
-"""Log formats. The documented names are imported on first use; `base.adapters` knows every format."""
+"""The log formats. The documented names are imported on first use; `base.adapters` lists every format."""
 
 from __future__ import annotations
 

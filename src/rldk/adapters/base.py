@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 class BaseAdapter(ABC):
     """Subclass, set `name`, `describes`, `quality`, write `sniff` and `read`, decorate with `@adapter`.
 
-    `quality` ranks sources of one run found side by side: 90 lossless with configuration, 80 lossless, 70 lossless but
-    fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format below one run's
-    directory belong together as `split` says (event files, nested checkpoints); otherwise each file is a log of its
-    own. `samples_only`: the format holds per-sample records and no metrics. `lines`: how it is followed while it grows,
-    None when it is not made of lines: then it is read again as a whole whenever one of its `parts` has changed.
-    `landmark`: stands in every line that `marks` takes. `uncounted`: for which `marks` is asked about a line, too.
-    `resumes`: `read` may be called again on the same adapter and decodes only what has come since. `keeps`, `loses`:
-    what of a run such a log still has and what it lacks, as Markdown.
+    `quality` ranks the sources of one run that lie side by side: 90 is lossless with configuration, 80 lossless, 70
+    lossless with fewer keys, 60 needs care, 40 rounded or partial, 20 generic. `gathers`: all files of this format
+    below the directory of a run belong together as `split` says (event files, nested checkpoints); otherwise each file
+    is a log of its own. `samples_only`: the format holds per-sample records and no metrics. `lines`: how rldk follows
+    the format while it grows; None when the format is not made of lines, and rldk reads the whole log again whenever
+    one of its `parts` has changed. `landmark`: bytes that stand in every line that `marks` accepts. `uncounted`: bytes
+    for which rldk asks `marks` about a line even without a count. `resumes`: `read` may be called again on the same
+    adapter and then decodes only what is new. `keeps`, `loses`: what such a log has of a run and what it lacks, as
+    Markdown.
     """
 
     name: ClassVar[str]
@@ -55,32 +56,33 @@ class BaseAdapter(ABC):
     @classmethod
     @abstractmethod
     def sniff(cls, file: File) -> int:
-        """Confidence 0-100 that `file` is in this format, from its content: 0 no, 20 could be, 60 likely, 90 certain.
+        """Confidence from 0 to 100 that the content of `file` has this format: 20 is possible, 60 likely, 90 certain.
 
-        Must not raise on any bytes and must look at `file.head` only."""
+        The method must not raise on any bytes and must look at `file.head` only."""
 
     @classmethod
     def parts(cls, path: Path) -> Iterable[Path]:
-        """The files that hold the log at `path`; some may not be there yet."""
+        """The files that hold the log at `path`; some of them may not exist yet."""
         return (path,)
 
     @abstractmethod
     def read(self) -> Log:
-        """The log in `self.files`. A bad line is rejected and counted, never fatal.
+        """The log in `self.files`. A bad line is rejected and counted; it never ends the reading.
 
         Raises `NoData` when no row is left."""
 
     @classmethod
     def marks(cls, line: bytes) -> bool:  # noqa: ARG003
-        """Whether a line far into a text is one of this format's metrics; for texts whose head has none of them.
+        """Whether a line far into a text holds metrics of this format. It serves texts whose head has no metrics.
 
-        Only lines with a word for steps, epochs or episodes and a number after it are asked about: right after it, or
-        in a line with `uncounted`."""
+        rldk asks only about lines with a word for steps, epochs or episodes that a number follows directly, and about
+        lines with `uncounted`."""
         return False
 
     @classmethod
     def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
-        """The runs among files of this format that lie together: {run: its files}; None where no name is said."""
+        """The runs among files of this format that lie together, as {run: its files}; the run is None without a
+        name."""
         return {None: list(files)}
 
     def can_handle(self) -> bool:
@@ -88,7 +90,7 @@ class BaseAdapter(ABC):
 
     @property
     def origin(self) -> Origin:
-        """Where the log comes from, as of now: files may be added to an adapter."""
+        """Where the log comes from. The answer may change, because files may be added to an adapter."""
         run = self.options.get("run")
         files = tuple(str(f.path) for f in self.files)
         return Origin(name=self.name, source=self.source, files=files, run=None if run is None else str(run))
@@ -111,7 +113,7 @@ class BaseAdapter(ABC):
 
 
 def _load_adapters(head: bytes | None = None) -> None:
-    """Loads the formats; given the head of a file, not those that would not recognise it."""
+    """Loads the formats; with the head of a file, it skips the formats that cannot recognise that file."""
     opens = head is not None and head.lstrip().startswith(b"{")
     for name, marks, not_json in _modules():
         marked = head is None or marks is None or any(mark in head for mark in marks)
@@ -137,7 +139,7 @@ adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters
 
 
 def adapters_for(head: bytes) -> tuple[type[BaseAdapter], ...]:
-    """The adapters that may recognise a file with this head, plugins among them."""
+    """The adapters that may recognise a file with this head, including plugins."""
     _load_adapters(head)
     return adapters.list_known()
 

@@ -1,4 +1,4 @@
-"""Lines that say a step, an epoch or an episode, and which of them a format takes for metrics."""
+"""Finds lines that state a step, an epoch or an episode, and asks which of them hold metrics of a format."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ NUMBER = re.compile(
 Kinds = Sequence[type[BaseAdapter]]
 
 
-def printing(kinds: Iterable[type[BaseAdapter]]) -> Kinds:
-    """Those of the formats that know their metrics by a line alone."""
+def console_kinds(kinds: Iterable[type[BaseAdapter]]) -> Kinds:
+    """The formats that recognise their metrics from a single line."""
     return [kind for kind in kinds if kind.marks.__func__ is not BaseAdapter.marks.__func__]  # type: ignore[attr-defined]
 
 
 def numbered_lines(text: bytes | bytearray, places: Iterable[int], size: int) -> bytes:
-    """The lines of `text[:size]` at these places in which `NUMBER` begins there or one byte before."""
+    """The lines of `text[:size]` in which `NUMBER` begins at one of these places or one byte before it."""
     lines = []
     end = -1
     for place in places:
@@ -31,10 +31,10 @@ def numbered_lines(text: bytes | bytearray, places: Iterable[int], size: int) ->
 
 
 def marked_lines(text: bytes, kinds: Kinds) -> list[bytes]:
-    """The lines with a count that one of the formats says are metrics, in order.
+    """The lines with a count that one of the formats recognises as metrics, in order.
 
-    To ask about every line takes a thousand times as long as to search the text. So all are asked about the lines in
-    which a number stands right after a word that counts, and each about those with its `uncounted`."""
+    Asking about every line takes a thousand times as long as searching the text. So all formats are asked only about
+    lines in which a number follows a word that counts, and each format about lines with its own `uncounted`."""
     from rldk.adapters.sieve import counted_places
 
     found: dict[int, bytes] = {}
@@ -54,7 +54,7 @@ def _ask(lines: list[tuple[int, bytes]], kinds: Kinds, found: dict[int, bytes]) 
 
 
 def _lines_at(text: bytes, places: Iterable[int]) -> list[tuple[int, bytes]]:
-    """(where it begins, the line) of each line with a `NUMBER` at one of these places, in order."""
+    """The start and the text of each line with a `NUMBER` at one of these places, in order."""
     lines = []
     end = -1
     for place in places:

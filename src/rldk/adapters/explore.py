@@ -1,4 +1,6 @@
-"""What is in a directory: every file that an adapter claims, and why the others are left out. Bounded, no links out."""
+"""Walks a directory: finds every file that an adapter claims, and says why the others are left out.
+
+The walk is bounded and follows no links."""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
-from rldk.adapters.late import late
+from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
@@ -25,13 +27,13 @@ _SKIPPED = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules", ".i
 _FAMILIES = {"hf": "trl", "trl": "trl", "sb3": "sb3", "rllib": "rllib", "cleanrl": "cleanrl", "openrlhf": "openrlhf"}
 _FAMILIES |= {"verl": "verl"}
 _PROCESS = re.compile(r"(?:(?<=^)|[_-])(?:rank|worker|proc|process|gpu)[_-]?\d+$", re.IGNORECASE)
-GENERIC = 20  # quality at and below which a format says nothing of its writer
+GENERIC = 20  # a format of this quality or less says nothing about its writer
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Files that one adapter reads as one log. `home`: the run's directory, going by folder names.
+    """Files that one adapter reads as one log. `home`: the directory of the run, judged by folder names.
 
-    `run`: which run of a file that holds several, None where it holds one."""
+    `run`: the run to read when a file holds several; None when it holds one."""
 
     adapter: type[BaseAdapter]
     files: tuple[Path, ...]
@@ -41,24 +43,25 @@ class Source(Struct, frozen=True, kw_only=True):
 
     @property
     def rank(self) -> tuple[int, bool, int]:
-        """The trainer's own format before one that many write: it has keys that sinks leave out."""
+        """The sort key. The trainer's own format ranks before a shared one, because it has keys that the others
+        lack."""
         return self.adapter.quality, self.family is not None, self.confidence
 
     @property
     def family(self) -> str | None:
-        """The framework whose format this is, None for formats that many write."""
+        """The framework whose format this is; None for formats that many frameworks write."""
         return _FAMILIES.get(self.adapter.name.replace("_", "-").split("-")[0])
 
     @property
     def stem(self) -> str:
-        """The name that the files of one run share: without the number of the process that wrote each."""
+        """The name that all files of one run share, without the number of the process that wrote the file."""
         stem = self.files[0].name.split(".")[0]
         return _PROCESS.sub("", stem) or "rank"
 
 
 class Found(Struct):
-    """What a walk found. `left_out`: path -> why it is not read. `loose`: files that are opened when they are alone:
-    tables without a column of steps, some column of which has a known name."""
+    """What a walk found. `left_out`: path -> why rldk does not read it. `loose`: files that rldk opens when they are
+    alone. They are tables with a known column name but without a column of steps."""
 
     sources: list[Source] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -74,9 +77,9 @@ def explore(
     kinds: Iterable[type[BaseAdapter]],
     claimed: Callable[[Path, list[type[BaseAdapter]], Found], Claim | None] | None = None,
 ) -> Found:
-    """Every source below `root`, at most `MAX_FILES` files looked at. Links are not followed.
+    """Every source below `root`. The walk looks at no more than `MAX_FILES` files and follows no links.
 
-    `claimed`: in place of `best_claim`, for a caller that remembers what it was told."""
+    `claimed`: replaces `best_claim` for a caller that remembers earlier answers."""
     found = Found()
     kinds = list(kinds)
     claimed = claimed or best_claim
@@ -105,7 +108,7 @@ def explore(
 
 
 def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[Claim]:
-    """(confidence, adapter) of those that recognise the file, the surest first, then the best.
+    """The adapters that recognise the file, as (confidence, adapter): the surest first, then the best quality.
 
     Raises what `File.open` raises, and `UnreadableSource` for a damaged archive."""
     _ = file.head
@@ -114,7 +117,7 @@ def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[Claim]:
 
 
 def sources_of(kind: type[BaseAdapter], paths: Sequence[Path], confidence: int, folder: Path) -> list[Source]:
-    """The sources in files of one format that lie together: one, or one for each run."""
+    """The sources in files of one format that lie together: a single one, or one for each run."""
     files = [File(path) for path in paths]
     runs = kind.runs(files[0]) if hasattr(kind, "runs") and len(files) == 1 else []
     parts = dict.fromkeys(runs, files) if len(runs) > 1 else kind.split(files)
@@ -125,14 +128,14 @@ def sources_of(kind: type[BaseAdapter], paths: Sequence[Path], confidence: int, 
 
 
 def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Claim | None:
-    """The surest claim on the file; without one, why, in `found`."""
+    """The surest claim on the file. Without a claim, `found` gets the reason."""
     try:
         file = File(path)
         claimed = claims(file, kinds)
-        if not claimed and (begun := late(file, kinds)) is not None:
+        if not claimed and (begun := find_late_start(file, kinds)) is not None:
             claimed = claims(begun, kinds)
     except RldkError as error:
-        found.left_out[str(path)] = f"unreadable: {error.message}"
+        found.left_out[str(path)] = f"rldk cannot read it: {error.message}"
     except (OSError, EOFError, zlib.error) as error:
         found.left_out[str(path)] = f"unreadable: {error}"
     else:
@@ -145,7 +148,7 @@ def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Clai
 
 
 def _walk(root: Path, found: Found) -> Iterator[Path]:
-    """Regular files below `root` in a fixed order; what is passed over is noted in `found`."""
+    """The regular files below `root` in a fixed order. `found` notes what the walk skips."""
     for folder, subfolders, names in os.walk(root, onerror=lambda e: _refused(e, found)):
         depth = len(Path(folder).relative_to(root).parts)
         subfolders[:] = sorted(s for s in subfolders if s not in _SKIPPED) if depth < MAX_DEPTH else []
@@ -154,20 +157,20 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
             try:
                 mode = path.lstat().st_mode
             except OSError as error:
-                found.left_out[str(path)] = f"unreadable: {error.strerror}"
+                found.left_out[str(path)] = f"rldk cannot read it: {error.strerror}"
                 continue
             if not stat.S_ISREG(mode):
-                found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "not a regular file"
+                found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "it is not a regular file"
                 continue
             if found.files == MAX_FILES:
-                found.left_out[str(root)] = f"more than {MAX_FILES} files: the rest was not looked at"
+                found.left_out[str(root)] = f"there are more than {MAX_FILES} files: rldk did not look at the rest"
                 return
             found.files += 1
             yield path
 
 
 def _refused(error: OSError, found: Found) -> None:
-    found.left_out[str(error.filename)] = f"unreadable: {error.strerror}"
+    found.left_out[str(error.filename)] = f"rldk cannot read it: {error.strerror}"
 
 
 def _inside(folder: Path, root: Path) -> Path:

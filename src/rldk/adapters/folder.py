@@ -1,4 +1,4 @@
-"""Reading what was found: a source into a Run, a directory into its runs."""
+"""Reads what was found: a source into a Run, a directory into its runs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from rldk.core.model import Run
 from rldk.core.table import PHASES
 from rldk.errors import InputError, MalformedInput, MissingExtra, NoData, NotALog, RldkError, UnreadableSource
 
-# Written at checkpoints only: of a run that died or still runs, a log beside it goes further.
+# This file is written at checkpoints only. When a run died or still runs, a log beside it goes further.
 _SNAPSHOTS = frozenset({"hf-trainer-state"})
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """How to read, the same for every source of one call. `chosen`: the adapter that the user named."""
+    """How to read every source of one call. `chosen`: the adapter that the user named."""
 
     kinds: tuple[type[BaseAdapter], ...]
     chosen: type[BaseAdapter] | None = None
@@ -44,7 +44,7 @@ class _Read(Struct):
 
     @property
     def train(self) -> NDArray[np.int64]:
-        """The steps of its training rows."""
+        """The steps of the training rows."""
         steps: NDArray[np.int64] = self.log.table.step[self.log.table.phase == PHASES.index("train")]
         return steps
 
@@ -59,13 +59,13 @@ def read_source(source: Source, options: Options) -> Run:
 
 
 def read_again(source: Source, adapter: BaseAdapter, options: Options) -> Run:
-    """As `read_source`, by an adapter that may have read an earlier state of the source."""
+    """The run in one source, read by an adapter that may have read an earlier state of it."""
     adapter.files = tuple(File(path) for path in source.files)
     return with_manifest(_to_run(_Read(source, adapter, adapter.read()), options), source.home)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The runs below a directory, found and not yet read. `left_out`: path -> why it belongs to none of them."""
+    """The runs found below a directory, not yet read. `left_out`: path -> why it belongs to no run."""
 
     root: Path
     groups: list[Group]
@@ -73,27 +73,27 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 def plan_folder(root: Path, options: Options) -> Plan:
-    """Which files below a directory are a run together, at least one.
+    """Which files below a directory form a run together; there is at least one run.
 
-    Raises `UnreadableSource`, `NoData` and `NotALog` when there is none."""
+    Raises `UnreadableSource`, `NoData` and `NotALog` when there is no run."""
     found = explore(root, options.kinds)
     groups, spare = group(found.sources, root)
-    left_out = found.left_out | {str(p): "shared by several runs: open it alone" for s in spare for p in s.files}
+    left_out = found.left_out | {str(p): "several runs share it: open it alone" for s in spare for p in s.files}
     if groups:
         return Plan(root=root, groups=groups, left_out=left_out)
     refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith("unreadable")]
     if refused:
         path, reason = refused[0]
-        raise UnreadableSource(f"no log that can be read in {root}; {path} is {reason}", hint="check the permissions")
+        raise UnreadableSource(f"there is no readable log in {root}; {path}: {reason}", hint="check the permissions")
     if not found.files:
-        raise NoData(f"no file in {root}", hint="give the directory that the trainer writes to")
-    raise NotALog(f"no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
+        raise NoData(f"there is no file in {root}", hint="give the directory that the trainer writes to")
+    raise NotALog(f"there is no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
 
 
 def read_folder(root: Path, options: Options) -> list[Run]:
     """The runs below a directory; each names the files it was read from and those left out, with the reason.
 
-    Raises `NoData` and `NotALog` when there is none, or what the first one met when none can be read."""
+    Raises `NoData` and `NotALog` when there is no run, or the error of the first run when no run can be read."""
     plan = plan_folder(root, options)
     left_out = dict(plan.left_out)
     homes: list[Path] = []
@@ -125,14 +125,14 @@ def _read(source: Source, options: Options) -> _Read:
 
 
 def _to_run(read: _Read, options: Options) -> Run:
-    """The run; when not one of its columns has a known name, under the names they come closest to, with a note."""
+    """The run. When none of its columns has a known name, rldk uses the closest metrics and adds a note."""
     if isinstance(read.adapter, FlexibleAdapter):
         return read.adapter.load_run()
     return to_run(read.log, read.adapter.origin, field_map=options.field_map, propose=True)
 
 
 def read_group(each: Group, options: Options, root: Path, left_out: dict[str, str]) -> Run:
-    """The run of a group, read from its best source, with samples from the one that has them."""
+    """The run of a group, read from its best source, with the samples of the source that has some."""
     failures: list[RldkError] = []
     readable = _readable(each.sources, options, left_out, failures)
     main = next(readable, None)
@@ -172,11 +172,11 @@ def _readable(
 def _why(error: RldkError) -> str:
     if isinstance(error, MissingExtra):
         return f"{error.message}: {error.hint}"
-    return error.message if isinstance(error, NoData) else f"unreadable: {error.message}"
+    return error.message if isinstance(error, NoData) else f"rldk cannot read it: {error.message}"
 
 
 def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:
-    """The best of the other sources that has every training row of the snapshot and more after them."""
+    """The best other source that has every training row of the snapshot and further rows after them."""
     for other in others:
         whole = other.source.adapter.quality > GENERIC and other.train.size > main.train.size
         if whole and int(other.train.max()) > int(main.train.max()):
@@ -185,8 +185,8 @@ def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:
 
 
 def _fuller(main: _Read, others: Iterator[_Read]) -> _Read | None:
-    """The best of the sources in a format of no trainer that says more than a terminal showed: more metrics, on at
-    least half as many training rows (a terminal may show each environment's episodes)."""
+    """The best generic source that says more than a terminal showed: it has more metrics, on at least half as many
+    training rows (a terminal may show the episodes of each environment)."""
     for other in others:
         kind = other.source.adapter
         metrics = len(other.log.table.columns) - len(main.log.table.columns)
@@ -207,7 +207,7 @@ def _add_samples(chosen: _Read, each: Group, options: Options, left_out: dict[st
 
 
 def _name(each: Group, run: Run, root: Path, *, named: bool) -> str:
-    """The id of the run; `named`: its log gives itself one."""
+    """The id of the run. `named`: the log itself states an id."""
     if each.best.run is not None or named:
         return each.best.run or run.id
     if len(each.sources) > 1 or each.best.adapter.gathers:
@@ -218,8 +218,9 @@ def _name(each: Group, run: Run, root: Path, *, named: bool) -> str:
 def share_left_out(
     left_out: Mapping[str, str], homes: Sequence[Path], read: Sequence[Sequence[str]]
 ) -> list[dict[str, str]]:
-    """For each run, by its directory and the files it was read from, the files to name as not read: those in its
-    directory; what lies in none is named by the first run."""
+    """The files that each run lists as not read, from the directory of the run and the files it was read from.
+
+    A run lists the files in its directory. The first run lists the files that lie in no such directory."""
     used = {path for files in read for path in files}
     first: dict[Path, int] = {}
     for i, home in enumerate(homes):

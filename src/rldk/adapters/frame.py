@@ -1,4 +1,4 @@
-"""A run as a pandas DataFrame, the form users compute with, and back."""
+"""Turns a run into a pandas DataFrame, and a DataFrame into a run."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from rldk.errors import NoData
 if TYPE_CHECKING:
     import pandas as pd
 
-OPENING = 100  # rows that settle which column counts
+OPENING = 100  # rows that decide which column counts
 ALIASES = {"kl_mean": "kl", "entropy_mean": "entropy"}
 
 
 def to_frame(run: Run) -> pd.DataFrame:
-    """One row a logged row: step, phase, wall_time, run_id and, when known, seed and git_sha; then the canonical
-    metrics, `kl_mean` and `entropy_mean` beside `kl` and `entropy`, and the user's own columns. NaN is missing.
+    """A frame with one row for each logged row. Its columns are step, phase, wall_time, run_id and, when known, seed
+    and git_sha; then the canonical metrics, with `kl_mean` and `entropy_mean` beside `kl` and `entropy`; then the
+    user's own columns. NaN means missing.
 
-    `wall_time` is left out when no row has one. A user's column named like one of these is kept as `<name>_`."""
+    The frame has no `wall_time` when no row has one. A user's column with one of these names becomes `<name>_`."""
     import pandas as pd
 
     table = run.metrics
@@ -55,23 +56,24 @@ def _lead(run: Run) -> dict[str, Any]:
 
 
 def is_frame(source: object) -> bool:
-    """A table in memory: a DataFrame, anything with `to_pandas()`, or a list of mappings."""
+    """Whether the source is a table in memory: a DataFrame, anything with `to_pandas()`, or a list of mappings."""
     if isinstance(source, list | tuple):
         return bool(source) and all(isinstance(row, Mapping) for row in source)
     return hasattr(source, "to_pandas") or (hasattr(source, "columns") and hasattr(source, "iloc"))
 
 
 def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
-    """The run in a table in memory; text columns are left out but for phase, run_id and git_sha.
+    """The run in a table in memory. The only text columns it keeps are phase, run_id and git_sha.
 
-    The step is the column named so, or the row number. Raises `NoData` for a table without rows."""
+    The step comes from the column of that name, or else from the row number. Raises `NoData` for a table without
+    rows."""
     import pandas as pd
 
     frame = source if isinstance(source, pd.DataFrame) else None
     if frame is None:
         frame = source.to_pandas() if hasattr(source, "to_pandas") else pd.DataFrame(list(source))
     if not len(frame):
-        raise NoData("the table has no rows", hint="was it filtered to nothing?")
+        raise NoData("the table has no rows", hint="check the filter that made it")
     meta = {name: _same(frame, name) for name in ("seed", "git_sha")}
     seed = meta["seed"]
     meta["seed"] = int(seed) if isinstance(seed, int | float | np.integer | np.floating) else None
@@ -82,13 +84,14 @@ def from_frame(source: Any, field_map: Mapping[str, str] | None = None) -> Run:
 
 
 def _same(frame: pd.DataFrame, name: str) -> Any:
-    """The one value that a column has throughout, None when it has several or none."""
+    """The single value of a column; None when the column has several values or none."""
     values: list[Any] = list(frame[name].dropna().unique()) if name in frame else []
     return values[0] if len(values) == 1 else None
 
 
 def frame_table(frame: pd.DataFrame) -> MetricTable:
-    """The numbers of a DataFrame; the step is the column named so, else one that counts, else the row number."""
+    """The numbers of a DataFrame. The step comes from the column of that name, else from one that counts, else from
+    the row number."""
     import pandas as pd
 
     steps = _clock(frame)
@@ -109,7 +112,7 @@ def frame_table(frame: pd.DataFrame) -> MetricTable:
 
 
 def _clock(frame: pd.DataFrame) -> Any:
-    """The column of steps, None when there is none."""
+    """The column of steps; None when there is no such column."""
     words = vocabulary()
     named = next((c for c in ("step", *frame.columns) if c in frame and words.canonical(str(c)) == "step"), None)
     if named is not None:

@@ -1,4 +1,4 @@
-"""Which sources are the same run: one directory with one log of the best format is one run, whatever lies beside it."""
+"""Decides which sources are the same run: a directory with one log of the best format is one run."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import Struct, field
 
 from rldk.adapters.explore import GENERIC, Source
 
-WHOLE = 70  # quality below which a format (above the generic ones) holds only a part: what a terminal showed
+WHOLE = 70  # a format below this quality (and above the generic ones) holds only what a terminal showed
 
 
 class Group(Struct):
-    """The sources of one run, the best first."""
+    """The sources of one run, in order of quality."""
 
     sources: list[Source] = field(default_factory=list)
 
@@ -32,7 +32,7 @@ class Group(Struct):
 
 
 def group(sources: Iterable[Source], root: Path) -> tuple[list[Group], list[Source]]:
-    """The runs below `root` in the order of their paths, and the sources that belong to none of several runs."""
+    """The runs below `root` in the order of their paths, and the sources that belong to no single run."""
     spare: list[Source] = []
     runs = _below(sorted(sources, key=lambda s: (str(s.home), s.files, s.run or "")), root, spare)
     return sorted(runs, key=lambda g: (str(g.home), str(g.best.files[0]), g.best.run or "")), spare
@@ -59,7 +59,7 @@ def _below(sources: Sequence[Source], folder: Path, spare: list[Source]) -> list
 
 
 def _one_run(own: Sequence[Source], runs: Sequence[Group]) -> bool:
-    """The runs further down are parts of the one that the sources of this directory are of."""
+    """Whether the runs further down are parts of the run in this directory."""
     inner = [s for run in runs for s in run.sources]
     if len({s.family for s in (*own, *inner)} - {None}) > 1:
         return False
@@ -71,13 +71,13 @@ def _one_run(own: Sequence[Source], runs: Sequence[Group]) -> bool:
 
 
 def _disjoint(runs: Sequence[Group]) -> bool:
-    """No format occurs in two of them: they are the same run written twice, not two runs."""
+    """Whether no format occurs in two of them; then they are the same run written twice, not two runs."""
     formats = [s.adapter.name for run in runs for s in run.sources]
     return len(set(formats)) == len(formats)
 
 
 def _twins(runs: list[Group]) -> list[Group]:
-    """Runs of one name in sibling trees (`proj/a.jsonl`, `tensorboard_log/proj/a/`) become one."""
+    """Merges runs with the same name in sibling trees (`proj/a.jsonl`, `tensorboard_log/proj/a/`)."""
     made: dict[str, Group] = {}
     for number, run in enumerate(runs):
         name = run.home.name if len(run.best.files) > 1 or run.best.adapter.gathers else run.best.stem
@@ -91,7 +91,7 @@ def _twins(runs: list[Group]) -> list[Group]:
 
 
 def _side_by_side(sources: Sequence[Source], spare: list[Source]) -> list[Group]:
-    """The runs among the sources of one place."""
+    """The runs among the sources of one directory."""
     families = {s.family for s in sources} - {None}
     if len(families) > 1:
         named = [[s for s in sources if s.family == family] for family in sorted(f for f in families if f)]
@@ -113,7 +113,7 @@ def _side_by_side(sources: Sequence[Source], spare: list[Source]) -> list[Group]
 
 
 def _by_stem(sources: Sequence[Source]) -> list[Group]:
-    """Generic files are a run each, unless they share a name; samples go with the only run there is."""
+    """Makes a run of each generic file, or of those that share a name; samples join the run if there is only one."""
     metrics = [s for s in sources if not s.adapter.samples_only]
     runs: dict[tuple[str, str | None], Group] = {}
     for source in metrics or sources:

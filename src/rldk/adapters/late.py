@@ -1,4 +1,4 @@
-"""Text logs whose first metrics come after any amount of other text: samples, start-up messages, prose."""
+"""Finds the first metrics of a text log that begins with other text: samples, start-up messages, prose."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from rldk.adapters.base import BaseAdapter
-from rldk.adapters.counts import NUMBER, Kinds, marked_lines, numbered_lines, printing
+from rldk.adapters.counts import NUMBER, Kinds, console_kinds, marked_lines, numbered_lines
 from rldk.adapters.source import HEAD_BYTES, File
 from rldk.core.stream import unreadable
 
 CHUNK = 1 << 20  # a smaller one takes twice the time, a larger one more memory
 CONTEXT = 16 * 1024  # bytes before a line of metrics that may belong to the same block or box
-MAX_LINE = 1 << 20  # a longer line is no line of metrics
-DIGEST = 48 * 1024  # bytes kept of lines that look like metrics and were not enough to tell the format
+MAX_LINE = 1 << 20  # a longer line holds no metrics
+DIGEST = 48 * 1024  # bytes to keep of lines that look like metrics while the format is still unknown
 
 
-def late(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | None:
-    """The file with a head that begins shortly before its first metrics, as far as one of `kinds` recognises it there;
-    None when none does. Takes the time of one search through the file, in bounded memory."""
-    kinds = printing(kinds)
+def find_late_start(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | None:
+    """The file with a head that begins shortly before its first metrics, if one of `kinds` recognises it there; else
+    None. The function searches the file once, in bounded memory."""
+    kinds = console_kinds(kinds)
     if not file.is_text or file.size <= len(file.head):
         return None
     digest = b""
@@ -38,7 +38,7 @@ def late(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | None:
 
 
 def _windows(file: File, kinds: Kinds) -> Iterator[tuple[bytes, bytes]]:
-    """(text around lines of metrics, these lines) all through a file, lines whole."""
+    """Pairs of the text around lines of metrics and these lines, through the whole file; no line is cut."""
     from rldk.adapters.sieve import Sieve
 
     sieve = Sieve(NUMBER)
@@ -70,7 +70,7 @@ def _windows(file: File, kinds: Kinds) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _fill(stream: BinaryIO, text: bytearray, size: int, wanted: int) -> tuple[int, bool]:
-    """Reads `wanted` bytes after the first `size` ones of `text`: how many it has then, and whether these are all."""
+    """Reads `wanted` bytes after the first `size` bytes of `text`; the new size, and whether the file has ended."""
     end = size + wanted
     with memoryview(text) as view:
         while size < end:
@@ -85,16 +85,16 @@ def _fill(stream: BinaryIO, text: bytearray, size: int, wanted: int) -> tuple[in
 
 
 def _from_line(text: bytes) -> bytes:
-    """The text from the beginning of its second line on, as the first may be cut."""
+    """The text from its second line on, because the first line may be cut."""
     return text[text.find(b"\n") + 1 :]
 
 
-def condensed(kept: bytes, kinds: Iterable[type[BaseAdapter]]) -> bytes:
-    """What to keep of the beginning of a growing log that no format recognises yet: lines that look like metrics, and
-    the last ones."""
+def condense(kept: bytes, kinds: Iterable[type[BaseAdapter]]) -> bytes:
+    """The lines to keep of a growing log that no format recognises yet: the last lines, and those that look like
+    metrics."""
     tail = kept[-CONTEXT:]
     tail = tail if len(kept) <= CONTEXT else _from_line(tail)
     older = kept[: len(kept) - len(tail)]
-    lines = marked_lines(older, printing(kinds))
+    lines = marked_lines(older, console_kinds(kinds))
     digest = b"".join(line + b"\n" for line in lines)[-DIGEST + CONTEXT :]
     return digest + tail

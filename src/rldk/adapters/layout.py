@@ -1,11 +1,11 @@
-"""How trainers lay their files out: which folders are parts of a run, not runs of their own."""
+"""Knows how trainers lay out their files: which folders are parts of a run and not runs of their own."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-# Folders that trainers make inside a run's directory, for one run only.
+# Trainers make these folders inside the directory of one run.
 _PARTS = re.compile(
     r"checkpoint-\d+|completions|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE
 )
@@ -20,7 +20,7 @@ _COMMON = re.compile(
 
 
 def home(path: Path) -> Path:
-    """The directory of the run that a file belongs to, going by folder names alone."""
+    """The directory of the run that a file belongs to, judged by folder names alone."""
     folder = path.parent
     while _PARTS.fullmatch(folder.name) and folder.parent != folder:
         folder = folder.parent
@@ -32,7 +32,7 @@ def is_shelf(folder: Path) -> bool:
 
 
 def run_name(path: str | Path) -> str:
-    """A name for the run in `path`: the file's own, or its directory's where the file has a common name."""
+    """A name for the run in `path`: the name of the file, or of its directory when the file has a common name."""
     path = Path(path)
     stem = path.name.removesuffix(".gz").removesuffix(".zst")
     stem = stem if path.name.startswith("events.") else Path(stem).stem

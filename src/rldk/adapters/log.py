@@ -1,4 +1,4 @@
-"""What reading a source gives: the log in the source's own names, and where it came from."""
+"""The result of reading a source: the log in the source's own names, and where it came from."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rldk.core.table import MetricTable
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """What was read, before any renaming: `table` has the source's own keys (prefixes included, as written).
+    """A log before any renaming: `table` has the source's own keys, as written and with their prefixes.
 
     `dialect`: the alias group of `core/data/metrics.yaml` whose key names the source uses ("trl_grpo", "verl", "sb3",
-    ...), or None to have it guessed from the keys. `algorithm`: one of `core.algorithms.ALGORITHMS` where the source
-    says it. `config`: hyper-parameters the source carries. `precision`: significant digits kept by the format, None
+    ...); None lets rldk guess it from the keys. `algorithm`: one of `core.algorithms.ALGORITHMS` when the source
+    states it. `config`: hyper-parameters the source carries. `precision`: significant digits kept by the format, None
     when exact. `meta`: any other field of `RunMeta` the source knows.
     """
 
@@ -35,8 +35,8 @@ class Log(Struct, frozen=True, kw_only=True):
 
 
 class Origin(Struct, frozen=True, kw_only=True):
-    """Where a log came from. `name`: the format it was read as; `source`: what the user named; `files`: what was read;
-    `run`: the id of the run, where the source says it."""
+    """Where a log came from. `name`: the format it was read as; `source`: what the user named; `files`: the files read;
+    `run`: the id of the run, when the source states it."""
 
     name: str
     source: str

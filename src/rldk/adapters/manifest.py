@@ -1,4 +1,4 @@
-"""The manifest of an rldk run directory, `run.json`, read into a run's metadata."""
+"""Reads `run.json`, the manifest of an rldk run directory, into the metadata of a run."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rldk.core.redact import redact
 
 
 def with_manifest(run: Run, folder: Path) -> Run:
-    """The run with what `folder/run.json` says of its name, configuration, seed, commit and environment.
+    """The run with the name, configuration, seed, commit and environment that `folder/run.json` states.
 
-    What the log says itself stays. No manifest, or one that is not an object, changes nothing."""
+    A value that the log states wins. A missing manifest, or one that is not an object, changes nothing."""
     data = read_manifest(folder)
     if data is None:
         return run
@@ -37,7 +37,7 @@ def with_manifest(run: Run, folder: Path) -> Run:
 
 
 def configuration(folder: Path) -> dict[str, Any]:
-    """The configuration that `folder/run.json` gives, empty without one."""
+    """The configuration that `folder/run.json` states; empty without a manifest."""
     return dict(redact(_mapping((read_manifest(folder) or {}).get("config"))))
 
 

@@ -1,4 +1,4 @@
-"""Opening anything as runs: a file, a directory, a pattern, a list, standard input, a URL."""
+"""Opens anything as runs: a file, a directory, a pattern, a list, standard input, a URL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rldk.adapters.folder import Options, read_folder, read_source
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.formats.json_document import JsonDocument
 from rldk.adapters.frame import from_frame, is_frame
-from rldk.adapters.late import late
+from rldk.adapters.late import find_late_start
 from rldk.adapters.remote import fetch, is_remote, is_store, read_store
 from rldk.adapters.source import File
 from rldk.core.model import Run
@@ -36,7 +36,7 @@ from rldk.errors import (
 
 Paths = str | os.PathLike[str]
 AnySource = Paths | Sequence[Paths] | Any
-# Names that `adapter=` takes besides those of the registry: the documented classes, each a choice among formats.
+# Besides the registry, `adapter=` takes these documented classes; each of them chooses among formats.
 CLASSES = {
     "trl": "TRLAdapter",
     "grpo": "GRPOAdapter",
@@ -54,7 +54,7 @@ def open_run(
     field_map: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> Run:
-    """The one run in `source`. Raises `UsageError` when there are several."""
+    """The one run in `source`. Raises `UsageError` when `source` holds several."""
     runs = open_runs(source, adapter=adapter, field_map=field_map, strict=strict)
     if len(runs) > 1:
         names = ", ".join(r.id for r in runs[:5])
@@ -73,21 +73,21 @@ def open_runs(
     (wandb://project/run, mlflow://run_id), a list of these, or a table in memory (a DataFrame, anything with
     `to_pandas()`, a list of mappings).
 
-    `adapter`: a name of the registry or a documented class in place of detection. `field_map`: the user's keys and the
-    metrics they mean. `strict`: a line that cannot be read is an error. Raises `UnreadableSource`, `NotALog`, `NoData`,
-    `MalformedInput`, and `UnknownName` for an adapter."""
+    `adapter`: a name of the registry, or a documented class; it replaces detection. `field_map`: the user's keys and
+    the metrics they mean. `strict`: a line that cannot be read is an error. Raises `UnreadableSource`, `NotALog`,
+    `NoData`, `MalformedInput`, and `UnknownName` for an adapter."""
     if is_frame(source):
         return [from_frame(source, field_map)]
     options = options_of(adapter, field_map, strict=strict)
     many = [source] if isinstance(source, str | os.PathLike) else list(source)
     if not many:
-        raise UsageError("an empty list of sources", hint="give at least one path")
+        raise UsageError("the list of sources is empty", hint="give at least one path")
     runs = [run for item in many for run in _open(os.fspath(item), options)]
-    return [replace(run, id=name) for run, name in zip(runs, told_apart([run.id for run in runs]), strict=True)]
+    return [replace(run, id=name) for run, name in zip(runs, make_unique([run.id for run in runs]), strict=True)]
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
-    """The names, each once: a second `metrics` becomes `metrics-2`."""
+def make_unique(names: Sequence[str]) -> list[str]:
+    """The names, made unique: a second `metrics` becomes `metrics-2`."""
     seen: dict[str, int] = {}
     made = []
     for name in names:
@@ -99,7 +99,7 @@ def told_apart(names: Sequence[str]) -> list[str]:
 def options_of(
     adapter: str | None = None, field_map: Mapping[str, str] | None = None, *, strict: bool = False
 ) -> Options:
-    """How to read, from the arguments of `open_runs`. Raises `UnknownName` for an adapter."""
+    """The options that the arguments of `open_runs` stand for. Raises `UnknownName` for an unknown adapter."""
     if adapter is None:
         return Options(kinds=tuple(adapters), field_map=field_map or {}, strict=strict)
     chosen = find_adapter(adapter)
@@ -109,7 +109,7 @@ def options_of(
 
 
 def find_adapter(name: str) -> type[BaseAdapter]:
-    """The adapter of that name, from the registry or the documented classes. Raises `UnknownName`."""
+    """The adapter with that name, from the registry or the documented classes. Raises `UnknownName`."""
     import rldk.adapters as package
 
     wanted = name.strip()
@@ -138,7 +138,7 @@ def _open(source: str, options: Options) -> list[Run]:
 
 
 def _open_matches(pattern: str, matches: Sequence[str], options: Options) -> list[Run]:
-    """The runs of all that a pattern matches; what is no log among it is left out, unless nothing is one."""
+    """The runs in all files that a pattern matches. Files that are not logs are left out, unless none is a log."""
     runs: list[Run] = []
     failures: dict[str, InputError] = {}
     for match in matches[:MAX_FILES]:
@@ -172,7 +172,7 @@ def _open_path(path: Path, options: Options) -> list[Run]:
         return read(path, options)
     try:
         return read(path, options)
-    except NotALog:  # the documented classes name a trainer; what it logs may lie in a format that many write
+    except NotALog:  # the documented classes name a trainer; its log may have a format that many trainers write
         return read(path, replace(options, kinds=tuple(adapters), chosen=None))
 
 
@@ -180,7 +180,7 @@ def _open_file(path: Path, options: Options) -> list[Run]:
     try:
         claimed = claims(File(path), options.kinds) or _late_claims(path, options)
     except (OSError, EOFError, zlib.error) as error:
-        raise UnreadableSource(f"cannot read {path}: {error}", hint="is the archive whole?") from None
+        raise UnreadableSource(f"cannot read {path}: {error}", hint="check that the archive is complete") from None
     if not claimed:
         return [_unclaimed(path, options)]
     failures: list[RldkError] = []
@@ -193,13 +193,14 @@ def _open_file(path: Path, options: Options) -> list[Run]:
 
 
 def _late_claims(path: Path, options: Options) -> list[tuple[int, type[BaseAdapter]]]:
-    """What recognises the file where its metrics begin, if its head has none."""
-    found = late(File(path), options.kinds)
+    """The claims on the file at the place where its metrics begin; for a file whose head has none."""
+    found = find_late_start(File(path), options.kinds)
     return claims(found, options.kinds) if found is not None else []
 
 
 def _unclaimed(path: Path, options: Options) -> Run:
-    """The run in a file that no adapter recognises: read as the user said, else as any table with a known column."""
+    """The run in a file that no adapter recognises. rldk reads it as the user says, else as a table with a known
+    column."""
     kind = options.chosen or FlexibleAdapter
     if options.chosen is None and not FlexibleAdapter.sniff(File(path)):
         raise _no_log(path)
@@ -216,8 +217,8 @@ def _unclaimed(path: Path, options: Options) -> Run:
 
 def _no_log(path: Path) -> RldkError:
     if path.stat().st_size == 0:
-        return NoData(f"{path} is empty", hint="has the run written anything yet?")
+        return NoData(f"{path} is empty", hint="check that the run has written something")
     if JsonDocument.summarises(File(path)):
-        hint = "give the file that has a row or a list for the steps, or the directory of the run"
-        return NotALog(f"{path} is a summary: one value of each metric and no history", hint=hint)
+        hint = "give the file that has a value for every step, or the directory of the run"
+        return NotALog(f"{path} is a summary: it has one value of each metric and no history", hint=hint)
     return NotALog(f"{path} is in no log format that rldk knows", hint="rldk format-info lists the formats it reads")

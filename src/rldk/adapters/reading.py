@@ -1,4 +1,4 @@
-"""What an adapter gathers while it reads one source: rows, refused records, and the Log made of them."""
+"""Gathers what an adapter reads from one source: rows, refused records, and the Log that they make."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
 
-def on_ranks(rank: str) -> tuple[str, ...]:
-    """What to say of a log in which that key tells the processes apart, "" for none."""
-    said = f"several processes write the same steps: the rows of the first one are read, by {rank!r}"
+def rank_notes(rank: str) -> tuple[str, ...]:
+    """The note about a log in which the key `rank` tells processes apart; no note when the key is empty."""
+    said = f"several processes write the same steps: rldk reads the rows of the first one, by {rank!r}"
     return (said,) if rank else ()
 
 
@@ -28,7 +28,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Sink(Protocol):
-    """Where the parser of a format puts rows and refusals. `step`: of the last row, 0 at the start."""
+    """The place where the parser of a format puts rows and refusals. `step`: the step of the last row, 0 at first."""
 
     step: int
 
@@ -40,19 +40,19 @@ class Sink(Protocol):
 
 
 class Parser(Protocol[T_contra]):
-    """Takes a format piece by piece: the texts of a console, the records of a table."""
+    """Reads a format piece by piece: the texts of a console, the records of a table."""
 
     def take(self, piece: T_contra, sink: Sink, /) -> None:
-        """Looks at the next piece; puts out what it completes."""
+        """Looks at the next piece and puts out the rows that it completes."""
 
     def finish(self, sink: Sink) -> None:
-        """Puts out, or refuses, what is not complete at the end."""
+        """Puts out, or refuses, the rows that are not complete at the end."""
 
 
 class Reading:
-    """Rows and refusals of one source; every record is one or the other, so rows + rejected == lines.
+    """The rows and refusals of one source. Every record is one or the other, so rows + rejected == lines.
 
-    The segment rises when a train step is below the train step before it (a restarted run)."""
+    The segment rises when a train step is lower than the train step before it, as in a restarted run."""
 
     def __init__(self, adapter: BaseAdapter) -> None:
         self.notes: list[str] = []
@@ -82,7 +82,7 @@ class Reading:
         times: Sequence[float],
         stated: Mapping[str, Sequence[int]],
     ) -> None:
-        """Appends many rows column by column: None is missing, NaN as well but in the rows in `stated`."""
+        """Appends many rows column by column. None means missing, and so does NaN except in the rows in `stated`."""
         rises = all(map(le, steps, steps[1:])) and (self._last is None or steps[0] >= self._last)
         if rises and phases.count("train") == len(phases):
             self._last = self.step = steps[-1]
@@ -101,18 +101,21 @@ class Reading:
         if self._strict:
             raise MalformedInput(
                 f"{self._source}, line {line}, byte {offset}: {reason}",
-                hint="mend or remove the line, or read without strict mode to skip and count such lines",
+                hint="correct or remove the line, or read without strict mode to skip and count such lines",
             )
         self._rejected_count += 1
         if len(self._rejected) < KEPT_REJECTS:
             self._rejected.append(Rejected(line=line, offset=offset, reason=reason, excerpt=excerpt[:EXCERPT]))
 
     def log(self, **fields: Any) -> Log:
-        """The log of the rows so far, with the other fields of `Log`. Raises `NoData` without a row."""
+        """The log of the rows so far, with the given fields of `Log`. Raises `NoData` when there is no row."""
         rows = len(self._builder)
         if not rows:
             first = f" ({self._rejected[0].reason}, line {self._rejected[0].line})" if self._rejected else ""
-            raise NoData(f"no usable row in {self._source}{first}", hint="was the run stopped before its first log?")
+            raise NoData(
+                f"there is no usable row in {self._source}{first}",
+                hint="check whether the run stopped before its first log",
+            )
         return Log(
             table=self._builder.build(),
             lines=rows + self._rejected_count,
@@ -124,7 +127,7 @@ class Reading:
 
 
 class Glimpse:
-    """A sink that keeps the rows of the beginning of a text: (step, values, phase), and no more."""
+    """A sink that keeps only the step, the values and the phase of each row at the beginning of a text."""
 
     def __init__(self, step: int = 0) -> None:
         self.step = step
@@ -142,11 +145,11 @@ class Glimpse:
         self.rows.append((step, values, phase))
 
     def reject(self, line: int, offset: int, reason: str, excerpt: str = "") -> None:
-        """What is refused is no row."""
+        """Does nothing: a refused record is not a row."""
 
 
 def glimpse(parser: Parser[Piece], head: bytes) -> list[tuple[int, Mapping[str, float], Phase]]:
-    """The rows that a console's parser finds in these first bytes; a last line without its end is left out."""
+    """The rows that the parser of a console finds in these first bytes, without an incomplete last line."""
     sink = Glimpse()
     for piece in Cutter().feed(head):
         parser.take(piece, sink)
@@ -154,8 +157,8 @@ def glimpse(parser: Parser[Piece], head: bytes) -> list[tuple[int, Mapping[str, 
     return sink.rows
 
 
-def parsed(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
-    """What `parser` makes of the adapter's one file, which `cut` takes apart."""
+def parse_file(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
+    """The rows that `parser` finds in the one file of the adapter; `cut` takes the file apart."""
     reading = Reading(adapter)
     for piece in cut(only_file(adapter)):
         parser.take(piece, reading)
@@ -164,20 +167,20 @@ def parsed(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iter
 
 
 def only_file(adapter: BaseAdapter) -> File:
-    """The one file of a format whose files are each a run of their own. Raises `NotALog` and `UsageError`."""
+    """The only file of an adapter, for a format in which each file is a run. Raises `NotALog` and `UsageError`."""
     if not adapter.files:
         raise NotALog(f"{adapter.source} holds no {adapter.describes}", hint="rldk format-info PATH shows what it is")
     if len(adapter.files) > 1:
         names = ", ".join(str(f.path) for f in adapter.files[:3])
         raise UsageError(
             f"{adapter.source} holds {len(adapter.files)} logs of format {adapter.name}: {names}",
-            hint="each is a log of its own: name one, or use ingest_runs for all of them",
+            hint="each of them is a log: name one, or use ingest_runs for all of them",
         )
     return adapter.files[0]
 
 
-def tolerated(log: Log, adapter: BaseAdapter) -> Log:
-    """The log. Raises `MalformedInput` in strict mode when a record of it was refused."""
+def check_strict(log: Log, adapter: BaseAdapter) -> Log:
+    """The same log. In strict mode it raises `MalformedInput` when a record was refused."""
     if adapter.options.get("strict") and log.rejected:
         first = log.rejected[0]
         raise MalformedInput(

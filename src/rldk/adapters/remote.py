@@ -1,4 +1,4 @@
-"""Sources that are not files on this machine: copied to where they can be read as files, or asked for over an API."""
+"""Fetches sources that are not files on this machine: it copies them to a file, or asks for them over an API."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rldk.adapters.servers.poll import RemoteFollower, RemoteRun
 
 PATIENCE_S = 0.2
-MAX_SPOOL = 16 << 30  # bytes of standard input that are kept while they are read
-# Stores whose runs may still be growing: the module of each, and the names in it for a whole run and for a growing one.
+MAX_SPOOL = 16 << 30  # bytes of standard input to keep while reading
+# Stores whose runs may still grow: the module of each, and its classes for a whole run and for a growing one.
 _STORES = {
     "wandb": ("rldk.adapters.servers.wandb", "WandBRun", "WandBFollower"),
     "mlflow": ("rldk.adapters.servers.mlflow", "MLflowRun", "MLflowFollower"),
@@ -35,12 +35,12 @@ def is_remote(source: str) -> bool:
 
 
 def is_store(source: str) -> bool:
-    """Whether `source` is a run on a tracking server, such as wandb://project/run or mlflow://run_id."""
+    """Whether `source` names a run on a tracking server, such as wandb://project/run or mlflow://run_id."""
     return source.partition("://")[0] in _STORES and "://" in source
 
 
 def read_store(source: str, field_map: Mapping[str, str]) -> Run:
-    """The run at `source` as the server has it now. Raises `UsageError`, `MissingExtra`, `InputError`."""
+    """The run at `source` in its present state on the server. Raises `UsageError`, `MissingExtra`, `InputError`."""
     from rldk.adapters.naming.columns import to_run
 
     module, whole, _ = _store(source)
@@ -49,7 +49,7 @@ def read_store(source: str, field_map: Mapping[str, str]) -> Run:
 
 
 def follow_store(source: str, *, cursor: dict[str, Any] | None = None) -> RemoteFollower:
-    """A follower of the run at `source`, from its first row or from a `cursor`. Raises as `read_store` does."""
+    """A follower of the run at `source`, from its first row or from a `cursor`. It raises what `read_store` raises."""
     module, _, growing = _store(source)
     follower: RemoteFollower = getattr(import_module(module), growing)(source, cursor=cursor)
     return follower
@@ -57,14 +57,17 @@ def follow_store(source: str, *, cursor: dict[str, Any] | None = None) -> Remote
 
 def _store(source: str) -> tuple[str, str, str]:
     if not is_store(source):
-        raise UsageError(f"{source} is on no tracking server", hint="write wandb://project/run or mlflow://run_id")
+        raise UsageError(
+            f"{source} is not the address of a run on a tracking server",
+            hint="write wandb://project/run or mlflow://run_id",
+        )
     return _STORES[source.partition("://")[0]]
 
 
 def fetch(source: str, folder: Path) -> Path:
-    """What `source` names ("-" or an fsspec URL), copied into `folder`.
+    """A copy of `source` ("-" or an fsspec URL) in `folder`.
 
-    Raises `MissingExtra` without fsspec, `UnreadableSource` when it cannot be had."""
+    Raises `MissingExtra` without fsspec, and `UnreadableSource` when the source cannot be fetched."""
     if source == "-":
         return _spool(folder)
     scheme, _, rest = source.partition("://")
@@ -83,12 +86,12 @@ def fetch(source: str, folder: Path) -> Path:
             f"cannot read {source}: {error}", hint=f"install the fsspec driver for {scheme}://"
         ) from None
     if not target.exists():
-        raise UnreadableSource(f"nothing at {source}", hint="check the address")
+        raise UnreadableSource(f"there is nothing at {source}", hint="check the address")
     return target
 
 
 def _spool(folder: Path) -> Path:
-    """Standard input as a file. Nothing is written of what begins like no log at all."""
+    """Standard input as a file. Input that does not begin like a log is refused before it is written."""
     target, pieces = folder / "stdin", _pieces(sys.stdin.buffer)
     head = b""
     while len(head) < HEAD_BYTES and (piece := next(pieces, b"")):
@@ -103,18 +106,20 @@ def _spool(folder: Path) -> Path:
             for piece in chain([head], pieces):
                 size += len(piece)
                 if size > MAX_SPOOL:
-                    raise NotALog(f"more than {MAX_SPOOL >> 30} GiB on standard input", hint="write it to a file first")
+                    raise NotALog(
+                        f"standard input is larger than {MAX_SPOOL >> 30} GiB", hint="write it to a file first"
+                    )
                 out.write(piece)
     except OSError as error:
         free = shutil.disk_usage(folder).free >> 20
-        message = f"no room to keep standard input in {folder.parent} ({free} MB free): {error.strerror}"
+        message = f"there is no room to keep standard input in {folder.parent} ({free} MB free): {error.strerror}"
         raise UnreadableSource(message, hint="set TMPDIR to a larger disk, or write a file and name it") from None
     return target
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    """What is read until the end. A signal that comes just before a read is heard within `PATIENCE_S`, not only when
-    more data is there."""
+    """The pieces of a stream until its end. A signal that comes just before a read takes effect within `PATIENCE_S`,
+    not only when more data arrives."""
     try:
         number = stream.fileno()
     except (OSError, ValueError):  # a stream in memory

@@ -1,4 +1,4 @@
-"""Where in a block of text a count may stand: "step 3", "Epoch: 3", "Iter 3". Told by whole arrays of bytes."""
+"""Finds where in a block of text a count may stand ("step 3", "Epoch: 3", "Iter 3"), with whole arrays of bytes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-CELL = 8  # bytes that are looked at as one number
-REACH = 4  # cells after that of the word in which the digit can stand: at most 30 bytes after its second letter
-MANY = 128  # one place in so many bytes: then the words stand in about every line, and nothing is gained by places
+CELL = 8  # bytes that are compared as one number
+REACH = 4  # number of cells after the word in which its digit can stand: at most 30 bytes after the second letter
+MANY = 128  # with one place in so many bytes the words stand in about every line, and places gain nothing
 
 
 class Sieve:
-    """Finds places of `number`, a word and then a digit. Keeps its arrays from block to block: making them anew takes
-    as long as filling them."""
+    """Finds places of `number`, a word and then a digit. It keeps its arrays from block to block, because allocating
+    them takes as long as filling them."""
 
     __slots__ = ("_digits", "_e", "_number", "_p", "_small", "_t")
 
@@ -23,8 +23,8 @@ class Sieve:
         self._grow(0)
 
     def places(self, text: bytes | bytearray, begin: int, end: int) -> list[int] | None:
-        """Where `number` may begin, or one byte after that, in `text[begin:end]`, no place missing; None when there are
-        too many to be worth it."""
+        """Every place in `text[begin:end]` where `number` may begin, or one byte after it; None when there are too many
+        to be useful."""
         whole = (end - begin) // CELL * CELL
         if whole > len(self._small):
             self._grow(whole)
@@ -39,7 +39,7 @@ class Sieve:
         return [*found.tolist(), *(m.start() for m in self._number.finditer(text, rest, end))]
 
     def _look(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """(where "ep" and "te" begin, of which cells holds one and a digit soon after it)."""
+        """Two masks: where "ep" and "te" begin, and which cells hold one of them with a digit soon after it."""
         n = len(data)
         small = self._small[:n]
         digits, e, p, t = (array[:n] for array in (self._digits, self._e, self._p, self._t))
@@ -66,7 +66,7 @@ class Sieve:
 
 
 def _fit(data: NDArray[np.uint8], places: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Those of the places where "iter", "epoch", "episode", "eps" or "ep" as the end of a word may be."""
+    """The places where "iter", "epoch", "episode", "eps" or a word that ends in "ep" may be."""
     before, after = data[np.maximum(places - 1, 0)], data[np.minimum(places + 2, len(data) - 1)]
     counted = (data[places] | 0x20) == ord("t")
     step = ~(((after | 0x20) - np.uint8(ord("a"))) < 26) | np.isin(after, _AFTER_EP)
@@ -74,7 +74,7 @@ def _fit(data: NDArray[np.uint8], places: NDArray[np.intp]) -> NDArray[np.intp]:
     return fit
 
 
-# the words of `wire.pairs` that count, "number", "count" and "array" that may follow them; of longer words the end
+# the counting words of `wire.pairs`, and "number", "count" and "array", which may follow them; long words by their end
 _WORDS = (
     *("iter", "iters", "it", "itr", "t", "update", "updates", "batch", "batches", "rollout", "rollouts", "round"),
     *("rounds", "frame", "frames", "game", "games", "trial", "trials", "number", "num", "no", "count", "array"),
@@ -85,12 +85,12 @@ _BARE = re.compile(rb"\d{1,18}[:)\]]?(?:\x1b| +[A-Za-z\x1b])")  # a line begins 
 _RATIO = re.compile(rb"\d{1,18} ?/")
 _OTHER = re.compile(rb"pid=\d[^)\n]{0,80}\) ?\[?\d|\x1b")  # a prefix or an escape hides where the line begins
 MAX_GAP = 64  # bytes between a word and its number
-SIZE = 8  # letters of a word that are looked at
+SIZE = 8  # letters of a word to compare
 
 
 def counted_places(text: bytes) -> list[int]:
-    """A place in each line that says a count: a number after one of the words that count, in brackets before a slash,
-    or where the line begins. Other lines may be among them, too; none is missing."""
+    """A place in each line that states a count: a number after a word that counts, in brackets before a slash, or at
+    the beginning of the line. The result misses no such line, but may contain others."""
     data = np.frombuffer(text, dtype=np.uint8)
     digits = (data - np.uint8(ord("0"))) < 10
     digits[1:] &= ~digits[:-1]
@@ -109,7 +109,7 @@ def counted_places(text: bytes) -> list[int]:
 
 
 def _alone(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Those of the numbers that begin here after which `_BARE` can go on."""
+    """The numbers among these starts after which `_BARE` can continue."""
     ends = starts.copy()
     for _ in range(18):
         ends = np.minimum(ends + ((data[ends] - np.uint8(ord("0"))) < 10), len(data) - 1)
@@ -118,7 +118,7 @@ def _alone(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> NDArray[np.intp
 
 
 def _words_before(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """(where the word before each of these places ends, -1 for none; whether it is further away than `MAX_GAP`)."""
+    """For each place, where the word before it ends (-1 without a word), and whether that is beyond `MAX_GAP`."""
     last = starts - 1
     open_ = np.arange(len(starts))
     for _ in range(MAX_GAP):
@@ -132,7 +132,7 @@ def _words_before(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> tuple[ND
 
 
 def _counts(data: NDArray[np.uint8], last: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether the words that end at these places are among those that count."""
+    """Whether each word that ends at one of these places is a word that counts."""
     maybe = np.flatnonzero((last >= 0) & _LASTS[data[last], data[np.maximum(last - 1, 0)]])
     found = np.zeros(len(last), dtype=np.bool_)
     if not len(maybe):

@@ -1,4 +1,4 @@
-"""One file as adapters see it: its first bytes, decompressed, and ways to open it. Content decides, names never do."""
+"""One file as adapters see it: its first bytes, decompressed, and ways to open it. Only content decides."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _HEAD_LINES = 2  # a header and a row
 
 
 def is_head(data: bytes) -> bool:
-    """Whether these first bytes, if at least `HEAD_BYTES`, tell the format of a file as well as all of it would."""
+    """Whether these first bytes suffice to tell the format of a file, when they are at least `HEAD_BYTES` long."""
     return data.count(b"\n") >= _HEAD_LINES or len(data) >= MAX_HEAD or b"\0" in data[:4096]
 
 
 class File(Struct, frozen=True, dict=True):
-    """A readable file. `head`: its first 64 KiB after decompression (b"" when empty or damaged), more when that holds
-    less than two lines."""
+    """A readable file. `head`: its first 64 KiB after decompression, or more when these hold fewer than two lines; b""
+    when the file is empty or damaged."""
 
     path: Path
 
     @classmethod
     def beginning(cls, data: bytes, path: str | os.PathLike[str] | None = None) -> File:
-        """A file of which no more is known than its head, and perhaps where it lies."""
+        """A file that is known only by its head, and perhaps by its path."""
         file = cls(Path(path or os.devnull))
         end = HEAD_BYTES
         while end < len(data) and not is_head(data[:end]):
@@ -59,15 +59,15 @@ class File(Struct, frozen=True, dict=True):
 
     @cached_property
     def is_text(self) -> bool:
-        """No NUL byte among the first bytes; a log may hold a few bad UTF-8 sequences and still be text.
+        """Whether the first bytes hold no NUL. A log may hold a few bad UTF-8 sequences and still be text.
 
-        NULs that follow a line are the tail of a file that a crashed machine never wrote."""
+        NULs after a line do not count: a crashed machine leaves them for the tail that it never wrote."""
         start = self.head[:4096]
         written = start.rstrip(b"\0")
         return bool(written) and b"\0" not in written and (written == start or b"\n" in written)
 
     def open(self) -> BinaryIO:
-        """A binary stream from the start, gzip and zstandard decompressed.
+        """A binary stream from the start of the file; gzip and zstandard are decompressed.
 
         Raises `UnreadableSource` (absent, not permitted) and `MissingExtra` (zstandard not installed)."""
         return open_binary(self.path)

@@ -1,4 +1,4 @@
-"""The documented home of the adapters for TRL."""
+"""The documented import path of the adapters for TRL."""
 
 from __future__ import annotations
 

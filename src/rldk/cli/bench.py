@@ -1,4 +1,4 @@
-"""`rldk bench CORPUS`: how good are the rules, on logs of which the truth is known?"""
+"""`rldk bench CORPUS`: how good are the rules, on logs whose faults are known?"""
 
 from __future__ import annotations
 
@@ -23,23 +23,57 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command("bench")
 @click.argument("corpus")
 @json_option
-@click.option("--html", type=FILE, help="Also write a report page.")
-@click.option("--markdown", type=FILE, help="Also write the tables as Markdown.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all processors]")
-@click.option("--rules", metavar="NAME|FILE", default="default", help="A preset or a rule file.")
-@click.option("--select", metavar="CODES", help="Only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Not these rules.")
-@click.option("--at-least", metavar="NAME=X,...", default="", help="Exit 1 below these figures: named=0.95.")
-@click.option("--at-most", metavar="NAME=X,...", default="", help="Exit 1 above these: clean=1/32,critical=0,delay=5.")
-@click.option("--compare", "other", type=FILE, help="An earlier --json of the corpus: which runs changed.")
+@click.option("--html", type=FILE, help="Also write the report to this HTML file.")
+@click.option("--markdown", type=FILE, help="Also write the tables to this Markdown file.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Number of processes to use.  [default: one for each processor]",
+)
+@click.option(
+    "--rules",
+    metavar="NAME|FILE",
+    default="default",
+    show_default=True,
+    help="The rules to measure: a preset or a rule file.",
+)
+@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
+@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
+@click.option(
+    "--at-least",
+    metavar="NAME=X,...",
+    default="",
+    help="Exit with 1 when a figure is lower than this: named=0.95.",
+)
+@click.option(
+    "--at-most",
+    metavar="NAME=X,...",
+    default="",
+    help="Exit with 1 when a figure is higher than this: clean=1/32,critical=0,delay=5.",
+)
+@click.option(
+    "--compare",
+    "other",
+    type=FILE,
+    help="Compare with the --json output of an earlier call and list the runs that changed.",
+)
 def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None, **options: Any) -> int:
-    """Measure the rules on labelled logs: what they find, name, and alarm falsely.
+    """Measure the rules on labelled logs: what they find, and how often they cry wolf.
 
-    CORPUS is a directory; each run is a directory in it that holds a log and a label.json:
-    {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run. A warning or a
-    critical from the onset on, in one of the families, names the fault. Figures that can be bounded: named, detected,
-    early (faulty runs), clean, critical (healthy runs with a warning, a critical), delay (median, in steps), auc (the
-    health of healthy runs above that of faulty ones), errors."""
+    CORPUS is a directory. Each run is a directory in it with a log and a label.json:
+    {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run. A fault counts as
+    named when a warning or a critical finding of one of the families begins at the onset or later.
+
+    --at-least and --at-most take these figures: named, detected and early (shares of the faulty runs), clean and
+    critical (shares of the healthy runs with a warning, with a critical finding), delay (median, in steps), auc (how
+    well the health separates healthy runs from faulty ones) and errors (runs that could not be judged).
+
+    \b
+    Examples:
+      rldk bench corpus
+      rldk bench corpus --json > before.json
+      rldk bench corpus --compare before.json --at-most critical=0
+    """
     from rldk.bench.cases import find_cases
     from rldk.bench.compare import compare
     from rldk.bench.document import document, read_results

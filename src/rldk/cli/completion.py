@@ -6,17 +6,22 @@ import click
 
 from rldk.cli.output import write
 
-INSTALL = {
-    "bash": 'eval "$(rldk completion bash)"  # in ~/.bashrc',
-    "zsh": 'eval "$(rldk completion zsh)"  # in ~/.zshrc',
-    "fish": "rldk completion fish > ~/.config/fish/completions/rldk.fish",
-}
+SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command("completion", epilog="Install: " + "; ".join(INSTALL.values()))
-@click.argument("shell", type=click.Choice(list(INSTALL)))
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    """Print the completion script of a shell."""
+    """Print the script that completes rldk commands in your shell.
+
+    SHELL is bash, zsh or fish.
+
+    \b
+    Examples:
+      eval "$(rldk completion bash)"              add this line to ~/.bashrc
+      eval "$(rldk completion zsh)"               add this line to ~/.zshrc
+      rldk completion fish > ~/.config/fish/completions/rldk.fish
+    """
     from click.shell_completion import get_completion_class
 
     from rldk.cli.main import main

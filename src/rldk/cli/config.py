@@ -12,14 +12,28 @@ from rldk.config import KEYS, load_settings
 
 @click.group("config")
 def command() -> None:
-    """Show the settings in force and where each came from."""
+    """Show which settings are in force and where each one came from.
+
+    \b
+    Example:
+      rldk config show --origin
+    """
 
 
 @command.command("show")
-@click.option("--origin", is_flag=True, help="Also say where each value came from.")
+@click.option("--origin", is_flag=True, help="Also print where each value came from.")
 @json_option
 def show(origin: bool, as_json: bool) -> None:
-    """Print every setting. Flags win over RLDK_*, over rldk.toml or [tool.rldk], over the user's file."""
+    """Print the value of every setting.
+
+    A command-line flag wins over an RLDK_* environment variable. The variable wins over the nearest rldk.toml or
+    [tool.rldk] in pyproject.toml, and that file wins over ~/.config/rldk/config.toml.
+
+    \b
+    Examples:
+      rldk config show                            values, and what each setting is for
+      rldk config show --origin                   values, and where each one came from
+    """
     import json
 
     settings = load_settings().all

@@ -21,7 +21,7 @@ from rldk.cli.flags import (
     field_map_option,
     json_option,
 )
-from rldk.cli.output import coloured, progress, say, width, write
+from rldk.cli.output import progress, say, use_colour, width, write
 from rldk.config import Settings, load_settings
 from rldk.core.files import save
 from rldk.errors import RldkError, UsageError
@@ -31,32 +31,61 @@ if TYPE_CHECKING:
     from rldk.diagnosis.many import Judged
 
 SHORT = {"md": "markdown"}
-SLOW_S = 10.0  # a run that takes longer is named
+SLOW_S = 10.0  # a run that takes longer is named in the output
 
 
 @click.command("doctor")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--all", "everything", is_flag=True, help="Every finding, and every rule that was not checked.")
+@click.option("--all", "everything", is_flag=True, help="Show every finding, and every rule that could not look.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="text, json, md, github, junit or sarif.  [default: text]")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
+@click.option(
+    "--format",
+    "form",
+    metavar="NAME",
+    help="Print in this format: text, json, md, github, junit or sarif.  [default: text]",
+)
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the report, with curves, to this file.",
+)
 @fail_on_option
-@click.option("--select", metavar="CODES", help="Only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Not these rules.")
-@click.option("--reference", metavar="RUN", help="An approved run: what differs from it materially is a finding.")
-@click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
+@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
+@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
+@click.option("--reference", metavar="RUN", help="Compare with this approved run: a material difference is a finding.")
+@click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
 @field_map_option
-@click.option("--strict", is_flag=True, default=None, help="A malformed line is an error.")
-@click.option("--max", "most", type=click.IntRange(1), default=5, show_default=True, help="Incidents shown.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes.  [default: all processors, where there are many runs]")
+@click.option(
+    "--strict", is_flag=True, default=None, help="Stop with an error at a malformed line instead of counting it."
+)
+@click.option(
+    "--max",
+    "most",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Number of incidents to show.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Number of processes to use.  [default: one for each processor when there are many runs]",
+)
 @colour_option
 def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path | None, most: int, **flags: Any) -> int:
     """Say what went wrong in a run, at which step, why, and what to change.
 
-    PATH is a log file, a directory, a glob, a URL, or - for stdin. Several runs are a table, worst first, and the
-    reports of the worst. With --json one run is its report, several are {"summary": {...}, "reports": [...],
-    "errors": [...]}. --format github prints annotations, and adds to the job's summary where GITHUB_STEP_SUMMARY says
-    where that is; junit and sarif are for any CI."""
+    PATH is a log file, a directory, a glob, a URL, or - for stdin. For several runs the command prints a table, the
+    worst run first, and the reports of the worst runs. With --json one run gives its report; several runs give
+    {"summary": {...}, "reports": [...], "errors": [...]}. --format github prints annotations, and appends a summary to
+    the file that GITHUB_STEP_SUMMARY names; junit and sarif suit any CI.
+
+    \b
+    Examples:
+      rldk doctor train.log
+      rldk doctor runs/ --html report.html --fail-on warn
+      rldk doctor run.jsonl --field-map '{"avg_rew": "reward_mean"}'
+    """
     approved, jobs = flags.pop("reference"), flags.pop("jobs")
     form = _form(flags.pop("form"), as_json=as_json)
     settings = load_settings(_flags(flags))
@@ -69,7 +98,7 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
     elif form != "text":
         write(_drawn(form, reports, errors, fail_on=settings["fail_on"], everything=everything))
     elif reports:
-        colour = coloured(settings["color"])
+        colour = use_colour(settings["color"])
         look: dict[str, Any] = {"colour": colour, "width": width(), "most": most}
         slow = _slowest(judged)
         write(_text(reports, errors, everything=everything, fail_on=settings["fail_on"], slow=slow, **look))
@@ -91,7 +120,7 @@ def _form(name: str | None, *, as_json: bool) -> str:
 
 
 def _drawn(form: str, reports: list[Report], errors: list[tuple[str, RldkError]], **how: Any) -> str:
-    """All reports and failures in a format that draws views."""
+    """All reports and failures, drawn by the renderer of that format."""
     from rldk.cards.github import summary
     from rldk.cards.report_view import failure_view, view_of
     from rldk.core.registry import renderers
@@ -107,12 +136,13 @@ def _drawn(form: str, reports: list[Report], errors: list[tuple[str, RldkError]]
 
 
 def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> int:
-    """The worst of all inputs."""
+    """The exit code of the worst input."""
     return max([*(report_code(r, fail_on) for r in reports), *(e.exit_code for e in errors)], default=0)
 
 
 def report_code(report: Report, fail_on: str) -> int:
-    """1: a finding as grave as asked for; 3: else, where no rule could look, or nothing that matters was understood."""
+    """The exit code: 1 when a finding is severe enough, else 3 when no rule could look or nothing that matters was
+    understood."""
     if fails([report.worst()], fail_on):
         return 1
     unread = report.understanding is not None and report.understanding.state == "not"
@@ -120,7 +150,8 @@ def report_code(report: Report, fail_on: str) -> int:
 
 
 def _diagnose(paths: tuple[str, ...], settings: Settings, approved: str | None, **how: Any) -> Judged:
-    """The reports of all runs under all paths, and what could not be read: raised when it is the only path."""
+    """The reports of all runs under all paths, with the failures. When the only path cannot be read, its error is
+    raised."""
     from rldk.diagnosis.many import Wanted, judge_paths
     from rldk.engine.reference import baseline
 
@@ -141,7 +172,7 @@ def _diagnose(paths: tuple[str, ...], settings: Settings, approved: str | None, 
 
 
 def _slowest(judged: Judged) -> str:
-    """The run that took the longest, where that was long."""
+    """A line about the slowest run; "" when no run was slow."""
     seconds = max(judged.seconds, default=0.0)
     if seconds < SLOW_S:
         return ""
@@ -164,7 +195,7 @@ def _text(
     slow: str = "",
     **look: Any,
 ) -> str:
-    """One report; of several runs a table, and the reports of the worst."""
+    """The text of one report; for several runs, a table and the reports of the worst runs."""
     from rldk.cards.overview import MAX_DETAILS, overview, table
     from rldk.cards.words import unread_files
     from rldk.core.model import SEVERITIES
@@ -189,9 +220,9 @@ def _text(
 
 
 def exit_line(code: int, worst: Severity | None, fail_on: str) -> str:
-    """Why the exit code is not what a reader of the headline may expect, and how to change it; "" where it is."""
+    """Why the exit code differs from what the headline suggests, and how to change it; "" when it does not differ."""
     if code == 3:
-        return "Exit code 3: not all that matters could be read and judged."
+        return "Exit code 3: rldk could not read and judge all that matters."
     if code == 0 and worst in ("warn", "critical"):
         return f"Exit code 0 under --fail-on {fail_on}; --fail-on {worst} makes it 1."
     return ""

@@ -25,7 +25,7 @@ def _labels(context: click.Context, parameter: click.Parameter, text: str | None
 
 
 def _moment(context: click.Context, parameter: click.Parameter, text: str | None) -> float | str | None:
-    """Unix seconds, or the ISO 8601 text as it stands."""
+    """Unix seconds as a number, or the ISO 8601 text unchanged."""
     from datetime import datetime
 
     if text is None:
@@ -42,17 +42,35 @@ def _moment(context: click.Context, parameter: click.Parameter, text: str | None
 
 
 @click.command("emit")
-@click.option("--to", "path", required=True, metavar="F", help="The file to append to; - is stdout.")
-@click.option("--name", required=True, metavar="N", help="The metric.")
-@click.option("--value", required=True, type=float, metavar="V", help="A number; nan and inf are said as such.")
-@click.option("--step", required=True, type=int, metavar="S", help="The step of the training.")
-@click.option("--time", "moment", callback=_moment, metavar="T", help="Unix seconds or ISO 8601. [default: now]")
-@click.option("--run-id", metavar="ID", help="The run that the event belongs to.")
-@click.option("--tags", callback=_labels, metavar="K=V,...", help="Labels, as JSON or key=value; phase=eval is known.")
-@click.option("--meta", callback=_labels, metavar="K=V,...", help="Anything else, as JSON or key=value.")
+@click.option("--to", "path", required=True, metavar="F", help="Append to this file; - prints to stdout.")
+@click.option("--name", required=True, metavar="N", help="Name of the metric.")
+@click.option("--value", required=True, type=float, metavar="V", help="The measured number; nan and inf are allowed.")
+@click.option("--step", required=True, type=int, metavar="S", help="Training step of the value.")
+@click.option(
+    "--time",
+    "moment",
+    callback=_moment,
+    metavar="T",
+    help="Time of the value, in unix seconds or ISO 8601.  [default: now]",
+)
+@click.option("--run-id", metavar="ID", help="Name of the run that the value belongs to.  [default: none]")
+@click.option(
+    "--tags",
+    callback=_labels,
+    metavar="K=V,...",
+    help="Labels, as JSON or key=value pairs; phase=eval marks a value of an evaluation.",
+)
+@click.option("--meta", callback=_labels, metavar="K=V,...", help="Further facts to keep, as JSON or key=value pairs.")
 def command(path: str, name: str, value: float, step: int, moment: float | str | None, **labels: Any) -> None:
-    """Append one event to a log.
+    """Append one measured value to a log file.
 
-    For shell scripts and trainers in other languages. The file grows by one whole line, whoever else writes to it."""
+    Use it from shell scripts and from trainers in other languages. The file grows by one whole line, also when other
+    processes write to it at the same time.
+
+    \b
+    Examples:
+      rldk emit --to run.jsonl --name kl --value 0.12 --step 40
+      rldk emit --to run.jsonl --name eval/reward --value 0.7 --step 100 --tags phase=eval
+    """
     with EventWriter(path, run_id=labels["run_id"], tags=labels["tags"], meta=labels["meta"], strict=True) as writer:
         writer.log(step=step, name=name, value=value, time=moment)

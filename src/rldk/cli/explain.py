@@ -19,8 +19,16 @@ from rldk.errors import UnknownName
 def command(name: str, as_json: bool) -> None:
     """Explain a rule, a metric or a topic.
 
-    A rule goes by its code or name, a family of rules by its letters (KL), a metric by any trainer's spelling.
-    Topics: exit-codes, severities, tiers, and every pattern that looks odd and is normal by construction."""
+    NAME is the code or the name of a rule, the letters of a family of rules (KL), a metric in the spelling of any
+    trainer, or a topic: exit-codes, severities, tiers, verdicts. It may also name a pattern that looks odd but is
+    normal.
+
+    \b
+    Examples:
+      rldk explain KL001
+      rldk explain objective/kl
+      rldk explain exit-codes
+    """
     from rldk.cards.wire import dumps
 
     pages = _pages(name)
@@ -31,7 +39,7 @@ def command(name: str, as_json: bool) -> None:
 
 
 def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
-    """Every page that the name means, as (text, JSON). Raises `UnknownName` with the nearest of all names."""
+    """Every page that the name stands for, as (text, JSON). Raises `UnknownName` with the nearest known name."""
     from rldk.cards.manual import TOPICS, rule_text, rules_table, topic_text
     from rldk.cli.rules import facts
     from rldk.rules.files.load import preset_rule
@@ -55,7 +63,7 @@ def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _metrics(key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Pages of the metric of that name, or of every metric that some trainer spells so."""
+    """The page of the metric with that name, or of every metric that some trainer spells like that."""
     from rldk.cards.manual import metric_text
     from rldk.core.vocabulary import vocabulary
 

@@ -11,31 +11,37 @@ from rldk.config.settings import FAIL_ON
 from rldk.core.model import LOUD, Severity
 from rldk.errors import UsageError
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
 colour_option = click.option(
     "--color/--no-color",
     "colour",
     default=None,
-    help="Colours, whatever the terminal; NO_COLOR and FORCE_COLOR work too.",
+    help="Switch colours on or off; NO_COLOR and FORCE_COLOR do the same.  [default: on in a terminal]",
 )
 fail_on_option = click.option(
-    "--fail-on", type=click.Choice(FAIL_ON), help="Exit 1 from this severity on.  [default: critical]"
+    "--fail-on",
+    type=click.Choice(FAIL_ON),
+    help="Exit with 1 when a finding is at least this severe; never means not at all.  [default: critical]",
 )
-field_map_option = click.option("--field-map", metavar="JSON|FILE", help="Your metric names -> rldk's.")
+field_map_option = click.option(
+    "--field-map",
+    metavar="JSON|FILE",
+    help='Map your metric names to those of rldk, as in \'{"avg_rew": "reward_mean"}\', or give a file of that.',
+)
 
 
 def fails(severities: Iterable[Severity | None], fail_on: str) -> bool:
-    """Whether one of the severities is as grave as asked for."""
+    """Whether at least one finding is severe enough for exit code 1."""
     return any(severity in LOUD[fail_on] for severity in severities)
 
 
 def color_setting(colour: bool | None) -> str | None:
-    """The setting `color` that the flag stands for; None where it was not given."""
+    """The value of the setting `color` that the flag stands for; None when the flag was not given."""
     return None if colour is None else ("always" if colour else "never")
 
 
 def field_map_flag(value: str | None) -> str | None:
-    """The JSON of `--field-map`, which may name a file of it."""
+    """The JSON text of `--field-map`; when the value names a file, the text in that file."""
     if value is None or value.lstrip().startswith("{"):
         return value
     try:

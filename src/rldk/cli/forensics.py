@@ -9,7 +9,13 @@ from rldk.cli import doctor, kl_drift, log_scan
 
 @click.group("forensics")
 def command() -> None:
-    """Look into a PPO run: anomalies by name, drift of the KL."""
+    """Look deeper into a PPO run: anomalies by name, drift of the KL.
+
+    \b
+    Examples:
+      rldk forensics log-scan ppo.jsonl           list the anomalies by name
+      rldk forensics kl-drift ppo.jsonl           say whether the KL drifted
+    """
 
 
 command.add_command(log_scan.command)

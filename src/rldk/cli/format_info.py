@@ -11,10 +11,15 @@ from rldk.cli.output import write
 @click.command("format-info")
 @json_option
 def command(as_json: bool) -> None:
-    """List the log formats that are understood, and what each one loses.
+    """List the log formats that rldk reads, and what each one keeps and loses.
 
-    The content decides which one a file is in, never its name. Where a run left several logs, the first in this list
-    is read."""
+    rldk recognises a format by the content of a file, never by its name. When a run left logs in several formats, rldk
+    reads the one that comes first in this list.
+
+    \b
+    Example:
+      rldk format-info
+    """
     import textwrap
 
     from rldk.adapters.base import adapters
@@ -37,4 +42,4 @@ def command(as_json: bool) -> None:
 
 
 def _plain(markdown: str) -> str:
-    return markdown.replace("`", "") or "not said"
+    return markdown.replace("`", "") or "what is not listed"

@@ -19,13 +19,27 @@ if TYPE_CHECKING:
 
 @click.command("ingest")
 @click.argument("source", nargs=-1, required=True, metavar="SRC...")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="F.jsonl, F.csv or F.parquet.")
-@click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the table to this file: .jsonl, .csv or .parquet.",
+)
+@click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
 @field_map_option
-@click.option("--config-file", type=click.Path(path_type=Path), help="Settings for this call: TOML, JSON or YAML.")
-@click.option("--validation-mode", type=click.Choice(VALIDATION), help="[default: flexible]")
-@click.option("--required-fields", metavar="a,b", help="Fail without these columns.")
-@click.option("--no-validate", is_flag=True, help="Take what there is.")
+@click.option(
+    "--config-file",
+    type=click.Path(path_type=Path),
+    help="Take settings from this TOML, JSON or YAML file.",
+)
+@click.option(
+    "--validation-mode",
+    type=click.Choice(VALIDATION),
+    help="strict fails on malformed lines, unknown names and missing fields; flexible warns of unknown names; lenient "
+    "warns of missing fields too.  [default: flexible]",
+)
+@click.option("--required-fields", metavar="a,b", help="Fail when one of these columns is missing.")
+@click.option("--no-validate", is_flag=True, help="Skip all checks and read what can be read.")
 @json_option
 def command(
     source: tuple[str, ...],
@@ -37,7 +51,14 @@ def command(
 ) -> None:
     """Read any training log into one table.
 
-    Writes it with -o, and says what was read: canonical metrics with the key they were logged as."""
+    SRC is a log file, a directory, a glob or a URL. The command prints what it read: each metric of rldk with the key
+    under which the log has it. With -o it also writes the table.
+
+    \b
+    Examples:
+      rldk ingest outputs/my-run
+      rldk ingest train.log -o table.csv
+    """
     from rldk.cards.wire import dumps
     from rldk.ingest import read_runs, validate
     from rldk.ingest import write as save

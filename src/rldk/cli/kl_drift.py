@@ -17,7 +17,7 @@ from rldk.cli.flags import (
     field_map_option,
     json_option,
 )
-from rldk.cli.output import coloured, progress, width, write
+from rldk.cli.output import progress, use_colour, width, write
 from rldk.config import load_settings
 
 PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "rllib")
@@ -25,31 +25,54 @@ PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "r
 
 @click.command("kl-drift")
 @click.argument("source", metavar="SRC")
-@click.option("--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Write the analysis files here.")
-@click.option("--preset", type=click.Choice(PRESETS), help="Whose names the log has, where they are ambiguous.")
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write the analysis files to this directory.",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(PRESETS),
+    help="The trainer whose metric names the log uses.  [default: told from the names]",
+)
 @field_map_option
-@click.option("--step-col", metavar="NAME", help="The column of the step.")
-@click.option("--kl-col", metavar="NAME", help="The column of the KL.")
-@click.option("--kl-coef-col", metavar="NAME", help="The column of the KL coefficient.")
+@click.option("--step-col", metavar="NAME", help="Name of the column with the step.")
+@click.option("--kl-col", metavar="NAME", help="Name of the column with the KL.")
+@click.option("--kl-coef-col", metavar="NAME", help="Name of the column with the KL coefficient.")
 @click.option(
     "--drift-threshold",
     type=click.FloatRange(0, 1),
     default=0.15,
     show_default=True,
-    help="Least distance from the reference, 0 to 1, of what is called drift.",
+    help="Distance from the reference period, from 0 to 1, at which drift begins.",
 )
 @click.option(
-    "--drift-window-size", type=click.IntRange(2), default=100, show_default=True, help="Rows that are compared."
+    "--drift-window-size",
+    type=click.IntRange(2),
+    default=100,
+    show_default=True,
+    help="Number of newest rows to compare with the reference period.",
 )
-@click.option("--reference-period", type=click.IntRange(2), help="First rows, the reference.  [default: the window]")
+@click.option(
+    "--reference-period",
+    type=click.IntRange(2),
+    help="Number of first rows that form the reference period.  [default: as many as the window]",
+)
 @fail_on_option
 @json_option
 @colour_option
 def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | None, **flags: Any) -> int:
     """Say whether the KL drifted from where it was, since when, and how far.
 
-    SRC is a log file, a directory, a URL, or - for stdin, with one run in it. With --output-dir the analysis is written
-    as RUN_comprehensive_analysis.json, RUN_health_summary.json and RUN_comprehensive_metrics.csv and .json."""
+    SRC is a log file, a directory, a URL, or - for stdin. It must hold one run. With --output-dir the command also
+    writes RUN_comprehensive_analysis.json, RUN_health_summary.json, RUN_comprehensive_metrics.csv and
+    RUN_comprehensive_metrics.json. The exit code is 3 when the log has no KL.
+
+    \b
+    Examples:
+      rldk forensics kl-drift ppo.jsonl
+      rldk forensics kl-drift own.csv --step-col it --kl-col divergence --output-dir drift
+    """
     from rldk.cards import terminal
     from rldk.cards.forensics import drift_view
     from rldk.cards.wire import dumps
@@ -79,13 +102,13 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
     if as_json:
         write(dumps({"run": run.id, "source": source, **drift, "files": files}))
     else:
-        shown: dict[str, Any] = {"colour": coloured(settings["color"]), "width": width()}
+        shown: dict[str, Any] = {"colour": use_colour(settings["color"]), "width": width()}
         write(terminal.render(drift_view(drift, source, files=files), **shown))
     return exit_code(drift, settings["fail_on"])
 
 
 def exit_code(drift: dict[str, Any], fail_on: str) -> int:
-    """1 with a drift that is loud enough, 3 without any KL."""
+    """The exit code: 1 when the drift is severe enough, 3 when the log has no KL."""
     if drift["status"] == "no_data":
         return 3
     return int(fails((a["level"] for a in drift["anomalies"]), fail_on))

@@ -17,7 +17,7 @@ from rldk.cli.flags import (
     field_map_option,
     json_option,
 )
-from rldk.cli.output import coloured, progress, say, width, write
+from rldk.cli.output import progress, say, use_colour, width, write
 from rldk.config import load_settings
 from rldk.core.files import save
 
@@ -27,16 +27,28 @@ if TYPE_CHECKING:
 
 @click.command("log-scan")
 @click.argument("source", metavar="SRC")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write the JSON here.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the JSON document to this file.",
+)
 @fail_on_option
-@click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
+@click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
 @field_map_option
 @json_option
 @colour_option
 def command(source: str, output: Path | None, as_json: bool, colour: bool | None, **flags: Any) -> int:
     """Scan a PPO log for anomalies, by their documented names.
 
-    SRC is a log file, a directory, a glob, a URL, or - for stdin. Several runs: one page each."""
+    SRC is a log file, a directory, a glob, a URL, or - for stdin. When it holds several runs, each run has a page of
+    its own. The exit code is 1 when an anomaly is as severe as --fail-on says, and 3 when no rule could look.
+
+    \b
+    Examples:
+      rldk log-scan ppo.jsonl
+      rldk log-scan runs/ppo -o scan.json --fail-on warn
+    """
     from rldk.cards import terminal
     from rldk.cards.forensics import scan_view
     from rldk.cards.wire import dumps
@@ -54,13 +66,13 @@ def command(source: str, output: Path | None, as_json: bool, colour: bool | None
     if as_json:
         write(document)
     else:
-        shown: dict[str, Any] = {"colour": coloured(settings["color"]), "width": width()}
+        shown: dict[str, Any] = {"colour": use_colour(settings["color"]), "width": width()}
         write("\n".join(terminal.render(scan_view(scan), **shown) for scan in scans))
     return max(code(scan, settings["fail_on"]) for scan in scans)
 
 
 def code(scan: Mapping[str, Any], fail_on: str) -> int:
-    """1 with an anomaly that is loud enough, 3 when no rule could look."""
+    """The exit code: 1 when an anomaly is severe enough, 3 when no rule could look."""
     if not scan["checked"]:
         return 3
     return int(fails((a["level"] for a in scan["anomalies"]), fail_on))

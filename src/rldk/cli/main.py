@@ -24,18 +24,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
-    "forensics": ("forensics", "Look into a PPO run: anomalies by name, drift of the KL."),
+    "forensics": ("forensics", "Look deeper into a PPO run: anomalies by name, drift of the KL."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
-    "bench": ("bench", "Measure the rules on labelled logs: what they find, name, and alarm falsely."),
+    "bench": ("bench", "Measure the rules on labelled logs: what they find, and how often they cry wolf."),
     "ingest": ("ingest", "Read any training log into one table."),
-    "emit": ("emit", "Append one event to a log."),
-    "validate-format": ("validate_format", "Say how a file would be read, and what is wrong with it."),
-    "format-info": ("format_info", "List the log formats that are understood, and what each one loses."),
-    "config": ("config", "Show the settings in force and where each came from."),
-    "completion": ("completion", "Print the completion script of a shell."),
-    "version": ("version", "Print the version."),
+    "emit": ("emit", "Append one measured value to a log file."),
+    "validate-format": ("validate_format", "Say how rldk would read a file, and what is wrong with it."),
+    "format-info": ("format_info", "List the log formats that rldk reads, and what each one keeps and loses."),
+    "config": ("config", "Show which settings are in force and where each one came from."),
+    "completion": ("completion", "Print the script that completes rldk commands in your shell."),
+    "version": ("version", "Print the versions of rldk and Python."),
 }
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
@@ -44,7 +44,7 @@ NO_ARGUMENTS = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 class LazyGroup(click.Group):
-    """Loads a subcommand when it is called; takes a path for `doctor`; ends every error in a code of its own."""
+    """Loads a subcommand only when it is called, runs `doctor` on a bare path, and gives each error its exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is of click
         return list(COMMANDS)
@@ -114,7 +114,7 @@ def _drop_stdout() -> None:
 
 
 def _end_on_sigterm() -> None:
-    """SIGTERM unwinds the program, so that what lies in a temporary folder is removed; commands may do otherwise."""
+    """Makes SIGTERM unwind the program, so that temporary folders are removed; a command may handle it differently."""
     with suppress(ValueError):  # not the main thread
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -162,10 +162,18 @@ def fail(message: str, hint: str, *, exit_code: int, kind: str, words: Sequence[
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="`rldk PATH` is `rldk doctor PATH`. Exit codes: `rldk explain exit-codes`.",
+    epilog="`rldk PATH` is short for `rldk doctor PATH`. `rldk COMMAND --help` shows the options of a command with "
+    "examples. `rldk explain exit-codes` lists the exit codes.",
 )
 def main() -> None:
-    """Tells what broke in a reinforcement-learning run, at which step, why, and what to change.
+    """rldk tells what broke in a reinforcement-learning run, at which step, why, and what to change.
 
-    Reads the logs you already have: TRL, verl, OpenRLHF, Stable-Baselines3, RLlib, CleanRL, TensorBoard, W&B,
-    MLflow, JSONL, CSV and more. Offline, from the log alone."""
+    It reads the logs you already have: TRL, verl, OpenRLHF, Stable-Baselines3, RLlib, CleanRL, TensorBoard, W&B,
+    MLflow, JSONL, CSV and more. It works offline, from the log alone.
+
+    \b
+    Examples:
+      rldk runs/exp1                              say what went wrong in a finished run
+      rldk monitor --stream runs/exp1             watch a run while it trains
+      rldk run -- python train.py                 start a training and watch it
+    """

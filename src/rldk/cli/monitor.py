@@ -32,56 +32,79 @@ _SOURCES = (
         "streams",
         multiple=True,
         metavar="PATH|DIR|-",
-        help="Follow a file, the log of a directory, or stdin; may be repeated, and need not be there yet.",
+        help="Follow a file, the newest log in a directory, or stdin (-). The path may appear later; you may repeat "
+        "the option.",
     ),
-    click.option("--once", "once", multiple=True, metavar="FILE", help="Read a finished file to its end instead."),
+    click.option(
+        "--once",
+        "once",
+        multiple=True,
+        metavar="FILE",
+        help="Read a finished file to its end, then stop; you may repeat the option.",
+    ),
     click.option("--from-wandb", metavar="ENTITY/PROJECT/RUN", help="Follow a run on Weights & Biases."),
     click.option("--from-mlflow", metavar="RUN_ID", help="Follow a run on an MLflow server."),
-    click.option("--tee", is_flag=True, help="Pass stdin on to stdout; alerts then go to stderr."),
+    click.option("--tee", is_flag=True, help="Copy stdin to stdout and print alerts to stderr."),
     click.option(
-        "--pid", type=click.IntRange(2), help="The training process: `stop` ends it, and its end ends the monitor."
+        "--pid",
+        type=click.IntRange(2),
+        metavar="PID",
+        help="Process id of the training. The action `stop` ends it, and the monitor ends after it.",
     ),
 )
 SHARED = (
     click.option(
-        "--rules", multiple=True, metavar="PRESET|FILE", help="Rules to watch by; may be repeated.  [default: default]"
+        "--rules",
+        multiple=True,
+        metavar="PRESET|FILE",
+        help="Check these rules: a preset or a rule file; you may repeat the option.  [default: default]",
     ),
     click.option(
-        "--set-rule", "overrides", multiple=True, metavar="ID.FIELD=VALUE", help="Change one field of a rule."
+        "--set-rule",
+        "overrides",
+        multiple=True,
+        metavar="ID.FIELD=VALUE",
+        help="Change one field of a rule, as in KL002.rows=5; you may repeat the option.",
     ),
     click.option(
         "--preset",
         metavar="NAME",
-        help="Whose metric names they are: trl, grpo, accelerate, openrlhf, verl, sb3, cleanrl, rllib.",
+        help="The trainer whose metric names the log uses: trl, grpo, accelerate, openrlhf, verl, sb3, cleanrl or "
+        "rllib.  [default: told from the names]",
     ),
     field_map_option,
     click.option(
         "--regex",
         metavar="NAME|PATTERN",
-        help="A text log: trl, openrlhf, verl, sb3, name=value, or a pattern with named groups.",
+        help="Read a text log by trl, openrlhf, verl, sb3, name=value, or a regular expression with named groups.  "
+        "[default: recognise the format]",
     ),
-    click.option("--alerts", type=_FILE, metavar="F.jsonl", help="Append every alert to this file."),
-    click.option("--alerts-txt", type=_FILE, metavar="F", help="The same as lines of text."),
-    click.option(
-        "--report", type=_FILE, metavar="F", help="Write the report here at the end: JSON, or .html, .md, .xml, .sarif."
-    ),
+    click.option("--alerts", type=_FILE, metavar="F.jsonl", help="Append every alert to this file, as JSON lines."),
+    click.option("--alerts-txt", type=_FILE, metavar="F", help="Append every alert to this file, as lines of text."),
+    click.option("--report", type=_FILE, metavar="F.json", help="Write the report to this JSON file at the end."),
     click.option(
         "--state",
         type=_FILE,
         metavar="F",
-        help="Remember what was said, so that a restart neither repeats nor misses it.",
+        help="Keep in this file which alerts were given, so that a restart neither repeats nor misses one.",
     ),
-    click.option("--reference", metavar="RUN", help="An approved run that this one is held against, as for doctor."),
+    click.option(
+        "--reference",
+        metavar="RUN",
+        help="Compare with this approved run: a material difference is a finding.",
+    ),
     click.option(
         "--stop-on",
         type=click.Choice(("warn", "critical")),
-        help="Stop the training at the first finding of this severity, whatever the rules say.",
+        help="Stop the training at the first finding that is at least this severe.  [default: only when a rule "
+        "has the action stop]",
     ),
     click.option(
         "--allow-actions",
         multiple=True,
         metavar="KINDS",
-        help="Let rules run commands (shell), post (http), write sentinels anywhere.",
+        help="Allow these actions of rules, with commas: shell (run a command), http (post to a server), sentinel "
+        "(write a file outside the run too).  [default: none]",
     ),
     click.option(
         "--kill-timeout-sec",
@@ -89,7 +112,8 @@ SHARED = (
         type=click.FloatRange(0.1, 3600),
         default=10.0,
         show_default=True,
-        help="Before `stop` goes from SIGTERM to SIGKILL.",
+        metavar="SEC",
+        help="Seconds that `stop` waits after SIGTERM before it sends SIGKILL.",
     ),
     click.option(
         "--http-timeout-sec",
@@ -97,17 +121,23 @@ SHARED = (
         type=click.FloatRange(0.1, 3600),
         default=10.0,
         show_default=True,
-        help="Of one post.",
+        metavar="SEC",
+        help="Time limit of one HTTP action, in seconds.",
     ),
     click.option(
-        "--retries", type=click.IntRange(0, 10), default=3, show_default=True, help="Of an action that failed."
+        "--retries",
+        type=click.IntRange(0, 10),
+        metavar="N",
+        default=3,
+        show_default=True,
+        help="How often rldk tries a failed action again.",
     ),
     click.option(
         "--idle-timeout",
         "idle_s",
         type=click.FloatRange(0.1),
         metavar="SEC",
-        help="End when nothing new has come for so long.",
+        help="End after this many seconds without anything new.  [default: never]",
     ),
     click.option(
         "--reward-health-window",
@@ -116,13 +146,21 @@ SHARED = (
         default=100,
         show_default=True,
         metavar="N",
-        help="Newest rows that the report's reward statistics are over.",
+        help="Number of newest rows for the reward statistics of the report.",
     ),
-    click.option("--exit-code", "judge", is_flag=True, help="Exit 1 when something is wrong, as `rldk doctor` does."),
     click.option(
-        "--fail-on", type=click.Choice(FAIL_ON), help="The severity from which --exit-code says 1.  [default: critical]"
+        "--exit-code",
+        "judge",
+        is_flag=True,
+        help="Exit with 1 or 3 as `rldk doctor` does.  [default: exit with 0]",
     ),
-    click.option("--plain", is_flag=True, help="Lines instead of the panel, on a terminal too."),
+    click.option(
+        "--fail-on",
+        type=click.Choice(FAIL_ON),
+        help="With --exit-code: exit with 1 when a finding is at least this severe; never means not at all.  "
+        "[default: critical]",
+    ),
+    click.option("--plain", is_flag=True, help="Print lines instead of a panel in a terminal."),
     json_option,
 )
 
@@ -143,25 +181,35 @@ def options(*groups: tuple[Callable[[C], C], ...]) -> Callable[[C], C]:
 def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags: Any) -> int:
     """Watch a training while it runs: alert when something breaks.
 
-    Rules may also stop it, or call for help. Without --stream or --once it reads stdin when that is a pipe or a
-    file, else the file that RLDK_METRICS_PATH names. It ends with its input, on Ctrl-C, when the process of --pid
-    is gone, or after --idle-timeout; the exit code is 0 whatever was found, unless --exit-code."""
-    from rldk.cli.watching import asked_rules, conduct, until
+    Rules can also stop the training, run a command or post to a server. When you name no source, the monitor reads
+    stdin if that is a pipe or a file, else the file that RLDK_METRICS_PATH names. It ends when its input ends, on
+    Ctrl-C, when the process of --pid has ended, or after --idle-timeout. The exit code is 0 whatever it found, unless
+    you give --exit-code.
+
+    \b
+    Examples:
+      rldk monitor --stream runs/exp1/metrics.jsonl
+      rldk monitor --stream runs/exp1 --rules ppo_safe --alerts alerts.jsonl
+      python train.py | rldk monitor --tee
+    """
+    from rldk.cli.watching import conduct, load_asked_rules, until
     from rldk.monitor.signals import Signals
 
     remote = {"wandb": flags.pop("from_wandb"), "mlflow": flags.pop("from_mlflow")}
     named = sum((bool(streams), bool(once), *(bool(v) for v in remote.values())))
     if named > 1:
-        raise UsageError("several kinds of source at once", hint="give --stream, --once, --from-wandb or --from-mlflow")
+        raise UsageError(
+            "you named several kinds of source", hint="give --stream, --once, --from-wandb or --from-mlflow"
+        )
     if not named:
         streams = (default_stream(),)
     if tee and "-" not in streams:
         raise UsageError(
-            "--tee passes stdin on, and stdin is not read", hint="use it as `train.py | rldk monitor --tee`"
+            "--tee copies stdin, but the monitor does not read stdin", hint="use it as `train.py | rldk monitor --tee`"
         )
     how, settings = reading(flags)
-    rules = asked_rules(flags)
-    feeds = _feeds(streams, once, remote, how, tee=(1,) if tee else (), exclude=written(flags))
+    rules = load_asked_rules(flags)
+    feeds = _feeds(streams, once, remote, how, tee=(1,) if tee else (), exclude=output_files(flags))
     with Signals() as signals:
         code = conduct(
             feeds,
@@ -184,7 +232,7 @@ def _feeds(
     tee: Sequence[int],
     exclude: Sequence[Path],
 ) -> Sequence[Feed]:
-    """The feeds of whichever of the sources there is; each loads what it needs only."""
+    """The feeds of the source that was named; only the modules of that source are loaded."""
     if once:
         from rldk.monitor.feeds import finished_feeds
 
@@ -197,7 +245,7 @@ def _feeds(
 
 
 def reading(flags: dict[str, Any]) -> tuple[ReadOptions, Settings]:
-    """How logs are to be read, and the settings; takes the options that say so out of `flags`."""
+    """How to read the logs, and the settings; removes the options that it used from `flags`."""
     from rldk.adapters.live.reader import ReadOptions
 
     settings = load_settings({"field_map": field_map_flag(flags.pop("field_map")), "fail_on": flags.pop("fail_on")})
@@ -205,13 +253,13 @@ def reading(flags: dict[str, Any]) -> tuple[ReadOptions, Settings]:
     return how, settings
 
 
-def written(flags: dict[str, Any]) -> list[Path]:
-    """The files that the monitor itself writes."""
+def output_files(flags: dict[str, Any]) -> list[Path]:
+    """The files that the monitor writes itself."""
     return [flags[name] for name in ("alerts", "alerts_txt", "report", "state") if flags[name] is not None]
 
 
 def default_stream() -> str:
-    """What to follow when nothing is named. Raises `UsageError` when there is nothing."""
+    """What to follow when no source is named. Raises `UsageError` when there is nothing to follow."""
     try:
         mode = os.fstat(sys.stdin.fileno()).st_mode
     except (OSError, ValueError, AttributeError):

@@ -13,11 +13,11 @@ import click
 
 from rldk.errors import OutputError
 
-PATIENCE_S = 1.0  # work that takes less has no progress bar
+PATIENCE_S = 1.0  # shorter work has no progress bar
 
 
 def write(text: str) -> None:
-    """`text` on stdout. A reader that went away is no error, and what cannot be encoded becomes "?".
+    """Prints `text` on stdout. A reader that has gone is no error; a character that cannot be encoded becomes "?".
 
     Raises `OutputError` when it cannot be written, as on a full disk."""
     stream = sys.stdout
@@ -35,17 +35,17 @@ def write(text: str) -> None:
 
 
 def close_stdout() -> None:
-    """Drops what is still to be written: or the flush at exit would complain, and change the exit code."""
+    """Drops the output that is still to be written; else the flush at exit would fail and change the exit code."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str) -> None:
-    """`text` on stderr."""
+    """Prints `text` on stderr."""
     click.echo(text, err=True)
 
 
-def coloured(setting: str) -> bool:
+def use_colour(setting: str) -> bool:
     """Whether stdout gets colours: the setting decides, then NO_COLOR, FORCE_COLOR and the terminal."""
     if setting != "auto":
         return setting == "always"
@@ -57,12 +57,12 @@ def coloured(setting: str) -> bool:
 
 
 def width() -> int:
-    """Columns of the terminal, at most 110; 100 when stdout is none."""
+    """Columns of the terminal, at most 110; 100 when stdout is not a terminal."""
     return min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
 
 
 class Progress:
-    """How far a command is: pieces of work, of which more may become known while it goes on."""
+    """How far a command has come, in pieces of work; more pieces may become known on the way."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -70,19 +70,18 @@ class Progress:
         self.name = ""
 
     def begin(self, name: str) -> None:
-        """The next piece begins."""
+        """Counts the next piece as begun."""
         self.done += 1
         self.name = name
 
     def expect(self, more: int) -> None:
-        """So many pieces more than was known."""
+        """Adds so many pieces to the total."""
         self.total += more
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Progress]:
-    """To be told of each of `total` pieces of work as it begins; draws on a terminal only, and only once the whole has
-    taken a second."""
+    """Yields a counter for `total` pieces of work. A bar is drawn only on a terminal, and only after one second."""
     state = Progress(total)
     if not sys.stderr.isatty():
         yield state

@@ -19,22 +19,40 @@ if TYPE_CHECKING:
 
 @click.group("rules")
 def command() -> None:
-    """List the rules and presets, show one, check a rule file and try it on a log."""
+    """List the rules and presets, show one, check a rule file and try it on a log.
+
+    \b
+    Examples:
+      rldk rules list --family KL
+      rldk rules validate rules.yaml
+      rldk rules test rules.yaml metrics.jsonl
+    """
 
 
 @command.command("list")
-@click.option("--family", help="Only these families, with commas: KL, GRAD ...")
-@click.option("--tier", type=click.IntRange(0, 3), help="Only this tier.")
+@click.option("--family", help="List only these families, with commas: KL,GRAD.")
+@click.option(
+    "--tier",
+    type=click.IntRange(0, 3),
+    help="List only the rules of this tier; `rldk explain tiers` says what a tier is.",
+)
 @click.option(
     "--preset",
     metavar="NAME",
     is_flag=False,
     flag_value="",
-    help="The rules of a preset or of a rule file; without a NAME, the presets.",
+    help="List the rules of this preset or rule file; without a NAME, list the presets.",
 )
 @json_option
 def list_rules(family: str | None, tier: int | None, preset: str | None, as_json: bool) -> None:
-    """Print every rule: code, name, severity, tier; or what a preset holds."""
+    """List the rules with code, name, severity and tier, or what a preset holds.
+
+    \b
+    Examples:
+      rldk rules list --family KL,GRAD
+      rldk rules list --preset                    list the presets
+      rldk rules list --preset ppo_safe           list the rules of one preset
+    """
     if preset is not None:
         write(_presets(as_json) if not preset else _listed(preset, as_json))
         return
@@ -50,7 +68,14 @@ def list_rules(family: str | None, tier: int | None, preset: str | None, as_json
 @click.argument("code")
 @json_option
 def show(code: str, as_json: bool) -> None:
-    """Print the page of a rule."""
+    """Print the page of a rule: what it does, why it matters, what to try.
+
+    CODE is a code, a name or a family of rules.
+
+    \b
+    Example:
+      rldk rules show KL001
+    """
     from rldk.cards.manual import rule_text
     from rldk.cards.wire import dumps
     from rldk.rules.select import select_rules
@@ -63,7 +88,14 @@ def show(code: str, as_json: bool) -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @json_option
 def validate(files: tuple[str, ...], as_json: bool) -> int:
-    """Say everything that is wrong with rule files; exit 2 when anything is."""
+    """Check rule files and print every problem in them.
+
+    FILE is a rule file; you may give several. The exit code is 2 when one of them has a problem.
+
+    \b
+    Example:
+      rldk rules validate rules.yaml
+    """
     from rldk.cards.wire import dumps
     from rldk.rules.files.document import RuleFileError
     from rldk.rules.files.load import load_rules
@@ -89,14 +121,32 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
 @command.command("test")
 @click.argument("file")
 @click.argument("log")
-@click.option("--set-rule", "settings", multiple=True, metavar="ID.field=VALUE", help="Change one field of a rule.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page with the curves.")
-@click.option("--all", "everything", is_flag=True, help="Every rule, also those that stayed quiet.")
+@click.option(
+    "--set-rule",
+    "settings",
+    multiple=True,
+    metavar="ID.field=VALUE",
+    help="Change one field of a rule; you may repeat the option.",
+)
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write a page with the curves to this file.",
+)
+@click.option("--all", "everything", is_flag=True, help="Print every rule, also the rules that stayed quiet.")
 @json_option
 def try_out(
     file: str, log: str, *, settings: tuple[str, ...], html: Path | None, everything: bool, as_json: bool
 ) -> None:
-    """Show what the rules of FILE (or of a preset) would have done on a finished LOG. Nothing is acted upon."""
+    """Show what the rules of FILE would have done on a finished LOG.
+
+    FILE is a rule file or the name of a preset, LOG is a file or a directory. No action is carried out.
+
+    \b
+    Examples:
+      rldk rules test rules.yaml metrics.jsonl
+      rldk rules test ppo_safe metrics.jsonl --set-rule KL002.rows=5 --html trial.html
+    """
     from rldk.cards.rulebook import trial_page, trial_text, trials
     from rldk.cards.wire import dumps
     from rldk.diagnosis import diagnose_run, runs_in

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.monitor import SHARED, options, reading, written
+from rldk.cli.monitor import SHARED, options, output_files, reading
 from rldk.cli.output import say
 from rldk.errors import InputError, MissingExtra
 
@@ -21,32 +21,44 @@ if TYPE_CHECKING:
 
 
 @click.command("run", context_settings={"ignore_unknown_options": False})
-@click.option("--stream", "streams", multiple=True, metavar="PATH|DIR", help="Also follow a file that it writes.")
+@click.option(
+    "--stream",
+    "streams",
+    multiple=True,
+    metavar="PATH|DIR",
+    help="Also follow this file or directory, which the training writes; you may repeat the option.",
+)
 @click.option(
     "--run-dir",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Where the log, the alerts and the reports go; may be there already.  [default: runs/NAME-TIME]",
+    help="Keep the log, the alerts and the reports in this directory; it may exist.  [default: runs/NAME-TIME]",
 )
 @options(SHARED)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...")
 def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ...], **flags: Any) -> int:
     """Start a training and watch it.
 
-    Watched is what it prints, and the files named by --stream. What it prints is passed on; alerts go to stderr.
-    Signals are passed on to its process group, `stop` ends that group, and the exit code is the command's own (128
-    + N when signal N ended it). A run directory keeps what it printed, the alerts, the report and a page to look at.
-    Write -- before the command."""
+    Write -- before COMMAND. rldk watches what the command prints and the files that --stream names. It passes the
+    output of the command on to stdout and prints alerts to stderr. It passes signals on to the process group of the
+    command, and the action `stop` ends that group. The exit code is that of the command (128 + N when signal N ended
+    it). The run directory keeps the output, the alerts, the report and a page with charts.
+
+    \b
+    Examples:
+      rldk run -- python train.py
+      rldk run --stop-on critical --stream logs/progress.csv -- python train.py --lr 1e-4
+    """
     from datetime import datetime
 
-    from rldk.cli.watching import asked_rules, conduct
+    from rldk.cli.watching import conduct, load_asked_rules
     from rldk.engine.processes.child import Wrapped
     from rldk.monitor.rundir import run_directory
     from rldk.monitor.signals import Signals
     from rldk.monitor.sources import live_feeds
 
     how, settings = reading(flags)
-    rules = asked_rules(flags)
+    rules = load_asked_rules(flags)
     child = Wrapped(words)
     try:
         left = run_directory(run_dir, words, datetime.now())
@@ -55,8 +67,8 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
         say(f"rldk: run directory {left.path}")
         with left.log.open("ab", buffering=0) as log, Signals(child.relay) as signals:
             tee = (1, log.fileno())
-            feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=tee, exclude=written(flags))
-            # a signal is the command's to answer; the monitor ends when the command has
+            feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=tee, exclude=output_files(flags))
+            # the command answers a signal; the monitor ends after the command has ended
             code = conduct(
                 feeds,
                 rules,
@@ -75,7 +87,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
 def _conclude(
     left: RunDirectory, streams: Sequence[str], rules: RuleFile, how: ReadOptions, reference: str | None
 ) -> None:
-    """Writes the page, and says what to do next."""
+    """Writes the page and prints what to do next."""
     from rldk.cards.page import pages
     from rldk.diagnosis import diagnose_run, runs_in
     from rldk.engine.reference import baseline
@@ -89,7 +101,7 @@ def _conclude(
             continue
         readable.append(shown)
     if not readable:
-        say(f"rldk: no log in what it printed, which is in {left.log}; name a file that it writes with --stream")
+        say(f"rldk: the output of the command holds no log (see {left.log}); name a file that it writes with --stream")
         return
     reports = [diagnose_run(run, rules, reference=approved) for run in runs]
     try:

@@ -21,12 +21,19 @@ SHOWN = 30
 
 @click.command("validate-format")
 @click.argument("path")
-@click.option("--adapter", metavar="NAME", help="The log format, instead of looking at the content.")
+@click.option("--adapter", metavar="NAME", help="Read the file in this format.  [default: recognise it by its content]")
 @json_option
 def command(path: str, adapter: str | None, as_json: bool) -> None:
-    """Say how a file would be read, and what is wrong with it.
+    """Say how rldk would read a file, and what is wrong with it.
 
-    Exits 3 when it cannot be read at all."""
+    PATH is a log file, a directory, a glob, a URL, or - for stdin. The output names the format, the rows, the rejected
+    lines, the metrics that rldk knows and those that it does not know. The exit code is 3 when rldk cannot read PATH.
+
+    \b
+    Examples:
+      rldk validate-format train.log
+      rldk validate-format metrics.csv --adapter csv
+    """
     from rldk.adapters.open import open_runs
     from rldk.cards.wire import dumps
 
@@ -39,7 +46,7 @@ def command(path: str, adapter: str | None, as_json: bool) -> None:
 
 
 def _claims(path: Path) -> list[dict[str, Any]]:
-    """Every adapter that recognises the file, the surest first; none for what is no file here."""
+    """Every adapter that recognises the file, the surest first; an empty list when the path is not a file."""
     from rldk.adapters.base import adapters
     from rldk.adapters.explore import claims
     from rldk.adapters.source import File
@@ -92,7 +99,7 @@ def _text(facts: dict[str, Any], claims: list[dict[str, Any]]) -> str:
 
 
 def _guess(unknown: dict[str, list[str]], known: dict[str, str]) -> dict[str, str]:
-    """One key for each metric that the log lacks: a start for a field map, to be checked by a person."""
+    """A field map to start from: one key for each metric that the log lacks. A person has to check it."""
     guess = {near[0]: key for key, near in reversed(unknown.items()) if near and near[0] not in known}
     return {key: metric for metric, key in guess.items()}
 

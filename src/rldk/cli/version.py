@@ -12,7 +12,12 @@ from rldk.cli.output import write
 @click.command("version")
 @json_option
 def command(as_json: bool) -> None:
-    """Print the version."""
+    """Print the versions of rldk and Python.
+
+    \b
+    Example:
+      rldk version --json
+    """
     import json
     import platform
 

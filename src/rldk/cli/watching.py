@@ -37,14 +37,14 @@ class AlertLines:
         say(f"rldk: {clean(text, 1000)}")
 
     def show(self, sessions: Sequence[object]) -> None:
-        """Lines are not drawn anew."""
+        """Does nothing: printed lines stay as they are."""
 
     def close(self) -> None:
-        """Lines stay where they are."""
+        """Does nothing: printed lines stay as they are."""
 
 
-def asked_rules(flags: dict[str, Any]) -> RuleFile:
-    """The rules of the options, which are taken out of `flags`. Raises `ConfigError` and `UnknownName`."""
+def load_asked_rules(flags: dict[str, Any]) -> RuleFile:
+    """The rules that the options name; removes those options from `flags`. Raises `ConfigError` and `UnknownName`."""
     return load_rules(list(flags.pop("rules")) or ["default"], overrides=flags.pop("overrides"))
 
 
@@ -60,7 +60,7 @@ def conduct(
     wait: Wait,
     **asked: Any,
 ) -> int:
-    """Watches to the end, prints what was found, returns the exit code. `wait`: of `Watch`, `asked`: of `job_of`."""
+    """Watches to the end and prints what was found; the exit code. `wait` goes to `Watch`, `asked` to `job_of`."""
     out = write if stdout else say
     drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
     job = job_of(trails=drawn, **asked)
@@ -69,12 +69,12 @@ def conduct(
         found = watch(job, feeds, file, screen, wait)
     finally:
         screen.close()
-    out(json.dumps(found) if as_json else _told(found, job))
+    out(json.dumps(found) if as_json else _closing_line(found, job))
     return exit_code(found["health"], fail_on) if judge else 0
 
 
 def until(signals: Signals) -> Wait:
-    """Pauses, and ends watching at the first signal."""
+    """A function that pauses; at the first signal it returns the reason to end."""
 
     def wait(seconds: float) -> str | None:
         caught = signals.wait(seconds)
@@ -84,16 +84,18 @@ def until(signals: Signals) -> Wait:
 
 
 def exit_code(health: str, fail_on: str) -> int:
-    """As of `rldk doctor`: what no rule could look at was not analysed."""
+    """The exit code that `rldk doctor` would give: 3 when no rule could look."""
     return 3 if health == "unknown" else int(health in LOUD[fail_on])
 
 
 def job_of(
     *, allow_actions: Sequence[str], stop_on: str | None, pid: int | None, kill_s: float, http_s: float, **rest: Any
 ) -> MonitorOptions:
-    """The job of the options. Raises `UnknownName` for an action that there is none of, and `UsageError`."""
+    """The job that the options describe. Raises `UnknownName` for an unknown action, and `UsageError`."""
     if stop_on is not None and pid is None:
-        raise UsageError("--stop-on needs a process to stop", hint="give --pid, or use `rldk run -- COMMAND`")
+        raise UsageError(
+            "--stop-on needs the process that it shall stop", hint="give --pid, or use `rldk run -- COMMAND`"
+        )
     kinds = [kind.strip() for word in allow_actions for kind in word.split(",") if kind.strip()]
     for kind in kinds:
         if kind not in KINDS:
@@ -107,8 +109,8 @@ def job_of(
     )
 
 
-def _told(found: dict[str, Any], job: MonitorOptions) -> str:
-    """The last line: the verdict, and where the rest is."""
+def _closing_line(found: dict[str, Any], job: MonitorOptions) -> str:
+    """The last line: the verdict, and where the report is."""
     where = f"; report in {job.report}" if job.report else ""
     return clean(f"{found['verdict']} ({found['alerts']['begin']} alerts, {found['ended']}{where})", 2000)
 

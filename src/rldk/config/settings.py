@@ -1,4 +1,4 @@
-"""Settings by precedence: flag > RLDK_* > nearest rldk.toml or pyproject.toml upwards > user file > default."""
+"""Settings by precedence: flag > RLDK_* > the nearest rldk.toml or pyproject.toml upwards > user file > default."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALIDATION = ("strict", "flexible", "lenient")
 
 
 class Key(Struct, frozen=True, kw_only=True):
-    """One setting: its default, how a stated value is read (raises ValueError), and what it is for."""
+    """One setting: its default, the function that reads a stated value (raises ValueError), and what it is for."""
 
     default: Any
     read: Callable[[Any], Any]
@@ -76,15 +76,19 @@ def _mapping(value: Any) -> dict[str, str]:
 
 
 KEYS: dict[str, Key] = {
-    "select": Key(default=(), read=_names, help="rules to check, by code, family or name; empty is all"),
+    "select": Key(default=(), read=_names, help="rules to check: codes, families or names; empty means all"),
     "ignore": Key(default=(), read=_names, help="rules to leave out"),
-    "fail_on": Key(default="critical", read=_choice(FAIL_ON), help="the severity from which the exit code is 1"),
-    "adapter": Key(default=None, read=_text, help="the log format, instead of looking at the content"),
-    "field_map": Key(default=None, read=_mapping, help="your metric names -> canonical names"),
-    "strict": Key(default=False, read=_flag, help="a malformed line is an error"),
-    "validation_mode": Key(default="flexible", read=_choice(VALIDATION), help="how `rldk ingest` takes unknown fields"),
-    "required_fields": Key(default=(), read=_names, help="columns that `rldk ingest` insists on"),
-    "color": Key(default="auto", read=_choice(COLOUR), help="colours on a terminal"),
+    "fail_on": Key(default="critical", read=_choice(FAIL_ON), help="a finding this severe makes the exit code 1"),
+    "adapter": Key(default=None, read=_text, help="the format to read a log in; null recognises it by the content"),
+    "field_map": Key(default=None, read=_mapping, help="maps your metric names to those of rldk"),
+    "strict": Key(default=False, read=_flag, help="whether a malformed line is an error"),
+    "validation_mode": Key(
+        default="flexible",
+        read=_choice(VALIDATION),
+        help="what `rldk ingest` does about unknown names and missing fields",
+    ),
+    "required_fields": Key(default=(), read=_names, help="columns that `rldk ingest` requires"),
+    "color": Key(default="auto", read=_choice(COLOUR), help="whether the output has colours"),
 }
 
 
@@ -104,9 +108,9 @@ def load_settings(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings in force; a flag of None was not given, and `file` (TOML, JSON or YAML) comes right after flags.
+    """The settings in force. A flag of None was not given; `file` (TOML, JSON or YAML) comes right after the flags.
 
-    Raises `ConfigError` naming the file, or the variable, and the key."""
+    Raises `ConfigError`, which names the key and the file or variable it came from."""
     env = os.environ if env is None else env
     layers = [
         *_files(Path.cwd() if cwd is None else cwd, env),
@@ -133,7 +137,7 @@ def _read(key: str, value: Any, origin: str) -> Any:
 
 
 def _files(cwd: Path, env: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]]:
-    """The user's file, then the project's (the nearest), as (path, values)."""
+    """The file of the user, then the nearest one of the project, as (path, values)."""
     home = Path(env["XDG_CONFIG_HOME"]) if env.get("XDG_CONFIG_HOME") else Path(env.get("HOME", "/")) / ".config"
     user = home / "rldk" / "config.toml"
     layers = [(str(user), _toml(user))] if _there(user) else []
@@ -148,7 +152,7 @@ def _files(cwd: Path, env: Mapping[str, str]) -> list[tuple[str, dict[str, Any]]
 
 
 def _there(path: Path) -> bool:
-    """Whether there is such a file; a directory one may not look into (HOME of another user) has none."""
+    """Whether the file exists; in a directory that may not be read (HOME of another user) no file does."""
     try:
         return path.is_file()
     except OSError:
@@ -163,9 +167,9 @@ def _any_file(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {error}", hint="mend or move the file") from None
+        raise ConfigError(f"{path}: {error}", hint="correct the file or move it away") from None
     if not isinstance(values, dict) or not all(isinstance(k, str) for k in values):
-        raise ConfigError(f"{path}: no mapping of settings", hint=f"it may set {', '.join(KEYS)}")
+        raise ConfigError(f"{path}: the file is not a mapping of settings", hint=f"it may set {', '.join(KEYS)}")
     return values
 
 
@@ -175,4 +179,4 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}", hint="mend or move the file") from None
+        raise ConfigError(f"{path}: {error}", hint="correct the file or move it away") from None

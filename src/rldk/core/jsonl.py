@@ -285,7 +285,7 @@ class _Parser:
                 self._line(line, number, offset)
             except BadLine as error:
                 whole = not torn or isinstance(line, Overlong)
-                self._reject(line, number, offset, str(error) if whole else "torn last line")
+                self._reject(line, number, offset, str(error) if whole else "the last line is torn")
             decode = self._typed.decode
         self._deliver(quick)
 
@@ -295,7 +295,7 @@ class _Parser:
 
     def _line(self, line: bytes, number: int, offset: int) -> None:
         if isinstance(line, Overlong):
-            raise BadLine("longer than 10 MB")
+            raise BadLine("the line is longer than 10 MB")
         obj = parse(line)
         if self._layout is not None:
             self._record(obj, self._layout)
@@ -368,7 +368,7 @@ class _Parser:
         if self._strict_source is not None:
             raise MalformedInput(
                 f"{self._strict_source}, line {number}, byte {offset}: {reason}",
-                hint="mend or remove the line, or read without strict mode to skip and count such lines",
+                hint="correct or remove the line, or read without strict mode to skip and count such lines",
             )
         self.rejected_count += 1
         if len(self._rejected) < KEPT_REJECTS:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from rldk.adapters.folder import Options, plan_folder, read_group, share_left_out
 from rldk.adapters.grouping import Group
-from rldk.adapters.open import options_of, told_apart
+from rldk.adapters.open import make_unique, options_of
 from rldk.core.model import Report, Run
 from rldk.core.reference import Reference
 from rldk.diagnosis import diagnose_run, home_of, runs_in
@@ -180,7 +180,7 @@ def _gather(judged: Judged, own: Sequence[tuple[_Task, _Done]], left_out: Mappin
         ]
     judged.reports += [
         _with(report, run=name)
-        for report, name in zip(reports, told_apart([report.meta["run"] for report in reports]), strict=True)
+        for report, name in zip(reports, make_unique([report.meta["run"] for report in reports]), strict=True)
     ]
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from rldk.adapters.layout import run_name
 from rldk.adapters.live.follow import Follower
-from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.formats import recognise
 from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.source import File
 from rldk.cards.safe import clean
@@ -229,7 +229,7 @@ def finished_feeds(sources: Sequence[str], how: ReadOptions, *, warn: Callable[[
     made: list[LogFeed | RunFeed] = []
     for source, name in zip(sources, run_names(sources), strict=True):
         path = Path(source)
-        if how.pattern or (path.is_file() and recognised(File(path).head, mapped=bool(how.field_map)) is not None):
+        if how.pattern or (path.is_file() and recognise(File(path).head, mapped=bool(how.field_map)) is not None):
             made.append(LogFeed(WholeFile(path), name, replace(how, path=path), warn=warn))
             continue
         from rldk.adapters.open import open_runs

@@ -87,7 +87,7 @@ class StreamFeed:
         self.restarted = False
         rows = self._passed(self._feed.poll()) if self._feed is not None else []
         if rows or self.busy:
-            self._chooser.fed()
+            self._chooser.note_activity()
             return rows
         if not self._pace.due():
             return []
@@ -138,7 +138,7 @@ class StreamFeed:
             chosen = None
         if chosen is None:
             return self._wait()
-        if self._choice is not None and chosen.alike == self._choice.alike:
+        if self._choice is not None and chosen.reading_key == self._choice.reading_key:
             return False
         return self._turn(chosen)
 

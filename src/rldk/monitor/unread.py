@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from rldk.adapters.base import BaseAdapter
-from rldk.adapters.live.choice import packed
+from rldk.adapters.live.choice import is_compressed
 from rldk.adapters.source import File
 from rldk.errors import RldkError
 
@@ -45,7 +45,7 @@ def why_unread(source: str) -> str:
         if not path.stat().st_size:
             return ""
         kind = _kind(file)
-        pressed = packed(path)
+        pressed = is_compressed(path)
     except (OSError, EOFError, ValueError, zlib.error, RldkError):
         return ""
     if kind is not None:

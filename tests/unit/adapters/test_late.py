@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.adapters.base import adapters
-from rldk.adapters.counts import NUMBER, marked_lines, numbered_lines, printing
-from rldk.adapters.late import condensed, late
+from rldk.adapters.counts import NUMBER, console_kinds, marked_lines, numbered_lines
+from rldk.adapters.late import condense, find_late_start
 from rldk.adapters.open import open_run
 from rldk.adapters.sieve import Sieve
 from rldk.adapters.source import HEAD_BYTES, File
@@ -45,11 +45,11 @@ def test_a_folder_is_searched_as_a_file_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [NOISE, "", "ep", NOISE.replace("\n", " "), "step " * 40_000])
 def test_text_without_metrics_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "out.log").write_text(text)
-    assert late(File(tmp_path / "out.log"), list(adapters)) is None
+    assert find_late_start(File(tmp_path / "out.log"), list(adapters)) is None
 
 
 def test_what_is_kept_of_a_growing_text_is_bounded_and_has_the_metrics() -> None:
-    kept = condensed((LINES + NOISE).encode(), list(adapters))
+    kept = condense((LINES + NOISE).encode(), list(adapters))
     assert len(kept) < 50_000
     assert kept.startswith(b"Episode 0 | Reward")
 
@@ -66,7 +66,7 @@ LINE = st.lists(st.one_of(WORD, NEXT, THING), max_size=14).map("".join)
 
 @given(st.lists(LINE, min_size=1, max_size=8))
 def test_no_line_that_a_format_takes_is_left_out(lines: list[str]) -> None:
-    kinds = printing(adapters)
+    kinds = console_kinds(adapters)
     text = "\n".join(lines).encode()
     told = [line for line in text.split(b"\n") if NUMBER.search(line) and any(kind.marks(line) for kind in kinds)]
     assert marked_lines(text, kinds) == told
@@ -82,7 +82,7 @@ def test_no_count_is_left_out_wherever_it_stands(lines: list[str], before: int, 
 
 def test_every_format_that_prints_its_metrics_has_its_landmark_in_them() -> None:
     lines = {line for path in LOGS for line in path.read_bytes().split(b"\n") if NUMBER.search(line)}
-    taken = [(kind, line) for kind in printing(adapters) for line in lines if kind.marks(line)]
+    taken = [(kind, line) for kind in console_kinds(adapters) for line in lines if kind.marks(line)]
     assert len({kind for kind, _ in taken}) >= 8
     assert [(kind.name, line) for kind, line in taken if kind.landmark not in line] == []
     assert [line for kind, line in taken if marked_lines(line, [kind]) != [line]] == []

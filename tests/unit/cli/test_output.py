@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rldk.cli.output import Progress, coloured
+from rldk.cli.output import Progress, use_colour
 
 
 def test_work_that_turns_out_to_be_more_is_expected() -> None:
@@ -33,4 +33,4 @@ def test_colours_are_as_asked_for(
         monkeypatch.delenv(name, raising=False)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert coloured(setting) is expected
+    assert use_colour(setting) is expected

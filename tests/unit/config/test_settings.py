@@ -65,8 +65,8 @@ def test_the_nearest_project_file_wins_and_a_pyproject_without_a_table_is_passed
         ("strict = 3", "strict is 3", "true or false"),
         ("adapter = 3", "adapter is 3", "a string"),
         ("[field_map]\na = 1", "field_map is {'a': 1}", "a mapping"),
-        ("fail_on = ", "", "mend"),
-        ("\ufffe\x00", "", "mend"),
+        ("fail_on = ", "", "correct"),
+        ("\ufffe\x00", "", "correct"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_key(tmp_path: Path, text: str, message: str, hint: str) -> None:

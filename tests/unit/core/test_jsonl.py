@@ -90,7 +90,7 @@ def test_bad_lines_are_named_and_good_ones_kept(tmp_path: Path) -> None:
         (3, 22, "not JSON: Expecting ':' delimiter at column 15"),
         (4, 37, "not an object but a list"),
         (5, 41, "step is not a whole number: 2.5"),
-        (7, 83, "torn last line"),
+        (7, 83, "the last line is torn"),
     ]
 
 
@@ -111,7 +111,7 @@ def test_a_line_over_the_limit_is_dropped_as_it_comes(tmp_path: Path) -> None:
     long = b'{"step":2,"text":"' + b"x" * (11 << 20) + b'"}\n'
     result = decoded(tmp_path, b'{"step":1,"kl":1}\n' + long + b'{"step":3,"kl":1}\n')
     assert result.table.step.tolist() == [1, 3]
-    assert (result.rejected[0].reason, result.rejected[0].offset) == ("longer than 10 MB", 18)
+    assert (result.rejected[0].reason, result.rejected[0].offset) == ("the line is longer than 10 MB", 18)
     assert result.rejected[0].excerpt.startswith('{"step":2,"text":"xx')
 
 

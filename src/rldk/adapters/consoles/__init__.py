@@ -1,4 +1,4 @@
-"""What trainers print, one kind of console a file. A module that is not named below is asked about every file."""
+"""What trainers print: each file reads one kind of console. A module that is not named below looks at every file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes of names and numbers that loggers of many trainers print: OpenAI baselines, Spinning Up, AReaL and others."""
+"""Reads the boxes of names and numbers that many loggers print: OpenAI baselines, Spinning Up, AReaL and others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import MAX_STEP
@@ -25,9 +25,9 @@ _BAR = re.compile(r"[|│┃║]")
 _EDGE = re.compile(r"[-=+─━═┌┐└┘├┤┬┴┼╒╕╘╛╞╡╪╤╧╭╮╰╯ ]{6,}")
 _RULE = re.compile(r"[├╞╟][─═┼╪┤╡╢ ]+")  # between two rows of one box
 _NAME = re.compile(r"[A-Za-z%][^|│]{0,119}")
-# a line between boxes that says the count where the boxes do not
+# a line between boxes that states the count when the boxes do not
 _COUNT = re.compile(r"\b(?:[Ii]teration|[Tt]rain step|itr|Itr) ?#?(?P<step>\d{1,18})\b")
-# The counts that boxes show, the finest and most lasting first; names without their group.
+# The counts that boxes show, without their group. The finest and most lasting count comes first.
 _CLOCKS = (
     *("total_timesteps", "totalenvinteracts", "timestepssofar", "total_env_steps", "env_steps", "timesteps", "steps"),
     *("frames", "frame", "serial_timesteps", "nupdates", "n_updates", "updates", "iteration", "itr", "epoch", "epochs"),
@@ -41,7 +41,7 @@ _AREAL = frozenset({"ppo_actor/update/actor_loss", "ppo_actor/task_reward/avg", 
 
 
 def identity(keys: frozenset[str]) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer logs these names."""
+    """The fields of `Log` that name the trainer behind these names."""
     if keys & _SPINUP:
         return {"framework": "spinup"}
     if keys & _AREAL:
@@ -50,7 +50,7 @@ def identity(keys: frozenset[str]) -> dict[str, Any]:
 
 
 class Box(Struct):
-    """A box on its way: where it begins, its group ("train/"), its cells as text, keys with their group."""
+    """An unfinished box: where it begins, its group ("train/"), and its cells as text, with the group in each key."""
 
     start: Piece
     group: str = ""
@@ -60,8 +60,8 @@ class Box(Struct):
 class PrintedBoxes:
     """Gathers the cells of a box until its lower edge.
 
-    The count of the first box decides which name is the step; boxes without one have the count that a line before them
-    says ("Iteration 7"), else they are counted."""
+    The first box decides which name is the step. When boxes have no count, the step comes from a line before them
+    ("Iteration 7"), or else from counting the boxes."""
 
     def __init__(self) -> None:
         self.clock: str | None = None
@@ -89,7 +89,7 @@ class PrintedBoxes:
     def finish(self, sink: Sink) -> None:
         box, self._box = self._box, None
         if box is not None and box.cells:
-            sink.reject(box.start.line, box.start.offset, "a box without its lower edge", box.start.text)
+            sink.reject(box.start.line, box.start.offset, "the box has no lower edge", box.start.text)
 
     def _cells(self, box: Box, text: str) -> None:
         cells = [cell.strip() for cell in _BAR.split(text)[1:-1]]
@@ -113,9 +113,9 @@ class PrintedBoxes:
             self.clock = _clock(box.cells)
         step = values.pop(self.clock, None) if self.clock else self._told
         if self.clock and step is None:
-            sink.reject(box.start.line, box.start.offset, f"a box without {self.clock}", box.start.text)
+            sink.reject(box.start.line, box.start.offset, f"the box has no {self.clock}", box.start.text)
         elif step is not None and not 0 <= step <= MAX_STEP:
-            sink.reject(box.start.line, box.start.offset, "a step that is none", box.start.text)
+            sink.reject(box.start.line, box.start.offset, "the step is not a step number", box.start.text)
         else:
             count = sink.step + (self._boxes > 1) if step is None else int(step)
             self._told = None
@@ -123,14 +123,14 @@ class PrintedBoxes:
 
 
 def _clock(cells: dict[str, str]) -> str | None:
-    """The name of the count among these cells: the first of `_CLOCKS` that is printed as a whole number."""
+    """The name of the count among these cells: the first of `_CLOCKS` with a whole number."""
     names = {key.rsplit("/", 1)[-1].replace(" ", "_").lower(): key for key in reversed(cells)}
     return next((names[c] for c in _CLOCKS if c in names and _WHOLE.fullmatch(cells[names[c]])), None)
 
 
 @adapter
 class PrintedBoxesConsole(BaseAdapter):
-    """A line of the log is a box. Values keep the digits that were printed, often three."""
+    """Each box is one line of the log. Values keep the digits that were printed, often three."""
 
     name: ClassVar[str] = "box-console"
     describes: ClassVar[str] = "boxes of names and numbers that baselines, Spinning Up, AReaL and others print"
@@ -154,14 +154,14 @@ class PrintedBoxesConsole(BaseAdapter):
         return _HEAD_ROW.match(line) is not None
 
     def read(self) -> Log:
-        reading = parsed(self, PrintedBoxes())
+        reading = parse_file(self, PrintedBoxes())
         reading.notes.append(ROUNDED)
         log = reading.log(precision=3)
         return replace(log, **identity(frozenset(log.table.columns)))
 
 
 def _repeats(head: bytes) -> bool:
-    """At least two boxes have the same names, one of which says what a training is for; or one has names that only the
-    algorithms of a known logger write."""
+    """Whether two boxes have the same names, including a goal of training, or one box has names that only a known
+    logger writes."""
     boxes = [values.keys() for _, values, _ in glimpse(PrintedBoxes(), head)]
     return any(of_logger(box) for box in boxes) or any(a & b and says_goal(a & b) for a, b in pairwise(boxes))

@@ -1,4 +1,4 @@
-"""Python dicts of numbers that a trainer prints a step: slime, SkyRL, and loops of one's own."""
+"""Reads the Python dicts of numbers that a trainer prints at each step: slime, SkyRL and home-made loops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, dict_items, number, without_prefix
 from rldk.core.records import STEP_KEYS, BadLine, to_step
@@ -32,7 +32,7 @@ _SLIME = frozenset({"rollout/raw_reward", "rollout/rewards", "train/train_rollou
 
 
 def identity(keys: Any) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer prints these keys."""
+    """The fields of `Log` that name the trainer behind these keys."""
     names = frozenset(keys)
     if names & _SLIME:
         return {"framework": "slime", "dialect": "slime"}
@@ -42,9 +42,10 @@ def identity(keys: Any) -> dict[str, Any]:
 
 
 class PrintedDicts:
-    """A record is a dict with its step in it, or after words that say it ("rollout 3: {...}"); it may go over lines.
+    """Reads each dict as a record. The step is in the dict or in the words before it ("rollout 3: {...}").
 
-    What is no number is left out; a dict without a step is passed over."""
+    A dict may span several lines. The reader leaves out values that are not numbers, and skips a dict without a
+    step."""
 
     def __init__(self) -> None:
         self._told: tuple[str, int] | None = None  # the word and the step on the line before the dict
@@ -80,7 +81,7 @@ class PrintedDicts:
             self._close(sink, last=last)
 
     def _close(self, sink: Sink, *, last: bool) -> None:
-        """Takes the dict if it is whole; if it is not and `last`, refuses it when it has a step."""
+        """Takes the dict if it is complete. With `last`, it refuses an incomplete dict that has a step."""
         piece = self._open
         found = dict_items(piece.text) if piece is not None else None
         if piece is None or (found is None and not last):
@@ -89,7 +90,7 @@ class PrintedDicts:
         if found is not None:
             self._put(piece, found[0], told, sink)
         elif told is not None or piece.broken:
-            sink.reject(piece.line, piece.offset, piece.broken or "a dict without its end", piece.text)
+            sink.reject(piece.line, piece.offset, piece.broken or "the end of the dict is missing", piece.text)
 
     def _put(self, piece: Piece, shown: dict[str, str], told: tuple[str, int] | None, sink: Sink) -> None:
         values = {key: value for key, text in shown.items() if (value := number(text)) is not None}
@@ -108,10 +109,10 @@ class PrintedDicts:
 
 @adapter
 class PrintedDictsConsole(BaseAdapter):
-    """A line of the log is a dict. Numbers may be texts ('0.1234')."""
+    """Each dict is one line of the log. Its numbers may be texts ('0.1234')."""
 
     name: ClassVar[str] = "dict-console"
-    describes: ClassVar[str] = "Python dicts of numbers that slime, SkyRL and loops of one's own print"
+    describes: ClassVar[str] = "Python dicts of numbers that slime, SkyRL and home-made loops print"
     quality: ClassVar[int] = 40
     uncounted: ClassVar[bytes] = b"{'"
     keeps: ClassVar[str] = "every number that is printed"
@@ -134,12 +135,12 @@ class PrintedDictsConsole(BaseAdapter):
         return mark is not None or any(f"'{key}':" in text for key in _CLOCKS)
 
     def read(self) -> Log:
-        log = parsed(self, PrintedDicts()).log()
+        log = parse_file(self, PrintedDicts()).log()
         return replace(log, **identity(opening_of(log.table).keys))
 
 
 def _is_training(head: bytes) -> bool:
-    """At least two dicts with a step say what a training is for; JSON is another format."""
+    """Whether at least two dicts with a step name a goal of training. JSON is another format."""
     if head.lstrip()[:2] == b'{"':
         return False
     return sum(says_goal(values) for _, values, _ in glimpse(PrintedDicts(), head)) > 1

@@ -1,4 +1,4 @@
-"""Consoles of Keras and of keras-rl: a bar that is drawn again and again, with names and numbers behind it."""
+"""Reads the consoles of Keras and keras-rl: a bar that is redrawn, with names and numbers behind it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BAR = (
 
 @adapter
 class KerasRLConsole(PrintedAdapter):
-    """A line an episode. Source: keras-rl, rl/callbacks.py, `TrainEpisodeLogger`."""
+    """Each episode is one line. Source: keras-rl, rl/callbacks.py, `TrainEpisodeLogger`."""
 
     name: ClassVar[str] = "keras-rl-console"
     describes: ClassVar[str] = "the lines that keras-rl prints"
@@ -37,7 +37,7 @@ class KerasRLConsole(PrintedAdapter):
 
 @adapter
 class KerasRLIntervals(PrintedAdapter):
-    """A block an interval, at the count of steps before it. Source: keras-rl, rl/callbacks.py,
+    """Each interval is one block; the count of steps stands before it. Source: keras-rl, rl/callbacks.py,
     `TrainIntervalLogger`."""
 
     name: ClassVar[str] = "keras-rl-interval-console"
@@ -58,7 +58,7 @@ class KerasRLIntervals(PrintedAdapter):
 
 @adapter
 class KerasConsole(PrintedAdapter):
-    """A line an epoch and its bar below. Source: keras, keras/src/callbacks/progbar_logger.py and
+    """Each epoch is one line with its bar below. Source: keras, keras/src/callbacks/progbar_logger.py and
     keras/src/utils/progbar.py."""
 
     name: ClassVar[str] = "keras-console"

@@ -1,4 +1,4 @@
-"""Lines of a training loop of one's own: "Episode 12/500 | Reward: 3.4 | Loss: 0.1", in any of the usual forms."""
+"""Reads the lines of a home-made training loop: "Episode 12/500 | Reward: 3.4 | Loss: 0.1" and similar forms."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import Clock, Line, read_line
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
 
-OPENING = 8  # records that decide what counts the steps
-ENOUGH = 3  # rows of one make with rising steps that a text must have to be taken for a log
+OPENING = 8  # the number of records that decide which count is the step
+ENOUGH = 3  # rows with the same names and rising steps that a text needs to count as a log
 MAX_LINES = 100  # of one record
 MAX_KEYS = 300
-# Words of which a line of such a log has one, and the number that follows; a text without is no such log.
+# A line of such a log has one of these words and a number after it; a text without them is another format.
 _COUNTS = re.compile(
     rb"(?:ep|epoch|episode|step|steps|iter|iteration|itr|update|updates|batch|rollout|round|frame|frames|timestep"
     rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]",
@@ -46,7 +46,7 @@ _OTHER = re.compile(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |re
 
 
 class PrintedStep(Struct):
-    """What was printed at one count: of the line with the count, and of the lines of numbers after it."""
+    """The numbers printed at one count: in the line with the count and in the lines of numbers after it."""
 
     start: Piece
     clocks: tuple[Clock, ...]
@@ -58,11 +58,11 @@ class PrintedStep(Struct):
 
 
 class PrintedLines:
-    """A line with a count begins a record, lines of nothing but names and numbers go on with it.
+    """Reads records: a line with a count begins one, and lines of only names and numbers continue it.
 
-    The first `OPENING` records that say what the training is for decide which count is the step: the one that rises
-    most often, of several the first on the line. Records without it are passed over. A count that falls while the epoch
-    rises begins again in each epoch: then it goes on from where it was."""
+    The first `OPENING` records that name a goal of training decide which count is the step: the count that rises most
+    often, or the first on the line among equals. The reader skips records without that count. A count that falls while
+    the epoch rises starts again in each epoch; the reader then continues from the last step."""
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -81,7 +81,7 @@ class PrintedLines:
         if _OTHER.match(piece.text):
             return
         line = read_line(piece.text)
-        if self._counts(line) and (line.whole or _SIGN.search(piece.text)):  # else it is prose
+        if self._counts(line) and (line.whole or _SIGN.search(piece.text)):  # otherwise it is prose
             self._end(sink)
             values = dict(line.values)
             if not piece.whole and values:
@@ -111,7 +111,7 @@ class PrintedLines:
             return
         if not record.values:
             if not record.start.whole:
-                sink.reject(record.start.line, record.start.offset, "torn last line", record.start.text)
+                sink.reject(record.start.line, record.start.offset, "the last line is torn", record.start.text)
         elif self.word is not None:
             self._put(record, sink)
         elif says_goal(record.values):  # numbered lists may come first
@@ -120,7 +120,7 @@ class PrintedLines:
                 self._decide(sink)
 
     def _decide(self, sink: Sink) -> None:
-        """Chooses the count, and puts out what waited for that."""
+        """Chooses the count and puts out the records that waited for it."""
         opening, self._opening = self._opening, []
         self.word = _finest(opening)
         clocks = [clock for record in opening if (clock := record.clock(self.word or "")) is not None]
@@ -139,12 +139,12 @@ class PrintedLines:
         self._last = record
         step = clock.step + self._offset
         if step > MAX_STEP:
-            sink.reject(record.start.line, record.start.offset, "a step too large to be one", record.start.text)
+            sink.reject(record.start.line, record.start.offset, "the step is too large", record.start.text)
         else:
             sink.row(step, record.values, phase=self._phase(record.values))
 
     def _gone(self, record: PrintedStep, clock: Clock) -> int:
-        """The steps of the epoch that has just ended, if the count begins again in each."""
+        """The length of the epoch that has just ended, when the count begins again in each epoch; else 0."""
         if self._last is None or (before := self._last.clock(clock.word)) is None or clock.step >= before.step:
             return 0
         epochs = [one.clock(word) for one in (self._last, record) for word in ("epoch", "epochs") if one.clock(word)]
@@ -157,7 +157,7 @@ class PrintedLines:
 
 
 def _finest(records: list[PrintedStep]) -> str:
-    """The word of the count that rises most often from one record to the next; "" when there is none."""
+    """The word of the count that rises most often from one record to the next; "" without such a count."""
     rises: Counter[str] = Counter()
     last: dict[str, int] = {}
     for record in records:
@@ -169,14 +169,14 @@ def _finest(records: list[PrintedStep]) -> str:
 
 @adapter
 class PrintedLinesConsole(BaseAdapter):
-    """Any text in which at least three lines have the same names, a count that rises and a name that says what the
-    training is for (a reward, a return, a loss, an entropy ...). Percentages are read as fractions."""
+    """Accepts any text in which at least three lines have the same names, a rising count and a name that states the
+    goal of the training (a reward, a return, a loss, an entropy ...). It reads percentages as fractions."""
 
     name: ClassVar[str] = "line-console"
-    describes: ClassVar[str] = "lines of names and numbers that a training loop of one's own prints"
+    describes: ClassVar[str] = "lines of names and numbers that a home-made training loop prints"
     quality: ClassVar[int] = 15
     keeps: ClassVar[str] = "every named number of the lines with a count of steps, episodes or epochs"
-    loses: ClassVar[str] = "digits beyond those shown; what has no name; configuration"
+    loses: ClassVar[str] = "digits beyond those shown; numbers without a name; configuration"
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: CountedRows(PrintedLines()), identify=lambda opening, _: dialect.identity(opening, {})
     )
@@ -198,13 +198,13 @@ class PrintedLinesConsole(BaseAdapter):
 
     def read(self) -> Log:
         lines = PrintedLines()
-        reading = parsed(self, lines)
+        reading = parse_file(self, lines)
         reading.notes.append(ROUNDED)
-        return replace(dialect.described(reading.log()), total_steps=lines.total)
+        return replace(dialect.with_identity(reading.log()), total_steps=lines.total)
 
 
 def is_training(head: bytes) -> bool:
-    """Whether this text has lines of a training; False in doubt."""
+    """Whether this text has lines of a training. In doubt it has none."""
     if head.lstrip()[:1] in (b"{", b"<") or not _enough(head):
         return False
     rows = glimpse(PrintedLines(), head)

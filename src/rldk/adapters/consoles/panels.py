@@ -1,4 +1,4 @@
-"""Panels that rich draws with all metrics of a step: the one of open-instruct, and PufferLib's dashboard."""
+"""Reads panels with all metrics of a step, which rich draws: open-instruct's panel and PufferLib's dashboard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.records import MAX_STEP, step_or_none
@@ -31,14 +31,14 @@ _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
 class Shown(NamedTuple):
-    """What a panel says; `step` is None where it says none."""
+    """The numbers of a panel; `step` is None when the panel states no step."""
 
     step: int | None
     values: dict[str, float]
 
 
 class PrintedPanels:
-    """Gathers the lines of a panel until its lower edge; `read` makes None of a panel of something else."""
+    """Gathers the lines of a panel until its lower edge; `read` returns None for a panel without metrics."""
 
     def __init__(self, read: Callable[[str, list[str]], Shown | None]) -> None:
         self._read = read
@@ -61,7 +61,7 @@ class PrintedPanels:
     def finish(self, sink: Sink) -> None:
         start, self._start = self._start, None
         if start is not None and self._lines and self._read(start.text, self._lines) is not None:
-            sink.reject(start.line, start.offset, "a panel without its lower edge", start.text)
+            sink.reject(start.line, start.offset, "the panel has no lower edge", start.text)
 
     def _close(self, start: Piece, sink: Sink) -> None:
         shown = self._read(start.text, self._lines)
@@ -69,13 +69,14 @@ class PrintedPanels:
             return
         step = sink.step if shown.step is None else shown.step
         if step > MAX_STEP:
-            sink.reject(start.line, start.offset, "a step too large to be one", start.text)
+            sink.reject(start.line, start.offset, "the step is too large", start.text)
         else:
             sink.row(step, shown.values, phase=phase_of(shown.values))
 
 
-def grouped(title: str, lines: list[str]) -> Shown | None:
-    """A panel "Metrics" with a row a group: `val   a: 1 | b: 2`, long rows going on in the next line."""
+def read_groups(title: str, lines: list[str]) -> Shown | None:
+    """The numbers of a panel "Metrics" with a row for each group: `val   a: 1 | b: 2`. A long row continues on the next
+    line."""
     if " Metrics " not in title:
         return None
     groups: dict[str, str] = {}
@@ -98,8 +99,8 @@ def grouped(title: str, lines: list[str]) -> Shown | None:
     return Shown(step_or_none(values.pop(clock)) if clock is not None else None, values)
 
 
-def dashboard(title: str, lines: list[str]) -> Shown | None:  # noqa: ARG001 - as of `PanelConsole.reads`
-    """A dashboard with the counts at the left, losses at the right and the numbers of the environments below."""
+def read_dashboard(title: str, lines: list[str]) -> Shown | None:  # noqa: ARG001 - as of `PanelConsole.reads`
+    """The numbers of a dashboard with counts on the left, losses on the right and the environments below."""
     if not any("PufferLib" in line for line in lines[:2]):
         return None
     step: int | None = None
@@ -123,7 +124,7 @@ def _scaled(found: re.Match[str]) -> float:
 
 
 class PanelConsole(BaseAdapter):
-    """Base of the adapters of panels. `told`: the fields of `Log` that say the trainer; `headed` stands in the
+    """The base of the adapters for panels. `told`: the fields of `Log` that name the trainer. `headed` stands in the
     head of each panel, `landmark` in the line of its count."""
 
     told: ClassVar[dict[str, Any]]
@@ -133,7 +134,7 @@ class PanelConsole(BaseAdapter):
     @staticmethod
     @abstractmethod
     def reads(title: str, lines: list[str]) -> Shown | None:
-        """What a panel says; None of a panel of something else."""
+        """The numbers of a panel; None for a panel without metrics."""
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -147,7 +148,7 @@ class PanelConsole(BaseAdapter):
         return cls.landmark in line and clean(line).lstrip().startswith("\u2502")
 
     def read(self) -> Log:
-        reading = parsed(self, PrintedPanels(type(self).reads))
+        reading = parse_file(self, PrintedPanels(type(self).reads))
         reading.notes.append(ROUNDED)
         return reading.log(**self.told)
 
@@ -160,32 +161,32 @@ class OpenInstructConsole(PanelConsole):
     describes: ClassVar[str] = "the panels of metrics that open-instruct prints"
     keeps: ClassVar[str] = "every metric of a step"
     loses: ClassVar[str] = "digits beyond two decimals; configuration"
-    reads = staticmethod(grouped)
+    reads = staticmethod(read_groups)
     told: ClassVar[dict[str, Any]] = {"framework": "open_instruct", "dialect": "open_instruct"}
     headed: ClassVar[bytes] = b" Metrics "
     landmark: ClassVar[bytes] = b"step: "
     uncounted: ClassVar[bytes] = b"step: "
     lines: ClassVar[LineFormat | None] = LineFormat(
-        source=lambda: TextRows(PrintedPanels(grouped)),
+        source=lambda: TextRows(PrintedPanels(read_groups)),
         identify=lambda *_: {"framework": "open_instruct", "dialect": "open_instruct"},
     )
 
 
 @adapter
 class PufferLibConsole(PanelConsole):
-    """Counts above a thousand are printed as 65.5k or 3.3m, and so is the step. Source: PufferLib, clean_pufferl.py,
+    """PufferLib prints counts above a thousand as 65.5k or 3.3m, also the step. Source: PufferLib, clean_pufferl.py,
     `print_dashboard`."""
 
     name: ClassVar[str] = "pufferlib-console"
     describes: ClassVar[str] = "the dashboards that PufferLib prints"
-    keeps: ClassVar[str] = "losses and numbers of the environments with three decimals, steps a second"
-    loses: ClassVar[str] = "the step beyond its first digits, names that are cut for want of room; configuration"
-    reads = staticmethod(dashboard)
+    keeps: ClassVar[str] = "losses and numbers of the environments with three decimals, steps per second"
+    loses: ClassVar[str] = "the step beyond its first digits, names that do not fit and are cut; configuration"
+    reads = staticmethod(read_dashboard)
     told: ClassVar[dict[str, Any]] = {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"}
     headed: ClassVar[bytes] = b"PufferLib"
     landmark: ClassVar[bytes] = b"Steps  "
     uncounted: ClassVar[bytes] = b"Steps  "
     lines: ClassVar[LineFormat | None] = LineFormat(
-        source=lambda: TextRows(PrintedPanels(dashboard)),
+        source=lambda: TextRows(PrintedPanels(read_dashboard)),
         identify=lambda *_: {"framework": "pufferlib", "dialect": "pufferlib", "algorithm": "ppo"},
     )

@@ -1,4 +1,4 @@
-"""Ray Tune on the terminal: "Result for TRIAL:" and the result as an indented tree, at most every few seconds."""
+"""Reads the terminal output of Ray Tune: "Result for TRIAL:" and an indented tree, at most every few seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number, pieces
 from rldk.core.records import BadLine, to_step, to_time
@@ -27,7 +27,7 @@ _SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf, "true": 1.0,
 
 
 class PrintedResult(Struct):
-    """A printed result: whose it is, where it begins, its leaves by flat key, and the branches that are open."""
+    """A printed result: its trial, where it begins, its leaves by flat key, and the open branches."""
 
     trial: str
     start: Piece
@@ -46,12 +46,12 @@ class PrintedResult(Struct):
 
 @adapter
 class RLlibStdout(BaseAdapter):
-    """A line of the log is a result. Tune leaves results out that come too fast, so that iterations are missing."""
+    """Each result is one line of the log. Tune skips results that come too fast, so some iterations are missing."""
 
     name: ClassVar[str] = "rllib-stdout"
     describes: ClassVar[str] = "results that Ray Tune prints for RLlib"
     quality: ClassVar[int] = 30
-    keeps: ClassVar[str] = "every digit and wall time of the iterations printed"
+    keeps: ClassVar[str] = "every digit and the wall time of the iterations that are printed"
     loses: ClassVar[str] = (
         "iterations: Tune prints at most one result every few seconds (14 of 25 in the run measured); configuration"
     )
@@ -67,24 +67,25 @@ class RLlibStdout(BaseAdapter):
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
-        """The trials whose results are printed, in the order of their first."""
+        """The trials with printed results, in the order of their first result."""
         found = (_TITLE.fullmatch(piece.text) for piece in pieces(file))
         return list(dict.fromkeys(title["trial"] for title in found if title is not None))
 
     def read(self) -> Log:
         wanted = self.options.get("run")
         blocks = RLlibBlocks(wanted)
-        reading = parsed(self, blocks)
+        reading = parse_file(self, blocks)
         if blocks.others and not wanted:
             reading.notes.append(
-                f"the results of {len(blocks.others)} other trials were not read, such as {min(blocks.others)}"
+                f"rldk did not read the results of {len(blocks.others)} other trials, such as {min(blocks.others)}"
             )
         log = reading.log()
         return replace(log, **identity(opening_of(log.table).keys))
 
 
 class RLlibBlocks:
-    """Gathers the leaves of a result until its indentation ends. Of several trials the first, or `wanted`, is taken."""
+    """Gathers the leaves of a result until its indentation ends. With several trials it reads `wanted`, else the
+    first."""
 
     def __init__(self, wanted: str | None = None) -> None:
         self.others: set[str] = set()
@@ -99,7 +100,7 @@ class RLlibBlocks:
             self.finish(sink)
             self._block = PrintedResult(title["trial"], piece)
         elif self._block is not None and leaf is not None:
-            if piece.whole:  # else the number may be cut
+            if piece.whole:  # otherwise the number may be cut
                 self._block.leaf(len(leaf["indent"]), leaf["key"], leaf["value"] or "")
         elif not piece.text.startswith(" "):
             self.finish(sink)
@@ -122,7 +123,7 @@ def _take(reading: Sink, block: PrintedResult) -> None:
         reading.reject(block.start.line, block.start.offset, str(error), block.start.text)
         return
     if step is None:
-        reading.reject(block.start.line, block.start.offset, f"a result cut off before {CLOCK}", block.start.text)
+        reading.reject(block.start.line, block.start.offset, f"the result is cut off before {CLOCK}", block.start.text)
         return
     numbers = {k: _SPECIAL[t] if t in _SPECIAL else number(t) for k, t in block.leaves.items() if is_metric(k)}
     values = {key: value for key, value in numbers.items() if value is not None and key != CLOCK}

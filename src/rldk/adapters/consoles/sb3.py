@@ -1,4 +1,4 @@
-"""Stable-Baselines3 on the terminal and in log.txt: a box of two columns for every dump."""
+"""Reads Stable-Baselines3 on the terminal and in log.txt: a box of two columns for every dump."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.sb3 import CLOCK, identity, phase_of, settled
+from rldk.adapters.formats.sb3 import CLOCK, identity, join_dumps, phase_of
 from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import BadLine, to_step
@@ -25,7 +25,7 @@ _CLOCK_ROW = re.compile(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|",
 
 
 class SB3Box(Struct):
-    """A box on its way: where it begins, its group ("train/") and its cells as text, keys with their group."""
+    """An unfinished box: where it begins, its group ("train/"), and its cells as text, with the group in each key."""
 
     start: Piece
     group: str = ""
@@ -34,9 +34,9 @@ class SB3Box(Struct):
 
 @adapter
 class SB3Stdout(BaseAdapter):
-    """A line of the log is a box, closed by its lower edge; what else is printed between is passed over.
+    """Each box with a lower edge is one line of the log; the reader skips other text.
 
-    Values keep three significant digits (float32 ones more); keys above 36 characters end in "..." and stay so."""
+    Values keep three significant digits (float32 values more). A key above 36 characters ends in "..."."""
 
     name: ClassVar[str] = "sb3-stdout"
     describes: ClassVar[str] = "boxes that Stable-Baselines3 prints, also in its log.txt"
@@ -58,8 +58,8 @@ class SB3Stdout(BaseAdapter):
         return _CLOCK_ROW.search(line) is not None
 
     def read(self) -> Log:
-        log = parsed(self, SB3Boxes()).log(precision=3)
-        table = settled(log.table)
+        log = parse_file(self, SB3Boxes()).log(precision=3)
+        table = join_dumps(log.table)
         return replace(log, table=table, **identity(opening_of(table).keys))
 
 
@@ -87,7 +87,7 @@ class SB3Boxes:
     def finish(self, sink: Sink) -> None:
         if self._box is not None:
             start = self._box.start
-            sink.reject(start.line, start.offset, "a box without its lower edge", start.text)
+            sink.reject(start.line, start.offset, "the box has no lower edge", start.text)
 
 
 def _take(reading: Sink, box: SB3Box) -> None:
@@ -98,6 +98,6 @@ def _take(reading: Sink, box: SB3Box) -> None:
         return
     values = {key: value for key, text in box.cells.items() if (value := number(text)) is not None}
     if step is None:
-        reading.reject(box.start.line, box.start.offset, f"a box without {CLOCK}", box.start.text)
+        reading.reject(box.start.line, box.start.offset, f"the box has no {CLOCK}", box.start.text)
     else:
         reading.row(step, values)

@@ -1,4 +1,4 @@
-"""Rows of a pandas DataFrame that a loop prints one by one: names and numbers, "Name: 3, dtype: float64" below."""
+"""Reads rows of a pandas DataFrame that a loop prints one by one: names and numbers, with the dtype below."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parsed
+from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.clocks import clock_rank
 from rldk.core.records import MAX_STEP, STEP_KEYS, step_or_none
 
-MAX_LINES = 1000  # of one Series; pandas shows 60 unless it is asked for more
+MAX_LINES = 1000  # of one Series; pandas shows 60 by default
 _ITEM = re.compile(r"(?P<name>[A-Za-z_%][^\n]{0,119}?) {2,120}(?P<value>[-+\d.][\w.+-]{0,40}|nan|NaN|inf)")
 _END = re.compile(r"(?:Name: (?P<name>[^,]{1,80}), )?(?:Length: \d{1,9}, )?dtype: (?:float|int)\d\d")
 
 
 class PrintedSeries:
-    """A run of named numbers is a Series once the line with its dtype ends it. Its step is the count in it, else the
-    number that it has as its name; one without either is passed over."""
+    """Reads each Series: named numbers that end with the line of their dtype. The step is the count in the Series, else
+    the number in its name; the reader skips a Series with neither."""
 
     def __init__(self) -> None:
         self._start: Piece | None = None
@@ -44,7 +44,7 @@ class PrintedSeries:
         self._start, self._shown = None, {}
 
     def finish(self, sink: Sink) -> None:
-        """A Series without its last line may be a text of anything."""
+        """Drops a Series without its last line, because it may be any text."""
 
     def _close(self, start: Piece, name: str | None, sink: Sink) -> None:
         values = {key: value for key, text in self._shown.items() if (value := number(text)) is not None}
@@ -56,15 +56,15 @@ class PrintedSeries:
         if step is None or not values:
             return
         if step > MAX_STEP:
-            sink.reject(start.line, start.offset, "a step too large to be one", start.text)
+            sink.reject(start.line, start.offset, "the step is too large", start.text)
         else:
             sink.row(step, values, phase=phase_of(values))
 
 
 @adapter
 class PrintedSeriesConsole(BaseAdapter):
-    """A line of the log is a Series. A summary (count, mean, std, ...) is none: no name in it says what a training
-    is for."""
+    """Each Series is one line of the log. A summary (count, mean, std, ...) does not count: none of its names states
+    a goal of training."""
 
     name: ClassVar[str] = "series-console"
     describes: ClassVar[str] = "rows of a pandas table that a loop prints one by one"
@@ -88,6 +88,6 @@ class PrintedSeriesConsole(BaseAdapter):
         return item is not None and clock_rank(item["name"]) is not None
 
     def read(self) -> Log:
-        reading = parsed(self, PrintedSeries())
+        reading = parse_file(self, PrintedSeries())
         reading.notes.append(ROUNDED)
-        return dialect.described(reading.log())
+        return dialect.with_identity(reading.log())

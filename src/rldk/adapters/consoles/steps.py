@@ -1,4 +1,4 @@
-"""Consoles that print a line or a block of lines for each step: one reader, to which a trainer is a few patterns."""
+"""One reader for all consoles that print a line or a block for each step. Each trainer is a few patterns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rldk.adapters.base import BaseAdapter
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number, pieces, without_prefix
 from rldk.adapters.wire.pairs import read_line
@@ -21,18 +21,19 @@ from rldk.core.table import Phase
 
 MAX_BLOCK = 400  # lines of one step; the longest genuine block seen (Isaac Lab with 60 reward terms) has 90
 MAX_KEYS = 1000  # metrics of one step
-_ROLES = ("step", "total", "run")  # groups of a pattern that are no metric
+_ROLES = ("step", "total", "run")  # groups of a pattern that are not metrics
 _EVAL = ("eval", "test", "val/", "val_", "validation")
 
 
 class PrintLayout(Struct, frozen=True, kw_only=True):
     """How a trainer prints. `landmark`: bytes that stand in every line that `mark` finds.
 
-    `mark`: where a step begins; its group `step` is the count, `total` how far that goes, `run` whose line it is, any
-    other group a metric. `aside`: a line that says no step and belongs to the step before. `block`: the lines after
-    the mark belong to it as long as they are names and numbers. `joins`: several lines of one step are one row, the
-    last value of a name counts. `detail`: where the names and numbers of a line of a block begin that has other text
-    before them; a text without one is no such log. `keys`: the trainer's own keys for printed names.
+    `mark`: the pattern that begins a step. Its group `step` is the count, `total` is how far the count goes, `run` is
+    the run of the line, and any other group is a metric. `aside`: a line without a step, which belongs to the step
+    before it. `block`: the lines after the mark belong to the step as long as they hold names and numbers. `joins`:
+    several lines of one step make one row, and the last value of a name counts. `detail`: where names and numbers begin
+    in a line of a block that starts with other text; a text without such a line is another format. `keys`: the
+    trainer's own keys for the printed names.
     """
 
     landmark: bytes
@@ -48,14 +49,14 @@ class PrintLayout(Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The fields of `Log` that say which trainer prints so."""
+        """The fields of `Log` that name the trainer."""
         return {"framework": self.framework, "dialect": self.dialect, "algorithm": self.algorithm}
 
     def follow(self) -> LineFormat:
         return LineFormat(source=lambda: CountedRows(PrintedSteps(self)), identify=lambda *_: dict(self.identity))
 
     def begins(self, head: bytes) -> bool:
-        """Whether a step is printed so in these first bytes."""
+        """Whether these first bytes show a step in this layout."""
         if self.landmark not in head:
             return False
         lines = re.split(rb"[\r\n]", head)
@@ -64,7 +65,7 @@ class PrintLayout(Struct, frozen=True, kw_only=True):
 
 
 class Step(Struct):
-    """A step on its way: where it begins, and what was printed of it so far."""
+    """An unfinished step: where it begins, and its values so far."""
 
     start: Piece
     count: int
@@ -74,9 +75,9 @@ class Step(Struct):
 
 
 class PrintedSteps:
-    """Gathers what is printed of a step. Of several runs in one file the first, or `wanted`, is taken.
+    """Gathers the printed values of each step. With several runs in one file it reads `wanted`, else the first.
 
-    `total`: how far the count was to go, by the first step."""
+    `total`: the last step that the run intends to reach, as the first step states it."""
 
     def __init__(self, layout: PrintLayout, wanted: str | None = None) -> None:
         self.total: int | None = None
@@ -104,15 +105,15 @@ class PrintedSteps:
         if step.run != self._wanted:
             return
         if step.count > MAX_STEP:
-            sink.reject(step.start.line, step.start.offset, "a step too large to be one", step.start.text)
+            sink.reject(step.start.line, step.start.offset, "the step is too large", step.start.text)
         elif step.values:
             sink.row(step.count, step.values, phase=phase_of(step.values))
         else:
-            reason = "no number on this line" if step.start.whole else "torn last line"
+            reason = "the line has no number" if step.start.whole else "the last line is torn"
             sink.reject(step.start.line, step.start.offset, reason, step.start.text)
 
     def _mark(self, mark: re.Match[str], piece: Piece, sink: Sink) -> None:
-        """Begins a step, unless one more line of the step that is open came."""
+        """Begins a step, unless the line continues the open step."""
         groups = mark.groupdict()
         step = Step(piece, _count(groups["step"]), (groups.get("run") or "").strip(), self._values(mark, piece))
         if self.total is None and groups.get("total"):
@@ -124,7 +125,7 @@ class PrintedSteps:
             self.finish(sink)
 
     def _adds(self, step: Step) -> bool:
-        """Whether the step is the open one, which then takes its values: the last one of a name counts."""
+        """Whether the step is the open one. If so, the open step takes the values; the last value of a name counts."""
         last = self._step
         same = last is not None and (last.count, last.run) == (step.count, step.run)
         if last is None or not same or (last.values and phase_of(last.values) != phase_of(step.values)):
@@ -141,9 +142,9 @@ class PrintedSteps:
             sink.row(sink.step, values, phase=phase_of(values))
 
     def _values(self, mark: re.Match[str], piece: Piece) -> dict[str, float]:
-        """What a marked line says: the metrics of the pattern, and the names and numbers after it.
+        """The values of a marked line: the metrics of the pattern, and the names and numbers after it.
 
-        A number at the end of a torn line may be cut: it is left out, and with a step that may be, all of them."""
+        The number at the end of a torn line may be cut, so it is left out; when the step may be cut, all values are."""
         cut = None if piece.whole else len(piece.text)
         own = {k: number(v) for k, v in mark.groupdict().items() if v and k not in _ROLES and mark.end(k) != cut}
         rest = read_line(piece.text[mark.end() :]).values
@@ -167,7 +168,7 @@ class PrintedSteps:
 
 
 class PrintedAdapter(BaseAdapter):
-    """Base of the adapters that are a `PrintLayout` and some words. A number has the digits that were printed."""
+    """The base of adapters that consist of a `PrintLayout` and some words. Numbers have only the printed digits."""
 
     layout: ClassVar[PrintLayout]
     quality: ClassVar[int] = 40
@@ -186,7 +187,7 @@ class PrintedAdapter(BaseAdapter):
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
-        """The runs whose lines are mixed in the file, in the order of their first; none where it names none."""
+        """The runs that the file names, in the order of their first lines; empty when it names none."""
         mark = cls.layout.mark
         if "run" not in mark.groupindex:
             return []
@@ -195,12 +196,12 @@ class PrintedAdapter(BaseAdapter):
 
     def read(self) -> Log:
         steps = PrintedSteps(self.layout, self.options.get("run"))
-        reading = parsed(self, steps)
+        reading = parse_file(self, steps)
         reading.notes.append(ROUNDED)
         return reading.log(total_steps=steps.total, **self.layout.identity)
 
 
-ROUNDED = "numbers have the digits that were printed: one shown as 0 may be smaller than the last of them"
+ROUNDED = "numbers have only the digits that were printed: a number shown as 0 may be very small"
 
 
 def phase_of(values: Iterable[str]) -> Phase:

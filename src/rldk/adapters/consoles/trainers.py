@@ -1,6 +1,6 @@
-"""Trainers whose console has a line or a block a step, each a few patterns for the reader of `printed_steps`.
+"""Trainers whose console has a line or a block for each step. Each is a few patterns for the reader of `steps`.
 
-The keys are the trainer's own names of the same numbers in its other logs, where it has some."""
+The keys are the names that the trainer uses for the same numbers in its other logs, if it writes any."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REST = "what is not printed: most metrics, digits beyond those shown, configura
 @adapter
 class PrimeRLConsole(PrintedAdapter):
     """Source: prime-rl, src/prime_rl/trainer/rl/train.py, `step_message`, and
-    src/prime_rl/orchestrator/orchestrator.py; in earlier versions a colon stands after the names."""
+    src/prime_rl/orchestrator/orchestrator.py; earlier versions print a colon after the names."""
 
     name: ClassVar[str] = "prime-rl-console"
     describes: ClassVar[str] = "the lines that prime-rl prints"
@@ -47,7 +47,7 @@ class PrimeRLConsole(PrintedAdapter):
 
 @adapter
 class MLAgentsConsole(PrintedAdapter):
-    """A line a summary and behaviour. Source: ml-agents, ml-agents/mlagents/trainers/stats.py,
+    """Each summary of a behaviour is one line. Source: ml-agents, ml-agents/mlagents/trainers/stats.py,
     `ConsoleWriter.write_stats`."""
 
     name: ClassVar[str] = "mlagents-console"
@@ -73,7 +73,7 @@ class MLAgentsConsole(PrintedAdapter):
 
 @adapter
 class RslRlConsole(PrintedAdapter):
-    """A block an iteration. Source: rsl_rl, rsl_rl/runners/on_policy_runner.py, `log`; later
+    """Each iteration is one block. Source: rsl_rl, rsl_rl/runners/on_policy_runner.py, `log`; later
     rsl_rl/utils/logger.py."""
 
     name: ClassVar[str] = "rsl-rl-console"
@@ -110,7 +110,7 @@ class RslRlConsole(PrintedAdapter):
 
 @adapter
 class NemoRLConsole(PrintedAdapter):
-    """A block a step. Source: NeMo-RL, nemo_rl/algorithms/grpo.py, "Training Results"."""
+    """Each step is one block. Source: NeMo-RL, nemo_rl/algorithms/grpo.py, "Training Results"."""
 
     name: ClassVar[str] = "nemo-rl-console"
     describes: ClassVar[str] = "the blocks that NeMo-RL prints"
@@ -135,7 +135,8 @@ class NemoRLConsole(PrintedAdapter):
 
 @adapter
 class MlxConsole(PrintedAdapter):
-    """A line a report. Source: mlx-lm, mlx_lm/tuner/trainer.py; mlx-lm-lora for preference and GRPO training."""
+    """Each report is one line. Source: mlx-lm, mlx_lm/tuner/trainer.py; mlx-lm-lora for preference and GRPO
+    training."""
 
     name: ClassVar[str] = "mlx-console"
     describes: ClassVar[str] = "the lines that mlx-lm and mlx-lm-lora print"
@@ -158,12 +159,12 @@ class MlxConsole(PrintedAdapter):
 
 @adapter
 class RLGamesConsole(PrintedAdapter):
-    """A line an epoch, and one where the mean return is the best so far. Source: rl_games,
+    """Each epoch is one line; another line comes when the mean return reaches a new best. Source: rl_games,
     rl_games/common/a2c_common.py, `print_statistics`, and the loops that call it."""
 
     name: ClassVar[str] = "rl-games-console"
     describes: ClassVar[str] = "the lines that rl_games prints (Isaac Gym, Isaac Lab)"
-    keeps: ClassVar[str] = "frames a second, frames; the mean return of epochs in which it is the best so far"
+    keeps: ClassVar[str] = "frames per second, frames; the mean return of the epochs that reach a new best"
     loses: ClassVar[str] = f"the mean return of all other epochs; {_REST}"
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"fps step",
@@ -189,7 +190,7 @@ class RLGamesConsole(PrintedAdapter):
 
 @adapter
 class TianshouConsole(PrintedAdapter):
-    """Progress bars with the count of environment steps, and a line an epoch for the test. Source: tianshou,
+    """Progress bars show the count of environment steps, and each epoch has a line for its test. Source: tianshou,
     tianshou/trainer/base.py;
     later tianshou/trainer.py."""
 
@@ -210,12 +211,12 @@ class TianshouConsole(PrintedAdapter):
 
 @adapter
 class SampleFactoryConsole(PrintedAdapter):
-    """A line every few seconds, the return in the line after it. Source: sample-factory,
+    """A line comes every few seconds; the line after it has the return. Source: sample-factory,
     sample_factory/algo/runners/runner.py, `print_stats`."""
 
     name: ClassVar[str] = "sample-factory-console"
     describes: ClassVar[str] = "the lines that Sample Factory prints"
-    keeps: ClassVar[str] = "the mean return of the first policy, frames a second, policy lag"
+    keeps: ClassVar[str] = "the mean return of the first policy, frames per second, policy lag"
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Total num frames: ",
@@ -233,11 +234,11 @@ class SampleFactoryConsole(PrintedAdapter):
 
 @adapter
 class DopamineConsole(PrintedAdapter):
-    """A block an iteration. Source: dopamine, dopamine/discrete_domains/run_experiment.py."""
+    """Each iteration is one block. Source: dopamine, dopamine/discrete_domains/run_experiment.py."""
 
     name: ClassVar[str] = "dopamine-console"
     describes: ClassVar[str] = "the lines that Dopamine prints"
-    keeps: ClassVar[str] = "mean return of training and evaluation episodes, steps a second"
+    keeps: ClassVar[str] = "mean return of training and evaluation episodes, steps per second"
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"tarting iteration ",
@@ -256,7 +257,8 @@ class DopamineConsole(PrintedAdapter):
 
 @adapter
 class RLlibLoop(PrintedAdapter):
-    """A line an iteration, as the loop of RLlib's tutorials prints it: minimum, mean and maximum of the return."""
+    """Each iteration is one line, as the loop in RLlib's tutorials prints it: minimum, mean and maximum of the
+    return."""
 
     name: ClassVar[str] = "rllib-loop-console"
     describes: ClassVar[str] = "the lines of the training loop in RLlib's tutorials"

@@ -1,4 +1,4 @@
-"""What transformers and TRL print: a Python dict for every log, without its step, amid progress bars and tables."""
+"""Reads what transformers and TRL print: a Python dict for every log, without a step, amid progress bars and tables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import ClassVar
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.trl import TRAINERS, described, identity, phase_of
+from rldk.adapters.formats.trl import TRAINERS, identity, phase_of, with_identity
 from rldk.adapters.formats.trl_steps import Printed, assign_steps, closing_steps
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
 from rldk.core.rows import RowList
 from rldk.core.table import Phase, Row
 
 MAX_ROW = 1 << 16  # characters of one dict; the widest seen has 1,400
-KEPT_CELLS = 500_000  # values kept of a log whose steps are found by looking at all of it, about 40 MB
+KEPT_CELLS = 500_000  # values to keep of a log whose steps follow only from the whole log, about 40 MB
 _TOKEN = re.compile(
     r"(?P<row>\{'[^{}]*\})"
     r"|(?P<torn>\{'[\w./ -]+': (?:'[-+\d.einfaNI]*'|[-+\d.einfaNI]+|None)[^{}]*$)"
@@ -35,10 +35,10 @@ _OTHER_PRINTERS = (b"Global step ", b"rollout ")  # OpenRLHF and slime print a d
 
 
 class Console(Struct):
-    """What was gathered from the text so far. The steps of its rows are known only by looking at all of them.
+    """The rows and marks of the text so far. The steps of the rows follow only from all rows together.
 
-    `waiting`: a row printed since the last progress mark; `totals`: how often a bar of so many steps came right after
-    a train row; `filled`: the bars that were seen to reach their end."""
+    `waiting`: the row printed since the last progress mark. `totals`: for each length of a bar, how often such a bar
+    came right after a train row. `filled`: the bars that reached their end."""
 
     rows: list[Printed] = field(default_factory=list)
     waiting: Printed | None = None
@@ -49,7 +49,7 @@ class Console(Struct):
 
     @property
     def bar(self) -> int | None:
-        """How far the training bar counts."""
+        """The number of steps of the training bar."""
         return self.totals.most_common(1)[0][0] if self.totals else None
 
     def take(self, piece: Piece, sink: Sink) -> None:
@@ -57,19 +57,20 @@ class Console(Struct):
             sink.reject(piece.line, piece.offset, reason, excerpt)
 
     def finish(self, sink: Sink) -> None:
-        """Rows are given their steps by `place`."""
+        """Does nothing: `place` gives the rows their steps."""
 
     def place(self) -> tuple[int | None, tuple[str, ...]]:
-        """Sets the step of every row; the steps that the run was to make (None if not known) and what was assumed."""
+        """Sets the step of every row. Returns the intended number of steps (None if unknown) and notes on
+        assumptions."""
         declared, made = _total(self)
         return declared, assign_steps(self.rows, made)
 
 
 class TrlRows(TextRows):
-    """What TRL prints, which says no steps: they follow from progress bars, clocks, and the row that closes the run.
+    """The rows of TRL's console, which prints no steps. They follow from progress bars, clocks and the closing row.
 
-    All rows so far are given their steps anew whenever rows come, until there are `KEPT_CELLS` values; from then on the
-    steps go on as they did."""
+    Whenever rows come, the steps of all rows are worked out again. From `KEPT_CELLS` values on, the steps continue at
+    the same pace instead."""
 
     def __init__(self) -> None:
         self._console = Console()
@@ -78,7 +79,7 @@ class TrlRows(TextRows):
         self._state: tuple[str, int | None] = ("", None)
         self._cells = 0
         self._seen = 0
-        self._stride = 0  # of the steps, once they are no longer looked at together
+        self._stride = 0  # the pace of the steps, once the rows are no longer placed together
 
     def finish(self) -> list[Row]:
         return self._take(self._cutter.finish())
@@ -118,7 +119,7 @@ class TrlRows(TextRows):
 
 @adapter
 class TrlStdout(BaseAdapter):
-    """Four significant digits since transformers 5 (floats are printed as strings), raw floats before."""
+    """Values have four significant digits since transformers 5, which prints floats as strings; before, all digits."""
 
     name: ClassVar[str] = "trl-stdout"
     describes: ClassVar[str] = "console output of a transformers or TRL trainer"
@@ -128,7 +129,7 @@ class TrlStdout(BaseAdapter):
     loses: ClassVar[str] = (
         "digits beyond 4 since transformers 5 (versions before print all of them); the step, which is not printed "
         "and is inferred from the progress bar, the epoch and the rows before; wall time, configuration, "
-        "`total_flos`; a NaN loss as above"
+        "`total_flos`; a NaN loss, which transformers replaces unless `logging_nan_inf_filter=False`"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=TrlRows, identify=lambda opening, text: identity(opening, text=text)
@@ -153,17 +154,17 @@ class TrlStdout(BaseAdapter):
 
     def read(self) -> Log:
         console = Console()
-        reading = parsed(self, console)
+        reading = parse_file(self, console)
         declared, notes = console.place()
         reading.notes += notes
         for row in console.rows:
             reading.row(row.step, row.values, phase=row.phase)
         log = reading.log(total_steps=declared, precision=4 if console.strings else None)
-        return described(log, text=console.trainer)
+        return with_identity(log, text=console.trainer)
 
 
 def _take(piece: Piece, console: Console) -> Iterator[tuple[str, str]]:
-    """Takes the rows and marks of one piece; yields why a part of it was refused, and the part."""
+    """Takes the rows and marks of one piece. Yields each refused part with the reason before it."""
     if piece.broken:
         yield piece.broken, ""
     text = piece.text
@@ -177,9 +178,9 @@ def _take(piece: Piece, console: Console) -> Iterator[tuple[str, str]]:
         clear = token.end()
         if token["row"] is not None:
             if not _take_row(token["row"], console):
-                yield "not a dict of numbers", token["row"]
+                yield "the text is not a dict of numbers", token["row"]
         elif token["torn"] is not None:
-            yield "the dict has no end", token["torn"]
+            yield "the end of the dict is missing", token["torn"]
         elif token["panel"] is not None:
             _mark(console, int(token["step"]), None)
         elif alone:  # a bar with a description counts something else than training steps
@@ -187,7 +188,7 @@ def _take(piece: Piece, console: Console) -> Iterator[tuple[str, str]]:
 
 
 def _take_row(text: str, console: Console) -> bool:
-    """Adds the row that `text` prints; False when it looks like one and cannot be read."""
+    """Adds the row in `text`; False when the text looks like a row but cannot be read."""
     found = dict_items(text) if len(text) <= MAX_ROW else None
     if found is None:
         return "'epoch'" not in text
@@ -207,7 +208,8 @@ def _take_row(text: str, console: Console) -> bool:
 
 
 def _slack(epoch: float, *, printed: bool) -> float:
-    """How far an epoch may be from the true one: `.4g` since transformers 5, two decimals before 4.40, else exact."""
+    """How far a printed epoch may be from the true one: `.4g` since transformers 5, two decimals before 4.40, else
+    0."""
     if not math.isfinite(epoch) or epoch <= 0:
         return 0.005
     if printed:
@@ -216,8 +218,8 @@ def _slack(epoch: float, *, printed: bool) -> float:
 
 
 def _mark(console: Console, step: int, total: int | None) -> None:
-    """A progress bar (`total`) or a panel (None) right after a row tells its step. During an evaluation two bars are
-    redrawn, in any order: then only the one that counts as far as the training bar is believed."""
+    """Takes the step of a row from the progress bar (`total`) or the panel (None) right after it. During an evaluation
+    two bars are redrawn in any order; then only a bar with the length of the training bar counts."""
     row = console.waiting
     if total is None:
         if row is not None:
@@ -235,7 +237,7 @@ def _mark(console: Console, step: int, total: int | None) -> None:
 
 
 def _total(console: Console) -> tuple[int | None, int | None]:
-    """Steps the run was to make, and steps it made as far as a bar shows that; None where not known."""
+    """The intended number of steps, and the number that a bar shows as made; None when unknown."""
     train = sum(row.phase == "train" for row in console.rows)
     bar = console.bar if console.bar is not None and console.bar >= train else None
     return closing_steps(console.rows, bar) or bar, bar if bar in console.filled else None

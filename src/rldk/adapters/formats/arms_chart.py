@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.downloads import header_of, is_axis, pivoted, stem_of, step_at
+from rldk.adapters.formats.downloads import header_of, is_axis, pivot, stem_of, step_at
 from rldk.adapters.log import Log
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.reading import Reading
@@ -46,8 +46,8 @@ class ArmsChart(BaseAdapter):
     describes: ClassVar[str] = "CSV of a chart with the mean and the spread of several arms"
     quality: ClassVar[int] = 25
     gathers: ClassVar[bool] = True
-    keeps: ClassVar[str] = "the mean that was drawn, of every arm"
-    loses: ClassVar[str] = "single seeds and their spread; what was not drawn; configuration"
+    keeps: ClassVar[str] = "the mean of every arm, as drawn"
+    loses: ClassVar[str] = "single seeds and their spread; metrics that were not drawn; configuration"
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -68,7 +68,7 @@ class ArmsChart(BaseAdapter):
         self.options.setdefault("run", wanted)
         reading, scalars = Reading(self), Scalars()
         axes = {_draw(file, str(wanted), reading, scalars) for file in self.files}
-        return pivoted(reading, scalars, COUNTED if COUNTED in axes else min(axes, default=""))
+        return pivot(reading, scalars, COUNTED if COUNTED in axes else min(axes, default=""))
 
 
 def _draw(file: File, arm: str, reading: Reading, scalars: Scalars) -> str:

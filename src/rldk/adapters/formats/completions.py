@@ -127,8 +127,12 @@ class TrlCompletions(BaseAdapter):
         table = samples.table()
         if table is None:
             reason = rejected[0].reason if rejected else "no row has a step and a completion"
-            raise NoData(f"{self.source} has no completions: {reason}", hint="were the files copied whole?")
-        notes = (f"{samples.left_out} completions beyond {MAX_SAMPLES} were left out",) if samples.left_out else ()
+            raise NoData(f"{self.source} has no completions: {reason}", hint="check that the files were copied whole")
+        notes = (
+            (f"rldk left out {samples.left_out} completions beyond the first {MAX_SAMPLES}",)
+            if samples.left_out
+            else ()
+        )
         return Log(
             table=TableBuilder().build(),
             framework="trl",

@@ -25,7 +25,7 @@ _CLEANRL = {"dqn": frozenset({"losses/td_loss", "losses/q_values"})}
 _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
 
 
-def described(log: Log) -> Log:
+def with_identity(log: Log) -> Log:
     """The log with the trainer and the algorithm that its names tell, and the length and seed that its config tells."""
     total, seed = whole(log.config.get("max_steps")), whole(log.config.get("seed"))
     log = replace(
@@ -50,7 +50,7 @@ def identity(opening: Opening, config: Mapping[str, Any]) -> dict[str, Any]:
     writer = next((name for name, (keys, _) in _CRITICS.items() if keys <= names), None)
     if writer is None or _CRITICS[writer][1] in names:
         return {}
-    note = f"{writer} does not log its advantage estimator: without a critic, read as GRPO"
+    note = f"{writer} does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"
     return {"algorithm": "grpo", "notes": (note,)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.dialect import with_identity
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
@@ -49,7 +49,9 @@ class WandbChart(BaseAdapter):
     quality: ClassVar[int] = 35
     gathers: ClassVar[bool] = True
     keeps: ClassVar[str] = "the values that were drawn, of every run in the chart"
-    loses: ClassVar[str] = "metrics of other charts; values left out where a chart shows samples of many; configuration"
+    loses: ClassVar[str] = (
+        "metrics of other charts; the values that a chart leaves out when it samples many; configuration"
+    )
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -72,7 +74,7 @@ class WandbChart(BaseAdapter):
         self.options.setdefault("run", wanted)
         reading, scalars = Reading(self), Scalars()
         axes = dict.fromkeys(_chart(file, str(wanted), reading, scalars) for file in self.files)
-        return pivoted(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
+        return pivot(reading, scalars, COUNTED if COUNTED in axes else next(iter(axes), ""))
 
 
 def is_axis(name: str) -> bool:
@@ -113,7 +115,7 @@ def step_at(record: Fields, header: Sequence[str], place: int | None, reading: R
     """The step of a row, which is its `place` where that is given; None for a row that is refused."""
     problem = record.problem
     if not problem and len(record.values) != len(header):
-        problem = f"{len(record.values)} fields, the header has {len(header)}"
+        problem = f"{len(record.values)} fields, but the header has {len(header)}"
     if not problem:
         if place is not None:
             return place
@@ -135,7 +137,9 @@ class TensorboardCsv(BaseAdapter):
     quality: ClassVar[int] = 35
     gathers: ClassVar[bool] = True
     keeps: ClassVar[str] = "step, wall time and value of the scalars that were saved"
-    loses: ClassVar[str] = "all but a thousand points of a long run, of which TensorBoard shows a sample; configuration"
+    loses: ClassVar[str] = (
+        "the points of a long run beyond the sample of a thousand that TensorBoard shows; configuration"
+    )
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -153,7 +157,7 @@ class TensorboardCsv(BaseAdapter):
         reading, scalars = Reading(self), Scalars()
         for file in self.files:
             _scalar(file, tag_of(file), reading, scalars)
-        return pivoted(reading, scalars, "")
+        return pivot(reading, scalars, "")
 
 
 def stem_of(file: File) -> str:
@@ -174,7 +178,7 @@ def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
             continue
         try:
             if record.problem or len(record.values) != len(_HEADER):
-                raise BadLine(record.problem or f"{len(record.values)} fields, the header has {len(_HEADER)}")
+                raise BadLine(record.problem or f"{len(record.values)} fields, but the header has {len(_HEADER)}")
             time, step, value = (text.strip() for text in record.values)
             told, at = cell(value), to_step(step)
             if told is None or at is None:
@@ -184,10 +188,10 @@ def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
             reading.reject(record.line, record.offset, str(error), ",".join(record.values))
 
 
-def pivoted(reading: Reading, scalars: Scalars, clock: str) -> Log:
+def pivot(reading: Reading, scalars: Scalars, clock: str) -> Log:
     """The log of the scalars; rows that only one metric has stay."""
     if not len(scalars):
-        raise NotALog("no value in the table", hint="was the chart empty when it was saved?")
+        raise NotALog("the table has no value", hint="save the chart again with its curves shown")
     for row in scalars.table().rows():
         reading.row(row.step, row.values, phase=row.phase, time=row.time)
-    return described(reading.log(meta={"clock": clock}))
+    return with_identity(reading.log(meta={"clock": clock}))

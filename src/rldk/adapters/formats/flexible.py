@@ -10,7 +10,7 @@ from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.naming.keys import guessed
+from rldk.adapters.naming.keys import guess_metrics
 from rldk.adapters.reading import only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import cell
@@ -25,10 +25,10 @@ class FlexibleAdapter(BaseAdapter):
     A CSV needs no column of steps here: without one the row number counts."""
 
     name: ClassVar[str] = "flexible"
-    describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of the user's own"
+    describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of your own"
     quality: ClassVar[int] = 10
     lines: ClassVar[LineFormat | None] = LineFormat(
-        source=lambda: TableRows(CsvTable(eager=True)), identify=lambda *_: {}, guess=guessed
+        source=lambda: TableRows(CsvTable(eager=True)), identify=lambda *_: {}, guess=guess_metrics
     )
     formats: ClassVar[tuple[str, ...]] = ("jsonl", "json", "csv", "parquet")
 
@@ -52,7 +52,7 @@ class FlexibleAdapter(BaseAdapter):
 
         log = self.read()
         given = dict(self.options.get("field_map") or {})
-        return to_run(log, self.origin, field_map=given | guessed(opening_of(log.table), given))
+        return to_run(log, self.origin, field_map=given | guess_metrics(opening_of(log.table), given))
 
 
 def loose_columns(file: File) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.trl import described, phase_of, whole
+from rldk.adapters.formats.trl import phase_of, whole, with_identity
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
@@ -71,7 +71,7 @@ class HfTrainerState(BaseAdapter):
         reading = Reading(self)
         for state in states:
             if state.torn:
-                reading.notes.append(f"{state.path} is cut off or damaged: the rows that could be read were kept")
+                reading.notes.append(f"{state.path} is cut off or damaged: rldk kept the rows that it could read")
             for bad in () if state.path in left_out else state.rejected:
                 reading.reject(bad.line, bad.offset, bad.reason, bad.excerpt)
         for (_, step, phase, _), row in rows.items():
@@ -84,7 +84,7 @@ class HfTrainerState(BaseAdapter):
             config={k: fields[k] for k in _CONFIG if to_number(fields.get(k)) is not None},
             meta={"left_out": left_out} if left_out else {},
         )
-        return described(log)
+        return with_identity(log)
 
 
 def _merge(states: list[TrainerState]) -> tuple[dict[Key, dict[str, Any]], dict[str, str]]:
@@ -96,7 +96,7 @@ def _merge(states: list[TrainerState]) -> tuple[dict[Key, dict[str, Any]], dict[
         differing = [key for key, row in state.rows.items() if key in rows and repr(rows[key]) != repr(row)]
         if differing:
             first = min(key[1] for key in differing)
-            left_out[state.path] = f"the history of another run: other values at step {first}"
+            left_out[state.path] = f"it is the history of another run: the values at step {first} differ"
             continue
         added = added or bool(rows and state.rows.keys() - rows.keys())
         rows = {**rows, **{key: row for key, row in state.rows.items() if key not in rows}}
@@ -152,12 +152,12 @@ def _salvage(text: str, state: TrainerState) -> Iterator[tuple[Any, int]]:
         if "]" in gap:  # the end of log_history; what follows are the states of callbacks
             return
         if "{" in gap:
-            reject(position + gap.index("{"), "a row without its end")
+            reject(position + gap.index("{"), "the end of the row is missing")
         position = match.end()
         try:
             yield json.loads(match[0]), match.start()
         except (ValueError, RecursionError) as error:
-            reject(match.start(), f"not JSON: {error}")
+            reject(match.start(), f"the row is not JSON: {error}")
     rest = text[position:].split("]", 1)[0]
     if "{" in rest:
         reject(position + rest.index("{"), "the file ends within this row")
@@ -185,7 +185,7 @@ def _index(found: list[tuple[Any, int]], state: TrainerState) -> None:
     for i, (row, position) in enumerate(found):
         step = whole(row.get("step")) if isinstance(row, dict) else None
         if step is None:
-            reason = "an entry of log_history without a whole step"
+            reason = "the entry of log_history has no whole-number step"
             state.rejected.append(Rejected(line=i + 1, offset=position, reason=reason, excerpt=repr(row)[:EXCERPT]))
             continue
         phase = phase_of(k for k in row if k != "step")

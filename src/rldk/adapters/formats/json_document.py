@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.dialect import with_identity
 from rldk.adapters.formats.downloads import tag_of
 from rldk.adapters.log import Log
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.reading import only_file
 from rldk.adapters.source import HEAD_BYTES, File
-from rldk.adapters.wire.document import DocumentHistory, beginning, decoded, history, joined, single_numbers
+from rldk.adapters.wire.document import DocumentHistory, beginning, decode, history, join_documents, single_numbers
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import assemble
 from rldk.core.model import COUNTED, Rejected
@@ -32,10 +32,14 @@ class JsonDocument(BaseAdapter):
     is a scalar downloaded from TensorBoard, named by its file."""
 
     name: ClassVar[str] = "json"
-    describes: ClassVar[str] = "JSON document with the history of a training: a list of rows, or a list a metric"
+    describes: ClassVar[str] = (
+        "JSON document with the history of a training: a list of rows, or one list for each metric"
+    )
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = 'every digit; NaN as bare `NaN`, `"NaN"`; single values as configuration'
-    loses: ClassVar[str] = "null is missing, not NaN; where the values of lists of different lengths belong together"
+    loses: ClassVar[str] = (
+        "null counts as missing, not as NaN; which values belong together when lists differ in length"
+    )
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -61,14 +65,17 @@ class JsonDocument(BaseAdapter):
         """The log. Raises `NotALog` for a document without a history, `MalformedInput` for one that is too large."""
         file = only_file(self)
         data, broken = _whole(file)
-        found, cut = decoded(data)
-        told = history(joined(found)) if found else DocumentHistory(rows=[])
+        found, cut = decode(data)
+        told = history(join_documents(found)) if found else DocumentHistory(rows=[])
         if not told.rows:
-            raise NotALog(f"{self.source} holds no history of a training", hint="a list of rows, or a list a metric")
+            raise NotALog(
+                f"{self.source} holds no history of a training",
+                hint="rldk reads a list of rows, or one list for each metric",
+            )
         tag = tag_of(file)
         table = assemble({key or tag: value for key, value in row.items()} for row in told.rows)
         if not len(table.table) or not table.table.columns:
-            raise NoData(f"{self.source} has no numbers", hint="was the run stopped before its first log?")
+            raise NoData(f"{self.source} has no numbers", hint="check whether the run stopped before its first log")
         why = broken or cut
         if why and self.options.get("strict"):
             raise MalformedInput(f"{self.source} is cut off: {why}", hint="read without strict mode to keep its rows")
@@ -84,7 +91,7 @@ class JsonDocument(BaseAdapter):
             rejected_count=table.rejected_count + len(torn),
             rejected=(*table.rejected, *torn),
         )
-        return described(log)
+        return with_identity(log)
 
 
 def _beginning(file: File) -> DocumentHistory | None:
@@ -132,7 +139,8 @@ def _whole(file: File) -> tuple[bytes, str]:
             data += chunk
             if len(data) > MAX_BYTES:
                 raise MalformedInput(
-                    f"{file.path} is larger than {MAX_BYTES >> 20} MiB", hint="write one row a line (JSONL) instead"
+                    f"{file.path} is larger than {MAX_BYTES >> 20} MiB",
+                    hint="write one row on each line (JSONL) instead",
                 )
     except BrokenStream as error:
         return bytes(data), str(error)

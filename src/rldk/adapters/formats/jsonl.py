@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described, identity
+from rldk.adapters.formats.dialect import identity, with_identity
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import on_ranks, only_file
+from rldk.adapters.reading import only_file, rank_notes
 from rldk.adapters.source import File
 from rldk.core.clocks import clock_rank
 from rldk.core.jsonl import decode
@@ -43,8 +43,8 @@ class CustomJSONLAdapter(BaseAdapter):
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = 'every digit; NaN as bare `NaN`, `"NaN"`'
     loses: ClassVar[str] = (
-        "null is missing, not NaN: some writers turn one into the other; rows of one step that share no metric "
-        "become one row; lists and text are left out by rldk"
+        "null counts as missing, not as NaN: some writers turn one into the other; rows of one step that share no "
+        "metric become one row; lists and text are left out by rldk"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=JsonRows, joins=True, identify=lambda opening, _: identity(opening, {})
@@ -72,16 +72,17 @@ class CustomJSONLAdapter(BaseAdapter):
         if not len(found.table) or not found.table.columns:
             first = f": {found.rejected[0].reason} (line {found.rejected[0].line})" if found.rejected else ""
             raise NoData(
-                f"no line with a metric in {self.source}{first}", hint='a line looks like {"step": 1, "kl": 0.1}'
+                f"there is no line with a metric in {self.source}{first}",
+                hint='a line looks like {"step": 1, "kl": 0.1}',
             )
         if isinstance(found.meta.get("run_id"), str):
             self.options.setdefault("run", found.meta["run_id"])  # the id that the log gives itself names the run
-        return described(
+        return with_identity(
             Log(
                 table=found.table,
                 total_steps=found.total_steps,
                 meta=_known(found.meta) | {"clock": COUNTED if found.clock is None else found.clock},
-                notes=on_ranks(found.rank),
+                notes=rank_notes(found.rank),
                 lines=found.lines,
                 rejected_count=found.rejected_count,
                 rejected=found.rejected,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import ClassVar, NamedTuple
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.downloads import header_of, pivoted
-from rldk.adapters.formats.tabular import named_clock
+from rldk.adapters.formats.downloads import header_of, pivot
+from rldk.adapters.formats.tabular import find_named_clock
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
@@ -36,7 +36,7 @@ def places(header: list[str]) -> ColumnPlaces | None:
     """Where the columns of such a table are; None for another table."""
     plain = [name.strip().lower().replace(" ", "_") for name in header]
     name, value, run = (next((plain.index(n) for n in known if n in plain), None) for known in (_NAMES, _VALUES, _RUNS))
-    step = named_clock(plain)
+    step = find_named_clock(plain)
     if step is None:
         step = next((i for i, n in enumerate(plain) if clock_rank(n) is not None), None)
     if step is None or name is None or value is None:
@@ -52,7 +52,7 @@ class LongTable(BaseAdapter):
     describes: ClassVar[str] = "CSV with a row for each value (step, name, value), of one or several runs"
     quality: ClassVar[int] = 20
     keeps: ClassVar[str] = "every digit that was written, `nan` as NaN; wall time where there is a column of it"
-    loses: ClassVar[str] = "all but the last of several values of one name at one step; configuration"
+    loses: ClassVar[str] = "earlier values where one name has several at one step; configuration"
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -88,18 +88,18 @@ class LongTable(BaseAdapter):
         for i, record in enumerate(records(file, None)):
             if i and at is not None and (at.run is None or record.values[at.run : at.run + 1] in ([], [wanted])):
                 _take(record, at, len(header), reading, scalars)
-        return pivoted(reading, scalars, header[at.step] if at is not None else "")
+        return pivot(reading, scalars, header[at.step] if at is not None else "")
 
 
 def _take(record: Fields, at: ColumnPlaces, width: int, reading: Reading, scalars: Scalars) -> None:
     """Notes the value of a row, or refuses the row."""
     try:
         if record.problem or len(record.values) != width:
-            raise BadLine(record.problem or f"{len(record.values)} fields, the header has {width}")
+            raise BadLine(record.problem or f"{len(record.values)} fields, but the header has {width}")
         texts = [text.strip() for text in record.values]
         step, value = to_step(texts[at.step] or None), cell(texts[at.value])
         if step is None or value is None or not texts[at.name]:
-            raise BadLine("no step, no name or no number")
+            raise BadLine("the row lacks a step, a name or a number")
         time = to_time(texts[at.time] or None) if at.time is not None else float("nan")
         scalars.add(scalars.tag_id(texts[at.name]), step, value, time)
     except BadLine as error:

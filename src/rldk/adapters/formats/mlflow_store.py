@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described, literal
+from rldk.adapters.formats.dialect import literal, with_identity
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.scalars import Scalars
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, open_readonly, table_columns, with_log
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
@@ -75,11 +75,11 @@ class Store:
     def log(self, source: str, notes: tuple[str, ...] = ()) -> Log:
         if not len(self.scalars):
             why = f": {self.rejected[0].reason}" if self.rejected else ""
-            raise NoData(f"{source} has no metrics{why}", hint="has the run logged anything yet?")
+            raise NoData(f"{source} has no metrics{why}", hint="check that the run has logged something")
         if self._system:
-            notes += (f"{self._system} values of the machine ({SYSTEM}*) were left out",)
+            notes += (f"rldk left out {self._system} values about the machine ({SYSTEM}*)",)
         if _count_where_steps_are_missing(self.scalars):
-            notes += ("no value has a step: they are numbered in the order they were logged",)
+            notes += ("no value has a step: rldk numbered the values in the order they were logged",)
         log = Log(
             table=self.scalars.table(),
             config=self.config,
@@ -88,7 +88,7 @@ class Store:
             rejected_count=self.rejected_count,
             rejected=tuple(self.rejected),
         )
-        return described(replace(log, notes=notes + self.scalars.notes()))
+        return with_identity(replace(log, notes=notes + self.scalars.notes()))
 
 
 def _count_where_steps_are_missing(scalars: Scalars) -> bool:
@@ -111,7 +111,7 @@ class MLflowFileStore(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "every digit, wall time, parameters, stated NaN"
     loses: ClassVar[str] = (
-        "all but the last of several values of one metric at one step; steps where none was given; metrics of the "
+        "earlier values where one metric has several at one step; steps where none was given; metrics about the "
         "machine (`system/*`) are left out by rldk"
     )
 
@@ -148,7 +148,7 @@ class MLflowFileStore(BaseAdapter):
         for key, path in _files(folder / "tags"):
             store.tag(key, _text(path))
         store.meta["files"] = (str(file.path), *(str(path) for _, path in metrics))
-        return tolerated(store.log(self.source), self)
+        return check_strict(store.log(self.source), self)
 
 
 def _stated(file: File) -> dict[str, Any]:
@@ -196,13 +196,13 @@ def _read_metric(key: str, path: Path, store: Store) -> None:
             offset = got.offset
             for number, line in enumerate(got.lines, got.number):
                 if not _take_line(key, line, store):
-                    store.reject(number, offset, f"{key}: not `timestamp value step`")
+                    store.reject(number, offset, f"{key}: the line is not `timestamp value step`")
                 offset += len(line) + 1
     except (BrokenStream, RldkError) as error:
         store.reject(0, 0, f"{key}: {error}")
     rest = splitter.finish()
     if rest.lines:
-        store.reject(rest.number, rest.offset, f"{key}: cut off")
+        store.reject(rest.number, rest.offset, f"{key}: the last line is cut off")
 
 
 def _take_line(key: str, line: bytes, store: Store) -> bool:
@@ -223,7 +223,7 @@ class MLflowDatabase(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "every digit, wall time, parameters, stated NaN"
     loses: ClassVar[str] = (
-        "all but the last of several values of one metric at one step; steps where none was given; metrics of the "
+        "earlier values where one metric has several at one step; steps where none was given; metrics about the "
         "machine (`system/*`) are left out by rldk"
     )
 
@@ -236,7 +236,7 @@ class MLflowDatabase(BaseAdapter):
         if not file.head.startswith(MAGIC):
             return 0
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return 95 if table_columns(db, "metrics") >= _METRIC_COLUMNS else 0
         except (sqlite3.Error, OSError):
             return 0
@@ -252,7 +252,7 @@ class MLflowDatabase(BaseAdapter):
         import sqlite3
 
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return _runs(db)
         except (sqlite3.Error, OSError):
             return []
@@ -264,19 +264,19 @@ class MLflowDatabase(BaseAdapter):
 
         store, runs, run = Store(), [], ""
         try:
-            with opened(only_file(self).path) as db:
+            with open_readonly(only_file(self).path) as db:
                 runs = _runs(db)
                 run = self.options.get("run") or (runs[-1] if runs else "")
                 if runs and run not in runs:
                     raise UnknownName("run", str(run), runs)
                 _read_tables(db, run, store)
             if lost := missing_bytes(only_file(self).path):
-                store.reject(store.lines + 1, 0, f"the database is cut: {lost:,} bytes are missing")
+                store.reject(store.lines + 1, 0, f"the database is cut off: {lost:,} bytes are missing")
         except (sqlite3.Error, OSError) as error:
             store.reject(store.lines + 1, 0, f"the database ends here: {error}")
-        notes = (f"holds {len(runs)} runs; read was {run}",) if len(runs) > 1 else ()
+        notes = (f"holds {len(runs)} runs; rldk read {run}",) if len(runs) > 1 else ()
         store.scalars.sort_by_time()
-        return tolerated(store.log(self.source, notes), self)
+        return check_strict(store.log(self.source, notes), self)
 
 
 def _runs(db: sqlite3.Connection) -> list[str]:
@@ -316,9 +316,9 @@ def _read_tables(db: sqlite3.Connection, run: str, store: Store) -> None:
     )
     for key, value, time, at, nan in rows:
         if value is None and not nan:
-            store.reject(store.lines + 1, 0, f"{key}: the value is no number")
+            store.reject(store.lines + 1, 0, f"{key}: the value is not a number")
         else:
-            store.point(str(key), at or 0, math.nan if nan else infinite(float(value)), time or 0.0)
+            store.point(str(key), at or 0, math.nan if nan else restore_infinity(float(value)), time or 0.0)
 
 
 def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, str]]:
@@ -327,5 +327,5 @@ def _pairs(db: sqlite3.Connection, table: str, run: str) -> Iterator[tuple[str, 
         yield str(key), str(value)
 
 
-def infinite(value: float) -> float:
+def restore_infinity(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= _SQL_INFINITY else value

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from rldk.adapters.base import BaseAdapter, adapter, adapters
 from rldk.adapters.formats.shown_tables import page_log
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row, TableBuilder
@@ -108,9 +108,9 @@ class Notebook(BaseAdapter):
     def read(self) -> Log:
         runs = _runs(only_file(self))
         if not runs:
-            raise NoData(f"no cell of {self.source} shows a training", hint="was the notebook saved with its output?")
+            raise NoData(f"no cell of {self.source} shows a training", hint="save the notebook with its output")
         wanted = self.options.get("run")
-        return tolerated(runs[wanted] if wanted in runs else next(iter(runs.values())), self)
+        return check_strict(runs[wanted] if wanted in runs else next(iter(runs.values())), self)
 
 
 def _runs(file: File) -> dict[str, Log]:
@@ -141,10 +141,10 @@ def _document(file: File) -> _Notebook:
         for chunk in chunks(file):
             data += chunk
             if len(data) > MAX_BYTES:
-                raise NotALog(f"{file.path} is larger than {MAX_BYTES >> 20} MiB", hint="clear its pictures first")
+                raise NotALog(f"{file.path} is larger than {MAX_BYTES >> 20} MiB", hint="remove its pictures first")
         return msgspec.json.decode(bytes(data), type=_Notebook)
     except (BrokenStream, msgspec.DecodeError, RecursionError) as error:
-        raise NotALog(f"{file.path} is no whole notebook: {error}", hint="was it saved completely?") from None
+        raise NotALog(f"{file.path} is not a complete notebook: {error}", hint="save it again") from None
 
 
 def _parts(document: _Notebook) -> Iterator[_Part]:

@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
 from rldk.core.records import BadLine, to_step
@@ -24,7 +24,7 @@ _MARK = re.compile(r"(?:Global step (?P<train>\d+)(?: \[[^\]]*\])?: |global_step
 _HEAD_MARK = re.compile(rb"\xe2\x9c\xa8 Global step \d+(?: \[[^\]]*\])?: \{")
 _LOG_PREFIX = re.compile(r"(?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d \S+\] ?")
 _CRITIC, _ACTOR = frozenset({"critic_loss"}), frozenset({"policy_loss", "ppo_kl", "ppo_clip_ratio"})
-_NO_CRITIC = "OpenRLHF does not log its advantage estimator: without a critic, read as GRPO"
+_NO_CRITIC = "OpenRLHF does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class OpenRLHFConsole(BaseAdapter):
         return _HEAD_MARK.search(line) is not None
 
     def read(self) -> Log:
-        log = parsed(self, OpenRLHFRecords()).log()
+        log = parse_file(self, OpenRLHFRecords()).log()
         fields = identity(opening_of(log.table).keys)
         if fields["algorithm"] == "grpo":
             log = replace(log, notes=(*log.notes, _NO_CRITIC))
@@ -108,7 +108,7 @@ def _values(text: str) -> dict[str, float] | None:
 def _take(reading: Sink, piece: Piece) -> None:
     mark, values = _MARK.match(piece.text), _values(piece.text)
     if mark is None or values is None:
-        reading.reject(piece.line, piece.offset, piece.broken or "a dict without its end", piece.text)
+        reading.reject(piece.line, piece.offset, piece.broken or "the end of the dict is missing", piece.text)
         return
     try:
         step = to_step(mark["train"] or mark["eval"]) or 0

@@ -10,10 +10,10 @@ from rldk.adapters.formats.tabular import (
     OPENING,
     SAMPLE_COLUMNS,
     ColumnLayout,
-    counting_clock,
-    known,
+    find_counting_clock,
+    find_named_clock,
+    identity_fields,
     layout_of,
-    named_clock,
 )
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
@@ -36,7 +36,7 @@ class Parquet(BaseAdapter):
     name: ClassVar[str] = "parquet"
     describes: ClassVar[str] = "Parquet table of metrics with a step column"
     quality: ClassVar[int] = 20
-    keeps: ClassVar[str] = "every digit; null and NaN apart"
+    keeps: ClassVar[str] = "every digit; null and NaN stay different"
     loses: ClassVar[str] = "configuration"
 
     @classmethod
@@ -57,9 +57,13 @@ class Parquet(BaseAdapter):
                 cells = table.metadata.num_rows * len(header)
                 if layout is None or layout.step is None or cells > MAX_CELLS:
                     problem = (
-                        "has no column of steps and metrics" if cells <= MAX_CELLS else f"has {cells} cells, too many"
+                        "has no column of steps beside metrics"
+                        if cells <= MAX_CELLS
+                        else f"has {cells} cells, which is too many"
                     )
-                    raise NotALog(f"{file.path} {problem}", hint="write one row a step, one column a metric")
+                    raise NotALog(
+                        f"{file.path} {problem}", hint="write one row for each step and one column for each metric"
+                    )
                 meta: dict[str, Any] = {}
                 for batch in table.iter_batches(batch_size=BATCH):
                     _take_batch(reading, layout, batch)
@@ -67,20 +71,20 @@ class Parquet(BaseAdapter):
         except (pa.ArrowException, OSError, ValueError) as error:
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise MalformedInput(
-                f"{file.path} is no whole Parquet file: {why}", hint="was it still being written?"
+                f"{file.path} is not a complete Parquet file: {why}", hint="check whether it is still being written"
             ) from None
-        own = {} if named_clock(header) is not None else {"clock": header[layout.step]}
-        return reading.log(meta=known(meta, self) | own)
+        own = {} if find_named_clock(header) is not None else {"clock": header[layout.step]}
+        return reading.log(meta=identity_fields(meta, self) | own)
 
 
 def _clock(table: Any, header: list[str]) -> int | None:
     """The column of steps."""
-    step = named_clock(header)
+    step = find_named_clock(header)
     if step is not None:
         return step
     first = next(table.iter_batches(batch_size=OPENING), None)
     rows = list(zip(*(column.to_pylist() for column in first.columns), strict=True)) if first is not None else []
-    return counting_clock(header, rows)
+    return find_counting_clock(header, rows)
 
 
 def _identity(layout: ColumnLayout, batch: Any) -> dict[str, Any]:

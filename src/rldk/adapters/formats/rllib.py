@@ -14,7 +14,7 @@ from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.jsonl import decode
@@ -23,7 +23,7 @@ from rldk.errors import NoData, RldkError
 
 CLOCK = "training_iteration"
 MAX_CONFIG = 1 << 22
-FIRST_KEYS = "progress.csv has only the metrics of the first iteration; result.json has all"
+FIRST_KEYS = "progress.csv has only the metrics of the first iteration; result.json has all of them"
 _TUNE = (b"trial_id", b"time_this_iter_s", b"time_total_s")
 _RLLIB = (b"env_runners", b"num_env_steps_sampled", b"episode_reward_mean", b"learner")
 # Numbers that are no metrics of the training: they would be charted and held against limits.
@@ -81,7 +81,10 @@ class RLlibJson(BaseAdapter):
         file = only_file(self)
         found = decode(file, step_key=CLOCK, strict=bool(self.options.get("strict")))
         if not len(found.table):
-            raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first iteration?")
+            raise NoData(
+                f"there is no usable row in {self.source}",
+                hint="check whether the run stopped before its first iteration",
+            )
         table = found.table.select([key for key in found.table.columns if is_metric(key)])
         config, meta = configuration(file)
         return Log(
@@ -117,7 +120,7 @@ class RLlibCsv(BaseAdapter):
         return _likelihood(line) if plain else 0
 
     def read(self) -> Log:
-        reading = parsed(self, RLlibTable(), records)
+        reading = parse_file(self, RLlibTable(), records)
         reading.notes.append(FIRST_KEYS)
         config, meta = configuration(only_file(self))
         log = reading.log(config=config, meta=_seeded(config, meta))
@@ -146,7 +149,7 @@ def _row(sink: Sink, header: list[str], record: Fields) -> None:
     problem = record.problem
     if not problem and len(record.values) != len(header):
         torn = not record.whole and len(record.values) < len(header)
-        problem = "torn last line" if torn else f"{len(record.values)} fields, the header has {len(header)}"
+        problem = "the last line is torn" if torn else f"{len(record.values)} fields, but the header has {len(header)}"
     texts = {} if problem else dict(zip(header, record.values, strict=True))
     if not record.whole:
         texts.pop(header[-1], None)  # the writer ends every row with a newline: this number may be cut

@@ -13,7 +13,7 @@ from rldk.adapters.live.rowsource import JsonRows
 from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.jsonl import decode
@@ -51,7 +51,7 @@ def phase_of(keys: Iterable[str]) -> Phase:
     return "eval" if groups == {"eval"} else "train"
 
 
-def settled(table: MetricTable) -> MetricTable:
+def join_dumps(table: MetricTable) -> MetricTable:
     """The table with disjoint rows of one step joined, and the phases that `phase_of` gives what is left.
 
     EvalCallback dumps what is pending at its own moment, often at the very step of a rollout's dump."""
@@ -93,8 +93,8 @@ class SB3Csv(BaseAdapter):
         return 95 if 2 * grouped > len(names) else 50
 
     def read(self) -> Log:
-        log = parsed(self, SB3Table(), records).log()
-        table = settled(log.table)
+        log = parse_file(self, SB3Table(), records).log()
+        table = join_dumps(log.table)
         return replace(log, table=table, **identity(opening_of(table).keys))
 
 
@@ -128,7 +128,7 @@ def _row(sink: Sink, header: list[str], record: Fields) -> None:
         problem = str(error)
     values = {key: value for key, text in numbers.items() if (value := cell(text)) is not None}
     if not problem and step is None and not values:
-        problem = "a row without a number"
+        problem = "the row has no number"
     if problem:
         sink.reject(record.line, record.offset, problem, ",".join(record.values))
     else:
@@ -137,7 +137,7 @@ def _row(sink: Sink, header: list[str], record: Fields) -> None:
 
 def _width(header: list[str], record: Fields) -> str:
     torn = not record.whole and len(record.values) < len(header)
-    return "torn last line" if torn else f"{len(record.values)} fields, the header has {len(header)}"
+    return "the last line is torn" if torn else f"{len(record.values)} fields, but the header has {len(header)}"
 
 
 @adapter
@@ -162,8 +162,10 @@ class SB3Json(BaseAdapter):
     def read(self) -> Log:
         found = decode(only_file(self), step_key=CLOCK, strict=bool(self.options.get("strict")))
         if not len(found.table):
-            raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first log?")
-        table = settled(found.table)
+            raise NoData(
+                f"there is no usable row in {self.source}", hint="check whether the run stopped before its first log"
+            )
+        table = join_dumps(found.table)
         return Log(
             table=table,
             lines=found.lines,

@@ -53,7 +53,7 @@ class SB3Evaluations(BaseAdapter):
         arrays = _arrays(file)
         steps = arrays.get("timesteps", np.empty(0))
         if steps.ndim != 1 or "results" not in arrays:
-            raise _unreadable(file, "needs timesteps in one dimension, and results")
+            raise _unreadable(file, "needs one-dimensional timesteps, and results")
         means = {_MEMBERS[n]: _row_means(a, len(steps)) for n, a in arrays.items() if n in _MEMBERS}
         reading = Reading(self)
         for i, step in enumerate(steps.tolist()):
@@ -61,7 +61,7 @@ class SB3Evaluations(BaseAdapter):
             if isinstance(step, int) and abs(step) < MAX_STEP:
                 reading.row(step, values, phase="eval")
             else:
-                reading.reject(i + 1, 0, "step is not a whole number", str(step))
+                reading.reject(i + 1, 0, "the step is not a whole number", str(step))
         return reading.log(**IDENTITY)
 
 
@@ -104,12 +104,12 @@ def _array(data: bytes) -> NDArray[Any]:
 
     header = _NPY.match(data)
     if header is None:
-        raise ValueError("an array of something else than numbers")
+        raise ValueError("the array does not hold numbers")
     shape = tuple(int(n) for n in header["shape"].split(b",") if n.strip())
     dtype = np.dtype(header["dtype"].decode())
     count = math.prod(shape)
     if count * dtype.itemsize > len(data) - header.end():
-        raise ValueError("an array cut short")
+        raise ValueError("the array is cut short")
     flat = np.frombuffer(data, dtype=dtype, count=count, offset=header.end())
     return flat.reshape(shape, order="F" if header["fortran"] == b"True" else "C")
 

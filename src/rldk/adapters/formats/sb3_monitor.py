@@ -16,7 +16,7 @@ from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import RowByRow, TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Reading, Sink, only_file, parsed
+from rldk.adapters.reading import Reading, Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
 from rldk.core.records import MAX_STEP
@@ -47,7 +47,7 @@ class SB3Monitor(BaseAdapter):
     quality: ClassVar[int] = 30
     gathers: ClassVar[bool] = True
     keeps: ClassVar[str] = "return, length and time of every episode"
-    loses: ClassVar[str] = "everything else; the step of the whole run where the files of other workers are not there"
+    loses: ClassVar[str] = "everything else; the step of the whole run when the files of other workers are missing"
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: TableRows(EpisodeTable()), identify=lambda *_: dict(IDENTITY), configure=configuration
     )
@@ -78,7 +78,7 @@ class SB3Monitor(BaseAdapter):
     def read(self) -> Log:
         cut = partial(records, delimiter=",")
         if len(self.files) < 2:
-            log = parsed(self, EpisodeTable(), cut).log(**IDENTITY)
+            log = parse_file(self, EpisodeTable(), cut).log(**IDENTITY)
             return replace(log, config=configuration(only_file(self)))
         reading, episodes = Reading(self), _Episodes()
         for number, file in enumerate(self.files):
@@ -92,7 +92,7 @@ class SB3Monitor(BaseAdapter):
         for time, _, _, values in sorted(episodes.rows, key=lambda row: row[:3]):
             step += int(values["l"])
             reading.row(step, values, time=time)
-        reading.notes.append(f"the episodes of {len(self.files)} workers in the order of time")
+        reading.notes.append(f"the rows are the episodes of {len(self.files)} workers in the order of time")
         return replace(reading.log(**IDENTITY), config=configuration(self.files[0]))
 
 
@@ -139,7 +139,9 @@ class EpisodeTable(RowByRow):
         seconds = values.pop("t", math.nan)
         length = values.get("l", math.nan)
         if not record.whole or record.problem or len(record.values) != len(self.header):
-            problem = record.problem or ("torn last line" if not record.whole else "not as many fields as the header")
+            problem = record.problem or (
+                "the last line is torn" if not record.whole else "the row and the header differ in the number of fields"
+            )
         elif "r" not in values or not (length >= 0 and length.is_integer() and self._step + length < MAX_STEP):
             problem = "an episode needs a return and a length"
         else:

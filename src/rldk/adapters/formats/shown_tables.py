@@ -60,7 +60,7 @@ def put_rows(sheet: Sheet, reading: Reading) -> None:
         evaluated = {key: value for key, value in values.items() if key.startswith("eval_")}
         trained = {key: value for key, value in values.items() if key not in evaluated}
         if not values or step > MAX_STEP:
-            reading.reject(0, sheet.offset, "a row without a number", " ".join(row))
+            reading.reject(0, sheet.offset, "the row has no number", " ".join(row))
             continue
         if any(key != "epoch" for key in trained):
             reading.row(step, trained)
@@ -95,7 +95,7 @@ class ShownTables(BaseAdapter):
     landmark: ClassVar[bytes] = b"Training Loss"
     uncounted: ClassVar[bytes] = b"Training Loss"
     keeps: ClassVar[str] = "every number that is shown: six decimals in a notebook, four in a model card"
-    loses: ClassVar[str] = "what the table has no column for; wall time; configuration"
+    loses: ClassVar[str] = "metrics without a column in the table; wall time; configuration"
 
     @classmethod
     def sniff(cls, file: File) -> int:
@@ -121,7 +121,7 @@ def page_log(page: str, adapter: BaseAdapter) -> Log:
         put_rows(sheet, reading)
     log = reading.log()
     own = any(name.lower() in _OWN for sheet in shown for name in sheet.header)
-    log = trl.described(log, text=page[:MAX_TEXT]) if own else dialect.described(log)
+    log = trl.with_identity(log, text=page[:MAX_TEXT]) if own else dialect.with_identity(log)
     return replace(log, total_steps=total_steps(page))
 
 

@@ -15,7 +15,7 @@ from rldk.adapters.formats.sb3 import SB3Csv
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Reading, Sink, parsed
+from rldk.adapters.reading import Reading, Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
@@ -57,13 +57,13 @@ def layout_of(header: Sequence[str], step: int | None) -> ColumnLayout | None:
     return ColumnLayout(step=step, time=time, phase=phase, metrics=metrics, identity=identity)
 
 
-def named_clock(header: Sequence[str]) -> int | None:
+def find_named_clock(header: Sequence[str]) -> int | None:
     """The column with a name that trainers give to the step."""
     plain = _plain(header)
     return next((plain.index(name) for name in STEP_KEYS if name in plain), None)
 
 
-def counting_clock(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> int | None:
+def find_counting_clock(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> int | None:
     """The column that counts steps in these rows, by its name and its values; see `core.clocks`."""
     places = {name: i for i, name in reversed(list(enumerate(header))) if clock_rank(name) is not None}
     whole = [row for row in rows if len(row) == len(header)]
@@ -99,8 +99,8 @@ class Csv(BaseAdapter):
         if found is None:
             return 0
         header, rows = found
-        step = named_clock(header)
-        step = counting_clock(header, rows) if step is None else step
+        step = find_named_clock(header)
+        step = find_counting_clock(header, rows) if step is None else step
         if step is None or layout_of(header, step) is None:
             return 0
         told = rows[0][step].strip() if len(rows[0]) >= len(header) else "torn"
@@ -113,8 +113,10 @@ class Csv(BaseAdapter):
 def read_table(adapter: BaseAdapter) -> Log:
     """The log in the one table of an adapter, with the column its steps are from, or a note that there is none."""
     table = WholeTable()
-    reading = parsed(adapter, table, records)
-    return reading.log(meta=known(table.meta, adapter) | {"clock": table.clock}, total_steps=table.total_steps)
+    reading = parse_file(adapter, table, records)
+    return reading.log(
+        meta=identity_fields(table.meta, adapter) | {"clock": table.clock}, total_steps=table.total_steps
+    )
 
 
 def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
@@ -127,7 +129,7 @@ def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
     found = [[text.strip() for text in record.values] for record in beginning(file.head, SNIFFED + 1)]
     if len(found) < 2 or any(_NUMBER.fullmatch(name) for name in found[0]):
         return None
-    header, rows = unique(found[0]), found[1:]
+    header, rows = unique_names(found[0]), found[1:]
     line = next((line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")), b"")
     if delimiter_of(line.decode("utf-8", "replace")) != SPACES:
         return header, rows
@@ -135,7 +137,7 @@ def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
     return (header, rows) if len(header) > 1 and len(rows) > 1 and even else None
 
 
-def unique(header: Sequence[str]) -> list[str]:
+def unique_names(header: Sequence[str]) -> list[str]:
     """The names, a second `loss` as `loss.1`, the way pandas tells them apart."""
     seen: dict[str, int] = {}
     made = []
@@ -173,7 +175,7 @@ class CsvTable:
         if self._layout is not None and self._layout.step is None:
             return set(self.header) <= set(record.values)
         names = [text.strip() for text in record.values]
-        return named_clock(names) is not None or self.clock in names
+        return find_named_clock(names) is not None or self.clock in names
 
     def restart(self) -> None:
         """All rows come again, under the header just taken."""
@@ -212,11 +214,11 @@ class CsvTable:
         first = not self.header
         if not first:
             self._close(sink)
-        self.header, self._rows = unique(record.values), 0
+        self.header, self._rows = unique_names(record.values), 0
         if first:
             self._choose()
         else:
-            step = named_clock(self.header)
+            step = find_named_clock(self.header)
             names = [name.strip() for name in self.header]
             if step is None and self.clock in names:
                 step = names.index(self.clock)
@@ -224,10 +226,10 @@ class CsvTable:
 
     def _choose(self) -> None:
         """Settles the columns by the opening so far."""
-        step = named_clock(self.header)
+        step = find_named_clock(self.header)
         rows = [record.values for record in self._opening or ()]
         if step is None:
-            step = counting_clock(self.header, rows)
+            step = find_counting_clock(self.header, rows)
         put = len(rows) > 1 and self._eager
         before = self._layout
         self._settle(step)
@@ -252,7 +254,7 @@ class CsvTable:
     def _put(self, record: Fields, sink: Sink) -> None:
         fields, layout = record.values, self._layout
         if layout is None:
-            sink.reject(record.line, record.offset, "no column of numbers", ",".join(fields))
+            sink.reject(record.line, record.offset, "the table has no column of numbers", ",".join(fields))
             return
         for i, name in layout.identity if len(fields) == len(self.header) else ():
             self.meta.setdefault(name, fields[i])
@@ -359,10 +361,10 @@ def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:
     if len(fields) == len(header):
         return ""
     torn = not whole and len(fields) < len(header)
-    return "torn last line" if torn else f"{len(fields)} fields, the header has {len(header)}"
+    return "the last line is torn" if torn else f"{len(fields)} fields, but the header has {len(header)}"
 
 
-def known(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:
+def identity_fields(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:
     """The identity columns that a run keeps; the id that the table gives itself names the run."""
     if meta.get("run_id"):
         adapter.options.setdefault("run", str(meta["run_id"]))

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described, literal
+from rldk.adapters.formats.dialect import literal, with_identity
 from rldk.adapters.log import Log
-from rldk.adapters.reading import tolerated
+from rldk.adapters.reading import check_strict
 from rldk.adapters.source import File
 from rldk.adapters.wire.protobuf import WireError, varint
 from rldk.adapters.wire.scalars import Scalars
@@ -45,8 +45,8 @@ class TensorBoard(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "wall time; the configuration where the trainer writes it as text (transformers, CleanRL)"
     loses: ClassVar[str] = (
-        "digits beyond 7 (float32); all but the last of several values of one metric at one step (two CleanRL "
-        "episodes that end together; the `epoch` of an evaluation); metrics that the trainer keeps from it (SB3: "
+        "digits beyond 7 (float32); earlier values where one metric has several at one step (two CleanRL "
+        "episodes that end together; the `epoch` of an evaluation); metrics that the trainer does not send to it (SB3: "
         "`time/*` but fps, `train/n_updates`); NaN and `time_total_s` of RLlib, which Ray Tune does not write; "
         "text, histograms and images are left out by rldk"
     )
@@ -61,7 +61,7 @@ class TensorBoard(BaseAdapter):
         if length is None:
             return 0
         first = head[HEADER_BYTES : HEADER_BYTES + length]
-        if b"brain.Event:" in first[:64]:
+        if b"brain.TensorBoardEvent:" in first[:64]:
             return 95
         try:
             event = read_event(first)
@@ -86,8 +86,11 @@ class TensorBoard(BaseAdapter):
         if left_out:
             self._reading = None
         if not len(reading.scalars):
-            raise NoData(f"no scalar in {self.source}", hint="the run logged none, or the file is damaged at its start")
-        return tolerated(reading.log(left_out), self)
+            raise NoData(
+                f"there is no scalar in {self.source}",
+                hint="check that the run logs scalars and that the start of the file is not damaged",
+            )
+        return check_strict(reading.log(left_out), self)
 
     def _before(self, files: list[File]) -> _Reading | None:
         """The last reading, now with what has come in its last file; None when it was of other files."""
@@ -203,7 +206,7 @@ class _Reading:
         table = self.scalars.table()
         notes = self.scalars.notes()
         if self._not_scalar:
-            notes += (f"{self._not_scalar} values that are no scalars (text, histograms, images) were left out",)
+            notes += (f"rldk left out {self._not_scalar} values that are not scalars (text, histograms, images)",)
         log = Log(
             table=table,
             algorithm=_script(self.config),
@@ -215,14 +218,14 @@ class _Reading:
             rejected=tuple(islice(self._rejected(), KEPT_REJECTS)),
             precision=None if self._exact else FLOAT32_DIGITS,
         )
-        return described(log)
+        return with_identity(log)
 
 
 def _decode(payload: bytes, part: _Part) -> TensorBoardEvent:
     try:
         return read_event(payload)
     except (WireError, struct.error) as error:
-        part.reject(BadRecord(part.reader.records, part.reader.offset, f"no event: {error}"))
+        part.reject(BadRecord(part.reader.records, part.reader.offset, f"the record is not an event: {error}"))
         return TensorBoardEvent(math.nan, 0, ())
 
 

@@ -12,11 +12,11 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.completions import Samples
-from rldk.adapters.formats.trl import described, phase_of, whole
+from rldk.adapters.formats.trl import phase_of, whole, with_identity
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
-from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, opened, table_columns, with_log
+from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, open_readonly, table_columns, with_log
 from rldk.core.lines import EXCERPT
 from rldk.core.records import to_number, to_time
 from rldk.errors import UnknownName
@@ -49,7 +49,7 @@ class Trackio(BaseAdapter):
     quality: ClassVar[int] = 80
     keeps: ClassVar[str] = "every digit, wall time, configuration, seed, completions of every logged step"
     loses: ClassVar[str] = (
-        "the closing row (`train_runtime`, `train_loss`, `total_flos`, samples a second); TRL's profiling timers "
+        "the closing row (`train_runtime`, `train_loss`, `total_flos`, samples per second); TRL's profiling timers "
         "are left out by rldk"
     )
 
@@ -60,7 +60,7 @@ class Trackio(BaseAdapter):
         if not file.head.startswith(MAGIC):
             return 0
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return 95 if {"run_name", "step", "metrics"} <= table_columns(db, "metrics") else 0
         except (sqlite3.Error, OSError):
             return 0
@@ -76,7 +76,7 @@ class Trackio(BaseAdapter):
         import sqlite3
 
         try:
-            with opened(file.path) as db:
+            with open_readonly(file.path) as db:
                 return [run for run, _ in _runs(db)]
         except (sqlite3.Error, OSError):
             return []
@@ -89,23 +89,23 @@ class Trackio(BaseAdapter):
         path = only_file(self).path
         run, runs = Chosen(id="", reading=Reading(self)), []
         try:
-            with opened(path) as db:
+            with open_readonly(path) as db:
                 runs = _runs(db)
                 if runs:
                     run.id = _chosen(runs, self.options.get("run"))
                     _read_run(db, run)
             if lost := missing_bytes(path):
-                run.reading.reject(run.line + 1, 0, f"the database is cut: {lost:,} bytes are missing")
+                run.reading.reject(run.line + 1, 0, f"the database is cut off: {lost:,} bytes are missing")
         except (sqlite3.Error, OSError) as error:
             run.reading.reject(run.line + 1, 0, f"the database ends here: {error}")
         if len(runs) > 1:
-            run.reading.notes.append(f"{path} holds {len(runs)} runs; this is {run.id}")
+            run.reading.notes.append(f"{path} holds {len(runs)} runs; rldk read {run.id}")
         return _log(run)
 
 
 def _log(run: Chosen) -> Log:
     if run.profiled:
-        run.reading.notes.append(f"{len(run.profiled)} profiling timers of TRL were left out")
+        run.reading.notes.append(f"rldk left out {len(run.profiled)} profiling timers of TRL")
     total, seed = whole(run.config.get("max_steps")), whole(run.config.get("seed"))
     version = run.config.get("transformers_version")
     meta = {"seed": seed} if seed is not None else {}
@@ -117,7 +117,7 @@ def _log(run: Chosen) -> Log:
     )
     if "train/epoch" not in log.table.columns:  # logged by hand, not by a trainer
         return log
-    return described(log, text=" ".join(sorted(run.profiled)))
+    return with_identity(log, text=" ".join(sorted(run.profiled)))
 
 
 def _runs(db: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -168,14 +168,14 @@ def _take(raw: Any, step: Any, at: Any, run: Chosen) -> str:
     What a trainer's run logs without its step (completions, timers, the user's own) belongs to the step before it."""
     row = _parsed(raw)
     if row is None:
-        return "not a JSON object of at most 16 MB"
+        return "the row is not a JSON object of at most 16 MB"
     timers = [k for k in row if k.startswith(_PROFILE)]
     run.profiled.update(timers)
     own = {k: v for k, v in row.items() if k not in timers and k != _GLOBAL_STEP}
     _take_tables(own, run.samples)
     at_step = whole(row.get(_GLOBAL_STEP, run.reading.step) if step is None else step)
     if at_step is None:
-        return "the step is no whole number"
+        return "the step is not a whole number"
     values = {k: v for k, stated in own.items() if (v := to_number(stated)) is not None}
     if values:
         run.reading.row(at_step, values, phase=phase_of(values), time=to_time(at))

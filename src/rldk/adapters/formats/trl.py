@@ -102,12 +102,14 @@ def trainer_of(opening: Opening, *, text: str = "", config: Mapping[str, Any] | 
         return Trainer("trl", found.dialect, found.algorithm)
     algorithm, sure = _group_algorithm(opening.rows, names, text, config or {})
     note = (
-        "" if sure else "GRPOTrainer and RLOOTrainer log the same keys and nothing tells them apart here: read as GRPO"
+        ""
+        if sure
+        else "GRPOTrainer and RLOOTrainer log the same keys and nothing here tells them apart: rldk reads GRPO"
     )
     return Trainer("trl", f"trl_{algorithm}", algorithm, note)
 
 
-def described(log: Log, *, text: str = "") -> Log:
+def with_identity(log: Log, *, text: str = "") -> Log:
     """The log of a transformers or TRL trainer with its framework, dialect and algorithm filled in."""
     told = identity(opening_of(log.table), text=text, config=log.config)
     return replace(log, **told | {"notes": (*log.notes, *told["notes"])})

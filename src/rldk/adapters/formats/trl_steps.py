@@ -56,9 +56,11 @@ def assign_steps(rows: Sequence[Printed], total: int | None) -> tuple[str, ...]:
         pace = _pace(session, closing_steps(session, total) or total, later)
         total = None
         if pace is None:
-            notes["no step is printed: train rows were counted"] = None
+            notes["the log prints no step: rldk counted the training rows"] = None
         elif not pace.known:
-            notes["no step is printed: derived from the epoch or episode, taking each train row for one step"] = None
+            notes["the log prints no step: rldk derived it from the epoch or episode, with one step for each row"] = (
+                None
+            )
         _by_clock(session, pace)
         later = pace if pace is not None and pace.known else later
     return tuple(notes)

@@ -13,7 +13,7 @@ from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import JsonRows, TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.reading import Sink, only_file, parsed
+from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.jsonl import decode
@@ -28,7 +28,7 @@ _HEAD_MARK = re.compile(rb"(?<![\w:/])step:-?\d+ - [^\s:]+/[^\s:]*:")
 _ROUNDED = re.compile(r"-?\d+\.\d{3}|nan|-?inf")
 _EVAL = ("val/", "val-")
 DECODING: dict[str, Any] = {"envelope": "data", "null_is_nan": True, "step_key": "step"}
-_NO_CRITIC = "verl does not log its advantage estimator: without a critic, read as GRPO"
+_NO_CRITIC = "verl does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
@@ -59,8 +59,8 @@ class VerlJsonl(BaseAdapter):
     quality: ClassVar[int] = 80
     keeps: ClassVar[str] = "every digit, stated NaN (written as null)"
     loses: ClassVar[str] = (
-        "wall time, configuration, the advantage estimator; whatever an earlier start of the same run wrote, as "
-        "the file is emptied at each start"
+        "wall time, configuration, the advantage estimator; everything that an earlier start of the same run wrote, "
+        "because the file is emptied at each start"
     )
     lines: ClassVar[LineFormat | None] = LineFormat(
         source=lambda: JsonRows(**DECODING), joins=True, identify=by_keys(identity), phase=phase_of
@@ -76,7 +76,9 @@ class VerlJsonl(BaseAdapter):
         strict = bool(self.options.get("strict"))
         found = decode(only_file(self), **DECODING, strict=strict)
         if not len(found.table):
-            raise NoData(f"no usable row in {self.source}", hint="was the run stopped before its first step?")
+            raise NoData(
+                f"there is no usable row in {self.source}", hint="check whether the run stopped before its first step"
+            )
         table = _with_phases(found.table)
         fields = identity(opening_of(table).keys)
         return Log(
@@ -111,7 +113,9 @@ class VerlConsole(BaseAdapter):
     describes: ClassVar[str] = "the lines that verl prints"
     quality: ClassVar[int] = 60
     landmark: ClassVar[bytes] = b"step:"
-    keeps: ClassVar[str] = "every digit where values are printed as `np.float64(...)`, else three decimals; stated NaN"
+    keeps: ClassVar[str] = (
+        "every digit where values are printed as `np.float64(...)`, otherwise three decimals; stated NaN"
+    )
     loses: ClassVar[str] = "wall time, configuration, the advantage estimator"
     lines: ClassVar[LineFormat | None] = LineFormat(source=lambda: TextRows(VerlLines()), identify=by_keys(identity))
 
@@ -130,9 +134,11 @@ class VerlConsole(BaseAdapter):
 
     def read(self) -> Log:
         lines = VerlLines()
-        reading = parsed(self, lines)
+        reading = parse_file(self, lines)
         if lines.rounded:
-            reading.notes.append("this console shows three decimals: a value below 0.0005, such as a rate, reads as 0")
+            reading.notes.append(
+                "this console shows three decimals: a value below 0.0005, such as a learning rate, reads as 0"
+            )
         log = reading.log(precision=3 if lines.rounded else None)
         fields = identity(opening_of(log.table).keys)
         return replace(log, notes=(*_note(fields), *log.notes), **fields)
@@ -169,5 +175,5 @@ def _take(reading: Sink, piece: Piece, mark: re.Match[str]) -> bool:
     if values:
         reading.row(step, values, phase=phase_of(values))
     else:
-        reading.reject(piece.line, piece.offset, "no number on this line", piece.text)
+        reading.reject(piece.line, piece.offset, "the line has no number", piece.text)
     return all(_ROUNDED.fullmatch(text) for key, _, text in pairs if key)

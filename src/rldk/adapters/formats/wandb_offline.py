@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.dialect import described
+from rldk.adapters.formats.dialect import with_identity
 from rldk.adapters.log import Log
-from rldk.adapters.reading import only_file, tolerated
+from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.leveldb_log import MAGIC, LogReader
 from rldk.adapters.wire.protobuf import Message, WireError
@@ -47,7 +47,7 @@ class WandBAdapter(BaseAdapter):
     quality = 80
     keeps: ClassVar[str] = "every digit, wall time, configuration, stated NaN"
     loses: ClassVar[str] = (
-        "all but the last of several values of one metric at one step; tables, text and media are left out by rldk"
+        "earlier values where one metric has several at one step; tables, text and media are left out by rldk"
     )
 
     @classmethod
@@ -62,10 +62,10 @@ class WandBAdapter(BaseAdapter):
             try:
                 reading.take(Message(record))
             except WireError as error:
-                reader.reject(f"no record: {error}")
+                reader.reject(f"the data is not a record: {error}")
         if not len(reading.scalars):
-            raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
-        return tolerated(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
+            raise NoData(f"{self.source} has no history", hint="check that the run has logged a number")
+        return check_strict(reading.log(reader.records, reader.rejected_count, tuple(reader.rejected)), self)
 
 
 class WandbHistory:
@@ -122,9 +122,9 @@ class WandbHistory:
         table = table.select([name for name in table.columns if name != clock])
         notes = self.scalars.notes()
         if unread := self._not_scalar - self.scalars.tags.keys():
-            notes += (f"{len(unread)} keys hold no numbers (text, tables, histograms, media) and were left out",)
+            notes += (f"rldk left out {len(unread)} keys without numbers (text, tables, histograms, media)",)
         if clock:
-            notes += (f"steps are those of {clock}",)
+            notes += (f"the steps come from {clock}",)
         log = Log(
             table=table,
             config=self.config,
@@ -134,7 +134,7 @@ class WandbHistory:
             rejected_count=rejected_count,
             rejected=rejected,
         )
-        return described(log)
+        return with_identity(log)
 
     def _clock(self) -> tuple[str | None, NDArray[np.int64]]:
         """The key that carries the trainer's step, and the step of every row.

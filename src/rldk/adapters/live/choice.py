@@ -15,7 +15,7 @@ from rldk.adapters.base import BaseAdapter, adapters, adapters_for
 from rldk.adapters.explore import GENERIC, Claim, Found, Source, best_claim, claims, explore
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
-from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.formats import recognise
 from rldk.adapters.source import HEAD_BYTES, File
 from rldk.errors import RldkError
 
@@ -41,7 +41,7 @@ class Choice(Struct, frozen=True):
         return frozenset(path for source in self.run.sources for path in source.files)
 
     @property
-    def alike(self) -> tuple[object, ...]:
+    def reading_key(self) -> tuple[object, ...]:
         """Two choices that are alike in this are read in the same way."""
         if self.lines is not None:
             return (self.lines, self.run.best.adapter)
@@ -98,7 +98,7 @@ class Chooser:
         self._followed: frozenset[Path] = frozenset()
         self._fed = clock()
 
-    def fed(self) -> None:
+    def note_activity(self) -> None:
         """Notes that what is followed gave something."""
         self._fed = self._clock()
 
@@ -117,12 +117,12 @@ class Chooser:
         if kind is None:
             return None
         source = Source(adapter=kind, files=(path,), confidence=0, home=path.parent)
-        grows = kind.lines is not None and (bool(claimed) or recognised(file.head, mapped=self._mapped) is not None)
-        return Choice(path, Group(sources=[source]), path if grows and not packed(path) else None)
+        grows = kind.lines is not None and (bool(claimed) or recognise(file.head, mapped=self._mapped) is not None)
+        return Choice(path, Group(sources=[source]), path if grows and not is_compressed(path) else None)
 
     def _unclaimed(self, file: File) -> type[BaseAdapter] | None:
         """Any table is read for its names, unless it is a text of lines without one that says a metric."""
-        told = recognised(file.head, mapped=self._mapped) is not None or file.head.lstrip().startswith(b"[")
+        told = recognise(file.head, mapped=self._mapped) is not None or file.head.lstrip().startswith(b"[")
         return FlexibleAdapter if told and FlexibleAdapter.sniff(file) else None
 
     def _of_folder(self) -> Choice | None:
@@ -185,7 +185,7 @@ class Chooser:
         return own or os.path.realpath(path) in self._exclude
 
 
-def packed(path: Path) -> bool:
+def is_compressed(path: Path) -> bool:
     """The file is compressed. Raises `OSError`."""
     with path.open("rb") as stream:
         return stream.read(4).startswith(PACKED)
@@ -198,7 +198,13 @@ def _lines(run: Group) -> Path | None:
     unsure = GENERIC < best.adapter.quality < WHOLE and any(
         s.adapter.quality == GENERIC and not s.adapter.samples_only for s in run.sources
     )
-    if best.adapter.lines is None or len(best.files) > 1 or best.run is not None or unsure or packed(best.files[0]):
+    if (
+        best.adapter.lines is None
+        or len(best.files) > 1
+        or best.run is not None
+        or unsure
+        or is_compressed(best.files[0])
+    ):
         return None
     return best.files[0]
 

@@ -166,7 +166,7 @@ class PipeFollower:
             return b""
         except OSError as error:
             reason = error.strerror or str(error)
-            raise UnreadableSource(f"cannot read {self.source}: {reason}", hint="is something piped in?") from None
+            raise UnreadableSource(f"cannot read {self.source}: {reason}", hint="pipe a log into the command") from None
         self.ended = not piece and self._ends
         return piece
 

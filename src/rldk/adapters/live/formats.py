@@ -49,7 +49,7 @@ class Followed(LineFormat, frozen=True, kw_only=True):
 
 
 @cache
-def followed() -> dict[str, Followed]:
+def live_formats() -> dict[str, Followed]:
     """Every format that can be read while it grows, by name."""
     return {kind.name: form for kind in (*adapters, FlexibleAdapter) if (form := _named(kind)) is not None}
 
@@ -62,7 +62,7 @@ def _named(kind: type[BaseAdapter]) -> Followed | None:
     return Followed(name=kind.name, **{field: getattr(lines, field) for field in LineFormat.__struct_fields__})
 
 
-def recognised(head: bytes, *, mapped: bool = False) -> Followed | None:
+def recognise(head: bytes, *, mapped: bool = False) -> Followed | None:
     """The format of a log that begins so, as `open_run` would choose it; None when it is none of these.
 
     `mapped`: the user says what the columns mean, so that a table need not."""
@@ -75,10 +75,10 @@ def recognised(head: bytes, *, mapped: bool = False) -> Followed | None:
     return _named(FlexibleAdapter) if columns and (mapped or says_metric(columns)) else None
 
 
-def patterned(pattern: str) -> Followed:
+def from_pattern(pattern: str) -> Followed:
     """The console format of that name, or one made of the user's own pattern. Raises `UsageError` for a bad pattern."""
     if pattern in PATTERNS:
-        return followed()[PATTERNS[pattern]]
+        return live_formats()[PATTERNS[pattern]]
     PatternRows(pattern)
     return Followed(
         name="text", source=lambda: PatternRows(pattern), identify=lambda opening, _: dialect.identity(opening, {})

@@ -38,7 +38,7 @@ class PatternLines:
         try:
             self._pattern = regex.compile(pattern)
         except (regex.error, RecursionError, OverflowError) as error:
-            raise UsageError(f"not a regular expression: {pattern!r}: {error}", hint=_HINT) from None
+            raise UsageError(f"{pattern!r} is not a regular expression: {error}", hint=_HINT) from None
         groups = frozenset(self._pattern.groupindex)
         if not (groups - _ROLES or {"name", "value"} <= groups):
             raise UsageError(f"the pattern {pattern!r} has no group for a metric", hint=_HINT)
@@ -58,7 +58,7 @@ class PatternLines:
                 sink.reject(piece.line, piece.offset, str(error), piece.text)
                 continue
             if torn or not (record.values or record.name):
-                sink.reject(piece.line, piece.offset, "torn last line" if torn else "no number", piece.text)
+                sink.reject(piece.line, piece.offset, "the last line is torn" if torn else "no number", piece.text)
             else:
                 self.assembler.record(record)
 
@@ -67,7 +67,7 @@ class PatternLines:
             return list(self._pattern.finditer(piece.text[:MAX_TEXT], timeout=LIMIT_S))
         except TimeoutError:
             self._slow += 1
-            given_up = "; it is given up" if self._slow >= MOST_SLOW else ""
+            given_up = "; rldk no longer uses it" if self._slow >= MOST_SLOW else ""
             reason = f"the pattern {self._pattern.pattern!r} takes more than {LIMIT_S:g} s on this line{given_up}"
             sink.reject(piece.line, piece.offset, reason, piece.text)
             return []

@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import adapters
 from rldk.adapters.formats.flexible import FlexibleAdapter
-from rldk.adapters.late import condensed
-from rldk.adapters.live.formats import Followed, followed, patterned, recognised
+from rldk.adapters.late import condense
+from rldk.adapters.live.formats import Followed, from_pattern, live_formats, recognise
 from rldk.adapters.live.rowsource import JsonRows, RowSource
 from rldk.adapters.live.shaping import Names, Shaper
 from rldk.adapters.manifest import configuration
@@ -161,7 +161,7 @@ class LiveReader:
         return len(kept) >= HEAD_BYTES and is_head(bytes(kept))
 
     def _recognised(self) -> Followed | None:
-        return recognised(bytes(self._kept or b""), mapped=bool(self._how.field_map))
+        return recognise(bytes(self._kept or b""), mapped=bool(self._how.field_map))
 
     def _another(self) -> bool:
         """By now the log looks like another format than the one it is read as."""
@@ -189,7 +189,7 @@ class LiveReader:
         kept = bytes(self._kept or b"")
         form = self._form if self._sure else self._recognised()
         if form is None:
-            self._kept = bytearray() if finish else bytearray(condensed(kept, adapters))
+            self._kept = bytearray() if finish else bytearray(condense(kept, adapters))
             self._trimmed = self._trimmed or len(self._kept) < len(kept)
             return []
         self._whole = self._whole or self.settled
@@ -274,10 +274,10 @@ def _followed(source: RowSource, rows: list[Row], more: Callable[[], list[Row]])
 
 def _form(how: ReadOptions) -> Followed | None:
     if how.pattern is not None:
-        return patterned(how.pattern)
-    if how.format is not None and how.format not in followed():
-        raise UnknownName("format of a growing log", how.format, followed())
-    return followed()[how.format] if how.format else None
+        return from_pattern(how.pattern)
+    if how.format is not None and how.format not in live_formats():
+        raise UnknownName("format of a growing log", how.format, live_formats())
+    return live_formats()[how.format] if how.format else None
 
 
 def _dialects(preset: str | None) -> tuple[str, ...]:

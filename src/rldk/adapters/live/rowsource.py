@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from rldk.adapters.reading import Glimpse, Parser, on_ranks
+from rldk.adapters.reading import Glimpse, Parser, rank_notes
 from rldk.adapters.wire.console import Cutter, Piece
 from rldk.core.jsonl import KEPT_REJECTS, Decoder
 from rldk.core.lines import EXCERPT
@@ -88,7 +88,7 @@ class JsonRows(Decoder):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return on_ranks(self.rank)
+        return rank_notes(self.rank)
 
     def begin(self) -> None:
         """A line says by itself what it is."""

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import RowSource
 from rldk.adapters.naming.first_rows import Opening
-from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
-from rldk.adapters.naming.rows import Renamer, phased
+from rldk.adapters.naming.keys import Hints, Naming, clock_label, decide_naming
+from rldk.adapters.naming.rows import Renamer, with_phase
 from rldk.core.model import RunMeta
 from rldk.core.rows import Joiner, has_joinable, opening_length
 from rldk.core.table import Row
@@ -25,12 +25,12 @@ class Names:
     def forget(self) -> None:
         self._key, self._naming = None, None
 
-    def settled(self, opening: Opening, hints: Hints) -> Naming:
+    def decide(self, opening: Opening, hints: Hints) -> Naming:
         evaluated = frozenset(key for row in opening.rows if row.phase == "eval" for key in row.values)
         alike = len(set(opening.cover.values())) <= 1  # no key covers more rows than another
         key = (hints.framework, hints.dialect, hints.algorithm, opening.keys, evaluated) if alike else None
         if self._naming is None or self._naming.valued or key is None or key != self._key:
-            self._naming = settled(opening, hints, propose=True)
+            self._naming = decide_naming(opening, hints, propose=True)
             self._key = key
         return self._naming
 
@@ -111,7 +111,7 @@ class Shaper:
         keeps = self._form.keeps
         if keeps is not None:
             row = replace(row, values={key: value for key, value in row.values.items() if keeps(key)})
-        return phased(row, self._form.phase)
+        return with_phase(row, self._form.phase)
 
     def _renamed(self, rows: list[Row]) -> list[Row]:
         """The rows, with the names that their opening settles."""
@@ -124,7 +124,7 @@ class Shaper:
         if self._form.guess is not None:
             given = dict(hints.field_map or {})
             hints = replace(hints, field_map={**given, **self._form.guess(opening, given)})
-        naming = self._names.settled(opening, hints)
+        naming = self._names.decide(opening, hints)
         self._renamer = Renamer(naming)
         self.meta = self._described(naming, notes)
         return [self._renamer.rename(row) for row in rows]
@@ -135,7 +135,7 @@ class Shaper:
             framework=naming.framework,
             algorithm=naming.algorithm,
             total_steps=self._source.total_steps,
-            clock=told_clock(self._source.clock),
+            clock=clock_label(self._source.clock),
             names=naming.names,
             estimators=naming.estimators,
             notes=(*self._source.notes, *notes),

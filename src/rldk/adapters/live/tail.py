@@ -52,9 +52,11 @@ class Cursor(Struct, frozen=True, kw_only=True):
         try:
             found = msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
-            raise UsageError(f"not a saved position in a log: {error}", hint="begin without the state file") from None
+            raise UsageError(
+                f"the state file holds no position in a log: {error}", hint="start without the state file"
+            ) from None
         if not 0 <= found.tail_size <= found.offset < 2**62 or not 0 <= found.head_size <= HEAD:
-            raise UsageError("a saved position in a log that cannot be", hint="begin without the state file")
+            raise UsageError("the saved position in a log is impossible", hint="start without the state file")
         return found
 
     def fits(self, fd: int) -> bool:

@@ -1,1 +1,1 @@
-"""From a log's own names to the canonical ones: keys, columns, rows."""
+"""Turns a log's own names into canonical ones: keys, columns, rows."""

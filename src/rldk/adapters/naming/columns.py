@@ -1,4 +1,4 @@
-"""From a log in the source's own names to a Run in canonical ones."""
+"""Turns a log in the source's own names into a Run with canonical names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rldk.adapters.layout import run_name
 from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.first_rows import opening_of
-from rldk.adapters.naming.keys import Hints, Naming, settled, told_clock
+from rldk.adapters.naming.keys import Hints, Naming, clock_label, decide_naming
 from rldk.core.aliases import Match
 from rldk.core.model import Run, RunMeta
 from rldk.core.redact import redact, redactions
@@ -30,21 +30,21 @@ _NOT_METRICS = frozenset({"phase", "run_id", "seed", "git_sha", "step", "wall_ti
 
 
 class _Columns(Struct):
-    """Canonical columns on their way into a Run."""
+    """The canonical columns of a Run while they are collected."""
 
     values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     stated: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = None, propose: bool = False) -> Run:
-    """The run of a log: canonical columns in front, the source's own behind them, and how the ones came of the others.
+    """The run of a log: canonical columns first, then the source's own, with the key that each metric came from.
 
     `field_map` pairs the user's keys with metrics, in either direction; it wins over the vocabulary. Columns that need
-    no sign, scale or split share memory with the log's. `propose`: see `naming.settled`."""
+    no change of sign or scale and no split share memory with those of the log. `propose`: see `decide_naming`."""
     words = vocabulary()
     opening = opening_of(log.table)
     hints = Hints(framework=log.framework, dialect=log.dialect, algorithm=log.algorithm, field_map=field_map)
-    naming = settled(opening, hints, propose=propose)
+    naming = decide_naming(opening, hints, propose=propose)
     for keys, evaluation in _arrivals(log.table, len(opening.rows)):
         naming.meet(keys, evaluation=evaluation)
     table = _clocks(log.table, naming)
@@ -65,12 +65,13 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
     if not naming.guess:
         return run
     option = f"--field-map {shlex.quote(json.dumps(naming.guess))}"
-    note = f"no column has a known name; some were read by other words, if these are right, say so: {option}"
+    note = f"no column has a known name; rldk guessed some of them. If the guesses are right, pass {option}"
     return replace(run, meta=replace(run.meta, notes=(*run.meta.notes, note)))
 
 
 def _arrivals(table: MetricTable, opening: int) -> Iterator[tuple[list[str], bool]]:
-    """(keys, evaluation) of each row behind the opening on which a key is first seen, or first on an evaluation row."""
+    """The rows after the opening that bring a key for the first time, or for the first time in an evaluation, as
+    (keys, evaluation)."""
     rows: dict[int, list[str]] = {}
     evaluation = table.phase == PHASES.index("eval")
     for key, column in table.columns.items():
@@ -85,7 +86,7 @@ def _arrivals(table: MetricTable, opening: int) -> Iterator[tuple[list[str], boo
 
 
 def _clocks(table: MetricTable, naming: Naming) -> MetricTable:
-    """The table with the step and the time taken from the columns that the user named for them."""
+    """The table with the step and the time from the columns that the user named for them."""
     if "step" in naming.clocks:
         step = table.columns[naming.clocks["step"]]
         whole = np.where(np.abs(step) < 2.0**62, step, table.step.astype(np.float64)).astype(np.int64)
@@ -119,7 +120,7 @@ def _sums(columns: _Columns, naming: Naming) -> None:
 
 
 def _split_eval(columns: _Columns, table: MetricTable, naming: Naming) -> None:
-    """Moves what evaluation rows say under a training name to the evaluation's own name."""
+    """Moves values that evaluation rows give under a training name to the evaluation's own name."""
     rows = table.phase == PHASES.index("eval")
     for name, other in naming.staged.items():
         column, stated = columns.values[name], columns.stated.get(name, np.empty(0, dtype=np.int64))
@@ -137,7 +138,7 @@ def _put(stated: dict[str, NDArray[np.int64]], name: str, rows: NDArray[np.int64
 
 
 def _table(table: MetricTable, columns: _Columns, words: Vocabulary) -> MetricTable:
-    """Canonical columns in the order of the vocabulary, then the source's own."""
+    """The canonical columns in the order of the vocabulary, then the source's own columns."""
     order = {name: i for i, name in enumerate(words.names())}
     first = sorted(
         columns.values, key=lambda n: (order.get(n.removeprefix("eval_"), len(order)), n.startswith("eval_"))
@@ -155,7 +156,7 @@ def _table(table: MetricTable, columns: _Columns, words: Vocabulary) -> MetricTa
 
 
 def _empty(name: str, columns: _Columns, table: MetricTable) -> bool:
-    """A training name under which only evaluation rows spoke is no metric of this run."""
+    """Whether only evaluation rows had this training name; then it is not a metric of this run."""
     moved = name not in table.columns and name not in columns.stated
     return moved and len(table) > 0 and bool(np.isnan(columns.values[name]).all())
 
@@ -167,14 +168,14 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
         notes = (*notes, f"the format keeps {log.precision} significant digits")
     config = redact(log.config)
     if hidden := redactions(config):
-        notes = (*notes, f"{hidden} secret{'s' * (hidden > 1)} taken out of the configuration")
+        notes = (*notes, f"{hidden} secret{'s' * (hidden > 1)} removed from the configuration")
     defaults: dict[str, Any] = {
         "framework": naming.framework,
         "total_steps": log.total_steps,
         "seed": log.config["seed"] if type(log.config.get("seed")) is int else None,
         "files": origin.files,
     }
-    known["clock"] = told_clock(known.get("clock", ""))
+    known["clock"] = clock_label(known.get("clock", ""))
     return RunMeta(
         **{**defaults, **{k: v for k, v in known.items() if v is not None}},
         format=origin.name,
@@ -187,9 +188,10 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
 
 
 def _map_notes(naming: Naming, words: Vocabulary, *, clock: str) -> list[str]:
-    """What in the user's map had no effect, or not the one that was likely meant. `clock`: the column of the step."""
+    """Notes on entries of the user's map that had no effect, or probably not the intended one. `clock`: the column of
+    the step."""
     notes = [f"field map: there is no column {key!r}" for key in naming.unused() if key != clock]
-    for name in naming.mapped().values():
+    for name in naming.user_metrics().values():
         if words.canonical(name) is None and name not in _NOT_METRICS:
             nearest = UnknownName("metric", name, words.names())
             notes.append(f"field map: {nearest.message}; {nearest.hint}")

@@ -1,4 +1,4 @@
-"""The beginning of a log, which settles what the log is: the same for a finished file and for one that grows."""
+"""The first rows of a log. They decide what the log is, in the same way for a finished file and a growing one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rldk.core.table import MetricTable, Row
 
 
 class Span(NamedTuple):
-    """The finite values of one key. `first`: the first that is not 0; `whole`: none has a fraction."""
+    """The finite values of one key. `first`: the first value that is not 0. `whole`: whether no value has a
+    fraction."""
 
     low: float
     high: float
@@ -22,7 +23,7 @@ class Span(NamedTuple):
 
 
 class Opening:
-    """The first rows of a log, and on how many of them each key has a value (a stated NaN is one)."""
+    """The first rows of a log, and the number of these rows with a value for each key (a stated NaN is a value)."""
 
     def __init__(self, rows: Iterable[Row] = ()) -> None:
         self.rows: list[Row] = []
@@ -35,7 +36,7 @@ class Opening:
 
     @classmethod
     def of(cls, keys: Collection[str]) -> Opening:
-        """Of one row with these keys."""
+        """The opening that consists of one row with these keys."""
         opening = cls()
         opening.cover = dict.fromkeys(keys, 1)
         return opening
@@ -55,7 +56,7 @@ class Opening:
             self.cover[key] = self.cover.get(key, 0) + 1
 
     def span(self, key: str) -> Span | None:
-        """None when no row has a finite value under the key."""
+        """The span of a key; None when no row has a finite value for it."""
         values = [x for row in self.rows if math.isfinite(x := row.values.get(key, math.nan))]
         if not values:
             return None

@@ -1,11 +1,11 @@
-"""Names that say what a training is for: without one of them a text of names and numbers is no training log."""
+"""Names that state the goal of a training. A text of names and numbers without such a name is not a training log."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# Long words anywhere in a name, short ones as words of their own; "packet loss" and "exit code" are other fields'.
+# Long words count anywhere in a name, short ones only as whole words; "packet loss" and "exit code" do not count.
 _GOAL = re.compile(
     r"reward|(?<!exit )return(?!ed| code)|ep_?ret\b|score|entropy|fitness|success|win[_ ]?rate|perplexity|advantage"
     r"|(?<!packet )(?<!data )(?:\b|_|[a-z])loss|(?:^|[^a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?:[^a-z]|$)",
@@ -14,5 +14,5 @@ _GOAL = re.compile(
 
 
 def says_goal(names: Iterable[str]) -> bool:
-    """Whether one of these names is a reward, a return, a loss, an entropy, a KL or a success rate."""
+    """Whether one of these names means a reward, a return, a loss, an entropy, a KL or a success rate."""
     return any(_GOAL.search(name) for name in names)

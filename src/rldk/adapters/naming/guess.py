@@ -1,4 +1,4 @@
-"""Which metrics columns with names of the user's own most likely are."""
+"""Guesses the metrics behind columns with the user's own names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from rldk.adapters.naming.first_rows import Opening
 from rldk.core.vocabulary import vocabulary
 
-MAX_KEY = 100  # a longer name is nobody's
+MAX_KEY = 100  # no metric has a longer name
 _LOOKED_AT = 300  # columns compared letter by letter, a millisecond each
 _CLOSE = 0.8  # of difflib, word by word: "los" and "loss" are closer, "mse" and "mean" are not
 _FILLER = frozenset(
@@ -21,11 +21,11 @@ _NOT_METRICS = frozenset({"step", "epoch", "time", "timestamp", "wall_time", "se
 
 
 def proposed_map(opening: Opening, *, close: bool = True) -> dict[str, str]:
-    """{column: canonical metric} for the columns that say one in other words ("my_reward"), no metric twice; only where
-    the values of the first rows are usual for the metric.
+    """A map {column: canonical metric} for columns that name a metric in other words ("my_reward"). Each metric occurs
+    once, and the values of the first rows must be usual for it.
 
-    `close`: also those that merely look like one ("los"), or need company ("score"): good enough to propose, never to
-    judge a run by."""
+    `close`: also take names that only look like a metric ("los"), or mean one only beside others ("score"). Such names
+    are good enough for a proposal, but not for judging a run."""
     words = vocabulary()
     forms = _forms(close)
     made: dict[str, str] = {}
@@ -45,7 +45,7 @@ def proposed_map(opening: Opening, *, close: bool = True) -> dict[str, str]:
 
 @cache
 def _forms(close: bool) -> dict[str, str]:
-    """The words of a name -> its metric; a name as it stands before one without its fillers."""
+    """A map from the words of a name to its metric. A name as it stands wins over a name without its filler words."""
     spellings: dict[str, str] = {}
     for name, metric in vocabulary().metrics.items():
         names = (name, *metric.also_known_as, *(metric.in_company if close else ()))
@@ -62,13 +62,13 @@ def _words(name: str) -> list[str]:
 
 
 def _tokens(name: str) -> list[str]:
-    """The words of a name without those that say little."""
+    """The words of a name, without filler words."""
     words = _words(name)
     return [w for w in words if w not in _FILLER] or words
 
 
 def _nearest(tokens: list[str], forms: Mapping[str, str]) -> str | None:
-    """The metric of a name that has as many words, each of them close to its own."""
+    """The metric whose name has equally many words, each close to one of these."""
     near = difflib.get_close_matches(" ".join(tokens), list(forms), n=3, cutoff=_CLOSE)
     return next((forms[name] for name in near if _each_close(tokens, name.split())), None)
 
@@ -79,9 +79,9 @@ def _each_close(tokens: list[str], others: list[str]) -> bool:
 
 
 def field_map_hint(opening: Opening) -> str:
-    """What to tell a user whose columns were not recognised: a ready `--field-map`, or how to write one."""
+    """The hint for a user whose columns rldk does not know: a ready `--field-map`, or how to write one."""
     guess = proposed_map(opening)
     if guess:
-        return f"if these are right, say so: --field-map '{json.dumps(guess)}'"
+        return f"if these guesses are right, pass --field-map '{json.dumps(guess)}'"
     shown = ", ".join(list(opening.cover)[:8])
     return f'name the columns yourself, for example --field-map \'{{"COLUMN": "reward_mean"}}\'; columns are {shown}'

@@ -1,6 +1,6 @@
-"""Which metric each key of a log is: settled by the opening, then key by key as they come, and never changed again.
+"""Decides which metric each key of a log is: first for the opening, then for each new key. No decision changes later.
 
-A finished log and a growing one ask the same object in the same order, so that they come to the same names.
+A finished log and a growing one ask the same object in the same order, so both get the same names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rldk.core.aliases import Match
 from rldk.core.table import MAX_METRICS
 from rldk.core.vocabulary import vocabulary
 
-# What the metrics themselves say of the algorithm: the first row of which all of `has` and none of `lacks` is there.
+# What the metrics say about the algorithm: the first row counts whose `has` are all there and whose `lacks` are not.
 _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("ppo", frozenset({"value_loss", "clip_frac"}), frozenset()),
     ("ppo", frozenset({"value_explained_variance", "kl_policy_update"}), frozenset()),
@@ -31,7 +31,7 @@ _ALGORITHMS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("a2c", frozenset({"policy_loss", "value_loss", "value_explained_variance"}), frozenset({"clip_frac", "kl"})),
     ("sft", frozenset({"token_accuracy", "loss"}), frozenset({"reward_mean", "pref_margin"})),
 )
-# The names that a user may say for a framework, and the dialects among which the keys then decide.
+# The names that a user may give for a framework, and the dialects among which the keys then decide.
 PRESETS: dict[str, tuple[str, ...]] = {
     "trl": ("trl_grpo", "trl_rloo", "trl_ppo", "trl_dpo", "trl_kto", "trl_reward", "trl_sft"),
     "grpo": ("trl_grpo", "trl_rloo"),
@@ -45,7 +45,8 @@ PRESETS: dict[str, tuple[str, ...]] = {
 
 
 class Hints(Struct, frozen=True, kw_only=True):
-    """What a format knows of its writer, and what the user says: `dialects` to choose among, `field_map` as given."""
+    """What a format knows about its writer and what the user says: the possible `dialects`, and `field_map` as
+    given."""
 
     framework: str | None = None
     dialect: str | None = None
@@ -57,12 +58,12 @@ class Hints(Struct, frozen=True, kw_only=True):
 class Naming:
     """The names of one log.
 
-    `names`: canonical metric -> the key it is read from ("a + b" for a sum). `estimators`: of canonical metrics.
-    `routes`: key -> the matches it is read by; a key with none keeps its own name, unless that is in `names`.
-    `sums`: metric -> the metrics it is the sum of. `staged`: metric -> its name on evaluation rows, None where that
-    has a key of its own, so that what such rows say under the training name is dropped. `clocks`: the keys that the
-    user named for "step" and "wall_time". `guess`: the map that was made up because no key has a known name. `valued`:
-    more rows with the same keys may lead to other names.
+    `names`: canonical metric -> the key it is read from ("a + b" for a sum). `estimators`: the estimators of canonical
+    metrics. `routes`: key -> the matches it is read by; a key without matches keeps its own name, unless that name is
+    in `names`. `sums`: metric -> the metrics it is the sum of. `staged`: metric -> its name on evaluation rows; None
+    when that name has its own key, and values under the training name are dropped. `clocks`: the keys that the user
+    named for "step" and "wall_time". `guess`: the guessed map when no key has a known name. `valued`: whether more rows
+    with the same keys may lead to other names.
     """
 
     def __init__(self, opening: Opening, hints: Hints) -> None:
@@ -82,7 +83,9 @@ class Naming:
         self._spoken: set[str] = set()  # metrics that evaluation rows have given
         dialect = hints.dialect if hints.dialect in words.dialects else None
         self.dialects = (dialect,) if dialect else words.guess(opening.keys, hints.dialects)
-        self.clocks = {name: key for key, name in reversed(self.mapped().items()) if name in ("step", "wall_time")}
+        self.clocks = {
+            name: key for key, name in reversed(self.user_metrics().items()) if name in ("step", "wall_time")
+        }
         self._place(opening.cover)
         for row in opening.rows:
             if row.phase == "eval":
@@ -93,8 +96,8 @@ class Naming:
         self.algorithm = hints.algorithm or spoken or infer_algorithm(self.names)
 
     def meet(self, keys: Iterable[str], *, evaluation: bool) -> None:
-        """Takes in the keys of the next row, of which some may be new; beyond `MAX_METRICS` new ones are left out, and
-        values under them nowhere shown."""
+        """Adds the keys of the next row, some of which may be new. Beyond `MAX_METRICS`, new keys and their values are
+        left out."""
         new = [key for key in keys if key not in self._seen][: max(0, MAX_METRICS - len(self._seen))]
         if new:
             self._seen.update(new)
@@ -107,20 +110,20 @@ class Naming:
         return self._seen.issuperset(keys) and (not evaluation or self._evaluated.issuperset(keys))
 
     def own(self, key: str) -> bool:
-        """The key is shown under its own name beside the canonical ones."""
+        """Whether the key is shown under its own name beside the canonical metrics."""
         return self.routes.get(key) == () and key not in self.names
 
     def unused(self) -> tuple[str, ...]:
-        """Entries of the user's map whose key the log does not have."""
+        """The entries of the user's map whose key the log does not have."""
         return tuple(key for key, name in self._user.items() if not {key, name} & self._seen)
 
-    def mapped(self) -> dict[str, str]:
-        """The user's map as {the log's key: metric}; people write it in both directions."""
+    def user_metrics(self) -> dict[str, str]:
+        """The user's map as {key of the log: metric}; users write it in both directions."""
         keys = sorted(self._seen) if self._user else ()
         return {key: name for key in keys if (name := self._named(key)) is not None}
 
     def _named(self, key: str) -> str | None:
-        """The metric that the user says this key is."""
+        """The metric that the user assigned to this key."""
         name = self._user.get(key)
         other = self._swapped.get(key)
         if name is None and other is not None and other not in self._seen:
@@ -128,8 +131,8 @@ class Naming:
         return name if name is None else self._words.canonical(name) or name
 
     def _place(self, cover: Mapping[str, int]) -> None:
-        """Gives each new key its metrics. Of several for one metric the first in metrics.yaml wins that covers at least
-        half as many rows as the best one; a metric that has its key keeps it; rows are never mixed."""
+        """Gives each new key its metrics. When several keys mean one metric, the first in metrics.yaml wins that covers
+        at least half as many rows as the best one. A metric keeps its key, and rows are never mixed."""
         found: dict[str, list[tuple[str, Match]]] = {}
         chosen: dict[str, list[Match]] = {}
         for key in sorted(cover):
@@ -160,7 +163,7 @@ class Naming:
         return [replace(known, rank=-1)]
 
     def _believed(self, key: str, match: Match) -> bool:
-        """Whether the values under a home-made name may be that metric. Of a key that comes late they are not known."""
+        """Whether the values under a home-made name may be that metric. A key that comes late has no known values."""
         if match.sure and not match.sign:
             return True
         self.valued = True
@@ -177,7 +180,8 @@ class Naming:
             self.estimators[name] = estimator
 
     def _stage(self, keys: Iterable[str]) -> None:
-        """What evaluation rows say under a training name belongs to the evaluation's own name; counters stay."""
+        """Assigns values that evaluation rows give under a training name to the evaluation's own name; counters
+        stay."""
         told = [match.canonical for key in sorted(keys) for match in self.routes.get(key, ())]
         self._evaluated.update(self._seen.intersection(keys))
         self._spoken.update(told)
@@ -197,14 +201,14 @@ class Naming:
 
 
 def infer_algorithm(metrics: Iterable[str]) -> str | None:
-    """The algorithm that logs these canonical metrics, None when they could be of several."""
+    """The algorithm that logs these canonical metrics; None when several algorithms could."""
     present = frozenset(metrics)
     return next((name for name, has, lacks in _ALGORITHMS if has <= present and not lacks & present), None)
 
 
-def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
-    """The naming that an opening decides. `propose`: when not one key has a known name, take those that say one in
-    other words; a name that merely looks like one is not enough to judge a run by."""
+def decide_naming(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
+    """The naming that an opening decides. `propose`: when no key has a known name, take the names that mean a metric in
+    other words. A name that only looks like a metric is not enough to judge a run."""
     naming = Naming(opening, hints)
     if not propose or naming.names or hints.field_map:
         return naming
@@ -216,20 +220,21 @@ def settled(opening: Opening, hints: Hints, *, propose: bool = False) -> Naming:
 
 
 def says_metric(columns: Collection[str]) -> bool:
-    """Whether one of these columns is a metric, by its name or by other words for it."""
+    """Whether one of these columns names a metric, directly or in other words."""
     return bool(Naming(Opening.of(columns), Hints()).names or proposed_map(Opening.of(columns), close=False))
 
 
-def guessed(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
-    """{key: metric} for the keys that say one in other words, where no key has its name and the user says nothing."""
+def guess_metrics(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
+    """A map {key: metric} for keys that name a metric in other words. It leaves out metrics that have a key already,
+    and keys that the user mapped."""
     named = Naming(opening, Hints(field_map=given)).names
     known = {*named.values(), *given, *given.values()}
     sure = proposed_map(opening, close=False)
     return {key: name for key, name in sure.items() if key not in known and name not in named}
 
 
-def told_clock(clock: str) -> str:
-    """The clock as `RunMeta` has it: a column called step needs no word."""
+def clock_label(clock: str) -> str:
+    """The name of the clock for `RunMeta`; "" for a column called step."""
     return "" if clock.lower() == "step" else clock
 
 

@@ -1,4 +1,4 @@
-"""Rows in a log's own names made rows in canonical ones, one by one: what `normalise` does to whole columns."""
+"""Renames rows one by one from a log's own names to canonical ones, as `columns.to_run` does for whole columns."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from rldk.core.aliases import Match
 from rldk.core.glossary import affine
 from rldk.core.table import Cells, Phase, Row
 
-MAX_PLANS = 64  # different sets of keys that are remembered; a log has a few
+MAX_PLANS = 64  # sets of keys to remember; a log has a few
 MAX_STEP = 2.0**62
 Columns = Mapping[str, Sequence[float]]
 
 
 class RenamePlan(Struct, frozen=True):
-    """How rows with one set of keys are renamed. `pairs`: the name and the key of what is taken over; then the values
-    under some names are changed, missing ones taken out, sums added, and evaluation names put in place. `names`: where
-    nothing but names changes, the name for each key in turn. `same`: not even those."""
+    """How to rename rows with one set of keys. `pairs`: the name and the key of each copied value. After the copy, some
+    values change, missing values go, sums are added, and evaluation names replace training names. `names`: when only
+    names change, the name for each key in turn. `same`: nothing changes."""
 
     same: bool
     names: list[str] | None
@@ -51,16 +51,16 @@ class RenamePlan(Struct, frozen=True):
 
 
 class Renamer:
-    """Renames the rows of one log; a key that is first seen now is first given its metric.
+    """Renames the rows of one log. A new key first gets its metric.
 
-    The step and the time come from the columns that the user named for them. With a step of the user's, the segment
-    rises wherever that goes back."""
+    The step and the time come from the columns that the user named for them. With such a step, the segment rises
+    whenever the step goes back."""
 
     def __init__(self, naming: Naming) -> None:
         self.naming = naming
         self._plans: dict[tuple[str, ...], RenamePlan] = {}
         self._evaluations: dict[tuple[str, ...], RenamePlan] = {}
-        self._shared: Columns | None = None  # columns of rows of that phase, and what they became
+        self._shared: Columns | None = None  # columns of rows in that phase, and their plan
         self._phase: Phase = "train"
         self._renamed: Columns = {}
         self._last_step: int | None = None
@@ -95,7 +95,7 @@ class Renamer:
         return plan
 
     def preview(self, row: Row) -> Row:
-        """The same for a row that is not yet whole and will come again: keys never seen before are left out."""
+        """The same for a row that is incomplete and will come again; it leaves out new keys."""
         evaluation = row.phase == "eval"
         known = {key: x for key, x in row.values.items() if self.naming.knows((key,), evaluation=evaluation)}
         values = self._plan(tuple(known), evaluation=evaluation).values(known)
@@ -149,7 +149,7 @@ def _change(match: Match) -> Callable[[float], float | None]:
     return change
 
 
-def phased(row: Row, phase: Callable[[Iterable[str]], Phase] | None) -> Row:
-    """The row with the phase that its keys give it, where the format says so by its keys alone."""
+def with_phase(row: Row, phase: Callable[[Iterable[str]], Phase] | None) -> Row:
+    """The row with the phase that its keys tell, in a format whose keys tell the phase."""
     told = phase(row.values) if phase is not None else row.phase
     return row if told in (row.phase, "train") else replace(row, phase=told)

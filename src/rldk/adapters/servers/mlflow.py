@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 from rldk.adapters.formats.dialect import literal
-from rldk.adapters.formats.mlflow_store import SYSTEM, Store, infinite
+from rldk.adapters.formats.mlflow_store import SYSTEM, Store, restore_infinity
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.points import Point, PointJoiner
@@ -62,14 +62,14 @@ class MLflowRun(RemoteRun):
         stated = {"run_id": "mlflow_run", "run_name": "mlflow_name", "experiment_id": "mlflow_experiment"}
         info = run.get("info", {})
         store.meta["environment"] = {name: info[key] for key, name in stated.items() if isinstance(info.get(key), str)}
-        notes = (f"{machine} metrics of the machine ({SYSTEM}*) were left out",) if machine else ()
+        notes = (f"rldk left out {machine} metrics about the machine ({SYSTEM}*)",) if machine else ()
         return store.log(self.source, notes)
 
 
 def _put(store: Store, key: str, metric: object) -> None:
     point = _point(key, metric)
     if point is None:
-        store.reject(store.lines + 1, 0, f"{key}: not a value with a step and a time")
+        store.reject(store.lines + 1, 0, f"{key}: the server gave no value with a step and a time")
     else:
         store.point(key, point.step, point.value, point.time_ms)
 
@@ -190,7 +190,7 @@ def _point(key: str, metric: object) -> Point | None:
         case {"value": told, "timestamp": int() | str() as time, **rest}:
             value, when, step = to_number(told), to_number(time), to_number(rest.get("step", 0))
             if value is not None and when is not None and step is not None and abs(when) < 2**62 and abs(step) < 2**62:
-                return Point(int(when), int(step), key, infinite(value))
+                return Point(int(when), int(step), key, restore_infinity(value))
     return None
 
 
@@ -266,7 +266,11 @@ def _parts(source: str) -> tuple[str, str]:
     address = f"http://{host}" if host else os.environ.get("MLFLOW_TRACKING_URI", "").strip().rstrip("/")
     if re.match(r"https?://[^/]", address):
         return address, run
-    told = "MLFLOW_TRACKING_URI is no http(s) address" if address else "it is not said which MLflow server has the run"
+    told = (
+        "MLFLOW_TRACKING_URI is not an http(s) address"
+        if address
+        else "rldk does not know which MLflow server has the run"
+    )
     raise UsageError(
         told,
         hint="set MLFLOW_TRACKING_URI or write mlflow://host:port/run_id; give mlruns or mlflow.db by its path",
@@ -303,7 +307,7 @@ def _understood(status: int, after: str | None, text: str) -> dict[str, Any]:
     if status == 200 and isinstance(answer, dict):
         return told
     if status == 200:
-        raise RemoteFailure("refused", "the answer is no JSON object; a page to sign in on, perhaps")
+        raise RemoteFailure("refused", "the answer is not a JSON object; it may be a page to sign in")
     trouble = _HTTP.get(status, "offline" if status >= 500 else "refused")
     if told.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
         trouble = "absent"

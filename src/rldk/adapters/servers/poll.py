@@ -35,7 +35,7 @@ class RemoteFailure(Exception):  # never leaves an adapter: `Retry` turns it int
 
 def brief(text: str) -> str:
     """The first line of a foreign message, without a password in an address, at most 200 characters."""
-    line = next((line for line in text.splitlines() if line.strip()), "no reason given")
+    line = next((line for line in text.splitlines() if line.strip()), "the server gave no reason")
     return _USER.sub("//", line.strip())[:_LONGEST]
 
 
@@ -85,7 +85,7 @@ def _error(failure: RemoteFailure, service: Service, run: str, attempts: int) ->
         "absent": (f"{name} at {service.address} has no run {run}", "check the run's id, its project and the address"),
         "offline": (f"{name} at {service.address} cannot be reached{tries}", "check the address and the network"),
         "busy": (f"{name} at {service.address} asks for fewer requests{tries}", "poll less often, or wait a while"),
-        "refused": (f"{name} at {service.address} gave no usable answer", "is that the address of its API?"),
+        "refused": (f"{name} at {service.address} gave no usable answer", "check that this is the address of its API"),
     }[failure.trouble]
     return UnreadableSource(f"{what}: {failure.detail}", hint=hint)
 
@@ -120,14 +120,14 @@ class RemoteFollower(ABC):
     def _resume(self, cursor: dict[str, Any]) -> None:
         if cursor.get("source") != self.source:
             raise UsageError(
-                f"the saved position is of {cursor.get('source')}, not of {self.source}",
+                f"the saved position belongs to {cursor.get('source')}, not to {self.source}",
                 hint="use another state file, or none",
             )
         try:
             self._go_to(cursor)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UsageError(
-                f"the saved position in {self.source} cannot be read: {error!r}", hint="begin without the state file"
+                f"the saved position in {self.source} cannot be read: {error!r}", hint="start without the state file"
             ) from None
 
     @abstractmethod

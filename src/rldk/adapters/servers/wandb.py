@@ -59,14 +59,14 @@ class WandBRun(RemoteRun):
             history.add(_items(row))
             count += 1
         if not len(history.scalars):
-            raise NoData(f"{self.source} has no history", hint="has the run logged a number yet?")
-        history.summarise(_items(self._server.stated("summary_metrics", dict) or {}))
-        history.config = {k: v for k, v in (self._server.stated("config", dict) or {}).items() if k != "_wandb"}
-        commit = self._server.stated("commit", str)
+            raise NoData(f"{self.source} has no history", hint="check that the run has logged a number")
+        history.summarise(_items(self._server.field("summary_metrics", dict) or {}))
+        history.config = {k: v for k, v in (self._server.field("config", dict) or {}).items() if k != "_wandb"}
+        commit = self._server.field("commit", str)
         if commit:
             history.meta["git_sha"] = commit
         wanted = {"id": "wandb_run", "project": "wandb_project", "name": "wandb_name", "state": "wandb_state"}
-        told = {name: self._server.stated(key, str) for key, name in wanted.items()}
+        told = {name: self._server.field(key, str) for key, name in wanted.items()}
         history.environment = {name: value for name, value in told.items() if value}
         return history.log(count)
 
@@ -157,9 +157,9 @@ class _Server:
     def refresh(self) -> str:
         """The run's state as it is now."""
         self._retry.call(self._load, self._service, self.path)
-        return str(self.stated("state", str))
+        return str(self.field("state", str))
 
-    def stated(self, name: str, kind: type[Any]) -> Any:
+    def field(self, name: str, kind: type[Any]) -> Any:
         """What the server says of the run under a name, None where it says nothing or something of another kind."""
         value = getattr(self._run, name, None)
         return value if isinstance(value, kind) else None
@@ -194,7 +194,7 @@ class _Server:
 
     def _width(self, last: int) -> int:
         """Steps to ask for at once, so that about `PAGE_ROWS` rows come: a run may log every ten thousandth step."""
-        count = self.stated("history_line_count", int) or last
+        count = self.field("history_line_count", int) or last
         return min(PAGE_STEPS, max(PAGE_ROWS, PAGE_ROWS * last // max(count, 1)))
 
 

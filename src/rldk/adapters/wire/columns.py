@@ -37,7 +37,7 @@ def steps_of_cells(texts: Sequence[str]) -> list[int]:
                 return steps
     told = [to_step(text.strip() or None) for text in texts]
     if None in told:
-        raise ValueError("a row without a step")
+        raise ValueError("the row has no step")
     return told  # type: ignore[return-value]
 
 

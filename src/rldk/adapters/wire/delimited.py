@@ -148,7 +148,9 @@ class Records:
         lines, self._waiting, self._size = self._waiting, [], 0
         for i, line in enumerate(lines):
             if line.text.strip():
-                yield _record(line if i else line._replace(problem="a quote that is never closed"), self._comma(line))
+                yield _record(
+                    line if i else line._replace(problem="a quote is opened and never closed"), self._comma(line)
+                )
 
 
 def delimiter_of(line: str) -> str:
@@ -213,7 +215,7 @@ def _decoded(batch: Lines, *, whole: bool) -> Iterator[_Line]:
     offset = batch.offset
     for i, line in enumerate(batch.lines):
         text = line.decode("utf-8", "replace").lstrip("\0\ufeff").rstrip("\r")
-        problem = "longer than 10 MB" if isinstance(line, Overlong) else ""
+        problem = "the line is longer than 10 MB" if isinstance(line, Overlong) else ""
         yield _Line(batch.number + i, offset, text, whole, problem)
         offset += line_size(line) + 1
 

@@ -19,7 +19,7 @@ MAX_SALVAGED = 1 << 25  # characters of a damaged document that are looked at
 MAX_SERIES = 20_000
 UNIX = 1e9  # seconds: a list without a name is one of TensorBoard's (time, step, value) only with times since 2001
 _SHORTEST = 3  # values of a list that may be a history
-PLACES = "no list counts the steps: the place of a value in its list is its step"
+PLACES = "no list counts the steps: the position of a value in its list is its step"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _NESTED = 64
 _GOALS = re.compile(r"reward|return|score|episode", re.IGNORECASE)  # lists that have a value for each episode
@@ -69,13 +69,13 @@ def documents(text: str) -> tuple[list[Document], str]:
         try:
             value, at = decoder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
-            part = completed(text[at : at + MAX_SALVAGED])
+            part = salvage(text[at : at + MAX_SALVAGED])
             return ([*found, part] if part else found), str(error).splitlines()[0]
         found.append(value)
     return found, ""
 
 
-def decoded(data: bytes) -> tuple[list[Document], str]:
+def decode(data: bytes) -> tuple[list[Document], str]:
     """As `documents`, of bytes; the quick way where they are one document without NaN."""
     try:
         return [msgspec.json.decode(data)], ""
@@ -86,15 +86,15 @@ def decoded(data: bytes) -> tuple[list[Document], str]:
 def beginning(text: str) -> Document:
     """The document that begins so, or the list of those that the text consists of; None for no JSON."""
     found, _ = documents(text)
-    return joined(found) if found else None
+    return join_documents(found) if found else None
 
 
-def joined(found: Sequence[Document]) -> Document:
+def join_documents(found: Sequence[Document]) -> Document:
     """Several documents are the rows of one."""
     return found[0] if len(found) == 1 else [one for one in found if isinstance(one, dict)]
 
 
-def completed(text: str) -> Document:
+def salvage(text: str) -> Document:
     """What is whole of a document that begins so; None when nothing is. Of the rows in a list only whole ones are."""
     stack: list[str] = []
     end = 0
@@ -273,7 +273,7 @@ def _from_series(series: list[_Series], config: dict[str, Any]) -> DocumentHisto
     used = {clock.name for clock in clocks.values()}
     rows = _rows([one for one in series if one.name not in used or one.name.lower() not in STEP_KEYS])
     notes = [] if timeline or main == 0 else [PLACES]
-    notes += [f"lists of {length} values are spread evenly over the {main} rows" for length in sorted(spread)]
+    notes += [f"rldk spread lists of {length} values evenly over the {main} rows" for length in sorted(spread)]
     return DocumentHistory(rows=rows, series=True, clock=named, notes=tuple(notes), config=config)
 
 

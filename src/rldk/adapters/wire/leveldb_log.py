@@ -48,13 +48,13 @@ class LogReader:
                 self._parts.append(data)
                 self._size += len(data)
                 if self._size > MAX_RECORD_BYTES:
-                    self._drop(f"larger than {MAX_RECORD_BYTES} bytes")
+                    self._drop(f"the record is larger than {MAX_RECORD_BYTES} bytes")
                 elif kind in (_FULL, _LAST):
                     record, self._parts, self._size = b"".join(self._parts), [], 0
                     self.records += 1
                     yield record
             base += len(block)
-        self._drop("cut off: the end of the record is missing")
+        self._drop("the file is cut off: the end of the record is missing")
 
     def reject(self, reason: str) -> None:
         """Counts the record at `offset` as refused."""

@@ -24,7 +24,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
         if byte < 0x80:
             return value % _UINT64, at + shift // 7
-    raise WireError("varint without end")
+    raise WireError("the varint does not end")
 
 
 class Message:
@@ -57,7 +57,7 @@ class Message:
                 else:
                     raise WireError(f"wire type {kind}")
                 if width > end - at:
-                    raise WireError("field longer than its message")
+                    raise WireError("the field is longer than its message")
                 value = data[at : at + width]
                 at += width
             key >>= 3

@@ -17,7 +17,7 @@ _WAL_MODE = 2  # byte 18 of the header
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
+def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write and leaves no file behind. Raises `sqlite3.Error` and `OSError`.
 
     `mode=ro` creates the index of a write-ahead log when there is none: then a pending log is read from a copy, and

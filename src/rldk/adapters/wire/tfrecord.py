@@ -106,7 +106,7 @@ class RecordReader:
             broken = f": {error}"
         self._cut_off = bool(self._buffer or broken)
         if self._cut_off:
-            self._fault(self._base, f"cut off {len(self._buffer)} bytes into the record{broken}")
+            self._fault(self._base, f"the file is cut off {len(self._buffer)} bytes into the record{broken}")
 
     def go_on(self, chunks: Iterable[bytes]) -> bool:
         """Prepares another iteration, over what the chunks have behind all that was read; False when they begin with
@@ -139,7 +139,7 @@ class RecordReader:
         corrupt = _corrupt(batch)
         for i, (offset, payload, crc) in enumerate(batch):
             if crc == _OVERSIZED:
-                self._fault(offset, f"larger than {MAX_RECORD_BYTES} bytes")
+                self._fault(offset, f"the record is larger than {MAX_RECORD_BYTES} bytes")
             elif i in corrupt:
                 self._fault(offset, "the payload does not match its CRC")
             else:

@@ -90,7 +90,7 @@ def test_ppo_steps_come_from_its_episodes():
     log = TrlStdout(FIXTURES / "trl-ppo" / "stdout.txt").read()
     assert log.table.step.tolist() == list(range(1, 65))
     assert (log.dialect, log.algorithm, log.precision) == ("trl_ppo", "ppo", 4)
-    assert "derived from the epoch or episode" in log.notes[0]
+    assert "derived it from the epoch or episode" in log.notes[0]
 
 
 def test_rows_without_a_moving_clock_are_counted_and_it_is_said(tmp_path):

@@ -82,7 +82,7 @@ def test_the_history_of_another_run_is_left_out_and_named(tmp_path):
     other = write(tmp_path / "checkpoint-2", [{**row, "loss": 9.0} for row in mine[:2]])
     log = HfTrainerState(tmp_path).read()
     assert log.table.columns["loss"].tolist() == [1.0, 1.0, 1.0]
-    assert log.meta["left_out"] == {str(other): "the history of another run: other values at step 1"}
+    assert log.meta["left_out"] == {str(other): "it is the history of another run: the values at step 1 differ"}
 
 
 def test_a_checkpoint_adds_what_the_last_state_lacks(tmp_path):
@@ -170,4 +170,4 @@ def test_a_row_without_its_end_is_refused_and_the_others_are_kept(tmp_path):
     (tmp_path / "trainer_state.json").write_text('{"global_step": 3, "log_history": [' + rows + "]")
     log = HfTrainerState(tmp_path / "trainer_state.json").read()
     assert log.table.step.tolist() == [1, 3]
-    assert [r.reason for r in log.rejected] == ["a row without its end"]
+    assert [r.reason for r in log.rejected] == ["the end of the row is missing"]

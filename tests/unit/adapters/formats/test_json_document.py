@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rldk.adapters.formats.json_document import JsonDocument
 from rldk.adapters.open import open_run, open_runs
 from rldk.adapters.source import File
-from rldk.adapters.wire.document import PLACES, completed, documents, history
+from rldk.adapters.wire.document import PLACES, documents, history, salvage
 from rldk.core.model import Run
 from rldk.errors import MalformedInput, NotALog, RldkError
 
@@ -150,7 +150,7 @@ def test_lines_of_json_are_left_to_their_own_format(tmp_path: Path) -> None:
     [('[{"a": 1}, {"b": 2, "c', [{"a": 1}]), ('{"a": 1, "b', {"a": 1}), ("[1, 2] x", [1, 2]), ("[INFO]", None)],
 )
 def test_what_is_whole_of_a_document_is_kept(text: str, whole: object) -> None:
-    assert completed(text) == whole
+    assert salvage(text) == whole
 
 
 values = st.recursive(

@@ -66,19 +66,19 @@ def test_parameters_tags_and_times() -> None:
     assert log.config == {"seed": 7, "learning_rate": 0.3, "batch_size": 16, "max_steps": 40}
     assert (log.meta["git_sha"][:8], log.meta["seed"], log.total_steps) == ("01234567", 7, 40)
     assert log.table.time[:2].tolist() == [1000.5, 1001.0]
-    assert log.notes == ("5 values of the machine (system/*) were left out",)
+    assert log.notes == ("rldk left out 5 values about the machine (system/*)",)
 
 
 def test_values_without_steps_are_numbered() -> None:
     log = in_database("stepless")
     assert log.table.step.tolist() == list(range(40))
-    assert "no value has a step: they are numbered in the order they were logged" in log.notes
+    assert "no value has a step: rldk numbered the values in the order they were logged" in log.notes
 
 
 def test_a_database_names_its_runs_and_reads_the_newest() -> None:
     runs = MLflowDatabase.runs(File(DATABASE))
     assert len(runs) == 2, "the run that logged nothing is none"
-    assert MLflowDatabase(DATABASE).read().notes[0] == f"holds 2 runs; read was {runs[1]}"
+    assert MLflowDatabase(DATABASE).read().notes[0] == f"holds 2 runs; rldk read {runs[1]}"
     with pytest.raises(UnknownName):
         MLflowDatabase(DATABASE, run="other").read()
 

@@ -97,7 +97,7 @@ def test_trials_on_one_terminal_are_runs_of_their_own(tmp_path: Path) -> None:
     first, second = RLlibStdout.runs(File(tmp_path / "out"))
     assert second == first[:-1] + "1"
     assert len(RLlibStdout(tmp_path / "out", run=second).read().table) == 2
-    assert RLlibStdout(tmp_path / "out").read().notes[0].startswith("the results of 1 other")
+    assert RLlibStdout(tmp_path / "out").read().notes[0].startswith("rldk did not read the results of 1 other")
 
 
 def test_status_tables_alone_are_no_data(tmp_path: Path) -> None:

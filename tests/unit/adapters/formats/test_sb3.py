@@ -101,7 +101,7 @@ def test_steps_that_go_back_begin_a_segment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "reason"),
-    [("8,1.0", "2 fields"), ("x,1,2,3", "step is not"), (",,,", "a row without"), ('8,"1,2,3', "a quote")],
+    [("8,1.0", "2 fields"), ("x,1,2,3", "step is not"), (",,,", "the row has no"), ('8,"1,2,3', "a quote")],
 )
 def test_a_bad_csv_line_is_named_and_the_others_kept(tmp_path: Path, line: str, reason: str) -> None:
     log = read(SB3Csv, tmp_path / "p.csv", HEADER + f"4,1.0,,\n{line}\n12,1.0,,\n")

@@ -67,7 +67,7 @@ def test_a_bad_episode_is_rejected_alone(tmp_path: Path, line: str) -> None:
 
 def test_a_torn_last_episode_is_not_counted(tmp_path: Path) -> None:
     log = read_monitor(tmp_path / "m.csv", "#{}\nr,l,t\n1,2,3\n1,20,3.1")
-    assert (log.table.step.tolist(), log.rejected[0].reason) == ([2], "torn last line")
+    assert (log.table.step.tolist(), log.rejected[0].reason) == ([2], "the last line is torn")
 
 
 def test_evaluations_are_means_over_episodes() -> None:
@@ -86,7 +86,7 @@ def test_successes_are_a_rate(tmp_path: Path) -> None:
 
 def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
     pickled = npy(np.array([[1], [2, 3]], dtype=object))
-    with pytest.raises(MalformedInput, match="something else than numbers"):
+    with pytest.raises(MalformedInput, match="does not hold numbers"):
         archive(tmp_path / "e.npz", timesteps=npy([5, 9]), results=pickled).read()
 
 

@@ -84,7 +84,9 @@ def test_a_stray_quote_costs_its_own_line_only(tmp_path: Path) -> None:
     good = "".join(f"{i},0.5\n" for i in range(3, 50))
     log = read(tmp_path / "t.csv", 'step,kl\n1,0.5\n2,"0.5\n' + good + '50,0.5"\n51,0.5\n')
     assert log.table.step.tolist() == [1, *range(3, 50), 51]
-    assert [(r.line, r.reason) for r in log.rejected] == [(line, "a quote that is never closed") for line in (3, 51)]
+    assert [(r.line, r.reason) for r in log.rejected] == [
+        (line, "a quote is opened and never closed") for line in (3, 51)
+    ]
     assert len(log.table) + log.rejected_count == log.lines == 51
 
 
@@ -185,5 +187,5 @@ def test_a_damaged_parquet_file_is_one_clear_error(
 def test_a_cut_parquet_file_is_named(tmp_path: Path) -> None:
     write_parquet(tmp_path / "t.parquet", {"step": [1], "kl": [0.5]})
     (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-9])
-    with pytest.raises(MalformedInput, match="no whole Parquet file"):
+    with pytest.raises(MalformedInput, match="not a complete Parquet file"):
         Parquet(tmp_path / "t.parquet").read()

@@ -175,7 +175,7 @@ def test_what_is_no_scalar_is_counted() -> None:
     histogram = field(1, b"h") + field(8, b"\x08\x01\x12\x04\x12\x02\x08\x03\x22\x0c" + bytes(12))
     log = read(version(1.0) + framed(event(1, histogram)) + framed(event(1, scalar("x", 1.0))))
     assert list(log.table.columns) == ["x"]
-    assert log.notes == ("1 values that are no scalars (text, histograms, images) were left out",)
+    assert log.notes == ("rldk left out 1 values that are not scalars (text, histograms, images)",)
 
 
 def test_prefix_of_tune_is_dropped_and_hparams_are_configuration() -> None:
@@ -228,7 +228,7 @@ def test_another_file_in_its_place_is_read_from_its_beginning() -> None:
 def test_strict_reading_stops_at_a_refused_record() -> None:
     with (
         stored(A2C.read_bytes()[:-1]) as path,
-        pytest.raises(MalformedInput, match=r"record 419, byte \d+: e: cut off"),
+        pytest.raises(MalformedInput, match=r"record 419, byte \d+: e: the file is cut off"),
     ):
         TensorBoard(path, strict=True).read()
 
@@ -260,7 +260,7 @@ def test_a_length_beyond_the_limit_is_passed_over_without_memory() -> None:
     length = struct.pack("<Q", 1 << 60)
     huge = length + struct.pack("<I", masked_crc32c(length)) + b"x" * 100
     log = read(version(1.0) + framed(event(1, scalar("x", 1.0))) + huge)
-    assert (log.rejected_count, log.rejected[0].reason) == (1, "e: larger than 67108864 bytes")
+    assert (log.rejected_count, log.rejected[0].reason) == (1, "e: the record is larger than 67108864 bytes")
 
 
 def test_records_behind_an_oversized_one_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

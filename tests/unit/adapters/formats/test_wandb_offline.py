@@ -53,7 +53,7 @@ def test_values_have_the_steps_of_the_trainer() -> None:
     assert [row.step for row in train] == [step * 10 for step in range(1, STEPS + 1)]
     assert train[0].values["train/entropy"] == pytest.approx(math.log(3), abs=1e-15)
     assert "train/global_step" not in log.table.columns
-    assert "steps are those of train/global_step" in log.notes
+    assert "the steps come from train/global_step" in log.notes
 
 
 def test_nan_is_stated_and_infinity_kept() -> None:
@@ -101,7 +101,7 @@ def test_numbers_as_json_writes_them(text: str, value: float) -> None:
 def test_text_null_and_lists_are_no_numbers() -> None:
     log = read(logged(history(item("a", "null"), item("b", "[1]"), item("c", '"x"'), item("d", "1"))))
     assert list(log.table.columns) == ["d"]
-    assert log.notes[0].startswith("3 keys hold no numbers")
+    assert log.notes[0].startswith("rldk left out 3 keys without numbers")
 
 
 def test_a_cut_file_loses_its_last_record_only() -> None:

@@ -6,12 +6,12 @@ from typing import ClassVar
 import pytest
 
 from rldk.adapters.base import BaseAdapter, adapters
-from rldk.adapters.live.formats import followed, recognised
+from rldk.adapters.live.formats import live_formats, recognise
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parsed
+from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece
 
@@ -36,16 +36,16 @@ class Plugin(BaseAdapter):
         return 90 if file.head.startswith(b"@@ ") else 0
 
     def read(self) -> Log:
-        return parsed(self, Lines()).log()
+        return parse_file(self, Lines()).log()
 
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     adapters.names()
     monkeypatch.setitem(adapters._items, Plugin.name, Plugin)
-    followed.cache_clear()
+    live_formats.cache_clear()
     yield
-    followed.cache_clear()
+    live_formats.cache_clear()
 
 
 def test_a_plugin_is_followed_like_a_format_of_our_own(plugin: None) -> None:
@@ -57,5 +57,5 @@ def test_a_plugin_is_followed_like_a_format_of_our_own(plugin: None) -> None:
 
 def test_a_format_without_lines_is_not_followed() -> None:
     assert "parquet" in adapters
-    assert "parquet" not in followed()
-    assert recognised(b"PAR1") is None
+    assert "parquet" not in live_formats()
+    assert recognise(b"PAR1") is None

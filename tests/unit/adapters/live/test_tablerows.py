@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rldk.adapters.formats.sb3 import CLOCK, SB3Table
 from rldk.adapters.formats.tabular import CsvTable
-from rldk.adapters.live.formats import recognised
+from rldk.adapters.live.formats import recognise
 from rldk.adapters.live.rowsource import RowSource
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.open import open_run
@@ -54,7 +54,7 @@ def test_a_file_that_was_cut_behind_the_readers_back_needs_no_header() -> None:
 def test_a_line_torn_by_a_replacement_costs_that_line() -> None:
     source = TableRows(CsvTable())
     rows = followed(source, b"step,kl\n1,0.1\n2", b"step,kl\n3,0.3\n")
-    assert ([step for step, _ in rows], source.rejected[0].reason) == ([1, 3], "torn last line")
+    assert ([step for step, _ in rows], source.rejected[0].reason) == ([1, 3], "the last line is torn")
 
 
 def test_the_mark_of_a_log_outlives_new_columns_and_is_not_that_of_another() -> None:
@@ -94,7 +94,7 @@ def test_a_table_without_steps_counts_its_rows(tmp_path: Path) -> None:
     "text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "kl\n1\n", "kl,2\n1,2\n"]
 )
 def test_prose_is_no_table(text: str) -> None:
-    assert recognised(text.encode()) is None
+    assert recognise(text.encode()) is None
 
 
 def test_a_name_in_the_header_may_run_over_lines(tmp_path: Path) -> None:

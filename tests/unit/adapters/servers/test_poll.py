@@ -131,5 +131,5 @@ def test_a_client_that_is_not_installed(source: str, package: str, monkeypatch: 
 def test_which_sources_are_stores() -> None:
     assert all(is_store(source) for source in ("wandb://a/b/c", "mlflow://abc"))
     assert not any(is_store(other) for other in ("s3://wandb/x", "wandb", "./mlflow:/x", "-", "file:///x"))
-    with pytest.raises(UsageError, match="no tracking server"):
+    with pytest.raises(UsageError, match="not the address of a run on a tracking server"):
         follow_store("run.jsonl")
