@@ -16,7 +16,7 @@ from rldk.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
     from rldk.adapters.live.reader import Reading
-    from rldk.monitor.rundir import RunDirectory
+    from rldk.core.rundir import RunDirectory
     from rldk.rules.files.load import RuleFile
 
 
@@ -53,7 +53,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
         flags["alerts"] = flags["alerts"] or left.alerts
         flags["report"] = flags["report"] or left.report
         say(f"rldk: run directory {left.path}")
-        with left.log.open("ab", buffering=0) as log, Signals(child.relay) as signals:
+        with left.printed.open("ab", buffering=0) as log, Signals(child.relay) as signals:
             tee = (1, log.fileno())
             feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=tee, exclude=written(flags))
             # a signal is the command's to answer; the monitor ends when the command has
@@ -80,14 +80,14 @@ def _conclude(left: RunDirectory, streams: Sequence[str], rules: RuleFile, how: 
 
     approved = None if reference is None else baseline(reference)
     readable, runs = [], []
-    for source, shown in ((str(left.log), str(left.path)), *((stream, stream) for stream in streams)):
+    for source, shown in ((str(left.printed), str(left.path)), *((stream, stream) for stream in streams)):
         try:
             runs += runs_in(source, field_map=how.field_map)
         except (InputError, MissingExtra, OSError):
             continue
         readable.append(shown)
     if not readable:
-        say(f"rldk: no log in what it printed, which is in {left.log}; name a file that it writes with --stream")
+        say(f"rldk: no log in what it printed, which is in {left.printed}; name a file that it writes with --stream")
         return
     reports = [diagnose_run(run, rules, reference=approved) for run in runs]
     try:

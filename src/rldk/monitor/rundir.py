@@ -1,4 +1,4 @@
-"""The directory that a watched command leaves: its log, the alerts, the reports."""
+"""The directory that `rldk run` leaves: what the command printed, the alerts, the reports."""
 
 from __future__ import annotations
 
@@ -8,34 +8,11 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from msgspec import Struct
-
+from rldk.core.rundir import RunDirectory
 from rldk.errors import UsageError
 
 SHELF = Path("runs")
 MOST = 1000  # directories of one name
-
-
-class RunDirectory(Struct, frozen=True):
-    """`path`: of the directory, which is there. `log` is appended to, so that a command may be started again."""
-
-    path: Path
-
-    @property
-    def log(self) -> Path:
-        return self.path / "stdout.txt"
-
-    @property
-    def alerts(self) -> Path:
-        return self.path / "alerts.jsonl"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.json"
-
-    @property
-    def page(self) -> Path:
-        return self.path / "report.html"
 
 
 def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> RunDirectory:

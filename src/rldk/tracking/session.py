@@ -19,29 +19,31 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from rldk import __version__
-from rldk.core.manifest import METRICS, read_manifest, write_manifest
+from rldk.core.manifest import Manifest, Process, read_manifest, timestamp, write_manifest
+from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnknownName, UnreadableSource, UsageError
 from rldk.tracking.config import plain_config
 
 MODES = ("on", "disabled")
-SCHEMA_VERSION = 1
 _current: list[Session] = []
 
 
 class Session:
     """A run that is being written. `dir` is its directory, None when nothing is written; `id` its name in reports."""
 
-    def __init__(self, folder: Path | None, manifest: dict[str, Any], writer: EventWriter | None) -> None:
+    def __init__(self, folder: Path | None, manifest: Manifest | None, writer: EventWriter | None) -> None:
         self.dir = folder
-        self.id = str(manifest.get("run_id", ""))
+        self.id = (manifest and manifest.run_id) or ""
         self._manifest = manifest
         self._writer = writer
         self._next = 0
         self._owner = os.getpid()
         self._open = True
-        if manifest:
+        if manifest is not None:
             self._save()
             atexit.register(self._left)
 
@@ -80,20 +82,23 @@ class Session:
             _current.remove(self)
         if self._writer is not None:
             self._writer.close()
-        if not self._manifest or os.getpid() != self._owner:  # a forked child that ends is not the end of the run
+        if self._manifest is None or os.getpid() != self._owner:  # a forked child that ends is not the end of the run
             return
-        self._manifest |= {"status": status, "finished_at": _now()}
-        if self._writer is not None:
-            self._manifest |= {"records": self._writer.written, "records_lost": self._writer.lost}
-        if error is not None:
-            self._manifest["error"] = type(error).__name__
+        self._manifest = replace(
+            self._manifest,
+            status=status,
+            finished_at=timestamp(),
+            records=self._writer.written if self._writer else None,
+            records_lost=self._writer.lost if self._writer else None,
+            error=None if error is None else type(error).__name__,
+        )
         try:
             self._save()
         except OSError as failure:
             _say(f"rldk: cannot write run.json in {self.dir}: {failure.strerror}")
 
     def _save(self) -> None:
-        if self.dir is not None:
+        if self.dir is not None and self._manifest is not None:
             write_manifest(self.dir, self._manifest)
 
 
@@ -116,7 +121,7 @@ def init(
         raise UnknownName("RLDK_MODE", mode, MODES)
     for left in [*_current]:
         left.finish()
-    session = Session(None, {}, None) if mode == "disabled" else _started(run_dir, project, name, config)
+    session = Session(None, None, None) if mode == "disabled" else _started(run_dir, project, name, config)
     _current.append(session)
     return session
 
@@ -141,13 +146,15 @@ def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: 
     rank = launch_rank()
     if rank and run_dir is None:
         _say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
-        return Session(None, {}, None)
+        return Session(None, None, None)
     folder = Path("?")
     try:
         folder = _new_folder(project, name) if run_dir is None else Path(run_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = {} if rank else _manifest(folder, project, name, config)
-        writer = EventWriter(rank_path(folder / METRICS, rank), run_id=str(manifest.get("run_id", folder.name)))
+        manifest = None if rank else _manifest(folder, project, name, config)
+        writer = EventWriter(
+            rank_path(RunDirectory(folder).metrics, rank), run_id=(manifest and manifest.run_id) or folder.name
+        )
         return Session(folder, manifest, writer)
     except OSError as error:
         where = error.filename or folder
@@ -179,31 +186,30 @@ def _word(text: str) -> str:
     return re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:100] or "run"
 
 
-def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> dict[str, Any]:
+def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> Manifest:
+    """Of a run that begins now. One that is continued keeps what it is, and counts how often."""
     plain = plain_config(config)
-    manifest: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
+    earlier = read_manifest(folder)
+    kept = {
+        key: getattr(earlier, key)
+        for key in ("run_id", "project", "name", "started_at", "other")
+        if earlier is not None and getattr(earlier, key) is not None
+    }
+    begun: dict[str, Any] = {
         "run_id": folder.absolute().name,
         "project": project,
         "name": name,
-        "status": "running",
-        "started_at": _now(),
-        "process": {"pid": os.getpid(), "host": platform.node()},
-        "config": plain,
-        "environment": {"python": platform.python_version(), "platform": platform.platform(), "rldk": __version__},
+        "started_at": timestamp(),
+        "restarts": None if earlier is None else (earlier.restarts or 0) + 1,
     }
-    if type(plain.get("seed")) is int:
-        manifest["seed"] = plain["seed"]
-    earlier = read_manifest(folder)
-    if earlier is not None:  # the run goes on: it keeps what it is, and says how often it was taken up again
-        restarts = earlier.get("restarts")
-        kept = {k: earlier[k] for k in ("run_id", "project", "name", "started_at") if earlier.get(k) is not None}
-        manifest |= kept | {"restarts": restarts + 1 if type(restarts) is int else 1}
-    return manifest
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return Manifest(
+        **{**begun, **kept},
+        status="running",
+        process=Process(pid=os.getpid(), host=platform.node()),
+        config=plain,
+        seed=plain["seed"] if type(plain.get("seed")) is int else None,
+        environment={"python": platform.python_version(), "platform": platform.platform(), "rldk": __version__},
+    )
 
 
 def _say(text: str) -> None:
