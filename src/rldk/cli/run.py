@@ -41,7 +41,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
 
     from rldk.cli.watching import asked_rules, conduct
     from rldk.engine.processes.child import Wrapped
-    from rldk.monitor.rundir import run_directory
+    from rldk.monitor.rundir import begin, end, run_directory
     from rldk.monitor.signals import Signals
     from rldk.monitor.sources import live_feeds
 
@@ -50,6 +50,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     child = Wrapped(words)
     try:
         left = run_directory(run_dir, words, datetime.now())
+        begun = begin(left, words)
         flags["alerts"] = flags["alerts"] or left.alerts
         flags["report"] = flags["report"] or left.report
         say(f"rldk: run directory {left.path}")
@@ -69,6 +70,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     finally:
         child.close()
     _conclude(left, streams, rules, how, flags["reference"])
+    end(left, begun, child.exit_code())
     return child.exit_code() or code
 
 

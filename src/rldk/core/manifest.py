@@ -13,6 +13,7 @@ from typing import Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from rldk.core.codec import to_builtins
 from rldk.core.files import write_whole
@@ -42,6 +43,13 @@ class GitState(Struct, frozen=True, kw_only=True):
     remote: str | None = None
 
 
+class Script(Struct, frozen=True, kw_only=True):
+    """The file that was started."""
+
+    path: str
+    sha256: str
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """What `run.json` says of a run; a field that is None or empty is not written. Times are ISO 8601 in UTC.
 
@@ -58,6 +66,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     finished_at: str | None = None
     process: Process | None = None
     command: tuple[str, ...] = ()
+    script: Script | None = None
     exit_code: int | None = None
     error: str | None = None
     seed: int | None = None
@@ -72,7 +81,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 _HINTS = {name: hint for name, hint in get_type_hints(Manifest).items() if name != "other"}
-_NESTED: dict[str, type[Struct]] = {"process": Process, "git": GitState}
+_NESTED: dict[str, type[Struct]] = {"process": Process, "git": GitState, "script": Script}
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -147,6 +156,19 @@ def manifest_schema() -> Schema:
     top = parts.pop("Manifest")
     top["properties"] = {key: value for key, value in top["properties"].items() if key != "other"}
     return {"$schema": DRAFT, **top, "title": "rldk run.json", "$defs": parts}
+
+
+def continued(manifest: Manifest, earlier: Manifest | None) -> Manifest:
+    """The manifest of a run that goes on in a directory that may hold an earlier one.
+
+    It keeps what the run is called and when it began, and counts how often it was taken up again: not when it is taken
+    over from a process that is still there."""
+    if earlier is None:
+        return manifest
+    names = ("run_id", "project", "name", "started_at", "other")
+    kept = {name: getattr(earlier, name) for name in names if getattr(earlier, name) is not None}
+    more = 0 if status_of(earlier) == "running" else 1
+    return replace(manifest, **kept, restarts=(earlier.restarts or 0) + more or None)
 
 
 def status_of(manifest: Manifest) -> Status:

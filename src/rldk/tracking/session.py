@@ -21,11 +21,11 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from rldk import __version__
-from rldk.core.manifest import Manifest, Process, read_manifest, timestamp, write_manifest
+from rldk.core.manifest import Manifest, Process, continued, read_manifest, timestamp, write_manifest
 from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnknownName, UnreadableSource, UsageError
+from rldk.provenance.capture import with_origin
 from rldk.tracking.config import plain_config
 
 MODES = ("on", "disabled")
@@ -187,29 +187,19 @@ def _word(text: str) -> str:
 
 
 def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> Manifest:
-    """Of a run that begins now. One that is continued keeps what it is, and counts how often."""
+    """Of a run that begins now, or goes on."""
     plain = plain_config(config)
-    earlier = read_manifest(folder)
-    kept = {
-        key: getattr(earlier, key)
-        for key in ("run_id", "project", "name", "started_at", "other")
-        if earlier is not None and getattr(earlier, key) is not None
-    }
-    begun: dict[str, Any] = {
-        "run_id": folder.absolute().name,
-        "project": project,
-        "name": name,
-        "started_at": timestamp(),
-        "restarts": None if earlier is None else (earlier.restarts or 0) + 1,
-    }
-    return Manifest(
-        **{**begun, **kept},
+    begun = Manifest(
+        run_id=folder.absolute().name,
+        project=project,
+        name=name,
         status="running",
+        started_at=timestamp(),
         process=Process(pid=os.getpid(), host=platform.node()),
         config=plain,
         seed=plain["seed"] if type(plain.get("seed")) is int else None,
-        environment={"python": platform.python_version(), "platform": platform.platform(), "rldk": __version__},
     )
+    return with_origin(continued(begun, read_manifest(folder)), sys.orig_argv)
 
 
 def _say(text: str) -> None:
