@@ -37,8 +37,10 @@ class Catalogue(Struct, frozen=True, kw_only=True):
 
 
 class RunEntry(Struct, frozen=True, kw_only=True):
-    """A run directory and its manifest. `when`: its beginning, ISO 8601 in UTC; of a run whose manifest does not say,
-    the last change of its files. `problem`: why the manifest cannot be read."""
+    """A run directory and its manifest; a list keeps only the small fields of it.
+
+    `when`: its beginning, ISO 8601 in UTC; of a run whose manifest does not say, the last change of its files.
+    `problem`: why the manifest cannot be read."""
 
     directory: RunDirectory
     manifest: Manifest | None
@@ -59,7 +61,7 @@ class RunEntry(Struct, frozen=True, kw_only=True):
         return (self.manifest and self.manifest.run_id) or self.directory.path.absolute().name
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class RunOutcome(Struct, frozen=True, kw_only=True):
     """What a run came to: its last step, and from its report the health and the verdict; empty without a report."""
 
     last_step: int | None = None
@@ -87,18 +89,18 @@ def find_runs(root: Path) -> Catalogue:
             closed.append(str(folder))
             continue
         if any(name in MARKS and not is_folder for name, is_folder in inside):
-            runs.append(_entry(RunDirectory(folder)))
+            runs.append(_slim(_entry(RunDirectory(folder))))
         elif depth < DEPTH:
             waiting.extend((folder / name, depth + 1) for name, is_folder in inside if is_folder and name[0] != ".")
     runs.sort(key=lambda run: (run.when, str(run.directory.path)), reverse=True)
     return Catalogue(runs=tuple(runs), looked=looked, complete=not waiting, closed=tuple(closed))
 
 
-def outcome(directory: RunDirectory) -> Outcome:
+def outcome(directory: RunDirectory) -> RunOutcome:
     """What the run came to, from its report and the end of its log; never fails."""
     found = _report(directory.report)
     step = found.last_step if found.last_step is not None else _last_step(directory.metrics)
-    return Outcome(last_step=step, health=found.health, verdict=found.verdict)
+    return RunOutcome(last_step=step, health=found.health, verdict=found.verdict)
 
 
 def chosen_run(name: str, root: Path) -> RunEntry:
@@ -112,7 +114,7 @@ def chosen_run(name: str, root: Path) -> RunEntry:
     found = next((run for run in runs if name in (run.run_id, run.directory.path.name)), None)
     if found is None:
         raise UnreadableSource(f"no run is called {name!r}", hint=f"`rldk runs list {root}` shows which there are")
-    return _without_secrets(found)
+    return _without_secrets(_entry(found.directory))
 
 
 def _without_secrets(run: RunEntry) -> RunEntry:
@@ -128,6 +130,13 @@ def _entry(directory: RunDirectory) -> RunEntry:
         problem = error.message
     said = _moment((manifest and manifest.started_at) or "")
     return RunEntry(directory=directory, manifest=manifest, when=said or _changed(directory), problem=problem)
+
+
+def _slim(run: RunEntry) -> RunEntry:
+    """The run without what is large in a manifest and in no list."""
+    if run.manifest is None:
+        return run
+    return replace(run, manifest=replace(run.manifest, config={}, environment={}, packages={}, other={}, command=()))
 
 
 def _moment(text: str) -> str:
@@ -152,13 +161,13 @@ def _changed(directory: RunDirectory) -> str:
         return timestamp(0)
 
 
-def _report(path: Path) -> Outcome:
+def _report(path: Path) -> RunOutcome:
     try:
         if path.is_file() and path.stat().st_size <= REPORT_BYTES:
-            return msgspec.json.decode(path.read_bytes(), type=Outcome)
+            return msgspec.json.decode(path.read_bytes(), type=RunOutcome)
     except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass
-    return Outcome()
+    return RunOutcome()
 
 
 def _last_step(path: Path) -> int | None:

@@ -26,7 +26,7 @@ MAX_BYTES = 8 << 20
 Status = Literal["running", "finished", "crashed", "unknown"]
 
 
-class Process(Struct, frozen=True, kw_only=True):
+class RunProcess(Struct, frozen=True, kw_only=True):
     """The process that writes the run."""
 
     pid: int
@@ -64,7 +64,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     status: Literal["running", "finished", "crashed"] | None = None
     started_at: str | None = None
     finished_at: str | None = None
-    process: Process | None = None
+    process: RunProcess | None = None
     command: tuple[str, ...] = ()
     script: Script | None = None
     exit_code: int | None = None
@@ -81,7 +81,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 _HINTS = {name: hint for name, hint in get_type_hints(Manifest).items() if name != "other"}
-_NESTED: dict[str, type[Struct]] = {"process": Process, "git": GitState, "script": Script}
+_NESTED: dict[str, type[Struct]] = {"process": RunProcess, "git": GitState, "script": Script}
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -178,7 +178,7 @@ def status_of(manifest: Manifest) -> Status:
     match manifest.status, manifest.process:
         case ("finished" | "crashed") as ended, _:
             return ended
-        case "running", Process(host=host, pid=pid):
+        case "running", RunProcess(host=host, pid=pid):
             return "crashed" if host == platform.node() and not _alive(pid) else "running"
         case _:
             return "unknown"

@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from rldk.core.manifest import Manifest, Process, continued, read_manifest, timestamp, write_manifest
+from rldk.core.manifest import Manifest, RunProcess, continued, read_manifest, timestamp, write_manifest
 from rldk.core.rundir import RunDirectory
 from rldk.errors import InputError, OutputError, UsageError
 from rldk.provenance.capture import with_origin
@@ -50,7 +50,7 @@ def begin(left: RunDirectory, command: Sequence[str]) -> Manifest:
         run_id=left.path.absolute().name,
         status="running",
         started_at=timestamp(),
-        process=Process(pid=os.getpid(), host=platform.node()),
+        process=RunProcess(pid=os.getpid(), host=platform.node()),
     )
     manifest = with_origin(continued(begun, read_manifest(left.path)), command)
     _save(left, manifest)

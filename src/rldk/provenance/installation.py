@@ -24,7 +24,7 @@ _NEED = re.compile(r"([\w.-]+)\s*(?:>=\s*([\w.!+]+))?\s*(?:;\s*extra\s*==\s*['\"
 _PYTHON = re.compile(r">=\s*([\d.]+)")
 
 
-class Need(Struct, frozen=True, kw_only=True):
+class PackageState(Struct, frozen=True, kw_only=True):
     """A package that is needed: the version that is there (None: not installed), the lower bound, what is wrong."""
 
     name: str
@@ -37,11 +37,11 @@ class Extra(Struct, frozen=True, kw_only=True):
     """An optional part. `install`: the command that completes it, empty when nothing is missing."""
 
     name: str
-    packages: tuple[Need, ...]
+    packages: tuple[PackageState, ...]
     install: str = ""
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class WrittenPlace(Struct, frozen=True, kw_only=True):
     """A folder that is written to."""
 
     what: str
@@ -53,10 +53,10 @@ class Installation(Struct, frozen=True, kw_only=True):
     """What was checked. `problems`: what keeps rldk from working; a missing extra is none."""
 
     rldk: str
-    python: Need
-    packages: tuple[Need, ...]
+    python: PackageState
+    packages: tuple[PackageState, ...]
     extras: tuple[Extra, ...]
-    places: tuple[Place, ...]
+    places: tuple[WrittenPlace, ...]
     problems: tuple[str, ...]
 
 
@@ -129,7 +129,7 @@ def view_of(checked: Installation) -> View:
     )
 
 
-def _rows(needs: Sequence[Need]) -> tuple[tuple[str, ...], ...]:
+def _rows(needs: Sequence[PackageState]) -> tuple[tuple[str, ...], ...]:
     return tuple((need.name, need.version or "-", need.least or "-", need.problem or "fine") for need in needs)
 
 
@@ -140,7 +140,7 @@ def _declared() -> Sequence[str] | None:
         return None
 
 
-def _python() -> Need:
+def _python() -> PackageState:
     version = platform.python_version()
     try:
         said: Mapping[str, str] = metadata.metadata(DISTRIBUTION)  # type: ignore[assignment]
@@ -148,20 +148,20 @@ def _python() -> Need:
     except (metadata.PackageNotFoundError, KeyError):
         bound = None
     least = bound[1] if bound else ""
-    return Need(name="python", version=version, least=least, problem=_too_old(version, least))
+    return PackageState(name="python", version=version, least=least, problem=_too_old(version, least))
 
 
-def _package(name: str, least: str) -> Need:
+def _package(name: str, least: str) -> PackageState:
     """A package without which nothing works: it must also be importable."""
     version = version_of(name)
     if version is None:
-        return Need(name=name, version=None, least=least, problem="not installed")
+        return PackageState(name=name, version=None, least=least, problem="not installed")
     problem = _too_old(version, least)
     try:
         importlib.import_module(_MODULES.get(name, name))
     except (ImportError, OSError) as error:
         problem = problem or f"cannot be imported ({type(error).__name__})"
-    return Need(name=name, version=version, least=least, problem=problem)
+    return PackageState(name=name, version=version, least=least, problem=problem)
 
 
 def _extra(name: str, needs: Sequence[tuple[str, str]]) -> Extra:
@@ -169,7 +169,7 @@ def _extra(name: str, needs: Sequence[tuple[str, str]]) -> Extra:
     for package, least in needs:
         version = version_of(package)
         problem = "not installed" if version is None else _too_old(version, least)
-        packages.append(Need(name=package, version=version, least=least, problem=problem))
+        packages.append(PackageState(name=package, version=version, least=least, problem=problem))
     complete = not any(need.problem for need in packages)
     install = "" if complete else f'pip install --upgrade "{DISTRIBUTION}[{name}]"'
     return Extra(name=name, packages=tuple(packages), install=install)
@@ -179,11 +179,11 @@ def _too_old(version: str, least: str) -> str:
     return f"older than {least}" if least and not reaches(version, least) else ""
 
 
-def _place(what: str, path: Path) -> Place:
+def _place(what: str, path: Path) -> WrittenPlace:
     """Whether a file can be made there; in a folder that does not exist yet, in the nearest that does."""
     at = next((place for place in (path, *path.parents) if place.is_dir()), path)
     try:
         with tempfile.TemporaryFile(dir=at):
-            return Place(what=what, path=str(path))
+            return WrittenPlace(what=what, path=str(path))
     except OSError as error:
-        return Place(what=what, path=str(path), problem=f"cannot be written ({error.strerror or error})")
+        return WrittenPlace(what=what, path=str(path), problem=f"cannot be written ({error.strerror or error})")

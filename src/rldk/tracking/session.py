@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from rldk.core.manifest import Manifest, Process, continued, read_manifest, timestamp, write_manifest
+from rldk.core.manifest import Manifest, RunProcess, continued, read_manifest, timestamp, write_manifest
 from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnknownName, UnreadableSource, UsageError
@@ -195,7 +195,7 @@ def _manifest(folder: Path, project: str | None, name: str | None, config: Any) 
         name=name,
         status="running",
         started_at=timestamp(),
-        process=Process(pid=os.getpid(), host=platform.node()),
+        process=RunProcess(pid=os.getpid(), host=platform.node()),
         config=plain,
         seed=plain["seed"] if type(plain.get("seed")) is int else None,
     )

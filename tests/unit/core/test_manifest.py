@@ -15,7 +15,7 @@ from rldk.core.manifest import (
     MAX_BYTES,
     GitState,
     Manifest,
-    Process,
+    RunProcess,
     manifest_of,
     manifest_schema,
     plain,
@@ -33,7 +33,7 @@ FULL = Manifest(
     status="finished",
     started_at=timestamp(0),
     finished_at="1970-01-01T00:01:00Z",
-    process=Process(pid=7, host="h"),
+    process=RunProcess(pid=7, host="h"),
     command=("python", "train.py"),
     exit_code=0,
     seed=3,
@@ -143,7 +143,7 @@ def test_the_status_of_somebody_else_is_unknown(data: dict[str, Any]) -> None:
     ],
 )
 def test_a_run_whose_process_is_gone_has_crashed(pid: int, host: str, status: str) -> None:
-    assert status_of(Manifest(status="running", process=Process(pid=pid, host=host))) == status
+    assert status_of(Manifest(status="running", process=RunProcess(pid=pid, host=host))) == status
 
 
 def test_a_manifest_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
