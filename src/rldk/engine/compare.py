@@ -18,9 +18,11 @@ from rldk.core.stats.resampling import batch_means, bootstrap_interval
 from rldk.core.table import PHASES, MetricTable, Phase
 from rldk.errors import UsageError
 
-BATCHES = (
-    20  # of neighbouring steps, whose means are tested: neighbours depend on each other (statistics.md, section 5)
-)
+# Neighbouring steps depend on each other; the means of batches of them less so. Of 2,000 pairs of 400 steps that do not
+# differ, a test of single steps at 5 % calls this share different, the test of batches this one, and so often holds
+# the 95 % interval the truth: without autocorrelation 6 %, 5 % and 92 %; at 0.8 51 %, 7 % and 89 %; at 0.9 65 %, 10 %
+# and 86 %.
+BATCHES = 20
 LEAST = 40  # common steps below which nothing is tested: two in each batch
 
 
@@ -42,7 +44,7 @@ class MetricDifference(Struct, frozen=True, kw_only=True):
 
     `n`: common steps. `alone`: values of the baseline and of the other without a partner. `diverges_at`: the first
     common step at which they are not equal within the tolerance, None where there is none. `median`: of the
-    differences that are finite; `low`, `high`: a 95 % interval of their mean, `p`: of a paired test, `adjusted_p`: for
+    differences that are finite; `low`, `high`: a bootstrap interval (nominally 95 %) of their mean, `p`: of a paired test, `adjusted_p`: for
     all tests of the comparison; NaN where there are too few steps."""
 
     metric: str
