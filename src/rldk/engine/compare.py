@@ -44,8 +44,8 @@ class MetricDifference(Struct, frozen=True, kw_only=True):
 
     `n`: common steps. `alone`: values of the baseline and of the other without a partner. `diverges_at`: the first
     common step at which they are not equal within the tolerance, None where there is none. `median`: of the
-    differences that are finite; `low`, `high`: a bootstrap interval (nominally 95 %) of their mean, `p`: of a paired test, `adjusted_p`: for
-    all tests of the comparison; NaN where there are too few steps."""
+    differences that are finite. `low`, `high`: a bootstrap interval (nominally 95 %) of their mean. `p`: of a paired
+    test, `adjusted_p`: for all tests of the comparison. NaN where there are too few steps."""
 
     metric: str
     other: int
