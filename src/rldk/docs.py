@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from rldk.core.manifest import manifest_schema
 from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
     made["cli.md"] = cli_page()
     made["monitor.alert.schema.json"] = json.dumps(alert_schema(), indent=2) + "\n"
     made["monitor.report.schema.json"] = json.dumps(report_schema(), indent=2) + "\n"
+    made["run.schema.json"] = json.dumps(manifest_schema(), indent=2) + "\n"
     return made
 
 

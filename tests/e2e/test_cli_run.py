@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from rldk.cli.main import main
+from rldk.core.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
 ENV = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -81,11 +82,45 @@ def test_exit_code_judges_a_command_that_went_well(tmp_path: Path, here: Here) -
 def test_a_run_directory_is_left_and_opens(tmp_path: Path, here: Here) -> None:
     done = here("run", "--run-dir", "mine", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
-        "alerts.jsonl", "report.html", "report.json", "stdout.txt",
+        "alerts.jsonl", "report.html", "report.json", "run.json", "stdout.txt",
     ]  # fmt: skip
     assert (tmp_path / "mine" / "stdout.txt").read_text() == done.stdout
     assert done.stderr.splitlines()[-1] == "next: rldk mine"
     assert here("mine", cwd=tmp_path).stdout.startswith("Critical since step 30")
+
+
+def test_the_manifest_tells_what_ran_and_how_it_ended(tmp_path: Path, here: Here) -> None:
+    here("run", "--run-dir", "mine", "--", "sh", "-c", "exit 3", "--api-key", "hunter2hunter2", cwd=tmp_path)
+    found = read_manifest(tmp_path / "mine")
+    assert found is not None
+    assert (found.run_id, found.status, found.exit_code) == ("mine", "crashed", 3)
+    assert found.command == ("sh", "-c", "exit 3", "--api-key", "[redacted]")
+    here("run", "--run-dir", "mine", "--", "sh", "-c", "exit 0", cwd=tmp_path)
+    again = read_manifest(tmp_path / "mine")
+    assert again is not None
+    assert (again.started_at, again.status, again.exit_code, again.restarts) == (found.started_at, "finished", 0, 1)
+
+
+def test_a_training_that_writes_its_own_manifest_keeps_it(tmp_path: Path, here: Here) -> None:
+    code = "import rldk\nrldk.init('mine', name='own')\nrldk.log({'kl': 0.1})\nrldk.finish()"
+    here("run", "--run-dir", "mine", "--", sys.executable, "-c", code, cwd=tmp_path)
+    found = read_manifest(tmp_path / "mine")
+    assert found is not None
+    assert (found.name, found.status, found.records, found.restarts, found.exit_code) == (
+        "own",
+        "finished",
+        1,
+        None,
+        None,
+    )
+
+
+def test_a_manifest_of_a_later_version_is_left_alone(tmp_path: Path, here: Here) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "run.json").write_text('{"schema_version": 9}')
+    done = here("run", "--run-dir", "mine", "--", "sh", "-c", "exit 0", cwd=tmp_path)
+    assert (done.returncode, "has schema_version 9" in done.stderr) == (3, True)
+    assert (tmp_path / "mine" / "run.json").read_text() == '{"schema_version": 9}'
 
 
 def test_a_run_directory_may_be_used_again(tmp_path: Path, here: Here) -> None:

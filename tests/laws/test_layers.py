@@ -11,7 +11,7 @@ LAYERS = (
     ("errors",),
     ("config", "emit"),
     ("core",),
-    ("rules", "adapters", "io"),
+    ("rules", "adapters", "io", "provenance"),
     ("engine",),
     ("cards", "testing"),
     ("bench", "diagnosis", "forensics", "ingest", "monitor", "tracking"),

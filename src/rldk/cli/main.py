@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
+    "runs": ("runs", "List run directories, and show what one of them says of its run."),
     "forensics": ("forensics", "Look deeper into a PPO run: anomalies by name, drift of the KL."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),

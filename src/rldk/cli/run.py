@@ -16,7 +16,7 @@ from rldk.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
     from rldk.adapters.live.reader import ReadOptions
-    from rldk.monitor.rundir import RunDirectory
+    from rldk.core.rundir import RunDirectory
     from rldk.rules.files.load import RuleFile
 
 
@@ -53,7 +53,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
 
     from rldk.cli.watching import conduct, load_asked_rules
     from rldk.engine.processes.child import Wrapped
-    from rldk.monitor.rundir import run_directory
+    from rldk.monitor.rundir import begin, end, run_directory
     from rldk.monitor.signals import Signals
     from rldk.monitor.sources import live_feeds
 
@@ -62,10 +62,11 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     child = Wrapped(words)
     try:
         left = run_directory(run_dir, words, datetime.now())
+        begun = begin(left, words)
         flags["alerts"] = flags["alerts"] or left.alerts
         flags["report"] = flags["report"] or left.report
         say(f"rldk: run directory {left.path}")
-        with left.log.open("ab", buffering=0) as log, Signals(child.relay) as signals:
+        with left.printed.open("ab", buffering=0) as log, Signals(child.relay) as signals:
             tee = (1, log.fileno())
             feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=tee, exclude=output_files(flags))
             # the command answers a signal; the monitor ends after the command has ended
@@ -81,6 +82,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     finally:
         child.close()
     _conclude(left, streams, rules, how, flags["reference"])
+    end(left, begun, child.exit_code())
     return child.exit_code() or code
 
 
@@ -94,14 +96,14 @@ def _conclude(
 
     approved = None if reference is None else baseline(reference)
     readable, runs = [], []
-    for source, shown in ((str(left.log), str(left.path)), *((stream, stream) for stream in streams)):
+    for source, shown in ((str(left.printed), str(left.path)), *((stream, stream) for stream in streams)):
         try:
             runs += runs_in(source, field_map=how.field_map)
         except (InputError, MissingExtra, OSError):
             continue
         readable.append(shown)
     if not readable:
-        say(f"rldk: the output of the command holds no log (see {left.log}); name a file that it writes with --stream")
+        say(f"rldk: no log in what it printed, which is in {left.printed}; name a file that it writes with --stream")
         return
     reports = [diagnose_run(run, rules, reference=approved) for run in runs]
     try:

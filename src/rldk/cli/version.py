@@ -6,20 +6,32 @@ import click
 
 from rldk import __version__
 from rldk.cli.flags import json_option
-from rldk.cli.output import write
+from rldk.cli.output import width, write
 
 
 @click.command("version")
+@click.option("--self", "check", is_flag=True, help="Check this installation; exit 1 when something is wrong with it.")
 @json_option
-def command(as_json: bool) -> None:
-    """Print the versions of rldk and Python.
+def command(check: bool, as_json: bool) -> int:
+    """Print the version.
 
-    \b
-    Example:
-      rldk version --json
-    """
+    With --self: Python, the packages that rldk needs and their lower bounds, the optional ones and the command that
+    installs what is missing, and whether temporary files can be written. A missing extra is nothing wrong."""
+    if check:
+        return _check(as_json)
     import json
     import platform
 
     python = platform.python_version()
     write(json.dumps({"rldk": __version__, "python": python}) if as_json else f"rldk {__version__} (Python {python})")
+    return 0
+
+
+def _check(as_json: bool) -> int:
+    from rldk.cards import terminal
+    from rldk.cards.wire import dumps
+    from rldk.provenance.installation import check_installation, view_of
+
+    found = check_installation()
+    write(dumps(found) if as_json else terminal.render(view_of(found), width=width()))
+    return int(bool(found.problems))

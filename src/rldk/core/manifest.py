@@ -1,56 +1,200 @@
-"""The manifest of a run directory, `run.json`. It is written at once or not at all, and read with mistrust."""
+"""The manifest of a run directory, `run.json`: written whole or not at all, read with mistrust."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
+import msgspec
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from rldk.core.codec import to_builtins
 from rldk.core.files import write_whole
+from rldk.core.rundir import MANIFEST
+from rldk.core.schema import DRAFT, Schema
+from rldk.errors import MalformedInput, UnreadableSource
 
-NAME = "run.json"
-METRICS = "metrics.jsonl"
+SCHEMA_VERSION = 1
 MAX_BYTES = 8 << 20
 Status = Literal["running", "finished", "crashed", "unknown"]
 
 
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The object in `folder/run.json`. None when the file is missing or is not one that a run would write."""
-    path = folder / NAME
+class RunProcess(Struct, frozen=True, kw_only=True):
+    """The process that writes the run."""
+
+    pid: int
+    host: str
+
+
+class GitState(Struct, frozen=True, kw_only=True):
+    """The code that ran. `dirty`: with changes that no commit has; None where that is not known. `remote`: where it
+    was cloned from, without credentials."""
+
+    sha: str | None = None
+    branch: str | None = None
+    dirty: bool | None = None
+    remote: str | None = None
+
+
+class Script(Struct, frozen=True, kw_only=True):
+    """The file that was started."""
+
+    path: str
+    sha256: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """What `run.json` says of a run; a field that is None or empty is not written. Times are ISO 8601 in UTC.
+
+    `other`: keys that this version does not know, of a nested object under the name of that object. They are written
+    back as they were read. `records_lost`: what could not be written to the log. `restarts`: how often the run was
+    continued. `exit_code`: of the command of `rldk run`. `error`: the type of the exception that ended the run."""
+
+    schema_version: int | None = SCHEMA_VERSION
+    run_id: str | None = None
+    project: str | None = None
+    name: str | None = None
+    status: Literal["running", "finished", "crashed"] | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    process: RunProcess | None = None
+    command: tuple[str, ...] = ()
+    script: Script | None = None
+    exit_code: int | None = None
+    error: str | None = None
+    seed: int | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    git: GitState | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    records: int | None = None
+    records_lost: int | None = None
+    restarts: int | None = None
+    other: dict[str, Any] = field(default_factory=dict)
+
+
+_HINTS = {name: hint for name, hint in get_type_hints(Manifest).items() if name != "other"}
+_NESTED: dict[str, type[Struct]] = {"process": RunProcess, "git": GitState, "script": Script}
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of the run in `folder`; None when there is no `run.json`.
+
+    A file without a `schema_version` is somebody else's: what does not fit goes to `other`. Raises `UnreadableSource`,
+    and `MalformedInput` for a file that is broken or of a later version of rldk."""
+    path = folder / MANIFEST
     try:
-        if not path.is_file() or path.is_symlink() or path.stat().st_size > MAX_BYTES:
+        if not path.is_file() or path.is_symlink():
             return None
+        if path.stat().st_size > MAX_BYTES:
+            raise MalformedInput(f"{path} is larger than {MAX_BYTES >> 20} MiB", hint="no run writes such a manifest")
         data = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) and data else None
+    except OSError as error:
+        raise UnreadableSource(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise MalformedInput(f"{path} is no JSON: {error}", hint="was it copied whole?") from None
+    if not isinstance(data, dict):
+        raise MalformedInput(f"{path} is no JSON object", hint="it is not the manifest of a run")
+    return manifest_of(data, str(path))
 
 
-def write_manifest(folder: Path, data: Mapping[str, Any]) -> None:
-    """Replaces `folder/run.json`. A crash leaves the old file or the new one, whole. Raises `OSError`."""
-    write_whole(folder / NAME, json.dumps(data, indent=2, allow_nan=False), durable=True)
+def manifest_of(data: Mapping[str, Any], where: str = MANIFEST) -> Manifest:
+    """The manifest in a JSON object; `where` names it in errors. Raises `MalformedInput` as `read_manifest` does."""
+    version = data.get("schema_version")
+    ours = type(version) is int
+    if type(version) is int and version > SCHEMA_VERSION:
+        hint = "open it with the version of rldk that wrote it, or a later one"
+        raise MalformedInput(f"{where} has schema_version {version}; this rldk knows {SCHEMA_VERSION}", hint=hint)
+    known: dict[str, Any] = {"schema_version": None}
+    other: dict[str, Any] = {}
+    for key, value in data.items():
+        if value is None and key in _HINTS:
+            continue
+        try:
+            known[key] = msgspec.convert(value, _HINTS[key])
+        except (KeyError, msgspec.ValidationError) as error:
+            if ours and key in _HINTS:
+                raise MalformedInput(f"{where}: {key}: {error}", hint="correct it, or remove the key") from None
+            other[key] = value
+        else:
+            left = _unknown(_NESTED[key], value) if key in _NESTED else {}
+            other |= {key: left} if left else {}
+    return Manifest(**known, other=other)
 
 
-def status_of(manifest: Mapping[str, Any]) -> Status:
-    """The state of a run. A run that says it is running has crashed when its process is gone from this machine.
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replaces `folder/run.json`: a crash leaves the old one or the new one, whole.
 
-    A run of another machine is believed. So is a run whose pid now belongs to another process."""
-    match manifest:
-        case {"status": "finished"}:
-            return "finished"
-        case {"status": "crashed"}:
-            return "crashed"
-        case {"status": "running", "process": {"host": host, "pid": pid}}:
+    Raises `OSError`, and `TypeError` for what has no JSON form."""
+    write_whole(folder / MANIFEST, json.dumps(plain(manifest), indent=2, allow_nan=False), durable=True)
+
+
+def plain(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as the JSON object that is written."""
+    data = to_builtins(manifest)
+    other = data.pop("other")
+    known = {key: value for key, value in data.items() if value is not None and value not in ([], {})}
+    nested = {
+        key: {k: v for k, v in known[key].items() if v is not None} | other.get(key, {})
+        for key in _NESTED
+        if key in known
+    }
+    return {**known, **other, **nested}
+
+
+def manifest_schema() -> Schema:
+    """The JSON Schema of `run.json`; keys that it does not name are allowed."""
+    (_,), definitions = msgspec.json.schema_components([Manifest])
+    parts = {name: {**part, "description": inspect.cleandoc(part["description"])} for name, part in definitions.items()}
+    top = parts.pop("Manifest")
+    top["properties"] = {key: value for key, value in top["properties"].items() if key != "other"}
+    return {"$schema": DRAFT, **top, "title": "rldk run.json", "$defs": parts}
+
+
+def continued(manifest: Manifest, earlier: Manifest | None) -> Manifest:
+    """The manifest of a run that goes on in a directory that may hold an earlier one.
+
+    It keeps what the run is called and when it began, and counts how often it was taken up again: not when it is taken
+    over from a process that is still there."""
+    if earlier is None:
+        return manifest
+    names = ("run_id", "project", "name", "started_at", "other")
+    kept = {name: getattr(earlier, name) for name in names if getattr(earlier, name) is not None}
+    more = 0 if status_of(earlier) == "running" else 1
+    return replace(manifest, **kept, restarts=(earlier.restarts or 0) + more or None)
+
+
+def status_of(manifest: Manifest) -> Status:
+    """What has become of a run: one that says it is running has crashed when its process is gone from this machine.
+
+    A run of another machine is believed. So is one whose process number another process has by now."""
+    match manifest.status, manifest.process:
+        case ("finished" | "crashed") as ended, _:
+            return ended
+        case "running", RunProcess(host=host, pid=pid):
             return "crashed" if host == platform.node() and not _alive(pid) else "running"
         case _:
             return "unknown"
 
 
-def _alive(pid: object) -> bool:
-    if type(pid) is not int or not 0 < pid < 1 << 31:
+def timestamp(seconds: float | None = None) -> str:
+    """A moment in unix seconds (default: now) as manifests have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _unknown(cls: type[Struct], value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if key not in cls.__struct_fields__}
+
+
+def _alive(pid: int) -> bool:
+    if not 0 < pid < 1 << 31:
         return False
     try:
         os.kill(pid, 0)

@@ -36,8 +36,8 @@ _HOOKS = re.compile(
 )
 _USER = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/@]{1,400}(?=@)", re.IGNORECASE)
 _SCHEMES = re.compile(r"\b((?:Bearer|Basic|Token)\s+)[\w.~+/=-]{6,4000}", re.IGNORECASE)
-# name=value in a command line, an environment or the query of a URL; --name value in a command line
-_ASSIGNED = re.compile(r"([\w.-]{2,80})(=|:\s?)(?!//)([^\s&'\",;]{1,4000})")
+# name=value in a command line, an environment, JSON or the query of a URL; --name value in a command line
+_ASSIGNED = re.compile(r"([\w.-]{2,80})(['\"]?(?:=|:\s?)['\"]?)(?!//)([^\s&'\",;]{1,4000})")
 _OPTION = re.compile(r"(--?[A-Za-z][\w-]{1,80}\s+)([^\s-]\S{0,4000})")
 _NUMBER = re.compile(r"[-+\d.eE]{1,40}")
 _FLAG = re.compile(r"--?[A-Za-z][\w-]{1,80}")

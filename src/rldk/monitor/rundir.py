@@ -1,41 +1,25 @@
-"""The directory that a watched command leaves: its log, the alerts, the reports."""
+"""The directory that `rldk run` leaves: what the command printed, the alerts, the reports."""
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from rldk.errors import UsageError
+from rldk.core.manifest import Manifest, RunProcess, continued, read_manifest, timestamp, write_manifest
+from rldk.core.rundir import RunDirectory
+from rldk.errors import InputError, OutputError, UsageError
+from rldk.provenance.capture import with_origin
 
 SHELF = Path("runs")
 MOST = 1000  # directories of one name
-
-
-class RunDirectory(Struct, frozen=True):
-    """`path`: an existing directory. `log` is appended to, so that a command may be started again."""
-
-    path: Path
-
-    @property
-    def log(self) -> Path:
-        return self.path / "stdout.txt"
-
-    @property
-    def alerts(self) -> Path:
-        return self.path / "alerts.jsonl"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.json"
-
-    @property
-    def page(self) -> Path:
-        return self.path / "report.html"
 
 
 def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> RunDirectory:
@@ -58,6 +42,38 @@ def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> 
         reason = error.strerror or str(error)
         raise UsageError(f"cannot make the run directory: {reason}", hint="name another with --run-dir") from None
     raise UsageError(f"{MOST} run directories are called {name}", hint="name another with --run-dir")
+
+
+def begin(left: RunDirectory, command: Sequence[str]) -> Manifest:
+    """Writes the manifest of a command that runs now. Raises `InputError` for one that is there and cannot be read,
+    and `OutputError`."""
+    begun = Manifest(
+        run_id=left.path.absolute().name,
+        status="running",
+        started_at=timestamp(),
+        process=RunProcess(pid=os.getpid(), host=platform.node()),
+    )
+    manifest = with_origin(continued(begun, read_manifest(left.path)), command)
+    _save(left, manifest)
+    return manifest
+
+
+def end(left: RunDirectory, begun: Manifest, exit_code: int) -> None:
+    """Writes how the command ended, unless it has made the manifest its own meanwhile. Raises `OutputError`."""
+    try:
+        now = read_manifest(left.path)
+    except InputError:
+        return
+    if now is not None and now.process == begun.process:
+        status: Literal["finished", "crashed"] = "crashed" if exit_code else "finished"
+        _save(left, replace(now, status=status, finished_at=timestamp(), exit_code=exit_code))
+
+
+def _save(left: RunDirectory, manifest: Manifest) -> None:
+    try:
+        write_manifest(left.path, manifest)
+    except OSError as error:
+        raise OutputError.of(left.manifest, error) from None
 
 
 def _title(command: Sequence[str]) -> str:

@@ -18,14 +18,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from rldk import __version__
-from rldk.core.manifest import METRICS, read_manifest, write_manifest
+from msgspec.structs import replace
+
+from rldk.core.manifest import Manifest, RunProcess, continued, read_manifest, timestamp, write_manifest
+from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnknownName, UnreadableSource, UsageError
+from rldk.provenance.capture import with_origin
 from rldk.tracking.config import plain_config
 
 MODES = ("on", "disabled")
-SCHEMA_VERSION = 1
 _current: list[Session] = []
 
 
@@ -33,15 +35,15 @@ class Session:
     """A run that is being written. `dir` is its directory, None when nothing is written. `id` is its name in
     reports."""
 
-    def __init__(self, folder: Path | None, manifest: dict[str, Any], writer: EventWriter | None) -> None:
+    def __init__(self, folder: Path | None, manifest: Manifest | None, writer: EventWriter | None) -> None:
         self.dir = folder
-        self.id = str(manifest.get("run_id", ""))
+        self.id = (manifest and manifest.run_id) or ""
         self._manifest = manifest
         self._writer = writer
         self._next = 0
         self._owner = os.getpid()
         self._open = True
-        if manifest:
+        if manifest is not None:
             self._save()
             atexit.register(self._left)
 
@@ -82,20 +84,23 @@ class Session:
             _current.remove(self)
         if self._writer is not None:
             self._writer.close()
-        if not self._manifest or os.getpid() != self._owner:  # the end of a forked child is not the end of the run
+        if self._manifest is None or os.getpid() != self._owner:  # a forked child that ends is not the end of the run
             return
-        self._manifest |= {"status": status, "finished_at": _now()}
-        if self._writer is not None:
-            self._manifest |= {"records": self._writer.written, "records_lost": self._writer.lost}
-        if error is not None:
-            self._manifest["error"] = type(error).__name__
+        self._manifest = replace(
+            self._manifest,
+            status=status,
+            finished_at=timestamp(),
+            records=self._writer.written if self._writer else None,
+            records_lost=self._writer.lost if self._writer else None,
+            error=None if error is None else type(error).__name__,
+        )
         try:
             self._save()
         except OSError as failure:
             _say(f"rldk: cannot write run.json in {self.dir}: {failure.strerror}")
 
     def _save(self) -> None:
-        if self.dir is not None:
+        if self.dir is not None and self._manifest is not None:
             write_manifest(self.dir, self._manifest)
 
 
@@ -117,7 +122,7 @@ def init(
         raise UnknownName("RLDK_MODE", mode, MODES)
     for left in [*_current]:
         left.finish()
-    session = Session(None, {}, None) if mode == "disabled" else _started(run_dir, project, name, config)
+    session = Session(None, None, None) if mode == "disabled" else _started(run_dir, project, name, config)
     _current.append(session)
     return session
 
@@ -142,13 +147,15 @@ def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: 
     rank = launch_rank()
     if rank and run_dir is None:
         _say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
-        return Session(None, {}, None)
+        return Session(None, None, None)
     folder = Path("?")
     try:
         folder = _new_folder(project, name) if run_dir is None else Path(run_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = {} if rank else _manifest(folder, project, name, config)
-        writer = EventWriter(rank_path(folder / METRICS, rank), run_id=str(manifest.get("run_id", folder.name)))
+        manifest = None if rank else _manifest(folder, project, name, config)
+        writer = EventWriter(
+            rank_path(RunDirectory(folder).metrics, rank), run_id=(manifest and manifest.run_id) or folder.name
+        )
         return Session(folder, manifest, writer)
     except OSError as error:
         where = error.filename or folder
@@ -180,31 +187,20 @@ def _word(text: str) -> str:
     return re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:100] or "run"
 
 
-def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> dict[str, Any]:
+def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> Manifest:
+    """Of a run that begins now, or goes on."""
     plain = plain_config(config)
-    manifest: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": folder.absolute().name,
-        "project": project,
-        "name": name,
-        "status": "running",
-        "started_at": _now(),
-        "process": {"pid": os.getpid(), "host": platform.node()},
-        "config": plain,
-        "environment": {"python": platform.python_version(), "platform": platform.platform(), "rldk": __version__},
-    }
-    if type(plain.get("seed")) is int:
-        manifest["seed"] = plain["seed"]
-    earlier = read_manifest(folder)
-    if earlier is not None:  # the run goes on: its manifest stays, and counts how often it was continued
-        restarts = earlier.get("restarts")
-        kept = {k: earlier[k] for k in ("run_id", "project", "name", "started_at") if earlier.get(k) is not None}
-        manifest |= kept | {"restarts": restarts + 1 if type(restarts) is int else 1}
-    return manifest
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    begun = Manifest(
+        run_id=folder.absolute().name,
+        project=project,
+        name=name,
+        status="running",
+        started_at=timestamp(),
+        process=RunProcess(pid=os.getpid(), host=platform.node()),
+        config=plain,
+        seed=plain["seed"] if type(plain.get("seed")) is int else None,
+    )
+    return with_origin(continued(begun, read_manifest(folder)), sys.orig_argv)
 
 
 def _say(text: str) -> None:

@@ -173,8 +173,10 @@ def test_the_manifest_of_a_run_directory(tmp_path):
     run = open_run(tmp_path)
     assert (run.id, run.meta.seed, run.meta.git_sha, run.meta.config) == ("exp-1", 7, "abc", {"lr": 1e-3})
     assert str(tmp_path / "run.json") in run.meta.files
-    (tmp_path / "run.json").write_text("[" * 100_000)
-    assert open_run(tmp_path).meta.seed is None
+    for broken in ("[" * 100_000, '{"schema_version": 99, "seeds": {"seed": 7}}'):
+        (tmp_path / "run.json").write_text(broken)
+        with pytest.warns(UserWarning, match=r"the manifest is not used: .*run\.json"):
+            assert open_run(tmp_path).meta.seed is None
 
 
 def test_links_are_not_followed(tmp_path):

@@ -77,6 +77,7 @@ def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
         {"argv": ["train.py", "--api-key=SEKRIT"]}, {"argv": ["--api-key", "SEKRIT", "--lr", "1"]},
         {"command": "train.py --hub-token SEKRIT --lr 1"}, {"env": ["WANDB_API_KEY=SEKRIT"]},
         {"note": "sk-proj-SEKRITaaaaaaaaaaaaaaaa"}, {"note": "use hf_SEKRITaaaaaaaaaaaaaaaa here"},
+        {"code": "connect(password='SEKRIT')"}, {"body": '{"api_key": "SEKRIT"}'}, {"say": "DB_PASSWORD=\"SEKRIT\""},
         {"source": "https://h/x.csv?token=SEKRIT&n=1"}, {"h": "Authorization: Basic SEKRITaaaa"},
     ],
 )  # fmt: skip
@@ -91,6 +92,7 @@ def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
     [
         "python train.py --eos-token </s> --lr=1e-5", "Qwen/Qwen2.5-0.5B", "https://host:8080/path", "/home/u/run",
         "s3://bucket/a=b/c", "tokens=512", "sk-learn", "monkey=1", "12:30:05", "reward: 0.5",
+        "eos_token='</s>'", '{"tokens": "512"}',
     ],
 )  # fmt: skip
 def test_what_only_resembles_a_secret_stays(text: str) -> None:

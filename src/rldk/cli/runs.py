@@ -1,0 +1,70 @@
+"""`rldk runs list|show`: the run directories that are there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from rldk.cli.flags import json_option
+from rldk.cli.output import width, write
+from rldk.errors import MalformedInput
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+@click.group("runs")
+def command() -> None:
+    """List run directories, and show what one of them says of its run."""
+
+
+@command.command("list")
+@click.argument("folder", metavar="[DIR]", type=FOLDER, required=False)
+@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="Show so many, the newest.")
+@json_option
+def list_runs(folder: Path | None, last: int, as_json: bool) -> None:
+    """List the runs in DIR, the newest first: when, state, last step, verdict.
+
+    DIR is $RLDK_DIR or runs where none is named. The verdict is that of the report in the run's directory; without one,
+    `rldk doctor` finds it. A run that says it is running, and whose process is gone, has crashed."""
+    from rldk.cards import terminal
+    from rldk.cards.runs import listing_document, listing_view
+    from rldk.cards.wire import dumps
+    from rldk.core.catalogue import Catalogue, find_runs, outcome
+
+    root = folder or _shelf()
+    none_yet = folder is None and not root.exists()
+    found = Catalogue(runs=(), looked=0, complete=True) if none_yet else find_runs(root)
+    runs = [(run, outcome(run.directory)) for run in found.runs[:last]]
+    if as_json:
+        write(dumps(listing_document(runs, found)))
+    else:
+        write(terminal.render(listing_view(runs, found, root), width=width()))
+
+
+@command.command("show")
+@click.argument("run")
+@click.option("--all", "everything", is_flag=True, help="Also the versions of all packages.")
+@json_option
+def show(run: str, everything: bool, as_json: bool) -> None:
+    """Show what a run directory says of its run: command, commit, configuration, environment, files.
+
+    RUN is a run directory, or the name of a run in $RLDK_DIR or runs."""
+    from rldk.cards import terminal
+    from rldk.cards.runs import run_view, show_document
+    from rldk.cards.wire import dumps
+    from rldk.core.catalogue import chosen_run, outcome
+
+    found = chosen_run(run, _shelf())
+    if found.problem:
+        raise MalformedInput(found.problem, hint="the log may be read all the same: `rldk doctor` tries")
+    came_to = outcome(found.directory)
+    if as_json:
+        write(dumps(show_document(found, came_to)))
+    else:
+        write(terminal.render(run_view(found, came_to), everything=everything, width=width()))
+
+
+def _shelf() -> Path:
+    return Path(os.environ.get("RLDK_DIR") or "runs")

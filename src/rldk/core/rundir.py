@@ -1,0 +1,59 @@
+"""A run directory: the names of the files in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+MANIFEST = "run.json"
+METRICS = "metrics.jsonl"
+PRINTED = "stdout.txt"
+ALERTS = "alerts.jsonl"
+REPORT = "report.json"
+PAGE = "report.html"
+CARDS = "cards"
+SAMPLES = "samples-*.jsonl"
+# a directory that holds one of these is a run directory
+MARKS = frozenset({MANIFEST, METRICS, ALERTS, REPORT})
+
+
+class RunDirectory(Struct, frozen=True):
+    """Where each file of the run in `path` is, whether it exists or not. All but `cards` are files."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / MANIFEST
+
+    @property
+    def metrics(self) -> Path:
+        """Appended to by the training, one JSON line a step; rank 0's of a distributed run."""
+        return self.path / METRICS
+
+    @property
+    def printed(self) -> Path:
+        """What the command of `rldk run` printed; appended to, so that a command may be started again."""
+        return self.path / PRINTED
+
+    @property
+    def alerts(self) -> Path:
+        return self.path / ALERTS
+
+    @property
+    def report(self) -> Path:
+        return self.path / REPORT
+
+    @property
+    def page(self) -> Path:
+        return self.path / PAGE
+
+    @property
+    def cards(self) -> Path:
+        return self.path / CARDS
+
+    def samples(self) -> Iterator[Path]:
+        """The files of per-sample records, by name."""
+        yield from sorted(self.path.glob(SAMPLES))

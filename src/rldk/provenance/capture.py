@@ -1,0 +1,51 @@
+"""What the manifest of a run says of its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from rldk.core.manifest import Manifest, Script
+from rldk.core.redact import redact
+from rldk.provenance.environment import environment
+from rldk.provenance.git import git_state
+from rldk.provenance.hashing import file_sha256
+from rldk.provenance.packages import installed
+
+MAX_WORD = 1000
+MAX_WORDS = 500
+MAX_SCRIPT = 16 << 20
+
+
+def with_origin(manifest: Manifest, argv: Sequence[str], folder: Path | None = None) -> Manifest:
+    """The manifest with the command, the script, the commit, the packages and the environment of this process.
+
+    `folder`: whose repository is meant, default the current one. Secrets in `argv` are taken out. Never fails: what
+    cannot be learned is left out."""
+    return replace(
+        manifest,
+        command=_command(argv),
+        script=_script(argv),
+        git=git_state(folder or Path()),
+        environment=environment(),
+        packages=installed(),
+    )
+
+
+def _command(argv: Sequence[str]) -> tuple[str, ...]:
+    clean: dict[str, Any] = redact({"argv": list(argv[:MAX_WORDS])})
+    return tuple(str(word)[:MAX_WORD] for word in clean["argv"])
+
+
+def _script(argv: Sequence[str]) -> Script | None:
+    """The first word that is a script, with its digest: a script may lie outside of any repository."""
+    try:
+        path = next((Path(word) for word in argv if word.endswith((".py", ".sh")) and Path(word).is_file()), None)
+        if path is None or path.stat().st_size > MAX_SCRIPT:
+            return None
+        return Script(path=str(path), sha256=file_sha256(path))
+    except (OSError, ValueError):
+        return None
