@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import LLM_POLICY, POLICY_GRADIENT
 from rldk.rules.departure import departure
-from rldk.rules.evidence import CLASSIC, about_episodes
+from rldk.rules.evidence import CLASSIC, about_episodes, about_language
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 
@@ -44,7 +44,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     1.5 times all it ever was. Where no spread is logged, the batch means themselves: their row-to-row noise over ten
     rows is eight times that of the twenty rows before.
     Returns of environments, whatever the trainer, grow by such steps once an agent has found out how, and are not
-    looked at.
+    looked at; a critic's loss in a log without any word of language (KL to a reference, truncation, tokens) is an
+    agent's, too.
     When it is wrong: a curriculum or another data set from one step on; a sparse reward found all at once.
     Source: factors as measured on labelled real trainings (docs/detectors.md).
     """
@@ -54,8 +55,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
     noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
-    extent = high - low
-    if about_episodes(f):
+    extent, agent = high - low, f.gap("value_loss") >= 0 and not about_language(f)
+    if about_episodes(f) or agent:
         return None
     beyond = least > high + extent or most < low - extent
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:
