@@ -16,7 +16,8 @@ SCORE_ROWS, SCORE_LOST = 10, 0.1  # rows of one and the same score; its distance
 FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
 
 
-TRAINED = frozenset({"entropy", "kl", "loss", "policy_loss", "value_loss"})  # beside a reward: a policy learns from it
+# beside a reward: a policy learns from it
+TRAINED = frozenset({"entropy", "kl", "loss", "policy_loss", "value_loss", "lr", "exploration_rate", "generation_time"})
 
 
 def _unknown(context: Context) -> str | None:

@@ -79,6 +79,15 @@ def test_a_reward_beside_a_loss_is_what_a_policy_learns_from() -> None:
     assert scan_columns("REW022", {**columns, "loss": [0.5] * 450}, names=names).worst() == "warn"
 
 
+@pytest.mark.parametrize("beside", [{"exploration_rate": 0.99}, {"lr": 1.0}, {"generation_time": 1.0}])
+def test_a_rate_or_the_time_of_a_rollout_says_that_something_is_trained(beside: dict[str, float]) -> None:
+    columns: Columns = {"reward_mean": around((450, -17), noise=2)}
+    for name, decay in beside.items():
+        columns[name] = [decay**i for i in range(450)]
+    report = scan_columns("REW022", columns, names={name: name for name in columns})
+    assert [f.severity for f in report.findings] == ["warn"]
+
+
 def test_a_single_lucky_start_is_no_level_to_fall_from() -> None:
     reward: list[float | None] = [0.0, 0.65, 0.29, *[0.12 + 0.001 * (i % 2) for i in range(60)]]
     assert scan_columns("REW023", {"reward_mean": reward}, algorithm="dqn").findings == ()
