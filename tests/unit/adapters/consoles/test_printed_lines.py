@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.consoles.lines import PrintedLinesConsole, is_training
+from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.log import Log
 from rldk.adapters.open import open_run
 from rldk.adapters.source import File
+from rldk.engine.scan import judged
 from rldk.errors import NotALog
 
 LINE = "Episode {i}/300 | Reward: {r:.2f} | Epsilon: 0.950 | Loss: 0.5000\n"
@@ -137,3 +139,15 @@ def test_a_full_bar_that_begins_again_goes_on(tmp_path: Path) -> None:
 def test_a_bar_that_stands_still_is_seen(tmp_path: Path) -> None:
     text = "".join(BAR.format(i=i, loss="0.5") for i in range(200)) + "\n"
     assert len(read(tmp_path / "out", text).table.step) == 4
+
+
+@pytest.mark.parametrize("size", [7, 1000])
+@pytest.mark.parametrize("cut", [0, 1, 30])
+def test_bars_that_grow_are_read_as_the_finished_ones(tmp_path: Path, cut: int, size: int) -> None:
+    text = "".join(bars(range(i, i + 20)) for i in range(0, 60, 20))
+    data = text[: len(text) - cut].encode()
+    (tmp_path / "out.log").write_bytes(data)
+    reader = LiveReader()
+    rows = [row for i in range(0, len(data), size) for row in reader.feed(data[i : i + size])] + reader.finish()
+    told = judged(open_run(tmp_path / "out.log")).rows()
+    assert [(row.step, row.values) for row in rows] == [(row.step, row.values) for row in told]
