@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from operator import le
 from typing import Any, Protocol, TypeVar
 
@@ -149,10 +150,11 @@ class Glimpse:
 
 
 def glimpse(parser: Parser[Piece], head: bytes) -> list[tuple[int, Mapping[str, float], Phase]]:
-    """The rows that the parser of a console finds in these first bytes, without an incomplete last line."""
-    sink = Glimpse()
-    for piece in Cutter().feed(head):
-        parser.take(piece, sink)
+    """The rows that a console's parser finds in these first bytes; a last text without its end is left out."""
+    sink, cutter = Glimpse(), Cutter()
+    for piece in chain(cutter.feed(head), cutter.finish()):
+        if piece.closed:
+            parser.take(piece, sink)
     parser.finish(sink)
     return sink.rows
 

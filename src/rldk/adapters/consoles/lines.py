@@ -21,7 +21,7 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Sink, glimpse, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
-from rldk.adapters.wire.pairs import Clock, Line, read_line
+from rldk.adapters.wire.pairs import BAR, Clock, Line, read_line
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
 
@@ -29,10 +29,11 @@ OPENING = 8  # the number of records that decide which count is the step
 ENOUGH = 3  # rows with the same names and rising steps that a text needs to count as a log
 MAX_LINES = 100  # of one record
 MAX_KEYS = 300
-# A line of such a log has one of these words and a number after it; a text without them is another format.
+MAX_HELD = 50  # redraws of a progress bar with the same numbers that are one row
+# Words of which a line of such a log has one, and the number that follows; a text without is no such log.
 _COUNTS = re.compile(
     rb"(?:ep|epoch|episode|step|steps|iter|iteration|itr|update|updates|batch|rollout|round|frame|frames|timestep"
-    rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]",
+    rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]|\d%\|[^|\n]{0,400}\| {0,9}\d",
     re.MULTILINE,
 )
 _GOALS = (b"rew", b"ret", b"loss", b"score", b"entropy", b"fitness", b"success", b"win", b"kl", b"ppl", b"perplexity")
@@ -60,9 +61,11 @@ class PrintedStep(Struct):
 class PrintedLines:
     """Reads records: a line with a count begins one, and lines of only names and numbers continue it.
 
-    The first `OPENING` records that name a goal of training decide which count is the step: the count that rises most
-    often, or the first on the line among equals. The reader skips records without that count. A count that falls while
-    the epoch rises starts again in each epoch; the reader then continues from the last step."""
+    The first `OPENING` records that say what the training is for decide which count is the step: the one that rises
+    most often, of several the first on the line. Records without it are passed over. A count that falls while the epoch
+    rises begins again in each epoch: then it goes on from where it was; so does a progress bar that was full, or has
+    another count beside it that rises. A bar is drawn at each step with the numbers that were set last: up to
+    `MAX_HELD` times the same numbers are one row."""
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -72,6 +75,7 @@ class PrintedLines:
         self._record: PrintedStep | None = None
         self._offset = 0
         self._last: PrintedStep | None = None
+        self._held = 0
 
     def take(self, piece: Piece, sink: Sink) -> None:
         if piece.broken:
@@ -84,10 +88,10 @@ class PrintedLines:
         if self._counts(line) and (line.whole or _SIGN.search(piece.text)):  # otherwise it is prose
             self._end(sink)
             values = dict(line.values)
-            if not piece.whole and values:
+            if not piece.closed and values:
                 values.popitem()  # its number may be cut
             self._record = PrintedStep(piece, line.clocks, values)
-        elif piece.whole and self._record is not None:
+        elif piece.closed and self._record is not None:
             self._go_on(self._record, piece.text)
 
     def _counts(self, line: Line) -> bool:
@@ -110,7 +114,7 @@ class PrintedLines:
         if record is None:
             return
         if not record.values:
-            if not record.start.whole:
+            if not record.start.closed:
                 sink.reject(record.start.line, record.start.offset, "the last line is torn", record.start.text)
         elif self.word is not None:
             self._put(record, sink)
@@ -124,7 +128,7 @@ class PrintedLines:
         opening, self._opening = self._opening, []
         self.word = _finest(opening)
         clocks = [clock for record in opening if (clock := record.clock(self.word or "")) is not None]
-        self.total = next((clock.total for clock in clocks), None)
+        self.total = next((clock.total for clock in clocks), None) if self.word != BAR else None  # it may begin again
         if any(clock.word == "epoch" and clock.total != 1 for record in opening for clock in record.clocks):
             self.total = self.total if self.word == "epoch" else None  # it may be that of one epoch
         self._only_eval = all(phase_of(record.values) == "eval" for record in opening)
@@ -136,7 +140,11 @@ class PrintedLines:
         if clock is None:
             return
         self._offset += self._gone(record, clock)
+        again = self.word == BAR and self._last is not None and record.values == self._last.values
         self._last = record
+        self._held = self._held + 1 if again and self._held < MAX_HELD else 0
+        if self._held:
+            return
         step = clock.step + self._offset
         if step > MAX_STEP:
             sink.reject(record.start.line, record.start.offset, "the step is too large", record.start.text)
@@ -147,10 +155,11 @@ class PrintedLines:
         """The length of the epoch that has just ended, when the count begins again in each epoch; else 0."""
         if self._last is None or (before := self._last.clock(clock.word)) is None or clock.step >= before.step:
             return 0
-        epochs = [one.clock(word) for one in (self._last, record) for word in ("epoch", "epochs") if one.clock(word)]
-        if len(epochs) != 2 or epochs[1].step <= epochs[0].step:  # type: ignore[union-attr]
-            return 0
-        return max(before.total or 0, before.step)
+        words = ("epoch", "epochs") if clock.word != BAR else tuple(each.word for each in record.clocks)
+        pairs = [(self._last.clock(word), record.clock(word)) for word in words]
+        rises = any(old is not None and new is not None and new.step > old.step for old, new in pairs)
+        full = clock.word == BAR and before.step == before.total
+        return max(before.total or 0, before.step) if rises or full else 0
 
     def _phase(self, values: Iterable[str]) -> Phase:
         return "train" if self._only_eval else phase_of(values)

@@ -23,7 +23,7 @@ from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
 
 _OPENING = re.compile(rb"# ?\{")
-_COLUMNS = re.compile(rb"r,l,t(?:,|\r?$)")
+_COLUMNS = re.compile(rb"r,l,t(?:,|\r*$)")  # Windows puts a \r of its own before the one of the csv module
 _EPISODE = re.compile(rb"-?[\d.]+(?:e[-+]?\d+)?,\d+,[\d.]+")
 _WORKER = re.compile(r"(?:(?<=^)|(?<=[._-]))\d+(?:\.\d+)?[._]?(?=monitor\.csv)")
 IDENTITY = {"framework": "stable_baselines3", "dialect": "sb3"}

@@ -32,6 +32,7 @@ class Piece(NamedTuple):
 
     `whole`: its end was seen. False for a last line without newline (its last number may be cut) and for a line above
     10 MB, of which only the beginning is kept. `broken`: why the source stopped here, if it did; then it is the last.
+    `closed`: the end of this text was seen, that of a redraw at least.
     """
 
     line: int
@@ -39,6 +40,7 @@ class Piece(NamedTuple):
     text: str
     whole: bool = True
     broken: str = ""
+    closed: bool = True
 
 
 def pieces(source: Openable | Path) -> Iterator[Piece]:
@@ -86,10 +88,11 @@ def _cut(batch: Lines, *, whole: bool) -> Iterator[Piece]:
     for i, line in enumerate(batch.lines):
         complete = whole and not isinstance(line, Overlong)
         start = offset
-        for part in line.split(b"\r"):  # tqdm redraws its bar with a carriage return
+        redraws = line.split(b"\r")  # tqdm redraws its bar with a carriage return
+        for number, part in enumerate(redraws, start=1):
             text = clean(part)
             if text:
-                yield Piece(batch.number + i, start, text, complete)
+                yield Piece(batch.number + i, start, text, complete, closed=complete or number < len(redraws))
             start += len(part) + 1
         offset += line_size(line) + 1
 

@@ -21,6 +21,11 @@ _CLOCK = re.compile(
 )
 # "[12/500]", "(35/9751)", and a number that a line begins with
 _BARE = re.compile(r"[\[(](?P<step>\d{1,18}) ?/ ?(?P<total>\d{1,18})[\])]|^\[?(?P<first>\d{1,18})[:)\]]?(?= +[A-Za-z])")
+# tqdm's bar, with what a loop shows in front of it and behind the rate: "Loss: 0.3:  10%|#  | 9/90 [0:01<0:09, 9it/s]"
+_BAR = re.compile(
+    r"(?::|(?<= )|^) {0,4}\d{1,3}%\|[^|]{0,400}\| {0,9}(?P<step>\d{1,18})/(?P<total>\d{1,18})"
+    r" \[[^\[\],]{3,40},(?P<rate>[^\[\],]{3,40})(?:, (?P<shown>[^\[\]]{0,4000}))?(?:\]|$)"
+)
 _LIST_OF_ONE = re.compile(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
 _NORM = re.compile(r"\|([A-Za-z_]\w{0,30})\|(?= ?[:=])")  # |grad|=0.1
 _WIDE = re.compile(r"(?<! ) +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
@@ -38,8 +43,12 @@ _NAME = re.compile(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
 _LEAD = re.compile(r".{0,80}(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
 
 
+BAR = "bar"
+
+
 class Clock(NamedTuple):
-    """A count that a line shows. `word`: what it counts, in small letters, "" where a number stands alone."""
+    """A count that a line shows. `word`: what it counts, in small letters, "" where a number stands alone, `BAR` where
+    it is that of a progress bar."""
 
     word: str
     step: int
@@ -57,8 +66,12 @@ class Line(NamedTuple):
 
 def read_line(text: str) -> Line:
     """The counts and the named numbers of a line. Linear in the text, of which `MAX_TEXT` characters are read."""
-    text = _WIDE.sub(" ", _LIST_OF_ONE.sub(r" \1", _NORM.sub(r" \1", text[:MAX_TEXT].strip())))
+    text = text[:MAX_TEXT].strip()
     clocks: dict[str, Clock] = {}
+    bar = _BAR.search(text) if "%|" in text else None
+    if bar is not None:
+        text = f"{text[: bar.start()]} | {bar['shown'] or ''} | {text[bar.end() :]}"
+    text = _WIDE.sub(" ", _LIST_OF_ONE.sub(r" \1", _NORM.sub(r" \1", text)))
     rest, end = [], 0
     for found in _CLOCK.finditer(text):
         word = " ".join(found["word"].lower().replace("_", " ").replace("-", " ").split())
@@ -73,6 +86,8 @@ def read_line(text: str) -> Line:
     if bare is not None:
         clocks[""] = Clock("", int(bare["step"] or bare["first"]), int(bare["total"]) if bare["total"] else None)
         left = left[: bare.start()] + " | " + left[bare.end() :]
+    if bar is not None:
+        clocks[BAR] = Clock(BAR, int(bar["step"]), int(bar["total"]))
     values: dict[str, float] = {}
     whole = True
     for cut in _CUT.split(left):

@@ -23,6 +23,8 @@ MAX_CELLS = 100_000_000  # 800 MB of columns; a 1 M step run may have 100 tags
 MAX_TAGS = 20_000
 MAX_RESTARTS = 100  # beyond it the steps of a tag jitter (several writers), and going back means nothing
 _LAST_STEP = 2**62
+_OTHER_AXES = ("/time", "/iter")  # behind the name of a curve: the same curve over seconds (rsl_rl, rl_games) or epochs
+_FIRST_AXES = ("", "/step", "/frame")
 
 
 def phase_of(tag: str) -> Phase:
@@ -97,13 +99,23 @@ class Scalars:
         """One row for each (segment, step, phase), ordered so; of values at the same place the last is kept.
 
         A new segment begins where a tag's own step goes back (tags may run on different clocks), or where a later file
-        writes a step again."""
+        writes a step again. A curve that is drawn once more over another axis is left out: its steps are seconds."""
         import numpy as np
 
         self.repeated = self._left_out = 0
         tag, step = np.array(self.tag, dtype=np.int32), np.array(self.step, dtype=np.int64)
         value, time = np.array(self.value, dtype=np.float64), np.array(self.time, dtype=np.float64)
-        segment = _segments(tag, step, np.array(self._starts, dtype=np.int64))
+        starts = np.array(self._starts, dtype=np.int64)
+        if copies := self._copies(tag, value):
+            kept = np.flatnonzero(~np.isin(tag, copies))
+            tag, step, value, time, starts = (
+                tag[kept],
+                step[kept],
+                value[kept],
+                time[kept],
+                np.searchsorted(kept, starts),
+            )
+        segment = _segments(tag, step, starts)
         phases = np.array([PHASES.index(p) for p in self._phases], dtype=np.uint8)
         keys = np.stack([segment, step, phases[tag]])
         rows, row_of = _distinct(keys)
@@ -119,6 +131,23 @@ class Scalars:
             time=times,
             stated_nan=stated,
         )
+
+    def _copies(self, tag: NDArray[np.int32], value: NDArray[np.float64]) -> list[int]:
+        """The numbers of tags that have, value for value, the curve of another one over another axis."""
+        import numpy as np
+
+        found = []
+        for name, number in self.tags.items():
+            base = next((name.removesuffix(axis) for axis in _OTHER_AXES if name.endswith(axis)), None)
+            others = [self.tags[base + axis] for axis in _FIRST_AXES if base + axis in self.tags] if base else []
+            if not others:
+                continue
+            mine, first = value[tag == number], value[tag == others[0]]
+            both = min(len(mine), len(first))
+            near = both > 0 and abs(len(mine) - len(first)) <= 1
+            if near and np.array_equal(mine[:both], first[:both], equal_nan=True):
+                found.append(number)
+        return found
 
     def _columns(
         self, n: int, row_of: NDArray[np.intp], tag: NDArray[np.int32], value: NDArray[np.float64]

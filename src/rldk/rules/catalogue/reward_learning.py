@@ -12,10 +12,12 @@ NEARLY_OVER, FEWEST = 0.7, 60  # share of the declared steps, with so many rows 
 SAME, TWICE = 0.6, 2.0  # standard deviations of a row, medians of 40 and 20 rows; the best running mean
 LATEST, FIRST = 40, 20  # rows
 NARROW, NARROW_NATS, NARROW_ROWS = 0.3, 2.0, 100  # of the first entropy, and below it: the policy has decided; rows
+SCORE_ROWS, SCORE_LOST = 10, 0.1  # rows of one and the same score; its distance from the best one
 FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
 
 
-TRAINED = frozenset({"entropy", "kl", "loss", "policy_loss", "value_loss"})  # beside a reward: a policy learns from it
+# beside a reward: a policy learns from it
+TRAINED = frozenset({"entropy", "kl", "loss", "policy_loss", "value_loss", "lr", "exploration_rate", "generation_time"})
 
 
 def _unknown(context: Context) -> str | None:
@@ -153,4 +155,40 @@ def frozen_below_best(f: Frame) -> Signal | None:
     if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
         message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it was once {top:.4g}"
         return Signal(value=low, limit=top, message=message)
+    return None
+
+
+@rule(
+    "REW028",
+    "score-frozen-below-its-best",
+    severity="warn",
+    tier=3,
+    each=("pass_at_k", "*success*"),
+    needs=("reward_mean",),
+    cooldown=100,
+    algorithms=POLICY | VALUE_BASED,
+    causes=(
+        "the policy gives one and the same answer to everything: it collapsed, and has no gradient left",
+        "updates no longer reach the model that is evaluated",
+    ),
+    fixes=("roll back to the best checkpoint, and lower {lr}", "raise {entropy_coef}; look at ten answers"),
+)
+def score_frozen_below_best(f: Frame) -> Signal | None:
+    """Fires when an accuracy or a success rate has been bitwise the same for ten rows, below its best, as rewards vary.
+
+    Why it matters: the reward is noise from batch to batch; a score that is not, is that of a policy which no longer
+    changes, and it stopped at a bad place.
+    How it is computed: REW023 for scores that are evaluated on the same tasks each time: ten rows with one value that
+    is neither 0 nor 1, at least 0.1 below the largest so far, three times as many as ever before (a score may be logged
+    again on each row until the next evaluation), and a reward that is not the same as in the row before.
+    When it is wrong: evaluations that are ever further apart, by three times at once.
+    Source: ours: an exact repetition on tens of tasks is no chance while the policy still moves.
+    """
+    name = f.metric
+    value, same, best = f[name], f.repeats(name), f.highest(name, before=0)
+    moves, longest = f.repeats("reward_mean"), f.longest_run(name)
+    enough = max(SCORE_ROWS, 3 * longest)
+    if same >= enough and moves < 2 and 0.0 < value < 1.0 and best - value >= SCORE_LOST:
+        message = f"{name} has been {value:.4g} for {same:.0f} rows, and was {best:.4g}, while the reward still varies"
+        return Signal(value=value, limit=best, message=message)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import LLM_POLICY, POLICY_GRADIENT
 from rldk.rules.departure import departure
-from rldk.rules.evidence import CLASSIC, about_episodes
+from rldk.rules.evidence import CLASSIC, about_episodes, about_language
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 
@@ -43,7 +43,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     spread of the reward (`reward_std`, within groups where that is logged) leaves its line by five scales and by a
     factor of 2.5, and is beyond 1.5 times its largest value so far. Where no spread is logged, it looks at the means of
     batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. It does not look at
-    returns of environments, which grow by such steps once an agent has found out how.
+    returns of environments, which grow by such steps once an agent has found out how. A log that has the loss of a
+    critic and no word of language (KL to a reference, truncation, tokens) is that of an environment, too.
     When it is wrong: A curriculum or another data set may begin at that step, or a sparse reward may be found all at
     once.
     Source: The factors were measured on labelled real trainings (docs/detectors.md).
@@ -54,8 +55,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
     noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
-    extent = high - low
-    if about_episodes(f):
+    extent, agent = high - low, f.gap("value_loss") >= 0 and not about_language(f)
+    if about_episodes(f) or agent:
         return None
     beyond = least > high + extent or most < low - extent
     if count >= 20 and extent > 0 and beyond and step > 8 * stride:

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.consoles.lines import PrintedLinesConsole, is_training
+from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.log import Log
 from rldk.adapters.open import open_run
+from rldk.adapters.source import File
+from rldk.engine.scan import judged
 from rldk.errors import NotALog
 
 LINE = "Episode {i}/300 | Reward: {r:.2f} | Epsilon: 0.950 | Loss: 0.5000\n"
@@ -111,3 +114,40 @@ def test_other_texts_are_refused(tmp_path: Path, name: str) -> None:
 def test_one_line_more_is_enough() -> None:
     text = REFUSED["two lines"]
     assert is_training((text + "Episode 3 | Reward: 5.0\n").encode())
+
+
+BAR = "\rLoss: {loss} | Acc: 1.00:  10%|#    | {i}/60 [00:12<10:00,  6.27s/it]"
+
+
+def bars(steps: range = range(60)) -> str:
+    return "".join(BAR.format(i=i, loss=f"{9 - i // 10}.25") for i in steps) + "\n"
+
+
+def test_a_progress_bar_is_a_row_each_time_its_numbers_change(tmp_path: Path) -> None:
+    log = read(tmp_path / "out", "Loading model\n" + bars())
+    assert PrintedLinesConsole.sniff(File.beginning(bars().rstrip().encode())) > 0  # a bar has no line end for hours
+    assert (log.table.step.tolist(), log.table.columns["Loss"].tolist()[:2]) == (list(range(0, 60, 10)), [9.25, 8.25])
+
+
+def test_a_full_bar_that_begins_again_goes_on(tmp_path: Path) -> None:
+    text = bars(range(61)) + bars(range(1, 61))
+    log = read(tmp_path / "out", text)
+    assert log.table.step.tolist() == [0, 10, 20, 30, 40, 50, 60, 61, 70, 80, 90, 100, 110, 120]
+    assert not log.table.segment.any()
+
+
+def test_a_bar_that_stands_still_is_seen(tmp_path: Path) -> None:
+    text = "".join(BAR.format(i=i, loss="0.5") for i in range(200)) + "\n"
+    assert len(read(tmp_path / "out", text).table.step) == 4
+
+
+@pytest.mark.parametrize("size", [7, 1000])
+@pytest.mark.parametrize("cut", [0, 1, 30])
+def test_bars_that_grow_are_read_as_the_finished_ones(tmp_path: Path, cut: int, size: int) -> None:
+    text = "".join(bars(range(i, i + 20)) for i in range(0, 60, 20))
+    data = text[: len(text) - cut].encode()
+    (tmp_path / "out.log").write_bytes(data)
+    reader = LiveReader()
+    rows = [row for i in range(0, len(data), size) for row in reader.feed(data[i : i + size])] + reader.finish()
+    told = judged(open_run(tmp_path / "out.log")).rows()
+    assert [(row.step, row.values) for row in rows] == [(row.step, row.values) for row in told]

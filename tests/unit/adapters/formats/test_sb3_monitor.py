@@ -173,3 +173,9 @@ def test_episodes_without_an_opening_line_are_recognised_by_their_rows(tmp_path:
     (tmp_path / "m.csv").write_text("r,l,t\n-1.5,10,0.5\n")
     (tmp_path / "other.csv").write_text("r,l,t\nleft,right,top\n")
     assert [SB3Monitor.sniff(File(tmp_path / name)) for name in ("m.csv", "other.csv")] == [70, 0]
+
+
+def test_line_ends_that_windows_doubled(tmp_path: Path) -> None:
+    (tmp_path / "monitor.csv").write_bytes(b'#{"t_start": 10.0}\r\nr,l,t\r\r\n-99.5,100,2.0\r\r\n-80,50,3.5\r\r\n')
+    run = open_run(tmp_path / "monitor.csv")
+    assert (run.meta.format, run.metrics.step.tolist()) == ("sb3-monitor", [100, 150])

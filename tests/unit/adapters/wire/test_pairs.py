@@ -77,3 +77,17 @@ def test_the_time_of_a_line_is_linear(atom: str) -> None:
     start = time.process_time()
     read_line(atom * (400_000 // len(atom)))
     assert time.process_time() - start < 1.0
+
+
+BARS = {
+    "Train:  10%|#         | 9/90 [00:01<00:09,  9.0it/s, loss=0.31, return=-4.5]": {"loss": 0.31, "return": -4.5},
+    "Loss: 0.31 | Acc: 1.00:  10%|▉     | 9/90 [00:01<00:09,  9.0it/s]": {"Loss": 0.31, "Acc": 1.0},
+    " 10%|#   | 9/90 [00:01<?, ?it/s, reward=3]": {"reward": 3.0},
+    "Map:  10%|#   | 9/90 [00:01<00:09, 9.0 examples/s]": {},
+}
+
+
+def test_a_progress_bar_counts_and_shows_what_was_set() -> None:
+    for text, values in BARS.items():
+        line = read_line(text)
+        assert ([(c.word, c.step, c.total) for c in line.clocks], line.values) == ([("bar", 9, 90)], values), text

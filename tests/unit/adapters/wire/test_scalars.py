@@ -98,3 +98,17 @@ def test_more_metrics_than_fit_are_left_out_and_counted(monkeypatch: pytest.Monk
 
 def test_no_scalar_is_an_empty_table() -> None:
     assert len(Scalars().table()) == 0
+
+
+def test_a_curve_over_seconds_beside_that_over_steps_makes_no_rows() -> None:
+    points: list[tuple[str, int, float] | None] = []
+    for i in range(5):
+        points += [("Loss/v", 800 + i, 0.5), ("reward", 800 + i, 1.5 * i), ("reward/time", 3 * i, 1.5 * i)]
+    table = collected(*points).table()
+    assert (table.step.tolist(), sorted(table.columns)) == ([800, 801, 802, 803, 804], ["Loss/v", "reward"])
+
+
+def test_a_name_that_only_looks_like_another_axis_is_kept() -> None:
+    points = [(name, i, value) for i in range(3) for name, value in (("step", 1.0 * i), ("step/time", 0.2))]
+    assert sorted(collected(*points).table().columns) == ["step", "step/time"]
+    assert sorted(collected(("a/time", 1, 0.5), ("a/time", 2, 0.5)).table().columns) == ["a/time"]

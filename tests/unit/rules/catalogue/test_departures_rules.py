@@ -96,6 +96,14 @@ def test_a_return_that_takes_off(key: str, worst: str | None) -> None:
     assert scan_columns("REW005", columns, names={"reward_mean": key}).worst() == worst
 
 
+@pytest.mark.parametrize(("beside", "worst"), [({}, None), ({"kl": [0.01] * 80}, "warn")])
+def test_a_return_beside_a_critic_spreads_as_the_agent_lives_longer(beside: dict[str, Any], worst: str | None) -> None:
+    reward = noisy(0.5, 60, 3, 0.01) + noisy(0.5, 20, 4, 0.9)
+    columns = {"reward_mean": reward, "value_loss": [0.1] * 80, "policy_loss": [0.0] * 80, **beside}
+    names = {"reward_mean": "rew", "value_loss": "vl_loss", "policy_loss": "pg_loss", "kl": "kl"}
+    assert scan_columns("REW005", columns, names=names).worst() == worst
+
+
 @pytest.mark.parametrize(("slope", "warned"), [(0.02, False), (0.0, True)])
 def test_an_agent_that_decides_while_it_still_improves(slope: float, warned: bool) -> None:
     rewards = [slope * i + 0.1 * (2 * i % 5) for i in range(60)]

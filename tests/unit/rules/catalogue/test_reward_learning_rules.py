@@ -79,6 +79,40 @@ def test_a_reward_beside_a_loss_is_what_a_policy_learns_from() -> None:
     assert scan_columns("REW022", {**columns, "loss": [0.5] * 450}, names=names).worst() == "warn"
 
 
+@pytest.mark.parametrize("beside", [{"exploration_rate": 0.99}, {"lr": 1.0}, {"generation_time": 1.0}])
+def test_a_rate_or_the_time_of_a_rollout_says_that_something_is_trained(beside: dict[str, float]) -> None:
+    columns: Columns = {"reward_mean": around((450, -17), noise=2)}
+    for name, decay in beside.items():
+        columns[name] = [decay**i for i in range(450)]
+    report = scan_columns("REW022", columns, names={name: name for name in columns})
+    assert [f.severity for f in report.findings] == ["warn"]
+
+
 def test_a_single_lucky_start_is_no_level_to_fall_from() -> None:
     reward: list[float | None] = [0.0, 0.65, 0.29, *[0.12 + 0.001 * (i % 2) for i in range(60)]]
     assert scan_columns("REW023", {"reward_mean": reward}, algorithm="dqn").findings == ()
+
+
+VARIES: list[float | None] = [0.1 * (i * 7 % 5) for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("score", "reward", "expected"),
+    [
+        ([0.5, 0.6, 0.7] + [0.45] * 12, VARIES, [13]),
+        ([0.5, 0.6, 0.7] + [0.45] * 9, VARIES, []),
+        ([0.5, 0.6, 0.54] + [0.51] * 12, VARIES, []),  # hardly below
+        ([0.5, 0.6, 0.7] + [0.0] * 12, VARIES, []),  # a hard task, found once
+        ([0.5] * 10 + [0.7] * 10 + [0.45] * 25, VARIES, []),  # evaluated every tenth row
+        ([0.5] * 10 + [0.7] * 10 + [0.45] * 35, VARIES, [50]),
+        ([0.5, 0.6, 0.7] + [0.45] * 12, [1.0] * 60, []),  # nothing new is logged
+    ],
+)
+def test_a_score_that_stands_still(score: list[float | None], reward: list[float | None], expected: list[int]) -> None:
+    report = scan_columns("REW028", {"pass_at_k": score, "reward_mean": reward[: len(score)]}, algorithm="reinforce")
+    assert [f.first_step for f in report.findings] == expected
+
+
+def test_a_score_needs_a_reward_beside_it() -> None:
+    (check,) = scan_columns("REW028", {"pass_at_k": [0.5] * 20}).skipped
+    assert check.reason == "needs reward_mean"
