@@ -9,7 +9,7 @@ from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.log import Log
 from rldk.adapters.open import open_run
 from rldk.adapters.source import File
-from rldk.engine.scan import judged
+from rldk.engine.scan import rule_columns
 from rldk.errors import NotALog
 
 LINE = "Episode {i}/300 | Reward: {r:.2f} | Epsilon: 0.950 | Loss: 0.5000\n"
@@ -149,5 +149,5 @@ def test_bars_that_grow_are_read_as_the_finished_ones(tmp_path: Path, cut: int, 
     (tmp_path / "out.log").write_bytes(data)
     reader = LiveReader()
     rows = [row for i in range(0, len(data), size) for row in reader.feed(data[i : i + size])] + reader.finish()
-    told = judged(open_run(tmp_path / "out.log")).rows()
+    told = rule_columns(open_run(tmp_path / "out.log")).rows()
     assert [(row.step, row.values) for row in rows] == [(row.step, row.values) for row in told]
