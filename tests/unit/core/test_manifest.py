@@ -141,6 +141,7 @@ def test_the_status_of_somebody_else_is_unknown(data: dict[str, Any]) -> None:
         (0, platform.node(), "crashed"),
         (2**31 - 1, "elsewhere", "running"),
     ],
+    ids=["own", "first", "gone", "too large", "none", "elsewhere"],
 )
 def test_a_run_whose_process_is_gone_has_crashed(pid: int, host: str, status: str) -> None:
     assert status_of(Manifest(status="running", process=RunProcess(pid=pid, host=host))) == status
