@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rldk.cards.words import plural
-from rldk.core.catalogue import Catalogue, RunEntry, RunOutcome
+from rldk.core.catalogue import Catalogue, RunEntry, StoredVerdict
 from rldk.core.manifest import GitState, Manifest, plain
 from rldk.core.view import Facts, Section, Table, Tone, View
 
@@ -18,7 +18,7 @@ HEADS = ("run", "started (UTC)", "state", "step", "verdict")
 _TONES: dict[str, Tone] = {"critical": "critical", "warn": "warn", "ok": "ok"}
 
 
-def listing_document(runs: Sequence[tuple[RunEntry, RunOutcome]], found: Catalogue) -> dict[str, Any]:
+def listing_document(runs: Sequence[tuple[RunEntry, StoredVerdict]], found: Catalogue) -> dict[str, Any]:
     """The runs that are shown, as JSON."""
     return {
         "schema_version": 1,
@@ -29,7 +29,7 @@ def listing_document(runs: Sequence[tuple[RunEntry, RunOutcome]], found: Catalog
     }
 
 
-def run_document(run: RunEntry, came_to: RunOutcome) -> dict[str, Any]:
+def run_document(run: RunEntry, came_to: StoredVerdict) -> dict[str, Any]:
     """One line of the table, as JSON."""
     manifest = run.manifest or Manifest()
     return {
@@ -46,7 +46,7 @@ def run_document(run: RunEntry, came_to: RunOutcome) -> dict[str, Any]:
     }
 
 
-def listing_view(runs: Sequence[tuple[RunEntry, RunOutcome]], found: Catalogue, root: Path) -> View:
+def listing_view(runs: Sequence[tuple[RunEntry, StoredVerdict]], found: Catalogue, root: Path) -> View:
     """The runs that are shown, as a table."""
     left = len(found.runs) - len(runs)
     notes = [f"{plural(left, 'older run')} with --last {len(found.runs)}"] if left else []
@@ -73,7 +73,7 @@ def listing_view(runs: Sequence[tuple[RunEntry, RunOutcome]], found: Catalogue, 
     )
 
 
-def run_view(run: RunEntry, came_to: RunOutcome) -> View:
+def run_view(run: RunEntry, came_to: StoredVerdict) -> View:
     """All that the directory of a run says of it."""
     manifest = run.manifest or Manifest()
     said = {
@@ -119,7 +119,7 @@ def run_view(run: RunEntry, came_to: RunOutcome) -> View:
     )
 
 
-def show_document(run: RunEntry, came_to: RunOutcome) -> dict[str, Any]:
+def show_document(run: RunEntry, came_to: StoredVerdict) -> dict[str, Any]:
     """All that the directory of a run says of it, as JSON."""
     return {
         "schema_version": 1,
@@ -128,7 +128,7 @@ def show_document(run: RunEntry, came_to: RunOutcome) -> dict[str, Any]:
     }
 
 
-def _row(run: RunEntry, came_to: RunOutcome, root: Path) -> tuple[str, ...]:
+def _row(run: RunEntry, came_to: StoredVerdict, root: Path) -> tuple[str, ...]:
     path = run.directory.path
     shown = str(path.relative_to(root)) if path != root else str(path)
     step = "-" if came_to.last_step is None else f"{came_to.last_step}"

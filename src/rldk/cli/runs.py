@@ -16,18 +16,31 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.group("runs")
 def command() -> None:
-    """List run directories, and show what one of them says of its run."""
+    """List run directories, and show what one of them says of its run.
+
+    \b
+    Examples:
+      rldk runs list
+      rldk runs show runs/train-20261129-101500
+    """
 
 
 @command.command("list")
-@click.argument("folder", metavar="[DIR]", type=FOLDER, required=False)
-@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="Show so many, the newest.")
+@click.argument("folder", metavar="DIR", type=FOLDER, required=False)
+@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many runs to show.")
 @json_option
 def list_runs(folder: Path | None, last: int, as_json: bool) -> None:
     """List the runs in DIR, the newest first: when, state, last step, verdict.
 
-    DIR is $RLDK_DIR or runs where none is named. The verdict is that of the report in the run's directory; without one,
-    `rldk doctor` finds it. A run that says it is running, and whose process is gone, has crashed."""
+    Without DIR the command looks into $RLDK_DIR, or else into runs. The verdict comes from the report in the directory
+    of a run; where there is none, `rldk doctor` makes one. A run has crashed when it says that it is running and its
+    process is gone.
+
+    \b
+    Examples:
+      rldk runs list
+      rldk runs list /data/experiments --last 10
+    """
     from rldk.cards import terminal
     from rldk.cards.runs import listing_document, listing_view
     from rldk.cards.wire import dumps
@@ -50,7 +63,12 @@ def list_runs(folder: Path | None, last: int, as_json: bool) -> None:
 def show(run: str, everything: bool, as_json: bool) -> None:
     """Show what a run directory says of its run: command, commit, configuration, environment, files.
 
-    RUN is a run directory, or the name of a run in $RLDK_DIR or runs."""
+    RUN is a run directory, or the name of a run in $RLDK_DIR or runs.
+
+    \b
+    Example:
+      rldk runs show runs/train-20261129-101500 --all
+    """
     from rldk.cards import terminal
     from rldk.cards.runs import run_view, show_document
     from rldk.cards.wire import dumps

@@ -10,13 +10,20 @@ from rldk.cli.output import width, write
 
 
 @click.command("version")
-@click.option("--self", "check", is_flag=True, help="Check this installation; exit 1 when something is wrong with it.")
+@click.option("--self", "check", is_flag=True, help="Check this installation. Exit 1 when something is wrong with it.")
 @json_option
 def command(check: bool, as_json: bool) -> int:
-    """Print the version.
+    """Print the versions of rldk and Python.
 
-    With --self: Python, the packages that rldk needs and their lower bounds, the optional ones and the command that
-    installs what is missing, and whether temporary files can be written. A missing extra is nothing wrong."""
+    With --self, check this installation: Python, the packages that rldk needs and their lower bounds, the optional
+    packages and the command that installs a missing one, and whether temporary files can be written. A missing optional
+    package is no fault.
+
+    \b
+    Examples:
+      rldk version --json
+      rldk version --self
+    """
     if check:
         return _check(as_json)
     import json

@@ -61,7 +61,7 @@ class RunEntry(Struct, frozen=True, kw_only=True):
         return (self.manifest and self.manifest.run_id) or self.directory.path.absolute().name
 
 
-class RunOutcome(Struct, frozen=True, kw_only=True):
+class StoredVerdict(Struct, frozen=True, kw_only=True):
     """What a run came to: its last step, and from its report the health and the verdict; empty without a report."""
 
     last_step: int | None = None
@@ -96,11 +96,11 @@ def find_runs(root: Path) -> Catalogue:
     return Catalogue(runs=tuple(runs), looked=looked, complete=not waiting, closed=tuple(closed))
 
 
-def outcome(directory: RunDirectory) -> RunOutcome:
+def outcome(directory: RunDirectory) -> StoredVerdict:
     """What the run came to, from its report and the end of its log; never fails."""
     found = _report(directory.report)
     step = found.last_step if found.last_step is not None else _last_step(directory.metrics)
-    return RunOutcome(last_step=step, health=found.health, verdict=found.verdict)
+    return StoredVerdict(last_step=step, health=found.health, verdict=found.verdict)
 
 
 def chosen_run(name: str, root: Path) -> RunEntry:
@@ -161,13 +161,13 @@ def _changed(directory: RunDirectory) -> str:
         return timestamp(0)
 
 
-def _report(path: Path) -> RunOutcome:
+def _report(path: Path) -> StoredVerdict:
     try:
         if path.is_file() and path.stat().st_size <= REPORT_BYTES:
-            return msgspec.json.decode(path.read_bytes(), type=RunOutcome)
+            return msgspec.json.decode(path.read_bytes(), type=StoredVerdict)
     except (OSError, msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass
-    return RunOutcome()
+    return StoredVerdict()
 
 
 def _last_step(path: Path) -> int | None:

@@ -102,7 +102,7 @@ def line_size(line: bytes) -> int:
     return line.size if isinstance(line, Overlong) else len(line)
 
 
-class Place:
+class LinePlace:
     """Line numbers and byte offsets within a batch, for line indices asked in rising order."""
 
     __slots__ = ("_at", "_batch", "_offset")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rldk.core import catalogue
-from rldk.core.catalogue import TAIL_BYTES, RunOutcome, chosen_run, find_runs, outcome
+from rldk.core.catalogue import TAIL_BYTES, StoredVerdict, chosen_run, find_runs, outcome
 from rldk.core.manifest import Manifest, RunProcess, timestamp, write_manifest
 from rldk.core.rundir import RunDirectory
 from rldk.errors import UnreadableSource
@@ -82,7 +82,7 @@ def test_a_run_that_cannot_be_read_hides_no_other(content: bytes, tmp_path: Path
         (tmp_path / "broken" / name).write_bytes(content)
     found = {run.directory.path.name: run for run in find_runs(tmp_path).runs}
     assert (found["fine"].problem, found["broken"].state) == ("", "unreadable")
-    assert outcome(found["broken"].directory) == RunOutcome()
+    assert outcome(found["broken"].directory) == StoredVerdict()
 
 
 def test_a_folder_that_cannot_be_opened_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_the_last_step_is_that_of_the_report_or_of_the_last_whole_record(tmp_pat
     run.metrics.write_text('{"step": 7, "kl": 0.1}\n{"step": true}\n{"step": 1e3}\n[8]\n{"step": 9, "k')
     assert outcome(run).last_step == 7
     run.report.write_text(json.dumps({"health": "warn", "verdict": "Bad.", "last_step": 40, "runs": [{"health": 1}]}))
-    assert outcome(run) == RunOutcome(last_step=40, health="warn", verdict="Bad.")
+    assert outcome(run) == StoredVerdict(last_step=40, health="warn", verdict="Bad.")
 
 
 @pytest.mark.parametrize(("beyond", "step"), [(0, 3), (1, None)])
@@ -139,7 +139,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     for name in ("metrics.jsonl", "run.json", "report.json"):
         os.mkfifo(tmp_path / name)
     (run,) = find_runs(tmp_path).runs
-    assert (run.state, outcome(run.directory)) == ("unknown", RunOutcome())
+    assert (run.state, outcome(run.directory)) == ("unknown", StoredVerdict())
 
 
 def test_a_run_is_chosen_by_path_by_name_and_by_id(tmp_path: Path) -> None:

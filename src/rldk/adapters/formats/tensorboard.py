@@ -61,7 +61,7 @@ class TensorBoard(BaseAdapter):
         if length is None:
             return 0
         first = head[HEADER_BYTES : HEADER_BYTES + length]
-        if b"brain.TensorBoardEvent:" in first[:64]:
+        if b"brain.Event:" in first[:64]:
             return 95
         try:
             event = read_event(first)
