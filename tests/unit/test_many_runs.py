@@ -83,10 +83,13 @@ def test_an_error_of_the_user_ends_it(runs: Path, jobs: int) -> None:
         judge_paths([str(runs)], Wanted(adapter="nope"), jobs)
 
 
-def test_curves_are_kept_where_something_was_found_or_when_asked_for(runs: Path) -> None:
-    quiet = [r for r in judge_paths([str(runs)], Wanted(curves=False)).reports if not r.findings]
-    assert quiet
-    assert not any(r.meta["series"] for r in quiet)
+def test_a_terminal_keeps_the_curves_that_lead_incidents_and_a_page_all(runs: Path) -> None:
+    path = _log(runs / "broken", rows=60) / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**row, "kl": 9.0 if row["step"] > 40 else row["kl"]}) + "\n" for row in lines))
+    few = {r.meta["run"]: set(r.meta["series"]) for r in judge_paths([str(runs)], Wanted(curves=False)).reports}
+    assert few["broken"] == {"kl"}
+    assert few["seed_1"] == set()
     assert all(r.meta["series"] for r in judge_paths([str(runs)], Wanted()).reports)
 
 

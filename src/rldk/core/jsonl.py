@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.layouts import settle
-from rldk.core.lines import EXCERPT, Lines, LineSplitter, Overlong, line_size
+from rldk.core.lines import EXCERPT, LinePlaces, Lines, LineSplitter, Overlong
 from rldk.core.model import Rejected
 from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
@@ -25,6 +25,7 @@ from rldk.errors import MalformedInput
 SNIFF_LINES = 100
 SNIFF_BYTES = 4 << 20
 KEPT_REJECTS = 20
+FIRST_BUILDS = 2  # of the fast path while the first lines teach it: each takes a millisecond
 PIECE = 64 << 10  # bytes decoded before their values become columns: few enough to stay in a processor's cache
 
 
@@ -263,7 +264,7 @@ class _Parser:
         if together is not None:
             self._deliver(together)
             return
-        place = _Place(batch)
+        place = LinePlaces(batch)
         quick: list[Any] = []
         decode = self._typed.decode
         for i, line in enumerate(batch.lines):
@@ -290,8 +291,7 @@ class _Parser:
 
     def _deliver(self, quick: list[Any]) -> None:
         self.lines += len(quick)
-        self.records += len(quick)
-        self._typed.deliver(quick, self._assembler)
+        self._hand_over(quick)
 
     def _line(self, line: bytes, number: int, offset: int) -> None:
         if isinstance(line, Overlong):
@@ -316,7 +316,7 @@ class _Parser:
             self._reject(b"", number, 0, str(error))
 
     def _wait(self, obj: dict[str, Any], line: bytes, number: int, offset: int) -> None:
-        self._waiting.append((obj, line[: 4 * EXCERPT], number, offset))
+        self._waiting.append((obj, line, number, offset))
         self._waiting_bytes += len(line)
         if len(self._waiting) >= self._sniff_lines or self._waiting_bytes >= SNIFF_BYTES:
             self.settled = True
@@ -327,13 +327,34 @@ class _Parser:
         layout = self._layout = settle([obj for obj, *_ in waiting], **self._options)
         self._assembler = Assembler(self._sink, counted=layout.clock is None)
         self._typed = TypedLines(layout)
+        quick: list[Any] = []
+        builds, stale = 0, True
         for obj, line, number, offset in waiting:
+            if builds and self._typed.decode is not None and line:
+                try:
+                    quick.append(self._typed.decode(line))
+                except (ValueError, RecursionError):
+                    pass
+                else:
+                    continue
+            self._hand_over(quick)
+            quick = []
             try:
                 self._record(obj, layout)
-                self._typed.learn(obj)
+                stale |= self._typed.learn(obj)
+                if stale and builds < FIRST_BUILDS:
+                    self._typed.build(self.meta)
+                    builds, stale = builds + 1, False
             except BadLine as error:
                 self._reject(line, number, offset, str(error))
-        self._typed.build(self.meta)
+        self._hand_over(quick)
+        if stale:
+            self._typed.build(self.meta)
+
+    def _hand_over(self, quick: list[Any]) -> None:
+        """Delivers lines that were counted when they began to wait."""
+        self.records += len(quick)
+        self._typed.deliver(quick, self._assembler)
 
     def _record(self, obj: dict[str, Any], layout: Layout) -> None:
         record = take_apart(obj, layout)
@@ -354,22 +375,6 @@ class _Parser:
             start = line[1:] if isinstance(line, Overlong) else line
             text = start[: 4 * EXCERPT].decode("utf-8", errors="replace")[:EXCERPT]
             self._rejected.append(Rejected(line=number, offset=offset, reason=reason, excerpt=text))
-
-
-class _Place:
-    """Line numbers and byte offsets within a batch, for line indices that are asked in rising order."""
-
-    __slots__ = ("_at", "_batch", "_offset")
-
-    def __init__(self, batch: Lines) -> None:
-        self._batch = batch
-        self._at = 0
-        self._offset = batch.offset
-
-    def of(self, index: int) -> tuple[int, int]:
-        self._offset += sum(map(line_size, self._batch.lines[self._at : index])) + index - self._at
-        self._at = index
-        return self._batch.number + index, self._offset
 
 
 def _with_segments(table: MetricTable) -> MetricTable:

@@ -100,3 +100,19 @@ class LineSplitter:
 def line_size(line: bytes) -> int:
     """The number of bytes of the line in the file, without its newline."""
     return line.size if isinstance(line, Overlong) else len(line)
+
+
+class LinePlaces:
+    """Line numbers and byte offsets within a batch, for line indices that are asked in rising order."""
+
+    __slots__ = ("_at", "_batch", "_offset")
+
+    def __init__(self, batch: Lines) -> None:
+        self._batch = batch
+        self._at = 0
+        self._offset = batch.offset
+
+    def of(self, index: int) -> tuple[int, int]:
+        self._offset += sum(map(line_size, self._batch.lines[self._at : index])) + index - self._at
+        self._at = index
+        return self._batch.number + index, self._offset

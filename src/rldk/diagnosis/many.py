@@ -27,7 +27,8 @@ MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from here on, processes earn the second 
 class Wanted(Struct, frozen=True, kw_only=True):
     """How runs are read (options of `open_runs`) and judged (options of `diagnose`).
 
-    `curves`: reports keep their curves even where nothing was found."""
+    `curves`: reports keep every curve that a page draws. Otherwise they keep those that a terminal draws: the metric
+    that leads an incident."""
 
     adapter: str | None = None
     field_map: Mapping[str, str] | None = None
@@ -44,7 +45,11 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     def judge(self, run: Run) -> Report:
         report = diagnose_run(run, self.rules, self.select, self.ignore, reference=self.reference)
-        return report if self.curves or report.findings else replace(report, meta={**report.meta, "series": {}})
+        if self.curves:
+            return report
+        shown = {incident.first_mover for incident in report.incidents if incident.severity != "info"}
+        series = {name: curve for name, curve in report.meta["series"].items() if name in shown}
+        return replace(report, meta={**report.meta, "series": series})
 
 
 class Failure(Struct, frozen=True, kw_only=True):
