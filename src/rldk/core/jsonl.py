@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.layouts import settle
-from rldk.core.lines import EXCERPT, LinePlace, Lines, LineSplitter, Overlong
+from rldk.core.lines import EXCERPT, LinePlaces, Lines, LineSplitter, Overlong
 from rldk.core.model import Rejected
 from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
@@ -264,7 +264,7 @@ class _Parser:
         if together is not None:
             self._deliver(together)
             return
-        place = LinePlace(batch)
+        place = LinePlaces(batch)
         quick: list[Any] = []
         decode = self._typed.decode
         for i, line in enumerate(batch.lines):

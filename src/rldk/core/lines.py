@@ -102,8 +102,8 @@ def line_size(line: bytes) -> int:
     return line.size if isinstance(line, Overlong) else len(line)
 
 
-class LinePlace:
-    """Line numbers and byte offsets within a batch, for line indices asked in rising order."""
+class LinePlaces:
+    """Line numbers and byte offsets within a batch, for line indices that are asked in rising order."""
 
     __slots__ = ("_at", "_batch", "_offset")
 

@@ -25,8 +25,10 @@ MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from here on, processes earn the second 
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """How runs are read (as of `open_runs`) and judged (as of `diagnose`). `curves`: reports keep all
-    that a page draws, else what a terminal does: the metric that leads an incident."""
+    """How runs are read (options of `open_runs`) and judged (options of `diagnose`).
+
+    `curves`: reports keep every curve that a page draws. Otherwise they keep those that a terminal draws: the metric
+    that leads an incident."""
 
     adapter: str | None = None
     field_map: Mapping[str, str] | None = None
