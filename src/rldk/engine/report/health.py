@@ -29,8 +29,8 @@ LEARNING = frozenset({"entropy", "response_length_mean"})
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The health of a run. `overall`: the probability in [0, 1] that it is healthy; None without evidence (fewer than 20
-    training rows and no warning, or no rule that could look).
+    """The health of a run. `overall`: the probability in [0, 1] that it is healthy; None without evidence (fewer than
+    20 training rows and no warning, or no rule that could look).
 
     `stability`: the share of the newest 100 training rows outside of any warning or critical finding; None before 20
     rows. `evidence` has three numbers. `warned_families` and `critical_families` count the families that have warned,
