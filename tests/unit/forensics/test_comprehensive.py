@@ -278,7 +278,7 @@ def test_without_samples_it_says_what_it_needs(ppo_rows: Callable[..., Rows]) ->
     forensics = fed(ppo_rows(30), enable_length_bias_detection=True)
     assert forensics.get_length_bias_analysis()["reason"].startswith("needs response_data")
     missing = {c["type"]: c["reason"] for c in forensics.get_comprehensive_analysis()["not_checked"]}
-    assert missing["advantage_kurtosis_anomaly"].startswith("needs advantage_kurtosis, advantage_count, made of")
+    assert missing["advantage_kurtosis_anomaly"].startswith("needs advantage_kurtosis, advantage_count, computed from")
     assert missing["length_bias_anomaly"].startswith("needs length_reward_rho")
 
 
