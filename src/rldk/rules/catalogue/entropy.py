@@ -86,7 +86,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
         message = f"{fell} while the reward stayed below its best"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     if chosen < 2 * chosen_first < 0:
-        message = f"{fell} and the chosen answers became less likely ({chosen_first:.4g} to {chosen:.4g})"
+        message = f"{fell} and the chosen answers became less likely (from {chosen_first:.4g} to {chosen:.4g})"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     return None
 

@@ -73,7 +73,7 @@ def non_finite_value(f: Frame) -> Signal | None:
         return None
     word = "NaN" if x != x else "infinite"
     before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
-    message = f"{name} is {word}, {before}"
+    message = f"{name} is {word} {before}"
     scaled = name not in LOSSES and loss - loss == 0.0 and loss != 0.0
     if scaled and f.broken(name) < SKIPPED_ROWS:
         message += ", but the loss is sound: this is one overflow, and a loss scaler skips its step"

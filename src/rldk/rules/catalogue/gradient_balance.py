@@ -96,7 +96,7 @@ def gradient_imbalance(f: Frame) -> Signal | None:
     """
     level, early, spread = f.median(RATIO, 20), f.early(RATIO, 0, 50), f.spread(RATIO, 0, 50)
     if abs(level - early) > 1 + spread:
-        message = f"the policy's gradient was {10**early:.3g} times the critic's and is now {10**level:.3g} times"
+        message = f"the ratio of the policy's gradient to the critic's was {10**early:.3g} and is now {10**level:.3g}"
         return Signal(value=10**level, limit=10**early, message=message)
     return None
 

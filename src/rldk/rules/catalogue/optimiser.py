@@ -292,6 +292,6 @@ def updates_without_effect(f: Frame) -> Signal | None:
             value=kl,
             limit=0.01 * size,
             metric="kl_policy_update",
-            message=f"an update moves the policy by {kl:.2g} nats, {size:.2g} before, at the same gradients and rate",
+            message=f"an update moves the policy by only {kl:.2g} nats ({size:.2g} before) at the same gradients and rate",
         )
     return None

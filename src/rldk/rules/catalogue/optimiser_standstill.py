@@ -104,7 +104,7 @@ def same_update_again(f: Frame) -> Signal | None:
 
 def _other(context: Context) -> str | None:
     known = context.algorithm in SUPERVISED | REWARD_MODEL
-    return None if known else "defined for sft, reward_model; this log does not say that it is one"
+    return None if known else "defined for sft, reward_model; this log does not say that it is one of them"
 
 
 @rule(
@@ -167,7 +167,7 @@ def _other_loss(context: Context) -> str | None:
     """The reason to skip an unknown algorithm: the loss of a policy or of a value function may rise while it learns."""
     if context.algorithm in BY_LOSS:
         return None
-    return "defined for sft, dpo and others whose loss should fall; this log does not say that it is one"
+    return "defined for sft, dpo and others whose loss should fall; this log does not say that it is one of them"
 
 
 @rule(

@@ -114,9 +114,7 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     entropy, sure = f["entropy"], starting_entropy(f)
     narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
     if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
-        message = (
-            f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward went only from {start:.4g} to {now:.4g}"
-        )
+        message = f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward was {start:.4g} and is {now:.4g}"
         return Signal(value=now, limit=start + spread, message=message)
     return None
 
