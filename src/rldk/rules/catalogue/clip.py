@@ -191,7 +191,11 @@ def _sequence_ratio(context: Context) -> str | None:
     rows=3,
     algorithms=CLIPPED,
     unless=_sequence_ratio,
-    causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
+    causes=(
+        "the learning rate is too high",
+        "there are too many passes over each batch",
+        "rollouts are older than the policy",
+    ),
     fixes=("lower {lr}", "lower {epochs}", "raise {clip_range} only if the update KL is small"),
 )
 def clip_saturation(f: Frame) -> Signal | None:
@@ -222,7 +226,11 @@ def clip_saturation(f: Frame) -> Signal | None:
     needs=("kl_policy_update",),
     rows=3,
     algorithms=CLIPPED,
-    causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
+    causes=(
+        "the learning rate is too high",
+        "there are too many passes over each batch",
+        "rollouts are older than the policy",
+    ),
     fixes=("lower {lr}", "lower {epochs}", "set {target_kl}"),
 )
 def update_kl(f: Frame) -> Signal | None:

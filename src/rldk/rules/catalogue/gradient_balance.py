@@ -23,7 +23,7 @@ GONE = 1e-4  # of the early norm: no healthy run of 185 small trainings falls so
     rows=3,
     causes=(
         "the signal is gone: advantages or rewards are nearly constant, or most samples are masked",
-        "saturated units or a collapsed policy",
+        "units are saturated, or the policy has collapsed",
         "the loss is scaled down: a wrong denominator, a coefficient near 0",
     ),
     fixes=(

@@ -182,7 +182,7 @@ def _other_loss(context: Context) -> str | None:
     causes=(
         "the learning rate is far too high, or its warm-up too short",
         "labels or the sign of the loss are turned",
-        "data of another kind than at the start",
+        "the data is of another kind than at the start",
     ),
     fixes=("lower {lr} by 10x, add {warmup}, and clip gradients: {max_grad_norm}", "look at the batch it began with"),
 )

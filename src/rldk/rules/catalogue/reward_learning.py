@@ -91,8 +91,8 @@ def never_learnt(f: Frame) -> Signal | None:
     algorithms=POLICY,
     causes=(
         "the policy settled on what the first episodes happened to pay: too little exploration",
-        "a reward that varies more by chance than by what the policy does",
-        "a curiosity or auxiliary reward that drives the policy elsewhere than the task",
+        "the reward varies more by chance than by what the policy does",
+        "a curiosity or auxiliary reward drives the policy away from the task",
     ),
     fixes=("raise {entropy_coef}, or lower {lr}", "larger batches, or a denser reward"),
 )
