@@ -1,8 +1,9 @@
-"""Public test helpers: they build a run from columns and judge it by chosen rules."""
+"""Public test helpers: build a run from columns, judge it by chosen rules, make noisy columns."""
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -43,3 +44,9 @@ def scan_columns(codes: str | Iterable[str], columns: Mapping[str, Sequence[floa
 
     wanted = [codes] if isinstance(codes, str) else list(codes)
     return scan(run_of(columns, **options), select_rules(wanted))
+
+
+def noisy_column(level: float, n: int, seed: int = 1, share: float = 0.05) -> list[float]:
+    """`n` values that scatter around a level by this share of it (log-normal), the same for the same seed."""
+    rng = random.Random(seed)  # noqa: S311 - data for a test
+    return [level * math.exp(rng.gauss(0, share)) for _ in range(n)]

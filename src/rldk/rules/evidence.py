@@ -173,7 +173,9 @@ def synced_reference(context: Context) -> str | None:
 def not_off_policy(context: Context) -> str | None:
     if context.algorithm in OFF_POLICY and context.framework in CLASSIC:
         return None
-    return "defined for dqn, sac, td3 of Stable-Baselines3, RLlib and CleanRL; this log does not say that it is one"
+    return (
+        "defined for dqn, sac, td3 of Stable-Baselines3, RLlib and CleanRL; the log does not say that it is one of them"
+    )
 
 
 def runs_away(f: Frame, name: str) -> bool:

@@ -44,7 +44,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class Model(Struct, frozen=True, kw_only=True):
-    """The fitted log-odds: `intercept` plus the evidence times `weights`, none of which is above 0."""
+    """The fitted log-odds: `intercept` plus the evidence times `weights`. No weight is above 0."""
 
     intercept: float
     weights: Mapping[str, float]

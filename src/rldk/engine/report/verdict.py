@@ -73,7 +73,7 @@ def verdict(
         case "ok":
             return (
                 f"No problem found: {_count(checked, 'rule')} looked at {_count(rows, 'row')} up to step "
-                f"{last_step:,}, {unchecked} had nothing to look at."
+                f"{last_step:,}; {unchecked} had nothing to look at."
             )
 
 

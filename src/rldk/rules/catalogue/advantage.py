@@ -48,7 +48,7 @@ def groups_without_signal(f: Frame) -> Signal | None:
     value, usual, same, low = f[name], f.median(name, 20), f.repeats(name), is_unsolved(f)
     at_first, alike = f.early(name, 0, 10), _alike_for_nothing(f)
     moved = f.highest("reward_mean", before=0) > f.lowest("reward_mean", before=0)
-    every = value == 1.0 and same >= 3  # on three rows running: five equal rows
+    every = value == 1.0 and same >= 3  # on three rows in a row: five equal rows
     best, last = f.highest("reward_mean", before=0), f.median("reward_mean", 1)
     low = last < best - 0.2 * abs(best) if every else low
     mean, least, count = f.mean(name, 20), f.min(name, 6), f.count(name)

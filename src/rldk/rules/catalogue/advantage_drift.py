@@ -9,7 +9,7 @@ from rldk.rules.rule import Frame, Signal, rule
 
 MOMENTS = ("advantage_mean", "advantage_std")
 ERUPTED = 10.0  # times the usual noise
-QUIET_LOSS = 0.005  # noise of a policy loss on whitened advantages that is next to nothing
+QUIET_LOSS = 0.005  # a policy loss on whitened advantages with less noise than this hardly varies
 
 
 def _off_centre(f: Frame) -> bool:
@@ -179,7 +179,7 @@ def advantage_volatile(f: Frame) -> Signal | None:
     causes=(
         "advantages are no longer whitened or centred",
         "the rewards, or the returns behind the advantages, changed their scale",
-        "ratios far from 1: a learning rate that is too high, too many epochs on one batch",
+        "ratios are far from 1: the learning rate is too high, or there are too many epochs on one batch",
     ),
     fixes=("turn on {normalize_advantage}", "keep the rewards at one scale: {reward_scale}", "lower {lr} or {epochs}"),
 )

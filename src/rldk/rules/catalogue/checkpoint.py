@@ -136,7 +136,10 @@ def training_began_again(f: Frame) -> Signal | None:
     tier=2,
     each=("eval_reward_mean", "eval_loss"),
     phase="eval",
-    causes=("the run goes on after it has learnt what it can", "over-fitting or over-optimisation since then"),
+    causes=(
+        "the run goes on after it has learnt what it can",
+        "the policy has over-fitted or over-optimised since then",
+    ),
     fixes=(
         "use the checkpoint of the best evaluation, not the last one: {save_steps}",
         "stop earlier, or lower {lr} and raise {kl_coef} from that checkpoint on",

@@ -62,7 +62,7 @@ def ratio_off(f: Frame) -> Signal | None:
     value, least = f[name], f.lowest(name, before=2)
     if value > BF16 and not f["staleness_mean"] > 0:
         mild = value < 0.05 and not least < 1e-3
-        message = f"the ratio is off by {value:.3g} on the first mini-batch, before any update"
+        message = f"the ratio differs from 1 by {value:.3g} on the first mini-batch, before any update"
         return Signal(value=value, limit=BF16, message=message, severity="warn" if mild else "critical")
     return None
 
@@ -160,9 +160,9 @@ def ratio_always_one(f: Frame) -> Signal | None:
     name, clipped = "kl_policy_update", f.highest("clip_frac", before=0)
     high, low, ratio = f.highest("ratio_mean", before=0), f.lowest("ratio_mean", before=0), f["ratio_mean"]
     kl_high, kl_low, count = f.highest(name, before=0), f.lowest(name, before=0), f.count(name)
-    passes, told = f["update_count"] - f.previous("update_count"), f.config(*PASSES) is not None
+    passes, known = f["update_count"] - f.previous("update_count"), f.config(*PASSES) is not None
     printed = f.rounded(name)
-    if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or printed > STILL or not (told or passes > 1):
+    if f["lr"] == 0.0 or f["grad_norm"] == 0.0 or printed > STILL or not (known or passes > 1):
         return None
     if high == low == 1.0 and kl_high == kl_low == 0.0 and count >= 3 and ratio == 1.0:
         message = f"the ratio has been exactly 1 on all {count:.0f} rows, despite several passes over each batch"
@@ -191,7 +191,11 @@ def _sequence_ratio(context: Context) -> str | None:
     rows=3,
     algorithms=CLIPPED,
     unless=_sequence_ratio,
-    causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
+    causes=(
+        "the learning rate is too high",
+        "there are too many passes over each batch",
+        "rollouts are older than the policy",
+    ),
     fixes=("lower {lr}", "lower {epochs}", "raise {clip_range} only if the update KL is small"),
 )
 def clip_saturation(f: Frame) -> Signal | None:
@@ -222,7 +226,11 @@ def clip_saturation(f: Frame) -> Signal | None:
     needs=("kl_policy_update",),
     rows=3,
     algorithms=CLIPPED,
-    causes=("the learning rate is too high", "too many passes over each batch", "rollouts are older than the policy"),
+    causes=(
+        "the learning rate is too high",
+        "there are too many passes over each batch",
+        "rollouts are older than the policy",
+    ),
     fixes=("lower {lr}", "lower {epochs}", "set {target_kl}"),
 )
 def update_kl(f: Frame) -> Signal | None:

@@ -33,7 +33,7 @@ def _quote(c: ConfigView, concept: str) -> str:
     needs=("group_size",),
     algorithms=_LLM_GROUPS,
     unless=_unknown_algorithm,
-    causes=("a default that was never raised, or a smoke test's setting that stayed",),
+    causes=("a default was never raised, or a smoke test's setting stayed",),
     fixes=("raise {group_size}: 4 to 16 are usual", "or use an algorithm with a critic"),
 )
 def group_of_one(c: ConfigView) -> Signal | None:
@@ -91,7 +91,7 @@ def greedy_sampling(c: ConfigView) -> Signal | None:
     needs=("gamma",),
     algorithms=POLICY,
     unless=_unknown_algorithm,
-    causes=("a slip of the decimal point", "gamma and another setting were swapped"),
+    causes=("the decimal point is in the wrong place", "gamma and another setting were swapped"),
     fixes=("set {gamma} between 0.9 and 1, {gae_lambda} between 0.9 and 1",),
 )
 def discount_out_of_range(c: ConfigView) -> Signal | None:
@@ -174,7 +174,7 @@ def clip_upside_down(c: ConfigView) -> Signal | None:
     data="C",
     subject="config",
     needs=("lr",),
-    causes=("a dry run's setting that stayed", "the value was given as text and was not read as a number"),
+    causes=("a dry run's setting stayed", "the value was given as text and was not read as a number"),
     fixes=("set {lr}",),
 )
 def no_learning_rate(c: ConfigView) -> Signal | None:

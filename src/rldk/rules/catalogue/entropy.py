@@ -38,9 +38,9 @@ UNIFORM, ROUNDED = 0.998, 1e-4  # of the largest entropy possible; of a number o
     algorithms=POLICY_GRADIENT | PREFERENCE,
     causes=(
         "the learning rate is too high",
-        "an entropy coefficient of the wrong sign, or a reward that pays for determinism",
+        "the entropy coefficient has the wrong sign, or the reward pays for determinism",
         "one completion is rewarded whatever the prompt",
-        "too many passes over each batch",
+        "there are too many passes over each batch",
     ),
     fixes=(
         "lower {lr}",
@@ -86,7 +86,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
         message = f"{fell} while the reward stayed below its best"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     if chosen < 2 * chosen_first < 0:
-        message = f"{fell} and the chosen answers became less likely ({chosen_first:.4g} to {chosen:.4g})"
+        message = f"{fell} and the chosen answers became less likely (from {chosen_first:.4g} to {chosen:.4g})"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     return None
 
@@ -111,7 +111,7 @@ def _learnt_without(f: Frame, low: float) -> bool:
     rows=3,
     algorithms=POLICY_GRADIENT,
     causes=(
-        "an entropy bonus that is larger than the signal of the task",
+        "the entropy bonus is larger than the signal of the task",
         "rollout engine and trainer disagree on log-probabilities",
         "most responses are truncated, so that the reward is noise",
     ),
@@ -148,8 +148,8 @@ def entropy_explosion(f: Frame) -> Signal | None:
     rows=5,
     algorithms=LLM_POLICY,
     causes=(
-        "an entropy bonus that outweighs the signal of the task",
-        "updates of the wrong sign: what is rewarded becomes less likely",
+        "the entropy bonus outweighs the signal of the task",
+        "updates have the wrong sign: what is rewarded becomes less likely",
     ),
     fixes=("lower {entropy_coef}, or set it to 0", "check the sign of advantages and of the entropy term"),
 )
@@ -181,7 +181,10 @@ def entropy_at_its_ceiling(f: Frame) -> Signal | None:
     needs=("entropy", "reward_mean"),
     rows=5,
     algorithms=POLICY_GRADIENT,
-    causes=("nothing in the loss holds entropy up", "too many passes over each batch, or too high a learning rate"),
+    causes=(
+        "nothing in the loss holds entropy up",
+        "there are too many passes over each batch, or the learning rate is too high",
+    ),
     fixes=(
         "raise {clip_high} above the lower clip range, or {entropy_coef}",
         "end earlier: what will be learnt has been learnt by then",
@@ -234,9 +237,9 @@ def _not_classic(context: Context) -> str | None:
     algorithms=frozenset({"ppo", "a2c"}),
     unless=_not_classic,
     causes=(
-        "an entropy coefficient that is too high",
-        "advantages that are next to 0, or unscaled rewards",
-        "a learning rate that is too low",
+        "the entropy coefficient is too high",
+        "advantages are close to 0, or rewards are not scaled",
+        "the learning rate is too low",
     ),
     fixes=("lower {entropy_coef}", "turn on {reward_scale}", "raise {lr}"),
 )
@@ -332,8 +335,8 @@ def entropy_out_of_bounds(f: Frame) -> Signal | None:
     needs=("entropy", "reward_mean"),
     algorithms=POLICY_GRADIENT,
     causes=(
-        "an entropy coefficient of the wrong sign or size",
-        "a learning rate that is too high, or was raised",
+        "the entropy coefficient has the wrong sign or size",
+        "the learning rate is too high, or was raised",
         "rollouts are not sampled as the trainer assumes (temperature, top-p, another template)",
     ),
     fixes=("check {entropy_coef} and its sign", "lower {lr}", "compare {temperature} of rollout engine and trainer"),

@@ -87,9 +87,9 @@ def policy_still_uniform(f: Frame) -> Signal | None:
     algorithms=ON_POLICY | {"sac"},
     rows=5,
     causes=(
-        "an entropy coefficient that outweighs the reward",
-        "a target entropy that the policy cannot reach (SAC)",
-        "advantages next to 0, so that only the entropy bonus is left",
+        "the entropy coefficient outweighs the reward",
+        "the policy cannot reach the target entropy (SAC)",
+        "advantages are close to 0, so that only the entropy bonus is left",
     ),
     fixes=("lower {entropy_coef}, or set it to 0", "scale rewards to the order of 1: {reward_scale}"),
 )

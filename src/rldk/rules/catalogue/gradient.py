@@ -39,10 +39,10 @@ NO_NORM = 1e-5
     nonfinite=True,
     calm=finite,
     causes=(
-        "a reward or an advantage that is NaN: one bad sample poisons its whole batch",
-        "overflow in half precision: fp16 activations, exp of a large log-ratio in the k3 KL or the ratio",
-        "a mean over zero tokens: every response masked, or an empty mini-batch",
-        "weights already broken by an earlier step: look at the last steps before this one",
+        "a reward or an advantage is NaN: one bad sample poisons its whole batch",
+        "half precision overflows: fp16 activations, exp of a large log-ratio in the k3 KL or the ratio",
+        "a mean is taken over zero tokens: every response is masked, or a mini-batch is empty",
+        "an earlier step broke the weights: look at the last steps before this one",
     ),
     fixes=(
         "stop, go back to the last checkpoint before this step, and keep the batch that caused it",
@@ -73,7 +73,7 @@ def non_finite_value(f: Frame) -> Signal | None:
         return None
     word = "NaN" if x != x else "infinite"
     before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
-    message = f"{name} is {word}, {before}"
+    message = f"{name} is {word} {before}"
     scaled = name not in LOSSES and loss - loss == 0.0 and loss != 0.0
     if scaled and f.broken(name) < SKIPPED_ROWS:
         message += ", but the loss is sound: this is one overflow, and a loss scaler skips its step"
@@ -92,7 +92,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     rows=3,
     causes=(
         "the loss has grown steep: the learning rate is too high, the reward changed its scale, or a batch is broken",
-        "gradients summed instead of averaged over tokens or micro-batches",
+        "gradients are summed instead of averaged over tokens or micro-batches",
     ),
     fixes=(
         "lower {lr}: clipping bounds the step, it does not mend the direction",
@@ -174,7 +174,7 @@ def exactly_zero_gradients(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     causes=(
         "the loss is summed over tokens or samples instead of averaged",
-        "the loss is multiplied by a loss scale that is never taken off",
+        "the loss is multiplied by a loss scale and never divided by it again",
         "advantages or rewards are in the hundreds",
     ),
     fixes=(
@@ -206,9 +206,9 @@ def gradient_huge(f: Frame) -> Signal | None:
     tier=2,
     each=GRAD_NORMS,
     causes=(
-        "a loss, reward or advantage of another scale than before",
-        "a learning rate that is too high: the loss has grown steep",
-        "one bad batch, or a few tokens with an enormous ratio",
+        "loss, rewards or advantages have another scale than before",
+        "the learning rate is too high: the loss has grown steep",
+        "one batch is bad, or a few tokens have an enormous ratio",
     ),
     fixes=(
         "lower {lr}",
@@ -254,7 +254,7 @@ def gradient_explosion(f: Frame) -> Signal | None:
     nonfinite=True,
     causes=(
         "the loss is NaN on every step: a NaN in the data, a mean over no tokens, weights that were broken when loaded",
-        "the loss is scaled to next to nothing, or the graph is cut before the parameters",
+        "the loss is scaled to almost 0, or the graph is cut before the parameters",
     ),
     fixes=(
         "compute the loss of one batch by hand, in float32: {dtype}",

@@ -23,7 +23,7 @@ GONE = 1e-4  # of the early norm: no healthy run of 185 small trainings falls so
     rows=3,
     causes=(
         "the signal is gone: advantages or rewards are nearly constant, or most samples are masked",
-        "saturated units or a collapsed policy",
+        "units are saturated, or the policy has collapsed",
         "the loss is scaled down: a wrong denominator, a coefficient near 0",
     ),
     fixes=(
@@ -96,7 +96,7 @@ def gradient_imbalance(f: Frame) -> Signal | None:
     """
     level, early, spread = f.median(RATIO, 20), f.early(RATIO, 0, 50), f.spread(RATIO, 0, 50)
     if abs(level - early) > 1 + spread:
-        message = f"the policy's gradient was {10**early:.3g} times the critic's and is now {10**level:.3g} times"
+        message = f"the ratio of the policy's gradient to the critic's was {10**early:.3g} and is now {10**level:.3g}"
         return Signal(value=10**level, limit=10**early, message=message)
     return None
 

@@ -135,7 +135,7 @@ def kl_at_once(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     unless=synced_reference,
     causes=(
-        "a learning rate that is too high, or was raised",
+        "the learning rate is too high, or was raised",
         "the policy found something that the reward pays and the reference would never say",
         "rollouts and trainer disagree about what was sampled (temperature, template, weights)",
     ),

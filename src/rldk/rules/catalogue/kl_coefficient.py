@@ -72,7 +72,7 @@ def kl_sign(f: Frame) -> Signal | None:
     cooldown=10**9,
     causes=(
         "the coefficient was overwritten (configuration reload, resume, a schedule meant for another parameter)",
-        "the controller is no longer called, or hit a bound",
+        "the controller is no longer called, or it has hit a bound",
     ),
     fixes=(
         "set {kl_coef} back and check what writes it",
@@ -154,7 +154,7 @@ def _loss_without_kl(f: Frame) -> Signal | None:
     algorithms=LLM_POLICY,
     causes=(
         "the exponent has a typing error",
-        "a coefficient made for a mean over tokens, used on a sum",
+        "a coefficient for a mean over tokens is used on a sum",
     ),
     fixes=("lower {kl_coef}: 0.001 to 0.2 is usual",),
 )

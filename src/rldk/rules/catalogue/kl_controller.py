@@ -241,6 +241,6 @@ def volatile(f: Frame) -> Signal | None:
     """
     unrest, level = f.unrest("kl", relative=True, floor=0.05), f.median("kl", 20)
     if unrest > 2.5 and level > 0:
-        message = f"for its level the KL is {unrest:.2g} times as noisy from row to row as usual"
+        message = f"for its level, the KL is {unrest:.2g} times as noisy from row to row as usual"
         return Signal(value=unrest, limit=2.5, message=message)
     return None

@@ -316,7 +316,7 @@ def _no_episodes(context: Context) -> str | None:
     unless=_no_episodes,
     causes=(
         "the policy found one safe action and repeats it until the time limit",
-        "exploration ended too early: entropy or the share of random actions is next to 0",
+        "exploration ended too early: entropy or the share of random actions is close to 0",
     ),
     fixes=(
         "watch an episode: does it stand still, hover or walk in a loop?",

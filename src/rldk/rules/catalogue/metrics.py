@@ -19,8 +19,8 @@ ENTROPY = frozenset({"entropy", "entropy_seq_sum"})  # ENT007 knows more of them
 DERIVED = frozenset(
     {"kl_coef_implied", "kl_coef_paid", "loss_per_kl", "reward_per_step", "sampled_nll_surplus", "grad_ratio_log10"}
 )
-LEAST = 20  # finite values before; ours
-RARE = 0.02  # of those: a column that was NaN more often is so by design; ours
+LEAST = 20  # finite values before (our own choice)
+RARE = 0.02  # share of them: a column that was NaN more often is so by design (our own choice)
 
 
 @cache

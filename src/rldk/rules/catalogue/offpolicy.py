@@ -34,8 +34,8 @@ _LEVELS = (
 _LAGS = ("max_off_policy_steps", "trainer.fully_async.max_staleness_steps", "rollout.max_head_offpolicyness")
 MISMATCH = (
     "the rollout engine computes in another precision or with other kernels than the trainer",
-    "the engine holds other weights: a sync that failed, an unmerged adapter, a converted layout",
-    "sampling settings that change the distribution (temperature, top-p) on one side only",
+    "the engine holds other weights: a sync failed, an adapter was not merged, a layout was converted",
+    "only one side has sampling settings that change the distribution (temperature, top-p)",
 )
 MENDS = (
     "correct for it: {is_correction}",
@@ -184,8 +184,8 @@ def sequence_weight_beyond_cap(f: Frame) -> Signal | None:
     """Fires when the usual gap on a token, summed over the usual response, exceeds the cap on sequence weights.
 
     Why it matters: Most sequences are then masked or cut to the cap, and the batch shrinks to the short responses.
-    How it is computed: exp(mean gap x mean length) is above the configured cap (3 where none is configured) on three
-    rows.
+    How it is computed: The rule fires when exp(mean gap x mean length) is above the configured cap (3 where none is
+    configured) on three rows.
     When it is wrong: The logged gap has no sign. Where gaps cancel along a response, the weight stays smaller.
     Source: Arithmetic of the maintainers in trl#4772 (0.012 x 100 tokens gives 3.3, with a cap of 3).
     """
@@ -328,7 +328,7 @@ def rollout_probabilities_uncorrelated(f: Frame) -> Signal | None:
     tier=1,
     needs=("rollout_chi2_token",),
     rows=3,
-    causes=("a few tokens with a huge weight", *MISMATCH),
+    causes=("a few tokens have a huge weight", *MISMATCH),
     fixes=MENDS,
 )
 def rollout_chi_squared_high(f: Frame) -> Signal | None:

@@ -235,7 +235,7 @@ def learning_rate_zero(f: Frame) -> Signal | None:
     rows=3,
     causes=(
         "gradients overflow half precision on nearly every step, so that steps are skipped and the scale is halved",
-        "activations or the k3 KL term beyond what fp16 can hold",
+        "activations or the k3 KL term are beyond what fp16 can hold",
     ),
     fixes=("train in bfloat16: {dtype}", "lower {lr} and look for the first overflowing layer"),
 )
@@ -264,7 +264,7 @@ def loss_scale_collapsed(f: Frame) -> Signal | None:
     rows=5,
     causes=(
         "the update does not reach the model that is sampled and scored (a copy, a frozen adapter, lost bf16 updates)",
-        "clip or trust-region settings that cancel every update",
+        "clip or trust-region settings cancel every update",
     ),
     fixes=(
         "hash a few trainable parameters before and after one optimiser step",
@@ -292,6 +292,6 @@ def updates_without_effect(f: Frame) -> Signal | None:
             value=kl,
             limit=0.01 * size,
             metric="kl_policy_update",
-            message=f"an update moves the policy by {kl:.2g} nats, {size:.2g} before, at the same gradients and rate",
+            message=f"an update moves the policy by only {kl:.2g} nats ({size:.2g} before), at gradients as before",
         )
     return None

@@ -55,7 +55,7 @@ def _not_off_policy(context: Context) -> str | None:
     """The reason to skip an unknown trainer: a log of episodes alone never has a loss."""
     if context.algorithm in OFF_POLICY:
         return None
-    return "defined for ddpg, dqn, sac, td3; this log does not say that it is one"
+    return "defined for ddpg, dqn, sac, td3; this log does not say that it is one of them"
 
 
 @rule(

@@ -104,7 +104,7 @@ def same_update_again(f: Frame) -> Signal | None:
 
 def _other(context: Context) -> str | None:
     known = context.algorithm in SUPERVISED | REWARD_MODEL
-    return None if known else "defined for sft, reward_model; this log does not say that it is one"
+    return None if known else "defined for sft, reward_model; this log does not say that it is one of them"
 
 
 @rule(
@@ -167,7 +167,7 @@ def _other_loss(context: Context) -> str | None:
     """The reason to skip an unknown algorithm: the loss of a policy or of a value function may rise while it learns."""
     if context.algorithm in BY_LOSS:
         return None
-    return "defined for sft, dpo and others whose loss should fall; this log does not say that it is one"
+    return "defined for sft, dpo and others whose loss should fall; this log does not say that it is one of them"
 
 
 @rule(
@@ -182,7 +182,7 @@ def _other_loss(context: Context) -> str | None:
     causes=(
         "the learning rate is far too high, or its warm-up too short",
         "labels or the sign of the loss are turned",
-        "data of another kind than at the start",
+        "the data is of another kind than at the start",
     ),
     fixes=("lower {lr} by 10x, add {warmup}, and clip gradients: {max_grad_norm}", "look at the batch it began with"),
 )

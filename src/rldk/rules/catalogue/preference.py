@@ -27,7 +27,7 @@ KIND = {"pref_reward_chosen": "desirable", "pref_reward_rejected": "undesirable"
     causes=(
         "the reference is another model than the policy starts from (an adapter disabled instead of copied)",
         "dropout is on while log-probabilities are computed",
-        "reference log-probabilities precomputed with another template, truncation or precision",
+        "reference log-probabilities were precomputed with another template, truncation or precision",
     ),
     fixes=(
         "load the reference from the very checkpoint the policy starts from: {ref_model}",

@@ -57,7 +57,7 @@ def pay_changed(f: Frame) -> Signal | None:
     unless=not_episodic,
     causes=(
         "the reward is replaced by a constant: a wrapper, a normaliser, a failed reward function",
-        "a sparse reward that has not been found yet",
+        "a sparse reward has not been found yet",
     ),
     fixes=("step the environment by hand with random actions and print its rewards", "check {reward_clip}"),
 )
@@ -118,7 +118,7 @@ def too_large_for_the_critic(f: Frame) -> Signal | None:
     unless=not_off_policy,
     causes=(
         "the values diverge, and the agent repeats the action that they overrate",
-        "a target network that is updated too often, a buffer that is too small, a rate that is too high",
+        "the target network is updated too often, the buffer is too small, or the rate is too high",
     ),
     fixes=(
         "look at the critic's loss and at the mean of the values",

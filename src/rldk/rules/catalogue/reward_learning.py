@@ -93,8 +93,8 @@ def never_learnt(f: Frame) -> Signal | None:
     algorithms=POLICY,
     causes=(
         "the policy settled on what the first episodes happened to pay: too little exploration",
-        "a reward that varies more by chance than by what the policy does",
-        "a curiosity or auxiliary reward that drives the policy elsewhere than the task",
+        "the reward varies more by chance than by what the policy does",
+        "a curiosity or auxiliary reward drives the policy away from the task",
     ),
     fixes=("raise {entropy_coef}, or lower {lr}", "larger batches, or a denser reward"),
 )
@@ -116,9 +116,7 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     entropy, sure = f["entropy"], starting_entropy(f)
     narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
     if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
-        message = (
-            f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward went only from {start:.4g} to {now:.4g}"
-        )
+        message = f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward was {start:.4g} and is {now:.4g}"
         return Signal(value=now, limit=start + spread, message=message)
     return None
 

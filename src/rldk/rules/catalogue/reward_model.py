@@ -25,7 +25,7 @@ MARGIN = 10.0
         "chosen and rejected are shuffled, or cut off before they differ",
         "the score is read at the wrong token: padding instead of the last one",
         "the head does not train: a learning rate of nearly 0, a frozen layer, a loss scale that always skips",
-        "a learning rate so high that scores diverge",
+        "the learning rate is so high that scores diverge",
     ),
     fixes=(
         "over-fit 32 pairs first: the loss must go to 0 and the accuracy to 1",
@@ -65,8 +65,8 @@ def reward_model_not_learning(f: Frame) -> Signal | None:
     algorithms=REWARD_MODEL,
     rows=3,
     causes=(
-        "a learning rate that is far too high, or too many passes over the pairs",
-        "no centring or weight decay on scores, so that only differences count and their size is free",
+        "the learning rate is far too high, or there are too many passes over the pairs",
+        "scores have no centring or weight decay, so that only differences count and their size is free",
     ),
     fixes=("lower {lr}, train for one pass: {epochs}", "add {weight_decay}, or a penalty on the size of scores"),
 )

@@ -26,8 +26,8 @@ LENGTH_LIMIT = 0.35
     needs=("advantage_kurtosis", "advantage_count"),
     algorithms=ACTOR_CRITIC,
     causes=(
-        "single rewards of another scale: outliers of the reward model, a bonus, a penalty for a missing end token",
-        "a value function that is far off on a few states",
+        "single rewards have another scale: outliers of the reward model, a bonus, a penalty for a missing end token",
+        "the value function is far off on a few states",
     ),
     fixes=(
         "look at the samples with the largest advantages",
@@ -152,7 +152,7 @@ def advantage_skewed(f: Frame) -> Signal | None:
     rows=3,
     algorithms=GROUP,
     causes=(
-        "advantages are divided by the standard deviation of a group whose rewards are all but equal",
+        "advantages are divided by the standard deviation of a group whose rewards are nearly equal",
         "a tiny tie-breaking term (length, time) is all that differs between the rewards of a group",
     ),
     fixes=(

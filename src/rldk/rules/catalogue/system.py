@@ -173,9 +173,9 @@ def pace_stays_worse(f: Frame) -> Signal | None:
     each=("memory_cpu_gb", "memory_peak_gb"),
     rows=3,
     causes=(
-        "tensors kept for logging with their graph (a loss or a metric that was not detached)",
-        "rollouts, completions or replay that are appended and never dropped",
-        "data-loader workers, caches or compiled graphs that grow with every new shape",
+        "tensors are kept for logging with their graph (a loss or a metric was not detached)",
+        "rollouts, completions or replay are appended and never dropped",
+        "data-loader workers, caches or compiled graphs grow with every new shape",
     ),
     fixes=(
         "detach and convert what is logged (`.item()`), and bound every list that lives longer than a step",
@@ -234,7 +234,7 @@ def _climb(f: Frame, name: str, rows: int, least: int, growth: float) -> Signal 
     rows=3,
     causes=(
         "a few very long responses hold up the whole batch",
-        "too few or too small generation engines for the trainer",
+        "generation engines are too few or too small for the trainer",
     ),
     fixes=(
         "cap or spread the response lengths: {max_new_tokens}",

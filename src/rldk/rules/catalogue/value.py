@@ -65,7 +65,7 @@ def _not_classic(context: Context) -> str | None:
     causes=(
         "the critic is not trained: its loss, its learning rate or its gradient is 0",
         "its targets are wrong: discount, bootstrapping, a normaliser of returns",
-        "unscaled rewards",
+        "rewards are not scaled",
     ),
     fixes=("check that the critic's weights change", "look at {value_coef} and {gamma}", "turn on {reward_scale}"),
 )
@@ -105,7 +105,7 @@ def critic_far_worse_than_a_constant(f: Frame) -> Signal | None:
     causes=(
         "rewards, and with them the returns, are far too large for the critic to reach",
         "its targets are wrong, or noise was added to the reward",
-        "the critic's learning rate or its loss is next to 0",
+        "the critic's learning rate or its loss is close to 0",
     ),
     fixes=(
         "turn on {reward_scale}",
@@ -141,8 +141,8 @@ def critic_predicts_a_constant(f: Frame) -> Signal | None:
     algorithms=ACTOR_CRITIC,
     causes=(
         "the answer or the reward leaks into what the critic sees",
-        "returns are next to constant",
-        "a critic that was trained before",
+        "returns are nearly constant",
+        "the critic was trained before",
     ),
     fixes=("compare critic inputs with the reward function's inputs", "ignore this if the critic was pre-trained"),
 )
@@ -170,7 +170,7 @@ def critic_too_good(f: Frame) -> Signal | None:
     needs=("value_clip_frac",),
     rows=3,
     algorithms=ACTOR_CRITIC,
-    causes=("the value clip range is small against the scale of the returns", "the critic's learning rate is too high"),
+    causes=("the value clip range is small for the scale of the returns", "the critic's learning rate is too high"),
     fixes=("raise {clip_value}", "turn on {reward_scale}", "lower {lr_value}"),
 )
 def value_clip_saturation(f: Frame) -> Signal | None:
@@ -285,8 +285,8 @@ def value_loss_leaves_its_range(f: Frame) -> Signal | None:
     needs=("value_loss",),
     algorithms=ACTOR_CRITIC | OFF_POLICY,
     causes=(
-        "one transition with an enormous reward, or an observation that is not finite or far out of range",
-        "an update of the critic that was too large: no gradient clipping, too high a learning rate",
+        "one transition has an enormous reward, or an observation is not finite or far out of range",
+        "an update of the critic was too large: gradients are not clipped, or the learning rate is too high",
     ),
     fixes=(
         "look at the largest reward and observation of that batch: {reward_clip}",

@@ -40,7 +40,7 @@ def _has_risen(f: Frame) -> bool:
         ONE_STEP,
         BY_HEART,
         "the buffer holds too few different transitions",
-        "a reward that has not been found yet",
+        "the reward has not been found yet",
     ),
     fixes=("check {gamma}", "check that the target network follows: {target_update}", "enlarge {buffer_size}"),
 )
@@ -123,7 +123,7 @@ def values_one_step_deep(f: Frame) -> Signal | None:
     causes=(
         "values bootstrap from themselves and run away: a target network that follows too fast, no twin critics",
         "the learning rate is too high, or gradients are not clipped",
-        "a buffer that holds hardly anything but the newest behaviour",
+        "the buffer holds hardly anything except the newest behaviour",
     ),
     fixes=("slow the target network down: {target_update}", "lower {lr}", "clip gradients: {max_grad_norm}"),
 )

@@ -28,7 +28,7 @@ def _judge(*rules: Rule, rows: int = 30, metrics: str = "kl reward_mean") -> Rep
 
 def test_a_healthy_run_is_told_what_was_looked_at() -> None:
     assert _judge(QUIET).verdict == (
-        "No problem found: 1 rule looked at 30 rows up to step 30, 0 had nothing to look at."
+        "No problem found: 1 rule looked at 30 rows up to step 30; 0 had nothing to look at."
     )
 
 

@@ -33,6 +33,8 @@ CENTRED = [1e-8, -3e-8] * 6
         ),
         ("ADV004", {"advantage_std": [1.0] * 12 + [1.5] * 2}, {}, (14, "critical")),
         ("ADV004", {"advantage_std": [1.0] * 12 + [0.3] * 2, "value_loss": [1.0] * 14}, {}, (14, "critical")),
+        ("ADV013", {"advantage_min": [0.0] * 4, "advantage_max": [5.2] * 4}, GRPO, (3, "warn")),
+        ("ADV013", {"advantage_min": [-2.0] * 4, "advantage_max": [-0.1] * 4}, GRPO, (3, "warn")),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -48,6 +50,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("ADV004", {"advantage_mean": [0.1 * (-1) ** i for i in range(30)]}, {}),
         ("ADV004", {"advantage_std": [0.94] * 12 + [0.6] * 9, "zero_std_group_frac": [0.0] * 12 + [0.4] * 9}, GRPO),
         ("ADV004", {"advantage_std": [1.0] * 12 + [1.09] * 9}, {}),
+        ("ADV013", {"advantage_min": [0.0, -0.1] * 9, "advantage_max": [5.2] * 18}, GRPO),
+        ("ADV013", {"advantage_min": [0.0] * 9, "advantage_max": [6e-4] * 9}, GRPO),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -61,6 +65,8 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("ADV001", {"reward_mean": [1.0] * 9}, GRPO, "needs zero_std_group_frac"),
         ("ADV001", {"zero_std_group_frac": [1.0] * 9}, {"algorithm": "ppo"}, "defined for grpo, rloo"),
         ("ADV004", {"reward_mean": [1.0] * 9}, {}, "needs advantage_mean or advantage_std"),
+        ("ADV013", {"advantage_min": [0.0] * 9}, GRPO, "needs advantage_max"),
+        ("ADV013", {"advantage_min": [0.0] * 9}, {"algorithm": "ppo"}, "defined for"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:

@@ -21,6 +21,7 @@ STILL: Columns = {"ratio_mean": [1.0] * 5, "kl_policy_update": [0.0] * 5}
 LOWER: Columns = {"clip_frac_low": [0.02, 0.03] * 20, "clip_frac_high": [0.0, 0.001] * 20}
 SPREAD: list[float | None] = [0.001 * (1 + 0.1 * (i % 3)) for i in range(40)]
 WIDER: Columns = {"ratio_var": SPREAD + [10 * v for v in SPREAD[:10] if v]}
+TRL: dict[str, Any] = {"framework": "trl", "algorithm": "grpo"}
 
 
 def _doubled(before: float) -> list[float | None]:
@@ -85,6 +86,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("CLIP004", {"clip_frac_low": [0.02] * 30}, {}, "needs clip_frac_high"),
         ("CLIP005", {"ratio_mean": [1.0] * 5}, {}, "needs kl_policy_update"),
         ("CLIP006", {"ratio_mean": [1.0] * 5}, {}, "needs ratio_var"),
+        ("CLIP007", {"clip_frac": [0.5] * 30}, TRL, "needs reward_mean"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
@@ -97,9 +99,6 @@ def fresh(clipped: float, later: float, *, times: int = 2) -> Columns:
     uses = range(times)
     rewards: list[float | None] = [0.5 if use == 0 else None for use in uses] * 8
     return {"clip_frac": [clipped if use == 0 else later for use in uses] * 8, "reward_mean": rewards}
-
-
-TRL: dict[str, Any] = {"framework": "trl", "algorithm": "grpo"}
 
 
 def test_ratios_are_clipped_before_any_update() -> None:

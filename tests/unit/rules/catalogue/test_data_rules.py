@@ -51,3 +51,8 @@ def test_larger_batches_and_fixed_lengths_are_quiet() -> None:
     for columns in (lengths(1.0), fixed):
         report = scan_columns("DATA013", columns)
         assert (report.findings, report.checked) == ((), ("DATA013",))
+
+
+def test_completions_need_a_length_or_a_count() -> None:
+    (check,) = scan_columns("DATA013", {"loss": [0.5] * 30}).skipped
+    assert check.reason.startswith("needs response_length_mean or eos_count")

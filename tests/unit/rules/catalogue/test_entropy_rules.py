@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from rldk.rules.evidence import GAUSSIAN
-from rldk.testing import scan_columns
+from rldk.testing import noisy_column, scan_columns
 
 Columns = dict[str, list[float | None]]
 
@@ -13,6 +14,19 @@ LANGUAGE: Columns = {"kl": [0.1] * 60}
 RISING = [0.01 * i for i in range(60)]
 FLAT = [0.5 + 0.1 * (i % 2) for i in range(60)]
 CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
+GRPO: dict[str, Any] = {"algorithm": "grpo"}
+CEILING = [math.log(40) * (1 - 0.02 * 0.5**i) for i in range(45)]
+EVEN = [0.3 + 0.02 * (i % 3) for i in range(45)]
+STEADY = {"reward_mean": noisy_column(0.5, 60, 2)}
+LEARNT = noisy_column(0.2, 40) + noisy_column(0.6, 20)
+
+
+def _steps(first: float, then: float) -> list[float]:
+    """An entropy that steps to another level after forty rows."""
+    return noisy_column(first, 40, share=0.01) + noisy_column(then, 20, share=0.01)
+
+
+FALLS = _steps(2.0, 1.2)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +66,8 @@ CLASSIC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
         ("ENT007", {"entropy": [0.5, 15.0]}, {"algorithm": "grpo"}, (2, "critical")),
         ("ENT007", {"entropy": [7.0]}, {"algorithm": "grpo", "config": {"vocab_size": 1000}}, (1, "critical")),
         ("ENT007", {"entropy": [-0.5, -0.4]}, {"algorithm": "grpo"}, (1, "info")),
+        ("ENT008", {"entropy": FALLS, **STEADY}, {}, (43, "warn")),
+        ("ENT012", {"entropy": CEILING, "reward_mean": EVEN}, GRPO, (31, "warn")),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -90,6 +106,10 @@ def test_an_entropy_without_a_floor_is_not_judged(first: float, judged: bool) ->
         ("ENT003", {"entropy": [0.6929] * 30 + [0.6] * 30, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}),
         ("ENT003", {"entropy": [1.419] * 60, "reward_mean": FLAT}, CLASSIC | {"total_steps": 100}),
         ("ENT007", {"entropy": [0.0, 12.0]}, {"algorithm": "grpo"}),
+        ("ENT008", {"entropy": FALLS, "reward_mean": LEARNT}, {}),
+        ("ENT008", {"entropy": _steps(2.0, 1.7), **STEADY}, {}),
+        ("ENT012", {"entropy": CEILING, "reward_mean": [0.02 * i for i in range(45)]}, GRPO),
+        ("ENT012", {"entropy": [2.0 + 0.01 * (i % 3) for i in range(45)], "reward_mean": EVEN}, GRPO),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -107,6 +127,8 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("ENT007", {"entropy": [-1.0] * 30}, CLASSIC, "actions may be continuous"),
         ("ENT007", {"entropy": [-1.0] * 30}, {"names": {"env_steps": "timesteps"}}, "actions may be continuous"),
         ("ENT007", {"kl": [1.0] * 30}, {"algorithm": "grpo"}, "needs entropy"),
+        ("ENT008", {"entropy": FALLS}, {}, "needs reward_mean"),
+        ("ENT012", {"entropy": CEILING}, GRPO, "needs reward_mean"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
@@ -184,3 +206,10 @@ def test_the_entropy_of_a_tiny_batch_is_noise() -> None:
 def test_many_actions_are_recognised_by_a_whole_number_of_them(first: float, warned: bool) -> None:
     columns: Columns = {"entropy": [first] * 80, "reward_mean": [*FLAT, *FLAT[:20]]}
     assert bool(scan_columns("ENT003", columns, **CLASSIC).findings) == warned
+
+
+@pytest.mark.parametrize(("slope", "warned"), [(0.02, False), (0.0, True)])
+def test_an_agent_that_decides_while_it_still_improves(slope: float, warned: bool) -> None:
+    columns = {"entropy": FALLS, "reward_mean": [slope * i + 0.1 * (2 * i % 5) for i in range(60)]}
+    found = scan_columns("ENT008", columns, framework="mlagents", algorithm="ppo").findings
+    assert bool(found) == warned

@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 
-from rldk.testing import scan_columns
+from rldk.testing import noisy_column, scan_columns
 
 NAN, INF = math.nan, math.inf
 CLIP = {"config": {"max_grad_norm": 1.0}}
 EXPLODED = [1.5] * 30 + [60.0] * 60
+GRPO = {"algorithm": "grpo"}
+NOISE = noisy_column(1.0, 60)
+JUMP = noisy_column(1.0, 40) + noisy_column(4.0, 20)
+EXPONENTIAL = [x * (1 if i < 30 else 1.15 ** (i - 30)) for i, x in enumerate(NOISE)]
 
 
 @pytest.mark.parametrize(
@@ -21,6 +25,9 @@ EXPLODED = [1.5] * 30 + [60.0] * 60
         ("GRAD003", {"grad_norm": EXPLODED}, CLIP, 57),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10}, {}, 27),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10, "zero_std_group_frac": [0.2] * 30}, {}, 27),
+        ("GRAD002", {"grad_norm": JUMP}, {}, 43),
+        ("GRAD002", {"grad_norm": EXPONENTIAL}, {}, 49),
+        ("GRAD014", {"grad_norm": [700.0 + i for i in range(12)]}, GRPO, 10),
     ],
 )
 def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], first_step: int) -> None:
@@ -42,6 +49,10 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
             {"grad_norm": [0.5, 0.4, 0.0, 0.6, 0.0] * 8, "reward_std": [0.3, 0.2, 0.0, 0.3, 0.0] * 8},
             {},
         ),
+        ("GRAD002", {"grad_norm": [math.exp(0.05 * i) * x for i, x in enumerate(NOISE)]}, {}),
+        ("GRAD002", {"grad_norm": [*NOISE[:40], 90.0, *noisy_column(1.0, 19)]}, {}),
+        ("GRAD002", {"grad_norm": noisy_column(1.0, 40) + noisy_column(2.5, 20)}, {}),
+        ("GRAD014", {"grad_norm": [90.0] * 10 + [700.0] * 9}, GRPO),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options: dict[str, Any]) -> None:
@@ -56,6 +67,9 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
         ("GRAD003", {"loss": [1.0] * 60}, CLIP, "needs grad_norm"),
         ("GRAD003", {"grad_norm": EXPLODED}, {}, "needs the gradient clipping norm"),
         ("GRAD012", {"loss": [1.0] * 30}, {}, "needs grad_norm"),
+        ("GRAD002", {"loss": JUMP}, {}, "needs grad_norm"),
+        ("GRAD014", {"loss": [1.0] * 9}, GRPO, "needs grad_norm"),
+        ("GRAD014", {"grad_norm": [700.0] * 20}, {"algorithm": "dqn"}, "defined for"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: dict[str, Any], options: dict[str, Any], reason: str) -> None:

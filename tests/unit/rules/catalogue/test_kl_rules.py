@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
-from rldk.testing import scan_columns
+from rldk.testing import noisy_column, scan_columns
 
 Columns = dict[str, list[float | None]]
 
@@ -14,6 +15,11 @@ SAGGED = [1.0] * 20 + [0.9, 0.8] * 15
 MOVING = [0.1 * 0.98**i for i in range(30)]
 LEFT = [0.1] * 24 + [0.1 * 0.9**i for i in range(1, 12)]
 SUMMED: dict[str, Any] = {"estimators": {"kl": "k1 seq_sum"}}
+TOKENS: dict[str, Any] = {"estimators": {"kl": "k3 tok_mean"}}
+JUMP = noisy_column(1.0, 40) + noisy_column(4.0, 20)
+CREEP = [math.exp(0.05 * i) * x for i, x in enumerate(noisy_column(1.0, 60))]
+STEADY = {"reward_mean": noisy_column(0.5, 60, 2)}
+LEARNT = noisy_column(0.2, 40) + noisy_column(0.6, 20)
 
 
 def _implied(coefficients: list[float]) -> Columns:
@@ -46,6 +52,9 @@ def _implied(coefficients: list[float]) -> Columns:
         ("KL013", {"kl_coef": [*MOVING, 0.001, 0.00098]}, {}, (31, "warn")),
         ("KL013", {"kl_coef": MOVING + [0.05] * 12, "kl": [1.0] * 30 + [2.0] * 12}, {}, (39, "warn")),
         ("KL013", _implied([0.04] * 32 + [0.0] * 3), {}, (34, "warn")),
+        ("KL001", {"kl": JUMP, **STEADY}, {}, (43, "warn")),
+        ("KL017", {"kl": [0.0, 1.9, 2.4, 2.7, 1.9, 2.0]}, TOKENS, (5, "warn")),
+        ("KL017", {"kl": [0.0, 9.0, 9.0, 9.0, 9.0]}, SUMMED, (5, "warn")),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -76,6 +85,10 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("KL013", {"kl_coef": [0.1 * (30 - i) / 30 for i in range(31)] + [0.0] * 5}, {}),
         ("KL013", {"kl_coef": [0.2 * 2.0 ** (i % 3) for i in range(40)]}, {}),
         ("KL013", {"kl_coef": MOVING + [0.05] * 12, "kl": [1.0] * 42}, {}),
+        ("KL001", {"kl": JUMP, "reward_mean": LEARNT}, {}),
+        ("KL001", {"kl": CREEP, **STEADY}, {}),
+        ("KL017", {"kl": [0.0, 0.4, 0.4, 0.4, 0.4, 9.0, 9.0]}, TOKENS),
+        ("KL017", {"kl": [0.0, 4.0, 4.0, 4.0, 4.0]}, SUMMED),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -93,6 +106,9 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("KL007", {"kl": [0.5] * 30}, {}, "needs kl_coef or kl_coef_implied"),
         ("KL009", {"kl": [0.5] * 30}, {}, "needs the KL target"),
         ("KL013", {"kl": [0.5] * 30}, {}, "needs kl_coef or kl_coef_implied"),
+        ("KL001", {"loss": JUMP}, {}, "needs kl"),
+        ("KL017", {"loss": [1.0] * 9}, {}, "needs kl"),
+        ("KL018", {"kl": [0.5] * 30}, {}, "needs kl_coef or kl_coef_paid"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:

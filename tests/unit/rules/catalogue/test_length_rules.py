@@ -84,6 +84,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("LEN002", {"response_length_mean": [9.0] * 9}, {"framework": "rllib"}, "defined for language models"),
         ("LEN003", {"kl": [1.0] * 9}, {}, "needs truncation_frac"),
         ("LEN004", {"kl": [1.0] * 9}, {}, "needs response_length_mean or aborted_frac"),
+        ("LEN008", {"truncation_frac": [0.5] * 30}, {}, "needs eos_count"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rldk.testing import scan_columns
+from rldk.testing import noisy_column, scan_columns
 
 Columns = dict[str, list[float | None]]
 GAP = "rollout_logprob_diff_mean"
@@ -12,11 +12,16 @@ WEIGHTS: Columns = {
     "rollout_is_ratio_max": [3.0] * 12,
     GAP: [6e-4] * 12,
 }
+JUMP = noisy_column(1.0, 40) + noisy_column(4.0, 20)
 
 
 @pytest.mark.parametrize(
     ("code", "columns", "expected"),
-    [("OFF016", {GAP: DRIFTS}, (32, "warn")), ("OFF017", WEIGHTS, (7, "warn"))],
+    [
+        ("OFF016", {GAP: DRIFTS}, (32, "warn")),
+        ("OFF017", WEIGHTS, (7, "warn")),
+        ("OFF002", {GAP: [0.01 * x for x in JUMP]}, (43, "warn")),
+    ],
 )
 def test_fires(code: str, columns: Columns, expected: tuple[int, str]) -> None:
     report = scan_columns(code, columns)
@@ -35,15 +40,21 @@ def test_a_ratio_at_its_cap_is_said() -> None:
         ("OFF016", {GAP: [0.001 * 1.035**i for i in range(60)]}),  # grows far below what matters
         ("OFF017", WEIGHTS | {"rollout_is_ratio_mean": [0.9] * 12}),
         ("OFF017", WEIGHTS | {GAP: [0.05] * 12}),  # the tokens differ: OFF001 and OFF003
+        ("OFF002", {GAP: [1e-6 * x for x in JUMP]}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns) -> None:
-    assert scan_columns(code, columns).findings == ()
+    report = scan_columns(code, columns)
+    assert (report.findings, report.checked) == ((), (code,))
 
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [("OFF016", "needs rollout_logprob_diff_mean or"), ("OFF017", "needs rollout_is_ratio_mean, rollout_logprob")],
+    [
+        ("OFF016", "needs rollout_logprob_diff_mean or"),
+        ("OFF017", "needs rollout_is_ratio_mean, rollout_logprob"),
+        ("OFF002", "needs rollout_logprob_diff_mean"),
+    ],
 )
 def test_says_what_is_missing(code: str, reason: str) -> None:
     (check,) = scan_columns(code, {"kl": [1.0] * 30}).skipped

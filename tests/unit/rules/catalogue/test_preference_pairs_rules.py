@@ -64,7 +64,14 @@ def test_a_margin_that_leaps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "missing"), [("KL016", "pref_margin"), ("PREF008", "pref_margin"), ("PREF007", "eval_pref_margin")]
+    ("code", "missing"),
+    [
+        ("KL016", "pref_margin"),
+        ("PREF008", "pref_margin"),
+        ("PREF007", "eval_pref_margin"),
+        ("PREF009", "pref_accuracy"),
+        ("PREF010", "pref_margin"),
+    ],
 )
 def test_says_what_is_missing(code: str, missing: str) -> None:
     (check,) = scan_columns(code, {"loss": [0.69] * 50}, **DPO).skipped

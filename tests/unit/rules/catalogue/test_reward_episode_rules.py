@@ -10,6 +10,8 @@ SB3: dict[str, Any] = {"framework": "sb3", "algorithm": "ppo"}
 LENGTH = [20.0 + i for i in range(40)]
 BY_STEP = [*LENGTH[:25], *[10.0 * x for x in LENGTH[25:]]]
 WORSE = [24.0 - 0.5 * min(i, 26) + 0.2 * (i % 3) for i in range(60)]
+Columns = dict[str, list[float | None]]
+FLAT: list[float | None] = [20.0 + i % 2 for i in range(120)]
 
 
 def test_pay_that_was_constant_and_is_not() -> None:
@@ -87,3 +89,41 @@ def test_a_policy_loss_that_was_zero_by_construction() -> None:
 def test_a_log_of_environments_that_does_not_say_of_which_algorithm_is_not_looked_at() -> None:
     (check,) = scan_columns("REW016", {"reward_mean": WORSE}, framework="sb3").skipped
     assert check.status == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "first_step"),
+    [
+        ("REW015", {"reward_mean": [60.0] * 30, "response_length_mean": [200.0] * 30}, SB3, 20),
+        ("REW015", {"reward_mean": [0.0] * 30, "response_length_mean": [500.0] * 30}, SB3, 20),
+    ],
+)
+def test_a_return_that_never_varies(code: str, columns: Columns, options: dict[str, Any], first_step: int) -> None:
+    report = scan_columns(code, columns, **options)
+    assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, first_step, "warn")]
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options"),
+    [
+        ("REW015", {"reward_mean": [-500.0] * 30, "response_length_mean": [500.0] * 30}, SB3),  # never solved
+        ("REW015", {"reward_mean": [0.0] * 19 + [0.1] * 20, "response_length_mean": [50.0] * 39}, SB3),
+    ],
+)
+def test_a_return_that_counts_steps_or_varies_is_quiet(code: str, columns: Columns, options: dict[str, Any]) -> None:
+    report = scan_columns(code, columns, **options)
+    assert (report.findings, report.checked) == ((), (code,))
+
+
+@pytest.mark.parametrize(
+    ("code", "columns", "options", "reason"),
+    [
+        ("REW015", {"reward_mean": FLAT}, SB3, "needs response_length_mean"),
+        ("REW015", {"reward_mean": FLAT, "response_length_mean": FLAT}, {}, "defined for environments"),
+    ],
+)
+def test_a_return_needs_lengths_of_an_environment(
+    code: str, columns: Columns, options: dict[str, Any], reason: str
+) -> None:
+    (check,) = scan_columns(code, columns, **options).skipped
+    assert check.reason.startswith(reason)

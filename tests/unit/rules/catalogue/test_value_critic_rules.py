@@ -63,7 +63,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     [
         ("VAL009", {"loss": FADES}, DQN, "needs reward_mean"),
         ("VAL009", {"loss": FADES, "reward_mean": FLAT}, SB3, "whose algorithm the log names"),
-        ("VAL010", {"value_mean": FADES}, SB3, "this log does not say that it is one"),
+        ("VAL010", {"value_mean": FADES}, SB3, "the log does not say that it is one"),
         ("VAL010", {"reward_mean": FLAT}, DQN, "needs value_mean"),
         ("REW018", {"loss": FLAT}, PPO, "defined for ddpg, dqn, sac, td3"),
     ],

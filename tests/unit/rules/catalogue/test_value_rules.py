@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
-from rldk.testing import scan_columns
+from rldk.testing import noisy_column, scan_columns
 
 Columns = dict[str, list[float | None]]
 
 EXPLAINED = "value_explained_variance"
 CLASSIC = {"framework": "cleanrl", "algorithm": "ppo"}
+SB3: dict[str, Any] = {"framework": "sb3", "algorithm": "ppo"}
+CRITIC = noisy_column(0.03, 40) + noisy_column(0.5, 20)
+DIVERGES = {"value_loss": CRITIC, EXPLAINED: [-0.1] * 40 + [-6.0] * 20}
 
 
 def _off(by: float, returns: list[float], **more: list[float | None]) -> Columns:
@@ -34,6 +37,7 @@ RISING = [2 + 0.1 * i for i in range(60)]
         ("VAL006", {"value_clip_frac": [0.9] * 30}, {}, (22, "info")),
         ("VAL007", _off(-1.0, RETURNS, value_loss=[1.2] * 60), {}, (39, "warn")),
         ("VAL007", _off(1.0, RETURNS, value_loss=[9.0] * 60), {}, (39, "info")),
+        ("VAL003", DIVERGES, {}, (44, "warn")),
     ],
 )
 def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: tuple[int, str]) -> None:
@@ -56,6 +60,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
         ("VAL006", {"value_clip_frac": [0.9, 0.1] * 30}, {}),
         ("VAL007", _off(-0.5, RETURNS, value_loss=[0.3] * 60), {}),
         ("VAL007", _off(-1.5, RISING, value_loss=[0.3] * 60), {}),
+        ("VAL003", DIVERGES | {EXPLAINED: [-0.1] * 60}, {}),
     ],
 )
 def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[str, Any]) -> None:
@@ -73,6 +78,10 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
         ("VAL007", {"value_mean": [1.0] * 9}, {}, "needs return_mean"),
         ("VAL008", {"clip_frac": [0.1] * 40}, {}, "needs value_loss"),
         ("VAL015", {"value_mean": [0.1] * 40}, {}, "needs value_loss"),
+        ("VAL003", {"value_loss": CRITIC}, {}, "needs value_explained_variance"),
+        ("VAL011", {"value_loss": [0.5] * 30}, SB3, "needs value_explained_variance"),
+        ("VAL011", {EXPLAINED: [0.5] * 30}, {"algorithm": "ppo"}, "critics of small language models"),
+        ("VAL012", {EXPLAINED: [0.5] * 30}, SB3, "needs value_loss"),
     ],
 )
 def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, Any], reason: str) -> None:
@@ -136,3 +145,12 @@ def test_a_critic_with_nothing_to_explain(beside: Columns, worst: str | None) ->
 def test_a_critic_that_is_late_and_learns(losses: list[float | None], worst: str) -> None:
     columns: Columns = {EXPLAINED: [-2.0] * 40, "value_loss": losses, "reward_mean": [140 + i % 3 for i in range(40)]}
     assert scan_columns("VAL011", columns, **CLASSIC).worst() == worst
+
+
+@pytest.mark.parametrize(("scale", "worst"), [(1.0, "warn"), (1e-7, None)])
+def test_a_value_loss_that_is_next_to_nothing(scale: float, worst: str | None) -> None:
+    columns = {
+        "value_loss": [10.0] * 10 + [scale] * 20 + [5 * scale] * 6,
+        EXPLAINED: [0.5] * 30 + [-9.0] * 6,
+    }
+    assert scan_columns("VAL003", columns, algorithm="ppo").worst() == worst
