@@ -225,8 +225,8 @@ def says_metric(columns: Collection[str]) -> bool:
 
 
 def guess_metrics(opening: Opening, given: Mapping[str, str]) -> dict[str, str]:
-    """A map {key: metric} for keys that name a metric in other words. It leaves out metrics that have a key already, and
-    keys that the user mapped."""
+    """A map {key: metric} for keys that name a metric in other words. It leaves out metrics that have a key already,
+    and keys that the user mapped."""
     named = Naming(opening, Hints(field_map=given)).names
     known = {*named.values(), *given, *given.values()}
     sure = proposed_map(opening, close=False)
