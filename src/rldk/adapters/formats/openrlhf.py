@@ -1,4 +1,4 @@
-"""Reads OpenRLHF on the terminal: each step has one INFO line that ends in a Python dict. No file has the same."""
+"""Reads OpenRLHF on the terminal: each step has an INFO line that ends in a Python dict."""
 
 from __future__ import annotations
 
