@@ -33,7 +33,7 @@ _HISTORY, _SUMMARY, _CONFIG, _TELEMETRY, _RUN, _ENVIRONMENT = 2, 3, 5, 11, 17, 2
 _KEY, _NESTED_KEY, _JSON = 1, 2, 16  # HistoryItem, SummaryItem, ConfigItem
 _BOOLEAN, _INTEGER, _NUMBER = 4, 5, 6  # HistoryItem, where the value is not JSON
 # Keys under which a trainer logs its own step; `_step` only counts the calls of wandb.log. The key that stands beside
-# most values wins, and the first among equals. open-instruct's global_step counts episodes, so training_step comes first.
+# most values wins, the first among equals. open-instruct's global_step counts episodes, so training_step comes first.
 CLOCKS = ("train/global_step", "trainer/global_step", "training/global_step", "training_step", "global_step")
 _CLOCK_SHARE = 0.5
 WORDS = {
