@@ -32,7 +32,7 @@ class Piece(NamedTuple):
     several texts.
 
     `whole`: whether its end is known. It is False for a last line without newline (its last number may be cut), and for
-    a line above 10 MB, of which only the beginning is kept. `broken`: why the source stopped after this last text.
+    a line above 10 MB, whose beginning alone is kept. `broken`: why the source stopped after this last text.
     """
 
     line: int

@@ -91,7 +91,7 @@ def beginning(text: str) -> Document:
 
 
 def join_documents(found: Sequence[Document]) -> Document:
-    """One document of which the given documents are the rows."""
+    """One document whose rows are the given documents."""
     return found[0] if len(found) == 1 else [one for one in found if isinstance(one, dict)]
 
 
