@@ -1,4 +1,4 @@
-"""Reads trackio's SQLite file, of which each project has one. The reader writes nothing and leaves no file beside
+"""Reads trackio's SQLite file; each project has one. The reader writes nothing and leaves no file beside
 it."""
 
 from __future__ import annotations
