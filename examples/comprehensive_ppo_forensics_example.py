@@ -1,9 +1,9 @@
-"""PPO in miniature under forensics: what is measured on every update, and what is said when something breaks.
+"""A miniature PPO under forensics. It shows the measurements of every update, and what rldk says about a fault.
 
 A policy that can already add a little learns the rest by PPO: a critic, whitened advantages, clipped ratios, and a KL
 coefficient that a controller moves to hold the KL at its target. At `--break-at` the learning rate is multiplied by
-40, as a mistyped configuration would; every number that follows is measured on the optimisation. Needs numpy; takes
-seconds.
+40, as after a typing mistake in the configuration. Every number is measured on the optimisation. The example needs
+numpy and takes seconds.
 
     python examples/comprehensive_ppo_forensics_example.py --out artifacts/ppo
 """
@@ -60,7 +60,7 @@ def tell(forensics: ComprehensivePPOForensics) -> None:
 
 
 def share(value: float | None) -> str:
-    """A share in percent; there is none before there is evidence."""
+    """The share in percent, or a dash before there is evidence."""
     return " -  " if value is None else f"{value:4.0%}"
 
 
@@ -100,7 +100,7 @@ class Training:
         return float((error**2).mean()), float(explained), norm(gradients)
 
     def step(self, lr: float) -> dict[str, Any]:
-        """Answers a batch of prompts, updates both networks, returns what was measured."""
+        """Answers a batch of prompts, updates both networks and returns the measurements."""
         x, answer = self.prompts()
         said = self.say(x)
         reward = (said == answer).astype(float)
@@ -123,7 +123,7 @@ class Training:
         }
 
     def learn_policy(self, x: np.ndarray, said: np.ndarray, advantage: np.ndarray, lr: float) -> dict[str, float]:
-        """The passes over one batch; means over the passes."""
+        """Makes the passes over one batch; returns the means over the passes."""
         rows = np.arange(BATCH)
         log_old, log_ref = log_softmax(self.policy(x))[rows, said], log_softmax(self.reference(x))
         passes = []
@@ -151,10 +151,10 @@ class Training:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", default="artifacts/ppo", help="how the names of the analysis files begin")
+    parser.add_argument("--out", default="artifacts/ppo", help="the beginning of the names of the analysis files")
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--break-at", type=int, default=200, help="the step of the mistake")
-    parser.add_argument("--healthy", action="store_true", help="make no mistake")
+    parser.add_argument("--break-at", type=int, default=200, help="the step at which the learning rate jumps")
+    parser.add_argument("--healthy", action="store_true", help="run without the mistake")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 

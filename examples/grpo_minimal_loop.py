@@ -1,15 +1,16 @@
-"""GRPO in miniature, streamed through rldk: groups of answers to a prompt, a policy network and a value network.
+"""A miniature GRPO that streams its metrics through rldk: groups of answers, a policy and a value network.
 
 The task is verifiable: write the sum of two numbers below 20 as two digits. A policy that can do some of it learns the
-rest with clipped ratios and a KL penalty on the sampled tokens. The value network learns how often a prompt is solved;
-the mean of a group, noisy with eight answers, is drawn towards it. At `--break-at` the learning rate of the policy is
-multiplied by 30: within a batch the policy gives up tokens that the reference finds likely, their penalty grows
-exponentially, and the gradient with it. Every number is measured on the optimisation. Needs numpy; takes seconds.
+rest with clipped ratios and a KL penalty on the sampled tokens. The value network learns how often the policy
+solves a prompt; it steadies the mean of a group, which is noisy with eight answers. At `--break-at` the learning rate
+of the policy is multiplied by 30: within a batch the policy gives up tokens that the reference finds likely, their
+penalty grows exponentially, and the gradient with it. Every number is measured on the optimisation. The example needs
+numpy and takes seconds.
 
     python examples/grpo_minimal_loop.py
     rldk doctor artifacts/grpo_run.jsonl
 
-or, watched while it runs:
+To watch it while it runs:
 
     python examples/grpo_minimal_loop.py | rldk monitor --rules grpo_safe --preset grpo
 """
@@ -89,7 +90,7 @@ class Training:
         return digits
 
     def step(self, lr: float) -> dict[str, float]:
-        """Answers a batch of prompts in groups, updates both networks, returns what was measured."""
+        """Answers a batch of prompts in groups, updates both networks and returns the measurements."""
         prompt, digits = self.prompts(PROMPTS)
         each = np.repeat(prompt, GROUP, axis=0)
         said = self.answer(each)
@@ -114,7 +115,7 @@ class Training:
         }
 
     def update(self, x: np.ndarray, token: np.ndarray, advantage: np.ndarray, lr: float) -> dict[str, float]:
-        """The passes over one batch of tokens; means over the passes, of the gradient norm too."""
+        """Makes the passes over one batch of tokens; returns the means over the passes, also of the gradient norm."""
         rows = np.arange(len(token))
         log_old, log_ref = (log_softmax(net(x))[rows, token] for net in (self.policy, self.reference))
         passes: list[dict[str, float]] = []
@@ -157,13 +158,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--out",
         default="-" if piped else "artifacts/grpo_run.jsonl",
-        help='the file to write, "-" for stdout, as into a pipe',
+        help='the file to write; "-" is stdout, the default into a pipe',
     )
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--break-at", type=int, default=150, help="the step of the mistake")
-    parser.add_argument("--healthy", action="store_true", help="make no mistake")
+    parser.add_argument("--break-at", type=int, default=150, help="the step at which the learning rate jumps")
+    parser.add_argument("--healthy", action="store_true", help="run without the mistake")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sentinel", default="artifacts/STOP", help="stop when this file is there")
+    parser.add_argument("--sentinel", default="artifacts/STOP", help="stop when this file exists")
     parser.add_argument("--sleep", type=float, default=0.0, help="seconds to wait after each step")
     return parser.parse_args()
 

@@ -1,13 +1,13 @@
-"""A real small training that streams its metrics through rldk, and stops when it is told to.
+"""A small real training that streams its metrics through rldk and stops when a file asks it to.
 
 A policy that can already add a little learns the rest by REINFORCE, held near its reference by a KL penalty. At
-`--break-at` the learning rate is multiplied by 300, as a mistyped configuration would; every number that follows is
-measured on the optimisation. Needs numpy; takes a second.
+`--break-at` the learning rate is multiplied by 300, as after a typing mistake in the configuration. Every number is
+measured on the optimisation. The example needs numpy and takes a second.
 
     python examples/minimal_streaming_loop.py
     rldk doctor artifacts/run.jsonl
 
-or, watched while it runs:
+To watch it while it runs:
 
     python examples/minimal_streaming_loop.py | rldk monitor --rules ppo_safe --preset trl
 """
@@ -72,7 +72,7 @@ class Training:
         return np.hstack([np.eye(DIGITS)[a], np.eye(DIGITS)[b]]), a + b
 
     def step(self, lr: float) -> dict[str, float]:
-        """Answers a batch of prompts, updates the policy once, returns what was measured."""
+        """Answers a batch of prompts, updates the policy once and returns the measurements."""
         x, answer = self.prompts()
         log_p, log_ref = log_softmax(self.policy(x)), log_softmax(self.reference(x))
         p = np.exp(log_p)
@@ -104,13 +104,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--out",
         default="-" if piped else "artifacts/run.jsonl",
-        help='the file to write, "-" for stdout, as into a pipe',
+        help='the file to write; "-" is stdout, the default into a pipe',
     )
     parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--break-at", type=int, default=150, help="the step of the mistake")
-    parser.add_argument("--healthy", action="store_true", help="make no mistake")
+    parser.add_argument("--break-at", type=int, default=150, help="the step at which the learning rate jumps")
+    parser.add_argument("--healthy", action="store_true", help="run without the mistake")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sentinel", default="artifacts/STOP", help="stop when this file is there")
+    parser.add_argument("--sentinel", default="artifacts/STOP", help="stop when this file exists")
     parser.add_argument("--sleep", type=float, default=0.0, help="seconds to wait after each step")
     return parser.parse_args()
 

@@ -148,7 +148,7 @@ def read_group(each: Group, options: Options, root: Path, left_out: dict[str, st
     reason = f"same run, read from {chosen.adapter.files[0].path.name} instead"
     if detour:
         chosen.log = replace(chosen.log, config=main.log.config | detour.log.config)
-        reason += f": it goes on to step {detour.train.max()}"
+        reason += f": it continues to step {detour.train.max()}"
     for path in (p for s in each.sources for p in s.files if p not in read):
         left_out.setdefault(str(path), reason)
     run = _to_run(chosen, options)

@@ -108,7 +108,7 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
 
 
 def _form(name: str | None, *, as_json: bool) -> str:
-    """What is printed. Raises `UnknownName`."""
+    """The name of the output format. Raises `UnknownName`."""
     from rldk.core.registry import renderers
 
     if as_json and name not in (None, "json"):

@@ -42,4 +42,4 @@ def command(as_json: bool) -> None:
 
 
 def _plain(markdown: str) -> str:
-    return markdown.replace("`", "") or "what is not listed"
+    return markdown.replace("`", "") or "(not stated)"

@@ -33,7 +33,7 @@ PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "r
 @click.option(
     "--preset",
     type=click.Choice(PRESETS),
-    help="The trainer whose metric names the log uses.  [default: told from the names]",
+    help="The trainer whose metric names the log uses.  [default: found from the names]",
 )
 @field_map_option
 @click.option("--step-col", metavar="NAME", help="Name of the column with the step.")

@@ -70,7 +70,7 @@ SHARED = (
         "--preset",
         metavar="NAME",
         help="The trainer whose metric names the log uses: trl, grpo, accelerate, openrlhf, verl, sb3, cleanrl or "
-        "rllib.  [default: told from the names]",
+        "rllib.  [default: found from the names]",
     ),
     field_map_option,
     click.option(

@@ -102,7 +102,7 @@ def test_a_log_that_outlived_the_last_checkpoint_is_read_instead(tmp_path):
     run = open_run(tmp_path / "run")
     assert run.metrics.step.max() == 64
     left = run.meta.left_out[str(tmp_path / "run" / "checkpoint-32" / "trainer_state.json")]
-    assert left == "same run, read from stdout.txt instead: it goes on to step 64"
+    assert left == "same run, read from stdout.txt instead: it continues to step 64"
 
 
 def test_a_log_that_says_more_than_the_terminal_did_is_read_instead(tmp_path):

@@ -9,7 +9,7 @@ from rldk.adapters.base import adapter
 from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
 
-_REST = "what is not printed: most metrics, digits beyond those shown, configuration"
+_REST = "everything that is not printed: most metrics, digits beyond those shown, configuration"
 # "100/100 [=====>....] - 1s 10ms/step - " or "100/100 \u2501\u2501\u2501\u2501 1s 10ms/step - "
 _BAR = (
     r"\b\d{1,18}/\d{1,18} (?:\[[=>.]{1,200}\]|[\u2501\u2578\u257a ]{1,200})"

@@ -11,7 +11,7 @@ from rldk.adapters.base import adapter
 from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
 
-_REST = "what is not printed: most metrics, digits beyond those shown, configuration"
+_REST = "everything that is not printed: most metrics, digits beyond those shown, configuration"
 
 
 @adapter

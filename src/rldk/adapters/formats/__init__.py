@@ -1,10 +1,10 @@
-"""One file a format. A module that is not named below is asked about every file."""
+"""One file for each format. A module that is not named below looks at every file."""
 
 from __future__ import annotations
 
 _SQLITE, _PARQUET = b"SQLite format 3\0", b"PAR1"
-# What is among the first bytes of every file that the module recognises: without it the module need not be loaded, and
-# a monitor of lines starts without the formats that are none.
+# Bytes near the start of every file that the module recognises. Without them rldk need not load the module, so that a
+# monitor of lines starts faster.
 MARKS: dict[str, tuple[bytes, ...]] = {
     "completions": (_PARQUET,),
     "hf_trainer_state": (b"log_history",),

@@ -1,4 +1,4 @@
-"""Charts of several arms saved as a table: `step,<arm>_mean,<arm>_stderr,...`; each arm is a run."""
+"""Reads charts of several arms saved as a table: `step,<arm>_mean,<arm>_stderr,...`. Each arm is a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PHASES = frozenset({"train", "training", "test", "val", "valid", "validation", 
 
 
 def arms_of(header: Sequence[str]) -> dict[str, int]:
-    """The column of the mean of each arm; empty for another table. A metric or a phase of training is no arm."""
+    """The column with the mean of each arm; empty for another table. A metric or a phase of training is not an arm."""
     means = {found["arm"]: i for i, name in enumerate(header) if i and (found := _MEAN.fullmatch(name))}
     spread = {found["arm"] for name in header[1:] if (found := _SPREAD.fullmatch(name))}
     told = sum(_MEAN.fullmatch(name) is not None or _SPREAD.fullmatch(name) is not None for name in header[1:])
@@ -39,8 +39,8 @@ def arms_of(header: Sequence[str]) -> dict[str, int]:
 
 @adapter
 class ArmsChart(BaseAdapter):
-    """The name of the file says what was drawn; several charts of one folder are parts of the same runs. The spread
-    over seeds is no metric and is left out."""
+    """The name of the file states the metric. Several charts in one folder are parts of the same runs. The adapter
+    leaves out the spread over seeds, which is not a metric."""
 
     name: ClassVar[str] = "arms-chart"
     describes: ClassVar[str] = "CSV of a chart with the mean and the spread of several arms"
@@ -56,7 +56,7 @@ class ArmsChart(BaseAdapter):
 
     @classmethod
     def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
-        """The files in which each arm is drawn."""
+        """The files that draw each arm."""
         found: dict[str | None, list[File]] = {}
         for file in files:
             for arm in arms_of(header_of(file)):
@@ -72,7 +72,8 @@ class ArmsChart(BaseAdapter):
 
 
 def _draw(file: File, arm: str, reading: Reading, scalars: Scalars) -> str:
-    """Takes what a file says of the arm; the name of its axis, `COUNTED` where that counts no steps."""
+    """Takes the values of the arm in a file. Returns the name of the axis, or `COUNTED` when the axis counts no
+    steps."""
     header = header_of(file)
     column, tag = arms_of(header).get(arm), scalars.tag_id(stem_of(file))
     first = beginning(file.head, 2)[1:]

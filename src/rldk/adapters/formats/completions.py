@@ -1,4 +1,4 @@
-"""The completions that TRL keeps when `log_completions` is set: one parquet file a step, one row a completion."""
+"""Reads the completions that TRL keeps with `log_completions`: a parquet file for each step, a row for each one."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _OWN = frozenset({"step", "prompt", "completion", "advantage", "reward"})
 
 
 class Samples:
-    """Gathers rows of TRL's completions table. Reward functions become `reward_components`; a NaN reward, which is
-    how TRL writes a function that gave None, is missing. `reward` is known of a single function only: the weights of
-    several are not in the table."""
+    """Gathers rows of TRL's completions table. Reward functions become `reward_components`. A NaN reward counts as
+    missing, because TRL writes NaN when a function returned None. `reward` is known for a single function only: the
+    table lacks the weights of several."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
@@ -38,7 +38,7 @@ class Samples:
         return len(self._rows)
 
     def add(self, row: Mapping[str, Any]) -> bool:
-        """Takes a row; False when it is no completion of a step."""
+        """Takes a row; False when the row is not a completion of a step."""
         step = whole(row.get("step"))
         if step is None or row.get("completion") is None:
             return False
@@ -59,7 +59,7 @@ class Samples:
         return True
 
     def table(self) -> SampleTable | None:
-        """The samples as columns in the order of steps, columns without a value left out; None when there are none."""
+        """The samples as columns in the order of steps, without empty columns; None when there are no samples."""
         if not self._rows:
             return None
         rows = sorted(self._rows, key=lambda row: row["step"])
@@ -68,7 +68,7 @@ class Samples:
 
 
 def _is_reward(value: Any) -> bool:
-    """What a reward function may give; trackio writes NaN as a string. Text is a column of the user's own."""
+    """Whether a reward function may return this value; trackio writes NaN as a string. Text is a column of the user."""
     return (
         value is None
         or isinstance(value, int | float)
@@ -82,7 +82,7 @@ def _finite(value: Any) -> float | None:
 
 
 def _text(value: Any) -> str | None:
-    """A prompt or a completion as text; the messages of a conversation one below the other."""
+    """A prompt or a completion as text; the messages of a conversation stand below each other."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, list) and all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in value):
@@ -145,7 +145,7 @@ class TrlCompletions(BaseAdapter):
 
 
 class _Unreadable(Exception):
-    """The file is no parquet, is damaged, or is too large."""
+    """The file is not parquet, is damaged, or is too large."""
 
 
 def _footer(file: File) -> bytes:

@@ -1,4 +1,4 @@
-"""What the metric names and the configuration in a log tell of the run, for formats that do not say it themselves."""
+"""Infers facts about a run from its metric names and configuration, for formats that do not state them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from rldk.adapters.naming.first_rows import Opening, opening_of
 
 # Names that a transformers or TRL trainer logs; other frameworks are recognised by the vocabulary.
 _TRAINER_KEYS = (frozenset({"loss", "learning_rate", "epoch"}), frozenset({"objective/kl", "policy/approxkl_avg"}))
-# Trainers that may run without a critic and do not log which: what they always write, and what only a critic does.
+# Trainers that may run without a critic and do not log it: keys that they always write, and keys of a critic only.
 _CRITICS: dict[str, tuple[frozenset[str], str]] = {
     "verl": (frozenset({"actor/pg_loss", "critic/advantages/mean"}), "critic/vf_loss"),
     "OpenRLHF": (frozenset({"policy_loss", "ppo_clip_ratio"}), "critic_loss"),
 }
-# What CleanRL's scripts of one algorithm log, where its other metrics do not tell.
+# Keys that only CleanRL's scripts for one algorithm log, when other metrics do not tell the algorithm.
 _CLEANRL = {"dqn": frozenset({"losses/td_loss", "losses/q_values"})}
 
 _WORDS: dict[str, Any] = {"True": True, "False": False, "None": None}
 
 
 def with_identity(log: Log) -> Log:
-    """The log with the trainer and the algorithm that its names tell, and the length and seed that its config tells."""
+    """The log with the trainer and algorithm that its names tell, and the length and seed that its config states."""
     total, seed = whole(log.config.get("max_steps")), whole(log.config.get("seed"))
     log = replace(
         log,
@@ -40,7 +40,7 @@ def with_identity(log: Log) -> Log:
 
 
 def identity(opening: Opening, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `Log` that the names in a log tell of its writer; empty when they tell nothing."""
+    """The fields of `Log` about the writer that the names in a log tell; empty when they tell nothing."""
     names = {bare(tag) for tag in opening.cover}
     if any(keys <= names for keys in _TRAINER_KEYS):
         return trained(opening, config=config)
@@ -55,7 +55,7 @@ def identity(opening: Opening, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def literal(text: str) -> Any:
-    """The value behind a configuration's text: an int, a float, True, False or None where it is one, else the text."""
+    """The value that a text in a configuration stands for: an int, a float, True, False or None, else the text."""
     if text in _WORDS:
         return _WORDS[text]
     for convert in (int, float):

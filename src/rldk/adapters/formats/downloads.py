@@ -1,4 +1,4 @@
-"""CSV files that a browser saves from a dashboard: W&B charts and TensorBoard scalars. Several files are one run."""
+"""Reads CSV files that a browser saves from W&B charts or TensorBoard scalars. Several files are one run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rldk.errors import NotALog
 _SPREAD = ("__MIN", "__MAX")
 _AXES = frozenset({"step", "_step", "relative time (process)", "relative time (wall)", "wall time"})
 _HEADER = ("wall time", "step", "value")
-# TensorBoard puts "run-<run>-tag-<tag>" into the name of a download; people who save single charts keep the tag.
+# TensorBoard names a download "run-<run>-tag-<tag>"; users who save single charts keep the tag.
 _NAMED = re.compile(r"run-(?P<run>.+?)[-_]tag-(?P<tag>.+)")
 _COPY = re.compile(r" ?\(\d+\)$")
 _GROUPS = re.compile(
@@ -41,8 +41,8 @@ def header_of(file: File) -> list[str]:
 
 @adapter
 class WandbChart(BaseAdapter):
-    """Columns "<run> - <metric>" beside a step; what is drawn of a run in several charts is one run. The columns __MIN
-    and __MAX of a metric repeat it where nothing was smoothed or grouped, and are left out."""
+    """Columns are named "<run> - <metric>" and stand beside a step. A run in several charts is one run. The columns
+    __MIN and __MAX repeat a metric that is not smoothed or grouped, so the adapter leaves them out."""
 
     name: ClassVar[str] = "wandb-chart"
     describes: ClassVar[str] = 'CSV that "Export CSV" of a W&B chart writes'
@@ -62,7 +62,7 @@ class WandbChart(BaseAdapter):
 
     @classmethod
     def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
-        """The files in which each run is drawn."""
+        """The files that draw each run."""
         found: dict[str | None, list[File]] = {}
         for file in files:
             for run in dict.fromkeys(told[0] for name in header_of(file)[1:] if (told := _run_and_metric(name))):
@@ -82,7 +82,7 @@ def is_axis(name: str) -> bool:
 
 
 def _run_and_metric(name: str) -> tuple[str, str] | None:
-    """The run and the metric in the name of a column; "" for the metric of a column that repeats another one."""
+    """The run and the metric in the name of a column. The metric is "" when the column repeats another one."""
     run, dash, metric = name.rpartition(" - ")
     if not dash or not run or not metric:
         return None
@@ -90,7 +90,8 @@ def _run_and_metric(name: str) -> tuple[str, str] | None:
 
 
 def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
-    """Takes what a file says of the run; the name of its axis, `COUNTED` where that counts no steps."""
+    """Takes the values of the run in a file. Returns the name of the axis, or `COUNTED` when the axis counts no
+    steps."""
     header: list[str] = []
     columns: list[tuple[int, int]] = []
     timed = False
@@ -112,7 +113,7 @@ def _chart(file: File, run: str, reading: Reading, scalars: Scalars) -> str:
 
 
 def step_at(record: Fields, header: Sequence[str], place: int | None, reading: Reading) -> int | None:
-    """The step of a row, which is its `place` where that is given; None for a row that is refused."""
+    """The step of a row, or its `place` when given; None when the row is refused."""
     problem = record.problem
     if not problem and len(record.values) != len(header):
         problem = f"{len(record.values)} fields, but the header has {len(header)}"
@@ -129,8 +130,8 @@ def step_at(record: Fields, header: Sequence[str], place: int | None, reading: R
 
 @adapter
 class TensorboardCsv(BaseAdapter):
-    """`Wall time,Step,Value`: one scalar a file, whose name is its tag. The files of a directory are one run, unless
-    their names say of which run they are."""
+    """A file `Wall time,Step,Value` holds one scalar and is named after its tag. The files of a directory are one run,
+    unless their names state different runs."""
 
     name: ClassVar[str] = "tensorboard-csv"
     describes: ClassVar[str] = "CSV files downloaded from TensorBoard (Wall time, Step, Value)"
@@ -166,7 +167,7 @@ def stem_of(file: File) -> str:
 
 
 def tag_of(file: File) -> str:
-    """The tag that a file name says; `train_approx_kl` is `train/approx_kl`, as "/" cannot stand in a file name."""
+    """The tag in a file name. `train_approx_kl` becomes `train/approx_kl`, because a file name cannot hold "/"."""
     named = _NAMED.fullmatch(stem_of(file))
     return _GROUPS.sub(r"\1/", named["tag"] if named else stem_of(file), count=1)
 
@@ -189,7 +190,7 @@ def _scalar(file: File, tag: str, reading: Reading, scalars: Scalars) -> None:
 
 
 def pivot(reading: Reading, scalars: Scalars, clock: str) -> Log:
-    """The log of the scalars; rows that only one metric has stay."""
+    """The log of the scalars. A row with only one metric stays."""
     if not len(scalars):
         raise NotALog("the table has no value", hint="save the chart again with its curves shown")
     for row in scalars.table().rows():

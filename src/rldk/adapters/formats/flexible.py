@@ -1,4 +1,4 @@
-"""Logs whose columns have names of the user's own: which metrics they most likely are."""
+"""Reads logs whose columns have the user's own names, and guesses their metrics."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from rldk.errors import NotALog
 
 
 class FlexibleAdapter(BaseAdapter):
-    """Any table of numbers as text or Parquet: a name that says a metric in other words is taken for it.
+    """Reads any table of numbers as text or Parquet. A name that means a metric in other words becomes that metric.
 
-    A CSV needs no column of steps here: without one the row number counts."""
+    A CSV needs no column of steps: without one the row number is the step."""
 
     name: ClassVar[str] = "flexible"
     describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of your own"
@@ -56,7 +56,7 @@ class FlexibleAdapter(BaseAdapter):
 
 
 def loose_columns(file: File) -> list[str]:
-    """The names in the header of a text that is a table of numbers; empty when it is none."""
+    """The names in the header of a table of numbers; empty when the text is not such a table."""
     found = first_rows(file) if file.is_text else None
     if found is None or not 1 < len(found[0]) <= MAX_METRICS:
         return []

@@ -1,4 +1,4 @@
-"""trainer_state.json of transformers and TRL: one JSON object whose `log_history` is the whole run so far."""
+"""Reads trainer_state.json of transformers and TRL: a JSON object whose `log_history` is the run so far."""
 
 from __future__ import annotations
 
@@ -88,7 +88,8 @@ class HfTrainerState(BaseAdapter):
 
 
 def _merge(states: list[TrainerState]) -> tuple[dict[Key, dict[str, Any]], dict[str, str]]:
-    """The rows of the state that reaches furthest and what agreeing states add; the others, each with the reason."""
+    """The rows of the state that reaches furthest, with what agreeing states add; and the other states, each with the
+    reason why it is left out."""
     rows: dict[Key, dict[str, Any]] = {}
     left_out: dict[str, str] = {}
     added = False
@@ -123,8 +124,8 @@ def _load(file: File) -> TrainerState:
 
 
 def _text(file: File) -> tuple[str, bool]:
-    """The text of the file, and whether it was cut: the stream broke, the file is above `MAX_BYTES`, or a machine
-    crashed before the rest was written (NULs)."""
+    """The text of the file, and whether it was cut. It counts as cut when the stream broke, the file is above
+    `MAX_BYTES`, or NULs show that a machine crashed before it wrote the rest."""
     data = bytearray()
     try:
         for chunk in chunks(file):
@@ -137,7 +138,7 @@ def _text(file: File) -> tuple[str, bool]:
 
 
 def _salvage(text: str, state: TrainerState) -> Iterator[tuple[Any, int]]:
-    """The whole rows of a damaged history and where each begins; a row that cannot be read is rejected."""
+    """The complete rows of a damaged history, each with its position. Rows that cannot be read are rejected."""
     start = _HISTORY.search(text)
     if start is None:
         return
@@ -164,7 +165,7 @@ def _salvage(text: str, state: TrainerState) -> Iterator[tuple[Any, int]]:
 
 
 class _Rejecter:
-    """Notes what was refused, with line and byte offset; positions rise from call to call."""
+    """Notes refused rows with line and byte offset. Positions must rise from call to call."""
 
     def __init__(self, state: TrainerState, text: str) -> None:
         self._state, self._text = state, text
@@ -180,7 +181,7 @@ class _Rejecter:
 
 
 def _index(found: list[tuple[Any, int]], state: TrainerState) -> None:
-    """Files the rows under their keys. A train step that goes back begins a new segment."""
+    """Sorts the rows under their keys. A train step that goes back begins a new segment."""
     segment, last = 0, -1
     for i, (row, position) in enumerate(found):
         step = whole(row.get("step")) if isinstance(row, dict) else None

@@ -1,4 +1,4 @@
-"""A JSON document that holds the whole history of a training: dumped by a script, a trainer or a dashboard."""
+"""Reads a JSON document with the whole history of a training, as a script, a trainer or a dashboard dumps it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _REFUSED = frozenset({"nbformat", "cells", "lockfileVersion", "dependencies"})  
 
 @adapter
 class JsonDocument(BaseAdapter):
-    """A list of objects, lists of numbers side by side, or either inside of objects; several documents one after the
-    other are the rows of one. Lists of other lengths cover the same run, which is said. A list of (time, step, value)
-    is a scalar downloaded from TensorBoard, named by its file."""
+    """Reads a list of objects, lists of numbers side by side, or either of them inside objects. Several documents in
+    a row are the rows of one. Lists of other lengths cover the same run, and a note says so. A list of (time, step,
+    value) is a scalar downloaded from TensorBoard; its file gives the name."""
 
     name: ClassVar[str] = "json"
     describes: ClassVar[str] = (
@@ -56,13 +56,14 @@ class JsonDocument(BaseAdapter):
 
     @classmethod
     def summarises(cls, file: File) -> bool:
-        """The file holds single numbers with names of metrics, and no history."""
+        """Whether the file holds single numbers with metric names, and no history."""
         document = _first_document(file)
         numbers = single_numbers(document)[:MAX_METRICS]
         return bool(numbers) and says_metric(numbers) and not history(document).rows
 
     def read(self) -> Log:
-        """The log. Raises `NotALog` for a document without a history, `MalformedInput` for one that is too large."""
+        """The log. Raises `NotALog` for a document without a history, and `MalformedInput` for a document that is too
+        large."""
         file = only_file(self)
         data, broken = _whole(file)
         found, cut = decode(data)
@@ -95,7 +96,7 @@ class JsonDocument(BaseAdapter):
 
 
 def _beginning(file: File) -> DocumentHistory | None:
-    """The history in what the head of the file shows of its document."""
+    """The history in the part of the document that the head of the file shows."""
     document = _first_document(file)
     if document is None or (isinstance(document, dict) and _REFUSED & document.keys()):
         return None
@@ -132,7 +133,7 @@ def _keys(found: DocumentHistory) -> tuple[list[str], bool]:
 
 
 def _whole(file: File) -> tuple[bytes, str]:
-    """The bytes of the file, and why they are not all."""
+    """The bytes of the file, and the reason when some are missing."""
     data = bytearray()
     try:
         for chunk in chunks(file):

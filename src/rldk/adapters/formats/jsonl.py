@@ -1,4 +1,4 @@
-"""JSON lines that name no trainer: scalar events, rows with a `metrics` object, or a step beside its metrics."""
+"""Reads JSON lines that name no trainer: scalar events, rows with a `metrics` object, or a step beside its metrics."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from rldk.errors import NoData
 SNIFF_LINES = 20
 _ENVELOPE = "metrics"
 _CERTAINTY = {Form.SCALAR: 70, Form.ROW: 70, Form.WIDE: 50}
-_COUNTS = 40  # with another key that may count steps: more than one line is needed to be sure
-# Keys of JSON lines that are something else than metrics: samples, findings, a whole trainer state on one line.
+_COUNTS = 40  # another key may count steps too, so one line is not enough to be sure
+# These keys show that JSON lines hold no metrics: samples, findings, a whole trainer state on one line.
 _OTHERS = tuple(
     frozenset(keys)
     for keys in (
@@ -35,8 +35,8 @@ _OTHERS = tuple(
 
 @adapter
 class CustomJSONLAdapter(BaseAdapter):
-    """Which key is the step and which the time is settled by what most rows have. A line that is no JSON object is
-    rejected and counted. Rows of one step with different keys are one row, as are the scalar events of one step."""
+    """Most rows decide which key is the step and which is the time. A line that is not a JSON object is rejected and
+    counted. Rows of one step with different keys make one row, and so do the scalar events of one step."""
 
     name: ClassVar[str] = "jsonl"
     describes: ClassVar[str] = "JSON lines of step and metrics"
@@ -66,7 +66,7 @@ class CustomJSONLAdapter(BaseAdapter):
         return likely if len(rows) > 1 or likely >= _CERTAINTY[Form.WIDE] else 0
 
     def read(self) -> Log:
-        """The log; the option `step_key` names the clock. Raises `NoData` when there is no metric at all."""
+        """The log. The option `step_key` names the clock. Raises `NoData` when no line has a metric."""
         step_key = self.options.get("step_key")
         found = decode(only_file(self), step_key=step_key, strict=bool(self.options.get("strict")))
         if not len(found.table) or not found.table.columns:
@@ -99,7 +99,7 @@ def _objects(lines: list[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _likelihood(obj: dict[str, Any]) -> int:
-    """How much one object looks like a line of a log, 0-100."""
+    """How much one object looks like a line of a log, from 0 to 100."""
     form = form_of(obj, _ENVELOPE)
     flat = {path: value for path, _, value in leaves(obj, form, _ENVELOPE)}
     timed = any(key in flat for key in STEP_KEYS)

@@ -1,4 +1,4 @@
-"""Tables with a row for each value: `step,name,value`, or `run,key,step,value` for several runs."""
+"""Reads tables with a row for each value: `step,name,value`, or `run,key,step,value` for several runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RUNS = ("run", "run_id", "run_name", "experiment", "trial", "seed")
 
 
 class ColumnPlaces(NamedTuple):
-    """Which column is what, by position; `run` and `time` may be missing."""
+    """The position of each column; `run` and `time` may be missing."""
 
     step: int
     name: int
@@ -33,7 +33,7 @@ class ColumnPlaces(NamedTuple):
 
 
 def places(header: list[str]) -> ColumnPlaces | None:
-    """Where the columns of such a table are; None for another table."""
+    """The positions of the columns of such a table; None for another table."""
     plain = [name.strip().lower().replace(" ", "_") for name in header]
     name, value, run = (next((plain.index(n) for n in known if n in plain), None) for known in (_NAMES, _VALUES, _RUNS))
     step = find_named_clock(plain)
@@ -46,7 +46,7 @@ def places(header: list[str]) -> ColumnPlaces | None:
 
 @adapter
 class LongTable(BaseAdapter):
-    """A value of each name at each step; the values of a step are one row. Each run that is named is a log."""
+    """The values of a step make one row. Each named run is a log."""
 
     name: ClassVar[str] = "long-csv"
     describes: ClassVar[str] = "CSV with a row for each value (step, name, value), of one or several runs"

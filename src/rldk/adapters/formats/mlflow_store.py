@@ -1,7 +1,7 @@
-"""MLflow's two local stores: the file store (`mlruns/<experiment>/<run>/`) and the SQLite database (`mlflow.db`).
+"""Reads MLflow's local stores: the file store (`mlruns/<experiment>/<run>/`) and the SQLite database (`mlflow.db`).
 
-Layouts from mlflow/store/tracking/file_store.py and mlflow/store/tracking/dbmodels/models.py, checked against stores of
-MLflow 3.17.
+The layouts come from mlflow/store/tracking/file_store.py and mlflow/store/tracking/dbmodels/models.py, checked against
+stores of MLflow 3.17.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _GIT_TAG = "mlflow.source.git.commit"
-SYSTEM = "system/"  # of the machine, on a clock of their own
+SYSTEM = "system/"  # metrics about the machine, which have a clock of their own
 _SQL_INFINITY = 1.7976931348623157e308  # what the SQL store writes for an infinity
 _MAX_TEXT, _MAX_FILES = 64 * 1024, 20_000
 _RUN_ID = re.compile(rb"^run_(?:uu)?id: *['\"]?([0-9A-Za-z_-]+)", re.M)
@@ -44,7 +44,7 @@ _METRIC_COLUMNS = {"key", "value", "timestamp", "run_uuid"}
 
 
 class Store:
-    """What is read of one run."""
+    """Everything read from one run."""
 
     def __init__(self) -> None:
         self.scalars = Scalars()
@@ -92,7 +92,7 @@ class Store:
 
 
 def _count_where_steps_are_missing(scalars: Scalars) -> bool:
-    """Numbers the values of every metric when all have one step: `log_metric` without a step writes 0."""
+    """Numbers the values of every metric when all of them have the same step: `log_metric` without a step writes 0."""
     if len(scalars) == len(scalars.tags) or min(scalars.step) != max(scalars.step):
         return False
     counts = [0] * len(scalars.tags)
@@ -132,7 +132,7 @@ class MLflowFileStore(BaseAdapter):
         return [found[1].decode()] if found else []
 
     def read(self) -> Log:
-        """The run; of several the one of the option `run`."""
+        """The run; when there are several, the option `run` chooses."""
         wanted = self.options.get("run")
         known = {run: file for file in self.files for run in self.runs(file)}
         if wanted is not None and wanted not in known:
@@ -152,7 +152,7 @@ class MLflowFileStore(BaseAdapter):
 
 
 def _stated(file: File) -> dict[str, Any]:
-    """What meta.yaml says of the run, without the user's name."""
+    """The facts that meta.yaml states about the run, without the user's name."""
     import yaml
 
     try:
@@ -166,7 +166,7 @@ def _stated(file: File) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Key and path of the files below a folder of the store; a key may have slashes. Links are not followed."""
+    """The key and path of each file below a folder of the store. A key may have slashes; links are not followed."""
     seen = 0
     for base, subfolders, names in os.walk(folder):
         subfolders.sort()
@@ -247,7 +247,7 @@ class MLflowDatabase(BaseAdapter):
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
-        """The ids of the runs that logged a metric, oldest first. One is read with the option `run`."""
+        """The ids of the runs that logged a metric, oldest first. The option `run` chooses one."""
 
         import sqlite3
 
@@ -258,7 +258,7 @@ class MLflowDatabase(BaseAdapter):
             return []
 
     def read(self) -> Log:
-        """The run of the option `run`, else the newest; that there are others is noted."""
+        """The run that the option `run` names, else the newest. A note mentions other runs."""
 
         import sqlite3
 
@@ -280,7 +280,8 @@ class MLflowDatabase(BaseAdapter):
 
 
 def _runs(db: sqlite3.Connection) -> list[str]:
-    """The ids of the runs with metrics, by the time of their first; of a damaged file those before the damage."""
+    """The ids of the runs with metrics, ordered by the time of their first metric. In a damaged file, only runs before
+    the damage count."""
 
     import sqlite3
 
@@ -311,7 +312,7 @@ def _read_tables(db: sqlite3.Connection, run: str, store: Store) -> None:
     rows = db.execute(
         f"SELECT substr(key, 1, 300), CASE WHEN typeof(value) IN ('integer', 'real') THEN value END, "  # noqa: S608
         f"CAST(timestamp AS REAL), CAST({step} AS INTEGER), {is_nan} = 1 "
-        "FROM metrics NOT INDEXED WHERE run_uuid = ?",  # unsorted: what stands before a damage is not lost
+        "FROM metrics NOT INDEXED WHERE run_uuid = ?",  # unsorted, so that rows before a damaged place are not lost
         (run,),
     )
     for key, value, time, at, nan in rows:

@@ -1,4 +1,4 @@
-"""Jupyter notebooks: what the cells of a training showed, read by the readers of tables and consoles."""
+"""Reads the output of training cells in Jupyter notebooks, with the readers of tables and consoles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row, TableBuilder
 from rldk.errors import InputError, NoData, NotALog
 
-MAX_BYTES = 256 << 20  # of a notebook, which is read whole; GitHub takes none above 100 MB
+MAX_BYTES = 256 << 20  # limit for a notebook, which rldk reads as a whole; GitHub accepts no file above 100 MB
 MAX_RUNS = 200
 _CONSOLES = ("-stdout", "-console")
 # a command that plays with a policy that was trained before: `!python rollout.py ...`, `!rllib evaluate ...`
@@ -64,7 +64,7 @@ class _Shown(File, frozen=True, dict=True):
 
 
 class _Part(Struct):
-    """The log of one training in one cell, counted from 1."""
+    """The log of one training in one cell; cells count from 1."""
 
     cell: int
     format: str
@@ -72,7 +72,7 @@ class _Part(Struct):
     rows: list[Row]
 
     def goes_on(self, later: _Part) -> bool:
-        """Whether a later part is the same run: the same format and names, and its steps come after."""
+        """Whether a later part continues the same run: it has the same format and names, and later steps."""
         mine, other = self.log.table.columns.keys(), later.log.table.columns.keys()
         alike = self.format == later.format and 2 * len(mine & other) >= len(mine | other)
         return alike and later.rows[0].step > self.rows[-1].step
@@ -80,9 +80,9 @@ class _Part(Struct):
 
 @adapter
 class Notebook(BaseAdapter):
-    """Each run is a log: cells in which the steps begin again are runs of their own.
+    """Each run is a log. A cell in which the steps begin again is a run of its own.
 
-    Of a cell the tables are read, else what it printed. Numbers have the digits that were shown."""
+    The adapter reads the tables of a cell, or else its printed text. Numbers have only the digits shown."""
 
     name: ClassVar[str] = "notebook"
     describes: ClassVar[str] = "Jupyter notebook with the tables and texts of a training"
@@ -99,7 +99,7 @@ class Notebook(BaseAdapter):
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
-        """The runs by the first cell of each, in the order of the notebook."""
+        """The runs, named by their first cell, in the order of the notebook."""
         try:
             return list(_runs(file))
         except InputError:
@@ -135,7 +135,7 @@ def _read(path: Path, size: int, mtime_ns: int) -> dict[str, Log]:  # noqa: ARG0
 
 
 def _document(file: File) -> _Notebook:
-    """Raises `NotALog` for what is no notebook or larger than `MAX_BYTES`."""
+    """The notebook as JSON. Raises `NotALog` for another file, or one larger than `MAX_BYTES`."""
     data = bytearray()
     try:
         for chunk in chunks(file):
@@ -168,7 +168,7 @@ def _tables(cell: _Cell) -> list[tuple[str, Log]]:
 
 
 def _printed(cell: _Cell) -> list[tuple[str, Log]]:
-    """What a console reader makes of the texts of a cell, those of its streams first."""
+    """The logs that a console reader finds in the texts of a cell, first in its streams."""
     streams = "".join(_joined_text(output.text) for output in cell.outputs)
     plain = [_joined_text(output.data.plain) for output in cell.outputs if output.data is not None]
     return [found for text in (streams, "\n".join(plain)) if (found := _console(text)) is not None]
@@ -216,7 +216,7 @@ def _joined(parts: list[_Part]) -> Log:
         builder.add(row.step, row.values, phase=row.phase, segment=segment, time=row.time)
     first = parts[0].log
     if len({id(part.log) for part in parts}) > 1 or len(first.table) > len(rows):
-        first = replace(first, rejected_count=0, rejected=())  # of which of the runs they are is not known
+        first = replace(first, rejected_count=0, rejected=())  # it is unknown which run they belong to
     return replace(first, table=builder.build(), lines=len(rows) + first.rejected_count)
 
 

@@ -1,4 +1,4 @@
-"""OpenRLHF on the terminal: one INFO line a step that ends in a printed Python dict; it keeps no other file of it."""
+"""Reads OpenRLHF on the terminal: each step has an INFO line that ends in a Python dict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_CRITIC = "OpenRLHF does not log its advantage estimator: the run has no crit
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer wrote these keys."""
+    """The fields of `Log` that name the trainer behind these keys."""
     names = frozenset(keys)
     algorithm = "ppo" if _CRITIC & names else "grpo" if _ACTOR & names else None
     return {"framework": "openrlhf", "dialect": "openrlhf", "algorithm": algorithm}
@@ -36,8 +36,8 @@ def identity(keys: Iterable[str]) -> dict[str, Any]:
 
 @adapter
 class OpenRLHFConsole(BaseAdapter):
-    """A line of the log is one `Global step N: {...}`. None is missing. Where a value spreads over lines, the logger
-    repeats its prefix on each of them."""
+    """Each `Global step N: {...}` is one line of the log. None counts as missing. When a value spans several lines, the
+    logger repeats its prefix on each of them."""
 
     name: ClassVar[str] = "openrlhf-console"
     describes: ClassVar[str] = "the lines that OpenRLHF prints"
@@ -70,7 +70,7 @@ class OpenRLHFConsole(BaseAdapter):
 
 
 class OpenRLHFRecords:
-    """A record begins at its mark; a dict over several pieces is put together."""
+    """Begins a record at its mark and joins a dict that spans several pieces."""
 
     def __init__(self) -> None:
         self._open: Piece | None = None
@@ -97,7 +97,7 @@ class OpenRLHFRecords:
 
 
 def _values(text: str) -> dict[str, float] | None:
-    """The numbers of the dict in a record, None when the dict is not whole."""
+    """The numbers of the dict in a record; None when the dict is incomplete."""
     mark = _MARK.match(text)
     found = dict_items(text, mark.end()) if mark is not None else None
     if found is None:
@@ -120,7 +120,7 @@ def _take(reading: Sink, piece: Piece) -> None:
 
 
 class OpenRLHFAdapter(BaseAdapter):
-    """Any log of OpenRLHF; TensorBoard, which keeps all digits, before what was printed."""
+    """Reads any log of OpenRLHF. TensorBoard comes before the console, because it keeps all digits."""
 
     name: ClassVar[str] = "openrlhf"
     describes: ClassVar[str] = "OpenRLHF run in any of its formats"

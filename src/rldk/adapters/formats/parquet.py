@@ -1,4 +1,4 @@
-"""Parquet tables that name no trainer, with a column that counts steps."""
+"""Reads Parquet tables that name no trainer and have a column that counts steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BATCH = 1 << 16
 
 @adapter
 class Parquet(BaseAdapter):
-    """A null is missing, a NaN in the column was stated. Text and nested columns are left out."""
+    """A null counts as missing, a NaN as stated. The adapter leaves out text and nested columns."""
 
     name: ClassVar[str] = "parquet"
     describes: ClassVar[str] = "Parquet table of metrics with a step column"
@@ -117,7 +117,7 @@ def _take_batch(reading: Reading, layout: ColumnLayout, batch: Any) -> None:
 
 
 def _floats(column: Any) -> tuple[list[float], list[bool]] | None:
-    """The values and which of them are there, None for a column that holds no numbers."""
+    """The values, and which of them are present; None for a column without numbers."""
     import numpy as np
     import pyarrow as pa
 

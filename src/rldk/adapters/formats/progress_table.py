@@ -1,4 +1,4 @@
-"""progress.csv of OpenAI baselines and Stable-Baselines 2, progress.txt of Spinning Up: tables of a known logger."""
+"""Reads progress.csv of OpenAI baselines and Stable-Baselines 2, and progress.txt of Spinning Up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.source import File
 
-_ENOUGH = 2  # columns that only this logger's algorithms write
+_ENOUGH = 2  # columns that only the algorithms of this logger write
 # Columns of ppo2, a2c, acktr, acer; trpo and ppo1; deepq; ddpg; gail; her, as of openai/baselines 2017-2019.
 _MARKS: dict[str, frozenset[str]] = {
     "baselines": frozenset(
@@ -36,7 +36,7 @@ _LONE = frozenset({"% time spent exploring"})  # one is enough
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
-    """The fields of `Log` that say whose logger wrote these columns; empty when none is known."""
+    """The fields of `Log` that name the logger behind these columns; empty when it is unknown."""
     names = frozenset(keys)
     framework = next((f for f, marks in _MARKS.items() if len(marks & names) >= _ENOUGH or _LONE & names & marks), None)
     return {"framework": framework} if framework else {}
@@ -44,8 +44,8 @@ def identity(keys: Iterable[str]) -> dict[str, Any]:
 
 @adapter
 class ProgressTable(BaseAdapter):
-    """The column of steps is found as in any table (`misc/total_timesteps`, `total/steps`, `TotalEnvInteracts`); some
-    algorithms write none, then rows are counted."""
+    """The column of steps is found as in any table (`misc/total_timesteps`, `total/steps`, `TotalEnvInteracts`). Some
+    algorithms write no such column; then the row number is the step."""
 
     name: ClassVar[str] = "progress-table"
     describes: ClassVar[str] = "progress.csv of OpenAI baselines and Stable-Baselines 2, progress.txt of Spinning Up"

@@ -1,4 +1,4 @@
-"""RLlib through Ray Tune: result.json (JSON lines) and progress.csv, one row a training iteration."""
+"""Reads RLlib through Ray Tune: result.json (JSON lines) and progress.csv, with a row for each iteration."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ MAX_CONFIG = 1 << 22
 FIRST_KEYS = "progress.csv has only the metrics of the first iteration; result.json has all of them"
 _TUNE = (b"trial_id", b"time_this_iter_s", b"time_total_s")
 _RLLIB = (b"env_runners", b"num_env_steps_sampled", b"episode_reward_mean", b"learner")
-# Numbers that are no metrics of the training: they would be charted and held against limits.
+# These numbers are not metrics of the training, so rldk must not chart them or compare them with limits.
 _BOOKKEEPING = frozenset({"pid", "done", "timestamp", "iterations_since_restore", "should_checkpoint"})
-# The first row of which a key ends like this: the module's name in the middle of a key is the user's.
+# The first row counts that has a key with this ending: the module's name in the middle of a key is the user's.
 _ALGORITHMS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sac", ("/alpha_value", "/alpha_loss")),
     ("ppo", ("/mean_kl_loss", "/curr_kl_coeff", "/learner_stats/cur_kl_coeff")),
@@ -41,7 +41,7 @@ def is_metric(key: str) -> bool:
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer wrote these keys. Tune also writes for other trainers than RLlib."""
+    """The fields of `Log` that name the trainer behind these keys. Tune also writes for trainers other than RLlib."""
     names = list(keys)
     if not any(mark.decode() in name for name in names for mark in _RLLIB):
         return {"framework": "ray_tune"}
@@ -57,7 +57,7 @@ def _likelihood(head: bytes) -> int:
 
 @adapter
 class RLlibJson(BaseAdapter):
-    """Nested keys are joined by "/" as in progress.csv. The configuration on every line is no metric."""
+    """Nested keys are joined by "/" as in progress.csv. The configuration on every line is not a metric."""
 
     name: ClassVar[str] = "rllib-json"
     describes: ClassVar[str] = "result.json of RLlib and Ray Tune"
@@ -100,7 +100,7 @@ class RLlibJson(BaseAdapter):
 
 @adapter
 class RLlibCsv(BaseAdapter):
-    """The header is that of the first result: metrics that first appear later are lost, as result.json shows."""
+    """The first result decides the header. Metrics that first appear later are lost, as result.json shows."""
 
     name: ClassVar[str] = "rllib-csv"
     describes: ClassVar[str] = "progress.csv of RLlib and Ray Tune"
@@ -128,7 +128,7 @@ class RLlibCsv(BaseAdapter):
 
 
 class RLlibTable(RowByRow):
-    """The records of progress.csv. A header holds for the rows that follow it."""
+    """Reads the records of progress.csv. A header applies to the rows that follow it."""
 
     delimiter = ","
 
@@ -165,8 +165,8 @@ def _row(sink: Sink, header: list[str], record: Fields) -> None:
 
 
 def configuration(file: File) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What params.json beside the file says, and the `meta` that names it as read; without one, what result.json
-    repeats on every line, and no meta."""
+    """The configuration in params.json beside the file, and the `meta` that lists that file. Without params.json, the
+    configuration that result.json repeats on every line, and no meta."""
     beside = File(file.path.parent / "params.json")
     try:
         with beside.open() as stream:
@@ -180,7 +180,7 @@ def configuration(file: File) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _object(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`, empty when it is none or larger than 4 MiB."""
+    """The JSON object in `data`; empty when there is none or when it is larger than 4 MiB."""
     try:
         value = json.loads(data) if len(data) <= MAX_CONFIG else None
     except (ValueError, RecursionError):

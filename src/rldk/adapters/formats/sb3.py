@@ -1,4 +1,4 @@
-"""Stable-Baselines3 loggers "csv" and "json": one row a dump, the clock is time/total_timesteps (environment steps)."""
+"""Reads the Stable-Baselines3 loggers "csv" and "json": a row for each dump, on the clock time/total_timesteps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CLOCK = "time/total_timesteps"
 _GROUPS = ("rollout/", "train/", "eval/", "time/")
-# The first row of which all of the keys are there, as of 2.9: SAC, TD3 and DQN off-policy, PPO before A2C.
+# The first row counts whose keys are all there, as of 2.9: SAC, TD3 and DQN off-policy, PPO before A2C.
 _ALGORITHMS: tuple[tuple[str, frozenset[str]], ...] = (
     ("ppo", frozenset({"train/clip_fraction"})),
     ("ppo", frozenset({"train/approx_kl"})),
@@ -39,22 +39,22 @@ _ALGORITHMS: tuple[tuple[str, frozenset[str]], ...] = (
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer wrote these keys."""
+    """The fields of `Log` that name the trainer behind these keys."""
     present = frozenset(keys)
     algorithm = next((name for name, needs in _ALGORITHMS if needs <= present), None)
     return {"framework": "stable_baselines3", "dialect": "sb3", "algorithm": algorithm}
 
 
 def phase_of(keys: Iterable[str]) -> Phase:
-    """The phase of the row that has these keys: "eval" for eval/* and clocks alone."""
+    """The phase of the row with these keys: "eval" when it has only eval/* keys and clocks."""
     groups = {key.split("/", 1)[0] for key in keys} - {"time"}
     return "eval" if groups == {"eval"} else "train"
 
 
 def join_dumps(table: MetricTable) -> MetricTable:
-    """The table with disjoint rows of one step joined, and the phases that `phase_of` gives what is left.
+    """The table with disjoint rows of one step joined, and with the phases that `phase_of` gives.
 
-    EvalCallback dumps what is pending at its own moment, often at the very step of a rollout's dump."""
+    EvalCallback dumps pending values at its own moment, often at the very step of a rollout's dump."""
     import numpy as np
 
     from rldk.core.merge import merge_rows
@@ -73,7 +73,8 @@ def join_dumps(table: MetricTable) -> MetricTable:
 
 @adapter
 class SB3Csv(BaseAdapter):
-    """progress.csv. The header is rewritten in place when keys appear, earlier rows padded; empty is missing."""
+    """progress.csv. When keys appear, the writer rewrites the header in place and pads earlier rows. An empty cell is
+    missing."""
 
     name: ClassVar[str] = "sb3-csv"
     describes: ClassVar[str] = "progress.csv of Stable-Baselines3"
@@ -99,7 +100,7 @@ class SB3Csv(BaseAdapter):
 
 
 class SB3Table(RowByRow):
-    """The records of progress.csv. A header holds for the rows that follow it."""
+    """Reads the records of progress.csv. A header applies to the rows that follow it."""
 
     delimiter = ","
 
@@ -142,7 +143,7 @@ def _width(header: list[str], record: Fields) -> str:
 
 @adapter
 class SB3Json(BaseAdapter):
-    """progress.json: JSON lines with bare NaN; float32 values in full, unlike progress.csv."""
+    """progress.json: JSON lines with bare NaN. It has float32 values in full, unlike progress.csv."""
 
     name: ClassVar[str] = "sb3-json"
     describes: ClassVar[str] = "progress.json of Stable-Baselines3"

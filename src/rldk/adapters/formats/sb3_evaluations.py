@@ -1,4 +1,4 @@
-"""evaluations.npz, what EvalCallback of Stable-Baselines3 keeps."""
+"""Reads evaluations.npz, which EvalCallback of Stable-Baselines3 writes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MEMBERS = {"results": "eval/mean_reward", "ep_lengths": "eval/mean_ep_length", 
 
 @adapter
 class SB3Evaluations(BaseAdapter):
-    """evaluations.npz: arrays timesteps (n,), results and ep_lengths (n, episodes), with success also successes."""
+    """evaluations.npz: arrays timesteps (n,), results and ep_lengths (n, episodes), and successes for some tasks."""
 
     name: ClassVar[str] = "sb3-evaluations"
     describes: ClassVar[str] = "evaluations.npz of Stable-Baselines3"
@@ -66,7 +66,7 @@ class SB3Evaluations(BaseAdapter):
 
 
 def _row_means(array: NDArray[Any], rows: int) -> NDArray[np.float64] | None:
-    """The mean over the episodes of each evaluation; None when the array is no table of `rows` rows."""
+    """The mean over the episodes of each evaluation; None when the array is not a table of `rows` rows."""
     import numpy as np
 
     if array.ndim != 2 or array.shape[0] != rows or not array.shape[1]:

@@ -1,4 +1,4 @@
-"""monitor.csv, what the Monitor wrapper of Stable-Baselines3 keeps of episodes."""
+"""Reads monitor.csv, in which the Monitor wrapper of Stable-Baselines3 keeps episodes."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ IDENTITY = {"framework": "stable_baselines3", "dialect": "sb3"}
 
 
 def configuration(file: File) -> dict[str, Any]:
-    """What the first line says of the environment."""
+    """The facts about the environment in the first line."""
     env = _said(file.first_line.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")).get("env_id")
     return {"env_id": env} if isinstance(env, str) else {}
 
 
 @adapter
 class SB3Monitor(BaseAdapter):
-    """`#{json}`, `r,l,t`, then one line an episode of one environment: return, length, seconds since `t_start`.
+    """The lines are `#{json}`, `r,l,t`, then one for each episode of one environment: return, length, seconds since
+    `t_start`.
 
     The step is the sum of the lengths so far. The files of several workers (`0.monitor.csv`, `1.monitor.csv`, or
-    `0.0.monitor.csv` of OpenAI baselines) are one run, their episodes in the order of time: its step is that of all."""
+    `0.0.monitor.csv` of OpenAI baselines) are one run. Their episodes are sorted by time, and the step counts all
+    workers."""
 
     name: ClassVar[str] = "sb3-monitor"
     describes: ClassVar[str] = "monitor.csv of Stable-Baselines and OpenAI baselines (one row an episode)"
@@ -62,7 +64,7 @@ class SB3Monitor(BaseAdapter):
 
     @classmethod
     def split(cls, files: Sequence[File]) -> dict[str | None, list[File]]:
-        """Files whose names differ in the number of the worker only are one run."""
+        """The runs. Files whose names differ only in the number of the worker are one run."""
         found: dict[tuple[Path, str], list[File]] = {}
         for file in files:
             found.setdefault((file.path.parent, _WORKER.sub("", file.path.name)), []).append(file)
@@ -113,7 +115,7 @@ class _Episodes:
 
 
 class EpisodeTable(RowByRow):
-    """The records of monitor.csv. A new opening line is a new environment, whose steps begin at 0."""
+    """Reads the records of monitor.csv. A new opening line means a new environment, whose steps begin at 0."""
 
     delimiter = ","
 
@@ -152,7 +154,7 @@ class EpisodeTable(RowByRow):
 
 
 def _said(text: str) -> dict[str, Any]:
-    """The object behind the mark of an opening line."""
+    """The JSON object after the mark of an opening line."""
     try:
         said = json.loads(text.lstrip("# "))
     except (ValueError, RecursionError):
@@ -161,6 +163,6 @@ def _said(text: str) -> dict[str, Any]:
 
 
 def _began(said: dict[str, Any]) -> float:
-    """The unix time at which `t` is 0; 0.0 when unknown."""
+    """The unix time at which `t` is 0; 0.0 when it is unknown."""
     start = said.get("t_start")
     return float(start) if isinstance(start, float | int) and abs(start) < 1e12 else 0.0

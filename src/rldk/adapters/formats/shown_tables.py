@@ -1,4 +1,4 @@
-"""Tables that a training leaves on a page: the progress table of transformers, and that of a model card."""
+"""Reads the tables that a training leaves on a page: the progress table of transformers and that of a model card."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from rldk.adapters.wire.console import number
 from rldk.core.records import MAX_STEP
 from rldk.core.stream import BrokenStream, chunks
 
-MAX_PAGE = 64 << 20  # bytes of a page that are read; a notebook as Markdown with pictures in it seldom has one
-MAX_TEXT = 1 << 20  # characters in which the trainer may be named
+MAX_PAGE = 64 << 20  # bytes of a page to read; a notebook as Markdown with pictures seldom has a table
+MAX_TEXT = 1 << 20  # characters to search for the name of the trainer
 _STEPS = ("step", "steps", "global step", "global_step", "iteration", "episode", "epoch")
 _OWN = {"training loss": "loss", "train loss": "loss", "validation loss": "eval_loss", "eval loss": "eval_loss"}
 _TOTAL = re.compile(r"<progress value='\d{1,18}' max='(?P<total>\d{1,18})'")
@@ -28,7 +28,7 @@ _WHOLE = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,18}(?:\.0+)?")
 
 
 def clock(sheet: Sheet) -> int | None:
-    """The column that counts the steps of a training: whole numbers that never fall, under such a name."""
+    """The column that counts the steps of a training: it has a name for steps, and whole numbers that never fall."""
     names = [name.lower() for name in sheet.header]
     for word in _STEPS:
         if word in names:
@@ -41,13 +41,13 @@ def clock(sheet: Sheet) -> int | None:
 
 
 def is_training(sheet: Sheet) -> bool:
-    """Whether the table is of a training: it counts steps and says a loss, a reward or the like."""
+    """Whether the table comes from a training: it counts steps and has a loss, a reward or a similar column."""
     return clock(sheet) is not None and says_goal(sheet.header)
 
 
 def put_rows(sheet: Sheet, reading: Reading) -> None:
-    """The rows of a table: what an evaluation measured is a row of its own. In a table with a validation loss the names
-    in capitals are the evaluation's."""
+    """Puts out the rows of a table. The values of an evaluation make a row of their own. In a table with a validation
+    loss, names in capitals belong to the evaluation."""
     column = clock(sheet)
     if column is None:
         return
@@ -69,7 +69,7 @@ def put_rows(sheet: Sheet, reading: Reading) -> None:
 
 
 def key_of(name: str, *, validated: bool) -> str:
-    """The key behind the heading that transformers makes of it: "completions / mean_length", "Rewards/chosen"."""
+    """The key from which transformers made this heading: "completions / mean_length", "Rewards/chosen"."""
     lower = name.lower()
     if lower in _OWN:
         return _OWN[lower]
@@ -80,14 +80,15 @@ def key_of(name: str, *, validated: bool) -> str:
 
 
 def total_steps(text: str) -> int | None:
-    """How many steps the last progress bar of a page was to make."""
+    """The number of steps of the last progress bar on a page."""
     found = [int(bar["total"]) for bar in _TOTAL.finditer(text)]
     return found[-1] if found else None
 
 
 @adapter
 class ShownTables(BaseAdapter):
-    """The rows of all tables of one training on a page, in its order. A table whose steps begin again is a restart."""
+    """Reads the rows of all tables of one training on a page, in order. A table whose steps begin again is a
+    restart."""
 
     name: ClassVar[str] = "page-table"
     describes: ClassVar[str] = "tables of steps and losses on a Markdown or HTML page"
@@ -114,7 +115,7 @@ class ShownTables(BaseAdapter):
 
 
 def page_log(page: str, adapter: BaseAdapter) -> Log:
-    """The log that the tables of trainings on a page are. Raises `NoData` without one."""
+    """The log in the training tables of a page. Raises `NoData` when there is no such table."""
     reading = Reading(adapter)
     shown = list(_trainings(page))
     for sheet in shown:

@@ -1,4 +1,4 @@
-"""Tables that name no trainer: CSV, TSV and aligned columns with a header, one column of which counts steps."""
+"""Reads tables that name no trainer: CSV, TSV and aligned columns, with a header and a column that counts steps."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from rldk.core.model import COUNTED
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 
 SNIFFED = 20  # rows
-BATCH = 512  # rows put out together
-OPENING = 100  # rows that settle which column counts the steps
+BATCH = 512  # rows to put out together
+OPENING = 100  # rows that decide which column counts the steps
 _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
 _NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 
 class ColumnLayout(Struct, frozen=True, kw_only=True):
-    """Which column is what, by position: `metrics` are all that have no other role. `step`: None where rows count."""
+    """The position of each column. `metrics`: all columns without another role. `step`: None when the row number is
+    the step."""
 
     step: int | None
     time: int | None
@@ -41,8 +42,8 @@ class ColumnLayout(Struct, frozen=True, kw_only=True):
 
 
 def layout_of(header: Sequence[str], step: int | None) -> ColumnLayout | None:
-    """The layout of a table whose step is in that column, None where rows are counted. None for a table of single
-    values, of samples, or without any metric. A column with a name of its own beside counting steps stays a metric."""
+    """The layout of a table with its step in that column (None: the row number is the step). The result is None for a
+    table of single values, of samples, or without any metric. A counting column with another name stays a metric."""
     plain = _plain(header)
     if ("value" in plain and bool(_NAME_COLUMNS & set(plain))) or SAMPLE_COLUMNS & set(plain):
         return None
@@ -58,13 +59,13 @@ def layout_of(header: Sequence[str], step: int | None) -> ColumnLayout | None:
 
 
 def find_named_clock(header: Sequence[str]) -> int | None:
-    """The column with a name that trainers give to the step."""
+    """The column with a name that trainers use for the step."""
     plain = _plain(header)
     return next((plain.index(name) for name in STEP_KEYS if name in plain), None)
 
 
 def find_counting_clock(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> int | None:
-    """The column that counts steps in these rows, by its name and its values; see `core.clocks`."""
+    """The column that counts steps in these rows, judged by its name and values; see `core.clocks`."""
     places = {name: i for i, name in reversed(list(enumerate(header))) if clock_rank(name) is not None}
     whole = [row for row in rows if len(row) == len(header)]
     found = choose_clock(
@@ -79,8 +80,8 @@ def _plain(header: Sequence[str]) -> list[str]:
 
 @adapter
 class Csv(BaseAdapter):
-    """A cell with a number is a value, "nan" a stated NaN, an empty cell or text nothing. A row without a step has that
-    of the row before."""
+    """A cell with a number is a value, and "nan" is a stated NaN; an empty cell or a text counts as missing. A row
+    without a step gets the step of the row before it."""
 
     name: ClassVar[str] = "csv"
     describes: ClassVar[str] = "CSV, TSV or aligned columns with a header and a step column"
@@ -111,7 +112,7 @@ class Csv(BaseAdapter):
 
 
 def read_table(adapter: BaseAdapter) -> Log:
-    """The log in the one table of an adapter, with the column its steps are from, or a note that there is none."""
+    """The log in the one table of an adapter. It names the column of the steps, or notes that there is none."""
     table = WholeTable()
     reading = parse_file(adapter, table, records)
     return reading.log(
@@ -120,9 +121,9 @@ def read_table(adapter: BaseAdapter) -> Log:
 
 
 def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
-    """The header and the first rows of what may be a table of numbers; None for what is none.
+    """The header and the first rows of a possible table of numbers; None for another text.
 
-    Columns that are aligned with spaces are a table only where every cell of the first rows is a number."""
+    Columns aligned with spaces form a table only when every cell of the first rows is a number."""
     head = file.head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if head.startswith((b"{", b"[", b"#{", b"# {")):
         return None
@@ -138,7 +139,7 @@ def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
 
 
 def unique_names(header: Sequence[str]) -> list[str]:
-    """The names, a second `loss` as `loss.1`, the way pandas tells them apart."""
+    """The names, made unique as pandas does it: a second `loss` becomes `loss.1`."""
     seen: dict[str, int] = {}
     made = []
     for name in header:
@@ -148,11 +149,13 @@ def unique_names(header: Sequence[str]) -> list[str]:
 
 
 class CsvTable:
-    """The records of a table. `meta`: the first value of each identity column. A header holds for what follows it.
+    """Reads the records of a table. `meta`: the first value of each identity column. A header applies to the rows
+    after.
 
-    The column of steps is the one with a usual name, else the one that `counting_clock` finds in the first `OPENING`
-    rows, else none: then rows are counted, from 0 under each header. `eager`: rows are put out as they come; when later
-    ones show another column of steps, it is `changed`, and all rows have to be taken from `retell`."""
+    The column of steps is the one with a usual name, else the one that `find_counting_clock` finds in the first
+    `OPENING` rows. Without such a column the row number is the step, from 0 under each header. `eager`: rows are put
+    out as they come. When later rows show another column of steps, `changed` becomes true, and the caller must take all
+    rows again from `retell`."""
 
     delimiter = None
 
@@ -178,7 +181,7 @@ class CsvTable:
         return find_named_clock(names) is not None or self.clock in names
 
     def restart(self) -> None:
-        """All rows come again, under the header just taken."""
+        """Prepares for all rows to come again, under the header just taken."""
         self._opening, self.total_steps, self._last = [], None, 0
         self._choose()
 
@@ -225,7 +228,7 @@ class CsvTable:
             self._settle(step)
 
     def _choose(self) -> None:
-        """Settles the columns by the opening so far."""
+        """Chooses the columns by the opening so far."""
         step = find_named_clock(self.header)
         rows = [record.values for record in self._opening or ()]
         if step is None:
@@ -242,7 +245,7 @@ class CsvTable:
         self.clock = COUNTED if step is None else self.header[step].strip()
 
     def _close(self, sink: Sink) -> None:
-        """Puts out what waits for the choice, which stays from here on."""
+        """Makes the choice final and puts out the rows that waited for it."""
         waiting, self._opening = self._opening or [], None
         if waiting and not self._eager:
             self._opening = waiting
@@ -279,7 +282,7 @@ class CsvTable:
 
 
 class WholeTable(CsvTable):
-    """The same of a file that is read to its end: rows are put out column by column, `BATCH` at a time."""
+    """The same for a file that is read to its end: it puts out rows column by column, `BATCH` rows at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -315,7 +318,7 @@ class WholeTable(CsvTable):
                 self._put(record, sink)
 
     def _put_columns(self, rows: list[list[str]], sink: Reading) -> bool:
-        """Puts rows out of which each says its step; False where one does not, and nothing is put out."""
+        """Puts out rows that all have a step. When one has none, it puts out nothing and returns False."""
         layout = self._layout
         if (
             not rows
@@ -348,7 +351,7 @@ class WholeTable(CsvTable):
 
 
 def _has_number(texts: Sequence[str]) -> bool:
-    """Whether one of these is a number: most often the first is."""
+    """Whether one of these texts is a number; usually the first one is."""
     return texts[0].isdecimal() or any(_NUMBER.fullmatch(text.strip()) for text in texts)
 
 
@@ -357,7 +360,7 @@ def _has_twins(layout: ColumnLayout) -> bool:
 
 
 def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:
-    """What is wrong with the number of fields, "" if nothing."""
+    """The fault in the number of fields; "" without a fault."""
     if len(fields) == len(header):
         return ""
     torn = not whole and len(fields) < len(header)
@@ -365,7 +368,7 @@ def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:
 
 
 def identity_fields(meta: dict[str, Any], adapter: BaseAdapter) -> dict[str, Any]:
-    """The identity columns that a run keeps; the id that the table gives itself names the run."""
+    """The identity columns that a run keeps. An id in the table names the run."""
     if meta.get("run_id"):
         adapter.options.setdefault("run", str(meta["run_id"]))
     try:

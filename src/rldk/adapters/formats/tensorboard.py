@@ -1,4 +1,4 @@
-"""TensorBoard event files, as torch, tensorboardX and TensorFlow write them for TRL, SB3, CleanRL, RLlib, verl ...
+"""Reads TensorBoard event files, as torch, tensorboardX and TensorFlow write them for TRL, SB3, CleanRL, RLlib ...
 
 Scalars become rows; the texts `hyperparameters` (CleanRL), `args` and `model_config` (transformers) and hparams
 sessions become the configuration; histograms, images, audio and other texts are counted and left out.
@@ -70,7 +70,7 @@ class TensorBoard(BaseAdapter):
         return 60 if event.wall_time > 0 else 0
 
     def read(self) -> Log:
-        """The scalars of all files as one run; a file in a sub-directory gives its tags that directory as prefix."""
+        """The scalars of all files as one run. The tags of a file in a sub-directory get that directory as prefix."""
         files = sorted(self.files, key=_age)
         base = Path(os.path.commonpath([f.path.absolute().parent for f in files])) if files else Path()
         left_out: dict[str, str] = {}
@@ -93,7 +93,7 @@ class TensorBoard(BaseAdapter):
         return check_strict(reading.log(left_out), self)
 
     def _before(self, files: list[File]) -> _Reading | None:
-        """The last reading, now with what has come in its last file; None when it was of other files."""
+        """The last reading, updated with new data in its last file; None when it covered other files."""
         reading = self._reading
         if reading is None or [part.path for part in reading.parts] != [file.path for file in files]:
             return None
@@ -102,7 +102,7 @@ class TensorBoard(BaseAdapter):
 
 
 def _age(file: File) -> tuple[float, str]:
-    """When the file was begun, by its first event: a resumed run goes on in a new file, and files get renamed."""
+    """The time of the first event in the file. A resumed run continues in a new file, and files get renamed."""
     try:
         head = file.head[HEADER_BYTES + 1 : HEADER_BYTES + 9]
     except UnreadableSource:
@@ -112,7 +112,7 @@ def _age(file: File) -> tuple[float, str]:
 
 
 class _Part:
-    """One file, as far as it was read. `rejected`: the first records that are no events."""
+    """The part of one file that was read. `rejected`: the first records that are not events."""
 
     def __init__(self, file: File, prefix: str) -> None:
         self.path, self.size, self.prefix = file.path, file.size, prefix
@@ -130,7 +130,7 @@ class _Part:
 
 
 class _Reading:
-    """What is gathered from the files of one run."""
+    """The scalars gathered from the files of one run."""
 
     def __init__(self) -> None:
         self.scalars = Scalars()
@@ -140,14 +140,14 @@ class _Reading:
         self._exact = True
 
     def begin(self, file: File, prefix: str) -> None:
-        """Adds the scalars of one file, their tags behind `prefix`."""
+        """Adds the scalars of one file, with `prefix` before their tags."""
         part = _Part(file, prefix)
         self.scalars.start_file()
         self.parts.append(part)
         self._read(part)
 
     def go_on(self, file: File) -> bool:
-        """Adds what has come in the last file; False when its beginning is another one now."""
+        """Adds the new data of the last file; False when the beginning of that file has changed."""
         part = self.parts[-1]
         if not part.reader.go_on(chunks(file)):
             return False
@@ -155,8 +155,8 @@ class _Reading:
         return True
 
     def _read(self, part: _Part) -> None:
-        """Nearly all events of a file are one scalar of a tag seen before. They differ from an earlier event in time,
-        step and value alone, and are recognised by all their other bytes without being decoded."""
+        """Reads the events of a file. Nearly all of them hold one scalar of a known tag and differ from an earlier
+        event only in time, step and value. All other bytes identify such an event, so it need not be decoded."""
         layouts: _Layouts = {}
         add_tag, add_step = self.scalars.tag.append, self.scalars.step.append
         add_value, add_time = self.scalars.value.append, self.scalars.time.append
@@ -182,7 +182,7 @@ class _Reading:
                 _learn(layouts, payload, at, event, numbers[0])
 
     def _take(self, event: TensorBoardEvent, value: Value, prefix: str) -> int | None:
-        """Keeps a value; its tag's number when it is a scalar."""
+        """Keeps a value. Returns the number of its tag when the value is a scalar."""
         if value.number is not None:
             self._exact = self._exact and value.exact
             number = self.scalars.tag_id(prefix + value.tag.removeprefix(_TUNE_PREFIX))
@@ -241,7 +241,7 @@ def _learn(layouts: _Layouts, payload: bytes, at: int, event: TensorBoardEvent, 
 
 
 def _step(payload: bytes) -> tuple[int, int]:
-    """The step of an event whose first field is the time, and the offset behind it; without a step 0."""
+    """The step of an event whose first field is the time, and the offset after the step. Without a step it is 0."""
     if payload[9:10] != b"\x10":
         return 0, 9
     try:
@@ -265,7 +265,7 @@ def _model_config(text: str) -> dict[str, Any]:
 
 
 def _markdown(text: str) -> dict[str, Any]:
-    """The rows of CleanRL's `|param|value|` table, numbers, booleans and None recognised."""
+    """The rows of CleanRL's `|param|value|` table, with numbers, booleans and None as such."""
     rows = [line.strip().strip("|").split("|", 1) for line in text.splitlines() if line.lstrip().startswith("|")]
     return {row[0].strip(): literal(row[1].strip()) for row in rows[2:] if len(row) == 2}
 

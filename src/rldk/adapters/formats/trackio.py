@@ -1,4 +1,5 @@
-"""trackio's SQLite file, one a project. Opened for reading only, without leaving anything beside it."""
+"""Reads trackio's SQLite file; each project has one. The reader writes nothing and leaves no file beside
+it."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ _PROFILE = "profiling/"
 
 
 class Chosen(Struct):
-    """The run that is read, as far as it was."""
+    """The data read from the chosen run."""
 
     id: str
     reading: Reading
@@ -42,7 +43,7 @@ class Chosen(Struct):
 
 @adapter
 class Trackio(BaseAdapter):
-    """The `step` column counts calls of log(); a trainer's step is the key `train/global_step` of the row."""
+    """The `step` column counts calls of log(). The step of a trainer is the key `train/global_step` of the row."""
 
     name: ClassVar[str] = "trackio"
     describes: ClassVar[str] = "trackio SQLite database"
@@ -71,7 +72,7 @@ class Trackio(BaseAdapter):
 
     @classmethod
     def runs(cls, file: File) -> list[str]:
-        """The ids of the runs in `file`, oldest first. One is read with `Trackio(path, run=ID)`."""
+        """The ids of the runs in `file`, oldest first. `Trackio(path, run=ID)` reads one of them."""
 
         import sqlite3
 
@@ -82,7 +83,8 @@ class Trackio(BaseAdapter):
             return []
 
     def read(self) -> Log:
-        """The run of the option `run` (an id, or a name: its newest run), else the newest; several are a note."""
+        """The run that the option `run` names, else the newest. A name stands for its newest run. A note mentions other
+        runs."""
 
         import sqlite3
 
@@ -163,9 +165,10 @@ def _read_run(db: sqlite3.Connection, run: Chosen) -> None:
 
 
 def _take(raw: Any, step: Any, at: Any, run: Chosen) -> str:
-    """Takes one logged row; why it was refused, or "". `step` None: the run has a trainer, whose own step counts.
+    """Takes one logged row. Returns the reason when the row is refused, else "". A `step` of None means that the run
+    has a trainer, whose own step counts.
 
-    What a trainer's run logs without its step (completions, timers, the user's own) belongs to the step before it."""
+    Rows without the trainer's step (completions, timers, the user's own) belong to the step before them."""
     row = _parsed(raw)
     if row is None:
         return "the row is not a JSON object of at most 16 MB"
@@ -191,7 +194,7 @@ def _take_tables(row: dict[str, Any], samples: Samples) -> None:
 
 
 def _parsed(raw: Any) -> dict[str, Any] | None:
-    """A JSON object kept as TEXT or as BLOB."""
+    """The JSON object in a TEXT or BLOB value."""
     if not isinstance(raw, str | bytes):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Which TRL trainer wrote a log, decided from its keys; and one adapter for every format TRL writes."""
+"""Decides from the keys of a log which TRL trainer wrote it, and has one adapter for every format of TRL."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _ROUNDING = 1e-6  # k3 is never negative; float32 sums of it may be by less than
 
 
 class Signature(Struct, frozen=True):
-    """Keys (without prefix) that a trainer logs; all of `needs` must be there. An algorithm of None is to be found."""
+    """The keys (without prefix) that a trainer logs; all of `needs` must be there. With an algorithm of None, further
+    checks find the algorithm."""
 
     dialect: str
     algorithm: str | None
@@ -60,7 +61,7 @@ TRAINERS = re.compile(r"\b(GRPO|RLOO)(?:Trainer|Config)\b")
 
 
 class Trainer(Struct, frozen=True):
-    """What is known of the trainer behind a log. `note`: what the user should know of the guess, or ""."""
+    """The trainer behind a log. `note`: what the user should know about the guess, or ""."""
 
     framework: str
     dialect: str | None = None
@@ -69,12 +70,12 @@ class Trainer(Struct, frozen=True):
 
 
 def bare(key: str) -> str:
-    """The key without the prefix that says train, eval or test."""
+    """The key without the prefix for train, eval or test."""
     return next((key[len(p) :] for p in _PREFIXES if key.startswith(p)), key)
 
 
 def phase_of(keys: Iterable[str]) -> Phase:
-    """The phase of the row that has these keys. A row of nothing but clocks is what trackio keeps of the summary."""
+    """The phase of the row with these keys. A row with only clocks is what trackio keeps of the summary."""
     names = set(keys)
     own = {n.removeprefix("train/") for n in names if not n.startswith(_PREFIXES[1:])}
     if len(own) < len(names) and not own & _TRAIN_ONLY:
@@ -83,7 +84,7 @@ def phase_of(keys: Iterable[str]) -> Phase:
 
 
 def whole(value: object) -> int | None:
-    """The value as a step number, None when it is no whole number that a float holds exactly."""
+    """The value as a step number; None when it is not a whole number that a float holds exactly."""
     try:
         return to_step(value)
     except BadLine:
@@ -110,13 +111,13 @@ def trainer_of(opening: Opening, *, text: str = "", config: Mapping[str, Any] | 
 
 
 def with_identity(log: Log, *, text: str = "") -> Log:
-    """The log of a transformers or TRL trainer with its framework, dialect and algorithm filled in."""
+    """The log of a transformers or TRL trainer, with its framework, dialect and algorithm."""
     told = identity(opening_of(log.table), text=text, config=log.config)
     return replace(log, **told | {"notes": (*log.notes, *told["notes"])})
 
 
 def identity(opening: Opening, *, text: str = "", config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer wrote a log; `notes` of the guess. See `trainer_of`."""
+    """The fields of `Log` that name the trainer of a log, with `notes` on the guess. See `trainer_of`."""
     trainer = trainer_of(opening, text=text, config=config)
     return {
         "framework": trainer.framework,
@@ -127,7 +128,7 @@ def identity(opening: Opening, *, text: str = "", config: Mapping[str, Any] | No
 
 
 def _pair_algorithm(text: str, config: Mapping[str, Any]) -> str:
-    """ "dpo", or "cpo" or "simpo", whose keys are the same: only the trainer's class or its arguments tell them apart
+    """The algorithm: "dpo", "cpo" or "simpo". Their keys are the same; only the trainer's class or arguments differ
     (trl's CPOTrainer is SimPO by `loss_type`, LLaMA-Factory says `pref_loss`)."""
     loss = str(config.get("pref_loss", config.get("loss_type"))).lower()
     if loss == "simpo":
@@ -136,9 +137,9 @@ def _pair_algorithm(text: str, config: Mapping[str, Any]) -> str:
 
 
 def _group_algorithm(rows: Sequence[Row], names: set[str], text: str, config: Mapping[str, Any]) -> tuple[str, bool]:
-    """ "grpo" or "rloo", and whether that is sure. Both trainers log the same keys, but not in the same way (trl 0.23
-    to 1.16): GRPO computes a k3 KL, never negative, at every update; RLOO a k1 KL when it generates. GRPO's beta is 0
-    by default (no KL at all), RLOO's is 0.05."""
+    """The algorithm, "grpo" or "rloo", and whether that is sure. Both trainers log the same keys, but in different ways
+    (trl 0.23 to 1.16): GRPO computes a k3 KL, never negative, at every update; RLOO a k1 KL when it generates. GRPO's
+    beta is 0 by default (no KL at all), RLOO's is 0.05."""
     if (named := TRAINERS.search(text)) is not None:
         return named[1].lower(), True
     marked = next((algorithm for key, algorithm in _CONFIG_MARKS.items() if key in config), None)
@@ -156,7 +157,7 @@ def _group_algorithm(rows: Sequence[Row], names: set[str], text: str, config: Ma
 
 
 class TRLAdapter(BaseAdapter):
-    """Any log of a TRL or transformers trainer; the best of its formats that `source` holds is read."""
+    """Reads any log of a TRL or transformers trainer, in the best format that `source` holds."""
 
     name: ClassVar[str] = "trl"
     describes: ClassVar[str] = "a TRL run in any of its formats"
@@ -169,7 +170,7 @@ class TRLAdapter(BaseAdapter):
         return max((adapters.get(name).sniff(file) for name in cls.formats), default=0)
 
     def read(self) -> Log:
-        """The log of the best format present, with the samples of the next best one that has any."""
+        """The log in the best format present, with the samples of the next best format that has some."""
         logs: list[Log] = []
         for name in self.formats:
             kind = adapters.get(name)
@@ -183,7 +184,7 @@ class TRLAdapter(BaseAdapter):
 
 
 class GRPOAdapter(TRLAdapter):
-    """A TRL log of group-relative training (GRPO, RLOO)."""
+    """Reads a TRL log of group-relative training (GRPO, RLOO)."""
 
     name: ClassVar[str] = "grpo"
     describes: ClassVar[str] = "a GRPO or RLOO run of TRL in any of its formats"

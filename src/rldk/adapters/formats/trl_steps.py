@@ -1,4 +1,5 @@
-"""Steps of printed rows, which carry none: from progress marks, else from a clock (epoch, episode), else by count."""
+"""Finds the steps of rows printed without one: from progress marks, else from a clock (epoch, episode), else by
+count."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from msgspec import Struct, field
 from rldk.core.table import Phase
 
 _MARKED = 0.9  # share of train rows that must have a mark of their own: a buffered stdout drifts away from the bars
-_WHOLE = 0.1  # a number of steps between rows that is further than this from a whole one is not believed
+_WHOLE = 0.1  # a number of steps between rows that is further than this from a whole number does not count
 _LIMIT = 1e9  # of clocks and of steps per unit of a clock, so that a step fits into 64 bits
 _PRINTED = 1e-3  # relative error of products of numbers that were printed with four digits
 
@@ -20,7 +21,7 @@ _PRINTED = 1e-3  # relative error of products of numbers that were printed with 
 class Printed(Struct, kw_only=True):
     """A row as printed. `mark`: the step that a progress bar or a completions panel shows right after it.
 
-    `clock`: a metric proportional to the step, `slack` how far its printed value may be from the true one.
+    `clock`: a metric proportional to the step. `slack`: how far its printed value may be from the true one.
     """
 
     phase: Phase
@@ -32,7 +33,7 @@ class Printed(Struct, kw_only=True):
 
 
 class StepPace(Struct, frozen=True):
-    """Steps per unit of the clock, steps between two train rows, and whether the log itself says so."""
+    """Steps per unit of the clock, steps between two train rows, and whether the log itself states this."""
 
     rate: float
     stride: int
@@ -40,9 +41,10 @@ class StepPace(Struct, frozen=True):
 
 
 def assign_steps(rows: Sequence[Printed], total: int | None) -> tuple[str, ...]:
-    """Sets the step of every row; what had to be assumed. `total`: steps the last training made, where a bar shows it.
+    """Sets the step of every row; returns notes on assumptions. `total`: the steps of the last training, if a bar shows
+    them.
 
-    A log that was appended to holds several sessions; what the later ones tell of the clock holds for the earlier."""
+    A log with appended runs holds several sessions. The clock of later sessions also applies to earlier ones."""
     notes: dict[str, None] = {}
     for row in rows:
         if row.clock is not None and not 0 <= row.clock <= _LIMIT:
@@ -67,9 +69,10 @@ def assign_steps(rows: Sequence[Printed], total: int | None) -> tuple[str, ...]:
 
 
 def closing_steps(rows: Sequence[Printed], bar: int | None) -> int | None:
-    """The steps that the closing row tells of: runtime times rate, good to four digits, or `bar` if that is so near.
+    """The number of steps that the closing row implies: runtime times rate, exact to four digits, or `bar` if it is
+    that near.
 
-    They are all the steps that were to be made, also when a callback stopped the run early."""
+    It is the intended number of steps, also when a callback stopped the run early."""
     for row in reversed(rows):
         steps = row.values.get("train_runtime", math.nan) * row.values.get("train_steps_per_second", math.nan)
         if 1 <= steps <= _LIMIT:
@@ -78,7 +81,7 @@ def closing_steps(rows: Sequence[Printed], bar: int | None) -> int | None:
 
 
 def _sessions(rows: Sequence[Printed]) -> list[list[Printed]]:
-    """The rows cut where the train rows' mark, or else their clock, goes back."""
+    """The rows, cut where the mark of the train rows, or else their clock, goes back."""
     sessions: list[list[Printed]] = [[]]
     last_mark, last_clock = -1, -math.inf
     for row in rows:
@@ -110,10 +113,10 @@ def _by_marks(session: Sequence[Printed], train: Sequence[Printed]) -> None:
 
 
 def _pace(session: Sequence[Printed], total: int | None, later: StepPace | None) -> StepPace | None:
-    """How the clock of a session runs, None when it has none.
+    """The pace of the clock in a session; None without a clock.
 
-    Of a run that lasted `total` steps the last clock gives the rate. Otherwise a first row that comes early
-    (`logging_first_step`) is step 1; otherwise a row is taken for a step."""
+    When the run lasted `total` steps, the last clock gives the rate. Otherwise a first row that comes early
+    (`logging_first_step`) is step 1. Otherwise each row counts as one step."""
     clocks = [r.clock for r in session if r.phase == "train" and r.clock is not None]
     if not clocks or clocks[-1] <= 0:
         return None
@@ -134,7 +137,8 @@ def _pace(session: Sequence[Printed], total: int | None, later: StepPace | None)
 
 
 def _by_clock(session: Sequence[Printed], pace: StepPace | None) -> None:
-    """A train row is the next one due if its clock allows it, else where the clock says; others share the last step."""
+    """Gives a train row the next step due if its clock allows that, else the step of the clock. Other rows share the
+    last step."""
     last: int | None = None
     for row in session:
         expected = None if pace is None or row.clock is None else row.clock * pace.rate
@@ -150,7 +154,7 @@ def _by_clock(session: Sequence[Printed], pace: StepPace | None) -> None:
 
 
 def _due(last: int | None, expected: float | None, pace: StepPace | None) -> int:
-    """The step of the next train row if none is missing: trainers log at multiples of `logging_steps`."""
+    """The step of the next train row, if no row is missing. Trainers log at multiples of `logging_steps`."""
     stride = 1 if pace is None else pace.stride
     if last is not None:
         return (last // stride + 1) * stride

@@ -1,4 +1,4 @@
-"""verl: the file logger's JSON lines, and the console's one line a step."""
+"""Reads verl: the JSON lines of its file logger, and its console with one line for each step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _NO_CRITIC = "verl does not log its advantage estimator: the run has no critic, 
 
 
 def identity(keys: Iterable[str]) -> dict[str, Any]:
-    """The fields of `Log` that say which trainer wrote these keys."""
+    """The fields of `Log` that name the trainer behind these keys."""
     names = frozenset(keys)
     if "train/loss" in names and not any(n.startswith("actor/") for n in names):
         return {"framework": "verl", "dialect": "verl_sft", "algorithm": "sft"}
@@ -40,7 +40,7 @@ def identity(keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _note(fields: dict[str, Any]) -> tuple[str, ...]:
-    """What the user should know of that."""
+    """The note on what the keys do not tell."""
     return (_NO_CRITIC,) if fields["algorithm"] == "grpo" else ()
 
 
@@ -51,8 +51,8 @@ def phase_of(keys: Iterable[str]) -> Phase:
 
 @adapter
 class VerlJsonl(BaseAdapter):
-    """Rows `{"step": n, "data": {...}}`. The writer turns NaN into null, so null is a stated NaN here. The file is
-    truncated when a run restarts: it never holds the steps before."""
+    """Rows are `{"step": n, "data": {...}}`. The writer turns NaN into null, so null is a stated NaN here. A restart
+    truncates the file, so it never holds earlier steps."""
 
     name: ClassVar[str] = "verl-jsonl"
     describes: ClassVar[str] = "JSON lines of verl's file logger"
@@ -106,8 +106,8 @@ def _with_phases(table: MetricTable) -> MetricTable:
 
 @adapter
 class VerlConsole(BaseAdapter):
-    """A line of the log is one `step:N - key:value - ...`. Values are printed by repr: bare or np.float64(0.1);
-    versions before 0.4 print three decimals. What is no number is not printed at all."""
+    """Each `step:N - key:value - ...` is one line of the log. Values are printed by repr, bare or as np.float64(0.1).
+    Versions before 0.4 print three decimals. verl prints only numbers."""
 
     name: ClassVar[str] = "verl-console"
     describes: ClassVar[str] = "the lines that verl prints"
@@ -145,7 +145,7 @@ class VerlConsole(BaseAdapter):
 
 
 class VerlLines:
-    """One line, one row. `rounded`: all values so far are printed with three decimals."""
+    """Reads each line as one row. `rounded`: all values so far have three decimals."""
 
     def __init__(self) -> None:
         self.rounded = True
@@ -158,7 +158,7 @@ class VerlLines:
             sink.reject(piece.line, piece.offset, piece.broken)
 
     def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
+        """Does nothing: no row is ever left open."""
 
 
 def _take(reading: Sink, piece: Piece, mark: re.Match[str]) -> bool:

@@ -1,6 +1,7 @@
-"""W&B's own file of a run, `run-<id>.wandb`, as runs leave it in the `wandb` folder.
+"""Reads W&B's own file of a run, `run-<id>.wandb`, which runs leave in the `wandb` folder.
 
-Its records are protobuf; field numbers from wandb/proto/wandb_internal.proto, checked against files of wandb 0.31.
+Its records are protobuf. The field numbers come from wandb/proto/wandb_internal.proto, checked against files of wandb
+0.31.
 """
 
 from __future__ import annotations
@@ -31,11 +32,15 @@ if TYPE_CHECKING:
 _HISTORY, _SUMMARY, _CONFIG, _TELEMETRY, _RUN, _ENVIRONMENT = 2, 3, 5, 11, 17, 26
 _KEY, _NESTED_KEY, _JSON = 1, 2, 16  # HistoryItem, SummaryItem, ConfigItem
 _BOOLEAN, _INTEGER, _NUMBER = 4, 5, 6  # HistoryItem, where the value is not JSON
-# Keys under which a trainer logs its own step; `_step` only counts the calls of wandb.log. The one that stands beside
-# most values wins, the first of equals. open-instruct's global_step counts episodes, so training_step stands before it.
+# Keys under which a trainer logs its own step; `_step` only counts the calls of wandb.log. The key that stands beside
+# most values wins, the first among equals. open-instruct's global_step counts episodes, so training_step comes first.
 CLOCKS = ("train/global_step", "trainer/global_step", "training/global_step", "training_step", "global_step")
 _CLOCK_SHARE = 0.5
-WORDS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # how W&B writes what JSON has no number for
+WORDS = {
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    "-Infinity": -math.inf,
+}  # how W&B writes values that JSON cannot express as numbers
 _WORDS = {b"true": 1.0, b"false": 0.0} | {f'"{word}"'.encode(): number for word, number in WORDS.items()}
 _MAX_DEPTH = 20
 
@@ -55,7 +60,7 @@ class WandBAdapter(BaseAdapter):
         return 95 if file.head.startswith(MAGIC) else 0
 
     def read(self) -> Log:
-        """The history of the run, its step that of the trainer where that was logged."""
+        """The history of the run. Its step is that of the trainer, if the trainer logged it."""
         reading = _Records()
         reader = LogReader(chunks(only_file(self)))
         for record in reader:
@@ -69,7 +74,7 @@ class WandBAdapter(BaseAdapter):
 
 
 class WandbHistory:
-    """What a run of W&B tells. Until `log` the step of a scalar is the number of its history row."""
+    """The history of a W&B run. Until `log`, the step of a scalar is the number of its history row."""
 
     def __init__(self) -> None:
         self.scalars = Scalars()
@@ -83,7 +88,7 @@ class WandbHistory:
         self._not_scalar: set[str] = set()
 
     def add(self, items: Iterable[tuple[str, float | None]], call: int | None = None) -> None:
-        """Takes a history row, (key, number or None) each; `call`: its `_step` where that is not among them."""
+        """Takes a history row as pairs (key, number or None). `call`: the `_step` of the row, if the pairs lack it."""
         row, time = self._rows, math.nan
         call = row if call is None else call
         values: dict[str, float] = {}
@@ -105,11 +110,11 @@ class WandbHistory:
         self._rows += 1
 
     def summarise(self, items: Iterable[tuple[str, float | None]]) -> None:
-        """Takes what the run's summary says; of metrics with a history that is left out."""
+        """Takes the summary of the run, except for metrics that have a history."""
         self._summary.update((key, value) for key, value in items if value is not None and not key.startswith("_"))
 
     def log(self, lines: int, rejected_count: int = 0, rejected: tuple[Rejected, ...] = ()) -> Log:
-        """The log of the rows so far, at least one."""
+        """The log of the rows so far; there must be at least one."""
         import numpy as np
 
         last = max(self._rows - 1, 0)
@@ -156,7 +161,7 @@ class WandbHistory:
 
 
 class _Records(WandbHistory):
-    """A history told by the records of a run file."""
+    """The history in the records of a run file."""
 
     def take(self, record: Message) -> None:
         for history in record.messages(_HISTORY):
@@ -209,7 +214,7 @@ class _Records(WandbHistory):
 
 
 def _item(data: bytes) -> tuple[str, float | None]:
-    """The key of a history or summary item, nested keys joined by dots, and its number; None when it holds none."""
+    """The key of a history or summary item, with nested keys joined by dots, and its number; None without a number."""
     size = len(data)
     # nearly every item: one short key, then `value_json`
     if size > 5 and data[0] in b"\x0a\x12" and data[1] < 0x80:

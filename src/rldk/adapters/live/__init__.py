@@ -1,1 +1,1 @@
-"""Logs that grow: bytes that arrive over time made rows."""
+"""Reads logs that grow: turns bytes that arrive over time into rows."""

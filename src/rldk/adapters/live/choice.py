@@ -1,4 +1,4 @@
-"""What of a path is followed: the file itself, or the source of a directory that `rldk doctor` would read."""
+"""Chooses what to follow at a path: the file itself, or the source in a directory that `rldk doctor` would read."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from rldk.errors import RldkError
 if TYPE_CHECKING:
     from rldk.core.model import Run
 
-QUIET_S = 5.0  # how long a run must give nothing before another old one, written meanwhile, is followed instead
+QUIET_S = 5.0  # how long a run must be quiet before the monitor follows another old run that is being written
 PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstandard
-_OTHERS = ("alerts", "samples")  # what else than metrics rldk writes as *.jsonl into the directory of a run
+_OTHERS = ("alerts", "samples")  # the files without metrics that rldk writes as *.jsonl into the directory of a run
 _Stamp = tuple[str, int, int, int]
 
 
 class Choice(Struct, frozen=True):
-    """One run of `root`, and the file of it that is read line by line: None when the run is read as a whole again
+    """One run of `root`, and its file that is read line by line. Without such a file, the whole run is read again
     whenever it has changed."""
 
     root: Path
@@ -42,20 +42,20 @@ class Choice(Struct, frozen=True):
 
     @property
     def reading_key(self) -> tuple[object, ...]:
-        """Two choices that are alike in this are read in the same way."""
+        """A key that is equal for two choices that are read in the same way."""
         if self.lines is not None:
             return (self.lines, self.run.best.adapter)
         return (frozenset((source.adapter, source.files, source.run) for source in self.run.sources),)
 
     def stamps(self) -> list[_Stamp]:
-        """What changes when one of the files is written; a file that is not there has none."""
+        """Stamps that change when one of the files is written; a missing file has none."""
         parts = (part for s in self.run.sources for path in s.files for part in s.adapter.parts(path))
         return sorted(stamp for part in set(parts) if (stamp := _stamp(part)) is not None)
 
     def read(self, field_map: Mapping[str, str], kept: dict[tuple[Path, ...], BaseAdapter]) -> Run:
-        """The run as `rldk doctor` reads it; of several in one file the one that was begun last.
+        """The run as `rldk doctor` reads it. When a file holds several, it is the run that began last.
 
-        `kept`: adapters of earlier readings, which may go on. Raises what `open_runs` raises."""
+        `kept`: adapters of earlier readings, which may continue. Raises what `open_runs` raises."""
         from rldk.adapters.folder import Options, read_again, read_group
 
         source, options = self.run.best, Options(kinds=tuple(adapters), field_map=field_map)
@@ -69,17 +69,17 @@ class Choice(Struct, frozen=True):
 
 
 def _begun(run: Run) -> float:
-    """When the run was begun; -1 where it does not say that."""
+    """The time at which the run began; -1 when it is unknown."""
     times = run.metrics.time
     return float(times[0]) if len(times) and times[0] == times[0] else -1.0
 
 
 class Chooser:
-    """Looks at a path again and again. `choose` gives None while there is nothing to read.
+    """Chooses the run to follow at a path, again and again. `choose` gives None while there is nothing to read.
 
-    A file goes by its content. Of a directory it is the run that was written last, and stays so until files of
-    another run appear, or that run is written while the one that is followed is quiet for `QUIET_S`. `mapped`: the
-    user says what the columns mean. `exclude`: files of a directory that are not looked at."""
+    The content decides the format of a file. In a directory the run that was written last is chosen. This choice stays
+    until files of another run appear, or an older run is written while the chosen one is quiet for `QUIET_S`.
+    `mapped`: the user says what the columns mean. `exclude`: files of a directory to ignore."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Chooser:
         self._fed = clock()
 
     def note_activity(self) -> None:
-        """Notes that what is followed gave something."""
+        """Notes that the chosen run has given data."""
         self._fed = self._clock()
 
     def choose(self) -> Choice | None:
@@ -121,7 +121,7 @@ class Chooser:
         return Choice(path, Group(sources=[source]), path if grows and not is_compressed(path) else None)
 
     def _unclaimed(self, file: File) -> type[BaseAdapter] | None:
-        """Any table is read for its names, unless it is a text of lines without one that says a metric."""
+        """The adapter for any table, unless the file is a text of lines in which no name means a metric."""
         told = recognise(file.head, mapped=self._mapped) is not None or file.head.lstrip().startswith(b"[")
         return FlexibleAdapter if told and FlexibleAdapter.sniff(file) else None
 
@@ -147,7 +147,7 @@ class Chooser:
         return newest if fresh or overtaken else now
 
     def _any_lines(self) -> Choice | None:
-        """The newest *.jsonl of a directory without a log: its first lines may be no metrics."""
+        """The newest *.jsonl of a directory without a log, because its first lines may hold no metrics."""
         found = [path for path in self._path.glob("*.jsonl") if path.is_file() and not self._passed_over(path)]
         path = max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
         if path is None:
@@ -157,8 +157,8 @@ class Chooser:
         return Choice(self._path, Group(sources=[source]), path)
 
     def _claim(self, path: Path, _: list[type[BaseAdapter]], found: Found) -> Claim | None:
-        """As `best_claim`, asked again only when the answer may be another one: by the beginning of the file once it
-        was recognised, else by all of it, because metrics may come late."""
+        """As `best_claim`, but asked again only when the answer may change. For a recognised file its beginning decides
+        that; for another file its whole content does, because metrics may come late."""
         stamp = None if self._passed_over(path) else _stamp(path)
         if stamp is None:
             return None
@@ -168,7 +168,7 @@ class Chooser:
             return claim
         claim = self._best(path, found)
         if claim is None and path in found.loose:
-            self._claims.pop(str(path), None)  # what is noted in `found` is to be noted again
+            self._claims.pop(str(path), None)  # the notes in `found` must be made again
         else:
             self._claims[str(path)] = (stamp if claim is None else beginning, claim)
         return claim
@@ -186,14 +186,14 @@ class Chooser:
 
 
 def is_compressed(path: Path) -> bool:
-    """The file is compressed. Raises `OSError`."""
+    """Whether the file is compressed. Raises `OSError`."""
     with path.open("rb") as stream:
         return stream.read(4).startswith(PACKED)
 
 
 def _lines(run: Group) -> Path | None:
-    """The file of the run that is read line by line, if its best source is one file of lines whatever lies beside it:
-    of what a terminal showed and a generic log, only their rows tell which has more."""
+    """The file of the run to read line by line: its best source, if that is surely one file of lines. Only the rows of
+    a console log and a generic log tell which of the two has more, so then the result is None."""
     best = run.best
     unsure = GENERIC < best.adapter.quality < WHOLE and any(
         s.adapter.quality == GENERIC and not s.adapter.samples_only for s in run.sources
@@ -214,13 +214,13 @@ def _files(run: Group) -> Iterable[Path]:
 
 
 def _written(run: Group) -> int:
-    """When one of its files was last written."""
+    """The time at which a file of the run was last written."""
     parts = (part for s in run.sources for path in s.files for part in s.adapter.parts(path))
     return max((stamp[3] for part in parts if (stamp := _stamp(part)) is not None), default=0)
 
 
 def _stamp(path: Path) -> _Stamp | None:
-    """Path, inode, size and time of the last write."""
+    """The path, inode, size and time of the last write; None for a missing file."""
     try:
         found = path.stat()
     except OSError:

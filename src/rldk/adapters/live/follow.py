@@ -1,4 +1,4 @@
-"""Bytes of a log as they are written: of a file, of several files one after the other, of what is piped in."""
+"""Follows the bytes of a log as they are written: in a file, in several files in turn, or in a pipe."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rldk.errors import UnreadableSource
 
 
 class Follower(Protocol):
-    """Polled for what came. `source`: what is read just now. `ended`: nothing can come any more. `begins`: what the
-    last poll gave is the beginning of a file. `changes`: what happened to the files, counted."""
+    """A source of new bytes. `source`: the current file. `ended`: nothing more can come. `begins`: the last poll gave
+    the beginning of a file. `changes`: counts of what happened to the files."""
 
     ended: bool
     begins: bool
@@ -29,17 +29,17 @@ class Follower(Protocol):
 
     @property
     def busy(self) -> bool:
-        """The next poll finds more at once."""
+        """Whether the next poll finds more at once."""
 
     @property
     def cursor(self) -> Cursor | None:
-        """The place behind what was given, None where there is none to go back to."""
+        """The place after the data given so far; None when nobody can return to it."""
 
     def poll(self) -> bytes:
-        """What came since the last call; never waits."""
+        """The data since the last call. The method never waits."""
 
     def finish(self) -> bytes:
-        """All that is left, an unfinished line included."""
+        """The rest of the data, including an unfinished line."""
 
     def close(self) -> None: ...
 
@@ -53,7 +53,7 @@ def follow(
 ) -> Follower:
     """A follower of a file (which need not exist yet), of a named pipe, or of standard input ("-").
 
-    `cursor`: where to go on in a file. `tee`: file descriptors to which what is piped in is passed on unchanged."""
+    `cursor`: where to continue in a file. `tee`: file descriptors that get a copy of piped data."""
     if target == "-":
         return PipeFollower(sys.stdin.fileno(), tee=tee)
     path = Path(target)
@@ -67,7 +67,7 @@ def follow(
 
 
 class FilesFollower:
-    """One file after the other as one log: `turn` goes on with another, where it was left if it was read before."""
+    """Reads one file after the other as one log. `turn` switches to another file, at the place where it was left."""
 
     ended = False
     begins = False  # JSON lines need no header
@@ -90,11 +90,11 @@ class FilesFollower:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Device and inode of the file."""
+        """The device and inode of the file."""
         return self._file.identity
 
     def poll(self) -> bytes:
-        """As `FileFollower.poll`; the end of one file comes before the beginning of the next."""
+        """As `FileFollower.poll`. The end of one file comes before the beginning of the next."""
         rest, self._rest = self._rest, b""
         return rest + self._file.poll()
 
@@ -106,7 +106,7 @@ class FilesFollower:
         self._file.close()
 
     def turn(self, path: Path) -> None:
-        """Goes on with another file when the one before gives nothing more."""
+        """Switches to another file when the current file gives nothing more."""
         place = self._file.cursor
         if place is not None:
             self._places[Path(self.source)] = place
@@ -122,9 +122,9 @@ class FilesFollower:
 
 
 class PipeFollower:
-    """What is written into a pipe. `tee`: file descriptors that get the same bytes, each until nobody reads it.
+    """Reads a pipe. `tee`: file descriptors that get the same bytes, each as long as somebody reads it.
 
-    `ends`: the end of the pipe is the end of the log; not so for a named one, which other writers may open."""
+    `ends`: the end of the pipe is the end of the log. A named pipe does not end, because other writers may open it."""
 
     begins = False
     cursor: Cursor | None = None
@@ -139,7 +139,7 @@ class PipeFollower:
         self._ends = ends
 
     def poll(self) -> bytes:
-        """What came since the last call, at most 1 MiB; lines may be cut."""
+        """The data since the last call, at most 1 MiB; lines may be cut."""
         pieces: list[bytes] = []
         size = 0
         self.busy = False
@@ -157,7 +157,7 @@ class PipeFollower:
         return b"" if self.ended else self.poll()
 
     def close(self) -> None:
-        """The descriptor belongs to whoever opened it."""
+        """Does nothing: the descriptor belongs to whoever opened it."""
 
     def _read(self) -> bytes:
         try:

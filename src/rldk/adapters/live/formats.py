@@ -1,4 +1,4 @@
-"""Which format a growing log is in, among those whose adapters say how they are followed; plugins are among them."""
+"""Recognises the format of a growing log, among adapters (and plugins) that say how to follow them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PATTERNS = {
 
 
 class Followed(LineFormat, frozen=True, kw_only=True):
-    """A format that is followed, under its name."""
+    """A format that rldk can follow, with its name."""
 
     name: str
 
@@ -63,9 +63,9 @@ def _named(kind: type[BaseAdapter]) -> Followed | None:
 
 
 def recognise(head: bytes, *, mapped: bool = False) -> Followed | None:
-    """The format of a log that begins so, as `open_run` would choose it; None when it is none of these.
+    """The format of a log with this head, as `open_run` would choose it; None for another format.
 
-    `mapped`: the user says what the columns mean, so that a table need not."""
+    `mapped`: the user says what the columns mean, so a table needs no known names."""
     file = File.beginning(head)
     scored = [(kind.sniff(file), kind) for kind in adapters_for(file.head) if kind.lines is not None]
     best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name), default=None)
@@ -76,7 +76,7 @@ def recognise(head: bytes, *, mapped: bool = False) -> Followed | None:
 
 
 def from_pattern(pattern: str) -> Followed:
-    """The console format of that name, or one made of the user's own pattern. Raises `UsageError` for a bad pattern."""
+    """The console format of that name, or one made from the user's pattern. Raises `UsageError` for a bad pattern."""
     if pattern in PATTERNS:
         return live_formats()[PATTERNS[pattern]]
     PatternRows(pattern)

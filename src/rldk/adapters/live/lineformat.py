@@ -1,4 +1,4 @@
-"""How a format is read line by line while it grows: a class variable of its adapter."""
+"""Describes how to read a format line by line while it grows. It is a class variable of the adapter."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ Told = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and not
 
 
 class LineFormat(Struct, frozen=True, kw_only=True):
-    """How a format is read while it grows; what its adapter does with a finished file.
+    """How to read a format while it grows, as its adapter reads a finished file.
 
-    `source`: makes the reader of its bytes. `identify`: what the opening, and a text that may name the trainer, tell of
-    the writer. `joins`: a step may be written in several rows. `phase`: of a row, by its keys. `keeps`: which keys are
-    metrics. `configure`: the configuration in and beside the file. `guess`: {key: metric} beyond the user's map."""
+    `source`: makes the reader of the bytes. `identify`: finds the writer from the opening and from a text that may name
+    the trainer. `joins`: a step may come in several rows. `phase`: finds the phase of a row from its keys. `keeps`:
+    says whether a key is a metric. `configure`: finds the configuration in and beside the file. `guess`: gives
+    {key: metric} beyond the user's map."""
 
     source: Callable[[], RowSource]
     identify: Callable[[Opening, str], Told]

@@ -1,4 +1,4 @@
-"""Text logs that a user describes: a regular expression with named groups, or name=value pairs."""
+"""Reads text logs that the user describes by a regular expression with named groups, or as name=value pairs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from rldk.core.table import Phase, Row
 from rldk.errors import UsageError
 
 PAIRS = "name=value"
-MAX_TEXT = 1 << 14  # characters of a line that are searched
-LIMIT_S = 0.25  # a pattern may spend on one line; one that is linear in the text takes milliseconds
-MOST_SLOW = 4  # lines that take longer before the pattern is given up
+MAX_TEXT = 1 << 14  # characters of a line to search
+LIMIT_S = 0.25  # time limit of a pattern on one line; a pattern that is linear in the text takes milliseconds
+MOST_SLOW = 4  # after so many slow lines the pattern is no longer used
 _NUMBER = r"[-+]?(?:\.?\d[\w.]*(?:[-+]\d+)?|nan\b|inf(?:inity)?\b)"
 _PAIR = re.compile(rf"(?<![\w/.-])(?P<name>[a-z_][\w/.-]{{0,200}}) ?[=:] ?(?P<value>{_NUMBER})", re.IGNORECASE)
 _HINT = r'name the groups, as in "step=(?P<step>\d+) loss=(?P<loss>\S+)", or give name=value for such pairs'
@@ -25,15 +25,16 @@ _ROLES = frozenset({"step", "time", "phase", "name", "value"})
 
 
 class PatternLines:
-    """Every match of the user's pattern is a record; a text without one is passed over.
+    """Reads every match of the user's pattern as a record and skips texts without a match.
 
-    Groups `step`, `time` and `phase` say when; `name` and `value` are one metric; any other group is the metric of its
-    name. Without `step` a record has the step of the one before it; when the pattern has no such group, rows are
-    counted. Records of one name and value are one row until the step changes or a name comes again. A line that takes
-    longer than `LIMIT_S` is refused; after `MOST_SLOW` of them the pattern is given up."""
+    The groups `step`, `time` and `phase` place the record. `name` and `value` are one metric; any other group is the
+    metric with its name. A record without `step` gets the step of the record before it; when the pattern has no such
+    group, the row number is the step. Records of one name and value make one row until the step changes or a name
+    comes again. A line that takes longer than `LIMIT_S` is refused; after `MOST_SLOW` such lines the pattern is no
+    longer used."""
 
     def __init__(self, pattern: str) -> None:
-        import regex  # unlike `re` it can be told to stop
+        import regex  # unlike `re` it has a time limit
 
         try:
             self._pattern = regex.compile(pattern)
@@ -78,7 +79,7 @@ class PatternLines:
 
 
 class _Rows:
-    """A sink of parsers as the sink of an `Assembler`."""
+    """Adapts the sink of a parser to the sink of an `Assembler`."""
 
     sink: Sink
 
@@ -101,7 +102,7 @@ def _record(texts: Mapping[str, str]) -> Record:
 
 
 class PairLines:
-    """A text is a row when it has pairs name=value or name: value, and one of them is a step."""
+    """Reads a text as a row when it has pairs name=value or name: value, and one of them is a step."""
 
     def take(self, piece: Piece, sink: Sink) -> None:
         pairs = {found["name"]: found["value"] for found in _PAIR.finditer(piece.text[:MAX_TEXT])}
@@ -120,11 +121,11 @@ class PairLines:
             sink.row(step, values)
 
     def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
+        """Does nothing: no row is ever left open."""
 
 
 class PatternRows(TextRows):
-    """Rows of a text log by the user's pattern, or by pairs. Raises `UsageError` for a pattern that cannot be used."""
+    """The rows of a text log, by the user's pattern or by pairs. Raises `UsageError` for an unusable pattern."""
 
     def __init__(self, pattern: str) -> None:
         self._lines: Parser[Piece] = PairLines() if pattern == PAIRS else PatternLines(pattern)

@@ -1,4 +1,4 @@
-"""A log that grows, read as its finished file will be: bytes in, rows in canonical names out, whatever the chunks."""
+"""Reads a growing log as its finished file will be read: bytes in, rows with canonical names out."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from rldk.errors import UnknownName
 
 
 class ReadOptions(Struct, frozen=True, kw_only=True):
-    """How the user says a log is to be read. `pattern`: of a text log, see `formats.patterned`; `preset`: one of
-    `naming.PRESETS`; `path`: of the file, beside which its configuration may lie; `step_key`: of JSON lines."""
+    """How the user wants to read a log. `pattern`: for a text log, see `formats.from_pattern`. `preset`: one of
+    `naming.PRESETS`. `path`: the file, beside which its configuration may lie. `step_key`: the step of JSON lines."""
 
     format: str | None = None
     pattern: str | None = None
@@ -39,10 +39,10 @@ class ReadOptions(Struct, frozen=True, kw_only=True):
 class LiveReader:
     """Reads one log while it grows.
 
-    What the log is - format, clock, names, algorithm - is settled by its first rows. Until then `feed` gives nothing,
-    and `flush` gives the rows as they look so far; should more rows settle it otherwise, `revision` rises and the call
-    returns all rows anew, from the first: whoever follows starts again with them and the new `meta`. From then on
-    `feed` gives each row when it is whole. After `finish` all rows together are those of the finished file.
+    The first rows decide what the log is: its format, clock, names and algorithm. Until then `feed` gives nothing, and
+    `flush` gives the rows as they look so far. When more rows change the decision, `revision` rises and the call
+    returns all rows again from the first; the caller starts again with them and the new `meta`. After the decision
+    `feed` gives each row as soon as it is complete. After `finish` all rows together are those of the finished file.
 
     `names` and `estimators` of `meta` grow as metrics appear. Raises `UsageError` and `UnknownName` at the start."""
 
@@ -51,26 +51,27 @@ class LiveReader:
         self._dialects = _dialects(self._how.preset)
         self._form = _form(self._how)
         self._sure = self._form is not None  # more bytes cannot show another format
-        self._kept: bytearray | None = bytearray()  # what came, until it is settled how it is read
+        self._kept: bytearray | None = bytearray()  # the data so far, until it is decided how to read it
         self._source: RowSource | None = None
         self._shaper: Shaper | None = None
-        self._look: RowSource | None = None  # at what was kept, for the time being
+        self._look: RowSource | None = None  # a preliminary reading of the data kept
         self._names = Names()
-        self._told: list[Row] = []  # before all was settled
-        self._whole = False  # more was told than `_told` keeps
-        self._fresh = False  # something came since the last flush
-        self._trimmed = False  # text that no format recognised was dropped
+        self._told: list[Row] = []  # before everything was decided
+        self._whole = False  # the caller got more rows than `_told` keeps
+        self._fresh = False  # data came since the last flush
+        self._trimmed = False  # the reader dropped text that no format recognised
         self.revision = 0
         self.meta = RunMeta(format=self._form.name if self._form else "unknown")
 
     @property
     def settled(self) -> bool:
-        """What is told cannot change any more (but for what TRL prints: its closing row may tell the true steps)."""
+        """Whether the rows given are final. The exception is TRL's console, whose closing row may tell the true
+        steps."""
         return self._shaper is not None and self._shaper.settled
 
     @property
     def lines(self) -> int:
-        """Records so far, refused ones among them; blank lines and what a console prints beside are none."""
+        """The number of records so far, including refused ones. Blank lines and other console output do not count."""
         source = self._source or self._look
         return source.lines if source else 0
 
@@ -87,20 +88,20 @@ class LiveReader:
 
     @property
     def mark(self) -> str:
-        """As of `RowSource`."""
+        """As `RowSource.mark`."""
         source = self._source or self._look
         return source.mark if source else ""
 
     def begin(self) -> list[Row]:
-        """Says that what is fed next is the beginning of a file, which took the place of the one before; the rows as
-        `feed` gives them."""
+        """Announces that the next data is the beginning of a file that replaced the one before; returns rows as `feed`
+        does."""
         rows = [] if self._source is not None else self._start()
         if self._source is not None:
             self._source.begin()
         return rows
 
     def feed(self, data: bytes) -> list[Row]:
-        """The rows that `data` completes; none while the log is not settled, see `flush`."""
+        """The rows that `data` completes; none while the log is undecided, see `flush`."""
         self._fresh = self._fresh or bool(data)
         if self._kept is not None:
             self._kept += data
@@ -111,8 +112,8 @@ class LiveReader:
         return self._take(self._source.feed(data))
 
     def flush(self) -> list[Row]:
-        """The rows that can be told by now. Call it when no more data is there for the moment; while the log is not
-        settled it reads the beginning again, after that it costs nothing."""
+        """The rows known by now. Call it when there is no more data for the moment. While the log is undecided, it
+        reads the beginning again; after that it costs nothing."""
         if not self._fresh or (self.settled and self._sure):
             return []
         self._fresh = False
@@ -127,9 +128,9 @@ class LiveReader:
         return self._tell(shaper, shaper.draft()) if shaper.grown else []
 
     def peek(self) -> list[Row]:
-        """The rows that `finish` would add now, if the log ended here; nothing is changed.
+        """The rows that `finish` would add if the log ended here. The method changes nothing.
 
-        A row is whole only when the next one begins; until then this is how to see it."""
+        A row is complete only when the next one begins; this method shows it earlier."""
         source, shaper = self._source, self._shaper
         if source is None or shaper is None or not source.settled:
             shaper, rows = self._glance(finish=True)
@@ -140,9 +141,9 @@ class LiveReader:
         return rows[len(self._told) :] if shaper and self._fits(shaper, rows) else []
 
     def finish(self) -> list[Row]:
-        """The rows that were not yet whole. A last line without its newline is read, or refused as torn.
+        """The rows that were incomplete so far. A last line without newline is read, or refused as torn.
 
-        What only looked like a log before its end was here gives none: `revision` rises, and nothing is left."""
+        When the end shows that the data is not a log, `revision` rises and no row is left."""
         lost = self._lost()
         rows = [] if lost else self._finish()
         if lost or self._says_nothing():
@@ -156,7 +157,7 @@ class LiveReader:
         return self._take(self._source.finish(), finish=True)
 
     def _enough(self) -> bool:
-        """What was kept shows the format of the log as well as all of it would."""
+        """Whether the data kept suffices to tell the format of the log."""
         kept = self._kept or b""
         return len(kept) >= HEAD_BYTES and is_head(bytes(kept))
 
@@ -164,17 +165,17 @@ class LiveReader:
         return recognise(bytes(self._kept or b""), mapped=bool(self._how.field_map))
 
     def _another(self) -> bool:
-        """By now the log looks like another format than the one it is read as."""
+        """Whether the log now looks like another format than the one it is read as."""
         form = self._recognised()
         return form is not None and form is not self._form
 
     def _lost(self) -> bool:
-        """All that came is at hand, and no format recognises it any more."""
+        """Whether all data is still at hand and no format recognises it any more."""
         began = self._source is not None or self._look is not None
         return began and not self._sure and not self._trimmed and self._recognised() is None
 
     def _says_nothing(self) -> bool:
-        """A table of the user's own names without one that says a metric is refused when it is finished."""
+        """Whether the log is a table of the user's own names in which none means a metric; it is refused at the end."""
         own = self._form is not None and self._form.name == FlexibleAdapter.name
         return own and self._how.format is None and not self.meta.names
 
@@ -185,7 +186,7 @@ class LiveReader:
         self.meta = RunMeta(format="unknown")
 
     def _start(self, *, finish: bool = False) -> list[Row]:
-        """Reads what was kept, in the format it has by now. What no format recognises is passed over."""
+        """Reads the data kept in the format that it has by now, and skips text that no format recognises."""
         kept = bytes(self._kept or b"")
         form = self._form if self._sure else self._recognised()
         if form is None:
@@ -199,7 +200,7 @@ class LiveReader:
         return self._take(_followed(self._source, rows, self._source.finish) if finish else rows, finish=finish)
 
     def _take(self, rows: list[Row], *, finish: bool = False) -> list[Row]:
-        """Passes on what the source gave."""
+        """Passes on the rows of the source."""
         source, shaper, form = self._source, self._shaper, self._form
         if source is None or form is None:
             return []
@@ -214,7 +215,7 @@ class LiveReader:
         return [] if made is None else self._tell(shaper, made)
 
     def _tell(self, shaper: Shaper, rows: list[Row]) -> list[Row]:
-        """What to return when the rows so far are these: those not told before, or all anew."""
+        """The rows to return when these are the rows so far: the new ones, or all of them again."""
         told = len(self._told)
         if self._fits(shaper, rows):
             shaper.adopt(self.meta)
@@ -232,7 +233,7 @@ class LiveReader:
         return all(map(same_row, told, rows))
 
     def _glance(self, *, finish: bool = False) -> tuple[Shaper | None, list[Row]]:
-        """What was kept, read as far as it goes; if that settles how lines are read, it is not read again."""
+        """Reads the data kept as far as possible. If this decides how to read lines, the data is not read again."""
         kept = bytes(self._kept or b"")
         form = (self._form if self._sure else None) or self._recognised()
         if form is None:
@@ -266,7 +267,7 @@ class LiveReader:
 
 
 def _followed(source: RowSource, rows: list[Row], more: Callable[[], list[Row]]) -> list[Row]:
-    """The rows with those that come after them, which may be all of them anew."""
+    """The rows with those that come after them, which may be all rows again."""
     revision = source.revision
     found = more()
     return found if source.revision != revision else rows + found

@@ -1,4 +1,4 @@
-"""Bytes that arrive over time made rows in a log's own names: JSON lines, and console formats text by text."""
+"""Turns bytes that arrive over time into rows with a log's own names, from JSON lines and console formats."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class RowSource(Protocol):
-    """Rows of a log that grows. `settled`: what comes next cannot change how what came is read.
+    """The rows of a growing log. `settled`: later data cannot change how earlier data is read.
 
-    `revision` rises when rows returned earlier turn out to be otherwise: then the call returns all rows anew. `lines`:
-    records and refused ones. `text`: what may name the trainer. `notes`: what the user should know.
+    `revision` rises when rows returned earlier were wrong; that call returns all rows again. `lines`: the number of
+    records, including refused ones. `text`: a text that may name the trainer. `notes`: what the user should know.
     """
 
     revision: int
@@ -31,11 +31,11 @@ class RowSource(Protocol):
 
     @property
     def total_steps(self) -> int | None:
-        """That the run was to make, if it says so."""
+        """The intended number of steps of the run, if the log states it."""
 
     @property
     def clock(self) -> str:
-        """As of `RunMeta`."""
+        """The name of the clock, as in `RunMeta`."""
 
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -57,22 +57,22 @@ class RowSource(Protocol):
 
     @property
     def mark(self) -> str:
-        """What tells this log from another one whose first line is the same; "" where the first line does."""
+        """A text that distinguishes this log from others with the same first line; "" when the first line suffices."""
 
     def begin(self) -> None:
-        """What is fed next is the beginning of a file: of the next one, or of this one written anew."""
+        """Announces that the next data is the beginning of a file: of the next file, or of this one after a rewrite."""
 
     def feed(self, data: bytes) -> list[Row]:
         """The rows that `data` completes."""
 
     def early(self) -> list[Row]:
-        """The rows so far of a source that is not settled; it must not be fed any more."""
+        """The rows so far of an unsettled source, which must get no more data."""
 
     def pending(self) -> list[Row]:
-        """The row that the next bytes may add to."""
+        """The row that the next bytes may extend."""
 
     def finish(self) -> list[Row]:
-        """The rows that were open."""
+        """The rows that were still open."""
 
 
 class JsonRows(Decoder):
@@ -91,11 +91,11 @@ class JsonRows(Decoder):
         return rank_notes(self.rank)
 
     def begin(self) -> None:
-        """A line says by itself what it is."""
+        """Does nothing: a line states by itself what it is."""
 
 
 class Cut(Protocol[T_co]):
-    """Takes bytes that arrive over time apart."""
+    """Cuts bytes that arrive over time into pieces."""
 
     def feed(self, data: bytes) -> Iterator[T_co]: ...
 
@@ -103,7 +103,7 @@ class Cut(Protocol[T_co]):
 
 
 class ParsedRows(Generic[T]):
-    """Rows that a parser makes of pieces. It is also the sink of the parser."""
+    """The rows that a parser makes from pieces. The object is also the sink of the parser."""
 
     settled = True
     mark = ""
@@ -132,7 +132,7 @@ class ParsedRows(Generic[T]):
         return tuple(self._rejected)
 
     def begin(self) -> None:
-        """A text says by itself what it is."""
+        """Does nothing: a text states by itself what it is."""
 
     def feed(self, data: bytes) -> list[Row]:
         return self._take(self._cutter.feed(data))
@@ -165,21 +165,21 @@ class ParsedRows(Generic[T]):
 
 
 class TextRows(ParsedRows[Piece]):
-    """A console format."""
+    """The rows of a console format."""
 
     def __init__(self, parser: Parser[Piece]) -> None:
         super().__init__(parser, Cutter())
 
 
 class Counting(Parser[Piece], Protocol):
-    """A parser that learns how far the steps were to go."""
+    """A parser that learns the intended number of steps."""
 
     @property
     def total(self) -> int | None: ...
 
 
 class CountedRows(TextRows):
-    """A console format that says how far the steps were to go."""
+    """The rows of a console format that states the intended number of steps."""
 
     def __init__(self, parser: Counting) -> None:
         super().__init__(parser)

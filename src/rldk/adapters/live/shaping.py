@@ -1,4 +1,4 @@
-"""Rows of one log from its own names into canonical ones, as soon as enough of them show what the log is."""
+"""Renames the rows of one log to canonical names, as soon as enough rows show what the log is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from rldk.core.table import Row
 
 
 class Names:
-    """The names of one log, worked out again only when its opening may say something else than it did with fewer rows:
-    ten thousand keys take a second."""
+    """The names of one log. They are worked out again only when more rows of the opening may change them, because ten
+    thousand keys take a second."""
 
     def __init__(self) -> None:
         self._key: object = None
@@ -36,15 +36,15 @@ class Names:
 
 
 class Shaper:
-    """Joins, phases and renames the rows of a log. `meta`: what is known of the log; `known`: what of it is known
-    before its first row.
+    """Joins and renames the rows of a log and gives them phases. `meta`: the facts about the log. `known`: the facts
+    known before its first row.
 
-    Until it is `settled` rows are kept, and `draft` shows what they are as far as they go."""
+    Until the log is `settled`, the shaper keeps the rows, and `draft` shows them as they look so far."""
 
     def __init__(self, form: LineFormat, source: RowSource, hints: Hints, known: RunMeta, names: Names) -> None:
         self.source_revision = source.revision
         self.settled = False
-        self.grown = False  # there are rows that no draft has shown
+        self.grown = False  # some rows have not been in a draft
         self.meta = known
         self._form = form
         self._source = source
@@ -55,7 +55,7 @@ class Shaper:
         self._renamer: Renamer | None = None
 
     def settle(self, rows: list[Row], *, finish: bool = False) -> list[Row] | None:
-        """All rows so far when these are enough to settle the log, else None."""
+        """All rows so far when they suffice to decide what the log is, else None."""
         self._raw += rows
         self.grown = self.grown or bool(rows)
         if not finish and opening_length(self._raw) is None:
@@ -65,22 +65,22 @@ class Shaper:
             return None
         self.settled, self.grown, self._raw = True, False, []
         made = self._renamed(joined)
-        self._names.forget()  # from here on it grows
+        self._names.forget()  # it grows from now on
         return made
 
     def draft(self, more: list[Row] | None = None, *, finish: bool = False) -> list[Row]:
-        """All rows so far as these alone would settle the log; `more` is looked at and not kept."""
+        """All rows so far, named as these rows alone would decide. The rows in `more` count but are not kept."""
         self.grown = self.grown and bool(more)
         return self._renamed(self._joined([*self._raw, *(more or ())], finish=finish))
 
     def adopt(self, meta: RunMeta) -> None:
-        """Goes on with a `meta` that says the same and is in use already."""
+        """Continues with an equal `meta` that is in use already."""
         if self._renamer is not None:
             self._renamer.naming.names, self._renamer.naming.estimators = meta.names, meta.estimators
         self.meta = meta
 
     def take(self, rows: list[Row], *, finish: bool = False) -> list[Row]:
-        """The rows of a settled log that are whole."""
+        """The complete rows of a settled log."""
         if self._joiner is not None:
             rows = self._joiner.feed(rows) + (self._joiner.finish() if finish else [])
         renamer = self._renamer
@@ -91,7 +91,7 @@ class Shaper:
         return [renamer.rename(self._phased(row)) for row in rows]
 
     def peek(self, more: list[Row]) -> list[Row]:
-        """What `take` would give if the log ended with `more`; nothing is changed."""
+        """The rows that `take` would give if the log ended with `more`. The method changes nothing."""
         if self._joiner is not None:
             joiner = Joiner()
             joiner.pending = self._joiner.pending
@@ -114,11 +114,11 @@ class Shaper:
         return with_phase(row, self._form.phase)
 
     def _renamed(self, rows: list[Row]) -> list[Row]:
-        """The rows, with the names that their opening settles."""
+        """The rows, with the names that their opening decides."""
         opening = Opening(rows)
         told = self._form.identify(opening, self._source.text)
         if self._hints.dialects and told.get("dialect") not in self._hints.dialects:
-            told = {}  # the user knows better
+            told = {}  # the user decides
         notes = told.pop("notes", ())
         hints = replace(self._hints, **told)
         if self._form.guess is not None:

@@ -1,4 +1,4 @@
-"""A table of text that grows: its header first, then rows, through a header that is written anew with more columns."""
+"""Reads a growing table of text: a header, then rows. The trainer may rewrite the header with more columns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rldk.core.table import Row
 
 
 class TableParser(Protocol):
-    """Takes a table record by record. `delimiter`: None for the one that the first line tells.
+    """Reads a table record by record. `delimiter`: None when the first line decides it.
 
-    `changed`: the rows put out are otherwise than they seemed, and are to be had from `retell`. `restart`: all rows of
-    the table come again. `clock`, `total_steps`: as of `RowSource`."""
+    `changed`: the rows put out were wrong, and `retell` gives the right ones. `restart`: all rows of the table come
+    again. `clock`, `total_steps`: as in `RowSource`."""
 
     clock: str
     changed: bool
@@ -29,7 +29,7 @@ class TableParser(Protocol):
     def header(self) -> Sequence[str]: ...
 
     def heads(self, record: Fields) -> bool:
-        """The record is no row: it is a header, or stands above one."""
+        """Whether the record is not a row, but a header or a line above one."""
 
     def take(self, record: Fields, sink: Sink, /) -> None: ...
 
@@ -41,34 +41,34 @@ class TableParser(Protocol):
 
 
 class RowByRow:
-    """A table each row of which says by itself, under its header, what it is."""
+    """A table in which each row is clear by itself under its header."""
 
     clock = ""
     changed = False
     total_steps: int | None = None
 
     def retell(self, sink: Sink) -> None:
-        """No row is ever otherwise than it seemed."""
+        """Does nothing: no row ever changes."""
 
     def restart(self) -> None:
-        """Nothing is kept."""
+        """Does nothing: no row is kept."""
 
     def finish(self, sink: Sink) -> None:
-        """Nothing is ever left open."""
+        """Does nothing: no row is ever left open."""
 
 
 class TableRows(ParsedRows[Fields]):
-    """Rows of a table. A row is whole with its line.
+    """The rows of a table. A row is complete at the end of its line.
 
-    The trainer writes the file anew when a metric appears that the header lacks (Stable-Baselines3, pandas): a file
-    that begins with a header and with the first row of the one before is the same log, and all its rows come again.
-    Any other one goes on where the one before ended. Lines are numbered within their file."""
+    A trainer rewrites the file when a metric appears that the header lacks (Stable-Baselines3, pandas). So a file that
+    begins with a header and the first row of the file before is the same log, and all its rows come again. Any other
+    file continues where the one before ended. Line numbers count within a file."""
 
     def __init__(self, parser: TableParser) -> None:
         super().__init__(parser, Records(parser.delimiter))
         self._table = parser
         self._first: dict[str, str] | None = None  # the cells of the first row that are not empty
-        self._begun = False  # it is not known yet which of the two a file is
+        self._begun = False  # it is still unknown which of the two the file is
         self._headed = False
 
     @property
@@ -81,7 +81,7 @@ class TableRows(ParsedRows[Fields]):
 
     @property
     def mark(self) -> str:  # type: ignore[override]
-        """The first row: many runs have the same header. Columns that it has no value for do not change it."""
+        """The first row, because many runs have the same header. Its empty columns do not matter."""
         return "\n".join(f"{name}={text}" for name, text in sorted((self._first or {}).items()))
 
     def begin(self) -> None:
@@ -103,7 +103,7 @@ class TableRows(ParsedRows[Fields]):
         return self._rows.take()
 
     def _again(self) -> None:
-        """What follows are all rows, from the first."""
+        """Announces that all rows come again, from the first."""
         self.revision += 1
         self.step, self._count, self.rejected_count = 0, 0, 0
         self._rows, self._rejected = RowList(), []
@@ -123,6 +123,6 @@ class TableRows(ParsedRows[Fields]):
 
 
 def _told(header: Sequence[str], texts: Sequence[str]) -> dict[str, str]:
-    """The cells that say something; a number as it is, because "1" may be written again as "1.0"."""
+    """The cells with content. Numbers are normalised, because "1" may be rewritten as "1.0"."""
     cells = ((name, cell(text.strip()), text.strip()) for name, text in zip(header, texts, strict=False))
     return {name: text if value is None else repr(value) for name, value, text in cells if text and value == value}

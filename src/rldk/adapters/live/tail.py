@@ -1,4 +1,4 @@
-"""One file that is being written: its new whole lines, through rotation, truncation and replacement."""
+"""Follows one file that is being written: its new complete lines, through rotation, truncation and replacement."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ SHORT_S = 1.0
 
 
 class Cursor(Struct, frozen=True, kw_only=True):
-    """A place in a file, `offset` bytes and `lines` lines from its start. `head`: digest of its first `head_size`
-    bytes; `tail`: of the `tail_size` bytes before the place. They tell the file from one that took over its name."""
+    """A place in a file, `offset` bytes and `lines` lines from its start. `head`: the digest of the first `head_size`
+    bytes. `tail`: the digest of the `tail_size` bytes before the place. They distinguish the file from a later one with
+    the same name."""
 
     path: str
     device: int
@@ -43,12 +44,12 @@ class Cursor(Struct, frozen=True, kw_only=True):
     tail: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types only."""
+        """The cursor in plain JSON types."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Cursor:
-        """Raises `UsageError` when this is not what `to_dict` gave."""
+        """The cursor in the output of `to_dict`. Raises `UsageError` for other data."""
         try:
             found = msgspec.convert(data, cls)
         except msgspec.ValidationError as error:
@@ -60,14 +61,14 @@ class Cursor(Struct, frozen=True, kw_only=True):
         return found
 
     def fits(self, fd: int) -> bool:
-        """The open file has the same beginning, and the same bytes before the place."""
+        """Whether the open file has the same beginning and the same bytes before the place."""
         head = os.pread(fd, self.head_size, 0)
         tail = os.pread(fd, self.tail_size, self.offset - self.tail_size)
         return _digest(head) == self.head and _digest(tail) == self.tail
 
 
 class FileFollower:
-    """New whole lines of one file, which need not exist yet; an unfinished line waits for its end.
+    """Gives the new complete lines of one file, which may appear later. An unfinished line waits for its end.
 
     A file that was renamed away is read to its end before the one that took its name. A file that is replaced by a
     longer copy of itself (rsync) goes on where it was. When a file is copied and then cut (copytruncate), the follower
@@ -91,7 +92,7 @@ class FileFollower:
         self.identity = (0, 0)  # device and inode of the open file
         self._offset = 0
         self._lines = 0
-        self._head = b""  # the first bytes of the file, as far as they were given
+        self._head = b""  # the first bytes given from the file
         self._tail = b""  # the last bytes that were given
         self._line_open = False  # what was given last has no newline at its end
         self._at_start = True  # nothing of the open file was given
@@ -103,7 +104,7 @@ class FileFollower:
 
     @property
     def cursor(self) -> Cursor | None:
-        """The place after the last line that was given; None before the file exists."""
+        """The place after the last line given; None before the file exists."""
         if self._fd is None:
             return None
         return Cursor(
@@ -119,7 +120,7 @@ class FileFollower:
         )
 
     def poll(self) -> bytes:
-        """The whole lines that came since the last call, at most about 1 MiB of them; `busy` when there are more."""
+        """The complete lines since the last call, at most about 1 MiB. `busy` tells whether there are more."""
         self.begins = False
         try:
             if self._fd is None and not self._open():
@@ -129,13 +130,13 @@ class FileFollower:
                 self._moved = False
                 return data
             return self._look()
-        except OSError:  # a stale handle of a network file system: open it again, and go on where it was
+        except OSError:  # a stale handle of a network file system: open the file again and continue
             self._resume = self.cursor
             self.close()
             return b""
 
     def finish(self) -> bytes:
-        """All that is left, the unfinished last line included."""
+        """The rest of the data, including an unfinished last line."""
         pieces = [self.poll(), self.poll()]
         # a file that lost its name shows its successor at the second look
         while any(pieces[-2:]) and len(pieces) < MAX_POLLS:
@@ -164,7 +165,7 @@ class FileFollower:
         return True
 
     def _take(self, fd: int, cursor: Cursor | None = None) -> None:
-        """Goes on with another open file, from its beginning or from the place."""
+        """Switches to another open file, at its beginning or at the cursor."""
         self.close()
         self._fd = fd
         self.identity = _identity(os.fstat(fd))
@@ -211,7 +212,7 @@ class FileFollower:
             return b"", size
         else:
             self._restart(fd)
-            return b"", size  # whoever writes it anew may be in the middle of that
+            return b"", size  # the writer may be in the middle of a rewrite
         body = found[len(tail) :]
         nul = body.find(b"\0")
         if nul < 0:
@@ -221,12 +222,12 @@ class FileFollower:
         return (body if self._clock() - self._nul_since > NUL_S else body[:nul]), size
 
     def _too_short(self) -> bool:
-        """The file has been shorter than what was read of it for long enough to believe it."""
+        """Whether the file has been shorter than the data read from it for long enough to be sure."""
         self._short_since = self._clock() if self._short_since is None else self._short_since
         return self._clock() - self._short_since > SHORT_S
 
     def _restart(self, fd: int) -> None:
-        """The file was written anew in its place; a writer that did not notice leaves NULs up to where it goes on."""
+        """Begins again after a truncation. A writer that did not notice it leaves NULs up to where it continues."""
         self.changes["truncated"] += 1
         left = _copied(self._path, self.cursor)
         self.changes["unseen" if left is None else "read_from_copy"] += 1
@@ -242,7 +243,7 @@ class FileFollower:
         self._offset += len(block) - len(block.lstrip(b"\0"))
 
     def _give(self, data: bytes) -> bytes:
-        """The data, which is now behind the place."""
+        """Moves the place behind the data and returns the data."""
         if not data:
             return b""
         if self._offset == len(self._head) < HEAD:
@@ -260,10 +261,10 @@ class FileFollower:
         return self._give(self._body(2 * MAX_LINE)[0]) if self._fd is not None else b""
 
     def _look(self) -> bytes:
-        """What happened to a file that gives no more: nothing, or another one has its name."""
+        """Finds out what happened to a file that gives no more data; another file may have its name."""
         try:
             found = self._path.stat()
-        except OSError:  # deleted, or its directory for a moment not there: what is open goes on
+        except OSError:  # the file was deleted, or its directory is missing for a moment: the open file continues
             return b""
         if _identity(found) == self.identity:
             self._moved = False
@@ -274,7 +275,7 @@ class FileFollower:
         return self._switch()
 
     def _switch(self) -> bytes:
-        """Goes on with the file that has the name now; the unfinished line of the old one ends."""
+        """Switches to the file that has the name now, and ends the unfinished line of the old one."""
         old, fd = self._fd, _opened(self._path)
         if old is None or fd is None:
             return b""
@@ -293,7 +294,7 @@ class FileFollower:
 
 
 def _opened(path: Path) -> int | None:
-    """The file, opened; None while there is none. A pipe in its place is not waited for."""
+    """The open file; None while it does not exist. The function does not wait for a pipe in its place."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
@@ -308,7 +309,7 @@ def _opened(path: Path) -> int | None:
 
 
 def _elsewhere(path: Path, cursor: Cursor) -> int | None:
-    """The file of the cursor, opened, if it lies beside `path` under a longer name (metrics.jsonl.1)."""
+    """The open file of the cursor, if it lies beside `path` under a longer name (metrics.jsonl.1)."""
     for other in sorted(path.parent.glob(f"{glob.escape(path.name)}?*")):
         try:
             if _identity(other.stat()) != (cursor.device, cursor.inode):

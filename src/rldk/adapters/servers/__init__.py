@@ -1,1 +1,1 @@
-"""Runs that live on a tracking server."""
+"""Reads runs that are on a tracking server."""

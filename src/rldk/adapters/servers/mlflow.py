@@ -1,7 +1,7 @@
-"""Runs on an MLflow tracking server, `mlflow://run_id` or `mlflow://host:port/run_id`.
+"""Reads runs on an MLflow tracking server, `mlflow://run_id` or `mlflow://host:port/run_id`.
 
-Over the documented REST API (`runs/get`, `metrics/get-history`), sent by MLflow's own client for the sake of its ways
-to sign in. Checked with 2.14 and 3.17, client and server.
+It uses the documented REST API (`runs/get`, `metrics/get-history`) through MLflow's own client, which knows the ways to
+sign in. It was checked with 2.14 and 3.17, client and server.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from rldk.errors import UsageError
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]  # (endpoint, parameters) -> the JSON object of the answer
 TIMEOUT_S = 15
-PAGE_POINTS = 1000  # always asked for: some servers answer a request without a page size with no points at all
+PAGE_POINTS = 1000  # always part of a request: without a page size some servers answer with no points at all
 MAX_METRICS = 20_000
-HOLD_S = 5.0  # a step whose values stopped coming is whole: one `log_metric` call takes milliseconds
+HOLD_S = 5.0  # a step is complete when its values stop coming: one `log_metric` call takes milliseconds
 RECHECK_S = 30.0  # see `MLflowFollower._due`
 _ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -35,7 +35,7 @@ _HTTP: dict[int, Trouble] = {401: "auth", 403: "auth", 408: "offline", 429: "bus
 
 
 class MLflowRun(RemoteRun):
-    """A run as the server has it now, read like the server's own database."""
+    """A run in its present state on the server, read like the server's own database."""
 
     name: ClassVar[str] = "mlflow"
     describes: ClassVar[str] = "run on an MLflow server"
@@ -45,7 +45,7 @@ class MLflowRun(RemoteRun):
         super().__init__(source, run=self._server.run_id)
 
     def read(self) -> Log:
-        """Its metrics, parameters and commit. Raises `NoData`, `UnreadableSource`."""
+        """The metrics, parameters and commit of the run. Raises `NoData`, `UnreadableSource`."""
         store, run = Store(), self._server.run()
         machine = 0
         for key in _latest(run):
@@ -75,7 +75,7 @@ def _put(store: Store, key: str, metric: object) -> None:
 
 
 class _Tail(NamedTuple):
-    """The last point taken of a metric: `used` points of the page that `token` asks for, and what that point was.
+    """The last point taken from a metric: it is number `used` on the page of `token`.
 
     `top`: the highest step taken."""
 
@@ -96,8 +96,8 @@ class _Tail(NamedTuple):
 
 
 class MLflowFollower(RemoteFollower):
-    """Rows of the run as they come. A step's row is given when a later value has another step, or after `HOLD_S`
-    without a new value, so that values logged one by one are one row."""
+    """Gives the rows of a run as they come. It gives the row of a step when a later value has another step, or after
+    `HOLD_S` without a new value, so that values logged one by one make one row."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class MLflowFollower(RemoteFollower):
     ) -> None:
         self._joiner = PointJoiner()
         self._tails: dict[str, _Tail] = {}
-        self._latest: dict[str, Any] = {}  # of each metric, what the server said when its history was last read
+        self._latest: dict[str, Any] = {}  # for each metric, the server's answer when its history was last read
         self._read_at: dict[str, float] = {}
         self._newest_ms = 0
         super().__init__(source, cursor=cursor, retry=retry)
@@ -120,8 +120,8 @@ class MLflowFollower(RemoteFollower):
         run, now = self._server.run(), self.retry.clock()
         ended = run.get("info", {}).get("status") in _ENDED
         latest = {key: told for key, told in _latest(run).items() if not key.startswith(SYSTEM)}
-        # What was logged after this request may be in one metric's history and not yet in another's, read before it:
-        # only what is older is surely complete.
+        # Values logged after this request may be in the history of one metric and missing in another's, which was read
+        # earlier. Only older values are surely complete.
         horizon = max([self._newest_ms, *(point.time_ms for k, t in latest.items() if (point := _point(k, t)))])
         fresh = [p for key, told in latest.items() if ended or self._due(key, told, now) for p in self._unread(key)]
         late = set()
@@ -140,15 +140,15 @@ class MLflowFollower(RemoteFollower):
         self.finished = ended
 
     def _due(self, key: str, told: object, now: float) -> bool:
-        """A metric is read when its latest value has changed; and now and then, because after a restart from an
-        earlier step the server still calls the highest step the latest."""
+        """Whether to read a metric: when its latest value has changed, and now and then, because after a restart from
+        an earlier step the server still reports the highest step as the latest."""
         if told == self._latest.get(key) and now - self._read_at.get(key, now) < RECHECK_S:
             return False
         self._read_at[key] = now
         return True
 
     def _unread(self, key: str) -> list[tuple[Point, _Tail]]:
-        """The points of a metric behind its tail, each with the tail that it makes."""
+        """The points of a metric after its tail, each with the tail that it makes."""
         tail = self._tails.get(key)
         points: list[tuple[Point, _Tail]] = []
         for token, metrics in self._server.pages(key, tail.token if tail else None):
@@ -161,9 +161,9 @@ class MLflowFollower(RemoteFollower):
         return points
 
     def _behind(self, key: str, tail: _Tail) -> list[tuple[Point, _Tail]]:
-        """The same where values with an older time have come in between since, and all behind them has moved.
+        """The same when values with an older time have arrived since and have moved all later points.
 
-        Of those the ones that are steps further are taken; the server does not say which of the others are new."""
+        It takes only points with a higher step; the server does not tell which of the others are new."""
         pages = self._server.pages(key, None)
         found = [pair for token, metrics in pages for pair in _placed(key, token, metrics, 0)]
         last = (tail.time_ms, tail.step)
@@ -178,7 +178,7 @@ class MLflowFollower(RemoteFollower):
 
 
 def _placed(key: str, token: str | None, metrics: list[Any], first: int) -> Iterator[tuple[Point, _Tail]]:
-    """The points of a page from number `first` on, each with the tail that it makes."""
+    """The points of a page from number `first`, each with the tail that it makes."""
     for number, metric in enumerate(metrics[first:], first + 1):
         point = _point(key, metric)
         if point is not None:
@@ -195,7 +195,7 @@ def _point(key: str, metric: object) -> Point | None:
 
 
 def _latest(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The newest value of each metric as the server tells it, sorted by name."""
+    """The newest value of each metric according to the server, sorted by name."""
     told = run.get("data", {}).get("metrics", [])
     named = {
         metric["key"]: metric for metric in told if isinstance(metric, dict) and isinstance(metric.get("key"), str)
@@ -216,7 +216,7 @@ def _pairs(run: Mapping[str, Any], name: str) -> Iterator[tuple[str, str]]:
 
 
 class _Server:
-    """One run on a server. Requests are repeated as `retry` says."""
+    """One run on a server. It repeats requests as `retry` says."""
 
     def __init__(self, source: str, retry: Retry, ask: Ask | None) -> None:
         address, self.run_id = _parts(source)
@@ -239,7 +239,7 @@ class _Server:
         return run
 
     def pages(self, key: str, token: str | None) -> Iterator[tuple[str | None, list[Any]]]:
-        """(token, its points) of each page of a metric's history, from that of `token` on."""
+        """The pages of a metric's history from `token` on, each as (token, points)."""
         while True:
             asked: dict[str, Any] = {"run_id": self.run_id, "metric_key": key, "max_results": PAGE_POINTS}
             asked |= {"page_token": token} if token else {}
@@ -254,7 +254,7 @@ class _Server:
 
 
 def _parts(source: str) -> tuple[str, str]:
-    """(address of the server, run id). Raises `UsageError`."""
+    """The address of the server and the run id. Raises `UsageError`."""
     host, _, run = source.partition("://")[2].rstrip("/").rpartition("/")
     if not _RUN_ID.fullmatch(run):
         raise UsageError(f"{source} names no run", hint="write mlflow://run_id or mlflow://host:port/run_id")
@@ -278,13 +278,13 @@ def _parts(source: str) -> tuple[str, str]:
 
 
 def _client(address: str) -> Ask:
-    """Asks the server at `address`, signed in as MLflow's environment variables and credentials file say."""
+    """A function that asks the server at `address`. MLflow's environment variables and credentials file sign it in."""
     with need("mlflow", "mlflow-skinny"):
         from mlflow.exceptions import MlflowException
         from mlflow.utils.credentials import get_default_host_creds
         from mlflow.utils.rest_utils import http_request
     signed = get_default_host_creds(address)
-    # the client's own retries take two minutes, in silence
+    # the client would retry for two minutes in silence
     quick = {"max_retries": 0, "backoff_factor": 0, "timeout": TIMEOUT_S, "raise_on_status": False}
 
     def ask(endpoint: str, asked: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +298,7 @@ def _client(address: str) -> Ask:
 
 
 def _understood(status: int, after: str | None, text: str) -> dict[str, Any]:
-    """The JSON object of an answer. Raises `RemoteFailure` for an answer of any other kind."""
+    """The JSON object in an answer. Raises `RemoteFailure` for any other answer."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Following a run on somebody's server: new rows since a cursor, with patience for a network that comes and goes."""
+"""Follows a run on a server: it gives new rows since a cursor, and tolerates a network that comes and goes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 200
 
 
 class RemoteFailure(Exception):  # never leaves an adapter: `Retry` turns it into an `UnreadableSource`
-    """What a server or the way to it did. `after_s`: how long the server asks to be left alone, 0 if it does not."""
+    """A failure of a server or of the network. `after_s`: the pause that the server asks for; 0 if it asks for none."""
 
     def __init__(self, trouble: Trouble, detail: str, *, after_s: float = 0.0) -> None:
         super().__init__(detail)
@@ -34,13 +34,13 @@ class RemoteFailure(Exception):  # never leaves an adapter: `Retry` turns it int
 
 
 def brief(text: str) -> str:
-    """The first line of a foreign message, without a password in an address, at most 200 characters."""
+    """The first line of a foreign message, at most 200 characters and without a password in an address."""
     line = next((line for line in text.splitlines() if line.strip()), "the server gave no reason")
     return _USER.sub("//", line.strip())[:_LONGEST]
 
 
 class Service(Struct, frozen=True, kw_only=True):
-    """How errors speak of a server. `name`: what it is; `address`: where; `sign_in`: what to do without access."""
+    """The words of errors about a server. `name`: what it is. `address`: where it is. `sign_in`: how to get access."""
 
     name: str
     address: str
@@ -48,10 +48,11 @@ class Service(Struct, frozen=True, kw_only=True):
 
 
 class Retry(Struct, frozen=True, kw_only=True):
-    """Tries `attempts` times while the trouble can pass, and waits longer each time: `first_s`, doubled up to `most_s`.
+    """Tries up to `attempts` times while the failure may pass. Each wait is longer: from `first_s`, doubled up to
+    `most_s`.
 
-    Each wait is cut by a random part of up to a half, so that many followers do not come back at once; a server that
-    names a wait gets that one, up to `longest_s`."""
+    A random part of up to a half shortens each wait, so that many followers do not return at once. When a server names
+    a wait, that one counts, up to `longest_s`."""
 
     attempts: int = 5
     first_s: float = 1.0
@@ -62,7 +63,7 @@ class Retry(Struct, frozen=True, kw_only=True):
     clock: Callable[[], float] = time.monotonic
 
     def call(self, ask: Callable[[], T], service: Service, run: str) -> T:
-        """What `ask` returns. Raises `UnreadableSource` for trouble that stays."""
+        """The result of `ask`. Raises `UnreadableSource` for a failure that stays."""
         attempt = 0
         while True:
             attempt += 1
@@ -91,10 +92,10 @@ def _error(failure: RemoteFailure, service: Service, run: str, attempts: int) ->
 
 
 class RemoteFollower(ABC):
-    """New rows of a run that may still be growing, in the source's own keys.
+    """Gives the new rows of a run that may still grow, with the source's own keys.
 
-    `finished`: the server says that the run has ended, and every row has been given. A poll that raises may be
-    repeated: nothing is lost and nothing comes twice."""
+    `finished`: the server says that the run has ended, and every row has been given. After a poll that raises, the
+    caller may poll again: no row is lost and none comes twice."""
 
     def __init__(self, source: str, *, cursor: dict[str, Any] | None, retry: Retry | None) -> None:
         self.source = source
@@ -107,11 +108,11 @@ class RemoteFollower(ABC):
 
     @property
     def cursor(self) -> dict[str, Any]:
-        """Where the rows given so far end, as plain JSON: given to a new follower, it goes on from there."""
+        """The end of the rows given so far, as plain JSON. A new follower with this cursor continues from there."""
         return {"source": self.source, **self._kept}
 
     def poll(self) -> list[Row]:
-        """The rows since the last poll, [] when there is none. Raises `UnreadableSource`, `MissingExtra`."""
+        """The rows since the last poll; [] when there are none. Raises `UnreadableSource`, `MissingExtra`."""
         self._fetch()
         rows, self._waiting = self._waiting, []
         self._kept = self._place()
@@ -132,19 +133,19 @@ class RemoteFollower(ABC):
 
     @abstractmethod
     def _fetch(self) -> None:
-        """Appends what is new to `_waiting`, keeping what it has when it raises; may set `finished`."""
+        """Appends new rows to `_waiting`, and keeps those it has when it raises. It may set `finished`."""
 
     @abstractmethod
     def _place(self) -> dict[str, Any]:
-        """The position behind the last row in `_waiting`, as plain JSON that later fetches do not change."""
+        """The position after the last row in `_waiting`, as plain JSON that later fetches do not change."""
 
     @abstractmethod
     def _go_to(self, cursor: dict[str, Any]) -> None:
-        """Takes up a position. May raise what reading a malformed one raises."""
+        """Goes to a position. A malformed position may raise any error of reading it."""
 
 
 class RemoteRun(BaseAdapter):
-    """A run on a server, read as a whole. `source`: its URL."""
+    """Reads a whole run on a server. `source`: its URL."""
 
     def __init__(self, source: str, **options: Any) -> None:
         super().__init__([], **options)

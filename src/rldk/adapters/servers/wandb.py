@@ -1,6 +1,6 @@
-"""Runs on a W&B server, `wandb://[entity/]project/run`, through W&B's own client.
+"""Reads runs on a W&B server, `wandb://[entity/]project/run`, through W&B's own client.
 
-Checked with the clients 0.17, 0.22 and 0.31 against a server on loopback that answers as they expect; not
+It was checked with the clients 0.17, 0.22 and 0.31 against a server on loopback that answers as they expect, and not
 against the hosted service.
 """
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from rldk.adapters.formats.wandb_offline import CLOCKS, WORDS, WandbHistory, whole_step
+from rldk.adapters.formats.wandb_offline import CLOCKS, WORDS, whole_step
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.scalars import phase_of
@@ -23,12 +23,12 @@ from rldk.errors import NoData, UsageError
 
 TIMEOUT_S = 15
 PAGE_ROWS = 1000
-PAGES = 10  # that are read before a failure would make them be read again
-PAGE_STEPS = 100_000  # the client asks for so many steps at once at most
+PAGES = 10  # rows to read at once; after a failure they are read again
+PAGE_STEPS = 100_000  # the client asks for at most so many steps at once
 _MAX_DEPTH = 20
-_PROFILE = "profiling/"  # TRL's timers, one a row and without a step
+_PROFILE = "profiling/"  # TRL's timers, each in a row of its own without a step
 _ENDED = frozenset({"finished", "crashed", "failed", "killed"})
-# What the client's messages say, whatever class it raises: the first that is found. Messages of 0.17 to 0.31.
+# Patterns in the messages of the client, 0.17 to 0.31, whatever class it raises; the first match counts.
 _TROUBLES: tuple[tuple[Trouble, re.Pattern[str]], ...] = (
     ("busy", re.compile(r"\b429\b|rate limit|too many requests", re.I)),
     ("absent", re.compile(r"could not find|(run|project) not found|no history found|\b404\b|'NoneType'", re.I)),
@@ -41,7 +41,7 @@ _TROUBLES: tuple[tuple[Trouble, re.Pattern[str]], ...] = (
 
 
 class WandBRun(RemoteRun):
-    """A run as the server has it now. Its step is chosen as in a run file, knowing the whole history."""
+    """A run in its present state on the server. The whole history decides its step, as in a run file."""
 
     name: ClassVar[str] = "wandb"
     describes: ClassVar[str] = "run on a W&B server"
@@ -51,7 +51,7 @@ class WandBRun(RemoteRun):
         super().__init__(source, run=self._server.path.rsplit("/", 1)[-1])
 
     def read(self) -> Log:
-        """Its history. Raises `NoData`, `UnreadableSource`, `MissingExtra`."""
+        """The history of the run. Raises `NoData`, `UnreadableSource`, `MissingExtra`."""
         history = WandbHistory()
         self._server.refresh()
         count = 0
@@ -72,8 +72,8 @@ class WandBRun(RemoteRun):
 
 
 class WandBFollower(RemoteFollower):
-    """Rows of the history as they come. The step is the trainer's from the first row of training that has it on, before
-    that the number of the row: unlike `WandBRun`, which has seen the end."""
+    """Gives the rows of the history as they come. From the first training row with a trainer's step, that is the step;
+    before it, the number of the row is. `WandBRun` differs because it knows the end."""
 
     def __init__(self, source: str, *, cursor: dict[str, Any] | None = None, retry: Retry | None = None) -> None:
         self._next = 0  # `_step` of the first row not read
@@ -85,7 +85,9 @@ class WandBFollower(RemoteFollower):
         self._server = _Server(source, self.retry)
 
     def _fetch(self) -> None:
-        ended = self._server.refresh() in _ENDED  # asked first: what is read afterwards is then complete
+        ended = (
+            self._server.refresh() in _ENDED
+        )  # ask for the state first, so that the data read afterwards is complete
         for row in self._server.rows(self._next):
             self._take(row)
         self.finished = ended
@@ -106,7 +108,7 @@ class WandBFollower(RemoteFollower):
                 self._waiting.append(row_)
 
     def _step(self, told: Mapping[str, float], values: dict[Phase, dict[str, float]], call: int) -> int:
-        """The step of a row: its own, that of the row before it where it has none, or `call` where no row has one."""
+        """The step of a row: its own, else that of the row before it, else `call` when no row has a step."""
         train = values.get("train", {})
         if self._clock is None:
             found = next((name for name in CLOCKS if math.isfinite(told.get(name, math.nan))), None)
@@ -139,7 +141,7 @@ class WandBFollower(RemoteFollower):
 
 
 class _Server:
-    """One run on the server. `path`: "entity/project/run" as far as it was given."""
+    """One run on the server. `path`: "entity/project/run", possibly without the entity."""
 
     def __init__(self, source: str, retry: Retry) -> None:
         self.path = source.partition("://")[2].strip("/")
@@ -155,17 +157,17 @@ class _Server:
         )
 
     def refresh(self) -> str:
-        """The run's state as it is now."""
+        """The present state of the run."""
         self._retry.call(self._load, self._service, self.path)
         return str(self.field("state", str))
 
     def field(self, name: str, kind: type[Any]) -> Any:
-        """What the server says of the run under a name, None where it says nothing or something of another kind."""
+        """A field of the run on the server; None when it is missing or has another type."""
         value = getattr(self._run, name, None)
         return value if isinstance(value, kind) else None
 
     def rows(self, first: int) -> Iterator[Mapping[str, Any]]:
-        """The rows of the history from `_step` `first` on; a page that fails is asked for again."""
+        """The rows of the history from `_step` `first` on. It asks again for a page that fails."""
         while True:
             page = self._retry.call(partial(self._page, first), self._service, self.path)
             if page is None:
@@ -182,7 +184,7 @@ class _Server:
                 self._run.load(force=True)
 
     def _page(self, first: int) -> tuple[int, list[Mapping[str, Any]]] | None:
-        """(the `_step` to go on from, the rows before it); None when there is nothing at or behind `first`."""
+        """The `_step` to continue from and the rows before it; None when no row comes at or after `first`."""
         with _told():
             last = self._run.lastHistoryStep
             if not isinstance(last, int) or last < first:
@@ -193,7 +195,8 @@ class _Server:
         return end, [row for row in rows if isinstance(row, Mapping)]
 
     def _width(self, last: int) -> int:
-        """Steps to ask for at once, so that about `PAGE_ROWS` rows come: a run may log every ten thousandth step."""
+        """The number of steps to ask for, so that about `PAGE_ROWS` rows come. A run may log every ten thousandth
+        step."""
         count = self.field("history_line_count", int) or last
         return min(PAGE_STEPS, max(PAGE_ROWS, PAGE_ROWS * last // max(count, 1)))
 
@@ -207,7 +210,7 @@ def _connect(path: str) -> tuple[Any, str]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Turns what the client raises, which differs from version to version, into a `RemoteFailure`."""
+    """Turns the errors of the client, which differ between versions, into a `RemoteFailure`."""
     try:
         yield
     except _raised_by_client() as error:
@@ -218,7 +221,7 @@ def _told() -> Iterator[None]:
 
 
 def _raised_by_client() -> tuple[type[Exception], ...]:
-    """OSError covers those of `requests`; the others come of an answer that the client did not expect."""
+    """The errors that the client raises. OSError covers those of `requests`; the others follow an unexpected answer."""
     kinds: tuple[type[Exception], ...] = (OSError, ValueError, KeyError, TypeError, AttributeError)
     try:
         from wandb.errors import Error
@@ -231,7 +234,7 @@ def _raised_by_client() -> tuple[type[Exception], ...]:
 
 
 def _items(row: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float | None]]:
-    """(key, number) of what a row holds, nested keys joined by dots; None for what is no number."""
+    """The items of a row as (key, number), with nested keys joined by dots; None for an item without a number."""
     for key, value in row.items():
         if isinstance(value, Mapping) and "_type" not in value and depth < _MAX_DEPTH:
             yield from _items(value, f"{prefix}{key}.", depth + 1)

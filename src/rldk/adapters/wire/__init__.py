@@ -1,1 +1,1 @@
-"""How bytes are laid out: consoles, tables, records, databases. Nothing here knows a trainer."""
+"""Decodes byte layouts: consoles, tables, records, databases. Nothing here knows a trainer."""

@@ -1,4 +1,4 @@
-"""Tables that a page shows: HTML tables and Markdown pipe tables, as headers and rows of texts."""
+"""Finds the tables on a page: HTML tables and Markdown pipe tables, as headers and rows of texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _RULE = re.compile(r"[\s|:-]+")
 
 
 class Sheet(NamedTuple):
-    """A table: the names on top, and rows of as many texts. `offset`: of its first character in the text."""
+    """A table: the names on top, and rows with one text for each name. `offset`: its first character in the text."""
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
@@ -23,7 +23,8 @@ class Sheet(NamedTuple):
 
 
 def sheets(text: str) -> Iterator[Sheet]:
-    """The tables of a text in its order, HTML ones first. Linear in the text; rows of another width are left out."""
+    """The tables of a text in order, HTML tables first. Rows of another width are left out. Time is linear in the
+    text."""
     start = 0
     while (begin := text.find("<table", start)) >= 0:
         end = text.find("</table>", begin)

@@ -1,4 +1,4 @@
-"""Columns of cells as numbers at once: what `delimited.cell` makes of each of them, at a tenth of its time."""
+"""Turns whole columns of cells into numbers, as `delimited.cell` does for one cell, in a tenth of the time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rldk.core.records import MAX_STEP, to_step
 
 
 def numbers_of_cells(texts: Sequence[str]) -> tuple[Sequence[float | None], list[int]]:
-    """The numbers of a column, None for an empty cell or a text; in which rows the source says NaN."""
+    """The numbers of a column (None for an empty cell or a text), and the rows in which the source states NaN."""
     numbers = floats_of(texts)
     if numbers is not None:
         return numbers, []
@@ -26,7 +26,7 @@ def numbers_of_cells(texts: Sequence[str]) -> tuple[Sequence[float | None], list
 
 
 def steps_of_cells(texts: Sequence[str]) -> list[int]:
-    """The steps of a column that has one in each row. Raises `BadLine` and `ValueError` where it has not."""
+    """The steps of a column with one in each row. Raises `BadLine` and `ValueError` when a row has none."""
     if _is_plain(texts):
         try:
             steps = list(map(int, texts))
@@ -42,7 +42,7 @@ def steps_of_cells(texts: Sequence[str]) -> list[int]:
 
 
 def _is_plain(texts: Sequence[str]) -> bool:
-    """Whether float() takes of these texts only what a logger writes for a number."""
+    """Whether float() accepts only texts among these that a logger writes for a number."""
     text = "".join(texts)
     return text.isascii() and "_" not in text
 

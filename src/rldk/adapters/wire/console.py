@@ -1,4 +1,4 @@
-"""Terminal output as plain texts: escapes, Ray prefixes and redraws taken away, printed values read back as numbers."""
+"""Turns terminal output into plain texts without escapes, Ray prefixes and redraws, and printed values into numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rldk.core.stream import BrokenStream, Openable, chunks
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
 _RAY_PREFIX = re.compile(r"\((?:[^()]{1,80} )?pid=\d+(?:, ip=[^()\s]{1,64})?\) ?")
 _RAY_SUFFIX = re.compile(r"\[repeated \d+x across (?:cluster|all nodes)\].*")
-# what loggers put before a message: glog, Python's logging and loguru in their usual forms
+# the prefixes of loggers: glog, Python's logging and loguru in their usual forms
 _LOG_PREFIX = re.compile(
     r"[IWEF]\d{4} [^\]]{8,80}\] |(?:INFO|WARNING|DEBUG|ERROR):[\w.]{1,60}:"
     r"|\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d[\d.,]{0,8}\]?(?:[^:\d]{0,80}(?: [|>-]|\]) ?)?"
@@ -28,7 +28,8 @@ _TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[\[\](){},]""")
 
 
 class Piece(NamedTuple):
-    """One text as a terminal showed it. `line`: 1-based; `offset`: of its first byte; a line with redraws has several.
+    """One text as a terminal showed it. `line`: its line, from 1. `offset`: its first byte. A line with redraws has
+    several texts.
 
     `whole`: its end was seen. False for a last line without newline (its last number may be cut) and for a line above
     10 MB, of which only the beginning is kept. `broken`: why the source stopped here, if it did; then it is the last.
@@ -44,7 +45,7 @@ class Piece(NamedTuple):
 
 
 def pieces(source: Openable | Path) -> Iterator[Piece]:
-    """The texts of a file, blank ones left out."""
+    """The texts of a file, without blank ones."""
     cutter = Cutter()
     try:
         for chunk in chunks(source):
@@ -56,7 +57,7 @@ def pieces(source: Openable | Path) -> Iterator[Piece]:
 
 
 class Cutter:
-    """Texts out of bytes that arrive over time."""
+    """Cuts bytes that arrive over time into texts."""
 
     def __init__(self) -> None:
         self._splitter = LineSplitter()
@@ -66,7 +67,7 @@ class Cutter:
         return _cut(self._splitter.feed(data), whole=True)
 
     def finish(self, broken: str = "") -> Iterator[Piece]:
-        """The texts of a last line without its newline, and where the source broke off, if it did."""
+        """The texts of a last line without newline, and a mark where the source broke off."""
         end = self._splitter.finish()
         yield from _cut(end, whole=False)
         if broken:
@@ -74,9 +75,9 @@ class Cutter:
 
 
 def clean_lines(stream: BinaryIO) -> Iterator[tuple[int, int, str]]:
-    """(line number, byte offset, text) of each text of an open stream, blank ones left out; see `Piece`.
+    """Each text of an open stream as (line number, byte offset, text), without blank ones; see `Piece`.
 
-    A line above 10 MB is cut to its first bytes. Raises what `stream.read` raises."""
+    A line above 10 MB is cut to its first bytes. The function raises what `stream.read` raises."""
     splitter = LineSplitter()
     while chunk := stream.read(1 << 16):
         yield from (p[:3] for p in _cut(splitter.feed(chunk), whole=True))
@@ -98,7 +99,7 @@ def _cut(batch: Lines, *, whole: bool) -> Iterator[Piece]:
 
 
 def clean(line: bytes) -> str:
-    """The line without escapes, byte-order mark, Ray's actor prefix and its "repeated" suffix; inner indent is kept."""
+    """The line without escapes, byte-order mark, Ray's actor prefix and "repeated" suffix. Inner indent stays."""
     text = line.decode("utf-8", "replace").lstrip("\ufeff\0")
     if "\x1b" in text:
         text = _ESCAPE.sub("", text)
@@ -111,7 +112,7 @@ def clean(line: bytes) -> str:
 
 
 def without_prefix(text: str) -> str:
-    """The message that a logger printed, without the time, the level and the place it put before it."""
+    """The message that a logger printed, without the time, level and place before it."""
     found = _LOG_PREFIX.match(text)
     return text[found.end() :] if found is not None else text
 
@@ -126,9 +127,9 @@ def number(text: str) -> float | None:
 
 
 def dict_items(text: str, start: int = 0) -> tuple[dict[str, str], int] | None:
-    """The keys and value texts of the printed Python dict at `start`, and where it ends; None when it is no whole dict.
+    """The keys and value texts of the printed Python dict at `start`, and where it ends; None when it is incomplete.
 
-    Values are as printed (quotes kept), nested lists and dicts included. Nothing is evaluated."""
+    Values stay as printed, with quotes, nested lists and dicts. The function evaluates nothing."""
     if text[start : start + 1] != "{":
         return None
     items: dict[str, str] = {}
@@ -147,7 +148,7 @@ def dict_items(text: str, start: int = 0) -> tuple[dict[str, str], int] | None:
 
 
 def _value_end(text: str, position: int) -> int:
-    """Where the value that goes on at `position` ends: at the comma or brace of its own level."""
+    """The end of the value that continues at `position`: the comma or brace of its own level."""
     depth = 0
     for token in _TOKEN.finditer(text, position):
         if depth == 0 and token[0] in (",", "}"):

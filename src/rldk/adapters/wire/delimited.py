@@ -1,4 +1,4 @@
-"""CSV and TSV as records with line numbers and offsets; one bad line costs that line only."""
+"""Reads CSV and TSV as records with line numbers and offsets. A bad line costs only that line."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ MAX_JOINED = 1000  # lines of one quoted field, such as a prompt
 MAX_JOINED_CHARS = 1 << 20
 SPACES = " "  # the delimiter of columns that are aligned with any number of spaces
 _DELIMITERS = (",", "\t", ";")
-_DECIMAL = re.compile(r" ?[-+]?\d+,\d+(?:[eE][-+]?\d+)? ?")  # where semicolons part the columns
-_THOUSANDS = re.compile(r" ?[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)? ?")  # in quotes, where commas do
+_DECIMAL = re.compile(r" ?[-+]?\d+,\d+(?:[eE][-+]?\d+)? ?")  # in a table whose columns semicolons separate
+_THOUSANDS = re.compile(r" ?[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)? ?")  # quoted, in a table whose columns commas separate
 _BOOLEANS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0}
 
 
 class Fields(NamedTuple):
-    """One record. `whole`: its end was seen; False for a last one without newline. `problem`: why it is unreadable."""
+    """One record. `whole`: whether its end is known; False for a last one without newline. `problem`: why it is
+    unreadable."""
 
     line: int
     offset: int
@@ -40,12 +41,12 @@ class _Line(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        """Whether a quoted field begins or ends here and does not do both."""
+        """Whether a quoted field begins or ends on this line, but not both."""
         return self.text.count('"') % 2 == 1
 
 
 def records(source: Openable, delimiter: str | None = None) -> Iterator[Fields]:
-    """The records of a file, blank lines left out; the first one is the header."""
+    """The records of a file without blank lines; the first one is the header."""
     cutter = Records(delimiter)
     try:
         for chunk in chunks(source):
@@ -57,17 +58,17 @@ def records(source: Openable, delimiter: str | None = None) -> Iterator[Fields]:
 
 
 def beginning(head: bytes, count: int) -> list[Fields]:
-    """The first records of a file that begins so; the last one may be cut."""
+    """The first records of a file with this head; the last one may be cut."""
     cutter = Records()
     return list(islice(chain(cutter.feed(head), cutter.finish()), count))
 
 
 class Records:
-    """Records out of bytes that arrive over time; without a `delimiter` the first line tells it.
+    """Cuts bytes that arrive over time into records. Without a `delimiter` the first line decides it.
 
-    Without a `delimiter`, lines that begin with # are comments; the last one before the first row is its header when it
-    has a name for each of its numbers. A quoted field may run over lines. Where that would make a record of another
-    width than the header's, or swallow whole rows, the lines are given one by one, the first of them with a problem."""
+    Without a `delimiter`, lines that begin with # are comments. The last comment before the first row is the header if
+    it has a name for each number of that row. A quoted field may span lines. When the record would then have another
+    width than the header, or swallow complete rows, the lines come one by one, and the first of them has a problem."""
 
     def __init__(self, delimiter: str | None = None) -> None:
         self._delimiter = delimiter
@@ -88,12 +89,12 @@ class Records:
             yield from self._take(line)
 
     def _is_plain(self, block: bytes) -> bool:
-        """Whether each line of this block is a record, or blank, with nothing in it but its delimiter."""
+        """Whether each line of this block is blank or a plain record, without quotes or other special characters."""
         settled = self._width and self._delimiter not in (None, SPACES) and not self._waiting and self._comment is None
         return bool(settled) and block.isascii() and not any(mark in block for mark in (b'"', b"#", b"\0"))
 
     def finish(self, broken: str = "") -> Iterator[Fields]:
-        """What is left: a last line without its newline, an open quote, and where the source broke off, if it did."""
+        """The rest: a last line without newline, an open quote, and a mark where the source broke off."""
         end = self._splitter.finish()
         if broken:
             yield from self._take(_Line(end.number, end.offset, "", whole=False, problem=broken))
@@ -129,7 +130,7 @@ class Records:
             yield from self._apart()
 
     def _named(self, comment: _Line, row: _Line) -> Iterator[Fields]:
-        """The comment as a header, where it is one for this row."""
+        """The comment as a header, if it fits this row."""
         comma = delimiter_of(row.text)
         header = _record(comment._replace(text=comment.text.lstrip("# ")), comma)
         cells = _record(row, comma).values
@@ -154,19 +155,19 @@ class Records:
 
 
 def delimiter_of(line: str) -> str:
-    """The one of comma, tab and semicolon that the line has most of; spaces where it has none of them."""
+    """The most frequent of comma, tab and semicolon in the line; spaces when it has none of them."""
     most = max(_DELIMITERS, key=line.count)
     return most if most in line or len(line.split()) < 2 else SPACES
 
 
 def _without_index(found: Fields, width: int) -> Fields:
-    """The record without the number of the row in front, for which a printed DataFrame has no name in the header."""
+    """The record without the row number in front, which has no name in the header of a printed DataFrame."""
     indexed = len(found.values) == width + 1 and found.values[0].isdigit()
     return found._replace(values=found.values[1:]) if indexed else found
 
 
 def split(text: str, delimiter: str) -> list[str]:
-    """The fields of a line without quotes; a decimal comma, which needs semicolons, becomes a point."""
+    """The fields of a line without quotes. Between semicolons a decimal comma becomes a point."""
     if delimiter == SPACES:
         return text.split()
     fields = text.split(delimiter)
@@ -176,7 +177,7 @@ def split(text: str, delimiter: str) -> list[str]:
 
 
 def _is_row(text: str, delimiter: str, width: int) -> bool:
-    """The line alone is a whole row of numbers: it belongs to no quoted text."""
+    """Whether the line alone is a complete row of numbers and so belongs to no quoted text."""
     fields = split(text, delimiter)
     return len(fields) == width and all(f.strip() and cell(f.strip()) is not None for f in fields)
 
@@ -221,5 +222,5 @@ def _decoded(batch: Lines, *, whole: bool) -> Iterator[_Line]:
 
 
 def cell(text: str) -> float | None:
-    """The number in a cell: "nan" and "inf" are stated, booleans 1 and 0, empty and text None."""
+    """The number in a cell. "nan" and "inf" count as stated, booleans become 1 and 0, empty cells and texts None."""
     return _BOOLEANS[text] if text in _BOOLEANS else to_number(text) if text else None

@@ -1,4 +1,4 @@
-"""The history of a training in a JSON document, whatever its shape, as rows: pure functions of what was decoded."""
+"""Finds the history of a training in a JSON document of any shape, as rows. All functions here are pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from msgspec import Struct, field
 from rldk.core.clocks import choose_clock, clock_rank
 from rldk.core.records import EVALUATION, STEP_KEYS, step_or_none, to_number
 
-MAX_DEPTH = 8  # of the objects in which a history is looked for
-MAX_SALVAGED = 1 << 25  # characters of a damaged document that are looked at
+MAX_DEPTH = 8  # depth of the objects to search for a history
+MAX_SALVAGED = 1 << 25  # characters of a damaged document to search
 MAX_SERIES = 20_000
-UNIX = 1e9  # seconds: a list without a name is one of TensorBoard's (time, step, value) only with times since 2001
+UNIX = 1e9  # seconds: an unnamed list counts as TensorBoard's (time, step, value) only with times since 2001
 _SHORTEST = 3  # values of a list that may be a history
 PLACES = "no list counts the steps: the position of a value in its list is its step"
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
@@ -25,13 +25,14 @@ _NESTED = 64
 _GOALS = re.compile(r"reward|return|score|episode", re.IGNORECASE)  # lists that have a value for each episode
 _SAMPLES = tuple(frozenset(keys) for keys in ({"prompt"}, {"completion"}, {"response"}, {"messages"}, {"cell_type"}))
 _CONFIG = frozenset(("config", "hyperparameters", "hyperparams", "args", "params", "settings"))
-_LAST_VALUES = frozenset(("_step", "_runtime", "_timestamp"))  # two of them: the summary of a W&B run
+_LAST_VALUES = frozenset(("_step", "_runtime", "_timestamp"))  # with two of these keys it is the summary of a W&B run
 Document = Any
 
 
 class DocumentHistory(Struct, frozen=True, kw_only=True):
-    """`rows`: as on the lines of a JSONL file. `series`: they are made of lists side by side. `clock`: the list among
-    them that counts the steps. `notes`: what the user should know. `config`: the single values beside the history."""
+    """The history of a training. `rows`: like the lines of a JSONL file. `series`: the rows come from lists side by
+    side. `clock`: the list that counts the steps. `notes`: what the user should know. `config`: the single values
+    beside the history."""
 
     rows: list[dict[str, Any]]
     series: bool = False
@@ -41,7 +42,7 @@ class DocumentHistory(Struct, frozen=True, kw_only=True):
 
 
 class _Series(Struct):
-    """The numbers of one metric. `steps`: None where only their places are known."""
+    """The numbers of one metric. `steps`: None when only their positions are known."""
 
     name: str
     values: list[Any]
@@ -53,9 +54,9 @@ class _Series(Struct):
 
 
 def documents(text: str) -> tuple[list[Document], str]:
-    """The JSON documents that the text consists of, and why it ends before its end, "" if it does not.
+    """The JSON documents in the text, and the reason when the last one is cut off ("" if not).
 
-    A document that is cut off is kept as far as its values are whole."""
+    A document that is cut off keeps its complete values."""
     try:
         return [json.loads(text)], ""
     except (ValueError, RecursionError):
@@ -76,7 +77,7 @@ def documents(text: str) -> tuple[list[Document], str]:
 
 
 def decode(data: bytes) -> tuple[list[Document], str]:
-    """As `documents`, of bytes; the quick way where they are one document without NaN."""
+    """As `documents`, for bytes. One document without NaN is decoded the quick way."""
     try:
         return [msgspec.json.decode(data)], ""
     except (ValueError, RecursionError):
@@ -84,21 +85,21 @@ def decode(data: bytes) -> tuple[list[Document], str]:
 
 
 def beginning(text: str) -> Document:
-    """The document that begins so, or the list of those that the text consists of; None for no JSON."""
+    """The document that this text begins, or the list of documents in it; None when it is not JSON."""
     found, _ = documents(text)
     return join_documents(found) if found else None
 
 
 def join_documents(found: Sequence[Document]) -> Document:
-    """Several documents are the rows of one."""
+    """One document whose rows are the given documents."""
     return found[0] if len(found) == 1 else [one for one in found if isinstance(one, dict)]
 
 
 def salvage(text: str) -> Document:
-    """What is whole of a document that begins so; None when nothing is. Of the rows in a list only whole ones are."""
+    """The complete part of a document that this text begins; None without one. In a list only complete rows stay."""
     stack: list[str] = []
     end = 0
-    cut = in_list = (0, "")  # where the text may end, and the brackets that are then open
+    cut = in_list = (0, "")  # where the text may end, and the brackets open there
     for token in _TOKEN.finditer(text):
         if text[end : token.start()].strip():
             break
@@ -124,10 +125,10 @@ def salvage(text: str) -> Document:
 
 
 def history(document: Document) -> DocumentHistory:
-    """The rows of the training in a document; none where it holds no history.
+    """The rows of the training in a document; empty without a history.
 
-    Known shapes: a list of objects, alone or anywhere inside; objects under numbers; lists of numbers side by side, one
-    row a place; lists of (step, value) or (time, step, value); a DataFrame as pandas writes it."""
+    Known shapes: a list of objects, alone or anywhere inside; objects under numbers; lists of numbers side by side,
+    with a row for each position; lists of (step, value) or (time, step, value); a DataFrame as pandas writes it."""
     lists = [(path, rows) for path, rows in _row_lists(document, "", 0) if not _are_samples(rows)]
     config = _config(document)
     if lists:
@@ -136,7 +137,9 @@ def history(document: Document) -> DocumentHistory:
     if series:
         return _from_series(series, config)
     if isinstance(document, dict) and len(_LAST_VALUES & document.keys()) > 1:
-        return DocumentHistory(rows=[document], notes=("a summary: the last value of every metric, no history",))
+        return DocumentHistory(
+            rows=[document], notes=("the document is a summary: it has the last value of every metric, but no history",)
+        )
     return DocumentHistory(rows=[], config=config)
 
 
@@ -181,7 +184,7 @@ def _split_frame(value: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _numbered_rows(value: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows that stand under the numbers of their steps."""
+    """The rows whose keys are the numbers of their steps."""
     if len(value) < 2 or not all(_is_number(key) and isinstance(row, dict) for key, row in value.items()):
         return []
     return [row if _named_step(row) else {"step": int(key[:15]), **row} for key, row in value.items()]
@@ -196,7 +199,7 @@ def _named_step(row: dict[str, Any]) -> bool:
 
 
 def _from_rows(lists: list[tuple[str, list[dict[str, Any]]]], config: dict[str, Any]) -> DocumentHistory:
-    """The longest list, and the evaluations beside it in their places."""
+    """The longest list of rows, with the evaluations beside it at their steps."""
     path, rows = max(lists, key=lambda found: len(found[1]))
     notes = []
     for other, more in lists:
@@ -253,7 +256,8 @@ def _series(value: list[Any], path: str) -> Iterator[_Series]:
 
 
 def _from_series(series: list[_Series], config: dict[str, Any]) -> DocumentHistory:
-    """Rows of lists that stand side by side: each list on the clock of its group, else spread over the main one."""
+    """The rows of lists side by side. Each list follows the clock of its group, or else is spread over the main
+    list."""
     groups: dict[tuple[str, int], list[_Series]] = {}
     for one in series:
         if one.steps is None:
@@ -290,14 +294,14 @@ def _whole(values: Sequence[Any]) -> list[int]:
 
 
 def _main_length(series: Sequence[_Series]) -> int:
-    """How many values the lists have that make the rows: those of rewards, else most of them, else the longest."""
+    """The length of the lists that make the rows: the lists of rewards, else most lists, else the longest list."""
     lengths = [len(one.values) for one in series if one.steps is None]
     goals = [len(one.values) for one in series if one.steps is None and _GOALS.search(one.name)]
     return max(Counter(goals or lengths).items(), key=lambda item: (item[1], item[0]))[0] if lengths else 0
 
 
 def _places(length: int, main: int, timeline: _Series | None) -> list[int]:
-    """The steps of a list without a clock; one that is shorter or longer than the main one covers the same run."""
+    """The steps of a list without a clock. A list of another length than the main one covers the same run."""
     steps = _whole(timeline.values) if timeline else range(main)
     if length <= main:
         return [steps[(i + 1) * main // length - 1] for i in range(length)]
@@ -305,7 +309,7 @@ def _places(length: int, main: int, timeline: _Series | None) -> list[int]:
 
 
 def _rows(series: Sequence[_Series]) -> list[dict[str, Any]]:
-    """One row a step, more where a list has several values at one."""
+    """One row for each step; several when a list has several values at a step."""
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     for one in series:
         times: Counter[int] = Counter()
@@ -317,7 +321,7 @@ def _rows(series: Sequence[_Series]) -> list[dict[str, Any]]:
 
 
 def _config(document: Document) -> dict[str, Any]:
-    """The single values beside a history, and those of an object that says it is the configuration."""
+    """The single values beside a history, and those of an object named as the configuration."""
     if not isinstance(document, dict):
         return {}
     inner = [value for key, value in document.items() if key in _CONFIG and isinstance(value, dict)]

@@ -1,4 +1,4 @@
-"""The LevelDB log framing that W&B uses for its `.wandb` files.
+"""Reads the LevelDB log framing that W&B uses for its `.wandb` files.
 
 Blocks of 32 KiB hold chunks: crc32 of type and data, length, type, data. A record is one FULL chunk, or a FIRST, any
 number of MIDDLE and a LAST one. No chunk crosses a block, so after any damage the next block is sound again.
@@ -24,8 +24,9 @@ _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 class LogReader:
     """Iterates over the records in the chunks of a file. After the iteration all counts are complete.
 
-    `offset`: where the current record begins. A chunk with a wrong CRC is passed over by its length; when the next one
-    is wrong too, the length was, and the rest of the block is given up. Either way that counts as one record."""
+    `offset`: where the current record begins. The reader skips a chunk with a wrong CRC by its length. When
+    the next chunk is wrong too, the length was wrong, and the reader skips the rest of the block. Either way one record
+    counts as refused."""
 
     def __init__(self, source: Iterable[bytes]) -> None:
         self._source = source
@@ -44,7 +45,7 @@ class LogReader:
                     self._drop("the end of the record is missing")
                     self.offset = offset
                 elif not self._parts:
-                    continue  # its beginning was damaged, and counted then
+                    continue  # its beginning was damaged and has been counted
                 self._parts.append(data)
                 self._size += len(data)
                 if self._size > MAX_RECORD_BYTES:
@@ -81,7 +82,7 @@ class LogReader:
                 whole = len(held) - len(held) % BLOCK_BYTES
                 yield from (held[at : at + BLOCK_BYTES] for at in range(0, whole, BLOCK_BYTES))
                 held = held[whole:]
-        except BrokenStream:  # seen as the cut record that it leaves
+        except BrokenStream:  # it shows as the cut record that it leaves
             pass
         if held:
             yield held

@@ -1,4 +1,4 @@
-"""Names and numbers in a line that somebody printed: "Episode 12/500 | Reward: -3.4 | eps 0.1 | 31.2% solved=3"."""
+"""Finds names and numbers in a printed line: "Episode 12/500 | Reward: -3.4 | eps 0.1 | 31.2% solved=3"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rldk.core.records import to_number
 
-MAX_TEXT = 8192  # characters of a line that are looked at; the longest genuine line of this kind seen has 900
+MAX_TEXT = 8192  # characters of a line to read; the longest genuine line of this kind seen has 900
 MAX_PAIRS = 256  # of a line
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,20})?|\d{1,30}(?:\.\d{0,30})?|\.\d{1,30})(?:[eE][-+]?\d{1,4})?"
 _ONE = rf"{_NUMBER}|[-+]?(?:nan|inf(?:inity)?)(?!\w)"
@@ -56,8 +56,8 @@ class Clock(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What a line says. `clocks`: in the order of the line, each word once; `values`: by name as printed, percentages
-    as fractions; `whole`: the line has nothing but these."""
+    """The content of a line. `clocks`: its counts in order, each word once. `values`: its numbers by printed name, with
+    percentages as fractions. `whole`: whether the line has nothing else."""
 
     clocks: tuple[Clock, ...]
     values: dict[str, float]
@@ -98,7 +98,7 @@ def read_line(text: str) -> Line:
 
 
 def _take(part: str, values: dict[str, float]) -> bool:
-    """Adds the named numbers of a part between two separators; False when it has anything else."""
+    """Adds the named numbers of a part between two separators; False when the part has other text."""
     end, clean = 0, True
     for found in _PAIR.finditer(part):
         clean = _add(found, values) and not part[end : found.start()].strip(" ,.()") and clean
@@ -120,8 +120,8 @@ def _add(found: re.Match[str], values: dict[str, float]) -> bool:
 
 
 def _several(name: str, numbers: list[float]) -> list[str]:
-    """The names of numbers with slashes between them: those in "mean/median reward", or the minimum, the mean and the
-    maximum where three are in that order; none when it is not clear."""
+    """The names of numbers with slashes between them: the names in "mean/median reward", or minimum, mean and maximum
+    for three numbers in that order; empty when this is unclear."""
     words = name.split()
     for i, word in enumerate(words):
         if word.count("/") == len(numbers) - 1:
@@ -131,7 +131,7 @@ def _several(name: str, numbers: list[float]) -> list[str]:
 
 
 def number_of(text: str, unit: str | None = None) -> float | None:
-    """The number that is printed so: thousands may be set apart by commas, a percentage becomes a fraction."""
+    """The number in a printed text. Commas may separate thousands; a percentage becomes a fraction."""
     value = to_number(text.replace(",", ""))
     scale = {"K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}.get(unit or "")
     return value if value is None or scale is None else value * scale

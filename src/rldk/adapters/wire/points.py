@@ -1,4 +1,4 @@
-"""Values that arrive one by one - (key, step, value, time) - as rows, while the run goes on."""
+"""Joins values that arrive one by one - (key, step, value, time) - to rows while the run continues."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rldk.core.table import PHASES, Phase, Row
 
 
 class Point(NamedTuple):
-    """One value of one metric; sorted, points are in the order in which they were logged."""
+    """One value of one metric. Sorted points are in the order in which they were logged."""
 
     time_ms: int
     step: int
@@ -31,10 +31,10 @@ class _Held(Struct, kw_only=True):
 
 
 class PointJoiner:
-    """Joins the points of a step to a row of each phase, and gives the row when a later point has another step.
+    """Joins the points of a step to one row for each phase, and gives the row when a later point has another step.
 
-    A segment begins where a key's own step goes back; keys that follow it back do not begin another. Where no point
-    has a step (all say 0), each key's values are numbered. `state` is plain JSON."""
+    A segment begins when the step of a key goes back; keys that follow it back do not begin another. When no point
+    has a step (all are 0), the values of each key are numbered. `state` is plain JSON."""
 
     def __init__(self) -> None:
         self._held: dict[Phase, _Held] = {}
@@ -43,7 +43,7 @@ class PointJoiner:
         self._numbered: bool | None = None
 
     def take(self, point: Point) -> list[Row]:
-        """The rows that this point shows to be whole. Points are to come in their order."""
+        """The rows that this point completes. Points must come in their order."""
         step = self._step(point)
         segment, last, count = self._keys.get(point.key, (self._segment, step, 0))
         if step < last and segment == self._segment:
@@ -63,7 +63,7 @@ class PointJoiner:
         return rows
 
     def flush(self) -> list[Row]:
-        """The rows that were held back, in case more of their step would come."""
+        """The rows held back because more points of their step might come."""
         return self._release(lambda _where, _held: True)
 
     def _release(self, which: Callable[[Phase, _Held], bool]) -> list[Row]:
@@ -93,7 +93,7 @@ class PointJoiner:
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> PointJoiner:
-        """A joiner that goes on where another stopped. Raises what reading a malformed state raises."""
+        """A joiner that continues where another stopped. A malformed state raises an error."""
         made = cls()
         made._segment = int(state["segment"])
         made._numbered = None if state["numbered"] is None else bool(state["numbered"])

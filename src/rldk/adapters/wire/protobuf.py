@@ -1,7 +1,7 @@
-"""Protocol Buffers wire format, decoded without a schema: enough to read foreign logs, safe on any bytes.
+"""Decodes the Protocol Buffers wire format without a schema, well enough for foreign logs and safely on any bytes.
 
-Nothing is copied but the field contents, nesting is decoded only where asked for, and every declared length is checked
-against the bytes that are there, so time and memory stay linear in the input.
+Only field contents are copied, nested messages are decoded on request, and every declared length is compared with the
+bytes present. So time and memory stay linear in the input.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _INT64, _UINT64 = 1 << 63, 1 << 64
 
 
 class WireError(ValueError):
-    """The bytes are no protobuf message."""
+    """Raised when bytes are not a protobuf message."""
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """The unsigned varint at `at`, and the offset behind it. Raises `WireError` past 10 bytes or at the end."""
+    """The unsigned varint at `at`, and the offset after it. Raises `WireError` past 10 bytes or at the end."""
     value = shift = 0
     for byte in data[at : at + 10]:
         value |= (byte & 0x7F) << shift
@@ -28,7 +28,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 class Message:
-    """One level of a message: field number -> values in order. Accessors skip values of another wire type."""
+    """One level of a message, as field number -> values in order. Accessors skip values of another wire type."""
 
     __slots__ = ("_fields",)
 

@@ -1,4 +1,4 @@
-"""Scalars that come one by one - (tag, step, value, time) - as a table of rows, for formats that store them so."""
+"""Collects scalars that come one by one - (tag, step, value, time) - into a table of rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SUMMARY_TAGS = frozenset(
 )  # what the transformers Trainer logs once, when training ends
 MAX_CELLS = 100_000_000  # 800 MB of columns; a 1 M step run may have 100 tags
 MAX_TAGS = 20_000
-MAX_RESTARTS = 100  # beyond it the steps of a tag jitter (several writers), and going back means nothing
+MAX_RESTARTS = 100  # beyond it the steps of a tag jitter (several writers), and a step back means nothing
 _LAST_STEP = 2**62
 _OTHER_AXES = ("/time", "/iter")  # behind the name of a curve: the same curve over seconds (rsl_rl, rl_games) or epochs
 _FIRST_AXES = ("", "/step", "/frame")
@@ -59,7 +59,8 @@ class Scalars:
         self._starts.append(len(self.tag))
 
     def tag_id(self, tag: str, phase: Phase | None = None) -> int:
-        """The number of a tag, whose phase is told by its name if not given; -1 when there are `MAX_TAGS` before it."""
+        """The number of a tag; -1 when there are `MAX_TAGS` before it. Without a `phase`, the name decides the
+        phase."""
         number = self.tags.get(tag)
         if number is None:
             if len(self.tags) >= MAX_TAGS:
@@ -69,7 +70,7 @@ class Scalars:
         return number
 
     def add(self, number: int, step: int, value: float, time: float = math.nan) -> None:
-        """Appends a scalar of tag `number`; -1 is counted and left out."""
+        """Appends a scalar of tag `number`. Scalars of tag -1 are counted and left out."""
         if number < 0:
             self.lost_tags += 1
             return
@@ -79,7 +80,7 @@ class Scalars:
         self.time.append(time)
 
     def sort_by_time(self) -> None:
-        """Puts the scalars into the order in which they were logged; of equal times the order stays."""
+        """Sorts the scalars by the time they were logged; equal times keep their order."""
         import numpy as np
 
         order = np.argsort(np.array(self.time), kind="stable")
@@ -88,7 +89,7 @@ class Scalars:
             setattr(self, name, array(column.typecode, np.array(column)[order].tobytes()))
 
     def notes(self) -> tuple[str, ...]:
-        """What `table` could not keep."""
+        """Notes on the values that `table` could not keep."""
         texts = (
             (self.repeated, "values gave way to a later, different value of the same metric at the same step"),
             (self.lost_tags + self._left_out, "values were left out: more metrics than can be held in memory"),
@@ -96,7 +97,8 @@ class Scalars:
         return tuple(f"{count} {text}" for count, text in texts if count)
 
     def table(self) -> MetricTable:
-        """One row for each (segment, step, phase), ordered so; of values at the same place the last is kept.
+        """A table with one row for each (segment, step, phase), in that order. The last of several values at one place
+        stays.
 
         A new segment begins where a tag's own step goes back (tags may run on different clocks), or where a later file
         writes a step again. A curve that is drawn once more over another axis is left out: its steps are seconds."""
@@ -181,7 +183,7 @@ class Scalars:
 
 
 def _distinct(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-    """The distinct columns of `keys`, sorted by first, second, third row; and for each column its place among them."""
+    """The distinct columns of `keys`, sorted by first, second, third row, and the place of each column among them."""
     import numpy as np
 
     order = np.lexsort(keys[::-1])
@@ -207,7 +209,7 @@ def _segments(tag: NDArray[np.int32], step: NDArray[np.int64], starts: NDArray[n
     begin = 0
     for now, earlier in pairs[:, np.argsort(pairs[0])].T.tolist():
         if earlier < begin:
-            continue  # another tag of the restart that is already known
+            continue  # another tag of a restart that is known already
         file = int(file_of[now])
         begin = int(starts[file - 1]) if file and earlier < starts[file - 1] else now
         begins.append(begin)

@@ -1,4 +1,4 @@
-"""SQLite files of other programs, opened for reading only, without leaving anything beside them."""
+"""Opens the SQLite files of other programs for reading only, and leaves nothing beside them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _WAL_MODE = 2  # byte 18 of the header
 def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write and leaves no file behind. Raises `sqlite3.Error` and `OSError`.
 
-    `mode=ro` creates the index of a write-ahead log when there is none: then a pending log is read from a copy, and
-    without one the file is taken as it is (a live writer's log is never empty)."""
+    `mode=ro` would create a missing index of a write-ahead log. So a pending log is read from a copy, and without a
+    log the file is read as it is (the log of a live writer is never empty)."""
     import sqlite3
 
     _, wal = with_log(path)
@@ -40,7 +40,7 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
             try:
                 db = _connect(path, "mode=ro")
             except sqlite3.OperationalError as error:  # the index or a hot journal is not ours to write
-                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:  # as it is now, it may be half of two states
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:  # in its present state it may mix two states
                     raise
                 db = _copied(path, wal, stack) if pending else _connect(path, "mode=ro&immutable=1")
         stack.callback(db.close)
@@ -48,12 +48,12 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def with_log(path: Path) -> tuple[Path, Path]:
-    """The file, and the write-ahead log that it may have."""
+    """The file and its write-ahead log, which may not exist."""
     return path, path.with_name(path.name + "-wal")
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes a cut file lacks of what its header promises; SQLite itself may read past that in silence."""
+    """The number of bytes that a cut file lacks according to its header. SQLite itself may ignore this silently."""
     with path.open("rb") as stream:
         header = stream.read(100)
     counted = header[24:28] == header[92:96]  # else an old writer did not keep the count of pages
@@ -67,7 +67,7 @@ def _page_size(header: bytes) -> int:
 
 
 def _cut_to_pages(path: Path, stack: ExitStack) -> Path:
-    """A copy without the last, torn page: SQLite would fill it with zeros and read values that nobody wrote."""
+    """A copy without the torn last page. SQLite would fill that page with zeros and read values that nobody wrote."""
     copy = Path(shutil.copyfile(path, Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rldk-")), "run.db")))
     with copy.open("r+b") as stream:
         page = max(512, _page_size(stream.read(100)))
@@ -76,7 +76,7 @@ def _cut_to_pages(path: Path, stack: ExitStack) -> Path:
 
 
 def table_columns(db: sqlite3.Connection, table: str) -> set[str]:
-    """The columns of a table; none when it is absent, or a view, which could compute without end."""
+    """The columns of a table; empty when it is absent or a view, which could compute without end."""
     found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchone()
     return {row[0] for row in db.execute("SELECT name FROM pragma_table_info(?)", (table,))} if found else set()
 
@@ -89,7 +89,7 @@ def _copied(path: Path, wal: Path, stack: ExitStack) -> sqlite3.Connection:
 
 
 def _connect(path: Path, how: str) -> sqlite3.Connection:
-    """A connection for reading that was tried: SQLite opens a file only when it is first asked something."""
+    """A tested connection for reading: SQLite opens a file only at the first query."""
     import sqlite3
 
     db = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True, timeout=2.0)

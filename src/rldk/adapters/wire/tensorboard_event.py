@@ -1,6 +1,6 @@
-"""One TensorBoard event: `tensorflow.Event` with its summary values, decoded without TensorFlow.
+"""Decodes one TensorBoard event, `tensorflow.TensorBoardEvent` with its summary values, without TensorFlow.
 
-Field numbers from tensorflow/core/util/event.proto, framework/summary.proto, framework/tensor.proto and
+The field numbers come from tensorflow/core/util/event.proto, framework/summary.proto, framework/tensor.proto and
 tensorboard/plugins/hparams/plugin_data.proto.
 """
 
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from rldk.adapters.wire.protobuf import Message, WireError
 
-_WALL_TIME, _STEP, _FILE_VERSION, _SUMMARY = 1, 2, 3, 5  # Event
+_WALL_TIME, _STEP, _FILE_VERSION, _SUMMARY = 1, 2, 3, 5  # TensorBoardEvent
 _TAG, _SIMPLE_VALUE, _TENSOR, _METADATA = 1, 2, 8, 9  # Summary.Value
 _DTYPE, _SHAPE, _CONTENT, _STRINGS = 1, 2, 4, 8  # TensorProto
 _DT_STRING = 7
@@ -50,7 +50,7 @@ class Value(Struct, frozen=True):
 
 
 class TensorBoardEvent(Struct, frozen=True):
-    """`wall_time` is NaN and `step` 0 when absent."""
+    """One event. `wall_time` is NaN and `step` is 0 when absent."""
 
     wall_time: float
     step: int
@@ -59,7 +59,7 @@ class TensorBoardEvent(Struct, frozen=True):
 
 
 def read_event(payload: bytes) -> TensorBoardEvent:
-    """The event in a record. Raises `WireError` when it is no event."""
+    """The event in a record. Raises `WireError` when the record is not an event."""
     message = Message(payload)
     time = message.fixed(_WALL_TIME, "d")
     return TensorBoardEvent(
@@ -96,12 +96,12 @@ def _value(item: Message, tag: str, plugin: str) -> Value:
 
 
 def _size(shape: Message) -> int:
-    """Number of elements; 1 for rank 0."""
+    """The number of elements; 1 for rank 0."""
     return math.prod(dim.integer(1) for dim in shape.messages(2))
 
 
 def _element(tensor: Message, dtype: int) -> float | None:
-    """The only element of a numeric tensor: raw in `tensor_content`, or in the typed field (default left out: 0)."""
+    """The only element of a numeric tensor, from `tensor_content` or from the typed field (0 when left out)."""
     code, field, packed = _NUMERIC[dtype]
     raw = b"".join(tensor.chunks(_CONTENT))
     if raw:
@@ -118,7 +118,7 @@ def _element(tensor: Message, dtype: int) -> float | None:
 
 
 def hparams(content: bytes) -> dict[str, Any]:
-    """The hyper-parameters in the `hparams` plugin data of a session start; {} in its other kinds."""
+    """The hyper-parameters in the `hparams` plugin data of a session start; {} for other kinds of data."""
     values: dict[str, Any] = {}
     for entry in Message(content).message(3).messages(1):
         value = entry.message(2)
@@ -132,9 +132,9 @@ def hparams(content: bytes) -> dict[str, Any]:
 
 
 def value_distance(payload: bytes, event: TensorBoardEvent) -> int | None:
-    """How far before the end of `payload` the float32 of its only scalar begins; None when that cannot be told.
+    """How far before the end of `payload` the float32 of its only scalar begins; None when this is unclear.
 
-    Found by trial: other bytes at the right place decode to another number and leave the rest of the event alone."""
+    The function tries places: at the right one, other bytes change the number and nothing else in the event."""
     number = event.values[0].number if len(event.values) == 1 else None
     if number is None or event.values[0].exact or len(payload) > _MAX_SCALAR_BYTES:
         return None

@@ -1,7 +1,8 @@
-"""The TFRecord framing of TensorBoard event files: length, masked CRC-32C of it, payload, masked CRC-32C of that.
+"""Reads the TFRecord framing of TensorBoard event files: length, its masked CRC-32C, payload, its masked CRC-32C.
 
-The CRC of every length is checked, so a wrong length never sends the reader astray. CRCs of payloads are checked in
-batches of equal length, all records of a batch at once; payloads over `CHECKED_BYTES` (images, audio) go unchecked.
+The reader checks the CRC of every length, so a wrong length never misleads it. It checks the CRCs of payloads in
+batches of equal length, all records of a batch at once. It does not check payloads over `CHECKED_BYTES` (images,
+audio).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 HEADER_BYTES, FOOTER_BYTES = 12, 4
 CHECKED_BYTES = 64 * 1024
-MAX_RECORD_BYTES = 64 * 1024 * 1024  # a larger payload (a checkpointed embedding, a video) is passed over unread
+MAX_RECORD_BYTES = 64 * 1024 * 1024  # the reader skips a larger payload (a checkpointed embedding, a video)
 _OVERSIZED = -1
 _FEW = 16  # below this many records of a length the plain loop is faster than numpy
 
@@ -50,7 +51,7 @@ def masked_crc32c(data: bytes) -> int:
 
 
 def masked_crc32c_many(payloads: Sequence[bytes]) -> NDArray[np.uint32]:
-    """`masked_crc32c` of payloads of one length, shape (n,)."""
+    """The `masked_crc32c` of payloads of one length, shape (n,)."""
     import numpy as np
 
     table = np.array(_table(), dtype=np.uint32)
@@ -64,7 +65,7 @@ def masked_crc32c_many(payloads: Sequence[bytes]) -> NDArray[np.uint32]:
 
 
 class BadRecord(Struct, frozen=True):
-    """A record that could not be read: its 1-based number, its byte offset and why."""
+    """A record that could not be read: its number from 1, its byte offset and the reason."""
 
     record: int
     offset: int
@@ -74,12 +75,12 @@ class BadRecord(Struct, frozen=True):
 class RecordReader:
     """Iterates over the payloads in the chunks of a file, in order. After the iteration all counts are complete.
 
-    `offset`: where the record of the payload begins. A payload with a wrong CRC is left out; a cut record, or a length
-    with a wrong CRC, ends the file. `go_on` reads what has come since, of a file that grows."""
+    `offset`: where the record of the payload begins. A payload with a wrong CRC is left out. A cut record, or a length
+    with a wrong CRC, ends the file. `go_on` prepares the reading of new data in a growing file."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = chunks
-        self._lengths: dict[bytes, int] = {}  # headers known to be right: few lengths make up a file
+        self._lengths: dict[bytes, int] = {}  # headers known to be right; a file has few different lengths
         self._buffer = b""
         self._base = 0  # offset in the file of the first byte of the buffer
         self._skip = 0  # bytes of an oversized record still to come
@@ -109,8 +110,8 @@ class RecordReader:
             self._fault(self._base, f"the file is cut off {len(self._buffer)} bytes into the record{broken}")
 
     def go_on(self, chunks: Iterable[bytes]) -> bool:
-        """Prepares another iteration, over what the chunks have behind all that was read; False when they begin with
-        something else than that. Raises what iterating over the chunks raises."""
+        """Prepares another iteration, over the data in the chunks after everything read so far. Returns False when the
+        chunks begin differently. Raises what iterating over the chunks raises."""
         left, digest, found = self._read, 0, iter(chunks)
         rest = b""
         while left and (chunk := next(found, b"")):
@@ -148,7 +149,7 @@ class RecordReader:
                 yield payload
 
     def _cut(self) -> list[tuple[int, bytes, int]]:
-        """Takes the complete records out of the buffer: offset, payload, stored CRC."""
+        """Takes the complete records out of the buffer, as (offset, payload, stored CRC)."""
         batch: list[tuple[int, bytes, int]] = []
         buffer, lengths, base, at = self._buffer, self._lengths, self._base, 0
         unpack = struct.Struct("<I").unpack_from
@@ -176,13 +177,13 @@ class RecordReader:
 
 
 def record_length(header: bytes) -> int | None:
-    """The payload length a 12-byte record header declares; None when its CRC is wrong."""
+    """The payload length in a 12-byte record header; None when its CRC is wrong."""
     length, crc = struct.unpack("<QI", header)
     return int(length) if masked_crc32c(header[:8]) == crc else None
 
 
 def _corrupt(batch: list[tuple[int, bytes, int]]) -> set[int]:
-    """Indices of the records of a batch whose payload does not match its CRC."""
+    """The indices of the records of a batch whose payload does not match its CRC."""
     import numpy as np
 
     by_length: dict[int, list[int]] = {}

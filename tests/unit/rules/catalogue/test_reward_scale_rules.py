@@ -49,7 +49,7 @@ def test_a_return_that_takes_off(key: str, worst: str | None) -> None:
 
 @pytest.mark.parametrize(("beside", "worst"), [({}, None), ({"kl": [0.01] * 80}, "warn")])
 def test_a_return_beside_a_critic_spreads_as_the_agent_lives_longer(beside: dict[str, Any], worst: str | None) -> None:
-    reward = noisy(0.5, 60, 3, 0.01) + noisy(0.5, 20, 4, 0.9)
+    reward = noisy_column(0.5, 60, 3, 0.01) + noisy_column(0.5, 20, 4, 0.9)
     columns = {"reward_mean": reward, "value_loss": [0.1] * 80, "policy_loss": [0.0] * 80, **beside}
     names = {"reward_mean": "rew", "value_loss": "vl_loss", "policy_loss": "pg_loss", "kl": "kl"}
     assert scan_columns("REW005", columns, names=names).worst() == worst
