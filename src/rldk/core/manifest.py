@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import platform
@@ -18,7 +17,6 @@ from msgspec.structs import replace
 from rldk.core.codec import to_builtins
 from rldk.core.files import write_whole
 from rldk.core.rundir import MANIFEST
-from rldk.core.schema import DRAFT, Schema
 from rldk.errors import MalformedInput, UnreadableSource
 
 SCHEMA_VERSION = 1
@@ -149,10 +147,14 @@ def plain(manifest: Manifest) -> dict[str, Any]:
     return {**known, **other, **nested}
 
 
-def manifest_schema() -> Schema:
+def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of `run.json`; keys that it does not name are allowed."""
+    from inspect import cleandoc
+
+    from rldk.core.schema import DRAFT
+
     (_,), definitions = msgspec.json.schema_components([Manifest])
-    parts = {name: {**part, "description": inspect.cleandoc(part["description"])} for name, part in definitions.items()}
+    parts = {name: {**part, "description": cleandoc(part["description"])} for name, part in definitions.items()}
     top = parts.pop("Manifest")
     top["properties"] = {key: value for key, value in top["properties"].items() if key != "other"}
     return {"$schema": DRAFT, **top, "title": "rldk run.json", "$defs": parts}

@@ -1,4 +1,4 @@
-"""The one way in which forensics looks at a run: rows go into the live engine, its report comes out."""
+"""The one way in which forensics looks at a run: rows that may wait, into a session of the engine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rldk.core.model import Report
 from rldk.core.table import Row
 from rldk.engine.evaluate import BoundRule
 from rldk.engine.live import Engine
-from rldk.engine.report.build import build_report
-from rldk.rules.rule import Context, Rule, normals
+from rldk.engine.session import EngineSession
+from rldk.rules.rule import Context, Rule
 
 HELD = 200  # held rows are judged after so many, and the outlook is renewed
 EARLY, EVERY = 200, 20  # up to row 200, rows are judged every 20
@@ -24,8 +24,8 @@ class Observer:
     to the row that is judged then, and otherwise to the newest row."""
 
     def __init__(self, rules: Sequence[Rule], context: Context, *, each: Callable[[], None] | None = None) -> None:
-        self._asked = (*rules, *normals)
-        self._engine = Engine(self._asked, context)
+        self._session = EngineSession(rules, context, alerts=False)
+        self._engine = self._session.engine
         self._each = each
         self._held: list[Row] = []
         self._newest: Row | None = None  # of the train rows, held or judged
@@ -68,7 +68,7 @@ class Observer:
             return
         self._report = None
         left = len(held)
-        for row, _ in self._engine.feed_all(held):
+        for row, _ in self._session.feed(held):
             left -= 1
             if row.phase == "train":
                 self.rows += 1
@@ -81,7 +81,7 @@ class Observer:
         """The report of the rows so far. It is the same object until the next row."""
         self.settle()
         if self._report is None:
-            self._report = build_report(self._engine, self._asked, meta={}, numbers={})
+            self._report = self._session.report()
         return self._report
 
     def alarm(self, concerns: Callable[[str], bool]) -> Alarm:

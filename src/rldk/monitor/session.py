@@ -8,19 +8,15 @@ from typing import Any
 
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.table import Row
-from rldk.engine.live import Engine
-from rldk.engine.report.build import build_report
-from rldk.monitor.alerts import Alerts
+from rldk.engine.session import EngineSession
 from rldk.monitor.recent_curves import Trails
 from rldk.monitor.reward import METRIC, WINDOW, RewardWindow
 from rldk.monitor.step_gaps import Strides
-from rldk.rules.rule import Context, Rule, normals
+from rldk.rules.rule import Context, Rule
 
 
 class RunSession:
-    """Feeds the rows of one run to the engine and tells what begins, grows graver and is over.
-
-    The findings are those of `engine.scan` on the same rows."""
+    """An `EngineSession`, and beside it what a monitor tells of the rows: gaps of steps, rewards, the newest curves."""
 
     def __init__(
         self,
@@ -35,26 +31,22 @@ class RunSession:
         self.trails = trails
         self.reward = RewardWindow(reward_window)
         self.strides = Strides()
-        self._asked = (*rules, *normals)
-        self._engine = Engine(self._asked, context)
-        self._alerts = Alerts(self._engine, run=run)
+        self._inner = EngineSession(rules, context, run=run)
 
     @property
     def rows(self) -> int:
-        return self._engine.rows
+        return self._inner.rows
 
     @property
     def last_step(self) -> int | None:
-        return self._engine.last_step if self._engine.rows else None
+        return self._inner.last_step
 
     def feed(self, rows: Iterable[Row]) -> list[Alert]:
         """The alerts that these rows cause, in order."""
         said: list[Alert] = []
         train = []
-        alerts = self._alerts
-        for row, begun in self._engine.feed_all(rows):
-            if begun or alerts.waiting:
-                said += alerts.take(row, begun)
+        for row, alerts in self._inner.feed(rows):
+            said += alerts
             if row.phase == "train":
                 train.append(row)
         self.strides.follow(row.step for row in train)
@@ -65,15 +57,14 @@ class RunSession:
         return said
 
     def preview(self, rows: Iterable[Row]) -> list[Alert]:
-        """The alerts that these rows would cause if they were whole now. It changes nothing, and copies all memory."""
-        shared: dict[int, Any] = {id(x): x for x in (*self._asked, self._engine.context)}
-        copied: RunSession = deepcopy(self, shared)
+        """What these rows would give rise to if they were whole now; nothing is changed. Copies all memory."""
+        copied: RunSession = deepcopy(self, self._inner.constant())
         return [alert for alert in copied.feed(rows) if alert.event != "recovered"]
 
     def open(self) -> list[Finding]:
-        """The findings that go on."""
-        return self._alerts.open()
+        """The findings that are going on."""
+        return self._inner.open()
 
     def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> Report:
         """The report of the rows so far, as `rldk doctor` gives it."""
-        return build_report(self._engine, self._asked, meta=meta, numbers=numbers)
+        return self._inner.report(meta=meta, numbers=numbers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 
@@ -28,6 +27,8 @@ def installed() -> dict[str, str]:
 
 def version_of(name: str) -> str | None:
     """The version of one distribution, None when it is not installed."""
+    from importlib import metadata  # which loads the parser of e-mail
+
     try:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from rldk.core.model import Alert
 from rldk.core.table import Row
+from rldk.engine.alerts import Alerts
 from rldk.engine.live import Engine
-from rldk.monitor.alerts import Alerts
 from rldk.rules.rule import INFO_COOLDOWN, Context, Frame, Page, Rule, Signal
 from rldk.rules.select import select_rules
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar
 
-from rldk.adapters.formats.wandb_offline import CLOCKS, WORDS, whole_step
+from rldk.adapters.formats.wandb_offline import CLOCKS, WORDS, WandbHistory, whole_step
 from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.scalars import phase_of

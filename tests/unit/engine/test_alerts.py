@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from rldk.core.model import Alert, Report
 from rldk.core.table import Row
+from rldk.engine.alerts import Alerts
 from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
 from rldk.engine.report.incidents import TOGETHER_ROWS
-from rldk.monitor.alerts import Alerts
 from rldk.rules.catalogue.metrics import DERIVED
 from rldk.rules.files.entry import written_rule
 from rldk.rules.rule import Context, Rule, normals, rules

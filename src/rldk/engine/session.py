@@ -1,0 +1,56 @@
+"""Rows in, alerts and a report out: the one way in which anything follows a run, live or afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from rldk.core.model import Alert, Finding, Report
+from rldk.core.table import Row
+from rldk.engine.alerts import Alerts
+from rldk.engine.live import Engine
+from rldk.engine.report.build import build_report
+from rldk.rules.rule import Context, Rule, normals
+
+
+class EngineSession:
+    """The rules and what is normal by construction, over the rows of one run.
+
+    The findings are those of `engine.scan` on the same rows, whatever pieces they come in. `alerts`: whether `feed`
+    says what begins, grows graver and is over; who asks only for the report is spared the work. `run`: its name in
+    alerts."""
+
+    def __init__(self, rules: Sequence[Rule], context: Context, *, run: str = "", alerts: bool = True) -> None:
+        self._asked = (*rules, *normals)
+        self.engine = Engine(self._asked, context)
+        self._alerts = Alerts(self.engine, run=run) if alerts else None
+
+    @property
+    def rows(self) -> int:
+        return self.engine.rows
+
+    @property
+    def last_step(self) -> int | None:
+        return self.engine.last_step if self.engine.rows else None
+
+    def feed(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Sequence[Alert]]]:
+        """Each row, looked at, with the alerts that it gives rise to, before the next is looked at.
+
+        Many rows at once are much quicker than one by one. Nothing is looked at that is not iterated over."""
+        alerts = self._alerts
+        for row, begun in self.engine.feed_all(rows):
+            yield row, alerts.take(row, begun) if alerts and (begun or alerts.waiting) else ()
+
+    def open(self) -> list[Finding]:
+        """The findings that are going on, as far as alerts were asked for."""
+        return self._alerts.open() if self._alerts else []
+
+    def report(
+        self, *, meta: dict[str, Any] | None = None, numbers: dict[str, float | int | None] | None = None
+    ) -> Report:
+        """The report of the rows so far, as `rldk doctor` gives it."""
+        return build_report(self.engine, self._asked, meta=meta or {}, numbers=numbers or {})
+
+    def constant(self) -> dict[int, Any]:
+        """What a copy of the session may share with it, as `deepcopy` wants it: rules and context never change."""
+        return {id(x): x for x in (*self._asked, self.engine.context)}
