@@ -59,7 +59,9 @@ def never_learnt(f: Frame) -> Signal | None:
     way down: the return is that of chance then.
     When it is wrong: a policy that was good from the start, on a reward whose top is not known; a run that resumes
     at its plateau.
-    Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009.
+    Source: ours, after F01 and F09 of the rule catalogue; 200 rows are those of REW009. That a learning rate, a rate of
+    exploration or the time of a rollout is enough to be judged rests on three public logs that never learnt; only two
+    healthy ones of that kind have more than 400 rows, none is warned.
     """
     name, progress = "reward_mean", f.progress()
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
@@ -180,7 +182,8 @@ def score_frozen_below_best(f: Frame) -> Signal | None:
     is neither 0 nor 1, at least 0.1 below the largest so far, three times as many as ever before (a score may be logged
     again on each row until the next evaluation), and a reward that is not the same as in the row before.
     When it is wrong: evaluations that are ever further apart, by three times at once.
-    Source: ours: an exact repetition on tens of tasks is no chance while the policy still moves.
+    Source: ours: an exact repetition on tens of tasks is no chance while the policy still moves. Made for two public
+    runs of one repository, and thinly tested: only four healthy logs at hand have such a score, none is warned.
     """
     name = f.metric
     value, same, best = f[name], f.repeats(name), f.highest(name, before=0)
