@@ -54,7 +54,7 @@ def test_too_few_rows_is_skipped_not_passed() -> None:
 
     report = _judge(_rule(needs_past), {"kl": [1.0, 2.0]})
     assert report.checked == ()
-    assert report.skipped[0].reason.startswith("needs more rows: only 2")
+    assert report.skipped[0].reason.startswith("needs more rows: only 2 had")
 
 
 def test_other_algorithm_is_not_applicable() -> None:
