@@ -207,7 +207,7 @@ def command(streams: tuple[str, ...], once: tuple[str, ...], tee: bool, **flags:
         raise UsageError(
             "--tee copies stdin, but the monitor does not read stdin", hint="use it as `train.py | rldk monitor --tee`"
         )
-    how, settings = reading(flags)
+    how, settings = reading_options(flags)
     rules = load_asked_rules(flags)
     feeds = _feeds(streams, once, remote, how, tee=(1,) if tee else (), exclude=output_files(flags))
     with Signals() as signals:
@@ -244,7 +244,7 @@ def _feeds(
     return live_feeds(streams, how, warn=say, tee=tee, exclude=exclude)
 
 
-def reading(flags: dict[str, Any]) -> tuple[ReadOptions, Settings]:
+def reading_options(flags: dict[str, Any]) -> tuple[ReadOptions, Settings]:
     """How to read the logs, and the settings; removes the options that it used from `flags`."""
     from rldk.adapters.live.reader import ReadOptions
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.monitor import SHARED, options, output_files, reading
+from rldk.cli.monitor import SHARED, options, output_files, reading_options
 from rldk.cli.output import say
 from rldk.errors import InputError, MissingExtra
 
@@ -57,7 +57,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     from rldk.monitor.signals import Signals
     from rldk.monitor.sources import live_feeds
 
-    how, settings = reading(flags)
+    how, settings = reading_options(flags)
     rules = load_asked_rules(flags)
     child = Wrapped(words)
     try:

@@ -229,7 +229,7 @@ def _item(data: bytes) -> tuple[str, float | None]:
     if _INTEGER in item:
         zigzag = item.integer(_INTEGER) % 2**64
         return key, float(zigzag >> 1 ^ -(zigzag & 1))
-    return key, float(item.integer(_BOOLEAN)) if _BOOLEAN in item else item.fixed(_NUMBER, "d")
+    return key, float(item.integer(_BOOLEAN)) if _BOOLEAN in item else item.fixed_width(_NUMBER, "d")
 
 
 def _number(text: bytes) -> float | None:

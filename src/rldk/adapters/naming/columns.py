@@ -190,7 +190,7 @@ def _meta(log: Log, origin: Origin, naming: Naming, words: Vocabulary) -> RunMet
 def _map_notes(naming: Naming, words: Vocabulary, *, clock: str) -> list[str]:
     """Notes on entries of the user's map that had no effect, or probably not the intended one. `clock`: the column of
     the step."""
-    notes = [f"field map: there is no column {key!r}" for key in naming.unused() if key != clock]
+    notes = [f"field map: there is no column {key!r}" for key in naming.unused_entries() if key != clock]
     for name in naming.user_metrics().values():
         if words.canonical(name) is None and name not in _NOT_METRICS:
             nearest = UnknownName("metric", name, words.names())

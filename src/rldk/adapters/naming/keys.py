@@ -113,7 +113,7 @@ class Naming:
         """Whether the key is shown under its own name beside the canonical metrics."""
         return self.routes.get(key) == () and key not in self.names
 
-    def unused(self) -> tuple[str, ...]:
+    def unused_entries(self) -> tuple[str, ...]:
         """The entries of the user's map whose key the log does not have."""
         return tuple(key for key, name in self._user.items() if not {key, name} & self._seen)
 

@@ -93,7 +93,7 @@ class Message:
                 values.append(value)
         return [v - _UINT64 if v >= _INT64 else v for v in values]
 
-    def fixed(self, number: int, code: str) -> float | None:
+    def fixed_width(self, number: int, code: str) -> float | None:
         """The last value of a fixed-width field, unpacked with the `struct` code "d" or "f"; None when absent."""
         chunks = [c for c in self.chunks(number) if len(c) == struct.calcsize(code)]
         return float(struct.unpack("<" + code, chunks[-1])[0]) if chunks else None

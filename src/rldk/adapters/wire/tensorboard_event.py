@@ -61,7 +61,7 @@ class TensorBoardEvent(Struct, frozen=True):
 def read_event(payload: bytes) -> TensorBoardEvent:
     """The event in a record. Raises `WireError` when the record is not an event."""
     message = Message(payload)
-    time = message.fixed(_WALL_TIME, "d")
+    time = message.fixed_width(_WALL_TIME, "d")
     return TensorBoardEvent(
         wall_time=math.nan if time is None else time,
         step=message.integer(_STEP),
@@ -82,7 +82,7 @@ def _values(summary: Message) -> Iterator[Value]:
 
 
 def _value(item: Message, tag: str, plugin: str) -> Value:
-    number = item.fixed(_SIMPLE_VALUE, "f")
+    number = item.fixed_width(_SIMPLE_VALUE, "f")
     if number is not None or _TENSOR not in item:
         return Value(tag, number=number, plugin=plugin)
     tensor = item.message(_TENSOR)
@@ -123,7 +123,7 @@ def hparams(content: bytes) -> dict[str, Any]:
     for entry in Message(content).message(3).messages(1):
         value = entry.message(2)
         if 2 in value:
-            values[entry.text(1)] = value.fixed(2, "d")
+            values[entry.text(1)] = value.fixed_width(2, "d")
         elif 3 in value:
             values[entry.text(1)] = value.text(3)
         elif 4 in value:

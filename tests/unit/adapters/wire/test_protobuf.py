@@ -33,7 +33,7 @@ def test_fields_of_every_wire_type() -> None:
     fixed = b"\x19" + struct.pack("<d", 0.5) + b"\x25" + struct.pack("<f", 0.25)
     message = Message(b"\x08\x96\x01" + b"\x12\x07testing" + fixed + b"\x2a\x03\x08\x96\x01")
     assert (message.integer(1), message.text(2), message.message(5).integer(1)) == (150, "testing", 150)
-    assert (message.fixed(3, "d"), message.fixed(4, "f"), message.fixed(9, "d")) == (0.5, 0.25, None)
+    assert (message.fixed_width(3, "d"), message.fixed_width(4, "f"), message.fixed_width(9, "d")) == (0.5, 0.25, None)
 
 
 def test_repeated_integers_packed_and_not_and_negative() -> None:
