@@ -146,7 +146,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda t: file(t, "".join(f'{{"step": {i}, "loss_{i}": 1}}\n' for i in range(10_000))),
         "log per-item values as samples",
     ),
-    "damaged parquet": (lambda t: file(t, b"PAR1" + noise(20_000) + b"PAR1"), "no whole Parquet file"),
+    "damaged parquet": (lambda t: file(t, b"PAR1" + noise(20_000) + b"PAR1"), "is not a complete Parquet file"),
     "an archive in an archive": (lambda t: file(t, gzip.compress(packed(ROWS))), "in no log format"),
     **{f"{name} garbage": (lambda t, m=magic: file(t, m + noise(20_000)), "") for name, magic in MAGIC.items()},
 }

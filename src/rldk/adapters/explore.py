@@ -23,6 +23,7 @@ from rldk.errors import RldkError
 
 MAX_FILES = 20_000
 MAX_DEPTH = 32
+UNREADABLE = "rldk cannot read it"  # how the reason begins why a file was left out that cannot be opened
 _SKIPPED = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules", ".ipynb_checkpoints"})
 _FAMILIES = {"hf": "trl", "trl": "trl", "sb3": "sb3", "rllib": "rllib", "cleanrl": "cleanrl", "openrlhf": "openrlhf"}
 _FAMILIES |= {"verl": "verl"}
@@ -135,9 +136,9 @@ def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Clai
         if not claimed and (begun := find_late_start(file, kinds)) is not None:
             claimed = claims(begun, kinds)
     except RldkError as error:
-        found.left_out[str(path)] = f"rldk cannot read it: {error.message}"
+        found.left_out[str(path)] = f"{UNREADABLE}: {error.message}"
     except (OSError, EOFError, zlib.error) as error:
-        found.left_out[str(path)] = f"unreadable: {error}"
+        found.left_out[str(path)] = f"{UNREADABLE}: {error}"
     else:
         if claimed:
             return claimed[0]
@@ -157,7 +158,7 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
             try:
                 mode = path.lstat().st_mode
             except OSError as error:
-                found.left_out[str(path)] = f"rldk cannot read it: {error.strerror}"
+                found.left_out[str(path)] = f"{UNREADABLE}: {error.strerror}"
                 continue
             if not stat.S_ISREG(mode):
                 found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "it is not a regular file"
@@ -170,7 +171,7 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
 
 
 def _refused(error: OSError, found: Found) -> None:
-    found.left_out[str(error.filename)] = f"rldk cannot read it: {error.strerror}"
+    found.left_out[str(error.filename)] = f"{UNREADABLE}: {error.strerror}"
 
 
 def _inside(folder: Path, root: Path) -> Path:

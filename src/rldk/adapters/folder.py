@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter
-from rldk.adapters.explore import GENERIC, Source, explore
+from rldk.adapters.explore import GENERIC, UNREADABLE, Source, explore
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.layout import run_name
@@ -81,7 +81,7 @@ def plan_folder(root: Path, options: Options) -> Plan:
     left_out = found.left_out | {str(p): "several runs share it: open it alone" for s in spare for p in s.files}
     if groups:
         return Plan(root=root, groups=groups, left_out=left_out)
-    refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith("unreadable")]
+    refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith(UNREADABLE)]
     if refused:
         path, reason = refused[0]
         raise UnreadableSource(f"there is no readable log in {root}; {path}: {reason}", hint="check the permissions")
@@ -172,7 +172,7 @@ def _readable(
 def _why(error: RldkError) -> str:
     if isinstance(error, MissingExtra):
         return f"{error.message}: {error.hint}"
-    return error.message if isinstance(error, NoData) else f"rldk cannot read it: {error.message}"
+    return error.message if isinstance(error, NoData) else f"{UNREADABLE}: {error.message}"
 
 
 def _further(main: _Read, others: Iterator[_Read]) -> _Read | None:

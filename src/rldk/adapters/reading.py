@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import le
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,9 @@ from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
 from rldk.core.table import Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
+
+ROUNDED = "numbers have only the digits that were printed: a number shown as 0 may be very small"
+_EVAL = ("eval", "test", "val/", "val_", "validation")
 
 
 def rank_notes(rank: str) -> tuple[str, ...]:
@@ -190,3 +193,8 @@ def check_strict(log: Log, adapter: BaseAdapter) -> Log:
             hint="read without strict mode to skip and count such records",
         )
     return log
+
+
+def phase_of(values: Iterable[str]) -> Phase:
+    names = [name.lower() for name in values]
+    return "eval" if names and all(name.startswith(_EVAL) for name in names) else "train"

@@ -8,25 +8,43 @@ from pathlib import Path
 
 import pytest
 
+from rldk.adapters import consoles, formats
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
 from rldk.adapters.explore import claims
-from rldk.adapters.formats import MARKS, NOT_JSON
 from rldk.adapters.source import File
 
 TESTS = Path(__file__).parents[2]
 BOX = b"----\n| loss | 0.5 |\n| EpRewMean | 3.5 |\n| Steps | %d |\n----\n"
+EDGE = "\u2500" * 35
 MADE = [
     b"PAR1\x15\x04",
     b'{"cells": [{"cell_type": "code"}], "nbformat": 4}',
     BOX % 1 + BOX % 2,
+    b"".join(b"Epoch %d/9\n10/10 [====] - 1s 2ms/step - loss: 0.%d - accuracy: 0.5\n" % (i, i) for i in range(1, 6)),
+    b"".join(
+        b"step           %d.0000\nloss           0.5120\nmean_reward    1.5000\nName: %d, dtype: float64\n" % (i, i)
+        for i in range(3, 8)
+    ),
+    "".join(
+        f"\u256d{EDGE} Metrics {EDGE}\u256e\n\u2502  objective  scores: 0.5 | verifiable_correct_rate: 0.25 \u2502\n"
+        f"\u2502  other      training_step: {i} | lr: 5.00e-07  \u2502\n\u2570{EDGE * 2}\u256f\n"
+        for i in range(1, 6)
+    ).encode(),
     b"<table><tr><th>Step</th><th>Training Loss</th></tr><tr><td>1</td><td>0.5</td></tr>"
     b"<tr><td>2</td><td>0.4</td></tr></table>",
 ]
 FILES = sorted(p for name in ("fixtures", "folders") for p in (TESTS / name).rglob("*") if p.is_file())
 
 
+PACKAGES = (consoles, formats)
+MARKS = {
+    f"{package.__name__}.{name}": marks for package in (consoles, formats) for name, marks in package.MARKS.items()
+}
+NOT_JSON = [f"{package.__name__}.{name}" for package in PACKAGES for name in sorted(package.NOT_JSON)]
+
+
 def made_in(module: str) -> list[type[BaseAdapter]]:
-    name = import_module(f"rldk.adapters.formats.{module}").__name__
+    name = import_module(module).__name__
     return [kind for kind in adapters if kind.__module__ == name]
 
 
@@ -40,7 +58,7 @@ def test_a_file_without_the_mark_is_not_recognised(module: str) -> None:
     assert recognised
 
 
-@pytest.mark.parametrize("module", sorted(NOT_JSON))
+@pytest.mark.parametrize("module", NOT_JSON)
 def test_json_is_not_recognised(module: str) -> None:
     kinds = made_in(module)
     for path in FILES:

@@ -6,7 +6,10 @@ from __future__ import annotations
 MARKS: dict[str, tuple[bytes, ...]] = {
     "boxes": (b"|", b"\xe2\x94\x82"),
     "cleanrl": (b"episodic_return=",),
+    "keras": (b"Epoch ", b"episode", b" steps performed)"),
+    "panels": (b" Metrics ", b"PufferLib"),
     "sb3": (b"| time/",),
+    "series": (b"dtype: ",),
     "trl": (b"{'",),
 }
 NOT_JSON = frozenset(("lines",))

@@ -10,13 +10,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.consoles.steps import ROUNDED, phase_of
 from rldk.adapters.formats.progress_table import identity as of_logger
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parse_file
+from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.records import MAX_STEP

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.consoles.steps import phase_of
 from rldk.adapters.live.lineformat import LineFormat, by_keys
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parse_file
+from rldk.adapters.reading import Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, dict_items, number, without_prefix
 from rldk.core.records import STEP_KEYS, BadLine, to_step

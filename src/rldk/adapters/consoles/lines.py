@@ -12,13 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.consoles.steps import ROUNDED, phase_of
 from rldk.adapters.formats import dialect
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parse_file
+from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import BAR, Clock, Line, read_line

@@ -7,13 +7,12 @@ from itertools import pairwise
 from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.consoles.steps import ROUNDED, phase_of
 from rldk.adapters.formats import dialect
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.goals import says_goal
-from rldk.adapters.reading import Sink, glimpse, parse_file
+from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.clocks import clock_rank

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from msgspec import Struct, field
@@ -12,17 +12,15 @@ from rldk.adapters.base import BaseAdapter
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.rowsource import CountedRows
 from rldk.adapters.log import Log
-from rldk.adapters.reading import Sink, parse_file
+from rldk.adapters.reading import ROUNDED, Sink, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number, pieces, without_prefix
 from rldk.adapters.wire.pairs import read_line
 from rldk.core.records import MAX_STEP
-from rldk.core.table import Phase
 
 MAX_BLOCK = 400  # lines of one step; the longest genuine block seen (Isaac Lab with 60 reward terms) has 90
 MAX_KEYS = 1000  # metrics of one step
 _ROLES = ("step", "total", "run")  # groups of a pattern that are not metrics
-_EVAL = ("eval", "test", "val/", "val_", "validation")
 
 
 class PrintLayout(Struct, frozen=True, kw_only=True):
@@ -199,14 +197,6 @@ class PrintedAdapter(BaseAdapter):
         reading = parse_file(self, steps)
         reading.notes.append(ROUNDED)
         return reading.log(total_steps=steps.total, **self.layout.identity)
-
-
-ROUNDED = "numbers have only the digits that were printed: a number shown as 0 may be very small"
-
-
-def phase_of(values: Iterable[str]) -> Phase:
-    names = [name.lower() for name in values]
-    return "eval" if names and all(name.startswith(_EVAL) for name in names) else "train"
 
 
 def _count(text: str) -> int:

@@ -19,4 +19,4 @@ MARKS: dict[str, tuple[bytes, ...]] = {
     "wandb_offline": (b":W&B",),
 }
 # Modules that recognise no file that begins with a brace, as JSON lines do.
-NOT_JSON = frozenset(("downloads", "progress_table", "shown_tables"))
+NOT_JSON = frozenset(("arms_chart", "downloads", "flexible", "long_table", "progress_table", "shown_tables", "tabular"))

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapters
 from rldk.adapters.formats.tabular import CsvTable, first_rows, layout_of, read_table
-from rldk.adapters.live.lineformat import LineFormat
+from rldk.adapters.live.lineformat import OWN_NAMES, LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import opening_of
@@ -24,7 +24,7 @@ class FlexibleAdapter(BaseAdapter):
 
     A CSV needs no column of steps: without one the row number is the step."""
 
-    name: ClassVar[str] = "flexible"
+    name: ClassVar[str] = OWN_NAMES
     describes: ClassVar[str] = "JSONL, CSV or Parquet with column names of your own"
     quality: ClassVar[int] = 10
     lines: ClassVar[LineFormat | None] = LineFormat(

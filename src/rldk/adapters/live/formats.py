@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
-from rldk.adapters.formats import dialect
-from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
 from rldk.adapters.live.lineformat import LineFormat
 from rldk.adapters.live.pattern import PatternRows
 from rldk.adapters.naming.keys import says_metric
@@ -51,6 +49,8 @@ class Followed(LineFormat, frozen=True, kw_only=True):
 @cache
 def live_formats() -> dict[str, Followed]:
     """Every format that can be read while it grows, by name."""
+    from rldk.adapters.formats.flexible import FlexibleAdapter
+
     return {kind.name: form for kind in (*adapters, FlexibleAdapter) if (form := _named(kind)) is not None}
 
 
@@ -71,6 +71,8 @@ def recognise(head: bytes, *, mapped: bool = False) -> Followed | None:
     best = min((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name), default=None)
     if best is not None:
         return _named(best[1])
+    from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
+
     columns = loose_columns(file)
     return _named(FlexibleAdapter) if columns and (mapped or says_metric(columns)) else None
 
@@ -79,6 +81,8 @@ def from_pattern(pattern: str) -> Followed:
     """The console format of that name, or one made from the user's pattern. Raises `UsageError` for a bad pattern."""
     if pattern in PATTERNS:
         return live_formats()[PATTERNS[pattern]]
+    from rldk.adapters.formats import dialect
+
     PatternRows(pattern)
     return Followed(
         name="text", source=lambda: PatternRows(pattern), identify=lambda opening, _: dialect.identity(opening, {})

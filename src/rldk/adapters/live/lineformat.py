@@ -12,6 +12,7 @@ from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.source import File
 from rldk.core.table import Phase
 
+OWN_NAMES = "flexible"  # the format of tables in the user's own names, which is loaded when nothing else fits
 Told = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and notes on them
 
 

@@ -10,9 +10,8 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.adapters.base import adapters
-from rldk.adapters.formats.flexible import FlexibleAdapter
-from rldk.adapters.late import condense
 from rldk.adapters.live.formats import Followed, from_pattern, live_formats, recognise
+from rldk.adapters.live.lineformat import OWN_NAMES
 from rldk.adapters.live.rowsource import JsonRows, RowSource
 from rldk.adapters.live.shaping import Names, Shaper
 from rldk.adapters.manifest import configuration
@@ -176,7 +175,7 @@ class LiveReader:
 
     def _says_nothing(self) -> bool:
         """Whether the log is a table of the user's own names in which none means a metric; it is refused at the end."""
-        own = self._form is not None and self._form.name == FlexibleAdapter.name
+        own = self._form is not None and self._form.name == OWN_NAMES
         return own and self._how.format is None and not self.meta.names
 
     def _forget(self) -> None:
@@ -190,6 +189,8 @@ class LiveReader:
         kept = bytes(self._kept or b"")
         form = self._form if self._sure else self._recognised()
         if form is None:
+            from rldk.adapters.late import condense
+
             self._kept = bytearray() if finish else bytearray(condense(kept, adapters))
             self._trimmed = self._trimmed or len(self._kept) < len(kept)
             return []
