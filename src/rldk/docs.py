@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ def pages() -> dict[str, str]:
     made["formats.md"] = formats_page()
     made["metrics.md"] = metrics_page()
     made["cli.md"] = cli_page()
-    made["monitor.alert.schema.json"] = json.dumps(alert_schema(), indent=2) + "\n"
-    made["monitor.report.schema.json"] = json.dumps(report_schema(), indent=2) + "\n"
-    made["run.schema.json"] = json.dumps(manifest_schema(), indent=2) + "\n"
+    made["monitor.alert.schema.json"] = _schema_text(alert_schema()) + "\n"
+    made["monitor.report.schema.json"] = _schema_text(report_schema()) + "\n"
+    made["run.schema.json"] = _schema_text(manifest_schema()) + "\n"
     return made
 
 
@@ -126,6 +127,19 @@ def incidents_page() -> str:
     ]
     lines += [f"| {family} | {', '.join(sorted(driven)) or 'nothing'} |" for family, driven in sorted(DRIVES.items())]
     return "\n".join(lines) + "\n"
+
+
+def _schema_text(schema: Any) -> str:
+    """The schema as text. Docstrings in it lose their indentation, which some releases of msgspec keep."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {k: cleandoc(v) if k == "description" and isinstance(v, str) else plain(v) for k, v in value.items()}
+
+    return json.dumps(plain(schema), indent=2)
 
 
 def formats_page() -> str:

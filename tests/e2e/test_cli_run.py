@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from rldk.cli.main import main
 from rldk.core.manifest import read_manifest
@@ -220,3 +221,13 @@ def test_interrupting_writes_the_report(tmp_path: Path) -> None:
         assert process.wait(10) == 130
         assert time.monotonic() - began < 5
     assert json.loads((tmp_path / "r.json").read_text())["ended"] == "interrupted"
+
+
+def test_a_command_is_ended_when_its_run_directory_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[]")
+    begun = time.monotonic()
+    words = ["run", "--run-dir", str(tmp_path), "--", sys.executable, "-c", "import time; time.sleep(60)"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 3
+    assert "is no JSON object" in result.stderr or "not a JSON object" in result.stderr
+    assert time.monotonic() - begun < 30

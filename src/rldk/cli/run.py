@@ -63,6 +63,10 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     try:
         left = run_directory(run_dir, words, datetime.now())
         begun = begin(left, words)
+    except BaseException:
+        child.abandon()
+        raise
+    try:
         flags["alerts"] = flags["alerts"] or left.alerts
         flags["report"] = flags["report"] or left.report
         say(f"rldk: run directory {left.path}")

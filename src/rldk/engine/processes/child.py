@@ -11,6 +11,8 @@ from contextlib import suppress
 
 from rldk.errors import UsageError
 
+PATIENCE_S = 2.0  # from SIGTERM to SIGKILL, for a command that is abandoned
+
 
 class Wrapped:
     """A command in its own process group, without a keyboard. Its output is read from `stdout`.
@@ -59,3 +61,14 @@ class Wrapped:
         """Ends what is left of the group: it must not go on unwatched and write into a pipe that nobody reads."""
         if self._process.poll() is None:
             self.relay(signal.SIGTERM)
+
+    def abandon(self) -> None:
+        """Ends a command whose output nobody has begun to read, and waits for its end."""
+        self.close()
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.relay(signal.SIGKILL)
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
