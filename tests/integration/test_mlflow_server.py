@@ -144,7 +144,7 @@ def test_what_is_known_of_the_run_comes_along(server: Server, monkeypatch: pytes
     assert (found.id, found.source, found.meta.format) == (run, f"mlflow://{run}", "mlflow")
     assert (found.meta.config, found.meta.git_sha) == ({"lr": 1e-5, "hub_token": "[redacted]"}, "abc123")
     assert list(found.metrics.columns) == ["kl"]
-    assert any("of the machine" in note for note in found.meta.notes)
+    assert any("about the machine" in note for note in found.meta.notes)
 
 
 def test_pages_and_cadences_are_as_in_the_database(server: Server) -> None:
