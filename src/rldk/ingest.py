@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from rldk.core.events import read_events
 from rldk.core.extras import need
 from rldk.core.files import whole
 from rldk.core.model import Event, Run
+from rldk.core.patterns import later
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import ConfigError, InputError, OutputError, UnknownName, UsageError
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 Validation = Literal["strict", "flexible", "lenient"]
 # A spreadsheet takes such text for the beginning of a formula, also in full width and behind blanks.
-_FORMULA = re.compile(r"[\s\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-_BREAKS = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
+_FORMULA = later(r"[\s\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_BREAKS = later(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class UnknownFields(UserWarning):

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.source import HEAD_BYTES
+from rldk.core.patterns import later
 
-NUMBER = re.compile(
-    rb"(?:[Ee]p(?:ochs?|isodes?|s)?|[Ii]ter(?:ations?)?)\b[^\w\n]{0,21}\d|[Ee]p[\w/ ]{0,12}[^\w\n]{1,12}\d"
-)
+NUMBER = later(rb"(?:[Ee]p(?:ochs?|isodes?|s)?|[Ii]ter(?:ations?)?)\b[^\w\n]{0,21}\d|[Ee]p[\w/ ]{0,12}[^\w\n]{1,12}\d")
 Kinds = Sequence[type[BaseAdapter]]
 
 

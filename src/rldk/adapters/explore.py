@@ -19,6 +19,7 @@ from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
+from rldk.core.patterns import later
 from rldk.errors import RldkError
 
 MAX_FILES = 20_000
@@ -27,7 +28,7 @@ UNREADABLE = "rldk cannot read it"  # how the reason begins why a file was left 
 _SKIPPED = frozenset({".git", ".hg", ".venv", "__pycache__", "node_modules", ".ipynb_checkpoints"})
 _FAMILIES = {"hf": "trl", "trl": "trl", "sb3": "sb3", "rllib": "rllib", "cleanrl": "cleanrl", "openrlhf": "openrlhf"}
 _FAMILIES |= {"verl": "verl"}
-_PROCESS = re.compile(r"(?:(?<=^)|[_-])(?:rank|worker|proc|process|gpu)[_-]?\d+$", re.IGNORECASE)
+_PROCESS = later(r"(?:(?<=^)|[_-])(?:rank|worker|proc|process|gpu)[_-]?\d+$", re.IGNORECASE)
 GENERIC = 20  # a format of this quality or less says nothing about its writer
 
 

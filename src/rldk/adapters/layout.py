@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from rldk.core.patterns import later
+
 # Trainers make these folders inside the directory of one run.
-_PARTS = re.compile(
-    r"checkpoint-\d+|completions|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE
-)
+_PARTS = later(r"checkpoint-\d+|completions|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE)
 # Folders that hold one folder a run (or a project of runs); with a single run in it, it is part of what surrounds it.
-_SHELVES = re.compile(r"runs|tb|tensorboard(_log)?s?|wandb|mlruns|(lightning|tb)_logs", re.IGNORECASE)
+_SHELVES = later(r"runs|tb|tensorboard(_log)?s?|wandb|mlruns|(lightning|tb)_logs", re.IGNORECASE)
 # File names that say what is in the file, not which run it is.
-_COMMON = re.compile(
+_COMMON = later(
     r"trainer_state|metrics|progress|result|results|events.*|std(out|err)|output|console|train(ing)?|logs?"
     r"|history|run|meta|((train|\d+(\.\d+)?)\.)?monitor|evaluations|completions.*|data|-",
     re.IGNORECASE,

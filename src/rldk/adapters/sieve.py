@@ -7,6 +7,8 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.patterns import later
+
 CELL = 8  # bytes that are compared as one number
 REACH = 4  # number of cells after the word in which its digit can stand: at most 30 bytes after the second letter
 MANY = 128  # with one place in so many bytes the words stand in about every line, and places gain nothing
@@ -81,9 +83,9 @@ _WORDS = (
     *("ep", "eps", "teration", "erations", "neration"),
 )
 _ENDINGS = ("step", "steps", "episode", "episodes", "epoch", "epochs")  # also of words such as "timestep"
-_BARE = re.compile(rb"\d{1,18}[:)\]]?(?:\x1b| +[A-Za-z\x1b])")  # a line begins with a number
-_RATIO = re.compile(rb"\d{1,18} ?/")
-_OTHER = re.compile(rb"pid=\d[^)\n]{0,80}\) ?\[?\d|\x1b")  # a prefix or an escape hides where the line begins
+_BARE = later(rb"\d{1,18}[:)\]]?(?:\x1b| +[A-Za-z\x1b])")  # a line begins with a number
+_RATIO = later(rb"\d{1,18} ?/")
+_OTHER = later(rb"pid=\d[^)\n]{0,80}\) ?\[?\d|\x1b")  # a prefix or an escape hides where the line begins
 MAX_GAP = 64  # bytes between a word and its number
 SIZE = 8  # letters of a word to compare
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from rldk.cards.safe import clean
+from rldk.core.patterns import later
 from rldk.core.registry import renderers
 from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
 
-_CODE = re.compile(r"`([^`]+)`")
+_CODE = later(r"`([^`]+)`")
 _MARKUP = str.maketrans({c: f"\\{c}" for c in "\\|*_`<>[]#~!"})
 SIGNS = {"critical": "\N{LARGE RED CIRCLE}", "warn": "\N{LARGE YELLOW CIRCLE}", "ok": "\N{LARGE GREEN CIRCLE}"}
 FENCE = "```"

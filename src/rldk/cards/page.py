@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import zip_longest
@@ -16,12 +15,13 @@ from rldk.cards.report_view import view_of
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
 from rldk.core.model import Report
+from rldk.core.patterns import later
 from rldk.core.registry import renderers
 from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
 from rldk.rules.rule import HEADINGS, rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
-_CODE = re.compile(r"`([^`]+)`")
+_CODE = later(r"`([^`]+)`")
 INTERVAL = (160, 16)
 SHORT = 28  # characters of a cell that is kept on one line
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from rldk.core.patterns import later
+
 # OSC, DCS, SOS, PM and APC strings (with their 8-bit forms) run to BEL or ST, or to the end of a torn line. CSI
 # sequences end in a final byte. Any other escape is two bytes. Titles, links and clipboard writes travel in OSC.
-_SEQUENCE = re.compile(
+_SEQUENCE = later(
     r"(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]).*?(?:\x07|\x1b\\|\x9c|$)"
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|\x1b[ -/]*[0-~]?",

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 
 from rldk.core.glossary import PLACEHOLDER, Alias, Dialect, Glossary, Metric, affine
+from rldk.core.patterns import later
 from rldk.errors import UnknownName
 
 N = TypeVar("N")
@@ -197,7 +198,7 @@ def pattern(key: str) -> re.Pattern[str]:
     body = "".join(
         re.escape(part) + (_TEXT.get(text, "[^/]+") if text else "") for part, text in zip(parts, texts, strict=True)
     )
-    return re.compile(body, re.DOTALL)
+    return later(body, re.DOTALL)
 
 
 def fill_name(name: str, hit: re.Match[str] | None) -> str:

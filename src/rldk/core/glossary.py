@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core import algorithms
+from rldk.core.patterns import later
 from rldk.core.spelling import form
 from rldk.errors import ConfigError
 
@@ -22,7 +22,7 @@ _TRANSFORMS = {
     "percent": (0.01, 0.0),
     "1-percent": (-0.01, 1.0),
 }
-PLACEHOLDER = re.compile(r"\{[a-z]+\}|<[a-z]+>")
+PLACEHOLDER = later(r"\{[a-z]+\}|<[a-z]+>")
 
 
 class Alias(Struct, frozen=True, kw_only=True, gc=False):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
@@ -14,6 +13,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core.clocks import clock_rank
+from rldk.core.patterns import later
 from rldk.core.table import Phase
 from rldk.core.text import legible
 
@@ -39,7 +39,7 @@ IDENTITY = frozenset(
 EVALUATION = frozenset(("eval", "evaluation", "val", "valid", "validation", "test"))
 MAX_STEP = 2**53  # beyond it a step written as a float is not exact
 MAX_DEPTH = 16
-_STEP_TEXT = re.compile(
+_STEP_TEXT = later(
     r"(?P<word>[A-Za-z][A-Za-z ]{0,30}?)?[ :#=]{0,3}"
     r"(?P<number>\d{1,15}(?:\.\d{1,9})?(?:[eE]\+?\d{1,2})?)(?P<scale>[kKmM])?(?: ?/ ?(?P<plan>\d{1,15}))?"
 )

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from rldk.core.patterns import later
+
 REDACTED = "[redacted]"
 MAX_DEPTH = 20  # a deeper value is no hyper-parameter; it is redacted whole
 MAX_TEXT = 1 << 16  # a longer text is searched up to here, and the rest is cut off
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_WORDS = later(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _SECRET = frozenset(
     "password passwords passwd passphrase secret secrets credential credentials apikey accesskey privatekey auth"
     " authorization cookie cookies webhook webhooks bearer pwd".split()
@@ -22,25 +24,23 @@ _HARMLESS = frozenset(
     "eos bos pad unk sep cls mask stop special image video audio start end think prompt input output label response "
     "text data dataset reward column chosen rejected query question answer solution message messages obs action".split()
 )
-_PATH = re.compile(r"(?:[A-Za-z]:)?[./~\\]")  # `pwd` holds such a text when it is the working directory
+_PATH = later(r"(?:[A-Za-z]:)?[./~\\]")  # `pwd` holds such a text when it is the working directory
 # Shapes of credentials as their issuers document them: OpenAI, Anthropic, Hugging Face, GitHub, GitLab, Slack, AWS,
 # Google, npm, PyPI, SendGrid, JSON web tokens, private keys.
-_SHAPES = re.compile(
+_SHAPES = later(
     r"\b(?:sk-[\w-]{16,200}|hf_[A-Za-z0-9]{16,80}|gh[oprsu]_\w{16,255}|github_pat_\w{16,255}|glpat-[\w-]{16,64}"
     r"|xox[abeoprs]-[\w-]{10,255}|A[KS]IA[A-Z0-9]{12,16}|AIza[\w-]{30,40}|npm_[A-Za-z0-9]{30,50}|pypi-[\w-]{16,255}"
     r"|SG\.[\w-]{10,40}\.[\w-]{10,64}|eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000})"
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
 )
-_HOOKS = re.compile(
-    r"(https?://(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|\w{1,80}\.webhook\.office\.com)/)\S+"
-)
-_USER = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/@]{1,400}(?=@)", re.IGNORECASE)
-_SCHEMES = re.compile(r"\b((?:Bearer|Basic|Token)\s+)[\w.~+/=-]{6,4000}", re.IGNORECASE)
+_HOOKS = later(r"(https?://(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|\w{1,80}\.webhook\.office\.com)/)\S+")
+_USER = later(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/@]{1,400}(?=@)", re.IGNORECASE)
+_SCHEMES = later(r"\b((?:Bearer|Basic|Token)\s+)[\w.~+/=-]{6,4000}", re.IGNORECASE)
 # name=value in a command line, an environment, JSON or the query of a URL; --name value in a command line
-_ASSIGNED = re.compile(r"([\w.-]{2,80})(['\"]?(?:=|:\s?)['\"]?)(?!//)([^\s&'\",;]{1,4000})")
-_OPTION = re.compile(r"(--?[A-Za-z][\w-]{1,80}\s+)([^\s-]\S{0,4000})")
-_NUMBER = re.compile(r"[-+\d.eE]{1,40}")
-_FLAG = re.compile(r"--?[A-Za-z][\w-]{1,80}")
+_ASSIGNED = later(r"([\w.-]{2,80})(['\"]?(?:=|:\s?)['\"]?)(?!//)([^\s&'\",;]{1,4000})")
+_OPTION = later(r"(--?[A-Za-z][\w-]{1,80}\s+)([^\s-]\S{0,4000})")
+_NUMBER = later(r"[-+\d.eE]{1,40}")
+_FLAG = later(r"--?[A-Za-z][\w-]{1,80}")
 
 
 def redact(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_SECONDS = re.compile(r"[^a-z0-9]s$")
-_SEPARATORS = re.compile(r"[^a-z0-9]+")
+from rldk.core.patterns import later
+
+_SECONDS = later(r"[^a-z0-9]s$")
+_SEPARATORS = later(r"[^a-z0-9]+")
 _STAGES = {
     "train": "train",
     "training": "train",
@@ -19,15 +21,15 @@ _STAGES = {
 }
 _STAGE = "|".join(sorted(_STAGES, key=len, reverse=True))
 # A word ends at a separator or before a capital: "eval_loss", "eval/loss", "EvalLoss".
-_BEFORE = re.compile(rf"(?P<stage>(?i:{_STAGE}))(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<rest>[^\W_].*)", re.DOTALL)
-_AFTER = re.compile(rf"(?P<rest>.*[^\W_])(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<stage>(?i:{_STAGE}))", re.DOTALL)
-_BRACKET = re.compile(r"(?P<rest>[^()\[\]]*\w)\s*[(\[]\s*(?P<word>[\w ]+?)\s*[)\]]")
+_BEFORE = later(rf"(?P<stage>(?i:{_STAGE}))(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<rest>[^\W_].*)", re.DOTALL)
+_AFTER = later(rf"(?P<rest>.*[^\W_])(?:[\W_]+|(?<=[a-z])(?=[A-Z]))(?P<stage>(?i:{_STAGE}))", re.DOTALL)
+_BRACKET = later(r"(?P<rest>[^()\[\]]*\w)\s*[(\[]\s*(?P<word>[\w ]+?)\s*[)\]]")
 # In brackets behind a name these words add nothing. Anything else there, such as a scale or "max", is part of the name.
 _SILENT = frozenset({"mean", "avg", "average", "nats", "steps", "tokens"})
-_WINDOW = re.compile(r"(?:last )?\d+ ?(?:eps?|episodes?)")  # a mean over so many episodes
+_WINDOW = later(r"(?:last )?\d+ ?(?:eps?|episodes?)")  # a mean over so many episodes
 # Panels that home-made loops sort their curves into. The name behind them says everything. "losses/entropy" is a term
 # of a loss, and its sign is unknown: behind this panel the name itself must say that it is a loss or a norm.
-_PANEL = re.compile(
+_PANEL = later(
     r"(?:(?i:losses|loss)\s*[/.]\s*(?=.*(?i:loss|norm)$)|(?i:metrics?|charts?|stats|scalars?|rollouts?|episodes?|env|environment|agent|perf|performance|info|summary"
     r"|logs?|run|results?|learner|algo|data|monitor|main|global|time)\s*[/.]\s*)(?P<rest>.*\w.*)",
     re.DOTALL,

@@ -6,7 +6,6 @@ paths."""
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
 from enum import Flag, auto
 from operator import attrgetter
@@ -17,6 +16,7 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from rldk.core.mending import numbers_of, quote_non_json
+from rldk.core.patterns import later
 from rldk.core.records import (
     MAX_DEPTH,
     MAX_STEP,
@@ -35,7 +35,7 @@ from rldk.core.table import Phase
 
 MAX_REBUILDS = 50
 MAX_KEYS = 5_000  # of one object; only many lines with the same keys pay back the time to build a Struct
-_UNFIT = re.compile(r'[\x00-\x1f"\\\ud800-\udfff]')  # characters msgspec refuses in a field's name
+_UNFIT = later(r'[\x00-\x1f"\\\ud800-\udfff]')  # characters msgspec refuses in a field's name
 _Step = Annotated[int, msgspec.Meta(ge=-MAX_STEP, le=MAX_STEP)] | float | str | None
 _NO_NAMES = frozenset(("NaN", "Infinity", "-Infinity"))  # the text that `quote_non_json` makes of these is no name
 _ONCE = frozenset((Role.STEP, Role.TIME, Role.PHASE, Role.NAME, Role.VALUE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 
 from rldk.core.aliases import Aliases, Match, pattern, prefixes, stage_name, strip_prefixes
 from rldk.core.glossary import PLACEHOLDER, Dialect, Glossary, Metric, read_glossary
+from rldk.core.patterns import later
 from rldk.core.spelling import readings
 from rldk.errors import UnknownName
 
@@ -22,7 +22,7 @@ _EVERY_SINK = prefixes([_SINKS])
 _FINE = frozenset({"nats", "fraction", "probability", "ratio", "ratio^2", "loss", "1"})  # units of fractional values
 # added to the rank of a name that is not one of the log's own trainer, so that the trainer's names come first
 _LOOSE = 1000
-_PATH = re.compile(r"[/.:|\\>]")
+_PATH = later(r"[/.:|\\>]")
 
 
 class Vocabulary:

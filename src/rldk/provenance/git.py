@@ -10,12 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from rldk.core.manifest import GitState
+from rldk.core.patterns import later
 from rldk.core.redact import without_secrets
 
 TIMEOUT_S = 3.0  # of one call: a huge repository on a network drive must not hold up a training
 MAX_BYTES = 4 << 20  # of a file below .git
-_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*).*", re.IGNORECASE | re.DOTALL)
+_SHA = later(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ADDRESS = later(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*).*", re.IGNORECASE | re.DOTALL)
 
 
 def git_state(folder: Path) -> GitState | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -14,14 +13,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk import __version__
+from rldk.core.patterns import later
 from rldk.core.view import Commands, Section, Table, Tone, View
 from rldk.provenance.packages import canonical, reaches, version_of
 
 DISTRIBUTION = "rldk"
 FOR_DEVELOPERS = frozenset({"dev", "integrations", "all"})  # extras that no user misses
 _MODULES = {"pyyaml": "yaml"}  # of packages that are imported by another name
-_NEED = re.compile(r"([\w.-]+)\s*(?:>=\s*([\w.!+]+))?\s*(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?")
-_PYTHON = re.compile(r">=\s*([\d.]+)")
+_NEED = later(r"([\w.-]+)\s*(?:>=\s*([\w.!+]+))?\s*(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?")
+_PYTHON = later(r">=\s*([\d.]+)")
 
 
 class PackageState(Struct, frozen=True, kw_only=True):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 from functools import lru_cache
 
 from rldk.core.algorithms import OFF_POLICY
+from rldk.core.patterns import later
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Context, Frame
 
@@ -33,7 +33,7 @@ LANGUAGE = (
 GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimension at the usual start, std 1
 
 
-_EPISODE = re.compile(r"(?:(?<![A-Za-z])ep|Ep)s?[_/. ]?(?:[Ll]en|[Rr]ew|[Rr]et)|[Ee]pisod|(?<![A-Za-z])[Rr]eturn")
+_EPISODE = later(r"(?:(?<![A-Za-z])ep|Ep)s?[_/. ]?(?:[Ll]en|[Rr]ew|[Rr]et)|[Ee]pisod|(?<![A-Za-z])[Rr]eturn")
 
 
 @lru_cache(maxsize=256)

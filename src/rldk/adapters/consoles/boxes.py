@@ -18,22 +18,23 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 
-_BAR = re.compile(r"[|│┃║]")
-_EDGE = re.compile(r"[-=+─━═┌┐└┘├┤┬┴┼╒╕╘╛╞╡╪╤╧╭╮╰╯ ]{6,}")
-_RULE = re.compile(r"[├╞╟][─═┼╪┤╡╢ ]+")  # between two rows of one box
-_NAME = re.compile(r"[A-Za-z%][^|│]{0,119}")
+_BAR = later(r"[|│┃║]")
+_EDGE = later(r"[-=+─━═┌┐└┘├┤┬┴┼╒╕╘╛╞╡╪╤╧╭╮╰╯ ]{6,}")
+_RULE = later(r"[├╞╟][─═┼╪┤╡╢ ]+")  # between two rows of one box
+_NAME = later(r"[A-Za-z%][^|│]{0,119}")
 # a line between boxes that states the count when the boxes do not
-_COUNT = re.compile(r"\b(?:[Ii]teration|[Tt]rain step|itr|Itr) ?#?(?P<step>\d{1,18})\b")
+_COUNT = later(r"\b(?:[Ii]teration|[Tt]rain step|itr|Itr) ?#?(?P<step>\d{1,18})\b")
 # The counts that boxes show, without their group. The finest and most lasting count comes first.
 _CLOCKS = (
     *("total_timesteps", "totalenvinteracts", "timestepssofar", "total_env_steps", "env_steps", "timesteps", "steps"),
     *("frames", "frame", "serial_timesteps", "nupdates", "n_updates", "updates", "iteration", "itr", "epoch", "epochs"),
     *("episodessofar", "episodes", "episode"),
 )
-_WHOLE = re.compile(r"\d{1,18}")
-_HEAD_ROW = re.compile(rb"^[ \t]*\|[^|\n]{2,120}\|[ \t]*[-+\d.naif]{1,4}", re.MULTILINE)
+_WHOLE = later(r"\d{1,18}")
+_HEAD_ROW = later(rb"^[ \t]*\|[^|\n]{2,120}\|[ \t]*[-+\d.naif]{1,4}", re.MULTILINE)
 _BASELINES = frozenset({"eprewmean", "eplenmean", "EpRewMean", "ev_tdlam_before", "serial_timesteps", "nupdates"})
 _SPINUP = frozenset({"AverageEpRet", "EpRet", "TotalEnvInteracts"})
 _AREAL = frozenset({"ppo_actor/update/actor_loss", "ppo_actor/task_reward/avg", "ppo_actor/update/grad_norm"})

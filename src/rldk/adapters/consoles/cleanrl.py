@@ -12,14 +12,13 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 
-_RECORD = re.compile(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+), episodic_return=|SPS: ")
-_VALUE = re.compile(
-    r"(?:array\()?\[?\s*(?P<value>[\w.+-]+(?P<called>\([^()]*\))?)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*"
-)
+_RECORD = later(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+), episodic_return=|SPS: ")
+_VALUE = later(r"(?:array\()?\[?\s*(?P<value>[\w.+-]+(?P<called>\([^()]*\))?)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*")
 IDENTITY = {"framework": "cleanrl", "dialect": "cleanrl"}
-_MARK = re.compile(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
+_MARK = later(rb"(?:^|[\r\n])global_step=\d+, episodic_return=")
 
 
 @adapter

@@ -16,17 +16,18 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, dict_items, number, without_prefix
+from rldk.core.patterns import later
 from rldk.core.records import STEP_KEYS, BadLine, to_step
 
 MAX_JOINED = 400  # lines of one dict; SkyRL prints one of 60 keys on as many
 MAX_CHARS = 1 << 16
-_MARK = re.compile(
+_MARK = later(
     r"\b(?P<word>(?:global[ _])?step|rollout|iteration|iter|epoch|episode|update|eval|perf|train)"
     r" ?#?\[?(?P<step>\d{1,18})\]?(?:/\d{1,18})? {0,3}[:|-]? {0,3}(?:metrics: |logs: )?(?=\{['\"]|$)",
     re.IGNORECASE,
 )
 _CLOCKS = (*STEP_KEYS, "episode", "update", "iter", "train/step", "rollout/step", "eval/step")
-_BEGIN = re.compile(r"\{['\"]")
+_BEGIN = later(r"\{['\"]")
 _SLIME = frozenset({"rollout/raw_reward", "rollout/rewards", "train/train_rollout_logprob_abs_diff", "train/pg_loss"})
 
 

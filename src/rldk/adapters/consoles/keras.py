@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from rldk.adapters.base import adapter
 from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
+from rldk.core.patterns import later
 
 _REST = "everything that is not printed: most metrics, digits beyond those shown, configuration"
 # "100/100 [=====>....] - 1s 10ms/step - " or "100/100 \u2501\u2501\u2501\u2501 1s 10ms/step - "
@@ -27,7 +27,7 @@ class KerasRLConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"episode",
-        mark=re.compile(r"(?:^|\x08)\s{0,40}(?P<step>\d{1,18})/(?P<total>\d{1,18}): episode: (?=\d)"),
+        mark=later(r"(?:^|\x08)\s{0,40}(?P<step>\d{1,18})/(?P<total>\d{1,18}): episode: (?=\d)"),
         keys={"episode reward": "episode_reward", "episode steps": "episode_length"},
         framework="keras_rl",
         dialect="keras_rl",
@@ -46,9 +46,9 @@ class KerasRLIntervals(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b" steps performed)",
-        mark=re.compile(r"\bInterval \d{1,18} \((?P<step>\d{1,18}) steps performed\)"),
+        mark=later(r"\bInterval \d{1,18} \((?P<step>\d{1,18}) steps performed\)"),
         block=True,
-        detail=re.compile(rf"{_BAR}(?=reward: )|\b\d{{1,18}} episodes - (?=episode_reward: )"),
+        detail=later(rf"{_BAR}(?=reward: )|\b\d{{1,18}} episodes - (?=episode_reward: )"),
         keys={"reward": "step_reward"},
         framework="keras_rl",
         dialect="keras_rl",
@@ -68,8 +68,8 @@ class KerasConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Epoch ",
-        mark=re.compile(r"^[\x08 ]{0,400}Epoch (?P<step>\d{1,9})/(?P<total>\d{1,9})$"),
+        mark=later(r"^[\x08 ]{0,400}Epoch (?P<step>\d{1,9})/(?P<total>\d{1,9})$"),
         block=True,
-        detail=re.compile(rf"{_BAR}(?=[a-z_]{{1,60}}: )"),
+        detail=later(rf"{_BAR}(?=[a-z_]{{1,60}}: )"),
     )
     lines: ClassVar[LineFormat | None] = layout.follow()

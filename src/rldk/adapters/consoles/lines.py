@@ -21,6 +21,7 @@ from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import BAR, Clock, Line, read_line
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
 
@@ -30,19 +31,19 @@ MAX_LINES = 100  # of one record
 MAX_KEYS = 300
 MAX_HELD = 50  # redraws of a progress bar with the same numbers that are one row
 # Words of which a line of such a log has one, and the number that follows; a text without is no such log.
-_COUNTS = re.compile(
+_COUNTS = later(
     rb"(?:ep|epoch|episode|step|steps|iter|iteration|itr|update|updates|batch|rollout|round|frame|frames|timestep"
     rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]|\d%\|[^|\n]{0,400}\| {0,9}\d",
     re.MULTILINE,
 )
 _GOALS = (b"rew", b"ret", b"loss", b"score", b"entropy", b"fitness", b"success", b"win", b"kl", b"ppl", b"perplexity")
 # of a text that has one of these: whether it stands there as `says_goal` wants it in a name
-_SAID = re.compile(
+_SAID = later(
     rb"reward|return|ep_?ret|score|entropy|fitness|success|win[_ ]?rate|perplexity|advantage|loss"
     rb"|(?<![a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?![a-z])"
 )
-_SIGN = re.compile(r"[:=|]")
-_OTHER = re.compile(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
+_SIGN = later(r"[:=|]")
+_OTHER = later(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
 
 
 class PrintedStep(Struct):

@@ -15,17 +15,18 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP, step_or_none
 
 MAX_LINES = 400  # of one panel
 MAX_WIDTH = 1000  # characters of a line
-_UPPER = re.compile(r"\u256d[\u2500 ]{2}.{0,1000}\u256e")
-_CATEGORY = re.compile(r" {1,4}(?P<name>\S{1,80}) {2,}(?P<text>\S.*)")
-_PAIR = re.compile(r"(?P<name>[^:|]{1,160}): (?P<value>\S{1,40})")
+_UPPER = later(r"\u256d[\u2500 ]{2}.{0,1000}\u256e")
+_CATEGORY = later(r" {1,4}(?P<name>\S{1,80}) {2,}(?P<text>\S.*)")
+_PAIR = later(r"(?P<name>[^:|]{1,160}): (?P<value>\S{1,40})")
 _STEPS = ("training_step", "global_step", "episode")
 _COUNT = r" {2,120}(?P<number>\d{1,12}(?:\.\d)?)(?P<unit>[kmbt]?)(?= |$)"
-_AGENT_STEPS, _EPOCH, _SPS = (re.compile(rf"\b{word}{_COUNT}") for word in ("Steps", "Epoch", "SPS"))
-_VALUE = re.compile(r"(?P<name>[A-Za-z_][\w./-]{0,60}) {2,120}(?P<value>-?\d{1,12}\.\d{3}|nan|-?inf)(?= |$)")
+_AGENT_STEPS, _EPOCH, _SPS = (later(rf"\b{word}{_COUNT}") for word in ("Steps", "Epoch", "SPS"))
+_VALUE = later(r"(?P<name>[A-Za-z_][\w./-]{0,60}) {2,120}(?P<value>-?\d{1,12}\.\d{3}|nan|-?inf)(?= |$)")
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 

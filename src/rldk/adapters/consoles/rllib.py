@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import ClassVar
 
 from msgspec import Struct, field
@@ -18,11 +17,12 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number, pieces
+from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step, to_time
 
-_TITLE = re.compile(r"Result for (?P<trial>\S+):")
-_LEAF = re.compile(r"(?P<indent> +)(?P<key>[^\s:-][^:]*):(?: (?P<value>.*))?")
-_HEAD_TITLE = re.compile(rb"(?:^|[\r\n])Result for \S+:\r?\n  +\S")
+_TITLE = later(r"Result for (?P<trial>\S+):")
+_LEAF = later(r"(?P<indent> +)(?P<key>[^\s:-][^:]*):(?: (?P<value>.*))?")
+_HEAD_TITLE = later(rb"(?:^|[\r\n])Result for \S+:\r?\n  +\S")
 _SPECIAL = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf, "true": 1.0, "false": 0.0}
 
 

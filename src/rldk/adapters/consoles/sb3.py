@@ -17,11 +17,12 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
+from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
 
-_EDGE = re.compile(r"-{10,}")
-_CELLS = re.compile(r"\|(?P<indent> {1,4})(?P<key>\S(?:[^|]*\S)?) *\| (?P<value>[^|]*?) *\|")
-_CLOCK_ROW = re.compile(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|", re.MULTILINE)
+_EDGE = later(r"-{10,}")
+_CELLS = later(r"\|(?P<indent> {1,4})(?P<key>\S(?:[^|]*\S)?) *\| (?P<value>[^|]*?) *\|")
+_CLOCK_ROW = later(rb"^\|\s{1,4}(?:time/)?total_timesteps\s*\|\s*\d+\s*\|", re.MULTILINE)
 
 
 class SB3Box(Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import ClassVar
 
@@ -16,11 +15,12 @@ from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.clocks import clock_rank
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP, STEP_KEYS, step_or_none
 
 MAX_LINES = 1000  # of one Series; pandas shows 60 by default
-_ITEM = re.compile(r"(?P<name>[A-Za-z_%][^\n]{0,119}?) {2,120}(?P<value>[-+\d.][\w.+-]{0,40}|nan|NaN|inf)")
-_END = re.compile(r"(?:Name: (?P<name>[^,]{1,80}), )?(?:Length: \d{1,9}, )?dtype: (?:float|int)\d\d")
+_ITEM = later(r"(?P<name>[A-Za-z_%][^\n]{0,119}?) {2,120}(?P<value>[-+\d.][\w.+-]{0,40}|nan|NaN|inf)")
+_END = later(r"(?:Name: (?P<name>[^,]{1,80}), )?(?:Length: \d{1,9}, )?dtype: (?:float|int)\d\d")
 
 
 class PrintedSeries:

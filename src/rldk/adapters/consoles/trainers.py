@@ -4,12 +4,12 @@ The keys are the names that the trainer uses for the same numbers in its other l
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from rldk.adapters.base import adapter
 from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
+from rldk.core.patterns import later
 
 _REST = "everything that is not printed: most metrics, digits beyond those shown, configuration"
 
@@ -25,7 +25,7 @@ class PrimeRLConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Step ",
-        mark=re.compile(r"\bStep (?P<step>\d{1,18}) +\| (?=.{0,400}(?:Mismatch KL|Async Level|Off-Policy|Peak Mem))"),
+        mark=later(r"\bStep (?P<step>\d{1,18}) +\| (?=.{0,400}(?:Mismatch KL|Async Level|Off-Policy|Peak Mem))"),
         keys={
             "Loss": "loss/mean",
             "Entropy": "entropy/all/mean",
@@ -56,9 +56,7 @@ class MLAgentsConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Step: ",
-        mark=re.compile(
-            r"(?P<run>[^\s.:\]][^.:\]]{0,80})[.:] Step: (?P<step>\d{1,18})\. (?=Time Elapsed: |(?:Mean|No) )"
-        ),
+        mark=later(r"(?P<run>[^\s.:\]][^.:\]]{0,80})[.:] Step: (?P<step>\d{1,18})\. (?=Time Elapsed: |(?:Mean|No) )"),
         keys={
             "Mean Reward": "Environment/Cumulative Reward",
             "Std of Reward": "std_of_reward",
@@ -82,7 +80,7 @@ class RslRlConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Learning iteration ",
-        mark=re.compile(r"Learning iteration (?P<step>\d{1,18})/(?P<total>\d{1,18})"),
+        mark=later(r"Learning iteration (?P<step>\d{1,18})/(?P<total>\d{1,18})"),
         block=True,
         keys={
             "Value function loss": "Loss/value_function",
@@ -118,7 +116,7 @@ class NemoRLConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"= Step ",
-        mark=re.compile(r"={5,60} Step (?P<step>\d{1,18})/(?P<total>\d{1,18}) ={5,60}"),
+        mark=later(r"={5,60} Step (?P<step>\d{1,18})/(?P<total>\d{1,18}) ={5,60}"),
         block=True,
         keys={
             "Loss": "train/loss",
@@ -144,7 +142,7 @@ class MlxConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Iter ",
-        mark=re.compile(r"\bIter (?P<step>\d{1,18}): (?=(?:Train|Val|loss|Total rewards|total_rewards)\b)"),
+        mark=later(r"\bIter (?P<step>\d{1,18}): (?=(?:Train|Val|loss|Total rewards|total_rewards)\b)"),
         keys={
             "Train loss": "loss",
             "Val loss": "eval_loss",
@@ -168,13 +166,13 @@ class RLGamesConsole(PrintedAdapter):
     loses: ClassVar[str] = f"the mean return of all other epochs; {_REST}"
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"fps step",
-        mark=re.compile(
+        mark=later(
             r"fps step: (?P<step_fps>\d{1,12}) fps step and policy inference: (?P<inference_fps>\d{1,12}) "
             r"fps total: (?P<total_fps>\d{1,12}) epoch: (?P<step>\d{1,18})(?:/(?P<total>\d{1,18}))?"
             r"(?: frames: (?P<frames>\d{1,18}))?"
         ),
         joins=True,
-        aside=re.compile(r"saving next best rewards: +\[?(?P<best>-?\d{1,12}\.?\d{0,12}(?:e[+-]?\d{1,3})?)\]"),
+        aside=later(r"saving next best rewards: +\[?(?P<best>-?\d{1,12}\.?\d{0,12}(?:e[+-]?\d{1,3})?)\]"),
         keys={
             "step_fps": "performance/step_fps",
             "inference_fps": "performance/step_inference_fps",
@@ -200,8 +198,8 @@ class TianshouConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Epoch #",
-        mark=re.compile(r"Epoch #\d{1,18}: .{0,160}?\benv_step=(?P<step>\d{1,18})(?=,)"),
-        aside=re.compile(r"Epoch #\d{1,18}: (?=test_reward: )"),
+        mark=later(r"Epoch #\d{1,18}: .{0,160}?\benv_step=(?P<step>\d{1,18})(?=,)"),
+        aside=later(r"Epoch #\d{1,18}: (?=test_reward: )"),
         keys={"rew": "train/reward", "len": "train/length", "test_reward": "test/reward", "best_reward": "test/best"},
         framework="tianshou",
         dialect="tianshou",
@@ -220,12 +218,12 @@ class SampleFactoryConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"Total num frames: ",
-        mark=re.compile(
+        mark=later(
             r"Fps is \(10 sec: (?P<fps>[\d.naif-]{1,20}),.{0,80}?Total num frames: (?P<step>\d{1,18})\."
             r"(?=.{0,400}Policy #0 lag: )"
         ),
         joins=True,
-        aside=re.compile(r"Avg episode reward: \[\(0, '(?P<reward>[\d.e+naif-]{1,24})'\)"),
+        aside=later(r"Avg episode reward: \[\(0, '(?P<reward>[\d.e+naif-]{1,24})'\)"),
         framework="sample_factory",
         dialect="sample_factory",
     )
@@ -242,7 +240,7 @@ class DopamineConsole(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b"tarting iteration ",
-        mark=re.compile(r"\b[Ss]tarting iteration (?P<step>\d{1,18})"),
+        mark=later(r"\b[Ss]tarting iteration (?P<step>\d{1,18})"),
         block=True,
         keys={
             "Average undiscounted return per training episode": "Train/AverageReturns",
@@ -267,7 +265,7 @@ class RLlibLoop(PrintedAdapter):
     loses: ClassVar[str] = _REST
     layout: ClassVar[PrintLayout] = PrintLayout(
         landmark=b" reward ",
-        mark=re.compile(
+        mark=later(
             r"^ {0,6}(?P<step>\d{1,9}) reward +(?P<episode_reward_min>[\d.na-]{1,16})/ {0,12}"
             r"(?P<episode_reward_mean>[\d.na-]{1,16})/ {0,12}(?P<episode_reward_max>[\d.na-]{1,16})(?= |$)"
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
@@ -19,12 +18,13 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
+from rldk.core.patterns import later
 from rldk.core.rows import RowList
 from rldk.core.table import Phase, Row
 
 MAX_ROW = 1 << 16  # characters of one dict; the widest seen has 1,400
 KEPT_CELLS = 500_000  # values to keep of a log whose steps follow only from the whole log, about 40 MB
-_TOKEN = re.compile(
+_TOKEN = later(
     r"(?P<row>\{'[^{}]*\})"
     r"|(?P<torn>\{'[\w./ -]+': (?:'[-+\d.einfaNI]*'|[-+\d.einfaNI]+|None)[^{}]*$)"
     r"|(?P<bar>(?<!\d)\d{1,9}%\|[^|{}]{0,400}\| {0,20}(?P<done>\d{1,12})/(?P<total>\d{1,12}) \[[^\]{}]*\]?)"

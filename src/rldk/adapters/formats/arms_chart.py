@@ -15,11 +15,12 @@ from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import beginning, cell, records
 from rldk.adapters.wire.scalars import Scalars
 from rldk.core.model import COUNTED
+from rldk.core.patterns import later
 from rldk.core.records import step_or_none
 
 LEAST = 2  # arms
-_MEAN = re.compile(r"(?P<arm>.{1,120}?)[ _/.-](?:mean|avg|average)", re.IGNORECASE)
-_SPREAD = re.compile(
+_MEAN = later(r"(?P<arm>.{1,120}?)[ _/.-](?:mean|avg|average)", re.IGNORECASE)
+_SPREAD = later(
     r"(?P<arm>.{1,120}?)[ _/.-](?:std[ _]?err(?:or)?|std|sem|se|ci(?:95)?|(?:ci[ _])?(?:lower|upper|low|high)|min|max)",
     re.IGNORECASE,
 )

@@ -15,6 +15,7 @@ from rldk.adapters.wire.delimited import Fields, beginning, cell, records
 from rldk.adapters.wire.scalars import Scalars
 from rldk.core.clocks import clock_rank
 from rldk.core.model import COUNTED
+from rldk.core.patterns import later
 from rldk.core.records import BadLine, step_or_none, to_step, to_time
 from rldk.errors import NotALog
 
@@ -22,9 +23,9 @@ _SPREAD = ("__MIN", "__MAX")
 _AXES = frozenset({"step", "_step", "relative time (process)", "relative time (wall)", "wall time"})
 _HEADER = ("wall time", "step", "value")
 # TensorBoard names a download "run-<run>-tag-<tag>"; users who save single charts keep the tag.
-_NAMED = re.compile(r"run-(?P<run>.+?)[-_]tag-(?P<tag>.+)")
-_COPY = re.compile(r" ?\(\d+\)$")
-_GROUPS = re.compile(
+_NAMED = later(r"run-(?P<run>.+?)[-_]tag-(?P<tag>.+)")
+_COPY = later(r" ?\(\d+\)$")
+_GROUPS = later(
     r"(train|eval|test|rollout|time|losses|loss|charts|policy|environment|episode|objective|rewards?|val|ppo|env|info)"
     r"[_-](?=.)",
     re.IGNORECASE,

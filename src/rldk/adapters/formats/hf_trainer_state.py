@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -16,14 +15,15 @@ from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
+from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Phase
 
 MAX_BYTES = 1 << 29  # a million rows of twenty metrics
-_HISTORY = re.compile(r'"log_history"\s*:\s*\[')
+_HISTORY = later(r'"log_history"\s*:\s*\[')
 _OWN_FIELDS = (b'"global_step"', b'"is_world_process_zero"', b'"best_metric"')
-_ROW = re.compile(r"\{[^{}]*\}")
+_ROW = later(r"\{[^{}]*\}")
 _CONFIG = ("logging_steps", "eval_steps", "save_steps", "max_steps", "num_train_epochs", "train_batch_size")
 Key = tuple[int, int, Phase, tuple[str, ...]]
 

@@ -27,6 +27,7 @@ from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, open_readonly, table
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
+from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.errors import NoData, RldkError, UnknownName
@@ -38,8 +39,8 @@ _GIT_TAG = "mlflow.source.git.commit"
 SYSTEM = "system/"  # metrics about the machine, which have a clock of their own
 _SQL_INFINITY = 1.7976931348623157e308  # what the SQL store writes for an infinity
 _MAX_TEXT, _MAX_FILES = 64 * 1024, 20_000
-_RUN_ID = re.compile(rb"^run_(?:uu)?id: *['\"]?([0-9A-Za-z_-]+)", re.M)
-_INTEGER = re.compile(r"-?[0-9]{1,19}")
+_RUN_ID = later(rb"^run_(?:uu)?id: *['\"]?([0-9A-Za-z_-]+)", re.M)
+_INTEGER = later(r"-?[0-9]{1,19}")
 _METRIC_COLUMNS = {"key", "value", "timestamp", "run_uuid"}
 
 

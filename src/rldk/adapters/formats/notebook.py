@@ -18,6 +18,7 @@ from rldk.adapters.formats.shown_tables import page_log
 from rldk.adapters.log import Log
 from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
+from rldk.core.patterns import later
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row, TableBuilder
 from rldk.errors import InputError, NoData, NotALog
@@ -26,7 +27,7 @@ MAX_BYTES = 256 << 20  # limit for a notebook, which rldk reads as a whole; GitH
 MAX_RUNS = 200
 _CONSOLES = ("-stdout", "-console")
 # a command that plays with a policy that was trained before: `!python rollout.py ...`, `!rllib evaluate ...`
-_PLAYS = re.compile(
+_PLAYS = later(
     r"^[ \t]*[!%](?:\S*python[\d.]* (?:-m )?|run |rllib )?"
     r"(?:\S*[/._])?(?:rollout|eval\w*|enjoy|play)(?:\.py)?(?:\s|$)",
     re.MULTILINE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -16,13 +15,14 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
+from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
 from rldk.errors import NotALog
 
 MAX_JOINED = 64
-_MARK = re.compile(r"(?:Global step (?P<train>\d+)(?: \[[^\]]*\])?: |global_step (?P<eval>\d+), eval_metrics: )(?=\{)")
-_HEAD_MARK = re.compile(rb"\xe2\x9c\xa8 Global step \d+(?: \[[^\]]*\])?: \{")
-_LOG_PREFIX = re.compile(r"(?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d \S+\] ?")
+_MARK = later(r"(?:Global step (?P<train>\d+)(?: \[[^\]]*\])?: |global_step (?P<eval>\d+), eval_metrics: )(?=\{)")
+_HEAD_MARK = later(rb"\xe2\x9c\xa8 Global step \d+(?: \[[^\]]*\])?: \{")
+_LOG_PREFIX = later(r"(?:INFO|WARNING|ERROR|DEBUG) \d\d-\d\d \d\d:\d\d:\d\d \S+\] ?")
 _CRITIC, _ACTOR = frozenset({"critic_loss"}), frozenset({"policy_loss", "ppo_kl", "ppo_clip_ratio"})
 _NO_CRITIC = "OpenRLHF does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"
 

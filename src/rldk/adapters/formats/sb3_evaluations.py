@@ -13,6 +13,7 @@ from rldk.adapters.formats.sb3_monitor import IDENTITY
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.stream import BrokenStream, chunks
 from rldk.errors import MalformedInput
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_PACKED = 1 << 26
 MAX_UNPACKED = 1 << 28  # 2000 evaluations of 16000 episodes
-_NPY = re.compile(
+_NPY = later(
     rb"\x93NUMPY(?:\x01\0..|[\x02\x03]\0....)\{'descr': '(?P<dtype>[<>|](?:[iu][1248]|f[248]|b1))', "
     rb"'fortran_order': (?P<fortran>True|False), 'shape': \((?P<shape>[\d, ]{0,40})\), \} *\n",
     re.DOTALL,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,13 +18,14 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
 
-_OPENING = re.compile(rb"# ?\{")
-_COLUMNS = re.compile(rb"r,l,t(?:,|\r*$)")  # Windows puts a \r of its own before the one of the csv module
-_EPISODE = re.compile(rb"-?[\d.]+(?:e[-+]?\d+)?,\d+,[\d.]+")
-_WORKER = re.compile(r"(?:(?<=^)|(?<=[._-]))\d+(?:\.\d+)?[._]?(?=monitor\.csv)")
+_OPENING = later(rb"# ?\{")
+_COLUMNS = later(rb"r,l,t(?:,|\r*$)")  # Windows puts a \r of its own before the one of the csv module
+_EPISODE = later(rb"-?[\d.]+(?:e[-+]?\d+)?,\d+,[\d.]+")
+_WORKER = later(r"(?:(?<=^)|(?<=[._-]))\d+(?:\.\d+)?[._]?(?=monitor\.csv)")
 IDENTITY = {"framework": "stable_baselines3", "dialect": "sb3"}
 
 

@@ -16,6 +16,7 @@ from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.cells import Sheet, sheets
 from rldk.adapters.wire.console import number
+from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.stream import BrokenStream, chunks
 
@@ -23,8 +24,8 @@ MAX_PAGE = 64 << 20  # bytes of a page to read; a notebook as Markdown with pict
 MAX_TEXT = 1 << 20  # characters to search for the name of the trainer
 _STEPS = ("step", "steps", "global step", "global_step", "iteration", "episode", "epoch")
 _OWN = {"training loss": "loss", "train loss": "loss", "validation loss": "eval_loss", "eval loss": "eval_loss"}
-_TOTAL = re.compile(r"<progress value='\d{1,18}' max='(?P<total>\d{1,18})'")
-_WHOLE = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,18}(?:\.0+)?")
+_TOTAL = later(r"<progress value='\d{1,18}' max='(?P<total>\d{1,18})'")
+_WHOLE = later(r"\d{1,3}(?:,\d{3})+|\d{1,18}(?:\.0+)?")
 
 
 def clock(sheet: Sheet) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from math import nan
 from typing import Any, ClassVar
@@ -21,13 +20,14 @@ from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
 from rldk.core.clocks import choose_clock, clock_rank
 from rldk.core.model import COUNTED
+from rldk.core.patterns import later
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 
 SNIFFED = 20  # rows
 BATCH = 512  # rows to put out together
 OPENING = 100  # rows that decide which column counts the steps
 _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
-_NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
+_NUMBER = later(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 
 
 class ColumnLayout(Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import Opening, opening_of
 from rldk.adapters.source import File
 from rldk.core.algorithms import GROUP
+from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
 from rldk.core.table import Phase, Row
 from rldk.errors import NotALog, RldkError
@@ -57,7 +58,7 @@ SIGNATURES = (
 )
 _GRPO_ONLY = frozenset({"cispo_clip_ratio", "vespo/phi_seq_mean"})
 _CONFIG_MARKS = {"normalize_advantages": "rloo", "scale_rewards": "grpo"}
-TRAINERS = re.compile(r"\b(GRPO|RLOO)(?:Trainer|Config)\b")
+TRAINERS = later(r"\b(GRPO|RLOO)(?:Trainer|Config)\b")
 
 
 class Trainer(Struct, frozen=True):

@@ -17,15 +17,16 @@ from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.jsonl import decode
+from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
 from rldk.core.table import PHASES, MetricTable, Phase
 from rldk.errors import NoData
 
-_ROW = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"step"\s*:\s*-?\d+\s*,\s*"data"\s*:\s*\{')
-_OWN = re.compile(rb'"(?:actor|critic|training|timing_s|response_length|val|val-core|val-aux|train)/')
-_MARK = re.compile(r"(?<![\w:/])step:(?P<step>-?\d+) - (?=\S+:)")
-_HEAD_MARK = re.compile(rb"(?<![\w:/])step:-?\d+ - [^\s:]+/[^\s:]*:")
-_ROUNDED = re.compile(r"-?\d+\.\d{3}|nan|-?inf")
+_ROW = later(rb'(?:\xef\xbb\xbf)?\s*\{\s*"step"\s*:\s*-?\d+\s*,\s*"data"\s*:\s*\{')
+_OWN = later(rb'"(?:actor|critic|training|timing_s|response_length|val|val-core|val-aux|train)/')
+_MARK = later(r"(?<![\w:/])step:(?P<step>-?\d+) - (?=\S+:)")
+_HEAD_MARK = later(rb"(?<![\w:/])step:-?\d+ - [^\s:]+/[^\s:]*:")
+_ROUNDED = later(r"-?\d+\.\d{3}|nan|-?inf")
 _EVAL = ("val/", "val-")
 DECODING: dict[str, Any] = {"envelope": "data", "null_is_nan": True, "step_key": "step"}
 _NO_CRITIC = "verl does not log its advantage estimator: the run has no critic, so rldk reads it as GRPO"

@@ -9,6 +9,7 @@ from typing import Any
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.reading import Parser, Sink
 from rldk.adapters.wire.console import Piece, number
+from rldk.core.patterns import later
 from rldk.core.records import STEP_KEYS, BadLine, Record, to_phase, to_step, to_time
 from rldk.core.rows import Assembler
 from rldk.core.table import Phase, Row
@@ -19,7 +20,7 @@ MAX_TEXT = 1 << 14  # characters of a line to search
 LIMIT_S = 0.25  # time limit of a pattern on one line; a pattern that is linear in the text takes milliseconds
 MOST_SLOW = 4  # after so many slow lines the pattern is no longer used
 _NUMBER = r"[-+]?(?:\.?\d[\w.]*(?:[-+]\d+)?|nan\b|inf(?:inity)?\b)"
-_PAIR = re.compile(rf"(?<![\w/.-])(?P<name>[a-z_][\w/.-]{{0,200}}) ?[=:] ?(?P<value>{_NUMBER})", re.IGNORECASE)
+_PAIR = later(rf"(?<![\w/.-])(?P<name>[a-z_][\w/.-]{{0,200}}) ?[=:] ?(?P<value>{_NUMBER})", re.IGNORECASE)
 _HINT = r'name the groups, as in "step=(?P<step>\d+) loss=(?P<loss>\S+)", or give name=value for such pairs'
 _ROLES = frozenset({"step", "time", "phase", "name", "value"})
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from rldk.core.patterns import later
+
 # Long words count anywhere in a name, short ones only as whole words; "packet loss" and "exit code" do not count.
-_GOAL = re.compile(
+_GOAL = later(
     r"reward|(?<!exit )return(?!ed| code)|ep_?ret\b|score|entropy|fitness|success|win[_ ]?rate|perplexity|advantage"
     r"|(?<!packet )(?<!data )(?:\b|_|[a-z])loss|(?:^|[^a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?:[^a-z]|$)",
     re.IGNORECASE,

@@ -20,6 +20,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.points import Point, PointJoiner
 from rldk.core.extras import need
+from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.errors import UsageError
 
@@ -30,7 +31,7 @@ MAX_METRICS = 20_000
 HOLD_S = 5.0  # a step is complete when its values stop coming: one `log_metric` call takes milliseconds
 RECHECK_S = 30.0  # see `MLflowFollower._due`
 _ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_RUN_ID = later(r"[A-Za-z0-9_-]{1,256}")
 _HTTP: dict[int, Trouble] = {401: "auth", 403: "auth", 408: "offline", 429: "busy"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,13 +12,14 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.source import File
+from rldk.core.patterns import later
 from rldk.core.table import Row
 from rldk.errors import UnreadableSource, UsageError
 
 Trouble = Literal["auth", "absent", "offline", "busy", "refused"]
 T = TypeVar("T")
 _PASSING = frozenset({"offline", "busy"})
-_USER = re.compile(r"//[^/@\s]+@")
+_USER = later(r"//[^/@\s]+@")
 _LONGEST = 200
 
 

@@ -18,6 +18,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.scalars import phase_of
 from rldk.core.extras import need
+from rldk.core.patterns import later
 from rldk.core.table import PHASES, Phase, Row
 from rldk.errors import NoData, UsageError
 
@@ -30,13 +31,13 @@ _PROFILE = "profiling/"  # TRL's timers, each in a row of its own without a step
 _ENDED = frozenset({"finished", "crashed", "failed", "killed"})
 # Patterns in the messages of the client, 0.17 to 0.31, whatever class it raises; the first match counts.
 _TROUBLES: tuple[tuple[Trouble, re.Pattern[str]], ...] = (
-    ("busy", re.compile(r"\b429\b|rate limit|too many requests", re.I)),
-    ("absent", re.compile(r"could not find|(run|project) not found|no history found|\b404\b|'NoneType'", re.I)),
+    ("busy", later(r"\b429\b|rate limit|too many requests", re.I)),
+    ("absent", later(r"could not find|(run|project) not found|no history found|\b404\b|'NoneType'", re.I)),
     (
         "offline",
-        re.compile(r"not respond|timed? ?out|giving up|connection|\b5\d\d\b|no such host|failed to resolve", re.I),
+        later(r"not respond|timed? ?out|giving up|connection|\b5\d\d\b|no such host|failed to resolve", re.I),
     ),
-    ("auth", re.compile(r"\b40[13]\b|api.?key|unauthori|forbidden|permission|credentials|log ?in", re.I)),
+    ("auth", later(r"\b40[13]\b|api.?key|unauthori|forbidden|permission|credentials|log ?in", re.I)),
 )
 
 

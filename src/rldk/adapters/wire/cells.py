@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from rldk.core.patterns import later
+
 MAX_ROWS = 1_000_000
-_TAG = re.compile(r"<[^<>]{0,2000}>")
-_CELL = re.compile(r"<t[hd](?:\s[^<>]{0,500})?>")
-_PIPES = re.compile(r"\s{0,40}\|.{1,8000}\|\s{0,40}$")
-_RULE = re.compile(r"[\s|:-]+")
+_TAG = later(r"<[^<>]{0,2000}>")
+_CELL = later(r"<t[hd](?:\s[^<>]{0,500})?>")
+_PIPES = later(r"\s{0,40}\|.{1,8000}\|\s{0,40}$")
+_RULE = later(r"[\s|:-]+")
 
 
 class Sheet(NamedTuple):

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
+from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, Openable, chunks
 
 # CSI (colours, cursor moves), OSC (titles, hyperlinks), then the two-character escapes
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
-_RAY_PREFIX = re.compile(r"\((?:[^()]{1,80} )?pid=\d+(?:, ip=[^()\s]{1,64})?\) ?")
-_RAY_SUFFIX = re.compile(r"\[repeated \d+x across (?:cluster|all nodes)\].*")
+_ESCAPE = later(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+_RAY_PREFIX = later(r"\((?:[^()]{1,80} )?pid=\d+(?:, ip=[^()\s]{1,64})?\) ?")
+_RAY_SUFFIX = later(r"\[repeated \d+x across (?:cluster|all nodes)\].*")
 # the prefixes of loggers: glog, Python's logging and loguru in their usual forms
-_LOG_PREFIX = re.compile(
+_LOG_PREFIX = later(
     r"[IWEF]\d{4} [^\]]{8,80}\] |(?:INFO|WARNING|DEBUG|ERROR):[\w.]{1,60}:"
     r"|\[?(?:\d{4}-\d\d-\d\d[ T])?\d\d:\d\d:\d\d[\d.,]{0,8}\]?(?:[^:\d]{0,80}(?: [|>-]|\]) ?)?"
 )
-_WRAPPED = re.compile(r"[A-Za-z_][\w.]*\(\s*([^\s,()]+)\s*(?:,[^()]*)?\)")
-_KEY = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*:\s*""")
-_SCALAR = re.compile(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\w.+-]+(?:\([^()]*\))?)(?=[,}])""")
+_WRAPPED = later(r"[A-Za-z_][\w.]*\(\s*([^\s,()]+)\s*(?:,[^()]*)?\)")
+_KEY = later(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*:\s*""")
+_SCALAR = later(r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[\w.+-]+(?:\([^()]*\))?)(?=[,}])""")
 # a quote that is never closed runs to the end, so that one pass is linear in the text
-_TOKEN = re.compile(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[\[\](){},]""")
+_TOKEN = later(r"""'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[\[\](){},]""")
 
 
 class Piece(NamedTuple):

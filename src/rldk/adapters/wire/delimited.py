@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from typing import NamedTuple
 
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
+from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, Openable, chunks
 
@@ -16,8 +16,8 @@ MAX_JOINED = 1000  # lines of one quoted field, such as a prompt
 MAX_JOINED_CHARS = 1 << 20
 SPACES = " "  # the delimiter of columns that are aligned with any number of spaces
 _DELIMITERS = (",", "\t", ";")
-_DECIMAL = re.compile(r" ?[-+]?\d+,\d+(?:[eE][-+]?\d+)? ?")  # in a table whose columns semicolons separate
-_THOUSANDS = re.compile(r" ?[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)? ?")  # quoted, in a table whose columns commas separate
+_DECIMAL = later(r" ?[-+]?\d+,\d+(?:[eE][-+]?\d+)? ?")  # in a table whose columns semicolons separate
+_THOUSANDS = later(r" ?[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)? ?")  # quoted, in a table whose columns commas separate
 _BOOLEANS = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0}
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core.clocks import choose_clock, clock_rank
+from rldk.core.patterns import later
 from rldk.core.records import EVALUATION, STEP_KEYS, step_or_none, to_number
 
 MAX_DEPTH = 8  # depth of the objects to search for a history
@@ -20,9 +21,9 @@ MAX_SERIES = 20_000
 UNIX = 1e9  # seconds: an unnamed list counts as TensorBoard's (time, step, value) only with times since 2001
 _SHORTEST = 3  # values of a list that may be a history
 PLACES = "no list counts the steps: the position of a value in its list is its step"
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_TOKEN = later(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _NESTED = 64
-_GOALS = re.compile(r"reward|return|score|episode", re.IGNORECASE)  # lists that have a value for each episode
+_GOALS = later(r"reward|return|score|episode", re.IGNORECASE)  # lists that have a value for each episode
 _SAMPLES = tuple(frozenset(keys) for keys in ({"prompt"}, {"completion"}, {"response"}, {"messages"}, {"cell_type"}))
 _CONFIG = frozenset(("config", "hyperparameters", "hyperparams", "args", "params", "settings"))
 _LAST_VALUES = frozenset(("_step", "_runtime", "_timestamp"))  # with two of these keys it is the summary of a W&B run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from rldk.core.patterns import later
 from rldk.core.records import to_number
 
 MAX_TEXT = 8192  # characters of a line to read; the longest genuine line of this kind seen has 900
@@ -13,34 +14,34 @@ _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3}){1,5}(?:\.\d{1,20})?|\d{1,30}(?:\.\d{0,30})
 _ONE = rf"{_NUMBER}|[-+]?(?:nan|inf(?:inity)?)(?!\w)"
 _WORD = r"episodes?|eps?|epochs?|global[ _]?steps?|(?:env|time|train(?:ing)?|total)[ _-]?steps?|steps?|timesteps?"
 _WORD += r"|iter(?:ation)?s?|itr?|it|updates?|batch(?:es)?|rollouts?|rounds?|frames?|generations?|games?|trials?|t"
-_CLOCK = re.compile(
+_CLOCK = later(
     rf"(?<![\w/.'\"-])(?P<word>(?:total[ _]|num[ _])?(?:{_WORD}))(?: ?(?:number|num|no\.?|count))?"
     r" ?[:=#\[(-]{0,3} {0,12}#?(?P<step>\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,18})(?![\d.]*\d*[\w%])"
     r"(?: ?/ ?(?P<total>\d{1,18}))?",
     re.IGNORECASE,
 )
 # "[12/500]", "(35/9751)", and a number that a line begins with
-_BARE = re.compile(r"[\[(](?P<step>\d{1,18}) ?/ ?(?P<total>\d{1,18})[\])]|^\[?(?P<first>\d{1,18})[:)\]]?(?= +[A-Za-z])")
+_BARE = later(r"[\[(](?P<step>\d{1,18}) ?/ ?(?P<total>\d{1,18})[\])]|^\[?(?P<first>\d{1,18})[:)\]]?(?= +[A-Za-z])")
 # tqdm's bar, with what a loop shows in front of it and behind the rate: "Loss: 0.3:  10%|#  | 9/90 [0:01<0:09, 9it/s]"
-_BAR = re.compile(
+_BAR = later(
     r"(?::|(?<= )|^) {0,4}\d{1,3}%\|[^|]{0,400}\| {0,9}(?P<step>\d{1,18})/(?P<total>\d{1,18})"
     r" \[[^\[\],]{3,40},(?P<rate>[^\[\],]{3,40})(?:, (?P<shown>[^\[\]]{0,4000}))?(?:\]|$)"
 )
-_LIST_OF_ONE = re.compile(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
-_NORM = re.compile(r"\|([A-Za-z_]\w{0,30})\|(?= ?[:=])")  # |grad|=0.1
-_WIDE = re.compile(r"(?<! ) +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
-_CUT = re.compile(
+_LIST_OF_ONE = later(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
+_NORM = later(r"\|([A-Za-z_]\w{0,30})\|(?= ?[:=])")  # |grad|=0.1
+_WIDE = later(r"(?<! ) +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
+_CUT = later(
     r"[|;\t\[\]{}│┃•]|, |,(?=[A-Za-z ])| -{1,3} | / | {2,}|(?<=\d)\. (?=[A-Z])|(?<= s)\. (?=[A-Z])|->|=>"
     r"|: (?![-+.\d]|nan|inf)"
 )
 _RATE = r"[kM]?(?:it|steps?|tokens?|samples?|frames?|tok)/s(?:ec)?"
 _UNIT = rf"(?: ?(?:s|secs?|seconds|ms|mins?|h|[KMGT]i?B|{_RATE})(?![\w/]))?"
-_PAIR = re.compile(
+_PAIR = later(
     rf"(?<![\w.])(?P<name>[A-Za-z_%#][^:=]{{0,70}}?)(?: ?[:=] ?| )(?P<value>{_ONE})(?P<more>(?: ?/ ?(?:{_ONE})){{0,4}})"
     rf"(?![\d.]* ?[:=/])(?P<unit>[KMB%](?!\w))?{_UNIT}(?: ?(?:±|\+/-|\+-) ?[\w.+-]{{1,24}})?(?: ?\([^()]{{0,40}}\))?"
 )
-_NAME = re.compile(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
-_LEAD = re.compile(r".{0,80}(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
+_NAME = later(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
+_LEAD = later(r".{0,80}(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
 
 
 BAR = "bar"

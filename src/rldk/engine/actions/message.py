@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 import string
 from collections.abc import Mapping
 from typing import Any
 
 from rldk.core.model import Alert
+from rldk.core.patterns import later
 from rldk.rules.files.action import MAX_DEPTH
 
 LONGEST_TEXT = 2000
@@ -16,7 +16,7 @@ LONGEST_WORD = 200
 MOST_ITEMS = 100
 RATIOS = ("policy_over_value", "value_over_policy")
 # at most two digits of width and precision: a width of a thousand million would fill the memory
-_SPEC = re.compile(r"[<>^=]?[-+ ]?0?\d{0,2},?(?:\.\d{1,2})?[deEfFgGs%]?")
+_SPEC = later(r"[<>^=]?[-+ ]?0?\d{0,2},?(?:\.\d{1,2})?[deEfFgGs%]?")
 _PREFIX = {"begin": "", "recovered": "recovered: "}
 
 

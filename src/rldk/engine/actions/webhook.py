@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 import urllib.request
 from collections.abc import Mapping
@@ -14,12 +13,13 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 from rldk.core.model import Alert
+from rldk.core.patterns import later
 from rldk.engine.actions.message import facts, fill, sentence, words
 from rldk.engine.actions.retry import Attempt
 from rldk.rules.files.action import SECRET
 
 # Stricter than any parser of addresses, so that none of them can read another host than the one that was checked.
-_ADDRESS = re.compile(r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?([/?][!-~]*)?")
+_ADDRESS = later(r"(https?)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?([/?][!-~]*)?")
 _PASSING = {408, 425, 429}  # and 5xx: the server asks for another try
 _DISCORD_CHARACTERS = 2000
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from rldk.core.model import SEVERITIES, Finding, Incident, Severity
+from rldk.core.patterns import later
 
 WORDS = {"critical": "Critical", "warn": "Warning"}
 LONGEST_SENTENCE = 140  # characters that are read at one glance (our own choice)
 LEAST_CLAUSE = 20  # characters of a message that are still a clause
-_CLAUSE_ENDS = re.compile(r"; |: | \(|, ")
+_CLAUSE_ENDS = later(r"; |: | \(|, ")
 
 
 class Moment(NamedTuple):

@@ -10,12 +10,14 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct, field
 
+from rldk.core.patterns import later
+
 Kind = Literal["warn", "stop", "sentinel", "shell", "http"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STYLES = ("generic", "slack", "discord")
 FIELDS = ("name", "value", "step", "rule", "severity", "message", "event", "run")  # of a template, in braces
 MAX_DEPTH = 8  # of a payload
-SECRET = re.compile(r"(?:(?<=\s)|^)env:([A-Za-z_][A-Za-z0-9_]*)$")  # "env:NAME", "Bearer env:NAME"
+SECRET = later(r"(?:(?<=\s)|^)env:([A-Za-z_][A-Za-z0-9_]*)$")  # "env:NAME", "Bearer env:NAME"
 
 
 class Action(Struct, frozen=True):

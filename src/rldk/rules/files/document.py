@@ -7,13 +7,13 @@ limits on size.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec import Struct, field
 
+from rldk.core.patterns import later
 from rldk.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ MAX_VALUES = 20_000  # counted where an alias is used, not where it is defined
 MAX_DEPTH = 20
 TOP = ("description", "rules")
 _PLAIN = frozenset(f"tag:yaml.org,2002:{tag}" for tag in ("str", "int", "float", "bool", "null"))
-_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # YAML 1.1 takes 1e-3 for a text
+_EXPONENT = later(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # YAML 1.1 takes 1e-3 for a text
 
 
 class RuleFileProblem(Struct, frozen=True, kw_only=True):

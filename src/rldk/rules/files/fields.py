@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
 import string
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.model import SEVERITIES
+from rldk.core.patterns import later
 from rldk.rules.files.action import KINDS, Action, problem
 from rldk.rules.files.expression import MAX_WINDOW
 from rldk.rules.knobs import CONCEPTS
@@ -21,8 +21,8 @@ WINDOW_KINDS = ("consecutive", "rolling")
 MESSAGE_FIELDS = ("name", "value", "limit", "step")
 MAX_STEPS = 10**12
 FAMILIES = "ADV CKPT CLIP DATA ENT GRAD KL LEN MET OFF OPT PREF REW RM SYS VAL".split()
-ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
-_SPEC = re.compile(r"[<>^]?[+ ]?#?0?\d{0,2},?(\.\d)?[eEfgGd%]?")
+ID = later(r"[A-Za-z][A-Za-z0-9_-]{0,79}")
+_SPEC = later(r"[<>^]?[+ ]?#?0?\d{0,2},?(\.\d)?[eEfgGd%]?")
 
 
 class FieldError(Exception):
