@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from rldk.cards.manual import rule_inputs
 from rldk.core.manifest import manifest_schema
 from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
@@ -59,12 +60,7 @@ def rule_page(rule: Rule) -> str:
     lines += ["## What to try", "", *_fixes(rule), ""]
     lines += ["## Source", "", rule.page.sections["Source"], ""]
     lines += ["## Measured", "", measurement(rule.code), "", "## Inputs", ""]
-    needs = [*rule.needs, *rule.also, *(f"any of `{p}`" for p in rule.each)]
-    lines.append(f"- needs: {', '.join(needs) or 'every row'}")
-    lines.append(
-        f"- looks at: {rule.phase} rows" + (f"; {rule.rows} of {max(rule.within, rule.rows)}" if rule.rows > 1 else "")
-    )
-    lines.append(f"- defined for: {', '.join(sorted(rule.algorithms)) if rule.algorithms else 'every algorithm'}")
+    lines += [f"- {what}: {said}" for what, said in rule_inputs(rule).items()]
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter
+from rldk.adapters.checkpoints import with_checkpoints
 from rldk.adapters.explore import GENERIC, UNREADABLE, Source, explore
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
@@ -80,6 +82,9 @@ def plan_folder(root: Path, options: Options) -> Plan:
     groups, spare = group(found.sources, root)
     left_out = found.left_out | {str(p): "several runs share it: open it alone" for s in spare for p in s.files}
     if groups:
+        homes = Counter(each.home for each in groups)
+        for each in groups:
+            each.alone = homes[each.home] == 1
         return Plan(root=root, groups=groups, left_out=left_out)
     refused = [(path, reason) for path, reason in found.left_out.items() if reason.startswith(UNREADABLE)]
     if refused:
@@ -153,7 +158,8 @@ def read_group(each: Group, options: Options, root: Path, left_out: dict[str, st
         left_out.setdefault(str(path), reason)
     run = _to_run(chosen, options)
     named = chosen.source is each.best and chosen.adapter.options.get("run") is not None
-    return with_manifest(replace(run, id=_name(each, run, root, named=named)), each.home)
+    run = with_manifest(replace(run, id=_name(each, run, root, named=named)), each.home)
+    return with_checkpoints(run, each.home) if each.alone else run
 
 
 def _readable(

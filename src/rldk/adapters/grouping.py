@@ -13,9 +13,10 @@ WHOLE = 70  # a format below this quality (and above the generic ones) holds onl
 
 
 class Group(Struct):
-    """The sources of one run, in order of quality."""
+    """The sources of one run, in order of quality. `alone`: whether no other run has the same directory."""
 
     sources: list[Source] = field(default_factory=list)
+    alone: bool = False
 
     @property
     def best(self) -> Source:

@@ -17,7 +17,7 @@ from rldk.errors import InputError
 
 
 def with_manifest(run: Run, folder: Path) -> Run:
-    """The run with the name, configuration, seed, commit and environment that `folder/run.json` states.
+    """The run with the name, configuration, seed, commit, environment and packages that `folder/run.json` states.
 
     What the log says itself stays. No manifest, or one that cannot be read, changes nothing."""
     found = _manifest(folder)
@@ -31,6 +31,7 @@ def with_manifest(run: Run, folder: Path) -> Run:
             meta,
             config={**redact(found.config), **meta.config},
             environment={**redact(found.environment), **meta.environment},
+            packages={**found.packages, **meta.packages},
             seed=meta.seed if meta.seed is not None else _seed(found),
             git_sha=meta.git_sha or _commit(found),
             files=(*meta.files, str(RunDirectory(folder).manifest)),

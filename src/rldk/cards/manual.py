@@ -87,20 +87,29 @@ def rule_text(rule: Rule) -> str:
     blocks += [f"{title}\n{_wrap(text, 2)}" for title, text in rule.page.sections.items() if title != "Source"]
     blocks += _listed("Likely causes", rule.causes, numbered=True)
     blocks += _listed("What to try", [phrase(fix, None) for fix in rule.fixes])
-    blocks += _listed("Inputs", _inputs(rule))
+    blocks += _listed("Inputs", [f"{what} {said}" for what, said in rule_inputs(rule).items()])
     blocks.append(f"Source\n{_wrap(rule.page.sections['Source'], 2)}")
     blocks += [] if rule.note else [f"Measured\n{_wrap(measurement(rule.code), 2)}"]
     return "\n\n".join(blocks) + "\n"
 
 
-def _inputs(rule: Rule) -> list[str]:
-    needs = [*rule.needs, *rule.also, *(f"every metric like {p}" for p in rule.each)]
-    streak = f", {rule.rows} of {max(rule.rows, rule.within)}" if rule.rows > 1 else ""
-    return [
-        f"needs {', '.join(needs) or 'every row'}",
-        f"looks at {rule.phase} rows{streak}",
-        f"defined for {', '.join(sorted(rule.algorithms)) if rule.algorithms else 'every algorithm'}",
-    ]
+def rule_inputs(rule: Rule) -> dict[str, str]:
+    """What a rule needs, what it looks at and for which algorithms it is defined, by these words."""
+    from rldk.rules.knobs import CONCEPTS
+    from rldk.rules.subject import BY_ROW, MISSING, SEEN
+
+    if rule.subject in BY_ROW:
+        needs = [*rule.needs, *rule.also, *(f"every metric like `{p}`" for p in rule.each)]
+        streak = f", {rule.rows} of {max(rule.rows, rule.within)}" if rule.rows > 1 else ""
+        needed, seen = ", ".join(needs) or "every row", f"{rule.phase} rows{streak}"
+    else:
+        words = CONCEPTS if rule.subject == "config" else MISSING[rule.subject]
+        needed, seen = ", ".join(words.get(need, need) for need in rule.needs), SEEN[rule.subject]
+    return {
+        "needs": needed,
+        "looks at": seen,
+        "defined for": ", ".join(sorted(rule.algorithms)) if rule.algorithms else "every algorithm",
+    }
 
 
 def metric_text(metric: Metric, estimators: Iterable[str] = ()) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from rldk.core.checkpoint import Checkpoint
 from rldk.core.table import MetricTable
 
 SCHEMA_VERSION = 1
@@ -73,6 +74,7 @@ class RunMeta(Struct, frozen=True, kw_only=True):
     git_sha: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     estimators: dict[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
@@ -85,7 +87,7 @@ class Run(Struct, frozen=True, kw_only=True):
     """One training run. `metrics` has canonical names and, beside them, the user's own.
 
     For line-based sources, `lines` counts the lines read and `rejected_count` the lines refused. `rejected` holds the
-    first refused lines."""
+    first refused lines. `checkpoints`: those that lie beside the log, by rising step."""
 
     id: str
     source: str
@@ -95,6 +97,7 @@ class Run(Struct, frozen=True, kw_only=True):
     lines: int = 0
     rejected_count: int = 0
     rejected: tuple[Rejected, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
 class Finding(Struct, frozen=True, kw_only=True):

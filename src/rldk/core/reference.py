@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from rldk.core.stats.robust import mad, median
+
+if TYPE_CHECKING:
+    from rldk.core.model import Run
 
 HALF = 7  # rows on either side that enter the median of a level
 OVERRUN = 1.05  # a reference says nothing further beyond its last step than this
@@ -34,8 +37,10 @@ class _Curve(Struct, frozen=True):
 class Reference:
     """The training rows of one run, smoothed: medians and MADs (scaled to a standard deviation) of 15 rows."""
 
-    def __init__(self, columns: Mapping[str, tuple[list[int], list[float]]]) -> None:
-        """`columns`: for each metric its finite values and their steps, in order of the rows."""
+    def __init__(self, columns: Mapping[str, tuple[list[int], list[float]]], run: Run | None = None) -> None:
+        """`columns`: for each metric its finite values and their steps, in order of the rows. `run`: where they are
+        from, for rules that look at both runs."""
+        self.run = run
         self._curves = {name: _smooth(steps, values) for name, (steps, values) in columns.items() if steps}
 
     def level(self, name: str, step: int) -> float:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from rldk.core.difference import MetricDifference
 from rldk.core.stats.paired import holm, signed_rank_p
 from rldk.core.stats.resampling import batch_means, bootstrap_interval
 from rldk.core.table import PHASES, MetricTable, Phase
@@ -37,26 +38,6 @@ class AlignedMetric(Struct, frozen=True, kw_only=True):
     values: NDArray[np.float64]
     present: NDArray[np.bool_]
     unmatched: tuple[int, ...]
-
-
-class MetricDifference(Struct, frozen=True, kw_only=True):
-    """How a metric of table number `other` differs from that of the baseline; differences are other - baseline.
-
-    `n`: common steps. `alone`: values of the baseline and of the other without a partner. `diverges_at`: the first
-    common step at which they are not equal within the tolerance, None where there is none. `median`: of the
-    differences that are finite. `low`, `high`: a bootstrap interval (nominally 95 %) of their mean. `p`: of a paired
-    test, `adjusted_p`: for all tests of the comparison. NaN where there are too few steps."""
-
-    metric: str
-    other: int
-    n: int
-    alone: tuple[int, int]
-    diverges_at: int | None
-    median: float
-    low: float = math.nan
-    high: float = math.nan
-    p: float = math.nan
-    adjusted_p: float = math.nan
 
 
 class TableComparison(Struct, frozen=True, kw_only=True):

@@ -23,4 +23,5 @@ def baseline(source: Any) -> Reference:
     train = table.phase == 0
     steps = table.step
     kept = {name: train & (values - values == 0.0) for name, values in table.columns.items()}
-    return Reference({name: (steps[rows].tolist(), table.columns[name][rows].tolist()) for name, rows in kept.items()})
+    columns = {name: (steps[rows].tolist(), table.columns[name][rows].tolist()) for name, rows in kept.items()}
+    return Reference(columns, runs[0])

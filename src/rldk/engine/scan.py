@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
 from rldk.core.model import Report, Run, RunMeta
-from rldk.core.reference import Baseline
+from rldk.core.reference import Baseline, Reference
 from rldk.core.table import MetricTable, Row
 from rldk.engine.blocks import PhaseBlock, blocks
 from rldk.engine.features.window import Feature
 from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
+from rldk.engine.views import run_views
 from rldk.rules.rule import Context, Rule, normals
 
 LONG_ROWS = 200_000  # for so many rows numba saves more than the second it takes to load
@@ -25,6 +26,8 @@ def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
         framework=meta.framework,
         total_steps=meta.total_steps,
         config=meta.config,
+        environment=meta.environment,
+        packages=meta.packages,
         estimators=meta.estimators,
         names=meta.names,
         clock=meta.clock,
@@ -69,16 +72,19 @@ def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:
 def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> Report:
     """The report of a whole run under the given rules, with the notes of every registered normal pattern.
 
-    `reference`: an approved run that rules may compare this one with."""
+    `reference`: an approved run that rules may compare this one with. Rules over pairs of runs see both, where it is a
+    `Reference` that knows its run."""
     from rldk.engine.column_frame import ColumnFrame  # loads numpy
 
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)), columns=ColumnFrame)
     engine.feed_blocks(blocks_of(run))
     meta = run.meta
+    approved = reference.run if isinstance(reference, Reference) else None
     return build_report(
         engine,
         asked,
+        views=run_views(asked, run, approved),
         meta={
             "run": run.id,
             "source": run.source,

@@ -24,7 +24,8 @@ INFO_COOLDOWN = 100  # quiet looks that end an informational finding, unless the
 class Signal(Struct, frozen=True, kw_only=True):
     """What a rule says about one row. `limit` is in the unit of `metric` (default: the rule's own). `message` is a
     clause that a person would say, without the step ("the reward has been exactly 1 for 5 rows"). `severity` may lower
-    the rule's own; rules whose severity is critical may also repeat it."""
+    the rule's own; rules whose severity is critical may also repeat it. `step`: for a rule that does not look at rows,
+    the step at which its subject shows the fault, where it has steps."""
 
     value: float
     limit: float | None = None
@@ -32,6 +33,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     metric: str | None = None
     severity: Severity | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    step: int | None = None
 
 
 class Frame(Protocol):
@@ -251,11 +253,12 @@ class Rule(Struct, frozen=True, kw_only=True):
     `cooldown_steps` behind; the default is 20, and 100 for informational rules, which come and go with the noise.
     `kin`: the family, where the code does not spell it. `subject`: what the body gets. It is a frame for every row
     ("rows", and "samples" for metrics of per-sample records), or one view of something that a run has once (see
-    `rules.subject`). `needs` are then what the view must have; for "config" they are concepts of `rules.knobs`.
-    `algorithms`: where the rule is defined; None means everywhere. `unless`: the function that says from the context
-    why the rule does not apply to a run. `nonfinite`: the rule also looks at rows on which a needed metric is NaN or
-    infinite. `calm`: the closed interval of values for which the body has nothing to say, so that it need not be asked.
-    `causes` are ranked. `fixes` name configuration keys in braces, which `rules/knobs.py` fills for each framework.
+    `rules.subject`). `needs` are then what the view must have (`rules.subject.MISSING`); for "config" they are concepts
+    of `rules.knobs`. `algorithms`: where the rule is defined; None means everywhere. `unless`: the function that says
+    from the context why the rule does not apply to a run; `unless_view`: the same from the view of a subject that is
+    not rows. `nonfinite`: the rule also looks at rows on which a needed metric is NaN or infinite. `calm`: the closed
+    interval of values for which the body has nothing to say, so that it need not be asked. `causes` are ranked. `fixes`
+    name configuration keys in braces, which `rules/knobs.py` fills for each framework.
     """
 
     code: str
@@ -273,6 +276,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     phase: Phase = "train"
     algorithms: frozenset[str] | None = None
     unless: Callable[[Context], str | None] | None = None
+    unless_view: Callable[[Any], str | None] | None = None
     nonfinite: bool = False
     calm: Calm | None = None
     absent: bool = False
@@ -298,6 +302,8 @@ class Context(Struct, frozen=True, kw_only=True):
     framework: str | None = None
     total_steps: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
     estimators: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     clock: str = ""

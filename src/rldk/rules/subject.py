@@ -1,12 +1,18 @@
-"""What a rule may look at besides rows: each subject with a typed view of its own."""
+"""What a rule may look at besides rows: each subject with a typed view of its own.
+
+A view answers `has` for the inputs that a rule of its subject may need, so that a rule without them is skipped with the
+reason in a reader's words (`MISSING`)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from msgspec import Struct, field
+
+from rldk.core.checkpoint import PARTS, Checkpoint, Part
+from rldk.core.difference import MetricDifference
 
 Subject = Literal["rows", "samples", "config", "env", "pair", "checkpoints", "tensors"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
@@ -18,11 +24,56 @@ BY_ROW: frozenset[Subject] = frozenset(
 WANTS: Mapping[Subject, str] = {
     "samples": "per-sample records (completions with their rewards or advantages)",
     "config": "the run's configuration, which this log does not carry",
-    "env": "facts about the machine and its packages",
-    "pair": "a second run to compare with",
-    "checkpoints": "checkpoints of the run",
+    "env": "facts about the machine and its packages, which this log does not carry",
+    "pair": "a second run to compare the finished one with (--reference)",
+    "checkpoints": "checkpoints in the directory of the run, which must be opened whole",
     "tensors": "measurements of a hook in the trainer",
 }
+# what a rule over a subject looks at, in a reader's words
+SEEN: Mapping[Subject, str] = {
+    "config": "the run's configuration",
+    "env": "the environment that the run was started with",
+    "pair": "the run beside an approved one",
+    "checkpoints": "the files of the run's checkpoints",
+    "tensors": "what a hook in the trainer measured",
+}
+# what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
+MISSING: Mapping[Subject, Mapping[str, str]] = {
+    "env": {
+        "variables": "the environment variables that the run was started with",
+        "packages": "the packages that the run was started with",
+    },
+    "pair": {
+        "seed": "the seed of both runs",
+        "git_sha": "the commit of both runs",
+        "config": "the configuration of both runs",
+        "packages": "the packages of both runs",
+        "differences": "metrics that both runs log",
+    },
+    "checkpoints": {
+        "weights": "a checkpoint with weights",
+        "optimizer": "a checkpoint with the optimiser's state",
+        "scheduler": "a checkpoint with the state of the schedule",
+        "random": "a checkpoint with the random state",
+    },
+    "tensors": {
+        "checksum": "checksums of weights",
+        "before": "checksums of weights from before the optimiser step",
+        "trainable": "which parameters are trained",
+        "norm": "norms of weights",
+        "grad_norm": "norms of gradients by group",
+        "update_norm": "norms of updates by group",
+        "zero_share": "shares of exact zeros",
+        "nonfinite": "counts of values that are not finite",
+    },
+}
+
+
+class SubjectView(Protocol):
+    """What a rule that looks at something once is given."""
+
+    def has(self, need: str) -> bool:
+        """Whether the view has the input that a rule needs."""
 
 
 class ConfigView(Struct, frozen=True, kw_only=True):
@@ -33,6 +84,9 @@ class ConfigView(Struct, frozen=True, kw_only=True):
     algorithm: str | None = None
     framework: str | None = None
     total_steps: int | None = None
+
+    def has(self, need: str) -> bool:
+        return bool(self.key(need))
 
     def key(self, concept: str) -> str:
         """The trainer's own key for the concept, as this configuration spells it; "" where it has none."""
@@ -55,3 +109,152 @@ class ConfigView(Struct, frozen=True, kw_only=True):
     def named(self, name: str) -> Any:
         """The value under the trainer's own key `name`; None where there is none."""
         return self.values.get(name)
+
+
+class EnvView(Struct, frozen=True, kw_only=True):
+    """The machine, the settings and the packages that a run was started with.
+
+    `variables`: the recorded environment variables; a variable that is not among them was not set. None where none were
+    recorded. `packages`: distribution -> version, by normalised name; None where they were not recorded. `config`: the
+    run's configuration, because a trainer sets some of this itself."""
+
+    variables: Mapping[str, str] | None = None
+    packages: Mapping[str, str] | None = None
+    python: str = ""
+    platform: str = ""
+    machine: str = ""
+    cpus: int | None = None
+    cuda_devices: tuple[str, ...] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    framework: str | None = None
+
+    def has(self, need: str) -> bool:
+        return getattr(self, need, None) is not None
+
+    def variable(self, name: str) -> str | None:
+        """The value of a recorded variable; None where it was not set."""
+        return (self.variables or {}).get(name)
+
+    def version(self, package: str) -> str | None:
+        """The version of a package; None where it was not installed."""
+        return (self.packages or {}).get(package)
+
+    def asks(self, *keys: str) -> str:
+        """The first of these configuration keys that is switched on (true, 1, "yes"), at any depth; "" where none is.
+
+        A nested key matches by its last word: `trainer.full_determinism` is found as `full_determinism`."""
+        for key, value in self.config.items():
+            if key.rpartition(".")[2] in keys and str(value).strip().lower() in {"true", "1", "yes", "on"}:
+                return key
+        return ""
+
+
+class RunFacts(Struct, frozen=True, kw_only=True):
+    """One of two runs, without its rows. `steps`: the first and the last step of its log."""
+
+    name: str
+    seed: int | None = None
+    git_sha: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    env: EnvView = field(default_factory=EnvView)
+    steps: tuple[int, int] | None = None
+
+    def has(self, need: str) -> bool:
+        if need == "config":
+            return bool(self.config)
+        return getattr(self, need, None) is not None if hasattr(self, need) else self.env.has(need)
+
+
+class PairView(Struct, frozen=True, kw_only=True):
+    """Two runs: `first` is the earlier or approved one, `second` the one that is judged.
+
+    `differences`: for each metric that both log, how they differ at their common steps, in the order of first
+    divergence; metrics that never diverge come last. None where nothing was compared."""
+
+    first: RunFacts
+    second: RunFacts
+    differences: tuple[MetricDifference, ...] | None = None
+
+    def has(self, need: str) -> bool:
+        if need == "differences":
+            return bool(self.differences)
+        return self.first.has(need) and self.second.has(need)
+
+    def changed(self, *, ignore: frozenset[str] = frozenset()) -> dict[str, tuple[Any, Any]]:
+        """The configuration keys whose values differ: key -> (first, second); None stands for a key that is missing.
+
+        `ignore`: last words of keys that say nothing about the training, such as an output folder."""
+        ours, theirs = self.first.config, self.second.config
+        keys = [k for k in dict.fromkeys([*ours, *theirs]) if k.rpartition(".")[2] not in ignore]
+        return {k: (ours.get(k), theirs.get(k)) for k in keys if ours.get(k) != theirs.get(k)}
+
+
+class CheckpointsView(Struct, frozen=True, kw_only=True):
+    """The checkpoints of a run by rising step; there is at least one. `config`: the run's configuration."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def has(self, need: str) -> bool:
+        return any(need in checkpoint.sizes for checkpoint in self.checkpoints)
+
+    @property
+    def newest(self) -> Checkpoint:
+        return self.checkpoints[-1]
+
+    def lost(self) -> dict[Part, Checkpoint]:
+        """The parts that the newest checkpoint lacks, each with the last checkpoint that has it."""
+        missing = [part for part in PARTS if part not in self.newest.sizes]
+        held = {part: [c for c in self.checkpoints if part in c.sizes] for part in missing}
+        return {part: found[-1] for part, found in held.items() if found}
+
+
+Role = Literal["policy", "reference", "critic", "reward", "sampler"]
+
+
+class TensorRecord(Struct, frozen=True, kw_only=True):
+    """What a hook measured of one parameter, or of one group of parameters, at one step. NaN, None and "" stand for
+    what was not measured.
+
+    `name`: the parameter or the group ("layers.3", "lora", "value_head"). `role`: the model that it is part of. `size`:
+    its number of elements. `checksum`: of a fixed sample of its elements; `before`: the same before the optimiser step.
+    `zero_share`: the share of gradient elements that are exactly 0. `nonfinite`: elements that are NaN or infinite."""
+
+    step: int
+    name: str
+    role: Role = "policy"
+    trainable: bool | None = None
+    size: int = 0
+    checksum: str = ""
+    before: str = ""
+    norm: float = math.nan
+    grad_norm: float = math.nan
+    update_norm: float = math.nan
+    zero_share: float = math.nan
+    nonfinite: int | None = None
+
+    def measured(self, what: str) -> bool:
+        """Whether the hook measured this attribute."""
+        value = getattr(self, what, None)
+        return value is not None and value != "" and value == value
+
+
+class TensorsView(Struct, frozen=True, kw_only=True):
+    """What a hook in the trainer measured, by rising step."""
+
+    records: tuple[TensorRecord, ...]
+
+    def has(self, need: str) -> bool:
+        return any(record.measured(need) for record in self.records)
+
+    def of(self, role: Role, *, name: str | None = None) -> tuple[TensorRecord, ...]:
+        """The records of one model, or of one parameter or group of it."""
+        return tuple(r for r in self.records if r.role == role and name in {None, r.name})
+
+    def names(self, role: Role) -> tuple[str, ...]:
+        """The parameters and groups of one model, in the order in which they were first measured."""
+        return tuple(dict.fromkeys(r.name for r in self.records if r.role == role))
+
+    def steps(self) -> tuple[int, ...]:
+        """The steps at which anything was measured."""
+        return tuple(dict.fromkeys(r.step for r in self.records))

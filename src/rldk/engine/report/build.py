@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rldk.core.codec import to_builtins
@@ -18,13 +19,20 @@ from rldk.engine.report.understanding import understanding
 from rldk.engine.report.verdict import verdict
 from rldk.rules.knobs import phrase
 from rldk.rules.rule import Context, Rule
-from rldk.rules.subject import BY_ROW, WANTS
+from rldk.rules.subject import BY_ROW, WANTS, Subject, SubjectView
 
 
 def build_report(
-    engine: Engine, rules: tuple[Rule, ...], *, meta: dict[str, Any], numbers: dict[str, float | int | None]
+    engine: Engine,
+    rules: tuple[Rule, ...],
+    *,
+    meta: dict[str, Any],
+    numbers: dict[str, float | int | None],
+    views: Mapping[Subject, SubjectView] | None = None,
 ) -> Report:
-    """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`."""
+    """The report of all rows fed so far. Notes are the episodes of rules registered by `@normal`.
+
+    `views`: what rules see that do not look at rows, beside configuration and environment."""
     bound_rules = engine.bound_rules()
     state = health(engine)
     understood = understanding(engine.census, engine.context, engine.rows)
@@ -34,8 +42,8 @@ def build_report(
         if not bound.rule.note
         for episode in bound.episodes.all()
     ]
-    once = look_once(rules, engine.context, engine.inapplicable)
-    placed += [Placed(finding, 0, engine.rows) for finding in once.findings]
+    once = look_once(rules, engine.context, engine.inapplicable, views)
+    placed += [Placed(finding, _row_of(finding, engine), engine.rows) for finding in once.findings]
     findings, incidents = group(lower_unsupported(join_simultaneous(placed)))
     failed = {w.rule.code for w in bound_rules if w.failure}
     checked = tuple(
@@ -105,6 +113,15 @@ def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
         fixes=tuple(phrase(fix, context.framework, context.algorithm) for fix in rule.fixes),
     )
     return Placed(finding, episode.first_row, episode.last_row)
+
+
+def _row_of(finding: Finding, engine: Engine) -> int:
+    """About which row a finding begins at that no rule over rows made: 0 without a step."""
+    first, last = engine.first_step, engine.last_step
+    if finding.first_step is None or first is None or last <= first:
+        return 0
+    share = (finding.first_step - first) / (last - first)
+    return round(min(max(share, 0.0), 1.0) * engine.rows)
 
 
 def _unchecked(engine: Engine, rule: Rule, bound_rules: list[BoundRule]) -> Check:

@@ -30,6 +30,7 @@ DRIVES: dict[str, frozenset[str]] = {
     "PREF": frozenset({"GRAD", "ENT", "KL", "OPT"}),
     "RM": frozenset({"GRAD", "OPT"}),
     "CKPT": frozenset({"OPT", "CLIP", "KL", "ENT", "GRAD", "REW", "LEN", "ADV", "VAL"}),
+    "DET": frozenset(),
     "MET": frozenset(),
     "SYS": frozenset(),
 }

@@ -1,11 +1,13 @@
-"""CKPT: what a log says about checkpoints: a jump after a resume, a best checkpoint that is long past."""
+"""CKPT: what a log and the files of checkpoints say: a jump after a resume, a best one long past, a cut one."""
 
 from __future__ import annotations
 
 import math
 
+from rldk.core.checkpoint import Part
 from rldk.rules.evidence import factor
 from rldk.rules.rule import Context, Frame, Signal, rule
+from rldk.rules.subject import CheckpointsView
 
 AFTER = 10  # rows since the restart that are compared with those before it
 BEYOND = 5.0  # times the row-to-row noise
@@ -20,6 +22,14 @@ MATERIAL = {
     "grad_norm": 3.0,
     "kl_policy_update": 3.0,
 }
+WORDS: dict[Part, str] = {
+    "weights": "weights",
+    "optimizer": "the optimiser's state",
+    "scheduler": "the state of the schedule",
+    "random": "the random state",
+}
+LEAST_SIZE = 0.9  # of the size that the same part has in other checkpoints
+_LARGE: tuple[Part, ...] = ("weights", "optimizer")
 
 
 def _first_segment(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 - as of `Rule.calm`
@@ -168,4 +178,84 @@ def best_checkpoint_long_past(f: Frame) -> Signal | None:
         what = "reward" if sign > 0 else "loss"
         message = f"the best evaluation ({what} {best:.4g}) was {age:.0f} evaluations ago; the {what} is now {now:.4g}"
         return Signal(value=now, limit=best, message=message)
+    return None
+
+
+@rule(
+    "CKPT005",
+    "checkpoint-without-state",
+    severity="warn",
+    tier=0,
+    data="C",
+    subject="checkpoints",
+    needs=("weights",),
+    causes=(
+        "the disk was full, or the job was ended while the checkpoint was written",
+        "the settings of saving were changed in mid-run",
+    ),
+    fixes=("resume from the checkpoint before it: {resume}", "save again, and look at the free space of the disk"),
+)
+def checkpoint_without_state(c: CheckpointsView) -> Signal | None:
+    """Fires when the newest checkpoint lacks a part that an earlier checkpoint of the run has.
+
+    Why it matters: A run that is resumed from it starts its optimiser, its schedule or its random numbers over, or does
+    not start at all.
+    How it is computed: The rule looks at the names of files only (Transformers, PEFT, DeepSpeed, verl): weights,
+    optimiser, schedule, random state. A part counts as lost when an earlier checkpoint in the same directory has it and
+    the newest one does not.
+    When it is wrong: The newest checkpoint may be being written at this moment, or be meant for inference only.
+    Source: An identity; F70 of the rule catalogue names the incomplete checkpoint as a cause of jumps at a resume.
+    """
+    lost = c.lost()
+    if not lost:
+        return None
+    parts = ", ".join(WORDS[part] for part in lost)
+    earlier = max(checkpoint.step for checkpoint in lost.values())
+    message = f"the checkpoint of this step lacks {parts}, which that of step {earlier:,} has"
+    evidence = {"path": c.newest.path, "lost": list(lost)}
+    return Signal(
+        value=float(len(lost)), limit=0.0, metric="checkpoint", message=message, step=c.newest.step, evidence=evidence
+    )
+
+
+@rule(
+    "CKPT006",
+    "checkpoint-cut-short",
+    severity="warn",
+    tier=0,
+    data="C",
+    subject="checkpoints",
+    needs=("weights",),
+    unless_view=lambda c: None if len(c.checkpoints) > 1 or c.newest.empty else "defined for two checkpoints or more",
+    causes=(
+        "the disk was full, or the job was ended while the checkpoint was written",
+        "only some ranks saved their part",
+    ),
+    fixes=("resume from the checkpoint before it: {resume}", "compare the number of files of both checkpoints"),
+)
+def checkpoint_cut_short(c: CheckpointsView) -> Signal | None:
+    """Fires when the newest checkpoint has an empty file, or is clearly smaller than all others of the run.
+
+    Why it matters: It cannot be loaded, and it is the one that a resume takes.
+    How it is computed: A file of the newest checkpoint has 0 bytes, or all files of its weights (or of its optimiser)
+    together are below 90 % of the smallest such sum among the other checkpoints.
+    When it is wrong: The newest checkpoint may be being written at this moment. A run may save fewer parameters from
+    some step on.
+    Source: An identity, because the parameters of a run do not become fewer; 90 % is our own choice and leaves room for
+    headers.
+    """
+    newest, others = c.newest, c.checkpoints[:-1]
+    evidence: dict[str, object] = {"path": newest.path}
+    if newest.empty:
+        message = f"in the checkpoint of this step `{newest.empty[0]}` is an empty file"
+        return Signal(value=0.0, limit=1.0, metric="checkpoint", message=message, step=newest.step, evidence=evidence)
+    for part in _LARGE:
+        usual = min((o.sizes[part] for o in others if part in o.sizes), default=0)
+        size = newest.sizes.get(part, usual)
+        if size < LEAST_SIZE * usual:
+            message = f"in the checkpoint of this step {WORDS[part]} take {size / usual:.0%} of the bytes of any other"
+            value, limit = float(size), LEAST_SIZE * usual
+            return Signal(
+                value=value, limit=limit, metric="checkpoint", message=message, step=newest.step, evidence=evidence
+            )
     return None
