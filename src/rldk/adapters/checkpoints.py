@@ -11,28 +11,25 @@ from msgspec.structs import replace
 
 from rldk.core.checkpoint import Checkpoint, Part
 from rldk.core.model import Run
+from rldk.core.patterns import later
 
 MOST = 2000  # entries of a directory that are looked at
 DEEPEST = 3  # levels below the folder of a checkpoint: trainers keep a folder for each model, DeepSpeed one more
-_FOLDER = re.compile(
-    r"(?:checkpoint-|global_step_?|step_?|iter_)(\d{1,18})"
-)  # Transformers, verl and DeepSpeed, others
+_FOLDER = later(r"(?:checkpoint-|global_step_?|step_?|iter_)(\d{1,18})")  # Transformers, verl and DeepSpeed, others
 # How files are called by Transformers, PEFT, DeepSpeed and verl (FSDP).
 _NAMES: tuple[tuple[re.Pattern[str], tuple[Part, ...]], ...] = (
     (
-        re.compile(
-            r"(?:(?:model|pytorch_model|adapter_model)(?:-\d+-of-\d+)?\.(?:safetensors|bin)|.*model_states\.pt)"
-        ),
+        later(r"(?:(?:model|pytorch_model|adapter_model)(?:-\d+-of-\d+)?\.(?:safetensors|bin)|.*model_states\.pt)"),
         ("weights",),
     ),
-    (re.compile(r"model_world_size_\d+_rank_\d+\.pt"), ("weights",)),
+    (later(r"model_world_size_\d+_rank_\d+\.pt"), ("weights",)),
     (
-        re.compile(r"optimizer(?:_\d+)?\.(?:pt|bin)|.*optim_states\.pt|optim_world_size_\d+_rank_\d+\.pt"),
+        later(r"optimizer(?:_\d+)?\.(?:pt|bin)|.*optim_states\.pt|optim_world_size_\d+_rank_\d+\.pt"),
         ("optimizer",),
     ),
-    (re.compile(r"scheduler\.pt"), ("scheduler",)),
-    (re.compile(r"rng_state(?:_\d+)?\.pth|random_states_\d+\.pkl"), ("random",)),
-    (re.compile(r"extra_state_world_size_\d+_rank_\d+\.pt"), ("scheduler", "random")),
+    (later(r"scheduler\.pt"), ("scheduler",)),
+    (later(r"rng_state(?:_\d+)?\.pth|random_states_\d+\.pkl"), ("random",)),
+    (later(r"extra_state_world_size_\d+_rank_\d+\.pt"), ("scheduler", "random")),
 )
 
 
