@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rldk.emit import EventWriter
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
+    from rldk.integrations.loop import watch
     from rldk.tracking import finish, init, log
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ingest_runs_to_events",
     "init",
     "log",
+    "watch",
 ]
 
 _HOMES = {
@@ -33,6 +35,7 @@ _HOMES = {
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",
     "log": "rldk.tracking",
+    "watch": "rldk.integrations.loop",
 }
 
 

@@ -78,12 +78,14 @@ class EventWriter:
         time: float | str | None = None,
         tags: Mapping[str, Any] | None = None,
         meta: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
         """Writes one record: `log(step=, name=, value=)` one metric, `log({...}, step=)` all metrics of a step.
 
         A value is anything that `float()` takes, a tensor or array of one element, or None (missing). A mapping in a
         row is a group, joined by "/". A value that is no number is left out of its row. `time`: unix seconds or ISO
-        8601, by default now."""
+        8601, by default now. `extra`: what a row carries beside its metrics (`notes`, `rng`, `data_slice`,
+        `model_info`), as in `rldk.io.event_schema`."""
         if (metrics is None) == (name is None) or (name is None) != (value is _ABSENT):
             raise UsageError("log takes a mapping, or a name and a value", hint="log({'kl': 0.1}, step=7)")
         at = _step(step)
@@ -96,6 +98,8 @@ class EventWriter:
                 record["tags"] = {**self._tags, **tags} if tags else self._tags
             if meta or self._meta:
                 record["meta"] = {**self._meta, **meta} if meta else self._meta
+            if extra:
+                _add(record, extra)
             line = _encode(record).encode("ascii")
         except _NOT_DATA as error:
             self._lose(UsageError(f"a record of step {at} has no JSON form: {error}"))
@@ -236,6 +240,13 @@ def launch_rank() -> int:
     if not said[1].isdecimal():
         raise UsageError(f"{said[0]} is {said[1]!r}", hint="it must be the number of this process")
     return int(said[1])
+
+
+def _add(record: dict[str, Any], extra: Mapping[str, Any]) -> None:
+    """Adds fields to a record. A mapping is joined with the one that is there."""
+    for key, value in extra.items():
+        there = record.get(key)
+        record[key] = {**there, **value} if isinstance(there, dict) and isinstance(value, Mapping) else value
 
 
 def _step(value: Any) -> int | None:

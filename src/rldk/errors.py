@@ -10,7 +10,8 @@ RldkError                     5  anything below
 │   ├── NotALog               3  readable, but no known log format
 │   ├── NoData                3  a log without a single usable row
 │   └── MalformedInput        3  strict mode met a bad line; names line and offset
-└── MissingExtra              4  an optional package is absent; names the install command
+├── MissingExtra              4  an optional package is absent; names the install command
+└── TrainingStopped           1  a rule asked a training to stop, and the trainer has no other way to be told
 """
 
 from __future__ import annotations
@@ -92,11 +93,17 @@ class MalformedInput(InputError):
     pass
 
 
-class MissingExtra(RldkError):
-    """An optional package is absent."""
+class MissingExtra(RldkError, ImportError):
+    """An optional package is absent. It is also an `ImportError`, which callers of optional imports expect."""
 
     exit_code = 4
 
     def __init__(self, extra: str, package: str) -> None:
         self.extra = extra
         super().__init__(f"this needs {package}, which is not installed", hint=f'pip install "rldk[{extra}]"')
+
+
+class TrainingStopped(RldkError):
+    """A rule asked for a stop in a trainer that has no flag for it."""
+
+    exit_code = 1

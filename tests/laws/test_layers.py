@@ -15,7 +15,7 @@ LAYERS = (
     ("engine",),
     ("cards", "testing"),
     ("bench", "diagnosis", "forensics", "ingest", "monitor", "tracking"),
-    ("cli",),
+    ("cli", "integrations"),
     ("docs",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

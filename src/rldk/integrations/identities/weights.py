@@ -1,0 +1,212 @@
+"""Whether an optimizer step moves the model: a fixed sample of the weights before and after it.
+
+All of it works on torch tensors without importing torch: the trainer has loaded it, and the values come from there."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rldk.integrations.guard import Guard
+from rldk.integrations.identities.cadence import Cadence
+
+MOST_TENSORS = 64
+PER_TENSOR = 16
+MAX_WHOLE = 200_000_000  # elements up to which a second look takes all weights instead of the sample
+MAX_GROUPS = 12
+Sink = Callable[[Mapping[str, float]], None]
+
+
+class WeightSample:
+    """A fixed sample of the weights of named tensors: the same elements on every call.
+
+    The tensors are spread evenly over the model, and the elements over each tensor."""
+
+    def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
+        there = [(name, tensor) for name, tensor in named if tensor.numel() > 0]
+        step = max(1, math.ceil(len(there) / MOST_TENSORS))
+        self.names = [name for name, _ in there[::step]]
+        self._tensors = [tensor for _, tensor in there[::step]]
+        self._strides = [max(1, tensor.numel() // PER_TENSOR) for tensor in self._tensors]
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def take(self) -> NDArray[np.float64]:
+        """The sampled elements now. One transfer from the device."""
+        import torch
+
+        if not self._tensors:
+            return np.empty(0)
+        pairs = zip(self._tensors, self._strides, strict=True)
+        parts = [_flat(tensor)[::stride][:PER_TENSOR].float() for tensor, stride in pairs]
+        values = torch.cat([part.to(parts[0].device) for part in parts]).cpu().numpy()
+        return np.asarray(values, dtype=np.float64)
+
+
+class WeightWatch:
+    """Measures the steps of one optimizer on one model, on the steps that are due, and gives the values to `sink`.
+
+    `steps`: optimizer steps so far."""
+
+    def __init__(self, model: Any, optimizer: Any, sink: Sink, *, cadence: Cadence, guard: Guard) -> None:
+        self.steps = 0
+        self._model = unwrapped(model)
+        self._optimizer = inner_optimizer(optimizer)
+        self._sink = sink
+        self._cadence = cadence
+        self._guard = guard
+        self._sample: WeightSample | None = None
+        self._groups: dict[str, list[Any]] = {}
+        self._held: set[int] = set()
+        self._before: NDArray[np.float64] | None = None
+        self._whole: list[tuple[Any, Any]] | None = None
+        self._look_at_all = False
+        self._handles: list[Any] = []
+
+    def attach(self) -> bool:
+        """Hooks the optimizer. False when it takes no hooks; then the caller calls `before` and `after`."""
+        register = getattr(self._optimizer, "register_step_pre_hook", None)
+        if register is None:
+            return False
+        self._handles = [
+            register(lambda *_: self.before()),
+            self._optimizer.register_step_post_hook(lambda *_: self.after()),
+        ]
+        return True
+
+    def detach(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def before(self) -> None:
+        """Just before an optimizer step."""
+        self.steps += 1
+        self._before = None
+        if self._cadence.due(self.steps) or self._look_at_all:
+            self._guard.run("measuring weights", self._begin)
+
+    def after(self) -> None:
+        """Just after an optimizer step."""
+        if self._before is not None:
+            self._guard.run("measuring weights", self._end)
+
+    def _begin(self) -> None:
+        named = [(name, p) for name, p in self._model.named_parameters() if p.requires_grad]
+        if self._sample is None or len(named) != len(self._held):
+            self._sample = WeightSample(named)
+            self._held = {id(p) for _, p in named}
+            self._groups = module_groups(named)
+        self._sink({**self._counts(named), **self._rates(), **self._gradients()})
+        self._before = self._sample.take()
+        if self._look_at_all and sum(p.numel() for _, p in named) <= MAX_WHOLE:
+            self._whole = [(p, p.detach().clone()) for _, p in named]
+
+    def _end(self) -> None:
+        before, self._before = self._before, None
+        if before is None or self._sample is None or not len(before):
+            return
+        after = self._sample.take()
+        changed = int((after != before).sum())
+        if changed == 0 and self._whole is not None:  # the sample may have missed what moved
+            changed = int(any(bool((p.detach() != old).any()) for p, old in self._whole))
+        self._whole = None
+        self._look_at_all = changed == 0
+        values = {"weights_changed_frac": changed / len(before)}
+        size = float(np.linalg.norm(before))
+        if size > 0:
+            values["weight_update_norm"] = float(np.linalg.norm(after - before)) / size
+        self._sink(values)
+
+    def _counts(self, named: Sequence[tuple[str, Any]]) -> dict[str, float]:
+        """How many parameters are trained, and which share of them the optimizer holds."""
+        trained = sum(p.numel() for _, p in named)
+        held = {id(p) for group in self._optimizer.param_groups for p in group["params"]}
+        covered = sum(p.numel() for _, p in named if id(p) in held)
+        found = {"trainable_params": float(trained)}
+        if trained:
+            found["optimizer_coverage"] = covered / trained
+        return found
+
+    def _rates(self) -> dict[str, float]:
+        """The learning rate of the optimizer's groups: the largest, the smallest."""
+        rates = [float(group["lr"]) for group in self._optimizer.param_groups if "lr" in group and group["params"]]
+        return {"lr_largest_group": max(rates), "lr_smallest_group": min(rates)} if rates else {}
+
+    def _gradients(self) -> dict[str, float]:
+        """The gradient norm of each group of modules, and the share of groups whose gradient is exactly 0."""
+        import torch
+
+        owners = [(name, p.grad) for name, tensors in self._groups.items() for p in tensors if p.grad is not None]
+        squares = dict.fromkeys(self._groups, 0.0)
+        if owners:
+            each = torch.stack([n.float().cpu() for n in torch._foreach_norm([_flat(g) for _, g in owners])]).tolist()
+            for (name, _), norm in zip(owners, each, strict=True):
+                squares[name] += norm * norm
+        found = {f"grad_norm_module/{name}": math.sqrt(x) for name, x in squares.items()}
+        found["update_grad_norm"] = math.sqrt(sum(squares.values()))
+        if squares:
+            found["grad_dead_frac"] = sum(x == 0 for x in squares.values()) / len(squares)
+        return found
+
+
+def module_groups(named: Sequence[tuple[str, Any]]) -> dict[str, list[Any]]:
+    """The parameters by part of the model: the layers in a few runs of neighbours, and what is outside of layers."""
+    by_block: dict[str, list[Any]] = {}
+    for name, tensor in named:
+        by_block.setdefault(_block(name), []).append(tensor)
+    blocks = list(by_block)
+    size = max(1, math.ceil(len(blocks) / MAX_GROUPS))
+    groups: dict[str, list[Any]] = {}
+    for start in range(0, len(blocks), size):
+        part = blocks[start : start + size]
+        label = part[0] if len(part) == 1 else f"{part[0]}..{part[-1]}"
+        groups[label] = [tensor for block in part for tensor in by_block[block]]
+    return groups
+
+
+def _block(name: str) -> str:
+    """`model.layers.3.mlp.up.weight` -> `layers.3`; `lm_head.weight` -> `lm_head`."""
+    parts = [part for part in name.split(".") if part not in ("module", "base_model", "model", "default")]
+    for at, part in enumerate(parts[1:], start=1):
+        if part.isdecimal():
+            return f"{parts[at - 1]}.{part}"
+    return parts[0] if len(parts) <= 2 else ".".join(parts[:-1][-2:])
+
+
+def digest(sample: NDArray[np.float64]) -> str:
+    """A short checksum of sampled weights, exact to the last bit."""
+    return hashlib.sha256(sample.tobytes()).hexdigest()[:16]
+
+
+def unwrapped(model: Any) -> Any:
+    """The model inside DistributedDataParallel and the like."""
+    for _ in range(4):
+        inner = getattr(model, "module", None)
+        if inner is None or not hasattr(inner, "named_parameters"):
+            return model
+        model = inner
+    return model
+
+
+def inner_optimizer(optimizer: Any) -> Any:
+    """The torch optimizer inside that of accelerate and the like."""
+    for _ in range(4):
+        inner = getattr(optimizer, "optimizer", None)
+        if inner is None or not hasattr(inner, "param_groups"):
+            return optimizer
+        optimizer = inner
+    return optimizer
+
+
+def _flat(tensor: Any) -> Any:
+    local = tensor.detach()
+    if hasattr(local, "to_local"):  # a DTensor: the shard of this process
+        local = local.to_local()
+    return local.reshape(-1)

@@ -1,0 +1,160 @@
+"""The files of one training: events, metrics as CSV, alerts, the final report. Each stays whole whatever happens."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rldk.core.files import whole, write_whole
+from rldk.core.model import Alert
+from rldk.core.table import Row
+from rldk.emit import EventWriter, rank_path
+from rldk.integrations.guard import Guard
+from rldk.monitor.alert_json import record, text
+from rldk.monitor.appending import AppendedFile
+
+FIRST_COLUMNS = ("step", "phase", "wall_time")
+MAX_REWRITES = 50  # a log with a new name on every row must not rewrite the table every time
+MAX_ALERTS = 10_000  # kept for the list of alerts; all are in the JSON lines
+CHECK_S = 1.0  # how often the folder is looked for
+
+
+class RunFiles:
+    """The files `{run_id}_*` in one folder, of one rank. Rank 0 alone writes tables, alerts and the report.
+
+    A file or folder that somebody removes is made again, and this is said once."""
+
+    def __init__(self, folder: Path, run_id: str, guard: Guard, *, rank: int = 0, events: bool = True) -> None:
+        self.folder = folder
+        self.run_id = run_id
+        self.rank = rank
+        self.alerts: list[dict[str, Any]] = []
+        self._guard = guard
+        self._looked = -CHECK_S
+        self._seen = False
+        self._events: EventWriter | None = None
+        self._wants_events = events
+        self._table = GrowingCsv(self.path("metrics.csv"))
+        self._lines = AppendedFile(self.path("alerts.jsonl"), lambda said: guard.warn("writing alerts", said))
+        self.guarded("making the folder", folder.mkdir, parents=True, exist_ok=True)
+
+    def path(self, name: str) -> Path:
+        """The file of this run and rank that is called `name`."""
+        return rank_path(self.folder / f"{self.run_id}_{name}", self.rank)
+
+    def event(self, row: Row, extra: Mapping[str, Any]) -> None:
+        """Appends the row to the events."""
+        self._look_for_folder()
+        if self._wants_events:
+            if self._events is None:
+                self._events = EventWriter(self.path("events.jsonl"), run_id=self.run_id)
+            tags = None if row.phase == "train" else {"phase": row.phase}
+            moment = row.time if row.time == row.time else None
+            self._events.log(row.values, step=row.step, time=moment, tags=tags, extra=extra)
+
+    def table(self, row: Row) -> None:
+        """Appends the row to the table."""
+        self.guarded("writing the table", self._table.add, row)
+
+    def alert(self, alert: Alert) -> dict[str, Any]:
+        """Appends the alert to the JSON lines. Returns its document."""
+        document = record(alert, monitor=self.run_id, written=time.time())
+        if len(self.alerts) < MAX_ALERTS:
+            self.alerts.append(document)
+        self.guarded("writing alerts", self._lines.append, text(document))
+        return document
+
+    def save(self, name: str, content: str) -> Path:
+        """Writes a file of this run whole. Returns its path."""
+        path = self.path(name)
+        self.guarded(f"writing {path.name}", write_whole, path, content, parents=True)
+        return path
+
+    def close(self) -> None:
+        """Closes the events and writes the list of alerts."""
+        if self._events is not None:
+            self._events.close()
+        if self.rank == 0:
+            self._lines.close()
+            self.guarded("writing the table", self._table.close)
+            self.save("alerts.json", json.dumps(self.alerts, indent=1, allow_nan=False) + "\n")
+
+    def guarded(self, part: str, action: Callable[..., object], *args: object, **given: object) -> None:
+        self._guard.run(part, action, *args, **given)
+
+    def _look_for_folder(self) -> None:
+        """Opens the events again when their file has been removed: the old descriptor would write to nowhere."""
+        now = time.monotonic()
+        if now - self._looked < CHECK_S:
+            return
+        self._looked = now
+        if self._events is None or self._events.written == 0:
+            return
+        if not Path(self._events.path).exists():
+            said = f"{self._events.path} was removed; it is made again, and what it held is lost"
+            self._guard.warn("keeping the events", said)
+            self._events.close()
+            self._events = None
+            self._table.forget()
+
+
+class GrowingCsv:
+    """A CSV file that gets a row at a time. A new column makes it be rewritten once, with the new header."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._columns: list[str] = []
+        self._rewrites = 0
+        self._fd = -1
+
+    def add(self, row: Row) -> None:
+        """Appends the row; numbers are written in full."""
+        new = [name for name in row.values if name not in self._columns]
+        if new and self._rewrites < MAX_REWRITES:
+            self._widen(new)
+        values = {**row.values, "step": row.step, "phase": row.phase, "wall_time": _cell(row.time)}
+        if self._fd < 0:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        line = io.StringIO(newline="")
+        csv.writer(line).writerow([_cell(values.get(name)) for name in self._columns])
+        os.write(self._fd, line.getvalue().encode("utf-8", "replace"))
+
+    def forget(self) -> None:
+        """Begins a new file with the next row."""
+        self.close()
+        self._columns, self._rewrites = [], 0
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _widen(self, new: Sequence[str]) -> None:
+        self.close()
+        first = not self._columns
+        wider = [*(self._columns or FIRST_COLUMNS), *new]
+        with whole(self.path, parents=True) as part, part.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow([_safe(name) for name in wider])
+            if not first:
+                with self.path.open(encoding="utf-8", newline="") as old:
+                    rows = csv.reader(old)
+                    next(rows, None)
+                    writer.writerows([*cells, *[""] * len(new)] for cells in rows)
+        self._rewrites += not first
+        self._columns = wider
+
+
+def _safe(name: str) -> str:
+    """A column name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name[:1] in "=+-@\t\r" else name
+
+
+def _cell(value: object) -> object:
+    return "" if value is None or (isinstance(value, float) and value != value) else value

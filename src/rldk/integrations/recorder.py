@@ -1,0 +1,216 @@
+"""Records one training: events, samples, alerts and reports. Every adapter of a framework calls this and nothing else.
+
+Nothing in here raises into a training, except `TrainingStopped` from `raise_if_stopped`, which the caller asks for."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from rldk.core.model import SEVERITIES, Alert, Report, Severity
+from rldk.core.table import Phase, Row
+from rldk.emit import launch_rank
+from rldk.errors import TrainingStopped, UnknownName
+from rldk.integrations.guard import Guard, guarded
+from rldk.integrations.judge import Judge, TrainingOrigin
+from rldk.integrations.notes import notes_of
+from rldk.integrations.outputs import RunFiles
+from rldk.integrations.runname import new_run_id, world_size
+from rldk.integrations.samples import SampleFiles
+from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.tracking.config import plain_config
+
+
+class Recording(Struct, frozen=True, kw_only=True):
+    """What a user may choose for a recorder.
+
+    `samples`: how many per-sample records of each step are written. `stop_on`: the severity from which on an alert
+    stops the training; None for never. `events`: whether `{run_id}_events.jsonl` is written; `event_interval`: every
+    how many rows (rows with alerts are always written). `thresholds`: as `alert_thresholds` of the callbacks. `echo`:
+    whether alerts are shown on stderr."""
+
+    output_dir: str | os.PathLike[str] = "./rldk_logs"
+    run_id: str | None = None
+    rules: RuleChoice = "default"
+    thresholds: Mapping[str, Any] = {}
+    samples: int = 0
+    stop_on: Severity | None = None
+    events: bool = True
+    event_interval: int = 1
+    echo: bool = True
+
+
+class Recorder:
+    """The recorder of one process of one training.
+
+    `judge`: the engine of another recorder of the same training, so that rows are judged once. `row`: the newest row in
+    canonical names, `alerts`: its alerts. `stop_reason`: why the training should stop; "" while it should not."""
+
+    def __init__(
+        self,
+        recording: Recording | None = None,
+        origin: TrainingOrigin | None = None,
+        *,
+        judge: Judge | None = None,
+        rank: int | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.recording = recording or Recording()
+        self.guard = Guard(say)
+        if self.recording.stop_on not in (None, *SEVERITIES):
+            raise UnknownName("severity", str(self.recording.stop_on), SEVERITIES)
+        self.rules = rule_set(self.recording.rules, self.recording.thresholds)
+        self._codes = self.rules.codes
+        self.rank = launch_rank() if rank is None else rank
+        self.run_id = self.recording.run_id or new_run_id()
+        self.origin = origin or TrainingOrigin()
+        folder = Path(self.recording.output_dir)
+        self.files = RunFiles(folder, self.run_id, self.guard, rank=self.rank, events=self.recording.events)
+        self.samples = SampleFiles(folder, self.run_id, per_step=self.recording.samples, rank=self.rank)
+        self.judge = judge or Judge(self.run_id, self.origin, self.guard)
+        self.judge.join(self.rules.rules if self.rank == 0 else ())
+        if self.rules.unmet:
+            kinds = ", ".join(sorted(self.rules.unmet))
+            self.guard.warn("actions", f"only rldk monitor carries out {kinds} actions; alerts and stops work here")
+        self.alerts: tuple[Alert, ...] = ()
+        self.row: Row | None = None
+        self.stop_reason = ""
+        self.rows = 0
+        self.last_step: int | None = None
+        self.counts: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)
+        self._extra: dict[str, Any] = {}
+        self._began = time.time()
+        self._closed = False
+
+    @property
+    def stop_requested(self) -> bool:
+        return bool(self.stop_reason)
+
+    def measure(self, values: Mapping[str, Any]) -> None:
+        """Adds what a hook measured, under canonical names, to the next training row."""
+        self.judge.measured.update({name: float(value) for name, value in values.items()})
+
+    def attach(self, **extra: Mapping[str, Any]) -> None:
+        """Adds facts to the next event beside its metrics: `rng`, `data_slice` or `model_info` of a row event."""
+        for key, value in extra.items():
+            self._extra.setdefault(key, {}).update(value)
+
+    @guarded("recording a row")
+    def log(
+        self,
+        metrics: Mapping[str, Any],
+        *,
+        step: int,
+        phase: Phase = "train",
+        time: float | None = None,
+        key: Hashable = None,
+    ) -> tuple[Alert, ...]:
+        """Records one row of metrics, under the trainer's own names. Returns the alerts that it gave rise to.
+
+        `time`: unix seconds, by default now. `key`: tells the rows of one judge apart that several recorders share; the
+        same key is judged once."""
+        if self._closed:
+            return ()
+        judged = self.judge.look(key, int(step), metrics, phase=phase, time=_now() if time is None else time)
+        self.rows += 1
+        self.row = judged.row
+        self.last_step = judged.row.step
+        self.alerts = tuple(alert for alert in judged.alerts if alert.rule in self._codes)
+        extra, self._extra = self._extra, {}
+        notes = notes_of(self.alerts)
+        if notes or (self.rows - 1) % max(1, self.recording.event_interval) == 0:
+            self.files.event(judged.row, {**extra, "notes": notes} if notes else extra)
+        if self.rank == 0:
+            self.files.table(judged.row)
+        for alert in self.alerts:
+            self._take(alert)
+        return self.alerts
+
+    @guarded("recording samples")
+    def log_samples(self, records: Iterable[Mapping[str, Any]], *, step: int) -> int:
+        """Writes per-sample records (the fields of `samples.FIELDS`), as many as were asked for. Returns how many."""
+        return self.samples.add(records, step=step) if self.samples.per_step and not self._closed else 0
+
+    def stop(self, reason: str) -> None:
+        """Asks the training to stop."""
+        self.stop_reason = self.stop_reason or reason
+
+    def raise_if_stopped(self) -> None:
+        """Raises `TrainingStopped` when a stop was asked for; for trainers that have no flag for it."""
+        if self.stop_reason:
+            raise TrainingStopped(f"rldk stopped the training: {self.stop_reason}", hint=f"see {self.files.folder}")
+
+    @guarded("writing the final report")
+    def close(self, status: str = "finished", error: BaseException | None = None) -> Report | None:
+        """Writes the list of alerts and the final report, and closes the files. Later calls do nothing."""
+        if self._closed:
+            return None
+        self._closed = True
+        report = None
+        if self.rank == 0:
+            report = self.guard.run("making the report", self._report, status, error)
+            if report is not None:
+                self.guard.run("writing the report", self._save, report)
+        self.files.close()
+        return report
+
+    def _take(self, alert: Alert) -> None:
+        self.files.alert(alert)
+        if alert.event == "begin":
+            self.counts[alert.severity] += 1
+        if self.recording.echo:
+            self._echo(alert)
+        wanted = self.recording.stop_on
+        grave = wanted is not None and SEVERITIES.index(alert.severity) >= SEVERITIES.index(wanted)
+        if alert.event != "recovered" and (grave or alert.rule in self.rules.stops):
+            self.stop(f"{alert.rule} at step {alert.step}: {alert.message}")
+
+    def _echo(self, alert: Alert) -> None:
+        from rldk.monitor.alert_text import line
+
+        if alert.severity != "info":
+            self.guard.say(f"rldk: {line(alert)}")
+
+    def _report(self, status: str, error: BaseException | None) -> Report | None:
+        numbers: dict[str, float | int | None] = {
+            "rows": self.rows,
+            "last_step": self.last_step,
+            "alerts": sum(self.counts.values()),
+            "seconds": round(_now() - self._began, 3),
+            "samples_written": self.samples.written,
+            "samples_left_out": self.samples.left_out,
+        }
+        meta = {
+            "run_id": self.run_id,
+            "source": str(self.files.folder),
+            "framework": self.origin.framework,
+            "status": status,
+            "error": None if error is None else type(error).__name__,
+            "stopped": self.stop_reason or None,
+            "alerts": dict(self.counts),
+            "failures": dict(self.guard.failures),
+            "ranks": world_size(),
+        }
+        return self.judge.report(meta=meta, numbers=numbers)
+
+    def _save(self, report: Report) -> None:
+        from rldk.core.codec import to_json
+
+        self.files.save("final_report.json", to_json(report) + "\n")
+
+
+def config_of(config: Any) -> dict[str, Any]:
+    """A trainer's configuration as plain values without secrets; {} for what has no such form."""
+    try:
+        return plain_config(config)
+    except Exception:  # noqa: BLE001 - a configuration of any shape must not end a training
+        return {}
+
+
+def _now() -> float:
+    return time.time()
