@@ -21,7 +21,7 @@ from rldk.core.events import read_events
 from rldk.core.extras import need
 from rldk.core.files import whole
 from rldk.core.model import Event, Run
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import ConfigError, InputError, OutputError, UnknownName, UsageError
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from rldk.core.checkpoint import Checkpoint, Part
 from rldk.core.model import Run
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 MOST = 2000  # entries of a directory that are looked at
 DEEPEST = 3  # levels below the folder of a checkpoint: trainers keep a folder for each model, DeepSpeed one more

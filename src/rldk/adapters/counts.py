@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.source import HEAD_BYTES
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 NUMBER = later(rb"(?:[Ee]p(?:ochs?|isodes?|s)?|[Ii]ter(?:ations?)?)\b[^\w\n]{0,21}\d|[Ee]p[\w/ ]{0,12}[^\w\n]{1,12}\d")
 Kinds = Sequence[type[BaseAdapter]]

@@ -19,7 +19,7 @@ from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.errors import RldkError
 
 MAX_FILES = 20_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 # Trainers make these folders inside the directory of one run.
 _PARTS = later(r"checkpoint-\d+|completions|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE)

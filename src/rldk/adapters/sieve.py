@@ -7,7 +7,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 CELL = 8  # bytes that are compared as one number
 REACH = 4  # number of cells after the word in which its digit can stand: at most 30 bytes after the second letter

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as Xml
 
 from rldk.cards.safe import clean
 from rldk.core.model import LOUD
-from rldk.core.patterns import later
 from rldk.core.registry import renderers
+from rldk.core.text import later
 from rldk.core.view import Problem, View
 
 _NOT_XML = later("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rldk.cards.safe import clean
-from rldk.core.patterns import later
 from rldk.core.registry import renderers
+from rldk.core.text import later
 from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
 
 _CODE = later(r"`([^`]+)`")

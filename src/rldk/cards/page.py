@@ -15,8 +15,8 @@ from rldk.cards.report_view import view_of
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
 from rldk.core.model import Report
-from rldk.core.patterns import later
 from rldk.core.registry import renderers
+from rldk.core.text import later
 from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
 from rldk.rules.rule import HEADINGS, rules
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 # OSC, DCS, SOS, PM and APC strings (with their 8-bit forms) run to BEL or ST, or to the end of a torn line. CSI
 # sequences end in a final byte. Any other escape is two bytes. Titles, links and clipboard writes travel in OSC.

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from msgspec import Struct
 
 from rldk.core.glossary import PLACEHOLDER, Alias, Dialect, Glossary, Metric, affine
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.errors import UnknownName
 
 N = TypeVar("N")

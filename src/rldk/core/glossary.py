@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core import algorithms
-from rldk.core.patterns import later
 from rldk.core.spelling import form
+from rldk.core.text import later
 from rldk.errors import ConfigError
 
 DATA = Path(__file__).parent / "data"

@@ -13,9 +13,8 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core.clocks import clock_rank
-from rldk.core.patterns import later
 from rldk.core.table import Phase
-from rldk.core.text import legible
+from rldk.core.text import later, legible
 
 STEP_KEYS = (
     "step",

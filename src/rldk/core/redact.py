@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 REDACTED = "[redacted]"
 MAX_DEPTH = 20  # a deeper value is no hyper-parameter; it is redacted whole

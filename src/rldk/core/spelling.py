@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 _SECONDS = later(r"[^a-z0-9]s$")
 _SEPARATORS = later(r"[^a-z0-9]+")

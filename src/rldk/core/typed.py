@@ -16,7 +16,6 @@ from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from rldk.core.mending import numbers_of, quote_non_json
-from rldk.core.patterns import later
 from rldk.core.records import (
     MAX_DEPTH,
     MAX_STEP,
@@ -32,6 +31,7 @@ from rldk.core.records import (
 )
 from rldk.core.rows import Assembler, Events
 from rldk.core.table import Phase
+from rldk.core.text import later
 
 MAX_REBUILDS = 50
 MAX_KEYS = 5_000  # of one object; only many lines with the same keys pay back the time to build a Struct

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from rldk.core.aliases import Aliases, Match, pattern, prefixes, stage_name, strip_prefixes
 from rldk.core.glossary import PLACEHOLDER, Dialect, Glossary, Metric, read_glossary
-from rldk.core.patterns import later
 from rldk.core.spelling import readings
+from rldk.core.text import later
 from rldk.errors import UnknownName
 
 MAX_KEY = 512  # a longer key is nobody's alias; this bounds the work of the patterns

@@ -64,7 +64,7 @@ def guarded(part: str) -> Callable[[Callable[Concatenate[Own, P], T]], Callable[
     """Decorates a method of an object with a `guard`: it returns None instead of raising."""
 
     def decorate(method: Callable[Concatenate[Own, P], T]) -> Callable[Concatenate[Own, P], T | None]:
-        def call(self: Own, *args: P.args, **given: P.kwargs) -> T | None:
+        def call(self: Own, /, *args: P.args, **given: P.kwargs) -> T | None:
             try:
                 return method(self, *args, **given)
             except TrainingStopped:

@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rldk.core.manifest import GitState
-from rldk.core.patterns import later
 from rldk.core.redact import without_secrets
+from rldk.core.text import later
 
 TIMEOUT_S = 3.0  # of one call: a huge repository on a network drive must not hold up a training
 MAX_BYTES = 4 << 20  # of a file below .git

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk import __version__
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.core.view import Commands, Section, Table, Tone, View
 from rldk.provenance.packages import canonical, reaches, version_of
 

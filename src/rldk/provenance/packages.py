@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 _FOLDER = later(r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 _RELEASE = later(r"(?:\d+!)?(\d+(?:\.\d+)*)(?P<early>[._-]?(?:a|b|c|rc|alpha|beta|pre|preview|dev))?", re.IGNORECASE)

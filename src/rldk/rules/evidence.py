@@ -6,7 +6,7 @@ import math
 from functools import lru_cache
 
 from rldk.core.algorithms import OFF_POLICY
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.rules.knobs import keys_of
 from rldk.rules.rule import Context, Frame
 

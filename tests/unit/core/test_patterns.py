@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import rldk
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 
 def test_a_pattern_is_compiled_when_it_is_first_asked() -> None:

@@ -18,8 +18,8 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
+from rldk.core.text import later
 
 _BAR = later(r"[|│┃║]")
 _EDGE = later(r"[-=+─━═┌┐└┘├┤┬┴┼╒╕╘╛╞╡╪╤╧╭╮╰╯ ]{6,}")

@@ -12,8 +12,8 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
+from rldk.core.text import later
 
 _RECORD = later(r"(?:global_step=(?P<step>\d+)|(?P<eval>eval_episode)=\d+), episodic_return=|SPS: ")
 _VALUE = later(r"(?:array\()?\[?\s*(?P<value>[\w.+-]+(?P<called>\([^()]*\))?)\s*(?P<closed>\](?:, dtype=\w+\))?)?\s*")

@@ -16,8 +16,8 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, dict_items, number, without_prefix
-from rldk.core.patterns import later
 from rldk.core.records import STEP_KEYS, BadLine, to_step
+from rldk.core.text import later
 
 MAX_JOINED = 400  # lines of one dict; SkyRL prints one of 60 keys on as many
 MAX_CHARS = 1 << 16

@@ -7,7 +7,7 @@ from typing import ClassVar
 from rldk.adapters.base import adapter
 from rldk.adapters.consoles.steps import PrintedAdapter, PrintLayout
 from rldk.adapters.live.lineformat import LineFormat
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 _REST = "everything that is not printed: most metrics, digits beyond those shown, configuration"
 # "100/100 [=====>....] - 1s 10ms/step - " or "100/100 \u2501\u2501\u2501\u2501 1s 10ms/step - "

@@ -21,9 +21,9 @@ from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
 from rldk.adapters.wire.pairs import BAR, Clock, Line, read_line
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
+from rldk.core.text import later
 
 OPENING = 8  # the number of records that decide which count is the step
 ENOUGH = 3  # rows with the same names and rising steps that a text needs to count as a log

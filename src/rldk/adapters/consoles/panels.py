@@ -15,8 +15,8 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP, step_or_none
+from rldk.core.text import later
 
 MAX_LINES = 400  # of one panel
 MAX_WIDTH = 1000  # characters of a line

@@ -17,8 +17,8 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number, pieces
-from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step, to_time
+from rldk.core.text import later
 
 _TITLE = later(r"Result for (?P<trial>\S+):")
 _LEAF = later(r"(?P<indent> +)(?P<key>[^\s:-][^:]*):(?: (?P<value>.*))?")

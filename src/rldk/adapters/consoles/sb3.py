@@ -17,8 +17,8 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
-from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
+from rldk.core.text import later
 
 _EDGE = later(r"-{10,}")
 _CELLS = later(r"\|(?P<indent> {1,4})(?P<key>\S(?:[^|]*\S)?) *\| (?P<value>[^|]*?) *\|")

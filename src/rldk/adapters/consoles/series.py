@@ -15,8 +15,8 @@ from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, number
 from rldk.core.clocks import clock_rank
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP, STEP_KEYS, step_or_none
+from rldk.core.text import later
 
 MAX_LINES = 1000  # of one Series; pandas shows 60 by default
 _ITEM = later(r"(?P<name>[A-Za-z_%][^\n]{0,119}?) {2,120}(?P<value>[-+\d.][\w.+-]{0,40}|nan|NaN|inf)")

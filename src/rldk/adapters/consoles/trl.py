@@ -18,9 +18,9 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
-from rldk.core.patterns import later
 from rldk.core.rows import RowList
 from rldk.core.table import Phase, Row
+from rldk.core.text import later
 
 MAX_ROW = 1 << 16  # characters of one dict; the widest seen has 1,400
 KEPT_CELLS = 500_000  # values to keep of a log whose steps follow only from the whole log, about 40 MB

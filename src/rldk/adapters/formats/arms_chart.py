@@ -15,8 +15,8 @@ from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import beginning, cell, records
 from rldk.adapters.wire.scalars import Scalars
 from rldk.core.model import COUNTED
-from rldk.core.patterns import later
 from rldk.core.records import step_or_none
+from rldk.core.text import later
 
 LEAST = 2  # arms
 _MEAN = later(r"(?P<arm>.{1,120}?)[ _/.-](?:mean|avg|average)", re.IGNORECASE)

@@ -15,8 +15,8 @@ from rldk.adapters.wire.delimited import Fields, beginning, cell, records
 from rldk.adapters.wire.scalars import Scalars
 from rldk.core.clocks import clock_rank
 from rldk.core.model import COUNTED
-from rldk.core.patterns import later
 from rldk.core.records import BadLine, step_or_none, to_step, to_time
+from rldk.core.text import later
 from rldk.errors import NotALog
 
 _SPREAD = ("__MIN", "__MAX")

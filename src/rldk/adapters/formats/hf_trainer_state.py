@@ -15,10 +15,10 @@ from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
-from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Phase
+from rldk.core.text import later
 
 MAX_BYTES = 1 << 29  # a million rows of twenty metrics
 _HISTORY = later(r'"log_history"\s*:\s*\[')

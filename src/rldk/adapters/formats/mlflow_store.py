@@ -27,9 +27,9 @@ from rldk.adapters.wire.sqlite import MAGIC, missing_bytes, open_readonly, table
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import LineSplitter
 from rldk.core.model import Rejected
-from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, chunks
+from rldk.core.text import later
 from rldk.errors import NoData, RldkError, UnknownName
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from rldk.adapters.formats.shown_tables import page_log
 from rldk.adapters.log import Log
 from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
-from rldk.core.patterns import later
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Row, TableBuilder
+from rldk.core.text import later
 from rldk.errors import InputError, NoData, NotALog
 
 MAX_BYTES = 256 << 20  # limit for a notebook, which rldk reads as a whole; GitHub accepts no file above 100 MB

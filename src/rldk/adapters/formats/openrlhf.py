@@ -15,8 +15,8 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.reading import Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, dict_items, number
-from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
+from rldk.core.text import later
 from rldk.errors import NotALog
 
 MAX_JOINED = 64

@@ -13,9 +13,9 @@ from rldk.adapters.formats.sb3_monitor import IDENTITY
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.stream import BrokenStream, chunks
+from rldk.core.text import later
 from rldk.errors import MalformedInput
 
 if TYPE_CHECKING:

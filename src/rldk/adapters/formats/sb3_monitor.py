@@ -18,9 +18,9 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, cell, records
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
+from rldk.core.text import later
 
 _OPENING = later(rb"# ?\{")
 _COLUMNS = later(rb"r,l,t(?:,|\r*$)")  # Windows puts a \r of its own before the one of the csv module

@@ -16,9 +16,9 @@ from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.cells import Sheet, sheets
 from rldk.adapters.wire.console import number
-from rldk.core.patterns import later
 from rldk.core.records import MAX_STEP
 from rldk.core.stream import BrokenStream, chunks
+from rldk.core.text import later
 
 MAX_PAGE = 64 << 20  # bytes of a page to read; a notebook as Markdown with pictures seldom has a table
 MAX_TEXT = 1 << 20  # characters to search for the name of the trainer

@@ -20,8 +20,8 @@ from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
 from rldk.core.clocks import choose_clock, clock_rank
 from rldk.core.model import COUNTED
-from rldk.core.patterns import later
 from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
+from rldk.core.text import later
 
 SNIFFED = 20  # rows
 BATCH = 512  # rows to put out together

@@ -15,9 +15,9 @@ from rldk.adapters.log import Log
 from rldk.adapters.naming.first_rows import Opening, opening_of
 from rldk.adapters.source import File
 from rldk.core.algorithms import GROUP
-from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
 from rldk.core.table import Phase, Row
+from rldk.core.text import later
 from rldk.errors import NotALog, RldkError
 
 _PREFIXES = ("train/", "eval/", "test/", "eval_", "test_")

@@ -17,9 +17,9 @@ from rldk.adapters.reading import Sink, only_file, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, number
 from rldk.core.jsonl import decode
-from rldk.core.patterns import later
 from rldk.core.records import BadLine, to_step
 from rldk.core.table import PHASES, MetricTable, Phase
+from rldk.core.text import later
 from rldk.errors import NoData
 
 _ROW = later(rb'(?:\xef\xbb\xbf)?\s*\{\s*"step"\s*:\s*-?\d+\s*,\s*"data"\s*:\s*\{')

@@ -9,10 +9,10 @@ from typing import Any
 from rldk.adapters.live.rowsource import TextRows
 from rldk.adapters.reading import Parser, Sink
 from rldk.adapters.wire.console import Piece, number
-from rldk.core.patterns import later
 from rldk.core.records import STEP_KEYS, BadLine, Record, to_phase, to_step, to_time
 from rldk.core.rows import Assembler
 from rldk.core.table import Phase, Row
+from rldk.core.text import later
 from rldk.errors import UsageError
 
 PAIRS = "name=value"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 # Long words count anywhere in a name, short ones only as whole words; "packet loss" and "exit code" do not count.
 _GOAL = later(

@@ -20,8 +20,8 @@ from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.points import Point, PointJoiner
 from rldk.core.extras import need
-from rldk.core.patterns import later
 from rldk.core.records import to_number
+from rldk.core.text import later
 from rldk.errors import UsageError
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]  # (endpoint, parameters) -> the JSON object of the answer

@@ -12,8 +12,8 @@ from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.source import File
-from rldk.core.patterns import later
 from rldk.core.table import Row
+from rldk.core.text import later
 from rldk.errors import UnreadableSource, UsageError
 
 Trouble = Literal["auth", "absent", "offline", "busy", "refused"]

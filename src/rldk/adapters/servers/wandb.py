@@ -18,8 +18,8 @@ from rldk.adapters.log import Log
 from rldk.adapters.servers.poll import RemoteFailure, RemoteFollower, RemoteRun, Retry, Service, Trouble
 from rldk.adapters.wire.scalars import phase_of
 from rldk.core.extras import need
-from rldk.core.patterns import later
 from rldk.core.table import PHASES, Phase, Row
+from rldk.core.text import later
 from rldk.errors import NoData, UsageError
 
 TIMEOUT_S = 15

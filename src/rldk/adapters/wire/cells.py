@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 MAX_ROWS = 1_000_000
 _TAG = later(r"<[^<>]{0,2000}>")

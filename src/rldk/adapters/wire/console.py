@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
-from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, Openable, chunks
+from rldk.core.text import later
 
 # CSI (colours, cursor moves), OSC (titles, hyperlinks), then the two-character escapes
 _ESCAPE = later(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")

@@ -8,9 +8,9 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from rldk.core.lines import Lines, LineSplitter, Overlong, line_size
-from rldk.core.patterns import later
 from rldk.core.records import to_number
 from rldk.core.stream import BrokenStream, Openable, chunks
+from rldk.core.text import later
 
 MAX_JOINED = 1000  # lines of one quoted field, such as a prompt
 MAX_JOINED_CHARS = 1 << 20

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct, field
 
 from rldk.core.clocks import choose_clock, clock_rank
-from rldk.core.patterns import later
 from rldk.core.records import EVALUATION, STEP_KEYS, step_or_none, to_number
+from rldk.core.text import later
 
 MAX_DEPTH = 8  # depth of the objects to search for a history
 MAX_SALVAGED = 1 << 25  # characters of a damaged document to search

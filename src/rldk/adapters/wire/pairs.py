@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from rldk.core.patterns import later
 from rldk.core.records import to_number
+from rldk.core.text import later
 
 MAX_TEXT = 8192  # characters of a line to read; the longest genuine line of this kind seen has 900
 MAX_PAIRS = 256  # of a line

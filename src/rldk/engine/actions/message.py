@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rldk.core.model import Alert
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.rules.files.action import MAX_DEPTH
 
 LONGEST_TEXT = 2000

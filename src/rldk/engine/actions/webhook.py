@@ -13,7 +13,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 
 from rldk.core.model import Alert
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.engine.actions.message import facts, fill, sentence, words
 from rldk.engine.actions.retry import Attempt
 from rldk.rules.files.action import SECRET

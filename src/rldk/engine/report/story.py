@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rldk.core.model import SEVERITIES, Finding, Incident, Severity
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 WORDS = {"critical": "Critical", "warn": "Warning"}
 LONGEST_SENTENCE = 140  # characters that are read at one glance (our own choice)

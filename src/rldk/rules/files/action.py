@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct, field
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 
 Kind = Literal["warn", "stop", "sentinel", "shell", "http"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

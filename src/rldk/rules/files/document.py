@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from msgspec import Struct, field
 
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.errors import ConfigError, UnknownName
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.model import SEVERITIES
-from rldk.core.patterns import later
+from rldk.core.text import later
 from rldk.rules.files.action import KINDS, Action, problem
 from rldk.rules.files.expression import MAX_WINDOW
 from rldk.rules.knobs import CONCEPTS
