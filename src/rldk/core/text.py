@@ -13,8 +13,8 @@ def legible(text: str) -> str:
 
 
 def later(source: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:
-    """What `re.compile(source, flags)` returns, compiled when its first attribute is read: a command imports hundreds of
-    patterns and uses a few.
+    """What `re.compile(source, flags)` returns, compiled when its first attribute is read: a command imports hundreds
+    of patterns and uses a few.
 
     Raises `re.error` then, not here. `tests/unit/core/test_patterns.py` compiles every pattern of the package."""
     return cast("re.Pattern[AnyStr]", _Later(source, flags))
