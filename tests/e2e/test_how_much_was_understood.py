@@ -51,6 +51,7 @@ def test_three_logs_have_three_verdicts(
     assert (seen, " ".join(out.split())[: len(verdict)]) == (code, verdict)
     document = json.loads(rldk(str(log), "--json")[1])
     assert (document["verdict"][: len(verdict)], document["understanding"]["state"]) == (verdict, state)
+    assert document["passed"] is (state != "not")
     assert f'<span class="badge">{verdict.split(":", maxsplit=1)[0].upper()}</span>' in page.read_text()
     assert rldk("monitor", "--once", str(log), "--report", str(live), "--exit-code")[0] == code
     (run,) = json.loads(live.read_text())["runs"]

@@ -200,7 +200,8 @@ class Understanding(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """The outcome of one analysis of one run. `passed`: there is no critical finding.
+    """The outcome of one analysis of one run. `passed`: there is no critical finding, and the run could be judged at
+    least in part.
 
     `understanding` is None where the analysis does not cover a whole log."""
 

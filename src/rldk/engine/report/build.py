@@ -53,7 +53,7 @@ def build_report(
     skipped = (*(_unchecked(engine, r, bound_rules) for r in by_row), *once.unchecked)
     return Report(
         kind="diagnosis",
-        passed=all(f.severity != "critical" for f in findings),
+        passed=understood.state != "not" and all(f.severity != "critical" for f in findings),
         verdict=verdict(
             incidents,
             findings,
