@@ -6,6 +6,7 @@
 # make fuzz              200,000 damaged logs, an hour or two
 # make bench             the budgets, as ratios against baselines in the same run
 # make docs              the generated pages
+# make golden            the views that tests/golden keeps, and the limits of every rule: read the diff
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 RUN := tests/fixtures/trl-grpo-collapse
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: fuzz demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench docs clean
+.PHONY: fuzz demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench golden docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.core
@@ -63,6 +64,10 @@ fuzz: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+golden: $(VENV)/.dev
+	RLDK_GOLDEN=write $(BIN)/python -m pytest -q -k golden -m "not slow and not integration"
+	$(BIN)/python scripts/limits.py
 
 docs: $(VENV)/.dev
 	$(BIN)/python -m rldk.docs

@@ -27,6 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mutation_plugin import CANNOT
 from mutations import Change, applied, changes, is_program, shorten
 
 ROOT = Path(__file__).parents[1]
@@ -41,8 +42,11 @@ if "RLDK_MUTATE_RECORD" in os.environ and "mutation_plugin" not in sys.orig_argv
 """
 
 
-def drawn(root: Path, packages: dict[str, list[Path]], places: int, seed: int) -> list[Change]:
-    """As many places of each package as of any other, its kinds taken in turn; the same seed draws the same."""
+def drawn(
+    root: Path, packages: dict[str, list[Path]], places: int, seed: int, tried: frozenset[tuple[str, ...]] = frozenset()
+) -> list[Change]:
+    """As many places of each package as of any other, its kinds taken in turn; the same seed draws the same. What has
+    been `tried` (as `place` names it) is left out."""
     found: list[Change] = []
     for i, (name, paths) in enumerate(packages.items()):
         rng = random.Random(f"{seed}/{name}")
@@ -60,10 +64,15 @@ def drawn(root: Path, packages: dict[str, list[Path]], places: int, seed: int) -
             if not pool[kind]:
                 continue
             one = pool[kind].pop()
-            if is_program(applied((root / one.path).read_bytes(), one)):
+            if place(one) not in tried and is_program(applied((root / one.path).read_bytes(), one)):
                 found.append(one)
                 wanted -= 1
     return found
+
+
+def place(change: Change) -> tuple[str, ...]:
+    """What stays the same of a change when lines above it come or go."""
+    return change.path, change.kind, change.old
 
 
 def packages_of(root: Path) -> dict[str, list[Path]]:
@@ -78,6 +87,8 @@ def packages_of(root: Path) -> dict[str, list[Path]]:
 class Copy:
     """A copy of the working tree, in which tests are run and places are changed."""
 
+    server: Server
+
     def __init__(self, root: Path, record: Path) -> None:
         self.root, self.record = root, record
         listed = subprocess.run(
@@ -88,13 +99,18 @@ class Copy:
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, root / name)
 
+    def command(self, *words: str) -> list[str]:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "mutation_plugin", "-p", "no:xdist", *FAST]
+        return [*command, "-p", "no:cacheprovider", *words]
+
+    def env(self, **more: str) -> dict[str, str]:
+        paths = f"{self.root / 'src'}{os.pathsep}{self.root / 'scripts'}"
+        return {**os.environ, "PYTHONPATH": paths, "RLDK_MUTATE_SOURCE": str(self.root / PACKAGE), **more}
+
     def pytest(self, *words: str, limit_s: float | None = None, **env: str) -> tuple[int | None, str]:
         """The exit code, None when the limit was passed, and what was printed."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "mutation_plugin", "-p", "no:xdist", *FAST, *words]
-        paths = f"{self.root / 'src'}{os.pathsep}{self.root / 'scripts'}"
-        env = {**os.environ, "PYTHONPATH": paths, "RLDK_MUTATE_SOURCE": str(self.root / PACKAGE), **env}
         with subprocess.Popen(
-            [*command, "-p", "no:cacheprovider"], cwd=self.root, env=env, text=True, start_new_session=True,
+            self.command(*words), cwd=self.root, env=self.env(**env), text=True, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process:  # fmt: skip
             try:
@@ -135,20 +151,58 @@ class Copy:
         chosen = within(budget_s, order(change, tests))
         if not chosen:
             return "survived: no test enters it"
-        names = self.root / "chosen.txt"
-        names.write_text("".join(t["test"] + "\n" for t in chosen))
-        place, whole = self.root / change.path, (self.root / change.path).read_bytes()
-        limit = 60 + 10 * sum(t["cpu_s"] for t in chosen)
+        names, spent = [t["test"] for t in chosen], sum(t["cpu_s"] for t in chosen)
+        place = self.root / change.path
+        whole, times = place.read_bytes(), place.stat()
         try:
             place.write_bytes(applied(whole, change))
-            files = list(dict.fromkeys(file_of(t["test"]) for t in chosen))
-            code, said = self.pytest("-x", *files, limit_s=limit, RLDK_MUTATE_TESTS=str(names))
+            failed = CANNOT if change.function is None else self.server.failed(names, spent, place, change.function)
+            if failed == CANNOT:
+                failed = self.afresh(names, spent)
         finally:
             place.write_bytes(whole)
-        if code == 0:
+            os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))  # what is compiled already stays valid
+        if failed == "":
             return f"survived: {len(chosen)} tests"
-        failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        return "killed by " + ("the time limit" if code is None else shorten(failed[0]) if failed else "a crash")
+        if failed is not None and failed in names and self.server.failed([failed], spent) != "":
+            return f"unknown: {failed} fails without the change"
+        return "killed by " + (shorten(failed) if failed else "a crash or the time limit")
+
+    def afresh(self, names: list[str], spent_s: float) -> str | None:
+        """The test that fails first in a new process, "" if none does, None where it crashed or took too long."""
+        listed = self.root / "chosen.txt"
+        listed.write_text("".join(f"{name}\n" for name in names))
+        files = list(dict.fromkeys(map(file_of, names)))
+        code, said = self.pytest("-x", *files, limit_s=120 + 20 * spent_s, RLDK_MUTATE_TESTS=str(listed))
+        if code == 0:
+            return ""
+        failed = [line.split(maxsplit=1)[1] for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return failed[0].partition(" - ")[0] if failed and code is not None else None
+
+
+class Server:
+    """A process of pytest that has collected all tests and answers requests, each by a fork of its own."""
+
+    def __init__(self, copy: Copy) -> None:
+        ask, answer = os.pipe(), os.pipe()
+        self.process = subprocess.Popen(
+            copy.command(), cwd=copy.root, env=copy.env(RLDK_MUTATE_SERVE=f"{ask[0]},{answer[1]}"),
+            pass_fds=(ask[0], answer[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(ask[0])
+        os.close(answer[1])
+        self.ask, self.answer = os.fdopen(ask[1], "w"), os.fdopen(answer[0])
+
+    def failed(self, names: list[str], spent_s: float, path: Path | None = None, function: int = 0) -> str | None:
+        """The test that fails first with the code that the file now has; "" if none does, `CANNOT` where the new code
+        cannot be put in place, None where the process crashed or passed a limit."""
+        request = {
+            "tests": names, "path": str(path or ""), "function": function,
+            "cpu_s": int(20 + 5 * spent_s), "limit_s": 120 + 20 * spent_s,
+        }  # fmt: skip
+        print(json.dumps(request), file=self.ask, flush=True)
+        said: str | None = json.loads(self.answer.readline())
+        return said
 
 
 def read_or(path: Path, default: str) -> str:
@@ -194,7 +248,9 @@ def asked(root: Path, args: argparse.Namespace) -> list[Change]:
         left = [moved(root, Change(**x["change"])) for x in lines if x["outcome"].startswith("survived")]
         return [change for change in left if change is not None]
     packages = {n: p for n, p in packages_of(root).items() if not args.package or n in args.package}
-    found = drawn(root, packages, args.places, args.seed)
+    lines = [json.loads(line) for path in args.but for line in path.read_text().splitlines()]
+    tried = frozenset(place(Change(**x["change"])) for x in lines)
+    found = drawn(root, packages, args.places, args.seed, tried)
     random.Random(args.seed).shuffle(found)
     return found
 
@@ -218,6 +274,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--package", nargs="*", default=[])
     parser.add_argument("--budget", type=float, default=20.0, metavar="SECONDS", help="CPU time of tests a change")
     parser.add_argument("--record", type=Path, metavar="DIR", help="keep, and use, the record of the tests")
+    parser.add_argument("--but", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what was tried")
     parser.add_argument("--again", type=Path, metavar="FILE", help="try the survivors of an earlier --out")
     parser.add_argument("--out", type=Path, metavar="FILE", help="append a JSON line a change")
     parser.add_argument("--list", action="store_true", help="only say which changes would be tried")
@@ -235,6 +292,7 @@ def main() -> None:
             print(*places, sep="\n")
             return
         tests, count = copy.tests(), Counter[str]()
+        copy.server = Server(copy)
         for change in places:
             outcome = copy.outcome(change, tests, args.budget)
             word = outcome.split()[0].rstrip(":")

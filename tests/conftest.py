@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import Phase, settings
 
 settings.register_profile("default", deadline=None)  # a busy machine is no fault of the code
@@ -20,3 +24,20 @@ gc.set_threshold(50_000, 20, 100)
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str, str], None]:
+    """Compares a text with the file of that name in tests/golden. `make golden` writes the files anew: what has
+    changed is then read in the diff."""
+
+    def same(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if os.environ.get("RLDK_GOLDEN") == "write":
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert text.splitlines() == path.read_text(encoding="utf-8").splitlines(), f"read tests/golden/{name}"
+
+    return same

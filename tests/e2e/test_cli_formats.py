@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -34,7 +35,8 @@ def test_ingest_writes_what_ingest_runs_returns(tmp_path: Path) -> None:
     code, text, err = run("ingest", str(STATE), "-o", str(out))
     assert (code, err) == (0, f"wrote {out}\n")
     assert "reward_mean <- reward" in text
-    pd.testing.assert_frame_equal(pd.read_parquet(out), rldk.ingest_runs(STATE), check_dtype=False)
+    frame: Any = rldk.ingest_runs(STATE)
+    pd.testing.assert_frame_equal(pd.read_parquet(out), frame, check_dtype=False)
 
 
 @pytest.mark.parametrize("source", ["--field-map", "--config-file", "file"])

@@ -148,7 +148,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "damaged parquet": (lambda t: file(t, b"PAR1" + noise(20_000) + b"PAR1"), "is not a complete Parquet file"),
     "an archive in an archive": (lambda t: file(t, gzip.compress(packed(ROWS))), "in no log format"),
-    **{f"{name} garbage": (lambda t, m=magic: file(t, m + noise(20_000)), "") for name, magic in MAGIC.items()},
+    **{f"{name} garbage": (lambda t, m=magic: file(t, m + noise(20_000)), "") for name, magic in MAGIC.items()},  # type: ignore[misc]
 }
 STATE = '{"log_history": [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.25, "x": '
 REPORTS: dict[str, tuple[Callable[[Path], Path], int, str]] = {

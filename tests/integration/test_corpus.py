@@ -47,7 +47,7 @@ def test_the_plan_names_every_run_once_and_two_in_five_are_healthy() -> None:
 def test_no_fault_is_without_a_family_and_no_mid_run_fault_begins_after_the_end() -> None:
     for run in runs():
         assert bool(FAMILIES[run.fault]) == (run.fault != "none") == (run.onset is not None)
-        assert not run.onset or run.onset < run.args.get("steps", run.args.get("updates", run.args.get("timesteps")))
+        assert not run.onset or run.onset < run.args.get("steps", run.args.get("updates", run.args.get("timesteps")))  # type: ignore[operator]
 
 
 def test_the_splits_share_no_seed() -> None:

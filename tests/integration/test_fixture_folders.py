@@ -93,7 +93,7 @@ def test_a_file_becomes_the_same_table_written_returned_and_read_again(name: str
     frame = ingest_runs(WHOLE / name)
     assert isinstance(frame, pd.DataFrame)
     assert done.exit_code == 0
-    same(READERS[suffix](out), frame.drop(columns=[*ALIASES], errors="ignore") if suffix == ".jsonl" else frame)
+    same(READERS[suffix](out), frame.drop(columns=[*ALIASES], errors="ignore") if suffix == ".jsonl" else frame)  # type: ignore[operator]
     if len(frame) and (name, suffix) not in JOINED:
         same(ingest_runs(out), frame)
 

@@ -6,8 +6,10 @@ import json
 import random
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,7 +85,7 @@ def logs(folder: Path) -> list[Path]:
 
 
 def test_a_growing_log_of_each_format_is_judged_as_the_finished_one() -> None:
-    found = {}
+    found: dict[Any, Any] = {}
     for path in (path for folder in FIXTURES for path in logs(folder)):
         found.setdefault(open_run(path).meta.format, path)
     assert len(found) > 9
@@ -119,7 +121,7 @@ def written(rng: random.Random, n: int) -> bytes:
         if form < 0.1:
             obj = {"step": step, "name": rng.choice(KEYS), "value": rng.random()}
         elif form < 0.2:
-            obj = {"step": step, "metrics": obj}
+            obj = {"step": step, "metrics": obj}  # type: ignore[dict-item]
         out.append("not json" if rng.random() < 0.02 else json.dumps(obj))
         if i == n - 1 and rng.random() < 0.5:
             return ("\n".join(out) + '\n{"step": 9, "k').encode()
@@ -127,7 +129,7 @@ def written(rng: random.Random, n: int) -> bytes:
 
 
 @pytest.mark.slow
-@settings(max_examples=min(25, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
 def test_logs_that_change_their_ways(seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory) -> None:
     rng = random.Random(seed)
@@ -152,7 +154,7 @@ def table(rng: random.Random, n: int) -> bytes:
     return ("\n".join(out) + rng.choice(["\n", "", f"\n{step}{comma}0.1"])).encode()
 
 
-@settings(max_examples=min(25, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
 def test_tables_that_change_their_ways(
     seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory

@@ -9,6 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+import random
+
 import kills
 
 
@@ -23,4 +25,4 @@ def test_a_log_with_a_missing_row_is_a_fault(tmp_path: Path, monkeypatch: pytest
     """The check itself can fail."""
     broken = kills.WRITER.replace("step=step)", "step=2 * step)")
     monkeypatch.setattr(kills, "WRITER", broken)
-    assert "missing or doubled" in kills.kill_writer(tmp_path, kills.random.Random(1))
+    assert "missing or doubled" in kills.kill_writer(tmp_path, random.Random(1))

@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +67,7 @@ def _rows(seed: int, n: int) -> list[Row]:
         values = {m: v for m, v in drawn.items() if v is not None}
         clock += rng.choice([0.0, 1.0, 1.0, 700.0, -5.0])
         time, phase = rng.choice([clock, clock, math.nan]), rng.choice(["train"] * 9 + ["eval"])
-        rows.append(Row(step=step, values=values, phase=phase, segment=segment, time=time))
+        rows.append(Row(step=step, values=values, phase=phase, segment=segment, time=time))  # type: ignore[arg-type]
     return rows
 
 
@@ -82,7 +83,7 @@ def _key(report: Report) -> str:
 
 
 @pytest.mark.slow
-@settings(max_examples=min(40, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(40), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     n=st.integers(1, 90),
@@ -118,7 +119,7 @@ def _steady_rows(seed: int, n: int) -> list[Row]:
 
 
 @pytest.mark.slow
-@settings(max_examples=min(20, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(20), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(20, 600), algorithm=st.sampled_from([None, "ppo", "grpo"]))
 def test_every_rule_finds_the_same_in_blocks(seed: int, n: int, algorithm: str | None) -> None:
     rows, rng = _steady_rows(seed, n), random.Random(seed)
@@ -135,7 +136,7 @@ def test_every_rule_finds_the_same_in_blocks(seed: int, n: int, algorithm: str |
     assert reports[0] == reports[1]
 
 
-@settings(max_examples=min(25, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 40_000), max_size=8))
 def test_any_cut_of_the_bytes_gives_the_same_rows(
     seed: int, cuts: list[int], tmp_path_factory: pytest.TempPathFactory

@@ -233,7 +233,7 @@ def test_another_server_than_mlflow_is_told(server: Server) -> None:
 def test_a_server_that_goes_away(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.wait()
-    run, waits = new_run(server), []
+    run, waits = new_run(server), list[Any]()
     log(server, run, [("kl", 0.5, step) for step in range(10)])
     follower = MLflowFollower(server.source(run), retry=Retry(attempts=3, sleep=waits.append))
     rows = follower.poll()

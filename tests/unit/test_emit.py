@@ -78,7 +78,7 @@ def test_the_forms_are_the_documented_ones(tmp_path: Path) -> None:
 def test_what_has_one_number_in_it_is_that_number(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "m.jsonl"
     with EventWriter(path, strict=True) as writer:
-        writer.log({"kl": value}, step=np.int64(1))
+        writer.log({"kl": value}, step=np.int64(1))  # type: ignore[arg-type]
     assert _lines(path)[0]["metrics"] == {"kl": float(np.asarray(value, dtype=object).item())}
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from rldk.errors import ConfigError, InputError, MalformedInput, UnknownName, Us
 from rldk.ingest import RunSet, UnknownFields, ingest_runs, ingest_runs_to_events, write
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"step": 1, "kl": 0.1, "entropy": 2.0, "mine": 1.0, "wall_time": 100.5},
     {"step": 2, "kl": math.nan, "mine": 2.0, "wall_time": 101.5},
     {"step": 2, "phase": "eval", "reward": 3.0},
@@ -32,7 +33,7 @@ def log(path: Path, rows=ROWS) -> Path:
 
 
 def test_the_frame_has_canonical_alias_and_own_columns(tmp_path):
-    frame = ingest_runs(log(tmp_path / "exp.jsonl", [dict(r, seed=7, git_sha="abc") for r in ROWS]))
+    frame: Any = ingest_runs(log(tmp_path / "exp.jsonl", [{**r, "seed": 7, "git_sha": "abc"} for r in ROWS]))
     assert list(frame.columns[:6]) == ["step", "phase", "wall_time", "run_id", "seed", "git_sha"]
     assert frame["kl_mean"].equals(frame["kl"])
     assert frame["entropy_mean"].equals(frame["entropy"])
@@ -87,7 +88,8 @@ def test_unknown_columns_bring_a_ready_field_map(tmp_path):
     run = open_run(path)
     hint = run.meta.notes[-1].split("--field-map ")[1].strip("'")
     assert json.loads(hint) == {"my_reward": "reward_mean"}
-    assert ingest_runs(path, field_map=json.loads(hint))["reward_mean"].tolist() == [0.1] * 3
+    frame: Any = ingest_runs(path, field_map=json.loads(hint))
+    assert frame["reward_mean"].tolist() == [0.1] * 3
 
 
 def test_validation_modes(tmp_path):
@@ -104,7 +106,7 @@ def test_validation_modes(tmp_path):
     with pytest.warns(UnknownFields, match="lacks value_loss"):
         ingest_runs(path, required_fields=["value_loss"], validation_mode="lenient")
     with pytest.raises(UsageError, match="sloppy"):
-        ingest_runs(path, validation_mode="sloppy")
+        ingest_runs(path, validation_mode="sloppy")  # type: ignore[arg-type]
     path.write_text(path.read_text() + "{torn\n{}\n")
     with pytest.raises(MalformedInput):
         ingest_runs(path, validation_mode="strict")
@@ -117,7 +119,8 @@ def test_what_is_written_reads_back_the_same(tmp_path, suffix, folder):
         pytest.importorskip("pyarrow")
     run = open_run(FIXTURES / folder)
     write(run, tmp_path / f"out{suffix}")
-    frame, again = ingest_runs(FIXTURES / folder), ingest_runs(tmp_path / f"out{suffix}")
+    frame: Any = ingest_runs(FIXTURES / folder)
+    again: Any = ingest_runs(tmp_path / f"out{suffix}")
     assert again["step"].tolist() == frame["step"].tolist()
     assert again["phase"].tolist() == frame["phase"].tolist()
     for name in run.meta.names:

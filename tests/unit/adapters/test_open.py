@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -218,7 +219,7 @@ def test_what_is_no_log_is_one_clear_error(tmp_path, content, error):
 
 
 @settings(
-    max_examples=min(60, settings.default.max_examples),
+    max_examples=at_most(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

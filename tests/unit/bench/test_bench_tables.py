@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rldk.bench.score import score
-from rldk.bench.tables import Table, tables
+from rldk.bench.tables import tables
+from rldk.core.view import Table
 
 
 def titled(many: list[Any], title: str) -> Table:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.cards.chart import BLOCKS, Band, Limit, line_chart, number, sparkline
+from rldk.cards.chart import BLOCKS, line_chart, number, sparkline
 from rldk.cards.series import Series, series_of
+from rldk.core.view import Band, Limit
 from rldk.testing import run_of
 
 VALUES = st.lists(st.floats() | st.none(), min_size=1, max_size=120).filter(lambda v: any(x is not None for x in v))
@@ -45,13 +47,13 @@ def test_steps_that_round_to_uneven_columns_leave_no_holes() -> None:
 
 
 @given(VALUES, st.integers(1, 80))
-def test_any_curve_fits_its_width_and_its_mark_below_it(values: list[float | None], width: int) -> None:
+def test_any_curve_fits_its_width_and_its_mark_below_it(values: list[Any], width: int) -> None:
     blocks, under = sparkline(curve(*values), (1, len(values)), width)
     assert len(under) <= max(1, len(blocks)) <= width
 
 
 @given(VALUES)
-def test_any_chart_is_well_formed_and_inside_its_box(values: list[float | None]) -> None:
+def test_any_chart_is_well_formed_and_inside_its_box(values: list[Any]) -> None:
     svg = line_chart(curve(*values), "m", bands=[Band(first=0, last=99, kind="warn", label="x")], size=(400, 150))
     if not svg:
         return

@@ -4,6 +4,7 @@ import gzip
 import json
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -240,7 +241,7 @@ def test_quick_and_slow_path_agree_under_any_chunking(
     assert (quick.lines, quick.rejected, quick.meta) == (slow.lines, slow.rejected, slow.meta)
 
 
-def sorted_rows(rows: list[object]) -> list[object]:
+def sorted_rows(rows: Sequence[object]) -> Sequence[object]:
     return [(r.step, r.phase, r.segment, r.time, sorted(r.values.items())) for r in rows]  # type: ignore[attr-defined]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ ROWS = st.lists(
 @given(ROWS)
 @example([(0, {}, "train")] * 3)
 def test_rows_join_exactly_while_no_metric_repeats(rows: list) -> None:
-    builder, expected = TableBuilder(), []
+    builder, expected = TableBuilder(), list[Any]()
     for step, values, phase in rows:
         builder.add(step, values, phase=phase)
         joins = expected and expected[-1][:2] == (step, phase) and not set(expected[-1][2]) & set(values)

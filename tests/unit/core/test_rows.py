@@ -61,4 +61,4 @@ def test_events_at_once_make_the_rows_of_events_one_by_one(rows: list[tuple[int,
         [(step, phase, "abc"[k], float(i)) for k in range(width)]
         for i, (step, (_, phase, width)) in enumerate(zip(steps, rows, strict=True))
     )]  # fmt: skip
-    assert assembled(events, pieces) == assembled(events, [1] * len(events))
+    assert assembled(events, pieces) == assembled(events, [1] * len(events))  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -45,8 +46,8 @@ def test_ranks_of_one_group_give_the_spearman_of_scipy(values: list[int]) -> Non
     y = np.roll(x, 1) * 2 + np.arange(len(x))
     if len(set(values)) > 1 and len(set(y.tolist())) > 1:
         expected = stats.spearmanr(x, y).statistic
-        assert overall(x, y).rho == pytest.approx(expected, abs=1e-9)
-        assert within_groups(x, y, np.zeros(len(x), dtype=int)).rho == pytest.approx(expected, abs=1e-9)
+        assert overall(x, y).rho == pytest.approx(expected, abs=1e-9)  # type: ignore[arg-type]
+        assert within_groups(x, y, np.zeros(len(x), dtype=int)).rho == pytest.approx(expected, abs=1e-9)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("measure", "least"), [(skewness, 3), (excess_kurtosis, 4), (bowley_skewness, 4)])
@@ -116,7 +117,7 @@ def test_few_groups_have_no_interval_and_lone_answers_say_nothing() -> None:
     assert math.isnan(lone.rho)
 
 
-@settings(max_examples=min(30, settings.default.max_examples))
+@settings(max_examples=at_most(30))
 @given(st.permutations(range(24)))
 def test_the_order_of_the_samples_does_not_matter(order: list[int]) -> None:
     length, reward, group = prompts(np.random.default_rng(3), within=1.0, between=0.0, groups=6)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from rldk.core.spelling import form
 from rldk.core.vocabulary import vocabulary
 from rldk.errors import ConfigError, UnknownName
 
-V = vocabulary()
+V: Any = vocabulary()
 FILLERS = {"{name}": "my_fn", "<k>": "8", "<i>": "0", "<source>": "openai/gsm8k"}
 ALIASES = [
     (metric, dialect, alias)

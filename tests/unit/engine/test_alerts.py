@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -39,11 +40,11 @@ def _rows(seed: int, n: int) -> list[Row]:
         bad = i % 60 > 30
         values = {m: x * (50.0 if bad and m in broken else 1.0) * (1 + 0.1 * rng.random()) for m, x in level.items()}
         values |= {m: float("nan") for m in broken if bad and rng.random() < 0.05}
-        rows.append(Row(step=i, values=values, phase=rng.choice(["train"] * 9 + ["eval"])))
+        rows.append(Row(step=i, values=values, phase=rng.choice(["train"] * 9 + ["eval"])))  # type: ignore[arg-type]
     return rows
 
 
-@settings(max_examples=min(25, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(25), deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.sampled_from([None, "ppo", "grpo", "dpo"]))
 def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str | None) -> None:
     said, alerts, report = _watch(_rows(seed, n), algorithm)
@@ -51,7 +52,7 @@ def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str
     for alert in said:
         key = alert.rule, alert.finding.metric, alert.finding.first_step
         assert (alert.event == "begin") == (key not in told)
-        told[key] = alert.severity
+        told[key] = alert.severity  # type: ignore[index]
     assert told == {(f.code, f.metric, f.first_step): f.severity for f in report.findings}
     going_on = sorted((f.code, f.metric, f.first_step) for f in report.findings if f.ongoing)
     assert sorted((f.code, f.metric, f.first_step) for f in alerts.open()) == going_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ numbers = st.integers(-6, 6).map(lambda i: i / 4) | st.sampled_from([-0.0, 1e-30
 tables = st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=9)
 
 
-def _cases(body: Body, rows: list[tuple[float, ...]]) -> Cases:
+def _cases(body: Body, rows: Sequence[tuple[float, ...]]) -> Cases:
     cases = Cases(len(rows))
     frame = {name: Column(np.array([row[i] for row in rows]), cases) for i, name in enumerate("abc")}
     with np.errstate(all="ignore"):
@@ -34,7 +34,7 @@ def _speaks(body: Body, row: tuple[float, ...]) -> bool:
 
 @settings(deadline=None)
 @given(rows=tables, seed=st.integers(0, 10**6))
-def test_a_body_must_be_asked_on_the_very_rows_on_which_it_speaks(rows: list[tuple[float, ...]], seed: int) -> None:
+def test_a_body_must_be_asked_on_the_very_rows_on_which_it_speaks(rows: Sequence[tuple[float, ...]], seed: int) -> None:
     body = random_body(seed)
     assert _cases(body, rows).asked.tolist() == [_speaks(body, row) for row in rows]
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rldk.core.difference import MetricDifference
 from rldk.core.table import MetricTable, TableBuilder
-from rldk.engine.compare import BATCHES, LEAST, MetricDifference, align, compare
+from rldk.engine.compare import BATCHES, LEAST, align, compare
 from rldk.errors import UsageError
 
 
@@ -33,7 +34,7 @@ def test_exact_steps_and_what_is_left_over() -> None:
         [table([1, 2, 4], {"kl": [1, 2, 4]}), table([2, 3, 4], {"kl": [20, 30, 40]}), table([9], {"loss": [0]})], "kl"
     )
     assert found.step.tolist() == [1, 2, 4]
-    assert np.array_equal(found.values, [[1, 2, 4], [math.nan, 20, 40], [math.nan] * 3], equal_nan=True)
+    assert np.array_equal(found.values, [[1, 2, 4], [math.nan, 20, 40], [math.nan] * 3], equal_nan=True)  # type: ignore[arg-type]
     assert found.present.tolist() == [[True] * 3, [False, True, True], [False] * 3]
     assert found.unmatched == (0, 1, 0)
 

@@ -240,7 +240,7 @@ def test_metrics_of_any_trainer_are_understood_and_samples_fill_in() -> None:
     forensics = ComprehensivePPOForensics()
     samples = np.random.default_rng(0).normal(3.0, 2.0, size=500)
     row = {"policy/clipfrac_avg": 0.2, "my_own": 4, "advantage_samples": samples, "advantage_std": 9.0}
-    metrics = forensics.update(1, 0.1, 0.2, **row)
+    metrics = forensics.update(1, 0.1, 0.2, **row)  # type: ignore[arg-type]
     values = forensics._observer.values
     assert (values["clip_frac"], values["my_own"]) == (0.2, 4.0)
     advantages = metrics.advantage_statistics_metrics

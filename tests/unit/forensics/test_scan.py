@@ -83,7 +83,7 @@ def test_no_events_are_no_problem_and_no_pass() -> None:
 
 def test_what_is_no_event_is_refused_with_its_number() -> None:
     with pytest.raises(UsageError, match="event 2 is int"):
-        scan_ppo_events(iter([{"step": 1, "kl": 0.1}, 7]))  # type: ignore[list-item]
+        scan_ppo_events(iter([{"step": 1, "kl": 0.1}, 7]))  # type: ignore[arg-type]
 
 
 def test_the_comprehensive_scan_has_the_same_and_more(ppo_rows: Callable[..., Rows]) -> None:

@@ -88,7 +88,7 @@ def test_what_was_recorded_opens_as_one_run(tmp_path: Path) -> None:
         recorder.log({"reward": step / 10, "kl": 0.1}, step=step)
     recorder.close()
     frame = ingest_runs(tmp_path / "r_events.jsonl")
-    assert frame["reward_mean"].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert list(frame["reward_mean"]) == [0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 def test_a_rule_of_the_user_that_fails_is_said_once_and_the_others_go_on(tmp_path: Path) -> None:

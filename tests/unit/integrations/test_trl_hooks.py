@@ -51,7 +51,7 @@ class SmallTrainer:
         return int(self.state.global_step)
 
 
-def _hooks(folder: Path, run_id: str = "r", **more: Any) -> TrainerHooks:
+def _hooks(folder: Path, run_id: str | None = "r", **more: Any) -> TrainerHooks:
     stop = {"stop_with_checkpoint": more.pop("stop_with_checkpoint", False)}
     return TrainerHooks(Recording(output_dir=folder, run_id=run_id, echo=False, **more), **stop)
 

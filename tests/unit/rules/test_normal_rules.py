@@ -11,7 +11,7 @@ GRPO, DPO, PPO = {"algorithm": "grpo"}, {"algorithm": "dpo"}, {"algorithm": "ppo
 SB3 = {"framework": "stable_baselines3"}
 FALL = [4.0 - 0.02 * i for i in range(50)]
 RISE = [0.1 + 0.01 * i for i in range(50)]
-HALF: list[float | None] = [1.0, None]
+HALF: list[Any] = [1.0, None]
 NAN = math.nan
 
 

@@ -188,7 +188,7 @@ def test_a_console_that_grows_is_read_as_the_finished_one(tmp_path: Path, name: 
     (tmp_path / "out.log").write_text(text)
     run, reader, rows, data = open_run(tmp_path / "out.log"), LiveReader(), list[Row](), text.encode()
     for call in [*(partial(reader.feed, data[i : i + size]) for i in range(0, len(data), size)), reader.finish]:
-        revision, new = reader.revision, call()
+        revision, new = reader.revision, call()  # type: ignore[operator]
         rows = new if reader.revision != revision else rows + new
     told = [(row.step, dict(row.values)) for row in rule_columns(run).rows()]
     assert [(row.step, dict(row.values)) for row in rows] == told

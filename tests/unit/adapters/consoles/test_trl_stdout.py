@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,7 +156,7 @@ def test_text_without_rows_is_an_error(tmp_path):
         read(tmp_path / "log", "hello {'a': 1}\n")
 
 
-@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(at=st.integers(0, 14_000), junk=st.binary(max_size=40))
 def test_any_damage_costs_at_most_the_rows_it_touches(tmp_path_factory, at, junk):
     data = bytearray((FIXTURES / "trl-sft" / "stdout.txt").read_bytes())

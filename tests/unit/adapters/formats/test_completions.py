@@ -4,6 +4,7 @@ import contextlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 pa = pytest.importorskip("pyarrow")
 
 
-def write(path: Path, **columns: list[object]) -> Path:
+def write(path: Path, **columns: list[Any]) -> Path:
     pq.write_table(pa.table(columns), path)
     return path
 

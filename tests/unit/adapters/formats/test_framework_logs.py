@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +44,7 @@ OWNERS: dict[str, type[BaseAdapter]] = {
     "verl-grpo-format/stdout.txt": VerlConsole,
     "verl-grpo-format/proj/toy_grpo.jsonl": VerlJsonl,
 }
-KINDS = sorted({*OWNERS.values(), Csv, Parquet}, key=lambda kind: kind.name)
+KINDS = sorted({*OWNERS.values(), Csv, Parquet}, key=lambda kind: kind.name)  # type: ignore[attr-defined]
 SAMPLES = {kind: next(FIXTURES / name for name, owner in OWNERS.items() if owner is kind) for kind in OWNERS.values()}
 
 
@@ -54,7 +55,7 @@ def every_file() -> list[str]:
 def test_a_file_is_claimed_by_its_own_format_alone() -> None:
     for name in every_file():
         owner = OWNERS.get(name)
-        assert [kind for kind in KINDS if kind.sniff(File(FIXTURES / name))] == ([owner] if owner else []), name
+        assert [kind for kind in KINDS if kind.sniff(File(FIXTURES / name))] == ([owner] if owner else []), name  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", OWNERS)
@@ -66,7 +67,7 @@ def test_records_and_refusals_are_all_lines(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SAMPLES, ids=lambda kind: kind.name)
-@settings(max_examples=min(60, settings.default.max_examples))
+@settings(max_examples=at_most(60))
 @given(data=st.data())
 def test_damage_leaves_rows_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, kind: type[BaseAdapter], data: st.DataObject
@@ -85,7 +86,7 @@ def test_damage_leaves_rows_or_one_clear_error(
         assert log.lines >= log.rejected_count + len(log.table) - (log.lines if kind in (SB3Csv, SB3Json) else 0)
 
 
-@settings(max_examples=min(200, settings.default.max_examples))
+@settings(max_examples=at_most(200))
 @given(st.binary(max_size=300), st.sampled_from(KINDS))
 def test_random_bytes_raise_no_foreign_error(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, kind: type[BaseAdapter]

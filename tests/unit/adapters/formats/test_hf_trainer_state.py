@@ -4,9 +4,11 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ FIXTURES = Path(__file__).parents[3] / "fixtures"
 SFT = FIXTURES / "trl-sft"
 
 
-def write(folder: Path, history: list[dict[str, object]], **fields: object) -> Path:
+def write(folder: Path, history: list[Any], **fields: object) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "trainer_state.json"
     path.write_text(json.dumps({"global_step": 1, "log_history": history, "max_steps": 100, **fields}, indent=2))
@@ -127,7 +129,7 @@ def test_an_empty_history_is_an_error_that_says_so(tmp_path):
         HfTrainerState(write(tmp_path, [])).read()
 
 
-@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(at=st.integers(0, 15_000), junk=st.binary(max_size=30))
 def test_any_damage_is_survived(tmp_path_factory, at, junk):
     data = bytearray((SFT / "checkpoint-40" / "trainer_state.json").read_bytes())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,7 +166,7 @@ def test_reading_leaves_nothing_beside_the_database(tmp_path: Path) -> None:
     assert ([p.name for p in tmp_path.iterdir()], path.read_bytes()) == (["mlflow.db"], before)
 
 
-@settings(max_examples=min(30, settings.default.max_examples))
+@settings(max_examples=at_most(30))
 @given(st.integers(0, DATABASE.stat().st_size - 1))
 def test_a_cut_database_gives_what_it_has_or_an_error_of_ours(size: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -188,7 +189,7 @@ def test_any_bytes_are_refused_with_an_error_of_ours(data: bytes) -> None:
             MLflowDatabase(path).read()
 
 
-@settings(max_examples=min(30, settings.default.max_examples))
+@settings(max_examples=at_most(30))
 @given(st.binary(max_size=200))
 def test_any_bytes_in_a_metric_file_are_values_or_rejected(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -64,7 +65,7 @@ def test_a_step_beyond_counting_is_rejected(tmp_path: Path, step: str) -> None:
     assert (log.table.step.tolist(), log.rejected_count) == ([2], 1)
 
 
-@settings(max_examples=min(40, settings.default.max_examples))
+@settings(max_examples=at_most(40))
 @given(st.data())
 def test_a_torn_tail_costs_the_last_step_only(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     text = STDOUT.read_text(encoding="utf-8")

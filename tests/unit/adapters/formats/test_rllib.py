@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,7 +109,7 @@ def test_status_tables_alone_are_no_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "path"), [(RLlibCsv, PROGRESS), (RLlibStdout, STDOUT)], ids=["csv", "stdout"])
-@settings(max_examples=min(40, settings.default.max_examples))
+@settings(max_examples=at_most(40))
 @given(data=st.data())
 def test_a_torn_tail_never_gives_a_wrong_value(
     tmp_path_factory: pytest.TempPathFactory, kind: type[BaseAdapter], path: Path, data: st.DataObject

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -117,7 +118,7 @@ def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
         bomb.read()
 
 
-@settings(max_examples=min(60, settings.default.max_examples))
+@settings(max_examples=at_most(60))
 @given(st.integers(0, 1121), st.binary(min_size=1, max_size=8))
 def test_a_damaged_archive_gives_rows_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, position: int, noise: bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -142,7 +143,7 @@ def test_a_table_whose_clock_shows_late_is_followed_as_it_is_read(tmp_path: Path
     lengths = sorted(rng.choices(range(200), k=5)) + rng.choices(range(200), k=rng.choice([3, 150]))
     text = "steps,episode,reward,total\n" + "".join(f"{n},{i},{rng.random()},9\n" for i, n in enumerate(lengths))
     run, reader = opened(tmp_path / "t.csv", text + "7,9"), LiveReader()
-    rows, data = [], (text + "7,9").encode()
+    rows, data = list[Any](), (text + "7,9").encode()
     while data:
         size, revision = rng.choice([1, 30, 400]), reader.revision
         new = reader.feed(data[:size]) + reader.flush()

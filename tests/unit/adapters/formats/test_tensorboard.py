@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -202,7 +203,7 @@ def test_a_cut_record_is_one_rejected_record() -> None:
     assert len(whole) == 418
 
 
-@settings(max_examples=min(20, settings.default.max_examples))
+@settings(max_examples=at_most(20))
 @given(st.lists(st.integers(0, 12_000), min_size=1, max_size=4), st.sampled_from([b"", b"\0" * 40, b"x" * 40]))
 def test_reading_again_gives_what_a_new_reading_gives(cuts: list[int], behind: bytes) -> None:
     data = A2C.read_bytes()[:12_000] + behind
@@ -233,7 +234,7 @@ def test_strict_reading_stops_at_a_refused_record() -> None:
         TensorBoard(path, strict=True).read()
 
 
-@settings(max_examples=min(40, settings.default.max_examples))
+@settings(max_examples=at_most(40))
 @given(st.lists(st.integers(1, 30_000), max_size=8))
 def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     data, chunks = A2C.read_bytes()[:9_000], []
@@ -245,7 +246,7 @@ def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     assert (reader.faults, reader.records) == (whole.faults, whole.records)
 
 
-@settings(max_examples=min(60, settings.default.max_examples))
+@settings(max_examples=at_most(60))
 @given(at=st.integers(0, 23_799), flip=st.integers(1, 255))
 def test_a_flipped_byte_costs_one_record_or_the_rest_of_the_file(at: int, flip: int) -> None:
     data = bytearray(A2C.read_bytes())

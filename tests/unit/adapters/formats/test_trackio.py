@@ -5,6 +5,7 @@ import math
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ GRPO = FIXTURES / "trl-grpo" / "trackio" / "grpo-healthy.db"
 SFT = FIXTURES / "trl-sft" / "trackio" / "sft-healthy.db"
 
 
-def database(path: Path, runs: dict[str, list[tuple[int, object]]], *, ids: bool = True) -> Path:
+def database(path: Path, runs: dict[str, list[Any]], *, ids: bool = True) -> Path:
     """A trackio file of these rows; a row that is no text or bytes is stored as JSON."""
     db = sqlite3.connect(path)
     own = "run_id TEXT NOT NULL, " if ids else ""

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,7 +95,7 @@ def test_the_last_number_of_a_line_without_newline_is_not_taken_unless_closed(tm
     assert set(read(tmp_path / "out", "step:1 - a/b:1.0 - a/c:np.float64(192.5)").table.columns) == {"a/b", "a/c"}
 
 
-@settings(max_examples=min(40, settings.default.max_examples))
+@settings(max_examples=at_most(40))
 @given(st.data())
 def test_a_torn_tail_never_gives_a_wrong_value(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     text = CONSOLE.read_text()

@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,7 +116,7 @@ def test_a_cut_file_loses_its_last_record_only() -> None:
         assert reader.rejected_count or sum(map(len, kept)) + 7 * len(kept) + 7 <= cut
 
 
-@settings(max_examples=min(60, settings.default.max_examples))
+@settings(max_examples=at_most(60))
 @given(at=st.integers(7, FILE.stat().st_size - 1), flip=st.integers(1, 255))
 def test_a_flipped_byte_costs_at_most_a_block(at: int, flip: int) -> None:
     data = bytearray(FILE.read_bytes())

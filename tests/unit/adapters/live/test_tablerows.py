@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ NEW = f"{HEADER},train/loss\n512,20.0,\n1024,30.0,\n1536,31.0,0.5\n".encode()
 
 def followed(source: RowSource, *files: bytes) -> list[tuple[int, dict[str, float]]]:
     """The rows as one has them who starts again with each revision; each of the files takes the place of the last."""
-    rows = []
+    rows: list[Any] = []
     for i, file in enumerate(files):
         if i:
             source.begin()

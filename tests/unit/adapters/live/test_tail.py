@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,7 +213,7 @@ def test_what_is_no_file_is_refused(log: Path, make: Callable[[Path], None]) -> 
         follower.poll()
 
 
-@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(
     steps=st.lists(
         st.one_of(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,7 +37,7 @@ TEXT = st.one_of(
 )
 
 
-def _worded(numbers: list[float | None]) -> list[str]:
+def _worded(numbers: list[Any]) -> list[str]:
     return [repr(x if x is None else float(x) + 0.0) for x in numbers]
 
 

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=min(30, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(30), deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 700), max_size=6))
 def test_the_same_bits(case: tuple[Any, ...], seed: int, cuts: list[int]) -> None:
     from rldk.engine.features.compiled import COMPILED, CompiledMedian
@@ -45,7 +46,7 @@ def test_the_same_bits(case: tuple[Any, ...], seed: int, cuts: list[int]) -> Non
     values = [draw() for _ in range(700)]
     plain, compiled = MAKERS[kind](*parameters), COMPILED[kind](*parameters)
     for start, stop in itertools.pairwise(sorted({0, 700, *cuts})):
-        assert list(map(repr, compiled.run(values[start:stop]))) == list(map(repr, plain.run(values[start:stop])))
+        assert list(map(repr, compiled.run(values[start:stop]))) == list(map(repr, plain.run(values[start:stop])))  # type: ignore[attr-defined]
         assert repr(compiled.value) == repr(plain.value)
         compiled.update(0.5)
         plain.update(0.5)

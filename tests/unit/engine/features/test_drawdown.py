@@ -17,7 +17,7 @@ def _top(values: list[float], rows: int) -> float:
     levels = [
         min(np.mean(values[i - half : i]), np.mean(values[i - rows : i - half])) for i in range(rows, len(values) + 1)
     ]
-    return max(levels, default=math.nan)
+    return float(max(levels, default=math.nan))
 
 
 def test_the_top_is_the_largest_level_that_two_halves_held() -> None:

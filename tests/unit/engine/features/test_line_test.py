@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import theilslopes
@@ -72,7 +73,7 @@ def test_a_restarted_run_begins_a_new_course() -> None:
     assert not scan_columns("KL001", columns, step=steps).findings
 
 
-@settings(max_examples=min(60, settings.default.max_examples), deadline=None)
+@settings(max_examples=at_most(60), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     level=st.sampled_from([0.0, 1.0, 30.0]),

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features import differences, extremes, order, whole_run, window
 
 Values = list[float]
@@ -24,7 +25,7 @@ def _window(v: Values, window: int = W, before: int = 0) -> np.ndarray | None:
 
 
 def _mad(x: np.ndarray) -> float:
-    return float(window.MAD_TO_SD * np.median(np.abs(x - np.median(x))))
+    return float(MAD_TO_SD * np.median(np.abs(x - np.median(x))))
 
 
 def _windowed(f: Callable[[np.ndarray], float], before: int = 0) -> Callable[[Values], float]:
@@ -86,11 +87,11 @@ CASES: dict[str, tuple[Callable[[], window.Feature], Callable[[Values], float]]]
     "min": (lambda: extremes.Highest(W, -1), _windowed(np.min)),
     "std": (lambda: extremes.Deviation(W), _windowed(np.std)),
     "slope": (lambda: extremes.Slope(W), _windowed(lambda x: np.polyfit(np.arange(W), x, 1)[0])),
-    "share": (lambda: window.Share(W, -1.0, 2.0), _windowed(lambda x: np.mean((x > -1) & (x < 2)))),
+    "share": (lambda: window.Share(W, -1.0, 2.0), _windowed(lambda x: float(np.mean((x > -1) & (x < 2))))),
     "gain": (lambda: window.Gain(W), _windowed(lambda x: np.median(x[-2:]) - np.median(x[:2]))),
     "noise": (
         lambda: window.Noise(W),
-        _windowed(lambda x: window.MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2)),
+        _windowed(lambda x: MAD_TO_SD * np.median(np.abs(np.diff(x))) / math.sqrt(2)),
     ),
     "largest step": (
         lambda: differences.LargestStep(B),

@@ -39,7 +39,7 @@ def _found(code: str, step: int, severity: Severity, message: str = "", **eviden
 def _told(*members: Finding, others: int = 0) -> str:
     worst = "critical" if any(f.severity == "critical" for f in members) else "warn"
     codes = tuple(f.code for f in members)
-    about = Incident(id=1, title="", severity=worst, first_step=1, last_step=99, first_mover="kl", codes=codes)
+    about = Incident(id=1, title="", severity=worst, first_step=1, last_step=99, first_mover="kl", codes=codes)  # type: ignore[arg-type]
     return story(members, about, others=others)
 
 

@@ -34,7 +34,7 @@ def test_a_healthy_run_is_told_what_was_looked_at() -> None:
 
 def test_what_moved_first_is_said_first_and_then_what_it_led_to() -> None:
     rules = [("OPT003", 5, "warn"), ("KL002", 9, "critical"), ("ENT001", 12, "warn"), ("REW012", 13, "warn")]
-    verdict = _judge(*(_at(code, step, severity) for code, step, severity in rules)).verdict
+    verdict = _judge(*(_at(code, step, severity) for code, step, severity in rules)).verdict  # type: ignore[arg-type]
     assert verdict == ("Critical: at step 5, OPT003 went wrong. By step 9, KL002 went wrong.")
 
 

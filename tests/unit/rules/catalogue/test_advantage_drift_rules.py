@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 NOISE = [0.1 * math.sin(7.0 * i * i) for i in range(400)]
-STD: list[float | None] = [1.0] * 120
+STD: list[Any] = [1.0] * 120
 
 
-def _scale(factor: float) -> list[float | None]:
+def _scale(factor: float) -> list[Any]:
     return [math.exp(x) * (factor if i >= 40 else 1.0) for i, x in enumerate(NOISE[:60])]
 
 
-BIASED: list[float | None] = [*NOISE[:40], *(0.4 + x for x in NOISE[40:80])]
-LOUD: list[float | None] = [*NOISE[:80], *(5 * x for x in NOISE[80:120])]
+BIASED: list[Any] = [*NOISE[:40], *(0.4 + x for x in NOISE[40:80])]
+LOUD: list[Any] = [*NOISE[:80], *(5 * x for x in NOISE[80:120])]
 
 
 @pytest.mark.parametrize(

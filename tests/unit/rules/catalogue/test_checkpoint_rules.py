@@ -11,7 +11,7 @@ BEFORE, AFTER = 40, 20
 STEP = [*range(1, BEFORE + 1), *range(21, 21 + AFTER)]
 
 
-def resumed(**levels: tuple[float, float]) -> dict[str, list[float | None]]:
+def resumed(**levels: tuple[float, float]) -> dict[str, Any]:
     """Columns that stand at the first level before the restart and at the second after it."""
     rng = random.Random(3)
     return {
@@ -43,7 +43,7 @@ def test_stays_quiet_where_the_run_goes_on_or_is_a_new_one(columns: dict[str, An
 
 
 EVAL: dict[str, Any] = {"phase": ["eval"] * 12}
-PEAKED: list[float | None] = [0.1, 0.3, 0.5, 0.8, 0.79, 0.7, 0.6, 0.5, 0.5, 0.49, 0.5, 0.5]
+PEAKED: list[Any] = [0.1, 0.3, 0.5, 0.8, 0.79, 0.7, 0.6, 0.5, 0.5, 0.49, 0.5, 0.5]
 
 
 def test_fires_when_the_best_evaluation_is_long_past() -> None:
@@ -70,7 +70,7 @@ def test_says_what_is_missing() -> None:
     assert check.reason == "needs eval_reward_mean or eval_loss"
 
 
-def way(*legs: tuple[float, float, int]) -> list[float | None]:
+def way(*legs: tuple[float, float, int]) -> list[Any]:
     """Legs from one level to another in so many rows, with a little noise."""
     rng = random.Random(4)
     return [a + (b - a) * (i / n + rng.uniform(-0.01, 0.01)) for a, b, n in legs for i in range(n)]
@@ -81,11 +81,11 @@ LOST = {
     "kl": way((0.0, 0.02, 40), (0.0, 0.005, 15)),
     "response_length_mean": way((500.0, 700.0, 40), (500.0, 540.0, 15)),
 }
-WARM_UP: list[float | None] = [1e-6 * (1 - i / 80) for i in range(40)] + [1e-7 * (i + 1) for i in range(15)]
+WARM_UP: list[Any] = [1e-6 * (1 - i / 80) for i in range(40)] + [1e-7 * (i + 1) for i in range(15)]
 
 
 @pytest.mark.parametrize("columns", [LOST, {**LOST, "lr": WARM_UP, "kl": way((0.0, 0.02, 55))}])
-def test_training_that_began_again_is_said_on_the_third_row(columns: dict[str, list[float | None]]) -> None:
+def test_training_that_began_again_is_said_on_the_third_row(columns: dict[str, Any]) -> None:
     (finding,) = scan_columns("CKPT002", columns).findings
     assert (finding.first_step, finding.severity) == (43, "warn")
 
@@ -98,7 +98,7 @@ def test_training_that_began_again_is_said_on_the_third_row(columns: dict[str, l
         {name: column[:42] for name, column in LOST.items()},
     ],
 )
-def test_fewer_metrics_are_no_new_beginning(changed: dict[str, list[float | None]]) -> None:
+def test_fewer_metrics_are_no_new_beginning(changed: dict[str, Any]) -> None:
     rows = min(len(column) for column in changed.values())
     columns = {name: column[:rows] for name, column in (LOST | changed).items()}
     assert scan_columns("CKPT002", columns).findings == ()

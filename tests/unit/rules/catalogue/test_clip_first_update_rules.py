@@ -6,7 +6,7 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 DISAGREES: Columns = {"clip_frac": [0.42] * 9, "kl_policy_update": [0.31] * 9, "lr": [1e-6] * 9}
 
 

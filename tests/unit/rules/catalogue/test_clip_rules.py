@@ -6,7 +6,7 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 TWICE: dict[str, Any] = {"config": {"num_iterations": 2}}
 SB3: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
@@ -19,12 +19,12 @@ UNMOVED: Columns = {
 STILL: Columns = {"ratio_mean": [1.0] * 5, "kl_policy_update": [0.0] * 5}
 
 LOWER: Columns = {"clip_frac_low": [0.02, 0.03] * 20, "clip_frac_high": [0.0, 0.001] * 20}
-SPREAD: list[float | None] = [0.001 * (1 + 0.1 * (i % 3)) for i in range(40)]
+SPREAD: list[Any] = [0.001 * (1 + 0.1 * (i % 3)) for i in range(40)]
 WIDER: Columns = {"ratio_var": SPREAD + [10 * v for v in SPREAD[:10] if v]}
 TRL: dict[str, Any] = {"framework": "trl", "algorithm": "grpo"}
 
 
-def _doubled(before: float) -> list[float | None]:
+def _doubled(before: float) -> list[Any]:
     return [before] * 40 + [2.5 * before] * 10
 
 
@@ -97,7 +97,7 @@ def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, An
 def fresh(clipped: float, later: float, *, times: int = 2) -> Columns:
     """Rollouts that are used so many times, with rewards on the first step that sees them."""
     uses = range(times)
-    rewards: list[float | None] = [0.5 if use == 0 else None for use in uses] * 8
+    rewards: list[Any] = [0.5 if use == 0 else None for use in uses] * 8
     return {"clip_frac": [clipped if use == 0 else later for use in uses] * 8, "reward_mean": rewards}
 
 
@@ -125,7 +125,7 @@ def test_only_trl_logs_rewards_where_they_are_new() -> None:
 
 
 def test_rollouts_that_begin_in_the_middle_of_a_step() -> None:
-    rewards: list[float | None] = [0.5, 0.5, None] * 8
+    rewards: list[Any] = [0.5, 0.5, None] * 8
     assert not scan_columns("CLIP007", {"clip_frac": [0.02] * 24, "reward_mean": rewards}, **TRL).findings
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from rldk.testing import scan_columns
 
 PLAN = {"num_train_epochs": 2}
@@ -28,7 +30,7 @@ def test_says_what_is_missing() -> None:
     assert config.reason.startswith("needs the planned number of epochs")
 
 
-def lengths(third: float | None) -> dict[str, list[float | None]]:
+def lengths(third: float | None) -> dict[str, Any]:
     """Of batches of two completions, or of three when there is a `third` between them."""
     pairs = [(4.0 + i % 5, 9.0 + i % 7) for i in range(14)]
     means = [(a + b) / 2 if third is None else (a + b + a + third) / 3 for a, b in pairs]
@@ -47,7 +49,7 @@ def test_batches_of_two_completions() -> None:
 
 
 def test_larger_batches_and_fixed_lengths_are_quiet() -> None:
-    fixed: dict[str, list[float | None]] = {name: [24.0] * 14 for name in lengths(None)}
+    fixed: dict[str, Any] = {name: [24.0] * 14 for name in lengths(None)}
     for columns in (lengths(1.0), fixed):
         report = scan_columns("DATA013", columns)
         assert (report.findings, report.checked) == ((), ("DATA013",))

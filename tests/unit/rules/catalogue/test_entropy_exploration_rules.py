@@ -7,15 +7,15 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 DQN: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "dqn"}
 PPO: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
 SAC: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "sac"}
 N = 120
-FLAT: list[float | None] = [20.0 + i % 2 for i in range(N)]
-FLOOR: list[float | None] = [max(0.05, 1 - 0.05 * i) for i in range(N)]
-GROWS: list[float | None] = [1.05**i for i in range(N)]
+FLAT: list[Any] = [20.0 + i % 2 for i in range(N)]
+FLOOR: list[Any] = [max(0.05, 1 - 0.05 * i) for i in range(N)]
+GROWS: list[Any] = [1.05**i for i in range(N)]
 
 
 @pytest.mark.parametrize(

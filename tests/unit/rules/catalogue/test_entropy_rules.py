@@ -8,7 +8,7 @@ import pytest
 from rldk.rules.evidence import GAUSSIAN
 from rldk.testing import noisy_column, scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 LANGUAGE: Columns = {"kl": [0.1] * 60}
 RISING = [0.01 * i for i in range(60)]
@@ -180,7 +180,7 @@ def test_a_task_that_needs_no_entropy(gain: float, worst: str | None) -> None:
 
 @pytest.mark.parametrize(("reward", "found"), [((0.5, 0.3), 1), ((0.3, 0.5), 0)])
 def test_a_slow_rise_with_truncation(reward: tuple[float, float], found: int) -> None:
-    def way(a: float, b: float) -> list[float | None]:
+    def way(a: float, b: float) -> list[Any]:
         return [a + (b - a) * i / 80 for i in range(80)]
 
     columns = {"entropy": way(0.3, 0.9), "truncation_frac": way(0.05, 0.6), "reward_mean": way(*reward)}
@@ -189,8 +189,8 @@ def test_a_slow_rise_with_truncation(reward: tuple[float, float], found: int) ->
 
 @pytest.mark.parametrize(("level", "severity"), [(0.07, "warn"), (0.6, "critical")])
 def test_an_entropy_that_was_low_long_before_did_not_move(level: float, severity: str) -> None:
-    entropy: list[float | None] = [0.68] * 30 + [level] * 200 + [0.07] * 30
-    reward: list[float | None] = [i / 100 for i in range(230)] + [0.2] * 30
+    entropy: list[Any] = [0.68] * 30 + [level] * 200 + [0.07] * 30
+    reward: list[Any] = [i / 100 for i in range(230)] + [0.2] * 30
     found = scan_columns("ENT001", {"entropy": entropy, "reward_mean": reward}, algorithm="grpo").findings
     assert [f.severity for f in found][-1:] == [severity]
 

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 NOISE = [0.1 * math.sin(7.0 * i * i) for i in range(400)]
 BOTH = ("grad_norm_policy", "grad_norm_value")
 
 
-def _norms(policy: list[float], value: list[float], **more: list[float | None]) -> Columns:
+def _norms(policy: list[float], value: list[float], **more: list[Any]) -> Columns:
     return {"grad_norm_policy": list(policy), "grad_norm_value": list(value), **more}
 
 
@@ -19,8 +20,8 @@ def _noisy(factors: list[float]) -> list[float]:
     return [k * math.exp(x) for k, x in zip(factors, NOISE, strict=False)]
 
 
-VANISHED: list[float | None] = [1.0] * 30 + [5e-5] * 30
-LOSSY: list[float | None] = [0.5 + 0.1 * (i % 3) for i in range(60)]
+VANISHED: list[Any] = [1.0] * 30 + [5e-5] * 30
+LOSSY: list[Any] = [0.5 + 0.1 * (i % 3) for i in range(60)]
 LOUD = [math.exp(x) for x in NOISE[:80]] + [math.exp(8 * x) for x in NOISE[80:140]]
 STEP = [1.0] * 60 + [20.0] * 40
 SLOW = [10 ** (i / 50) for i in range(80)]

@@ -6,10 +6,10 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 RISING = [0.02 * i for i in range(40)]
-SHRINKS: list[float | None] = [9.0 - 0.5 * i for i in range(15)] + [1.1] * 5 + [1.0] * 4
+SHRINKS: list[Any] = [9.0 - 0.5 * i for i in range(15)] + [1.1] * 5 + [1.0] * 4
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_the_longest_episode_is_often_the_best(key: str, worst: str | None) -> N
     assert scan_columns("LEN003", columns, names={"response_length_mean": key}).worst() == worst
 
 
-SHRANK: list[float | None] = [53.0, *[4.0 + 0.1 * (i % 2) for i in range(12)]]
-CUT: list[float | None] = [0.78 + 0.01 * (i % 3) for i in range(40)]
+SHRANK: list[Any] = [53.0, *[4.0 + 0.1 * (i % 2) for i in range(12)]]
+CUT: list[Any] = [0.78 + 0.01 * (i % 3) for i in range(40)]
 
 
 @pytest.mark.parametrize(
@@ -153,9 +153,7 @@ CUT: list[float | None] = [0.78 + 0.01 * (i % 3) for i in range(40)]
         ("LEN003", {"truncation_frac": CUT, "reward_mean": [0.02 * i for i in range(40)]}, [(20, "info")]),
     ],
 )
-def test_what_is_plain_at_once_or_lasts(
-    code: str, columns: dict[str, list[float | None]], expected: list[tuple[int, str]]
-) -> None:
+def test_what_is_plain_at_once_or_lasts(code: str, columns: dict[str, Any], expected: list[tuple[int, str]]) -> None:
     assert [(f.first_step, f.severity) for f in scan_columns(code, columns).findings] == expected
 
 

@@ -12,9 +12,9 @@ from rldk.testing import scan_columns
 
 K3 = {"estimators": {"kl": "k3 tok_mean"}}
 K1 = {"estimators": {"kl": "k1 tok_mean"}}
-CAME: list[float | None] = [0.1] * 20
-GONE: list[float | None] = [None] * 20
-EVERY_FOURTH: list[float | None] = [1.0, None, None, None]
+CAME: list[Any] = [0.1] * 20
+GONE: list[Any] = [None] * 20
+EVERY_FOURTH: list[Any] = [1.0, None, None, None]
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
 from rldk.core.model import Report
 from rldk.testing import scan_columns
 
-FINE: list[float | None] = [1.0 + 0.1 * (i % 3) for i in range(30)]
+FINE: list[Any] = [1.0 + 0.1 * (i % 3) for i in range(30)]
 
 
-def _report(values: list[float | None], name: str = "critic_mse") -> Report:
+def _report(values: list[Any], name: str = "critic_mse") -> Report:
     return scan_columns("MET006", {name: values, "kl": [0.1] * len(values)})
 
 
@@ -33,7 +34,7 @@ def test_a_column_that_stays_broken_is_named(bad: float, word: str) -> None:
         [*FINE, *[None] * 20],  # not logged any more
     ],
 )
-def test_a_column_that_may_be_so_is_left_alone(values: list[float | None]) -> None:
+def test_a_column_that_may_be_so_is_left_alone(values: list[Any]) -> None:
     assert _report(values).findings == ()
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rldk.testing import noisy_column, scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 GAP = "rollout_logprob_diff_mean"
-DRIFTS: list[float | None] = [0.011 * 1.035**i for i in range(45)]
+DRIFTS: list[Any] = [0.011 * 1.035**i for i in range(45)]
 WEIGHTS: Columns = {
     "rollout_is_ratio_mean": [0.57] * 12,
     "rollout_is_ratio_max": [3.0] * 12,

@@ -6,13 +6,13 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
-EPOCHS: list[float | None] = [0.1 * i for i in range(8)]
+Columns = dict[str, Any]
+EPOCHS: list[Any] = [0.1 * i for i in range(8)]
 SB3, TRL = {"framework": "sb3"}, {"framework": "trl"}
 DQN: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "dqn"}
 PPO: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "ppo"}
 COLLECTS: Columns = {"reward_mean": [20.0 + i % 2 for i in range(120)], "samples_per_sec": [20.0] * 120}
-FLOOR: list[float | None] = [max(0.05, 1 - 0.05 * i) for i in range(120)]
+FLOOR: list[Any] = [max(0.05, 1 - 0.05 * i) for i in range(120)]
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,18 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 DPO: dict[str, Any] = {"algorithm": "dpo"}
-MOVES: list[float | None] = [0.0, *(0.1 * i for i in range(1, 12))]
+MOVES: list[Any] = [0.0, *(0.1 * i for i in range(1, 12))]
 
 
-def rewards(margin: list[float | None], lr: float = 1e-4) -> Columns:
+def rewards(margin: list[Any], lr: float = 1e-4) -> Columns:
     return {"pref_margin": margin, "pref_reward_chosen": margin, "lr": [lr] * len(margin)}
 
 
 @pytest.mark.parametrize(("margin", "first_step"), [([0.0] * 12, 10), ([*MOVES, *[0.0] * 8], 17)])
-def test_a_policy_that_is_its_reference_has_no_margin(margin: list[float | None], first_step: int) -> None:
+def test_a_policy_that_is_its_reference_has_no_margin(margin: list[Any], first_step: int) -> None:
     (finding,) = scan_columns("KL016", rewards(margin), **DPO).findings
     assert (finding.first_step, finding.severity, finding.family) == (first_step, "critical", "KL")
 
@@ -35,7 +35,7 @@ def test_a_margin_of_nearly_nothing_is_one(columns: Columns) -> None:
     assert (report.findings, report.checked) == ((), ("KL016",))
 
 
-def held_out(margin: list[float | None], accuracy: float | None) -> Columns:
+def held_out(margin: list[Any], accuracy: float | None) -> Columns:
     return {"eval_pref_margin": margin, "eval_pref_accuracy": [accuracy] * len(margin)}
 
 
@@ -55,7 +55,7 @@ def test_held_out_pairs_that_are_near_chance_or_get_better(columns: Columns) -> 
 
 
 def test_a_margin_that_leaps() -> None:
-    grows: list[float | None] = [0.02 * i for i in range(20)]
+    grows: list[Any] = [0.02 * i for i in range(20)]
     (finding,) = scan_columns("PREF008", {"pref_margin": [*grows, *[20.0] * 4]}, **DPO).findings
     assert (finding.first_step, finding.severity) == (23, "warn")
     for quiet in ([*grows, *[20.0] * 2, 0.4], [*grows, *[1.5] * 4], [2.0**i for i in range(20)]):
@@ -78,8 +78,8 @@ def test_says_what_is_missing(code: str, missing: str) -> None:
     assert check.reason.startswith(f"needs {missing}")
 
 
-EASY: list[float | None] = [1.0] * 30
-STUCK: list[float | None] = [0.6931 - 0.0001 * i for i in range(30)]
+EASY: list[Any] = [1.0] * 30
+STUCK: list[Any] = [0.6931 - 0.0001 * i for i in range(30)]
 
 
 def test_pairs_told_apart_without_margin() -> None:
@@ -116,7 +116,7 @@ def test_a_margin_that_runs_off_at_once(algorithm: str) -> None:
         [3.0, 6.0, 7.0, 8.0, 9.0],  # not from the start
     ],
 )
-def test_a_margin_that_grows_slowly_is_quiet(margin: list[float | None]) -> None:
+def test_a_margin_that_grows_slowly_is_quiet(margin: list[Any]) -> None:
     report = scan_columns("PREF010", {"pref_margin": margin}, **DPO)
     assert (report.findings, report.checked) == ((), ("PREF010",))
 

@@ -15,7 +15,7 @@ FIXTURES = Path(__file__).parents[3] / "fixtures"
 DPO, KTO = {"algorithm": "dpo"}, {"algorithm": "kto"}
 EVALUATION = {"algorithm": "dpo", "phase": ["eval"] * 4}
 WEIGHTED = {**KTO, "config": {"desirable_weight": 1.0, "undesirable_weight": 3.0}}
-NONE: list[float | None] = [None]
+NONE: list[Any] = [None]
 
 
 def start(margin: float, chosen: float, logp: float = -40.0) -> dict[str, Any]:
@@ -118,9 +118,9 @@ def test_healthy_preference_runs_have_no_findings(folder: str) -> None:
     assert report.findings == ()
 
 
-def untaught(margin: float, accuracy: float | None, loss: float, rows: int = 100) -> dict[str, list[float | None]]:
+def untaught(margin: float, accuracy: float | None, loss: float, rows: int = 100) -> dict[str, Any]:
     rng = random.Random(1)
-    columns: dict[str, list[float | None]] = {
+    columns: dict[str, Any] = {
         "pref_margin": [0.0, *(margin + rng.gauss(0, 0.1) for _ in range(rows - 1))],
         "loss": [0.6931, *(loss + rng.gauss(0, 0.01) for _ in range(rows - 1))],
     }

@@ -7,7 +7,7 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Column = list[float | None]
+Column = list[Any]
 MONITOR: dict[str, Any] = {"names": {"reward_mean": "r", "response_length_mean": "l"}}
 DQN: dict[str, Any] = {"framework": "stable_baselines3", "algorithm": "dqn"}
 

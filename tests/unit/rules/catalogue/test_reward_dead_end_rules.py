@@ -13,7 +13,7 @@ SB3: dict[str, Any] = {
     "algorithm": "a2c",
     "names": {"response_length_mean": "rollout/ep_len_mean", "reward_mean": "rollout/ep_rew_mean"},
 }
-Column = list[float | None]
+Column = list[Any]
 WAITS: Column = [100.0 + i % 3 for i in range(30)] + [420.0 + i for i in range(40)]
 FLAT: Column = [3.5 + 0.1 * (i % 3) for i in range(70)]
 

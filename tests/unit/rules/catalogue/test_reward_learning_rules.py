@@ -7,11 +7,11 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 GRPO: dict[str, Any] = {"algorithm": "grpo"}
 
 
-def around(*legs: tuple[int, float], noise: float = 0.1) -> list[float | None]:
+def around(*legs: tuple[int, float], noise: float = 0.1) -> list[Any]:
     rng = random.Random(2)
     return [level + rng.gauss(0, noise) for rows, level in legs for _ in range(rows)]
 
@@ -73,7 +73,7 @@ def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, An
 
 
 def test_a_reward_beside_a_loss_is_what_a_policy_learns_from() -> None:
-    columns: dict[str, list[float | None]] = {"reward_mean": [0.13 + 0.01 * (i % 3) for i in range(450)]}
+    columns: dict[str, Any] = {"reward_mean": [0.13 + 0.01 * (i % 3) for i in range(450)]}
     assert scan_columns("REW022", columns, names={"reward_mean": "reward"}).findings == ()
     names = {"reward_mean": "reward", "loss": "loss"}
     assert scan_columns("REW022", {**columns, "loss": [0.5] * 450}, names=names).worst() == "warn"
@@ -89,11 +89,11 @@ def test_a_rate_or_the_time_of_a_rollout_says_that_something_is_trained(beside: 
 
 
 def test_a_single_lucky_start_is_no_level_to_fall_from() -> None:
-    reward: list[float | None] = [0.0, 0.65, 0.29, *[0.12 + 0.001 * (i % 2) for i in range(60)]]
+    reward: list[Any] = [0.0, 0.65, 0.29, *[0.12 + 0.001 * (i % 2) for i in range(60)]]
     assert scan_columns("REW023", {"reward_mean": reward}, algorithm="dqn").findings == ()
 
 
-VARIES: list[float | None] = [0.1 * (i * 7 % 5) for i in range(60)]
+VARIES: list[Any] = [0.1 * (i * 7 % 5) for i in range(60)]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ VARIES: list[float | None] = [0.1 * (i * 7 % 5) for i in range(60)]
         ([0.5, 0.6, 0.7] + [0.45] * 12, [1.0] * 60, []),  # nothing new is logged
     ],
 )
-def test_a_score_that_stands_still(score: list[float | None], reward: list[float | None], expected: list[int]) -> None:
+def test_a_score_that_stands_still(score: list[Any], reward: list[Any], expected: list[int]) -> None:
     report = scan_columns("REW028", {"pass_at_k": score, "reward_mean": reward[: len(score)]}, algorithm="reinforce")
     assert [f.first_step for f in report.findings] == expected
 

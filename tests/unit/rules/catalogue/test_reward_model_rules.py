@@ -11,7 +11,7 @@ RM: dict[str, Any] = {"algorithm": "reward_model"}
 N = 80
 
 
-def pairs(chance: float, loss: float) -> dict[str, list[float | None]]:
+def pairs(chance: float, loss: float) -> dict[str, Any]:
     """Batches of 8 pairs."""
     rng = random.Random(0)
     return {

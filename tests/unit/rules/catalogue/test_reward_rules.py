@@ -14,7 +14,7 @@ from rldk.testing import scan_columns
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 NAN = math.nan
 NOISY = [0.5 + 0.1 * (i % 3) for i in range(12)]
@@ -29,10 +29,10 @@ TRAIN: dict[str, Any] = {"phase": ["train", "eval"] * 9}
 
 def _evaluated(train: list[float], evals: list[float]) -> Columns:
     """Training and evaluation rows in turn."""
-    reward: list[float | None] = []
+    reward: list[Any] = []
     for value in train:
         reward += [value, None]
-    held: list[float | None] = []
+    held: list[Any] = []
     for value in evals:
         held += [None, value]
     return {"reward_mean": reward, "eval_reward_mean": held}

@@ -6,7 +6,7 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 PPO: dict[str, Any] = {"algorithm": "ppo"}
 GRPO: dict[str, Any] = {"algorithm": "grpo"}
 

@@ -6,18 +6,18 @@ import pytest
 
 from rldk.testing import scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 SB3: dict[str, Any] = {"framework": "stable_baselines3"}
 DQN: dict[str, Any] = {**SB3, "algorithm": "dqn"}
 SAC: dict[str, Any] = {**SB3, "algorithm": "sac"}
 PPO: dict[str, Any] = {**SB3, "algorithm": "ppo"}
 N = 60
-FLAT: list[float | None] = [20.0 + i % 2 for i in range(N)]
-RISES: list[float | None] = [20.0 + 2.0 * i for i in range(N)]
-FAST: list[float | None] = [0.7**i for i in range(N)]
-FADES: list[float | None] = [0.9**i for i in range(N)]
-LEVEL: list[float | None] = [1.0 - 0.5 * (i % 2) for i in range(N)]
+FLAT: list[Any] = [20.0 + i % 2 for i in range(N)]
+RISES: list[Any] = [20.0 + 2.0 * i for i in range(N)]
+FAST: list[Any] = [0.7**i for i in range(N)]
+FADES: list[Any] = [0.9**i for i in range(N)]
+LEVEL: list[Any] = [1.0 - 0.5 * (i % 2) for i in range(N)]
 
 
 def pays(reward: float, steps: float, values: float) -> Columns:
@@ -73,8 +73,8 @@ def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, An
     assert reason in check.reason
 
 
-AWAY: list[float | None] = [5.0 * 2.5 ** max(0, i - 10) for i in range(30)]
-FELL: list[float | None] = [20.0] * 10 + [9.5] * 20
+AWAY: list[Any] = [5.0 * 2.5 ** max(0, i - 10) for i in range(30)]
+FELL: list[Any] = [20.0] * 10 + [9.5] * 20
 BELIEVES: Columns = {"value_mean": [1800.0 + i % 7 for i in range(N)], "reward_mean": [300.0 + i % 9 for i in range(N)]}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rldk.testing import noisy_column, scan_columns
 
-Columns = dict[str, list[float | None]]
+Columns = dict[str, Any]
 
 EXPLAINED = "value_explained_variance"
 CLASSIC = {"framework": "cleanrl", "algorithm": "ppo"}
@@ -16,7 +16,7 @@ CRITIC = noisy_column(0.03, 40) + noisy_column(0.5, 20)
 DIVERGES = {"value_loss": CRITIC, EXPLAINED: [-0.1] * 40 + [-6.0] * 20}
 
 
-def _off(by: float, returns: list[float], **more: list[float | None]) -> Columns:
+def _off(by: float, returns: list[float], **more: list[Any]) -> Columns:
     return {"return_mean": list(returns), "value_mean": [r + by for r in returns], **more}
 
 
@@ -89,11 +89,11 @@ def test_says_what_is_missing(code: str, columns: Columns, options: dict[str, An
     assert check.reason.startswith(reason)
 
 
-LOSS: list[float | None] = [0.5 + 0.1 * (i * 7 % 10) for i in range(30)]  # 0.5 to 1.4
-CLIPPED: list[float | None] = [0.1] * 40
+LOSS: list[Any] = [0.5 + 0.1 * (i * 7 % 10) for i in range(30)]  # 0.5 to 1.4
+CLIPPED: list[Any] = [0.1] * 40
 
 
-def _loss(*values: float | None, clipped: bool = True, **more: list[float | None]) -> Columns:
+def _loss(*values: float | None, clipped: bool = True, **more: list[Any]) -> Columns:
     return {"value_loss": [*values], **({"clip_frac": CLIPPED[: len(values)]} if clipped else {}), **more}
 
 
@@ -142,7 +142,7 @@ def test_a_critic_with_nothing_to_explain(beside: Columns, worst: str | None) ->
 
 
 @pytest.mark.parametrize(("losses", "worst"), [([120 * 0.93**i for i in range(40)], "info"), ([120.0] * 40, "warn")])
-def test_a_critic_that_is_late_and_learns(losses: list[float | None], worst: str) -> None:
+def test_a_critic_that_is_late_and_learns(losses: list[Any], worst: str) -> None:
     columns: Columns = {EXPLAINED: [-2.0] * 40, "value_loss": losses, "reward_mean": [140 + i % 3 for i in range(40)]}
     assert scan_columns("VAL011", columns, **CLASSIC).worst() == worst
 

@@ -18,7 +18,7 @@ W = 6
 Pair = tuple[str, str]  # an expression of a rule file, and the same in Python
 
 
-def _play(text: str, columns: dict[str, list[float | None]], window: int = W) -> list[bool | None]:
+def _play(text: str, columns: dict[str, Any], window: int = W) -> list[bool | None]:
     """What the condition says of every row, with `kl` watched."""
     holds = compile_condition(text, window=window).holds
     said: list[bool | None] = []

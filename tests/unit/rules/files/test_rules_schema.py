@@ -67,4 +67,4 @@ def test_the_schema_names_exactly_the_actions_and_their_options() -> None:
     least = {"sentinel": {"path": "x"}, "shell": {"command": ["x"]}, "http": {"url": "http://h"}}
     for kind, form in forms.items():
         for option in form["properties"][kind]["properties"]:
-            assert "has no option" not in problem(Action(kind, {**least.get(kind, {}), option: None}))
+            assert "has no option" not in problem(Action(kind, {**least.get(kind, {}), option: None}))  # type: ignore[dict-item]
