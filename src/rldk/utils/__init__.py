@@ -1,0 +1,1 @@
+"""Seeds: `rldk.utils.seed`."""
