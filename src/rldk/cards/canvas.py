@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from rldk.cards.drawing import Dot, Face, Rect, Shape, Stroke, Words
 from rldk.cards.picture import PAPER, Picture
-from rldk.cards.sheet import Box, Dot, Face, Shape, Stroke, Words
 from rldk.core.extras import need
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _add(figure: Figure, picture: Picture) -> None:
 
     down = Affine2D().scale(1 / POINTS, -1 / POINTS).translate(0, picture.height / POINTS)
     place = down + figure.dpi_scale_trans
-    for shape in picture.sheet.shapes:
+    for shape in picture.drawing.shapes:
         figure.add_artist(_artist(shape, place))
 
 
@@ -78,7 +78,7 @@ def _artist(shape: Shape, place: Any) -> Any:
                 parse_math=False,
                 transform=place,
             )
-        case Box():
+        case Rect():
             look = {"facecolor": shape.fill or "none", "edgecolor": shape.edge or "none", "alpha": shape.alpha}
             return Rectangle((shape.x, shape.y), shape.width, shape.height, linewidth=0.8, transform=place, **look)
         case Stroke():

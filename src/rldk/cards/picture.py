@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from rldk.cards.chart import Plot, near_limits, tick
+from rldk.cards.drawing import Colour, Dot, Drawing, Measure, Rect, Stroke, Words
 from rldk.cards.safe import clean
-from rldk.cards.sheet import Box, Colour, Dot, Measure, Sheet, Stroke, Words
 from rldk.cards.words import plural
 from rldk.core.view import (
     Band,
@@ -38,9 +38,9 @@ GUTTER, GAP = 14.0, 12.0
 
 
 class Picture(Struct, frozen=True, kw_only=True):
-    """The finished sheet. `title`: what the file says it shows."""
+    """The finished drawing. `title`: what the file says it shows."""
 
-    sheet: Sheet
+    drawing: Drawing
     width: float
     height: float
     title: str
@@ -51,128 +51,128 @@ def picture(views: View | Sequence[View], measure: Measure, *, everything: bool 
 
     `everything`: also draw the sections that are details."""
     many = [views] if isinstance(views, View) else list(views)
-    sheet = Sheet(measure=measure, left=MARGIN, width=WIDTH - 2 * MARGIN, y=MARGIN)
+    drawing = Drawing(measure=measure, left=MARGIN, width=WIDTH - 2 * MARGIN, y=MARGIN)
     for place, view in enumerate(many):
-        if place == MOST_VIEWS or sheet.y > TALLEST:
-            _aside(sheet, f"{plural(len(many) - place, 'more report')} not drawn: --html shows them all.")
+        if place == MOST_VIEWS or drawing.y > TALLEST:
+            _aside(drawing, f"{plural(len(many) - place, 'more report')} not drawn: --html shows them all.")
             break
-        sheet.y += 2 * GUTTER if place else 0.0
-        _view(sheet, view, everything=everything, curves=MOST_CURVES if len(many) == 1 else FEW_CURVES)
+        drawing.y += 2 * GUTTER if place else 0.0
+        _view(drawing, view, everything=everything, curves=MOST_CURVES if len(many) == 1 else FEW_CURVES)
     title = many[0].title if len(many) == 1 else plural(len(many), "report")
-    return Picture(sheet=sheet, width=WIDTH, height=sheet.y + MARGIN, title=clean(title, 200))
+    return Picture(drawing=drawing, width=WIDTH, height=drawing.y + MARGIN, title=clean(title, 200))
 
 
-def _view(sheet: Sheet, view: View, *, everything: bool, curves: int) -> None:
-    _prose(sheet, f"rldk \N{MIDDLE DOT} {view.source or view.title}", size=SMALL, colour=SOFT, most=2)
-    sheet.y += 4
-    _framed(sheet, TONES[view.tone], lambda: _banner(sheet, view), fill=SHEET)
+def _view(drawing: Drawing, view: View, *, everything: bool, curves: int) -> None:
+    _prose(drawing, f"rldk \N{MIDDLE DOT} {view.source or view.title}", size=SMALL, colour=SOFT, most=2)
+    drawing.y += 4
+    _framed(drawing, TONES[view.tone], lambda: _banner(drawing, view), fill=SHEET)
     for place, section in enumerate(view.sections):
-        if sheet.y > TALLEST:
+        if drawing.y > TALLEST:
             left = plural(len(view.sections) - place, "more section")
-            _aside(sheet, f"The picture ends here: {left} not drawn. The page of --html has everything.")
+            _aside(drawing, f"The picture ends here: {left} not drawn. The page of --html has everything.")
             return
         if section.detail and not everything:
-            _aside(sheet, section.brief)
+            _aside(drawing, section.brief)
         elif section.code:
-            sheet.y += GAP
-            _framed(sheet, TONES[section.tone], lambda section=section: _incident(sheet, section))  # type: ignore[misc]
+            drawing.y += GAP
+            _framed(drawing, TONES[section.tone], lambda section=section: _incident(drawing, section))
         elif not all(isinstance(part, Commands) for part in section.parts):
-            _section(sheet, section, curves)
+            _section(drawing, section, curves)
 
 
-def _banner(sheet: Sheet, view: View) -> None:
-    _badge(sheet, view.badge, TONES[view.tone])
-    _prose(sheet, view.banner, size=HEAD)
+def _banner(drawing: Drawing, view: View) -> None:
+    _badge(drawing, view.badge, TONES[view.tone])
+    _prose(drawing, view.banner, size=HEAD)
     if view.reserve:
-        sheet.y += 3
-        _prose(sheet, view.reserve, colour=SOFT)
+        drawing.y += 3
+        _prose(drawing, view.reserve, colour=SOFT)
 
 
-def _incident(sheet: Sheet, section: Section) -> None:
+def _incident(drawing: Drawing, section: Section) -> None:
     tone = TONES[section.tone]
     _badge(
-        sheet,
+        drawing,
         section.title,
         tone,
         beside=f"`{section.code}` {section.name}{f', {section.extent}' if section.extent else ''}",
     )
     for part in section.parts:
-        _part(sheet, part)
+        _part(drawing, part)
 
 
-def _section(sheet: Sheet, section: Section, curves: int) -> None:
-    sheet.y += 2 * GAP
-    _prose(sheet, section.title, size=TITLE, face="bold")
-    _rule(sheet)
-    sheet.y += 6
+def _section(drawing: Drawing, section: Section, curves: int) -> None:
+    drawing.y += 2 * GAP
+    _prose(drawing, section.title, size=TITLE, face="bold")
+    _rule(drawing)
+    drawing.y += 6
     for part in section.parts:
-        _part(sheet, part, curves)
+        _part(drawing, part, curves)
 
 
-def _part(sheet: Sheet, part: Part, curves: int = MOST_CURVES) -> None:
+def _part(drawing: Drawing, part: Part, curves: int = MOST_CURVES) -> None:
     match part:
         case Paragraph():
-            _prose(sheet, part.text, colour=SOFT if part.soft else INK)
+            _prose(drawing, part.text, colour=SOFT if part.soft else INK)
         case Bullets():
-            _bullets(sheet, part)
+            _bullets(drawing, part)
         case Table():
-            _table(sheet, part)
+            _table(drawing, part)
         case Curve():
-            _figures(sheet, [part], columns=1)
+            _figures(drawing, [part], columns=1)
         case Charts():
-            _aside(sheet, part.note)
-            _figures(sheet, part.curves[:curves], columns=2)
+            _aside(drawing, part.note)
+            _figures(drawing, part.curves[:curves], columns=2)
             left = len(part.curves) - curves
-            _aside(sheet, f"{plural(left, 'more curve')} not drawn." if left > 0 else "")
+            _aside(drawing, f"{plural(left, 'more curve')} not drawn." if left > 0 else "")
         case Facts():
-            _grid(sheet, Table(heads=(), rows=part.pairs))
+            _grid(drawing, Table(heads=(), rows=part.pairs))
         case Commands():
             for line in part.lines:
-                _prose(sheet, f"`{line.replace('`', '')}`")
-    sheet.y += 4
+                _prose(drawing, f"`{line.replace('`', '')}`")
+    drawing.y += 4
 
 
-def _bullets(sheet: Sheet, part: Bullets) -> None:
+def _bullets(drawing: Drawing, part: Bullets) -> None:
     if part.title:
-        sheet.y += 2
-        _prose(sheet, part.title, size=SMALL, colour=SOFT, face="bold")
+        drawing.y += 2
+        _prose(drawing, part.title, size=SMALL, colour=SOFT, face="bold")
     for place, item in enumerate(part.items[:MOST_ITEMS], 1):
         hang = "" if part.plain else f"{place}." if part.ranked else "\N{BULLET}"
-        _prose(sheet, item, hang=hang, most=8)
+        _prose(drawing, item, hang=hang, most=8)
     left = len(part.items) - MOST_ITEMS
-    _aside(sheet, f"{plural(left, 'more line')} not drawn." if left > 0 else "")
+    _aside(drawing, f"{plural(left, 'more line')} not drawn." if left > 0 else "")
 
 
-def _table(sheet: Sheet, table: Table) -> None:
+def _table(drawing: Drawing, table: Table) -> None:
     if table.title:
-        _prose(sheet, table.title, size=SMALL, colour=SOFT, face="bold")
-    _grid(sheet, table)
+        _prose(drawing, table.title, size=SMALL, colour=SOFT, face="bold")
+    _grid(drawing, table)
     left = len(table.rows) - MOST_ROWS
-    _aside(sheet, f"{plural(left, 'more row')} not drawn: --json and --html have them." if left > 0 else "")
-    _aside(sheet, table.note)
+    _aside(drawing, f"{plural(left, 'more row')} not drawn: --json and --html have them." if left > 0 else "")
+    _aside(drawing, table.note)
 
 
-def _grid(sheet: Sheet, table: Table) -> None:
+def _grid(drawing: Drawing, table: Table) -> None:
     rows = table.rows[:MOST_ROWS]
     columns = len(table.heads) or len(rows[0]) if rows or table.heads else 0
     drawn = 90.0 if any(table.shares) else 0.0
-    widths = _columns(sheet, table, rows, columns, sheet.width - drawn)
+    widths = _columns(drawing, table, rows, columns, drawing.width - drawn)
     if table.heads:
-        _row(sheet, table.heads, widths, face="bold", colour=SOFT)
+        _row(drawing, table.heads, widths, face="bold", colour=SOFT)
     tones = [*table.tones, *[""] * len(rows)]
     shares = [*table.shares, *[None] * len(rows)]
     for row, tone, share in zip(rows, tones, shares, strict=False):
-        top = sheet.y
-        _row(sheet, row, widths, first=TONES[tone] if tone else "")
+        top = drawing.y
+        _row(drawing, row, widths, first=TONES[tone] if tone else "")
         if share is not None:
-            _interval(sheet, share, sheet.left + sheet.width - drawn, top + SMALL, drawn)
+            _interval(drawing, share, drawing.left + drawing.width - drawn, top + SMALL, drawn)
 
 
-def _columns(sheet: Sheet, table: Table, rows: Sequence[Sequence[str]], count: int, room: float) -> list[float]:
+def _columns(drawing: Drawing, table: Table, rows: Sequence[Sequence[str]], count: int, room: float) -> list[float]:
     """The widths of the columns: as wide as their text where all fit; otherwise the widest share what is left."""
-    wanted = [max((sheet.natural(row[i], size=SMALL) for row in rows), default=0.0) + GUTTER for i in range(count)]
+    wanted = [max((drawing.natural(row[i], size=SMALL) for row in rows), default=0.0) + GUTTER for i in range(count)]
     for i, head in enumerate(table.heads):
-        wanted[i] = max(wanted[i], sheet.natural(head, size=SMALL, face="bold") + GUTTER)
+        wanted[i] = max(wanted[i], drawing.natural(head, size=SMALL, face="bold") + GUTTER)
     left, open_columns = room, set(range(count))
     widths = [0.0] * count
     while open_columns:
@@ -190,7 +190,7 @@ def _columns(sheet: Sheet, table: Table, rows: Sequence[Sequence[str]], count: i
 
 
 def _row(
-    sheet: Sheet,
+    drawing: Drawing,
     cells: Sequence[str],
     widths: Sequence[float],
     *,
@@ -199,67 +199,69 @@ def _row(
     first: Colour = "",
 ) -> None:
     """A row of wrapped cells with a rule below. `first`: the colour of the first cell."""
-    top, deepest, x = sheet.y + 2, sheet.y + 2, sheet.left
+    top, deepest, x = drawing.y + 2, drawing.y + 2, drawing.left
     for place, (cell, width) in enumerate(zip(cells, widths, strict=False)):
-        sheet.y = top
+        drawing.y = top
         tint = first if first and not place else colour
-        lines = sheet.wrapped(cell, max(12.0, width - GUTTER), size=SMALL, face="bold" if face == "bold" else "plain")
-        sheet.lines(lines, x, size=SMALL, colour=tint, code=tint, most=CELL_LINES)
-        deepest, x = max(deepest, sheet.y), x + width
-    sheet.y = max(deepest, top + SMALL * 1.4)
-    _rule(sheet)
+        lines = drawing.wrapped(cell, max(12.0, width - GUTTER), size=SMALL, face="bold" if face == "bold" else "plain")
+        drawing.lines(lines, x, size=SMALL, colour=tint, code=tint, most=CELL_LINES)
+        deepest, x = max(deepest, drawing.y), x + width
+    drawing.y = max(deepest, top + SMALL * 1.4)
+    _rule(drawing)
 
 
-def _interval(sheet: Sheet, share: tuple[float, float, float], x: float, y: float, width: float) -> None:
+def _interval(drawing: Drawing, share: tuple[float, float, float], x: float, y: float, width: float) -> None:
     low, dot, high = (x + 4 + min(max(s, 0.0), 1.0) * (width - 8) for s in share)
-    sheet.shapes += [
+    drawing.shapes += [
         Stroke(points=((x + 4, y), (x + width - 4, y)), colour=RULE),
         Stroke(points=((low, y), (high, y)), colour=CURVE, width=1.6),
         Dot(x=dot, y=y, radius=2.6, colour=CURVE),
     ]
 
 
-def _figures(sheet: Sheet, curves: Sequence[Curve], *, columns: int) -> None:
+def _figures(drawing: Drawing, curves: Sequence[Curve], *, columns: int) -> None:
     """The curves side by side, so many in a row."""
-    wide = (sheet.width - (columns - 1) * GUTTER) / columns
+    wide = (drawing.width - (columns - 1) * GUTTER) / columns
     high = 130.0 if columns == 1 else 118.0
     drawn = [curve for curve in curves if any(v is not None for v in curve.value) or curve.gaps]
     for place, curve in enumerate(drawn):
         column = place % columns
-        x, top = sheet.left + column * (wide + GUTTER), sheet.y
-        _caption(sheet, curve, x, wide)
-        _chart(sheet, curve, x, top + SMALL * 1.6, (wide, high))
+        x, top = drawing.left + column * (wide + GUTTER), drawing.y
+        _caption(drawing, curve, x, wide)
+        _chart(drawing, curve, x, top + SMALL * 1.6, (wide, high))
         last = column == columns - 1 or place == len(drawn) - 1
-        sheet.y = top + SMALL * 1.6 + high + 10 if last else top
+        drawing.y = top + SMALL * 1.6 + high + 10 if last else top
 
 
-def _caption(sheet: Sheet, curve: Curve, x: float, width: float) -> None:
+def _caption(drawing: Drawing, curve: Curve, x: float, width: float) -> None:
     codes = ", ".join(dict.fromkeys(band.label.split(" ")[0] for band in curve.bands if band.kind != "onset"))
     logged = f", logged as `{clean(curve.logged_as, 40)}`" if curve.logged_as else ""
     text = f"`{clean(curve.name, 60)}`{logged}{f', shaded: {codes}' if codes else ''}"
-    lines = sheet.wrapped(text, width, size=SMALL)
-    sheet.lines(lines, x, size=SMALL, colour=SOFT, code=INK, most=1)
+    lines = drawing.wrapped(text, width, size=SMALL)
+    drawing.lines(lines, x, size=SMALL, colour=SOFT, code=INK, most=1)
 
 
-def _chart(sheet: Sheet, curve: Curve, left: float, top: float, size: tuple[float, float]) -> None:
+def _chart(drawing: Drawing, curve: Curve, left: float, top: float, size: tuple[float, float]) -> None:
     points = [(s, v) for s, v in zip(curve.step, curve.value, strict=True) if v is not None]
     values = [v for _, v in points]
     near = near_limits(curve.limits, values)
     steps = [*(s for s, _ in points), *curve.gaps, *(curve.span or ())]
     plot = Plot.over(steps, [*values, *(n.value for n in near)], (round(size[0]), round(size[1])))
-    sheet.shapes.append(Box(x=left, y=top, width=size[0], height=size[1], fill=SHEET))
+    drawing.shapes.append(Rect(x=left, y=top, width=size[0], height=size[1], fill=SHEET))
     for band in curve.bands:
-        sheet.shapes.append(_band(band, plot, left, top))
+        drawing.shapes.append(_band(band, plot, left, top))
     for place, value in enumerate(plot.levels()):
-        _level(sheet, plot, left, top, value, low=not place)
+        _level(drawing, plot, left, top, value, low=not place)
     for place, limit in enumerate(near):
-        _limit(sheet, plot, left, top, (limit, place))
+        _limit(drawing, plot, left, top, (limit, place))
     for step in curve.gaps:
         x = left + plot.x(step)
-        sheet.shapes.append(Stroke(points=((x, top + plot.floor), (x, top + plot.floor - 7)), colour=TONES["critical"]))
+        drawing.shapes.append(
+            Stroke(points=((x, top + plot.floor), (x, top + plot.floor - 7)), colour=TONES["critical"])
+        )
     for run in _unbroken(curve):
         at = tuple((left + plot.x(s), top + plot.y(v)) for s, v in run)
-        sheet.shapes.append(Stroke(points=at, colour=CURVE, width=1.3) if len(at) > 1 else _point(at[0]))
+        drawing.shapes.append(Stroke(points=at, colour=CURVE, width=1.3) if len(at) > 1 else _point(at[0]))
     below = top + plot.floor + 13
     word = "step, log scale" if plot.log else "step"
     for x, text, align in (
@@ -267,7 +269,7 @@ def _chart(sheet: Sheet, curve: Curve, left: float, top: float, size: tuple[floa
         (left + plot.right, f"{plot.last:,}" if plot.first != plot.last else "", "right"),
         (left + (60 + plot.right) / 2, word if plot.first != plot.last else "", "center"),
     ):
-        sheet.shapes.append(Words(x=x, y=below, text=text, size=7.5, colour=SOFT, align=align))  # type: ignore[arg-type]
+        drawing.shapes.append(Words(x=x, y=below, text=text, size=7.5, colour=SOFT, align=align))  # type: ignore[arg-type]
 
 
 def _point(at: tuple[float, float]) -> Dot:
@@ -286,65 +288,65 @@ def _unbroken(curve: Curve) -> Iterable[list[tuple[int, float]]]:
         yield run
 
 
-def _band(band: Band, plot: Plot, left: float, top: float) -> Box:
+def _band(band: Band, plot: Plot, left: float, top: float) -> Rect:
     a, b = plot.x(band.first), plot.x(band.last)
     width = max(b - a, 1.0 if band.kind == "onset" else 2.0)
     x = min(a, plot.right - width)
     shade = SHADES.get(band.kind, SHADES["info"])
-    return Box(x=left + x, y=top + 10, width=width, height=plot.floor - 10, fill=shade, alpha=0.55)
+    return Rect(x=left + x, y=top + 10, width=width, height=plot.floor - 10, fill=shade, alpha=0.55)
 
 
-def _level(sheet: Sheet, plot: Plot, left: float, top: float, value: float, *, low: bool) -> None:
+def _level(drawing: Drawing, plot: Plot, left: float, top: float, value: float, *, low: bool) -> None:
     y = top + plot.y(value)
-    sheet.shapes += [
+    drawing.shapes += [
         Stroke(points=((left + 60, y), (left + plot.right, y)), colour=RULE, width=0.8 if low else 0.5),
         Words(x=left + 55, y=y + 2.7, text=tick(value), size=7.5, colour=SOFT, align="right"),
     ]
 
 
-def _limit(sheet: Sheet, plot: Plot, left: float, top: float, limit: tuple[Limit, int]) -> None:
+def _limit(drawing: Drawing, plot: Plot, left: float, top: float, limit: tuple[Limit, int]) -> None:
     level, place = limit
     if plot.log and level.value <= 0:
         return
     y = plot.y(level.value)
     under = y - 3 if y > 22 else y + 9
     x, align = (left + 64, "left") if place % 2 else (left + plot.right - 4, "right")
-    sheet.shapes += [
+    drawing.shapes += [
         Stroke(points=((left + 60, top + y), (left + plot.right, top + y)), colour=INK, width=0.9, dashed=True),
         Words(x=x, y=top + under, text=clean(level.label, 40), size=7.5, colour=INK, align=align),  # type: ignore[arg-type]
     ]
 
 
-def _framed(sheet: Sheet, tone: Colour, draw: object, *, fill: Colour = PAPER) -> None:
+def _framed(drawing: Drawing, tone: Colour, draw: object, *, fill: Colour = PAPER) -> None:
     """Draws inside a frame with a bar of the tone at its left."""
-    top, place = sheet.y, len(sheet.shapes)
-    left, width = sheet.left, sheet.width
-    sheet.left, sheet.width, sheet.y = left + GUTTER, width - 2 * GUTTER, top + 9
+    top, place = drawing.y, len(drawing.shapes)
+    left, width = drawing.left, drawing.width
+    drawing.left, drawing.width, drawing.y = left + GUTTER, width - 2 * GUTTER, top + 9
     draw()  # type: ignore[operator]
-    sheet.left, sheet.width, sheet.y = left, width, sheet.y + 7
-    high = sheet.y - top
-    frame = Box(x=left, y=top, width=width, height=high, fill=fill, edge=RULE)
-    sheet.shapes[place:place] = [frame, Box(x=left, y=top, width=4.0, height=high, fill=tone)]
+    drawing.left, drawing.width, drawing.y = left, width, drawing.y + 7
+    high = drawing.y - top
+    frame = Rect(x=left, y=top, width=width, height=high, fill=fill, edge=RULE)
+    drawing.shapes[place:place] = [frame, Rect(x=left, y=top, width=4.0, height=high, fill=tone)]
 
 
-def _badge(sheet: Sheet, word: str, tone: Colour, *, beside: str = "") -> None:
+def _badge(drawing: Drawing, word: str, tone: Colour, *, beside: str = "") -> None:
     text = clean(word, 60)
-    wide = sheet.measure(text, "bold", SMALL) + 10
-    sheet.shapes += [
-        Box(x=sheet.left, y=sheet.y, width=wide, height=SMALL * 1.55, edge=tone),
-        Words(x=sheet.left + 5, y=sheet.y + SMALL * 1.14, text=text, size=SMALL, colour=tone, face="bold"),
+    wide = drawing.measure(text, "bold", SMALL) + 10
+    drawing.shapes += [
+        Rect(x=drawing.left, y=drawing.y, width=wide, height=SMALL * 1.55, edge=tone),
+        Words(x=drawing.left + 5, y=drawing.y + SMALL * 1.14, text=text, size=SMALL, colour=tone, face="bold"),
     ]
     if beside:
-        lines = sheet.wrapped(beside, sheet.width - wide - 8, size=BODY)
-        start = sheet.y
-        sheet.lines(lines, sheet.left + wide + 8, size=BODY, colour=SOFT, code=INK, most=2)
-        sheet.y = max(sheet.y, start + SMALL * 1.8)
+        lines = drawing.wrapped(beside, drawing.width - wide - 8, size=BODY)
+        start = drawing.y
+        drawing.lines(lines, drawing.left + wide + 8, size=BODY, colour=SOFT, code=INK, most=2)
+        drawing.y = max(drawing.y, start + SMALL * 1.8)
     else:
-        sheet.y += SMALL * 2.0
+        drawing.y += SMALL * 2.0
 
 
 def _prose(
-    sheet: Sheet,
+    drawing: Drawing,
     text: str,
     *,
     size: float = BODY,
@@ -353,20 +355,20 @@ def _prose(
     hang: str = "",
     most: int = 14,
 ) -> None:
-    shift = sheet.measure(f"{hang} ", "plain", size) + 2 if hang else 0.0
+    shift = drawing.measure(f"{hang} ", "plain", size) + 2 if hang else 0.0
     if hang:
-        sheet.shapes.append(Words(x=sheet.left, y=sheet.y + size * 1.1, text=hang, size=size, colour=SOFT))
-    lines = sheet.wrapped(text, sheet.width - shift, size=size, face="bold" if face == "bold" else "plain")
-    sheet.lines(lines, sheet.left + shift, size=size, colour=colour, code=colour, most=most)
+        drawing.shapes.append(Words(x=drawing.left, y=drawing.y + size * 1.1, text=hang, size=size, colour=SOFT))
+    lines = drawing.wrapped(text, drawing.width - shift, size=size, face="bold" if face == "bold" else "plain")
+    drawing.lines(lines, drawing.left + shift, size=size, colour=colour, code=colour, most=most)
 
 
-def _aside(sheet: Sheet, text: str) -> None:
+def _aside(drawing: Drawing, text: str) -> None:
     if text:
-        sheet.y += 4
-        _prose(sheet, text, size=SMALL, colour=SOFT)
+        drawing.y += 4
+        _prose(drawing, text, size=SMALL, colour=SOFT)
 
 
-def _rule(sheet: Sheet) -> None:
-    y = sheet.y + 1
-    sheet.shapes.append(Stroke(points=((sheet.left, y), (sheet.left + sheet.width, y)), colour=RULE, width=0.6))
-    sheet.y += 2
+def _rule(drawing: Drawing) -> None:
+    y = drawing.y + 1
+    drawing.shapes.append(Stroke(points=((drawing.left, y), (drawing.left + drawing.width, y)), colour=RULE, width=0.6))
+    drawing.y += 2

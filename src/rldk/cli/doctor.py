@@ -14,7 +14,7 @@ from rldk.cli import flags
 from rldk.cli.formats import drawn, emit, form_of
 from rldk.cli.output import progress, say, use_colour, width
 from rldk.config import Settings, load_settings
-from rldk.errors import RldkError
+from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
     from rldk.core.model import Report, Severity
@@ -24,7 +24,7 @@ SLOW_S = 10.0  # a run that takes longer is named in the output
 
 
 @click.command("doctor")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--all", "everything", is_flag=True, help="Show every finding, and every rule that could not look.")
 @flags.json_option
 @click.option(
@@ -42,6 +42,12 @@ SLOW_S = 10.0  # a run that takes longer is named in the output
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the report, with curves, to this file.",
+)
+@click.option(
+    "--self",
+    "installation",
+    is_flag=True,
+    help="Check this installation instead of a run, as rldk version --self does.",
 )
 @flags.fail_on_option
 @click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
@@ -81,6 +87,12 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
       rldk doctor train.log --output report.png
       rldk doctor run.jsonl --field-map '{"avg_rew": "reward_mean"}'
     """
+    if given.pop("installation"):
+        from rldk.cli.version import check_self
+
+        return check_self(as_json)
+    if not paths:
+        raise UsageError("no PATH was given", hint="name a log, a directory, a glob or a URL, or - for stdin")
     approved, jobs, output = given.pop("reference"), given.pop("jobs"), given.pop("output")
     form = form_of(given.pop("form"), output, as_json=as_json)
     settings = load_settings(_settings(given))
@@ -163,7 +175,7 @@ def _text(
     **look: Any,
 ) -> str:
     """The text of one report; for several runs, a table and the reports of the worst runs."""
-    from rldk.cards.overview import MAX_DETAILS, overview, table
+    from rldk.cards.overview import MAX_DETAILS, overview, overview_view
     from rldk.cards.words import unread_files
     from rldk.core.model import SEVERITIES
     from rldk.core.registry import renderers
@@ -178,7 +190,7 @@ def _text(
     there = [line for line in lines if line.place is not None]
     shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
     beside = [*unread_files(reports), *([slow] if slow else [])]
-    parts = [table(lines, width=look["width"], beside=beside, everything=everything)]
+    parts = [render(overview_view(lines, beside))]
     parts += [f"== {clean(x.run)} ({clean(x.source)})\n{render(reports[x.place or 0])}" for x in shown]
     left = [line for line in there if line not in shown]
     if left:

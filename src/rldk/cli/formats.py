@@ -6,11 +6,15 @@ import os
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rldk.cli.output import say, write
 from rldk.core.files import save
 from rldk.core.model import Report
 from rldk.errors import RldkError, UsageError
+
+if TYPE_CHECKING:
+    from rldk.core.view import View
 
 SHORT = {"md": "markdown"}
 SUFFIXES = {
@@ -24,6 +28,7 @@ SUFFIXES = {
     ".png": "png",
     ".svg": "svg",
 }
+READ = frozenset({"markdown", "png", "svg"})  # a person reads these from the top: what is worst comes first
 BINARY = frozenset({"png"})
 
 Errors = Sequence[tuple[str, RldkError]]  # the sources that could not be read
@@ -94,8 +99,21 @@ def _by_view(form: str, reports: Sequence[Report], errors: Errors, **how: object
     where = os.environ.get("GITHUB_STEP_SUMMARY")
     if form == "github" and where:
         with Path(where).open("a", encoding="utf-8") as page:
-            page.write(summary(views))
+            page.write(summary(_for_readers(reports, errors)))
+    if form in READ:
+        views = _for_readers(reports, errors)
     render = renderers.get(form)
     known = signature(render).parameters
     made: str | bytes = render(views, **{name: value for name, value in how.items() if name in known})
     return made
+
+
+def _for_readers(reports: Sequence[Report], errors: Errors) -> list[View]:
+    """The view of one report; of several, the table of them all and then each, the worst first."""
+    from rldk.cards.overview import overview, overview_view
+    from rldk.cards.report_view import failure_view, view_of
+
+    failures = {source: failure_view(source, error.message, error.hint) for source, error in errors}
+    lines = overview(reports, [(source, error.message) for source, error in errors])
+    each = [failures[line.source] if line.place is None else view_of(reports[line.place]) for line in lines]
+    return each if len(each) == 1 else [overview_view(lines), *each]

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.cards import png
+from rldk.cards.drawing import Dot, Face, Rect, Shape, Stroke, Words
 from rldk.cards.picture import MARGIN, MOST_CURVES, MOST_ITEMS, MOST_ROWS, MOST_VIEWS, TALLEST, WIDTH, picture
 from rldk.cards.report_view import view_of
-from rldk.cards.sheet import Box, Dot, Face, Shape, Stroke, Words
 from rldk.core.view import Band, Bullets, Charts, Curve, Facts, Limit, Paragraph, Section, Table, View
 from rldk.diagnosis import diagnose
 from rldk.errors import MissingExtra
@@ -32,7 +32,7 @@ def view(*parts: object, **options: object) -> View:
 
 
 def said(*views: View, **how: bool) -> str:
-    shapes = picture(views, measure, **how).sheet.shapes
+    shapes = picture(views, measure, **how).drawing.shapes
     return " ".join(shape.text for shape in shapes if isinstance(shape, Words))
 
 
@@ -43,7 +43,7 @@ def reach(shape: Shape) -> tuple[float, float, float, float]:
             wide = measure(shape.text, shape.face, shape.size)
             left = shape.x - {"left": 0.0, "right": wide, "center": wide / 2}[shape.align]
             return left, left + wide, shape.y - shape.size, shape.y
-        case Box():
+        case Rect():
             return shape.x, shape.x + shape.width, shape.y, shape.y + shape.height
         case Stroke():
             xs, ys = zip(*shape.points, strict=True)
@@ -94,7 +94,7 @@ def test_nothing_leaves_the_sheet(text: str, rows: list[tuple[str, str]], curve:
     )
     made = picture(view(*parts, banner=text, badge=text, source=text, reserve=text), measure)
     assert made.width == WIDTH
-    for shape in made.sheet.shapes:
+    for shape in made.drawing.shapes:
         left, right, top, bottom = reach(shape)
         roomy = isinstance(shape, Words) and shape.align != "left"  # the labels of an axis may be wide
         assert right <= WIDTH - MARGIN / 2 or roomy, shape
@@ -123,7 +123,7 @@ def test_a_picture_that_is_too_tall_ends_with_a_sentence() -> None:
     sections = tuple(Section(title=f"S{i}", parts=(Paragraph(text="word " * 900),)) for i in range(60))
     made = picture(view(sections=sections), measure)
     assert TALLEST < made.height < 1.5 * TALLEST
-    words = " ".join(shape.text for shape in made.sheet.shapes if isinstance(shape, Words))
+    words = " ".join(shape.text for shape in made.drawing.shapes if isinstance(shape, Words))
     assert "The picture ends here:" in words
     assert "more sections not drawn" in words
 
@@ -138,10 +138,10 @@ def test_details_are_drawn_on_request_only() -> None:
 def test_a_report_shows_its_verdict_its_curves_and_its_advice() -> None:
     report = diagnose(FIXTURES / "trl-grpo-collapse")
     made = picture(view_of(report), measure)
-    words = " ".join(shape.text for shape in made.sheet.shapes if isinstance(shape, Words))
+    words = " ".join(shape.text for shape in made.drawing.shapes if isinstance(shape, Words))
     assert report.verdict.split(".")[0].split(":")[1].split(",")[0].strip() in words
     assert report.incidents[0].fixes[0].split("`")[0].strip() in words
-    assert len([s for s in made.sheet.shapes if isinstance(s, Stroke) and len(s.points) > 50]) >= 5
+    assert len([s for s in made.drawing.shapes if isinstance(s, Stroke) and len(s.points) > 50]) >= 5
     assert made == picture(view_of(report), measure)
 
 

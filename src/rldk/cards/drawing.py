@@ -30,7 +30,7 @@ class Words(Struct, frozen=True, kw_only=True):
     align: Literal["left", "right", "center"] = "left"
 
 
-class Box(Struct, frozen=True, kw_only=True):
+class Rect(Struct, frozen=True, kw_only=True):
     """A rectangle. `edge`: the colour of its border, "" without one; `fill`: "" leaves it open."""
 
     x: float
@@ -58,10 +58,10 @@ class Dot(Struct, frozen=True, kw_only=True):
     colour: Colour
 
 
-Shape = Words | Box | Stroke | Dot
+Shape = Words | Rect | Stroke | Dot
 
 
-class Sheet(Struct, kw_only=True):
+class Drawing(Struct, kw_only=True):
     """The shapes so far. `y`: how far down the sheet is full. `left`, `width`: of the column that is written in."""
 
     measure: Measure
