@@ -1,15 +1,17 @@
 """Reads damaged copies of genuine logs: whatever is in a file, reading it ends in a run or in one error of rldk's own.
 
-python scripts/fuzz.py [--inputs 200000] [--seed 1] [--only TEXT]
+python scripts/fuzz.py [--inputs 200000] [--seed 1] [--only TEXT] [--state FILE]
 
 Every input is a fixture of some format, changed at random (bytes flipped, cut, doubled, swapped with another file's,
 numbers made huge, keys made hostile), opened and judged in this process. What counts as a fault: an exception outside
 the error tree, an input that takes longer than two seconds of CPU or more than 300 MB, JSON lines whose rows and
-rejected lines do not add up. Each fault's input is kept, and the seed that makes it again is printed."""
+rejected lines do not add up. Each fault's input is kept, and the seed that makes it again is printed. With --state an
+interrupted campaign goes on where it was."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import resource
 import sys
@@ -23,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FIXTURES = ROOT / "tests" / "fixtures"
+SAVED_EVERY = 200  # inputs
 MOST_BYTES = 40_000  # of an input: a longer file is cut before it is damaged
 SLOW_S, MOST_MB = 2.0, 300.0
 NUMBERS = (
@@ -92,23 +95,31 @@ def _number(data: bytearray, at: int, rng: random.Random) -> None:
     data[at:end] = rng.choice(NUMBERS)
 
 
-def inputs(seed: int, count: int, only: str = "") -> Iterator[tuple[int, str, bytes]]:
-    """(its own seed, a file name, content), the same for the same arguments."""
+def inputs(seed: int, count: int, only: str = "", first: int = 0) -> Iterator[tuple[int, str, bytes]]:
+    """(its own number, a file name, content) from number `first` to `count`, the same for the same arguments."""
     paths = seeds(only)
     contents = [path.read_bytes() for path in paths]
-    for i in range(count):
+    for i in range(first, count):
         rng = random.Random(seed * 1_000_003 + i)
         place = rng.randrange(len(paths))
         yield i, paths[place].name, damaged(contents[place], rng.choice(contents), rng)
 
 
 def campaign(
-    seed: int, count: int, *, only: str = "", seconds: float = float("inf"), keep: Path | None = None
+    seed: int,
+    count: int,
+    *,
+    only: str = "",
+    seconds: float = float("inf"),
+    keep: Path | None = None,
+    state: Path | None = None,
 ) -> Tally:
-    """Opens and judges the inputs, at most for so many seconds; faults are kept below `keep`."""
-    tally, begun = Tally(), time.monotonic()
+    """Opens and judges the inputs, at most for so many seconds; faults are kept below `keep`.
+
+    `state`: a file that holds how far the campaign is, so that the same call continues it."""
+    tally, begun = _resumed(state, seed, only), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rldk-fuzz-") as scratch:
-        for i, name, content in inputs(seed, count, only):
+        for i, name, content in inputs(seed, count, only, tally.inputs):
             if time.monotonic() - begun > seconds:
                 break
             path = Path(scratch) / name
@@ -120,7 +131,27 @@ def campaign(
                 if keep is not None:
                     keep.mkdir(parents=True, exist_ok=True)
                     (keep / f"{seed}-{i}-{name}").write_bytes(content)
+            if state is not None and tally.inputs % SAVED_EVERY == 0:
+                _save(state, tally, seed, only)
+    if state is not None:
+        _save(state, tally, seed, only)
     return tally
+
+
+def _save(state: Path, tally: Tally, seed: int, only: str) -> None:
+    fresh = state.with_name(f"{state.name}.tmp")
+    fresh.write_text(json.dumps({"seed": seed, "only": only, "tally": vars(tally)}))
+    fresh.replace(state)
+
+
+def _resumed(state: Path | None, seed: int, only: str) -> Tally:
+    """The tally so far; an empty one where there is no state. Exits where the state is of another campaign."""
+    if state is None or not state.exists():
+        return Tally()
+    found = json.loads(state.read_text())
+    if (found["seed"], found["only"]) != (seed, only):
+        sys.exit(f"{state} is of another campaign: seed {found['seed']}, only {found['only']!r}")
+    return Tally(**{**found["tally"], "refused": Counter(found["tally"]["refused"])})
 
 
 def _fault(path: Path, tally: Tally) -> str:
@@ -162,8 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", type=Path, default=ROOT / "artifacts" / "fuzz", help="where inputs of faults are kept"
     )
+    parser.add_argument("--state", type=Path, help="the file that holds how far the campaign is, to continue it")
     options = parser.parse_args(arguments)
-    tally = campaign(options.seed, options.inputs, only=options.only, keep=options.keep)
+    tally = campaign(options.seed, options.inputs, only=options.only, keep=options.keep, state=options.state)
     print(f"{tally.inputs} inputs: {tally.opened} read, refused {dict(tally.refused)}, {len(tally.faults)} faults;")
     print(f"the slowest took {tally.slowest_s:.2f} s")
     print("\n".join(tally.faults))

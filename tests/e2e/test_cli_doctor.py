@@ -249,7 +249,7 @@ def test_github_adds_to_the_summary_of_the_job(tmp_path: Path) -> None:
     assert code == 3
     assert f"::error file={lost},title=unreadable not-read::no such file or directory" in out
     assert page.read_text().startswith("before\n## ")
-    assert page.read_text().count("\n## ") == 2
+    assert page.read_text().count("\n## ") == 3  # the table of both, and each
 
 
 def test_two_formats_at_once_and_one_that_nobody_draws() -> None:

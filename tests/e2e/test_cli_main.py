@@ -199,3 +199,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def test_the_output_survives_a_terminal_without_unicode() -> None:
     done = process("explain", "exit-codes", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert done.returncode == 0
+
+
+def test_doctor_checks_the_installation_as_version_does() -> None:
+    assert run("doctor", "--self") == run("version", "--self")
+    assert json.loads(run("doctor", "--self", "--json")[1]) == json.loads(run("version", "--self", "--json")[1])
+    code, _, err = run("doctor")
+    assert code == 2
+    assert "no PATH was given" in err

@@ -104,12 +104,12 @@ def test_several_runs_are_a_table_worst_first_and_the_reports_of_the_worst(sweep
     code, out, _ = rldk(str(sweep))
     lines = out.splitlines()
     assert (code, lines[0]) == (3, "4 runs: 1 critical, 1 not judged, 1 partly judged, 1 no problem found.")
-    assert [line.split()[0] for line in lines[3:7]] == ["broken", "unknown", "half", "calm"]
-    assert lines[3].split()[1:4] == ["CRITICAL", "41", "GRAD001"]
+    assert [line.split()[0] for line in lines[4:8]] == ["broken", "unknown", "half", "calm"]
+    assert lines[4].split()[1:4] == ["CRITICAL", "41", "GRAD001"]
     assert [line.split()[1] for line in lines if line.startswith("== ")] == ["broken", "unknown", "half"]
     assert lines[-3] == f"The report of another run: rldk doctor {sweep / 'calm/metrics.jsonl'}"
     assert lines[-1] == "Exit code 3: rldk could not read and judge all that matters."
-    assert max(map(len, lines[:7])) <= 100
+    assert max(map(len, lines[:8])) <= 100
 
 
 def test_all_shows_every_report(sweep: Path) -> None:

@@ -30,6 +30,14 @@ def test_an_input_is_made_again_from_its_seed() -> None:
     assert len({content for _, _, content in first}) == 12
 
 
+def test_a_campaign_goes_on_where_it_was(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    fuzz.campaign(3, 4, only="trl-dpo", state=state)
+    assert fuzz.campaign(3, 9, only="trl-dpo", state=state) == fuzz.campaign(3, 9, only="trl-dpo")
+    with pytest.raises(SystemExit, match="another campaign: seed 3"):
+        fuzz.campaign(4, 9, only="trl-dpo", state=state)
+
+
 def test_a_fault_is_told_and_its_input_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(source: str) -> None:
         raise KeyError(source)

@@ -16,9 +16,9 @@ import kills
 
 @pytest.mark.slow
 def test_what_a_killed_process_leaves_is_whole() -> None:
-    done, faults = kills.campaign(3, writer=8, monitor=2, files=6)
+    done, faults = kills.campaign(3, writer=8, monitor=2, files=6, runs=3)
     assert faults == []
-    assert done == {"writer": 8, "monitor": 2, "file": 6}
+    assert done == {"writer": 8, "monitor": 2, "file": 6, "run": 3}
 
 
 def test_a_log_with_a_missing_row_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

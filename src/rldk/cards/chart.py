@@ -62,8 +62,8 @@ def line_chart(
     if not steps:
         return ""
     values = [v for _, v in points]
-    near = _near(limits, values)
-    plot = _Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near)], size)
+    near = near_limits(limits, values)
+    plot = Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near)], size)
     title = escape(f"{name}, steps {min(steps):,} to {max(steps):,}{_range_words(values)}")
     parts = [
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{title}">',
@@ -134,7 +134,7 @@ def _filled(shown: Sequence[float | None], holes: set[int]) -> list[float | None
     ]
 
 
-def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
+def near_limits(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
     """The limits that can be drawn without flattening the curve: those at most one span of it away."""
     if not values:
         return []
@@ -143,7 +143,7 @@ def _near(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]:
     return [n for n in limits if math.isfinite(n.value) and low - span <= n.value <= high + span]
 
 
-class _Plot(Struct, frozen=True):
+class Plot(Struct, frozen=True):
     """The position of steps and values in a chart. `flat`: all values are equal."""
 
     first: int
@@ -155,7 +155,7 @@ class _Plot(Struct, frozen=True):
     flat: bool = False
 
     @classmethod
-    def over(cls, steps: Sequence[int], values: Sequence[float], size: tuple[int, int]) -> _Plot:
+    def over(cls, steps: Sequence[int], values: Sequence[float], size: tuple[int, int]) -> Plot:
         if not values:
             return cls(min(steps), max(steps), 0.0, 1.0, size)
         low, high = min(values), max(values)
@@ -182,13 +182,16 @@ class _Plot(Struct, frozen=True):
         low, high, v = (math.log(u) for u in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
         return self.floor - _share(v, low, high) * (self.floor - TOP)
 
-    def axes(self) -> list[str]:
+    def levels(self) -> tuple[float, ...]:
+        """The values that the axis names."""
         middle = math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
-        levels = (middle,) if self.flat else (self.low, middle, self.high)
+        return (middle,) if self.flat else (self.low, middle, self.high)
+
+    def axes(self) -> list[str]:
         parts = [
             f'<path class="grid" d="M{LEFT} {self.y(v):.1f}H{self.right}"/>'
             f'<text x="{LEFT - 6}" y="{self.y(v) + 4:.1f}" text-anchor="end">{tick(v)}</text>'
-            for v in levels
+            for v in self.levels()
         ]
         below = self.floor + 16
         parts.append(f'<text x="{LEFT}" y="{below}">{self.first:,}</text>')
@@ -208,7 +211,7 @@ def _range_words(values: Sequence[float]) -> str:
     return f", from {number(min(values))} to {number(max(values))}" if values else ", never finite"
 
 
-def _band(band: Band, plot: _Plot) -> str:
+def _band(band: Band, plot: Plot) -> str:
     a, b = plot.x(band.first), plot.x(band.last)
     width = max(b - a, 1.0 if band.kind == "onset" else 2.0)
     return (
@@ -217,7 +220,7 @@ def _band(band: Band, plot: _Plot) -> str:
     )
 
 
-def _limit(limit: Limit, plot: _Plot, place: int) -> str:
+def _limit(limit: Limit, plot: Plot, place: int) -> str:
     if plot.log and limit.value <= 0:
         return ""
     y = plot.y(limit.value)
@@ -231,7 +234,7 @@ def _limit(limit: Limit, plot: _Plot, place: int) -> str:
     )
 
 
-def _path(series: Series, plot: _Plot) -> str:
+def _path(series: Series, plot: Plot) -> str:
     parts: list[str] = []
     pen = "M"
     for step, value in zip(series["step"], series["value"], strict=True):

@@ -1,8 +1,7 @@
-"""Several runs at a glance: one line each, worst first, as text, HTML and JSON."""
+"""Several runs at a glance: one line each, worst first, as a view and as JSON."""
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -11,16 +10,13 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from rldk.cards import words
-from rldk.cards.columns import align_columns
-from rldk.cards.safe import clean, escape
 from rldk.core.model import Report
+from rldk.core.view import Bullets, Section, Table, View, tone_of
 from rldk.engine.report.verdict import Headline, headline_of, shortfall
 
 MAX_LINES = 40  # lines of the table, without --all
 MAX_DETAILS = 3  # reports shown below it, without --all
 MAX_BESIDE = 3  # reasons why files were not read, without --all
-NAME = 28  # characters of a run's name
-LEAST_TEXT = 16  # columns that are wide enough for a text
 Word = Headline | Literal["unreadable"]
 WORST_FIRST: tuple[Word, ...] = (
     "critical", "warn", "unreadable", "not_judged", "not_checked", "partly", "early", "ok",
@@ -84,32 +80,26 @@ def count_verdicts(lines: Sequence[OverviewLine]) -> str:
     return f"{len(lines):,} runs: {', '.join(f'{counts[w]:,} {WORDS[w].lower()}' for w in WORST_FIRST if counts[w])}."
 
 
-def table(lines: Sequence[OverviewLine], *, width: int, beside: Sequence[str] = (), everything: bool = False) -> str:
-    """The lines as text of so many columns, with the notes in `beside`."""
-    shown = lines if everything else lines[:MAX_LINES]
-    found = any(line.code for line in shown)
-    heads = ("run", "verdict", *(("since", "code") if found else ()), "what")
-    made = align_columns(heads, [_cells(line, found=found) for line in shown])
-    cut = width if len(made[0]) - len("what") + LEAST_TEXT <= width else len(made[0]) - len("what") + LEAST_TEXT
-    made = [line if len(line) <= cut else line[: cut - 3].rstrip() + "..." for line in made]
-    more = [f"and {len(lines) - len(shown):,} more with --all"] if len(lines) > len(shown) else []
-    told = [clean(text, 400) for text in (beside if everything else beside[:MAX_BESIDE])]
-    wrapped = [part for text in told for part in textwrap.wrap(text, width, subsequent_indent="  ")]
-    return "\n".join([count_verdicts(lines), "", *made, *more, *([""] if wrapped else []), *wrapped]) + "\n"
-
-
-def index(lines: Sequence[OverviewLine]) -> str:
-    """The lines as an HTML table. Each run's name links to its report, whose anchor is `anchor(place)`."""
-    rows = "".join(
-        f'<tr class="{words.tone(x.headline)}">'
-        f'<td class="nowrap"><span class="badge">{WORDS[x.headline]}</span></td>'
-        f'<td>{_link(x)}</td><td class="nowrap">{_since(x)}</td><td><code>{escape(x.code or "-")}</code></td>'
-        f"<td>{escape(x.text)}</td></tr>"
-        for x in lines
+def overview_view(lines: Sequence[OverviewLine], beside: Sequence[str] = ()) -> View:
+    """The runs as a table, and below it the notes in `beside`."""
+    worst = lines[0].headline if lines else "ok"
+    runs = Table(
+        heads=("Run", "Verdict", "Since", "Rule", "What"),
+        rows=tuple(_cells(line) for line in lines),
+        tones=tuple(tone_of(words.tone(line.headline)) for line in lines),
+        links=tuple("" if line.place is None else anchor(line.place) for line in lines),
+        most=MAX_LINES,
+        trimmed=True,
     )
-    heads = "".join(f"<th>{head}</th>" for head in ("Verdict", "Run", "Since", "Rule", "What"))
-    grid = f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return f"<header><h1>rldk</h1></header><section><h2>{escape(count_verdicts(lines))}</h2>{grid}</section>"
+    notes = Section(title="Also", parts=(Bullets(items=tuple(beside), plain=True, most=MAX_BESIDE),))
+    return View(
+        kind="overview",
+        title=f"{len(lines):,} runs",
+        tone=tone_of(words.tone(worst)),
+        badge=WORDS[worst],
+        banner=count_verdicts(lines),
+        sections=(Section(title="Runs", parts=(runs,)), *((notes,) if beside else ())),
+    )
 
 
 def anchor(place: int) -> str:
@@ -127,22 +117,10 @@ def summary(lines: Sequence[OverviewLine]) -> dict[str, Any]:
     }
 
 
-def _cells(line: OverviewLine, *, found: bool) -> list[str]:
-    """The cells of a line. `found`: some line has a finding, so all lines have the columns for step and rule."""
-    finding = [_since(line), line.code or "-"] if found else []
-    return [_short(line.run), WORDS[line.headline], *finding, clean(line.text, 400)]
-
-
-def _link(line: OverviewLine) -> str:
-    name = escape(line.run)
-    return name if line.place is None else f'<a href="#{anchor(line.place)}">{name}</a>'
+def _cells(line: OverviewLine) -> tuple[str, ...]:
+    code = f"`{line.code}`" if line.code else "-"
+    return line.run, WORDS[line.headline], _since(line), code, line.text
 
 
 def _since(line: OverviewLine) -> str:
     return "-" if line.since is None else f"{line.since:,}"
-
-
-def _short(name: str) -> str:
-    """The name without its middle where it is long: runs differ at either end."""
-    plain = clean(name)
-    return plain if len(plain) <= NAME else f"{plain[: NAME // 2 - 2]}...{plain[-(NAME // 2 - 1) :]}"

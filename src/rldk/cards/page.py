@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from rldk.cards.chart import line_chart
-from rldk.cards.overview import anchor, index, overview
+from rldk.cards.overview import anchor, overview, overview_view
 from rldk.cards.report_view import view_of
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
@@ -41,7 +41,7 @@ def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -
         return render(reports[0])
     lines = overview(reports, failures)
     bodies = [f'<a id="{anchor(place)}"></a>{_body(view_of(report))}' for place, report in enumerate(reports)]
-    return page([index(lines), *bodies], title=f"rldk: {len(lines)} runs")
+    return page([_body(overview_view(lines)), *bodies], title=f"rldk: {len(lines)} runs")
 
 
 def page(bodies: Iterable[str], *, title: str) -> str:
@@ -153,10 +153,13 @@ def _table(table: Table) -> str:
     drawn = [_interval(share) for share in table.shares]
     rows = "".join(
         f"<tr{f' class={chr(34)}{tone}{chr(34)}' if tone else ''}>"
-        + "".join(_cell(head, cell) for head, cell in zip(table.heads, row, strict=True))
+        + "".join(
+            _cell(head, cell, link if not place else "")
+            for place, (head, cell) in enumerate(zip(table.heads, row, strict=True))
+        )
         + (f"<td>{picture}</td>" if drawn else "")
         + "</tr>"
-        for row, tone, picture in zip_longest(table.rows, tones, drawn, fillvalue="")
+        for row, tone, picture, link in zip_longest(table.rows, tones, drawn, table.links, fillvalue="")
     )
     heads = "".join(f"<th>{escape(head)}</th>" for head in table.heads) + ("<th></th>" if drawn else "")
     grid = f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
@@ -164,8 +167,10 @@ def _table(table: Table) -> str:
     return f"<details><summary>{escape(table.folded)}</summary>{grid}{note}</details>" if table.folded else grid + note
 
 
-def _cell(head: str, cell: str) -> str:
-    if head == "Severity":
+def _cell(head: str, cell: str, link: str) -> str:
+    if link:
+        return f'<td><a href="#{escape(link)}">{_prose(cell)}</a></td>'
+    if head in ("Severity", "Verdict"):
         return f'<td class="nowrap"><span class="badge">{escape(cell)}</span></td>'
     return f"<td>{_prose(cell)}</td>" if len(cell) > SHORT else f'<td class="nowrap">{_prose(cell)}</td>'
 

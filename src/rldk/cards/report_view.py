@@ -23,8 +23,8 @@ from rldk.core.view import (
     Problem,
     Section,
     Table,
-    Tone,
     View,
+    tone_of,
 )
 from rldk.engine.report.verdict import headline_of
 
@@ -41,7 +41,7 @@ def view_of(report: Report) -> View:
     return View(
         kind=report.kind,
         title=str(report.meta.get("run") or source or "report"),
-        tone=_tone(words.tone(headline)),
+        tone=tone_of(words.tone(headline)),
         badge=words.HEADLINE_WORDS[headline],
         banner=report.verdict,
         reserve=words.reservation(report),
@@ -70,10 +70,6 @@ def failure_view(source: str, message: str, hint: str) -> View:
         sections=(Section(title="Next", parts=(Paragraph(text=hint),)),),
         problems=(problem,),
     )
-
-
-def _tone(word: str) -> Tone:
-    return word if word in ("critical", "warn", "ok") else "info"  # type: ignore[return-value]  # as just tested
 
 
 def _sections(report: Report) -> Iterable[Section]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import TypeVar
 
 from rldk.cards.chart import number, sparkline
 from rldk.cards.columns import align_columns
@@ -16,8 +17,13 @@ from rldk.core.registry import renderers
 from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
 
 MAX_INCIDENTS = 5
+NAME = 28  # characters of a name in a table that is trimmed
+LEAST_TEXT = 16  # columns that are wide enough for a text
 SPREAD = 24  # columns kept right of a sparkline for its range of values or steps
 STYLES = {"critical": "1;31", "warn": "1;33", "info": "36", "head": "1", "dim": "2", "ok": "1;32"}
+
+
+T = TypeVar("T")
 
 
 class _Page:
@@ -57,7 +63,7 @@ class _Page:
     def paint(self, text: str, style: str) -> str:
         return f"\x1b[{STYLES[style]}m{text}\x1b[0m" if self._colour and style else text
 
-    def cut(self, items: Sequence[str], most: int | None) -> tuple[Sequence[str], int]:
+    def cut(self, items: Sequence[T], most: int | None) -> tuple[Sequence[T], int]:
         """The items to show, and the number of those left out."""
         shown = items if self.everything or most is None else items[:most]
         return shown, len(items) - len(shown)
@@ -159,9 +165,34 @@ def _table(page: _Page, table: Table, indent: int) -> None:
     if left:
         page.add(f"and {left} more with --all", indent=inner, style="dim")
     if not table.lines:
-        for line in align_columns(table.heads, [[clean(cell, 160) for cell in row] for row in table.rows]):
+        rows, left = page.cut(table.rows, table.most)
+        cells = [[plain(cell) for cell in row] for row in rows]
+        lines = _trimmed(table.heads, cells, page.width - inner) if table.trimmed else align_columns(table.heads, cells)
+        for line in lines:
             page.raw(" " * inner + line)
+        if left:
+            page.add(f"and {left:,} more with --all", indent=inner, style="dim")
     page.add(table.note, indent=inner)
+
+
+def plain(cell: str) -> str:
+    """A cell without the marks of code, cut to a length that a line may have."""
+    return clean(cell, 160).replace("`", "")
+
+
+def _trimmed(heads: Sequence[str], rows: Sequence[list[str]], width: int) -> list[str]:
+    """The table in lines that fit: the first cells lose their middle, the last ones their end, unless too little of
+    them would be left."""
+    short = [[_shortened(row[0]), *row[1:]] for row in rows]
+    made = align_columns(heads, short)
+    before = len(made[0]) - len(heads[-1])
+    most = max(width, before + LEAST_TEXT)
+    return [line if len(line) <= most else line[: most - 3].rstrip() + "..." for line in made]
+
+
+def _shortened(name: str) -> str:
+    """The name without its middle where it is long: names of runs differ at either end."""
+    return name if len(name) <= NAME else f"{name[: NAME // 2 - 2]}...{name[-(NAME // 2 - 1) :]}"
 
 
 def _curve(page: _Page, curve: Curve) -> None:

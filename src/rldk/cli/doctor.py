@@ -2,59 +2,59 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from functools import partial
-from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import (
-    color_setting,
-    colour_option,
-    fail_on_option,
-    fails,
-    field_map_flag,
-    field_map_option,
-    json_option,
-)
-from rldk.cli.output import progress, say, use_colour, width, write
+from rldk.cli import flags
+from rldk.cli.formats import drawn, emit, form_of
+from rldk.cli.output import progress, say, use_colour, width
 from rldk.config import Settings, load_settings
-from rldk.core.files import save
 from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
     from rldk.core.model import Report, Severity
     from rldk.diagnosis.many import Judged
 
-SHORT = {"md": "markdown"}
 SLOW_S = 10.0  # a run that takes longer is named in the output
 
 
 @click.command("doctor")
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--all", "everything", is_flag=True, help="Show every finding, and every rule that could not look.")
-@json_option
+@flags.json_option
 @click.option(
     "--format",
     "form",
     metavar="NAME",
-    help="Print in this format: text, json, md, github, junit or sarif.  [default: text]",
+    help="Print in this format: text, json, md, html, github, junit, sarif, svg or png.  [default: text]",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of the screen. Its suffix chooses the format, unless --format does.",
 )
 @click.option(
     "--html",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the report, with curves, to this file.",
 )
-@fail_on_option
+@click.option(
+    "--self",
+    "installation",
+    is_flag=True,
+    help="Check this installation instead of a run, as rldk version --self does.",
+)
+@flags.fail_on_option
 @click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
 @click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
 @click.option("--reference", metavar="RUN", help="Compare with this approved run: a material difference is a finding.")
 @click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
-@field_map_option
+@flags.field_map_option
 @click.option(
     "--strict", is_flag=True, default=None, help="Stop with an error at a malformed line instead of counting it."
 )
@@ -71,68 +71,46 @@ SLOW_S = 10.0  # a run that takes longer is named in the output
     type=click.IntRange(1),
     help="Number of processes to use.  [default: one for each processor when there are many runs]",
 )
-@colour_option
-def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path | None, most: int, **flags: Any) -> int:
+@flags.colour_option
+def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path | None, most: int, **given: Any) -> int:
     """Say what went wrong in a run, at which step, why, and what to change.
 
     PATH is a log file, a directory, a glob, a URL, or - for stdin. For several runs the command prints a table, the
     worst run first, and the reports of the worst runs. With --json one run gives its report; several runs give
     {"summary": {...}, "reports": [...], "errors": [...]}. --format github prints annotations, and appends a summary to
-    the file that GITHUB_STEP_SUMMARY names; junit and sarif suit any CI.
+    the file that GITHUB_STEP_SUMMARY names; junit and sarif suit any CI. Pictures (png, svg) need rldk[plot].
 
     \b
     Examples:
       rldk doctor train.log
       rldk doctor runs/ --html report.html --fail-on warn
+      rldk doctor train.log --output report.png
       rldk doctor run.jsonl --field-map '{"avg_rew": "reward_mean"}'
     """
-    approved, jobs = flags.pop("reference"), flags.pop("jobs")
-    form = _form(flags.pop("form"), as_json=as_json)
-    settings = load_settings(_flags(flags))
-    judged = _diagnose(paths, settings, approved, curves=html is not None, jobs=jobs)
+    if given.pop("installation"):
+        from rldk.cli.version import check_self
+
+        return check_self(as_json)
+    if not paths:
+        raise UsageError("no PATH was given", hint="name a log, a directory, a glob or a URL, or - for stdin")
+    approved, jobs, output = given.pop("reference"), given.pop("jobs"), given.pop("output")
+    form = form_of(given.pop("form"), output, as_json=as_json)
+    settings = load_settings(_settings(given))
+    curves = html is not None or form in ("html", "png", "svg")
+    judged = _diagnose(paths, settings, approved, curves=curves, jobs=jobs)
     reports, errors = judged.reports, [(f.source, f.error) for f in judged.failures]
+    fail_on = settings["fail_on"]
     if html is not None and reports:
-        _save(html, reports, errors)
-    if form == "json":
-        write(_document(reports, errors))
-    elif form != "text":
-        write(_drawn(form, reports, errors, fail_on=settings["fail_on"], everything=everything))
+        emit(drawn("html", reports, errors), html)
+    if form != "text":
+        emit(drawn(form, reports, errors, fail_on=fail_on, everything=everything), output)
     elif reports:
-        colour = use_colour(settings["color"])
+        colour = use_colour(settings["color"]) and output is None
         look: dict[str, Any] = {"colour": colour, "width": width(), "most": most}
-        slow = _slowest(judged)
-        write(_text(reports, errors, everything=everything, fail_on=settings["fail_on"], slow=slow, **look))
+        emit(_text(reports, errors, everything=everything, fail_on=fail_on, slow=_slowest(judged), **look), output)
     for path, error in errors:
         say(f"error: {clean(path)}: {clean(error.message, 1000)}\nhint: {clean(error.hint, 2000)}")
-    return exit_code(reports, [e for _, e in errors], settings["fail_on"])
-
-
-def _form(name: str | None, *, as_json: bool) -> str:
-    """The name of the output format. Raises `UnknownName`."""
-    from rldk.core.registry import renderers
-
-    if as_json and name not in (None, "json"):
-        raise UsageError(f"--json and --format {name} ask for two things", hint="give one of them")
-    form = SHORT.get(name or "", name) or ("json" if as_json else "text")
-    if form not in ("text", "json"):
-        renderers.get(form)
-    return form
-
-
-def _drawn(form: str, reports: list[Report], errors: list[tuple[str, RldkError]], **how: Any) -> str:
-    """All reports and failures, drawn by the renderer of that format."""
-    from rldk.cards.github import summary
-    from rldk.cards.report_view import failure_view, view_of
-    from rldk.core.registry import renderers
-
-    views = [*map(view_of, reports), *(failure_view(source, e.message, e.hint) for source, e in errors)]
-    where = os.environ.get("GITHUB_STEP_SUMMARY")
-    if form == "github" and where:
-        with Path(where).open("a", encoding="utf-8") as page:
-            page.write(summary(views))
-    render = renderers.get(form)
-    known = signature(render).parameters
-    return str(render(views, **{name: value for name, value in how.items() if name in known}))
+    return exit_code(reports, [e for _, e in errors], fail_on)
 
 
 def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> int:
@@ -143,7 +121,7 @@ def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> i
 def report_code(report: Report, fail_on: str) -> int:
     """The exit code: 1 when a finding is severe enough, else 3 when no rule could look or nothing that matters was
     understood."""
-    if fails([report.worst()], fail_on):
+    if flags.fails([report.worst()], fail_on):
         return 1
     unread = report.understanding is not None and report.understanding.state == "not"
     return 3 if unread or not report.checked else 0
@@ -180,10 +158,11 @@ def _slowest(judged: Judged) -> str:
     return f"slowest: {clean(run, 60)} took {seconds:.0f} s"
 
 
-def _flags(flags: dict[str, Any]) -> dict[str, Any]:
-    colour = flags.pop("colour")
-    flags["field_map"] = field_map_flag(flags["field_map"])
-    return {**flags, "color": color_setting(colour)}
+def _settings(given: dict[str, Any]) -> dict[str, Any]:
+    """The flags as settings."""
+    colour = given.pop("colour")
+    given["field_map"] = flags.field_map_flag(given["field_map"])
+    return {**given, "color": flags.color_setting(colour)}
 
 
 def _text(
@@ -196,7 +175,7 @@ def _text(
     **look: Any,
 ) -> str:
     """The text of one report; for several runs, a table and the reports of the worst runs."""
-    from rldk.cards.overview import MAX_DETAILS, overview, table
+    from rldk.cards.overview import MAX_DETAILS, overview, overview_view
     from rldk.cards.words import unread_files
     from rldk.core.model import SEVERITIES
     from rldk.core.registry import renderers
@@ -207,11 +186,11 @@ def _text(
     render = partial(renderers.get("terminal"), everything=everything, **look)
     if len(reports) == 1 and not errors:
         return str(render(reports[0], closing=closing))
-    lines = overview(reports, _failures(errors))
+    lines = overview(reports, [(path, error.message) for path, error in errors])
     there = [line for line in lines if line.place is not None]
     shown = there if everything else [line for line in there if line.headline != "ok"][:MAX_DETAILS]
     beside = [*unread_files(reports), *([slow] if slow else [])]
-    parts = [table(lines, width=look["width"], beside=beside, everything=everything)]
+    parts = [render(overview_view(lines, beside))]
     parts += [f"== {clean(x.run)} ({clean(x.source)})\n{render(reports[x.place or 0])}" for x in shown]
     left = [line for line in there if line not in shown]
     if left:
@@ -226,23 +205,3 @@ def exit_line(code: int, worst: Severity | None, fail_on: str) -> str:
     if code == 0 and worst in ("warn", "critical"):
         return f"Exit code 0 under --fail-on {fail_on}; --fail-on {worst} makes it 1."
     return ""
-
-
-def _failures(errors: list[tuple[str, RldkError]]) -> list[tuple[str, str]]:
-    return [(path, error.message) for path, error in errors]
-
-
-def _document(reports: list[Report], errors: list[tuple[str, RldkError]]) -> str:
-    from rldk.cards.wire import document, documents, dumps
-
-    if len(reports) == 1 and not errors:
-        return dumps(document(reports[0]))
-    failed = [{"source": p, "kind": type(e).__name__, "message": e.message, "hint": e.hint} for p, e in errors]
-    return dumps(documents(reports, failed))
-
-
-def _save(path: Path, reports: list[Report], errors: list[tuple[str, RldkError]]) -> None:
-    from rldk.cards.page import pages
-
-    save(path, pages(reports, _failures(errors)))
-    say(f"wrote {path}")

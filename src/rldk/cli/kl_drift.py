@@ -8,15 +8,7 @@ from typing import Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import (
-    color_setting,
-    colour_option,
-    fail_on_option,
-    fails,
-    field_map_flag,
-    field_map_option,
-    json_option,
-)
+from rldk.cli import flags
 from rldk.cli.output import progress, use_colour, width, write
 from rldk.config import load_settings
 
@@ -35,7 +27,7 @@ PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "r
     type=click.Choice(PRESETS),
     help="The trainer whose metric names the log uses.  [default: found from the names]",
 )
-@field_map_option
+@flags.field_map_option
 @click.option("--step-col", metavar="NAME", help="Name of the column with the step.")
 @click.option("--kl-col", metavar="NAME", help="Name of the column with the KL.")
 @click.option("--kl-coef-col", metavar="NAME", help="Name of the column with the KL coefficient.")
@@ -58,10 +50,10 @@ PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "r
     type=click.IntRange(2),
     help="Number of first rows that form the reference period.  [default: as many as the window]",
 )
-@fail_on_option
-@json_option
-@colour_option
-def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | None, **flags: Any) -> int:
+@flags.fail_on_option
+@flags.json_option
+@flags.colour_option
+def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | None, **given: Any) -> int:
     """Say whether the KL drifted from where it was, since when, and how far.
 
     SRC is a log file, a directory, a URL, or - for stdin. It must hold one run. With --output-dir the command also
@@ -79,23 +71,23 @@ def command(source: str, output_dir: Path | None, as_json: bool, colour: bool | 
     from rldk.forensics.comprehensive import ComprehensivePPOForensics
     from rldk.forensics.scan import open_one
 
-    columns = {flags.pop(f"{name}_col"): name for name in ("step", "kl", "kl_coef")}
+    columns = {given.pop(f"{name}_col"): name for name in ("step", "kl", "kl_coef")}
     settings = load_settings(
         {
-            "field_map": field_map_flag(flags["field_map"]),
-            "fail_on": flags["fail_on"],
-            "color": color_setting(colour),
+            "field_map": flags.field_map_flag(given["field_map"]),
+            "fail_on": given["fail_on"],
+            "color": flags.color_setting(colour),
         }
     )
     chosen = {key: name for key, name in columns.items() if key is not None}
     with progress(1) as pieces:
         pieces.begin(f"reading {clean(source, 60)}")
-        run = open_one(source, field_map=settings["field_map"], columns=chosen, preset=flags["preset"])
+        run = open_one(source, field_map=settings["field_map"], columns=chosen, preset=given["preset"])
         forensics = ComprehensivePPOForensics.of_run(
             run,
-            reference_period=flags["reference_period"],
-            kl_drift_threshold=flags["drift_threshold"],
-            kl_drift_window_size=flags["drift_window_size"],
+            reference_period=given["reference_period"],
+            kl_drift_threshold=given["drift_threshold"],
+            kl_drift_window_size=given["drift_window_size"],
         )
     drift = forensics.get_kl_drift_analysis()
     files = [str(f) for f in forensics.save_analysis(output_dir / run.id)] if output_dir is not None else []
@@ -111,4 +103,4 @@ def exit_code(drift: dict[str, Any], fail_on: str) -> int:
     """The exit code: 1 when the drift is severe enough, 3 when the log has no KL."""
     if drift["status"] == "no_data":
         return 3
-    return int(fails((a["level"] for a in drift["anomalies"]), fail_on))
+    return int(flags.fails((a["level"] for a in drift["anomalies"]), fail_on))

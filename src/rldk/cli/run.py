@@ -12,6 +12,7 @@ import click
 
 from rldk.cli.monitor import SHARED, options, output_files, reading_options
 from rldk.cli.output import say
+from rldk.core.files import write_whole
 from rldk.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _conclude(
         return
     reports = [diagnose_run(run, rules, reference=approved) for run in runs]
     try:
-        left.page.write_text(pages(reports), encoding="utf-8")
+        write_whole(left.page, pages(reports))
     except OSError as error:
         say(f"rldk: cannot write {left.page}: {error.strerror}")
     say(f"next: rldk {shlex.join(os.fspath(path) for path in readable)}")

@@ -25,7 +25,7 @@ def command(check: bool, as_json: bool) -> int:
       rldk version --self
     """
     if check:
-        return _check(as_json)
+        return check_self(as_json)
     import json
     import platform
 
@@ -34,7 +34,8 @@ def command(check: bool, as_json: bool) -> int:
     return 0
 
 
-def _check(as_json: bool) -> int:
+def check_self(as_json: bool) -> int:
+    """Prints the check of this installation, and returns 1 when something is wrong with it."""
     from rldk.cards import terminal
     from rldk.cards.wire import dumps
     from rldk.provenance.installation import check_installation, view_of

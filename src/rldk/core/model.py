@@ -131,9 +131,9 @@ class Finding(Struct, frozen=True, kw_only=True):
 class Alert(Struct, frozen=True, kw_only=True):
     """What the live monitor reports about a finding: that it begins, that its severity has risen, or that it is over.
 
-    `name`: the metric as the source spells it. `step`, `value`: those of the row that caused the alert. `time`: unix
-    seconds of that row, NaN where the source has none. `evidence` carries `policy_over_value` and `value_over_policy`
-    when both gradient norms are known."""
+    `name`: the metric as the source spells it. `step`, `value`: those of the row that caused the alert, which is the
+    first row for a finding that was known before it. `time`: unix seconds of that row, NaN where the source has none.
+    `evidence` carries `policy_over_value` and `value_over_policy` when both gradient norms are known."""
 
     finding: Finding
     event: AlertEvent

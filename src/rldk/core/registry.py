@@ -80,7 +80,7 @@ class Registry(Generic[T]):
 def _load_cards() -> None:
     from importlib import import_module
 
-    for name in ("github", "junit", "markdown", "page", "sarif", "terminal", "wire"):
+    for name in ("github", "junit", "markdown", "page", "png", "sarif", "svg", "terminal", "wire"):
         import_module(f"rldk.cards.{name}")
 
 

@@ -41,7 +41,8 @@ class Table(Struct, frozen=True, kw_only=True, tag=True):
 
     `most`: how many of the lines are shown where not everything is asked for. `folded`: a medium that can fold shows
     the table on request. `shares`: for each row (low, share, high), all from 0 to 1, for a renderer to draw; None where
-    a row has none."""
+    a row has none. `trimmed`: a medium of lines may shorten the first cell and cut the last one. `links`: for each row
+    the part of the same document that its first cell leads to, "" where there is none."""
 
     title: str = ""
     heads: tuple[str, ...] = ()
@@ -52,6 +53,8 @@ class Table(Struct, frozen=True, kw_only=True, tag=True):
     most: int | None = None
     folded: str = ""
     shares: tuple[tuple[float, float, float] | None, ...] = ()
+    trimmed: bool = False
+    links: tuple[str, ...] = ()
 
 
 class Band(Struct, frozen=True, kw_only=True):
@@ -102,6 +105,11 @@ class Commands(Struct, frozen=True, kw_only=True, tag=True):
     """The commands to type next."""
 
     lines: tuple[str, ...] = ()
+
+
+def tone_of(word: str) -> Tone:
+    """The tone of that name; that of information for another word."""
+    return word if word in ("critical", "warn", "ok") else "info"  # type: ignore[return-value]  # as just tested
 
 
 Part = Paragraph | Bullets | Table | Curve | Charts | Facts | Commands

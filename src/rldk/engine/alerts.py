@@ -158,5 +158,22 @@ class Alerts:
         )
 
 
+def alert_of(finding: Finding, row: Row, run: str) -> Alert:
+    """The alert for what was known before the first row; `row` is that row."""
+    return Alert(
+        finding=finding,
+        event="begin",
+        rule=finding.code,
+        severity=finding.severity,
+        step=row.step,
+        name=finding.metric,
+        value=finding.value,
+        message=finding.message,
+        run=run,
+        time=row.time,
+        evidence=dict(finding.evidence),
+    )
+
+
 def _metric(bound: BoundRule, episode: Episode) -> str:
     return episode.signal.metric or bound.metric

@@ -7,8 +7,9 @@ from typing import Any
 
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.table import Row
-from rldk.engine.alerts import Alerts
+from rldk.engine.alerts import Alerts, alert_of
 from rldk.engine.live import Engine
+from rldk.engine.once import look_once
 from rldk.engine.report.build import build_report
 from rldk.rules.rule import Context, Rule, normals
 
@@ -21,9 +22,13 @@ class EngineSession:
     alerts."""
 
     def __init__(self, rules: Sequence[Rule], context: Context, *, run: str = "", alerts: bool = True) -> None:
+        self._run = run
         self._asked = (*rules, *normals)
         self.engine = Engine(self._asked, context)
         self._alerts = Alerts(self.engine, run=run) if alerts else None
+        self._begun = False
+        # what the configuration and the environment show is known before the first row
+        self._known = look_once(self._asked, context, self.engine.inapplicable).findings if alerts else []
 
     @property
     def rows(self) -> int:
@@ -34,16 +39,22 @@ class EngineSession:
         return self.engine.last_step if self.engine.rows else None
 
     def feed(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Sequence[Alert]]]:
-        """Each row, looked at, with the alerts that it gives rise to, before the next is looked at.
+        """Each row, looked at, with the alerts that it gives rise to, before the next is looked at. With the first row
+        come those of what was known before it.
 
         Many rows at once are much quicker than one by one. Nothing is looked at that is not iterated over."""
         alerts = self._alerts
         for row, begun in self.engine.feed_all(rows):
-            yield row, alerts.take(row, begun) if alerts and (begun or alerts.waiting) else ()
+            said: Sequence[Alert] = alerts.take(row, begun) if alerts and (begun or alerts.waiting) else ()
+            if not self._begun:
+                self._begun = True
+                said = [*(alert_of(finding, row, self._run) for finding in self._known), *said]
+            yield row, said
 
     def open(self) -> list[Finding]:
         """The findings that are going on, as far as alerts were asked for."""
-        return self._alerts.open() if self._alerts else []
+        known = self._known if self._begun else []
+        return [*known, *self._alerts.open()] if self._alerts else []
 
     def report(
         self, *, meta: dict[str, Any] | None = None, numbers: dict[str, float | int | None] | None = None

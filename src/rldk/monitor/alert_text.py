@@ -27,4 +27,5 @@ def line(alert: Alert, template: str | None = None, *, late: bool = False) -> st
     run = f" {clean(alert.run, 100)}" if alert.run else ""
     more = " (worse)" if alert.event == "worse" else ""
     missed = " (while not watched)" if late else ""
-    return f"[{head}]{run} {clean(alert.rule, 100)} step {alert.step}{more}{missed}: {clean(said, 1000)}"
+    where = "before the first step" if alert.finding.first_step is None else f"step {alert.step}"
+    return f"[{head}]{run} {clean(alert.rule, 100)} {where}{more}{missed}: {clean(said, 1000)}"

@@ -6,6 +6,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
@@ -329,18 +330,20 @@ def finite(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 
 
 
 def _load_rules() -> None:
-    from importlib import import_module
     from pkgutil import iter_modules
 
     import rldk.rules.catalogue as package
 
     for module in iter_modules(package.__path__):
         import_module(f"rldk.rules.catalogue.{module.name}")
+
+
+def _load_normals() -> None:
     import_module("rldk.rules.normal")
 
 
 rules: Registry[Rule] = Registry("rule", group="rldk.rules", builtins=_load_rules)
-normals: Registry[Rule] = Registry("topic", group="rldk.normals", builtins=_load_rules)
+normals: Registry[Rule] = Registry("topic", group="rldk.normals", builtins=_load_normals)
 
 
 def read_page(doc: str | None, *, where: str) -> Page:

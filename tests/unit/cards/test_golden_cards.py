@@ -15,7 +15,7 @@ from rldk.cards import github, junit, markdown, page, sarif, terminal, words
 from rldk.cards.chart import BLOCKS, line_chart, number, sparkline, tick
 from rldk.cards.forensics import drift_view, scan_view
 from rldk.cards.monitor import monitor_view
-from rldk.cards.overview import index, overview, summary, table
+from rldk.cards.overview import overview, overview_view, summary
 from rldk.cards.report_view import failure_view, view_of
 from rldk.cards.runs import listing_view, run_document, run_view
 from rldk.cards.series import Series, key_series
@@ -146,10 +146,13 @@ def test_golden_overview(golden: Golden) -> None:
     failures = [("lost.csv", "no such file: lost.csv")]
     many, few = overview([calm, busy, quiet, long, *names], failures), overview([calm, long], failures[:0])
     beside = [f"not read: file {n} (a reason that is long enough to be wrapped at this width)" for n in range(5)]
+    view = overview_view(many, beside)
     parts = {
-        "many": table(many, width=70, beside=beside), "narrow": table(many[:4], width=30),
-        "everything": table(many, width=100, beside=beside, everything=True), "few": table(few, width=100),
-        "html": index(many[:5]).replace("><", ">\n<"), "summary": repr(summary(few)),
+        "many": terminal.render(view, width=70), "narrow": terminal.render(overview_view(many[:4]), width=30),
+        "everything": terminal.render(view, width=100, everything=True),
+        "few": terminal.render(overview_view(few), width=100),
+        "html": page.render(overview_view(many[:5]), fragment=True).replace("><", ">\n<"),
+        "summary": repr(summary(few)),
     }  # fmt: skip
     golden("overview.txt", _blocks(parts))
 

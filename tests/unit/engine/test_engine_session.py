@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.core.table import Row
+from rldk.engine.actions.message import sentence
 from rldk.engine.session import EngineSession
+from rldk.monitor.alert_text import line
 from rldk.rules.rule import Context
 from rldk.rules.select import select_rules
 
@@ -83,3 +85,16 @@ def test_before_the_first_row_there_is_no_step(alerts: bool) -> None:
     one = session(alerts=alerts)
     assert (one.rows, one.last_step, one.open()) == (0, None, [])
     assert one.report().findings == ()
+
+
+def test_what_the_configuration_shows_is_an_alert_with_the_first_row() -> None:
+    context = Context(framework="trl", algorithm="grpo", config={"num_generations": 1})
+    one = EngineSession(select_rules(["CFG", "GRAD"]), context, run="r")
+    assert one.open() == []
+    found = [alert for _, alerts in one.feed(rows()[:2]) for alert in alerts]
+    assert [(a.event, a.rule, a.severity, a.step) for a in found] == [("begin", "CFG003", "critical", 0)]
+    assert line(found[0]).startswith("[critical] r CFG003 before the first step: `num_generations` is 1")
+    assert sentence(found[0]).startswith("critical CFG003 before the first step: ")
+    assert [f.code for f in one.open()] == ["CFG003"]
+    assert [a for _, alerts in one.feed(rows()[2:20]) for a in alerts] == []
+    assert one.report().findings[0].code == "CFG003"

@@ -60,7 +60,8 @@ def fill(template: str, values: Mapping[str, str | float | None]) -> str:
 def sentence(alert: Alert, template: str | None = None) -> str:
     """The alert as one line, by `template` or as severity, rule, step and message. It says when the alert worsens or is
     over."""
-    plain = "{severity} {rule} at step {step}: {message}"
+    where = "before the first step" if alert.finding.first_step is None else "at step {step}"
+    plain = f"{{severity}} {{rule}} {where}: {{message}}"
     prefix = _PREFIX.get(alert.event, f"now {alert.severity}: ")
     return one_line(prefix + fill(plain if template is None else template, words(alert)))
 
