@@ -19,7 +19,20 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # also when called as a file, and
 
 from benchmarks.result import Result, table  # noqa: E402
 
-JOBS = ("startup", "emit", "decode", "ingest", "tfevents", "doctor", "forensics", "monitor", "late", "table", "runs")
+JOBS = (
+    "startup",
+    "emit",
+    "decode",
+    "ingest",
+    "tfevents",
+    "doctor",
+    "forensics",
+    "monitor",
+    "late",
+    "table",
+    "runs",
+    "fingerprints",
+)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
+    "dataset": ("dataset", "Say what a dataset is, by a digest of its content, and which rows of it changed."),
     "seed": ("seed", "Say what a seed sets, and start a command with its hashes fixed."),
     "bench": ("bench", "Measure the rules on labelled logs: what they find, and how often they cry wolf."),
     "ingest": ("ingest", "Read any training log into one table."),
