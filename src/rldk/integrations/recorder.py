@@ -4,8 +4,11 @@ Nothing in here raises into a training, except `TrainingStopped` from `raise_if_
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import time
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,7 @@ class Recorder:
         self._extra: dict[str, Any] = {}
         self._began = time.time()
         self._closed = False
+        self._left = leave_at_exit(self)
 
     @property
     def stop_requested(self) -> bool:
@@ -151,6 +155,7 @@ class Recorder:
         if self._closed:
             return None
         self._closed = True
+        atexit.unregister(self._left)
         report = None
         if self.rank == 0:
             report = self.guard.run("making the report", self._report, status, error)
@@ -202,6 +207,19 @@ class Recorder:
         from rldk.core.codec import to_json
 
         self.files.save("final_report.json", to_json(report) + "\n")
+
+
+def leave_at_exit(recorder: Recorder) -> Callable[[], None]:
+    """Closes the recorder as crashed when the interpreter ends without `close`. It does not keep it alive."""
+    pid, known = os.getpid(), weakref.ref(recorder)
+
+    def left() -> None:
+        there = known()
+        if there is not None and os.getpid() == pid:  # a forked child that ends is not the end of the training
+            there.close("crashed", getattr(sys, "last_value", None))
+
+    atexit.register(left)
+    return left
 
 
 def config_of(config: Any) -> dict[str, Any]:

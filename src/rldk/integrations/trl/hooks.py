@@ -78,7 +78,7 @@ class TrainerHooks:
             self._guard.run("measuring a step", share.meter.end_of_step)
             if recorder.judge.measured and not getattr(control, "should_log", False):
                 self._log(args, state, {}, ("measured", state.global_step))
-        self._obey(control)
+        self._obey(control, ended=True)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """Records one row. Subclasses that override it call `super().on_log(args, state, control, logs, **kwargs)`."""
@@ -90,12 +90,23 @@ class TrainerHooks:
         self._log(args, state, dict(logs), (state.global_step, len(history), tuple(logs)))
         self._obey(control)
 
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A checkpoint was written. A stop that waited for it takes effect."""
+        if self.stop_requested and self.stop_with_checkpoint and self._ignores_stops():
+            self._raise_stop()
+
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ends the recording: the list of alerts and the final report are written."""
         self._guard.run("ending the recording", self._end, args)
 
     def on_alerts(self, alerts: tuple[Alert, ...], row: RLDKMetrics) -> None:
         """Called with the alerts of a logged step; for subclasses."""
+
+    def on_row(self) -> None:
+        """Called after each recorded row; for subclasses."""
+
+    def before_end(self) -> None:
+        """Called before the final report is written; for subclasses."""
 
     def _begin(self, args: Any, state: Any, given: Mapping[str, Any]) -> None:
         if self._recorder is not None:
@@ -104,7 +115,7 @@ class TrainerHooks:
             self.trainer = calling_trainer(self)
         share = self._share = share_of(args)
         recorder = Recorder(
-            self.recording,
+            share.named(self.recording, type(self).__name__),
             origin_of(args, state, self._field_map),
             judge=share.judge,
             rank=rank_of(args),
@@ -134,14 +145,30 @@ class TrainerHooks:
             self.current_metrics = RLDKMetrics.of(row)
             self.metrics_history.append(self.current_metrics)
         self.alerts.extend(alerts)
+        self._guard.run("looking at a row", self.on_row)
         if alerts:
             self._guard.run("telling alerts", self.on_alerts, alerts, self.current_metrics)
 
-    def _obey(self, control: Any) -> None:
-        if self.stop_requested and not getattr(control, "should_training_stop", False):
-            control.should_training_stop = True
-            if self.stop_with_checkpoint:
-                control.should_save = True
+    def _obey(self, control: Any, *, ended: bool = False) -> None:
+        """Passes a stop on to the trainer. `ended`: the optimizer step is over, so that the training may end here."""
+        if not self.stop_requested:
+            return
+        control.should_training_stop = True
+        if self.stop_with_checkpoint:
+            control.should_save = True
+        elif ended and self._ignores_stops():
+            self._raise_stop()
+
+    def _ignores_stops(self) -> bool:
+        """Whether the trainer runs a loop of its own, without a look at `should_training_stop` (PPOTrainer of TRL)."""
+        return any(kind.__name__ == "PPOTrainer" for kind in type(self.trainer).__mro__)
+
+    def _raise_stop(self) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            self._guard.run("writing an analysis", self.before_end)
+            recorder.close("stopped")
+            recorder.raise_if_stopped()
 
     def _end(self, args: Any) -> None:
         recorder, share = self._recorder, self._share
@@ -150,6 +177,7 @@ class TrainerHooks:
         if share is not None and share.meter is not None and share.meter.recorder is recorder:
             share.meter.detach()
             share.meter = None
+        self._guard.run("writing an analysis", self.before_end)
         recorder.close()
         leave(args)
         self._recorder = self._share = None
