@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-LEFT = (
-    "m_events.jsonl", "m_metrics.csv", "m_alerts.json", "m_final_report.json", "m-ComprehensivePPOMonitor_health_summary.json",
-    "m-AdvancedPPOMonitor_analytics.json", "m-CheckpointMonitor_checkpoint_summary.csv", "m-CustomRLDKCallback_benchmarks.json",
-    "written.jsonl",
-)  # fmt: skip
+LEFT = tuple(
+    """m_events.jsonl m_metrics.csv m_alerts.json m_final_report.json m-ComprehensivePPOMonitor_health_summary.json
+    m-AdvancedPPOMonitor_analytics.json m-CheckpointMonitor_checkpoint_summary.csv
+    m-CustomRLDKCallback_benchmarks.json written.jsonl""".split()
+)
 
 
 def callbacks(folder: Path) -> list[Any]:
@@ -48,6 +48,7 @@ def callbacks(folder: Path) -> list[Any]:
 def outcome(name: str, steps: int) -> dict[str, Any]:
     """Trains and says what came of it: the steps, the files that are missing, the failures inside rldk."""
     import trl
+
     from benchmarks import tiny
 
     folder = Path(tempfile.mkdtemp(prefix="rldk-matrix-"))

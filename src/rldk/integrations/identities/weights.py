@@ -150,8 +150,8 @@ class WeightWatch:
             for (name, _), norm in zip(owners, each, strict=True):
                 squares[name] += norm * norm
         found = {f"grad_norm_module/{name}": math.sqrt(x) for name, x in squares.items()}
-        found["update_grad_norm"] = math.sqrt(sum(squares.values()))
-        if squares:
+        found["grad_norm_update"] = math.sqrt(sum(squares.values()))
+        if found["grad_norm_update"] > 0:
             found["grad_dead_frac"] = sum(x == 0 for x in squares.values()) / len(squares)
         return found
 

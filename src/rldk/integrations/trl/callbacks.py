@@ -86,8 +86,9 @@ class CustomRLDKCallback(RLDKCallback):
     """A `RLDKCallback` that measures the training by goals of its own, and writes them to `{run_id}_benchmarks.json`.
 
     `performance_benchmarks`: `target_<metric>` and `min_<metric>` are goals from below, `max_<metric>` are limits from
-    above (`{"target_reward": 1.0, "max_kl_divergence": 0.1}`). A limit that is passed is an alert. `benchmark_results`: for
-    each, the best and the newest value, whether it is met, and the first step at which it was (or was not)."""
+    above (`{"target_reward": 1.0, "max_kl_divergence": 0.1}`). A limit that is passed is an alert.
+    `benchmark_results`: for each, its highest and newest value, whether it is met, and the first step at which it was
+    reached or passed."""
 
     def __init__(self, performance_benchmarks: Mapping[str, float] | None = None, *args: Any, **options: Any) -> None:
         self.performance_benchmarks = dict(performance_benchmarks or {"target_reward": 1.0, "max_kl_divergence": 0.1})
