@@ -23,6 +23,7 @@ from rldk.integrations.guard import Guard, guarded
 from rldk.integrations.judge import Judge, TrainingOrigin
 from rldk.integrations.notes import notes_of
 from rldk.integrations.outputs import RunFiles
+from rldk.integrations.ranks import RankDigests, RankPeers
 from rldk.integrations.runname import new_run_id, world_size
 from rldk.integrations.samples import SampleFiles
 from rldk.integrations.thresholds import RuleChoice, rule_set
@@ -80,6 +81,10 @@ class Recorder:
         if self.rules.unmet:
             kinds = ", ".join(sorted(self.rules.unmet))
             self.guard.warn("actions", f"only rldk monitor carries out {kinds} actions; alerts and stops work here")
+        others = range(1, world_size()) if self.rank == 0 and self.recording.events else ()
+        self._peers = (
+            RankPeers({rank: self.files.path("events.jsonl", rank=rank) for rank in others}) if others else None
+        )
         self.alerts: tuple[Alert, ...] = ()
         self.row: Row | None = None
         self.stop_reason = ""
@@ -120,12 +125,15 @@ class Recorder:
         same key is judged once."""
         if self._closed:
             return ()
+        extra, self._extra = self._extra, {}
+        if self._peers is not None:
+            self._peers.add(int(step), RankDigests.of(extra))
+            self.judge.measured.update(self._peers.poll())
         judged = self.judge.look(key, int(step), metrics, phase=phase, time=_now() if time is None else time)
         self.rows += 1
         self.row = judged.row
         self.last_step = judged.row.step
         self.alerts = tuple(alert for alert in judged.alerts if alert.rule in self._codes)
-        extra, self._extra = self._extra, {}
         notes = notes_of(self.alerts)
         if notes or (self.rows - 1) % max(1, self.recording.event_interval) == 0:
             self.files.event(judged.row, {**extra, "notes": notes} if notes else extra)

@@ -57,14 +57,23 @@ class Meter:
     def end_of_step(self) -> None:
         """Measures what is due at the end of an optimizer step."""
         self._ends += 1
+        if self.weights is not None and self.hooked:
+            self.weights.end_of_step()
         count = self.weights.steps if self.weights is not None and self.weights.steps else self._ends
         if not self.cadence.due(count):
             return
         if self._reference is not None:
-            self._measured("measuring the reference", self._reference.measure)
+            self.measured("measuring the reference", self._reference.measure)
         if self._resources:
-            self._measured("measuring memory", memory)
+            self.measured("measuring memory", memory)
         self.recorder.attach(rng={"digest": self.guard.run("reading random states", rng_digest) or ""})
+        if self.weights is not None and self.weights.digest:
+            self.recorder.attach(model_info={"weights": self.weights.digest})
+
+    def due(self) -> bool:
+        """Whether the costly measurements of the step that goes on are made."""
+        steps = self.weights.steps if self.weights is not None and self.hooked else self._ends
+        return self.cadence.due(steps + 1)
 
     def rollout(self) -> None:
         """New samples have been taken: the next mini-batch is the first of an update."""
@@ -74,16 +83,16 @@ class Meter:
         """The log-probabilities of a mini-batch before its update. Only the first one after a rollout is looked at."""
         fresh, self._fresh = self._fresh, False
         if fresh:
-            self._measured("measuring the ratio", first_minibatch, logp, old_logp, mask)
+            self.measured("measuring the ratio", first_minibatch, logp, old_logp, mask)
 
     def synced(self) -> None:
         """The sampler has been given the trainer's weights."""
         if hasattr(self._sampler, "named_parameters") and self._model is not None:
-            self._measured("comparing the sampler", same_weights, self._model, self._sampler)
+            self.measured("comparing the sampler", same_weights, self._model, self._sampler)
 
     def samples(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Measures the per-sample records of a step."""
-        self._measured("measuring samples", self._measures.take, records)
+        self.measured("measuring samples", self._measures.take, records)
         if self._measures.prompts_digest:
             self.recorder.attach(data_slice={"prompts": self._measures.prompts_digest})
 
@@ -91,7 +100,8 @@ class Meter:
         self.weights = WeightWatch(model, optimizer, self.recorder.measure, cadence=self.cadence, guard=self.guard)
         self.hooked = self.weights.attach()
 
-    def _measured(self, part: str, action: Callable[..., Mapping[str, float]], *args: Any) -> None:
+    def measured(self, part: str, action: Callable[..., Mapping[str, float]], *args: Any) -> None:
+        """Adds what `action` measures to the next row. `part`: what a failure is reported as."""
         found = self.guard.run(part, action, *args)
         if found:
             self.recorder.measure(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rldk.adapters.formats.trl import phase_of
@@ -15,6 +15,7 @@ from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.thresholds import rule_set
 from rldk.integrations.trl.metrics import RLDKMetrics
 from rldk.integrations.trl.share import TrainerShare, calling_trainer, leave, share_of
+from rldk.integrations.trl.taps import TrainerTap
 from rldk.integrations.trl.trainers import origin_of, rank_of
 
 KEPT = 1000  # of the newest logged steps, in `metrics_history`
@@ -49,6 +50,7 @@ class TrainerHooks:
         self._field_map = field_map
         self._recorder: Recorder | None = None
         self._share: TrainerShare | None = None
+        self._tap: TrainerTap | None = None
         self._guard = Guard()
 
     @property
@@ -133,6 +135,14 @@ class TrainerHooks:
         model = given.get("model") or getattr(trainer, "model", None)
         optimizer = given.get("optimizer") or getattr(trainer, "optimizer", None)
         meter.watch(model, optimizer, ref_model=getattr(trainer, "ref_model", None))
+        if trainer is not None and meter.cadence.every > 0:
+            self._tap = TrainerTap(trainer, meter, self._take_samples)
+            meter.guard.run("tapping the trainer", self._tap.attach)
+
+    def _take_samples(self, records: Sequence[Mapping[str, Any]], step: int) -> None:
+        """Gives the samples of a rollout to the recorder."""
+        if self._recorder is not None:
+            self._recorder.log_samples(records, step=step)
 
     def _log(self, args: Any, state: Any, logs: dict[str, Any], key: tuple[Any, ...]) -> None:
         recorder = self._recorder
@@ -176,6 +186,9 @@ class TrainerHooks:
             return
         if share is not None and share.meter is not None and share.meter.recorder is recorder:
             share.meter.detach()
+            if self._tap is not None:
+                self._tap.detach()
+                self._tap = None
             share.meter = None
         self._guard.run("writing an analysis", self.before_end)
         recorder.close()
