@@ -8,6 +8,7 @@ import inspect
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,37 @@ def saved_model(seed: int = 0, **shape: Any) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder)
 
 
+@cache
+def taught_folder(dropout: float = 0.0) -> Path:
+    """The directory of a model that has learnt to end its answers after a few letters."""
+    import torch
+
+    words, made = tokenizer(), model(0, dropout=dropout)
+    optimizer = torch.optim.AdamW(made.parameters(), lr=1e-2)
+    draw = torch.Generator().manual_seed(0)
+    first, count = len(SPECIAL), 26
+    for _ in range(80):
+        ids = torch.randint(first, first + count, (32, 12), generator=draw)
+        ends = torch.randint(4, 10, (32,), generator=draw)
+        after = torch.arange(12)[None] >= ends[:, None]
+        ids[after] = words.eos_token_id
+        labels = ids.masked_fill(torch.arange(12)[None] > ends[:, None], -100)
+        made(input_ids=ids, labels=labels).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = Path(tempfile.mkdtemp(prefix="rldk-tiny-"))
+    made.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def taught_model(*, dropout: float = 0.0) -> Any:
+    """A model that ends its answers, loaded from a directory."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(taught_folder(dropout))
+
+
 def count_a(completions: Sequence[Any], **_: Any) -> list[float]:
     """A reward that pays for the letter a, and a little against length."""
     return [_text(c).count("a") - 0.05 * len(_text(c)) for c in completions]
@@ -135,7 +167,11 @@ def grpo(folder: str | Path, steps: int, callbacks: Sequence[Any], **more: Any) 
     """A GRPO trainer. `more`: arguments of its configuration, and `model`, `reward_funcs`, `kind`, `data`."""
     from trl import GRPOConfig, GRPOTrainer
 
-    own = {name: more.pop(name) for name in ("model", "reward_funcs", "kind", "data", "peft_config") if name in more}
+    own = {
+        name: more.pop(name)
+        for name in ("model", "reward_funcs", "kind", "data", "peft_config", "optimizers")
+        if name in more
+    }
     args = settings(
         GRPOConfig, folder, steps, **{"num_generations": 4, "max_completion_length": 10, "beta": 0.04, **more}
     )
@@ -154,11 +190,12 @@ def rloo(folder: str | Path, steps: int, callbacks: Sequence[Any], **more: Any) 
     """An RLOO trainer."""
     from trl import RLOOConfig, RLOOTrainer
 
+    start = more.pop("model", None)
     args = settings(
         RLOOConfig, folder, steps, **{"num_generations": 4, "max_completion_length": 10, "beta": 0.04, **more}
     )
     return RLOOTrainer(
-        model=saved_model(),
+        model=start or saved_model(),
         reward_funcs=count_a,
         args=args,
         train_dataset=prompts(),
@@ -171,7 +208,7 @@ def dpo(folder: str | Path, steps: int, callbacks: Sequence[Any], **more: Any) -
     """A DPO trainer."""
     from trl import DPOConfig, DPOTrainer
 
-    own = {name: more.pop(name) for name in ("model", "ref_model", "data", "peft_config") if name in more}
+    own = {name: more.pop(name) for name in ("model", "ref_model", "data", "peft_config", "optimizers") if name in more}
     args = settings(DPOConfig, folder, steps, **{"max_length": 32, "max_prompt_length": 16, **more})
     return DPOTrainer(
         model=own.get("model") or saved_model(),
@@ -188,7 +225,7 @@ def sft(folder: str | Path, steps: int, callbacks: Sequence[Any], **more: Any) -
     """An SFT trainer."""
     from trl import SFTConfig, SFTTrainer
 
-    own = {name: more.pop(name) for name in ("model", "data", "peft_config") if name in more}
+    own = {name: more.pop(name) for name in ("model", "data", "peft_config", "optimizers") if name in more}
     args = settings(SFTConfig, folder, steps, **{"max_length": 32, **more})
     return SFTTrainer(
         model=own.get("model") or saved_model(),
@@ -243,4 +280,4 @@ TRAINERS: Mapping[str, Callable[..., Any]] = {"grpo": grpo, "rloo": rloo, "dpo":
 
 
 def _options(own: Mapping[str, Any]) -> dict[str, Any]:
-    return {"peft_config": own["peft_config"]} if own.get("peft_config") is not None else {}
+    return {name: own[name] for name in ("peft_config", "optimizers") if own.get(name) is not None}

@@ -1,4 +1,6 @@
-"""Real trainings of 20 steps with every callback at once, on several versions of TRL: `python -m benchmarks.trl_matrix`.
+"""Real trainings of 20 steps with every callback at once, on several versions of TRL.
+
+    python -m benchmarks.trl_matrix --out table.md
 
 It makes one environment for each version below `--envs`, all of which share one installation of torch, and runs GRPO,
 DPO, SFT and, where TRL still has it, PPO. The table is written as Markdown with `--out`."""

@@ -11,6 +11,7 @@ from rldk.integrations.identities.cadence import Cadence
 from rldk.integrations.identities.groups import SampleMeasures
 from rldk.integrations.identities.process import memory, rng_digest
 from rldk.integrations.identities.reference import ReferenceWatch, same_weights
+from rldk.integrations.identities.surprise import Surprise
 from rldk.integrations.identities.weights import WeightWatch
 from rldk.integrations.recorder import Recorder
 
@@ -32,6 +33,7 @@ class Meter:
         self._model: Any = None
         self._sampler: Any = None
         self._measures = SampleMeasures()
+        self._surprise = Surprise()
         self._fresh = True
         self._ends = 0
 
@@ -79,11 +81,19 @@ class Meter:
         """New samples have been taken: the next mini-batch is the first of an update."""
         self._fresh = True
 
-    def minibatch(self, logp: Any, old_logp: Any, *, mask: Any = None) -> None:
-        """The log-probabilities of a mini-batch before its update. Only the first one after a rollout is looked at."""
+    def minibatch(self, logp: Any, old_logp: Any = None, *, mask: Any = None, entropy: Any = None) -> None:
+        """The log-probabilities of the sampled tokens of a mini-batch before its update. Only the first one after a
+        rollout is looked at.
+
+        `old_logp`: those that the ratio is taken to. `entropy`: the policy's entropy at each token. `mask`: which
+        tokens were sampled."""
         fresh, self._fresh = self._fresh, False
-        if fresh:
+        if not fresh:
+            return
+        if old_logp is not None:
             self.measured("measuring the ratio", first_minibatch, logp, old_logp, mask)
+        if entropy is not None:
+            self.measured("measuring surprise", self._surprise.take, logp, entropy, mask)
 
     def synced(self) -> None:
         """The sampler has been given the trainer's weights."""

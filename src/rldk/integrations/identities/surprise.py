@@ -15,8 +15,8 @@ LEAST_TOKENS = 100
 
 
 class Surprise:
-    """Sums -log p minus the entropy over sampled tokens. For tokens that come from the policy itself, each
-    difference is 0 on average whatever came before it, so that the sum divided by its deviation is a standard normal."""
+    """Sums -log p minus the entropy over sampled tokens. For tokens that come from the policy itself, each difference
+    is 0 on average whatever came before it, so that the sum divided by its deviation is a standard normal."""
 
     def __init__(self) -> None:
         self._batches: deque[tuple[int, float, float]] = deque(maxlen=BATCHES)

@@ -81,6 +81,7 @@ class WeightWatch:
         self._whole: list[tuple[Any, Any]] | None = None
         self._look_at_all = False
         self._seen = 0
+        self._last: tuple[int, NDArray[np.float64], NDArray[np.float64]] | None = None  # step, weights before, after
         self._idle: tuple[WeightSample, NDArray[np.float64]] | None = None
         self._handles: list[Any] = []
 
@@ -145,7 +146,8 @@ class WeightWatch:
             self._held = {id(p) for _, p in named}
             self._groups = module_groups(named)
         self._sink({**self._counts(named), **self._rates(), **self._gradients()})
-        self._before = self._sample.take()
+        self._before = before = self._sample.take()
+        self._compare_with_last(before)
         if self._look_at_all and sum(p.numel() for _, p in named) <= MAX_WHOLE:
             self._whole = [(p, p.detach().clone()) for _, p in named]
 
@@ -163,8 +165,19 @@ class WeightWatch:
         size = float(np.linalg.norm(before))
         if size > 0:
             values["weight_update_norm"] = float(np.linalg.norm(after - before)) / size
+        self._last = (self.steps, before, after)
         self.digest = digest(after) if self._sample.whole else ""
         self._sink(values)
+
+    def _compare_with_last(self, now: NDArray[np.float64]) -> None:
+        """Whether what the last optimizer step changed is still there. Only steps in a row can tell."""
+        last, self._last = self._last, None
+        if last is None or last[0] != self.steps - 1 or len(last[1]) != len(now):
+            return
+        _, before, after = last
+        moved = after != before
+        if moved.any():
+            self._sink({"weights_undone_frac": float((now == before)[moved].mean())})
 
     def _counts(self, named: Sequence[tuple[str, Any]]) -> dict[str, float]:
         """How many parameters are trained, and which share of them the optimizers hold."""

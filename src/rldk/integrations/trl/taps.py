@@ -10,7 +10,6 @@ from typing import Any
 
 from rldk.integrations.identities.batch import array
 from rldk.integrations.identities.meter import Meter
-from rldk.integrations.identities.surprise import Surprise
 
 GENERATE, LOGPS = "_generate_and_score_completions", "_get_per_token_logps_and_entropies"
 LOSSES = ("_compute_loss", "compute_loss")
@@ -30,7 +29,6 @@ class TrainerTap:
         self._trainer = trainer
         self._meter = meter
         self._samples = samples
-        self._surprise = Surprise()
         self._wrapped: list[str] = []
         self._newest: Any = None
         self._fresh = False
@@ -98,15 +96,11 @@ class TrainerTap:
         logps, entropies = _pair(newest)
         if logps is None or logps.shape != inputs["completion_ids"].shape:
             return
-        mask = inputs["completion_mask"]
+        mask = self._sampled(inputs)
         if inputs.get("tool_mask") is not None:
             mask = mask * inputs["tool_mask"]
-        old = inputs.get("old_per_token_logps")
-        if old is not None:
-            self._meter.minibatch(logps, old, mask=mask)
-        if entropies is not None and entropies.shape == logps.shape:
-            sampled = self._sampled(inputs)
-            self._meter.measured("measuring surprise", self._surprise.take, logps, entropies, sampled)
+        told = entropies if entropies is not None and entropies.shape == logps.shape else None
+        self._meter.minibatch(logps, inputs.get("old_per_token_logps"), mask=mask, entropy=told)
 
     def _records(self, output: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """One record for each completion of this process, in the order of the batch."""
@@ -121,7 +115,7 @@ class TrainerTap:
         rewards = {name: _slice(column, count, rank, self._world()) for name, column in logs.get("rewards", {}).items()}
         fields = {ours: array(output[name]) for name, ours in LOGP_FIELDS.items() if output.get(name) is not None}
         listed, kept = ids.tolist(), mask.tolist()
-        eos = getattr(self._trainer, "eos_token_id", None)
+        ends = self._ends()
         for i in range(count):
             tokens = [token for token, inside in zip(listed[i], kept[i], strict=True) if inside]
             components = {name: column[i] for name, column in rewards.items() if column}
@@ -131,7 +125,7 @@ class TrainerTap:
                 "response": _text(texts["completion"][i]) if texts["completion"] else None,
                 "token_ids": tokens,
                 "n_tokens": len(tokens),
-                "finish_reason": "stop" if eos is not None and tokens and tokens[-1] == eos else "length",
+                "finish_reason": "stop" if tokens and tokens[-1] in ends else "length",
                 "reward": self._paid(components),
                 "reward_components": components or None,
                 "advantage": texts["advantages"][i] if texts["advantages"] else None,
@@ -155,12 +149,25 @@ class TrainerTap:
 
     def _sampled(self, output: Mapping[str, Any]) -> Any:
         """Which tokens were sampled: all up to the first end token, whatever the loss masks."""
-        ids, eos = output["completion_ids"], getattr(self._trainer, "eos_token_id", None)
-        if eos is None:
+        ids, ends = output["completion_ids"], self._ends()
+        if not ends:
             return output["completion_mask"]
-        ended = (ids == eos).long().cumsum(dim=1)
-        padded = ids == getattr(self._trainer, "pad_token_id", -1)
-        return ((ended == 0) & ~padded | (ended == 1) & (ids == eos)).long()
+        is_end = sum((ids == end).long() for end in ends).clamp(max=1)  # type: ignore[union-attr]
+        before = is_end.cumsum(dim=1) - is_end
+        padding = getattr(self._words(), "pad_token_id", None)
+        inside = before == 0
+        return (inside if padding is None or padding in ends else inside & (ids != padding)).long()
+
+    def _ends(self) -> list[int]:
+        """The tokens that end a completion."""
+        told = getattr(self._trainer, "eos_token_ids", None) or getattr(self._trainer, "eos_token_id", None)
+        told = getattr(self._words(), "eos_token_id", None) if told is None else told
+        return [told] if isinstance(told, int) else [int(one) for one in told or ()]
+
+    def _words(self) -> Any:
+        """The tokenizer."""
+        own = getattr(self._trainer, "_tokenizer", None) or getattr(self._trainer, "processing_class", None)
+        return getattr(own, "tokenizer", own)
 
     def _world(self) -> int:
         return int(getattr(self._trainer.accelerator, "num_processes", 1))

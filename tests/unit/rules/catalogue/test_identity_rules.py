@@ -27,6 +27,8 @@ FAULTS: list[tuple[str, Columns, int]] = [
     ("OPT006", {"optimizer_coverage": [0.0] * N}, 1),
     ("OPT006", {"optimizer_coverage": [0.97] * N}, 1),
     ("OPT016", {**RATE, "lr_smallest_group": [0.0] * N}, 3),
+    ("OPT017", {"weights_undone_frac": _later(1.0, usual=0.0)}, 7),
+    ("OFF005", {"sampled_surprise_z": [-6.1] * N, "sampled_surprise_excess": [-0.2] * N}, 3),
     ("GRAD010", {**RATE, "weights_changed_frac": [0.04] * N}, 5),
     ("GRAD015", {"grad_norm_update": [0.0] * N, "reward_std": [0.4] * N}, 3),
     ("GRAD016", {**RATE, "grad_dead_frac": [0.75] * N}, 3),
@@ -48,6 +50,8 @@ NEAR: list[tuple[str, Columns]] = [
     ("OPT006", {"trainable_params": [100.0] * N, "optimizer_coverage": [1.0] * N}),
     ("OPT016", RATE),
     ("OPT016", {**RATE, "lr_smallest_group": [0.0] * N, "lr_largest_group": [0.0] * N}),
+    ("OPT017", {"weights_undone_frac": [0.5] * N}),
+    ("OFF005", {"sampled_surprise_z": [5.9] * N, "sampled_surprise_excess": [0.2] * N}),
     ("GRAD010", {**RATE, "weights_changed_frac": [0.1] * N}),
     ("GRAD010", {**RATE, "weights_changed_frac": [0.0] * N}),
     ("GRAD015", {"grad_norm_update": [0.0] * N, "zero_std_group_frac": [1.0] * N}),
@@ -65,7 +69,8 @@ NEAR: list[tuple[str, Columns]] = [
     ("DATA016", {"ranks_with_same_prompts": [0.0] * N}),
 ]
 WITHOUT = {
-    "OPT006": "trainable_params", "OPT016": "lr_smallest_group", "GRAD010": "weights_changed_frac",
+    "OPT006": "trainable_params", "OPT016": "lr_smallest_group", "OPT017": "weights_undone_frac",
+    "GRAD010": "weights_changed_frac",
     "GRAD015": "grad_norm_update", "GRAD016": "grad_dead_frac", "SYS003": "ranks_with_other_weights",
     "SYS004": "ranks_with_same_random_state", "DATA016": "ranks_with_same_prompts",
 }  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rldk.rules.rule import Frame, Signal, rule
 
+UNDONE = 0.5
+
 
 @rule(
     "OPT006",
@@ -73,4 +75,37 @@ def parameter_group_without_rate(f: Frame) -> Signal | None:
     if low == 0 and high > 0:
         message = f"a group of parameters has a learning rate of 0 while another has {high:.3g}"
         return Signal(value=0.0, limit=high, message=message)
+    return None
+
+
+@rule(
+    "OPT017",
+    "update-undone-between-steps",
+    severity="critical",
+    tier=0,
+    data="T",
+    needs=("weights_undone_frac",),
+    rows=2,
+    causes=(
+        "weights are loaded, swapped or broadcast from an older copy after the optimiser step",
+        "an average of the weights is swapped in for evaluation or sampling and not swapped back",
+    ),
+    fixes=(
+        "look for load_state_dict and copy_ between two optimiser steps",
+        "let the sampler have a copy of its own: {rollout_engine}",
+    ),
+)
+def update_undone_between_steps(f: Frame) -> Signal | None:
+    """Fires when what an optimizer step changed has its old value again before the next step.
+
+    Why it matters: The optimizer works, and the training does not go forward.
+    How it is computed: A hook compares a fixed sample of the trainable weights before a step, after it, and before the
+    next one. More than half of what the step changed is undone, bit by bit, at two measured steps in a row.
+    When it is wrong: A search that tries a step and takes it back does this on purpose.
+    Source: An identity; half of the weights and two steps are our own choice.
+    """
+    undone = f["weights_undone_frac"]
+    if undone > UNDONE:
+        message = f"{undone:.0%} of what an optimizer step changed is undone before the next step"
+        return Signal(value=undone, limit=UNDONE, message=message)
     return None
