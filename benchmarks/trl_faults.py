@@ -116,7 +116,7 @@ def reference_follows(folder: Path, seed: int) -> Any:
     return trainer
 
 
-MANY = {"per_device_train_batch_size": 32, "num_generations": 8}
+MANY = {"per_device_train_batch_size": 64, "num_generations": 8}
 
 
 def sampled_colder(folder: Path, seed: int) -> Any:
@@ -132,7 +132,7 @@ def dropout_in_both_passes(folder: Path, seed: int) -> Any:
 
 
 def every_token_masked(folder: Path, seed: int) -> Any:
-    return _grpo(folder, seed, mask_truncated_completions=True, max_completion_length=3)
+    return _grpo(folder, seed, mask_truncated_completions=True, generation_kwargs={"suppress_tokens": [1]})
 
 
 def body_detached(folder: Path, seed: int) -> Any:

@@ -13,7 +13,7 @@ from rldk.adapters.naming.rows import Renamer
 from rldk.core.codec import to_json
 from rldk.core.extras import need
 from rldk.core.model import Severity
-from rldk.core.table import Row
+from rldk.core.table import Phase, Row
 from rldk.emit import EventWriter, rank_path
 from rldk.integrations.guard import Guard
 from rldk.integrations.judge import numbers
@@ -26,6 +26,9 @@ from rldk.integrations.trl.trainers import origin_of, rank_of
 with need("trl", "trl"):
     import trl  # noqa: F401 - without TRL there is nothing to hook into
     from transformers import TrainerCallback
+
+FLOATS = frozenset({float})
+MAX_PHASES = 64  # sets of keys to remember
 
 
 class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
@@ -125,6 +128,7 @@ class EventWriterCallback(TrainerCallback):  # type: ignore[misc]
         self._tags = dict(tags or {})
         self._writer: EventWriter | None = None
         self._renamer: Renamer | None = None
+        self._phases: dict[tuple[str, ...], Phase] = {}
         self._guard = Guard()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
@@ -142,12 +146,16 @@ class EventWriterCallback(TrainerCallback):  # type: ignore[misc]
         writer, renamer = self._writer, self._renamer
         if writer is None:
             writer = self._writer = EventWriter(rank_path(self.path, rank_of(args)), self._run_id, self._tags)
-        values = numbers(logs)
-        phase = phase_of(values)
+        values = dict(logs) if FLOATS.issuperset(map(type, logs.values())) else numbers(logs)
+        keys = tuple(values)
+        phase = self._phases.get(keys)
+        if phase is None:
+            phase = self._phases[keys] = phase_of(keys)
+            if len(self._phases) > MAX_PHASES:
+                self._phases = {keys: phase}
         row = Row(step=state.global_step, values=values, phase=phase)
         if renamer is None:
             origin = origin_of(args, state)
             hints = Hints(framework=origin.framework, dialect=origin.dialect, algorithm=origin.algorithm)
             renamer = self._renamer = Renamer(Naming(Opening([row]), hints))
-        named = renamer.rename(row).values
-        writer.log(named, step=row.step, tags=None if phase == "train" else {"phase": phase})
+        writer.log(renamer.rename(row).values, step=row.step, tags=None if phase == "train" else {"phase": phase})
