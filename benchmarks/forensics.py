@@ -17,7 +17,7 @@ FLAT = 1.25  # late over early; the engine's plan of who looks settles during th
 PROBE = 1_000
 
 
-def results(work: Path, scale: float, repeats: int) -> list[Result]:  # noqa: ARG001 - as every job
+def results(work: Path, scale: float, repeats: int) -> list[Result]:
     updates = max(int(UPDATES * scale), 4 * PROBE)
     (ours,) = race(Work(f"{__name__}:run", str(updates), "rldk.forensics"), repeats=repeats)
     facts = ours.facts

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from rldk.adapters.naming.first_rows import Opening
 from rldk.adapters.naming.keys import Hints, Naming, infer_algorithm
 from rldk.adapters.naming.rows import Renamer
-from rldk.core.model import Alert, Report
+from rldk.core.model import Alert, Finding, Report
 from rldk.core.records import to_number
 from rldk.core.table import Phase, Row
+from rldk.engine.report.health import Health, health
 from rldk.engine.session import EngineSession
 from rldk.integrations.guard import Guard, described
 from rldk.rules.rule import Context, Frame, Rule, Signal
@@ -90,6 +91,14 @@ class Judge:
         if self._session is None and not self.broken:
             self._session = self._begin(Row(step=0, values={}))
         return None if self._session is None else self._session.report(meta=meta, numbers=numbers)
+
+    def open(self) -> list[Finding]:
+        """The findings that are going on."""
+        return self._session.open() if self._session is not None else []
+
+    def health(self) -> Health:
+        """The probability that the run is healthy given the rows so far, and how steady it has been."""
+        return health(self._session.engine) if self._session is not None else Health(overall=None, stability=None)
 
     def _segment_of(self, step: int, phase: Phase) -> int:
         if phase == "train":

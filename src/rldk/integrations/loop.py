@@ -60,10 +60,13 @@ class WatchedLoop:
         self.meter.end_of_step()
         return self.recorder.log(metrics, step=at) or ()
 
-    def minibatch(self, logp: Any, old_logp: Any, *, mask: Any = None) -> None:
-        """Tells the log-probabilities of a mini-batch before its update: under the policy now, and those that the ratio
-        is taken to. Only the first mini-batch after a rollout is looked at, where the ratio must be 1."""
-        self.meter.minibatch(logp, old_logp, mask=mask)
+    def minibatch(self, logp: Any, old_logp: Any = None, *, mask: Any = None, entropy: Any = None) -> None:
+        """Tells the log-probabilities of the sampled tokens of a mini-batch before its update.
+
+        Only the first mini-batch after a rollout is looked at. There, the ratio to `old_logp` must be 1, and sampled
+        tokens must be as surprising on average as `entropy`, the policy's entropy at each token, says. `mask`: which
+        tokens were sampled."""
+        self.meter.minibatch(logp, old_logp, mask=mask, entropy=entropy)
 
     def rollout(self) -> None:
         """Tells that new samples have been taken: the next mini-batch is the first one of an update."""

@@ -44,9 +44,9 @@ class RunFiles:
         self._lines = AppendedFile(self.path("alerts.jsonl"), lambda said: guard.warn("writing alerts", said))
         self.guarded("making the folder", folder.mkdir, parents=True, exist_ok=True)
 
-    def path(self, name: str) -> Path:
-        """The file of this run and rank that is called `name`."""
-        return rank_path(self.folder / f"{self.run_id}_{name}", self.rank)
+    def path(self, name: str, *, rank: int | None = None) -> Path:
+        """The file of this run that is called `name`, of this rank or of another one."""
+        return rank_path(self.folder / f"{self.run_id}_{name}", self.rank if rank is None else rank)
 
     def event(self, row: Row, extra: Mapping[str, Any]) -> None:
         """Appends the row to the events."""

@@ -4,8 +4,11 @@ Nothing in here raises into a training, except `TrainingStopped` from `raise_if_
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 import time
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from rldk.integrations.guard import Guard, guarded
 from rldk.integrations.judge import Judge, TrainingOrigin
 from rldk.integrations.notes import notes_of
 from rldk.integrations.outputs import RunFiles
+from rldk.integrations.ranks import RankDigests, RankPeers
 from rldk.integrations.runname import new_run_id, world_size
 from rldk.integrations.samples import SampleFiles
 from rldk.integrations.thresholds import RuleChoice, rule_set
@@ -77,6 +81,10 @@ class Recorder:
         if self.rules.unmet:
             kinds = ", ".join(sorted(self.rules.unmet))
             self.guard.warn("actions", f"only rldk monitor carries out {kinds} actions; alerts and stops work here")
+        others = range(1, world_size()) if self.rank == 0 and self.recording.events else ()
+        self._peers = (
+            RankPeers({rank: self.files.path("events.jsonl", rank=rank) for rank in others}) if others else None
+        )
         self.alerts: tuple[Alert, ...] = ()
         self.row: Row | None = None
         self.stop_reason = ""
@@ -86,6 +94,7 @@ class Recorder:
         self._extra: dict[str, Any] = {}
         self._began = time.time()
         self._closed = False
+        self._left = leave_at_exit(self)
 
     @property
     def stop_requested(self) -> bool:
@@ -116,12 +125,15 @@ class Recorder:
         same key is judged once."""
         if self._closed:
             return ()
+        extra, self._extra = self._extra, {}
+        if self._peers is not None:
+            self._peers.add(int(step), RankDigests.of(extra))
+            self.judge.measured.update(self._peers.poll())
         judged = self.judge.look(key, int(step), metrics, phase=phase, time=_now() if time is None else time)
         self.rows += 1
         self.row = judged.row
         self.last_step = judged.row.step
         self.alerts = tuple(alert for alert in judged.alerts if alert.rule in self._codes)
-        extra, self._extra = self._extra, {}
         notes = notes_of(self.alerts)
         if notes or (self.rows - 1) % max(1, self.recording.event_interval) == 0:
             self.files.event(judged.row, {**extra, "notes": notes} if notes else extra)
@@ -151,6 +163,7 @@ class Recorder:
         if self._closed:
             return None
         self._closed = True
+        atexit.unregister(self._left)
         report = None
         if self.rank == 0:
             report = self.guard.run("making the report", self._report, status, error)
@@ -202,6 +215,19 @@ class Recorder:
         from rldk.core.codec import to_json
 
         self.files.save("final_report.json", to_json(report) + "\n")
+
+
+def leave_at_exit(recorder: Recorder) -> Callable[[], None]:
+    """Closes the recorder as crashed when the interpreter ends without `close`. It does not keep it alive."""
+    pid, known = os.getpid(), weakref.ref(recorder)
+
+    def left() -> None:
+        there = known()
+        if there is not None and os.getpid() == pid:  # a forked child that ends is not the end of the training
+            there.close("crashed", getattr(sys, "last_value", None))
+
+    atexit.register(left)
+    return left
 
 
 def config_of(config: Any) -> dict[str, Any]:

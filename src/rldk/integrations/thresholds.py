@@ -80,9 +80,12 @@ def threshold_rules(thresholds: Mapping[str, Any]) -> tuple[Rule, ...]:
     return rules_in(Document(file="alert_thresholds", description="", entries=tuple(entries))).rules
 
 
-def limit_rule(code: str, condition: str, *, metrics: tuple[str, ...], message: str) -> Rule:
-    """A rule with a condition in the language of rule files, for a limit that a callback documents."""
+def limit_rule(code: str, condition: str, *, metrics: tuple[str, ...], message: str, rows: int = 1) -> Rule:
+    """A rule with a condition in the language of rule files, for a limit that a callback documents. The condition must
+    hold on so many rows in a row."""
     data = _expression(code, metrics, condition, message)
+    if rows > 1:
+        data["window"] = {"size": rows, "kind": "consecutive"}
     return rules_in(Document(file=code, description="", entries=(Entry(file=code, line=1, data=data),))).rules[0]
 
 

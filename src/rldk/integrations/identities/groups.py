@@ -31,7 +31,9 @@ class SampleMeasures:
             found |= advantages(values)
             if all(i is not None for i in ids):
                 found |= group_sums(values, [str(i) for i in ids])
-        return found | _assembly(records) | _duplicates(records) | self._again(records) | _gap(records)
+        return (
+            found | _assembly(records) | _duplicates(records) | _gap(records) | _valid(records) | self._again(records)
+        )
 
     def _again(self, records: Sequence[Record]) -> dict[str, float]:
         """The share of prompts that the step before had as well."""
@@ -76,6 +78,13 @@ def _duplicates(records: Sequence[Record]) -> dict[str, float]:
     if not several:
         return {}
     return {"duplicate_completion_frac": 1.0 - len(set(several)) / len(several)}
+
+
+def _valid(records: Sequence[Record]) -> dict[str, float]:
+    """The share of the response tokens that the loss sees, of records with a mask over their tokens."""
+    masks = [array(r["loss_mask"]).ravel() for r in records if r.get("loss_mask") is not None]
+    total = sum(mask.size for mask in masks)
+    return {"valid_token_frac": float(sum(mask.sum() for mask in masks)) / total} if total else {}
 
 
 def _gap(records: Sequence[Record]) -> dict[str, float]:

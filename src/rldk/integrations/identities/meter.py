@@ -11,6 +11,7 @@ from rldk.integrations.identities.cadence import Cadence
 from rldk.integrations.identities.groups import SampleMeasures
 from rldk.integrations.identities.process import memory, rng_digest
 from rldk.integrations.identities.reference import ReferenceWatch, same_weights
+from rldk.integrations.identities.surprise import Surprise
 from rldk.integrations.identities.weights import WeightWatch
 from rldk.integrations.recorder import Recorder
 
@@ -32,6 +33,7 @@ class Meter:
         self._model: Any = None
         self._sampler: Any = None
         self._measures = SampleMeasures()
+        self._surprise = Surprise()
         self._fresh = True
         self._ends = 0
 
@@ -57,33 +59,50 @@ class Meter:
     def end_of_step(self) -> None:
         """Measures what is due at the end of an optimizer step."""
         self._ends += 1
+        if self.weights is not None and self.hooked:
+            self.weights.end_of_step()
         count = self.weights.steps if self.weights is not None and self.weights.steps else self._ends
         if not self.cadence.due(count):
             return
         if self._reference is not None:
-            self._measured("measuring the reference", self._reference.measure)
+            self.measured("measuring the reference", self._reference.measure)
         if self._resources:
-            self._measured("measuring memory", memory)
+            self.measured("measuring memory", memory)
         self.recorder.attach(rng={"digest": self.guard.run("reading random states", rng_digest) or ""})
+        if self.weights is not None and self.weights.digest:
+            self.recorder.attach(model_info={"weights": self.weights.digest})
+
+    def due(self) -> bool:
+        """Whether the costly measurements of the step that goes on are made."""
+        steps = self.weights.steps if self.weights is not None and self.hooked else self._ends
+        return self.cadence.due(steps + 1)
 
     def rollout(self) -> None:
         """New samples have been taken: the next mini-batch is the first of an update."""
         self._fresh = True
 
-    def minibatch(self, logp: Any, old_logp: Any, *, mask: Any = None) -> None:
-        """The log-probabilities of a mini-batch before its update. Only the first one after a rollout is looked at."""
+    def minibatch(self, logp: Any, old_logp: Any = None, *, mask: Any = None, entropy: Any = None) -> None:
+        """The log-probabilities of the sampled tokens of a mini-batch before its update. Only the first one after a
+        rollout is looked at.
+
+        `old_logp`: those that the ratio is taken to. `entropy`: the policy's entropy at each token. `mask`: which
+        tokens were sampled."""
         fresh, self._fresh = self._fresh, False
-        if fresh:
-            self._measured("measuring the ratio", first_minibatch, logp, old_logp, mask)
+        if not fresh:
+            return
+        if old_logp is not None:
+            self.measured("measuring the ratio", first_minibatch, logp, old_logp, mask)
+        if entropy is not None:
+            self.measured("measuring surprise", self._surprise.take, logp, entropy, mask)
 
     def synced(self) -> None:
         """The sampler has been given the trainer's weights."""
         if hasattr(self._sampler, "named_parameters") and self._model is not None:
-            self._measured("comparing the sampler", same_weights, self._model, self._sampler)
+            self.measured("comparing the sampler", same_weights, self._model, self._sampler)
 
     def samples(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Measures the per-sample records of a step."""
-        self._measured("measuring samples", self._measures.take, records)
+        self.measured("measuring samples", self._measures.take, records)
         if self._measures.prompts_digest:
             self.recorder.attach(data_slice={"prompts": self._measures.prompts_digest})
 
@@ -91,7 +110,8 @@ class Meter:
         self.weights = WeightWatch(model, optimizer, self.recorder.measure, cadence=self.cadence, guard=self.guard)
         self.hooked = self.weights.attach()
 
-    def _measured(self, part: str, action: Callable[..., Mapping[str, float]], *args: Any) -> None:
+    def measured(self, part: str, action: Callable[..., Mapping[str, float]], *args: Any) -> None:
+        """Adds what `action` measures to the next row. `part`: what a failure is reported as."""
         found = self.guard.run(part, action, *args)
         if found:
             self.recorder.measure(found)

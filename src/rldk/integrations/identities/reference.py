@@ -37,15 +37,16 @@ class ReferenceWatch:
 
 def same_weights(trainer: Any, sampler: Any) -> dict[str, float]:
     """The relative difference between the weights of the trainer and of the sampler, on a fixed sample of the tensors
-    that both have by name. {} where they have none in common."""
+    that both have by name, in the sampler's precision. {} where they have none in common."""
     theirs = dict(_named(sampler))
     pairs = [(p, theirs[n]) for n, p in _named(trainer) if n in theirs and theirs[n].shape == p.shape]
     if not pairs:
         return {}
-    ours = WeightSample((str(i), p) for i, (p, _) in enumerate(pairs)).take()
-    others = WeightSample((str(i), q) for i, (_, q) in enumerate(pairs)).take()
-    size = float(np.linalg.norm(ours))
-    gap = float(np.linalg.norm(ours - others))
+    ours = WeightSample((str(i), p) for i, (p, _) in enumerate(pairs))
+    others = WeightSample((str(i), q) for i, (_, q) in enumerate(pairs))
+    mine, theirs_now = ours.take(kinds=others.kinds), others.take()
+    size = float(np.linalg.norm(mine))
+    gap = float(np.linalg.norm(mine - theirs_now))
     return {"sampler_weight_dev": gap / size if size > 0 else gap}
 
 

@@ -19,32 +19,42 @@ MOST_TENSORS = 64
 PER_TENSOR = 16
 MAX_WHOLE = 200_000_000  # elements up to which a second look takes all weights instead of the sample
 MAX_GROUPS = 12
+FLAT = frozenset({"deepspeed", "megatron", "apex", "colossalai"})  # packages whose optimizers hold flat copies
 Sink = Callable[[Mapping[str, float]], None]
 
 
 class WeightSample:
     """A fixed sample of the weights of named tensors: the same elements on every call.
 
-    The tensors are spread evenly over the model, and the elements over each tensor."""
+    The tensors are spread evenly over the model, and the elements over each tensor. `whole`: none is a shard."""
 
     def __init__(self, named: Iterable[tuple[str, Any]]) -> None:
         there = [(name, tensor) for name, tensor in named if tensor.numel() > 0]
         step = max(1, math.ceil(len(there) / MOST_TENSORS))
         self.names = [name for name, _ in there[::step]]
         self._tensors = [tensor for _, tensor in there[::step]]
+        self.whole = not any(hasattr(tensor, "to_local") for tensor in self._tensors)
         self._strides = [max(1, tensor.numel() // PER_TENSOR) for tensor in self._tensors]
 
     def __len__(self) -> int:
         return len(self._tensors)
 
-    def take(self) -> NDArray[np.float64]:
-        """The sampled elements now. One transfer from the device."""
+    @property
+    def kinds(self) -> list[Any]:
+        """The number types of the sampled tensors."""
+        return [tensor.dtype for tensor in self._tensors]
+
+    def take(self, *, kinds: Sequence[Any] = ()) -> NDArray[np.float64]:
+        """The sampled elements now, in one transfer from the device. `kinds`: number types that they are rounded to."""
         import torch
 
         if not self._tensors:
             return np.empty(0)
         pairs = zip(self._tensors, self._strides, strict=True)
-        parts = [_flat(tensor)[::stride][:PER_TENSOR].float() for tensor, stride in pairs]
+        parts = [_flat(tensor)[::stride][:PER_TENSOR] for tensor, stride in pairs]
+        if kinds:
+            parts = [part.to(kind) for part, kind in zip(parts, kinds, strict=True)]
+        parts = [part.float() for part in parts]
         values = torch.cat([part.to(parts[0].device) for part in parts]).cpu().numpy()
         return np.asarray(values, dtype=np.float64)
 
@@ -52,12 +62,15 @@ class WeightSample:
 class WeightWatch:
     """Measures the steps of one optimizer on one model, on the steps that are due, and gives the values to `sink`.
 
-    `steps`: optimizer steps so far."""
+    `optimizer`: one, or a list. `steps`: optimizer steps so far. `digest`: a checksum of the sample after the last
+    measured step; "" where this process holds only a shard."""
 
     def __init__(self, model: Any, optimizer: Any, sink: Sink, *, cadence: Cadence, guard: Guard) -> None:
         self.steps = 0
+        self.digest = ""
         self._model = unwrapped(model)
-        self._optimizer = inner_optimizer(optimizer)
+        several = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+        self._optimizers = [inner_optimizer(one) for one in several]
         self._sink = sink
         self._cadence = cadence
         self._guard = guard
@@ -67,16 +80,20 @@ class WeightWatch:
         self._before: NDArray[np.float64] | None = None
         self._whole: list[tuple[Any, Any]] | None = None
         self._look_at_all = False
+        self._seen = 0
+        self._last: tuple[int, NDArray[np.float64], NDArray[np.float64]] | None = None  # step, weights before, after
+        self._idle: tuple[WeightSample, NDArray[np.float64]] | None = None
         self._handles: list[Any] = []
 
     def attach(self) -> bool:
         """Hooks the optimizer. False when it takes no hooks; then the caller calls `before` and `after`."""
-        register = getattr(self._optimizer, "register_step_pre_hook", None)
-        if register is None:
+        first = self._optimizers[0]
+        if not all(hasattr(one, "register_step_pre_hook") for one in self._optimizers):
             return False
+        # with several optimizers, the step begins at the first and is over after the last
         self._handles = [
-            register(lambda *_: self.before()),
-            self._optimizer.register_step_post_hook(lambda *_: self.after()),
+            first.register_step_pre_hook(lambda *_: self.before()),
+            self._optimizers[-1].register_step_post_hook(lambda *_: self.after()),
         ]
         return True
 
@@ -97,6 +114,31 @@ class WeightWatch:
         if self._before is not None:
             self._guard.run("measuring weights", self._end)
 
+    def end_of_step(self) -> None:
+        """The training says that an optimizer step is over. When the optimizer made none, the weights are compared with
+        those of the last time."""
+        stepped, self._seen = self.steps != self._seen, self.steps
+        if stepped:
+            self._idle = None
+            return
+        self._guard.run("measuring weights", self._without_step)
+
+    def _without_step(self) -> None:
+        named = [(name, p) for name, p in self._model.named_parameters() if p.requires_grad]
+        if not named:
+            self._sink(self._counts(named))
+            return
+        sample = self._idle[0] if self._idle is not None else WeightSample(named)
+        before, now = self._idle[1] if self._idle is not None else None, sample.take()
+        self._idle = (sample, now)
+        if before is None:
+            self._sink({**self._counts(named), **self._rates()})
+        elif (before == now).all():
+            self._sink({"weights_changed_frac": 0.0})
+        else:
+            said = "the optimizer that is watched makes no steps, although the weights change: give the one that does"
+            self._guard.warn("watching the optimizer", said)
+
     def _begin(self) -> None:
         named = [(name, p) for name, p in self._model.named_parameters() if p.requires_grad]
         if self._sample is None or len(named) != len(self._held):
@@ -104,7 +146,8 @@ class WeightWatch:
             self._held = {id(p) for _, p in named}
             self._groups = module_groups(named)
         self._sink({**self._counts(named), **self._rates(), **self._gradients()})
-        self._before = self._sample.take()
+        self._before = before = self._sample.take()
+        self._compare_with_last(before)
         if self._look_at_all and sum(p.numel() for _, p in named) <= MAX_WHOLE:
             self._whole = [(p, p.detach().clone()) for _, p in named]
 
@@ -122,21 +165,38 @@ class WeightWatch:
         size = float(np.linalg.norm(before))
         if size > 0:
             values["weight_update_norm"] = float(np.linalg.norm(after - before)) / size
+        self._last = (self.steps, before, after)
+        self.digest = digest(after) if self._sample.whole else ""
         self._sink(values)
 
+    def _compare_with_last(self, now: NDArray[np.float64]) -> None:
+        """Whether what the last optimizer step changed is still there. Only steps in a row can tell."""
+        last, self._last = self._last, None
+        if last is None or last[0] != self.steps - 1 or len(last[1]) != len(now):
+            return
+        _, before, after = last
+        moved = after != before
+        if moved.any():
+            self._sink({"weights_undone_frac": float((now == before)[moved].mean())})
+
     def _counts(self, named: Sequence[tuple[str, Any]]) -> dict[str, float]:
-        """How many parameters are trained, and which share of them the optimizer holds."""
+        """How many parameters are trained, and which share of them the optimizers hold."""
         trained = sum(p.numel() for _, p in named)
-        held = {id(p) for group in self._optimizer.param_groups for p in group["params"]}
-        covered = sum(p.numel() for _, p in named if id(p) in held)
         found = {"trainable_params": float(trained)}
-        if trained:
-            found["optimizer_coverage"] = covered / trained
+        if trained and not self._flattened():
+            held = {id(p) for one in self._optimizers for group in one.param_groups for p in group["params"]}
+            found["optimizer_coverage"] = sum(p.numel() for _, p in named if id(p) in held) / trained
         return found
 
+    def _flattened(self) -> bool:
+        """Whether the optimizer holds flat copies of the parameters, as those of sharded trainings do."""
+        homes = [type(one).__module__.partition(".")[0] for one in (*self._optimizers, self._model)]
+        return any(home in FLAT for home in homes) or any("Shard" in type(m).__name__ for m in self._model.modules())
+
     def _rates(self) -> dict[str, float]:
-        """The learning rate of the optimizer's groups: the largest, the smallest."""
-        rates = [float(group["lr"]) for group in self._optimizer.param_groups if "lr" in group and group["params"]]
+        """The learning rates of the optimizers' groups: the largest, the smallest."""
+        groups = [group for one in self._optimizers for group in one.param_groups if group["params"]]
+        rates = [float(group["lr"]) for group in groups if "lr" in group]
         return {"lr_largest_group": max(rates), "lr_smallest_group": min(rates)} if rates else {}
 
     def _gradients(self) -> dict[str, float]:
@@ -150,8 +210,8 @@ class WeightWatch:
             for (name, _), norm in zip(owners, each, strict=True):
                 squares[name] += norm * norm
         found = {f"grad_norm_module/{name}": math.sqrt(x) for name, x in squares.items()}
-        found["update_grad_norm"] = math.sqrt(sum(squares.values()))
-        if squares:
+        found["grad_norm_update"] = math.sqrt(sum(squares.values()))
+        if found["grad_norm_update"] > 0:
             found["grad_dead_frac"] = sum(x == 0 for x in squares.values()) / len(squares)
         return found
 

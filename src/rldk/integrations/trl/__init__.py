@@ -5,15 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rldk.integrations.trl.callbacks import RLDKCallback, RLDKMonitor
-    from rldk.integrations.trl.metrics import RLDKMetrics
+    from rldk.integrations.trl.callbacks import CustomRLDKCallback, EventWriterCallback, RLDKCallback, RLDKMonitor
+    from rldk.integrations.trl.metrics import CheckpointMetrics, PPOMetrics, RLDKMetrics
+    from rldk.integrations.trl.monitors import (
+        AdvancedPPOMonitor,
+        CheckpointMonitor,
+        ComprehensivePPOMonitor,
+        PPOMonitor,
+    )
+    from rldk.integrations.trl.ppo import create_ppo_trainer
 
-__all__ = ["RLDKCallback", "RLDKMetrics", "RLDKMonitor"]
+__all__ = [
+    "AdvancedPPOMonitor",
+    "CheckpointMetrics",
+    "CheckpointMonitor",
+    "ComprehensivePPOMonitor",
+    "CustomRLDKCallback",
+    "EventWriterCallback",
+    "PPOMetrics",
+    "PPOMonitor",
+    "RLDKCallback",
+    "RLDKMetrics",
+    "RLDKMonitor",
+    "create_ppo_trainer",
+]
 
 _HOMES = {
+    "AdvancedPPOMonitor": "monitors",
+    "CheckpointMetrics": "metrics",
+    "CheckpointMonitor": "monitors",
+    "ComprehensivePPOMonitor": "monitors",
+    "CustomRLDKCallback": "callbacks",
+    "EventWriterCallback": "callbacks",
+    "PPOMetrics": "metrics",
+    "PPOMonitor": "monitors",
     "RLDKCallback": "callbacks",
     "RLDKMetrics": "metrics",
     "RLDKMonitor": "callbacks",
+    "create_ppo_trainer": "ppo",
 }
 
 

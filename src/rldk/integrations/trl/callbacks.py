@@ -6,15 +6,29 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from rldk.adapters.formats.trl import phase_of
+from rldk.adapters.naming.first_rows import Opening
+from rldk.adapters.naming.keys import Hints, Naming
+from rldk.adapters.naming.rows import Renamer
+from rldk.core.codec import to_json
 from rldk.core.extras import need
 from rldk.core.model import Severity
+from rldk.core.table import Phase, Row
+from rldk.emit import EventWriter, rank_path
+from rldk.integrations.guard import Guard
+from rldk.integrations.judge import numbers
 from rldk.integrations.recorder import Recording
-from rldk.integrations.thresholds import RuleChoice
+from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.trl.benchmarks import Benchmark
 from rldk.integrations.trl.hooks import TrainerHooks
+from rldk.integrations.trl.trainers import origin_of, rank_of
 
 with need("trl", "trl"):
     import trl  # noqa: F401 - without TRL there is nothing to hook into
     from transformers import TrainerCallback
+
+FLOATS = frozenset({float})
+MAX_PHASES = 64  # sets of keys to remember
 
 
 class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
@@ -69,3 +83,79 @@ class RLDKMonitor(RLDKCallback):
     """Rules and events only: the model is not measured."""
 
     identities = False
+
+
+class CustomRLDKCallback(RLDKCallback):
+    """A `RLDKCallback` that measures the training by goals of its own, and writes them to `{run_id}_benchmarks.json`.
+
+    `performance_benchmarks`: `target_<metric>` and `min_<metric>` are goals from below, `max_<metric>` are limits from
+    above (`{"target_reward": 1.0, "max_kl_divergence": 0.1}`). A limit that is passed is an alert.
+    `benchmark_results`: for each, its highest and newest value, whether it is met, and the first step at which it was
+    reached or passed."""
+
+    def __init__(self, performance_benchmarks: Mapping[str, float] | None = None, *args: Any, **options: Any) -> None:
+        self.performance_benchmarks = dict(performance_benchmarks or {"target_reward": 1.0, "max_kl_divergence": 0.1})
+        self.benchmarks = [Benchmark.read(name, value) for name, value in self.performance_benchmarks.items()]
+        rules = rule_set(options.pop("rules", "default")).rules
+        super().__init__(*args, rules=[*rules, *(b.rule() for b in self.benchmarks if b.upper)], **options)
+
+    @property
+    def benchmark_results(self) -> dict[str, dict[str, Any]]:
+        return {benchmark.name: benchmark.result() for benchmark in self.benchmarks}
+
+    def on_row(self) -> None:
+        """Looks at the goals."""
+        row = self.recorder.row if self.recorder else None
+        if row is not None:
+            for benchmark in self.benchmarks:
+                benchmark.look(row.step, row.values)
+
+    def before_end(self) -> None:
+        """Writes the goals."""
+        if self.recorder is not None and self.recorder.rank == 0:
+            self.recorder.files.save("benchmarks.json", to_json(self.benchmark_results, indent=1) + "\n")
+
+
+class EventWriterCallback(TrainerCallback):  # type: ignore[misc]
+    """Writes each logged row as one event to `path`, in canonical names, and does nothing else. The other ranks write
+    `path` with their number in it."""
+
+    def __init__(
+        self, path: str | os.PathLike[str], run_id: str | None = None, tags: Mapping[str, Any] | None = None
+    ) -> None:
+        self.path = os.fspath(path)
+        self._run_id = run_id
+        self._tags = dict(tags or {})
+        self._writer: EventWriter | None = None
+        self._renamer: Renamer | None = None
+        self._phases: dict[tuple[str, ...], Phase] = {}
+        self._guard = Guard()
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        """Writes one row."""
+        if logs:
+            self._guard.run("writing an event", self._write, args, state, logs)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Closes the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write(self, args: Any, state: Any, logs: Mapping[str, Any]) -> None:
+        writer, renamer = self._writer, self._renamer
+        if writer is None:
+            writer = self._writer = EventWriter(rank_path(self.path, rank_of(args)), self._run_id, self._tags)
+        values = dict(logs) if FLOATS.issuperset(map(type, logs.values())) else numbers(logs)
+        keys = tuple(values)
+        phase = self._phases.get(keys)
+        if phase is None:
+            phase = self._phases[keys] = phase_of(keys)
+            if len(self._phases) > MAX_PHASES:
+                self._phases = {keys: phase}
+        row = Row(step=state.global_step, values=values, phase=phase)
+        if renamer is None:
+            origin = origin_of(args, state)
+            hints = Hints(framework=origin.framework, dialect=origin.dialect, algorithm=origin.algorithm)
+            renamer = self._renamer = Renamer(Naming(Opening([row]), hints))
+        writer.log(renamer.rename(row).values, step=row.step, tags=None if phase == "train" else {"phase": phase})

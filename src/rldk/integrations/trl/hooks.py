@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rldk.adapters.formats.trl import phase_of
@@ -15,6 +15,7 @@ from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.thresholds import rule_set
 from rldk.integrations.trl.metrics import RLDKMetrics
 from rldk.integrations.trl.share import TrainerShare, calling_trainer, leave, share_of
+from rldk.integrations.trl.taps import TrainerTap
 from rldk.integrations.trl.trainers import origin_of, rank_of
 
 KEPT = 1000  # of the newest logged steps, in `metrics_history`
@@ -49,6 +50,7 @@ class TrainerHooks:
         self._field_map = field_map
         self._recorder: Recorder | None = None
         self._share: TrainerShare | None = None
+        self._tap: TrainerTap | None = None
         self._guard = Guard()
 
     @property
@@ -78,7 +80,7 @@ class TrainerHooks:
             self._guard.run("measuring a step", share.meter.end_of_step)
             if recorder.judge.measured and not getattr(control, "should_log", False):
                 self._log(args, state, {}, ("measured", state.global_step))
-        self._obey(control)
+        self._obey(control, ended=True)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """Records one row. Subclasses that override it call `super().on_log(args, state, control, logs, **kwargs)`."""
@@ -90,12 +92,23 @@ class TrainerHooks:
         self._log(args, state, dict(logs), (state.global_step, len(history), tuple(logs)))
         self._obey(control)
 
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A checkpoint was written. A stop that waited for it takes effect."""
+        if self.stop_requested and self.stop_with_checkpoint and self._ignores_stops():
+            self._raise_stop()
+
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Ends the recording: the list of alerts and the final report are written."""
         self._guard.run("ending the recording", self._end, args)
 
     def on_alerts(self, alerts: tuple[Alert, ...], row: RLDKMetrics) -> None:
         """Called with the alerts of a logged step; for subclasses."""
+
+    def on_row(self) -> None:
+        """Called after each recorded row; for subclasses."""
+
+    def before_end(self) -> None:
+        """Called before the final report is written; for subclasses."""
 
     def _begin(self, args: Any, state: Any, given: Mapping[str, Any]) -> None:
         if self._recorder is not None:
@@ -104,7 +117,7 @@ class TrainerHooks:
             self.trainer = calling_trainer(self)
         share = self._share = share_of(args)
         recorder = Recorder(
-            self.recording,
+            share.named(self.recording, type(self).__name__),
             origin_of(args, state, self._field_map),
             judge=share.judge,
             rank=rank_of(args),
@@ -122,6 +135,14 @@ class TrainerHooks:
         model = given.get("model") or getattr(trainer, "model", None)
         optimizer = given.get("optimizer") or getattr(trainer, "optimizer", None)
         meter.watch(model, optimizer, ref_model=getattr(trainer, "ref_model", None))
+        if trainer is not None and meter.cadence.every > 0:
+            self._tap = TrainerTap(trainer, meter, self._take_samples)
+            meter.guard.run("tapping the trainer", self._tap.attach)
+
+    def _take_samples(self, records: Sequence[Mapping[str, Any]], step: int) -> None:
+        """Gives the samples of a rollout to the recorder."""
+        if self._recorder is not None:
+            self._recorder.log_samples(records, step=step)
 
     def _log(self, args: Any, state: Any, logs: dict[str, Any], key: tuple[Any, ...]) -> None:
         recorder = self._recorder
@@ -134,14 +155,30 @@ class TrainerHooks:
             self.current_metrics = RLDKMetrics.of(row)
             self.metrics_history.append(self.current_metrics)
         self.alerts.extend(alerts)
+        self._guard.run("looking at a row", self.on_row)
         if alerts:
             self._guard.run("telling alerts", self.on_alerts, alerts, self.current_metrics)
 
-    def _obey(self, control: Any) -> None:
-        if self.stop_requested and not getattr(control, "should_training_stop", False):
-            control.should_training_stop = True
-            if self.stop_with_checkpoint:
-                control.should_save = True
+    def _obey(self, control: Any, *, ended: bool = False) -> None:
+        """Passes a stop on to the trainer. `ended`: the optimizer step is over, so that the training may end here."""
+        if not self.stop_requested:
+            return
+        control.should_training_stop = True
+        if self.stop_with_checkpoint:
+            control.should_save = True
+        elif ended and self._ignores_stops():
+            self._raise_stop()
+
+    def _ignores_stops(self) -> bool:
+        """Whether the trainer runs a loop of its own, without a look at `should_training_stop` (PPOTrainer of TRL)."""
+        return any(kind.__name__ == "PPOTrainer" for kind in type(self.trainer).__mro__)
+
+    def _raise_stop(self) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            self._guard.run("writing an analysis", self.before_end)
+            recorder.close("stopped")
+            recorder.raise_if_stopped()
 
     def _end(self, args: Any) -> None:
         recorder, share = self._recorder, self._share
@@ -149,7 +186,11 @@ class TrainerHooks:
             return
         if share is not None and share.meter is not None and share.meter.recorder is recorder:
             share.meter.detach()
+            if self._tap is not None:
+                self._tap.detach()
+                self._tap = None
             share.meter = None
+        self._guard.run("writing an analysis", self.before_end)
         recorder.close()
         leave(args)
         self._recorder = self._share = None

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 import weakref
+from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from rldk.integrations.identities.meter import Meter
 from rldk.integrations.judge import Judge
+from rldk.integrations.recorder import Recording
+from rldk.integrations.runname import new_run_id
 
 MAX_FRAMES = 40
 
@@ -19,6 +24,21 @@ class TrainerShare:
         self.judge: Judge | None = None
         self.meter: Meter | None = None
         self.members = 0
+        self._run_id = ""
+        self._taken: set[tuple[str, str]] = set()
+
+    def named(self, recording: Recording, kind: str) -> Recording:
+        """The recording with the name of its run. All callbacks of a trainer share one; in one folder, a second
+        callback adds its own kind to it."""
+        run_id = recording.run_id or self._run_id or new_run_id()
+        self._run_id = self._run_id or run_id
+        folder = str(Path(recording.output_dir).absolute())
+        name, number = run_id, 1
+        while (folder, name) in self._taken:
+            name = f"{run_id}-{kind}" if number == 1 else f"{run_id}-{kind}-{number}"
+            number += 1
+        self._taken.add((folder, name))
+        return replace(recording, run_id=name)
 
 
 _shares: dict[int, tuple[Any, TrainerShare]] = {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from rldk.core.algorithms import LLM_POLICY, POLICY, VALUE_BASED
+from rldk.core.algorithms import LLM_POLICY, POLICY, SUPERVISED, VALUE_BASED
 from rldk.rules.evidence import about_episodes, about_language, episodic, lost_share
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 LONGER, LONGER_THAN_PAST = 4.0, 3.0  # times
+LEAST_VALID = 0.05  # of the tokens
 SAME = 0.15  # of the level: a return that has not risen
 
 
@@ -173,9 +174,9 @@ def responses_stop_ending(f: Frame) -> Signal | None:
     "no-valid-tokens",
     severity="critical",
     tier=0,
-    each=("response_length_mean", "aborted_frac", "rollout_is_clip_frac"),
+    each=("response_length_mean", "aborted_frac", "rollout_is_clip_frac", "valid_token_frac"),
     rows=3,
-    algorithms=LLM_POLICY,
+    algorithms=LLM_POLICY | SUPERVISED,
     unless=episodic,
     causes=(
         "responses consist of the end token alone",
@@ -193,7 +194,8 @@ def no_valid_tokens(f: Frame) -> Signal | None:
 
     Why it matters: The loss is then a mean over nothing, so gradients are 0 or NaN.
     How it is computed: On three rows in a row, responses have less than one token, or no more than one (the end token)
-    where the run began above three, or a share above 95 % of the responses is aborted or masked. It is only information
+    where the run began above three, or a share above 95 % of the responses is aborted or masked, or the loss sees fewer
+    than 5 % of the tokens (as a hook counts them). It is only information
     when responses shrank to one token step by step (to two or less on the eight rows before) while the reward is not
     below where it began, because that is what the reward asked for.
     When it is wrong: Tasks may be answered in one token. They begin at one, and the rule is quiet about them.
@@ -209,6 +211,10 @@ def no_valid_tokens(f: Frame) -> Signal | None:
             message = f"responses are down to {value:.3g} token on average; they began with {first:.3g}"
             asked = value == 1.0 and before <= 2.0 and reward >= start
             return Signal(value=value, limit=1.0, message=message, severity="info" if asked else None)
+    elif name == "valid_token_frac":
+        if value < LEAST_VALID:
+            message = f"the loss sees {value:.1%} of the tokens"
+            return Signal(value=value, limit=LEAST_VALID, message=message)
     elif value > 0.95:
         what = "aborted" if name == "aborted_frac" else "masked out"
         return Signal(value=value, limit=0.95, message=f"{value:.0%} of the responses are {what}")

@@ -18,6 +18,8 @@ PUBLISHED: dict[str, tuple[float, float, str]] = {
 }
 # metric -> how large a gap must be to matter, in its own unit
 MATERIAL: dict[str, float] = {"rollout_logprob_diff_mean": 0.05, "rollout_prob_diff_mean": 0.01, "rollout_kl": 0.05}
+# what a hook measures just after a sync -> the largest difference that is none
+SYNCED: dict[str, float] = {"sampler_weight_dev": 0.0, "probe_logprob_dev": 0.02}
 STEP_UP = 5.0
 SEQUENCE_CAP = 3.0
 _CAPS = (
@@ -82,9 +84,9 @@ def rollout_gap_above_published_limit(f: Frame) -> Signal | None:
 @rule(
     "OFF003",
     "rollout-weights-stale",
-    severity="warn",
-    tier=1,
-    each=tuple(MATERIAL),
+    severity="critical",
+    tier=0,
+    each=(*MATERIAL, *SYNCED),
     algorithms=LLM_POLICY,
     rows=2,
     causes=(
@@ -98,18 +100,23 @@ def rollout_gap_above_published_limit(f: Frame) -> Signal | None:
     ),
 )
 def rollout_weights_stale(f: Frame) -> Signal | None:
-    """Fires when the gap between rollout engine and trainer steps up to five times what it was, and stays there.
+    """Fires when the rollout engine does not have the weights of the trainer.
 
     Why it matters: The engine no longer samples from the policy that is trained, and every later update is off-policy.
-    How it is computed: This is the form for scalars; the certain form compares checksums. On two rows in a row, the
-    mean gap is above 5 times its own past median (of 10 rows or more; before that, its lowest value without the newest
-    2 rows) and large enough to matter (0.05 nats of log-probability, 0.01 of probability).
+    How it is computed: A hook compares trainer and sampler just after each sync: a fixed sample of the weights, rounded
+    to the sampler's precision, which must be equal, or the log-probabilities of a fixed probe sequence, which must
+    agree within 0.02 nats. They do not on two syncs in a row. Without a hook there is a form for scalars, which is a
+    warning: on two rows in a row, the mean gap is above 5 times its own past median (of 10 rows or more; before that,
+    its lowest value without the newest 2 rows) and large enough to matter (0.05 nats of log-probability, 0.01 of
+    probability).
     When it is wrong: The sampling settings or the precision may have been changed on purpose.
     Source: trl#5312 (0.010 and 0.018, then 0.201 at the third step, 0.015 in the control). The factor and the two steps
-    are those of that thread; the smallest gaps that count are our own choice. It is a warning because scalars do not
-    prove what the weights are.
+    are those of that thread; the smallest gaps that count are our own choice, and so is 0.02 (bf16 kernels of two
+    engines differ by less on one sequence). Scalars do not prove what the weights are, hence a warning.
     """
     name = f.metric
+    if name in SYNCED:
+        return _differs_after_sync(f)
     x, floor = f[name], MATERIAL[name]
     past, low = f.past(name, before=3, least=10), f.lowest(name, before=2)
     base = past if past == past else low
@@ -118,8 +125,20 @@ def rollout_weights_stale(f: Frame) -> Signal | None:
             value=x,
             limit=max(floor, STEP_UP * abs(base)),
             message=f"the gap between rollout engine and trainer rose from {base:.3g} to {x:.3g} ({name})",
+            severity="warn",
         )
     return None
+
+
+def _differs_after_sync(f: Frame) -> Signal | None:
+    name = f.metric
+    x, limit = f[name], SYNCED[name]
+    if not x > limit:
+        return None
+    what = "its weights differ by a share of" if name == "sampler_weight_dev" else "a probe sequence differs by"
+    unit = "" if name == "sampler_weight_dev" else " nats"
+    message = f"the sampler does not have the trainer's weights after a sync: {what} {x:.3g}{unit}"
+    return Signal(value=x, limit=limit, message=message)
 
 
 @rule(

@@ -18,6 +18,8 @@ ROLLOUT_GAPS = ("rollout_logprob_diff_mean", "rollout_prob_diff_mean", "rollout_
 ROWS = 20
 LEAST_SHARE = 0.03  # of the entropy
 Z = 5.0
+SLOPE, ALIGNED = 0.05, 0.9
+SURPRISED = 6.0
 
 
 @rule(
@@ -132,7 +134,7 @@ def gap_leaves_its_course(f: Frame) -> Signal | None:
     "sampled-off-temperature",
     severity="warn",
     tier=2,
-    each=("sampled_nll_surplus",),
+    each=("sampled_nll_surplus", "rollout_logprob_slope", "sampled_surprise_z"),
     rows=3,
     algorithms=LLM_POLICY,
     causes=(
@@ -150,14 +152,22 @@ def sampled_off_temperature(f: Frame) -> Signal | None:
     Why it matters: Importance ratios, KL and entropy are then about another policy than the one that wrote the data.
     How it is computed: For tokens sampled from the policy, the mean of -log p is its mean entropy. Over 20 rows, the
     mean difference between the two is beyond five standard errors (from the row-to-row scatter) and 3 % of the entropy.
-    The rule needs `sampled_nll` beside `entropy`, both at the rollouts and over the same tokens; no trainer logs it by
-    itself.
+    This needs `sampled_nll` beside `entropy`, both at the rollouts and over the same tokens; no trainer logs it by
+    itself. Where the log-probabilities of both sides are known for each token, the ratio of their standard deviations
+    is off 1 by more than 0.05 while they correlate by more than 0.9, on three rows in a row: with one temperature the
+    ratio is 1. A hook that sees log-probabilities and entropies of the sampled tokens before the first update sums
+    their differences: the sum over the newest rollouts is beyond six of its standard deviations, on three rows in a
+    row.
     When it is wrong: Entropy and -log p may be averaged over different tokens (per sequence, with padding, after the
     update).
     Source: An identity in expectation; the only sign of cold sampling in scalars (docs/detectors.md). 20 rows, 5 and 3
     % are our own choice. Not measured: no run of the corpus logs it.
     """
     name = f.metric
+    if name == "rollout_logprob_slope":
+        return _another_slope(f)
+    if name == "sampled_surprise_z":
+        return _surprised(f)
     surplus, noise, entropy = f.mean(name, ROWS), f.noise(name, ROWS), f.median("entropy", ROWS)
     limit = max(Z * noise / math.sqrt(ROWS), LEAST_SHARE * entropy)
     if not abs(surplus) > limit > 0:
@@ -167,3 +177,23 @@ def sampled_off_temperature(f: Frame) -> Signal | None:
         f"sampled tokens are {how} likely than the policy's entropy says, by {abs(surplus):.3g} of {entropy:.3g} nats"
     )
     return Signal(value=surplus, limit=limit, metric="sampled_nll", message=message)
+
+
+def _surprised(f: Frame) -> Signal | None:
+    z, excess = f["sampled_surprise_z"], f["sampled_surprise_excess"]
+    if not abs(z) > SURPRISED:
+        return None
+    how = "less" if z > 0 else "more"
+    message = (
+        f"sampled tokens are {how} likely than the policy says, by {abs(excess):.3g} nats ({abs(z):.0f} deviations)"
+    )
+    return Signal(value=z, limit=math.copysign(SURPRISED, z), message=message)
+
+
+def _another_slope(f: Frame) -> Signal | None:
+    slope, corr = f["rollout_logprob_slope"], f["rollout_logprob_corr"]
+    if not (abs(slope - 1.0) > SLOPE and corr > ALIGNED):
+        return None
+    side = "flatter" if slope < 1 else "steeper"
+    message = f"the trainer's log-probabilities of the sampled tokens are {side} than the sampler's: slope {slope:.3g}"
+    return Signal(value=slope, limit=1.0 + math.copysign(SLOPE, slope - 1.0), message=message)

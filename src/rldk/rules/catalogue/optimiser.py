@@ -29,7 +29,7 @@ def _signal_gone(f: Frame) -> bool:
     "policy-does-not-move",
     severity="critical",
     tier=0,
-    needs=("ratio_mean",),
+    each=("ratio_mean", "weights_changed_frac"),
     causes=(
         "the optimiser holds other parameters than the model that computes the loss (built before wrapping, PEFT "
         "adapter loaded frozen, weights replaced after the optimiser was made)",
@@ -43,20 +43,25 @@ def _signal_gone(f: Frame) -> bool:
     ),
 )
 def policy_does_not_move(f: Frame) -> Signal | None:
-    """Fires when the policy has not changed at all over three updates although earlier ones changed it.
+    """Fires when the policy does not change at all although there are gradients and a learning rate.
 
     Why it matters: The run logs losses, gradients and rewards as usual, and learns nothing.
-    How it is computed: This is a form for scalars of comparing weights. On three rows in a row, the update KL is 0 and
-    the mean ratio 1 within float32 rounding (1e-9 and 1e-6), and both had moved before. Where no update KL is logged,
-    the ratio is exactly 1 on five rows. The rule is quiet while the learning rate is below 5 % of its largest value
-    (OPT004 reports that), while the gradient is exactly 0, or while every group has one reward.
+    How it is computed: A hook in the trainer compares the weights before and after an optimizer step, first on a fixed
+    sample, then on all of them. No weight has changed at two measured steps in a row. Without a hook there is a form
+    for scalars: on three rows in a row, the update KL is 0 and the mean ratio 1 within float32 rounding (1e-9 and
+    1e-6), and both had moved before. Where no update KL is logged, the ratio is exactly 1 on five rows. The rule is
+    quiet while the learning rate is below 5 % of its largest value (OPT004 reports that), while the gradient is exactly
+    0, or while every group has one reward.
     When it is wrong: With purely on-policy updates both are constant from the start, which is why they must have moved
     before; a run that turns on-policy midway looks the same. Logs printed with few decimals, which show both as
     constant, are not judged. Without a logged learning rate, the end of a schedule could look the same, so the last 5 %
-    of the declared steps are not looked at.
+    of the declared steps are not looked at. Pure bf16 weights can swallow a small update whole, which is a fault as
+    well (GRAD010).
     Source: An identity; three rows were measured on small trainings (12 of 108 faulty runs, none of 86 healthy ones);
-    trl#6700 (a complete-looking run with identical weights). The form on weights is a later rule of the same code.
+    trl#6700 (a complete-looking run with identical weights).
     """
+    if f.metric == "weights_changed_frac":
+        return _no_weight_moves(f)
     kl, ratio, lr, rows = "kl_policy_update", "ratio_mean", f["lr"], STILL_ROWS
     kl_still = f.share(kl, rows, above=-STILL_KL, below=STILL_KL) == 1.0
     still, alone = f.share(ratio, rows, above=1 - STILL_RATIO, below=1 + STILL_RATIO) == 1.0, f.repeats(ratio)
@@ -80,12 +85,22 @@ def policy_does_not_move(f: Frame) -> Signal | None:
     return None
 
 
+def _no_weight_moves(f: Frame) -> Signal | None:
+    """The form on weights: two measured steps in a row at which not one of them has changed."""
+    most, looks = f.max("weights_changed_frac", 2), f.count("weights_changed_frac")
+    rate, gradient = f.ewma("lr_largest_group", 1.0), f.ewma("grad_norm_update", 1.0)
+    if most != 0 or rate == 0 or gradient == 0:
+        return None
+    message = f"not one trainable weight changed in the last optimizer steps ({looks:.0f} were looked at so far)"
+    return Signal(value=0.0, limit=0.0, message=message)
+
+
 @rule(
     "OPT002",
     "zero-policy-gradient",
     severity="critical",
     tier=0,
-    each=("grad_norm", "grad_norm_policy"),
+    each=("grad_norm", "grad_norm_policy", "grad_norm_update"),
     needs=("zero_std_group_frac",),
     algorithms=GROUP,
     rows=3,
