@@ -51,11 +51,15 @@ class EpisodeMeasures:
         """One step of the environment, or of several of them at once."""
         self.steps += 1
         self._finite("reward", rewards)
-        for part in _parts(observations):
-            self._finite("observation", part)
+        self.observe(observations)
         if self._bounds.known and actions is not None:
             self._touched += self._bounds.touched(actions)
             self._acted += 1
+
+    def observe(self, observations: Any) -> None:
+        """Observations without a step, such as those of a reset."""
+        for part in _parts(observations):
+            self._finite("observation", part)
 
     def episode(self, total: float, length: float, *, truncated: bool) -> None:
         """An episode has ended: the sum of its rewards, its steps, and whether a time limit cut it."""
