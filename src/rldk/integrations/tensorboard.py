@@ -25,7 +25,7 @@ from rldk.integrations.thresholds import RuleChoice, rule_set
 
 MODULES = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 MAX_TEXT = 100_000  # characters of a table of hyper-parameters
-Origin = Callable[[Mapping[str, Any]], TrainingOrigin]
+Begin = Callable[[Mapping[str, Any]], Recorder | None]  # by the configuration; None: nothing is recorded
 
 
 def script_origin(config: Mapping[str, Any]) -> TrainingOrigin:
@@ -46,9 +46,8 @@ class TappedWriter:
 
     A scalar whose step lies before that of the row counts on another clock (episodes, say): it joins the row."""
 
-    def __init__(self, recording: Recording, origin: Origin = script_origin) -> None:
-        self._recording = recording
-        self._origin = origin
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
         self.config: dict[str, Any] = {}
         self.recorder: Recorder | None = None
         self._step: int | None = None
@@ -77,8 +76,9 @@ class TappedWriter:
             return
         row, self._row = self._row, {}
         if self.recorder is None:
-            self.recorder = Recorder(self._recording, self._origin(self.config))
-        self.recorder.log(row, step=self._step)
+            self.recorder = self._begin(self.config)
+        if self.recorder is not None:
+            self.recorder.log(row, step=self._step)
 
     def close(self, status: str = "finished", error: BaseException | None = None) -> None:
         """Records the last row and writes the final report."""
@@ -98,12 +98,10 @@ class SummaryTap:
 
     A script has no flag that ends it: look at `stop_requested`, or call `raise_if_stopped` once in its loop."""
 
-    def __init__(self, recording: Recording, origin: Origin = script_origin) -> None:
+    def __init__(self, recording: Recording) -> None:
         rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
         self.guard = Guard()
-        self.muted = False
         self._recording = recording
-        self._origin = origin
         self._pid = os.getpid()
         self._writers: weakref.WeakKeyDictionary[Any, TappedWriter] = weakref.WeakKeyDictionary()
         self._tapped: list[TappedWriter] = []
@@ -116,6 +114,13 @@ class SummaryTap:
     @property
     def stop_requested(self) -> bool:
         return any(recorder.stop_requested for recorder in self.recorders)
+
+    def begin(self, config: Mapping[str, Any], number: int) -> Recorder | None:
+        """The recorder of the writer with this number, at its first row."""
+        chosen = self._recording
+        if chosen.run_id is not None and number > 1:
+            chosen = replace(chosen, run_id=f"{chosen.run_id}-{number}")
+        return Recorder(chosen, script_origin(config))
 
     def raise_if_stopped(self) -> None:
         """Raises `TrainingStopped` when an alert asked for a stop."""
@@ -152,7 +157,7 @@ class SummaryTap:
         @wraps(original)
         def tapped(writer: Any, *args: Any, **given: Any) -> Any:
             result = original(writer, *args, **given)
-            if not self.muted and os.getpid() == self._pid:
+            if os.getpid() == self._pid:  # a forked child must not write into the files of its parent
                 self.guard.run(f"recording {name}", action, writer, *args, **given)
             return result
 
@@ -163,10 +168,8 @@ class SummaryTap:
     def _of(self, writer: Any) -> TappedWriter:
         found = self._writers.get(writer)
         if found is None:
-            chosen, count = self._recording, len(self._tapped) + 1
-            if chosen.run_id is not None and count > 1:
-                chosen = replace(chosen, run_id=f"{chosen.run_id}-{count}")
-            found = self._writers[writer] = TappedWriter(chosen, self._origin)
+            number = len(self._tapped) + 1
+            found = self._writers[writer] = TappedWriter(lambda config: self.begin(config, number))
             self._tapped.append(found)
             close_at_exit(found, open_is_crash=False)
         return found

@@ -12,6 +12,7 @@ from rldk.core.extras import need
 from rldk.core.model import Alert, Severity
 from rldk.integrations.at_exit import close_at_exit
 from rldk.integrations.guard import Guard
+from rldk.integrations.judge import Judge
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.sb3.learning import DEFAULT_INTERVAL, LearnRecording
 from rldk.integrations.thresholds import RuleChoice, rule_set
@@ -69,6 +70,7 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
         )
         rule_set(rules, self.recording.thresholds)  # a wrong rule or threshold is an error here, not in training
         self.stop_with_checkpoint = stop_with_checkpoint
+        self.judge: Judge | None = None  # the engine of another recorder of the same training
         self._interval = identity_interval
         self._field_map = field_map
         self._guard = Guard()
@@ -114,7 +116,9 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
         chosen = self.recording
         if self._calls > 1 and chosen.run_id is not None:  # a second call of learn() is a run of its own
             chosen = replace(chosen, run_id=f"{chosen.run_id}-{self._calls}")
-        learning = LearnRecording(chosen, self.model, interval=self._interval, field_map=self._field_map)
+        learning = LearnRecording(
+            chosen, self.model, interval=self._interval, field_map=self._field_map, judge=self.judge
+        )
         self._guard = learning.guard
         self._writer = RLDKWriter(learning)
         self.model.logger.output_formats.append(self._writer)

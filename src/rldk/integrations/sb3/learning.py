@@ -12,7 +12,7 @@ from rldk.integrations.identities.batch import advantages, array
 from rldk.integrations.identities.cadence import Cadence
 from rldk.integrations.identities.meter import Meter
 from rldk.integrations.identities.process import memory, rng_digest
-from rldk.integrations.judge import TrainingOrigin
+from rldk.integrations.judge import Judge, TrainingOrigin
 from rldk.integrations.recorder import Recorder, Recording, config_of
 from rldk.integrations.sb3.first_minibatch import FirstMinibatch
 
@@ -50,8 +50,9 @@ class LearnRecording:
         *,
         interval: int = DEFAULT_INTERVAL,
         field_map: Mapping[str, str] | None = None,
+        judge: Judge | None = None,
     ) -> None:
-        self.recorder = Recorder(recording, origin_of(model, field_map))
+        self.recorder = Recorder(recording, origin_of(model, field_map), judge=judge)
         self.guard = self.recorder.guard
         self.meter = Meter(self.recorder, cadence=Cadence(every=interval))
         self._model = model
