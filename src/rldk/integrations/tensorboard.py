@@ -24,6 +24,7 @@ from rldk.integrations.recorder import Recorder, Recording, config_of
 from rldk.integrations.thresholds import RuleChoice, rule_set
 
 MODULES = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
+OWN = "rldk/"  # the scalars of our own sink
 MAX_TEXT = 100_000  # characters of a table of hyper-parameters
 Begin = Callable[[Mapping[str, Any]], Recorder | None]  # by the configuration; None: nothing is recorded
 
@@ -175,7 +176,8 @@ class SummaryTap:
         return found
 
     def _scalar(self, writer: Any, tag: Any, scalar_value: Any, global_step: Any = None, *_: Any, **__: Any) -> None:
-        self._of(writer).scalar(str(tag), scalar_value, global_step)
+        if not str(tag).startswith(OWN):
+            self._of(writer).scalar(str(tag), scalar_value, global_step)
 
     def _scalars(self, writer: Any, main_tag: Any, values: Any, global_step: Any = None, *_: Any, **__: Any) -> None:
         for name, value in dict(values).items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from rldk.integrations.guard import Guard
 from rldk.integrations.judge import Judge
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.sb3.learning import DEFAULT_INTERVAL, LearnRecording
+from rldk.integrations.sinks import Sink, send
 from rldk.integrations.thresholds import RuleChoice, rule_set
 
 with need("sb3", "stable-baselines3"):
@@ -43,7 +44,8 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
     `_final_report.json` at the end. `rules`: a preset, a rule file, or codes. `alert_thresholds`: fixed limits, by
     kl_divergence, clip_fraction, gradient_norm, memory_usage or the code of a rule. `stop_on`: the severity of an alert
     that ends `learn()`, `stop_with_checkpoint` after `{run_id}_stopped.zip` was saved. `identity_interval`: the weights
-    are measured on the first five optimizer steps and on every so-many-th after them; 0 for never."""
+    are measured on the first five optimizer steps and on every so-many-th after them; 0 for never. `sinks`: where
+    alerts are sent to (`rldk.integrations.sinks`)."""
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
         stop_with_checkpoint: bool = False,
         identity_interval: int = DEFAULT_INTERVAL,
         field_map: Mapping[str, str] | None = None,
+        sinks: Sequence[Sink] = (),
         echo: bool = True,
         verbose: int = 0,
     ) -> None:
@@ -71,6 +74,7 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
         rule_set(rules, self.recording.thresholds)  # a wrong rule or threshold is an error here, not in training
         self.stop_with_checkpoint = stop_with_checkpoint
         self.judge: Judge | None = None  # the engine of another recorder of the same training
+        self._sinks = tuple(sinks)
         self._interval = identity_interval
         self._field_map = field_map
         self._guard = Guard()
@@ -120,6 +124,7 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
             chosen, self.model, interval=self._interval, field_map=self._field_map, judge=self.judge
         )
         self._guard = learning.guard
+        send(learning.recorder, *self._sinks)
         self._writer = RLDKWriter(learning)
         self.model.logger.output_formats.append(self._writer)
         self._learning = learning
