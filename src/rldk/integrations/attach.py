@@ -11,6 +11,7 @@ from functools import wraps
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from rldk.integrations.environments import ORIGIN
 from rldk.integrations.hooked import HookedProcess
@@ -138,6 +139,53 @@ def hook_gymnasium(module: ModuleType, process: HookedProcess) -> str:
         if hasattr(module, name):
             _after(module, name, process, watch)
     return "make() of gymnasium"
+
+
+@_hooks("verl.utils.tracking")
+def hook_verl(module: ModuleType, process: HookedProcess) -> str:
+    """verl logs to the backends of one tracker: ours joins them."""
+    from rldk.integrations.verl.tracking import RLDKTracking, follow, origin_of
+
+    def make(wanted: bool, given: tuple[Any, Any, Any]) -> RLDKTracking | None:
+        recorder = None if wanted else process.begin("trainer", origin_of(given[2]))
+        return RLDKTracking(recorder=recorder) if recorder is not None else None
+
+    follow(module.Tracking, make)
+    return "Tracking of verl"
+
+
+@_hooks("openrlhf.trainer.ppo_trainer")
+def hook_openrlhf(module: ModuleType, process: HookedProcess) -> str:
+    """OpenRLHF logs to the loggers of its trainer: ours stands beside them."""
+    from rldk.integrations.openrlhf.monitor import OpenRLHFMonitor, attach_to_trainers, origin_of
+
+    def make(args: Any) -> OpenRLHFMonitor | None:
+        recorder = process.begin("trainer", origin_of(args))
+        return OpenRLHFMonitor(recorder=recorder) if recorder is not None else None
+
+    attach_to_trainers(module.BasePPOTrainer, make)
+    return "the loggers of OpenRLHF"
+
+
+@_hooks("ray.rllib.algorithms.algorithm")
+def hook_rllib(module: ModuleType, process: HookedProcess) -> str:
+    """Every iteration of an algorithm ends with its result."""
+    from rldk.integrations.rllib.results import ResultRecording, origin_of
+
+    known: WeakKeyDictionary[Any, ResultRecording] = WeakKeyDictionary()
+
+    def setup(_made: None, algorithm: Any, *_: Any, **__: Any) -> None:
+        if process.may_lead("trainer"):
+            recording, judge = process.claim("trainer", origin_of(algorithm))
+            known[algorithm] = ResultRecording(recording, algorithm, judge=judge)
+
+    def stepped(result: Any, algorithm: Any, *_: Any, **__: Any) -> None:
+        if algorithm in known:
+            known[algorithm].result({"training_iteration": algorithm.iteration + 1, **result})
+
+    _after(module.Algorithm, "setup", process, setup)
+    _after(module.Algorithm, "step", process, stepped)
+    return "Algorithm of RLlib"
 
 
 def _has(callback: Any, kind: type) -> bool:
