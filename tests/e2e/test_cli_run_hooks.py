@@ -11,12 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from rldk.cli.main import main
 
 pytestmark = pytest.mark.slow
-SRC = str(Path(__file__).parents[2] / "src")
+ROOT = Path(__file__).parents[2]
+SRC = str(ROOT / "src")
 WRITER = """
 class SummaryWriter:
     def add_scalar(self, tag, scalar_value, global_step=None, walltime=None):
@@ -77,6 +79,7 @@ def test_a_script_is_hooked_judged_and_otherwise_left_alone(project: Path, rldk:
     assert "[critical] training_events GRAD001 step 20" in err
     assert err.splitlines()[-1] == "rldk: hooked SummaryWriter of tensorboardX: 30 rows"
     assert _report(project)["hooks"] == {"hooked": ["SummaryWriter of tensorboardX"], "failed": {}, "rows": 30}
+    jsonschema.validate(_report(project), json.loads((ROOT / "docs" / "monitor.report.schema.json").read_text()))
     folder = project / "out" / "hooks"
     assert json.loads((folder / "run.json").read_text())["config"] == {"exp_name": "ppo", "gamma": 0.9}
     assert not (folder / "training_alerts.json").exists()
