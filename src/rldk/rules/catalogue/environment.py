@@ -55,7 +55,7 @@ def not_finite(f: Frame) -> Signal | None:
     ),
     fixes=(
         "compare the bounds of the action space with what the environment does with an action",
-        "lower {learning_rate}, or use a policy whose output is squashed",
+        "lower {lr}, or use a policy whose output is squashed",
     ),
 )
 def actions_saturated(f: Frame) -> Signal | None:
