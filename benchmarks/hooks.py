@@ -165,7 +165,7 @@ def main() -> int:
     taken = plain_writer(folder, chosen.steps)
     p50, p99 = quantile(taken, 0.5), quantile(taken, 0.99)
     lines.append(
-        f"| `EventWriter.log` of the same rows, for comparison | {p50:.1f} us | {p99:.0f} us | {p50 / STEP_MS / 10:.2f} % |"
+        f"| `EventWriter.log` of the same rows, to compare | {p50:.1f} us | {p99:.0f} us | {p50 / STEP_MS / 10:.2f} % |"
     )
     measured = identities(folder, 210)
     if measured is not None:

@@ -17,7 +17,10 @@ from rldk.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
     from rldk.adapters.live.reader import ReadOptions
+    from rldk.cli.hooks import HookFolder
+    from rldk.core.manifest import Manifest
     from rldk.core.rundir import RunDirectory
+    from rldk.engine.processes.child import Wrapped
     from rldk.rules.files.load import RuleFile
 
 
@@ -35,9 +38,16 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Keep the log, the alerts and the reports in this directory; it may exist.  [default: runs/NAME-TIME]",
 )
+@click.option(
+    "--hooks",
+    "hooked",
+    is_flag=True,
+    help="Attach rldk's hooks to the trainer that the command loads: transformers and TRL, Stable-Baselines3, verl, "
+    "OpenRLHF, RLlib, SummaryWriter, gymnasium. The script itself is not changed.",
+)
 @options(SHARED)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...")
-def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ...], **flags: Any) -> int:
+def command(streams: tuple[str, ...], run_dir: Path | None, hooked: bool, words: tuple[str, ...], **flags: Any) -> int:
     """Start a training and watch it.
 
     Write -- before COMMAND. rldk watches what the command prints and the files that --stream names. It passes the
@@ -49,31 +59,25 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
     Examples:
       rldk run -- python train.py
       rldk run --stop-on critical --stream logs/progress.csv -- python train.py --lr 1e-4
+      rldk run --hooks -- python train.py
     """
-    from datetime import datetime
-
     from rldk.cli.watching import conduct, load_asked_rules
-    from rldk.engine.processes.child import Wrapped
-    from rldk.monitor.rundir import begin, end, run_directory
+    from rldk.monitor.rundir import end
     from rldk.monitor.signals import Signals
     from rldk.monitor.sources import live_feeds
 
     how, settings = reading_options(flags)
     rules = load_asked_rules(flags)
-    child = Wrapped(words)
-    try:
-        left = run_directory(run_dir, words, datetime.now())
-        begun = begin(left, words)
-    except BaseException:
-        child.abandon()
-        raise
+    child, left, begun, hooks = _start(words, run_dir, hooked=hooked)
+    followed = (*streams, str(hooks.stream)) if hooks else streams
     try:
         flags["alerts"] = flags["alerts"] or left.alerts
         flags["report"] = flags["report"] or left.report
         say(f"rldk: run directory {left.path}")
         with left.printed.open("ab", buffering=0) as log, Signals(child.relay) as signals:
             tee = (1, log.fileno())
-            feeds = live_feeds(("-", *streams), how, warn=say, stdin=child.stdout, tee=tee, exclude=output_files(flags))
+            exclude = output_files(flags)
+            feeds = live_feeds(("-", *followed), how, warn=say, stdin=child.stdout, tee=tee, exclude=exclude)
             # the command answers a signal; the monitor ends after the command has ended
             code = conduct(
                 feeds,
@@ -86,9 +90,38 @@ def command(streams: tuple[str, ...], run_dir: Path | None, words: tuple[str, ..
             )
     finally:
         child.close()
-    _conclude(left, streams, rules, how, flags["reference"])
+    _conclude(left, followed, rules, how, flags["reference"])
+    if hooks:
+        hooks.tell(Path(flags["report"]))
     end(left, begun, child.exit_code())
     return child.exit_code() or code
+
+
+def _start(
+    words: Sequence[str], run_dir: Path | None, *, hooked: bool
+) -> tuple[Wrapped, RunDirectory, Manifest, HookFolder | None]:
+    """The command, its run directory with a manifest, and the folder of the hooks. Raises `UsageError` for a command
+    that cannot be started."""
+    from datetime import datetime
+
+    from rldk.cli.hooks import HookFolder
+    from rldk.engine.processes.child import Wrapped
+    from rldk.monitor.rundir import begin, run_directory
+
+    left = run_directory(run_dir, words, datetime.now()) if hooked else None
+    hooks = HookFolder(left) if left is not None else None
+    try:
+        child = Wrapped(words, variables=hooks.variables() if hooks else None)
+    except BaseException:
+        if hooks:
+            hooks.remove()
+        raise
+    try:
+        left = left or run_directory(run_dir, words, datetime.now())
+        return child, left, begin(left, words), hooks
+    except BaseException:
+        child.abandon()
+        raise
 
 
 def _conclude(

@@ -92,10 +92,17 @@ def report_schema() -> Schema:
                 "source": _object(dict.fromkeys(("lines", "rejected", "out_of_order", "gaps"), _COUNT)),
                 "actions": _listed(_defined(Outcome, definitions)),
                 "runs": _listed({"$ref": "#/$defs/Run"}),
-            }
+            },
+            hooks=_hooks(),
         ),
         "$defs": definitions,
     }
+
+
+def _hooks() -> Schema:
+    failed = {"type": "object", "additionalProperties": _TEXT}
+    found = _object({"hooked": _listed(_TEXT), "failed": failed, "rows": _COUNT})
+    return {**found, "description": "what `rldk run --hooks` hooked, what it could not hook and why, rows recorded"}
 
 
 def _reward() -> Schema:

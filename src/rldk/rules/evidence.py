@@ -18,7 +18,7 @@ CRITIC = ("loss", "value_loss")
 # trainers of environments rather than language models
 CLASSIC = frozenset(
     "sb3 stable_baselines3 rllib cleanrl baselines spinup rsl_rl rl_games skrl mlagents sample_factory pufferlib"
-    " tianshou dopamine dreamer keras_rl acme tf_agents garage rlkit cs285 benchmarl".split()
+    " tianshou dopamine dreamer keras_rl acme tf_agents garage rlkit cs285 benchmarl gymnasium".split()
 )
 CONTROL = ("env_steps", "episode_count", "episode_success_rate", "exploration_rate")  # what only environments have
 LANGUAGE = (

@@ -209,7 +209,7 @@ class _Reading:
             notes += (f"rldk left out {self._not_scalar} values that are not scalars (text, histograms, images)",)
         log = Log(
             table=table,
-            algorithm=_script(self.config),
+            algorithm=script_algorithm(self.config),
             config=self.config,
             meta=_meta(self.config) | ({"left_out": left_out} if left_out else {}),
             notes=notes,
@@ -264,16 +264,16 @@ def _model_config(text: str) -> dict[str, Any]:
     return {"model_config": value} if value else {}
 
 
-def _markdown(text: str) -> dict[str, Any]:
+def markdown_table(text: str) -> dict[str, Any]:
     """The rows of CleanRL's `|param|value|` table, with numbers, booleans and None as such."""
     rows = [line.strip().strip("|").split("|", 1) for line in text.splitlines() if line.lstrip().startswith("|")]
     return {row[0].strip(): literal(row[1].strip()) for row in rows[2:] if len(row) == 2}
 
 
-_CONFIG_TEXTS = {"hyperparameters": _markdown, "args": _json, "model_config": _model_config}
+_CONFIG_TEXTS = {"hyperparameters": markdown_table, "args": _json, "model_config": _model_config}
 
 
-def _script(config: dict[str, Any]) -> str | None:
+def script_algorithm(config: dict[str, Any]) -> str | None:
     """The algorithm of a CleanRL experiment, which is named after its script: `ppo`, `ppo_atari`, `dqn_atari`."""
     first = str(config.get("exp_name", "")).split("_")[0]
     return first if first in ALGORITHMS else None
