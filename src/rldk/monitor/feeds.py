@@ -32,7 +32,7 @@ IDENTITY_BYTES = 4096  # of the first line, which identifies a log
 class LogFeed:
     """A log that `LiveReader` reads. A follower supplies its bytes.
 
-    A follower that cannot read for a while is asked again, if it has read something before; `warn` is told."""
+    A follower that cannot read for a while is asked again, if it has read something before; `warn` gets a message."""
 
     def __init__(self, follower: Follower, run: str, how: ReadOptions, *, warn: Callable[[str], None]) -> None:
         self.run = run
