@@ -145,7 +145,7 @@ class LogFeed:
         return self._more(rows, lambda: self._reader.feed(data))
 
     def _more(self, rows: list[Row], call: Callable[[], list[Row]]) -> list[Row]:
-        """The rows and those that the call gives. Only the latter when the call gives all rows again."""
+        """The rows, followed by those that the call returns; only the latter if the call returns all rows again."""
         new = call()
         if self._reader.revision == self._revision:
             return rows + new
