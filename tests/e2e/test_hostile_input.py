@@ -304,3 +304,13 @@ def test_a_directory_of_twenty_thousand_files_is_looked_through(tmp_path: Path) 
         (tmp_path / f"{i}.txt").write_bytes(b"hello\n")
     answer = doctor(tmp_path)
     assert (answer.code, "no log among the 20000 files" in answer.err) == (3, True)
+
+
+@pytest.mark.parametrize("form", ["lines", "state"])
+def test_a_row_of_too_many_metrics_is_refused_and_the_others_are_read(form: str, tmp_path: Path) -> None:
+    keys = ", ".join(f'"m{i}": 1' for i in range(20_000))
+    rows = [f'{{"step": {i}, "loss": 0.{i + 1}{f", {keys}" if i == 3 else ""}}}' for i in range(9)]
+    whole = "\n".join(rows) + "\n" if form == "lines" else f'{{"log_history": [{", ".join(rows)}], "max_steps": 9}}'
+    answer = doctor(file(tmp_path, whole))
+    assert (answer.code, "8 rows" in answer.out, "1 line of 9" in answer.out) == (0, True, True)
+    assert "20,001 metrics, more than can be held (20,000)" in answer.out

@@ -15,7 +15,7 @@ from rldk.adapters.wire.console import Cutter, Piece, pieces
 from rldk.core.jsonl import KEPT_REJECTS
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
-from rldk.core.table import Phase, TableBuilder
+from rldk.core.table import MAX_METRICS, Phase, TableBuilder
 from rldk.errors import MalformedInput, NoData, NotALog, UsageError
 
 ROUNDED = "numbers have only the digits that were printed: a number shown as 0 may be very small"
@@ -70,7 +70,12 @@ class Reading:
         self._last: int | None = None
 
     def row(self, step: int, values: Mapping[str, float], *, phase: Phase = "train", time: float = math.nan) -> None:
-        """Appends a row. Raises `InputError` when the table would no longer fit in memory."""
+        """Appends a row, or refuses one that alone has more metrics than a table. Raises `InputError` when the table
+        would no longer fit in memory."""
+        if len(values) > MAX_METRICS:
+            number = len(self._builder) + self._rejected_count + 1
+            self.reject(number, 0, f"the row has {len(values):,} metrics, more than can be held ({MAX_METRICS:,})")
+            return
         if phase == "train":
             self._segment += self._last is not None and step < self._last
             self._last = step

@@ -1,4 +1,4 @@
-"""`rldk bench CORPUS`: how good are the rules, on logs whose faults are known?"""
+"""`rldk bench CORPUS`: measures the rules on logs whose faults are known."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     help="Compare with the --json output of an earlier call and list the runs that changed.",
 )
 def command(corpus: str, *, as_json: bool, jobs: int | None, other: Path | None, **options: Any) -> int:
-    """Measure the rules on labelled logs: what they find, and how often they cry wolf.
+    """Measure the rules on labelled logs: what they find, and how often they raise a false alarm.
 
     CORPUS is a directory. Each run is a directory in it with a log and a label.json:
     {"fault": "lr_jump", "onset": 70, "families": ["OPT"]}, or {"fault": "none"} for a healthy run. A fault counts as

@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "dataset": ("dataset", "Say what a dataset is, by a digest of its content, and which rows of it changed."),
     "seed": ("seed", "Say what a seed sets, and start a command with its hashes fixed."),
-    "bench": ("bench", "Measure the rules on labelled logs: what they find, and how often they cry wolf."),
+    "bench": ("bench", "Measure the rules on labelled logs: what they find, and how often they raise a false alarm."),
     "ingest": ("ingest", "Read any training log into one table."),
     "emit": ("emit", "Append one measured value to a log file."),
     "validate-format": ("validate_format", "Say how rldk would read a file, and what is wrong with it."),

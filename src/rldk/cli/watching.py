@@ -60,7 +60,9 @@ def conduct(
     wait: Wait,
     **asked: Any,
 ) -> int:
-    """Watches to the end and prints what was found; the exit code. `wait` goes to `Watch`, `asked` to `job_of`."""
+    """Watches to the end, prints what was found, and returns the exit code.
+
+    `wait` goes to `Watch`, `asked` to `job_of`."""
     out = write if stdout else say
     drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
     job = job_of(trails=drawn, **asked)

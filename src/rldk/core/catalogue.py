@@ -49,7 +49,7 @@ class RunEntry(Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> Status | Literal["unreadable"]:
-        """As of `status_of`; a run that left only a report has finished."""
+        """The state of the run, as `status_of` gives it; a run that left only a report has finished."""
         if self.problem:
             return "unreadable"
         if self.manifest is not None:

@@ -18,7 +18,7 @@ from rldk.core.model import Rejected
 from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
 from rldk.core.stream import BrokenStream, Openable, chunks
-from rldk.core.table import MetricTable, Row, TableBuilder
+from rldk.core.table import MAX_METRICS, MetricTable, Row, TableBuilder
 from rldk.core.typed import TypedLines
 from rldk.errors import MalformedInput
 
@@ -358,6 +358,8 @@ class _Parser:
 
     def _record(self, obj: dict[str, Any], layout: Layout) -> None:
         record = take_apart(obj, layout)
+        if len(record.values) > MAX_METRICS:
+            raise BadLine(f"the line has {len(record.values):,} metrics, more than can be held ({MAX_METRICS:,})")
         for key, value in record.identity.items():
             self.meta.setdefault(key, value)
         self.records += 1

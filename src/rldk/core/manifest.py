@@ -32,8 +32,8 @@ class RunProcess(Struct, frozen=True, kw_only=True):
 
 
 class GitState(Struct, frozen=True, kw_only=True):
-    """The code that ran. `dirty`: with changes that no commit has; None where that is not known. `remote`: where it
-    was cloned from, without credentials."""
+    """The code that ran. `dirty`: whether it has changes that are in no commit; None if that is not known. `remote`:
+    the address that it was cloned from, without credentials."""
 
     sha: str | None = None
     branch: str | None = None
@@ -163,8 +163,8 @@ def manifest_schema() -> dict[str, Any]:
 def continued(manifest: Manifest, earlier: Manifest | None) -> Manifest:
     """The manifest of a run that goes on in a directory that may hold an earlier one.
 
-    It keeps what the run is called and when it began, and counts how often it was taken up again: not when it is taken
-    over from a process that is still there."""
+    It keeps the names of the run and the time of its start, and counts how often the run was continued. Taking over
+    from a process that still runs does not count."""
     if earlier is None:
         return manifest
     names = ("run_id", "project", "name", "started_at", "other")

@@ -30,12 +30,13 @@ class RunDirectory(Struct, frozen=True):
 
     @property
     def metrics(self) -> Path:
-        """Appended to by the training, one JSON line a step; rank 0's of a distributed run."""
+        """The log that the training appends to, one JSON line for each step; in a distributed run, the log of rank
+        0."""
         return self.path / METRICS
 
     @property
     def printed(self) -> Path:
-        """What the command of `rldk run` printed; appended to, so that a command may be started again."""
+        """What the command of `rldk run` printed. New output is appended, because a command may be started again."""
         return self.path / PRINTED
 
     @property

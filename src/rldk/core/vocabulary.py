@@ -81,7 +81,7 @@ class Vocabulary:
         return None
 
     def bounds(self, name: str, *, estimator: str = "", discrete: bool = False) -> tuple[float, float]:
-        """The interval outside of which a value of the metric is impossible. Its ends are infinite where open.
+        """The interval that holds every possible value of the metric. An end without a bound is infinite.
 
         `estimator`: as in `RunMeta.estimators`. `discrete`: actions are known to be discrete."""
         metric = self.metric(name)

@@ -15,7 +15,7 @@ Heard = dict[tuple[str, Phase], int]  # family and phase -> the last row of that
 
 
 class Standing:
-    """Keeps the episodes that a run's state depends on. It is told of every episode as it begins.
+    """Keeps the episodes that a run's state depends on. Every episode is added as it begins.
 
     The cost of a question grows with the number of episodes that may still change or that reach into the window. Older
     episodes are added to the totals once and dropped."""

@@ -1,7 +1,7 @@
-"""Several runs side by side: their metrics aligned by step, where they part, and by how much they differ.
+"""Compares several runs: aligns their metrics by step, and says from where on and by how much they differ.
 
 The first table is the baseline; each other one is compared with it. Nothing is interpolated: a value without a partner
-takes part in no figure, and is counted."""
+enters no figure, but is counted."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def compare(
     tolerance: float = 0.0,
     seed: int = 0,
 ) -> TableComparison:
-    """Each table compared with the first, metric by metric.
+    """Compares each table with the first, metric by metric.
 
-    `metrics`: default all that the two have in common. `step_tolerance`: as of `align`. `tolerance`: two values are
+    `metrics`: default all that the two have in common. `step_tolerance`: as in `align`. `tolerance`: two values are
     equal when they differ by at most this share of the larger one; 0: the very same number. NaN equals NaN.
 
     The test is Wilcoxon's on the means of 20 batches of neighbouring steps, since single steps depend on each other;
@@ -116,7 +116,7 @@ def compare(
 
 
 def _points(table: MetricTable, metric: str, phase: Phase) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The steps at which a table has the metric, rising and each once, and the newest value of each."""
+    """The steps at which a table has the metric, in rising order and each once, and the newest value at each."""
     column = table.columns.get(metric)
     if column is None:
         return np.empty(0, dtype=np.int64), np.empty(0)
@@ -131,7 +131,7 @@ def _points(table: MetricTable, metric: str, phase: Phase) -> tuple[NDArray[np.i
 def _matched(
     step: NDArray[np.int64], theirs: NDArray[np.int64], tolerance: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Places in `step` and the rows of `theirs` that belong there, each at most once."""
+    """Pairs of a place in `step` and a row of `theirs`; each place and each row occurs at most once."""
     if not step.size or not theirs.size:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     after = np.searchsorted(step, theirs).clip(0, step.size - 1)

@@ -18,7 +18,7 @@ class EngineSession:
     """The rules and what is normal by construction, over the rows of one run.
 
     The findings are those of `engine.scan` on the same rows, whatever pieces they come in. `alerts`: whether `feed`
-    says what begins, grows graver and is over; who asks only for the report is spared the work. `run`: its name in
+    reports what begins, gets worse and ends; without it the work for alerts is saved. `run`: its name in
     alerts."""
 
     def __init__(self, rules: Sequence[Rule], context: Context, *, run: str = "", alerts: bool = True) -> None:
@@ -39,10 +39,10 @@ class EngineSession:
         return self.engine.last_step if self.engine.rows else None
 
     def feed(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Sequence[Alert]]]:
-        """Each row, looked at, with the alerts that it gives rise to, before the next is looked at. With the first row
-        come those of what was known before it.
+        """Checks the rows one after the other and yields each with the alerts that it causes. The first row also
+        brings the alerts about what was known before it.
 
-        Many rows at once are much quicker than one by one. Nothing is looked at that is not iterated over."""
+        It is much quicker to pass many rows at once. A row is checked only when the iteration reaches it."""
         alerts = self._alerts
         for row, begun in self.engine.feed_all(rows):
             said: Sequence[Alert] = alerts.take(row, begun) if alerts and (begun or alerts.waiting) else ()

@@ -98,7 +98,7 @@ class DocumentFeed:
         return source_stats(self.source, run.meta, (run.lines, run.rejected_count, run.rejected))
 
     def _due(self) -> bool:
-        """Whether the files have changed since they were read, and nobody writes to them just now."""
+        """Whether the files have changed since they were read and nobody is writing to them now."""
         if not self._glances.due():
             return False
         with self._glances.measure():
@@ -133,7 +133,7 @@ class DocumentFeed:
             return None
 
     def _new(self, run: Run, *, finish: bool) -> list[Row]:
-        """The rows of the reading that were not given yet. All rows when the ones given before have changed."""
+        """The rows that were not returned yet; all rows if earlier ones have changed."""
         table, before = rule_columns(run), self._run
         n = len(table)
         if before is not None:

@@ -32,7 +32,7 @@ IDENTITY_BYTES = 4096  # of the first line, which identifies a log
 class LogFeed:
     """A log that `LiveReader` reads. A follower supplies its bytes.
 
-    A follower that cannot read for a while is asked again, if it has read something before; `warn` is told."""
+    A follower that cannot read for a while is asked again, if it has read something before; `warn` gets a message."""
 
     def __init__(self, follower: Follower, run: str, how: ReadOptions, *, warn: Callable[[str], None]) -> None:
         self.run = run
@@ -145,7 +145,7 @@ class LogFeed:
         return self._more(rows, lambda: self._reader.feed(data))
 
     def _more(self, rows: list[Row], call: Callable[[], list[Row]]) -> list[Row]:
-        """The rows and those that the call gives. Only the latter when the call gives all rows again."""
+        """The rows, followed by those that the call returns; only the latter if the call returns all rows again."""
         new = call()
         if self._reader.revision == self._revision:
             return rows + new

@@ -16,7 +16,7 @@ from rldk.rules.rule import Context, Rule
 
 
 class RunSession:
-    """An `EngineSession`, and beside it what a monitor tells of the rows: gaps of steps, rewards, the newest curves."""
+    """An `EngineSession` that also keeps what a monitor reports: gaps between steps, rewards and the newest curves."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class RunSession:
         return said
 
     def preview(self, rows: Iterable[Row]) -> list[Alert]:
-        """What these rows would give rise to if they were whole now; nothing is changed. Copies all memory."""
+        """The alerts that these rows would cause if they were complete now. It works on a copy and changes nothing."""
         copied: RunSession = deepcopy(self, self._inner.constant())
         return [alert for alert in copied.feed(rows) if alert.event != "recovered"]
 

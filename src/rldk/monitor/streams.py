@@ -1,4 +1,4 @@
-"""A path that is followed. Its kind is found out first, and again while it may change."""
+"""Follows a path. What kind of source it is, is determined first, and again while that may change."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class StreamFeed:
         return rows
 
     def _look(self, *, finish: bool = False) -> bool:
-        """Finds out what to read. True when that has changed."""
+        """Determines what to read, and returns whether that has changed."""
         path = self._path
         if self._how.pattern is not None and not path.is_dir():
             return self._feed is None and self._read_lines(path)

@@ -32,7 +32,7 @@ Wait = Callable[[float], str | None]
 
 
 class Feed(Protocol):
-    """One source of rows. `context` is there when the first rows are.
+    """One source of rows. `context` is known once there are rows.
 
     `restarted`: the rows of the last call are all rows from the first, because earlier ones have changed."""
 
@@ -71,7 +71,7 @@ class Feed(Protocol):
 
     @property
     def identity(self) -> str:
-        """What tells the source from another one in its place; "" when nothing does."""
+        """An identity that another source in the same place would not have; "" if there is none."""
 
     def stats(self) -> SourceStats: ...
 
@@ -208,7 +208,8 @@ class Watch:
                     self._state.expect(alert)
 
     def _tend(self, *, now: bool = False) -> None:
-        """Saves after the alerts were written: an alert in the file that is missing in the state is found there."""
+        """Saves the state after the alerts were written. An alert that is in the file but not in the state is
+        found there later."""
         self._outlet.tend()
         state, moment = self._state, self._clock()
         if not (state.changed or now or (state.behind and moment - self._saved >= SAVE_S)):

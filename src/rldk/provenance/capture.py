@@ -1,4 +1,4 @@
-"""What the manifest of a run says of its origin."""
+"""Adds to the manifest of a run where the run came from."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MAX_SCRIPT = 16 << 20
 def with_origin(manifest: Manifest, argv: Sequence[str], folder: Path | None = None) -> Manifest:
     """The manifest with the command, the script, the commit, the packages and the environment of this process.
 
-    `folder`: whose repository is meant, default the current one. Secrets in `argv` are taken out. Never fails: what
-    cannot be learned is left out."""
+    `folder`: the folder whose repository is recorded; by default the current one. Secrets are removed from `argv`. The
+    function never fails: it leaves out what it cannot find."""
     return replace(
         manifest,
         command=_command(argv),

@@ -22,7 +22,8 @@ _ADDRESS = later(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*).*", re.IGNORECASE
 def git_state(folder: Path) -> GitState | None:
     """The commit, branch and remote of the repository that holds `folder`, and whether a tracked file differs from it.
 
-    None outside of a repository. Without the git program, or when it takes too long, only what `.git` itself says."""
+    It is None outside of a repository. Where the git program is missing or takes too long, it has only what the files
+    of `.git` say."""
     home = _git_folder(folder)
     if home is None:
         return None
@@ -51,7 +52,8 @@ def public_address(remote: str) -> str:
 
 
 def _asked(folder: Path, *words: str) -> str | None:
-    """What git says; None when it fails. It neither writes to the repository nor starts the monitor that it names."""
+    """What git prints; None if it fails. The call neither writes to the repository nor starts a monitor that it
+    configures."""
     argv = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", os.fspath(folder), *words]
     variables = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {"LC_ALL": "C"}  # no other GIT_DIR
     try:
@@ -64,7 +66,7 @@ def _asked(folder: Path, *words: str) -> str | None:
 
 
 def _git_folder(folder: Path) -> Path | None:
-    """The `.git` of the repository, or what a work tree has in its place."""
+    """The `.git` folder of the repository; for a work tree, the folder that its `.git` file names."""
     with suppress(OSError, ValueError):
         resolved = folder.resolve()
         for place in (resolved, *resolved.parents):

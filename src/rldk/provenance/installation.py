@@ -25,7 +25,8 @@ _PYTHON = later(r">=\s*([\d.]+)")
 
 
 class PackageState(Struct, frozen=True, kw_only=True):
-    """A package that is needed: the version that is there (None: not installed), the lower bound, what is wrong."""
+    """A package that is needed. `version`: the installed one, or None. `least`: the lower bound. `problem`: what is
+    wrong."""
 
     name: str
     version: str | None
@@ -61,7 +62,7 @@ class Installation(Struct, frozen=True, kw_only=True):
 
 
 def check_installation(requirements: Sequence[str] | None = None) -> Installation:
-    """The check. `requirements`: as a distribution declares them, default those of the installed rldk."""
+    """Checks this installation. `requirements`: in the form that a distribution declares; by default those of rldk."""
     declared = _declared() if requirements is None else requirements
     wanted: dict[str, list[tuple[str, str]]] = {}
     for found in filter(None, map(_NEED.match, declared or ())):
@@ -152,7 +153,7 @@ def _python() -> PackageState:
 
 
 def _package(name: str, least: str) -> PackageState:
-    """A package without which nothing works: it must also be importable."""
+    """The state of a package that rldk cannot work without, which must also be importable."""
     version = version_of(name)
     if version is None:
         return PackageState(name=name, version=None, least=least, problem="not installed")
@@ -180,7 +181,7 @@ def _too_old(version: str, least: str) -> str:
 
 
 def _place(what: str, path: Path) -> WrittenPlace:
-    """Whether a file can be made there; in a folder that does not exist yet, in the nearest that does."""
+    """Whether a file can be created in the folder or, if the folder does not exist, in the nearest one above it."""
     at = next((place for place in (path, *path.parents) if place.is_dir()), path)
     try:
         with tempfile.TemporaryFile(dir=at):

@@ -36,7 +36,8 @@ def version_of(name: str) -> str | None:
 
 
 def reaches(version: str, bound: str) -> bool:
-    """Whether a version is `bound` or later; a pre-release of a version is before it. False for what is no version."""
+    """Whether a version is `bound` or later. A pre-release comes before its version. False if the text is no
+    version."""
     have, want = _RELEASE.match(version), _RELEASE.match(bound)
     if have is None or want is None:
         return False

@@ -188,7 +188,7 @@ def _word(text: str) -> str:
 
 
 def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> Manifest:
-    """Of a run that begins now, or goes on."""
+    """The manifest of a run that begins now or is continued."""
     plain = plain_config(config)
     begun = Manifest(
         run_id=folder.absolute().name,

@@ -30,7 +30,7 @@ ENOUGH = 3  # rows with the same names and rising steps that a text needs to cou
 MAX_LINES = 100  # of one record
 MAX_KEYS = 300
 MAX_HELD = 50  # redraws of a progress bar with the same numbers that are one row
-# Words of which a line of such a log has one, and the number that follows; a text without is no such log.
+# A line of such a log has one of these words, followed by a number; a text without them is no such log.
 _COUNTS = later(
     rb"(?:ep|epoch|episode|step|steps|iter|iteration|itr|update|updates|batch|rollout|round|frame|frames|timestep"
     rb"|timesteps|generation|game|trial)[ :=#\[(-]{0,8}\d|^\W{0,3}\d{1,18}[ /]|\d%\|[^|\n]{0,400}\| {0,9}\d",

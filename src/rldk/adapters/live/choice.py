@@ -157,8 +157,8 @@ class Chooser:
         return Choice(self._path, Group(sources=[source]), path)
 
     def _claim(self, path: Path, _: list[type[BaseAdapter]], found: Found) -> Claim | None:
-        """As `best_claim`, but asked again only when the answer may change. For a recognised file its beginning decides
-        that; for another file its whole content does, because metrics may come late."""
+        """The answer of `best_claim`, which is asked again only when the answer may change. For a recognised file its
+        beginning decides that; for another file its whole content does, because metrics may come late."""
         stamp = None if self._passed_over(path) else _stamp(path)
         if stamp is None:
             return None

@@ -94,7 +94,8 @@ class FilesFollower:
         return self._file.identity
 
     def poll(self) -> bytes:
-        """As `FileFollower.poll`. The end of one file comes before the beginning of the next."""
+        """Reads what is new, as `FileFollower.poll` does. The end of one file comes before the beginning of the
+        next."""
         rest, self._rest = self._rest, b""
         return rest + self._file.poll()
 

@@ -87,7 +87,7 @@ class LiveReader:
 
     @property
     def mark(self) -> str:
-        """As `RowSource.mark`."""
+        """Marks the place, as `RowSource.mark` does."""
         source = self._source or self._look
         return source.mark if source else ""
 

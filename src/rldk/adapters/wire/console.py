@@ -32,7 +32,7 @@ class Piece(NamedTuple):
     several texts.
 
     `whole`: its end was seen. False for a last line without newline (its last number may be cut) and for a line above
-    10 MB, of which only the beginning is kept. `broken`: why the source stopped here, if it did; then it is the last.
+    10 MB; only its beginning is kept. `broken`: why the source stopped here, if it did; then it is the last.
     `closed`: the end of this text was seen, that of a redraw at least.
     """
 

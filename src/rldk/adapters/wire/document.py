@@ -78,7 +78,7 @@ def documents(text: str) -> tuple[list[Document], str]:
 
 
 def decode(data: bytes) -> tuple[list[Document], str]:
-    """As `documents`, for bytes. One document without NaN is decoded the quick way."""
+    """Does the same as `documents` for bytes. A single document without NaN is decoded the quick way."""
     try:
         return [msgspec.json.decode(data)], ""
     except (ValueError, RecursionError):

@@ -66,7 +66,7 @@ class Line(NamedTuple):
 
 
 def read_line(text: str) -> Line:
-    """The counts and the named numbers of a line. Linear in the text, of which `MAX_TEXT` characters are read."""
+    """The counts and the named numbers of a line. Only the first `MAX_TEXT` characters are read, in linear time."""
     text = text[:MAX_TEXT].strip()
     clocks: dict[str, Clock] = {}
     bar = _BAR.search(text) if "%|" in text else None

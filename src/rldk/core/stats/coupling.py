@@ -1,4 +1,5 @@
-"""Do two quantities go together within groups? The partial Spearman correlation given the group, with its interval."""
+"""Whether two quantities go together within groups: the partial Spearman correlation given the group, and its
+interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of paired differences, and what many tests at once leave of a p-value."""
+"""Tests of paired differences, and p-values that allow for many tests at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ EXACT = 50  # pairs up to which the distribution is computed; the normal one is 
 
 
 def signed_rank_p(differences: Sequence[float] | NDArray[np.float64]) -> float:
-    """The two-sided p-value of Wilcoxon's signed-rank test that independent differences lie evenly about 0.
+    """The two-sided p-value of Wilcoxon's signed-rank test of whether independent differences are symmetric about 0.
 
-    Zeros are left out; equal sizes share their mean rank. Exact up to `EXACT` differences, with ties too; the normal
-    approximation without continuity correction beyond. 1 without a difference that is not 0; NaN with one that is not
-    finite. Source: Wilcoxon 1945; Pratt 1959 for the treatment of ties."""
+    Zeros are left out, and equal sizes share their mean rank. The value is exact for up to `EXACT` differences, also
+    with ties; for more it is the normal approximation without continuity correction. It is 1 if all differences are 0,
+    and NaN if one is not finite. Source: Wilcoxon 1945; Pratt 1959 for the treatment of ties."""
     data = np.asarray(differences, dtype=np.float64)
     if not np.isfinite(data).all():
         return math.nan
@@ -30,9 +30,10 @@ def signed_rank_p(differences: Sequence[float] | NDArray[np.float64]) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values adjusted for their number: rejecting those of at most a keeps the chance of any false one below a.
+    """The p-values adjusted for their number: whoever rejects all of at most `a` has one false alarm with probability
+    `a`.
 
-    NaN is no test: it stays, and counts for nothing. Source: Holm 1979, Scandinavian Journal of Statistics 6:65."""
+    A NaN is not a test: it stays NaN and is not counted. Source: Holm 1979, Scandinavian Journal of Statistics 6:65."""
     tested = sorted((p, i) for i, p in enumerate(p_values) if p == p)
     adjusted = [math.nan] * len(p_values)
     highest = 0.0
@@ -43,7 +44,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _doubled_ranks(sizes: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Twice the rank of each size, from 2 on; the ranks of equal ones are averaged."""
+    """Twice the rank of each size, from 2 up; equal sizes get the average of their ranks."""
     _, group, count = np.unique(sizes, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
     doubled: NDArray[np.int64] = (2 * last - count + 1).astype(np.int64)
@@ -51,7 +52,7 @@ def _doubled_ranks(sizes: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _exact(doubled: NDArray[np.int64], positive: int) -> float:
-    """From the number of ways in which signs give each sum of positive ranks."""
+    """The exact p-value, from the number of ways in which signs give each sum of positive ranks."""
     total = int(doubled.sum())
     ways = np.zeros(total + 1)
     ways[0] = 1.0

@@ -34,8 +34,9 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """The bias-corrected and accelerated (BCa) bootstrap interval of a statistic of independent values.
 
-    NaN without two values, or with one that is not finite. Values must be independent: those of neighbouring steps are
-    not (see `batch_means`). Source: Efron 1987, JASA 82:171, with the acceleration of the jackknife."""
+    It is NaN if there are fewer than two values, or if one is not finite. The values must be independent; values of
+    neighbouring steps are not (see `batch_means`). Source: Efron 1987, JASA 82:171, with the acceleration of the
+    jackknife."""
     data = np.asarray(values, dtype=np.float64)
     if data.size < 2 or not np.isfinite(data).all():
         return math.nan, math.nan
@@ -51,9 +52,10 @@ def bootstrap_interval(
 
 
 def batch_means(values: Sequence[float] | NDArray[np.float64], batches: int) -> NDArray[np.float64]:
-    """The means of `batches` runs of neighbours, equally long but for one value; fewer values come back as they are.
+    """The means of `batches` groups of neighbouring values. Their sizes differ by at most one; if there are fewer
+    values than groups, the values come back unchanged.
 
-    Means of long enough batches are nearly independent where neighbours are not."""
+    The means of groups that are long enough are nearly independent, even where neighbours depend on each other."""
     data = np.asarray(values, dtype=np.float64)
     if data.size <= batches:
         return data
@@ -67,7 +69,7 @@ def _draw(data: NDArray[np.float64], statistic: Statistic, rng: np.random.Genera
 
 
 def _acceleration(data: NDArray[np.float64], statistic: Statistic) -> float:
-    """From the statistics of the values without one each; 0 where they are all equal."""
+    """The acceleration, from the statistics that leave out one value each; 0 if these are all equal."""
     left_out = np.array([float(statistic(np.delete(data, i))) for i in range(data.size)])
     off = left_out.mean() - left_out
     scale = float(np.sum(off**2)) ** 1.5

@@ -207,7 +207,7 @@ def no_learning_rate(c: ConfigView) -> Signal | None:
 def minibatch_larger(c: ConfigView) -> Signal | None:
     """Fires when one update should take more prompts than a whole batch has.
 
-    Why it matters: The trainer stops, or takes fewer prompts than it was told, so that the number of updates changes.
+    Why it matters: The trainer stops, or takes fewer prompts than configured, so that the number of updates changes.
     How it is computed: The mini-batch size of verl is above its train batch size; both count prompts.
     When it is wrong: Never, while both sizes count the same.
     Source: The trainer's own check of its configuration (verl).
