@@ -115,6 +115,7 @@ class Column:
 
     __slots__ = ("_make", "cases", "values")
     values: Numbers
+    _make: Callable[[], Numbers]
 
     def __init__(self, values: Numbers, cases: Cases) -> None:
         self.values = values

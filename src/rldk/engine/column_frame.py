@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rldk.engine.column import Cases, Column, Numbers
-from rldk.engine.features.arrays import ARRAYS, NEEDS, Line
+from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.memory import Memory, Track
@@ -27,7 +27,7 @@ class ColumnFrame(EngineFrame):
         self._steps: Sequence[int] = ()
         # answers already given for this block: a number that all rows share, or a column and where it is missing
         self._found: dict[Any, float | tuple[Numbers, Any]] = {}
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, FirstValues] = {}
 
     def begin(self, steps: Sequence[int]) -> None:
         """Starts with a new block, which `show` has shown."""
@@ -87,14 +87,14 @@ class ColumnFrame(EngineFrame):
             track.give(self.memory.serial, numbers.tolist)
         return numbers
 
-    def _line(self, metric: str, track: Track) -> Line | None:
+    def _line(self, metric: str, track: Track) -> FirstValues | None:
         """The values of the metric, if the block is the first that has them and numpy gives the same bits for them."""
         values = track.first_values()
         if values is None or len(values) != len(self._steps):
             return None
         line = self._lines.get(metric)
         if line is None:
-            line = self._lines[metric] = Line(values)
+            line = self._lines[metric] = FirstValues(values)
         return line if line.is_plain else None
 
     def _later(self, key: Any) -> float | None:

@@ -20,7 +20,7 @@ Array = NDArray[np.float64]
 MOST_SORTED = 64  # values of a window; sorting longer ones again for each row costs more than keeping them sorted
 
 
-class Line:
+class FirstValues:
     """The values of one metric, and what several features are made from.
 
     `is_plain`: no value is -0.0 or so large that differences overflow. Only then are the bits surely the same."""
@@ -33,14 +33,14 @@ class Line:
             np.signbit(self.values[self.values == 0]).any()
         )
         self._medians: dict[int, Array] = {}
-        self._steps: Line | None = None
+        self._steps: FirstValues | None = None
         self._never_equal: bool | None = None
 
     @property
-    def steps(self) -> Line:
+    def steps(self) -> FirstValues:
         """The sizes of the differences."""
         if self._steps is None:
-            self._steps = Line(np.abs(np.diff(self.values)))
+            self._steps = FirstValues(np.abs(np.diff(self.values)))
         return self._steps
 
     @property
@@ -63,7 +63,7 @@ class Line:
     def _sorted(self, window: int) -> Array:
         if len(self.values) < window:
             return np.full(len(self.values), NAN)
-        return np.concatenate((np.full(window - 1, NAN), middle(np.sort(_windows(self.values, window)))))
+        return np.concatenate((np.full(window - 1, NAN), _middles(np.sort(_windows(self.values, window)))))
 
     def _kept(self, window: int) -> Array:
         return np.array(Median(window, 0, 1).run(self.values.tolist()), dtype=np.float64)
@@ -75,7 +75,7 @@ def _windows(values: Array, window: int) -> Array:
     return np.ndarray((len(line) - window + 1, window), np.float64, line, strides=(8, 8))
 
 
-def middle(rows: Array) -> Array:
+def _middles(rows: Array) -> Array:
     """The median of each row of sorted values."""
     half = rows.shape[1] >> 1
     return rows[:, half] if rows.shape[1] & 1 else 0.5 * (rows[:, half - 1] + rows[:, half])
@@ -93,32 +93,32 @@ def _after_first(steps: Array) -> Array:
     return np.concatenate(((NAN,), steps))
 
 
-def _noise(line: Line, window: int, before: int = 0) -> Array:
+def _noise(line: FirstValues, window: int, before: int = 0) -> Array:
     return _after_first(MAD_TO_SD * line.steps.medians(window - 1, before) / math.sqrt(2.0))
 
 
-def _gain(line: Line, window: int) -> Array:
+def _gain(line: FirstValues, window: int) -> Array:
     quarter = max(1, window // 4)
     return line.medians(quarter) - line.medians(quarter, window - quarter)
 
 
-def _extreme(line: Line, sign: int, before: int) -> Array:
+def _extreme(line: FirstValues, sign: int, before: int) -> Array:
     best = np.maximum if sign > 0 else np.minimum
     return _later(best.accumulate(line.values), before)
 
 
-def _largest_step(line: Line, before: int) -> Array:
+def _largest_step(line: FirstValues, before: int) -> Array:
     return _after_first(_extreme(line.steps, 1, before)) if len(line.values) > 1 else np.array((NAN,))
 
 
-def _highest(line: Line, window: int, sign: int = 1) -> Array:
+def _highest(line: FirstValues, window: int, sign: int = 1) -> Array:
     if len(line.values) < window:
         return np.full(len(line.values), NAN)
     windows = _windows(line.values, window)
     return np.concatenate((np.full(window - 1, NAN), windows.max(axis=1) if sign > 0 else windows.min(axis=1)))
 
 
-def _share(line: Line, window: int, above: float | None, below: float | None) -> Array:
+def _share(line: FirstValues, window: int, above: float | None, below: float | None) -> Array:
     low, high = -math.inf if above is None else above, math.inf if below is None else below
     hits = np.cumsum((low < line.values) & (line.values < high))
     found = np.full(len(hits), NAN)
@@ -127,40 +127,40 @@ def _share(line: Line, window: int, above: float | None, below: float | None) ->
     return found / window
 
 
-def _wander(line: Line, window: int, lag: int, before: int) -> Array | None:
+def _wander(line: FirstValues, window: int, lag: int, before: int) -> Array | None:
     size, n = window - lag, len(line.values)
     if n < window or size > MOST_SORTED:
         return None
     windows = np.sort(_windows(line.values[lag:] - line.values[:-lag], size))
-    distances = np.sort(np.abs(windows - middle(windows)[:, None]))
-    known = MAD_TO_SD * middle(distances) / math.sqrt(2.0)
+    distances = np.sort(np.abs(windows - _middles(windows)[:, None]))
+    known = MAD_TO_SD * _middles(distances) / math.sqrt(2.0)
     return _later(np.concatenate((np.full(n - len(known), NAN), known)), before)
 
 
-def _repeats(line: Line) -> Array | None:
+def _repeats(line: FirstValues) -> Array | None:
     return np.ones(len(line.values)) if line.never_equal else None
 
 
-def _longest_run(line: Line) -> Array | None:
+def _longest_run(line: FirstValues) -> Array | None:
     return np.array((0.0, *(1.0,) * (len(line.values) - 1))) if line.never_equal else None
 
 
-def _departed(line: Line) -> Array | None:
+def _departed(line: FirstValues) -> Array | None:
     return np.concatenate((line.values[:1], line.values[:-1])) if line.never_equal else None
 
 
-def _recurrence(line: Line) -> Array | None:
+def _recurrence(line: FirstValues) -> Array | None:
     return np.zeros(len(line.values)) if line.never_equal else None
 
 
-def _early(line: Line, start: int, stop: int) -> Array:
+def _early(line: FirstValues, start: int, stop: int) -> Array:
     found = np.full(len(line.values), NAN)
     if stop <= len(found):
-        found[stop - 1 :] = middle(np.sort(line.values[None, start:stop]))[0]
+        found[stop - 1 :] = _middles(np.sort(line.values[None, start:stop]))[0]
     return found
 
 
-def _spread(line: Line, start: int, stop: int) -> Array:
+def _spread(line: FirstValues, start: int, stop: int) -> Array:
     found = np.full(len(line.values), NAN)
     if stop <= len(found):
         part = line.values[start:stop]
@@ -182,7 +182,7 @@ ARRAYS: dict[str, Callable[..., Array | None]] = {
     "extreme": _extreme,
     "largest_step": _largest_step,
     "wander": _wander,
-    "median": Line.medians,
+    "median": FirstValues.medians,
     "max": _highest,
     "share": _share,
     "gain": _gain,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rldk.engine.features.arrays import ARRAYS, NEEDS, Line
+from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
 from rldk.engine.frame import MAKERS
 
 KEYS: list[tuple[Any, ...]] = [
@@ -44,7 +44,7 @@ def test_the_array_is_the_feature_after_each_value(key: tuple[Any, ...], name: s
     for x in SERIES[name]:
         feature.update(x)
         found.append(feature.value)
-    made = ARRAYS[kind](Line(SERIES[name]), *parameters)
+    made = ARRAYS[kind](FirstValues(SERIES[name]), *parameters)
     assert made is None or bits(made.tolist()) == bits(found)
 
 
@@ -73,4 +73,4 @@ def test_every_kind_is_compared() -> None:
 
 @pytest.mark.parametrize("odd", [-0.0, 1e301, -math.inf])
 def test_values_with_a_signed_zero_or_an_overflow_are_left_to_the_features(odd: float) -> None:
-    assert not Line([1.0, odd, 2.0]).is_plain
+    assert not FirstValues([1.0, odd, 2.0]).is_plain
