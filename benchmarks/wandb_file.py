@@ -18,7 +18,7 @@ _THEIRS = ("wandb.sdk.internal.datastore", "wandb.proto.wandb_internal_pb2")
 
 def results(work: Path, scale: float, repeats: int) -> list[Result]:
     path = work / "run-made.wandb"
-    rows = int(ROWS * scale)
+    rows = max(10, int(ROWS * scale))
     wandb_file(path, rows)
     works = [Work(f"{__name__}:read", str(path), "numpy,rldk.adapters.formats.wandb_offline")]
     if _has_reader():

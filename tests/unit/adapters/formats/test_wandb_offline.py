@@ -146,7 +146,7 @@ def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     assert list(LogReader([*chunks, data])) == list(LogReader([FILE.read_bytes()]))
 
 
-@settings(max_examples=min(12, settings.default.max_examples))
+@settings(max_examples=at_most(12))
 @given(st.lists(st.integers(7, FILE.stat().st_size), min_size=1, max_size=5))
 def test_a_file_that_grows_is_read_on_as_the_finished_one(cuts: list[int]) -> None:
     data = FILE.read_bytes()
@@ -172,7 +172,7 @@ def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None
 TEXTS = {"0.5": 0.5, "1": 1.0, "-2.5e-07": -2.5e-7, "1e400": math.inf, "true": 1.0, '"NaN"': math.nan, "01": 1.0}
 
 
-@settings(max_examples=min(40, settings.default.max_examples))
+@settings(max_examples=at_most(40))
 @given(st.lists(st.dictionaries(st.sampled_from("abcdé"), st.sampled_from(sorted(TEXTS))), min_size=2, max_size=8))
 def test_plain_rows_are_read_like_any_others(rows: list[dict[str, str]]) -> None:
     first = history(*[item(key, "0") for key in "abcdé"])  # from now on all keys are known
