@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from rldk.core.model import Run
@@ -194,3 +195,50 @@ def _double(number: int, value: float) -> bytes:
 
 def _bytes(number: int, value: bytes) -> bytes:
     return bytes([number << 3 | 2]) + _varint(len(value)) + value
+
+
+def wandb_file(path: Path, rows: int) -> None:
+    """Writes a W&B run file as wandb 0.31 does offline: after each row of history a summary with the same values. The
+    items of a row stand in an order of chance, as its core shuffles them."""
+    rng = random.Random(13)
+    keys = [f"train/metric_{i:02d}/mean" for i in range(METRICS)]
+    with path.open("wb") as stream:
+        frame = _WandbFrames(stream)
+        for row in range(rows):
+            texts = {key: f"{rng.gauss(0, 1)!r}" for key in keys}
+            texts |= {"_step": str(row), "_timestamp": f"{1.79e9 + row * 0.25!r}", "_runtime": f"{row * 0.25!r}"}
+            items = [_bytes(1, _bytes(2, key.encode()) + _text(16, text)) for key, text in texts.items()]
+            rng.shuffle(items)
+            step = _bytes(2, b"\x08" + _varint(row)) if row else _bytes(2, b"")
+            frame.write(b"\x08" + _varint(2 * row + 1) + _bytes(2, b"".join(items) + step))
+            frame.write(b"\x08" + _varint(2 * row + 2) + _bytes(3, b"".join(items)))
+
+
+def _text(number: int, value: str) -> bytes:
+    return _varint(number << 3 | 2) + bytes([len(value)]) + value.encode()
+
+
+class _WandbFrames:
+    """Writes records in LevelDB's log format: in blocks of 32 KiB, a record in as many chunks as it touches blocks."""
+
+    _BLOCK = 32 * 1024
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._at = self._put(b":W&B\xe1\xbe\x00")
+
+    def write(self, record: bytes) -> None:
+        first = True
+        while first or record:
+            room = self._BLOCK - self._at
+            if room < 7:
+                self._put(b"\0" * room)
+                self._at, room = 0, self._BLOCK
+            part, record = record[: room - 7], record[room - 7 :]
+            kind = bytes([(1 if first else 4) if not record else 2 if first else 3])
+            crc = struct.pack("<I", zlib.crc32(kind + part))
+            self._at += self._put(crc + struct.pack("<H", len(part)) + kind + part)
+            first = False
+
+    def _put(self, data: bytes) -> int:
+        return self._stream.write(data)

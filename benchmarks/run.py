@@ -20,19 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # also when called as a file, and
 from benchmarks.result import Result, table  # noqa: E402
 
 JOBS = (
-    "startup",
-    "emit",
-    "decode",
-    "ingest",
-    "tfevents",
-    "doctor",
-    "forensics",
-    "monitor",
-    "late",
-    "table",
-    "runs",
-    "fingerprints",
-)
+    "startup", "emit", "decode", "ingest", "tfevents", "wandb_file", "doctor", "forensics", "monitor", "late",
+    "table", "runs", "fingerprints",
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> None:

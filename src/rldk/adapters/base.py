@@ -114,25 +114,38 @@ class BaseAdapter(ABC):
 
 def _load_adapters(head: bytes | None = None) -> None:
     """Loads the formats; with the head of a file, it skips the formats that cannot recognise that file."""
-    opens = head is not None and head.lstrip().startswith(b"{")
-    for name, marks, not_json in _modules():
-        marked = head is None or marks is None or any(mark in head for mark in marks)
-        if marked and not (opens and not_json):
-            import_module(name)
+    for name in _modules() if head is None else _able(head):
+        import_module(name)
+
+
+def able_kinds(kinds: Iterable[type[BaseAdapter]], head: bytes) -> list[type[BaseAdapter]]:
+    """The adapters among `kinds` that may recognise a file with this head. Their own `sniff` says whether they do."""
+    own, able = _modules(), _able(head)
+    return [kind for kind in kinds if kind.__module__ not in own or kind.__module__ in able]
+
+
+def _able(head: bytes) -> list[str]:
+    """The modules whose formats may recognise a file with this head."""
+    is_json = head.lstrip().startswith(b"{")
+    return [
+        name
+        for name, (marks, not_json) in _modules().items()
+        if not (is_json and not_json) and (marks is None or any(mark in head for mark in marks))
+    ]
 
 
 @cache
-def _modules() -> list[tuple[str, tuple[bytes, ...] | None, bool]]:
+def _modules() -> dict[str, tuple[tuple[bytes, ...] | None, bool]]:
     """The modules of the formats, each with its marks and whether it is never JSON."""
     from pkgutil import iter_modules
 
     from rldk.adapters import consoles, formats
 
-    return [
-        (f"{package.__name__}.{module.name}", package.MARKS.get(module.name), module.name in package.NOT_JSON)
+    return {
+        f"{package.__name__}.{module.name}": (package.MARKS.get(module.name), module.name in package.NOT_JSON)
         for package in (consoles, formats)
         for module in iter_modules(package.__path__)
-    ]
+    }
 
 
 adapters: Registry[type[BaseAdapter]] = Registry("adapter", group="rldk.adapters", builtins=_load_adapters)

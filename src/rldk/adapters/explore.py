@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from rldk.adapters.base import BaseAdapter
+from rldk.adapters.base import BaseAdapter, able_kinds
 from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
 from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
@@ -113,8 +113,7 @@ def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[Claim]:
     """The adapters that recognise the file, as (confidence, adapter): the surest first, then the best quality.
 
     Raises what `File.open` raises, and `UnreadableSource` for a damaged archive."""
-    _ = file.head
-    scored = [(kind.sniff(file), kind) for kind in kinds]
+    scored = [(kind.sniff(file), kind) for kind in able_kinds(kinds, file.head)]
     return sorted((s for s in scored if s[0] > 0), key=lambda s: (-s[0], -s[1].quality, s[1].name))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 if TYPE_CHECKING:
@@ -73,11 +73,15 @@ def extremes(values: NDArray[np.float64], buckets: int) -> NDArray[np.int64]:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def key_series(table: MetricTable, first: Iterable[str], canonical: Iterable[str]) -> dict[str, Series]:
-    """The curves of a report: the metrics of its findings (`first`), then key ones, then other canonical ones."""
+def key_series(
+    table: MetricTable, first: Iterable[str], canonical: Iterable[str], only: Container[str] | None = None
+) -> dict[str, Series]:
+    """The curves of a report: the metrics of its findings (`first`), then key ones, then other canonical ones.
+
+    `only`: the metrics whose curves are kept; None means all."""
     wanted = list(dict.fromkeys(first))
     wanted += [m for m in dict.fromkeys((*KEY_METRICS, *canonical)) if m not in wanted][: MAX_KEY * 4]
-    drawn = ((m, series_of(table, m)) for m in wanted if m in table.columns)
+    drawn = ((m, series_of(table, m)) for m in wanted if m in table.columns and (only is None or m in only))
     worth = [(m, s) for m, s in drawn if s["rows"] > 1 or s["gaps"]]
     return dict(worth[: max(MAX_KEY, len(set(first)))])
 

@@ -37,8 +37,9 @@ def settle(
     lines = []
     for obj, its_form in zip(objects, forms, strict=True):
         found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
-        for key in steps:
-            steps[key] += any(_can_be_step(found.get((key, inside))) for inside in (True, False))
+        steps_here = {path for (path, _), value in found.items() if path in steps and _can_be_step(value)}
+        for key in steps_here:
+            steps[key] += 1
         for key in times:
             times[key] += not math.isnan(to_time(found.get((key, False))))
         lines.append({path: value for (path, _), value in found.items()})

@@ -65,17 +65,27 @@ def diagnose_run(
     config: Mapping[str, Any] | None = None,
     *,
     reference: Reference | None = None,
+    curves: bool = True,
 ) -> Report:
-    """The report of a run that is already open, with the curves and the refused lines that renderers show."""
+    """The report of a run that is already open, with the curves and the refused lines that renderers show.
+
+    `curves`: whether it has every curve that a page draws. Otherwise it has those that a terminal draws: the metrics
+    that lead an incident."""
     from rldk.rules.chosen import chosen_rules
 
     chosen = chosen_rules(rules, select, ignore)
     if config:
         run = replace(run, meta=replace(run.meta, config={**config, **run.meta.config}))
     report = scan(run, chosen, reference)
-    curves = key_series(run.metrics, [f.metric for f in report.findings], _worth_drawing(run.meta.names))
+    leading = {incident.first_mover for incident in report.incidents if incident.severity != "info"}
+    series = key_series(
+        run.metrics,
+        [f.metric for f in report.findings],
+        _worth_drawing(run.meta.names) if curves else (),
+        None if curves else leading,
+    )
     rejected = [{"line": r.line, "reason": r.reason, "excerpt": r.excerpt} for r in run.rejected[:5]]
-    return replace(report, meta={**report.meta, "names": dict(run.meta.names), "rejected": rejected, "series": curves})
+    return replace(report, meta={**report.meta, "names": dict(run.meta.names), "rejected": rejected, "series": series})
 
 
 def _worth_drawing(names: Iterable[str]) -> list[str]:

@@ -44,12 +44,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return {"adapter": self.adapter, "field_map": self.field_map, "strict": self.strict}
 
     def judge(self, run: Run) -> Report:
-        report = diagnose_run(run, self.rules, self.select, self.ignore, reference=self.reference)
-        if self.curves:
-            return report
-        shown = {incident.first_mover for incident in report.incidents if incident.severity != "info"}
-        series = {name: curve for name, curve in report.meta["series"].items() if name in shown}
-        return replace(report, meta={**report.meta, "series": series})
+        return diagnose_run(run, self.rules, self.select, self.ignore, reference=self.reference, curves=self.curves)
 
 
 class Failure(Struct, frozen=True, kw_only=True):
@@ -112,7 +107,8 @@ def judge_paths(
     expect(len(tasks))
     job = Job(work=_work, lost=_lost, prepare=_prepare, given=(wanted,))
     count = jobs or (processors() if _many(tasks) else 1)
-    done = list(run_all(job, tasks, count, lambda task: begin(f"judging {task.name}")))
+    kept: dict[Any, Any] = {}
+    done = [_sharing(what, kept) for what in run_all(job, tasks, count, lambda task: begin(f"judging {task.name}"))]
     for path in paths:
         own = [(task, what) for task, what in zip(tasks, done, strict=True) if task.path == path]
         _gather(judged, own, planned.get(path, {}))
@@ -184,6 +180,17 @@ def _gather(judged: Judged, own: Sequence[tuple[_Task, _Done]], left_out: Mappin
         _with(report, run=name)
         for report, name in zip(reports, make_unique([report.meta["run"] for report in reports]), strict=True)
     ]
+
+
+def _sharing(done: _Done, kept: dict[Any, Any]) -> _Done:
+    """The same, with one copy of what many runs have alike: which rules looked, and why the others did not. That is
+    most of a report. `kept`: what was seen so far."""
+    for at, report in enumerate(done.reports):
+        skipped = tuple([kept.setdefault(check, check) for check in report.skipped])
+        done.reports[at] = replace(
+            report, skipped=kept.setdefault(skipped, skipped), checked=kept.setdefault(report.checked, report.checked)
+        )
+    return done
 
 
 def _with(report: Report, **meta: Any) -> Report:

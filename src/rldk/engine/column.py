@@ -29,11 +29,12 @@ class Cases:
     After `follow`, `asked` marks the rows on which the body may give a signal. `ready` says that on some silent row the
     rule had every input it asked for."""
 
-    __slots__ = ("_at", "_rows", "_taken", "asked", "missing", "ready")
+    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "missing", "ready")
 
     def __init__(self, height: int) -> None:
         self.asked: Mask = np.zeros(height, dtype=np.bool_)
         self.missing: Mask | None = None  # rows of this path that lack an input the rule asked for
+        self.first_known = 0  # rows before this one lack an input too
         self.ready = False
         self._rows = self.asked
         self._taken: list[bool] = []
@@ -43,7 +44,7 @@ class Cases:
         """Follows every path of the body."""
         every = np.ones(len(self.asked), dtype=np.bool_)
         for _ in range(MAX_PATHS):
-            self._rows, self._at, self.missing = every, 0, None
+            self._rows, self._at, self.missing, self.first_known = every, 0, None, 0
             try:
                 silent = body(frame) is None
             except (UndecidedColumn, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
@@ -51,7 +52,8 @@ class Cases:
             if not silent:
                 self.asked |= self._rows
             elif not self.ready:
-                self.ready = self.missing is None or bool((self._rows & ~self.missing).any())
+                rows = self._rows if self.missing is None else self._rows & ~self.missing
+                self.ready = bool(rows[self.first_known :].any())
             while self._taken and not self._taken[-1]:
                 self._taken.pop()
             if not self._taken:
@@ -111,11 +113,27 @@ class Column:
     """One number a row, NaN where it is missing. An operation that a column cannot do raises `UndecidedColumn` or
     `TypeError`."""
 
-    __slots__ = ("cases", "values")
+    __slots__ = ("_make", "cases", "values")
+    values: Numbers
+    _make: Callable[[], Numbers]
 
     def __init__(self, values: Numbers, cases: Cases) -> None:
         self.values = values
         self.cases = cases
+
+    @classmethod
+    def later(cls, make: Callable[[], Numbers], cases: Cases) -> Column:
+        """A column whose values are worked out when the rule first uses them. Many it asks for and never uses."""
+        self = cls.__new__(cls)
+        self._make, self.cases = make, cases
+        return self
+
+    def __getattr__(self, name: str) -> Numbers:
+        """Works out the values. Python calls this only while `values` is not set."""
+        if name != "values":
+            raise AttributeError(name)
+        self.values = self._make()
+        return self.values
 
     __lt__ = _compare(operator.lt)
     __gt__ = _compare(operator.gt)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rldk.engine.column import Cases, Column, Numbers
+from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
-from rldk.engine.memory import Memory
+from rldk.engine.memory import Memory, Track
 from rldk.rules.rule import Body, Context
 
 
 class ColumnFrame(EngineFrame):
     """All rows of the present block. All of their values are finite."""
 
-    __slots__ = ("_cases", "_found", "_steps")
+    __slots__ = ("_cases", "_found", "_lines", "_steps")
 
     def __init__(self, memory: Memory, context: Context) -> None:
         super().__init__(memory, context)
@@ -25,11 +27,13 @@ class ColumnFrame(EngineFrame):
         self._steps: Sequence[int] = ()
         # answers already given for this block: a number that all rows share, or a column and where it is missing
         self._found: dict[Any, float | tuple[Numbers, Any]] = {}
+        self._lines: dict[str, FirstValues] = {}
 
     def begin(self, steps: Sequence[int]) -> None:
         """Starts with a new block, which `show` has shown."""
         self._steps = steps
         self._found = {}
+        self._lines = {}
 
     def follow(self, body: Body, metric: str) -> Cases:
         """Finds the rows of the block on which the body may give a signal."""
@@ -52,31 +56,74 @@ class ColumnFrame(EngineFrame):
             found = self._found[key] = (np.array(values, dtype=np.float64), None)
         return found[0]  # type: ignore[index]
 
-    def _column(self, key: Any, values: Sequence[float]) -> float | tuple[Numbers, Any]:
+    def _column(self, key: Any, values: Sequence[float] | Numbers) -> float | tuple[Numbers, Any]:
         """Stores the values: as one number where all rows share it, else as a column."""
-        first = values[0]
-        if first == values[-1] and values.count(first) == len(values):
+        numbers = np.array(values, dtype=np.float64)
+        first = float(numbers[0])
+        if first == numbers[-1] and np.count_nonzero(numbers == first) == len(numbers):
             found: float | tuple[Numbers, Any] = first
         else:
-            numbers = np.array(values, dtype=np.float64)
             missing = np.isnan(numbers)
-            every = missing.all()
-            found = NAN if every else (numbers, missing if missing.any() else None)
+            absent = np.count_nonzero(missing)
+            found = NAN if absent == len(numbers) else (numbers, missing if absent else None)
         self._found[key] = found
         return found
 
     def _look_up(self, key: Any) -> float | tuple[Numbers, Any]:
         found = self._found.get(key)
         if found is None:
-            found = self._column(key, self._items[key].at(self.memory.serial, self.memory.height))
+            track = self._items[key]
+            numbers = self._at_once(key, track)
+            found = self._column(key, track.at(self.memory.serial, self.memory.height) if numbers is None else numbers)
         return found
+
+    def _at_once(self, key: Any, track: Track) -> Numbers | None:
+        """The feature over the first block that has its metric, if numpy can say it."""
+        kind, metric, *parameters = key
+        make = ARRAYS.get(kind)
+        line = self._line(metric, track) if make is not None else None
+        numbers = make(line, *parameters) if make is not None and line is not None else None
+        if numbers is not None:
+            track.give(self.memory.serial, numbers.tolist)
+        return numbers
+
+    def _line(self, metric: str, track: Track) -> FirstValues | None:
+        """The values of the metric, if the block is the first that has them and numpy gives the same bits for them."""
+        values = track.first_values()
+        if values is None or len(values) != len(self._steps):
+            return None
+        line = self._lines.get(metric)
+        if line is None:
+            line = self._lines[metric] = FirstValues(values)
+        return line if line.is_plain else None
+
+    def _later(self, key: Any) -> float | None:
+        """A column that need not be worked out yet, because the rows on which it is missing are known already."""
+        needs = NEEDS.get(key[0])
+        if needs is None or self._line(key[1], self._items[key]) is None:
+            return None
+        unknown = needs(*key[2:]) - 1
+        if unknown >= len(self._steps):
+            self._cases.lack(None)
+            return NAN
+        self._cases.first_known = max(self._cases.first_known, unknown)
+        return Column.later(partial(self._values, key), self._cases)  # type: ignore[return-value]
+
+    def _values(self, key: Any) -> Numbers:
+        found = self._look_up(key)
+        return found[0] if type(found) is tuple else np.full(len(self._steps), found)
 
     def _see(self, *key: Any) -> float:
         found = self._look_up(key)
         return Column(found[0], self._cases) if type(found) is tuple else found  # type: ignore[return-value]
 
     def _ask(self, *key: Any) -> float:
-        found = self._look_up(key)
+        found = self._found.get(key)
+        if found is None:
+            later = self._later(key)
+            if later is not None:
+                return later
+            found = self._look_up(key)
         if type(found) is tuple:
             numbers, missing = found
             if missing is not None:
@@ -102,10 +149,24 @@ class ColumnFrame(EngineFrame):
         return Column(found[0], self._cases) if type(found) is tuple else found  # type: ignore[return-value]
 
     def gap(self, name: str) -> float:
-        return self._moving(("gap", name), super().gap, name)
+        now, later = self._ends(super().gap, name)
+        if now == later or now != now:  # no rows without it, or only such rows
+            return now
+        return self._moving(("gap", name), lambda rows: now + rows)
 
     def coverage(self, name: str) -> float:
-        return self._moving(("coverage", name), super().coverage, name)
+        now, later = self._ends(super().coverage, name)
+        if now == later or now != now:
+            return now
+        present, known, here = self.memory.presence(name)
+        return self._moving(("coverage", name), lambda rows: (present + here * rows) / (known + rows))
+
+    def _ends(self, measure: Callable[[str], float], name: str) -> tuple[float, float]:
+        """A measure that depends only on the number of rows so far, and never turns: at the first row and the last."""
+        self.memory.go(0)
+        first = measure(name)
+        self.memory.go(len(self._steps) - 1)
+        return first, measure(name)
 
     def reference(self, name: str) -> float:
         return self._beside(name, "level")
@@ -122,12 +183,8 @@ class ColumnFrame(EngineFrame):
             self._column((what, name), [getattr(baseline, what)(name, step) for step in self._steps])
         return self._see(what, name)
 
-    def _moving(self, key: Any, measure: Any, name: str) -> float:
-        """A measure that depends only on the number of rows so far."""
+    def _moving(self, key: Any, values: Callable[[Numbers], Numbers]) -> float:
+        """The column of such a measure, as a function of the rows after the first."""
         if key not in self._found:
-            values = []
-            for row in range(len(self._steps)):
-                self.memory.go(row)
-                values.append(measure(name))
-            self._column(key, values)
+            self._column(key, values(np.arange(float(len(self._steps)))))
         return self._see(*key)

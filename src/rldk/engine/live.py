@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -238,7 +239,7 @@ class Engine:
         for rule in state.patterned:
             if rule.unnamed and not is_unknown(name):
                 continue
-            if any(fnmatchcase(name, pattern) for pattern in rule.each):
+            if _matches(name, rule.each):
                 needs = rule.needs if rule.absent else (name, *rule.needs)
                 self._bind(state, rule, name, needs)
 
@@ -248,6 +249,11 @@ class Engine:
         if metric and not rule.note:
             state.memory.keep(metric, KEPT)
         state.bound_rules.append(BoundRule(rule, metric, frozenset(needs), Episodes(rule, metric), rule.body))
+
+
+@lru_cache(8192)  # runs of one directory have the same names
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _turn(bound: BoundRule, values: Mapping[str, object], context: Context) -> Turn:

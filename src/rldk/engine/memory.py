@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rldk.engine.features.window import NAN, Feature, run
@@ -25,11 +26,11 @@ class History:
         self.pushed = 0  # every feature has taken the values up to this number
         self.reach = 0  # values from which a feature may be rebuilt
         self.tracks: list[Track] = []
-        self._updates: list[Callable[[float], None]] = []
+        self._updates: list[Callable[[float], None]] | None = []
 
     def add(self, track: Track) -> None:
         self.tracks.append(track)
-        self._updates.append(track.feature.update)
+        self._updates = None
         self.reach = max(self.reach, track.reach)
 
     def take(self, values: Sequence[float]) -> None:
@@ -45,6 +46,8 @@ class History:
         self.fresh = 1
         self.count += 1
         self.pushed = self.count
+        if self._updates is None:
+            self._updates = [track.feature.update for track in self.tracks]
         for update in self._updates:
             update(x)
 
@@ -59,24 +62,46 @@ class History:
 class Track:
     """A feature over the present block. Its value at each row is computed when somebody asks.
 
-    A feature that depends only on its last `reach` values is rebuilt from them when nobody has asked for that long."""
+    A feature that depends only on its last `reach` values is rebuilt from them when nobody has asked for that long. It
+    is made when it is first used: many are never used in a short run."""
 
-    __slots__ = ("_born", "_done", "_serial", "column", "feature", "history", "reach")
+    __slots__ = ("_born", "_done", "_given", "_make", "_serial", "column", "feature", "history", "reach")
+    feature: Feature
 
-    def __init__(self, history: History, feature: Feature) -> None:
-        self.feature = feature
+    def __init__(self, history: History, make: Callable[..., Feature], parameters: tuple[Any, ...]) -> None:
+        self._make = make, parameters
         self.history = history
-        self.reach: int = getattr(feature, "reach", 0)
+        self.reach = _reach(make, parameters)
         self.column: list[float] = []
         self._born = self._done = history.count - history.fresh
         self._serial = 0
+        self._given: tuple[int, Callable[[], list[float]]] = (0, list)
+
+    def __getattr__(self, name: str) -> Feature:
+        """Makes the feature. Python calls this only while `feature` is not set."""
+        if name != "feature":
+            raise AttributeError(name)
+        make, parameters = self._make
+        self.feature = make(*parameters)
+        return self.feature
 
     def at(self, serial: int, rows: int) -> list[float]:
         """The values at the rows of the block with this serial number."""
         if self._serial != serial:
             self._serial = serial
-            self.column = self._run(rows)
+            known, column = self._given
+            self.column = column() if known == serial else self._run(rows)
         return self.column
+
+    def first_values(self) -> Sequence[float] | None:
+        """The values of the metric in the present block, when the feature has not seen any before. Otherwise None."""
+        history = self.history
+        return history.values if history.fresh == history.count > 0 == self._born + self._done else None
+
+    def give(self, serial: int, column: Callable[[], list[float]]) -> None:
+        """Takes a function for the values at the rows of the block, which somebody has worked out. The feature itself
+        falls behind."""
+        self._given = serial, column
 
     def is_worked_out(self, serial: int) -> bool:
         """Whether the values have been computed already."""
@@ -131,6 +156,12 @@ class Track:
         self._done = to
 
 
+@lru_cache(4096)
+def _reach(make: Callable[..., Feature], parameters: tuple[Any, ...]) -> int:
+    """The values that the feature depends on; 0 where it depends on all."""
+    return getattr(make(*parameters), "reach", 0)
+
+
 class Memory:
     """The features of one phase of one run, by metric. New ones are added while rules are bound.
 
@@ -172,8 +203,10 @@ class Memory:
         found = self._items.get(key)
         if found is None:
             kind, metric, *parameters = key
-            history = self._histories.setdefault(metric, History())
-            found = self._items[key] = Track(history, self._makers[kind](*parameters))
+            history = self._histories.get(metric)
+            if history is None:
+                history = self._histories[metric] = History()
+            found = self._items[key] = Track(history, self._makers[kind], tuple(parameters))
             history.add(found)
             self._kinds.setdefault(kind, []).append((metric, found))
             self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
@@ -284,6 +317,13 @@ class Memory:
             return NAN
         present = self._present.get(name, 0) + (self._repeats if name in self._shape else 0)
         return present / (self.rows - first + 1)
+
+    def presence(self, name: str) -> tuple[int, int, int]:
+        """Of a metric seen before, at the first row of the present block: rows that had it, rows since the first of
+        them, and 1 where the rows of the block have it, else 0."""
+        rows, repeats = self._before
+        here = name in self._shape
+        return self._present.get(name, 0) + (repeats + 1) * here, rows - self._first_seen[name] + 2, int(here)
 
     def _lapse(self, columns: Mapping[str, Sequence[float]]) -> None:
         """Counts the metrics that are not finite on the row. A finite value ends the run of such rows."""

@@ -8,6 +8,7 @@ MARKS: dict[str, tuple[bytes, ...]] = {
     "cleanrl": (b"episodic_return=",),
     "keras": (b"Epoch ", b"episode", b" steps performed)"),
     "panels": (b" Metrics ", b"PufferLib"),
+    "rllib": (b"Result for ", b"== Status =="),
     "sb3": (b"| time/",),
     "series": (b"dtype: ",),
     "trl": (b"{'",),

@@ -124,7 +124,7 @@ class VerlConsole(BaseAdapter):
     def sniff(cls, file: File) -> int:
         if not file.is_text:
             return 0
-        if _HEAD_MARK.search(file.head):
+        if b"step:" in file.head and _HEAD_MARK.search(file.head):
             return 90
         # the printed configuration and the engines' start can fill the head before the first step
         return 60 if b"actor_rollout_ref" in file.head and b" pid=" in file.head else 0

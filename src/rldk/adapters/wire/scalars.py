@@ -58,6 +58,14 @@ class Scalars:
     def start_file(self) -> None:
         self._starts.append(len(self.tag))
 
+    def copy(self) -> Scalars:
+        """The same scalars, to which others may be added."""
+        other = Scalars()
+        other.tags, other._phases, other._starts = dict(self.tags), list(self._phases), list(self._starts)
+        other.tag, other.step, other.value, other.time = self.tag[:], self.step[:], self.value[:], self.time[:]
+        other.lost_tags = self.lost_tags
+        return other
+
     def tag_id(self, tag: str, phase: Phase | None = None) -> int:
         """The number of a tag; -1 when there are `MAX_TAGS` before it. Without a `phase`, the name decides the
         phase."""
@@ -78,6 +86,13 @@ class Scalars:
         self.step.append(min(max(step, -_LAST_STEP), _LAST_STEP))
         self.value.append(value)
         self.time.append(time)
+
+    def add_row(self, numbers: list[int], step: int, values: list[float], time: float = math.nan) -> None:
+        """Appends one scalar of each of these tags, none of which is -1."""
+        self.tag.fromlist(numbers)
+        self.step.extend([min(max(step, -_LAST_STEP), _LAST_STEP)] * len(numbers))
+        self.value.fromlist(values)
+        self.time.extend([time] * len(numbers))
 
     def sort_by_time(self) -> None:
         """Sorts the scalars by the time they were logged; equal times keep their order."""

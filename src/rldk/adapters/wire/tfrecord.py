@@ -10,12 +10,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from itertools import chain
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from msgspec import Struct
 
+from rldk.adapters.wire.resume import Read
 from rldk.core.stream import BrokenStream
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class RecordReader:
         self._skip = 0  # bytes of an oversized record still to come
         self._corrupt_length = False
         self._cut_off = False  # the last fault is a record that may still get its end
-        self._read = self._digest = 0  # bytes, and their CRC-32
+        self._read = Read()
         self.records = 0
         self.offset = 0
         self.faults: list[BadRecord] = []
@@ -98,8 +97,7 @@ class RecordReader:
         broken = ""
         try:
             for chunk in self._chunks:
-                self._read, self._digest = self._read + len(chunk), crc32(chunk, self._digest)
-                yield from self._feed(chunk)
+                yield from self._feed(self._read.note(chunk))
                 if self._corrupt_length:
                     self._fault(self._base, "the length of the record does not match its CRC")
                     return
@@ -112,17 +110,13 @@ class RecordReader:
     def go_on(self, chunks: Iterable[bytes]) -> bool:
         """Prepares another iteration, over the data in the chunks after everything read so far. Returns False when the
         chunks begin differently. Raises what iterating over the chunks raises."""
-        left, digest, found = self._read, 0, iter(chunks)
-        rest = b""
-        while left and (chunk := next(found, b"")):
-            digest = crc32(chunk[:left], digest)
-            rest, left = chunk[left:], max(0, left - len(chunk))
-        if left or digest != self._digest:
+        rest = self._read.after(chunks)
+        if rest is None:
             return False
         if self._cut_off:
             self.faults.pop()
             self.records -= 1
-        self._chunks = chain([rest], found)
+        self._chunks = rest
         return True
 
     def _fault(self, offset: int, reason: str) -> None:

@@ -36,12 +36,10 @@ def _first_segment(name: str, context: Context) -> tuple[float, float]:  # noqa:
     return -math.inf, 0.0
 
 
-def _jump(f: Frame, name: str) -> tuple[float, float, bool]:
-    """The medians of the 10 rows since the restart and of the 10 before, and whether the metric moved between them by
-    more than its noise and more than it was moving already (since 20 rows ago)."""
+def _levels(f: Frame, name: str) -> tuple[float, float, float, float]:
+    """The medians of the 10 rows since the restart and of the 10 before, the value 20 rows ago, and the noise."""
     after, before, earlier = f.median(name, AFTER), f.median(name, AFTER, before=AFTER), f.previous(name, 2 * AFTER)
-    noise = f.noise(name, 20)
-    return after, before, abs(after - before) > BEYOND * noise + 2 * abs(before - earlier)
+    return after, before, earlier, f.noise(name, 20)
 
 
 @rule(
@@ -77,13 +75,18 @@ def jump_at_resume(f: Frame) -> Signal | None:
     metrics. Not measured: the corpus has no such fault.
     """
     since, restart, first = f.repeats("segment"), f.previous("step", AFTER - 1), f.first("step")
-    seen = f.highest("reward_mean", before=AFTER) - f.lowest("reward_mean", before=AFTER)
+    high, low = f.highest("reward_mean", before=AFTER), f.lowest("reward_mean", before=AFTER)
     moved: dict[str, tuple[float, float]] = {}
-    for name, least in MATERIAL.items():
-        after, before, jumped = _jump(f, name)
-        if jumped and (factor(after, before) > least if least else abs(after - before) > 0.5 * seen):
+    levels = {name: _levels(f, name) for name in MATERIAL}
+    if not (since == AFTER and f["segment"] > 0 and restart > first):
+        return None
+    for name, (after, before, earlier, noise) in levels.items():
+        least = MATERIAL[name]
+        # by more than its noise and by more than it was moving already
+        jumped = abs(after - before) > BEYOND * noise + 2 * abs(before - earlier)
+        if jumped and (factor(after, before) > least if least else abs(after - before) > 0.5 * (high - low)):
             moved[name] = (after, before)
-    if since == AFTER and f["segment"] > 0 and restart > first and len(moved) >= 2:
+    if len(moved) >= 2:
         metric, (after, before) = next(iter(moved.items()))
         message = f"after the restart at step {restart:,.0f} these have clearly other values: {', '.join(moved)}"
         return Signal(value=after, limit=before, metric=metric, message=message)

@@ -3,8 +3,10 @@ from __future__ import annotations
 import math
 import tempfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 from examples import at_most
 from hypothesis import given, settings
@@ -25,6 +27,13 @@ def read(data: bytes) -> Log:
         path = Path(folder, "run.wandb")
         path.write_bytes(data)
         return WandBAdapter(path).read()
+
+
+def same(a: Log, b: Log) -> bool:
+    """Whether both have the same table, counts, notes and configuration."""
+    columns = all(np.array_equal(x, b.table.columns[name], equal_nan=True) for name, x in a.table.columns.items())
+    told = [(log.lines, log.rejected, log.notes, log.config, log.meta, list(log.table.columns)) for log in (a, b)]
+    return columns and a.table.step.tolist() == b.table.step.tolist() and told[0] == told[1]
 
 
 def field(number: int, content: bytes) -> bytes:
@@ -135,6 +144,56 @@ def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
         chunks.append(data[:size])
         data = data[size:]
     assert list(LogReader([*chunks, data])) == list(LogReader([FILE.read_bytes()]))
+
+
+@settings(max_examples=at_most(12))
+@given(st.lists(st.integers(7, FILE.stat().st_size), min_size=1, max_size=5))
+def test_a_file_that_grows_is_read_on_as_the_finished_one(cuts: list[int]) -> None:
+    data = FILE.read_bytes()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run.wandb")
+        adapter = WandBAdapter(path)
+        for cut in [*sorted(cuts), len(data)]:
+            path.write_bytes(data[:cut])
+            adapter.files = (File(path),)
+            with suppress(NoData):
+                assert same(adapter.read(), read(data[:cut]))
+
+
+def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None:
+    path = tmp_path / "run.wandb"
+    adapter = WandBAdapter(path)
+    for value in ("1", "2"):
+        path.write_bytes(logged(*[history(item("x", value))] * int(value)))
+        adapter.files = (File(path),)
+        assert adapter.read().table.columns["x"].tolist() == [float(value)] * int(value)
+
+
+TEXTS = {"0.5": 0.5, "1": 1.0, "-2.5e-07": -2.5e-7, "1e400": math.inf, "true": 1.0, '"NaN"': math.nan, "01": 1.0}
+
+
+@settings(max_examples=at_most(40))
+@given(st.lists(st.dictionaries(st.sampled_from("abcdé"), st.sampled_from(sorted(TEXTS))), min_size=2, max_size=8))
+def test_plain_rows_are_read_like_any_others(rows: list[dict[str, str]]) -> None:
+    first = history(*[item(key, "0") for key in "abcdé"])  # from now on all keys are known
+    log = read(logged(first, *(history(*map(item, row, row.values())) for row in rows)))
+    for key in "abcdé":
+        expected = [0.0, *(TEXTS[row[key]] if key in row else math.nan for row in rows)]
+        kept = [x for x, row in zip(expected, [{}, *rows], strict=True) if row or x == 0.0]
+        assert str(log.table.columns[key].tolist()) == str(kept)
+
+
+def test_a_length_that_lies_is_no_plain_row() -> None:
+    lying = history(item("x", "1"), item("y", "2")).replace(b"y\x82\x01\x012", b"y\x82\x01\x002")
+    log = read(logged(history(item("x", "0"), item("y", "0")), lying))
+    assert log.table.columns["y"].tolist() == [0.0]
+    assert log.rejected_count == 1
+
+
+def test_a_summary_is_kept_for_what_has_no_history() -> None:
+    summaries = [field(3, item("x", "5") + item("best", value)) for value in ("0.25", "0.75")]
+    log = read(logged(history(item("x", "1")), *summaries, field(3, item("x", "9"))))
+    assert (log.table.columns["best"][-1], log.table.columns["x"][0]) == (0.75, 1.0)
 
 
 @given(st.binary(max_size=300))
