@@ -156,10 +156,11 @@ def test_what_is_unreadable_below_a_directory_is_told_only_where_nothing_else_is
     assert [type(f.error) for f in with_none.failures] == [NotALog]
     assert not with_none.reports
     _log(tmp_path / "only/run")
-    beside = judge_paths([str(tmp_path / "only")], Wanted())
-    assert not beside.failures
-    (report,) = beside.reports
-    assert str(tmp_path / "only/x.csv") in report.meta["left_out"]
+    for strict in (False, True):
+        beside = judge_paths([str(tmp_path / "only")], Wanted(strict=strict))
+        assert not beside.failures
+        (report,) = beside.reports
+        assert str(tmp_path / "only/x.csv") in report.meta["left_out"]
 
 
 def test_a_process_that_died_is_an_error_of_its_run() -> None:
