@@ -76,6 +76,7 @@ def _runs() -> dict[str, Run]:
         "slower and fuller": run_of({**_calm(120), **work}, time=hours, total_steps=1000, config={"gpu_gib": 24}),
         "reward falls": run_of(_changed(120, reward_mean=lambda i, x: x - 0.004 * max(0, i - 60)), algorithm="ppo"),
         "reward settled": run_of(_changed(160, reward_mean=lambda i, x: 0.7 + 0.01 * (x - 0.5)), algorithm="ppo"),
+        "a smoothed reward": run_of(_calm(120), framework="stable_baselines3", algorithm="ppo"),
         "sparse": run_of(_changed(60, entropy=lambda i, x: x if i % 4 == 0 else None), total_steps=60),
     }
 
