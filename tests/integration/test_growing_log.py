@@ -84,6 +84,7 @@ def logs(folder: Path) -> list[Path]:
     return [p for p in sorted(folder.rglob("*")) if p.is_file() and recognise(File(p).head) is not None]
 
 
+@pytest.mark.slow
 def test_a_growing_log_of_each_format_is_judged_as_the_finished_one() -> None:
     found: dict[Any, Any] = {}
     for path in (path for folder in FIXTURES for path in logs(folder)):
