@@ -176,3 +176,8 @@ def test_an_adapter_that_fits_no_file_fails_each(tmp_path: Path) -> None:
     assert [f.error.exit_code for f in judged.failures] == [3]
     wanted: Any = Wanted(adapter="csv", field_map={"a": "kl"}, strict=True)
     assert wanted.reading == {"adapter": "csv", "field_map": {"a": "kl"}, "strict": True}
+
+
+def test_a_noisy_column_scatters_by_a_twentieth_unless_it_is_told() -> None:
+    assert noisy_column(2.0, 9) == noisy_column(2.0, 9, 1, 0.05)
+    assert noisy_column(2.0, 9) != noisy_column(2.0, 9, share=0.06)
