@@ -13,6 +13,7 @@ from rldk.cli import doctor, watching
 from rldk.cli.main import main
 from rldk.core.model import Report
 from rldk.diagnosis.many import Judged
+from rldk.engine.actions.dispatch import OPEN
 from rldk.errors import UnknownName, UsageError
 
 
@@ -53,7 +54,7 @@ def test_the_exit_code_of_a_monitor_is_that_of_doctor(health: str, fail_on: str,
 def test_the_job_of_a_monitor_has_the_actions_that_are_allowed() -> None:
     times: dict[str, Any] = {"kill_s": 3.0, "http_s": 4.0}
     job = watching.job_of(allow_actions=["shell, http", "", "warn,stop"], stop_on="warn", pid=7, **times)
-    assert job.allow == {"shell", "http"} & watching.OPEN
+    assert job.allow == {"shell", "http"} & OPEN
     assert job.stop_on == {"warn", "critical"}
     assert (job.pid, job.timeouts.kill_s, job.timeouts.http_s) == (7, 3.0, 4.0)
     assert watching.job_of(allow_actions=[], stop_on=None, pid=None, **times).stop_on == frozenset()
