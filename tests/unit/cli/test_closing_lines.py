@@ -93,3 +93,9 @@ def test_following_holds_back_the_actions_of_what_is_over(
     assert done.exit_code == 0, done.output
     assert "kl_high" in done.stdout
     assert (tmp_path / "STOP").exists() is acts
+
+
+def test_what_a_format_keeps_is_said_where_it_is_known() -> None:
+    facts = json.loads(CliRunner().invoke(main, ["format-info", "--json"]).stdout)["formats"]
+    assert {fact["keeps"] for fact in facts} != {"(not stated)"}
+    assert not [fact["name"] for fact in facts if "`" in fact["keeps"] or not fact["loses"]]
