@@ -17,8 +17,18 @@ settings.register_profile("quick", max_examples=5, deadline=None)  # of the fast
 # of scripts/mutate.py: that a test fails is enough, the smallest example of it is of no use
 settings.register_profile("unshrunk", max_examples=5, deadline=None, phases=(Phase.explicit, Phase.generate))
 
-# Thousands of collected tests are alive all the time: the usual threshold looks at them again and again (15 % of all).
+# Thousands of collected tests are alive all the time; looking for garbage among them again and again is a sixth of all.
 gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_collection() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
 
 # A job in the background, or under nohup, inherits ignored signals and hands them on to every process a test starts.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):

@@ -53,6 +53,7 @@ def test_compared_with_an_earlier_measurement(corpus: Path, tmp_path: Path) -> N
     code, out, err = run(corpus, "--jobs", 1, "--select", "OPT", "--compare", before, "--html", tmp_path / "b.html")
     assert (code, err) == (0, f"wrote {tmp_path / 'b.html'}\n")
     assert "named" in out.split("Runs that changed")[1]
+    assert (tmp_path / "b.html").read_text().endswith("</html>\n")
 
 
 def test_a_run_that_cannot_be_read_is_a_failed_run(corpus: Path, tmp_path: Path) -> None:

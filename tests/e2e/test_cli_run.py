@@ -186,7 +186,7 @@ def test_signals_are_the_commands_to_answer(number: signal.Signals, tmp_path: Pa
     assert (tmp_path / "r.json").exists()
 
 
-@pytest.mark.parametrize("tee", [True, False])
+@pytest.mark.parametrize("tee", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_stdin_is_watched_to_its_end(tee: bool, tmp_path: Path) -> None:
     text = "".join(json.dumps({"step": i, "loss": 1.0 if i < 30 else float("nan")}) + "\n" for i in range(60))
     done = run("monitor", *(["--tee"] if tee else []), cwd=tmp_path, input=text)

@@ -263,6 +263,7 @@ def test_what_may_not_be_read_is_said_so(what: str, tmp_path: Path) -> None:
 
 
 @needs_proc
+@pytest.mark.slow
 def test_two_gigabytes_of_nothing_are_no_log_at_once(tmp_path: Path) -> None:
     os.truncate(file(tmp_path, ""), 2 * 10**9)
     answer = process(tmp_path / "log")
@@ -292,6 +293,7 @@ def test_a_bomb_is_cut_before_it_fills_memory(unit: bytes, tmp_path: Path) -> No
 
 
 @needs_proc
+@pytest.mark.slow
 def test_an_endless_line_costs_that_line_only(tmp_path: Path) -> None:
     answer = process(file(tmp_path, ROWS + '{"step": 3, "x": "' + "x" * 5 * MAX_LINE + '"}\n' + ROWS))
     assert (answer.code, "4 rows" in answer.out, "1 line" in answer.out) == (0, True, True)

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from examples import at_most
+from examples import few
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -161,7 +161,7 @@ def shown(rows: Iterator[Row]) -> list[tuple[object, ...]]:
     return [(r.step, r.phase, r.segment, repr(sorted(r.values.items()))) for r in rows]
 
 
-@settings(max_examples=at_most(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=few(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CASES), st.integers(0, 10**6))
 def test_any_way_of_writing_gives_the_findings_of_the_finished_log(case: tuple[Writer, Path], seed: int) -> None:
     write, source = case

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import at_most
+from examples import few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +84,7 @@ def logs(folder: Path) -> list[Path]:
     return [p for p in sorted(folder.rglob("*")) if p.is_file() and recognise(File(p).head) is not None]
 
 
+@pytest.mark.slow
 def test_a_growing_log_of_each_format_is_judged_as_the_finished_one() -> None:
     found: dict[Any, Any] = {}
     for path in (path for folder in FIXTURES for path in logs(folder)):
@@ -129,7 +130,7 @@ def written(rng: random.Random, n: int) -> bytes:
 
 
 @pytest.mark.slow
-@settings(max_examples=at_most(25), deadline=None)
+@settings(max_examples=few(25), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
 def test_logs_that_change_their_ways(seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory) -> None:
     rng = random.Random(seed)
@@ -154,7 +155,7 @@ def table(rng: random.Random, n: int) -> bytes:
     return ("\n".join(out) + rng.choice(["\n", "", f"\n{step}{comma}0.1"])).encode()
 
 
-@settings(max_examples=at_most(25), deadline=None)
+@settings(max_examples=few(25), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
 def test_tables_that_change_their_ways(
     seed: int, n: int, pause: float, tmp_path_factory: pytest.TempPathFactory

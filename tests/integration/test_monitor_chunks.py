@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import at_most
+from examples import few
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ def finished(path: Path) -> dict[str, Any]:
     return diagnose(path).to_dict()
 
 
-@settings(max_examples=at_most(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=few(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.deferred(lambda: st.sampled_from(logs())), st.integers(0, 10**6), st.booleans())
 def test_any_arrival_gives_the_findings_of_the_finished_log(path: Path, seed: int, monotonic: bool) -> None:
     report, said = watched(path, seed, monotonic=monotonic)

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from examples import at_most
+from examples import few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -141,7 +141,7 @@ def _rows(name: str, seed: int, n: int) -> list[Row]:
     return [Row(step=2 * i, values={m: v for m, v in row.items() if v is not None}) for i, row in enumerate(cells)]
 
 
-@settings(max_examples=at_most(8) // 2, deadline=None)
+@settings(max_examples=few(4), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 90), chunk=st.integers(1, 20))
 @pytest.mark.parametrize(
     "name", [name if name in QUICKLY else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]

@@ -6,27 +6,27 @@ import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from sources import nodes
+
 SRC = Path(__file__).parents[2] / "src"
 MODULES = {".".join(p.relative_to(SRC).with_suffix("").parts): p for p in sorted((SRC / "rldk").rglob("*.py"))}
 
 
-def _typing_only(tree: ast.Module) -> set[ast.AST]:
+def _typing_only(path: Path) -> set[ast.AST]:
     """Everything below `if TYPE_CHECKING:`."""
-    ifs = [n for n in ast.walk(tree) if isinstance(n, ast.If)]
-    guards = [n for n in ifs if isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
+    guards = [n for n in nodes(path, ast.If) if isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
     return {inner for guard in guards for statement in guard.body for inner in ast.walk(statement)}
 
 
 def _imports(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text())
-    skipped = _typing_only(tree)
+    skipped = _typing_only(path)
     found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node not in skipped:
+    for node in nodes(path, ast.ImportFrom):
+        if node.module and node not in skipped:
             inner = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
             found |= inner or {node.module}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+    for plain in nodes(path, ast.Import):
+        found |= {alias.name for alias in plain.names}
     return found & MODULES.keys()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from sources import nodes
+
 SRC = Path(__file__).parents[2] / "src" / "rldk"
 # lowest first; a module may import its own package and anything in a lower line; siblings never import each other
 LAYERS = (
@@ -28,13 +30,13 @@ def _package(path: Path) -> str:
 
 def _imports(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rldk."):
+    for node in nodes(path, ast.ImportFrom):
+        if node.module and node.module.startswith("rldk."):
             found.add(node.module.split(".")[1])
-        elif isinstance(node, ast.ImportFrom) and node.module == "rldk":
+        elif node.module == "rldk":
             found.update(alias.name for alias in node.names if alias.name in RANK)
-        elif isinstance(node, ast.Import):
-            found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("rldk."))
+    for plain in nodes(path, ast.Import):
+        found.update(a.name.split(".")[1] for a in plain.names if a.name.startswith("rldk."))
     return found
 
 

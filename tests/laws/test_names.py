@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+from sources import nodes
 
 import rldk
 
@@ -72,8 +73,8 @@ def test_a_class_name_stands_for_one_thing_in_the_whole_package() -> None:
     """A reader who looks up a name that two classes have may find the wrong one."""
     homes: dict[str, list[str]] = {}
     for path in sorted(SRC.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+        for node in nodes(path, ast.ClassDef):
+            if not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(SRC)))
     several = {name: paths for name, paths in homes.items() if len(paths) > 1}
     assert not {

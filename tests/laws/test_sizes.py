@@ -5,13 +5,15 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from sources import nodes
+
 SRC = Path(__file__).parents[2] / "src" / "rldk"
 FILES = sorted(SRC.rglob("*.py"))
 BANNED = {"utils", "helpers", "common", "misc", "manager"}
 
 
 def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    return [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [*nodes(path, ast.FunctionDef), *nodes(path, ast.AsyncFunctionDef)]
 
 
 def _wrong_with(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:

@@ -156,10 +156,11 @@ def test_what_is_unreadable_below_a_directory_is_told_only_where_nothing_else_is
     assert [type(f.error) for f in with_none.failures] == [NotALog]
     assert not with_none.reports
     _log(tmp_path / "only/run")
-    beside = judge_paths([str(tmp_path / "only")], Wanted())
-    assert not beside.failures
-    (report,) = beside.reports
-    assert str(tmp_path / "only/x.csv") in report.meta["left_out"]
+    for strict in (False, True):
+        beside = judge_paths([str(tmp_path / "only")], Wanted(strict=strict))
+        assert not beside.failures
+        (report,) = beside.reports
+        assert str(tmp_path / "only/x.csv") in report.meta["left_out"]
 
 
 def test_a_process_that_died_is_an_error_of_its_run() -> None:
@@ -175,3 +176,8 @@ def test_an_adapter_that_fits_no_file_fails_each(tmp_path: Path) -> None:
     assert [f.error.exit_code for f in judged.failures] == [3]
     wanted: Any = Wanted(adapter="csv", field_map={"a": "kl"}, strict=True)
     assert wanted.reading == {"adapter": "csv", "field_map": {"a": "kl"}, "strict": True}
+
+
+def test_a_noisy_column_scatters_by_a_twentieth_unless_it_is_told() -> None:
+    assert noisy_column(2.0, 9) == noisy_column(2.0, 9, 1, 0.05)
+    assert noisy_column(2.0, 9) != noisy_column(2.0, 9, share=0.06)

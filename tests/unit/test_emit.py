@@ -213,3 +213,17 @@ def test_a_writer_of_stdout_leaves_stdout_open(capfd: pytest.CaptureFixture[str]
         writer.log({"loss": 0.5}, step=1)
     os.write(1, b"still here\n")
     assert capfd.readouterr().out.endswith("still here\n")
+
+
+def test_a_file_that_ends_with_a_whole_line_gets_no_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "m.jsonl"
+    for end, lines in (("\n", 2), ("", 2), ("\n\n", 3)):
+        path.write_text('{"step": 0, "kl": 0.1}' + end)
+        with EventWriter(path) as writer:
+            writer.log({"kl": 0.2}, step=1)
+        assert path.read_text().count("\n") == lines, repr(end)
+        path.unlink()
+    path.touch()
+    with EventWriter(path) as writer:
+        writer.log({"kl": 0.2}, step=1)
+    assert path.read_text().startswith("{")

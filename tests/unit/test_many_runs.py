@@ -75,7 +75,7 @@ def test_a_malformed_line_in_strict_mode_is_a_failure_beside_the_other_runs(runs
     assert len(judge_paths([str(runs)], Wanted()).reports) == 4
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_error_of_the_user_ends_it(runs: Path, jobs: int) -> None:
     with pytest.raises(UsageError):
         judge_paths([str(runs)], Wanted(select="NOPE999"), jobs)

@@ -13,6 +13,7 @@ import pytest
 from rldk.bench import judge as module
 from rldk.bench.cases import find_cases
 from rldk.bench.judge import Result, RuleChoice, judge_all
+from rldk.core.model import Finding
 from rldk.engine import executors
 
 
@@ -62,3 +63,25 @@ def test_a_run_that_ends_its_process_is_a_failed_run_and_costs_no_other(
         False,
         True,
     ]  # the one that broke, and the last
+
+
+def test_a_run_that_ends_rldk_is_a_failed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "label.json").write_text('{"fault": "none"}')
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps({"step": i, "loss": 1.0}) + "\n" for i in range(1, 9)))
+    (case,) = find_cases(tmp_path)
+
+    def broken(*_: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr(module, "scan", broken)
+    failed = module.judge(case, ())
+    assert (failed.error, failed.exit_code, failed.rows, failed.label) == ("KeyError: 'x'", 5, 0, case.label)
+
+
+def test_a_finding_without_a_step_counts_from_the_start() -> None:
+    finding = Finding(
+        code="CFG001", name="x", family="CFG", severity="warn", tier=0, first_step=None, last_step=None, metric="",
+        value=None, limit=None, message="it is off",
+    )  # fmt: skip
+    said = module._short(finding)
+    assert (said.first_step, said.code, said.family, said.message) == (0, "CFG001", "CFG", "it is off")

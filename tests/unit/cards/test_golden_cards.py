@@ -361,3 +361,16 @@ def test_golden_forensics(golden: Golden) -> None:
         n: drift_view(x, "a.jsonl", files=["b.json"]) for n, x in drifts.items()
     }
     golden("forensics.txt", _blocks({n: _blocks(_drawn(v)) + repr(v) for n, v in views.items()}).replace("\x1b", "ESC"))
+
+
+def test_the_finding_that_leads_is_that_of_the_first_code_and_metric() -> None:
+    findings = (
+        _finding(2, 1, "warn", "entropy"),
+        _finding(2, 1, "warn"),
+        _finding(1, 1, "warn"),
+        _finding(3, 2, "warn"),
+    )
+    report = Report(kind="x", passed=True, findings=findings)
+    assert words.lead(report, _incident(1, "warn", ("KL001", "KL002"))) == findings[2]
+    assert words.lead(report, _incident(1, "warn", ("KL009",))) == findings[0]
+    assert words.lead(report, _incident(9, "warn", ("KL001",))) is None

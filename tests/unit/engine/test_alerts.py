@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from examples import at_most
+from examples import few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -44,7 +44,7 @@ def _rows(seed: int, n: int) -> list[Row]:
     return rows
 
 
-@settings(max_examples=at_most(25), deadline=None)
+@settings(max_examples=few(25), deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.sampled_from([None, "ppo", "grpo", "dpo"]))
 def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str | None) -> None:
     said, alerts, report = _watch(_rows(seed, n), algorithm)

@@ -13,6 +13,7 @@ from rldk.errors import UsageError
 from rldk.forensics import ComprehensivePPOForensics, scan_logs, scan_ppo_events
 from rldk.forensics.anomalies import is_anomaly
 from rldk.forensics.row import ARGUMENTS
+from rldk.forensics.scan import _trend
 from rldk.io import Event
 
 Rows = list[dict[str, Any]]
@@ -132,3 +133,9 @@ def test_several_runs_are_told_apart(tmp_path: Path) -> None:
         (tmp_path / name / "log.jsonl").write_text("".join(f'{{"step": {i}, "kl": 0.1}}\n' for i in range(30)))
     with pytest.raises(UsageError, match="2 runs"):
         scan_logs(tmp_path)
+
+
+def test_a_trend_is_a_move_beyond_both_spreads() -> None:
+    first = np.array([0.0, 1.0] * 5)
+    for moved, word in ((1.0, "stable"), (-1.0, "stable"), (1.01, "increasing"), (-1.01, "decreasing")):
+        assert _trend(np.concatenate([first, first + moved])) == word, moved

@@ -137,6 +137,14 @@ def test_the_reward_of_the_newest_rows() -> None:
     )
 
 
+def test_a_reward_is_saturated_up_to_a_hundredth_below_its_best() -> None:
+    window = RewardWindow(3)
+    window.follow([0.0, 100.0, 99.0])
+    assert window.summary()["saturation"] == 2 / 3
+    window.follow([98.99, 99.0, 98.0])
+    assert window.summary()["saturation"] == 1 / 3
+
+
 def test_steps_that_jump_and_turn_back() -> None:
     strides = Strides()
     assert (strides.last, strides.gaps()) == (None, 0)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from examples import few
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldk.adapters.formats.json_document import JsonDocument
@@ -162,6 +163,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=few(100), deadline=None)
 @given(values)
 def test_any_document_has_a_history_or_none(document: Any) -> None:
     assert all(isinstance(row, dict) for row in history(document).rows)

@@ -171,14 +171,15 @@ def followed(text: str, sizes: list[int]) -> list[tuple[int, dict[str, float]]]:
     return [(r.step, dict(r.values)) for r in rows]
 
 
+ANOTHER_CLOCK = "total_steps\tepisode\treward\n500\t0\t0.95\n1/500\t1\t0.3"
+ANOTHER_FORMAT = "epoch,kl\n0.00,0.5\n" + "".join(f"{i / 7:.2f},0.5\n" for i in range(1, 60))
+
+
 @pytest.mark.parametrize(
-    "text",
-    [
-        "total_steps\tepisode\treward\n500\t0\t0.95\n1/500\t1\t0.3",  # the last line shows another clock
-        "epoch,kl\n0.00,0.5\n" + "".join(f"{i / 7:.2f},0.5\n" for i in range(1, 60)),  # and another format
-    ],
+    ("size", "text"),
+    [(1, ANOTHER_CLOCK), (40, ANOTHER_CLOCK), (7, ANOTHER_FORMAT), (40, ANOTHER_FORMAT), (600, ANOTHER_FORMAT)],
+    ids=["bytes, clock", "whole, clock", "bytes, format", "lines, format", "whole, format"],
 )
-@pytest.mark.parametrize("size", [1, 40, 600])
 def test_a_row_is_told_once_when_the_end_shows_what_the_table_is(tmp_path: Path, text: str, size: int) -> None:
     expected = [(r.step, dict(r.values)) for r in rule_columns(opened(tmp_path / "t.csv", text)).rows()]
     assert followed(text, [size] * (len(text) // size)) == expected

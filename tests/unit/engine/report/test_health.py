@@ -39,8 +39,14 @@ def fed(run: Run, rules: tuple[Rule, ...] | None = None) -> tuple[Engine, list[H
     return engine, states
 
 
+@cache
+def fed_genuine(fault: str) -> tuple[Engine, list[Health]]:
+    """All rules on a genuine run. What comes of it is looked at, and never fed again."""
+    return fed(genuine(fault))
+
+
 def test_it_falls_when_the_run_breaks_and_stays_low() -> None:
-    _, states = fed(genuine("kl_sign"))
+    _, states = fed_genuine("kl_sign")
     told = [s.overall for s in states if s.overall is not None]
     assert told[0] > 0.7
     assert max(told[-50:]) < 0.01
@@ -63,24 +69,24 @@ def test_what_has_not_recovered_does_not_fade() -> None:
 
 
 def test_a_healthy_run_stays_healthy() -> None:
-    _, states = fed(genuine("none"))
+    _, states = fed_genuine("none")
     assert states[-1].overall is not None
     assert states[-1].overall > 0.7
     assert states[-1].stability == 1.0
 
 
-@pytest.mark.parametrize("fault", ["reward_scale"])
+@pytest.mark.parametrize("fault", ["length_hack"])
 def test_to_ask_after_every_row_changes_nothing(fault: str) -> None:
     run = genuine(fault)
     engine = Engine(select_rules(), context_of(run.meta))
     for row in rule_columns(run).rows():
         engine.feed(row)
-    assert health(engine) == health(engine) == fed(run)[1][-1]
+    assert health(engine) == health(engine) == fed_genuine(fault)[1][-1]
 
 
 @pytest.mark.parametrize("fault", ["kl_sign", "length_hack", "entropy_negative"])
 def test_stability_is_the_share_of_rows_outside_of_warnings(fault: str) -> None:
-    engine, states = fed(genuine(fault))
+    engine, states = fed_genuine(fault)
     rows = engine.rows_of("train")
     loud = [e for w in engine.bound_rules() if not w.rule.note for e in w.episodes.all() if e.severity != "info"]
     inside = {row for e in loud for row in range(e.first_row, e.last_row + 1)}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.rules.files.expression import compile_condition
-from rldk.rules.files.syntax import BadExpression
+from rldk.rules.files.syntax import BadExpression, parse
 from rldk.rules.rule import Context, Frame, Page, Rule
 
 W = 6
@@ -212,3 +212,7 @@ def test_what_a_condition_needs_and_compares_is_known() -> None:
     assert (found.metrics, found.elsewhere, found.windowed) == (("my/own",), ("grad_norm_value",), False)
     assert found.measured is not None
     assert found.limit is not None
+
+
+def test_advice_of_python_on_a_text_is_no_error_of_a_condition() -> None:
+    assert parse(r'name == "\d"') is not None  # Python warns of the escape, and warnings are errors in this suite

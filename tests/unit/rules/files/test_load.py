@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -353,7 +354,7 @@ _ODD = [
 _WORDS = st.sampled_from([*_PLAIN, *_ODD, "9" * 30, "{value}"])
 
 
-@settings(deadline=None)
+@settings(max_examples=few(100), deadline=None)
 @given(
     text=st.one_of(
         st.text(max_size=200), st.lists(_WORDS, max_size=40).map(" ".join), st.lists(_WORDS, max_size=40).map("".join)
