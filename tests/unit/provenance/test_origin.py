@@ -12,11 +12,12 @@ import pytest
 import rldk
 from rldk.core.manifest import Manifest, plain
 from rldk.core.rundir import RunDirectory
+from rldk.core.versions import canonical, reaches
 from rldk.provenance import git
 from rldk.provenance.capture import with_origin
 from rldk.provenance.environment import environment
 from rldk.provenance.hashing import file_sha256
-from rldk.provenance.packages import canonical, installed, reaches
+from rldk.provenance.packages import installed
 
 
 def test_packages_are_those_that_metadata_knows() -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from rldk.errors import UsageError
@@ -17,11 +17,13 @@ PATIENCE_S = 2.0  # from SIGTERM to SIGKILL, for a command that is abandoned
 class Wrapped:
     """A command in its own process group, without a keyboard. Its output is read from `stdout`.
 
+    `variables`: what its environment gets besides ours.
+
     Raises `UsageError` when it cannot be started."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
         # otherwise a Python program that sees a pipe prints in blocks of 8 KiB, minutes late
-        environment = {"PYTHONUNBUFFERED": "1", **os.environ}
+        environment = {"PYTHONUNBUFFERED": "1", **os.environ, **(variables or {})}
         # reading the keyboard in another group would suspend the command
         keyboard = sys.stdin is not None and sys.stdin.isatty()
         try:
@@ -51,6 +53,10 @@ class Wrapped:
         """Passes a signal on to the whole group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+    def has_ended(self) -> bool:
+        """Whether the command itself has ended; what it started may go on."""
+        return self._process.poll() is not None
 
     def exit_code(self) -> int:
         """Waits for the end of the command. Returns 128 plus the signal's number where a signal ended it."""
