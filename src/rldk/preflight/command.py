@@ -161,7 +161,12 @@ def _facts(found: dict[str, Any], how: str, code: int, seconds: float, said: str
         lr=_number(found.get("lr")),
         grad_norm=_number(found.get("grad_norm")),
         ratio_gap=_number(found.get("ratio_gap")),
-        numbers={"seconds": round(seconds, 2), "ended": said, "optimizer": str(found.get("optimizer") or "")},
+        numbers={
+            "seconds": round(seconds, 2),
+            "ended": said,
+            "optimizer": str(found.get("optimizer") or ""),
+            "steps": _count(found.get("steps")),
+        },
         **whole,
     )
 

@@ -8,6 +8,7 @@ from functools import partial
 from rldk.rules.rule import Signal, rule
 from rldk.rules.setup import SetupView
 
+_WARMED_UP = 3  # a warm-up that begins at 0 has a rate by its third step
 _step_rule = partial(rule, tier=0, data="T", subject="setup", needs=("first_step",))
 
 
@@ -48,7 +49,7 @@ def weights_do_not_move(s: SetupView) -> Signal | None:
 
     Why it matters: Loss and gradient norm are logged as usual, and the saved model is the one that was loaded.
     How it is computed: A sample of each tensor is compared before and after the step, bit by bit. Some gradient is not
-    zero, the learning rate is above 0, and nothing has changed. With a learning rate of 0 the second step is looked at.
+    zero, and nothing has changed. With a learning rate of 0, the next two steps are looked at as well.
     When it is wrong: Never for what the optimizer holds; a fixed loss scale may skip its first steps.
     Source: trl#6700, mlx-lm-lora#50; OPT001 of the rule catalogue.
     """
@@ -58,10 +59,12 @@ def weights_do_not_move(s: SetupView) -> Signal | None:
     dead = step.zero is not None and step.without_gradient is not None
     if dead and (step.zero or 0) + (step.without_gradient or 0) >= step.tensors:
         return None  # that is GRAD031
-    if step.lr is not None and step.lr <= 0:
+    tried = int(step.numbers.get("steps") or 1)
+    if step.lr is not None and step.lr <= 0 and tried < _WARMED_UP:
         return None
     rate = "" if step.lr is None else f" with a learning rate of {step.lr:.3g}"
-    message = f"the step changed none of {step.tensors} tensors{rate}"
+    some = "the step" if tried == 1 else f"{tried} steps"
+    message = f"{some} changed none of {step.tensors} tensors{rate}"
     return Signal(value=0.0, limit=1.0, metric="weights", message=message)
 
 

@@ -28,7 +28,7 @@ def _others(found: list[tuple[RewardFacts, RewardTrial]]) -> str:
 
 
 @_reward_rule(
-    "REW030",
+    "REW050",
     "reward-function-raises",
     severity="critical",
     causes=("the function expects an answer that can be parsed", "its signature differs from what the trainer passes"),
@@ -52,7 +52,7 @@ def reward_raises(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW031",
+    "REW051",
     "reward-of-wrong-shape",
     severity="critical",
     causes=("the function returns one number for a whole batch", "a value is a text or a tensor"),
@@ -74,7 +74,7 @@ def reward_of_wrong_shape(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW032",
+    "REW052",
     "reward-not-a-number",
     severity="critical",
     causes=("a division by the length of an empty completion", "a logarithm of zero"),
@@ -85,7 +85,7 @@ def reward_not_a_number(s: SetupView) -> Signal | None:
 
     Why it matters: One NaN makes the mean and the standard deviation of its whole group NaN, and with them the
     gradient.
-    How it is computed: The same calls as for REW030. None is not counted: TRL leaves such a reward out.
+    How it is computed: The same calls as for REW050. None is not counted: TRL leaves such a reward out.
     When it is wrong: Never.
     Source: trl PR#5775, trl#1447, verl PR#6361.
     """
@@ -97,7 +97,7 @@ def reward_not_a_number(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW033",
+    "REW053",
     "gold-answer-not-rewarded",
     severity="critical",
     causes=(
@@ -130,7 +130,7 @@ def gold_not_rewarded(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW034",
+    "REW054",
     "empty-completion-rewarded",
     severity="critical",
     causes=("a length penalty outweighs the reward", "an empty text counts as a match (`'' in answer`)"),
@@ -161,7 +161,7 @@ def empty_rewarded(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW035",
+    "REW055",
     "wrong-answer-rewarded",
     severity="warn",
     causes=("the match is a search for the answer within the text", "a judge model says yes too often"),
@@ -189,7 +189,7 @@ def wrong_rewarded(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW036",
+    "REW056",
     "reward-not-repeatable",
     severity="warn",
     causes=("a judge model samples", "the function draws random numbers, or depends on time or on its last call"),
@@ -211,7 +211,7 @@ def reward_not_repeatable(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW037",
+    "REW057",
     "reward-function-slow",
     severity="warn",
     causes=("the function calls a server or a sandbox for one completion at a time", "a pattern backtracks for ever"),
@@ -235,7 +235,7 @@ def reward_slow(s: SetupView) -> Signal | None:
 
 
 @_reward_rule(
-    "REW038",
+    "REW058",
     "reward-never-given",
     severity="critical",
     causes=("the function returns None where it should return 0", "it looks for a task that the rows do not name"),
