@@ -29,7 +29,7 @@ PLAN = {
     "trainable_parameters": "of them trained",
     "padding_gap": "largest change by padding (log-probability)",
     "first_loss": "loss of the first step",
-    "first_grad_norm": "gradient norm of the first step",
+    "first_grad_norm": "gradient norm of the first step, as the optimizer gets it",
     "first_lr": "learning rate of the first step",
     "tensors": "tensors in the optimizer",
     "tensors_moved": "of them changed by the step",

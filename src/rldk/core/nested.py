@@ -29,7 +29,7 @@ def with_dotted(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _walk(config: Mapping[str, Any], prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value and depth < MAX_DEPTH:
+        if isinstance(value, Mapping) and depth < MAX_DEPTH:
             yield from _walk(value, f"{path}.", depth + 1)
         else:
             yield path, value

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from rldk.core.model import Report
 from rldk.engine.processes.child import Wrapped
 from rldk.engine.processes.identity import identify, stop
@@ -191,11 +193,9 @@ def _source(words: Sequence[str], step: FirstStep, framework: str | None, algori
 
     from rldk.preflight.config_source import source_of
 
-    shell = read_shell(shlex.join(words))
-    found = source_of(shell.values, "", command=shell.command, framework=framework, algorithm=algorithm)
-    grpo = any(name.startswith("GRPOTrainer") for name in step.hooked)
-    if grpo and found.framework is None:
-        return source_of({}, shlex.join(words), framework="trl", algorithm=algorithm)
-    return source_of(
-        shell.values, shlex.join(words)[:200], command=shell.command, framework=framework, algorithm=algorithm
-    )
+    line = shlex.join(words)
+    shell = read_shell(line)
+    found = source_of(shell.values, line[:200], command=shell.command, framework=framework, algorithm=algorithm)
+    if found.framework is None and any(name.startswith("GRPOTrainer") for name in step.hooked):
+        return replace(found, framework="trl", algorithm=algorithm or "grpo", how="its trainer, which was hooked")
+    return found

@@ -6,7 +6,7 @@ The formula is a sum of the tensors that are held at the largest moment of a ste
     gradients     T x bytes of the trained weights
     optimizer     T x states x bytes of a state
     reference     P x bytes, where a second model is held
-    activations   tokens x layers x (16 h + 6 f) x bytes; checkpointed: tokens x (layers h + 16 h + 6 f) x bytes
+    activations   tokens x layers x (12 h + 4 f) x bytes; checkpointed: tokens x (layers h + 12 h + 4 f) x bytes
     scores        tokens x attention heads x length x bytes x layers, only without a fused attention kernel
     logits        tokens x vocabulary x (bytes + 8)
     KV cache      generated tokens x layers x 2 x kv heads x head size x bytes, where the same device samples
@@ -97,7 +97,7 @@ def estimate(shape: Shape, load: Load) -> dict[str, float]:
     """GiB by part, and their sum as `total`."""
     states, bytes_of = OPTIMIZERS.get(load.optimizer.lower().removesuffix("_torch"), ADAM)
     tokens = load.batch * load.length
-    layer = 16 * shape.hidden + 6 * shape.feed_forward
+    layer = 12 * shape.hidden + 4 * shape.feed_forward
     held = shape.layers * shape.hidden + layer if load.checkpointing else shape.layers * layer
     scores = 0 if load.fused_attention else shape.layers * shape.heads * load.length * 2
     parts = {

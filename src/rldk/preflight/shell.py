@@ -103,6 +103,7 @@ def _without_comments(text: str) -> str:
 
 def _is_command_prefix(line: str) -> bool:
     """Whether the assignment stands before a command, as in `CUDA_VISIBLE_DEVICES=0 python train.py`."""
+    line = re.sub(r"\$\(\(.*?\)\)|\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`", "x", line)
     try:
         return len(shlex.split(line, comments=True)) > 1 and "=(" not in line.split(maxsplit=1)[0]
     except ValueError:

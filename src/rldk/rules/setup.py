@@ -151,4 +151,8 @@ class SetupView(Struct, frozen=True, kw_only=True):
     framework: str | None = None
 
     def has(self, need: str) -> bool:
-        return getattr(self, need, None) is not None
+        """Whether there is such a fact; `need` may be one of a part, as in "data.overlap"."""
+        found: Any = self
+        for word in need.split("."):
+            found = getattr(found, word, None)
+        return found is not None and found != ""

@@ -15,7 +15,7 @@ _LIMIT = 0.02  # bf16 rounding of a ratio of two passes over the same tokens
     tier=0,
     data="T",
     subject="setup",
-    needs=("first_step",),
+    needs=("first_step.ratio_gap",),
     causes=(
         "dropout is on in one of the two passes",
         "the two passes differ in padding, position ids, temperature or number format",

@@ -19,6 +19,7 @@ def _example(data: DataFacts, name: str) -> dict[str, str]:
     "DATA037",
     "prompts-beyond-limit",
     severity="warn",
+    needs=("data.over_limit",),
     causes=("the limit was set for another data set", "few-shot examples or a system prompt were added"),
     fixes=("raise {max_prompt_tokens}, or leave out the rows that do not fit",),
 )
@@ -46,6 +47,7 @@ def prompts_beyond_limit(s: SetupView) -> Signal | None:
     "DATA038",
     "answers-missing",
     severity="critical",
+    needs=("data.no_answer",),
     causes=("the column has another name in this split", "a join or a parser left it empty"),
     fixes=("fill the column, or leave out the rows without an answer",),
 )
@@ -72,6 +74,7 @@ def answers_missing(s: SetupView) -> Signal | None:
     "DATA039",
     "prompts-missing",
     severity="critical",
+    needs=("data.no_prompt",),
     causes=("the column has another name in this split",),
     fixes=("leave out the rows without a prompt",),
 )
@@ -94,6 +97,7 @@ def prompts_missing(s: SetupView) -> Signal | None:
     "DATA040",
     "repeated-prompts",
     severity="info",
+    needs=("data.repeated",),
     causes=("several sources were joined", "rows were repeated to weigh a source"),
     fixes=("remove repeated rows, by exact text first",),
 )
@@ -120,6 +124,7 @@ def repeated_prompts(s: SetupView) -> Signal | None:
     "DATA041",
     "one-prompt-two-answers",
     severity="warn",
+    needs=("data.split",),
     causes=("the same question comes from two sources with different answers", "the answer column is shifted"),
     fixes=("look at the rows in `--json`, and keep one answer a prompt",),
 )
@@ -145,6 +150,7 @@ def one_prompt_two_answers(s: SetupView) -> Signal | None:
     "DATA042",
     "fewer-rows-than-a-batch",
     severity="critical",
+    needs=("data.needed",),
     causes=("the data was filtered, and the batch was not made smaller", "a debug slice of the data was left in"),
     fixes=("lower {batch} or {grad_accum}, or give more rows",),
 )

@@ -74,6 +74,7 @@ def no_chat_template(s: SetupView) -> Signal | None:
     "DATA031",
     "generation-prompt-missing",
     severity="critical",
+    needs=("tokenizer.prompt_added",),
     causes=("the template ignores add_generation_prompt",),
     fixes=("add the assistant header to the template under add_generation_prompt",),
 )
@@ -97,6 +98,7 @@ def generation_prompt_missing(s: SetupView) -> Signal | None:
     "DATA032",
     "answer-does-not-extend-prompt",
     severity="warn",
+    needs=("tokenizer.answer_extends_prompt",),
     causes=(
         "the template drops or rewrites earlier turns (thinking parts) when an answer follows",
         "the generation prompt opens with text that a finished answer does not have",
@@ -131,6 +133,7 @@ def answer_does_not_extend_prompt(s: SetupView) -> Signal | None:
     "DATA033",
     "answer-without-end",
     severity="warn",
+    needs=("tokenizer.turn_ends",),
     causes=("the end token of generation is another than the template writes after an answer",),
     fixes=("set eos_token (and the generation configuration) to the token that the template writes after an answer",),
 )
@@ -156,6 +159,7 @@ def answer_without_end(s: SetupView) -> Signal | None:
     "DATA034",
     "prompt-begins-twice",
     severity="critical",
+    needs=("tokenizer.doubled",),
     causes=("prompts were rendered with the template first, and tokenised with special tokens after that",),
     fixes=("tokenise rendered prompts with add_special_tokens=False", "or take the BOS token out of the template"),
 )
@@ -207,7 +211,7 @@ def no_padding_token(s: SetupView) -> Signal | None:
     tier=0,
     data="T",
     subject="setup",
-    needs=("tokenizer", "model"),
+    needs=("tokenizer", "model.embeddings"),
     causes=("tokens were added and the embedding was not resized", "tokenizer and model are of two releases"),
     fixes=("call model.resize_token_embeddings(len(tokenizer)), or load both from one place",),
 )
@@ -234,7 +238,7 @@ def vocabulary_beyond_embedding(s: SetupView) -> Signal | None:
     tier=0,
     data="T",
     subject="setup",
-    needs=("model",),
+    needs=("model.padding_gap",),
     causes=(
         "position ids count the padding",
         "the attention mask is not used, or padding is on the wrong side",
@@ -251,8 +255,8 @@ def padding_changes_output(s: SetupView) -> Signal | None:
     that is padded on the left and on the right, with the attention mask. The largest difference is above what rounding
     explains (0.02 in 32 bits, 0.3 in 16 bits).
     When it is wrong: A model with batch-dependent routing (mixture of experts with a capacity) differs by design.
-    Source: trl#1623, the padding notes of NeMo RL; the limits are ten times what 12 tiny models of transformers 5.14
-    showed without the fault.
+    Source: trl#1623, the padding notes of NeMo RL. Measured without the fault on tiny models of twelve kinds
+    (transformers 5.24, weights eight times the usual): at most 2e-6 in 32 bits and 0.033 in bf16.
     """
     m = s.model
     if m is None or m.padding_gap is None or m.padding_limit is None or m.padding_gap <= m.padding_limit:

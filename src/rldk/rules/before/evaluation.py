@@ -57,7 +57,7 @@ def evaluation_repeats(c: ConfigView) -> Signal | None:
     tier=0,
     data="P",
     subject="setup",
-    needs=("data",),
+    needs=("data.overlap",),
     causes=("the split was made after duplicates were added", "both sets come from the same public collection"),
     fixes=("remove the shared prompts from the training set, by exact text first",),
 )
@@ -88,7 +88,7 @@ def evaluation_in_training(s: SetupView) -> Signal | None:
     tier=0,
     data="C",
     subject="setup",
-    needs=("data",),
+    needs=("data.eval_form",),
     causes=("the two sets were made by two scripts", "the system prompt was added to one of them only"),
     fixes=("make both sets with the same function: messages or text, with or without a system prompt",),
 )

@@ -14,6 +14,7 @@ _step_rule = partial(rule, tier=0, data="T", subject="setup", needs=("first_step
     "GRAD030",
     "first-gradient-not-finite",
     severity="critical",
+    needs=("first_step.broken",),
     causes=("a division by zero in the loss (a mask without tokens)", "float16 overflowed", "a reward is NaN"),
     fixes=("look at the first batch: labels, masks and rewards", "train in bfloat16"),
 )
@@ -36,6 +37,7 @@ def first_gradient_not_finite(s: SetupView) -> Signal | None:
     "GRAD031",
     "first-gradient-zero",
     severity="critical",
+    needs=("first_step.zero",),
     causes=(
         "every group of the first batch has one reward (advantages are 0)",
         "the loss is detached from the model, or all of its tokens are masked",

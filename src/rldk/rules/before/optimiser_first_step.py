@@ -37,6 +37,7 @@ def first_step_not_reached(s: SetupView) -> Signal | None:
     "OPT034",
     "weights-do-not-move",
     severity="critical",
+    needs=("first_step.moved",),
     causes=(
         "the learning rate is 0 at the first step (warm-up from 0 is normal at the very first)",
         "the optimizer holds other tensors than the model (it was built before the model was wrapped)",
@@ -72,6 +73,7 @@ def weights_do_not_move(s: SetupView) -> Signal | None:
     "OPT035",
     "parameters-outside-the-optimizer",
     severity="warn",
+    needs=("first_step.stray",),
     causes=(
         "a head or an adapter was added after the optimizer was built",
         "a filter of parameter groups is too narrow",
@@ -100,6 +102,7 @@ def parameters_outside(s: SetupView) -> Signal | None:
     "OPT036",
     "first-loss-not-finite",
     severity="critical",
+    needs=("first_step.loss",),
     causes=("all labels or tokens of the first batch are masked", "a reward is NaN", "float16 overflowed"),
     fixes=("look at the first batch: labels, masks and rewards", "train in bfloat16"),
 )
