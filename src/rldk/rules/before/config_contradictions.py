@@ -11,6 +11,8 @@ from rldk.rules.subject import ConfigView
 
 _ROLLOUT, _ACTOR = "actor_rollout_ref.rollout", "actor_rollout_ref.actor"
 Check = Callable[[ConfigView], str]
+# how many devices share one sequence, by the settings of verl's engines
+_SPLIT = ("ulysses_sequence_parallel_size", "ulysses_parallel_size", "ulysses_size", "context_parallel_size")
 MOST_NAMED = 2  # contradictions in one message; the others are counted
 
 
@@ -168,9 +170,7 @@ def context_too_short(c: ConfigView) -> Signal | None:
             return Signal(value=float(whole), limit=float(room), metric=key, message=message)
     budget, key = c.count(f"{_ACTOR}.ppo_max_token_len_per_gpu"), f"{_ACTOR}.ppo_max_token_len_per_gpu"
     ring = max(
-        c.count(f"{_ACTOR}.ulysses_sequence_parallel_size", default=1) or 1,
-        c.count(f"{_ACTOR}.fsdp_config.ulysses_sequence_parallel_size", default=1) or 1,
-        c.count(f"{_ACTOR}.megatron.context_parallel_size", default=1) or 1,
+        [c.count(name) or 1 for name in c.values if name.startswith("actor_") and name.endswith(_SPLIT)], default=1
     )
     if c.is_on(f"{_ACTOR}.use_dynamic_bsz") and budget is not None and whole > budget * ring:
         message = f"prompt and response may have {whole} tokens, and the actor's budget is `{key}` {budget} x {ring}"
