@@ -143,12 +143,8 @@ from datasets import Dataset
 from trl import {trainer}Config, {trainer}Trainer
 fault = {fault!r}
 whole = model()
-if fault == "frozen":
-    whole.requires_grad_(False)
-    whole.lm_head.weight.requires_grad_(True)
-    whole.lm_head.weight.register_hook(lambda grad: grad * 0)
 def reward(completions, **kw):
-    return [float("nan") if fault == "nan" else 0.0 if fault == "constant" else float(i % 3) for i in range(len(completions))]
+    return [0.0 if fault == "constant" else float(i % 3) for i in range(len(completions))]
 args = {trainer}Config(output_dir={out!r}, per_device_train_batch_size=4, max_steps=20, learning_rate=1e-3,
     report_to="none", use_cpu=True, bf16=False, save_steps=1, **{more!r})
 if {trainer!r} == "GRPO":
@@ -178,7 +174,7 @@ def test_a_real_training_is_stopped_after_its_first_step(
     text = SCRIPT.format(folder=str(Path(__file__).parent), trainer=trainer, fault=fault, out=str(out), more=more)
     (tmp_path / "train.py").write_text(text)
     words = [sys.executable, "-m", "rldk", "preflight", "--json", "--", sys.executable, str(tmp_path / "train.py")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=280)
     document = json.loads(done.stdout)
     assert {f["code"] for f in document["findings"]} == codes, done.stderr[-2000:]
     assert document["numbers"]["tensors"] == 21

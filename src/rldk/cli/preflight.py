@@ -71,8 +71,7 @@ class WithCommand(click.Command):
 @click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
 @click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
 @colour_option
-@click.pass_context
-def command(ctx: click.Context, config: Path | None, overrides: tuple[str, ...], **flags: Any) -> int:
+def command(config: Path | None, overrides: tuple[str, ...], **flags: Any) -> int:
     """Check a training before it starts, and before a GPU is spent.
 
     CONFIG is the configuration of TRL (YAML), verl (hydra YAML) or OpenRLHF, or a shell script that starts one of them;
@@ -90,7 +89,7 @@ def command(ctx: click.Context, config: Path | None, overrides: tuple[str, ...],
     form = form_name(flags.pop("form"), as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour")), **_chosen(flags)})
     html, everything = flags.pop("html"), flags.pop("everything")
-    report = _report(config, overrides, ctx.meta.get(_COMMAND), flags, settings)
+    report = _report(config, overrides, click.get_current_context().meta.get(_COMMAND), flags, settings)
     if html is not None:
         save_page(html, [report], [])
     if form == "json":

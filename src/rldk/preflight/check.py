@@ -135,13 +135,12 @@ def _lengths(tokenizer: Any, rows: RowSet, view: ConfigView) -> dict[str, Any]:
 
 
 def _source(config: Any, framework: str | None, algorithm: str | None) -> ConfigSource:
-    said = {"framework": framework, "algorithm": algorithm}
     if config is None:
-        return ConfigSource(path="", **said)
+        return ConfigSource(path="", framework=framework, algorithm=algorithm)
     if isinstance(config, str | os.PathLike):
-        return read_config(Path(config), **said)
+        return read_config(Path(config), framework=framework, algorithm=algorithm)
     if isinstance(config, Mapping):
-        return source_of(config, "the mapping", **said)
+        return source_of(config, "the mapping", framework=framework, algorithm=algorithm)
     values = _values(config)
     name = type(config).__name__
     known = _CLASSES.get(name)

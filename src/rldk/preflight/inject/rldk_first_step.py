@@ -12,6 +12,8 @@ import os
 import sys
 import threading
 import time
+from types import TracebackType
+from typing import Any
 
 RESULT = "RLDK_PREFLIGHT_RESULT"  # the file that the facts are written to
 SAMPLE = 2048  # entries of a tensor that are compared
@@ -22,18 +24,18 @@ WAIT_S = 120.0  # for rldk to end the script
 class Watch:
     """What was seen so far."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.hooked = []
-        self.loss = None
-        self.ratio = None
-        self.before = []
-        self.facts = {}
+        self.hooked: list[str] = []
+        self.loss: float | None = None
+        self.ratio: float | None = None
+        self.before: list[Any] = []
+        self.facts: dict[str, Any] = {}
         self.steps = 0
         self.done = False
-        self.owner = None
+        self.owner: int | None = None
 
-    def write(self, **more):
+    def write(self, **more: Any) -> None:
         """Writes the file whole; the first process that is done wins, which is rank 0 where there are several."""
         text = json.dumps({"hooked": self.hooked, "loss": shown(self.loss), "ratio_gap": shown(self.ratio), **more})
         part = f"{self.path}.{os.getpid()}"
@@ -42,14 +44,14 @@ class Watch:
         os.replace(part, self.path)  # noqa: PTH105
 
 
-def shown(value):
+def shown(value: float | None) -> float | str | None:
     """A number as JSON can hold it: NaN and infinities as text."""
     if value is None or math.isfinite(value):
         return value
     return str(value)
 
 
-def install():
+def install() -> None:
     """Watches for the modules whose classes are hooked; nothing is done for a script without torch."""
     path = os.environ.get(RESULT)
     if not path:
@@ -59,7 +61,7 @@ def install():
     sys.meta_path.insert(0, AfterImport(watch, hooks))
     previous = sys.excepthook
 
-    def excepthook(kind, error, trace):
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not watch.done and threading.current_thread() is threading.main_thread() and is_first():
             watch.write(reached=False, error=f"{kind.__name__}: {error}"[:500])
         previous(kind, error, trace)
@@ -67,7 +69,7 @@ def install():
     sys.excepthook = excepthook
 
 
-def is_first():
+def is_first() -> bool:
     """Whether this process is rank 0, or the only one."""
     return os.environ.get("RANK", "0") == "0" and os.environ.get("LOCAL_RANK", "0") in ("0", "-1")
 
@@ -75,10 +77,11 @@ def is_first():
 class AfterImport(importlib.abc.MetaPathFinder):
     """Calls a hook when a module has just been loaded."""
 
-    def __init__(self, watch, hooks):
-        self.watch, self.hooks, self.busy = watch, hooks, set()
+    def __init__(self, watch: Watch, hooks: dict[str, Any]) -> None:
+        self.watch, self.hooks = watch, hooks
+        self.busy: set[str] = set()
 
-    def find_spec(self, name, path=None, target=None):  # noqa: ARG002 - the signature is of importlib
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002 - the signature is of importlib
         if name not in self.hooks or name in self.busy:
             return None
         self.busy.add(name)
@@ -90,18 +93,18 @@ class AfterImport(importlib.abc.MetaPathFinder):
             return None
         load, hook, watch = spec.loader.exec_module, self.hooks[name], self.watch
 
-        def exec_module(module):
+        def exec_module(module: Any) -> None:
             load(module)
             try:
                 hook(watch, module)
             except Exception as error:  # noqa: BLE001 - another release of the package
                 print(f"rldk: {name} was not hooked: {error}", file=sys.stderr)  # noqa: T201
 
-        spec.loader.exec_module = exec_module
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
 
-def hook_optimizer(watch, module):
+def hook_optimizer(watch: Watch, module: Any) -> None:
     """Global hooks of torch before and after each optimizer step, and the value that backward() is called on."""
     module.register_optimizer_step_pre_hook(lambda optimizer, *_: before_step(watch, optimizer))
     module.register_optimizer_step_post_hook(lambda optimizer, *_: after_step(watch, optimizer))
@@ -111,7 +114,7 @@ def hook_optimizer(watch, module):
         return
     backward = tensor.backward
 
-    def watched(self, *args, **kwargs):
+    def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         if watch.loss is None and self.numel() == 1:
             watch.loss = float(self.detach())
         return backward(self, *args, **kwargs)
@@ -120,7 +123,7 @@ def hook_optimizer(watch, module):
     watch.hooked.append("torch.Tensor.backward")
 
 
-def hook_grpo(watch, module):
+def hook_grpo(watch: Watch, module: Any) -> None:
     """The ratio of the first minibatch: new log-probabilities against those that the trainer took as old ones."""
     trainer = module.GRPOTrainer
     name = next(
@@ -128,14 +131,15 @@ def hook_grpo(watch, module):
     )
     if name is None or not hasattr(trainer, "_compute_loss"):
         return
-    scores, loss, newest = getattr(trainer, name), trainer._compute_loss, []
+    scores, loss = getattr(trainer, name), trainer._compute_loss
+    newest: list[Any] = []
 
-    def watched_scores(self, *args, **kwargs):
+    def watched_scores(self: Any, *args: Any, **kwargs: Any) -> Any:
         found = scores(self, *args, **kwargs)
         newest[:] = [found[0] if isinstance(found, tuple) else found]
         return found
 
-    def watched_loss(self, model, inputs, *args, **kwargs):
+    def watched_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         found = loss(self, model, inputs, *args, **kwargs)
         old, mask = inputs.get("old_per_token_logps"), inputs.get("completion_mask")
         if watch.ratio is None and old is not None and mask is not None and newest and newest[0].shape == old.shape:
@@ -148,17 +152,17 @@ def hook_grpo(watch, module):
     watch.hooked.append(f"GRPOTrainer.{name}")
 
 
-def parameters(optimizer):
+def parameters(optimizer: Any) -> list[tuple[Any, Any]]:
     return [(p, group) for group in optimizer.param_groups for p in group["params"]]
 
 
-def sample(tensor):
+def sample(tensor: Any) -> Any:
     """Some entries of a tensor, spread over all of it, on the processor."""
     flat = tensor.detach().reshape(-1)
     return flat[:: max(1, flat.numel() // SAMPLE)][:SAMPLE].to("cpu").clone()
 
 
-def before_step(watch, optimizer):
+def before_step(watch: Watch, optimizer: Any) -> None:
     if watch.done or not is_first() or (watch.owner is not None and watch.owner != id(optimizer)):
         return
     held = parameters(optimizer)
@@ -184,7 +188,7 @@ def before_step(watch, optimizer):
     }
 
 
-def stray(own):
+def stray(own: set[int]) -> int:
     """How many parameters had a gradient and are in no parameter group."""
     torch = sys.modules["torch"]
     kind, found = torch.nn.Parameter, 0
@@ -194,7 +198,7 @@ def stray(own):
     return found
 
 
-def after_step(watch, optimizer):
+def after_step(watch: Watch, optimizer: Any) -> None:
     if watch.done or watch.owner != id(optimizer) or not watch.before:
         return
     watch.steps += 1

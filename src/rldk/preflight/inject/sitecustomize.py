@@ -21,7 +21,7 @@ def load_the_other() -> None:
 
 
 try:
-    import rldk_first_step
+    import rldk_first_step  # type: ignore[import-not-found]  # it is beside this file, which is on the path
 
     rldk_first_step.install()
 except Exception as error:  # noqa: BLE001 - the script must run as it would without rldk

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from rldk.core.model import Severity
 from rldk.rules.rule import Signal, rule
 from rldk.rules.setup import DataFacts, SetupView
 
@@ -66,7 +67,7 @@ def answers_missing(s: SetupView) -> Signal | None:
         return None
     share = data.no_answer / data.seen
     message = f"{data.no_answer:,} of {data.seen:,} rows ({share:.1%}) have nothing in the column `{data.answer}`"
-    severity = "critical" if share > _MANY_REPEATED else "warn"
+    severity: Severity = "critical" if share > _MANY_REPEATED else "warn"
     return Signal(value=share, limit=0.0, metric=data.answer, message=message, severity=severity)
 
 

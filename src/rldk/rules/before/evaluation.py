@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from rldk.core.model import Severity
 from rldk.rules.rule import Signal, rule
 from rldk.rules.setup import SetupView
 from rldk.rules.subject import ConfigView
@@ -77,7 +78,7 @@ def evaluation_in_training(s: SetupView) -> Signal | None:
     share = data.overlap / data.eval_rows
     message = f"{data.overlap:,} of {data.eval_rows:,} evaluation prompts ({share:.1%}) are training prompts"
     evidence = {"example": data.examples["overlap"]} if "overlap" in data.examples else {}
-    severity = "critical" if share >= 0.01 else "warn"
+    severity: Severity = "critical" if share >= 0.01 else "warn"
     return Signal(value=share, limit=0.0, metric="eval_dataset", message=message, severity=severity, evidence=evidence)
 
 
