@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.nested import dotted
+from rldk.core.rundir import MANIFEST
 from rldk.errors import MalformedInput, UnreadableSource, UsageError
 from rldk.preflight.hydra import compose, override, resolve
 from rldk.preflight.recognise import Recognised, recognise
@@ -35,10 +36,11 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
 def read_config(
     path: Path, overrides: Sequence[str] = (), *, framework: str | None = None, algorithm: str | None = None
 ) -> ConfigSource:
-    """The configuration in a YAML or JSON file, or in the last training command of a shell script.
+    """The configuration in a YAML or JSON file, in the command of a shell script, or in the manifest of a run.
 
     `overrides`: `key=value`, as hydra takes them. `framework`, `algorithm`: said by the user, where they are not to be
     recognised. Raises `UnreadableSource`, `MalformedInput` and `UsageError`."""
+    path = path / MANIFEST if path.is_dir() else path  # the directory of a run
     text = _text(path)
     notes: list[str] = []
     command: tuple[str, ...] = ()

@@ -119,6 +119,9 @@ def _verdict(findings: list[Finding], once: Once) -> str:
 def _notes(tried: Tried, view: Any) -> Iterable[Note]:
     for text in tried.source.notes:
         yield Note(topic="configuration", text=text)
+    if tried.source.values and tried.source.framework is None:
+        text = "no trainer was recognised by these keys, so that few rules apply (--framework says which it is)"
+        yield Note(topic="configuration", text=text)
     if tried.source.framework == "trl" and tried.plan and tried.plan.get("processes") is None:
         needed = _processes_needed(view)
         more = f"; the number must be a multiple of {needed}" if needed > 1 else ""

@@ -106,4 +106,4 @@ def test_yaml_runs_no_code_and_a_bomb_stays_small(tmp_path: Path) -> None:
 
 def test_the_manifest_of_a_run_gives_its_configuration(tmp_path: Path) -> None:
     path = _file(tmp_path, '{"schema_version": 1, "config": {"num_generations": 4}}', "run.json")
-    assert read_config(path).values == {"num_generations": 4}
+    assert read_config(path).values == read_config(tmp_path).values == {"num_generations": 4}
