@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
+from rldk.core.configuration.nested import with_dotted
 from rldk.core.model import Report, Run, RunMeta
-from rldk.core.nested import with_dotted
 from rldk.core.reference import Baseline, Reference
 from rldk.core.table import MetricTable, Row
 from rldk.engine.blocks import PhaseBlock, blocks

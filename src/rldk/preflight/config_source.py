@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.core.algorithms import ALGORITHMS
-from rldk.core.nested import dotted
+from rldk.core.configuration.nested import dotted
 from rldk.core.rundir import MANIFEST
 from rldk.errors import MalformedInput, UnreadableSource, UsageError
 from rldk.preflight.hydra import compose, override, resolve

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from rldk.core.configuration.versions import canonical
 from rldk.core.manifest import read_manifest
-from rldk.core.versions import canonical
 from rldk.errors import MalformedInput, UnreadableSource
 from rldk.provenance.packages import installed
 

@@ -38,7 +38,7 @@ class Call(Struct, frozen=True, kw_only=True):
     row: Mapping[str, Any]
 
 
-class Scorer:
+class RewardCaller:
     """A reward function behind one interface: a list of calls goes in, a list of scores comes out.
 
     It takes functions of TRL (`completions`, columns by name), of verl (`solution_str`, `ground_truth`) and of OpenRLHF
@@ -105,25 +105,25 @@ def reward_facts(
 ) -> RewardFacts:
     """What the function answers. `more`: further arguments that it needs. `limit_s`: the time limit of one call."""
     answer = "" if rows is None else rows.answer
-    scorer = Scorer(function, answer, more or {})
+    caller = RewardCaller(function, answer, more or {})
     trials: list[RewardTrial] = []
     changed: list[str] = []
     gold, ordinary = _ordinary(rows)
     for calls in gold:
-        tried = _best([_trial(scorer, call, limit_s) for call in calls])
+        tried = _best([_trial(caller, call, limit_s) for call in calls])
         trials.append(tried)
         if tried.fault == "slow":
             break
     for call in (*ordinary, *_adversarial(rows)):
         if any(trial.fault == "slow" for trial in trials):
             break
-        trials.append(_trial(scorer, call, limit_s))
+        trials.append(_trial(caller, call, limit_s))
     if not any(trial.fault for trial in trials):
         again = [calls[0] for calls in gold[:2]] + ordinary[:2]
-        changed = _changed(scorer, again, limit_s)
-        trials.append(_batch(scorer, [calls[0] for calls in gold] + ordinary, limit_s))
+        changed = _changed(caller, again, limit_s)
+        trials.append(_batch(caller, [calls[0] for calls in gold] + ordinary, limit_s))
     seconds = max((trial.seconds for trial in trials), default=0.0)
-    return RewardFacts(name=scorer.name, trials=tuple(trials), changed=tuple(changed), seconds=seconds, answers=answer)
+    return RewardFacts(name=caller.name, trials=tuple(trials), changed=tuple(changed), seconds=seconds, answers=answer)
 
 
 def _ordinary(rows: RowSet | None) -> tuple[list[list[Call]], list[Call]]:
@@ -203,8 +203,8 @@ def _best(trials: Sequence[RewardTrial]) -> RewardTrial:
     return broken or max(trials, key=lambda trial: -math.inf if trial.score is None else trial.score)
 
 
-def _trial(scorer: Scorer, call: Call, limit_s: float) -> RewardTrial:
-    found, error, seconds = timed(lambda: scorer([call]), limit_s)
+def _trial(caller: RewardCaller, call: Call, limit_s: float) -> RewardTrial:
+    found, error, seconds = timed(lambda: caller([call]), limit_s)
     if error:
         fault = "slow" if error == "slow" else "raises"
         return RewardTrial(kind=call.kind, fault=fault, detail=error, seconds=seconds)
@@ -212,12 +212,12 @@ def _trial(scorer: Scorer, call: Call, limit_s: float) -> RewardTrial:
     return RewardTrial(kind=call.kind, score=score, fault=fault, detail=detail, seconds=seconds)
 
 
-def _batch(scorer: Scorer, calls: Sequence[Call], limit_s: float) -> RewardTrial:
+def _batch(caller: RewardCaller, calls: Sequence[Call], limit_s: float) -> RewardTrial:
     """All ordinary completions in one call: it must give as many scores."""
     if not calls:
         return RewardTrial(kind="a batch")
     kind = f"a batch of {len(calls)}"
-    found, error, seconds = timed(lambda: scorer(calls), limit_s * 2)
+    found, error, seconds = timed(lambda: caller(calls), limit_s * 2)
     if error:
         fault = "slow" if error == "slow" else "raises"
         return RewardTrial(kind=kind, fault=fault, detail=error, seconds=seconds / len(calls))
@@ -225,10 +225,10 @@ def _batch(scorer: Scorer, calls: Sequence[Call], limit_s: float) -> RewardTrial
     return RewardTrial(kind=kind, fault=fault if fault != "none" else "", detail=detail, seconds=seconds / len(calls))
 
 
-def _changed(scorer: Scorer, calls: Sequence[Call], limit_s: float) -> list[str]:
+def _changed(caller: RewardCaller, calls: Sequence[Call], limit_s: float) -> list[str]:
     kinds = []
     for call in calls:
-        first, second = _trial(scorer, call, limit_s), _trial(scorer, call, limit_s)
+        first, second = _trial(caller, call, limit_s), _trial(caller, call, limit_s)
         if first.score is not None and second.score is not None and first.score != second.score:
             kinds.append(call.kind)
     return list(dict.fromkeys(kinds))

@@ -13,8 +13,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk import __version__
+from rldk.core.configuration.versions import canonical, reaches
 from rldk.core.text import later
-from rldk.core.versions import canonical, reaches
 from rldk.core.view import Commands, Section, Table, Tone, View
 from rldk.provenance.packages import version_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from rldk.core.configuration.versions import within
 from rldk.core.model import Severity
-from rldk.core.versions import within
 from rldk.rules.subject import ConfigView, EnvView
 
 

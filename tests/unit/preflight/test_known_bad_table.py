@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rldk.core.versions import canonical, within
+from rldk.core.configuration.versions import canonical, within
 from rldk.rules.known_bad import KnownBad, known_bad, link, met_rows
 from rldk.rules.subject import EnvView
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.core.versions import within
+from rldk.core.configuration.versions import within
 from rldk.errors import MalformedInput, UnreadableSource
 from rldk.preflight.packages import packages_of
 

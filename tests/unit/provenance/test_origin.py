@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import rldk
+from rldk.core.configuration.versions import canonical, reaches
 from rldk.core.manifest import Manifest, plain
 from rldk.core.rundir import RunDirectory
-from rldk.core.versions import canonical, reaches
 from rldk.provenance import git
 from rldk.provenance.capture import with_origin
 from rldk.provenance.environment import environment

@@ -21,7 +21,7 @@ MOST_STEPS = 3  # a warm-up from 0 has no learning rate in its first step
 WAIT_S = 120.0  # for rldk to end the script
 
 
-class Watch:
+class FirstStepWatch:
     """What was seen so far."""
 
     def __init__(self, path: str) -> None:
@@ -56,7 +56,7 @@ def install() -> None:
     path = os.environ.get(RESULT)
     if not path:
         return
-    watch = Watch(path)
+    watch = FirstStepWatch(path)
     hooks = {"torch.optim.optimizer": hook_optimizer, "trl.trainer.grpo_trainer": hook_grpo}
     sys.meta_path.insert(0, AfterImport(watch, hooks))
     previous = sys.excepthook
@@ -77,7 +77,7 @@ def is_first() -> bool:
 class AfterImport(importlib.abc.MetaPathFinder):
     """Calls a hook when a module has just been loaded."""
 
-    def __init__(self, watch: Watch, hooks: dict[str, Any]) -> None:
+    def __init__(self, watch: FirstStepWatch, hooks: dict[str, Any]) -> None:
         self.watch, self.hooks = watch, hooks
         self.busy: set[str] = set()
 
@@ -104,7 +104,7 @@ class AfterImport(importlib.abc.MetaPathFinder):
         return spec
 
 
-def hook_optimizer(watch: Watch, module: Any) -> None:
+def hook_optimizer(watch: FirstStepWatch, module: Any) -> None:
     """Global hooks of torch before and after each optimizer step, and the value that backward() is called on."""
     module.register_optimizer_step_pre_hook(lambda optimizer, *_: before_step(watch, optimizer))
     module.register_optimizer_step_post_hook(lambda optimizer, *_: after_step(watch, optimizer))
@@ -123,7 +123,7 @@ def hook_optimizer(watch: Watch, module: Any) -> None:
     watch.hooked.append("torch.Tensor.backward")
 
 
-def hook_grpo(watch: Watch, module: Any) -> None:
+def hook_grpo(watch: FirstStepWatch, module: Any) -> None:
     """The ratio of the first minibatch: new log-probabilities against those that the trainer took as old ones."""
     trainer = module.GRPOTrainer
     name = next(
@@ -162,7 +162,7 @@ def sample(tensor: Any) -> Any:
     return flat[:: max(1, flat.numel() // SAMPLE)][:SAMPLE].to("cpu").clone()
 
 
-def before_step(watch: Watch, optimizer: Any) -> None:
+def before_step(watch: FirstStepWatch, optimizer: Any) -> None:
     if watch.done or not is_first() or (watch.owner is not None and watch.owner != id(optimizer)):
         return
     held = parameters(optimizer)
@@ -198,7 +198,7 @@ def stray(own: set[int]) -> int:
     return found
 
 
-def after_step(watch: Watch, optimizer: Any) -> None:
+def after_step(watch: FirstStepWatch, optimizer: Any) -> None:
     if watch.done or watch.owner != id(optimizer) or not watch.before:
         return
     watch.steps += 1
