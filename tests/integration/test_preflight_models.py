@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
 
 TEMPLATE = (
     "{{ bos_token }}{% for m in messages %}<{{ m['role'] }}> {{ m['content'] }}"
@@ -24,10 +26,10 @@ WORDS = ["<pad>", "<s>", "</s>", "<unk>", "<user>", "<assistant>", *map(str, ran
 
 def tokenizer(**special: Any) -> Any:
     """A tokenizer of words with a chat template."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    inner = Tokenizer(models.WordLevel({word: place for place, word in enumerate(WORDS)}, unk_token="<unk>"))
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    inner = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: place for place, word in enumerate(WORDS)}, unk_token="<unk>")
+    )
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", **special}
     made = transformers.PreTrainedTokenizerFast(tokenizer_object=inner, **names)
     made.chat_template = TEMPLATE
@@ -151,7 +153,7 @@ if {trainer!r} == "GRPO":
     given = {{"reward_funcs": reward, "train_dataset": Dataset.from_list(ROWS)}}
 else:
     pairs = [{{"prompt": "1 2", "chosen": " 3", "rejected": " 4"}}] * 8
-    given = {{"train_dataset": Dataset.from_list(pairs)}}
+    given = {{"train_dataset": Dataset.from_list(pairs), "ref_model": model()}}
 {trainer}Trainer(model=whole, processing_class=tokenizer(), args=args, **given).train()
 """
 
@@ -174,7 +176,9 @@ def test_a_real_training_is_stopped_after_its_first_step(
     text = SCRIPT.format(folder=str(Path(__file__).parent), trainer=trainer, fault=fault, out=str(out), more=more)
     (tmp_path / "train.py").write_text(text)
     words = [sys.executable, "-m", "rldk", "preflight", "--json", "--", sys.executable, str(tmp_path / "train.py")]
-    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(
+        words, check=False, capture_output=True, text=True, timeout=280, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+    )
     document = json.loads(done.stdout)
     assert {f["code"] for f in document["findings"]} == codes, done.stderr[-2000:]
     assert document["numbers"]["tensors"] == 21

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def _file(folder: Path, text: str, name: str = "config.yaml") -> Path:
 
 
 def test_each_trainer_and_algorithm_is_recognised() -> None:
-    cases = [
+    cases: list[tuple[dict[str, Any], str | None, str | None]] = [
         ({"num_generations": 8}, "trl", "grpo"),
         ({"normalize_advantages": True, "num_generations": 8}, "trl", "rloo"),
         ({"loss_type": "sigmoid", "beta": 0.1}, "trl", "dpo"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -200,9 +201,11 @@ def test_every_renderer_draws_the_report() -> None:
 def test_the_module_can_be_called_and_stays_a_module() -> None:
     report = rldk.preflight(GRPO)
     assert report.kind == "preflight"
-    assert rldk.preflight.preflight is preflight
+    module = import_module("rldk.preflight")
+    assert module is rldk.preflight
+    assert module.preflight is preflight
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = rldk.preflight.nothing
+        _ = module.nothing
     with pytest.raises(UsageError, match="nothing to look at"):
         rldk.preflight()
 
