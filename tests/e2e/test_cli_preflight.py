@@ -60,6 +60,8 @@ def test_every_output(config: Path, versions: Path, tmp_path: Path) -> None:
     assert document["meta"]["framework"] == "trl"
     for form in ("md", "github", "junit", "sarif"):
         assert "CFG004" in _run(*words, "--format", form)[1], form
+    assert _run(*words, "--output", tmp_path / "report.xml")[0] == 0
+    assert "<testsuite" in (tmp_path / "report.xml").read_text()
     page = tmp_path / "report.html"
     assert _run(*words, "--html", page)[0] == 0
     assert "greedy-sampling" in page.read_text()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.doctor import document_of, draw, exit_code, exit_line, form_name, save_page
+from rldk.cli.doctor import exit_code, exit_line
 from rldk.cli.flags import color_setting, colour_option, fail_on_option, json_option
-from rldk.cli.output import use_colour, width, write
+from rldk.cli.formats import drawn, emit, form_of
+from rldk.cli.output import use_colour, width
 from rldk.config import load_settings
 from rldk.errors import UsageError
 
@@ -66,6 +67,9 @@ class WithCommand(click.Command):
 @click.option("--all", "everything", is_flag=True, help="Show every rule that could not look, and why.")
 @json_option
 @click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, github, junit or sarif.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
+)
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
 @fail_on_option
 @click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
@@ -86,18 +90,18 @@ def command(config: Path | None, overrides: tuple[str, ...], **flags: Any) -> in
       rldk preflight ppo_trainer.yaml data.train_batch_size=512 --packages uv.lock
       rldk preflight -- python train.py --lr 1e-6
     """
-    form = form_name(flags.pop("form"), as_json=flags.pop("as_json"))
+    output = flags.pop("output")
+    form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour")), **_chosen(flags)})
     html, everything = flags.pop("html"), flags.pop("everything")
     report = _report(config, overrides, click.get_current_context().meta.get(_COMMAND), flags, settings)
+    look: dict[str, Any] = {"fail_on": settings["fail_on"], "everything": everything}
     if html is not None:
-        save_page(html, [report], [])
-    if form == "json":
-        write(document_of([report], []))
-    elif form != "text":
-        write(draw(form, [report], [], fail_on=settings["fail_on"], everything=everything))
+        emit(drawn("html", [report], [], **look), html)
+    if form != "text":
+        emit(drawn(form, [report], [], **look), output)
     else:
-        write(_text(report, settings, everything=everything))
+        emit(_text(report, settings, everything=everything, colour=output is None), output)
     return exit_code([report], [], settings["fail_on"])
 
 
@@ -131,9 +135,9 @@ def _pass_on(chunk: bytes) -> None:
     sys.stderr.buffer.flush()
 
 
-def _text(report: Report, settings: Any, *, everything: bool) -> str:
+def _text(report: Report, settings: Any, *, everything: bool, colour: bool) -> str:
     from rldk.core.registry import renderers
 
     closing = exit_line(exit_code([report], [], settings["fail_on"]), report.worst(), settings["fail_on"])
-    look: dict[str, Any] = {"colour": use_colour(settings["color"]), "width": width()}
+    look: dict[str, Any] = {"colour": colour and use_colour(settings["color"]), "width": width()}
     return str(renderers.get("terminal")(report, everything=everything, closing=closing, **look))
