@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
     from rldk.integrations.loop import watch
+    from rldk.preflight import preflight
     from rldk.tracking import finish, init, log
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "ingest_runs_to_events",
     "init",
     "log",
+    "preflight",
     "watch",
 ]
 
@@ -41,6 +43,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> object:
     """The public name from its home module, imported on first use: `import rldk` alone loads nothing else."""
+    if name == "preflight":  # a module that can be called; importing it makes it an attribute of this one
+        from importlib import import_module
+
+        return import_module("rldk.preflight")
     try:
         home = _HOMES[name]
     except KeyError:

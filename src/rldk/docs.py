@@ -17,6 +17,7 @@ from rldk.core.manifest import manifest_schema
 from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
+from rldk.rules.known_bad import KnownBad, known_bad, link
 from rldk.rules.measured import measurement
 from rldk.rules.rule import Rule, normals, rules
 
@@ -35,6 +36,7 @@ def pages() -> dict[str, str]:
     made = {f"rules/{r.code}.md": rule_page(r) for r in rules}
     made["rules/index.md"] = rule_index()
     made["normal.md"] = normal_page()
+    made["known-bad-versions.md"] = known_bad_page()
     made["incidents.md"] = incidents_page()
     made["formats.md"] = formats_page()
     made["metrics.md"] = metrics_page()
@@ -98,6 +100,36 @@ def normal_page() -> str:
         lines += [f"## {topic.code}", "", topic.page.what, "", topic.page.sections["Why it matters"], ""]
         lines += [f"How it is recognised: {topic.page.sections['How it is computed']}", ""]
     return "\n".join(lines)
+
+
+def known_bad_page() -> str:
+    """The page of versions that are known to fail together, with the public thread of each."""
+    table = known_bad()
+    lines = [
+        "# Versions that fail together",
+        "",
+        f"The table of {table.version}: {len(table.rows)} combinations. `rldk preflight` looks at what is installed,",
+        "or at a lock file or a run (`--packages`). `rldk doctor` looks at the packages that a run has recorded. Both",
+        "do so by the rule [CFG002](rules/CFG002.md).",
+        "",
+        "Each row was written from its first thread and from the change that repaired it; further numbers are what",
+        "that thread refers to. The release in which a fault ended is the first one that contains the repair. A row",
+        "with a setting counts only where the configuration has it.",
+        "",
+        "| packages | only with | what happens | severity | ended in | source |",
+        "|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*lines, *map(_known_bad_line, table.rows)]) + "\n"
+
+
+def _known_bad_line(row: KnownBad) -> str:
+    packages = ", ".join(f"{name} {bounds}" for name, bounds in row.packages.items())
+    settings = [f"`{key}` {'is on' if value is True else value}" for key, value in row.setting.items()]
+    settings += [f"not {name} {bounds}" for name, bounds in row.unless.items()]
+    ended = ", ".join(f"{name} {version}" for name, version in row.ended.items()) or "not yet"
+    sources = ", ".join(f"[{source}]({link(source)})" for source in row.source)
+    cells = (packages, "; ".join(settings), row.said, row.severity, ended, sources)
+    return f"| {' | '.join(cells)} |"
 
 
 def incidents_page() -> str:

@@ -16,7 +16,7 @@ LAYERS = (
     ("rules", "adapters", "io", "provenance"),
     ("engine",),
     ("cards", "testing"),
-    ("bench", "diagnosis", "forensics", "ingest", "monitor", "tracking"),
+    ("bench", "diagnosis", "forensics", "ingest", "monitor", "preflight", "tracking"),
     ("cli", "integrations"),
     ("docs",),
 )

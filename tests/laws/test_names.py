@@ -25,8 +25,10 @@ PUBLIC = {
         "ingest_runs_to_events",
         "init",
         "log",
+        "preflight",
         "watch",
     },
+    "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {
         "AdvantageStatisticsMetrics",

@@ -58,9 +58,9 @@ def test_names_are_unique() -> None:
 
 FAMILIES = {
     "ADV": "advantage", "CFG": "config", "CKPT": "checkpoint", "CLIP": "clip", "DATA": "data", "DET": "determinism",
-    "ENT": "entropy", "ENV": "environment", "GRAD": "gradient", "KL": "kl", "LEN": "length", "MET": "metrics",
-    "OFF": "offpolicy", "OPT": "optimiser", "PREF": "preference", "REW": "reward", "RM": "reward", "SYS": "system",
-    "VAL": "value",
+    "ENT": "entropy", "ENV": "environment", "EVAL": "evaluation", "GRAD": "gradient", "KL": "kl", "LEN": "length",
+    "MET": "metrics", "OFF": "offpolicy", "OPT": "optimiser", "PREF": "preference", "REW": "reward", "RM": "reward",
+    "SYS": "system", "VAL": "value",
 }  # fmt: skip
 BY_SUBJECT = "samples"  # the one file whose rules share a subject, not a family
 

@@ -60,10 +60,10 @@ class Rejected(Struct, frozen=True, kw_only=True):
 class RunMeta(Struct, frozen=True, kw_only=True):
     """What is known of a run besides its numbers. `names`: canonical metric -> the user's own key.
 
-    `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `total_steps`: the number of steps that the run was
-    declared to last. `files`: every file the run was read from. `left_out`: other files that were seen, each with the
-    reason why it was not read. `clock`: the column that the step was taken from by its name, `COUNTED` where there is
-    none, "" where the format itself defines its step."""
+    `algorithm`: one of `rldk.core.algorithms.ALGORITHMS` or None. `packages`: distribution -> version. `total_steps`:
+    the number of steps that the run was declared to last. `files`: every file the run was read from. `left_out`: other
+    files that were seen, each with the reason why it was not read. `clock`: the column that the step was taken from by
+    its name, `COUNTED` where there is none, "" where the format itself defines its step."""
 
     format: str = "unknown"
     framework: str | None = None

@@ -13,6 +13,10 @@ from rldk.rules.knobs import CONCEPTS, phrase
 from rldk.rules.rule import Context, Rule, Signal
 from rldk.rules.subject import BY_ROW, MISSING, WANTS, ConfigView, Subject, SubjectView
 
+# subjects that no log has: their rules are no gap in the report of a run
+BEFORE: frozenset[Subject] = frozenset({"setup"})
+BEFORE_ONLY = "looked at before a training, by `rldk preflight`"
+
 
 class Once(Struct, kw_only=True):
     """The results of such rules. Each rule is in `checked` or has one entry in `unchecked`."""
@@ -45,6 +49,8 @@ def look_once(
         if reason:
             status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
             once.unchecked.append(Check(code=rule.code, name=rule.name, status=status, reason=reason))
+        elif view is None and rule.subject in BEFORE:
+            once.unchecked.append(Check(code=rule.code, name=rule.name, status="not_applicable", reason=BEFORE_ONLY))
         elif view is None or wants:
             once.unchecked.append(_skipped(rule, wants))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
+from rldk.core.configuration.nested import with_dotted
 from rldk.core.model import Report, Run, RunMeta
 from rldk.core.reference import Baseline, Reference
 from rldk.core.table import MetricTable, Row
@@ -25,7 +26,7 @@ def context_of(meta: RunMeta, reference: Baseline | None = None) -> Context:
         algorithm=meta.algorithm,
         framework=meta.framework,
         total_steps=meta.total_steps,
-        config=meta.config,
+        config=with_dotted(meta.config),
         environment=meta.environment,
         packages=meta.packages,
         estimators=meta.estimators,

@@ -13,9 +13,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk import __version__
+from rldk.core.configuration.versions import canonical, reaches
 from rldk.core.text import later
 from rldk.core.view import Commands, Section, Table, Tone, View
-from rldk.provenance.packages import canonical, reaches, version_of
+from rldk.provenance.packages import version_of
 
 DISTRIBUTION = "rldk"
 FOR_DEVELOPERS = frozenset({"dev", "integrations", "all"})  # extras that no user misses

@@ -1,17 +1,15 @@
-"""Which packages are installed, and whether a version reaches a lower bound."""
+"""Which packages are installed, and in which versions."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 
+from rldk.core.configuration.versions import canonical
 from rldk.core.text import later
 
 _FOLDER = later(r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
-_RELEASE = later(r"(?:\d+!)?(\d+(?:\.\d+)*)(?P<early>[._-]?(?:a|b|c|rc|alpha|beta|pre|preview|dev))?", re.IGNORECASE)
 
 
 def installed() -> dict[str, str]:
@@ -33,22 +31,6 @@ def version_of(name: str) -> str | None:
         return metadata.version(name)
     except (metadata.PackageNotFoundError, ValueError):
         return None
-
-
-def reaches(version: str, bound: str) -> bool:
-    """Whether a version is `bound` or later. A pre-release comes before its version. False if the text is no
-    version."""
-    have, want = _RELEASE.match(version), _RELEASE.match(bound)
-    if have is None or want is None:
-        return False
-    pairs = zip_longest(*(map(int, found[1].split(".")) for found in (have, want)), fillvalue=0)
-    ours, theirs = zip(*pairs, strict=True)
-    return ours > theirs or (ours == theirs and (have["early"] is None or want["early"] is not None))
-
-
-def canonical(name: str) -> str:
-    """The name of a distribution as every tool compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _beside(place: Path) -> Iterator[tuple[str, str]]:

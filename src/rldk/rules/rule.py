@@ -332,10 +332,9 @@ def finite(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 
 def _load_rules() -> None:
     from pkgutil import iter_modules
 
-    import rldk.rules.catalogue as package
-
-    for module in iter_modules(package.__path__):
-        import_module(f"rldk.rules.catalogue.{module.name}")
+    for name in ("rldk.rules.catalogue", "rldk.rules.before"):
+        for module in iter_modules(import_module(name).__path__):
+            import_module(f"{name}.{module.name}")
 
 
 def _load_normals() -> None:

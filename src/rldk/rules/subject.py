@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
 
-Subject = Literal["rows", "samples", "config", "env", "pair", "checkpoints", "tensors"]
+Subject = Literal["rows", "samples", "config", "env", "pair", "checkpoints", "tensors", "setup"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
     {"rows", "samples"}
@@ -28,6 +28,7 @@ WANTS: Mapping[Subject, str] = {
     "pair": "a second run to compare the finished one with (--reference)",
     "checkpoints": "checkpoints in the directory of the run, which must be opened whole",
     "tensors": "measurements of a hook in the trainer",
+    "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -36,6 +37,7 @@ SEEN: Mapping[Subject, str] = {
     "pair": "the run beside an approved one",
     "checkpoints": "the files of the run's checkpoints",
     "tensors": "what a hook in the trainer measured",
+    "setup": "what is tried out before a training, by `rldk preflight`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -65,6 +67,36 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "update_norm": "norms of updates by group",
         "zero_share": "shares of exact zeros",
         "nonfinite": "counts of values that are not finite",
+    },
+    "setup": {
+        "tokenizer": "a tokenizer",
+        "data": "the data set",
+        "rewards": "a reward function",
+        "model": "a model",
+        "first_step": "a command to run up to its first optimizer step",
+        "tokenizer.prompt_added": "a tokenizer with a chat template, and prompts that are messages",
+        "tokenizer.answer_extends_prompt": "a tokenizer with a chat template, and prompts that are messages",
+        "tokenizer.turn_ends": "a tokenizer with a chat template, and prompts that are messages",
+        "tokenizer.doubled": "a tokenizer with a BOS token, and prompts that are text",
+        "model.embeddings": "a language model of transformers",
+        "model.padding_gap": "a language model of transformers",
+        "model.tied": "a language model of transformers",
+        "model.needed_gib": "a model and a configuration",
+        "model.memory_gib": "a model on a GPU",
+        "data.over_limit": "prompts, a tokenizer, and a configured limit of their length",
+        "data.no_answer": "a data set with a column of answers",
+        "data.no_prompt": "a data set with a column of prompts",
+        "data.repeated": "a data set with a column of prompts",
+        "data.split": "a data set with prompts and answers",
+        "data.needed": "a data set, and a configuration with the batch sizes",
+        "data.overlap": "a data set and one for evaluation, both with prompts",
+        "data.eval_form": "a data set and one for evaluation, both with prompts",
+        "first_step.moved": "an optimizer step",
+        "first_step.stray": "an optimizer step",
+        "first_step.zero": "an optimizer step",
+        "first_step.broken": "an optimizer step",
+        "first_step.loss": "a loss that backward() is called on",
+        "first_step.ratio_gap": "a trainer that shows the ratio (TRL's GRPO with old log-probabilities)",
     },
 }
 
@@ -109,6 +141,20 @@ class ConfigView(Struct, frozen=True, kw_only=True):
     def named(self, name: str) -> Any:
         """The value under the trainer's own key `name`; None where there is none."""
         return self.values.get(name)
+
+    def count(self, *names: str, default: int | None = None) -> int | None:
+        """The first of these keys whose value is a whole number above 0; `default` where none is."""
+        for name in names:
+            value = self.values.get(name)
+            if isinstance(value, str) and value.strip().isdecimal():
+                value = int(value)
+            if isinstance(value, int | float) and not isinstance(value, bool) and value > 0 and value == int(value):
+                return int(value)
+        return default
+
+    def is_on(self, *names: str) -> bool:
+        """Whether one of these keys is a switch that is on, as a boolean or as text."""
+        return any(str(self.values.get(name)).strip().lower() in ("true", "1", "yes", "on") for name in names)
 
 
 class EnvView(Struct, frozen=True, kw_only=True):

@@ -14,13 +14,14 @@ import pytest
 
 from rldk import __version__
 from rldk.cards import markdown
+from rldk.core.configuration.versions import reaches
 from rldk.core.manifest import GitState, Manifest
 from rldk.provenance import git, installation
 from rldk.provenance.capture import MAX_SCRIPT, MAX_WORD, MAX_WORDS, with_origin
 from rldk.provenance.environment import MAX_TEXT, VARIABLES, environment
 from rldk.provenance.git import MAX_BYTES, TIMEOUT_S, git_state, public_address
 from rldk.provenance.installation import check_installation, view_of
-from rldk.provenance.packages import installed, reaches, version_of
+from rldk.provenance.packages import installed, version_of
 
 SHA, OTHER = "0123456789" * 4, "abcdef0123" * 4
 

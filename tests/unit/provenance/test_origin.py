@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import rldk
+from rldk.core.configuration.versions import canonical, reaches
 from rldk.core.manifest import Manifest, plain
 from rldk.core.rundir import RunDirectory
 from rldk.provenance import git
 from rldk.provenance.capture import with_origin
 from rldk.provenance.environment import environment
 from rldk.provenance.hashing import file_sha256
-from rldk.provenance.packages import canonical, installed, reaches
+from rldk.provenance.packages import installed
 
 
 def test_packages_are_those_that_metadata_knows() -> None:

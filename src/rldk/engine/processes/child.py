@@ -54,6 +54,10 @@ class Wrapped:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
+    def has_ended(self) -> bool:
+        """Whether the command itself has ended; what it started may go on."""
+        return self._process.poll() is not None
+
     def exit_code(self) -> int:
         """Waits for the end of the command. Returns 128 plus the signal's number where a signal ended it."""
         code = self._process.wait()

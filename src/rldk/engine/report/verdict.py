@@ -36,7 +36,8 @@ def headline(worst: Severity | None, understood: Understanding | None, *, rows: 
 
 def headline_of(report: Report) -> Headline:
     """The headline of a report."""
-    rows = int(report.numbers.get("rows") or 0)
+    counted = report.numbers.get("rows", FEW_ROWS)  # a kind of report without rows is never too early
+    rows = int(counted or 0)
     return headline(report.worst(), report.understanding, rows=rows, checked=len(report.checked))
 
 

@@ -42,11 +42,12 @@ def group_of_one(c: ConfigView) -> Signal | None:
     Why it matters: The mean of such a group is the completion's own reward. The advantage is then 0, or the bare reward
     where the trainer leaves a lone completion alone. Either way nothing is compared.
     How it is computed: The configured number of completions per prompt is below 2.
+    The rule is silent where a teacher is distilled (verl's `distillation.enabled`), whose loss needs no group.
     When it is wrong: A trainer may group by something other than the prompt, or a callback may raise the group size.
     Source: An identity (x - mean(x) = 0 for one x); TRL refuses fewer than 2 generations, verl does not.
     """
     size = c.number("group_size")
-    if size < 2:
+    if size < 2 and not c.is_on("distillation.enabled"):
         return Signal(value=size, limit=2.0, message=f"{_quote(c, 'group_size')}: a group of one has no advantage")
     return None
 

@@ -1,0 +1,1 @@
+"""What configurations and environments are made of: nested keys, and versions of packages."""
