@@ -14,7 +14,7 @@ LAYERS = (
     ("rules", "adapters", "io", "provenance"),
     ("engine",),
     ("cards", "testing"),
-    ("bench", "diagnosis", "forensics", "ingest", "monitor", "tracking"),
+    ("bench", "diagnosis", "forensics", "ingest", "logprobs", "monitor", "tracking"),
     ("cli", "integrations"),
     ("docs",),
 )

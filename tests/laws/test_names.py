@@ -24,6 +24,7 @@ PUBLIC = {
         "ingest_runs_to_events",
         "init",
         "log",
+        "mismatch",
         "watch",
     },
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},

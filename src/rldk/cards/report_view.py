@@ -36,6 +36,10 @@ HEADS = ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit
 
 def view_of(report: Report) -> View:
     """Everything that a renderer may show of the report."""
+    if report.kind == "mismatch":
+        from rldk.cards.mismatch import mismatch_view
+
+        return mismatch_view(report)
     headline = headline_of(report)
     source = str(report.meta.get("source") or "")
     return View(
