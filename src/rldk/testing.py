@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rldk.core.model import Report, Run, RunMeta
+from rldk.core.model import Report, Run, RunMeta, SampleReader
 from rldk.core.table import Phase, TableBuilder
 
 
@@ -44,6 +44,21 @@ def scan_columns(codes: str | Iterable[str], columns: Mapping[str, Sequence[floa
 
     wanted = [codes] if isinstance(codes, str) else list(codes)
     return scan(run_of(columns, **options), select_rules(wanted))
+
+
+def scan_samples(codes: str | Iterable[str], records: Iterable[Mapping[str, Any]], **meta: Any) -> Report:
+    """The report of a run that has only these per-sample records, under the named rules or families only.
+
+    `meta` are fields of `RunMeta`."""
+    from rldk.core.samples import to_sample
+    from rldk.engine.scan import scan
+    from rldk.rules.select import select_rules
+
+    wanted = [codes] if isinstance(codes, str) else list(codes)
+    samples = [to_sample(record) for record in records]
+    reader = SampleReader(lambda: iter(samples))
+    run = Run(id="test", source="test", metrics=TableBuilder().build(), sample_reader=reader, meta=RunMeta(**meta))
+    return scan(run, select_rules(wanted))
 
 
 def noisy_column(level: float, n: int, seed: int = 1, share: float = 0.05) -> list[float]:

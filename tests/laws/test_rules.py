@@ -10,6 +10,7 @@ from rldk.core.vocabulary import vocabulary
 from rldk.rules.catalogue.metrics import DERIVED
 from rldk.rules.knobs import CONCEPTS, phrase
 from rldk.rules.rule import HEADINGS, Rule, normals, rules
+from rldk.rules.sample_view import TALLY_WORDS, SampleView
 from rldk.rules.subject import BY_ROW, SUBJECTS
 
 ALL: tuple[Rule, ...] = (*rules, *normals)
@@ -48,7 +49,10 @@ def test_a_rule_over_a_configuration_needs_concepts_and_one_of_a_subject_its_vie
     assert {r.subject for r in ALL} <= set(SUBJECTS)
     assert not [r.code for r in ALL if r.subject == "config" and not set(r.needs) <= set(CONCEPTS)]
     assert len([r for r in ALL if r.subject == "config"]) >= 6
-    assert not [r.code for r in ALL if r.subject not in BY_ROW and (r.each or r.also or r.rows != 1)]
+    once = [r for r in ALL if r.subject not in BY_ROW]
+    assert not [r.code for r in once if r.each or r.also or (r.rows != 1 and r.subject != "records")]
+    assert not [r.code for r in once if r.subject == "records" and not {*r.needs} <= TALLY_WORDS.keys()]
+    assert TALLY_WORDS.keys() <= {*SampleView.__struct_fields__}
 
 
 def test_names_are_unique() -> None:
@@ -62,10 +66,10 @@ FAMILIES = {
     "MET": "metrics", "OFF": "offpolicy", "OPT": "optimiser", "PREF": "preference", "REW": "reward", "RM": "reward",
     "SYS": "system", "VAL": "value",
 }  # fmt: skip
-BY_SUBJECT = "samples"  # the one file whose rules share a subject, not a family
+BY_SUBJECT = "samples"  # the one folder whose rules share a subject, not a family
 
 
 def test_the_family_of_a_code_is_the_first_word_of_its_file() -> None:
-    homes = {rule.code: rule.body.__module__.rpartition(".")[2] for rule in rules}
+    homes = {rule.code: rule.body.__module__.partition(".catalogue.")[2].partition(".")[0] for rule in rules}
     wrong = {code: home for code, home in homes.items() if home.split("_")[0] != FAMILIES[code.rstrip("0123456789")]}
     assert not {code: home for code, home in wrong.items() if home != BY_SUBJECT}

@@ -209,7 +209,7 @@ def _add_samples(chosen: _Read, each: Group, options: Options, left_out: dict[st
     found = next(_readable(sources, options, left_out, []), None)
     if found is not None:
         chosen.adapter.files += found.adapter.files
-        chosen.log = replace(chosen.log, samples=found.log.samples)
+        chosen.log = replace(chosen.log, samples=found.log.samples, sample_reader=found.log.sample_reader)
 
 
 def _name(each: Group, run: Run, root: Path, *, named: bool) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 from rldk.core.text import later
 
 # Trainers make these folders inside the directory of one run.
-_PARTS = later(r"checkpoint-\d+|completions|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE)
+_PARTS = later(
+    r"checkpoint-\d+|completions|rollouts|trackio|logs?|eval|files|metrics|params|tags|metrics_logs", re.IGNORECASE
+)
 # Folders that hold one folder a run (or a project of runs); with a single run in it, it is part of what surrounds it.
 _SHELVES = later(r"runs|tb|tensorboard(_log)?s?|wandb|mlruns|(lightning|tb)_logs", re.IGNORECASE)
 # File names that say what is in the file, not which run it is.
@@ -22,9 +24,15 @@ _COMMON = later(
 def home(path: Path) -> Path:
     """The directory of the run that a file belongs to, judged by folder names alone."""
     folder = path.parent
-    while _PARTS.fullmatch(folder.name) and folder.parent != folder:
+    while _is_part(folder) and folder.parent != folder:
         folder = folder.parent
     return folder
+
+
+def _is_part(folder: Path) -> bool:
+    """Whether a trainer made the folder for a part of a run. prime-rl makes a folder for each step below `rollouts`."""
+    a_step = folder.parent.name == "rollouts" and re.fullmatch(r"step_\d+", folder.name)
+    return bool(a_step or _PARTS.fullmatch(folder.name))
 
 
 def is_shelf(folder: Path) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from rldk.core.model import Rejected, SampleTable
+from rldk.core.model import Rejected, SampleReader, SampleTable
 from rldk.core.table import MetricTable
 
 
@@ -16,7 +16,8 @@ class Log(Struct, frozen=True, kw_only=True):
     `dialect`: the alias group of `core/data/metrics.yaml` whose key names the source uses ("trl_grpo", "verl", "sb3",
     ...); None lets rldk guess it from the keys. `algorithm`: one of `core.algorithms.ALGORITHMS` when the source
     states it. `config`: hyper-parameters the source carries. `precision`: significant digits kept by the format, None
-    when exact. `meta`: any other field of `RunMeta` the source knows.
+    when exact. `samples`: the first per-sample records; `sample_reader`: all of them. `meta`: any other field of
+    `RunMeta` the source knows.
     """
 
     table: MetricTable
@@ -25,6 +26,7 @@ class Log(Struct, frozen=True, kw_only=True):
     algorithm: str | None = None
     total_steps: int | None = None
     samples: SampleTable | None = None
+    sample_reader: SampleReader | None = None
     config: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

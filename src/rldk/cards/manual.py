@@ -100,16 +100,20 @@ def rule_inputs(rule: Rule) -> dict[str, str]:
 
     if rule.subject in BY_ROW:
         needs = [*rule.needs, *rule.also, *(f"every metric like `{p}`" for p in rule.each)]
-        streak = f", {rule.rows} of {max(rule.rows, rule.within)}" if rule.rows > 1 else ""
-        needed, seen = ", ".join(needs) or "every row", f"{rule.phase} rows{streak}"
+        needed, seen = ", ".join(needs) or "every row", f"{rule.phase} rows{_streak(rule)}"
     else:
         words = CONCEPTS if rule.subject == "config" else MISSING[rule.subject]
-        needed, seen = ", ".join(words.get(need, need) for need in rule.needs), SEEN[rule.subject]
+        needed = ", ".join(words.get(need, need) for need in rule.needs)
+        seen = SEEN[rule.subject] + _streak(rule)
     return {
         "needs": needed,
         "looks at": seen,
         "defined for": ", ".join(sorted(rule.algorithms)) if rule.algorithms else "every algorithm",
     }
+
+
+def _streak(rule: Rule) -> str:
+    return f", {rule.rows} of {max(rule.rows, rule.within)}" if rule.rows > 1 else ""
 
 
 def metric_text(metric: Metric, estimators: Iterable[str] = ()) -> str:

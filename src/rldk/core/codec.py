@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+READER = "sample_reader"  # of a run: a way to read its samples again, no value
 _HINT = "was the file written by rldk, and is it whole?"
 
 
@@ -45,7 +46,8 @@ def to_builtins(value: Any) -> Any:
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
         return to_builtins(value.tolist())
     if isinstance(value, msgspec.Struct):
-        return {name: to_builtins(getattr(value, name)) for name in value.__struct_fields__}
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {name: to_builtins(item) for name, item in fields.items() if name != READER}
     return _plain_leaf(value)
 
 

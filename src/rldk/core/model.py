@@ -4,7 +4,7 @@ JSON and back."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -47,6 +47,17 @@ class SampleTable(Struct, frozen=True, kw_only=True):
         return len(next(iter(self.columns.values()), ()))
 
 
+class SampleReader:
+    """Per-sample records that are read anew, in the order of their steps, whenever they are iterated over. Nothing is
+    kept. `read` gives an iterator of `rldk.core.samples.Sample`."""
+
+    def __init__(self, read: Callable[[], Iterator[Any]]) -> None:
+        self._read = read
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._read()
+
+
 class Rejected(Struct, frozen=True, kw_only=True):
     """A line that could not be read: 1-based number, byte offset of its start, the reason, and its first 80
     characters."""
@@ -86,6 +97,9 @@ class RunMeta(Struct, frozen=True, kw_only=True):
 class Run(Struct, frozen=True, kw_only=True):
     """One training run. `metrics` has canonical names and, beside them, the user's own.
 
+    `samples`: the first per-sample records, as many as fit into memory. `sample_reader` reads all of them, one by one,
+    where the source can be read again; it is no part of the run as JSON.
+
     For line-based sources, `lines` counts the lines read and `rejected_count` the lines refused. `rejected` holds the
     first refused lines. `checkpoints`: those that lie beside the log, by rising step."""
 
@@ -94,6 +108,7 @@ class Run(Struct, frozen=True, kw_only=True):
     metrics: MetricTable
     samples: SampleTable | None = None
     meta: RunMeta = field(default_factory=RunMeta)
+    sample_reader: SampleReader | None = None
     lines: int = 0
     rejected_count: int = 0
     rejected: tuple[Rejected, ...] = ()
@@ -185,9 +200,10 @@ class Understanding(Struct, frozen=True, kw_only=True):
 
     `state`: "judged" when the metrics that matter for such a run were there, "partly" when some were, "not" when none
     was. `known`: canonical metric -> the log's own column. `unknown`: the log's columns that have no canonical name.
-    `looked_at`: the canonical metrics that matter and were there. `missing`: what else would have to be there, in a
-    reader's words -> the metrics, one of which is enough. `goal`: whether the run's goal was there (reward, accuracy,
-    or the loss where there is nothing else to gain). `field_map`: what unknown columns may be, by name and by values.
+    `looked_at`: the canonical metrics that matter and were there, or "samples" where there were only samples.
+    `missing`: what else would have to be there, in a reader's words -> the metrics, one of which is enough. `goal`:
+    whether the run's goal was there (reward, accuracy, or the loss where there is nothing else to gain). `field_map`:
+    what unknown columns may be, by name and by values.
     The user has to confirm it."""
 
     state: Judgement

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rldk.core.table import Phase
 from rldk.engine.episodes import Episode
 from rldk.rules.rule import Rule
+from rldk.rules.subject import BY_ROW
 
 WINDOW = 100  # rows that the stability looks back on; the same as the default window of the forensics
 # after this many silent rows the finding of a family counts half (our choice: longer than any labelled run)
@@ -51,7 +52,12 @@ class Standing:
         episode. `rows` is the number of training rows so far."""
         start, mask = rows - WINDOW + 1, 0
         for rule, episode in self._current:
-            if rule.phase == "train" and episode.severity != "info" and episode.last_row >= start:
+            if (
+                rule.phase == "train"
+                and rule.subject in BY_ROW
+                and episode.severity != "info"
+                and episode.last_row >= start
+            ):
                 first = max(episode.first_row, start)
                 mask |= ((1 << (episode.last_row - first + 1)) - 1) << (first - start)
         return mask.bit_count()
@@ -78,7 +84,7 @@ def _note(heard: Heard, rule: Rule, row: int) -> None:
 def _faded(heard: Heard, rows_of: Callable[[Phase], int]) -> float:
     families: dict[str, float] = {}
     for (family, phase), last in heard.items():
-        weight = 0.5 ** ((rows_of(phase) - last) / HALF_LIFE)
+        weight = 0.5 ** (max(0, rows_of(phase) - last) / HALF_LIFE)  # samples may run ahead of the rows
         if weight > families.get(family, 0.0):
             families[family] = weight
     return sum(families.values(), 0.0)

@@ -27,6 +27,7 @@ from rldk.rules.subject import BY_ROW
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
+    from rldk.engine.sample_watch import SampleWatch
 
 # of the newest row in the training reward that evaluation rows carry; it covers about the last ten rows
 REWARD_WEIGHT = 0.2
@@ -87,6 +88,8 @@ class Engine:
         self.last_step = 0
         self.standing = Standing()
         self.census = Census()
+        self._record_rules: list[Rule] = []
+        self._samples: SampleWatch | None = None
         self._looked = False
         self._phases: dict[Phase, _PhaseState] = {}
         for phase in PHASES:
@@ -124,6 +127,15 @@ class Engine:
         """The feature (kind, metric, parameters ...) of training rows. A feature that is made now does not know earlier
         rows."""
         return self._phases["train"].memory.feature(key).now()
+
+    @property
+    def samples(self) -> SampleWatch:
+        """The rules over per-sample records. They load when a run has such records, or when its report is made."""
+        if self._samples is None:
+            from rldk.engine.sample_watch import SampleWatch
+
+            self._samples = SampleWatch(self._record_rules, self.context)
+        return self._samples
 
     @property
     def has_ready_rule(self) -> bool:
@@ -186,7 +198,8 @@ class Engine:
         return self._phases["train"].memory.latest(_REWARD) if phase == "eval" else NAN
 
     def bound_rules(self) -> list[BoundRule]:
-        return [w for state in self._phases.values() for w in state.bound_rules]
+        by_row = [w for state in self._phases.values() for w in state.bound_rules]
+        return by_row if self._samples is None else [*by_row, *self._samples.bound]
 
     def seen_metrics(self, phase: Phase = "train") -> set[str]:
         return self._phases[phase].known
@@ -224,6 +237,8 @@ class Engine:
         reason = _inapplicable(rule, self.context)
         if reason:
             self.inapplicable[rule.code] = reason
+        elif rule.subject == "records":
+            self._record_rules.append(rule)
         elif rule.subject not in BY_ROW:
             return  # the report looks at it once, at the end
         elif rule.each:

@@ -36,7 +36,7 @@ def look_once(
 
     `views`: the views of further subjects, where the caller has them; configuration and environment come from the
     context. `inapplicable`: code -> why a rule does not apply to such a run."""
-    asked = [rule for rule in rules if rule.subject not in BY_ROW]
+    asked = [rule for rule in rules if rule.subject not in BY_ROW and rule.subject != "records"]
     once = Once()
     if not asked:
         return once

@@ -162,6 +162,8 @@ def _told(record: Mapping[str, Any]) -> float:
 
 
 def _characters(record: Mapping[str, Any]) -> float:
+    if "characters" in record:  # the text itself was not kept
+        return _number(record["characters"])
     text = next((record[name] for name in TEXTS if isinstance(record.get(name), str)), None)
     return math.nan if text is None else float(len(text))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
 from rldk.core.configuration.nested import with_dotted
-from rldk.core.model import Report, Run, RunMeta
+from rldk.core.model import Report, Run, RunMeta, SampleTable
 from rldk.core.reference import Baseline, Reference
 from rldk.core.table import MetricTable, Row
 from rldk.engine.blocks import PhaseBlock, blocks
@@ -45,17 +45,22 @@ def rule_columns(run: Run) -> MetricTable:
 def rows_of(run: Run) -> Iterator[Row]:
     """The rows that rules see, with the metrics of their samples."""
     rows = rule_columns(run).rows()
-    if run.samples is None:
+    if run.samples is None or run.sample_reader is not None:
         return rows
     from rldk.engine.sample_metrics import add_sample_metrics
 
     return add_sample_metrics(rows, run.samples)
 
 
-def blocks_of(run: Run) -> Iterator[PhaseBlock]:
-    """Yields the same rows, many at once."""
-    if run.samples is not None:
-        return blocks(rows_of(run))
+def blocks_of(run: Run, engine: Engine) -> Iterator[PhaseBlock]:
+    """Yields the rows that rules see, many at once. The engine is given the samples of the run beside them."""
+    samples = run.sample_reader if run.sample_reader is not None else run.samples
+    if samples is not None:
+        from rldk.engine.sample_rows import SampleRows, rows_and_samples, samples_in
+
+        each = samples_in(samples.columns if isinstance(samples, SampleTable) else samples)
+        beside = SampleRows(engine, alone=not len(run.metrics))
+        return blocks(rows_and_samples(rule_columns(run).rows(), each, beside))
     from rldk.engine.table_blocks import table_blocks  # loads numpy, without which a monitor starts
 
     return table_blocks(rule_columns(run))
@@ -79,7 +84,7 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
 
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)), columns=ColumnFrame)
-    engine.feed_blocks(blocks_of(run))
+    engine.feed_blocks(blocks_of(run, engine))
     meta = run.meta
     approved = reference.run if isinstance(reference, Reference) else None
     return build_report(

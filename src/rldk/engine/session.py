@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.table import Row
@@ -13,15 +13,27 @@ from rldk.engine.once import look_once
 from rldk.engine.report.build import build_report
 from rldk.rules.rule import Context, Rule, normals
 
+if TYPE_CHECKING:
+    from rldk.core.samples import Sample
+    from rldk.engine.sample_rows import SampleRows
+
 
 class EngineSession:
     """The rules and what is normal by construction, over the rows of one run.
 
     The findings are those of `engine.scan` on the same rows, whatever pieces they come in. `alerts`: whether `feed`
     reports what begins, gets worse and ends; without it the work for alerts is saved. `run`: its name in
-    alerts."""
+    alerts. `samples_alone`: there are samples and no rows, so that each step of samples makes a row."""
 
-    def __init__(self, rules: Sequence[Rule], context: Context, *, run: str = "", alerts: bool = True) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        context: Context,
+        *,
+        run: str = "",
+        alerts: bool = True,
+        samples_alone: bool = False,
+    ) -> None:
         self._run = run
         self._asked = (*rules, *normals)
         self.engine = Engine(self._asked, context)
@@ -29,6 +41,8 @@ class EngineSession:
         self._begun = False
         # what the configuration and the environment show is known before the first row
         self._known = look_once(self._asked, context, self.engine.inapplicable).findings if alerts else []
+        self._samples_alone = samples_alone
+        self._sample_rows: SampleRows | None = None
 
     @property
     def rows(self) -> int:
@@ -43,13 +57,44 @@ class EngineSession:
         brings the alerts about what was known before it.
 
         It is much quicker to pass many rows at once. A row is checked only when the iteration reaches it."""
-        alerts = self._alerts
-        for row, begun in self.engine.feed_all(rows):
-            said: Sequence[Alert] = alerts.take(row, begun) if alerts and (begun or alerts.waiting) else ()
+        alerts, beside = self._alerts, self._sample_rows
+        for row, begun in self.engine.feed_all(rows if beside is None else map(beside.join, rows)):
+            before = [] if beside is None else self._sample_alerts(row.step)
+            own: Sequence[Alert] = alerts.take(row, begun) if alerts and (begun or alerts.waiting) else ()
             if not self._begun:
                 self._begun = True
-                said = [*(alert_of(finding, row, self._run) for finding in self._known), *said]
-            yield row, said
+                before = [*(alert_of(finding, row, self._run) for finding in self._known), *before]
+            yield row, [*before, *own] if before else own
+
+    def samples(self, records: Iterable[Sample | Mapping[str, Any]]) -> list[Alert]:
+        """Takes per-sample records, in the order of their steps, and returns the alerts of the steps they complete.
+
+        A record is a `Sample`, or a mapping in any spelling of `core/data/samples.yaml`. Give the samples of a step
+        before its row, in as many pieces as you like. A step is looked at once a sample of another step, or a row of
+        this step or a later one, says that it is complete."""
+        return self._look(self._beside().take(records))
+
+    def end_samples(self) -> list[Alert]:
+        """Looks at the last step, too: no more samples will come. Call it before the last `report`."""
+        return self._look(self._beside().finish())
+
+    def _beside(self) -> SampleRows:
+        if self._sample_rows is None:
+            from rldk.engine.sample_rows import SampleRows
+
+            self._sample_rows = SampleRows(self.engine, alone=self._samples_alone)
+        return self._sample_rows
+
+    def _look(self, rows: Iterable[Row]) -> list[Alert]:
+        """Feeds the rows that samples make, if any, and returns all alerts."""
+        said = [alert for _, alerts in self.feed(rows) for alert in alerts]
+        return said + self._sample_alerts(None)
+
+    def _sample_alerts(self, step: int | None) -> list[Alert]:
+        begun = () if self._sample_rows is None else self._sample_rows.begun_until(step)
+        alerts = self._alerts
+        pairs = [(Row(step=at, values={}), new) for at, new in begun]
+        return [alert for row, new in pairs for alert in alerts.take(row, new)] if alerts else []
 
     def open(self) -> list[Finding]:
         """The findings that are going on, as far as alerts were asked for."""

@@ -253,13 +253,14 @@ class Rule(Struct, frozen=True, kw_only=True):
     the rule speaks (`within` 0: all in a row). `cooldown` quiet looks end an episode once its last row is
     `cooldown_steps` behind; the default is 20, and 100 for informational rules, which come and go with the noise.
     `kin`: the family, where the code does not spell it. `subject`: what the body gets. It is a frame for every row
-    ("rows", and "samples" for metrics of per-sample records), or one view of something that a run has once (see
-    `rules.subject`). `needs` are then what the view must have (`rules.subject.MISSING`); for "config" they are concepts
-    of `rules.knobs`. `algorithms`: where the rule is defined; None means everywhere. `unless`: the function that says
-    from the context why the rule does not apply to a run; `unless_view`: the same from the view of a subject that is
-    not rows. `nonfinite`: the rule also looks at rows on which a needed metric is NaN or infinite. `calm`: the closed
-    interval of values for which the body has nothing to say, so that it need not be asked. `causes` are ranked. `fixes`
-    name configuration keys in braces, which `rules/knobs.py` fills for each framework.
+    ("rows", and "samples" for metrics of per-sample records), a `SampleView` for every step ("records"), or one view of
+    something that a run has once (see `rules.subject`). `needs` are then what the view must have
+    (`rules.subject.MISSING`); for "config" they are concepts of `rules.knobs`. `algorithms`: where the rule is defined;
+    None means everywhere. `unless`: the function that says from the context why the rule does not apply to a run;
+    `unless_view`: the same from the view of a subject that is not rows. `nonfinite`: the rule also looks at rows on
+    which a needed metric is NaN or infinite. `calm`: the closed interval of values for which the body has nothing to
+    say, so that it need not be asked. `causes` are ranked. `fixes` name configuration keys in braces, which
+    `rules/knobs.py` fills for each framework.
     """
 
     code: str

@@ -13,16 +13,18 @@ from msgspec import Struct, field
 
 from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
+from rldk.rules.sample_view import TALLY_WORDS
 
-Subject = Literal["rows", "samples", "config", "env", "pair", "checkpoints", "tensors", "setup"]
+Subject = Literal["rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
     {"rows", "samples"}
-)  # these get a frame for every row; the others are looked at once
+)  # these get a frame for every row; "records" get a `SampleView` of every step; the others are looked at once
 
 # what a run must have for rules over a subject, in a reader's words
 WANTS: Mapping[Subject, str] = {
     "samples": "per-sample records (completions with their rewards or advantages)",
+    "records": "per-sample records (completions, with what the trainer knows of each)",
     "config": "the run's configuration, which this log does not carry",
     "env": "facts about the machine and its packages, which this log does not carry",
     "pair": "a second run to compare the finished one with (--reference)",
@@ -32,6 +34,7 @@ WANTS: Mapping[Subject, str] = {
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
+    "records": "the samples of each step",
     "config": "the run's configuration",
     "env": "the environment that the run was started with",
     "pair": "the run beside an approved one",
@@ -41,6 +44,7 @@ SEEN: Mapping[Subject, str] = {
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
+    "records": TALLY_WORDS,
     "env": {
         "variables": "the environment variables that the run was started with",
         "packages": "the packages that the run was started with",

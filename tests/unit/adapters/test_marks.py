@@ -30,6 +30,7 @@ MADE = [
         f"\u2502  other      training_step: {i} | lr: 5.00e-07  \u2502\n\u2570{EDGE * 2}\u256f\n"
         for i in range(1, 6)
     ).encode(),
+    b'{"input": "2+2?", "output": "4", "score": 1.0, "step": 1}\n',
     b"<table><tr><th>Step</th><th>Training Loss</th></tr><tr><td>1</td><td>0.5</td></tr>"
     b"<tr><td>2</td><td>0.4</td></tr></table>",
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
@@ -12,12 +14,14 @@ from rldk.adapters.formats.trl import whole
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.core.extras import need
-from rldk.core.model import Rejected, SampleTable
+from rldk.core.model import Rejected, SampleReader, SampleTable
 from rldk.core.records import to_number
+from rldk.core.samples import Sample, text_of, to_sample
 from rldk.core.table import TableBuilder
 from rldk.errors import MalformedInput, NoData
 
 MAX_SAMPLES = 1_000_000
+KEPT_CHARACTERS = 32 << 20  # of texts in the table of a run; its reader gives all completions
 MAX_BYTES = 1 << 28  # of one file, uncompressed
 _MAGIC = b"PAR1"
 _FOOTER_BYTES = 1 << 16
@@ -30,8 +34,9 @@ class Samples:
     missing, because TRL writes NaN when a function returned None. `reward` is known for a single function only: the
     table lacks the weights of several."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: float = math.inf) -> None:
         self._rows: list[dict[str, Any]] = []
+        self._room = room
         self.left_out = 0
 
     def __len__(self) -> int:
@@ -39,23 +44,14 @@ class Samples:
 
     def add(self, row: Mapping[str, Any]) -> bool:
         """Takes a row; False when the row is not a completion of a step."""
-        step = whole(row.get("step"))
-        if step is None or row.get("completion") is None:
+        record = _record(row)
+        if record is None:
             return False
-        if len(self._rows) >= MAX_SAMPLES:
+        self._room -= len(record["prompt"] or "") + len(record["response"] or "")
+        if len(self._rows) >= MAX_SAMPLES or self._room < 0:
             self.left_out += 1
-            return True
-        components = {k: _finite(v) for k, v in row.items() if k not in _OWN and _is_reward(v)}
-        self._rows.append(
-            {
-                "step": step,
-                "prompt": _text(row.get("prompt")),
-                "response": _text(row["completion"]),
-                "reward": _finite(row.get("reward", next(iter(components.values())) if len(components) == 1 else None)),
-                "reward_components": components or None,
-                "advantage": _finite(row.get("advantage")),
-            }
-        )
+        else:
+            self._rows.append(record)
         return True
 
     def table(self) -> SampleTable | None:
@@ -65,6 +61,22 @@ class Samples:
         rows = sorted(self._rows, key=lambda row: row["step"])
         columns = {name: [row[name] for row in rows] for name in rows[0]}
         return SampleTable(columns={name: c for name, c in columns.items() if any(v is not None for v in c)})
+
+
+def _record(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A row under canonical names; None where it is not a completion of a step."""
+    step = whole(row.get("step"))
+    if step is None or row.get("completion") is None:
+        return None
+    components = {k: _finite(v) for k, v in row.items() if k not in _OWN and _is_reward(v)}
+    return {
+        "step": step,
+        "prompt": text_of(row.get("prompt")),
+        "response": text_of(row["completion"]),
+        "reward": _finite(row.get("reward", next(iter(components.values())) if len(components) == 1 else None)),
+        "reward_components": components or None,
+        "advantage": _finite(row.get("advantage")),
+    }
 
 
 def _is_reward(value: Any) -> bool:
@@ -79,15 +91,6 @@ def _is_reward(value: Any) -> bool:
 def _finite(value: Any) -> float | None:
     parsed = to_number(value)
     return None if parsed is None or math.isnan(parsed) else parsed
-
-
-def _text(value: Any) -> str | None:
-    """A prompt or a completion as text; the messages of a conversation stand below each other."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(m, dict) and isinstance(m.get("content"), str) for m in value):
-        return "\n".join(m["content"] for m in value)
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 @adapter
@@ -114,7 +117,7 @@ class TrlCompletions(BaseAdapter):
         return 90 if all(name in footer for name in _NAMES) else 0
 
     def read(self) -> Log:
-        samples = Samples()
+        samples = Samples(KEPT_CHARACTERS)
         rejected: list[Rejected] = []
         for file in self.files:
             try:
@@ -129,7 +132,7 @@ class TrlCompletions(BaseAdapter):
             reason = rejected[0].reason if rejected else "no row has a step and a completion"
             raise NoData(f"{self.source} has no completions: {reason}", hint="check that the files were copied whole")
         notes = (
-            (f"rldk left out {samples.left_out} completions beyond the first {MAX_SAMPLES}",)
+            (f"rules look at all completions; the table of the run holds the first {len(samples):,}",)
             if samples.left_out
             else ()
         )
@@ -137,11 +140,28 @@ class TrlCompletions(BaseAdapter):
             table=TableBuilder().build(),
             framework="trl",
             samples=table,
+            sample_reader=SampleReader(partial(_in_order, self.files)),
             notes=notes,
             lines=len(samples) + samples.left_out + len(rejected),
             rejected_count=len(rejected),
             rejected=tuple(rejected),
         )
+
+
+def _in_order(files: Sequence[File]) -> Iterator[Sample]:
+    """The completions of all files, by step. A file holds one step; one that cannot be read is left out."""
+    first: dict[File, int] = {}
+    for file in files:
+        with suppress(_Unreadable):
+            first[file] = next((step for row in _rows(file) if (step := whole(row.get("step"))) is not None), -1)
+    for file in sorted(first, key=lambda f: (first[f], str(f.path))):
+        with suppress(_Unreadable):
+            records = [record for row in _rows(file) if (record := _record(row)) is not None]
+            sizes = Counter(
+                (record["step"], record["prompt"]) for record in records
+            )  # a table is never a part of a step
+            for record in sorted(records, key=lambda record: int(record["step"])):
+                yield to_sample({**record, "group_size": sizes[record["step"], record["prompt"]]})
 
 
 class _Unreadable(Exception):

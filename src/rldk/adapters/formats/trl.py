@@ -180,8 +180,8 @@ class TRLAdapter(BaseAdapter):
                 logs.append(kind(paths, **self.options).read())
         if not logs:
             raise NotALog(f"{self.source} holds no log of a TRL trainer", hint="rldk format-info PATH shows what it is")
-        samples = next((log.samples for log in logs if log.samples is not None), None)
-        return replace(logs[0], samples=samples)
+        found = next((log for log in logs if log.samples is not None), logs[0])
+        return replace(logs[0], samples=found.samples, sample_reader=found.sample_reader)
 
 
 class GRPOAdapter(TRLAdapter):

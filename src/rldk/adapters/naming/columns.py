@@ -57,6 +57,7 @@ def to_run(log: Log, origin: Origin, *, field_map: Mapping[str, str] | None = No
         source=origin.source,
         metrics=made,
         samples=log.samples,
+        sample_reader=log.sample_reader,
         meta=_meta(log, origin, naming, words),
         lines=log.lines,
         rejected_count=log.rejected_count,

@@ -35,7 +35,7 @@ def build_report(
     `views`: what rules see that do not look at rows, beside configuration and environment."""
     bound_rules = engine.bound_rules()
     state = health(engine)
-    understood = understanding(engine.census, engine.context, engine.rows)
+    understood = understanding(engine.census, engine.context, engine.rows, samples=engine.samples.samples)
     placed = [
         place(bound, episode, engine.context)
         for bound in bound_rules
@@ -50,7 +50,8 @@ def build_report(
         sorted({w.rule.code for w in bound_rules if w.ready and not w.rule.note} - failed | {*once.checked})
     )
     by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
-    skipped = (*(_unchecked(engine, r, bound_rules) for r in by_row), *once.unchecked)
+    of_samples = engine.samples.unchecked(rules, engine.inapplicable)
+    skipped = (*(_unchecked(engine, r, bound_rules) for r in by_row), *of_samples, *once.unchecked)
     return Report(
         kind="diagnosis",
         passed=understood.state != "not" and all(f.severity != "critical" for f in findings),
@@ -71,6 +72,7 @@ def build_report(
         understanding=understood,
         numbers={
             "rows": engine.rows,
+            **({"samples": engine.samples.samples} if engine.samples.samples else {}),
             "first_step": engine.first_step,
             "last_step": engine.last_step,
             # a probability of being healthy says nothing about a run whose goal no rule looked at

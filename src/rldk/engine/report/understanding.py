@@ -12,6 +12,7 @@ from rldk.engine.report.essentials import needs_of
 from rldk.rules.rule import Context
 
 ENOUGH = 5  # values of a metric, or half of the rows of a shorter log; fewer show no development (our own choice)
+SAMPLES = "samples"  # stands among the metrics that were looked at when a run has nothing else
 MOST_PROPOSED = 2000  # unknown columns that are compared with metrics; a log with more has one for each layer
 GAINS = (
     "reward",
@@ -22,8 +23,10 @@ GAINS = (
 )  # a metric with this in its name shows that the run learns from more than a loss
 
 
-def understanding(census: Census, context: Context, rows: int) -> Understanding:
-    """What was understood of the rows so far. A finished log and a growing log with the same rows give the same."""
+def understanding(census: Census, context: Context, rows: int, *, samples: int = 0) -> Understanding:
+    """What was understood of the rows so far. A finished log and a growing log with the same rows give the same.
+
+    `samples`: the number of per-sample records that were looked at."""
     words = vocabulary()
     known: dict[str, str] = {}
     unknown: dict[str, Extent] = {}
@@ -37,6 +40,8 @@ def understanding(census: Census, context: Context, rows: int) -> Understanding:
     least = max(1, min(ENOUGH, rows // 2))
     looked_at = tuple(dict.fromkeys(m for need in needs for m in need.metrics if census.count(m) >= least))
     met = [any(m in looked_at for m in need.metrics) for need in needs]
+    if samples and not looked_at:
+        looked_at = (SAMPLES,)
     unmet = [need for need, is_met in zip(needs, met, strict=True) if not is_met]
     return Understanding(
         state="judged" if not unmet else "partly" if looked_at else "not",
