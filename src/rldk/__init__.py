@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
     from rldk.integrations.loop import watch
+    from rldk.logprobs import mismatch
     from rldk.preflight import preflight
     from rldk.tracking import finish, init, log
 
@@ -24,6 +25,7 @@ __all__ = [
     "ingest_runs_to_events",
     "init",
     "log",
+    "mismatch",
     "preflight",
     "watch",
 ]
@@ -37,6 +39,7 @@ _HOMES = {
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",
     "log": "rldk.tracking",
+    "mismatch": "rldk.logprobs",
     "watch": "rldk.integrations.loop",
 }
 

@@ -25,6 +25,7 @@ PUBLIC = {
         "ingest_runs_to_events",
         "init",
         "log",
+        "mismatch",
         "preflight",
         "watch",
     },

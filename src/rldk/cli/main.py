@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "List run directories, and show what one of them says of its run."),
     "forensics": ("forensics", "Look deeper into a PPO run: anomalies by name, drift of the KL."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
+    "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "dataset": ("dataset", "Say what a dataset is, by a digest of its content, and which rows of it changed."),
