@@ -62,6 +62,11 @@ def test_the_temperature_is_the_slope_within_a_context() -> None:
     assert report.findings[0].severity == "critical"
 
 
+def test_without_repeated_contexts_a_temperature_shows_in_the_slope_of_all_tokens() -> None:
+    bare = [{k: v for k, v in r.items() if k.startswith(("step", "logp"))} for r in records(Plant(temperature=0.6))]
+    assert [f.name for f in rldk.mismatch(bare).findings] == ["temperature"]
+
+
 def test_the_kept_mass_is_the_mean_ratio() -> None:
     report = rldk.mismatch(records(Plant(top_p=0.85)))
     assert report.numbers["mean_ratio"] == pytest.approx(0.857, abs=0.01)

@@ -17,6 +17,7 @@ MASS, SLOPE = 0.02, 0.05  # rules.md's limits of OFF004 and OFF005
 FIT, LEAST_CONTEXT = 0.975, 32  # of the line within contexts: a temperature fits it exactly but for rounding
 WIDE_FIT = 0.95  # of the line over all contexts, whose normalisers differ
 ABOVE = 0.02  # share of tokens that may lie above 0 under truncated sampling
+CLEAR_SLOPE, CLEAR_FIT = 0.1, 0.85  # so far off 1 is no other cause, even where contexts differ widely
 JUMPS, JUMP_SHARE, FOLLOWED = 0.004, 0.5, 0.4
 GROWN = 4.0  # a gap of stale weights is so many times that of the first step
 Found = list[Finding]
@@ -116,7 +117,8 @@ def _temperature(shape: Shape) -> Finding | None:
         )
         evidence = {"slope": within.slope, "fit": within.fit, "pairs": within.n, "slope_of_all": wide.slope}
         return _finding("temperature", text, within.slope, 1.0, evidence, severity="critical", tier=0)
-    if not (abs(wide.slope - 1) > SLOPE and wide.fit > WIDE_FIT):
+    clear = abs(wide.slope - 1) > CLEAR_SLOPE and wide.fit > CLEAR_FIT
+    if not clear and not (abs(wide.slope - 1) > SLOPE and wide.fit > WIDE_FIT):
         return None
     text = (
         f"the trainer's log-probabilities are {wide.slope:.2f} times the sampler's over all tokens (the contexts "
