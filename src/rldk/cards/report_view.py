@@ -36,6 +36,10 @@ HEADS = ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit
 
 def view_of(report: Report) -> View:
     """Everything that a renderer may show of the report."""
+    if report.kind == "mismatch":
+        from rldk.cards.mismatch import mismatch_view
+
+        return mismatch_view(report)
     if report.kind == "preflight":
         from rldk.cards.preflight import view_of_preflight
 

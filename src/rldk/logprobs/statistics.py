@@ -30,7 +30,7 @@ class FittedLine(Struct, frozen=True, kw_only=True):
         return abs(self.slope) * math.sqrt(max(0.0, 1 / self.fit - 1) / self.n) if self.n and self.fit > 0 else math.inf
 
 
-class Shape(Struct, frozen=True, kw_only=True):
+class GapShape(Struct, frozen=True, kw_only=True):
     """The gap d = trainer - sampler. `median`, `scale`: robust; `lower`, `upper`: shares of tokens clearly below and
     above 0. `mass`: the mean of exp(d), which is 1 where every token that the trainer may choose can be sampled, and
     the kept mass under truncated sampling; `mass_error`: its standard error. `error`: the mean of exp|d|. `shift`: the
@@ -56,7 +56,7 @@ class Shape(Struct, frozen=True, kw_only=True):
     falls: int
 
 
-def shape_of(pairs: Pairs) -> Shape:
+def shape_of(pairs: Pairs) -> GapShape:
     """The shape of the gap. Raises nothing for any finite pairs; needs at least one."""
     x, y = pairs.sampler, pairs.trainer
     d = np.clip(y - x, -CAP, CAP)
@@ -68,7 +68,7 @@ def shape_of(pairs: Pairs) -> Shape:
     total = float(size.sum())
     followed, falls = _followed(pairs, jump, d)
     mass, mass_error = _mean_by_row(np.exp(d), pairs.row)
-    return Shape(
+    return GapShape(
         tokens=len(d),
         mean=float(d.mean()),
         median=median,

@@ -9,7 +9,7 @@ from typing import Any
 from rldk.core.model import Check, Finding, Report, Severity
 from rldk.logprobs.causes import CAUSES, Cause
 from rldk.logprobs.pairs import Pairs
-from rldk.logprobs.statistics import Shape, gap_by_lag, gap_by_place, gap_by_step, line, shape_of
+from rldk.logprobs.statistics import GapShape, gap_by_lag, gap_by_place, gap_by_step, line, shape_of
 
 LEAST_TOKENS, LEAST_SUMS = 500, 64
 ERROR = 1.05  # mean exp|d|: NeMo RL asks to look into more
@@ -58,7 +58,7 @@ def mismatch_report(pairs: Pairs, *, run: str, source: str) -> Report:
     )
 
 
-def _judge(pairs: Pairs, shape: Shape, steps: Sequence[tuple[int, float]]) -> tuple[Found, dict[str, str]]:
+def _judge(pairs: Pairs, shape: GapShape, steps: Sequence[tuple[int, float]]) -> tuple[Found, dict[str, str]]:
     found: Found = [_respelled(pairs)] if pairs.respelled else []
     if shape.jumps >= JUMPS and shape.jump_share >= JUMP_SHARE and shape.error > ERROR:
         return _jumping(found, shape), {}
@@ -74,7 +74,7 @@ def _judge(pairs: Pairs, shape: Shape, steps: Sequence[tuple[int, float]]) -> tu
     return _by_time(found, pairs, shape, steps)
 
 
-def _jumping(found: Found, shape: Shape) -> Found:
+def _jumping(found: Found, shape: GapShape) -> Found:
     if shape.falls and shape.followed >= FOLLOWED:
         if not found:
             text = (
@@ -91,13 +91,13 @@ def _jumping(found: Found, shape: Shape) -> Found:
     return found
 
 
-def _is_truncated(shape: Shape) -> bool:
+def _is_truncated(shape: GapShape) -> bool:
     """Hardly a token is likelier to the trainer than to the sampler, and the ratios do not average to 1."""
     level = math.isnan(shape.context.slope) or shape.context.n < LEAST_CONTEXT or abs(shape.context.slope - 1) < SLOPE
     return level and shape.upper <= ABOVE and shape.mass + 4 * shape.mass_error < 1 - MASS
 
 
-def _truncation(shape: Shape) -> Finding:
+def _truncation(shape: GapShape) -> Finding:
     text = (
         f"the ratios average to {shape.mass:.3f} instead of 1, and {shape.upper:.1%} of them are above 1: the sampler "
         f"keeps {shape.mass:.0%} of the probability"
@@ -106,7 +106,7 @@ def _truncation(shape: Shape) -> Finding:
     return _finding("truncated sampling", text, shape.mass, 1 - MASS, evidence)
 
 
-def _temperature(shape: Shape) -> Finding | None:
+def _temperature(shape: GapShape) -> Finding | None:
     within, wide = shape.context, shape.line
     if within.n >= LEAST_CONTEXT:
         if not (abs(within.slope - 1) > SLOPE + 4 * within.slope_error and within.fit > FIT):
@@ -117,6 +117,8 @@ def _temperature(shape: Shape) -> Finding | None:
         )
         evidence = {"slope": within.slope, "fit": within.fit, "pairs": within.n, "slope_of_all": wide.slope}
         return _finding("temperature", text, within.slope, 1.0, evidence, severity="critical", tier=0)
+    if _is_truncated(shape):  # which bends the line, too; under a temperature many ratios are above 1
+        return None
     clear = abs(wide.slope - 1) > CLEAR_SLOPE and wide.fit > CLEAR_FIT
     if not clear and not (abs(wide.slope - 1) > SLOPE and wide.fit > WIDE_FIT):
         return None
@@ -128,7 +130,7 @@ def _temperature(shape: Shape) -> Finding | None:
 
 
 def _by_time(
-    found: Found, pairs: Pairs, shape: Shape, steps: Sequence[tuple[int, float]]
+    found: Found, pairs: Pairs, shape: GapShape, steps: Sequence[tuple[int, float]]
 ) -> tuple[Found, dict[str, str]]:
     """A gap without a form: it grows from the first step, or with the age of the weights, or is always there."""
     lags = gap_by_lag(pairs)
@@ -227,7 +229,7 @@ def _sentence(findings: Sequence[Finding], unsure: Sequence[str], pairs: Pairs) 
     return f"No gap that matters between sampler and trainer over {len(pairs):,} tokens."
 
 
-def _numbers(pairs: Pairs, shape: Shape | None) -> dict[str, float | int | None]:
+def _numbers(pairs: Pairs, shape: GapShape | None) -> dict[str, float | int | None]:
     made: dict[str, float | int | None] = {"samples": pairs.samples}
     if shape is None:
         if len(pairs) > 1:
