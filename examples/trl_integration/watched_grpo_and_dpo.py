@@ -1,4 +1,6 @@
-"""GRPO and DPO on a tiny random model, watched by `RLDKCallback`: `python examples/trl_integration/watched_grpo_and_dpo.py`.
+"""GRPO and DPO on a tiny random model, watched by `RLDKCallback`.
+
+    python examples/trl_integration/watched_grpo_and_dpo.py
 
 Nothing is downloaded: model and tokenizer are made in code. Needs trl."""
 
