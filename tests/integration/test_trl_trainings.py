@@ -92,12 +92,13 @@ def test_an_optimizer_of_other_weights_is_named_at_once(tmp_path: Path) -> None:
 
 
 def test_several_callbacks_share_rules_and_files_do_not_clash(tmp_path: Path) -> None:
-    where = {"output_dir": tmp_path / "rldk", "echo": False}
-    attached = [RLDKCallback(**where), RLDKMonitor(**where), PPOMonitor(**where)]
+    where: dict[str, Any] = {"output_dir": tmp_path / "rldk", "echo": False}
+    monitor = PPOMonitor(**where)
+    attached = [RLDKCallback(**where), RLDKMonitor(**where), monitor]
     writer = EventWriterCallback(tmp_path / "written.jsonl")
     tiny.grpo(tmp_path / "out", 4, [*attached, writer]).train()
     assert len(list((tmp_path / "rldk").glob("*_events.jsonl"))) == 3
-    assert attached[2].history[-1].reward_mean is not None
+    assert monitor.history[-1].reward_mean is not None
     assert [e["step"] for e in _events(tmp_path / "written.jsonl")][:4] == [1, 2, 3, 4]
 
 

@@ -152,7 +152,7 @@ class TrainerTap:
         ids, ends = output["completion_ids"], self._ends()
         if not ends:
             return output["completion_mask"]
-        is_end = sum((ids == end).long() for end in ends).clamp(max=1)  # type: ignore[union-attr]
+        is_end = sum((ids == end).long() for end in ends).clamp(max=1)
         before = is_end.cumsum(dim=1) - is_end
         padding = getattr(self._words(), "pad_token_id", None)
         inside = before == 0
