@@ -116,6 +116,13 @@ def _text(completion: Any) -> str:
     return completion if isinstance(completion, str) else str(completion[-1]["content"])
 
 
+def callback_class() -> Any:
+    """The class that callbacks of transformers have."""
+    from transformers import TrainerCallback
+
+    return TrainerCallback
+
+
 def settings(kind: Any, folder: str | Path, steps: int, **more: Any) -> Any:
     """The arguments of a trainer, as far as this version of it knows them."""
     wanted: dict[str, Any] = {

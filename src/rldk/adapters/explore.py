@@ -99,6 +99,7 @@ def explore(
     for (kind, folder), files in gathered.items():
         paths = [path for _, path in files]
         found.sources += sources_of(kind, paths, max(c for c, _ in files), folder)
+    _leave_out_copies(found)
     if not found.sources:
         found.sources += [
             Source(adapter=FlexibleAdapter, files=(path,), confidence=0, home=_inside(home(path), root))
@@ -107,6 +108,17 @@ def explore(
         for path in found.loose:
             del found.left_out[str(path)]
     return found
+
+
+def _leave_out_copies(found: Found) -> None:
+    """Leaves out `a_metrics.csv` beside `a_events.jsonl`: the callbacks write the same rows in both."""
+    names = {path for source in found.sources for path in source.files}
+    for source in list(found.sources):
+        (path, *more) = source.files
+        events = path.with_name(path.name.removesuffix("_metrics.csv") + "_events.jsonl")
+        if not more and path.name.endswith("_metrics.csv") and events in names:
+            found.sources.remove(source)
+            found.left_out[str(path)] = f"the rows of {events.name} as a table"
 
 
 def claims(file: File, kinds: Iterable[type[BaseAdapter]]) -> list[Claim]:

@@ -87,7 +87,7 @@ def test_what_was_recorded_opens_as_one_run(tmp_path: Path) -> None:
     for step in range(1, 6):
         recorder.log({"reward": step / 10, "kl": 0.1}, step=step)
     recorder.close()
-    frame = ingest_runs(tmp_path / "r_events.jsonl")
+    frame = ingest_runs(tmp_path)
     assert list(frame["reward_mean"]) == [0.1, 0.2, 0.3, 0.4, 0.5]
 
 
