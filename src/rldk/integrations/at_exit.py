@@ -21,7 +21,9 @@ def close_at_exit(recording: Closing, *, open_is_crash: bool = True) -> None:
     """Closes the recording when the interpreter ends, unless it is closed by then. It is not kept alive for it.
 
     `open_is_crash`: whether a recording that is still open then is one that was cut. Otherwise it is only where an
-    uncaught exception ended the interpreter. A forked child that ends is not the end of the training."""
+    uncaught exception ended the interpreter. Call it when the recorder is there: what is registered last is called
+    first, and a recorder by itself takes an open recording for a crash. A forked child that ends is not the end of the
+    training."""
     known, pid = weakref.ref(recording), os.getpid()
 
     def close() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rldk.integrations.at_exit import close_at_exit
 from rldk.integrations.episodes import EpisodeMeasures
 from rldk.integrations.guard import Guard
 from rldk.integrations.judge import TrainingOrigin
@@ -80,5 +81,6 @@ class EnvironmentRecording:
         row = self._measures.take()
         if self.recorder is None:
             self.recorder = self._begin()
+            close_at_exit(self, open_is_crash=False)
         if self.recorder is not None:
             self.recorder.log(row, step=self.steps)

@@ -8,7 +8,6 @@ from typing import Any
 
 from rldk.core.extras import need
 from rldk.core.model import Severity
-from rldk.integrations.at_exit import close_at_exit
 from rldk.integrations.environments import ORIGIN, Begin, EnvironmentRecording
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.thresholds import RuleChoice, rule_set
@@ -64,7 +63,6 @@ class _Recorded:
         )
         rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
         self.rldk = recording_of(env, lambda: Recorder(recording, ORIGIN), max(1, log_interval))
-        close_at_exit(self.rldk, open_is_crash=False)
 
     @property
     def recorder(self) -> Recorder | None:

@@ -78,6 +78,7 @@ class TappedWriter:
         row, self._row = self._row, {}
         if self.recorder is None:
             self.recorder = self._begin(self.config)
+            close_at_exit(self, open_is_crash=False)
         if self.recorder is not None:
             self.recorder.log(row, step=self._step)
 
@@ -172,7 +173,6 @@ class SummaryTap:
             number = len(self._tapped) + 1
             found = self._writers[writer] = TappedWriter(lambda config: self.begin(config, number))
             self._tapped.append(found)
-            close_at_exit(found, open_is_crash=False)
         return found
 
     def _scalar(self, writer: Any, tag: Any, scalar_value: Any, global_step: Any = None, *_: Any, **__: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rldk.adapters.formats.verl import phase_of
 from rldk.core.model import Severity
+from rldk.integrations.at_exit import close_at_exit
 from rldk.integrations.guard import Guard
 from rldk.integrations.identities.process import memory
 from rldk.integrations.judge import TrainingOrigin
@@ -51,6 +52,7 @@ class RLDKTracking:
         )
         rule_set(rules, recording.thresholds)
         self.recorder = recorder or Recorder(recording, origin_of(config), rank=0)  # one process of verl logs
+        close_at_exit(self.recorder, open_is_crash=False)
 
     def log(self, data: Mapping[str, Any], step: int) -> None:
         """Records one row."""

@@ -1,11 +1,23 @@
-"""REW: rewards that change their scale, or leave the level they had."""
+"""REW: rewards that change their scale or leave their level, and what one step of an environment pays."""
 
 from __future__ import annotations
 
-from rldk.core.algorithms import LLM_POLICY, POLICY_GRADIENT
+from rldk.core.algorithms import LLM_POLICY, OFF_POLICY, POLICY_GRADIENT
 from rldk.rules.departure import departure
-from rldk.rules.evidence import CLASSIC, about_episodes, about_language
+from rldk.rules.evidence import (
+    CLASSIC,
+    CRITIC,
+    about_episodes,
+    about_language,
+    not_episodic,
+    not_off_policy,
+    runs_away,
+)
 from rldk.rules.rule import Context, Frame, Signal, rule
+
+CONSTANT, OFF, EXACT = 0.02, 0.1, 1e-6  # shares of the usual pay of a step
+UNSCALED = 1e4
+CHANCE_ROWS = 10
 
 
 def _episodes(context: Context) -> str | None:
@@ -113,4 +125,141 @@ def reward_below_its_start(f: Frame) -> Signal | None:
     if count >= 20 and fell and best <= start + scale:
         message = f"the reward began at {start:.4g} and is {now:.4g}; it has never been better than at the start"
         return Signal(value=now, limit=start, message=message)
+    return None
+
+
+@rule(
+    "REW017",
+    "pay-of-a-step-changed",
+    severity="warn",
+    tier=0,
+    each=("reward_per_step",),
+    rows=3,
+    unless=not_episodic,
+    causes=(
+        "a wrapper or a normaliser scales, clips, turns or replaces the reward from some step on",
+        "the environment was reloaded with another reward",
+    ),
+    fixes=("step the environment by hand before and after that step and print its rewards", "check {reward_scale}"),
+)
+def pay_changed(f: Frame) -> Signal | None:
+    """Fires when every step of an environment used to pay the same and no longer does.
+
+    Why it matters: The returns before and after are about two different tasks, and the critic knows the old one.
+    How it is computed: The rule compares the run with what it guaranteed itself. The return divided by the length of
+    the episodes was one number within 2 % over its first ten rows (or within a millionth over its first five, whose
+    returns differed), and it is now off by more than 10 %, on three rows in a row.
+    When it is wrong: An environment may pay extra for an end that was never reached before.
+    Source: An identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 % are our own
+    choice.
+    """
+    name = f.metric
+    value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
+    exact, exactly = f.early(name, 0, 5), f.spread(name, 0, 5)
+    moved = f.spread("reward_mean", 0, 5) > OFF * abs(f.early("reward_mean", 0, 5))
+    if moved and exactly <= EXACT * abs(exact):
+        usual, spread = exact, exactly
+    if usual != 0 and spread <= CONSTANT * abs(usual) and abs(value - usual) > OFF * abs(usual):
+        message = f"a step used to pay {usual:.3g} and now pays {value:.3g}"
+        return Signal(value=value, limit=usual, metric="reward_mean", message=message)
+    return None
+
+
+@rule(
+    "REW015",
+    "return-never-varies",
+    severity="warn",
+    tier=0,
+    needs=("reward_mean", "response_length_mean"),
+    unless=not_episodic,
+    causes=(
+        "the reward is replaced by a constant: a wrapper, a normaliser, a failed reward function",
+        "a sparse reward has not been found yet",
+    ),
+    fixes=("step the environment by hand with random actions and print its rewards", "check {reward_clip}"),
+)
+def return_never_varies(f: Frame) -> Signal | None:
+    """Fires when the return of episodes has been the same since the first row and is not a count of their steps.
+
+    Why it matters: This is REW001 for environments: without differences in return there is nothing to learn.
+    How it is computed: The mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
+    mean episode length. (A reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.)
+    When it is wrong: A sparse reward may not have been found yet. Such a run needs a change just as much.
+    Source: A variance of exactly 0 (F03 of the rule catalogue); 20 rows are our own choice. It fires on two PPO runs of
+    Stable-Baselines3 with a reward of 0 or a constant, and on none of 62 healthy trainings in environments.
+    """
+    value, same, count = f["reward_mean"], f.repeats("reward_mean"), f.count("reward_mean")
+    steps = f["response_length_mean"]
+    if same == count >= 20 and abs(abs(value) - steps) > 1e-6 * steps:
+        return Signal(value=value, message=f"the mean return has been exactly {value:.6g} on all {count:.0f} rows")
+    return None
+
+
+@rule(
+    "REW018",
+    "rewards-far-too-large-for-the-critic",
+    severity="warn",
+    tier=1,
+    each=CRITIC,
+    rows=15,
+    algorithms=OFF_POLICY,
+    unless=not_off_policy,
+    causes=("values run away (no target network, no twin critics)", "rewards are not scaled to the order of 1"),
+    fixes=("turn on {reward_scale} (rescale, do not shift)", "lower {lr}"),
+)
+def too_large_for_the_critic(f: Frame) -> Signal | None:
+    """Fires when the critic's loss stays above 10,000.
+
+    Why it matters: This is REW007 for critics without an explained variance. Steps of such a size are noise to a
+    network.
+    How it is computed: The loss is above the limit on 15 rows in a row.
+    When it is wrong: An environment may have returns in the ten thousands that are learnt nevertheless.
+    Source: Rewards of the order of 1 are published for SAC and DQN. 10,000, ten times REW007's limit, is our own
+    choice. Measured: below 1,000 in 33 healthy small trainings, 4e6 to 6e7 with rewards a thousand times the usual.
+    """
+    loss = f[f.metric]
+    if loss > UNSCALED:
+        return Signal(value=loss, limit=UNSCALED, message=f"the critic's loss stays above 10,000 (now {loss:.3g})")
+    return None
+
+
+@rule(
+    "REW024",
+    "agent-worse-than-at-first",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=5,
+    cooldown=100,
+    algorithms=OFF_POLICY,
+    unless=not_off_policy,
+    causes=(
+        "the values diverge, and the agent repeats the action that they overrate",
+        "the target network is updated too often, the buffer is too small, or the rate is too high",
+    ),
+    fixes=(
+        "look at the critic's loss and at the mean of the values",
+        "lower {lr}",
+        "check {target_update} and {gamma}",
+    ),
+)
+def worse_than_at_first(f: Frame) -> Signal | None:
+    """Fires when an agent earns less than its first, random actions did while the loss of its critic runs away.
+
+    Why it matters: This is REW016 for agents that learn from a buffer. These may be worse than chance for a while, but
+    not with values that diverge.
+    How it is computed: The newest ten returns are all below the median of the first five by a fifth of its size. The
+    newest three losses are above a hundred times the median of the first ten, and above the square of the first
+    returns.
+    When it is wrong: A large reward may be found late.
+    Source: As for VAL013. A healthy small DQN spends 40 rows at half of what chance earns, with a loss that does not
+    grow.
+    """
+    high, start = f.max("reward_mean", CHANCE_ROWS), f.early("reward_mean", 0, 5)
+    away = [runs_away(f, name) for name in CRITIC]
+    if high < start - 0.2 * abs(start) and any(away):
+        message = (
+            f"for {CHANCE_ROWS} rows the agent has earned at most {high:.4g}; its first actions earned {start:.4g}"
+        )
+        return Signal(value=high, limit=start, message=message)
     return None
