@@ -58,7 +58,7 @@ def install() -> None:
         return
     watch = FirstStepWatch(path)
     hooks = {"torch.optim.optimizer": hook_optimizer, "trl.trainer.grpo_trainer": hook_grpo}
-    sys.meta_path.insert(0, AfterImport(watch, hooks))
+    sys.meta_path.insert(0, _AfterImport(watch, hooks))
     previous = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -74,7 +74,7 @@ def is_first() -> bool:
     return os.environ.get("RANK", "0") == "0" and os.environ.get("LOCAL_RANK", "0") in ("0", "-1")
 
 
-class AfterImport(importlib.abc.MetaPathFinder):
+class _AfterImport(importlib.abc.MetaPathFinder):
     """Calls a hook when a module has just been loaded."""
 
     def __init__(self, watch: FirstStepWatch, hooks: dict[str, Any]) -> None:
