@@ -254,7 +254,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     `rules.subject`). `needs` are then what the view must have; for "config" they are concepts of `rules.knobs`.
     `algorithms`: where the rule is defined; None means everywhere. `unless`: the function that says from the context
     why the rule does not apply to a run. `nonfinite`: the rule also looks at rows on which a needed metric is NaN or
-    infinite. `calm`: the closed interval of values for which the body has nothing to say, so that it need not be asked.
+    infinite. `provisional`: the rule says that something has never happened so far; once the rule has fallen silent the
+    finding is only information. `calm`: the closed interval of values for which the body has nothing to say, so that it
+    need not be asked.
     `causes` are ranked. `fixes` name configuration keys in braces, which `rules/knobs.py` fills for each framework.
     """
 
@@ -283,6 +285,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     causes: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
     note: bool = False
+    provisional: bool = False
     subject: Subject = "rows"
     kin: str = ""
 

@@ -348,3 +348,37 @@ def longer_for_nothing(f: Frame) -> Signal | None:
         message = f"episodes take {now:.4g} steps and took {once:.4g} before, but the return is no better: {paid:.4g}"
         return Signal(value=now, limit=once, message=message)
     return None
+
+
+@rule(
+    "LEN011",
+    "responses-grow-for-nothing",
+    severity="warn",
+    tier=3,
+    needs=("response_length_mean", "reward_mean", "truncation_frac"),
+    rows=3,
+    cooldown=100,
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=("length is paid, or a mean over sequences favours long wrong answers", "responses no longer end"),
+    fixes=("read the longest completions", "turn on {overlong_penalty}", "average the loss over tokens: {loss_type}"),
+)
+def responses_grow_for_nothing(f: Frame) -> Signal | None:
+    """Fires when responses are several times longer than at first, begin to be cut off, and earn no more.
+
+    Why it matters: This is LEN010 for language models: the length goes on to the limit, and the reward does not follow.
+    How it is computed: The median length of eight rows is four times that of the first ten. The median truncated share
+    of these rows is above 0.1 and above twice that of the first ten. The mean reward of 20 rows is not above the median
+    of the first ten.
+    When it is wrong: The reward may be about to rise: long reasoning is learnt before it pays.
+    Source: Our own choice; four times as in LEN010. Seen in a public GRPO log (130 to 2600 tokens, a reward of 5 after
+    7, and half of the responses cut off in the end).
+    """
+    length, cut, reward = "response_length_mean", "truncation_frac", "reward_mean"
+    now, at_first = f.median(length, 8), f.early(length, 0, 10)
+    share, share_first = f.median(cut, 8), f.early(cut, 0, 10)
+    paid, paid_first = f.mean(reward, 20), f.early(reward, 0, 10)
+    if now > LONGER * at_first and share > max(0.1, 2 * share_first) and paid < paid_first and not about_episodes(f):
+        message = f"responses grew from {at_first:.4g} to {now:.4g} tokens, {share:.0%} are cut off, no more is earned"
+        return Signal(value=now, limit=LONGER * at_first, message=message)
+    return None

@@ -9,6 +9,7 @@ from rldk.rules.rule import Frame, Signal, rule
 CONSTANT, OFF, EXACT = 0.02, 0.1, 1e-6  # shares of the usual pay of a step
 UNSCALED = 1e4
 CHANCE_ROWS = 10
+HARDLY, HARDLY_ROWS = 0.005, 100  # of the level: the same for all practical purposes; rows
 
 
 @rule(
@@ -67,14 +68,21 @@ def return_never_varies(f: Frame) -> Signal | None:
     Why it matters: This is REW001 for environments: without differences in return there is nothing to learn.
     How it is computed: The mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
     mean episode length. (A reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.)
+    A negative return that has stayed within half a percent of itself on 100 rows counts as the same.
     When it is wrong: A sparse reward may not have been found yet. Such a run needs a change just as much.
     Source: A variance of exactly 0 (F03 of the rule catalogue); 20 rows are our own choice. It fires on two PPO runs of
     Stable-Baselines3 with a reward of 0 or a constant, and on none of 62 healthy trainings in environments.
     """
     value, same, count = f["reward_mean"], f.repeats("reward_mean"), f.count("reward_mean")
     steps = f["response_length_mean"]
-    if same == count >= 20 and abs(abs(value) - steps) > 1e-6 * steps:
+    span = f.highest("reward_mean", before=0) - f.lowest("reward_mean", before=0)
+    if abs(abs(value) - steps) <= 1e-6 * steps:
+        return None
+    if same == count >= 20:
         return Signal(value=value, message=f"the mean return has been exactly {value:.6g} on all {count:.0f} rows")
+    if count >= HARDLY_ROWS and value < 0 and span < HARDLY * abs(value):
+        message = f"the return has stayed within {span:.2g} of {value:.4g} on all {count:.0f} rows"
+        return Signal(value=value, message=message)
     return None
 
 

@@ -34,6 +34,7 @@ def _unknown(context: Context) -> str | None:
     needs=("reward_mean",),
     rows=3,
     cooldown=100,
+    provisional=True,
     algorithms=POLICY | VALUE_BASED,
     unless=_unknown,
     causes=(
