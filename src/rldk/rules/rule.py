@@ -155,6 +155,9 @@ class Frame(Protocol):
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         """The median of the run's finite values number start..stop-1. It never changes after that."""
 
+    def early_mean(self, name: str, start: int, stop: int) -> float:
+        """The mean of the run's finite values number start..stop-1. It never changes after that."""
+
     def spread(self, name: str, start: int = 0, stop: int = 10) -> float:
         """The range of the run's finite values number start..stop-1. It never changes after that."""
 

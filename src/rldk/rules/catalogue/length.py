@@ -76,12 +76,12 @@ def truncation_starvation(f: Frame) -> Signal | None:
     and either the share jumped there off its own line (five scales within three rows; by 0.4 before the 20th row) or
     half of the reward gained is lost. It is a warning when the share is exactly 1 on five rows in a row and was once
     below one half, or is 1 on most of 20 rows and was once below 0.8. It is a warning when the median of 20 rows is
-    above 0.7 and not falling while the reward is no higher than at first. A share above 0.9 on every row so far, for 20
-    rows, is structural: a warning, critical with a second finding beside it. A median of 20 rows above one half that is
-    not falling is information. Where no share is logged, the mean length tells: all responses are as long as the limit
-    when it is one whole number above 3, bit for bit, on the first 20 rows, or on 10 rows after a jump of a fifth. The
-    rule does not look at lengths that the log calls those of episodes, because in control tasks the longest episode is
-    often the best.
+    above 0.7 and not falling while the reward is no higher than at first. So is a median of 20 rows above 0.9 that is
+    not falling, whatever the reward. A share above 0.9 on every row so far, for 20 rows, is structural: a warning,
+    critical with a second finding beside it. A median of 20 rows above one half that is not falling is information.
+    Where no share is logged, the mean length tells: all responses are as long as the limit when it is one whole number
+    above 3, bit for bit, on the first 20 rows, or on 10 rows after a jump of a fifth. The rule does not look at lengths
+    that the log calls those of episodes, because in control tasks the longest episode is often the best.
     When it is wrong: Responses of one fixed length may be intended. When responses grow to the limit while the reward
     rises, the policy is paid for length: information, not an alarm.
     Source: Measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones whose
@@ -113,6 +113,9 @@ def truncation_starvation(f: Frame) -> Signal | None:
     if usual > 0.7 and trend > -0.05 and reward < reward_start + 0.5 * noise:
         message = f"{usual:.0%} of the responses are cut off over 20 rows, not falling, and the reward has not risen"
         return Signal(value=usual, limit=0.7, message=message, severity="warn")
+    if usual > 0.9 and trend > -0.05:
+        message = f"{usual:.0%} of the responses are cut off over 20 rows, and the share is not falling"
+        return Signal(value=usual, limit=0.9, message=message, severity="warn")
     if usual > 0.5 and trend > -0.05:
         message = f"{usual:.0%} of the responses are cut off over 20 rows, and the share is not falling"
         return Signal(value=usual, limit=0.5, message=message, severity="info")
@@ -312,6 +315,7 @@ def _no_episodes(context: Context) -> str | None:
     needs=("response_length_mean", "reward_mean"),
     rows=3,
     cooldown=100,
+    provisional=True,
     algorithms=POLICY | VALUE_BASED,
     unless=_no_episodes,
     causes=(

@@ -128,8 +128,9 @@ def reward_collapse(f: Frame) -> Signal | None:
     warns sooner in three cases. First, the newest five rows are all below the first ten by a fifth of the gain. Second,
     in the first 20 rows, four rows have lost 80 % of what the four before them held. In these two cases the gain must
     be six times the noise. Third, a running mean has lost half of the gain while entropy, KL, length or truncation has
-    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Each
-    condition must hold on two rows in a row.
+    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Where
+    each row is one episode (its number rises by one), only the form of REW020 counts. Each condition must hold on two
+    rows in a row.
     When it is wrong: A curriculum or an environment may become harder on purpose. Agents of value-based algorithms may
     forget and learn again within a hundred rows.
     Source: The two-witness form was measured on labelled real trainings. The other forms are our own choice, set on 200
@@ -139,11 +140,14 @@ def reward_collapse(f: Frame) -> Signal | None:
     """
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
+    single, of_episodes = f.rise("episode_count") == 1.0, _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR)
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
     moves, explores = _moves(f), exploration_falls(f)
     cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")
     if _second_name(f):
         return None
+    if single:
+        return of_episodes
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
         message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
         said.append(Signal(value=level, limit=best, message=message, severity="warn"))

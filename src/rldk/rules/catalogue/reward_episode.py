@@ -33,6 +33,8 @@ def pay_changed(f: Frame) -> Signal | None:
     How it is computed: The rule compares the run with what it guaranteed itself. The return divided by the length of
     the episodes was one number within 2 % over its first ten rows (or within a millionth over its first five, whose
     returns differed), and it is now off by more than 10 %, on three rows in a row.
+    Where all episodes are equally long, a mean over many of them is steady for other reasons, so the return must then
+    have been the same within a millionth.
     When it is wrong: An environment may pay extra for an end that was never reached before.
     Source: An identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 % are our own
     choice.
@@ -41,8 +43,12 @@ def pay_changed(f: Frame) -> Signal | None:
     value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
     exact, exactly = f.early(name, 0, 5), f.spread(name, 0, 5)
     moved = f.spread("reward_mean", 0, 5) > OFF * abs(f.early("reward_mean", 0, 5))
+    lengths, typical = f.spread("response_length_mean", 0, 10), f.early("response_length_mean", 0, 10)
+    same_length = lengths <= CONSTANT * typical and spread > EXACT * abs(usual)
     if moved and exactly <= EXACT * abs(exact):
         usual, spread = exact, exactly
+    if same_length:
+        return None
     if usual != 0 and spread <= CONSTANT * abs(usual) and abs(value - usual) > OFF * abs(usual):
         message = f"a step used to pay {usual:.3g} and now pays {value:.3g}"
         return Signal(value=value, limit=usual, metric="reward_mean", message=message)

@@ -12,7 +12,7 @@ LOST = 0.2  # of the first level: a loss that matters
 FEW, AT_FIRST, NEWEST, CLEAR = 15, 5, 5, 3.0  # rows; the last one in noises of a row
 LONG, LEVEL_ROWS, APART, FLAT = 400, 100, 0.6, 0.3  # rows, rows of a level, deviations between rows
 HARDLY_EVER, TRIED = 0.1, 100  # of the episodes; rows
-ENDLESS = 1000  # rows of a log that names neither its algorithm nor its end
+ENDLESS = 800  # rows of a log that names neither its algorithm nor its end
 
 
 def _named(context: Context) -> str | None:
@@ -77,7 +77,7 @@ def score_below_chance(f: Frame) -> Signal | None:
 
 @rule(
     "REW030",
-    "thousand-rows-without-gain",
+    "rewards-without-gain",
     severity="warn",
     tier=3,
     needs=("reward_mean",),
@@ -95,14 +95,14 @@ def score_below_chance(f: Frame) -> Signal | None:
         "look at how far apart the returns of good and bad episodes are: begin with an easier task",
     ),
 )
-def thousand_rows_without_gain(f: Frame) -> Signal | None:
-    """Fires when a log of nothing but rewards has not risen in a thousand rows.
+def rewards_without_gain(f: Frame) -> Signal | None:
+    """Fires when a log of nothing but rewards has not risen in eight hundred rows.
 
     Why it matters: This is REW022 for logs that do not say what was trained, such as a list of episode returns. The
     policy that comes out is the one that went in.
-    How it is computed: From the thousandth row on, the mean of the newest 100 rows is not above the median of the first
+    How it is computed: From row 800 on, the mean of the newest 100 rows is not above that of the first
     100 by 0.3 of the standard deviation between rows (two standard errors of the difference) or by a twentieth of the
-    level. Nor is their median by 0.3 of their robust deviation, and no 100 rows ever were by twice as much. The rule is
+    level. Nor is the median by 0.3 of their robust deviation, and no 100 rows ever were by twice as much. The rule is
     quiet where the task looks solved: the newest 100 rows hardly vary, or they lie within 5 % of the largest reward so
     far. A finding is lowered to information once the reward has risen, as it does when exploration ends late.
     When it is wrong: The rows may be those of a fixed policy that is only evaluated.
@@ -110,11 +110,16 @@ def thousand_rows_without_gain(f: Frame) -> Signal | None:
     seven public logs that never learnt and nineteen that did, of home-made loops and of Stable-Baselines3's monitor.
     """
     name = "reward_mean"
-    now, start, spread = f.mean(name, LEVEL_ROWS), f.early(name, 0, LEVEL_ROWS), f.std(name, LEVEL_ROWS)
-    best, top, count = f.top(name, LEVEL_ROWS), f.highest(name, before=0), f.count(name)
+    now, start, spread = f.mean(name, LEVEL_ROWS), f.early_mean(name, 0, LEVEL_ROWS), f.std(name, LEVEL_ROWS)
+    first, best, top, count = (
+        f.early(name, 0, LEVEL_ROWS),
+        f.top(name, LEVEL_ROWS),
+        f.highest(name, before=0),
+        f.count(name),
+    )
     usual, scale = f.median(name, LEVEL_ROWS), f.mad(name, LEVEL_ROWS)
     slack = max(FLAT * spread, 0.05 * abs(start))
-    flat = now < start + slack and usual < start + max(FLAT * scale, 0.05 * abs(start))
+    flat = now < start + slack and usual < first + max(FLAT * scale, 0.05 * abs(first))
     solved = spread < 0.02 * abs(now) or now > top - 0.05 * abs(top)
     if count >= ENDLESS and flat and best < start + 2 * slack and not solved:
         message = f"the reward has not risen in {count:.0f} rows: it was {start:.4g} at first and is {now:.4g} now"

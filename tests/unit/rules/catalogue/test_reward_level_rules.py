@@ -68,13 +68,13 @@ def test_responses_are_left_to_other_rules() -> None:
     ("levels", "severities"),
     [
         (((1100, 50.0),), ["warn"]),
-        (((990, 50.0),), []),  # not yet a thousand
+        (((790, 50.0),), []),  # not yet eight hundred
         (((550, 50.0), (550, 60.0)), []),  # one standard deviation
         (((1100, 50.0), (400, 90.0)), ["info"]),  # it learns after all
     ],
     ids=["never", "short", "learns", "late"],
 )
-def test_a_thousand_rewards_without_a_gain(levels: tuple[tuple[int, float], ...], severities: list[str]) -> None:
+def test_eight_hundred_rewards_without_a_gain(levels: tuple[tuple[int, float], ...], severities: list[str]) -> None:
     report = scan_columns("REW030", {"reward_mean": course(*levels)})
     assert [f.severity for f in report.findings] == severities
 
