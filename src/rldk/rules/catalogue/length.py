@@ -9,6 +9,7 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 
 LONGER, LONGER_THAN_PAST = 4.0, 3.0  # times
 SAME = 0.15  # of the level: a return that has not risen
+EPISODES, APART = 100, 0.3  # rows of single episodes; deviations between rows: two standard errors
 
 
 @rule(
@@ -335,7 +336,8 @@ def longer_for_nothing(f: Frame) -> Signal | None:
     How it is computed: The median length of 20 rows is four times that of rows 10 to 30, and the median return of 20
     rows is not above that of the same early rows by 15 % or twice its noise. Or the length is three times its own past
     (the median of at most 200 rows), and the return is below its best running mean by a tenth of its range and three
-    times its noise. In tasks that pay for each step, lengths and returns rise together.
+    times its noise. In tasks that pay for each step, lengths and returns rise together. Where each
+    row is one episode, the mean return of 100 rows must not be above that of the first 100 by 15 % or 0.3 deviations.
     When it is wrong: In some tasks waiting is right and nothing is paid for it.
     Source: Our own choice: two signals that point against each other, as seen in public logs of A2C on Breakout (164 to
     2952 steps at a return of 3.7) and DQN on LunarLander (210 to 892 steps, return -44 to -92).
@@ -347,6 +349,11 @@ def longer_for_nothing(f: Frame) -> Signal | None:
     control = about_episodes(f)
     flat = now > LONGER * at_first and paid < paid_first + max(SAME * abs(paid_first), 2 * noise)
     lost = now > LONGER_THAN_PAST * before and paid < best - max(0.1 * (high - low), 3 * noise)
+    single, spread = f.rise("episode_count") == 1.0, f.std(reward, EPISODES)
+    usual, usual_first = f.mean(reward, EPISODES), f.early_mean(reward, 0, EPISODES)
+    if single:  # twenty rows are too few to see that the return has risen
+        flat = now > LONGER * at_first and usual < usual_first + max(SAME * abs(usual_first), APART * spread)
+        lost = False
     if control and (flat or lost):
         once = at_first if flat else before
         message = f"episodes take {now:.4g} steps and took {once:.4g} before, but the return is no better: {paid:.4g}"
