@@ -42,9 +42,11 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     than its whole range, and the way there was one step of eight times the largest step so far. It fires when the
     spread of the reward (`reward_std`, within groups where that is logged) leaves its line by five scales and by a
     factor of 2.5, and is beyond 1.5 times its largest value so far. Where no spread is logged, it looks at the means of
-    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. It does not look at
-    returns of environments, which grow by such steps once an agent has found out how. A log that has the loss of a
-    critic and no word of language (KL to a reference, truncation, tokens) is that of an environment, too.
+    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. Only a log with a word
+    of language (KL to a reference, truncation, tokens) is judged so, as rewards of single episodes are often equal for
+    twenty rows. It does not look at returns of environments, which grow by such steps once an agent has found out how.
+    A log that has the loss of a critic and no word of language (KL to a reference, truncation, tokens) is that of an
+    environment, too.
     When it is wrong: A curriculum or another data set may begin at that step, or a sparse reward may be found all at
     once.
     Source: The factors were measured on labelled real trainings (docs/detectors.md).
@@ -55,7 +57,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
     noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
-    extent, agent = high - low, f.gap("value_loss") >= 0 and not about_language(f)
+    extent, words = high - low, about_language(f)
+    agent = f.gap("value_loss") >= 0 and not words
     if about_episodes(f) or agent:
         return None
     beyond = least > high + extent or most < low - extent
@@ -65,7 +68,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
         message = f"the spread of the reward {spread.how}"
         return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
-    if not logged and usual > 0 and noise > 8 * usual:
+    if words and not logged and usual > 0 and noise > 8 * usual:
         message = f"the reward of a batch now varies by {noise:.3g} from row to row; it varied by {usual:.3g} before"
         return Signal(value=noise, limit=8 * usual, message=message)
     return None
