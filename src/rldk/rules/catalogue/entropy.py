@@ -373,7 +373,10 @@ def entropy_leaves_its_course(f: Frame) -> Signal | None:
     if learning and not moved.reference:
         return None
     message = f"the entropy {moved.how}" + ("" if moved.reference else ", and the reward did not rise")
-    severity = "info" if kept and not moved.reference else None
     return Signal(
-        value=moved.now, limit=moved.level, message=message, severity=severity, evidence={"scales": moved.scales}
+        value=moved.now,
+        limit=moved.level,
+        message=message,
+        severity="info" if kept and not moved.reference else None,
+        evidence={"scales": moved.scales},
     )
