@@ -65,17 +65,18 @@ def _left(moves: Moves) -> bool:
     return any(factor(now, past) > limit for now, past, limit in moves)
 
 
-def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
-    name = f.metric
+def _collapse(f: Frame, rows: int, top: int, clear: float, *, seen: int = 0) -> Signal | None:
+    """The signal of a loss over `rows` rows. `seen`: the rows of the stated mean, where it is not all of them."""
+    name, stated = f.metric, seen or rows
     lost = f.drawdown(name, rows, top, clear=clear, after=EARLY)
-    level, best = f.mean(name, rows), f.top(name, top, after=EARLY)
+    level, best = f.mean(name, stated), f.top(name, top, after=EARLY)
     lasting, start = f.mean(name, LASTS), f.early(name, 0, 10)
     if not lost > MOST:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
     all_gone = lost > ALL and lasting < best - ALL * (best - start)
     message = (
-        f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {rows} rows is {level:.4g}"
+        f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {stated} rows is {level:.4g}"
     )
     return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
 
@@ -140,7 +141,8 @@ def reward_collapse(f: Frame) -> Signal | None:
     """
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
-    single, of_episodes = f.rise("episode_count") == 1.0, _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR)
+    single = f.rise("episode_count") == 1.0
+    of_episodes = _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR, seen=LASTS)
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
     moves, explores = _moves(f), exploration_falls(f)
     cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")

@@ -8,9 +8,16 @@ from rldk.rules.evidence import CLASSIC, about_episodes, about_language
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 
+def _is_single(name: str) -> bool:
+    """Whether the log calls its reward by no word of a batch (`reward`, `Total Reward`), unlike `rewards/mean`."""
+    return name.lower().replace("_", " ") in ("reward", "rewards", "total reward", "totalreward")
+
+
 def _episodes(context: Context) -> str | None:
     if context.framework in CLASSIC:
         return "the return of an environment grows by design, so its scale is not that of the reward"
+    if context.algorithm is None and set(context.names) == {"reward_mean"} and _is_single(context.names["reward_mean"]):
+        return "a log of nothing but rewards is mostly one of single episodes, which are often equal for twenty rows"
     return None
 
 
@@ -42,11 +49,9 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     than its whole range, and the way there was one step of eight times the largest step so far. It fires when the
     spread of the reward (`reward_std`, within groups where that is logged) leaves its line by five scales and by a
     factor of 2.5, and is beyond 1.5 times its largest value so far. Where no spread is logged, it looks at the means of
-    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. Only a log with a word
-    of language (KL to a reference, truncation, tokens) is judged so, as rewards of single episodes are often equal for
-    twenty rows. It does not look at returns of environments, which grow by such steps once an agent has found out how.
-    A log that has the loss of a critic and no word of language (KL to a reference, truncation, tokens) is that of an
-    environment, too.
+    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. It does not look at
+    returns of environments, which grow by such steps once an agent has found out how. A log that has the loss of a
+    critic and no word of language (KL to a reference, truncation, tokens) is that of an environment, too.
     When it is wrong: A curriculum or another data set may begin at that step, or a sparse reward may be found all at
     once.
     Source: The factors were measured on labelled real trainings (docs/detectors.md).
@@ -57,8 +62,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
     noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
-    extent, words = high - low, about_language(f)
-    agent = f.gap("value_loss") >= 0 and not words
+    extent, agent = high - low, f.gap("value_loss") >= 0 and not about_language(f)
     if about_episodes(f) or agent:
         return None
     beyond = least > high + extent or most < low - extent
@@ -68,7 +72,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
         message = f"the spread of the reward {spread.how}"
         return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
-    if words and not logged and usual > 0 and noise > 8 * usual:
+    if not logged and usual > 0 and noise > 8 * usual:
         message = f"the reward of a batch now varies by {noise:.3g} from row to row; it varied by {usual:.3g} before"
         return Signal(value=noise, limit=8 * usual, message=message)
     return None
