@@ -96,7 +96,7 @@ def _named(context: Context) -> str | None:
 
 
 @rule(
-    "REW029",
+    "REW036",
     "score-below-chance",
     severity="warn",
     tier=3,
@@ -150,7 +150,7 @@ def score_below_chance(f: Frame) -> Signal | None:
 
 
 @rule(
-    "REW030",
+    "REW037",
     "rewards-without-gain",
     severity="warn",
     tier=3,
@@ -202,7 +202,7 @@ def rewards_without_gain(f: Frame) -> Signal | None:
 
 
 @rule(
-    "REW031",
+    "REW038",
     "never-succeeded",
     severity="warn",
     tier=3,

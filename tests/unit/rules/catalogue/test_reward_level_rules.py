@@ -1,4 +1,4 @@
-"""Goals that stand at their first level, or below it: REW029, REW030, REW031."""
+"""Goals that stand at their first level, or below it: REW036, REW037, REW038."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def course(*levels: tuple[int, float], size: float = 10.0) -> Column:
 )
 def test_a_score_that_sinks_below_chance(score: Column, rate: Column, found: int) -> None:
     columns = {"episode_success_rate": score, "exploration_rate": rate, "loss": [0.1] * 32}
-    report = scan_columns("REW029", columns, **DQN)
+    report = scan_columns("REW036", columns, **DQN)
     assert [f.severity for f in report.findings] == ["warn"] * found
 
 
@@ -55,13 +55,13 @@ def test_a_score_that_sinks_below_chance(score: Column, rate: Column, found: int
     ids=["sinks", "little", "short", "better-once"],
 )
 def test_single_episodes_need_four_hundred_rows(levels: tuple[tuple[int, float], ...], found: int) -> None:
-    report = scan_columns("REW029", {"reward_mean": course(*levels)}, framework="stable_baselines3")
+    report = scan_columns("REW036", {"reward_mean": course(*levels)}, framework="stable_baselines3")
     assert len(report.findings) == found
 
 
 def test_responses_are_left_to_other_rules() -> None:
     columns: dict[str, Column] = {"reward_mean": course((120, 100.0), (400, 70.0)), "kl": [0.01] * 520}
-    assert scan_columns("REW029", columns, algorithm="grpo").findings == ()
+    assert scan_columns("REW036", columns, algorithm="grpo").findings == ()
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_responses_are_left_to_other_rules() -> None:
     ids=["never", "short", "learns", "late"],
 )
 def test_eight_hundred_rewards_without_a_gain(levels: tuple[tuple[int, float], ...], severities: list[str]) -> None:
-    report = scan_columns("REW030", {"reward_mean": course(*levels)})
+    report = scan_columns("REW037", {"reward_mean": course(*levels)})
     assert [f.severity for f in report.findings] == severities
 
 
 def test_a_solved_task_has_nothing_to_gain() -> None:
-    assert scan_columns("REW030", {"reward_mean": course((1100, 500.0), size=2.0)}).findings == ()
+    assert scan_columns("REW037", {"reward_mean": course((1100, 500.0), size=2.0)}).findings == ()
 
 
 def test_a_log_that_names_its_training_is_left_to_the_rule_for_it() -> None:
-    (check,) = scan_columns("REW030", {"reward_mean": [1.0] * 9, "loss": [1.0] * 9}, names={"loss": "loss"}).skipped
+    (check,) = scan_columns("REW037", {"reward_mean": [1.0] * 9, "loss": [1.0] * 9}, names={"loss": "loss"}).skipped
     assert check.status == "not_applicable"
     assert "REW022" in check.reason
 
@@ -93,11 +93,11 @@ def test_a_log_that_names_its_training_is_left_to_the_rule_for_it() -> None:
 def test_a_success_rate_that_never_leaves_zero(most: float, reward: bool, found: int) -> None:
     rate: Column = [most if i == 20 else 0.0 for i in range(130)]
     columns: dict[str, Column] = {"episode_success_rate": rate}
-    report = scan_columns("REW031", columns | ({"reward_mean": [1.0] * 130} if reward else {}), algorithm="sac")
+    report = scan_columns("REW038", columns | ({"reward_mean": [1.0] * 130} if reward else {}), algorithm="sac")
     assert len(report.findings) == found
 
 
-@pytest.mark.parametrize(("code", "needs"), [("REW029", "reward_mean"), ("REW030", "reward_mean"), ("REW031", "pass")])
+@pytest.mark.parametrize(("code", "needs"), [("REW036", "reward_mean"), ("REW037", "reward_mean"), ("REW038", "pass")])
 def test_says_which_score_is_missing(code: str, needs: str) -> None:
     (check,) = scan_columns(code, {"kl": [1.0] * 9}).skipped
     assert needs in check.reason
