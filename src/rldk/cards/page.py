@@ -18,7 +18,8 @@ from rldk.core.model import Report
 from rldk.core.registry import renderers
 from rldk.core.text import later
 from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
-from rldk.rules.rule import HEADINGS, rules
+from rldk.rules.page import HEADINGS
+from rldk.rules.rule import rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
 _CODE = later(r"`([^`]+)`")

@@ -146,9 +146,13 @@ class Episodes:
         start = end - (episode.last_row - episode.first_row) - self._rule.rows - NEAR
         # an episode that fired on a single row has either gone on or not
         fired = values[max(0, start) : max(0, end + NEAR)]
-        episode.away = way_back(episode.before, fired, worse_side(metric or self.metric))
+        episode.away = (
+            None if self._rule.provisional else way_back(episode.before, fired, worse_side(metric or self.metric))
+        )
         episode.ended, episode.over_row = True, episode.last_row
         episode.recovered = episode.away is None or episode.away.is_back(values)
+        if self._rule.provisional:
+            episode.severity = "info"
         if not episode.recovered:
             self._away.append(episode)
         self.done.append(episode)

@@ -39,6 +39,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "gain": window.Gain,
     "noise": window.Noise,
     "early": whole_run.Early,
+    "early_mean": whole_run.EarlyMean,
     "spread": whole_run.Spread,
     "ewma": whole_run.Ewma,
     "peak": whole_run.Peak,
@@ -224,6 +225,9 @@ class EngineFrame:
 
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         return self._ask("early", name, start, stop)
+
+    def early_mean(self, name: str, start: int, stop: int) -> float:
+        return self._ask("early_mean", name, start, stop)
 
     def spread(self, name: str, start: int = 0, stop: int = 10) -> float:
         return self._ask("spread", name, start, stop)

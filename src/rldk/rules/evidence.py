@@ -43,9 +43,11 @@ def _names_an_episode(key: str) -> bool:
 
 def about_episodes(f: Frame) -> bool:
     """Whether rows are about episodes of an environment: the trainer, an exploration rate, or the names of return and
-    length say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`)."""
+    length say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`), or the rows count episodes or steps of an
+    environment and have no metric of language models (TRL's PPO counts samples as episodes)."""
     named = any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean"))
-    return f.framework() in CLASSIC or named or f.gap("exploration_rate") >= 0
+    counted, words = [f.gap(name) >= 0 for name in CONTROL], [f.gap(name) >= 0 for name in LANGUAGE]
+    return f.framework() in CLASSIC or named or f.gap("exploration_rate") >= 0 or (any(counted) and not any(words))
 
 
 def about_language(f: Frame) -> bool:
@@ -71,6 +73,15 @@ def lost_share(f: Frame) -> float:
     lost, gained = best - level, best - start
     material = gained > 0 and lost > 0.2 * abs(best) and lost > 5 * noise and not lost <= 5 * slow
     return lost / gained if material and now < past - noise and not now >= past - slow else math.nan
+
+
+def has_kept_gain(f: Frame) -> bool:
+    """Whether the reward has risen by three times its noise and a running mean still has more than half of that gain.
+
+    The gain counts from the first ten rows to the best running mean (about ten rows)."""
+    start, best, level = f.early("reward_mean", 0, 10), f.peak("reward_mean", 0.1), f.ewma("reward_mean", 0.1)
+    noise = f.noise("reward_mean", 20)
+    return best - start > 3 * noise and level - start > 0.5 * (best - start)
 
 
 def reward_rises(f: Frame) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Literal, Protocol
@@ -15,9 +13,9 @@ from rldk.core.model import Severity
 from rldk.core.reference import Baseline
 from rldk.core.registry import Registry
 from rldk.core.table import Phase
+from rldk.rules.page import Page, read_page
 from rldk.rules.subject import Subject
 
-HEADINGS = ("Why it matters", "How it is computed", "When it is wrong", "Source")
 Tier = Literal[0, 1, 2, 3]
 INFO_COOLDOWN = 100  # quiet looks that end an informational finding, unless the rule says otherwise
 
@@ -158,6 +156,9 @@ class Frame(Protocol):
     def early(self, name: str, start: int = 5, stop: int = 25) -> float:
         """The median of the run's finite values number start..stop-1. It never changes after that."""
 
+    def early_mean(self, name: str, start: int, stop: int) -> float:
+        """The mean of the run's finite values number start..stop-1. It never changes after that."""
+
     def spread(self, name: str, start: int = 0, stop: int = 10) -> float:
         """The range of the run's finite values number start..stop-1. It never changes after that."""
 
@@ -235,13 +236,6 @@ Body = Callable[[Any], "Signal | None"]  # it takes a Frame, or the view of its 
 Calm = Callable[[str, "Context"], tuple[float, float]]
 
 
-class Page(Struct, frozen=True, kw_only=True):
-    """The documentation of a rule, read from its docstring."""
-
-    what: str
-    sections: Mapping[str, str]
-
-
 class Rule(Struct, frozen=True, kw_only=True):
     """A registered rule.
 
@@ -258,9 +252,9 @@ class Rule(Struct, frozen=True, kw_only=True):
     (`rules.subject.MISSING`); for "config" they are concepts of `rules.knobs`. `algorithms`: where the rule is defined;
     None means everywhere. `unless`: the function that says from the context why the rule does not apply to a run;
     `unless_view`: the same from the view of a subject that is not rows. `nonfinite`: the rule also looks at rows on
-    which a needed metric is NaN or infinite. `calm`: the closed interval of values for which the body has nothing to
-    say, so that it need not be asked. `causes` are ranked. `fixes` name configuration keys in braces, which
-    `rules/knobs.py` fills for each framework.
+    which a needed metric is NaN or infinite. `provisional`: the rule says that something has not happened so far; once
+    it falls silent its finding is information. `calm`: the closed interval of values for which the body has nothing to
+    say and need not be asked. `causes` are ranked; `fixes` name configuration keys in braces (`rules/knobs.py`).
     """
 
     code: str
@@ -289,6 +283,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     causes: tuple[str, ...] = ()
     fixes: tuple[str, ...] = ()
     note: bool = False
+    provisional: bool = False
     subject: Subject = "rows"
     kin: str = ""
 
@@ -344,17 +339,6 @@ def _load_normals() -> None:
 
 rules: Registry[Rule] = Registry("rule", group="rldk.rules", builtins=_load_rules)
 normals: Registry[Rule] = Registry("topic", group="rldk.normals", builtins=_load_normals)
-
-
-def read_page(doc: str | None, *, where: str) -> Page:
-    """The page of a docstring: a first paragraph, then one paragraph for each heading (`Why it matters: ...`)."""
-    text = inspect.cleandoc(doc or "")
-    parts = re.split(rf"^({'|'.join(HEADINGS)}):\s*", text, flags=re.MULTILINE)
-    sections = {h: " ".join(t.split()) for h, t in zip(parts[1::2], parts[2::2], strict=True)}
-    missing = [h for h in HEADINGS if not sections.get(h)]
-    if missing or not parts[0].strip():
-        raise ValueError(f"{where}: the docstring lacks {', '.join(missing) or 'its first paragraph'}")
-    return Page(what=" ".join(parts[0].split()), sections=sections)
 
 
 def rule(code: str, name: str, *, severity: Severity, tier: Tier, **options: Any) -> Callable[[Body], Rule]:

@@ -13,7 +13,8 @@ from rldk.core.glossary import Alias, Metric
 from rldk.core.model import Check, Report
 from rldk.diagnosis import diagnose_run
 from rldk.rules.files.load import RuleFile, load_rules
-from rldk.rules.rule import HEADINGS, Rule, read_page
+from rldk.rules.page import HEADINGS, read_page
+from rldk.rules.rule import Rule
 from rldk.testing import run_of
 
 Golden = Callable[[str, str], None]

@@ -8,7 +8,8 @@ import pytest
 
 from rldk.core.model import Report
 from rldk.engine.scan import scan
-from rldk.rules.rule import Context, Frame, Page, Rule, Signal
+from rldk.rules.page import Page
+from rldk.rules.rule import Context, Frame, Rule, Signal
 from rldk.testing import run_of, scan_columns
 
 PAGE = Page(what="", sections={})

@@ -4,7 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from rldk.engine.episodes import MAX_EPISODES, Episodes
-from rldk.rules.rule import Page, Rule, Signal
+from rldk.rules.page import Page
+from rldk.rules.rule import Rule, Signal
 
 RULE = Rule(
     code="TST001",

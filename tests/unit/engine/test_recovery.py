@@ -14,7 +14,8 @@ from rldk.core.model import Alert
 from rldk.core.table import Row
 from rldk.engine.alerts import Alerts
 from rldk.engine.live import Engine
-from rldk.rules.rule import INFO_COOLDOWN, Context, Frame, Page, Rule, Signal
+from rldk.rules.page import Page
+from rldk.rules.rule import INFO_COOLDOWN, Context, Frame, Rule, Signal
 from rldk.rules.select import select_rules
 
 N, FAULT = 400, 150

@@ -8,7 +8,8 @@ import pytest
 
 from rldk.core.checkpoint import Checkpoint
 from rldk.engine.once import look_once
-from rldk.rules.rule import Context, Page, Rule, Signal
+from rldk.rules.page import Page
+from rldk.rules.rule import Context, Rule, Signal
 from rldk.rules.subject import (
     BY_ROW,
     MISSING,

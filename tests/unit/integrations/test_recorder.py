@@ -16,7 +16,8 @@ from rldk.core.model import Report
 from rldk.errors import TrainingStopped, UnknownName, UsageError
 from rldk.integrations.judge import TrainingOrigin
 from rldk.integrations.recorder import Recorder, Recording
-from rldk.rules.rule import Rule, read_page
+from rldk.rules.page import read_page
+from rldk.rules.rule import Rule
 from rldk.testing import noisy_column
 
 PAGE = "Fires.\n\nWhy it matters: x\nHow it is computed: x\nWhen it is wrong: x\nSource: x"

@@ -28,6 +28,7 @@ BATCH = 512  # rows to put out together
 OPENING = 100  # rows that decide which column counts the steps
 _NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
 _NUMBER = later(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
+_PRINTED = later(r"\w ?[:=] ?[-+]?\d[\d.]*(?:[eE][-+]?\d+)?$")  # "Reward: 3.4": a printed line, no header
 
 
 class ColumnLayout(Struct, frozen=True, kw_only=True):
@@ -128,7 +129,7 @@ def first_rows(file: File) -> tuple[list[str], list[list[str]]] | None:
     if head.startswith((b"{", b"[", b"#{", b"# {")):
         return None
     found = [[text.strip() for text in record.values] for record in beginning(file.head, SNIFFED + 1)]
-    if len(found) < 2 or any(_NUMBER.fullmatch(name) for name in found[0]):
+    if len(found) < 2 or any(_NUMBER.fullmatch(name) or _PRINTED.search(name) for name in found[0]):
         return None
     header, rows = unique_names(found[0]), found[1:]
     line = next((line for line in head.split(b"\n") if line.strip() and not line.startswith(b"#")), b"")

@@ -250,6 +250,25 @@ class Early:
         return found + [self.value] * (len(values) - len(found))
 
 
+class EarlyMean:
+    """The mean of values number start..stop-1. It is fixed once they are complete."""
+
+    __slots__ = ("_n", "_start", "_stop", "_sum", "value")
+
+    def __init__(self, start: int, stop: int) -> None:
+        self._start, self._stop, self._n = start, stop, 0
+        self._sum = 0.0
+        self.value = NAN
+
+    def update(self, x: float) -> None:
+        self._n += 1
+        if self._n > self._stop or self._n <= self._start:
+            return
+        self._sum += x
+        if self._n == self._stop:
+            self.value = self._sum / (self._stop - self._start)
+
+
 class Spread:
     """The largest minus the smallest of values number start..stop-1. It is fixed once they are complete."""
 

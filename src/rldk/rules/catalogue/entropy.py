@@ -13,6 +13,7 @@ from rldk.rules.evidence import (
     LANGUAGE,
     about_episodes,
     has_bounded_entropy,
+    has_kept_gain,
     is_below_best,
     lost_share,
     reward_rises,
@@ -58,9 +59,10 @@ def entropy_collapse(f: Frame) -> Signal | None:
     of the median of rows 5 to 25. If half of the reward gained is lost, the finding is critical; it is a warning in a
     run of more than 200 rows whose entropy was as low at row 100, because then it is not what moved. It is also a
     warning if the reward of the last 20 rows has not risen and stands below its best by more than a tenth of its range.
-    For agents in environments, whose batches may hold only a few steps, the median of 20 rows must then be as low. For
-    preference training the second witness is the log-probability of the chosen answers: below twice its first value, it
-    gives a warning.
+    For agents in environments, whose batches may hold only a few steps, the median of 20 rows must then be as low, the
+    entropy must not have been low for long, and the return must have lost half of what was gained. For preference
+    training the second witness is the log-probability of the chosen answers: below twice its first value, it gives a
+    warning.
     When it is wrong: A policy without entropy may solve an easy task. Its reward is then at its best and the rule is
     quiet. Entropy that falls while the reward rises is healthy, and so is entropy that has long been low in a task that
     needs none. The rule is therefore quiet while the reward is above where it stood when the entropy was first seen so
@@ -74,7 +76,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
     gain, low, learnt = f.gain("reward_mean", 20), is_below_best(f), _learnt_without(f, 0.3 * start)
     chosen, chosen_first, bounded = f.median("logp_chosen", 3), f.first("logp_chosen"), has_bounded_entropy(f)
     rows, once = f.count("entropy"), f.milestone("entropy", LONG_ROWS)
-    usual, agent = f.median("entropy", 20), about_episodes(f)
+    usual, agent, earned = f.median("entropy", 20), about_episodes(f), has_kept_gain(f)
     long_low = rows > 2 * LONG_ROWS and once < 0.3 * start
     if not (bounded and now < 0.3 * start) or learnt:
         return None
@@ -82,7 +84,7 @@ def entropy_collapse(f: Frame) -> Signal | None:
     if lost > 0.5:
         message = f"{fell} and {min(lost, 1.0):.0%} of the reward gained is lost"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn" if long_low else None)
-    if gain <= 0 and low and not (agent and usual >= 0.3 * start):
+    if gain <= 0 and low and not (agent and (usual >= 0.3 * start or long_low or earned)):
         message = f"{fell} while the reward stayed below its best"
         return Signal(value=now, limit=0.3 * start, message=message, severity="warn")
     if chosen < 2 * chosen_first < 0:
@@ -349,7 +351,8 @@ def entropy_leaves_its_course(f: Frame) -> Signal | None:
     How it is computed: The line test finds the entropy off its line (five scales, three rows) with a change of 25 %,
     and the reward of the newest three rows is not above that of the eight before by its noise. Where the entropy of an
     agent in an environment falls, the newest five rewards must also not have risen above the oldest five of twenty. The
-    rule is quiet below a fifth of the entropy that the run began with, because a nearly deterministic policy moves by
+    finding is only information for an agent that has kept most of what it had gained. The rule is quiet below a fifth
+    of the entropy that the run began with, because a nearly deterministic policy moves by
     such shares for little.
     When it is wrong: The policy may be in a phase of learning that the reward does not show. Entropy of continuous
     actions has no zero and is not judged.
@@ -363,10 +366,17 @@ def entropy_leaves_its_course(f: Frame) -> Signal | None:
         starting_entropy(f),
     )
     gain, noise, agent = f.gain("reward_mean", 20), f.noise("reward_mean", 20), about_episodes(f)
+    kept = agent and has_kept_gain(f)
     if moved is None or not bounded or moved.level < 0.2 * start:
         return None
     learning = learning or (agent and not moved.up and gain > noise)
     if learning and not moved.reference:
         return None
     message = f"the entropy {moved.how}" + ("" if moved.reference else ", and the reward did not rise")
-    return Signal(value=moved.now, limit=moved.level, message=message, evidence={"scales": moved.scales})
+    return Signal(
+        value=moved.now,
+        limit=moved.level,
+        message=message,
+        severity="info" if kept and not moved.reference else None,
+        evidence={"scales": moved.scales},
+    )

@@ -10,6 +10,7 @@ from rldk.rules.rule import Frame, Signal, rule
 
 MATERIAL = 1e-3  # nats, as in KL001
 AT_ONCE_TOKEN, AT_ONCE_SUM = 0.5, 5.0  # nats
+ANOTHER_MODEL, ANOTHER_TEXT = 1.0, 100.0  # nats per token, and per response
 
 
 @rule(
@@ -123,6 +124,44 @@ def kl_at_once(f: Frame) -> Signal | None:
     limit = AT_ONCE_TOKEN if tokens else AT_ONCE_SUM
     if f.count("kl") == 5 and early > limit:
         return Signal(value=early, limit=limit, message=f"the KL is already {early:.3g} on the first five rows")
+    return None
+
+
+@rule(
+    "KL020",
+    "kl-of-another-model",
+    severity="warn",
+    tier=1,
+    needs=("kl",),
+    rows=3,
+    cooldown=100,
+    algorithms=LLM_POLICY,
+    unless=synced_reference,
+    causes=("the learning rate is too high", "the KL coefficient is far too small for the unit of the logged KL"),
+    fixes=("lower {lr}", "raise {kl_coef}", "read ten completions beside those of the reference"),
+)
+def kl_of_another_model(f: Frame) -> Signal | None:
+    """Fires when the KL to the reference is typically above one nat per token and little was gained by it.
+
+    Why it matters: A nat per token means that the reference would give each token a third of its probability. The
+    policy is another model by then, whatever its reward says.
+    How it is computed: The median KL of 20 rows is above 1 where the KL is known to be a mean over tokens, and above
+    100 nats for a response of the mean length. The running
+    mean of the reward has gained less, since the first ten rows, than the reward typically differs within a batch
+    (`reward_std`).
+    When it is wrong: The reference may be another model by design. The estimator of the KL may be dominated by a few
+    tokens.
+    Source: KL017, whose half a nat is for the first rows. 1 nat is twice that and ten times what whole tuned runs end
+    at (trl PR#612). The largest median of 20 rows was 0.6 in public GRPO logs that went well, and 2.8 in one whose
+    gradient norm reached 1900. 100 nats are ten times the upper end of the range per response there. Tiny models that
+    learn short answers from nothing pass 1 nat per token, but not 100 per response (faultbench).
+    """
+    usual, tokens = f.median("kl", 20), "tok_mean" in f.estimator("kl")
+    level, start, spread = f.ewma("reward_mean", 0.1), f.early("reward_mean", 0, 10), f.median("reward_std", 20)
+    whole = usual * f.median("response_length_mean", 20)
+    if tokens and usual > ANOTHER_MODEL and whole > ANOTHER_TEXT and level - start < spread:
+        message = f"the KL to the reference is typically {usual:.3g} nats per token, for a reward of {level:.3g}"
+        return Signal(value=usual, limit=ANOTHER_MODEL, message=message)
     return None
 
 

@@ -10,6 +10,7 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 LONGER, LONGER_THAN_PAST = 4.0, 3.0  # times
 LEAST_VALID = 0.05  # of the tokens
 SAME = 0.15  # of the level: a return that has not risen
+EPISODES, APART = 100, 0.3  # rows of single episodes; deviations between rows: two standard errors
 
 
 @rule(
@@ -77,12 +78,12 @@ def truncation_starvation(f: Frame) -> Signal | None:
     and either the share jumped there off its own line (five scales within three rows; by 0.4 before the 20th row) or
     half of the reward gained is lost. It is a warning when the share is exactly 1 on five rows in a row and was once
     below one half, or is 1 on most of 20 rows and was once below 0.8. It is a warning when the median of 20 rows is
-    above 0.7 and not falling while the reward is no higher than at first. A share above 0.9 on every row so far, for 20
-    rows, is structural: a warning, critical with a second finding beside it. A median of 20 rows above one half that is
-    not falling is information. Where no share is logged, the mean length tells: all responses are as long as the limit
-    when it is one whole number above 3, bit for bit, on the first 20 rows, or on 10 rows after a jump of a fifth. The
-    rule does not look at lengths that the log calls those of episodes, because in control tasks the longest episode is
-    often the best.
+    above 0.7 and not falling while the reward is no higher than at first. So is a median of 20 rows above 0.9 that is
+    not falling, whatever the reward. A share above 0.9 on every row so far, for 20 rows, is structural: a warning,
+    critical with a second finding beside it. A median of 20 rows above one half that is not falling is information.
+    Where no share is logged, the mean length tells: all responses are as long as the limit when it is one whole number
+    above 3, bit for bit, on the first 20 rows, or on 10 rows after a jump of a fifth. The rule does not look at lengths
+    that the log calls those of episodes, because in control tasks the longest episode is often the best.
     When it is wrong: Responses of one fixed length may be intended. When responses grow to the limit while the reward
     rises, the policy is paid for length: information, not an alarm.
     Source: Measured on small trainings: 0.5 and 0.3 above the own median fired on 22 of 175 healthy ones whose
@@ -114,6 +115,9 @@ def truncation_starvation(f: Frame) -> Signal | None:
     if usual > 0.7 and trend > -0.05 and reward < reward_start + 0.5 * noise:
         message = f"{usual:.0%} of the responses are cut off over 20 rows, not falling, and the reward has not risen"
         return Signal(value=usual, limit=0.7, message=message, severity="warn")
+    if usual > 0.9 and trend > -0.05:
+        message = f"{usual:.0%} of the responses are cut off over 20 rows, and the share is not falling"
+        return Signal(value=usual, limit=0.9, message=message, severity="warn")
     if usual > 0.5 and trend > -0.05:
         message = f"{usual:.0%} of the responses are cut off over 20 rows, and the share is not falling"
         return Signal(value=usual, limit=0.5, message=message, severity="info")
@@ -157,8 +161,7 @@ def responses_stop_ending(f: Frame) -> Signal | None:
     cut off has no answer, and its reward measures the limit.
     How it is computed: Three rows in a row hold less than a quarter of the end tokens that the run's own past rows held
     (their median, at least four, over at least ten rows).
-    When it is wrong: A batch may shrink to a quarter. Where the padding token is the end token, the count is one of
-    padding.
+    When it is wrong: A batch may shrink to a quarter. A padding token that ends texts, too, is counted.
     Source: Truncation above one half (LEN003) leaves at most half of the end tokens; a quarter and four are our own
     choice. Measured on small PPO runs of TRL: none of 18 healthy runs, and 2 of 2 that were paid for length.
     """
@@ -318,6 +321,7 @@ def _no_episodes(context: Context) -> str | None:
     needs=("response_length_mean", "reward_mean"),
     rows=3,
     cooldown=100,
+    provisional=True,
     algorithms=POLICY | VALUE_BASED,
     unless=_no_episodes,
     causes=(
@@ -337,7 +341,8 @@ def longer_for_nothing(f: Frame) -> Signal | None:
     How it is computed: The median length of 20 rows is four times that of rows 10 to 30, and the median return of 20
     rows is not above that of the same early rows by 15 % or twice its noise. Or the length is three times its own past
     (the median of at most 200 rows), and the return is below its best running mean by a tenth of its range and three
-    times its noise. In tasks that pay for each step, lengths and returns rise together.
+    times its noise. In tasks that pay for each step, lengths and returns rise together. Where each
+    row is one episode, the mean return of 100 rows must not be above that of the first 100 by 15 % or 0.3 deviations.
     When it is wrong: In some tasks waiting is right and nothing is paid for it.
     Source: Our own choice: two signals that point against each other, as seen in public logs of A2C on Breakout (164 to
     2952 steps at a return of 3.7) and DQN on LunarLander (210 to 892 steps, return -44 to -92).
@@ -349,8 +354,47 @@ def longer_for_nothing(f: Frame) -> Signal | None:
     control = about_episodes(f)
     flat = now > LONGER * at_first and paid < paid_first + max(SAME * abs(paid_first), 2 * noise)
     lost = now > LONGER_THAN_PAST * before and paid < best - max(0.1 * (high - low), 3 * noise)
+    single, spread = f.rise("episode_count") == 1.0, f.std(reward, EPISODES)
+    usual, usual_first = f.mean(reward, EPISODES), f.early_mean(reward, 0, EPISODES)
+    if single:  # twenty rows are too few to see that the return has risen
+        flat = now > LONGER * at_first and usual < usual_first + max(SAME * abs(usual_first), APART * spread)
+        lost = False
     if control and (flat or lost):
         once = at_first if flat else before
         message = f"episodes take {now:.4g} steps and took {once:.4g} before, but the return is no better: {paid:.4g}"
         return Signal(value=now, limit=once, message=message)
+    return None
+
+
+@rule(
+    "LEN011",
+    "responses-grow-for-nothing",
+    severity="warn",
+    tier=3,
+    needs=("response_length_mean", "reward_mean", "truncation_frac"),
+    rows=3,
+    cooldown=100,
+    algorithms=LLM_POLICY,
+    unless=episodic,
+    causes=("length is paid, or a mean over sequences favours long wrong answers", "responses no longer end"),
+    fixes=("read the longest completions", "turn on {overlong_penalty}", "average the loss over tokens: {loss_type}"),
+)
+def responses_grow_for_nothing(f: Frame) -> Signal | None:
+    """Fires when responses are several times longer than at first, begin to be cut off, and earn no more.
+
+    Why it matters: This is LEN010 for language models: the length goes on to the limit, and the reward does not follow.
+    How it is computed: The median length of eight rows is four times that of the first ten. The median truncated share
+    of these rows is above 0.1 and above twice that of the first ten. The mean reward of 20 rows is not above the median
+    of the first ten.
+    When it is wrong: The reward may be about to rise: long reasoning is learnt before it pays.
+    Source: Our own choice; four times as in LEN010. Seen in a public GRPO log (130 to 2600 tokens, a reward of 5 after
+    7, and half of the responses cut off in the end).
+    """
+    length, cut, reward = "response_length_mean", "truncation_frac", "reward_mean"
+    now, at_first = f.median(length, 8), f.early(length, 0, 10)
+    share, share_first = f.median(cut, 8), f.early(cut, 0, 10)
+    paid, paid_first = f.mean(reward, 20), f.early(reward, 0, 10)
+    if now > LONGER * at_first and share > max(0.1, 2 * share_first) and paid < paid_first and not about_episodes(f):
+        message = f"responses grew from {at_first:.4g} to {now:.4g} tokens, {share:.0%} are cut off, no more is earned"
+        return Signal(value=now, limit=LONGER * at_first, message=message)
     return None

@@ -70,17 +70,18 @@ def _left(moves: Moves) -> bool:
     return any(factor(now, past) > limit for now, past, limit in moves)
 
 
-def _collapse(f: Frame, rows: int, top: int, clear: float) -> Signal | None:
-    name = f.metric
+def _collapse(f: Frame, rows: int, top: int, clear: float, *, seen: int = 0) -> Signal | None:
+    """The signal of a loss over `rows` rows. `seen`: the rows of the stated mean, where it is not all of them."""
+    name, stated = f.metric, seen or rows
     lost = f.drawdown(name, rows, top, clear=clear, after=EARLY)
-    level, best = f.mean(name, rows), f.top(name, top, after=EARLY)
+    level, best = f.mean(name, stated), f.top(name, top, after=EARLY)
     lasting, start = f.mean(name, LASTS), f.early(name, 0, 10)
     if not lost > MOST:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
     all_gone = lost > ALL and lasting < best - ALL * (best - start)
     message = (
-        f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {rows} rows is {level:.4g}"
+        f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {stated} rows is {level:.4g}"
     )
     return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
 
@@ -133,8 +134,9 @@ def reward_collapse(f: Frame) -> Signal | None:
     warns sooner in three cases. First, the newest five rows are all below the first ten by a fifth of the gain. Second,
     in the first 20 rows, four rows have lost 80 % of what the four before them held. In these two cases the gain must
     be six times the noise. Third, a running mean has lost half of the gain while entropy, KL, length or truncation has
-    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Each
-    condition must hold on two rows in a row.
+    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Where
+    each row is one episode (its number rises by one), only the form of REW020 counts. Each condition must hold on two
+    rows in a row.
     When it is wrong: A curriculum or an environment may become harder on purpose. Agents of value-based algorithms may
     forget and learn again within a hundred rows.
     Source: The two-witness form was measured on labelled real trainings. The other forms are our own choice, set on 200
@@ -144,11 +146,15 @@ def reward_collapse(f: Frame) -> Signal | None:
     """
     name = f.metric
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
+    single = f.rise("episode_count") == 1.0
+    of_episodes = _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR, seen=LASTS)
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
     moves, explores = _moves(f), exploration_falls(f)
     cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")
     if _second_name(f):
         return None
+    if single:
+        return of_episodes
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
         message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
         said.append(Signal(value=level, limit=best, message=message, severity="warn"))

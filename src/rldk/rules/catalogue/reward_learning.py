@@ -11,6 +11,7 @@ SAID, LONG = 200, 400  # rows of a run that declares no end: an information, a w
 NEARLY_OVER, FEWEST = 0.7, 60  # share of the declared steps, with so many rows at least
 SAME, TWICE = 0.6, 2.0  # standard deviations of a row, medians of 40 and 20 rows; the best running mean
 LATEST, FIRST = 40, 20  # rows
+ACTED = 150  # rows since fewer than a tenth of the actions were random
 NARROW, NARROW_NATS, NARROW_ROWS = 0.3, 2.0, 100  # of the first entropy, and below it: the policy has decided; rows
 SCORE_ROWS, SCORE_LOST = 10, 0.1  # rows of one and the same score; its distance from the best one
 FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
@@ -34,6 +35,7 @@ def _unknown(context: Context) -> str | None:
     needs=("reward_mean",),
     rows=3,
     cooldown=100,
+    provisional=True,
     algorithms=POLICY | VALUE_BASED,
     unless=_unknown,
     causes=(
@@ -52,8 +54,9 @@ def never_learnt(f: Frame) -> Signal | None:
     Why it matters: The trained policy is the one that went in.
     How it is computed: The median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
     deviation between rows, which is twice the standard error of their difference, or by a twentieth of the level. No
-    running mean was ever above it by twice as much. It is a warning after 70 % of the declared steps and 60 rows, or
-    after 400 rows where the end is not declared, and information from 200 rows on. The rule is quiet where the task
+    running mean was ever above it by twice as much. It is a warning after 70 % of the declared steps and 60 rows, after
+    400 rows where the end is not declared, or once fewer than a tenth of the actions have been random for 150 rows. It
+    is information from 200 rows on. The rule is quiet where the task
     looks solved: the reward is 0.9 or more and has never been above 1, or the newest 40 rows are typically within 2 %
     of the largest so far. It is also quiet about a reward that is always the same (REW001 and REW015 report that), and
     while more than a tenth of the actions are random and their share still falls, because the return is then that of
@@ -70,17 +73,18 @@ def never_learnt(f: Frame) -> Signal | None:
     same, top = f.repeats(name), f.highest(name, before=0)
     chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
     explores = chance > 0.1 and most_chance > chance
+    acted = f.previous("exploration_rate", ACTED)
     late = count >= FEWEST and progress >= NEARLY_OVER
     slack = max(SAME * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
     risen = not (now < start + slack and best < start + TWICE * slack)
-    if not (late or count >= SAID) or resumed or risen or same >= LATEST or explores:
+    if not (late or count >= SAID) or resumed or risen or same == count or explores:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
     spent = f" ({progress:.0%} of the declared steps)" if progress == progress else ""
     message = f"the reward has not risen in {count:.0f} rows{spent}: it was {start:.4g} at first and is {now:.4g} now"
-    loud = late or (count > LONG and progress != progress)
+    loud = late or (count > LONG and progress != progress) or acted <= 0.1
     return Signal(value=now, limit=start, message=message, severity="warn" if loud else "info")
 
 

@@ -18,11 +18,19 @@ from rldk.rules.rule import Context, Frame, Signal, rule
 CONSTANT, OFF, EXACT = 0.02, 0.1, 1e-6  # shares of the usual pay of a step
 UNSCALED = 1e4
 CHANCE_ROWS = 10
+HARDLY, HARDLY_ROWS = 0.005, 100  # of the level: the same for all practical purposes; rows
+
+
+def _is_single(name: str) -> bool:
+    """Whether the log calls its reward by no word of a batch (`reward`, `Total Reward`), unlike `rewards/mean`."""
+    return name.lower().replace("_", " ") in ("reward", "rewards", "total reward", "totalreward")
 
 
 def _episodes(context: Context) -> str | None:
     if context.framework in CLASSIC:
         return "the return of an environment grows by design, so its scale is not that of the reward"
+    if context.algorithm is None and set(context.names) == {"reward_mean"} and _is_single(context.names["reward_mean"]):
+        return "a log of nothing but rewards is mostly one of single episodes, which are often equal for twenty rows"
     return None
 
 
@@ -149,6 +157,7 @@ def pay_changed(f: Frame) -> Signal | None:
     How it is computed: The rule compares the run with what it guaranteed itself. The return divided by the length of
     the episodes was one number within 2 % over its first ten rows (or within a millionth over its first five, whose
     returns differed), and it is now off by more than 10 %, on three rows in a row.
+    Where all episodes are equally long, a mean over many of them is steady for other reasons, so the rule is silent.
     When it is wrong: An environment may pay extra for an end that was never reached before.
     Source: An identity of environments that pay by the step (CartPole, MountainCar, Acrobot); 2 % and 10 % are our own
     choice.
@@ -157,8 +166,12 @@ def pay_changed(f: Frame) -> Signal | None:
     value, usual, spread = f[name], f.early(name, 0, 10), f.spread(name, 0, 10)
     exact, exactly = f.early(name, 0, 5), f.spread(name, 0, 5)
     moved = f.spread("reward_mean", 0, 5) > OFF * abs(f.early("reward_mean", 0, 5))
+    lengths, typical = f.spread("response_length_mean", 0, 10), f.early("response_length_mean", 0, 10)
+    same_length = lengths <= CONSTANT * typical and spread > EXACT * abs(usual)
     if moved and exactly <= EXACT * abs(exact):
         usual, spread = exact, exactly
+    if same_length:
+        return None
     if usual != 0 and spread <= CONSTANT * abs(usual) and abs(value - usual) > OFF * abs(usual):
         message = f"a step used to pay {usual:.3g} and now pays {value:.3g}"
         return Signal(value=value, limit=usual, metric="reward_mean", message=message)
@@ -184,14 +197,21 @@ def return_never_varies(f: Frame) -> Signal | None:
     Why it matters: This is REW001 for environments: without differences in return there is nothing to learn.
     How it is computed: The mean return is bitwise the same on all of at least 20 rows, and is not plus or minus the
     mean episode length. (A reward of 1 or -1 a step is constant in tasks that always, or never, run to their limit.)
+    A negative return that has stayed within half a percent of itself on 100 rows counts as the same.
     When it is wrong: A sparse reward may not have been found yet. Such a run needs a change just as much.
     Source: A variance of exactly 0 (F03 of the rule catalogue); 20 rows are our own choice. It fires on two PPO runs of
     Stable-Baselines3 with a reward of 0 or a constant, and on none of 62 healthy trainings in environments.
     """
     value, same, count = f["reward_mean"], f.repeats("reward_mean"), f.count("reward_mean")
     steps = f["response_length_mean"]
-    if same == count >= 20 and abs(abs(value) - steps) > 1e-6 * steps:
+    span = f.highest("reward_mean", before=0) - f.lowest("reward_mean", before=0)
+    if abs(abs(value) - steps) <= 1e-6 * steps:
+        return None
+    if same == count >= 20:
         return Signal(value=value, message=f"the mean return has been exactly {value:.6g} on all {count:.0f} rows")
+    if count >= HARDLY_ROWS and value < 0 and span < HARDLY * abs(value):
+        message = f"the return has stayed within {span:.2g} of {value:.4g} on all {count:.0f} rows"
+        return Signal(value=value, message=message)
     return None
 
 

@@ -43,20 +43,28 @@ def stall(f: Frame) -> Signal | None:
     Why it matters: A hang that ended by itself (a time-out, a retry) comes again, and every accelerator waits for it.
     How it is computed: The time since the row before, of training or evaluation, is above 10 minutes and above 5 times
     the 99th percentile of the run's own last 200 intervals (20 at least). This is information, because the run went on
-    and a checkpoint may have taken that long. It is a warning above 30 minutes and 20 times that percentile. The rule
-    does not look at the first row of a restarted run. While nothing comes at all there is no row to look at: `rldk
-    monitor` ends with its idle time-out.
+    and a checkpoint may have taken that long. It is a warning above 30 minutes and 20 times the 90th percentile when
+    that has happened before in this run. A row that stands for more steps than the others may take as many times
+    longer. The rule does not look at the first row of a restarted run. While nothing comes at all there is no row to
+    look at: `rldk monitor` ends with its idle time-out.
     When it is wrong: A resume that goes on at the very next step looks like a stall.
     Source: 10 minutes and 5 times come from the hangs of verl#1696, #3464, #7180 and wandb#8592; the 99th percentile is
     taken because step times have heavy tails. 30 minutes is the default time-out of torch.distributed (10 for NCCL),
-    after which a lost collective ends; 20 times is our own choice. Not measured: the corpus has no such fault; no alarm
-    on the healthy fixture logs with times.
+    after which a lost collective ends; 20 times is our own choice. One such gap alone was a machine that slept, in
+    public logs of agents that went on to learn. Not measured: the corpus has no such fault; no alarm on the healthy
+    fixture logs with times.
     """
     interval, usual, since = f["row_interval_s"], f.quantile("row_interval_s", 0.99), f.repeats("segment")
-    if not (interval > STALL_S and interval > STALL_FACTOR * usual and since > 1):
+    rows, advance, all_ = f.count("step"), f.rise("step"), f["step"] - f.first("step")
+    before, typical = f.highest("row_interval_s", before=1), f.quantile("row_interval_s", 0.9)
+    stride = advance * (rows - 1) / all_ if all_ > 0 else math.nan
+    if stride > 1:  # a row that stands for more steps than the others may take so many times as long
+        usual, typical = usual * stride, typical * stride
+    hang = max(HANG_S, HANG_FACTOR * typical)
+    hung = interval > hang and before > hang  # the first one has become the 99th percentile by then
+    if not (interval > STALL_S and (interval > STALL_FACTOR * usual or hung) and since > 1):
         return None
-    message = f"no row came for {interval / 60:.0f} minutes; 99 % of the intervals before were below {usual:.3g} s"
-    hung = interval > HANG_S and interval > HANG_FACTOR * usual
+    message = f"no row came for {interval / 60:.0f} minutes; 90 % of the intervals before were below {typical:.3g} s"
     limit = max(STALL_FACTOR * usual, STALL_S)
     return Signal(value=interval, limit=limit, message=message, severity="warn" if hung else "info")
 

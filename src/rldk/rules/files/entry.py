@@ -13,7 +13,8 @@ from rldk.rules.files.document import Entry
 from rldk.rules.files.expression import Condition, compile_condition
 from rldk.rules.files.fields import WINDOW, FieldError, check, check_fixes, check_message
 from rldk.rules.files.where import Selection, select_metric, select_where, unfamiliar_note
-from rldk.rules.rule import Body, Frame, Page, Rule, Signal
+from rldk.rules.page import Page
+from rldk.rules.rule import Body, Frame, Rule, Signal
 
 # the family of a rule, by the longest beginning of the watched metric's name: it says which findings are of one kind
 _FAMILIES = {

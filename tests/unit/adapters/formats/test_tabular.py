@@ -189,3 +189,8 @@ def test_a_cut_parquet_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes((tmp_path / "t.parquet").read_bytes()[:-9])
     with pytest.raises(MalformedInput, match="not a complete Parquet file"):
         Parquet(tmp_path / "t.parquet").read()
+
+
+def test_a_printed_line_is_no_header(tmp_path: Path) -> None:
+    lines = "".join(f"Epoch {i}, Reward: {70 + i % 7}.5\n" for i in range(1, 40))
+    assert sniff(tmp_path / "log.txt", lines.encode()) == 0

@@ -8,7 +8,8 @@ import pytest
 from rldk.core.table import Row
 from rldk.engine.features.digits import Digits
 from rldk.engine.live import Engine
-from rldk.rules.rule import Context, Frame, Signal, read_page
+from rldk.rules.page import read_page
+from rldk.rules.rule import Context, Frame, Signal
 from rldk.rules.rule import Rule as Made
 
 FULL = [0.1 * math.sqrt(i) for i in range(1, 20)]

@@ -5,7 +5,8 @@ import pytest
 from rldk.core.model import Report, Severity
 from rldk.engine.report.verdict import headline_of
 from rldk.engine.scan import scan
-from rldk.rules.rule import Frame, Page, Rule, Signal
+from rldk.rules.page import Page
+from rldk.rules.rule import Frame, Rule, Signal
 from rldk.testing import run_of
 
 

@@ -213,3 +213,11 @@ def test_an_agent_that_decides_while_it_still_improves(slope: float, warned: boo
     columns = {"entropy": FALLS, "reward_mean": [slope * i + 0.1 * (2 * i % 5) for i in range(60)]}
     found = scan_columns("ENT008", columns, framework="mlagents", algorithm="ppo").findings
     assert bool(found) == warned
+
+
+@pytest.mark.parametrize(("now", "found"), [(80.0, 0), (-9.0, 1)], ids=["kept", "lost"])
+def test_an_agent_that_keeps_its_gain_has_not_collapsed(now: float, found: int) -> None:
+    reward = [float(i % 2) for i in range(30)] + [7.0 * i for i in range(14)] + [now + i % 2 for i in range(40)]
+    entropy = [1.0] * 44 + [0.2] * 40
+    report = scan_columns("ENT001", {"entropy": entropy, "reward_mean": reward}, **CLASSIC)
+    assert min(1, len(report.findings)) == found

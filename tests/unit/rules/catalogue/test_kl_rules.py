@@ -158,3 +158,25 @@ def test_the_kl_before_the_first_update_has_a_limit_for_each_thing_it_may_be(
     for kl, fires in ((limit, False), (1.001 * limit, True), (-1.001 * limit, True)):
         report = scan_columns("KL004", {"kl": [kl], **columns}, algorithm="grpo", **options)
         assert bool(report.findings) == fires, kl
+
+
+@pytest.mark.parametrize(
+    ("kl", "length", "gain", "found"),
+    [
+        (2.0, 120.0, 0.0, 1),
+        (2.0, 20.0, 0.0, 0),  # 40 nats per response
+        (0.9, 300.0, 0.0, 0),
+        (2.0, 120.0, 0.3, 0),  # it gained more than answers differ by
+    ],
+    ids=["far", "short", "near", "gained"],
+)
+def test_a_policy_that_is_another_model(kl: float, length: float, gain: float, found: int) -> None:
+    rows = 40
+    columns = {
+        "kl": [0.01 * i for i in range(10)] + [kl] * (rows - 10),
+        "response_length_mean": [length] * rows,
+        "reward_mean": [0.6] * 10 + [0.6 + gain] * (rows - 10),
+        "reward_std": [0.1] * rows,
+    }
+    report = scan_columns("KL020", columns, algorithm="grpo", estimators={"kl": "k3, tok_mean"})
+    assert len(report.findings) == found

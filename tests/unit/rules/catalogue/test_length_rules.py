@@ -160,3 +160,22 @@ def test_what_is_plain_at_once_or_lasts(code: str, columns: dict[str, Any], expe
 def test_vanishing_responses_need_a_length() -> None:
     (check,) = scan_columns("LEN009", {"kl": [1.0] * 9}).skipped
     assert check.reason == "needs response_length_mean"
+
+
+@pytest.mark.parametrize(
+    ("length", "cut", "reward", "found"),
+    [
+        (600.0, 0.2, 5.0, 1),
+        (500.0, 0.2, 5.0, 0),  # less than four times
+        (600.0, 0.05, 5.0, 0),  # hardly any is cut off
+        (600.0, 0.2, 8.0, 0),  # it pays
+    ],
+    ids=["for-nothing", "shorter", "ends", "pays"],
+)
+def test_responses_that_grow_for_nothing(length: float, cut: float, reward: float, found: int) -> None:
+    columns = {
+        "response_length_mean": [130.0] * 12 + [length] * 24,
+        "truncation_frac": [0.01] * 12 + [cut] * 24,
+        "reward_mean": [7.0] * 12 + [reward] * 24,
+    }
+    assert len(scan_columns("LEN011", columns, algorithm="grpo", framework="trl").findings) == found

@@ -127,3 +127,12 @@ def test_a_return_needs_lengths_of_an_environment(
 ) -> None:
     (check,) = scan_columns(code, columns, **options).skipped
     assert check.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(("level", "wobble", "found"), [(-0.364, 0.001, 1), (-0.364, 0.004, 0), (0.364, 0.001, 0)])
+def test_a_negative_return_that_hardly_varies_never_varies(level: float, wobble: float, found: int) -> None:
+    columns: dict[str, list[float | None]] = {
+        "reward_mean": [level + wobble * (i % 2) for i in range(110)],
+        "response_length_mean": [300.0] * 110,
+    }
+    assert len(scan_columns("REW015", columns, framework="stable_baselines3").findings) == found

@@ -53,3 +53,9 @@ def test_a_return_beside_a_critic_spreads_as_the_agent_lives_longer(beside: dict
     columns = {"reward_mean": reward, "value_loss": [0.1] * 80, "policy_loss": [0.0] * 80, **beside}
     names = {"reward_mean": "rew", "value_loss": "vl_loss", "policy_loss": "pg_loss", "kl": "kl"}
     assert scan_columns("REW005", columns, names=names).worst() == worst
+
+
+def test_a_list_of_rewards_is_not_one_of_batches() -> None:
+    columns: dict[str, Any] = {"reward_mean": noisy_column(0.5, 60, 3, 0.01) + noisy_column(0.5, 20, 4, 0.9)}
+    (check,) = scan_columns("REW005", columns, names={"reward_mean": "reward"}).skipped
+    assert check.status == "not_applicable"

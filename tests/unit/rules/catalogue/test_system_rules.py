@@ -52,10 +52,23 @@ def test_says_what_is_missing(code: str, missing: str) -> None:
     assert check.reason.startswith(missing)
 
 
-@pytest.mark.parametrize(("gap", "severity"), [(900.0, "info"), (2000.0, "warn")])
-def test_a_stall_is_a_row_that_comes_far_too_late(gap: float, severity: str) -> None:
+@pytest.mark.parametrize("gap", [900.0, 2000.0])
+def test_a_stall_is_a_row_that_comes_far_too_late(gap: float) -> None:
     report = scan_columns("SYS001", {"loss": [1.0] * 41}, **clock([*PACE, gap, *[5.0] * 9]))
-    assert [(f.first_step, f.value, f.severity) for f in report.findings] == [(32, gap, severity)]
+    assert [(f.first_step, f.value, f.severity) for f in report.findings] == [(32, gap, "info")]
+
+
+@pytest.mark.parametrize(("second", "severity"), [(2000.0, "warn"), (1700.0, "info")])
+def test_a_second_stall_is_no_accident(second: float, severity: str) -> None:
+    gaps = [*PACE, 2000.0, *[5.0] * 8, second, *[5.0] * 9]
+    report = scan_columns("SYS001", {"loss": [1.0] * 50}, **clock(gaps))
+    assert [f.severity for f in report.findings] == [severity]
+
+
+def test_a_row_of_a_hundred_steps_may_take_a_hundred_times_as_long() -> None:
+    steps = [*range(1, 32), 1000]
+    report = scan_columns("SYS001", {"loss": [1.0] * 32}, step=steps, **clock([*PACE, 700.0]))
+    assert report.findings == ()
 
 
 @pytest.mark.parametrize(

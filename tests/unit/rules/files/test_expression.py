@@ -12,7 +12,8 @@ from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.rules.files.expression import compile_condition
 from rldk.rules.files.syntax import BadExpression, parse
-from rldk.rules.rule import Context, Frame, Page, Rule
+from rldk.rules.page import Page
+from rldk.rules.rule import Context, Frame, Rule
 
 W = 6
 Pair = tuple[str, str]  # an expression of a rule file, and the same in Python
