@@ -44,7 +44,7 @@ class HookNotes:
         os.replace(f"{path}.part", path)  # noqa: PTH105
 
 
-class AfterImport:
+class TrainerFinder:
     """A finder that lets the others find a module, and hooks it when it has just been loaded."""
 
     def __init__(self, notes: HookNotes) -> None:
@@ -114,7 +114,7 @@ def start() -> None:
     """Begins to wait, where the environment says in which folder the files go."""
     folder = os.environ.get(FOLDER)
     if folder and os.path.isdir(folder):  # noqa: PTH112
-        sys.meta_path.insert(0, AfterImport(HookNotes(folder)))
+        sys.meta_path.insert(0, TrainerFinder(HookNotes(folder)))
 
 
 if __name__ == "sitecustomize":
