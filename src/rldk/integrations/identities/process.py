@@ -32,8 +32,8 @@ def memory() -> dict[str, float]:
 
 
 def rng_digest() -> str:
-    """A checksum of the state of the generator that samples: torch's where torch is loaded, otherwise numpy's, otherwise
-    Python's. The others may well differ between ranks that sample alike."""
+    """A checksum of the state of the generator that samples: torch's where torch is loaded, otherwise numpy's,
+    otherwise Python's. The others may well differ between ranks that sample alike."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None:
         state = torch.get_rng_state().numpy().tobytes()
