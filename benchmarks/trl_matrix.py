@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-# version -> what is installed beside it: the oldest releases do not work with transformers 5
+# version -> what is installed beside it: old releases do not work with transformers 5, 1.12 imports requests undeclared
 VERSIONS: dict[str, list[str]] = {
     "0.23.0": ["trl==0.23.0", "transformers==4.56.2"],
     "0.28": ["trl==0.28.*", "transformers<5"],
-    "1.12.0": ["trl==1.12.0"],
+    "1.12.0": ["trl==1.12.0", "requests"],
     "newest": ["trl"],
 }
 TRAINERS = ("grpo", "rloo", "dpo", "sft", "ppo")

@@ -32,12 +32,13 @@ def memory() -> dict[str, float]:
 
 
 def rng_digest() -> str:
-    """A checksum of the states of Python's, numpy's and torch's generators, as far as they are loaded."""
-    made = hashlib.sha256(repr(random.getstate()).encode())
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        made.update(repr(numpy.random.get_state()[1].tobytes()).encode())
-    torch = sys.modules.get("torch")
+    """A checksum of the state of the generator that samples: torch's where torch is loaded, otherwise numpy's,
+    otherwise Python's. The others may well differ between ranks that sample alike."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None:
-        made.update(torch.get_rng_state().numpy().tobytes())
-    return made.hexdigest()[:16]
+        state = torch.get_rng_state().numpy().tobytes()
+    elif numpy is not None:
+        state = numpy.random.get_state()[1].tobytes()
+    else:
+        state = repr(random.getstate()).encode()
+    return hashlib.sha256(state).hexdigest()[:16]

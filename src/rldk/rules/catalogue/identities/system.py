@@ -55,7 +55,7 @@ def ranks_share_a_random_state(f: Frame) -> Signal | None:
     """Fires when ranks have the very same random state and the very same prompts.
 
     Why it matters: They then sample the same completions. The batch is as large as it says only in cost.
-    How it is computed: Each rank writes a checksum of the states of Python's, numpy's and torch's generators, and one
+    How it is computed: Each rank writes a checksum of the state of torch's generator (numpy's without torch), and one
     of its prompts. Those of another rank equal those of rank 0 at two measured steps in a row.
     When it is wrong: Ranks of one tensor-parallel group must agree.
     Source: An identity: equal by chance with a probability of 2^-64 (verl#1589 shows the symptom). Equal states alone
