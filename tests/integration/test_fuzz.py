@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def test_an_input_is_made_again_from_its_seed() -> None:
 def test_a_campaign_goes_on_where_it_was(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     fuzz.campaign(3, 4, only="trl-dpo", state=state)
-    assert fuzz.campaign(3, 9, only="trl-dpo", state=state) == fuzz.campaign(3, 9, only="trl-dpo")
+    went_on, whole = fuzz.campaign(3, 9, only="trl-dpo", state=state), fuzz.campaign(3, 9, only="trl-dpo")
+    assert replace(went_on, slowest_s=0.0) == replace(whole, slowest_s=0.0)
     with pytest.raises(SystemExit, match="another campaign: seed 3"):
         fuzz.campaign(4, 9, only="trl-dpo", state=state)
 

@@ -67,7 +67,8 @@ def take(paths: tuple[str, ...], algorithm: str, rows: bool, max_rows: int | Non
 def diff(before: str, after: str, algorithm: str, everything: bool, as_json: bool) -> int:
     """Name the rows that were added, removed, changed or moved between two datasets.
 
-    Rows are counted from 0. The exit code is 1 when the datasets differ.
+    BEFORE and AFTER are files or directories, as `rldk dataset fingerprint` takes them. Rows are counted from 0. The
+    exit code is 1 when the datasets differ.
 
     \b
     Examples:

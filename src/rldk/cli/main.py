@@ -22,7 +22,7 @@ from rldk.errors import OutputError, RldkError, UnknownName
 # name -> (module, one-line help): static, so that `rldk --help` loads none of them
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
-    "preflight": ("preflight", "Check a training before it starts: configuration, versions, one step of it."),
+    "preflight": ("preflight", "Check a training before it starts, and before a GPU is spent."),
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
     "runs": ("runs", "List run directories, and show what one of them says of its run."),

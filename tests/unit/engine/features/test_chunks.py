@@ -28,6 +28,7 @@ PARAMETERS: dict[str, list[tuple[object, ...]]] = {
     "gain": [(20,), (7,)],
     "noise": [(20,), (9, 4)],
     "early": [(5, 25), (0, 10)],
+    "early_mean": [(5, 25), (0, 10)],
     "spread": [(0, 10), (2, 3)],
     "ewma": [(0.1,), (1.0,)],
     "peak": [(0.1,), (1.0,)],
