@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from rldk.core.algorithms import LLM_POLICY
 from rldk.rules.rule import Context, Signal, rule
 from rldk.rules.subject import ConfigView
@@ -89,17 +91,19 @@ def _filter_one(c: ConfigView) -> str:
     return "`algo.dynamic_filtering_enable` needs several samples a prompt, and there is one" if one else ""
 
 
-CHECKS: tuple[Check, ...] = (
+EXCLUSIVE: tuple[Check, ...] = (
     _two_formats,
-    _two_warmups,
-    _best_without_evaluation,
     _two_generation_sizes,
-    _reference_unused,
-    _kl_unused,
     _two_micro_batches,
-    _two_verl_warmups,
     _filter_without_metric,
     _filter_one,
+)
+UNREAD: tuple[Check, ...] = (
+    _two_warmups,
+    _two_verl_warmups,
+    _best_without_evaluation,
+    _reference_unused,
+    _kl_unused,
 )
 
 
@@ -122,15 +126,19 @@ def settings_contradict(c: ConfigView) -> Signal | None:
     of warm-up steps, the best model without evaluations, a generation batch that its steps do not divide, a synced
     reference model with a KL coefficient of 0. verl: two micro-batch sizes, a warm-up share beside steps, a group
     filter without a metric. OpenRLHF: a KL loss with coefficient 0, filtering of groups of one.
+    Where a setting is only not read, the finding is information: many sound runs carry such a leftover.
     When it is wrong: A later release of the trainer may read both.
     Source: The arguments of transformers 5.23 (`warmup_steps` overrides the share), TRL 1.16 (`GRPOConfig`), verl 0.9.1
     (`ActorConfig`) and OpenRLHF 0.11.2 (`train_ppo_ray`); a setting that is silently ignored: verl#418, verl#3126.
     """
-    said = [text for check in CHECKS if (text := check(c))]
+    wrong = [text for check in EXCLUSIVE if (text := check(c))]
+    said = [*wrong, *(text for check in UNREAD if (text := check(c)))]
     if not said:
         return None
     more = f"; {len(said) - MOST_NAMED} more" if len(said) > MOST_NAMED else ""
-    return Signal(value=float(len(said)), limit=0.0, metric="config", message="; ".join(said[:MOST_NAMED]) + more)
+    message = "; ".join(said[:MOST_NAMED]) + more
+    found = Signal(value=float(len(said)), limit=0.0, metric="config", message=message)
+    return found if wrong else replace(found, severity="info")
 
 
 @rule(
