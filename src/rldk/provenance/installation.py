@@ -21,7 +21,8 @@ from rldk.provenance.packages import version_of
 DISTRIBUTION = "rldk"
 FOR_DEVELOPERS = frozenset({"dev", "integrations", "all"})  # extras that no user misses
 _MODULES = {"pyyaml": "yaml"}  # of packages that are imported by another name
-_NEED = later(r"([\w.-]+)\s*(?:>=\s*([\w.!+]+))?\s*(?:;\s*extra\s*==\s*['\"]([\w-]+)['\"])?")
+# a name, extras of it, a bound (the lower one counts), and the extra of rldk that needs it
+_NEED = later(r"([\w.-]+)\s*(?:\[[^\]]*\])?\s*(?:[>=]=\s*([\w.!+]+))?[^;]*(?:;.*?\bextra\s*==\s*['\"]([\w-]+)['\"])?")
 _PYTHON = later(r">=\s*([\d.]+)")
 
 

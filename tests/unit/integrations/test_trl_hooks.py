@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -150,7 +151,9 @@ def test_a_wrong_threshold_is_an_error_before_the_training(tmp_path: Path) -> No
 
 
 def test_without_trl_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "trl", None)
+    for name in [name for name in sys.modules if name.startswith("rldk.integrations.trl")]:
+        monkeypatch.delitem(sys.modules, name)  # another test may have loaded it
+    monkeypatch.setitem(sys.modules, "trl", None)
     with pytest.raises(ImportError, match=r"trl") as caught:
         from rldk.integrations.trl import RLDKCallback  # noqa: F401
     assert isinstance(caught.value, MissingExtra)

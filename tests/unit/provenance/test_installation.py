@@ -21,7 +21,20 @@ def test_this_installation_is_fine() -> None:
     found = json.loads(done.stdout)
     assert (done.exit_code, found["problems"]) == (0, [])
     assert {"click", "msgspec", "numpy"} <= {need["name"] for need in found["packages"]}
-    assert [extra["name"] for extra in found["extras"]] == ["fast", "mlflow", "parquet", "remote", "wandb"]
+    names = [extra["name"] for extra in found["extras"]]
+    assert names == sorted(names)
+    assert {"fast", "mlflow", "parquet", "remote", "wandb"} <= set(names)
+
+
+def test_every_form_of_a_requirement_is_read() -> None:
+    needs = ["click>=8", "a[x,y]>=2.4; extra == 'one'", 'b==1.2.0; extra == "one"', "c<3,>=2; extra == 'two'"]
+    needs += ["d ; python_version >= '3.9' and extra == 'two'", "e>=1 ; extra == 'integrations'"]
+    found = check_installation(needs)
+    assert [each.name for each in found.packages] == ["click"]
+    assert {extra.name: [(p.name, p.least) for p in extra.packages] for extra in found.extras} == {
+        "one": [("a", "2.4"), ("b", "1.2.0")],
+        "two": [("c", ""), ("d", "")],
+    }
 
 
 def test_a_missing_or_an_old_package_is_a_problem_and_a_missing_extra_is_none() -> None:
