@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "×"  # a column whose values the source stated as NaN or infinite only
 SPIKE = 6.0  # robust scales from the median of a column beyond which its extreme is drawn instead
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 10, 22  # margins of a chart, in its own pixels
+LARGEST = sys.float_info.max
 LOG_SPAN = 1000.0  # a positive curve whose largest value is this many times its median is drawn on a log scale
 
 
@@ -161,7 +163,8 @@ class Plot(Struct, frozen=True):
         low, high = min(values), max(values)
         if low == high:
             pad = abs(low) * 0.1 or 1.0
-            return cls(min(steps), max(steps), low - pad, high + pad, size, flat=True)
+            ends = max(low - pad, -LARGEST), min(high + pad, LARGEST)
+            return cls(min(steps), max(steps), *ends, size, flat=True)
         log = low > 0 and high > LOG_SPAN * sorted(values)[len(values) // 2]
         return cls(min(steps), max(steps), low, high, size, log)
 

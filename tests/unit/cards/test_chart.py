@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.cards.chart import BLOCKS, line_chart, number, sparkline
+from rldk.cards.chart import BLOCKS, Plot, line_chart, number, sparkline
 from rldk.cards.series import Series, series_of
 from rldk.core.view import Band, Limit
 from rldk.testing import run_of
@@ -63,6 +64,15 @@ def test_any_chart_is_well_formed_and_inside_its_box(values: list[Any]) -> None:
     for x, y in re.findall(r"[ML](\S+) ([-\d.]+)", line[1]):
         assert 0 <= float(x) <= 400
         assert 0 <= float(y) <= 150
+
+
+@pytest.mark.parametrize("value", [sys.float_info.max, -sys.float_info.max, sys.float_info.min, 5e-324, 0.0])
+def test_the_axis_of_equal_values_is_finite(value: float) -> None:
+    plot = Plot.over([0], [value, value], (400, 150))
+    assert plot.low < plot.high
+    assert math.isfinite(plot.low)
+    assert math.isfinite(plot.high)
+    assert 0 <= plot.y(value) <= 150
 
 
 def test_chart_shades_the_steps_dashes_the_limit_and_ticks_nan() -> None:
