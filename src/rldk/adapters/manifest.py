@@ -59,7 +59,7 @@ def _manifest(folder: Path) -> Manifest | None:
 
 
 def _seed(found: Manifest) -> int | None:
-    seeds = _mapping(found.other.get("seeds"))
+    seeds = _mapping(found.seeds or found.other.get("seeds"))
     return next((s for s in (found.seed, seeds.get("seed"), seeds.get("global")) if type(s) is int), None)
 
 

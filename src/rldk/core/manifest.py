@@ -31,14 +31,32 @@ class RunProcess(Struct, frozen=True, kw_only=True):
     host: str
 
 
+class GitFile(Struct, frozen=True, kw_only=True):
+    """A file that is in no commit. `kept`: whether its content is in the run directory; otherwise `reason` says why
+    not."""
+
+    path: str
+    bytes: int
+    digest: str | None = None
+    kept: bool = False
+    reason: str | None = None
+
+
 class GitState(Struct, frozen=True, kw_only=True):
     """The code that ran. `dirty`: whether it has changes that are in no commit; None if that is not known. `remote`:
-    the address that it was cloned from, without credentials."""
+    the address that it was cloned from, without credentials. `diff`: the file of the run directory that holds the
+    changes, `diff_digest` its digest. `submodules`: commit by path. `redactions`: how many secrets were taken out of
+    the changes; a replay then lacks them."""
 
     sha: str | None = None
     branch: str | None = None
     dirty: bool | None = None
     remote: str | None = None
+    diff: str | None = None
+    diff_digest: str | None = None
+    untracked: tuple[GitFile, ...] | None = None
+    submodules: dict[str, str] | None = None
+    redactions: int | None = None
 
 
 class Script(Struct, frozen=True, kw_only=True):
@@ -46,6 +64,43 @@ class Script(Struct, frozen=True, kw_only=True):
 
     path: str
     sha256: str
+
+
+class DatasetRecord(Struct, frozen=True, kw_only=True):
+    """A dataset of the run. `fingerprint`: its digest as `algorithm:hex`. `format`: how it was read. `source`: the file
+    or folder, where there is one. `sampled`: only a part was read, so the digest proves less."""
+
+    fingerprint: str
+    format: str
+    rows: int | None = None
+    bytes: int | None = None
+    source: str | None = None
+    sampled: bool = False
+    rows_file: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class ModelRecord(Struct, frozen=True, kw_only=True):
+    """A model of the run: the digest of its weights and, apart from it, of its architecture. `tensors_file`: the file
+    of the run directory with one digest per tensor."""
+
+    weights: str
+    architecture: str
+    parameters: int
+    source: str | None = None
+    tensors_file: str | None = None
+    weights_file: str | None = None
+    architecture_file: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class TokenizerRecord(Struct, frozen=True, kw_only=True):
+    """A tokenizer of the run: one digest over everything that decides its output, and one for each part of it."""
+
+    digest: str
+    parts: dict[str, str] = field(default_factory=dict)
+    source: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -72,6 +127,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     git: GitState | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, DatasetRecord] = field(default_factory=dict)
+    models: dict[str, ModelRecord] = field(default_factory=dict)
+    tokenizers: dict[str, TokenizerRecord] = field(default_factory=dict)
+    seeds: dict[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    notes: str | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
     records: int | None = None
     records_lost: int | None = None
     restarts: int | None = None
