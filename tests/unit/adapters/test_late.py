@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rldk.adapters.base import adapters
@@ -65,6 +65,7 @@ LINE = st.lists(st.one_of(WORD, NEXT, THING), max_size=14).map("".join)
 
 
 @given(st.lists(LINE, min_size=1, max_size=8))
+@example(["stepIter  12"])
 def test_no_line_that_a_format_takes_is_left_out(lines: list[str]) -> None:
     kinds = console_kinds(adapters)
     text = "\n".join(lines).encode()
