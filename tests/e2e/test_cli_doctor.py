@@ -205,6 +205,7 @@ def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background inherits an ignored one
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_130_without_a_traceback() -> None:
     command = [sys.executable, "-m", "rldk", "doctor", "-"]
     pipe = subprocess.PIPE

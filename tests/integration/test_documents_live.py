@@ -168,6 +168,7 @@ def shown(rows: Iterator[Row]) -> list[tuple[object, ...]]:
     return [(r.step, r.phase, r.segment, repr(sorted(r.values.items()))) for r in rows]
 
 
+@pytest.mark.slow
 @settings(max_examples=few(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CASES), st.integers(0, 10**6))
 def test_any_way_of_writing_gives_the_findings_of_the_finished_log(case: tuple[Writer, Path], seed: int) -> None:

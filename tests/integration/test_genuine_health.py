@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -43,6 +44,7 @@ def test_logs_are_read_with_their_labels_and_repositories(tmp_path: Path) -> Non
     assert (found.evidence[:, 0] > 0).tolist() == (~found.healthy).tolist()
 
 
+@pytest.mark.slow
 def test_no_log_is_judged_by_a_model_that_saw_its_repository() -> None:
     one = logs()
     evidence, healthy = made(200, 2)
@@ -56,6 +58,7 @@ def test_no_log_is_judged_by_a_model_that_saw_its_repository() -> None:
     assert set(np.unique(won)) <= {0.0, 0.5, 1.0}
 
 
+@pytest.mark.slow
 def test_the_truth_is_well_calibrated_and_both_models_are_told_of() -> None:
     one = logs(300)
     said = probability(B, one.evidence)

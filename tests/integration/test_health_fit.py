@@ -32,6 +32,7 @@ def test_weights_are_found_and_never_above_zero() -> None:
     assert all(b[1:] <= 0)
 
 
+@pytest.mark.slow
 def test_every_pair_is_ordered_by_a_model_that_saw_neither() -> None:
     data = made(50)
     won, told = cross_validated(data)

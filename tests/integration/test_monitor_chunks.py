@@ -86,6 +86,7 @@ def finished(path: Path) -> dict[str, Any]:
     return diagnose(path).to_dict()
 
 
+@pytest.mark.slow
 @settings(max_examples=few(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.deferred(lambda: st.sampled_from(logs())), st.integers(0, 10**6), st.booleans())
 def test_any_arrival_gives_the_findings_of_the_finished_log(path: Path, seed: int, monotonic: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def test_validation_modes(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-@pytest.mark.parametrize("folder", ["trl-sft", "sb3-a2c", "verl-grpo-format"])
+@pytest.mark.parametrize("folder", every(3, ["trl-sft", "sb3-a2c", "verl-grpo-format"]))
 def test_what_is_written_reads_back_the_same(tmp_path, suffix, folder):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
