@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from examples import few
+from examples import every, few
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -230,7 +230,7 @@ def saved(target: Path, rng: random.Random) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", every(3, range(3)))
 def test_a_notebook_that_is_saved_again_and_again_gives_the_findings_of_the_last_one(tmp_path: Path, seed: int) -> None:
     target = tmp_path / "train.ipynb"
     report, rows = watched(target, saved(target, random.Random(seed)), seed)

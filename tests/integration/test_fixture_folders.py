@@ -68,6 +68,7 @@ def test_a_directory_is_one_run_read_from_its_best_file_and_every_other_is_left_
     assert all(run.meta.left_out.values())
 
 
+@pytest.mark.slow
 def test_all_directories_side_by_side_are_a_run_each() -> None:
     assert {run.id for run in open_runs(WHOLE)} == set(FOLDERS)
 

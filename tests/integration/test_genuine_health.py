@@ -31,6 +31,7 @@ def logs(n: int = 60) -> Logs:
     return Logs(evidence, healthy, np.array([f"owner/{i % 6}" for i in range(n)]))
 
 
+@pytest.mark.slow
 def test_logs_are_read_with_their_labels_and_repositories(tmp_path: Path) -> None:
     for i, run in enumerate(sorted(p for p in PAIRS.iterdir() if p.is_dir())[:4]):
         shutil.copytree(run, tmp_path / run.name)

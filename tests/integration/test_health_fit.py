@@ -23,6 +23,7 @@ def made(n: int = 400) -> Data:
     return Data(evidence=evidence, healthy=healthy, fault=fault)
 
 
+@pytest.mark.slow
 def test_weights_are_found_and_never_above_zero() -> None:
     data = made()
     b = fit(data.evidence, data.healthy)

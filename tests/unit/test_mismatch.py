@@ -170,12 +170,15 @@ def test_without_log_probabilities_nothing_is_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("plant", "options", "code"),
-    [
-        (PLANTS[0], [], 0),
-        (Plant(temperature=0.6), [], 1),
-        (Plant(top_p=0.8), [], 0),
-        (Plant(top_p=0.8), ["--fail-on", "warn"], 1),
-    ],
+    every(
+        2,
+        [
+            (PLANTS[0], [], 0),
+            (Plant(temperature=0.6), [], 1),
+            (Plant(top_p=0.8), [], 0),
+            (Plant(top_p=0.8), ["--fail-on", "warn"], 1),
+        ],
+    ),
     ids=["healthy", "critical", "warning", "warning-fails"],
 )
 def test_the_command(tmp_path: Path, plant: Plant, options: list[str], code: int) -> None:

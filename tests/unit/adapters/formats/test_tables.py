@@ -178,7 +178,7 @@ ANOTHER_FORMAT = "epoch,kl\n0.00,0.5\n" + "".join(f"{i / 7:.2f},0.5\n" for i in 
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(1, ANOTHER_CLOCK), (40, ANOTHER_CLOCK), (7, ANOTHER_FORMAT), (40, ANOTHER_FORMAT), (600, ANOTHER_FORMAT)],
+    every(3, [(1, ANOTHER_CLOCK), (40, ANOTHER_CLOCK), *((size, ANOTHER_FORMAT) for size in (7, 40, 600))]),
     ids=["bytes, clock", "whole, clock", "bytes, format", "lines, format", "whole, format"],
 )
 def test_a_row_is_told_once_when_the_end_shows_what_the_table_is(tmp_path: Path, text: str, size: int) -> None:
