@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layout import laid_out
 from msgspec.structs import replace
 
 from rldk.cards import github, junit, markdown, page, sarif, terminal, words
@@ -152,7 +153,7 @@ def test_golden_overview(golden: Golden) -> None:
         "everything": terminal.render(view, width=100, everything=True),
         "few": terminal.render(overview_view(few), width=100),
         "html": page.render(overview_view(many[:5]), fragment=True).replace("><", ">\n<"),
-        "summary": repr(summary(few)),
+        "summary": laid_out(summary(few)),
     }  # fmt: skip
     golden("overview.txt", _blocks(parts))
 
@@ -283,7 +284,7 @@ def test_golden_runs(golden: Golden, tmp_path: Path) -> None:
     }
     parts = {name: terminal.render(view, everything=True) for name, view in listings.items()}
     parts |= {f"run {i}": _blocks(_drawn(run_view(*pair))) for i, pair in enumerate(shown)}
-    parts |= {f"document {i}": repr(run_document(*pair)) for i, pair in enumerate(shown)}
+    parts |= {f"document {i}": laid_out(run_document(*pair)) for i, pair in enumerate(shown)}
     golden(
         "runs.txt",
         _blocks(parts).replace(str(tmp_path), "/tmp-path").replace(tmp_path.name, "NAME").replace("\x1b", "ESC"),
@@ -317,7 +318,7 @@ def test_golden_monitor(golden: Golden) -> None:
     }  # fmt: skip
     views = {name: monitor_view(document) for name, document in parts.items()}
     texts = {name: _blocks(_drawn(view)) + junit.render([view]) for name, view in views.items()}
-    golden("monitor.txt", _blocks(texts | {f"view {n}": repr(v) for n, v in views.items()}).replace("\x1b", "ESC"))
+    golden("monitor.txt", _blocks(texts | {f"view {n}": laid_out(v) for n, v in views.items()}).replace("\x1b", "ESC"))
 
 
 def test_golden_forensics(golden: Golden) -> None:
@@ -360,7 +361,9 @@ def test_golden_forensics(golden: Golden) -> None:
     views = {n: scan_view(x) for n, x in scans.items()} | {
         n: drift_view(x, "a.jsonl", files=["b.json"]) for n, x in drifts.items()
     }
-    golden("forensics.txt", _blocks({n: _blocks(_drawn(v)) + repr(v) for n, v in views.items()}).replace("\x1b", "ESC"))
+    golden(
+        "forensics.txt", _blocks({n: _blocks(_drawn(v)) + laid_out(v) for n, v in views.items()}).replace("\x1b", "ESC")
+    )
 
 
 def test_the_finding_that_leads_is_that_of_the_first_code_and_metric() -> None:
