@@ -170,3 +170,12 @@ def test_no_metric_is_proposed_twice(keys):
     proposed = proposed_map(Opening.of(keys))
     assert len(set(proposed.values())) == len(proposed)
     assert set(proposed) <= set(keys)
+
+
+def test_events_end_where_the_table_has_no_row_for_them(tmp_path: Path) -> None:
+    event = {"run_id": "r", "rng": {"seed": 1}, "wall_time": 1.0}
+    lines = [{**event, "step": step, "metrics": {"kl": 0.1 * step}} for step in (1, 2)]
+    late = {**event, "step": 2**62, "metrics": {"kl": 0.3}}
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (*lines, late)))
+    found = ingest_runs_to_events(tmp_path / "e.jsonl")
+    assert [e.step for e in found] == [1, 2]

@@ -13,11 +13,13 @@ import pytest
 from benchmarks.mismatch import PLANTS, Plant, run
 from click.testing import CliRunner
 from examples import every
+from msgspec.structs import replace
 
 import rldk
 from rldk.cards.mismatch import mismatch_view
 from rldk.cli.main import main
 from rldk.core.registry import renderers
+from rldk.core.samples import to_sample
 from rldk.logprobs.pairs import MOST_STEPS, TOKENS_OF_STEP, collect
 from rldk.logprobs.statistics import CAP, context_line, gap_by_lag, line, shape_of
 
@@ -194,3 +196,16 @@ def test_the_command(tmp_path: Path, plant: Plant, options: list[str], code: int
 def test_every_renderer_draws_the_report(name: str) -> None:
     report = rldk.mismatch(records(Plant(temperature=0.6)))
     assert "temperature" in str(renderers.get(name)(mismatch_view(report)))
+
+
+def test_a_place_is_a_token_or_a_range_of_them() -> None:
+    report = rldk.mismatch(records())
+    report = replace(report, meta={**report.meta, "by_position": [(0, 0, 0.5), (1, 2, 0.25)]})
+    (section,) = [s for s in mismatch_view(report).sections if s.title == "Gap by position"]
+    assert section.parts[0].rows == (("0", "0.5"), ("1-2", "0.25"))  # type: ignore[union-attr]
+
+
+def test_sums_count_only_without_lists() -> None:
+    lists = records()
+    alone, mixed = collect(map(to_sample, sums(lists))), collect(map(to_sample, [*sums(lists), *lists]))
+    assert (alone.sums, mixed.sums) == (True, False)

@@ -33,7 +33,7 @@ def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> 
             return RunDirectory(named)
         SHELF.mkdir(exist_ok=True)
         name = f"{_title(command)}-{now:%Y%m%d-%H%M%S}"
-        for number in range(1, MOST):
+        for number in range(1, MOST + 1):
             path = SHELF / (name if number == 1 else f"{name}-{number}")
             with suppress(FileExistsError):
                 path.mkdir()

@@ -44,3 +44,23 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert said == []
     os.close(reader)
     file.close()
+
+
+def test_a_file_that_ends_with_a_whole_line_is_continued_without_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("whole\n")
+    for text in ("one", "two"):
+        file, _ = _file(tmp_path / "a")
+        file.append(text)
+        file.close()
+    assert (tmp_path / "a").read_text() == "whole\none\ntwo\n"
+
+
+def test_a_new_file_may_be_read_by_all_and_written_by_its_owner(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        file, _ = _file(tmp_path / "a")
+        file.append("one")
+    finally:
+        os.umask(before)
+    file.close()
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644

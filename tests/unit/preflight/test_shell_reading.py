@@ -90,3 +90,11 @@ def test_a_script_without_settings_is_an_error(tmp_path: Path) -> None:
     path.write_text("echo hello\n")
     with pytest.raises(MalformedInput, match="holds no settings"):
         read_config(path)
+
+
+@pytest.mark.parametrize(("count", "end"), [(8, "k7"), (9, "k7 and 1 more")])
+def test_eight_names_are_listed_and_the_others_counted(count: int, end: str) -> None:
+    words = " ".join(f"a.k{i}=$(x{i})" for i in range(count))
+    (note,) = read_shell(f"python3 -m verl.trainer.main_ppo {words}\n").notes
+    assert note.startswith("not known without running the script: a.k0, ")
+    assert note.endswith(end)

@@ -32,6 +32,7 @@ from rldk.utils.seed import (
     set_global_seed,
     validate_seed_consistency,
 )
+from rldk.utils.states import digest
 
 
 @pytest.fixture(autouse=True)
@@ -249,3 +250,11 @@ def test_exec_says_when_there_is_no_such_program() -> None:
     code, said = rldk("seed", "exec", "--seed", "1", "--", "no-such-program-here")
     assert code == 3
     assert "no-such-program-here" in said
+
+
+def test_the_digest_of_a_state_has_sixteen_letters_and_changes_with_every_draw() -> None:
+    set_global_seed(3)
+    first = digest(msgspec.to_builtins(seed_state()))
+    random.random()
+    second = digest(msgspec.to_builtins(seed_state()))
+    assert (len(first), len(second), first != second) == (16, 16, True)
