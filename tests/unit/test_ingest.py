@@ -179,3 +179,11 @@ def test_events_end_where_the_table_has_no_row_for_them(tmp_path: Path) -> None:
     (tmp_path / "e.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (*lines, late)))
     found = ingest_runs_to_events(tmp_path / "e.jsonl")
     assert [e.step for e in found] == [1, 2]
+
+
+def test_events_that_repeat_a_step_have_the_values_of_their_own_rows(tmp_path: Path) -> None:
+    event = {"run_id": "r", "rng": {"seed": 1}, "wall_time": 1.0}
+    values = [(1, 0.1), (1, 0.2), (2, 0.3), (2, 0.4)]
+    lines = [{**event, "step": step, "metrics": {"objective/kl": kl}} for step, kl in values]
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [(e.step, e.metrics["kl"]) for e in ingest_runs_to_events(tmp_path / "e.jsonl")] == values

@@ -200,6 +200,7 @@ def test_every_renderer_draws_the_report(name: str) -> None:
 
 def test_a_place_is_a_token_or_a_range_of_them() -> None:
     report = rldk.mismatch(records())
+    assert sum(b - a + 1 for a, b, _ in report.meta["by_position"]) == max(len(r["logp_train"]) for r in records())
     report = replace(report, meta={**report.meta, "by_position": [(0, 0, 0.5), (1, 2, 0.25)]})
     (section,) = [s for s in mismatch_view(report).sections if s.title == "Gap by position"]
     assert section.parts[0].rows == (("0", "0.5"), ("1-2", "0.25"))  # type: ignore[union-attr]

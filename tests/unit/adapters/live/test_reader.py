@@ -191,11 +191,11 @@ def test_a_log_that_begins_late_in_the_output_is_found() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_metrics_settle_the_names_once() -> None:
-    row = {f"layer/{i}/load": 1.0 for i in range(10_000)}
+def test_thousands_of_metrics_settle_the_names_once() -> None:
+    row = {f"layer/{i}/load": 1.0 for i in range(4_000)}
     reader = LiveReader()
     rows = followed(reader, [lines({"step": i, **row}) for i in range(8)])
-    assert (len(rows), len(rows[-1].values), reader.revision) == (8, 10_000, 0)
+    assert (len(rows), len(rows[-1].values), reader.revision) == (8, 4_000, 0)
 
 
 @pytest.mark.slow
