@@ -17,6 +17,7 @@ from rldk.cards.chart import BLOCKS, line_chart, number, sparkline, tick
 from rldk.cards.forensics import drift_view, scan_view
 from rldk.cards.monitor import monitor_view
 from rldk.cards.overview import overview, overview_view, summary
+from rldk.cards.picture import picture
 from rldk.cards.report_view import failure_view, view_of
 from rldk.cards.runs import listing_view, run_document, run_view
 from rldk.cards.series import Series, key_series
@@ -377,3 +378,26 @@ def test_the_finding_that_leads_is_that_of_the_first_code_and_metric() -> None:
     assert words.lead(report, _incident(1, "warn", ("KL001", "KL002"))) == findings[2]
     assert words.lead(report, _incident(1, "warn", ("KL009",))) == findings[0]
     assert words.lead(report, _incident(9, "warn", ("KL001",))) is None
+
+
+@pytest.mark.parametrize("name", ["busy", "calm"])
+def test_golden_picture(golden: Golden, name: str) -> None:
+    """A shape a line, on a sheet whose letters are all as wide as each other."""
+
+    def measure(text: str, face: str, size: float) -> float:
+        return 0.6 * size * len(text)
+
+    drawn = picture([view_of(_reports()[name])], measure).drawing
+    golden(f"picture-{name}.txt", "\n".join([f"{drawn.width:g} wide, {drawn.y:g} high", *map(_shape, drawn.shapes)]))
+
+
+def _shape(shape: Any) -> str:
+    values = {n: getattr(shape, n) for n in shape.__struct_fields__}
+    words = [f"{name}={_rounded(value)}" for name, value in values.items()]
+    return f"{type(shape).__name__} {' '.join(words)}"
+
+
+def _rounded(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_rounded, value)) + ")"
+    return f"{round(value, 2):g}" if isinstance(value, float) else repr(value)
