@@ -64,10 +64,10 @@ def non_finite_value(f: Frame) -> Signal | None:
     metric that is not a number while the loss is sound (finite, not 0): the loss scaler skips the step, or one sample
     of an average overflowed, and the next row is normal. That is information. On the third such row in a row it is
     critical, or a warning for norms that are infinite.
-    When it is wrong: A metric may be NaN for a while because nothing is measured yet. The rule leaves out evaluation rows and metrics that
-    are NaN by definition (explained variance of constant returns, the reward of an iteration in which no episode ended,
-    reward components). It cannot see what is hidden: transformers replaces a NaN loss by the running mean
-    (`logging_nan_inf_filter`), and there the gradient norm is the witness.
+    When it is wrong: A metric may be NaN for a while because nothing is measured yet. The rule leaves out evaluation
+    rows and metrics that are NaN by definition (explained variance of constant returns, the reward of an iteration in
+    which no episode ended, reward components). It cannot see what is hidden: transformers replaces a NaN loss by the
+    running mean (`logging_nan_inf_filter`), and there the gradient norm is the witness.
     Source: An identity; MakazhanAlpamys/Soup#342 (8 of 14 runs died without a warning sign), verl#1197, OpenRLHF#1120.
     """
     name = f.metric
