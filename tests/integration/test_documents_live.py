@@ -26,7 +26,7 @@ from rldk.core.table import Row
 from rldk.diagnosis import diagnose
 from rldk.engine.actions.dispatch import Dispatcher
 from rldk.engine.scan import rows_of, scan
-from rldk.monitor.delivery import Outlet, Places
+from rldk.monitor.delivery import Delivery, Places
 from rldk.monitor.state import MonitorState
 from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Watch
@@ -148,11 +148,11 @@ def watched(target: Path, writer: Iterator[None], seed: int) -> tuple[dict[str, 
             return given
 
     state = MonitorState()
-    outlet = Outlet(Places(), state, Dispatcher({}), show=lambda *_: None, warn=pytest.fail, now=clock)
+    delivery = Delivery(Places(), state, Dispatcher({}), show=lambda *_: None, warn=pytest.fail, now=clock)
     feed = Feed(
         target, "", ReadOptions(), warn=lambda text: None if "waiting" in text else pytest.fail(text), clock=clock
     )
-    watch = Watch([feed], RULES, outlet, state, clock=clock)
+    watch = Watch([feed], RULES, delivery, state, clock=clock)
     assert watch.run(wait) == "written"
     (session,) = watch.sessions()
     return session.report(meta={}, numbers={}).to_dict(), rows
