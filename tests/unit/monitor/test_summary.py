@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rldk.monitor.feeds import SourceStats
-from rldk.monitor.summary import summary
+from rldk.monitor.summary import SourceStats, summary
 
 
 def _summary(*stats: SourceStats) -> dict[str, Any]:
