@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from examples import every
 from msgspec.structs import replace
 
 import rldk
+from rldk.cards import terminal
 from rldk.cards.mismatch import mismatch_view
 from rldk.cli.main import main
 from rldk.core.registry import renderers
@@ -210,3 +212,19 @@ def test_sums_count_only_without_lists() -> None:
     lists = records()
     alone, mixed = collect(map(to_sample, sums(lists))), collect(map(to_sample, [*sums(lists), *lists]))
     assert (alone.sums, mixed.sums) == (True, False)
+
+
+def test_golden_mismatch(golden: Callable[[str, str], None]) -> None:
+    plants = {
+        "healthy": PLANTS[0],
+        "temperature": Plant(temperature=0.6),
+        "stale": Plant(lag=-1),
+        "cut": Plant(top_p=0.8),
+    }
+    parts = {name: rldk.mismatch(records(plant)) for name, plant in plants.items()}
+    parts |= {
+        "sums": rldk.mismatch(sums(records(Plant(lag=-1)))),
+        "nothing": rldk.mismatch([{"step": 1, "prompt": "x"}]),
+    }
+    texts = {name: terminal.render(mismatch_view(report), everything=True) for name, report in parts.items()}
+    golden("mismatch.txt", "".join(f"===== {name}\n{text}\n" for name, text in texts.items()))

@@ -60,7 +60,7 @@ def test_a_text_is_cut_to_its_limit(length: int, cut: bool) -> None:
 
 @pytest.mark.parametrize(("planned", "end"), [(8, ""), (9, ""), (10, " of 10"), (None, "")])
 def test_steps_that_were_planned_are_told_while_some_are_left(planned: int | None, end: str) -> None:
-    numbers = {"rows": 9, "first_step": 1, "last_step": 9}
+    numbers: dict[str, float | int | None] = {"rows": 9, "first_step": 1, "last_step": 9}
     report = Report(kind="diagnosis", passed=True, numbers=numbers, meta={"total_steps": planned})
     assert f"9 rows, steps 1-9{end}" in source_lines(report)
 
