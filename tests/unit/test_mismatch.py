@@ -228,3 +228,10 @@ def test_golden_mismatch(golden: Callable[[str, str], None]) -> None:
     }
     texts = {name: terminal.render(mismatch_view(report), everything=True) for name, report in parts.items()}
     golden("mismatch.txt", "".join(f"===== {name}\n{text}\n" for name, text in texts.items()))
+
+
+def test_answers_of_one_token_have_no_gap_by_position() -> None:
+    short = [{**r, **{name: r[name][:1] for name in ("logp_train", "logp_rollout")}} for r in records(steps=10)]
+    short = [{name: x for name, x in r.items() if name in ("step", "logp_train", "logp_rollout")} for r in short]
+    report = rldk.mismatch(short)
+    assert (report.meta["by_position"], len(report.meta["by_step"])) == ([], 10)

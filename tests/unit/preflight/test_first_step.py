@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -248,7 +249,40 @@ def test_a_script_that_fails_before_its_first_step_says_why(
     assert len(sys.meta_path) == before, "without the variable nothing is installed"
     monkeypatch.setenv(hooks.RESULT, watch.path)
     hooks.install()
-    assert len(sys.meta_path) == before + 1
+    assert (len(sys.meta_path), type(sys.meta_path[0])) == (before + 1, hooks._AfterImport), "before all others"
     sys.excepthook(ValueError, ValueError("x" * 600), None)
     assert facts(watch)["error"] == "ValueError: " + "x" * 488
     assert (facts(watch)["reached"], told) == (False, ["x" * 600])
+
+
+@pytest.mark.parametrize(
+    ("hook_fails", "said"), [(False, ""), (True, "rldk: soon_loaded was not hooked: other names\n")]
+)
+def test_a_module_is_hooked_once_it_is_loaded(
+    watch: hooks.FirstStepWatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hook_fails: bool,
+) -> None:
+    (tmp_path / "soon_loaded.py").write_text("x = 7\n")
+    (tmp_path / "never_hooked.py").write_text("x = 8\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[tuple[Any, int]] = []
+
+    def hook(given: Any, module: Any) -> None:
+        seen.append((given, module.x))
+        if hook_fails:
+            raise AttributeError("other names")
+
+    finder = hooks._AfterImport(watch, {"soon_loaded": hook, "not_there_at_all": hook})
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    for name in ("never_hooked", "soon_loaded"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        importlib.import_module(name)
+    assert seen == [(watch, 7)]
+    assert finder.busy == set()
+    with pytest.raises(ImportError):
+        importlib.import_module("not_there_at_all")
+    said = "rldk: soon_loaded was not hooked: other names\n" if hook_fails else ""
+    assert capsys.readouterr().err == said
