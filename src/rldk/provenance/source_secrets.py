@@ -1,7 +1,7 @@
 """Takes secrets out of source code, changes of it, and other text files, where names stand for values.
 
 `core.redact` is for configurations: there, whatever follows `token=` is a token. In code it may be `token=tokens[0]`.
-So a value counts here when it is a quoted text, or when it looks random, or when it ends a line as in an `.ini` file."""
+So a value counts here when it is a quoted text, or looks random, or ends a line as in an `.ini` file."""
 
 from __future__ import annotations
 

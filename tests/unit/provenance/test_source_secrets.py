@@ -28,11 +28,13 @@ def test_a_secret_is_taken_out(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "sorted(x, key=len)", "loss = f(token=tokens[0], key=key)", "eos_token = '<|endoftext|>'", "api_key = get_key()",
+        "sorted(x, key=len)", "loss = f(token=tokens[0], key=key)", "eos_token = '<|endoftext|>'",
+        "api_key = get_key()",
         'password = os.environ["DB_PASSWORD"]', "secret = getpass.getpass()", "from tokens import Text, Keyword",
         "password: ${PASSWORD}", 'api_key = "YOUR_API_KEY"', "tokenizer.pad_token = tokenizer.eos_token",
         "git@github.com:a/b.git", "https://example.com/a@b", "every token is masked", "api_key=api_key",
-        'sha = "0123456789abcdef0123456789abcdef01234567"', 'parser.add_argument("--api-key", help="the key of the API")',
+        'sha = "0123456789abcdef0123456789abcdef01234567"',
+        'parser.add_argument("--api-key", help="the key of the API")',
     ],
 )  # fmt: skip
 def test_code_without_a_secret_stays(line: str) -> None:
