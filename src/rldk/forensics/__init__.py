@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rldk.forensics.advantage_statistics import AdvantageStatisticsMetrics, AdvantageStatisticsTracker
 from rldk.forensics.comprehensive import ComprehensivePPOForensics
+from rldk.forensics.env_audit import audit_environment
 from rldk.forensics.gradient_norms import GradientNormsAnalyzer, GradientNormsMetrics
 from rldk.forensics.kl_schedule import KLScheduleMetrics, KLScheduleTracker
 from rldk.forensics.metrics import ComprehensivePPOMetrics
@@ -18,6 +19,7 @@ __all__ = [
     "GradientNormsMetrics",
     "KLScheduleMetrics",
     "KLScheduleTracker",
+    "audit_environment",
     "scan_logs",
     "scan_ppo_events",
 ]

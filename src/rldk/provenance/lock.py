@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from rldk.core.lock import SCHEMA_VERSION, EnvironmentLock
+from rldk.core.audit.lock import SCHEMA_VERSION, EnvironmentLock
 from rldk.errors import MalformedInput, UnreadableSource
 
 NAME = "rldk.lock"

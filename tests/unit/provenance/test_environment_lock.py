@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.core.lock import PARTS, EnvironmentLock, LockDifference, lock_differences
+from rldk.core.audit.lock import PARTS, EnvironmentLock, LockDifference, lock_differences
 from rldk.errors import MalformedInput, UnreadableSource
 from rldk.provenance import lock as module
 from rldk.provenance.environment import environment

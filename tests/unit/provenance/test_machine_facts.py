@@ -95,7 +95,7 @@ def test_the_build_of_libraries_is_read_without_importing_them(tmp_path: Path, m
 
 
 def test_libraries_that_are_not_there_have_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libraries.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert (libraries.torch_build(), libraries.linear_algebra()) == ({}, {})
 
 
