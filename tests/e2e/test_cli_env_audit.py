@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from rldk.cli.main import main
 from rldk.forensics import audit_environment
 from rldk.provenance.environment import VARIABLES
+from rldk.provenance.hashing import file_sha256
 
 PROGRAM = """import os
 import random
@@ -159,6 +160,25 @@ def test_a_folder_of_many_files_is_read_whole(folder: Path) -> None:
     (folder / "root").symlink_to("/")
     told = report(".")
     assert told["numbers"]["files"] == 301
+
+
+def test_a_run_directory_is_audited_by_what_it_has_recorded(folder: Path) -> None:
+    recorded = {"python": "3.9.1", "variables": {"NVTE_ALLOW_NONDETERMINISTIC_ALGO": "1"}}
+    script = {"path": "train.py", "sha256": file_sha256(folder / "train.py")}
+    manifest = {"schema_version": 1, "environment": recorded, "packages": {"numpy": "1.0"}, "script": script}
+    (folder / "run").mkdir()
+    (folder / "run" / "run.json").write_text(json.dumps(manifest))
+    told = report("run")
+    found = {f["code"]: f for f in told["findings"]}
+    assert {"DET027", "DET050"} <= found.keys()
+    assert (told["meta"]["python"], told["meta"]["source"]) == ("3.9.1", "run")
+    sarif = json.loads(audit("run", "--no-lock", "--format", "sarif", "--select", "DET027").stdout)
+    (result,) = sarif["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "train.py"
+    (folder / "train.py").write_text("changed = 1\n")
+    told = report("run")
+    assert told["meta"]["unread"] == {"train.py": "the script of the run is gone, or was changed since"}
+    assert audit("run", "--no-lock", "--ignore", "DET050").exit_code == 3
 
 
 def test_the_group_has_it_too() -> None:

@@ -19,7 +19,9 @@ SHOWN = 5  # places of a finding, and fixes, unless everything is asked for
 def view_of_env_audit(report: Report) -> View:
     """Everything that a renderer may show of the report."""
     worst = report.worst()
-    tone: Tone = "info" if not report.numbers.get("files") else "ok" if worst in (None, "info") else worst
+    tone: Tone = (
+        "info" if not report.numbers.get("files") and worst is None else "ok" if worst in (None, "info") else worst
+    )
     return View(
         kind=report.kind,
         title=str(report.meta.get("run") or "code"),
@@ -84,7 +86,7 @@ def _place(place: Mapping[str, Any]) -> str:
 
 def _problems(f: Finding, report: Report) -> Iterable[Problem]:
     """One problem for each place, so that a reviewer sees it at its line; one for a finding without places."""
-    root = str(report.meta.get("source") or "")
+    root = str(report.meta.get("code") or report.meta.get("source") or "")
     places = f.evidence.get("places", ())
     for place in places or (None,):
         one = f.message if place is None or len(places) == 1 else _message(f, place)

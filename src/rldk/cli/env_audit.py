@@ -49,8 +49,9 @@ def command(path: Path, lock: Path, update: bool, no_lock: bool, **flags: Any) -
 
     PATH is a Python file, a notebook, or a folder of them; without it, the current folder. The code is read, not run.
     Each finding names file and line, why it matters, and what to change. The environment is the one that this command
-    runs in: call it as the training is called. The first call writes rldk.lock with packages, variables and machine;
-    later calls name what has changed since. Findings are warnings at most: --fail-on warn makes a build fail on them.
+    runs in: call it as the training is called. PATH may also be a run directory; then the script and the environment
+    are those that the run has recorded. The first call writes rldk.lock with packages, variables and machine; later
+    calls name what has changed since. Findings are warnings at most: --fail-on warn makes a build fail on them.
 
     \b
     Examples:

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.audit.lock import EnvironmentLock, lock_differences
 from rldk.core.audit.sites import CodeFacts
+from rldk.core.manifest import read_manifest
 from rldk.core.model import SEVERITIES, Finding, Incident, Note, Report
 from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
 from rldk.engine.views import env_view
 from rldk.provenance.code.scan import scan_code
 from rldk.provenance.environment import environment
+from rldk.provenance.hashing import file_sha256
 from rldk.provenance.lock import environment_lock, lock_text, read_lock
 from rldk.provenance.lock_files import lock_files
 from rldk.provenance.packages import installed
@@ -45,11 +47,13 @@ class EnvironmentAudit(Struct, frozen=True, kw_only=True):
 
 
 def audit_environment(path: str | os.PathLike[str] = ".") -> tuple[dict[str, Any], str]:
-    """The determinism card of the program in `path`, and the text of a lock of this environment (`rldk.lock`).
+    """The determinism card of the program in `path`, and the text of a lock of its environment (`rldk.lock`).
 
-    `path`: a Python file, a notebook, or a folder of them. The code is parsed, never run. The card names what keeps
-    runs from being repeated, each with file and line; which library is seeded where; and the environment variables that
-    matter, with the values that are fit. Raises `UnreadableSource` and `NoData`."""
+    `path`: a Python file, a notebook, or a folder of them, together with the environment of this process; or a run
+    directory, with the script and the environment that `run.json` has recorded. The code is parsed, never run.
+
+    The card names what keeps runs from being repeated, each with file and line; which library is seeded where; and the
+    environment variables that matter, with the values that are fit. Raises `UnreadableSource` and `NoData`."""
     made = audit(Path(path))
     return made.card, lock_text(made.lock)
 
@@ -63,30 +67,63 @@ def audit(
     begin: Begin | None = None,
     expect: Expect | None = None,
 ) -> EnvironmentAudit:
-    """The audit of a file or folder. `lock`: an earlier lock to compare this environment with.
+    """The audit of a file or folder, or of a run directory. `lock`: an earlier lock to compare the environment with.
 
     `begin` and `expect` are told of each file and of their number. Raises `UnreadableSource`, `NoData`,
     `MalformedInput` for a lock that is none, and `UnknownName` for a rule."""
     earlier = None if lock is None else read_lock(lock)
     rules = [rule for rule in chosen_rules("default", select, ignore) if rule.subject in SUBJECTS]
-    code = scan_code(path, begin, expect)
-    facts, packages = environment(), installed()
-    if pins := lock_files(path if path.is_dir() else path.parent):
-        facts["lock_files"] = pins
+    origin = _of_run(path) or _of_process(path)
+    facts, packages = origin.facts, origin.packages
+    code = scan_code(origin.code, begin, expect) if origin.code is not None else CodeFacts(root=str(path))
+    code = replace(code, unread={**code.unread, **origin.unread})
     now = environment_lock(facts, packages)
     asks = any(site.kind == "asks-determinism" for site in code.sites)
-    config = {"use_deterministic_algorithms": True} if asks else {}
+    config = {**origin.config, **({"use_deterministic_algorithms": True} if asks else {})}
     differences = None if earlier is None else lock_differences(earlier, now)
     view = AuditView(code=code, env=env_view(facts, packages, config), lock=differences)
     context = Context(config=config, environment=facts, packages=packages)
     once = look_once(rules, context, Engine(rules, context).inapplicable, {"code": view})
-    report = _report(view, once, facts, packages, lock)
+    report = _report(view, once, origin, path, lock)
     return EnvironmentAudit(report=report, lock=now, card=_card(view, report, facts))
 
 
-def _report(
-    view: AuditView, once: Once, facts: dict[str, Any], packages: dict[str, str], lock: Path | None
-) -> Report:  # fmt: skip
+class _Origin(Struct, frozen=True, kw_only=True):
+    """Where an audit looks: the code (None where it is gone), the environment, the packages, the configuration."""
+
+    code: Path | None
+    facts: dict[str, Any]
+    packages: dict[str, str]
+    config: dict[str, Any] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
+
+
+def _of_process(path: Path) -> _Origin:
+    facts = environment()
+    if pins := lock_files(path if path.is_dir() else path.parent):
+        facts["lock_files"] = pins
+    return _Origin(code=path, facts=facts, packages=installed())
+
+
+def _of_run(path: Path) -> _Origin | None:
+    """What a run directory has recorded; None for any other path. The script counts only while it is unchanged."""
+    manifest = read_manifest(path) if path.is_dir() else None
+    if manifest is None:
+        return None
+    recorded: dict[str, Any] = {"facts": dict(manifest.environment), "packages": manifest.packages}
+    recorded["config"] = manifest.config
+    if manifest.script is None:
+        return _Origin(code=None, **recorded)
+    script = Path(manifest.script.path)
+    try:
+        same = script.is_file() and file_sha256(script) == manifest.script.sha256
+    except OSError:
+        same = False
+    unread = {} if same else {manifest.script.path: "the script of the run is gone, or was changed since"}
+    return _Origin(code=script if same else None, unread=unread, **recorded)
+
+
+def _report(view: AuditView, once: Once, origin: _Origin, path: Path, lock: Path | None) -> Report:
     code = view.code
     ordered = sorted(once.findings, key=lambda f: (-SEVERITIES.index(f.severity), f.code))
     findings = tuple(replace(f, incident=place + 1) for place, f in enumerate(ordered))
@@ -107,14 +144,15 @@ def _report(
             "lock_differences": None if view.lock is None else len(view.lock),
         },
         meta={
-            "run": Path(code.root).resolve().name,
-            "source": code.root,
-            "packages": versions_of(packages),
+            "run": path.resolve().name,
+            "source": str(path),
+            "code": code.root,
+            "packages": versions_of(origin.packages),
             "imports": sorted(code.imports),
             "programs": list(code.programs),
             "unread": dict(code.unread),
-            "python": facts.get("python"),
-            "platform": facts.get("platform"),
+            "python": origin.facts.get("python"),
+            "platform": origin.facts.get("platform"),
             "lock": None if lock is None else str(lock),
         },
     )
@@ -122,10 +160,10 @@ def _report(
 
 def _verdict(findings: tuple[Finding, ...], once: Once, code: CodeFacts) -> str:
     """The sentence that opens the report."""
-    if not code.files:
-        return "Not checked: no file could be read."
+    if not code.files and not findings:
+        return "Not checked: no code could be read."
     loud = [f for f in findings if f.severity != "info"]
-    files = f"{code.files:,} file{'s' if code.files > 1 else ''}"
+    files = f"{code.files:,} file{'s' if code.files > 1 else ''}" if code.files else "the environment alone"
     if not loud:
         also = f"; {len(findings)} things are worth knowing" if len(findings) > 1 else ""
         also = "; one thing is worth knowing" if len(findings) == 1 else also
@@ -155,7 +193,7 @@ def _notes(code: CodeFacts) -> Iterable[Note]:
         yield Note(topic="not read", text=f"{name}: {reason}")
     if len(code.unread) > 5:
         yield Note(topic="not read", text=f"{len(code.unread) - 5:,} more files were not read")
-    if not code.programs:
+    if code.files and not code.programs:
         text = "no program was found, only a library, so that seeds and variables of a program were not asked for"
         yield Note(topic="program", text=text)
 
@@ -168,7 +206,7 @@ def _card(view: AuditView, report: Report, facts: dict[str, Any]) -> dict[str, A
         "kind": "determinism_card",
         "passed": report.passed,
         "verdict": report.verdict,
-        "source": view.code.root,
+        "source": report.meta["source"],
         "files": view.code.files,
         "not_read": dict(view.code.unread),
         "programs": list(view.code.programs),

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from rldk.core.text import later
-from rldk.provenance.code.module import CodeModule, constant, is_none, keyword, passes_more
+from rldk.provenance.code.module import CodeModule, constant, is_none, keyword, last_word, passes_more
 from rldk.provenance.code.order import Seen
 
 _LOADERS = frozenset(
@@ -49,11 +49,11 @@ def _loader(call: ast.Call, name: str) -> Iterator[Seen]:
         if (shuffled or works) and _is_missing(call, "generator"):
             yield "loader-without-generator", call, "shuffle=True" if shuffled else f"num_workers={workers}"
     elif name in _SAMPLERS and not passes_more(call) and _is_missing(call, "generator"):
-        yield "loader-without-generator", call, name.rpartition(".")[2]
+        yield "loader-without-generator", call, last_word(name)
 
 
 def _shuffle(module: CodeModule, call: ast.Call, name: str) -> Iterator[Seen]:
-    last = name.rpartition(".")[2]
+    last = last_word(name)
     if passes_more(call):
         return
     if last in ("shuffle", "train_test_split") and isinstance(call.func, ast.Attribute):
@@ -88,7 +88,7 @@ def _is_dataset(module: CodeModule, node: ast.AST, depth: int = 0) -> bool:
 
 def _unpinned(call: ast.Call, name: str) -> Iterator[Seen]:
     """Downloads by a name whose content its owner may change."""
-    last = name.rpartition(".")[2]
+    last = last_word(name)
     named = call.args[0] if call.args else keyword(call, "path", "pretrained_model_name_or_path", "repo_id")
     said = constant(named)
     if name == "torch.hub.load" and isinstance(said, str):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from rldk.core.text import later
-from rldk.provenance.code.module import CodeModule, constant, keyword
+from rldk.provenance.code.module import CodeModule, constant, keyword, last_word
 from rldk.provenance.code.order import Seen
 
 _CUDNN, _MATMUL = "torch.backends.cudnn", "torch.backends.cuda.matmul"
@@ -54,7 +54,7 @@ def seen_in(module: CodeModule) -> Iterator[Seen]:
 
 def _switch(call: ast.Call, name: str) -> Iterator[Seen]:
     """Calls that switch deterministic algorithms on or off."""
-    last = name.rpartition(".")[2]
+    last = last_word(name)
     first = call.args[0] if call.args else keyword(call, "mode", "debug_mode")
     if name in _ENFORCERS:
         weak = constant(keyword(call, "warn_only")) is True or constant(first) == "warn"
@@ -88,7 +88,7 @@ def _choice(call: ast.Call, name: str) -> Iterator[Seen]:
     attention = constant(keyword(call, "attn_implementation", "_attn_implementation"))
     if isinstance(attention, str) and _ATTENTION.search(attention):
         yield "flash-attention", call, f'attn_implementation="{attention[:40]}"'
-    last = name.rpartition(".")[2]
+    last = last_word(name)
     if last in _FLASH and name.startswith("flash_attn") and keyword(call, "deterministic") is None:
         yield "flash-attention", call, f"{last} without deterministic=True"
 
@@ -97,7 +97,7 @@ def _operation(module: CodeModule, call: ast.Call, name: str) -> Iterator[Seen]:
     """Operations that add with atomics on a GPU."""
     if "torch" not in module.roots:
         return
-    last = name.rpartition(".")[2]
+    last = last_word(name)
     method = isinstance(call.func, ast.Attribute) and last in _ATOMIC
     accumulates = last in ("index_put_", "put_") and constant(keyword(call, "accumulate")) is True
     foreign = name.startswith(("numpy", "jax", "tensorflow"))

@@ -48,7 +48,7 @@ class CodeModule:
     @cached_property
     def last_words(self) -> frozenset[str]:
         """The last words of these names."""
-        return frozenset(name.rpartition(".")[2] for name in self.called)
+        return frozenset(last_word(name) for name in self.called)
 
     @cached_property
     def roots(self) -> frozenset[str]:
@@ -239,6 +239,11 @@ def _arguments(function: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) ->
     a = function.args
     yield from (*a.posonlyargs, *a.args, *a.kwonlyargs)
     yield from (extra for extra in (a.vararg, a.kwarg) if extra is not None)
+
+
+def last_word(name: str) -> str:
+    """The last word of a full name."""
+    return name.rpartition(".")[2].lstrip(UNKNOWN)
 
 
 def keyword(call: ast.Call, *names: str) -> ast.expr | None:

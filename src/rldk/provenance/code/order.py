@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from rldk.provenance.code.module import CodeModule, constant, keyword
+from rldk.provenance.code.module import CodeModule, constant, keyword, last_word
 
 Seen = tuple[str, ast.AST, str]
 # what does not depend on the order of its argument, or takes the order away
@@ -74,7 +74,7 @@ def _is_message(module: CodeModule, node: ast.AST) -> bool:
     for outer in module.above(node):
         if isinstance(outer, ast.Raise | ast.Assert):
             return True
-        if isinstance(outer, ast.Call) and module.full_name(outer.func).rpartition(".")[2] in _TELLS:
+        if isinstance(outer, ast.Call) and last_word(module.full_name(outer.func)) in _TELLS:
             return True
         if isinstance(outer, ast.stmt):
             return False
@@ -231,7 +231,7 @@ def _is_absorbed(module: CodeModule, node: ast.AST) -> bool:
         match outer:
             case ast.Call():
                 name = module.full_name(outer.func)
-                if name in _ABSORBERS or name.rpartition(".")[2] in _TESTS:
+                if name in _ABSORBERS or last_word(name) in _TESTS:
                     return True
                 if name not in _CARRIERS:
                     return False
@@ -302,7 +302,7 @@ def _addresses(module: CodeModule) -> Iterator[Seen]:
 
 def _completion(module: CodeModule) -> Iterator[Seen]:
     for call, name in module.calls:
-        last = name.rpartition(".")[2]
+        last = last_word(name)
         first = name == "asyncio.wait" and "FIRST_COMPLETED" in ast.dump(call)
         taken = name in _FINISHED or first or last == "imap_unordered"
         if taken and not _is_absorbed(module, call):
@@ -313,6 +313,8 @@ def _hashes(module: CodeModule) -> Iterator[Seen]:
     for call, name in module.calls:
         if name != "builtins.hash" or len(call.args) != 1 or _is_numeric(module, call.args[0]):
             continue
+        if isinstance(module.parents.get(call), ast.Compare):
+            continue  # compared within one process
         inside = (getattr(outer, "name", "") for outer in module.above(call))
         if not any(word in ("__hash__", "__eq__") for word in inside):
             yield "hash-of-text", call, ast.unparse(call)[:60]

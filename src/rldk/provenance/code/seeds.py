@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from rldk.core.text import later
-from rldk.provenance.code.module import CodeModule, constant, is_none, keyword, passes_more
+from rldk.provenance.code.module import CodeModule, constant, is_none, keyword, last_word, passes_more
 from rldk.provenance.code.order import Seen
 
 # calls that set the seed of a global generator: name -> library
@@ -80,7 +80,7 @@ def _seeding(call: ast.Call, name: str) -> Iterator[Seen]:
         yield "fresh-entropy", call, name
     elif name in _SEEDERS:
         yield f"seeds-{_SEEDERS[name]}", call, name
-    elif _ALL_SEEDERS.fullmatch(name.rpartition(".")[2]):
+    elif _ALL_SEEDERS.fullmatch(last_word(name)):
         for library in _ALL:
             yield f"seeds-{library}", call, name
 
@@ -121,7 +121,7 @@ def _chance(module: CodeModule) -> Iterator[Seen]:
     """Seeds that are taken from the clock, the process, or the system's entropy."""
     for call, name in module.calls:
         given = [keyword(call, "seed", "random_state", "random_seed")]
-        if name in _SEEDERS or name in _FRESH or name.rpartition(".")[2] in ("manual_seed", "PRNGKey", "set_seed"):
+        if name in _SEEDERS or name in _FRESH or last_word(name) in ("manual_seed", "PRNGKey", "set_seed"):
             given += call.args[:1]
         for value in given:
             if value is not None and (source := _source(module, value)):

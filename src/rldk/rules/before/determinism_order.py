@@ -75,9 +75,10 @@ def hash_of_text(a: AuditView) -> Signal | None:
     """Fires where code calls `hash()` outside of a `__hash__` method.
 
     Why it matters: A bucket, a split or a seed that is taken from the hash of a text is another one at each start.
-    How it is computed: A call of the built-in `hash` with something that is not a number for sure.
-    When it is wrong: The value may be a number or a tuple of numbers, whose hash is fixed, or the hash may only be
-    compared within one process.
+    How it is computed: A call of the built-in `hash` with something that is not a number for sure. Not counted: hashes
+    that are compared at once.
+    When it is wrong: The value may be a number or a tuple of numbers, whose hash is fixed, or the hash may stay within
+    one process.
     Source: the documentation of Python on `object.__hash__`: hashes of texts and bytes are salted.
     """
     one, many = "calls hash(), which is salted for texts", "call hash(), which is salted for texts"

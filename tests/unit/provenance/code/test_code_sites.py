@@ -72,6 +72,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ["bucket = hash(name) % 10", "x = hash('a')"],
         [
             "hash(3)",
+            "hash(a) == hash(b)",
             "class A:\n  def __hash__(self): return hash(self.x)",
             "import hashlib\nhashlib.sha256(b'x')",
             "def hash(x): return 1\nhash('a')",
