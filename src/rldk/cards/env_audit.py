@@ -46,7 +46,7 @@ def _sections(report: Report) -> Iterable[Section]:
         rows = tuple((f.code, words.sentence(f.message), f.fixes[0] if f.fixes else "") for f in quiet)
         lines = tuple(f"`{code}` {said}" for code, said, _ in rows)
         table = Table(heads=("Rule", "What was seen", "What to try"), rows=rows, lines=lines)
-        yield Section(title=f"Worth knowing ({len(quiet)}; --all shows places and fixes)", parts=(table,))
+        yield Section(title=f"Worth knowing ({len(quiet)})", parts=(table,))
     if report.notes:
         items = tuple(note.text for note in report.notes)
         yield Section(title="About the code that was read", parts=(Bullets(items=items),))
