@@ -162,6 +162,28 @@ def test_a_folder_of_many_files_is_read_whole(folder: Path) -> None:
     assert told["numbers"]["files"] == 301
 
 
+@pytest.mark.parametrize(
+    ("lines", "wrong"),
+    [
+        ("torch.use_deterministic_algorithms(True)", "PYTHONHASHSEED, CUBLAS_WORKSPACE_CONFIG are not set for it"),
+        (
+            "import os\nos.environ['CUBLAS_WORKSPACE_CONFIG'] = ':4096:8'\ntorch.use_deterministic_algorithms(True)",
+            "and PYTHONHASHSEED is not set for it",
+        ),
+        (
+            "from trl import GRPOConfig\nGRPOConfig(full_determinism=True)",
+            "`full_determinism` is on, and PYTHONHASHSEED is",
+        ),
+        ("torch.manual_seed(1)", ""),
+    ],
+)
+def test_a_program_that_asks_for_determinism_needs_its_variables(lines: str, wrong: str, folder: Path) -> None:
+    (folder / "train.py").write_text(f"import torch\n{lines}\n")
+    said = [f["message"] for f in report("train.py")["findings"] if f["code"] == "DET002"]
+    assert bool(said) == bool(wrong)
+    assert wrong in "".join(said)
+
+
 def test_a_run_directory_is_audited_by_what_it_has_recorded(folder: Path) -> None:
     recorded = {"python": "3.9.1", "variables": {"NVTE_ALLOW_NONDETERMINISTIC_ALGO": "1"}}
     script = {"path": "train.py", "sha256": file_sha256(folder / "train.py")}

@@ -18,7 +18,7 @@ from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
 from rldk.engine.views import env_view
 from rldk.provenance.code.scan import scan_code
-from rldk.provenance.environment import environment
+from rldk.provenance.environment import VARIABLES, environment
 from rldk.provenance.hashing import file_sha256
 from rldk.provenance.lock import environment_lock, lock_text, read_lock
 from rldk.provenance.lock_files import lock_files
@@ -78,14 +78,31 @@ def audit(
     code = scan_code(origin.code, begin, expect) if origin.code is not None else CodeFacts(root=str(path))
     code = replace(code, unread={**code.unread, **origin.unread})
     now = environment_lock(facts, packages)
-    asks = any(site.kind == "asks-determinism" for site in code.sites)
-    config = {**origin.config, **({"use_deterministic_algorithms": True} if asks else {})}
+    config = {**origin.config, **_switches(code)}
     differences = None if earlier is None else lock_differences(earlier, now)
     view = AuditView(code=code, env=env_view(facts, packages, config), lock=differences)
+    started = replace(view.env, variables={**_set_in_code(code), **(view.env.variables or {})})
     context = Context(config=config, environment=facts, packages=packages)
-    once = look_once(rules, context, Engine(rules, context).inapplicable, {"code": view})
+    once = look_once(rules, context, Engine(rules, context).inapplicable, {"code": view, "env": started})
     report = _report(view, once, origin, path, lock)
     return EnvironmentAudit(report=report, lock=now, card=_card(view, report, facts))
+
+
+def _switches(code: CodeFacts) -> dict[str, bool]:
+    """The switches for deterministic algorithms that a program turns on, as if its configuration had them."""
+    asks = [site.detail for site in code.sites if site.kind == "asks-determinism"] if code.programs else []
+    plain = any(detail.startswith("use_deterministic_algorithms") for detail in asks)
+    whole = any(detail.endswith(("Arguments", "Config", "full_determinism")) for detail in asks)
+    return {
+        **({"use_deterministic_algorithms": True} if plain else {}),
+        **({"full_determinism": True} if whole and not plain else {}),
+    }
+
+
+def _set_in_code(code: CodeFacts) -> dict[str, str]:
+    """The variables that the code sets to a known value; for that of the hashes it is too late then."""
+    pairs = (site.detail.partition("=") for site in code.sites if site.kind == "sets-variable")
+    return {name: value for name, _, value in pairs if value and name in VARIABLES and name != "PYTHONHASHSEED"}
 
 
 class _Origin(Struct, frozen=True, kw_only=True):
@@ -160,6 +177,8 @@ def _report(view: AuditView, once: Once, origin: _Origin, path: Path, lock: Path
 
 def _verdict(findings: tuple[Finding, ...], once: Once, code: CodeFacts) -> str:
     """The sentence that opens the report."""
+    if not once.checked:
+        return "Not checked: no rule found what it needs."
     if not code.files and not findings:
         return "Not checked: no code could be read."
     loud = [f for f in findings if f.severity != "info"]

@@ -62,7 +62,7 @@ def submodules(top: Path) -> dict[str, str]:
 def _inner_dirty(folder: Path) -> bool:
     """Whether a submodule has changes of its own."""
     top = work_tree(folder)
-    inner = [] if top is None else [git_state(top / path) for path, sha in submodules(top).items() if sha]
+    inner = () if top is None else (git_state(top / path) for path, sha in submodules(top).items() if sha)
     return any(state is not None and bool(state.dirty) for state in inner)
 
 
