@@ -90,7 +90,7 @@ def audit(
 
 def _switches(code: CodeFacts) -> dict[str, bool]:
     """The switches for deterministic algorithms that a program turns on, as if its configuration had them."""
-    asks = [site.detail for site in code.sites if site.kind == "asks-determinism"] if code.programs else []
+    asks = [s.detail for s in code.sites if s.kind == "asks-determinism" and s.file in code.programs]
     plain = any(detail.startswith("use_deterministic_algorithms") for detail in asks)
     whole = any(detail.endswith(("Arguments", "Config", "full_determinism")) for detail in asks)
     return {

@@ -50,6 +50,8 @@ def seen_in(module: CodeModule) -> Iterator[Seen]:
         yield from _choice(call, name)
         yield from _operation(module, call, name)
     yield from _tuned(module)
+    yield from _contradictions(module)
+    yield from _uses(module)
 
 
 def _switch(call: ast.Call, name: str) -> Iterator[Seen]:
@@ -124,3 +126,47 @@ def _has_one_choice(decorator: ast.AST) -> bool:
         return False
     given = keyword(decorator, "configs") or (decorator.args[0] if decorator.args else None)
     return isinstance(given, ast.List) and len(given.elts) == 1
+
+
+def _contradictions(module: CodeModule) -> Iterator[Seen]:
+    """Places that let cudnn time its kernels, where the same file asks for deterministic ones and no branch separates
+    the two."""
+    asking: list[ast.AST] = []
+    timing: list[ast.AST] = []
+    for node in module.of(ast.Assign):
+        names = {module.full_name(target) for target in node.targets}
+        if constant(node.value) is True:
+            asking += [node] if f"{_CUDNN}.deterministic" in names else []
+            timing += [node] if f"{_CUDNN}.benchmark" in names else []
+    asking += [call for call, name in module.calls for kind, _, _ in _switch(call, name) if kind == "asks-determinism"]
+    for node in timing:
+        if any(not _are_apart(module, node, other) for other in asking):
+            yield "determinism-contradicted", node, "cudnn.benchmark"
+
+
+def _are_apart(module: CodeModule, one: ast.AST, other: ast.AST) -> bool:
+    """Whether two statements stand in different branches of one `if`, or in different functions."""
+    if module.scope(one) is not module.scope(other):
+        return True
+    branches = dict(_branches(module, one))
+    return any(branches.get(outer, taken) != taken for outer, taken in _branches(module, other))
+
+
+def _branches(module: CodeModule, node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """Each `if` around a node, and whether the node stands in its first branch."""
+    inner = node
+    for outer in module.above(node):
+        if isinstance(outer, ast.If):
+            yield outer, inner in outer.body
+        inner = outer
+
+
+def _uses(module: CodeModule) -> Iterator[Seen]:
+    """The first import of PyTorch."""
+    if "torch" not in module.roots:
+        return
+    for node in (*module.of(ast.Import), *module.of(ast.ImportFrom)):
+        named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        if any(name.partition(".")[0] == "torch" for name in named):
+            yield "uses-torch", node, "import torch"
+            return

@@ -130,8 +130,16 @@ def _chance(module: CodeModule) -> Iterator[Seen]:
         if isinstance(node.targets[0], ast.Name | ast.Attribute):
             target = node.targets[0]
             word = target.id if isinstance(target, ast.Name) else target.attr
-            if _SEED_NAME.fullmatch(word) and (source := _source(module, node.value)):
+            seeds = _SEED_NAME.fullmatch(word) and not _is_default(module, node)
+            if seeds and (source := _source(module, node.value)):
                 yield "seed-from-chance", node, source
+
+
+def _is_default(module: CodeModule, node: ast.AST) -> bool:
+    """Whether the statement stands below a question about a seed (`if seed is None:`): what nobody gave is chosen."""
+    tests = (outer.test for outer in module.above(node) if isinstance(outer, ast.If))
+    words = (_final_name(inner) for test in tests for inner in ast.walk(test))
+    return any(_SEED_NAME.fullmatch(word) for word in words if word)
 
 
 def _source(module: CodeModule, value: ast.AST) -> str:
@@ -152,19 +160,19 @@ def _rank(module: CodeModule) -> Iterator[Seen]:
     for node in module.of(ast.BinOp):
         if not isinstance(node.op, ast.Add):
             continue
-        words = [_last_word(side) for side in (node.left, node.right)]
+        words = [_final_name(side) for side in (node.left, node.right)]
         seeds = [word for word in words if _SEED_NAME.fullmatch(word)]
         ranks = [word for word in words if _RANK.fullmatch(word)]
         if seeds and ranks:
             yield "seed-plus-rank", node, ast.unparse(node)[:60]
 
 
-def _last_word(node: ast.AST) -> str:
+def _final_name(node: ast.AST) -> str:
     match node:
         case ast.Name(id=word) | ast.Attribute(attr=word):
             return word
         case ast.Call(func=func):
-            return _last_word(func)
+            return _final_name(func)
         case _:
             return ""
 

@@ -22,13 +22,11 @@ def determinism_contradicted(a: AuditView) -> Signal | None:
 
     Why it matters: Whoever reads one of the two lines believes the wrong thing. cudnn then chooses among its
     deterministic kernels by timing, and the choice differs from run to run.
-    How it is computed: One file switches `torch.backends.cudnn.deterministic` or deterministic algorithms on, and the
-    same file switches `torch.backends.cudnn.benchmark` on.
-    When it is wrong: The two may stand in branches that never run together.
+    How it is computed: One function, or the top level of one file, switches `torch.backends.cudnn.deterministic` or
+    deterministic algorithms on, and `torch.backends.cudnn.benchmark` too, in no other branch of an `if`.
+    When it is wrong: Conditions may keep the two from running together.
     Source: PyTorch's notes on reproducibility: benchmarking may choose another algorithm even where only deterministic
     ones are allowed.
     """
-    asking = {site.file for site in a.sites("asks-cudnn", "asks-determinism")}
-    both = [site for site in a.sites("cudnn-benchmark") if site.file in asking]
-    one = "switches cudnn.benchmark on, in a file that asks for deterministic kernels"
-    return signal_of(a, both, one, one.replace("switches", "switch"))
+    one = "switches cudnn.benchmark on where deterministic kernels are asked for"
+    return signal_of(a, a.sites("determinism-contradicted"), one, one.replace("switches", "switch"))

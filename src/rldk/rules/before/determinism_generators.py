@@ -25,7 +25,7 @@ def seed_from_chance(a: AuditView) -> Signal | None:
     Why it matters: The run cannot be repeated unless the number was recorded.
     How it is computed: Such a call stands in what is passed to `seed`, `manual_seed`, `default_rng`, `PRNGKey`,
     `set_seed` or a keyword `seed`, or in what is assigned to a name that ends in `seed`. Not counted: a choice
-    (`a if b else c`), because it may be the default of a seed that was not given.
+    (`a if b else c`, `if seed is None:`), because it is the default of a seed that was not given.
     When it is wrong: The number may be recorded, so that a repetition can set it.
     Source: DET003 of the rule catalogue; the documentation of each library.
     """

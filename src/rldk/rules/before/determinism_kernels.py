@@ -115,12 +115,11 @@ def determinism_not_asked(a: AuditView) -> Signal | None:
     not be wanted.
     Source: PyTorch's notes on reproducibility; F93 of the rule catalogue.
     """
-    if a.asks() or a.sees("determinism-off") or not a.code.programs or not a.imports("torch"):
+    if a.asks() or a.sees("determinism-off"):
         return None
-    first = a.code.programs[0]
-    others = f" and {len(a.code.programs) - 1} more" if len(a.code.programs) > 1 else ""
-    message = f"nothing asks for deterministic algorithms of PyTorch ({first}{others})"
-    return Signal(value=0.0, metric="determinism-not-asked", message=message, evidence={"programs": [*a.code.programs]})
+    programs = [site for site in a.sites("uses-torch") if site.file in a.code.programs]
+    one = "uses PyTorch, and nothing asks for deterministic algorithms"
+    return signal_of(a, programs, one, one.replace("uses", "use", 1))
 
 
 @_code_rule(

@@ -108,6 +108,8 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         ],
         [
             "import random\nrandom.seed(42)",
+            "import time\nif seed is None:\n  seed = int(time.time())",
+            "import time\nif not args.seed: args.seed = int(time.time())",
             "import time\nstart = time.time()",
             "import time\nseed = given if given else int(time.time())",
             "import time\nfoo.seeded = time.time()",
@@ -239,6 +241,15 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
             "import torch\ntorch.backends.cudnn.benchmark = flag",
         ],
     ),
+    "determinism-contradicted": (
+        ["import torch\ntorch.backends.cudnn.deterministic = True\ntorch.backends.cudnn.benchmark = True"],
+        [
+            "from torch.backends import cudnn\nif x: cudnn.deterministic = True\nelse: cudnn.benchmark = True",
+            "import torch\ntorch.backends.cudnn.deterministic = True\ntorch.backends.cudnn.benchmark = False",
+            "import torch\ntorch.backends.cudnn.benchmark = True",
+        ],
+    ),
+    "uses-torch": (["import torch.nn as nn", "from torch import nn"], ["import torchvision", "from .torch import x"]),
     "kernels-by-timing": (
         [
             "import torch\ntorch.compile(m, mode='max-autotune')",
