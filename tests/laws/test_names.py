@@ -40,6 +40,7 @@ PUBLIC = {
         "GradientNormsMetrics",
         "KLScheduleMetrics",
         "KLScheduleTracker",
+        "audit_environment",
         "scan_logs",
         "scan_ppo_events",
     },

@@ -40,14 +40,14 @@ def view_of(report: Report) -> View:
         from rldk.cards.mismatch import mismatch_view
 
         return mismatch_view(report)
+    if report.kind == "env_audit":
+        from rldk.cards.env_audit import view_of_env_audit
+
+        return view_of_env_audit(report)
     if report.kind == "preflight":
         from rldk.cards.preflight import view_of_preflight
 
         return view_of_preflight(report)
-    if report.kind == "mismatch":
-        from rldk.cards.mismatch import mismatch_view
-
-        return mismatch_view(report)
     headline = headline_of(report)
     source = str(report.meta.get("source") or "")
     return View(

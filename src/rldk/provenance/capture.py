@@ -13,6 +13,7 @@ from rldk.core.redact import redact
 from rldk.provenance.environment import environment
 from rldk.provenance.git import git_state
 from rldk.provenance.hashing import file_sha256
+from rldk.provenance.lock_files import lock_files
 from rldk.provenance.packages import installed
 
 MAX_WORD = 1000
@@ -25,12 +26,14 @@ def with_origin(manifest: Manifest, argv: Sequence[str], folder: Path | None = N
 
     `folder`: the folder whose repository is recorded; by default the current one. Secrets are removed from `argv`. The
     function never fails: it leaves out what it cannot find."""
+    script = _script(argv)
+    pins = lock_files(folder or (Path(script.path).parent if script else Path()))
     return replace(
         manifest,
         command=_command(argv),
-        script=_script(argv),
+        script=script,
         git=git_state(folder or Path()),
-        environment=environment(),
+        environment={**environment(), **({"lock_files": pins} if pins else {})},
         packages=installed(),
     )
 
