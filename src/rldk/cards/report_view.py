@@ -35,11 +35,11 @@ HEADS = ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit
 
 
 def view_of(report: Report) -> View:
-    """Everything that a renderer may show of the report."""
-    if report.kind == "mismatch":
-        from rldk.cards.mismatch import mismatch_view
-
-        return mismatch_view(report)
+    """Everything that a renderer may show of the report. A kind of a higher layer brings its own view."""
+    own = getattr(report, "view", None)
+    if own is not None:
+        made: View = own()
+        return made
     if report.kind == "preflight":
         from rldk.cards.preflight import view_of_preflight
 
