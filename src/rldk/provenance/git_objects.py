@@ -52,7 +52,7 @@ def commit_of(repository: Path, sha: str) -> Commit:
         if kind == "commit":
             modules[path] = blob
         else:
-            files.append(CommitFile(path=path, mode=mode, blob=blob, bytes=int(size)))
+            files.append(CommitFile(path=path, mode=mode, blob=blob, bytes=int(size) if size.isdecimal() else 0))
     return Commit(sha=sha, files=tuple(files), submodules=modules)
 
 
@@ -96,9 +96,8 @@ def contents(repository: Path, files: Iterable[CommitFile]) -> Iterator[tuple[Co
             for file in wanted:
                 asked.write(sure_sha(file.blob).encode() + b"\n")
                 asked.flush()
-                head = answer.readline().split()
-                data = answer.read(int(head[2])) if len(head) == 3 and head[1] == b"blob" else None
-                answer.read(1)
+                head = answer.readline().split()  # "SHA missing" has no content after it
+                data = answer.read(int(head[2]) + 1)[:-1] if len(head) == 3 and head[1] == b"blob" else None
                 if data is None or blob_name(data, len(file.blob)) != file.blob:
                     raise UnreadableSource(
                         f"{file.path}: its content {file.blob} is missing from {repository}, or damaged",

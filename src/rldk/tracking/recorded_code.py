@@ -13,8 +13,7 @@ from rldk.core.manifest import GitFile, GitState
 from rldk.core.redact import REDACTED
 from rldk.errors import MalformedInput
 from rldk.provenance.git_objects import Commit, commit_of, repository_with, sure_sha
-from rldk.provenance.hashing import file_digest
-from rldk.tracking.verification.words import split_digest
+from rldk.provenance.hashing import file_digest, split_digest
 
 UNTRACKED = "untracked"
 

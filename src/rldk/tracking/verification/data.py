@@ -11,9 +11,9 @@ from rldk.core.manifest import DatasetRecord
 from rldk.errors import MalformedInput, UsageError
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
 from rldk.provenance.fingerprints.difference import DatasetDifference, difference, spans
+from rldk.provenance.hashing import split_digest
 from rldk.provenance.sidecars import kept_fingerprint
 from rldk.tracking.outcome import Outcome, named_places
-from rldk.tracking.verification.words import split_digest
 
 KINDS = frozenset({"records", "table", "array", "files"})
 

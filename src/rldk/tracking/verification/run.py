@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
+from rldk.core.inside import is_plain_file, place_inside
 from rldk.core.manifest import Manifest, read_manifest
 from rldk.errors import InputError, MissingExtra, UnknownName, UnreadableSource
 from rldk.tracking.lineage.chain import FILE as LINEAGE
@@ -74,58 +76,69 @@ def recorded_manifest(folder: Path) -> Manifest:
 
 
 def _outcomes(folder: Path, manifest: Manifest, choice: VerifyChoice, begin: Begin) -> Iterator[Outcome]:
-    for name, data in manifest.datasets.items():
-        begin(f"data {name}")
-        yield _at("data", name, data.source, choice, lambda place, n=name, r=data: dataset_outcome(folder, n, r, place))
-    for name, model in manifest.models.items():
-        begin(f"weights {name}")
-        source = model.source
-        if model.weights_file is not None and name not in choice.places:
-            source = os.fspath((folder / model.weights_file).absolute())
-        yield _at("weights", name, source, choice, lambda place, n=name, r=model: model_outcome(folder, n, r, place))
-        if source != model.source and model.source is not None:
-            yield _at(
-                "weights", f"{name} at its source", model.source, choice,
-                lambda place, n=name, r=model: model_outcome(folder, f"{n} at its source", r, place),
-            )  # fmt: skip
-    for name, tokenizer in manifest.tokenizers.items():
-        begin(f"tokenizer {name}")
-        yield _at(
-            "tokenizer",
-            name,
-            tokenizer.source,
-            choice,
-            lambda place, n=name, r=tokenizer: tokenizer_outcome(n, r, place),
-        )
+    for check in _things(folder, manifest):
+        begin(f"{check.part} {check.name}")
+        yield _looked_at(check, choice)
     begin("code")
     around = [folder, choice.root] if choice.repository is None else [choice.repository]
     if manifest.git is not None:
         yield from code_outcomes(folder, manifest.git, around, work_tree=choice.work_tree)
     else:
-        yield Outcome(
-            part="code", name="commit", status="not_checked", message="needs a repository when the run starts"
-        )
+        message = "needs a repository at the time of the run: it was in none"
+        yield Outcome(part="code", name="commit", status="not_checked", message=message)
     if manifest.script is not None and choice.work_tree:
         yield script_outcome(manifest.script, choice.root)
     if (folder / LINEAGE).exists():
         yield from lineage_outcomes(read_lineage(folder), choice.root, begin)
 
 
-def _at(part: str, name: str, source: str | None, choice: VerifyChoice, check: Callable[[Path], Outcome]) -> Outcome:
+class _Thing(Struct, frozen=True, kw_only=True):
+    """Something with a place of its own. `own`: the run directory itself keeps it there."""
+
+    part: str
+    name: str
+    source: str | None
+    look: Callable[[Path], Outcome]
+    own: Path | None = None
+
+
+def _things(folder: Path, manifest: Manifest) -> Iterator[_Thing]:
+    for name, data in manifest.datasets.items():
+        yield _Thing(part="data", name=name, source=data.source, look=partial(dataset_outcome, folder, name, data))
+    for name, model in manifest.models.items():
+        if model.weights_file is not None:
+            copy, own = f"{name}, the copy in the run", place_inside(folder, model.weights_file)
+            yield _Thing(
+                part="weights", name=copy, source=None, own=own, look=partial(model_outcome, folder, copy, model)
+            )
+        if model.source is not None or model.weights_file is None:
+            look = partial(model_outcome, folder, name, model)
+            yield _Thing(part="weights", name=name, source=model.source, look=look)
+    for name, tokenizer in manifest.tokenizers.items():
+        look = partial(tokenizer_outcome, name, tokenizer)
+        yield _Thing(part="tokenizer", name=name, source=tokenizer.source, look=look)
+
+
+def _looked_at(thing: _Thing, choice: VerifyChoice) -> Outcome:
     """The outcome of the check where the thing is now. What is not there is not checked, and neither is what needs a
-    package; what cannot be read where it should be has failed."""
-    place = choice.places.get(name)
-    if place is None and source is not None:
-        place = recorded_place(source, choice.root)
+    package; what cannot be read where it should be has failed, and so has what the run itself has lost."""
+    part, name = thing.part, thing.name
+    if thing.own is not None:
+        place = thing.own if is_plain_file(thing.own) else None
+        if place is None:
+            return Outcome(part=part, name=name, status="failed", message=f"{thing.own} is gone")
+    else:
+        place = choice.places.get(name)
+        if place is None and thing.source is not None:
+            place = recorded_place(thing.source, choice.root)
     if place is None:
-        where = f"{source} is not there" if source is not None else "it was in memory"
+        where = "it was in memory" if thing.source is None else f"{thing.source} is not there"
         message = f"needs its place, because {where}: give --at {name}=PATH"
         return Outcome(part=part, name=name, status="not_checked", message=message)
     try:
-        return check(place)
+        return thing.look(place)
     except MissingExtra as error:
         return Outcome(part=part, name=name, status="not_checked", message=f"needs a package: {error.hint}")
     except InputError as error:
-        return Outcome(
-            part=part, name=name, status="failed", message=f"{place} cannot be read", places=(error.message,)
-        )
+        message = f"{place} cannot be read"
+        return Outcome(part=part, name=name, status="failed", message=message, places=(error.message,))

@@ -11,9 +11,9 @@ from rldk.core.manifest import ModelRecord, TokenizerRecord
 from rldk.provenance.fingerprints.model import TensorDifference, diff_models, model_fingerprint
 from rldk.provenance.fingerprints.model import TensorFingerprint as Tensor
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
+from rldk.provenance.hashing import split_digest
 from rldk.provenance.sidecars import kept_tensors
 from rldk.tracking.outcome import Outcome, named_places
-from rldk.tracking.verification.words import split_digest
 
 
 def model_outcome(folder: Path, name: str, record: ModelRecord, place: Path) -> Outcome:
