@@ -67,7 +67,7 @@ def command(run: Path, places: tuple[str, ...], root: Path | None, repository: P
             run,
             root=root or ".",
             repository=repository,
-            places=dict(map(_pair, places)),
+            places=dict(map(named_path, places)),
             work_tree=not flags["recorded"],
             begin=pieces.begin,
         )
@@ -80,7 +80,8 @@ def command(run: Path, places: tuple[str, ...], root: Path | None, repository: P
     return int(not report.passed or (flags["strict"] and unchecked))
 
 
-def _pair(text: str) -> tuple[str, str]:
+def named_path(text: str) -> tuple[str, str]:
+    """The two halves of NAME=PATH. Raises `UsageError`."""
     name, sign, path = text.partition("=")
     if not name or not sign or not path:
         raise UsageError(f"--at {text} is no NAME=PATH", hint="--at train=/data/train.jsonl")

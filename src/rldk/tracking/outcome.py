@@ -84,7 +84,7 @@ def _verdict(outcomes: Sequence[Outcome], counts: dict[str, int]) -> str:
         first = failed[0]
         where = f": {first.places[0]}" if first.places else ""
         others = f", and {plural(len(failed) - 1, 'other thing')}" if len(failed) > 1 else ""
-        return f"{_name(first).capitalize()} is not what was recorded{where}{others}.{left}"
+        return f"{_headed(first)} is not what was recorded{where}{others}.{left}"
     if not counts["passed"]:
         return f"Nothing was verified.{left}"
     return f"{plural(counts['passed'], 'thing')} verified: all as recorded.{left}"
@@ -94,12 +94,17 @@ def _name(one: Outcome) -> str:
     return f"{one.part} `{one.name}`" if one.name else one.part
 
 
+def _headed(one: Outcome) -> str:
+    name = _name(one)
+    return name[:1].upper() + name[1:]
+
+
 def _sections(outcomes: Sequence[Outcome], commands: Iterable[str]) -> Iterable[Section]:
     for one in outcomes:
         if one.status == "failed":
             places = (*one.places, *((f"and {one.more:,} more",) if one.more else ()))
             parts: tuple[Part, ...] = (Bullets(items=places, plain=True, most=MOST),) if places else ()
-            yield Section(title=f"{_name(one).capitalize()}: {one.message}", tone="critical", parts=parts)
+            yield Section(title=f"{_headed(one)}: {one.message}", tone="critical", parts=parts)
     for title, status in (("As recorded", "passed"), ("Not checked", "not_checked")):
         if rows := [(one.part, one.name, one.message) for one in outcomes if one.status == status]:
             yield Section(title=title, parts=(Table(heads=("what", "name", "how"), rows=tuple(rows), most=MOST),))

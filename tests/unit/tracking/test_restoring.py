@@ -153,7 +153,7 @@ def test_what_was_redacted_or_not_kept_is_said(project: Project, tmp_path: Path)
     words = ["restore", str(project.run), "--to", str(tmp_path / "two"), "--repo", str(project.root)]
     result = CliRunner().invoke(main, [*words, "--no-color"])
     assert result.exit_code == 1
-    assert "1 thing lacking, secrets taken out of 1 file" in " ".join(result.output.split())
+    assert "1 thing lacking. Secrets were taken out of 1 file." in " ".join(result.output.split())
     assert "a file for secrets" in result.output
 
 
