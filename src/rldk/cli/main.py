@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "preflight": ("preflight", "Check a training before it starts, and before a GPU is spent."),
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
-    "runs": ("runs", "List run directories, and show what one of them says of its run."),
+    "runs": ("runs", "List run directories, show what one says of its run, and compare two."),
     "forensics": ("forensics", "Look deeper into a PPO run: anomalies by name, drift of the KL."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
