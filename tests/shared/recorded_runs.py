@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +21,7 @@ from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 TRAIN = b"import model\n\nLR = 0.01\n\n\ndef main():\n    model.fit(LR)\n"
 CHANGED = TRAIN.replace(b"0.01", b"0.03")
 BINARY = bytes(range(256)) * 3
-TOKENIZER = {
+TOKENIZER: dict[str, Any] = {
     "version": "1.0",
     "added_tokens": [],
     "normalizer": None,

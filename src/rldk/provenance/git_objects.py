@@ -10,9 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from rldk.core.inside import relative_path
 from rldk.core.text import later
 from rldk.errors import MalformedInput, UnreadableSource, UsageError
+from rldk.provenance.inside import relative_path
 
 SHA = later(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 LFS = b"version https://git-lfs.github.com/spec/v1\n"

@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rldk.core.inside import is_plain_file, place_inside, relative_path
 from rldk.errors import MalformedInput
 from rldk.provenance.git_objects import TIMEOUT_S, CommitFile, contents, git_variables
+from rldk.provenance.inside import is_plain_file, place_inside, relative_path
 
 MAX_PATCH = 256 << 20
 

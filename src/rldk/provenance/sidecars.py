@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rldk.core.inside import is_plain_file, place_inside
 from rldk.core.manifest import DatasetRecord
 from rldk.errors import MalformedInput
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint
 from rldk.provenance.fingerprints.digest import ROW_BYTES
 from rldk.provenance.fingerprints.model import TensorFingerprint
+from rldk.provenance.inside import is_plain_file, place_inside
 
 MAX_BYTES = 4 << 30  # 16 bytes a row: a quarter of a billion rows
 

@@ -202,11 +202,11 @@ def _models(pair: _Pair, places: tuple[Path, Path]) -> Iterator[RunsDifferenceEn
         one, other = first.get(name), second.get(name)
         said = [ABSENT if m is None else f"{m.parameters:,} parameters, {_short(m.weights)}" for m in (one, other)]
         if one is None or other is None:
-            yield _entry("models", name, *said)
+            yield _entry("models", name, said[0], said[1])
         elif one.weights != other.weights:
             note = "another architecture" if one.architecture != other.architecture else "the same architecture"
             tensors = _tensors(places, (one.tensors_file, other.tensors_file))
-            yield _entry("models", name, *said, f"{note}{f', {tensors}' if tensors else ''}")
+            yield _entry("models", name, said[0], said[1], f"{note}{f', {tensors}' if tensors else ''}")
     tokens, others = pair[0].tokenizers, pair[1].tokenizers
     for name in sorted({*tokens, *others}):
         mine, theirs = tokens.get(name), others.get(name)
@@ -214,7 +214,7 @@ def _models(pair: _Pair, places: tuple[Path, Path]) -> Iterator[RunsDifferenceEn
             parts = {} if mine is None or theirs is None else {p: mine.parts.get(p) for p in mine.parts | theirs.parts}
             differing = [p.replace("_", " ") for p in parts if theirs is not None and parts[p] != theirs.parts.get(p)]
             said = [ABSENT if t is None else _short(t.digest) for t in (mine, theirs)]
-            yield _entry("models", f"tokenizer {name}", *said, ", ".join(differing))
+            yield _entry("models", f"tokenizer {name}", said[0], said[1], ", ".join(differing))
 
 
 def _tensors(places: tuple[Path, Path], files: tuple[str | None, str | None]) -> str:
@@ -309,5 +309,5 @@ def _sections(report: RunsDifference) -> Iterator[Section]:
     if same and report.differences:
         yield Section(title=f"The same: {', '.join(same)}")
     if report.skipped:
-        rows = tuple((check.name, check.reason) for check in report.skipped)
-        yield Section(title="Not compared", parts=(Table(heads=("what", "why"), rows=rows),))
+        reasons = tuple((check.name, check.reason) for check in report.skipped)
+        yield Section(title="Not compared", parts=(Table(heads=("what", "why"), rows=reasons),))

@@ -16,7 +16,7 @@ MOST = 20  # lines of a list, without --all
 MOST_NAMED = 50  # places of one thing that are named in the report
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class CheckOutcome(Struct, frozen=True, kw_only=True):
     """One thing that was verified. `part`: data, weights, code, tokenizer, lineage or run. `name`: of the thing.
 
     `message`: what was found, or what a check would need. `places`: the files, tensors or rows that differ, at most
@@ -33,7 +33,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class VerificationReport(Report, frozen=True, kw_only=True):
     """Whether things are what the record says. `passed`: nothing failed, and at least one thing was checked."""
 
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[CheckOutcome, ...] = ()
 
     def view(self) -> View:
         """Everything that a renderer may show of the report."""
@@ -57,7 +57,7 @@ class VerificationReport(Report, frozen=True, kw_only=True):
 
 
 def verification(
-    kind: str, outcomes: Sequence[Outcome], *, run: str, source: str, commands: Sequence[str] = ()
+    kind: str, outcomes: Sequence[CheckOutcome], *, run: str, source: str, commands: Sequence[str] = ()
 ) -> VerificationReport:
     """The report of what was verified. `commands`: what to type next where something failed."""
     counts = {status: sum(one.status == status for one in outcomes) for status in ("passed", "failed", "not_checked")}
@@ -77,7 +77,7 @@ def named_places(places: Sequence[str]) -> tuple[tuple[str, ...], int]:
     return tuple(places[:MOST_NAMED]), max(0, len(places) - MOST_NAMED)
 
 
-def _verdict(outcomes: Sequence[Outcome], counts: dict[str, int]) -> str:
+def _verdict(outcomes: Sequence[CheckOutcome], counts: dict[str, int]) -> str:
     failed = [one for one in outcomes if one.status == "failed"]
     left = f" {plural(counts['not_checked'], 'thing')} could not be checked." if counts["not_checked"] else ""
     if failed:
@@ -90,16 +90,16 @@ def _verdict(outcomes: Sequence[Outcome], counts: dict[str, int]) -> str:
     return f"{plural(counts['passed'], 'thing')} verified: all as recorded.{left}"
 
 
-def _name(one: Outcome) -> str:
+def _name(one: CheckOutcome) -> str:
     return f"{one.part} `{one.name}`" if one.name else one.part
 
 
-def _headed(one: Outcome) -> str:
+def _headed(one: CheckOutcome) -> str:
     name = _name(one)
     return name[:1].upper() + name[1:]
 
 
-def _sections(outcomes: Sequence[Outcome], commands: Iterable[str]) -> Iterable[Section]:
+def _sections(outcomes: Sequence[CheckOutcome], commands: Iterable[str]) -> Iterable[Section]:
     for one in outcomes:
         if one.status == "failed":
             places = (*one.places, *((f"and {one.more:,} more",) if one.more else ()))
@@ -112,7 +112,7 @@ def _sections(outcomes: Sequence[Outcome], commands: Iterable[str]) -> Iterable[
         yield Section(title="Next", parts=(Commands(lines=lines),))
 
 
-def _problem(one: Outcome, source: str) -> Problem:
+def _problem(one: CheckOutcome, source: str) -> Problem:
     where = f": {', '.join(one.places[:3])}" if one.places else ""
     return Problem(
         code=f"VERIFY-{one.part.upper()}",

@@ -12,17 +12,18 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk.core.codec import to_builtins
-from rldk.core.inside import is_plain_file, place_inside
 from rldk.core.manifest import GitState, Manifest
 from rldk.errors import MalformedInput, OutputError, UsageError
 from rldk.provenance.git_objects import LFS, LINK, MAX_FILE, PROGRAM, CommitFile, contents
 from rldk.provenance.git_patch import apply_patch
+from rldk.provenance.inside import is_plain_file, place_inside
 from rldk.tracking.exports.bundle import OpenBundle, open_bundle
 from rldk.tracking.exports.source import LeftOut, export_source, shown_command
 from rldk.tracking.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
 from rldk.tracking.verification.run import recorded_manifest
 
 CODE, RUN, CONFIG, DATA, ACCOUNT = "code", "run", "config.json", "data.json", "restored.json"
+MAX_POINTER = 1024  # bytes of a file that stands for one that Git LFS keeps
 
 
 class RestoredRun(Struct, frozen=True, kw_only=True):
@@ -101,6 +102,9 @@ def _write_code(
     elif bundle is not None and bundle.code is not None:
         if bundle.code.is_dir():
             shutil.copytree(bundle.code, into, dirs_exist_ok=True)
+            for path in sorted(into.rglob("*")):
+                if path.is_file() and path.stat().st_size < MAX_POINTER:
+                    yield from _pointer(path.relative_to(into).as_posix(), path.read_bytes())
         yield from _write_links(bundle.links, into)
     elif state.sha is not None:
         why = "no repository that has it was found: give --repo DIR"
@@ -114,15 +118,19 @@ def _write_file(file: CommitFile, data: bytes, into: Path) -> Iterator[LeftOut]:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(data)
     place.chmod(0o755 if file.mode == PROGRAM else 0o644)
+    yield from _pointer(file.path, data)
+
+
+def _pointer(path: str, data: bytes) -> Iterator[LeftOut]:
     if data.startswith(LFS):
-        yield LeftOut(what=file.path, why="Git LFS keeps its content: this is the pointer; `git lfs pull` brings it")
+        yield LeftOut(what=path, why="Git LFS keeps its content: this is the pointer; `git lfs pull` brings it")
 
 
 def _write_links(links: dict[str, str], into: Path) -> Iterator[LeftOut]:
     for path, target in links.items():
         place = place_inside(into, path)
         aim = Path(os.path.normpath(place.parent / target))  # without following what is there
-        if Path(target).is_absolute() or not aim.is_relative_to(into):
+        if "\0" in target or Path(target).is_absolute() or not aim.is_relative_to(into):
             yield LeftOut(what=path, why=f"a link to {target}, which is outside of the code")
             continue
         place.parent.mkdir(parents=True, exist_ok=True)

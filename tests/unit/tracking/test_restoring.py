@@ -327,3 +327,29 @@ def _zip(files: dict[str, bytes]) -> bytes:
         for name, data in files.items():
             made.writestr(name, data)
     return out.getvalue()
+
+
+def test_a_pointer_of_git_lfs_is_lacking_from_the_repository_and_from_a_bundle(project: Project, tmp_path: Path) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12\n"
+    (project.root / "weights.bin").write_text(pointer)
+    git(project.root, "add", "weights.bin")
+    git(project.root, "commit", "-qm", "lfs")
+    record_run(project)
+    for source, name in ((project.run, "one"), (bundle_of(project, tmp_path / "x.zip"), "two")):
+        found = restore_run(source, tmp_path / name, repository=project.root if source.is_dir() else None)
+        assert [one.what for one in found.lacking] == ["weights.bin"]
+
+
+def test_a_name_that_is_no_text_is_lacking_in_a_bundle_and_comes_back_from_the_repository(
+    project: Project, tmp_path: Path
+) -> None:
+    blob = git(project.root, "hash-object", "-w", "train.py").decode().strip()
+    strange = "caf\udce9.py"
+    git(project.root, "update-index", "--add", "--cacheinfo", f"100644,{blob},{strange}")
+    (project.root / strange).write_bytes((project.root / "train.py").read_bytes())
+    git(project.root, "commit", "-qm", "latin-1")
+    record_run(project)
+    restore_run(project.run, tmp_path / "one", repository=project.root)
+    assert (tmp_path / "one" / "code" / strange).is_file()
+    found = restore_run(bundle_of(project, tmp_path / "x.zip"), tmp_path / "two")
+    assert [one.why for one in found.lacking] == ["its name is no text"]

@@ -16,7 +16,7 @@ from recorded_runs import Project, git, make_project, safetensors
 
 from rldk.cli.main import main
 from rldk.errors import UnknownName, UnreadableSource
-from rldk.tracking.outcome import Outcome, VerificationReport
+from rldk.tracking.outcome import CheckOutcome, VerificationReport
 from rldk.tracking.verification import verify_run
 
 
@@ -38,7 +38,7 @@ def named(report: VerificationReport) -> str:
     return " ".join(" ".join((one.name, one.message, *one.places)) for one in report.outcomes if one.status == "failed")
 
 
-def outcome(report: VerificationReport, name: str) -> Outcome:
+def outcome(report: VerificationReport, name: str) -> CheckOutcome:
     return next(one for one in report.outcomes if one.name == name)
 
 

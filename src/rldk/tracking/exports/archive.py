@@ -12,8 +12,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk.core.files import whole
-from rldk.core.inside import place_inside
 from rldk.errors import MalformedInput, OutputError, UnreadableSource
+from rldk.provenance.inside import place_inside
 
 MAX_ENTRIES = 1_000_000
 MAX_BYTES = 64 << 30  # of everything unpacked
@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that the format has; the time of packing would make two archives differ
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class ArchiveEntry(Struct, frozen=True, kw_only=True):
     """A file of an archive: its name and its content, as bytes or in a file."""
 
     name: str
@@ -29,7 +29,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     is_program: bool = False
 
 
-def write_zip(path: Path, entries: Iterable[Entry]) -> None:
+def write_zip(path: Path, entries: Iterable[ArchiveEntry]) -> None:
     """Writes the archive whole or not at all, its files in the order of their names. Raises `OutputError`."""
     try:
         with (

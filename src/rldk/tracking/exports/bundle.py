@@ -12,12 +12,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from rldk.core.codec import to_builtins
-from rldk.core.inside import is_plain_file, place_inside
+from rldk.core.text import legible
 from rldk.errors import MalformedInput
 from rldk.provenance.git_objects import LINK, MAX_FILE, PROGRAM, CommitFile, contents
 from rldk.provenance.hashing import file_sha256
-from rldk.tracking.exports.archive import Entry, unpack_zip, write_zip
+from rldk.provenance.inside import is_plain_file, place_inside
+from rldk.tracking.exports.archive import ArchiveEntry, unpack_zip, write_zip
 from rldk.tracking.exports.source import ExportSource, LeftOut
 from rldk.tracking.recorded_code import RecordedCode, recorded_code
 
@@ -40,27 +40,33 @@ class OpenBundle(Struct, frozen=True, kw_only=True):
 def write_bundle(source: ExportSource, output: Path, places: list[Path]) -> tuple[LeftOut, ...]:
     """Writes the archive and returns what it lacks. `places`: where the repository may be, the first that has the
     commit counts."""
-    entries = [Entry(name=f"{RUN}/{file.name}", content=file.path) for file in source.files]
+    entries = [ArchiveEntry(name=f"{RUN}/{file.name}", content=file.path) for file in source.files]
     digests = {f"{RUN}/{file.name}": file.sha256 for file in source.files}
     index: dict[str, Any] = {"kind": KIND, "schema_version": VERSION, "run_id": source.name}
     left = list(source.left_out)
     state = source.manifest.git
-    if state is not None:
-        code = recorded_code(source.folder, state, places)
-        links: dict[str, str] = {}
-        for file, data in _code(code):
-            name = f"{CODE}/{file.path}"
-            if file.mode == LINK:
-                links[file.path] = data.decode("utf-8", "surrogateescape")
-            else:
-                entries.append(Entry(name=name, content=data, is_program=file.mode == PROGRAM))
+    with tempfile.TemporaryDirectory(prefix="rldk-bundle-") as spool:
+        if state is not None:
+            code = recorded_code(source.folder, state, places)
+            links: dict[str, str] = {}
+            for number, (file, data) in enumerate(_code(code)):
+                name = f"{CODE}/{file.path}"
+                if legible(file.path) != file.path:
+                    left.append(LeftOut(what=legible(name), why="its name is no text"))
+                    continue
+                if file.mode == LINK:
+                    links[file.path] = data.decode("utf-8", "surrogateescape")
+                    continue
+                kept = Path(spool) / str(number)  # not all files of a repository fit into memory
+                kept.write_bytes(data)
+                entries.append(ArchiveEntry(name=name, content=kept, is_program=file.mode == PROGRAM))
                 digests[name] = hashlib.sha256(data).hexdigest()
-        left += _missing(code)
-        if code.commit is not None:
-            index["code"] = {"commit": code.commit.sha, "links": links}
-    index |= {"files": dict(sorted(digests.items())), "left_out": to_builtins([*map(_plain, left)])}
-    text = json.dumps(index, indent=1, sort_keys=True, ensure_ascii=True)
-    write_zip(output, [*entries, Entry(name=INDEX, content=text.encode())])
+            left += _missing(code)
+            if code.commit is not None:
+                index["code"] = {"commit": code.commit.sha, "links": links}
+        index |= {"files": dict(sorted(digests.items())), "left_out": [*map(_plain, left)]}
+        text = json.dumps(index, indent=1, sort_keys=True, ensure_ascii=True)
+        write_zip(output, [*entries, ArchiveEntry(name=INDEX, content=text.encode())])
     return tuple(left)
 
 

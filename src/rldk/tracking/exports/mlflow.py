@@ -14,7 +14,7 @@ from typing import Any
 
 from rldk.core.rundir import RunDirectory
 from rldk.core.text import later
-from rldk.tracking.exports.archive import Entry, write_zip
+from rldk.tracking.exports.archive import ArchiveEntry, write_zip
 from rldk.tracking.exports.source import ExportSource, shown_command
 
 MAX_PARAM = 6000  # characters; MLflow refuses longer ones
@@ -28,7 +28,7 @@ def write_mlflow(source: ExportSource, output: Path) -> None:
     write_zip(output, entries(source))
 
 
-def entries(source: ExportSource) -> list[Entry]:
+def entries(source: ExportSource) -> list[ArchiveEntry]:
     """Every file of the store. The names of experiment and run follow from those of the project and the run, so that
     the same run gives the same store."""
     manifest = source.manifest
@@ -45,7 +45,7 @@ def entries(source: ExportSource) -> list[Entry]:
         "lifecycle_stage": "active",
         "name": project,
     }
-    about_run = {
+    about_run: dict[str, Any] = {
         "artifact_uri": f"{inner}/artifacts",
         "end_time": end,
         "entry_point_name": "",
@@ -66,8 +66,8 @@ def entries(source: ExportSource) -> list[Entry]:
     made |= {f"{inner}/params/{name}": text for name, text in _params(manifest.config)}
     made |= {f"{inner}/tags/{name}": text for name, text in _tags(source)}
     made |= {f"{inner}/metrics/{name}": text for name, text in _metrics(source.folder, start or 0)}
-    texts = [Entry(name=name, content=text.encode("utf-8", "replace")) for name, text in made.items()]
-    return texts + [Entry(name=f"{inner}/artifacts/{file.name}", content=file.path) for file in source.files]
+    texts = [ArchiveEntry(name=name, content=text.encode("utf-8", "replace")) for name, text in made.items()]
+    return texts + [ArchiveEntry(name=f"{inner}/artifacts/{file.name}", content=file.path) for file in source.files]
 
 
 def _yaml(values: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from rldk.tracking.exports.archive import Entry, write_zip
+from rldk.tracking.exports.archive import ArchiveEntry, write_zip
 from rldk.tracking.exports.source import ExportSource, RunDirectoryFile, shown_command
 
 DESCRIPTOR = "ro-crate-metadata.json"
@@ -24,8 +24,8 @@ _UNKNOWN_DAY = "1970-01-01"  # the format asks for a day; a run that does not sa
 def write_crate(source: ExportSource, output: Path) -> None:
     """Writes the crate as an archive: the files of the run below `run/`, and the metadata. Raises `OutputError`."""
     text = json.dumps(crate(source), indent=1, ensure_ascii=True, sort_keys=False)
-    files = [Entry(name=f"run/{file.name}", content=file.path) for file in source.files]
-    write_zip(output, [*files, Entry(name=DESCRIPTOR, content=text.encode())])
+    files = [ArchiveEntry(name=f"run/{file.name}", content=file.path) for file in source.files]
+    write_zip(output, [*files, ArchiveEntry(name=DESCRIPTOR, content=text.encode())])
 
 
 def crate(source: ExportSource) -> dict[str, Any]:

@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from rldk.core.inside import is_plain_file
 from rldk.errors import MalformedInput, NoData, OutputError, UnreadableSource
 from rldk.provenance.fingerprints.canonical import canonical
+from rldk.provenance.inside import is_plain_file
 
 FILE = "lineage.jsonl"
 ENCODING = "rldk-lineage-1"  # changes whenever the same content would get another name

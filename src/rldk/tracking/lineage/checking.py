@@ -15,7 +15,7 @@ from rldk.provenance.fingerprints.model import model_fingerprint
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.tracking.lineage.chain import LineageItem, LineageRecord, chosen, identity, read_lineage
 from rldk.tracking.lineage.source import digest_of, source_in
-from rldk.tracking.outcome import Outcome, VerificationReport, named_places, verification
+from rldk.tracking.outcome import CheckOutcome, OutcomeStatus, VerificationReport, named_places, verification
 from rldk.tracking.places import recorded_place
 
 Begin = Callable[[str], None]  # called with the name of what is hashed next
@@ -42,10 +42,10 @@ def verify_lineage(
     )
 
 
-def lineage_outcomes(records: Sequence[LineageRecord], root: Path, begin: Begin) -> Iterator[Outcome]:
+def lineage_outcomes(records: Sequence[LineageRecord], root: Path, begin: Begin) -> Iterator[CheckOutcome]:
     """One outcome for each record."""
     known: set[str] = set()
-    last = {
+    last: dict[str | None, int] = {
         item.path: number for number, record in enumerate(records) for item in record.outputs if item.path is not None
     }
     for number, record in enumerate(records):
@@ -68,13 +68,15 @@ class _Paths(Struct, frozen=True):
         return self.last.get(item.path, -1) >= self.number + made
 
 
-def _outcome(name: str, record: LineageRecord, known: set[str], paths: _Paths) -> Outcome:
+def _outcome(name: str, record: LineageRecord, known: set[str], paths: _Paths) -> CheckOutcome:
     if identity(record) != record.id:
         return _failed(name, "the record itself was changed", ())
     lost = [parent for parent in record.parents if parent not in known]
     if lost:
         return _failed(name, "a record that it stands on is missing or was changed", [one[:19] for one in lost])
-    wrong, left, passed = [], [], 0
+    wrong: list[str] = []
+    left: list[str] = []
+    passed = 0
     for item, made in (*((i, False) for i in record.inputs), *((i, True) for i in record.outputs)):
         said = _reason(item, paths, made=made)
         if said is None:
@@ -84,10 +86,9 @@ def _outcome(name: str, record: LineageRecord, known: set[str], paths: _Paths) -
     _add_code(record, wrong, left)
     if wrong:
         return _failed(name, "what it read or wrote is not what was recorded", wrong)
-    about = f"{passed} of {len(record.inputs) + len(record.outputs)} hashed again" + (
-        f"; {'; '.join(left)}" if left else ""
-    )
-    return Outcome(part="lineage", name=name, status="passed" if passed or not left else "not_checked", message=about)
+    about = "; ".join([f"{passed} of {len(record.inputs) + len(record.outputs)} hashed again", *left])
+    status: OutcomeStatus = "passed" if passed or not left else "not_checked"
+    return CheckOutcome(part="lineage", name=name, status=status, message=about)
 
 
 def _reason(item: LineageItem, paths: _Paths, *, made: bool) -> tuple[bool, str] | None:
@@ -128,6 +129,6 @@ def _add_code(record: LineageRecord, wrong: list[str], left: list[str]) -> None:
         wrong.append(f"{code.path}: {code.name}() was changed")
 
 
-def _failed(name: str, message: str, places: Sequence[str]) -> Outcome:
+def _failed(name: str, message: str, places: Sequence[str]) -> CheckOutcome:
     shown, more = named_places(places)
-    return Outcome(part="lineage", name=name, status="failed", message=message, places=shown, more=more)
+    return CheckOutcome(part="lineage", name=name, status="failed", message=message, places=shown, more=more)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rldk.core.inside import is_plain_file
+from rldk.provenance.inside import is_plain_file
 from rldk.tracking.lineage.chain import LineageCode
 
 MAX_SOURCE = 16 << 20

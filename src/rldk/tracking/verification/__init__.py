@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.tracking.outcome import Outcome, VerificationReport
+from rldk.tracking.outcome import CheckOutcome, VerificationReport
 from rldk.tracking.verification.run import verify_run
 
-__all__ = ["Outcome", "VerificationReport", "verify_run"]
+__all__ = ["CheckOutcome", "VerificationReport", "verify_run"]

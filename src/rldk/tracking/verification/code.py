@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rldk.core.inside import is_plain_file, place_inside
 from rldk.core.manifest import GitState, Script
-from rldk.errors import InputError, UnreadableSource
+from rldk.errors import InputError, UnreadableSource, UsageError
 from rldk.provenance.git_objects import LFS, LINK, CommitFile, blob_name, contents, git_output
 from rldk.provenance.git_patch import patched
 from rldk.provenance.hashing import file_sha256
-from rldk.tracking.outcome import Outcome, OutcomeStatus, named_places
+from rldk.provenance.inside import is_plain_file, place_inside
+from rldk.tracking.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.tracking.places import recorded_place
 from rldk.tracking.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
 
 
-def code_outcomes(folder: Path, state: GitState, places: list[Path], *, work_tree: bool) -> Iterator[Outcome]:
+def code_outcomes(folder: Path, state: GitState, places: list[Path], *, work_tree: bool) -> Iterator[CheckOutcome]:
     """The outcomes for the code of the run in `folder`. `work_tree`: also compares the files of the repository."""
     try:
         code = recorded_code(folder, state, places)
@@ -26,9 +26,13 @@ def code_outcomes(folder: Path, state: GitState, places: list[Path], *, work_tre
             yield _work_tree(code)
     except InputError as error:
         yield _outcome("repository", "failed", error.message)
+    except OSError as error:
+        yield _outcome("repository", "failed", f"{error.filename} cannot be read: {error.strerror}")
+    except UsageError as error:
+        yield _outcome("repository", "not_checked", f"needs git: {error.message}")
 
 
-def script_outcome(script: Script, root: Path) -> Outcome:
+def script_outcome(script: Script, root: Path) -> CheckOutcome:
     """Whether the script that was started has the content that it had."""
     place = recorded_place(script.path, root)
     if place is None:
@@ -38,7 +42,7 @@ def script_outcome(script: Script, root: Path) -> Outcome:
     return _outcome("script", "failed", "the script that was started was changed", [script.path])
 
 
-def _kept(code: RecordedCode) -> Iterator[Outcome]:
+def _kept(code: RecordedCode) -> Iterator[CheckOutcome]:
     """What the run directory itself keeps."""
     if code.patch is not None:
         name = code.state.diff or ""
@@ -57,7 +61,7 @@ def _kept(code: RecordedCode) -> Iterator[Outcome]:
         yield _outcome("kept files", "passed", f"{len(kept):,} that were in no commit")
 
 
-def _commit(code: RecordedCode) -> Iterator[Outcome]:
+def _commit(code: RecordedCode) -> Iterator[CheckOutcome]:
     """Whether a repository has the commit with all of its files."""
     sha = code.state.sha
     if sha is None:
@@ -76,7 +80,7 @@ def _commit(code: RecordedCode) -> Iterator[Outcome]:
         yield _outcome("submodules", "not_checked", f"needs {count:,} other repositories: their files are not read")
 
 
-def _work_tree(code: RecordedCode) -> Outcome:
+def _work_tree(code: RecordedCode) -> CheckOutcome:
     """Whether the files of the repository are those that ran: the commit with the changes, and those of no commit."""
     if code.repository is None or code.commit is None:
         return _outcome("work tree", "not_checked", "needs the repository: give --repo DIR")
@@ -135,6 +139,6 @@ def _content(place: Path) -> bytes | None:
     return place.read_bytes() if is_plain_file(place) else None
 
 
-def _outcome(name: str, status: OutcomeStatus, message: str, places: list[str] | None = None) -> Outcome:
+def _outcome(name: str, status: OutcomeStatus, message: str, places: list[str] | None = None) -> CheckOutcome:
     shown, more = named_places(places or [])
-    return Outcome(part="code", name=name, status=status, message=message, places=shown, more=more)
+    return CheckOutcome(part="code", name=name, status=status, message=message, places=shown, more=more)

@@ -13,12 +13,12 @@ from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
 from rldk.provenance.fingerprints.difference import DatasetDifference, difference, spans
 from rldk.provenance.hashing import split_digest
 from rldk.provenance.sidecars import kept_fingerprint
-from rldk.tracking.outcome import Outcome, named_places
+from rldk.tracking.outcome import CheckOutcome, named_places
 
 KINDS = frozenset({"records", "table", "array", "files"})
 
 
-def dataset_outcome(folder: Path, name: str, record: DatasetRecord, place: Path) -> Outcome:
+def dataset_outcome(folder: Path, name: str, record: DatasetRecord, place: Path) -> CheckOutcome:
     """Whether the data at `place` is the dataset of the run in `folder`. Raises `InputError` when it cannot be read."""
     algorithm, digest = split_digest(record.fingerprint)
     most = record.rows if record.sampled else None
@@ -26,10 +26,10 @@ def dataset_outcome(folder: Path, name: str, record: DatasetRecord, place: Path)
     size = f"{found.rows:,} {'files' if found.kind == 'files' else 'rows'}"
     if found.digest == digest:
         left = "; ONLY these were recorded" if record.sampled else ""
-        return Outcome(part="data", name=name, status="passed", message=f"{size}, {algorithm}{left}")
+        return CheckOutcome(part="data", name=name, status="passed", message=f"{size}, {algorithm}{left}")
     if record.format in KINDS and record.format != found.kind:
         message = f"needs the data as {record.format}: {place} is read as {found.kind}"
-        return Outcome(part="data", name=name, status="not_checked", message=message)
+        return CheckOutcome(part="data", name=name, status="not_checked", message=message)
     named = _places(folder, record, place, found)
     if not named and found.kind == "files" and found.rows == 1:
         named = [str(place)]
@@ -39,7 +39,7 @@ def dataset_outcome(folder: Path, name: str, record: DatasetRecord, place: Path)
         message += f" ({record.rows:,} rows before, {found.rows:,} now)"
     if not places:
         message += "; to name the rows, their digests had to be kept"
-    return Outcome(part="data", name=name, status="failed", message=message, places=places, more=more)
+    return CheckOutcome(part="data", name=name, status="failed", message=message, places=places, more=more)
 
 
 def _places(folder: Path, record: DatasetRecord, place: Path, found: DatasetFingerprint) -> list[str]:

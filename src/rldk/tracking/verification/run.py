@@ -9,13 +9,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from rldk.core.inside import is_plain_file, place_inside
 from rldk.core.manifest import Manifest, read_manifest
 from rldk.errors import InputError, MissingExtra, UnknownName, UnreadableSource
+from rldk.provenance.inside import is_plain_file, place_inside
 from rldk.tracking.lineage.chain import FILE as LINEAGE
 from rldk.tracking.lineage.chain import read_lineage
 from rldk.tracking.lineage.checking import lineage_outcomes
-from rldk.tracking.outcome import Outcome, VerificationReport, verification
+from rldk.tracking.outcome import CheckOutcome, VerificationReport, verification
 from rldk.tracking.places import recorded_place
 from rldk.tracking.verification.code import code_outcomes, script_outcome
 from rldk.tracking.verification.data import dataset_outcome
@@ -62,7 +62,11 @@ def verify_run(
         if name not in known:
             raise UnknownName("dataset, model or tokenizer of the run", name, known)
     outcomes = tuple(_outcomes(folder, manifest, choice, begin or (lambda _: None)))
-    commands = [f"rldk restore {folder} --to DIR"] if any(one.part == "code" for one in outcomes) else []
+    commands = (
+        [f"rldk restore {folder} --to DIR"]
+        if any(one.part == "code" and one.status == "failed" for one in outcomes)
+        else []
+    )
     name = manifest.run_id or folder.name
     return verification("verification", outcomes, run=name, source=str(folder), commands=commands)
 
@@ -75,7 +79,7 @@ def recorded_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _outcomes(folder: Path, manifest: Manifest, choice: VerifyChoice, begin: Begin) -> Iterator[Outcome]:
+def _outcomes(folder: Path, manifest: Manifest, choice: VerifyChoice, begin: Begin) -> Iterator[CheckOutcome]:
     for check in _things(folder, manifest):
         begin(f"{check.part} {check.name}")
         yield _looked_at(check, choice)
@@ -85,7 +89,7 @@ def _outcomes(folder: Path, manifest: Manifest, choice: VerifyChoice, begin: Beg
         yield from code_outcomes(folder, manifest.git, around, work_tree=choice.work_tree)
     else:
         message = "needs a repository at the time of the run: it was in none"
-        yield Outcome(part="code", name="commit", status="not_checked", message=message)
+        yield CheckOutcome(part="code", name="commit", status="not_checked", message=message)
     if manifest.script is not None and choice.work_tree:
         yield script_outcome(manifest.script, choice.root)
     if (folder / LINEAGE).exists():
@@ -98,7 +102,7 @@ class _Thing(Struct, frozen=True, kw_only=True):
     part: str
     name: str
     source: str | None
-    look: Callable[[Path], Outcome]
+    look: Callable[[Path], CheckOutcome]
     own: Path | None = None
 
 
@@ -119,14 +123,14 @@ def _things(folder: Path, manifest: Manifest) -> Iterator[_Thing]:
         yield _Thing(part="tokenizer", name=name, source=tokenizer.source, look=look)
 
 
-def _looked_at(thing: _Thing, choice: VerifyChoice) -> Outcome:
+def _looked_at(thing: _Thing, choice: VerifyChoice) -> CheckOutcome:
     """The outcome of the check where the thing is now. What is not there is not checked, and neither is what needs a
     package; what cannot be read where it should be has failed, and so has what the run itself has lost."""
     part, name = thing.part, thing.name
     if thing.own is not None:
         place = thing.own if is_plain_file(thing.own) else None
         if place is None:
-            return Outcome(part=part, name=name, status="failed", message=f"{thing.own} is gone")
+            return CheckOutcome(part=part, name=name, status="failed", message=f"{thing.own} is gone")
     else:
         place = choice.places.get(name)
         if place is None and thing.source is not None:
@@ -134,11 +138,11 @@ def _looked_at(thing: _Thing, choice: VerifyChoice) -> Outcome:
     if place is None:
         where = "it was in memory" if thing.source is None else f"{thing.source} is not there"
         message = f"needs its place, because {where}: give --at {name}=PATH"
-        return Outcome(part=part, name=name, status="not_checked", message=message)
+        return CheckOutcome(part=part, name=name, status="not_checked", message=message)
     try:
         return thing.look(place)
     except MissingExtra as error:
-        return Outcome(part=part, name=name, status="not_checked", message=f"needs a package: {error.hint}")
+        return CheckOutcome(part=part, name=name, status="not_checked", message=f"needs a package: {error.hint}")
     except InputError as error:
         message = f"{place} cannot be read"
-        return Outcome(part=part, name=name, status="failed", message=message, places=(error.message,))
+        return CheckOutcome(part=part, name=name, status="failed", message=message, places=(error.message,))

@@ -13,46 +13,48 @@ from rldk.provenance.fingerprints.model import TensorFingerprint as Tensor
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.provenance.hashing import split_digest
 from rldk.provenance.sidecars import kept_tensors
-from rldk.tracking.outcome import Outcome, named_places
+from rldk.tracking.outcome import CheckOutcome, named_places
 
 
-def model_outcome(folder: Path, name: str, record: ModelRecord, place: Path) -> Outcome:
+def model_outcome(folder: Path, name: str, record: ModelRecord, place: Path) -> CheckOutcome:
     """Whether the weights at `place` are those of the run in `folder`. Raises `InputError` when they cannot be read."""
     algorithm, digest = split_digest(record.weights)
     found = model_fingerprint(place, algorithm=algorithm)
     size = f"{found.parameters:,} parameters in {len(found.tensors):,} tensors, {algorithm}"
     if found.weights == digest:
-        return Outcome(part="weights", name=name, status="passed", message=size)
+        return CheckOutcome(part="weights", name=name, status="passed", message=size)
     kept = kept_tensors(folder, record.tensors_file)
     if kept is None:
         message = f"{place} is not what was recorded; to name the tensor, the digests of all had to be kept"
-        return Outcome(part="weights", name=name, status="failed", message=message)
+        return CheckOutcome(part="weights", name=name, status="failed", message=message)
     differing = diff_models(replace(found, tensors=kept), found)
     if differing and all(_is_tied(one, kept) for one in differing):
         message = f"{size}; {len(differing)} that share the values of another tensor are not in the file"
-        return Outcome(part="weights", name=name, status="passed", message=message)
+        return CheckOutcome(part="weights", name=name, status="passed", message=message)
     places, more = named_places([_place(one) for one in differing])
     message = f"{place} is not what was recorded"
     if not differing:
         message = "the kept digests of the tensors do not belong to the digest of the weights"
-    return Outcome(part="weights", name=name, status="failed", message=message, places=places, more=more)
+    return CheckOutcome(part="weights", name=name, status="failed", message=message, places=places, more=more)
 
 
-def tokenizer_outcome(name: str, record: TokenizerRecord, place: Path) -> Outcome:
+def tokenizer_outcome(name: str, record: TokenizerRecord, place: Path) -> CheckOutcome:
     """Whether the tokenizer at `place` is that of the run. Raises `InputError` when it cannot be read."""
     algorithm = split_digest(record.digest)[0]
     found = fingerprint_tokenizer(place, algorithm=algorithm)
     if found.digest == record.digest:
-        return Outcome(part="tokenizer", name=name, status="passed", message=f"{len(found.parts)} parts, {algorithm}")
+        return CheckOutcome(
+            part="tokenizer", name=name, status="passed", message=f"{len(found.parts)} parts, {algorithm}"
+        )
     both = found.parts.keys() & record.parts.keys()
     differing = sorted(part for part in both if found.parts[part] != record.parts[part])
     differing += sorted(f"{part} (only {side})" for part, side in _lone(record.parts, found.parts))
     if differing == ["pipeline"] and "probes" in both:
         message = "needs the tokenizer as it was in memory: the file has another pipeline, and all probes agree"
-        return Outcome(part="tokenizer", name=name, status="not_checked", message=message)
+        return CheckOutcome(part="tokenizer", name=name, status="not_checked", message=message)
     places, more = named_places([part.replace("_", " ") for part in differing])
     message = f"{place} is not what was recorded"
-    return Outcome(part="tokenizer", name=name, status="failed", message=message, places=places, more=more)
+    return CheckOutcome(part="tokenizer", name=name, status="failed", message=message, places=places, more=more)
 
 
 def _lone(before: Mapping[str, str], after: Mapping[str, str]) -> list[tuple[str, str]]:
