@@ -58,7 +58,7 @@ def command(run: Path, form: str, output: Path | None, repository: Path | None, 
 
     choice = ExportChoice(
         repository=repository,
-        root=flags["root"] or Path(),
+        root=flags["root"],
         dataset=flags["dataset"],
         places={name: Path(path) for name, path in map(named_path, flags["places"])},
     )

@@ -16,7 +16,7 @@ root_option = click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="The folder that relative paths in the record are relative to.  [default: the current folder]",
+    help="The folder that relative paths are relative to.  [default: that of the run's start, or the current folder]",
 )
 
 

@@ -19,7 +19,7 @@ repo_option = click.option(
     "repository",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="The repository of the code.  [default: the one around the run, or around the current folder]",
+    help="The repository of the code.  [default: around the run, its start or the current folder]",
 )
 
 
@@ -65,7 +65,7 @@ def command(run: Path, places: tuple[str, ...], root: Path | None, repository: P
         pieces.expect(20)
         report = verify_run(
             run,
-            root=root or ".",
+            root=root,
             repository=repository,
             places=dict(map(named_path, places)),
             work_tree=not flags["recorded"],

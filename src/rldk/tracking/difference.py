@@ -171,7 +171,10 @@ def _counts(found: DatasetDifference) -> str:
 
 def _seeds(pair: _Pair) -> Iterator[RunsDifferenceEntry]:
     yield from _values("seed", {"seed": pair[0].seed}, {"seed": pair[1].seed})
-    yield from _values("seed", pair[0].seeds, pair[1].seeds)
+    # other seeds give other states: those say more only where the seeds are the same
+    apart = {"seed", "state_file", "advice", *(("digests",) if pair[0].seed != pair[1].seed else ())}
+    one, other = ({k: v for k, v in manifest.seeds.items() if k not in apart} for manifest in pair)
+    yield from _values("seed", one, other)
 
 
 def _code(pair: _Pair) -> Iterator[RunsDifferenceEntry]:

@@ -19,6 +19,7 @@ from rldk.provenance.git_patch import apply_patch
 from rldk.provenance.inside import is_plain_file, place_inside
 from rldk.tracking.exports.bundle import OpenBundle, open_bundle
 from rldk.tracking.exports.source import LeftOut, export_source, shown_command
+from rldk.tracking.places import recorded_root
 from rldk.tracking.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
 from rldk.tracking.verification.run import recorded_manifest
 
@@ -49,14 +50,16 @@ def restore_run(
     """Writes the state of a run into the folder `to`, which must be empty or not exist.
 
     `run`: its directory, or a bundle of `rldk export`. `repository`: where the commit is; by default the one around the
-    run, or around the current folder. `to` gets `code/`, `config.json`, `data.json` with the digests of the data,
-    `run/` with the record, and `restored.json` with what this function returns. It appears whole or not at all. Raises
-    `OutputError` when `to` is not empty, `MalformedInput` for a record that leads outside or was changed."""
+    run, around the folder that it was started in, or around the current one. `to` gets `code/`, `config.json`,
+    `data.json` with the digests of the data, `run/` with the record, and `restored.json` with what this function
+    returns. It appears whole or not at all. Raises `OutputError` when `to` is not empty, `MalformedInput` for a record
+    that leads outside or was changed."""
     target = Path(to)
     _refuse_full(target)
     source = Path(run)
     if source.is_dir():
-        around = [source, Path()] if repository is None else [Path(repository)]
+        started = recorded_root(recorded_manifest(source))
+        around = [source, started, Path()] if repository is None else [Path(repository)]
         return _restored(source, target, around, None)
     with open_bundle(source) as bundle:
         return _restored(bundle.run, target, [Path(repository)] if repository is not None else [], bundle)

@@ -83,6 +83,7 @@ def test_a_bundle_brings_it_back_without_the_repository(project: Project, tmp_pa
 names = st.text("ab\u00e9 '\"-*[]\\\t", min_size=1, max_size=6).filter(lambda name: name.strip(". ") != "")
 
 
+@pytest.mark.slow
 @settings(max_examples=few(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     committed=st.dictionaries(names, st.binary(max_size=60), max_size=4),
@@ -282,6 +283,7 @@ def test_a_hostile_bundle_is_refused(project: Project, tmp_path: Path, name: str
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 @settings(max_examples=few(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_flipped_byte_of_a_bundle_goes_unseen(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
@@ -329,7 +331,7 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def test_a_pointer_of_git_lfs_is_lacking_from_the_repository_and_from_a_bundle(project: Project, tmp_path: Path) -> None:
+def test_a_pointer_of_git_lfs_is_lacking_in_either_way(project: Project, tmp_path: Path) -> None:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12\n"
     (project.root / "weights.bin").write_text(pointer)
     git(project.root, "add", "weights.bin")

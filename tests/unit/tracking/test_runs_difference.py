@@ -28,7 +28,7 @@ def edit(run: Path, **changes: Any) -> None:
     file = run / "run.json"
     said = json.loads(file.read_text())
     for key, value in changes.items():
-        said[key] = said[key] | value if isinstance(value, dict) else value
+        said[key] = said.get(key, {}) | value if isinstance(value, dict) else value
     file.write_text(json.dumps(said))
 
 
@@ -67,6 +67,15 @@ def test_nested_configuration_is_named_by_its_path(pair: tuple[Project, Path]) -
     found = diff_runs(project.run, other)
     assert [(one.name, one.before, one.after) for one in found.differences] == [
         ("model.layers", "2", "3"), ("model.new", "(none)", "true")]  # fmt: skip
+
+
+def test_states_of_generators_are_compared_where_the_seeds_are_the_same(pair: tuple[Project, Path]) -> None:
+    project, other = pair
+    edit(project.run, seeds={"seed": 3, "digests": {"numpy": "aa"}, "advice": ["x"]})
+    edit(other, seeds={"seed": 3, "digests": {"numpy": "bb"}})
+    assert [one.name for one in diff_runs(project.run, other).differences] == ["digests.numpy"]
+    edit(other, seed=4)
+    assert [one.name for one in diff_runs(project.run, other).differences] == ["seed"]
 
 
 def test_what_one_run_does_not_record_is_not_compared(pair: tuple[Project, Path], tmp_path: Path) -> None:

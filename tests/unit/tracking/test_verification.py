@@ -56,6 +56,7 @@ def test_an_unchanged_run_passes(original: Project) -> None:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=few(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_any_flipped_byte_is_named(original: Project, data: st.DataObject) -> None:
@@ -150,6 +151,21 @@ def test_what_is_not_there_is_not_checked(project: Project, tmp_path: Path) -> N
     assert "needs a repository with the commit" in outcome(away, "commit").message
     with pytest.raises(UnknownName, match="trian"):
         check(project, places={"trian": moved})
+
+
+def test_relative_paths_are_those_of_the_folder_that_the_run_was_started_in(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = project.run / "run.json"
+    said = json.loads(file.read_text()) | {"cwd": str(project.data.parent)}
+    said["datasets"]["train"]["source"] = project.data.name
+    file.write_text(json.dumps(said))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert outcome(check(project), "train").status == "passed"
+    assert outcome(check(project, root=tmp_path / "elsewhere"), "train").status == "not_checked"
+    file.write_text(json.dumps(said | {"cwd": 3}))
+    assert outcome(check(project), "train").status == "not_checked"
 
 
 def test_nothing_checked_is_no_pass(tmp_path: Path) -> None:

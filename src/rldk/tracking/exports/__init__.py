@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.core.files import save
 from rldk.errors import UnknownName, UsageError
 from rldk.tracking.exports.source import ExportSource, LeftOut, export_source
+from rldk.tracking.places import recorded_root
 
 __all__ = ["FORMATS", "ExportedRun", "export_run"]
 
@@ -37,11 +39,11 @@ class ExportedRun(Struct, frozen=True, kw_only=True):
 
 class ExportChoice(Struct, frozen=True, kw_only=True):
     """Where things are. `repository`: of the code, None to look around the run and in `root`. `root`: the folder that
-    relative paths in the record are relative to. `dataset`: the one that Croissant describes. `places`: where datasets
+    relative paths in the record are relative to, None for the one that the run was started in. `dataset`: the one that Croissant describes. `places`: where datasets
     are now, by name."""
 
     repository: Path | None = None
-    root: Path = Path()
+    root: Path | None = None
     dataset: str | None = None
     places: Mapping[str, Path] = {}
 
@@ -66,16 +68,18 @@ def export_run(
     path = Path(output) if output is not None else Path(f"{_word(source.name)}{FORMATS[form][0]}")
     if path.resolve().is_relative_to(folder.resolve()):
         raise UsageError(f"{path} is inside of the run itself", hint="name a file outside of it with --output")
-    left = _write(source, path, form, chosen)
+    root = chosen.root if chosen.root is not None else recorded_root(source.manifest)
+    left = _write(source, path, form, replace(chosen, root=root))
     return ExportedRun(path=str(path), format=form, bytes=path.stat().st_size, left_out=left)
 
 
 def _write(source: ExportSource, path: Path, form: str, choice: ExportChoice) -> tuple[LeftOut, ...]:
+    root = choice.root or Path()
     match form:
         case "bundle":
             from rldk.tracking.exports.bundle import write_bundle
 
-            around = [source.folder, choice.root] if choice.repository is None else [choice.repository]
+            around = [source.folder, root, Path()] if choice.repository is None else [choice.repository]
             return write_bundle(source, path, around)
         case "ro-crate":
             from rldk.tracking.exports.ro_crate import write_crate
@@ -93,7 +97,7 @@ def _write(source: ExportSource, path: Path, form: str, choice: ExportChoice) ->
             from rldk.tracking.exports.croissant import croissant
 
             place = choice.places.get(choice.dataset or next(iter(source.manifest.datasets), ""))
-            _write_json(path, croissant(source, choice.dataset, choice.root, place))
+            _write_json(path, croissant(source, choice.dataset, root, place))
             return ()
     return source.left_out
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rldk.core.manifest import read_manifest
 from rldk.errors import InputError, MissingExtra
 from rldk.provenance.fingerprints.dataset import fingerprint
 from rldk.provenance.fingerprints.model import model_fingerprint
@@ -16,7 +17,7 @@ from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.tracking.lineage.chain import LineageItem, LineageRecord, chosen, identity, read_lineage
 from rldk.tracking.lineage.source import digest_of, source_in
 from rldk.tracking.outcome import CheckOutcome, OutcomeStatus, VerificationReport, named_places, verification
-from rldk.tracking.places import recorded_place
+from rldk.tracking.places import recorded_place, recorded_root
 
 Begin = Callable[[str], None]  # called with the name of what is hashed next
 
@@ -27,11 +28,14 @@ def verify_lineage(
     """Whether the lineage of a run, or in a file, is whole and its data is what was recorded.
 
     Each record must have the name that its content gives it, its parents must be there, and each path that was not
-    overwritten by a later record is hashed again. `root`: the folder that relative paths are relative to, by default
-    the current one. The outcomes are in the order of the records, so that the first failure is the first broken link.
-    Raises `UnreadableSource` and `MalformedInput` for the file, `NoData` for an empty one."""
+    overwritten by a later record is hashed again. `root`: the folder that relative paths are relative to; by default
+    the one that the run was started in, or else the current one. The outcomes are in the order of the records, so that
+    the first failure is the first broken link. Raises `UnreadableSource` and `MalformedInput` for the file, `NoData`
+    for an empty one."""
     records = chosen(read_lineage(place))
-    outcomes = tuple(lineage_outcomes(records, Path(root or "."), begin or (lambda _: None)))
+    manifest = read_manifest(Path(place)) if Path(place).is_dir() else None
+    start = Path(root) if root is not None else Path() if manifest is None else recorded_root(manifest)
+    outcomes = tuple(lineage_outcomes(records, start, begin or (lambda _: None)))
     broken = next((one for one in outcomes if one.status == "failed"), None)
     made = verification("lineage", outcomes, run=Path(place).name, source=str(place))
     if broken is None:

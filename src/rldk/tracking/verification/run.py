@@ -16,7 +16,7 @@ from rldk.tracking.lineage.chain import FILE as LINEAGE
 from rldk.tracking.lineage.chain import read_lineage
 from rldk.tracking.lineage.checking import lineage_outcomes
 from rldk.tracking.outcome import CheckOutcome, VerificationReport, verification
-from rldk.tracking.places import recorded_place
+from rldk.tracking.places import recorded_place, recorded_root
 from rldk.tracking.verification.code import code_outcomes, script_outcome
 from rldk.tracking.verification.data import dataset_outcome
 from rldk.tracking.verification.weights import model_outcome, tokenizer_outcome
@@ -38,7 +38,7 @@ class VerifyChoice(Struct, frozen=True, kw_only=True):
 def verify_run(
     run: str | os.PathLike[str],
     *,
-    root: str | os.PathLike[str] = ".",
+    root: str | os.PathLike[str] | None = None,
     repository: str | os.PathLike[str] | None = None,
     places: Mapping[str, str | os.PathLike[str]] | None = None,
     work_tree: bool = True,
@@ -46,13 +46,14 @@ def verify_run(
 ) -> VerificationReport:
     """Hashes again what the record of a run names: data, weights, tokenizers, code, lineage.
 
-    `run`: its directory. The other arguments are those of `VerifyChoice`. What cannot be checked is an outcome that
+    `run`: its directory. The other arguments are those of `VerifyChoice`; `root` is by default the folder that the run
+    was started in, or else the current one. What cannot be checked is an outcome that
     says what it needs, never a pass. `begin`: called with the name of each thing before it is read. Raises
     `UnreadableSource` and `MalformedInput` for the record itself, `UnknownName` for a place of a thing that is none."""
     folder = Path(run)
     manifest = recorded_manifest(folder)
     choice = VerifyChoice(
-        root=Path(root),
+        root=recorded_root(manifest) if root is None else Path(root),
         repository=None if repository is None else Path(repository),
         places={name: Path(place) for name, place in (places or {}).items()},
         work_tree=work_tree,
@@ -84,7 +85,7 @@ def _outcomes(folder: Path, manifest: Manifest, choice: VerifyChoice, begin: Beg
         begin(f"{check.part} {check.name}")
         yield _looked_at(check, choice)
     begin("code")
-    around = [folder, choice.root] if choice.repository is None else [choice.repository]
+    around = [folder, choice.root, Path()] if choice.repository is None else [choice.repository]
     if manifest.git is not None:
         yield from code_outcomes(folder, manifest.git, around, work_tree=choice.work_tree)
     else:
