@@ -39,8 +39,8 @@ class ExportedRun(Struct, frozen=True, kw_only=True):
 
 class ExportChoice(Struct, frozen=True, kw_only=True):
     """Where things are. `repository`: of the code, None to look around the run and in `root`. `root`: the folder that
-    relative paths in the record are relative to, None for the one that the run was started in. `dataset`: the one that Croissant describes. `places`: where datasets
-    are now, by name."""
+    relative paths in the record are relative to, None for the one that the run was started in. `dataset`: the one that
+    Croissant describes. `places`: where datasets are now, by name."""
 
     repository: Path | None = None
     root: Path | None = None
