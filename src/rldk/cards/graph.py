@@ -12,7 +12,8 @@ from rldk.cards.safe import clean
 
 WIDE, HIGH = 190.0, 44.0
 BESIDE, BELOW = 22.0, 46.0
-MOST = 400  # boxes; more cannot be looked at
+MOST = 120  # boxes; a chain of them is 10,000 points high
+BREADTH = 6  # boxes beside each other; more of the same distance go into further rows
 TITLE, BODY, SMALL = 13.0, 9.5, 7.5
 TIP = 5.0
 
@@ -96,7 +97,7 @@ def _rows(nodes: Mapping[str, Node], edges: list[Edge]) -> list[list[str]]:
     for level in range(max(depth.values(), default=-1) + 1):
         members = [key for key in nodes if depth[key] == level]
         members.sort(key=lambda key: _mean([column[one] for one in above[key] if one in column]))
-        rows.append(members)
+        rows += [members[i : i + BREADTH] for i in range(0, len(members), BREADTH)]
         column |= {key: float(number) for number, key in enumerate(members)}
     return rows
 

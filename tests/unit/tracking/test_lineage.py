@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import rldk
+from rldk.cli.main import main
 from rldk.errors import MalformedInput, NoData, UnreadableSource, UsageError
 from rldk.tracking import lineage
 from rldk.tracking.lineage.chain import read_lineage
+from rldk.tracking.lineage.graph import lineage_graph
+from rldk.tracking.verification import verify_run
 
 ROWS = [{"prompt": f"p{i}", "n": i} for i in range(10)]
 
@@ -185,3 +189,32 @@ def test_hostile_files_are_refused(tmp_path: Path) -> None:
 def test_a_parameter_that_the_function_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no parameter 'sorce'"):
         lineage.record_calls(inputs=["sorce"])(write_rows)
+
+
+def test_the_commands_show_and_verify(chain: Path) -> None:
+    shown = CliRunner().invoke(main, ["lineage", "show", str(chain)])
+    assert shown.exit_code == 0
+    assert "2. split (seed=1): kept.jsonl, 7 rows" in " ".join(shown.output.split())
+    document = json.loads(CliRunner().invoke(main, ["lineage", "show", str(chain / "lineage.jsonl"), "--json"]).output)
+    assert [one["op"] for one in document["records"]] == ["filter", "split", "tokenize"]
+    assert CliRunner().invoke(main, ["lineage", "verify", str(chain)]).exit_code == 0
+    (chain / "raw.jsonl").write_text("{}\n")
+    result = CliRunner().invoke(main, ["lineage", "verify", str(chain), "--json"])
+    assert (result.exit_code, json.loads(result.output)["outcomes"][0]["status"]) == (1, "failed")
+    assert CliRunner().invoke(main, ["lineage", "show", str(chain), "-o", "x.txt"]).exit_code == 2
+
+
+def test_a_run_is_verified_with_its_lineage(chain: Path) -> None:
+    with rldk.init(chain):
+        pass
+    assert verify_run(chain, work_tree=False).passed
+    (chain / "eval.jsonl").unlink()
+    report = verify_run(chain, work_tree=False)
+    assert [one.name for one in report.outcomes if one.status == "failed"] == ["2 split"]
+
+
+def test_the_graph_has_every_thing_once(chain: Path) -> None:
+    graph = lineage_graph(read_lineage(chain), "g")
+    assert sorted(node.title for node in graph.nodes if node.strong) == ["filter", "split", "tokenize"]
+    assert len(graph.nodes) == 3 + 5
+    assert len(graph.edges) == 2 + 3 + 2
