@@ -44,7 +44,8 @@ PUBLIC = {
         "scan_logs",
         "scan_ppo_events",
     },
-    "rldk.tracking": {"Session", "finish", "init", "log"},
+    "rldk.tracking": {"Session", "diff_runs", "export_run", "finish", "init", "log", "restore_run", "verify_run"},
+    "rldk.tracking.lineage": {"read_lineage", "record", "record_calls", "transformation", "verify_lineage"},
     "rldk.integrations.loop": {"WatchedLoop", "watch"},
     "rldk.io": {"Event", "event_schema", "read_events", "training_metrics_schema", "validate_events", "write_events"},
     "rldk.adapters": {

@@ -68,7 +68,9 @@ class Script(Struct, frozen=True, kw_only=True):
 
 class DatasetRecord(Struct, frozen=True, kw_only=True):
     """A dataset of the run. `fingerprint`: its digest as `algorithm:hex`. `format`: how it was read. `source`: the file
-    or folder, where there is one. `sampled`: only a part was read, so the digest proves less."""
+    or folder, where there is one. `sampled`: only a part was read, so the digest proves less. `rows_file`: the file of
+    the run directory with 16 bytes for each row, one after another. `leaves_file`: the one with the digests of the
+    leaves, which tell roughly where a row has changed."""
 
     fingerprint: str
     format: str
@@ -77,6 +79,7 @@ class DatasetRecord(Struct, frozen=True, kw_only=True):
     source: str | None = None
     sampled: bool = False
     rows_file: str | None = None
+    leaves_file: str | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
 
 

@@ -132,6 +132,11 @@ def log(metrics: Mapping[str, Any], *, step: int | None = None) -> None:
     _the_current().log(metrics, step=step)
 
 
+def current_folder() -> Path | None:
+    """The directory of the current run; None when no run is open, or when it writes nothing."""
+    return _current[-1].dir if _current else None
+
+
 def finish() -> None:
     """Closes the current run and marks it finished."""
     _the_current().finish()
