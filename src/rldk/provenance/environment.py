@@ -51,14 +51,22 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
         {
             "python": platform.python_version(),
             "implementation": platform.python_implementation(),
-            "platform": platform.platform(),
-            "machine": platform.machine(),
+            "platform": _platform(),
+            "machine": os.uname().machine,
             "cpus": os.cpu_count(),
             "rldk": __version__,
             "cuda_devices": None if visible is None else _split(visible[:MAX_TEXT]),
             "variables": {name: given[name][:MAX_TEXT] for name in VARIABLES if name in given},
         }
     )
+
+
+def _platform() -> str:
+    """System, release, machine and C library, as `platform.platform()` says them, which starts a program to do so."""
+    known = os.uname()
+    library = "".join(platform.libc_ver())
+    said = f"{known.sysname}-{known.release}-{known.machine}"
+    return f"{said}-with-{library}" if library else said
 
 
 def _split(visible: str) -> list[str]:
