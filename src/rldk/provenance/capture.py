@@ -26,13 +26,13 @@ def with_origin(manifest: Manifest, argv: Sequence[str], folder: Path | None = N
     `folder`: the folder whose repository is recorded; by default the current one. Secrets are removed from `argv`. The
     function never fails: it leaves out what it cannot find."""
     return replace(
-        manifest,
-        command=_command(argv),
-        script=_script(argv),
-        git=git_state(folder or Path()),
-        environment=environment(),
-        packages=installed(),
+        with_command(manifest, argv), git=git_state(folder or Path()), environment=environment(), packages=installed()
     )
+
+
+def with_command(manifest: Manifest, argv: Sequence[str]) -> Manifest:
+    """The manifest with the command, without secrets, and the script."""
+    return replace(manifest, command=_command(argv), script=_script(argv))
 
 
 def _command(argv: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,83 @@
+"""A model of a run: its record in the manifest, and beside it the digests of its tensors, its architecture, and its
+weights where they are asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rldk.cards.progress import progress
+from rldk.core.manifest import ModelRecord
+from rldk.core.redact import without_secrets
+from rldk.provenance.fingerprints.model import ModelFingerprint, model_fingerprint, tensors_of
+from rldk.provenance.fingerprints.safetensors import write_tensors
+from rldk.tracking.config import TrackingConfig, plain_config
+from rldk.tracking.folders import file_word
+from rldk.tracking.record import RunRecord, say
+
+
+def record_model(
+    model: Any, name: str, into: RunRecord, *, config: TrackingConfig, metadata: Mapping[str, Any] | None = None
+) -> ModelRecord:
+    """The record of a model: a module, a mapping of tensors, a path, or an object with such a `policy`.
+
+    Raises as `model_fingerprint` does."""
+    if not hasattr(model, "state_dict") and hasattr(getattr(model, "policy", None), "state_dict"):
+        model = model.policy  # an algorithm of Stable-Baselines3
+    stem = f"models/{file_word(name)}"
+    with progress(1 + config.save_model_weights) as bar:
+        bar.begin(f"fingerprint of {name}")
+        found = model_fingerprint(model, algorithm=config.model_fingerprint_algorithm)
+        weights = None
+        if config.save_model_weights:
+            bar.begin(f"weights of {name}")
+            weights = _weights(model, found, f"{stem}.safetensors", into)
+    return ModelRecord(
+        weights=f"{found.algorithm}:{found.weights}",
+        architecture=f"{found.algorithm}:{found.architecture}",
+        parameters=found.parameters,
+        source=without_secrets(str(Path(model).absolute())) if isinstance(model, str | os.PathLike) else None,
+        tensors_file=into.keep(f"{stem}.tensors.json", _tensors(found)),
+        weights_file=weights,
+        architecture_file=into.keep(f"{stem}.architecture.json", _architecture(model, found))
+        if config.save_model_architecture
+        else None,
+        metadata=plain_config(metadata),
+    )
+
+
+def _tensors(found: ModelFingerprint) -> bytes:
+    """The fingerprint as JSON; the leaves are hexadecimal."""
+    said = msgspec.to_builtins(found, builtin_types=(bytes,))
+    for tensor in said["tensors"].values():
+        tensor["leaves"] = [leaf.hex() for leaf in tensor["leaves"]]
+    return msgspec.json.encode(said)
+
+
+def _architecture(model: Any, found: ModelFingerprint) -> str:
+    config = getattr(getattr(model, "config", None), "to_dict", None)  # of transformers
+    is_path = isinstance(model, str | os.PathLike)
+    said = {
+        "class": None if is_path else f"{type(model).__module__}.{type(model).__qualname__}",
+        "parameters": found.parameters,
+        "config": plain_config(config()) if callable(config) else None,
+        "tensors": {name: {"dtype": one.dtype, "shape": one.shape} for name, one in found.tensors.items()},
+    }
+    return json.dumps({key: value for key, value in said.items() if value is not None}, indent=1)
+
+
+def _weights(model: Any, found: ModelFingerprint, name: str, into: RunRecord) -> str | None:
+    path = into.folder / name
+    kinds = {key: (one.dtype, one.shape) for key, one in found.tensors.items()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tensors(path, kinds, ((key, data) for key, _, _, data in tensors_of(model)))
+    except OSError as error:
+        say(f"rldk: cannot write {name} in {into.folder}: {error.strerror}")
+        return None
+    return name

@@ -1,0 +1,19 @@
+"""A tokenizer of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from msgspec.structs import replace
+
+from rldk.core.manifest import TokenizerRecord
+from rldk.tracking.config import plain_config
+
+
+def record_tokenizer(tokenizer: Any, metadata: Mapping[str, Any] | None) -> TokenizerRecord:
+    """The record of a tokenizer: the digest of everything that decides its output."""
+    fingerprints = import_module("rldk.provenance.fingerprints.tokenizer")
+    found: TokenizerRecord = fingerprints.fingerprint_tokenizer(tokenizer)
+    return replace(found, metadata=plain_config(metadata))
