@@ -18,6 +18,8 @@ PUBLIC = {
     "rldk": {
         "ComprehensivePPOForensics",
         "EventWriter",
+        "ExperimentTracker",
+        "TrackingConfig",
         "__version__",
         "diagnose",
         "finish",
@@ -27,6 +29,7 @@ PUBLIC = {
         "log",
         "mismatch",
         "preflight",
+        "set_global_seed",
         "watch",
     },
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
@@ -43,7 +46,7 @@ PUBLIC = {
         "scan_logs",
         "scan_ppo_events",
     },
-    "rldk.tracking": {"Session", "finish", "init", "log"},
+    "rldk.tracking": {"ExperimentTracker", "Session", "TrackingConfig", "finish", "init", "log"},
     "rldk.integrations.loop": {"WatchedLoop", "watch"},
     "rldk.io": {"Event", "event_schema", "read_events", "training_metrics_schema", "validate_events", "write_events"},
     "rldk.adapters": {

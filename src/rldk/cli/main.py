@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
     "run": ("run", "Start a training and watch it."),
     "runs": ("runs", "List run directories, and show what one of them says of its run."),
+    "track": ("track", "Record what a run stands on: commit, packages, machine, seeds, with tags and notes."),
     "forensics": ("forensics", "Look deeper into a PPO run: anomalies by name, drift of the KL."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),

@@ -17,7 +17,6 @@ from rldk.core.redact import without_secrets
 from rldk.errors import UsageError
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
 from rldk.tracking.config import plain_config
-from rldk.tracking.folders import file_word
 from rldk.tracking.record import RunRecord
 from rldk.utils.seed import restore_seed_state, seed_state
 
@@ -52,7 +51,7 @@ def record_dataset(
     with progress(1) as bar, _generators_kept(data):
         bar.begin(f"fingerprint of {name}")
         found = fingerprint(data, algorithm=algorithm, row_digests=keep, max_rows=chosen.most)
-    stem = f"datasets/{file_word(name)}"
+    stem = into.stem("datasets", name)
     return DatasetRecord(
         fingerprint=f"{found.algorithm}:{found.digest}",
         format=found.kind,

@@ -6,13 +6,15 @@ import fcntl
 import hashlib
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from rldk.core.manifest import process_birth
+from rldk.core.rundir import WRITER
 from rldk.errors import UsageError
 
-WRITER = ".writer"  # the file that the process which writes a run holds a lock on
+TORN_AFTER_S = 600.0
 _held: set[Path] = set()  # by this process, whose own locks do not stop it
 
 
@@ -45,6 +47,14 @@ def new_folder(home: Path, wanted: str) -> Path:
             number += 1
         else:
             return folder
+
+
+def remove_torn(folder: Path) -> None:
+    """Removes what a process that was killed left half written. A file that is being written now stays."""
+    for path in (*folder.glob(".*.part"), *folder.glob("*/.*.part")):
+        with suppress(OSError):
+            if time.time() - path.lstat().st_mtime > TORN_AFTER_S:
+                path.unlink()
 
 
 class Claim:

@@ -17,7 +17,6 @@ from rldk.core.redact import without_secrets
 from rldk.provenance.fingerprints.model import ModelFingerprint, model_fingerprint, tensors_of
 from rldk.provenance.fingerprints.safetensors import write_tensors
 from rldk.tracking.config import TrackingConfig, plain_config
-from rldk.tracking.folders import file_word
 from rldk.tracking.record import RunRecord, say
 
 
@@ -29,7 +28,7 @@ def record_model(
     Raises as `model_fingerprint` does."""
     if not hasattr(model, "state_dict") and hasattr(getattr(model, "policy", None), "state_dict"):
         model = model.policy  # an algorithm of Stable-Baselines3
-    stem = f"models/{file_word(name)}"
+    stem = into.stem("models", name)
     with progress(1 + config.save_model_weights) as bar:
         bar.begin(f"fingerprint of {name}")
         found = model_fingerprint(model, algorithm=config.model_fingerprint_algorithm)

@@ -19,6 +19,7 @@ from rldk.core.redact import redactions
 from rldk.core.rundir import MANIFEST
 from rldk.emit import rank_path
 from rldk.errors import UsageError
+from rldk.tracking.folders import file_word
 
 ROOM = 1 << 16  # kept free for the end of a run
 
@@ -65,7 +66,7 @@ class RunRecord:
             text = manifest_text(changed)
             if len(text) > MAX_BYTES - room:
                 raise UsageError(
-                    f"{self._path.name} would be larger than {MAX_BYTES >> 20} MiB",
+                    f"{self._path.name} would be larger than {MAX_BYTES - room:,} bytes",
                     hint="write large data to a file of its own in the run directory",
                 )
             self.manifest = changed
@@ -76,6 +77,11 @@ class RunRecord:
                 if not self._failing:
                     say(f"rldk: cannot write {self._path.name} in {self.folder}: {error.strerror}")
                 self._failing = True
+
+    def stem(self, folder: str, name: str) -> str:
+        """The beginning of the names of the files about `name`; ranks do not share them."""
+        rank = self.manifest.rank
+        return f"{folder}/{file_word(name)}{f'.rank{rank}' if rank else ''}"
 
     def keep(self, name: str, content: str | bytes) -> str | None:
         """Writes a file beside the manifest and returns its name; None, with a message, when it cannot be written."""

@@ -11,8 +11,6 @@ from rldk.tracking.config import TrackingConfig
 from rldk.utils.seed import SeedState, seed_state, validate_seed_consistency
 from rldk.utils.states import digest
 
-STATE_FILE = "seeds.json"
-
 
 def seeds_now(config: TrackingConfig) -> tuple[dict[str, Any], SeedState]:
     """What the manifest says of the seeds, and the states of the generators that `config` asks for.

@@ -77,7 +77,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end("finished" if error is None else "crashed", error)
+        fine = error is None or (isinstance(error, SystemExit) and error.code in (None, 0))
+        self._end("finished" if fine else "crashed", None if fine else error)
 
     def _left(self) -> None:
         """Called when the interpreter ends without `finish`. An uncaught exception is the reason, if there is one."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from rldk.core.manifest import DatasetRecord, Manifest, ModelRecord, TokenizerRecord
 from rldk.core.redact import without_secrets
-from rldk.core.rundir import RunDirectory
+from rldk.core.rundir import SEEDS, RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnreadableSource, UsageError
 from rldk.tracking.config import TrackingConfig, plain_value
-from rldk.tracking.folders import Claim
+from rldk.tracking.folders import Claim, remove_torn
 from rldk.tracking.record import Copies, RunRecord, say
 from rldk.tracking.session import Session, make_current, mode
 from rldk.tracking.start import check_config, clean_tags, first_manifest, joined_notes, run_folder
+
+if TYPE_CHECKING:
+    from rldk.tracking.snapshot import Snapshot
 
 
 class ExperimentTracker:
@@ -105,6 +108,9 @@ class ExperimentTracker:
             algorithm=self.config.dataset_checksum_algorithm,
             extent=RowChoice(rows=rows, most=max_rows),
         )
+        before = record.manifest.datasets.get(_name(name))
+        if before is not None and before.fingerprint != made.fingerprint:
+            say(f"rldk: the dataset {_name(name)} is not what it was when this run recorded it before")
         self._change(lambda m: replace(m, datasets={**m.datasets, _name(name): made}))
         return made
 
@@ -161,6 +167,14 @@ class ExperimentTracker:
         self._started()
         self._change(lambda m: replace(m, notes=joined_notes(m.notes, without_secrets(str(text)))))
 
+    def snapshot(self) -> Snapshot | None:
+        """Looks at code, packages and machine again, keeps that in `snapshots/`, and says what has changed since the
+        start; None where nothing is written."""
+        from rldk.tracking.snapshot import take_snapshot
+
+        record = self._started().record
+        return None if record is None else take_snapshot(self.config, record)
+
     def finish_experiment(self) -> Path | None:
         """Marks the run finished and returns its directory. Later calls do nothing."""
         if self._session is None:
@@ -184,6 +198,7 @@ class ExperimentTracker:
         try:
             folder = run_folder(self.config)
             claim = Claim(folder, rank)
+            remove_torn(folder)
             copies = Copies(json=self.config.save_to_json, yaml=self.config.save_to_yaml)
             record = RunRecord(folder, first_manifest(self.config, folder, rank), copies=copies)
             writer = EventWriter(rank_path(RunDirectory(folder).metrics, rank), run_id=record.manifest.run_id)
@@ -213,10 +228,10 @@ class ExperimentTracker:
         record = self._started().record
         if record is None:
             return
-        from rldk.tracking.seeds import STATE_FILE, seeds_now, state_text
+        from rldk.tracking.seeds import seeds_now, state_text
 
         said, state = seeds_now(self.config)
-        file = record.keep(rank_path(STATE_FILE, record.manifest.rank or 0).name, state_text(state))
+        file = record.keep(rank_path(SEEDS, record.manifest.rank or 0).name, state_text(state))
         self._change(lambda m: replace(m, seed=said["seed"], seeds={**said, "state_file": file}))
 
     def _change(self, make: Callable[[Manifest], Manifest]) -> None:
