@@ -30,7 +30,8 @@ def tracked_sections(manifest: Manifest) -> list[Section]:
 
 def tracked_facts(manifest: Manifest) -> dict[str, Any]:
     """What a tracker adds to the facts about a run."""
-    return {"tags": ", ".join(manifest.tags), "notes": manifest.notes, "secrets taken out": manifest.redactions}
+    notes = "; ".join((manifest.notes or "").splitlines())
+    return {"tags": ", ".join(manifest.tags), "notes": notes, "secrets taken out": manifest.redactions}
 
 
 def tracked_document(manifest: Manifest) -> dict[str, Any]:
