@@ -50,9 +50,9 @@ class ExperimentTracker:
 
     @property
     def manifest(self) -> Manifest:
-        """What is recorded so far."""
-        record = self._started().record
-        return Manifest() if record is None else record.manifest
+        """What is recorded so far; empty before the start, and where nothing is written."""
+        record = self._session and self._session.record
+        return Manifest() if not record else record.manifest
 
     def start_experiment(self) -> Path | None:
         """Begins the run, or continues that of `experiment_id`, and returns its directory.
