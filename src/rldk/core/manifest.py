@@ -111,6 +111,7 @@ class TokenizerRecord(Struct, frozen=True, kw_only=True):
 class Manifest(Struct, frozen=True, kw_only=True):
     """What `run.json` says of a run; a field that is None or empty is not written. Times are ISO 8601 in UTC.
 
+    `cwd`: the directory that the command was started in; relative paths of the command and the script begin there.
     `other`: keys that this version does not know, of a nested object under the name of that object. They are written
     back as they were read. `records_lost`: what could not be written to the log. `restarts`: how often the run was
     continued. `exit_code`: of the command of `rldk run`. `error`: the type of the exception that ended the run.
@@ -125,6 +126,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     finished_at: str | None = None
     process: RunProcess | None = None
     command: tuple[str, ...] = ()
+    cwd: str | None = None
     script: Script | None = None
     exit_code: int | None = None
     error: str | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rldk.core.manifest import Manifest, Script
-from rldk.core.redact import redact
+from rldk.core.redact import redact, without_secrets
 from rldk.provenance.environment import environment
 from rldk.provenance.git import git_state
 from rldk.provenance.hashing import file_sha256
@@ -31,8 +31,15 @@ def with_origin(manifest: Manifest, argv: Sequence[str], folder: Path | None = N
 
 
 def with_command(manifest: Manifest, argv: Sequence[str]) -> Manifest:
-    """The manifest with the command, without secrets, and the script."""
-    return replace(manifest, command=_command(argv), script=_script(argv))
+    """The manifest with the command, without secrets, the script, and the directory that both are seen from."""
+    return replace(manifest, command=_command(argv), cwd=_cwd(), script=_script(argv))
+
+
+def _cwd() -> str | None:
+    try:
+        return without_secrets(str(Path.cwd()))
+    except OSError:  # it was removed
+        return None
 
 
 def _command(argv: Sequence[str]) -> tuple[str, ...]:

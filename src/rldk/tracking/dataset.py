@@ -48,9 +48,9 @@ def record_dataset(
     chosen = extent or RowChoice()
     _check(data, chosen)
     keep = _is_small(data) if chosen.rows is None else chosen.rows
-    with progress(1) as bar, _generators_kept(data):
+    with progress(_length(data, chosen)) as bar, _generators_kept(data):
         bar.begin(f"fingerprint of {name}")
-        found = fingerprint(data, algorithm=algorithm, row_digests=keep, max_rows=chosen.most)
+        found = fingerprint(data, algorithm=algorithm, row_digests=keep, max_rows=chosen.most, each=bar.advance)
     stem = into.stem("datasets", name)
     return DatasetRecord(
         fingerprint=f"{found.algorithm}:{found.digest}",
@@ -91,10 +91,17 @@ def _is_small(data: Any) -> bool:
     if isinstance(data, str | os.PathLike):
         path = Path(data)
         return path.is_file() and path.stat().st_size <= FEW_BYTES
+    return hasattr(data, "__len__") and _length(data, RowChoice()) <= FEW_ROWS
+
+
+def _length(data: Any, chosen: RowChoice) -> int:
+    """How many rows will be read; 0 where that is not known."""
+    if isinstance(data, str | os.PathLike):
+        return 0
     try:
-        return len(data) <= FEW_ROWS
+        return min(len(data), chosen.most if chosen.most is not None else len(data))
     except TypeError:  # no length, or an array of no dimension
-        return False
+        return chosen.most or 0
 
 
 @contextmanager

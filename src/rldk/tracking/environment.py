@@ -8,17 +8,19 @@ from rldk.provenance.environment import environment
 from rldk.provenance.packages import installed
 from rldk.tracking.config import TrackingConfig
 
-# what is left of the environment without the facts about the system
-SETTINGS = frozenset({"python", "implementation", "rldk", "variables", "conda"})
+# the facts about the machine, and those about the packages beside their versions
+SYSTEM = frozenset(
+    {"platform", "machine", "cpus", "cuda_devices", "processor", "memory_gib", "container", "limits", "devices"}
+)
+PACKAGES = frozenset({"origins"})
+CONDA = frozenset({"conda"})
 
 
 def record_environment(config: TrackingConfig) -> tuple[dict[str, Any], dict[str, str]]:
-    """The environment and the versions of the packages; each is empty where it was not asked for."""
+    """The environment and the versions of the packages, without what was not asked for."""
     if not config.enable_environment_tracking:
         return {}, {}
-    found = environment()
-    if not config.capture_system_info:
-        found = {key: value for key, value in found.items() if key in SETTINGS}
-    if not config.capture_conda_env:
-        found = {key: value for key, value in found.items() if key != "conda"}
+    choices = ((config.capture_system_info, SYSTEM), (config.capture_pip_freeze, PACKAGES))
+    left_out = {key for wanted, keys in (*choices, (config.capture_conda_env, CONDA)) if not wanted for key in keys}
+    found = {key: value for key, value in environment().items() if key not in left_out}
     return found, installed() if config.capture_pip_freeze else {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from rldk.cards.progress import progress
+from rldk.cards.progress import Progress, progress
 from rldk.core.manifest import ModelRecord
 from rldk.core.redact import without_secrets
 from rldk.provenance.fingerprints.model import ModelFingerprint, model_fingerprint, tensors_of
@@ -29,13 +29,14 @@ def record_model(
     if not hasattr(model, "state_dict") and hasattr(getattr(model, "policy", None), "state_dict"):
         model = model.policy  # an algorithm of Stable-Baselines3
     stem = into.stem("models", name)
-    with progress(1 + config.save_model_weights) as bar:
-        bar.begin(f"fingerprint of {name}")
-        found = model_fingerprint(model, algorithm=config.model_fingerprint_algorithm)
+    state = model.state_dict() if hasattr(model, "state_dict") else model  # once: a sharded model gathers it
+    with progress(len(state) if isinstance(state, Mapping) else 0) as bar:
+        algorithm = config.model_fingerprint_algorithm
+        found = model_fingerprint(state, algorithm=algorithm, each=lambda tensor: bar.begin(f"{name}: {tensor}"))
         weights = None
         if config.save_model_weights:
-            bar.begin(f"weights of {name}")
-            weights = _weights(model, found, f"{stem}.safetensors", into)
+            bar.expect(len(found.tensors))
+            weights = _weights(state, found, f"{stem}.safetensors", into, bar)
     return ModelRecord(
         weights=f"{found.algorithm}:{found.weights}",
         architecture=f"{found.algorithm}:{found.architecture}",
@@ -70,12 +71,18 @@ def _architecture(model: Any, found: ModelFingerprint) -> str:
     return json.dumps({key: value for key, value in said.items() if value is not None}, indent=1)
 
 
-def _weights(model: Any, found: ModelFingerprint, name: str, into: RunRecord) -> str | None:
+def _weights(model: Any, found: ModelFingerprint, name: str, into: RunRecord, bar: Progress) -> str | None:
     path = into.folder / name
     kinds = {key: (one.dtype, one.shape) for key, one in found.tensors.items()}
+
+    def shown() -> Iterator[tuple[str, Any]]:
+        for key, _, _, data in tensors_of(model):
+            bar.begin(f"{name}: {key}")
+            yield key, data
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(path, kinds, ((key, data) for key, _, _, data in tensors_of(model)))
+        write_tensors(path, kinds, shown())
     except OSError as error:
         say(f"rldk: cannot write {name} in {into.folder}: {error.strerror}")
         return None

@@ -62,16 +62,21 @@ class TensorDifference(Struct, frozen=True, kw_only=True):
     last: int | None = None
 
 
-def model_fingerprint(model: Any, *, algorithm: str = "sha256") -> ModelFingerprint:
+def model_fingerprint(
+    model: Any, *, algorithm: str = "sha256", each: Callable[[str], None] | None = None
+) -> ModelFingerprint:
     """The fingerprint of a model.
 
     `model`: a module of torch, a mapping from names to tensors or arrays, a path to a safetensors file, to a directory
     with such files (a sharded checkpoint, an adapter), or to a .pt, .pth or .bin file, which torch reads as weights
-    only. One tensor at a time is read. Raises `MalformedInput` for anything else, `NotALog` for files without tensors,
-    `UnreadableSource` when a path cannot be read."""
+    only. One tensor at a time is read. `each`: is called with the name of each tensor before it is read. Raises
+    `MalformedInput` for anything else, `NotALog` for files without tensors, `UnreadableSource` when a path cannot be
+    read."""
     make = hash_maker(algorithm)
     tensors: dict[str, TensorFingerprint] = {}
     for name, dtype, shape, data in tensors_of(model):
+        if each is not None:
+            each(name)
         leaves = tuple(_leaves(data, make))
         digest = combined(make, (dtype, "x".join(map(str, shape)), *leaves)).hex()
         tensors[name] = TensorFingerprint(dtype=dtype, shape=shape, digest=digest, leaves=leaves)
