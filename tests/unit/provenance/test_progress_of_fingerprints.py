@@ -14,7 +14,7 @@ from rldk.provenance.fingerprints.model import model_fingerprint
 
 
 @pytest.mark.parametrize(
-    "data", [np.zeros((5000, 100)), pd.DataFrame({"a": range(10_000)}), [{"a": i} for i in range(8192)]]
+    "data", [np.zeros((5000, 100)), pd.DataFrame({"a": range(70_000)}), [{"a": i} for i in range(8192)]]
 )
 def test_all_rows_are_told_in_several_parts(data: Any) -> None:
     told: list[int] = []
