@@ -16,6 +16,7 @@ from rldk.tracking.folders import shelf
 
 MAX_DEPTH = 16
 MAX_TEXT = 10_000
+MAX_ITEMS = 1000  # of an array; a larger one is no setting, and is cut as text
 
 
 class TrackingConfig(Struct, frozen=True):
@@ -86,6 +87,8 @@ def _plain(value: Any, depth: int) -> Any:
         return float(value) if math.isfinite(value) else str(float(value))
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):  # numbers of numpy and torch
         return _plain(value.item(), depth)
+    if depth < MAX_DEPTH and hasattr(value, "tolist") and math.prod(getattr(value, "shape", ())) <= MAX_ITEMS:
+        return _plain(value.tolist(), depth + 1)
     if depth < MAX_DEPTH and isinstance(value, Mapping):
         return {without_secrets(str(k)): _plain(v, depth + 1) for k, v in value.items()}
     if depth < MAX_DEPTH and isinstance(value, list | tuple | set | frozenset):

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,8 @@ from rldk.core.rundir import WRITER
 from rldk.errors import UsageError
 
 TORN_AFTER_S = 600.0
+NAME_BYTES = 200  # a file system allows 255, of which an ending takes some
+_one_by_one = threading.Lock()
 _held: set[Path] = set()  # by this process, whose own locks do not stop it
 
 
@@ -25,13 +28,14 @@ def shelf() -> Path:
 
 def word(text: str) -> str:
     """The text as the name of one directory."""
-    return re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:100] or "run"
+    made = re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:100]
+    return made.encode()[:NAME_BYTES].decode(errors="ignore") or "run"
 
 
 def file_word(text: str) -> str:
     """The text as the name of one file, another one for every other text."""
     made = word(text)
-    return made if made == text else f"{made}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:8]}"
+    return made if made == text else f"{made}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def new_folder(home: Path, wanted: str) -> Path:
@@ -64,6 +68,10 @@ class Claim:
     nobody is kept out."""
 
     def __init__(self, folder: Path, rank: int) -> None:
+        with _one_by_one:
+            self._take(folder, rank)
+
+    def _take(self, folder: Path, rank: int) -> None:
         self._path = folder.resolve() / (f"{WRITER}.rank{rank}" if rank else WRITER)
         self._fd = -1
         if self._path in _held:

@@ -17,6 +17,7 @@ from rldk.core.files import write_whole
 from rldk.core.manifest import MAX_BYTES, Manifest, manifest_text, plain
 from rldk.core.redact import redactions
 from rldk.core.rundir import MANIFEST
+from rldk.core.text import legible
 from rldk.emit import rank_path
 from rldk.errors import UsageError
 from rldk.tracking.folders import file_word
@@ -114,4 +115,17 @@ def _yaml(text: str) -> str:
     import yaml
 
     dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is ten times as fast
-    return str(yaml.dump(json.loads(text), Dumper=dumper, sort_keys=False, allow_unicode=True))
+    return str(yaml.dump(_legible(json.loads(text)), Dumper=dumper, sort_keys=False, allow_unicode=True))
+
+
+def _legible(value: Any) -> Any:
+    """The value without lone surrogates, which JSON may escape and no file of YAML can hold."""
+    match value:
+        case str():
+            return legible(value)
+        case dict():
+            return {legible(key): _legible(item) for key, item in value.items()}
+        case list():
+            return [_legible(item) for item in value]
+        case _:
+            return value
