@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from rldk.core.catalogue import last_step
 from rldk.core.manifest import Manifest, continued, read_manifest, this_process, timestamp
 from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
@@ -44,7 +45,8 @@ class Session:
         self.by_init = by_init
         self.at_end: list[Callable[[str], None]] = []  # called with the status after the last save
         self._writer = writer
-        self._next = 0
+        before = None if writer is None else last_step(Path(writer.path))
+        self._next = 0 if before is None else before + 1
         self._open = True
         if record is not None:
             record.begin()

@@ -45,6 +45,16 @@ def test_steps_begin_at_zero_and_go_on_from_the_last(tmp_path: Path, capsys: pyt
     assert (manifest.records, manifest.records_lost) == (7, 1)
 
 
+def test_steps_of_a_continued_run_go_on_from_its_log(tmp_path: Path) -> None:
+    for first in (5, None, None):
+        with rldk.init(tmp_path / "r") as session:
+            session.log({"kl": 0.1}, step=first)
+            session.log({"kl": 0.1})
+    with rldk.ExperimentTracker(rldk.TrackingConfig("t", experiment_id="r", output_dir=tmp_path)) as run:
+        run.log({"kl": 0.1})
+    assert _steps(tmp_path / "r") == [5, 6, 7, 8, 9, 10, 11]
+
+
 def test_a_finished_run_takes_nothing_more(tmp_path: Path) -> None:
     session = rldk.init(tmp_path / "r")
     session.finish()
