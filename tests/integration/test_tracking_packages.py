@@ -175,8 +175,9 @@ WANDB = """
 import sys, wandb
 from rldk import ExperimentTracker, TrackingConfig
 own = wandb.init(mode="offline", project="own") if sys.argv[1] == "own" else None
-config = TrackingConfig("sums", output_dir="runs", save_to_wandb=True, wandb_project="lab", tags=["sweep"],
-                        notes="why", metadata={"api_key": "s3cr3tvalue0123456789", "lr": 0.5})
+name = "sums" if sys.argv[1] == "id" else None
+config = TrackingConfig("sums", experiment_id=name, output_dir="runs", save_to_wandb=True, wandb_project="lab",
+                        tags=["sweep"], notes="why", metadata={"api_key": "s3cr3tvalue0123456789", "lr": 0.5})
 with ExperimentTracker(config) as tracker:
     tracker.track_dataset([{"a": 1}], "train")
     tracker.set_seeds(42)
@@ -190,7 +191,7 @@ if own:
 """
 
 
-@pytest.mark.parametrize("whose", ["ours", "own"])
+@pytest.mark.parametrize("whose", ["ours", "own", "id"])
 def test_an_offline_run_of_wandb_has_what_was_tracked(whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -205,8 +206,9 @@ def test_an_offline_run_of_wandb_has_what_was_tracked(whose: str, monkeypatch: p
     for text in (b"sweep", b"late", b"why", read(Path("runs/sums")).datasets["train"].fingerprint.encode()):
         assert text in content, text
     table = ingest_runs(file)
-    assert ("kl" in table) == (whose == "ours")
-    if whose == "ours":
+    assert (file.stem == "run-sums") == (whose == "id")  # a name that others may have, too, continues no run
+    assert ("kl" in table) == (whose != "own")
+    if whose != "own":
         assert file.is_relative_to("runs/sums")
         assert b"lab" in content
         assert list(table["kl"]) == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])

@@ -221,7 +221,7 @@ class ExperimentTracker:
             return
         from rldk.tracking.wandb_run import WandbRun
 
-        self._wandb = WandbRun(self.config.wandb_project, record.manifest, folder)
+        self._wandb = WandbRun(self.config.wandb_project, record.manifest, folder, name=self.config.experiment_id)
         session.at_end.append(self._wandb.end)
 
     def _save_seeds(self) -> None:

@@ -17,17 +17,18 @@ _ELSEWHERE = frozenset({"schema_version", "tags", "notes", "packages", "status",
 class WandbRun:
     """The active run of W&B, or a new one, which then also ends with the tracked run and gets its metrics.
 
-    What fails in W&B is reported once, and the training goes on: `run.json` is complete without it. Raises
+    `name`: the name of the run in W&B that is continued, None for a new one; it must be the only one of its project, on
+    any machine. What fails in W&B is reported once, and the training goes on: `run.json` is complete without it. Raises
     `MissingExtra` where W&B is not installed."""
 
-    def __init__(self, project: str, manifest: Manifest, folder: Path) -> None:
+    def __init__(self, project: str, manifest: Manifest, folder: Path, *, name: str | None = None) -> None:
         with need("wandb", "wandb"):
             import wandb
         self._failed = False
         self._run: Any = wandb.run
         self._ours = self._run is None
         if self._ours:
-            self._guarded(self._start, wandb, project, manifest, folder)
+            self._guarded(lambda: self._start(wandb, project, manifest.name, folder, name))
         self.send(manifest)
 
     def send(self, manifest: Manifest) -> None:
@@ -46,12 +47,12 @@ class WandbRun:
         if self._ours:
             self._guarded(lambda: self._run.finish(exit_code=int(status == "crashed")))
 
-    def _start(self, wandb: Any, project: str, manifest: Manifest, folder: Path) -> None:
+    def _start(self, wandb: Any, project: str, title: str | None, folder: Path, name: str | None) -> None:
         self._run = wandb.init(
             project=project,
-            name=manifest.name,
-            id=manifest.run_id,
-            resume="allow",
+            name=title,
+            id=name,
+            resume=None if name is None else "allow",
             dir=str(folder),
             settings=wandb.Settings(disable_code=True, disable_git=True, save_code=False),
         )
