@@ -22,7 +22,7 @@ from rldk.utils.seed import restore_seed_state, seed_state
 
 FEW_ROWS = 10_000  # up to here a digest of every row is kept: 160 kB, and no second of work
 FEW_BYTES = 4 << 20  # of a file
-_ONLY_DATA = frozenset({"numpy", "pandas", "polars", "pyarrow", "datasets", "builtins"})
+_ONLY_DATA = frozenset({"numpy", "pandas", "polars", "pyarrow", "builtins"})
 
 
 class RowChoice(Struct, frozen=True, kw_only=True):
@@ -40,15 +40,15 @@ def record_dataset(
     *,
     metadata: Mapping[str, Any] | None = None,
     algorithm: str = "sha256",
-    extent: RowChoice | None = None,
+    choice: RowChoice | None = None,
 ) -> DatasetRecord:
     """The record of a dataset. The files beside the manifest tell later which rows have changed.
 
     Raises `UsageError` for what can be read only once or has no end, else as `fingerprint` does."""
-    chosen = extent or RowChoice()
+    chosen, said = choice or RowChoice(), plain_config(metadata)
     _check(data, chosen)
     keep = _is_small(data) if chosen.rows is None else chosen.rows
-    with progress(_length(data, chosen)) as bar, _generators_kept(data):
+    with progress(_length(data, chosen)) as bar, _generators_restored(data):
         bar.begin(f"fingerprint of {name}")
         found = fingerprint(data, algorithm=algorithm, row_digests=keep, max_rows=chosen.most, each=bar.advance)
     stem = into.stem("datasets", name)
@@ -61,7 +61,7 @@ def record_dataset(
         sampled=found.sampled is not None,
         rows_file=None if found.row_digests is None else into.keep(f"{stem}.rows", found.row_digests),
         leaves_file=into.keep(f"{stem}.leaves.json", _leaves(found)),
-        metadata=plain_config(metadata),
+        metadata=said,
     )
 
 
@@ -71,7 +71,7 @@ def _leaves(found: DatasetFingerprint) -> bytes:
     return msgspec.json.encode({**said, "leaves": [leaf.hex() for leaf in found.leaves]})
 
 
-def _check(data: Any, extent: RowChoice) -> None:
+def _check(data: Any, choice: RowChoice) -> None:
     if isinstance(data, Iterator):
         raise UsageError(
             "an iterator can be read only once: the training would find it empty",
@@ -80,7 +80,7 @@ def _check(data: Any, extent: RowChoice) -> None:
     if hasattr(data, "batch_sampler") and hasattr(data, "dataset"):
         raise UsageError("a DataLoader is no dataset: it shuffles", hint="track its dataset, `loader.dataset`")
     endless = hasattr(data, "__iter__") and not hasattr(data, "__len__") and not isinstance(data, str | os.PathLike)
-    if endless and extent.most is None:
+    if endless and choice.most is None:
         raise UsageError(
             f"a {type(data).__name__} does not say how many rows it has",
             hint="track_dataset(data, name, max_rows=10_000) reads the first rows, and the record says so",
@@ -105,7 +105,7 @@ def _length(data: Any, chosen: RowChoice) -> int:
 
 
 @contextmanager
-def _generators_kept(data: Any) -> Iterator[None]:
+def _generators_restored(data: Any) -> Iterator[None]:
     """A dataset with code of its own may draw from the generators of the process: what is drawn is put back, so that a
     tracked run trains on the same numbers as one that is not."""
     if isinstance(data, str | os.PathLike) or type(data).__module__.partition(".")[0] in _ONLY_DATA:

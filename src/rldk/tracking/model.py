@@ -28,7 +28,7 @@ def record_model(
     Raises as `model_fingerprint` does."""
     if not hasattr(model, "state_dict") and hasattr(getattr(model, "policy", None), "state_dict"):
         model = model.policy  # an algorithm of Stable-Baselines3
-    stem = into.stem("models", name)
+    stem, said = into.stem("models", name), plain_config(metadata)
     state = model.state_dict() if hasattr(model, "state_dict") else model  # once: a sharded model gathers it
     with progress(len(state) if isinstance(state, Mapping) else 0) as bar:
         algorithm = config.model_fingerprint_algorithm
@@ -47,7 +47,7 @@ def record_model(
         architecture_file=into.keep(f"{stem}.architecture.json", _architecture(model, found))
         if config.save_model_architecture
         else None,
-        metadata=plain_config(metadata),
+        metadata=said,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from msgspec.structs import replace
 
@@ -63,6 +63,10 @@ class ExperimentTracker:
             return self._session.dir
         rank = launch_rank()
         alone = bool(rank) and self.config.experiment_id is None
+        if self.config.save_to_wandb:
+            from rldk.tracking.wandb_run import import_wandb
+
+            import_wandb()  # that it is missing is said before anything is written
         if alone:
             say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through experiment_id")
         if alone or mode() == "disabled":
@@ -77,8 +81,8 @@ class ExperimentTracker:
     def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
         """Writes the metrics of one step to `metrics.jsonl`. Without `step` it is one after the last."""
         at = self._started().log(metrics, step=step)
-        if self._wandb is not None:
-            self._wandb.log(metrics, at)
+        if self._wandb is not None and isinstance(at, SupportsIndex):
+            self._wandb.log(metrics, int(at))
 
     def track_dataset(
         self,
@@ -95,7 +99,7 @@ class ExperimentTracker:
         and torch. `rows`: keeps a digest of each row, which tells later exactly which have changed; by default of at
         most 10,000 rows. `max_rows`: looks at the first rows only, and the record says so. Raises `UsageError` for an
         iterator, which could be read only once, and `MalformedInput` that names the first value without content."""
-        record = self._started().record
+        record = self._recording()
         if record is None or not self.config.enable_dataset_tracking:
             return None
         from rldk.tracking.dataset import RowChoice, record_dataset
@@ -106,7 +110,7 @@ class ExperimentTracker:
             record,
             metadata=metadata,
             algorithm=self.config.dataset_checksum_algorithm,
-            extent=RowChoice(rows=rows, most=max_rows),
+            choice=RowChoice(rows=rows, most=max_rows),
         )
         before = record.manifest.datasets.get(_name(name))
         if before is not None and before.fingerprint != made.fingerprint:
@@ -119,7 +123,7 @@ class ExperimentTracker:
 
         `model`: a module of torch, a mapping from names to tensors or arrays, a checkpoint file or directory. Raises
         `MalformedInput` for anything else."""
-        record = self._started().record
+        record = self._recording()
         if record is None or not self.config.enable_model_tracking:
             return None
         from rldk.tracking.model import record_model
@@ -132,7 +136,7 @@ class ExperimentTracker:
         self, tokenizer: Any, name: str, metadata: Mapping[str, Any] | None = None
     ) -> TokenizerRecord | None:
         """Records a tokenizer by everything that decides its output; None where models are not tracked."""
-        if self._started().record is None or not self.config.enable_model_tracking:
+        if self._recording() is None or not self.config.enable_model_tracking:
             return None
         from rldk.tracking.tokenizer import record_tokenizer
 
@@ -172,7 +176,7 @@ class ExperimentTracker:
         start; None where nothing is written."""
         from rldk.tracking.snapshot import take_snapshot
 
-        record = self._started().record
+        record = self._recording()
         return None if record is None else take_snapshot(self.config, record)
 
     def finish_experiment(self) -> Path | None:
@@ -225,7 +229,7 @@ class ExperimentTracker:
         session.at_end.append(self._wandb.end)
 
     def _save_seeds(self) -> None:
-        record = self._started().record
+        record = self._recording()
         if record is None:
             return
         from rldk.tracking.seeds import seeds_now, state_text
@@ -235,11 +239,16 @@ class ExperimentTracker:
         self._change(lambda m: replace(m, seed=said["seed"], seeds={**said, "state_file": file}))
 
     def _change(self, make: Callable[[Manifest], Manifest]) -> None:
-        record = self._started().record
-        if record is not None and record.is_ours:
+        record = self._recording()
+        if record is not None:
             record.change(make)
             if self._wandb is not None:
                 self._wandb.send(record.manifest)
+
+    def _recording(self) -> RunRecord | None:
+        """The record to change; None where nothing is written, and in a forked child, whose parent writes the run."""
+        record = self._started().record
+        return record if record is not None and record.is_ours else None
 
     def _started(self) -> Session:
         if self._session is None:

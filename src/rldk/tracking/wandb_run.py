@@ -14,6 +14,13 @@ from rldk.tracking.record import say
 _ELSEWHERE = frozenset({"schema_version", "tags", "notes", "packages", "status", "finished_at", "process"})
 
 
+def import_wandb() -> Any:
+    """The package. Raises `MissingExtra` where it is not installed."""
+    with need("wandb", "wandb"):
+        import wandb
+    return wandb
+
+
 class WandbRun:
     """The active run of W&B, or a new one, which then also ends with the tracked run and gets its metrics.
 
@@ -22,8 +29,7 @@ class WandbRun:
     `MissingExtra` where W&B is not installed."""
 
     def __init__(self, project: str, manifest: Manifest, folder: Path, *, name: str | None = None) -> None:
-        with need("wandb", "wandb"):
-            import wandb
+        wandb = import_wandb()
         self._failed = False
         self._run: Any = wandb.run
         self._ours = self._run is None

@@ -18,7 +18,7 @@ import pytest
 
 from rldk import ExperimentTracker, TrackingConfig
 from rldk.core.manifest import read_manifest, status_of
-from rldk.errors import MalformedInput, UnreadableSource, UsageError
+from rldk.errors import MalformedInput, MissingExtra, UnreadableSource, UsageError
 from rldk.tracking import record as record_module
 from rldk.utils.seed import seed_context
 
@@ -153,6 +153,10 @@ def test_a_forked_child_changes_nothing(tmp_path: Path) -> None:
         pid = os.fork()
         if pid == 0:
             run.add_tag("child")
+            run.track_dataset([1], "d")
+            run.track_model({}, "m")
+            run.set_seeds(1)
+            run.snapshot()
             run.finish_experiment()
             os._exit(0)
         os.waitpid(pid, 0)
@@ -162,6 +166,7 @@ def test_a_forked_child_changes_nothing(tmp_path: Path) -> None:
     found = read_manifest(tmp_path / "run")
     assert found
     assert (found.tags, found.status) == (("parent",), "finished")
+    assert not [name for name in ("datasets", "models", "snapshots") if (tmp_path / "run" / name).exists()]
 
 
 def test_data_that_changed_within_a_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,6 +247,15 @@ def test_a_place_that_cannot_be_written_and_a_manifest_of_others_are_errors(tmp_
         with pytest.raises(MalformedInput, match="no JSON object"):
             tracker(tmp_path).start_experiment()
     assert (tmp_path / "run/run.json").read_text() == "[1]"
+
+
+def test_a_wandb_that_is_missing_is_said_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as Python does for a package that cannot be imported
+    with pytest.raises(MissingExtra, match="wandb"):
+        tracker(tmp_path, save_to_wandb=True).start_experiment()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
