@@ -50,7 +50,8 @@ def code_of(folder: Path, keep_in: Path | None = None) -> GitState | None:
 
 
 def environment_of(script: Script | None, folder: Path | None = None) -> dict[str, Any]:
-    """The environment, with the lock files of `folder`, by default the folder of the script, or else the current one."""
+    """The environment, with the lock files of `folder`, by default that of the script, or else the current
+    one."""
     pins = lock_files(folder or (Path(script.path).parent if script else Path()))
     return {**environment(), **({"lock_files": pins} if pins else {})}
 

@@ -17,9 +17,7 @@ PACKAGES = frozenset({"origins", "lock_files"})
 CONDA = frozenset({"conda"})
 
 
-def record_environment(
-    config: TrackingConfig, script: Script | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
+def record_environment(config: TrackingConfig, script: Script | None = None) -> tuple[dict[str, Any], dict[str, str]]:
     """The environment, with the lock files beside the script, and the versions of the packages, without what was not
     asked for."""
     if not config.enable_environment_tracking:
