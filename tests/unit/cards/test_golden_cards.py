@@ -22,7 +22,7 @@ from rldk.cards.report_view import failure_view, view_of
 from rldk.cards.runs import listing_view, run_document, run_view
 from rldk.cards.series import Series, key_series
 from rldk.core.catalogue import Catalogue, RunEntry, StoredVerdict
-from rldk.core.manifest import GitState, Manifest, Script
+from rldk.core.manifest import DatasetRecord, GitState, Manifest, ModelRecord, Script, TokenizerRecord
 from rldk.core.model import Check, Finding, Incident, Note, Report, Understanding
 from rldk.core.rundir import RunDirectory
 from rldk.core.view import Band, Limit, View
@@ -290,6 +290,33 @@ def test_golden_runs(golden: Golden, tmp_path: Path) -> None:
         "runs.txt",
         _blocks(parts).replace(str(tmp_path), "/tmp-path").replace(tmp_path.name, "NAME").replace("\x1b", "ESC"),
     )
+
+
+def test_golden_tracked_run(golden: Golden) -> None:
+    digest = "sha256:" + "ab" * 32
+    manifest = Manifest(
+        run_id="tracked", status="finished", started_at="2026-01-02T03:04:05Z", seed=42, tags=("sweep", "late"),
+        notes="first line\nsecond line", metadata={"beta": 0.1, "reward": {"kind": "rule"}}, redactions=2,
+        datasets={
+            "train": DatasetRecord(fingerprint=digest, format="records", rows=12_000, source="/data/train.jsonl"),
+            "part": DatasetRecord(fingerprint=digest, format="table", rows=10, sampled=True),
+        },
+        models={"policy": ModelRecord(weights=digest, architecture=digest, parameters=124_439_808)},
+        tokenizers={"gpt2": TokenizerRecord(digest=digest, source="/models/gpt2")},
+        seeds={"seed": 42, "generators": {"python": "as seeded", "torch": "not loaded"}, "state_file": "seeds.json"},
+    )  # fmt: skip
+    entry = RunEntry(directory=RunDirectory(Path("/runs/tracked")), manifest=manifest, when="2026-01-02T03:04:05Z")
+    bare = Manifest(run_id="b", seeds={"seed": None, "generators": {"python": "not seeded"}})
+    unseeded = RunEntry(directory=RunDirectory(Path("/runs/b")), manifest=bare, when="2026-01-02T03:04:05Z")
+    nothing = StoredVerdict()
+    both = Catalogue(runs=(entry, unseeded), looked=2, complete=True)
+    listed = listing_view([(entry, nothing), (unseeded, nothing)], both, Path("/runs"))
+    parts = {"list": terminal.render(listed, everything=True)}
+    parts |= {
+        name: terminal.render(run_view(one, nothing), everything=True, width=100)
+        for name, one in {"tracked": entry, "not seeded": unseeded}.items()
+    }
+    golden("tracked.txt", _blocks(parts) + repr(run_document(entry, nothing)))
 
 
 def _watched(**more: Any) -> dict[str, Any]:
