@@ -35,7 +35,7 @@ from rldk.utils.seed import (
     set_global_seed,
     validate_seed_consistency,
 )
-from rldk.utils.states import digest
+from rldk.utils.states import digest, plain
 
 
 @pytest.fixture(autouse=True)
@@ -289,3 +289,10 @@ def test_the_command_tells_generators_that_are_not_there_and_draws_that_differ()
         "torch    is not installed",
     ]
     assert seed_lines(check, {})[3] == "  random   is seeded"
+
+
+def test_numbers_of_more_than_63_bits_are_text() -> None:
+    for number in (0, 2**63 - 1, 2**63, 2**128 - 1):
+        kept = plain(number)
+        assert isinstance(kept, int) is (number < 2**63), number
+        assert (kept if isinstance(kept, int) else int(kept, 16)) == number
