@@ -1,9 +1,10 @@
-"""`rldk runs list|show`: the run directories that are there."""
+"""`rldk runs list|show|diff`: the run directories that are there."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,12 +17,13 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 @click.group("runs")
 def command() -> None:
-    """List run directories, and show what one of them says of its run.
+    """List run directories, show what one of them says of its run, and compare two.
 
     \b
     Examples:
       rldk runs list
       rldk runs show runs/train-20261129-101500
+      rldk runs diff runs/good runs/bad
     """
 
 
@@ -82,6 +84,40 @@ def show(run: str, everything: bool, as_json: bool) -> None:
         write(dumps(show_document(found, came_to)))
     else:
         write(terminal.render(run_view(found, came_to), everything=everything, width=width()))
+
+
+@command.command("diff")
+@click.argument("a")
+@click.argument("b")
+@click.option("--all", "everything", is_flag=True, help="Show every difference.")
+@json_option
+@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md or html.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
+)
+def diff(a: str, b: str, everything: bool, as_json: bool, **where: Any) -> int:
+    """Compare what two runs record; the differences that most often decide results come first.
+
+    A and B are run directories, or names of runs in $RLDK_DIR or runs. The order is data, seed, code, config, packages,
+    models, environment, and the rest. What only one of them records is not compared, and listed. The exit code is 1
+    when the runs differ.
+
+    \b
+    Examples:
+      rldk runs diff runs/good runs/bad
+      rldk runs diff good bad --json
+    """
+    from rldk.cards import terminal
+    from rldk.cli.formats import drawn, emit, form_of
+    from rldk.tracking.difference import diff_runs
+
+    form = form_of(where["form"], where["output"], as_json=as_json)
+    report = diff_runs(a, b, root=_shelf())
+    if form == "text":
+        emit(terminal.render(report, everything=everything, width=width()), where["output"])
+    else:
+        emit(drawn(form, [report], [], everything=everything), where["output"])
+    return int(not report.passed)
 
 
 def _shelf() -> Path:

@@ -41,8 +41,8 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, Any]:
         {
             "python": platform.python_version(),
             "implementation": platform.python_implementation(),
-            "platform": platform.platform(),
-            "machine": platform.machine(),
+            "platform": _platform(),
+            "machine": os.uname().machine,
             "cpus": os.cpu_count(),
             "rldk": __version__,
             "cuda_devices": None if visible is None else _split(visible[:MAX_TEXT]),
@@ -68,6 +68,14 @@ def machine_facts() -> dict[str, Any]:
         "origins": origins(),
     }
     return {name: value for name, value in found.items() if value not in (None, {}, [])}
+
+
+def _platform() -> str:
+    """System, release, machine and C library, as `platform.platform()` says them, which starts a program to do so."""
+    known = os.uname()
+    library = "".join(platform.libc_ver())
+    said = f"{known.sysname}-{known.release}-{known.machine}"
+    return f"{said}-with-{library}" if library else said
 
 
 def _split(visible: str) -> list[str]:
