@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rldk.core.manifest import GitState
+from rldk.core.rundir import is_kept
 from rldk.provenance.git import git_state
 from rldk.provenance.git_changes import KeepLimits, keep_changes
 
@@ -57,6 +58,7 @@ def test_changes_apply_to_the_commit_again(code: Path, tmp_path: Path) -> None:
     found = kept(code, tmp_path / "run")
     diff = (tmp_path / "run" / "changes.diff").read_bytes()
     assert found.diff == "changes.diff"
+    assert is_kept(found.diff)  # it is no log of the run
     assert found.diff_digest == f"sha256:{hashlib.sha256(diff).hexdigest()}"
     assert found.redactions is None
     again = tmp_path / "again"
