@@ -8,6 +8,11 @@ from rldk.core.manifest import GitState
 from rldk.provenance.git import git_state
 
 
-def record_code(run_dir: Path) -> GitState | None:  # noqa: ARG001 - where the changes that are in no commit are kept
+def code_state() -> GitState | None:
     """The state of the repository that holds the current directory, None outside of one."""
     return git_state(Path())
+
+
+def record_code(run_dir: Path) -> GitState | None:  # noqa: ARG001 - where the changes that are in no commit are kept
+    """The state of the code at the start of the run in `run_dir`."""
+    return code_state()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from rldk.core.codec import to_json
 from rldk.core.manifest import GitState, Manifest, timestamp
-from rldk.tracking.code import record_code
+from rldk.tracking.code import code_state
 from rldk.tracking.config import TrackingConfig
 from rldk.tracking.environment import record_environment
 from rldk.tracking.record import RunRecord
@@ -31,7 +31,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 def take_snapshot(config: TrackingConfig, record: RunRecord) -> Snapshot:
     """Looks at code, environment and packages again, and keeps what it finds in `snapshots/`."""
     environment, packages = record_environment(config)
-    git = record_code(record.folder) if config.enable_git_tracking else None
+    git = code_state() if config.enable_git_tracking else None
     changes = tuple(_changes(record.manifest, git, environment, packages))
     made = Snapshot(at=timestamp(), git=git, environment=environment, packages=packages, changes=changes)
     folder = record.folder / "snapshots"

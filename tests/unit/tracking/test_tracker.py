@@ -86,7 +86,7 @@ def test_the_log_of_a_tracked_run_is_its_only_log(tmp_path: Path) -> None:
         for step in range(3):
             run.log({"kl": 0.1}, step=step)
     folder = tmp_path / "run"
-    (folder / "untracked").mkdir()
+    (folder / "untracked").mkdir(exist_ok=True)
     (folder / "untracked/old.csv").write_text("step,kl\n1,9\n2,9\n")
     (found,) = open_runs(folder)
     assert found.metrics.columns["kl"].tolist() == [0.1] * 3
