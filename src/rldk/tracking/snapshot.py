@@ -48,12 +48,19 @@ def _changes(
         yield f"the commit was {_short(before.sha)} and is {_short(now.sha)}"
     if now.dirty and not before.dirty:
         yield "tracked files have changed since the commit"
-    for key in sorted(start.environment.keys() | environment.keys()):
-        if start.environment.get(key) != environment.get(key):
-            yield f"{key} was {start.environment.get(key)} and is {environment.get(key)}"
-    for name in sorted(start.packages.keys() | packages.keys()):
-        if start.packages.get(name) != packages.get(name):
-            yield f"package {name} was {start.packages.get(name, 'absent')} and is {packages.get(name, 'absent')}"
+    yield from _differing("", start.environment, environment)
+    yield from _differing("package ", start.packages, packages)
+
+
+def _differing(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What is not the same in two mappings; in mappings within them, entry by entry."""
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differing(what, old, new)
+        elif old != new:
+            was, became = ("absent" if value is None else value for value in (old, new))
+            yield f"{what}{key} was {was} and is {became}"
 
 
 def _short(sha: str | None) -> str:
