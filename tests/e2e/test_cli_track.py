@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -181,3 +182,19 @@ def test_runs_show_what_was_tracked() -> None:
     assert (one["tags"], one["seed"]) == (["sweep"], 42)
     assert (one["datasets"]["train"], one["models"]) == (made.fingerprint, {"policy": model.weights})
     assert json.loads(call("runs", "show", "sums", "--json").stdout)["manifest"]["datasets"]["part"]["sampled"]
+
+
+def test_the_other_ranks_of_a_run_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for rank in ("0", "2", "10"):
+        monkeypatch.setenv("RANK", rank)
+        config = TrackingConfig("d", experiment_id="d", enable_seed_tracking=False)
+        with contextlib.suppress(ZeroDivisionError), ExperimentTracker(config) as run:
+            run.track_dataset([int(rank)], f"shard{rank}")
+            run.log({"kl": 1 / (int(rank) - 10)})
+    Path("runs/d/run.rank3.json").write_text("broken")
+    shown = [line.split() for line in call("runs", "show", "d").stdout.splitlines()]
+    assert ["2", "finished", "-", "1", "shard2", "-"] in shown
+    assert ["10", "crashed", "-", "0", "shard10", "ZeroDivisionError"] in shown
+    found = json.loads(call("runs", "show", "d", "--json").stdout)
+    assert [(one["rank"], one["state"]) for one in found["ranks"]] == [(2, "finished"), (10, "crashed")]
+    assert call("runs", "list").stdout.startswith("1 run in runs.")

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rldk.cards.tracked import tracked_document, tracked_facts, tracked_sections
+from rldk.cards.tracked import rank_sections, tracked_document, tracked_facts, tracked_sections
 from rldk.cards.words import plural
 from rldk.core.catalogue import Catalogue, RunEntry, StoredVerdict
-from rldk.core.manifest import GitState, Manifest, plain
+from rldk.core.manifest import GitState, Manifest, plain, status_of
 from rldk.core.view import Facts, Section, Table, Tone, View
 
 VERDICT_COLUMNS = 48
@@ -77,8 +77,8 @@ def listing_view(runs: Sequence[tuple[RunEntry, StoredVerdict]], found: Catalogu
     )
 
 
-def run_view(run: RunEntry, came_to: StoredVerdict) -> View:
-    """All that the directory of a run says of it."""
+def run_view(run: RunEntry, came_to: StoredVerdict, ranks: Sequence[Manifest] = ()) -> View:
+    """All that the directory of a run says of it. `ranks`: what the other processes of a distributed run say."""
     manifest = run.manifest or Manifest()
     said = {
         "run": run.run_id,
@@ -102,6 +102,7 @@ def run_view(run: RunEntry, came_to: StoredVerdict) -> View:
     known = {"environment": manifest.environment, "config": manifest.config, "packages": manifest.packages}
     sections = [
         Section(title="Run", parts=(_facts(said),)),
+        *rank_sections(ranks),
         *tracked_sections(manifest),
         Section(title="Files", parts=(_files(run),)),
         *(
@@ -125,12 +126,13 @@ def run_view(run: RunEntry, came_to: StoredVerdict) -> View:
     )
 
 
-def show_document(run: RunEntry, came_to: StoredVerdict) -> dict[str, Any]:
+def show_document(run: RunEntry, came_to: StoredVerdict, ranks: Sequence[Manifest] = ()) -> dict[str, Any]:
     """All that the directory of a run says of it, as JSON."""
     return {
         "schema_version": 1,
         **run_document(run, came_to),
         "manifest": None if run.manifest is None else plain(run.manifest),
+        "ranks": [plain(manifest) | {"state": status_of(manifest)} for manifest in ranks],
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rldk.core.manifest import DatasetRecord, Manifest, ModelRecord, TokenizerRecord
+from rldk.core.manifest import DatasetRecord, Manifest, ModelRecord, TokenizerRecord, status_of
 from rldk.core.view import Facts, Section, Table
 
 DIGEST = 12  # digits that are shown; --json has all
@@ -26,6 +26,26 @@ def tracked_sections(manifest: Manifest) -> list[Section]:
         pairs = tuple((key, _text(value)) for key, value in manifest.metadata.items())
         found.append(Section(title="Metadata", parts=(Facts(pairs=pairs),)))
     return found
+
+
+def rank_sections(ranks: Sequence[Manifest]) -> list[Section]:
+    """A table of the other processes of a distributed run."""
+    table = Table(
+        heads=("rank", "state", "seed", "records", "datasets", "error"),
+        rows=tuple(
+            (
+                str(one.rank),
+                status_of(one),
+                _known(one.seed),
+                _known(one.records),
+                ", ".join(one.datasets) or "-",
+                one.error or "-",
+            )
+            for one in ranks
+        ),
+        tones=tuple("critical" if status_of(one) == "crashed" else "" for one in ranks),
+    )
+    return [Section(title="Other ranks", parts=(table,))] if ranks else []
 
 
 def tracked_facts(manifest: Manifest) -> dict[str, Any]:
@@ -90,6 +110,10 @@ def _seeds(seeds: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 def _short(digest: str) -> str:
     algorithm, colon, digits = digest.partition(":")
     return f"{algorithm}:{digits[:DIGEST]}" if colon else digest[:DIGEST]
+
+
+def _known(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def _text(value: Any) -> str:

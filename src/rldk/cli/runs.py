@@ -74,16 +74,16 @@ def show(run: str, everything: bool, as_json: bool) -> None:
     from rldk.cards import terminal
     from rldk.cards.runs import run_view, show_document
     from rldk.cards.wire import dumps
-    from rldk.core.catalogue import chosen_run, outcome
+    from rldk.core.catalogue import chosen_run, other_ranks, outcome
 
     found = chosen_run(run, _shelf())
     if found.problem:
         raise MalformedInput(found.problem, hint="the log may be read all the same: `rldk doctor` tries")
-    came_to = outcome(found.directory)
+    came_to, ranks = outcome(found.directory), other_ranks(found.directory)
     if as_json:
-        write(dumps(show_document(found, came_to)))
+        write(dumps(show_document(found, came_to, ranks)))
     else:
-        write(terminal.render(run_view(found, came_to), everything=everything, width=width()))
+        write(terminal.render(run_view(found, came_to, ranks), everything=everything, width=width()))
 
 
 @command.command("diff")

@@ -26,6 +26,9 @@ REPORT_BYTES = 16 << 20
 MAX_STEP = 1 << 53
 
 
+MOST_RANKS = 4096
+
+
 class Catalogue(Struct, frozen=True, kw_only=True):
     """`runs`: newest first. `looked`: folders that were looked into; `complete`: whether those are all. `closed`:
     folders that could not be opened."""
@@ -115,6 +118,20 @@ def chosen_run(name: str, root: Path) -> RunEntry:
     if found is None:
         raise UnreadableSource(f"no run is called {name!r}", hint=f"`rldk runs list {root}` shows which there are")
     return _without_secrets(_entry(found.directory))
+
+
+def other_ranks(directory: RunDirectory) -> tuple[Manifest, ...]:
+    """What the other processes of a distributed run say of it, by rank and without secrets; what cannot be read is left
+    out."""
+    found = []
+    for path in sorted(directory.path.glob("run.rank*.json"))[:MOST_RANKS]:
+        try:
+            manifest = read_manifest(directory.path, path.name)
+        except InputError:
+            continue
+        if manifest is not None and manifest.rank is not None:
+            found.append(manifest_of(redact(plain(manifest))))
+    return tuple(sorted(found, key=lambda manifest: manifest.rank or 0))
 
 
 def _without_secrets(run: RunEntry) -> RunEntry:

@@ -4,16 +4,16 @@ one names, `restore_run` and `export_run` bring it back and hand it on."""
 
 from __future__ import annotations
 
-from rldk.tracking.config import TrackingConfig
 from rldk.tracking.session import Session, finish, init, log
-from rldk.tracking.tracker import ExperimentTracker
 
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from rldk.tracking.config import TrackingConfig
     from rldk.tracking.difference import diff_runs
     from rldk.tracking.exports import export_run
     from rldk.tracking.restoring import restore_run
+    from rldk.tracking.tracker import ExperimentTracker
     from rldk.tracking.verification import verify_run
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ExperimentTracker": "rldk.tracking.tracker",
+    "TrackingConfig": "rldk.tracking.config",
     "diff_runs": "rldk.tracking.difference",
     "export_run": "rldk.tracking.exports",
     "restore_run": "rldk.tracking.restoring",
@@ -38,7 +40,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    """A function that reads runs, imported on first use: a run that is only written does not pay for it."""
+    """A name that is imported on first use: a run that is only logged does not pay for it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'rldk.tracking' has no attribute {name!r}")
     from importlib import import_module

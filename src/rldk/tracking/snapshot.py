@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from msgspec.structs import replace
 
 from rldk.core.codec import to_json
 from rldk.core.manifest import GitState, Manifest, timestamp
-from rldk.provenance.git import git_state
+from rldk.tracking.code import code_state
 from rldk.tracking.config import TrackingConfig
 from rldk.tracking.environment import record_environment
 from rldk.tracking.record import RunRecord
@@ -32,7 +31,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 def take_snapshot(config: TrackingConfig, record: RunRecord) -> Snapshot:
     """Looks at code, environment and packages again, and keeps what it finds in `snapshots/`."""
     environment, packages = record_environment(config, record.manifest.script)
-    git = git_state(Path()) if config.enable_git_tracking else None
+    git = code_state() if config.enable_git_tracking else None
     changes = tuple(_changes(record.manifest, git, environment, packages))
     made = Snapshot(at=timestamp(), git=git, environment=environment, packages=packages, changes=changes)
     folder = record.folder / "snapshots"
@@ -49,12 +48,19 @@ def _changes(
         yield f"the commit was {_short(before.sha)} and is {_short(now.sha)}"
     if now.dirty and not before.dirty:
         yield "tracked files have changed since the commit"
-    for key in sorted(start.environment.keys() | environment.keys()):
-        if start.environment.get(key) != environment.get(key):
-            yield f"{key} was {start.environment.get(key)} and is {environment.get(key)}"
-    for name in sorted(start.packages.keys() | packages.keys()):
-        if start.packages.get(name) != packages.get(name):
-            yield f"package {name} was {start.packages.get(name, 'absent')} and is {packages.get(name, 'absent')}"
+    yield from _differing("", start.environment, environment)
+    yield from _differing("package ", start.packages, packages)
+
+
+def _differing(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What is not the same in two mappings; in mappings within them, entry by entry."""
+    for key in sorted(before.keys() | now.keys()):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _differing(what, old, new)
+        elif old != new:
+            was, became = ("absent" if value is None else value for value in (old, new))
+            yield f"{what}{key} was {was} and is {became}"
 
 
 def _short(sha: str | None) -> str:

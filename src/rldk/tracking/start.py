@@ -14,7 +14,7 @@ from rldk.emit import rank_path
 from rldk.errors import UsageError
 from rldk.provenance.capture import with_command
 from rldk.provenance.fingerprints.digest import hash_maker
-from rldk.tracking.code import record_code
+from rldk.tracking.code import code_state, record_code
 from rldk.tracking.config import TrackingConfig, plain_config
 from rldk.tracking.environment import record_environment
 from rldk.tracking.folders import new_folder, word
@@ -66,9 +66,11 @@ def first_manifest(config: TrackingConfig, folder: Path, rank: int) -> Manifest:
     )
     earlier = read_manifest(folder, rank_path("run.json", rank).name)
     begun = _with_earlier(continued(given, earlier), earlier)
-    git = record_code(folder) if config.enable_git_tracking else None
     known = with_command(begun, sys.orig_argv)
     environment, packages = record_environment(config, known.script)
+    git = None
+    if config.enable_git_tracking:
+        git = code_state() if rank else record_code(folder)  # the ranks share a directory: one keeps the changes
     return replace(known, environment=environment, packages=packages, git=git)
 
 
