@@ -30,7 +30,7 @@ _HINT = later(
 )
 _SCHEME = later(r"\b((?:Bearer|Basic|Token)\s+)([\w.~+/=-]{6,4000})", re.IGNORECASE)
 _QUOTED = later(
-    r"""(?<![\w.-])([\w.-]{2,80}['"]?\]?\s{0,8}(?::\s{0,4}[\w.\[\] |]{1,60})?(=>|=|:|,)\s{0,8}[rbfuRBFU]{0,2})"""
+    r"""(?<![\w.-])([\w.-]{2,80}['"]?\]?\s{0,8}(?:(?::\s{0,4}[\w.\[\] |]{1,60})?=>?|(:|,))\s{0,8}[rbfuRBFU]{0,2})"""
     r"""(["'`])((?:(?!\3)[^\\]|\\.){1,4000})\3"""
 )
 _BARE = later(r"""(?<![\w.-])([\w.-]{2,80}\s{0,8}[=:]\s{0,8})([^\s'"`,;(){}\[\]<>$|&]{4,4000})(?=\s*(?:[,;#].*)?$)""")
@@ -77,11 +77,23 @@ def redact_line(line: str) -> str:
         return line
     line = _USER_ALONE.sub(rf"\1{REDACTED}", without_credentials(line))
     line = _SCHEME.sub(lambda m: m[1] + REDACTED if looks_random(m[2]) else m[0], line)
-    line = _QUOTED.sub(
-        lambda m: f"{m[1]}{m[3]}{REDACTED}{m[3]}" if _hides(m[1], m[4], bare=m[2] == ",") else m[0], line
-    )
+    line = _without_quoted(line)
     line = _RANDOM.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2], bare=True) else m[0], line)
     return _BARE.sub(lambda m: m[1] + REDACTED if _hides_bare(m[1], m[2]) else m[0], line)
+
+
+def _without_quoted(line: str) -> str:
+    """The line without quoted secrets. What is quoted after a harmless name may itself be the name of the next one:
+    `"tool", "--api-key", "..."`."""
+    made: list[str] = []
+    at = 0
+    while found := _QUOTED.search(line, at):
+        name = found[1]
+        hides = _hides(name, found[4], bare=found[2] == "," and not name.startswith("--"))
+        end = found.end() if hides else found.end(1)
+        made.append(line[at : found.start()] + (f"{name}{found[3]}{REDACTED}{found[3]}" if hides else name))
+        at = end
+    return "".join(made) + line[at:]
 
 
 def secrets_in(data: bytes) -> int:

@@ -16,7 +16,10 @@ HIDDEN = "S3cretV4lue/0123456789+x"
     "line",
     [
         'api_key = "{}"', "password='{}'", "API_KEY={}", "token: {}", "export HF_TOKEN={}", "secret : str = '{}'",
-        'd = {{"client_secret": "{}", "n": 1}}', 'os.environ["WANDB_API_KEY"] = "{}"', 'setenv("API_KEY", "{}")',
+        'd = {{"client_secret": "{}", "n": 1}}', 'f("r", config={{"lr": 1, "api_key": "{}"}})',
+        'run(["tool", "--api-key", "{}"])',
+        '{{"a": "b", "c": "d", "password": "{}"}}', 'x: int = 3; secret: str = "{}"',
+        'os.environ["WANDB_API_KEY"] = "{}"', 'setenv("API_KEY", "{}")',
         "Authorization: Bearer {}", "https://user:{}@host/x", 'x = f(a=1, auth_token="{}")', 'key = "{}"',
     ],
 )  # fmt: skip
@@ -85,3 +88,14 @@ LINES = st.lists(
 def test_a_clean_line_stays_clean(line: str) -> None:
     clean = redact_line(line)
     assert redact_line(clean) == clean
+
+
+def test_a_short_secret_under_its_name_is_taken_out() -> None:
+    lines = (
+        '{"lr": 1, "api_key": "S3CRET"}',
+        "password = 'S3CRET'",
+        '["--api-key", "S3CRET"]',
+        "password: S3CRET-1",
+        "PASSWORD=S3CRET1",
+    )
+    assert [line for line in lines if "S3CRET" in redact_line(line)] == []
