@@ -51,7 +51,7 @@ test-fast: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile=quick -m "not slow and not integration"
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -m "(slow or hypothesis) and not integration"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "(slow or hypothesis) and not integration"
 
 test-integrations: $(VENV)/.integrations
 	@command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || \

@@ -69,6 +69,7 @@ def listen(rule: Rule, heard: dict[str, dict[str, Point]]) -> None:
         if signal is not None:
             severity = signal.severity or rule.severity
             kind = f"{severity} {re.sub(r'[-+.0-9einfa]+', '#', signal.message)[:60]}"
+            kind += "" if frame.metric in listener.answers else " (no number)"  # it has no limits
             point = {"metric": frame.metric, "says": severity, "answers": listener.answers}
             heard.setdefault(rule.code, {}).setdefault(kind, point)
         return signal

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from mutation_plugin import CANNOT
-from mutations import Change, applied, changes, is_program, shorten
+from mutations import Change, applied, changes, is_program, runs_on_import, shorten
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src") / "rldk"
@@ -156,7 +156,8 @@ class Copy:
         whole, times = place.read_bytes(), place.stat()
         try:
             place.write_bytes(applied(whole, change))
-            failed = CANNOT if change.function is None else self.server.failed(names, spent, place, change.function)
+            late = change.function is not None and not runs_on_import(whole, change.function)
+            failed = self.server.failed(names, spent, place, change.function or 0) if late else CANNOT
             if failed == CANNOT:
                 failed = self.afresh(names, spent)
         finally:

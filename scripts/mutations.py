@@ -108,7 +108,8 @@ def walk(node: ast.AST, function: int | None) -> Iterator[tuple[ast.AST, int | N
         here = outer if name in {"decorator_list", "args"} else function
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield from walk(child, min([child.lineno, *(d.lineno for d in child.decorator_list)]))
+                yield child, function
+                yield from walk(child, first_line(child))
             elif isinstance(child, ast.AST) and not isinstance(child, ast.JoinedStr):
                 yield child, here
                 yield from walk(child, here)
@@ -124,3 +125,16 @@ def is_program(text: bytes) -> bool:
     except SyntaxError:
         return False
     return True
+
+
+def runs_on_import(text: bytes, function: int) -> bool:
+    """Whether the function that begins on that line is called outside of all functions: it has then done its work when
+    its module was loaded, and new code would come too late."""
+    nodes = list(walk(ast.parse(text), None))
+    names = {node.name for node, _ in nodes if isinstance(node, ast.FunctionDef) and first_line(node) == function}
+    called = [node.func for node, outer in nodes if outer is None and isinstance(node, ast.Call)]
+    return any(isinstance(name, ast.Name) and name.id in names for name in called)
+
+
+def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])

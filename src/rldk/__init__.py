@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
-    from rldk.tracking import finish, init, log
+    from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
+    from rldk.utils.seed import set_global_seed
 
 __all__ = [
     "ComprehensivePPOForensics",
     "EventWriter",
+    "ExperimentTracker",
+    "TrackingConfig",
     "__version__",
     "diagnose",
     "finish",
@@ -27,12 +30,15 @@ __all__ = [
     "log",
     "mismatch",
     "preflight",
+    "set_global_seed",
     "watch",
 ]
 
 _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
     "EventWriter": "rldk.emit",
+    "ExperimentTracker": "rldk.tracking",
+    "TrackingConfig": "rldk.tracking",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
     "ingest_runs": "rldk.ingest",
@@ -40,6 +46,7 @@ _HOMES = {
     "init": "rldk.tracking",
     "log": "rldk.tracking",
     "mismatch": "rldk.logprobs",
+    "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",
 }
 

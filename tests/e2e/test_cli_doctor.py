@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from examples import every
 
 from rldk.cli.main import main
 
@@ -205,6 +206,7 @@ def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background inherits an ignored one
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_130_without_a_traceback() -> None:
     command = [sys.executable, "-m", "rldk", "doctor", "-"]
     pipe = subprocess.PIPE
@@ -226,14 +228,17 @@ def test_an_incident_says_what_made_it_loud_and_keeps_its_own_causes() -> None:
 
 @pytest.mark.parametrize(
     ("form", "begins", "holds"),
-    [
-        ("md", "## ", "### CRITICAL `"),
-        ("github", "::error file=", "::warning file="),
-        ("junit", "<?xml", '<failure type="critical"'),
-        ("sarif", "{", '"ruleId": "REW001"'),
-        ("json", "{", '"verdict"'),
-        ("text", "Critical", "1. CRITICAL"),
-    ],
+    every(
+        2,
+        [
+            ("md", "## ", "### CRITICAL `"),
+            ("github", "::error file=", "::warning file="),
+            ("junit", "<?xml", '<failure type="critical"'),
+            ("sarif", "{", '"ruleId": "REW001"'),
+            ("json", "{", '"verdict"'),
+            ("text", "Critical", "1. CRITICAL"),
+        ],
+    ),
 )
 def test_a_report_in_every_format_fails_as_the_text_does(form: str, begins: str, holds: str) -> None:
     code, out, err = run("doctor", COLLAPSE, "--format", form, GITHUB_STEP_SUMMARY="")

@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from examples import every
 
 from rldk.cli.main import main
 from rldk.diagnosis import diagnose
@@ -78,7 +79,7 @@ def test_a_real_process_reads_to_the_end_and_writes_what_validates(tmp_path: Pat
     assert (report["health"], report["ended"], report["source"]["lines"]) == ("critical", "the source ended", 60)
 
 
-@pytest.mark.parametrize("name", LOGS)
+@pytest.mark.parametrize("name", every(4, LOGS))
 def test_once_finds_what_doctor_finds(name: str, tmp_path: Path) -> None:
     monitor("--once", str(FIXTURES / name), "--report", "r.json", cwd=tmp_path)
     (run,) = json.loads((tmp_path / "r.json").read_text())["runs"]
@@ -199,6 +200,7 @@ def test_the_reward_is_summed_up_over_its_newest_rows(tmp_path: Path) -> None:
     assert (reward["window"], reward["rows"], reward["mean"], reward["saturation"]) == (20, 20, 0.5, 0.5)
 
 
+@pytest.mark.slow
 def test_it_loads_nothing_heavy(tmp_path: Path) -> None:
     log = broken_log(tmp_path / "m.jsonl")
     code = (

@@ -201,3 +201,17 @@ def test_the_sitecustomize_of_the_environment_still_runs(
     (tmp_path / "asks.py").write_text("import os\nopen('own.txt', 'w').write(os.environ.get('OWN', 'gone'))\n")
     _run("--packages", versions, "--", sys.executable, tmp_path / "asks.py")
     assert (tmp_path / "own.txt").read_text() == "here"
+
+
+@pytest.mark.parametrize(("each", "group", "multiple"), [(8, 8, 0), (4, 8, 2), (2, 8, 4), (3, 8, 8), (16, 8, 0)])
+def test_a_number_of_processes_that_is_not_stated_is_told_of(
+    tmp_path: Path, versions: Path, each: int, group: int, multiple: int
+) -> None:
+    text = f"num_generations: {group}\nper_device_train_batch_size: {each}\nlearning_rate: 1e-6\n"
+    (tmp_path / "c.yaml").write_text(text)
+    report = json.loads(_run(tmp_path / "c.yaml", "--packages", versions, "--json")[1])
+    (note,) = [note["text"] for note in report["notes"] if note["topic"] == "processes"]
+    end = f"; the number must be a multiple of {multiple}" if multiple else "(--processes)"
+    assert note.endswith(end)
+    stated = json.loads(_run(tmp_path / "c.yaml", "--packages", versions, "--json", "--processes", 8)[1])
+    assert not [note for note in stated["notes"] if note["topic"] == "processes"]

@@ -75,6 +75,7 @@ def test_what_it_prints_is_passed_on_and_watched(tmp_path: Path, here: Here) -> 
     assert json.loads((tmp_path / "r.json").read_text())["source"]["lines"] == 400
 
 
+@pytest.mark.slow
 def test_exit_code_judges_a_command_that_went_well(tmp_path: Path, here: Here) -> None:
     done = here("run", "--exit-code", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert done.returncode == 1
@@ -186,7 +187,8 @@ def test_signals_are_the_commands_to_answer(number: signal.Signals, tmp_path: Pa
     assert (tmp_path / "r.json").exists()
 
 
-@pytest.mark.parametrize("tee", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("tee", [True, False])
 def test_stdin_is_watched_to_its_end(tee: bool, tmp_path: Path) -> None:
     text = "".join(json.dumps({"step": i, "loss": 1.0 if i < 30 else float("nan")}) + "\n" for i in range(60))
     done = run("monitor", *(["--tee"] if tee else []), cwd=tmp_path, input=text)
@@ -195,6 +197,7 @@ def test_stdin_is_watched_to_its_end(tee: bool, tmp_path: Path) -> None:
     assert not tee or done.stderr.startswith("[critical] GRAD001 step 30")
 
 
+@pytest.mark.slow
 def test_a_reader_of_tee_that_goes_away_does_not_end_the_watch(tmp_path: Path) -> None:
     text = "".join(json.dumps({"step": i, "loss": 1.0, "pad": "x" * 200}) + "\n" for i in range(5000))
     command = f"{sys.executable} -m rldk monitor --tee --report r.json | head -1"
@@ -205,6 +208,7 @@ def test_a_reader_of_tee_that_goes_away_does_not_end_the_watch(tmp_path: Path) -
     assert json.loads((tmp_path / "r.json").read_text())["source"]["lines"] == 5000
 
 
+@pytest.mark.slow
 def test_interrupting_writes_the_report(tmp_path: Path) -> None:
     words = [*RLDK, "monitor", "--alerts-txt", "a.txt", "--report", "r.json"]
     with subprocess.Popen(

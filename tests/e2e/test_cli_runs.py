@@ -63,6 +63,7 @@ def test_a_document_of_the_list() -> None:
     assert run == {
         "path": "runs/sums/warm", "run_id": "warm", "project": "sums", "name": "warm", "state": "finished",
         "last_step": 9, "health": "warn", "verdict": "Bad since 2.", "problem": None,
+        "tags": [], "seed": 7, "datasets": {}, "models": {},
     }  # fmt: skip
     assert (len(when), found["found"], found["complete"]) == (20, 1, True)
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from examples import every
 
 from rldk.cli.main import main
 from rldk.core.lines import MAX_LINE
@@ -183,7 +184,7 @@ def test_what_is_no_log_is_one_clear_error(what: str, tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in answer.err.splitlines()] == ["error", "hint"]
 
 
-@pytest.mark.parametrize("what", REPORTS)
+@pytest.mark.parametrize("what", every(2, REPORTS))
 def test_what_can_be_read_of_a_bad_log_is_reported(what: str, tmp_path: Path) -> None:
     make, code, message = REPORTS[what]
     answer = doctor(make(tmp_path), "--all")
@@ -245,10 +246,11 @@ def _without_privileges() -> None:
                 os._exit(77)
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize(
     "what",
-    ["file", *(pytest.param(what, marks=pytest.mark.slow) for what in ("file in a directory", "directory"))],
+    ["file", "file in a directory", "directory"],
 )
 def test_what_may_not_be_read_is_said_so(what: str, tmp_path: Path) -> None:
     closed = file(tmp_path, ROWS) if what != "directory" else tmp_path / "closed"

@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.detectors import page
@@ -13,6 +15,7 @@ from benchmarks.detectors import page
 PAIRS = Path(__file__).parents[1] / "corpus" / "pairs"
 
 
+@pytest.mark.slow
 def test_the_page_is_filled_in(tmp_path: Path) -> None:
     for run in sorted(p for p in PAIRS.iterdir() if p.is_dir())[:3]:
         shutil.copytree(run, tmp_path / run.name)

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from examples import few
+from examples import every, few
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +26,7 @@ from rldk.core.table import Row
 from rldk.diagnosis import diagnose
 from rldk.engine.actions.dispatch import Dispatcher
 from rldk.engine.scan import rows_of, scan
-from rldk.monitor.delivery import Outlet, Places
+from rldk.monitor.delivery import Delivery, Places
 from rldk.monitor.state import MonitorState
 from rldk.monitor.streams import StreamFeed
 from rldk.monitor.watch import Watch
@@ -148,11 +148,11 @@ def watched(target: Path, writer: Iterator[None], seed: int) -> tuple[dict[str, 
             return given
 
     state = MonitorState()
-    outlet = Outlet(Places(), state, Dispatcher({}), show=lambda *_: None, warn=pytest.fail, now=clock)
+    delivery = Delivery(Places(), state, Dispatcher({}), show=lambda *_: None, warn=pytest.fail, now=clock)
     feed = Feed(
         target, "", ReadOptions(), warn=lambda text: None if "waiting" in text else pytest.fail(text), clock=clock
     )
-    watch = Watch([feed], RULES, outlet, state, clock=clock)
+    watch = Watch([feed], RULES, delivery, state, clock=clock)
     assert watch.run(wait) == "written"
     (session,) = watch.sessions()
     return session.report(meta={}, numbers={}).to_dict(), rows
@@ -168,6 +168,7 @@ def shown(rows: Iterator[Row]) -> list[tuple[object, ...]]:
     return [(r.step, r.phase, r.segment, repr(sorted(r.values.items()))) for r in rows]
 
 
+@pytest.mark.slow
 @settings(max_examples=few(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(CASES), st.integers(0, 10**6))
 def test_any_way_of_writing_gives_the_findings_of_the_finished_log(case: tuple[Writer, Path], seed: int) -> None:
@@ -229,7 +230,7 @@ def saved(target: Path, rng: random.Random) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", every(3, range(3)))
 def test_a_notebook_that_is_saved_again_and_again_gives_the_findings_of_the_last_one(tmp_path: Path, seed: int) -> None:
     target = tmp_path / "train.ipynb"
     report, rows = watched(target, saved(target, random.Random(seed)), seed)

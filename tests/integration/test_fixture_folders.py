@@ -68,6 +68,7 @@ def test_a_directory_is_one_run_read_from_its_best_file_and_every_other_is_left_
     assert all(run.meta.left_out.values())
 
 
+@pytest.mark.slow
 def test_all_directories_side_by_side_are_a_run_each() -> None:
     assert {run.id for run in open_runs(WHOLE)} == set(FOLDERS)
 
@@ -82,7 +83,7 @@ def test_what_is_no_log_is_said_to_be_none(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [
-        pytest.param(name, suffix, marks=() if (i + k) % 3 == 0 else pytest.mark.slow)
+        pytest.param(name, suffix, marks=() if (i + k) % 9 == 0 else pytest.mark.slow)
         for i, name in enumerate(FILES)
         for k, suffix in enumerate(READERS)
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import every
 
 from rldk.adapters import open_run
 from rldk.adapters.base import adapters
@@ -59,7 +60,7 @@ def digits(run: Run) -> int:
     return next((int(hit[1]) for hit in stated if hit), _EXACT)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", every(3, FORMATS))
 def test_each_format_of_a_run_is_recognised(name: str) -> None:
     assert runs(name).keys() >= FORMATS[name]
 

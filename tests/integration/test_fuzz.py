@@ -31,6 +31,7 @@ def test_an_input_is_made_again_from_its_seed() -> None:
     assert len({content for _, _, content in first}) == 12
 
 
+@pytest.mark.slow
 def test_a_campaign_goes_on_where_it_was(tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     fuzz.campaign(3, 4, only="trl-dpo", state=state)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -30,6 +31,7 @@ def logs(n: int = 60) -> Logs:
     return Logs(evidence, healthy, np.array([f"owner/{i % 6}" for i in range(n)]))
 
 
+@pytest.mark.slow
 def test_logs_are_read_with_their_labels_and_repositories(tmp_path: Path) -> None:
     for i, run in enumerate(sorted(p for p in PAIRS.iterdir() if p.is_dir())[:4]):
         shutil.copytree(run, tmp_path / run.name)
@@ -43,6 +45,7 @@ def test_logs_are_read_with_their_labels_and_repositories(tmp_path: Path) -> Non
     assert (found.evidence[:, 0] > 0).tolist() == (~found.healthy).tolist()
 
 
+@pytest.mark.slow
 def test_no_log_is_judged_by_a_model_that_saw_its_repository() -> None:
     one = logs()
     evidence, healthy = made(200, 2)
@@ -56,6 +59,7 @@ def test_no_log_is_judged_by_a_model_that_saw_its_repository() -> None:
     assert set(np.unique(won)) <= {0.0, 0.5, 1.0}
 
 
+@pytest.mark.slow
 def test_the_truth_is_well_calibrated_and_both_models_are_told_of() -> None:
     one = logs(300)
     said = probability(B, one.evidence)

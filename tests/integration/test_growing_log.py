@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import few
+from examples import every, few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,7 +182,7 @@ SAMPLES = "".join(f"sample {i}: think step by step about {i} apples and the rewa
 
 
 @pytest.mark.parametrize("late", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["at once", "late"])
-@pytest.mark.parametrize("name", CONSOLES)
+@pytest.mark.parametrize("name", every(3, CONSOLES))
 def test_consoles_are_followed_as_their_finished_files(tmp_path: Path, name: str, late: bool) -> None:
     text = "".join(CONSOLES[name].replace("{i}", str(i)) for i in range(1, 25))
     path = tmp_path / "console.txt"

@@ -23,6 +23,7 @@ def made(n: int = 400) -> Data:
     return Data(evidence=evidence, healthy=healthy, fault=fault)
 
 
+@pytest.mark.slow
 def test_weights_are_found_and_never_above_zero() -> None:
     data = made()
     b = fit(data.evidence, data.healthy)
@@ -32,6 +33,7 @@ def test_weights_are_found_and_never_above_zero() -> None:
     assert all(b[1:] <= 0)
 
 
+@pytest.mark.slow
 def test_every_pair_is_ordered_by_a_model_that_saw_neither() -> None:
     data = made(50)
     won, told = cross_validated(data)

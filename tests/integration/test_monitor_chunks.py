@@ -18,7 +18,7 @@ from rldk.adapters.live.reader import ReadOptions
 from rldk.adapters.source import File
 from rldk.diagnosis import diagnose
 from rldk.engine.actions.dispatch import Dispatcher
-from rldk.monitor.delivery import Outlet, Places
+from rldk.monitor.delivery import Delivery, Places
 from rldk.monitor.feeds import LogFeed
 from rldk.monitor.state import MonitorState
 from rldk.monitor.watch import Watch
@@ -66,11 +66,11 @@ def watched(path: Path, seed: int, *, monotonic: bool) -> tuple[dict[str, Any], 
 
     said: list[dict[str, Any]] = []
     state = MonitorState()
-    outlet = Outlet(
+    delivery = Delivery(
         Places(), state, Dispatcher({}), show=lambda _, alert: said.append(alert), warn=pytest.fail, now=clock
     )
     feed = LogFeed(Arriving(path, rng), "", ReadOptions(path=path), warn=pytest.fail)
-    watch = Watch([feed], tuple(rules), outlet, state, clock=clock)
+    watch = Watch([feed], tuple(rules), delivery, state, clock=clock)
     assert watch.run(lambda _: None) == "the source ended"
     (session,) = watch.sessions()
     return session.report(meta={}, numbers={}).to_dict(), said
@@ -86,6 +86,7 @@ def finished(path: Path) -> dict[str, Any]:
     return diagnose(path).to_dict()
 
 
+@pytest.mark.slow
 @settings(max_examples=few(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.deferred(lambda: st.sampled_from(logs())), st.integers(0, 10**6), st.booleans())
 def test_any_arrival_gives_the_findings_of_the_finished_log(path: Path, seed: int, monotonic: bool) -> None:

@@ -177,6 +177,7 @@ def test_a_writer_killed_in_the_middle_of_a_line_costs_that_line(tmp_path: Path)
     assert [(f["code"], f["first_step"]) for f in report["runs"][0]["findings"]] == [("GRAD001", 60)]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_once_and_watching_goes_on(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(FLAPPING)
     (tmp_path / "m.jsonl").write_text("".join(event(i, kl=float(i % 2), entropy=1.0) for i in range(40)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from mutations import Change, applied, changes, is_program
+from mutations import Change, applied, changes, is_program, runs_on_import
 
 TEXT = '''\
 LIMIT = 0.5
@@ -57,3 +57,11 @@ def test_a_change_leaves_a_program_that_differs_in_its_place_only(tmp_path: Path
 
 def test_the_same_seed_makes_the_same_changes(tmp_path: Path) -> None:
     assert made(tmp_path) == made(tmp_path)
+
+
+def test_a_function_that_is_called_on_import_is_told_apart() -> None:
+    text = (
+        b"def f():\n    return 1\n\ndef g():\n    return f()\n\n@g\n@h(f)\ndef i():\n    return 2\n\nTABLE = {1: f()}\n"
+    )
+    assert [runs_on_import(text, line) for line in (1, 4, 7)] == [True, False, False]
+    assert not runs_on_import(text.replace(b"f()}", b"f}"), 1)

@@ -115,6 +115,7 @@ def test_rotation_by_copy_and_truncation_loses_nothing_that_was_there(writer: Wr
     assert writer.follower.changes == {"truncated": 1, "read_from_copy": 1}
 
 
+@pytest.mark.slow
 def test_a_line_of_five_megabytes_is_one_row(writer: Writer) -> None:
     writer.do("rows 1")
     writer.do("long")

@@ -13,6 +13,7 @@ import pytest
 import rldk
 from rldk import diagnose, ingest_runs, ingest_runs_to_events
 from rldk.adapters import BaseAdapter, TRLAdapter
+from rldk.core.manifest import DatasetRecord, Manifest, ModelRecord
 from rldk.core.model import Finding, Incident, Report, Run
 from rldk.emit import EventWriter, rank_path
 from rldk.forensics import (
@@ -27,7 +28,7 @@ from rldk.forensics import (
 )
 from rldk.ingest import RunSet
 from rldk.io import Event, event_schema, read_events, validate_events, write_events
-from rldk.tracking import Session
+from rldk.tracking import Session, TrackingConfig
 
 TRL = Path(__file__).parents[1] / "fixtures" / "trl-grpo-collapse"
 
@@ -101,6 +102,32 @@ def test_a_run_is_tracked_in_three_calls(tmp_path: Path) -> None:
     rldk.log({"loss": 0.5}, step=1)
     rldk.finish()
     assert session.dir == tmp_path / "run"
+
+
+def test_an_experiment_is_tracked(tmp_path: Path) -> None:
+    config = TrackingConfig(
+        experiment_name="e",
+        experiment_id=None,
+        output_dir=tmp_path,
+        dataset_checksum_algorithm="sha256",
+        save_to_wandb=False,
+        tags=["a"],
+        notes=None,
+        metadata={"lr": 1e-5},
+    )
+    tracker = rldk.ExperimentTracker(config)
+    assert_type(tracker.start_experiment(), Path | None)
+    assert_type(tracker.track_dataset([{"a": 1}], "train", metadata={"split": "train"}), DatasetRecord | None)
+    assert_type(tracker.track_model({}, "policy", metadata=None), ModelRecord | None)
+    assert_type(tracker.set_seeds(42), int)
+    tracker.add_metadata("k", 1)
+    tracker.add_tag("t")
+    tracker.log({"loss": 0.5}, step=1)
+    assert_type(tracker.manifest, Manifest)
+    assert_type(tracker.finish_experiment(), Path | None)
+    with rldk.ExperimentTracker(rldk.TrackingConfig("e", output_dir=str(tmp_path))) as again:
+        assert_type(again, rldk.ExperimentTracker)
+        assert again.dir == tmp_path / "e-2"
 
 
 def test_a_trainer_is_watched_from_within() -> None:

@@ -227,3 +227,13 @@ def test_a_file_that_ends_with_a_whole_line_gets_no_empty_one(tmp_path: Path) ->
     with EventWriter(path) as writer:
         writer.log({"kl": 0.2}, step=1)
     assert path.read_text().startswith("{")
+
+
+def test_a_new_file_may_be_read_by_all_and_written_by_its_owner(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        with EventWriter(tmp_path / "m.jsonl") as writer:
+            writer.log({"kl": 0.1}, step=1)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "m.jsonl").stat().st_mode & 0o777 == 0o644

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def test_validation_modes(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
-@pytest.mark.parametrize("folder", ["trl-sft", "sb3-a2c", "verl-grpo-format"])
+@pytest.mark.parametrize("folder", every(3, ["trl-sft", "sb3-a2c", "verl-grpo-format"]))
 def test_what_is_written_reads_back_the_same(tmp_path, suffix, folder):
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
@@ -169,3 +170,20 @@ def test_no_metric_is_proposed_twice(keys):
     proposed = proposed_map(Opening.of(keys))
     assert len(set(proposed.values())) == len(proposed)
     assert set(proposed) <= set(keys)
+
+
+def test_events_end_where_the_table_has_no_row_for_them(tmp_path: Path) -> None:
+    event = {"run_id": "r", "rng": {"seed": 1}, "wall_time": 1.0}
+    lines = [{**event, "step": step, "metrics": {"kl": 0.1 * step}} for step in (1, 2)]
+    late = {**event, "step": 2**62, "metrics": {"kl": 0.3}}
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (*lines, late)))
+    found = ingest_runs_to_events(tmp_path / "e.jsonl")
+    assert [e.step for e in found] == [1, 2]
+
+
+def test_events_that_repeat_a_step_have_the_values_of_their_own_rows(tmp_path: Path) -> None:
+    event = {"run_id": "r", "rng": {"seed": 1}, "wall_time": 1.0}
+    values = [(1, 0.1), (1, 0.2), (2, 0.3), (2, 0.4)]
+    lines = [{**event, "step": step, "metrics": {"objective/kl": kl}} for step, kl in values]
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [(e.step, e.metrics["kl"]) for e in ingest_runs_to_events(tmp_path / "e.jsonl")] == values

@@ -35,7 +35,7 @@ def _plain(reports: list[Report]) -> list[object]:
     return [document(report) for report in reports]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_directory_is_judged_as_diagnose_all_does(runs: Path, jobs: int) -> None:
     begun: list[str] = []
     judged = judge_paths([str(runs)], Wanted(), jobs, begin=begun.append)

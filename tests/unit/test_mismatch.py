@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 from benchmarks.mismatch import PLANTS, Plant, run
 from click.testing import CliRunner
+from examples import every
+from msgspec.structs import replace
 
 import rldk
+from rldk.cards import terminal
 from rldk.cards.mismatch import mismatch_view
 from rldk.cli.main import main
 from rldk.core.registry import renderers
+from rldk.core.samples import to_sample
 from rldk.logprobs.pairs import MOST_STEPS, TOKENS_OF_STEP, collect
 from rldk.logprobs.statistics import CAP, context_line, gap_by_lag, line, shape_of
 
@@ -42,7 +47,7 @@ def sums(found: Records) -> Records:
     ]
 
 
-@pytest.mark.parametrize("plant", ONE_OF_EACH, ids=[p.cause for p in ONE_OF_EACH])
+@pytest.mark.parametrize("plant", every(2, ONE_OF_EACH), ids=[p.cause for p in ONE_OF_EACH])
 def test_a_planted_cause_is_named_alone(plant: Plant) -> None:
     report = rldk.mismatch(records(plant))
     assert [f.name for f in report.findings] == ([] if plant.cause == "none" else [plant.cause])
@@ -169,12 +174,15 @@ def test_without_log_probabilities_nothing_is_checked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("plant", "options", "code"),
-    [
-        (PLANTS[0], [], 0),
-        (Plant(temperature=0.6), [], 1),
-        (Plant(top_p=0.8), [], 0),
-        (Plant(top_p=0.8), ["--fail-on", "warn"], 1),
-    ],
+    every(
+        2,
+        [
+            (PLANTS[0], [], 0),
+            (Plant(temperature=0.6), [], 1),
+            (Plant(top_p=0.8), [], 0),
+            (Plant(top_p=0.8), ["--fail-on", "warn"], 1),
+        ],
+    ),
     ids=["healthy", "critical", "warning", "warning-fails"],
 )
 def test_the_command(tmp_path: Path, plant: Plant, options: list[str], code: int) -> None:
@@ -190,3 +198,40 @@ def test_the_command(tmp_path: Path, plant: Plant, options: list[str], code: int
 def test_every_renderer_draws_the_report(name: str) -> None:
     report = rldk.mismatch(records(Plant(temperature=0.6)))
     assert "temperature" in str(renderers.get(name)(mismatch_view(report)))
+
+
+def test_a_place_is_a_token_or_a_range_of_them() -> None:
+    report = rldk.mismatch(records())
+    assert sum(b - a + 1 for a, b, _ in report.meta["by_position"]) == max(len(r["logp_train"]) for r in records())
+    report = replace(report, meta={**report.meta, "by_position": [(0, 0, 0.5), (1, 2, 0.25)]})
+    (section,) = [s for s in mismatch_view(report).sections if s.title == "Gap by position"]
+    assert section.parts[0].rows == (("0", "0.5"), ("1-2", "0.25"))  # type: ignore[union-attr]
+
+
+def test_sums_count_only_without_lists() -> None:
+    lists = records()
+    alone, mixed = collect(map(to_sample, sums(lists))), collect(map(to_sample, [*sums(lists), *lists]))
+    assert (alone.sums, mixed.sums) == (True, False)
+
+
+def test_golden_mismatch(golden: Callable[[str, str], None]) -> None:
+    plants = {
+        "healthy": PLANTS[0],
+        "temperature": Plant(temperature=0.6),
+        "stale": Plant(lag=-1),
+        "cut": Plant(top_p=0.8),
+    }
+    parts = {name: rldk.mismatch(records(plant)) for name, plant in plants.items()}
+    parts |= {
+        "sums": rldk.mismatch(sums(records(Plant(lag=-1)))),
+        "nothing": rldk.mismatch([{"step": 1, "prompt": "x"}]),
+    }
+    texts = {name: terminal.render(mismatch_view(report), everything=True) for name, report in parts.items()}
+    golden("mismatch.txt", "".join(f"===== {name}\n{text}\n" for name, text in texts.items()))
+
+
+def test_answers_of_one_token_have_no_gap_by_position() -> None:
+    short = [{**r, **{name: r[name][:1] for name in ("logp_train", "logp_rollout")}} for r in records(steps=10)]
+    short = [{name: x for name, x in r.items() if name in ("step", "logp_train", "logp_rollout")} for r in short]
+    report = rldk.mismatch(short)
+    assert (report.meta["by_position"], len(report.meta["by_step"])) == ([], 10)

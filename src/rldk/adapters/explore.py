@@ -19,6 +19,7 @@ from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
 from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import File
+from rldk.core.rundir import KEPT_FOLDERS, WRITER, is_kept
 from rldk.core.text import later
 from rldk.errors import RldkError
 
@@ -165,6 +166,9 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
     for folder, subfolders, names in os.walk(root, onerror=lambda e: _refused(e, found)):
         depth = len(Path(folder).relative_to(root).parts)
         subfolders[:] = sorted(s for s in subfolders if s not in _SKIPPED) if depth < MAX_DEPTH else []
+        if WRITER in names:  # a tracked run: what was kept of its code and data is no log of it
+            subfolders[:] = [s for s in subfolders if s not in KEPT_FOLDERS]
+            names[:] = [name for name in names if not is_kept(name)]
         for name in sorted(names):
             path = Path(folder, name)
             try:

@@ -78,11 +78,20 @@ def _fit(data: NDArray[np.uint8], places: NDArray[np.intp]) -> NDArray[np.intp]:
 
 # the counting words of `wire.pairs`, and "number", "count" and "array", which may follow them; long words by their end
 _WORDS = (
-    *("iter", "iters", "it", "itr", "t", "update", "updates", "batch", "batches", "rollout", "rollouts", "round"),
+    *("it", "itr", "t", "update", "updates", "batch", "batches", "rollout", "rollouts", "round"),
     *("rounds", "frame", "frames", "game", "games", "trial", "trials", "number", "num", "no", "count", "array"),
     *("ep", "eps", "teration", "erations", "neration"),
 )
-_ENDINGS = ("step", "steps", "episode", "episodes", "epoch", "epochs")  # also of words such as "timestep"
+_ENDINGS = (
+    "step",
+    "steps",
+    "episode",
+    "episodes",
+    "epoch",
+    "epochs",
+    "iter",
+    "iters",
+)  # also of "timestep", "stepIter"
 _BARE = later(rb"\d{1,18}[:)\]]?(?:\x1b| +[A-Za-z\x1b])")  # a line begins with a number
 _RATIO = later(rb"\d{1,18} ?/")
 _OTHER = later(rb"pid=\d[^)\n]{0,80}\) ?\[?\d|\x1b")  # a prefix or an escape hides where the line begins

@@ -38,7 +38,8 @@ def _command(level: str, problem: Problem) -> str:
     steps = problem.steps
     where = f" (steps {steps[0]:,}-{steps[1]:,})" if steps and steps[0] != steps[1] else ""
     where = f" (step {steps[0]:,})" if steps and not where else where
-    properties = {"file": problem.source, "title": f"{problem.code} {problem.name}{where}"}
+    line = "" if problem.line is None else str(problem.line)
+    properties = {"file": problem.source, "line": line, "title": f"{problem.code} {problem.name}{where}"}
     told = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
     return f"::{level} {told}::{_data(problem.message + _advice(problem.fixes))}"
 

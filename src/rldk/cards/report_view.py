@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from math import isclose
 
 from rldk.cards import words
@@ -31,6 +32,11 @@ from rldk.engine.report.verdict import headline_of
 MAX_SOURCE = 8  # lines about the source, unless everything is asked for
 MAX_FOLLOWERS = 4  # findings that came with an incident, unless everything is asked for
 MAX_BANDS = 40  # of one metric in one chart; more would make one grey wall
+KINDS = {  # the module and function that make the view of a kind of report; the others are verdicts on a log
+    "env_audit": ("rldk.cards.env_audit", "view_of_env_audit"),
+    "mismatch": ("rldk.cards.mismatch", "mismatch_view"),
+    "preflight": ("rldk.cards.preflight", "view_of_preflight"),
+}
 HEADS = ("Severity", "Rule", "Steps", "What was seen", "Metric", "Value", "Limit")
 
 
@@ -40,14 +46,10 @@ def view_of(report: Report) -> View:
     if own is not None:
         made: View = own()
         return made
-    if report.kind == "preflight":
-        from rldk.cards.preflight import view_of_preflight
-
-        return view_of_preflight(report)
-    if report.kind == "mismatch":
-        from rldk.cards.mismatch import mismatch_view
-
-        return mismatch_view(report)
+    if report.kind in KINDS:
+        module, name = KINDS[report.kind]
+        drawn: View = getattr(import_module(module), name)(report)
+        return drawn
     headline = headline_of(report)
     source = str(report.meta.get("source") or "")
     return View(

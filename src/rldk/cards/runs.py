@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rldk.cards.tracked import tracked_document, tracked_facts, tracked_sections
 from rldk.cards.words import plural
 from rldk.core.catalogue import Catalogue, RunEntry, StoredVerdict
 from rldk.core.manifest import GitState, Manifest, plain
 from rldk.core.view import Facts, Section, Table, Tone, View
 
 VERDICT_COLUMNS = 48
+TAG_COLUMNS = 24
 HEADS = ("run", "started (UTC)", "state", "step", "verdict")
 _TONES: dict[str, Tone] = {"critical": "critical", "warn": "warn", "ok": "ok"}
 
@@ -43,6 +45,7 @@ def run_document(run: RunEntry, came_to: StoredVerdict) -> dict[str, Any]:
         "health": came_to.health or None,
         "verdict": came_to.verdict or None,
         "problem": run.problem or None,
+        **tracked_document(manifest),
     }
 
 
@@ -54,9 +57,10 @@ def listing_view(runs: Sequence[tuple[RunEntry, StoredVerdict]], found: Catalogu
         notes.append(f"only the first {found.looked:,} folders were looked into")
     if found.closed:
         notes.append(f"{plural(len(found.closed), 'folder')} could not be opened, {found.closed[0]} first")
+    tagged = any(run.manifest is not None and run.manifest.tags for run, _ in runs)
     table = Table(
-        heads=HEADS,
-        rows=tuple(_row(run, came_to, root) for run, came_to in runs),
+        heads=(*HEADS[:4], *(("tags",) if tagged else ()), *HEADS[4:]),
+        rows=tuple(_row(run, came_to, root, tagged=tagged) for run, came_to in runs),
         tones=tuple(_TONES.get(came_to.health, "") for _, came_to in runs),
         note="; ".join(notes),
     )
@@ -93,10 +97,12 @@ def run_view(run: RunEntry, came_to: StoredVerdict) -> View:
         "script": manifest.script and f"{manifest.script.path}, SHA-256 {manifest.script.sha256[:12]}",
         "commit": _commit(manifest.git),
         "remote": manifest.git and manifest.git.remote,
+        **tracked_facts(manifest),
     }
     known = {"environment": manifest.environment, "config": manifest.config, "packages": manifest.packages}
     sections = [
         Section(title="Run", parts=(_facts(said),)),
+        *tracked_sections(manifest),
         Section(title="Files", parts=(_files(run),)),
         *(
             Section(title=title.capitalize(), parts=(_facts(facts),), detail=title == "packages")
@@ -128,12 +134,14 @@ def show_document(run: RunEntry, came_to: StoredVerdict) -> dict[str, Any]:
     }
 
 
-def _row(run: RunEntry, came_to: StoredVerdict, root: Path) -> tuple[str, ...]:
+def _row(run: RunEntry, came_to: StoredVerdict, root: Path, *, tagged: bool) -> tuple[str, ...]:
     path = run.directory.path
     shown = str(path.relative_to(root)) if path != root else str(path)
     step = "-" if came_to.last_step is None else f"{came_to.last_step}"
     verdict = textwrap.shorten(run.problem or came_to.verdict or "-", VERDICT_COLUMNS, placeholder=" ...")
-    return shown, run.when[:16].replace("T", " "), run.state, step, verdict
+    tags = ", ".join(run.manifest.tags) if run.manifest is not None else ""
+    told = (textwrap.shorten(tags or "-", TAG_COLUMNS, placeholder=" ..."),) if tagged else ()
+    return shown, run.when[:16].replace("T", " "), run.state, step, *told, verdict
 
 
 def _commit(git: GitState | None) -> str | None:

@@ -19,7 +19,8 @@ LEVELS = {"critical": "error", "warn": "warning", "info": "note"}
 def render(views: View | Sequence[View]) -> str:
     """The document: one run of rldk over all views. Each problem has its rule, its message and the log it is in.
 
-    A step is no line of a file. So it is in the message and under `properties`, and a location has no region."""
+    A step is no line of a file. So it is in the message and under `properties`, and a location has a region only where
+    the problem has a line."""
     from rldk import __version__
 
     many = [views] if isinstance(views, View) else list(views)
@@ -83,7 +84,10 @@ def _result(problem: Problem, index: int) -> dict[str, Any]:
     if steps is not None:
         told["properties"] |= {"first_step": steps[0], "last_step": steps[1]}
     if problem.source:
-        told["locations"] = [{"physicalLocation": {"artifactLocation": {"uri": _uri(problem.source)}}}]
+        place: dict[str, Any] = {"artifactLocation": {"uri": _uri(problem.source)}}
+        if problem.line is not None:
+            place["region"] = {"startLine": problem.line}
+        told["locations"] = [{"physicalLocation": place}]
     return told
 
 

@@ -23,6 +23,8 @@ HEADLINE_WORDS: dict[str, str] = {
     "ok": "NO PROBLEM FOUND",
 }
 
+SHORT_NAMES = frozenset({"kl", "lr", "mfu"})  # metrics that would look like no word with a capital
+
 
 def steps(first: int | None, last: int | None) -> str:
     """ "step 7" or "steps 7-90". "before step 1" for a finding without a step, "from the start" where only the end is
@@ -41,7 +43,7 @@ def plural(n: int, noun: str) -> str:
 def sentence(clause: str) -> str:
     """A clause with a capital and a full stop. A metric's name at its start stays as it is written."""
     first = clause.split(" ", 1)[0]
-    head = clause[:1].upper() if first.isalpha() else clause[:1]
+    head = clause[:1].upper() if first.isalpha() and first not in SHORT_NAMES else clause[:1]
     return head + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
 
 

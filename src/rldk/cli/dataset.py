@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rldk.cli.flags import json_option
-from rldk.cli.output import width, write
+from rldk.cli.output import progress, width, write
 
 if TYPE_CHECKING:
     from rldk.provenance.fingerprints.dataset import DatasetFingerprint
@@ -51,7 +51,11 @@ def take(paths: tuple[str, ...], algorithm: str, rows: bool, max_rows: int | Non
     from rldk.cards.wire import dumps
     from rldk.provenance.fingerprints.dataset import fingerprint
 
-    found = [(path, fingerprint(path, algorithm=algorithm, row_digests=rows, max_rows=max_rows)) for path in paths]
+    found = []
+    with progress(len(paths)) as bar:
+        for path in paths:
+            bar.begin(path)
+            found.append((path, fingerprint(path, algorithm=algorithm, row_digests=rows, max_rows=max_rows)))
     if as_json:
         write(dumps({"schema_version": 1, "datasets": [_document(path, one) for path, one in found]}))
     else:
@@ -81,7 +85,9 @@ def diff(before: str, after: str, algorithm: str, everything: bool, as_json: boo
     from rldk.core.codec import to_builtins
     from rldk.provenance.fingerprints.difference import diff_datasets
 
-    found = diff_datasets(before, after, algorithm=algorithm)
+    with progress(1) as bar:
+        bar.begin(f"{before} and {after}")
+        found = diff_datasets(before, after, algorithm=algorithm)
     if as_json:
         write(dumps({"schema_version": 1, "verdict": sentence(found), **to_builtins(found)}))
     else:

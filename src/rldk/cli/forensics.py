@@ -1,23 +1,25 @@
-"""`rldk forensics log-scan|kl-drift|doctor`."""
+"""`rldk forensics env-audit|log-scan|kl-drift|doctor`."""
 
 from __future__ import annotations
 
 import click
 
-from rldk.cli import doctor, kl_drift, log_scan
+from rldk.cli import doctor, env_audit, kl_drift, log_scan
 
 
 @click.group("forensics")
 def command() -> None:
-    """Look deeper into a PPO run: anomalies by name, drift of the KL.
+    """Look deeper: anomalies of a PPO run by name, drift of the KL, the environment.
 
     \b
     Examples:
       rldk forensics log-scan ppo.jsonl           list the anomalies by name
       rldk forensics kl-drift ppo.jsonl           say whether the KL drifted
+      rldk forensics env-audit train.py           say what keeps its runs from being repeated
     """
 
 
+command.add_command(env_audit.command)
 command.add_command(log_scan.command)
 command.add_command(kl_drift.command)
 command.add_command(doctor.command)

@@ -1,19 +1,18 @@
-"""The edges of a command: what goes to stdout, in which colours, and the progress bar on stderr."""
+"""The edges of a command: what goes to stdout, and in which colours."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import click
 
+from rldk.cards.progress import Progress, progress
 from rldk.errors import OutputError
 
-PATIENCE_S = 1.0  # shorter work has no progress bar
+__all__ = ["Progress", "close_stdout", "progress", "say", "use_colour", "width", "write"]
 
 
 def write(text: str) -> None:
@@ -59,54 +58,3 @@ def use_colour(setting: str) -> bool:
 def width() -> int:
     """Columns of the terminal, at most 110; 100 when stdout is not a terminal."""
     return min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
-
-
-class Progress:
-    """How far a command has come, in pieces of work; more pieces may become known on the way."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = -1
-        self.name = ""
-
-    def begin(self, name: str) -> None:
-        """Counts the next piece as begun."""
-        self.done += 1
-        self.name = name
-
-    def expect(self, more: int) -> None:
-        """Adds so many pieces to the total."""
-        self.total += more
-
-
-@contextmanager
-def progress(total: int) -> Iterator[Progress]:
-    """Yields a counter for `total` pieces of work. A bar is drawn only on a terminal, and only after one second."""
-    state = Progress(total)
-    if not sys.stderr.isatty():
-        yield state
-        return
-    stop = threading.Event()
-    thread = threading.Thread(target=_draw, args=(state, stop), daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _draw(state: Progress, stop: threading.Event) -> None:
-    if stop.wait(PATIENCE_S):
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(state.name, total=None)
-        while not stop.is_set():
-            total = state.total if state.total > 1 else None
-            bars.update(task, completed=max(0, state.done), total=total, description=state.name)
-            stop.wait(0.1)

@@ -65,7 +65,7 @@ def conduct(
     `wait` goes to `Watch`, `asked` to `job_of`."""
     out = write if stdout else say
     drawn = not (plain or as_json) and sys.stderr.isatty() and stdout and sys.stdout.isatty() and not _dumb()
-    job = job_of(trails=drawn, **asked)
+    job = job_of(curves=drawn, **asked)
     screen: Screen = _panel(feeds, file.name) if drawn else AlertLines(out, as_json=as_json)
     try:
         found = watch(job, feeds, file, screen, wait)

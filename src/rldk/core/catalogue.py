@@ -99,7 +99,7 @@ def find_runs(root: Path) -> Catalogue:
 def outcome(directory: RunDirectory) -> StoredVerdict:
     """What the run came to, from its report and the end of its log; never fails."""
     found = _report(directory.report)
-    step = found.last_step if found.last_step is not None else _last_step(directory.metrics)
+    step = found.last_step if found.last_step is not None else last_step(directory.metrics)
     return StoredVerdict(last_step=step, health=found.health, verdict=found.verdict)
 
 
@@ -170,8 +170,8 @@ def _report(path: Path) -> StoredVerdict:
     return StoredVerdict()
 
 
-def _last_step(path: Path) -> int | None:
-    """The step of the last whole record in the newest `TAIL_BYTES` of a log."""
+def last_step(path: Path) -> int | None:
+    """The step of the last whole record in the newest `TAIL_BYTES` of a log; None without one."""
     try:
         if not path.is_file():  # a pipe would be waited for
             return None

@@ -25,10 +25,12 @@ Status = Literal["running", "finished", "crashed", "unknown"]
 
 
 class RunProcess(Struct, frozen=True, kw_only=True):
-    """The process that writes the run."""
+    """The process that writes the run. `born`: when it began, as its kernel counts; a later process with the same
+    number has another one."""
 
     pid: int
     host: str
+    born: str | None = None
 
 
 class GitFile(Struct, frozen=True, kw_only=True):
@@ -109,9 +111,11 @@ class TokenizerRecord(Struct, frozen=True, kw_only=True):
 class Manifest(Struct, frozen=True, kw_only=True):
     """What `run.json` says of a run; a field that is None or empty is not written. Times are ISO 8601 in UTC.
 
+    `cwd`: the directory that the command was started in; relative paths of the command and the script begin there.
     `other`: keys that this version does not know, of a nested object under the name of that object. They are written
     back as they were read. `records_lost`: what could not be written to the log. `restarts`: how often the run was
-    continued. `exit_code`: of the command of `rldk run`. `error`: the type of the exception that ended the run."""
+    continued. `exit_code`: of the command of `rldk run`. `error`: the type of the exception that ended the run.
+    `rank`: of the process in a distributed run; None for the first. `redactions`: how many secrets were taken out."""
 
     schema_version: int | None = SCHEMA_VERSION
     run_id: str | None = None
@@ -122,6 +126,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     finished_at: str | None = None
     process: RunProcess | None = None
     command: tuple[str, ...] = ()
+    cwd: str | None = None
     script: Script | None = None
     exit_code: int | None = None
     error: str | None = None
@@ -140,19 +145,22 @@ class Manifest(Struct, frozen=True, kw_only=True):
     records: int | None = None
     records_lost: int | None = None
     restarts: int | None = None
+    rank: int | None = None
+    redactions: int | None = None
     other: dict[str, Any] = field(default_factory=dict)
 
 
 _HINTS = {name: hint for name, hint in get_type_hints(Manifest).items() if name != "other"}
 _NESTED: dict[str, type[Struct]] = {"process": RunProcess, "git": GitState, "script": Script}
+_RECORDS = ("datasets", "models", "tokenizers")
 
 
-def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of the run in `folder`; None when there is no `run.json`.
+def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
+    """The manifest of the run in `folder`; None when there is no `run.json`. `name`: of the file of another rank.
 
     A file without a `schema_version` is somebody else's: what does not fit goes to `other`. Raises `UnreadableSource`,
     and `MalformedInput` for a file that is broken or of a later version of rldk."""
-    path = folder / MANIFEST
+    path = folder / name
     try:
         if not path.is_file() or path.is_symlink():
             return None
@@ -196,7 +204,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replaces `folder/run.json`: a crash leaves the old one or the new one, whole.
 
     Raises `OSError`, and `TypeError` for what has no JSON form."""
-    write_whole(folder / MANIFEST, json.dumps(plain(manifest), indent=2, allow_nan=False), durable=True)
+    write_whole(folder / MANIFEST, manifest_text(manifest), durable=True)
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """What `run.json` holds. Raises `TypeError` for what has no JSON form."""
+    return json.dumps(plain(manifest), indent=2, allow_nan=False)
 
 
 def plain(manifest: Manifest) -> dict[str, Any]:
@@ -204,12 +217,9 @@ def plain(manifest: Manifest) -> dict[str, Any]:
     data = to_builtins(manifest)
     other = data.pop("other")
     known = {key: value for key, value in data.items() if value is not None and value not in ([], {})}
-    nested = {
-        key: {k: v for k, v in known[key].items() if v is not None} | other.get(key, {})
-        for key in _NESTED
-        if key in known
-    }
-    return {**known, **other, **nested}
+    nested = {key: _stated(known[key]) | other.get(key, {}) for key in _NESTED if key in known}
+    records = {key: {name: _stated(one) for name, one in known[key].items()} for key in _RECORDS if key in known}
+    return {**known, **other, **nested, **records}
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -238,15 +248,30 @@ def continued(manifest: Manifest, earlier: Manifest | None) -> Manifest:
     return replace(manifest, **kept, restarts=(earlier.restarts or 0) + more or None)
 
 
+def this_process() -> RunProcess:
+    """The process that asks."""
+    pid = os.getpid()
+    return RunProcess(pid=pid, host=platform.node(), born=process_birth(pid))
+
+
+def process_birth(pid: int) -> str | None:
+    """When a process of this machine began, as its kernel counts; None where that is not known."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[19]
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def status_of(manifest: Manifest) -> Status:
     """What has become of a run: one that says it is running has crashed when its process is gone from this machine.
 
-    A run of another machine is believed. So is one whose process number another process has by now."""
+    A run of another machine is believed. So is one whose process number another process has by now, where the kernel
+    does not tell when a process began."""
     match manifest.status, manifest.process:
         case ("finished" | "crashed") as ended, _:
             return ended
-        case "running", RunProcess(host=host, pid=pid):
-            return "crashed" if host == platform.node() and not _alive(pid) else "running"
+        case "running", RunProcess() as process:
+            return "crashed" if process.host == platform.node() and not _alive(process) else "running"
         case _:
             return "unknown"
 
@@ -256,12 +281,21 @@ def timestamp(seconds: float | None = None) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def _stated(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record says: the fields that are known, and the mappings that are not empty."""
+    return {key: value for key, value in record.items() if value is not None and value != {}}
+
+
 def _unknown(cls: type[Struct], value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: item for key, item in value.items() if key not in cls.__struct_fields__}
 
 
-def _alive(pid: int) -> bool:
+def _alive(process: RunProcess) -> bool:
+    pid = process.pid
     if not 0 < pid < 1 << 31:
+        return False
+    born = None if process.born is None else process_birth(pid)
+    if born is not None and born != process.born:
         return False
     try:
         os.kill(pid, 0)

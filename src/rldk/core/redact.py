@@ -85,11 +85,15 @@ def without_secrets(text: str) -> str:
 
     Such parts are known token shapes, passwords in addresses, webhooks, and values of options and assignments with a
     secret's name."""
-    text = text[:MAX_TEXT]
-    text = _USER.sub(rf"\1{REDACTED}", _HOOKS.sub(rf"\1{REDACTED}", _SHAPES.sub(REDACTED, text)))
-    text = _SCHEMES.sub(rf"\1{REDACTED}", text)
+    text = _SCHEMES.sub(rf"\1{REDACTED}", without_credentials(text[:MAX_TEXT]))
     text = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], text)
     return _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], text)
+
+
+def without_credentials(text: str) -> str:
+    """The text with `REDACTED` for what is a credential by its own look: a known token shape, a password in an address,
+    a webhook. What stands after the name of a secret stays."""
+    return _USER.sub(rf"\1{REDACTED}", _HOOKS.sub(rf"\1{REDACTED}", _SHAPES.sub(REDACTED, text)))
 
 
 def _hides(name: str, text: str) -> bool:

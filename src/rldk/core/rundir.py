@@ -7,6 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rldk.core.text import later
+
 MANIFEST = "run.json"
 METRICS = "metrics.jsonl"
 PRINTED = "stdout.txt"
@@ -15,8 +17,21 @@ REPORT = "report.json"
 PAGE = "report.html"
 CARDS = "cards"
 SAMPLES = "samples-*.jsonl"
+WRITER = ".writer"  # the process that tracks a run holds a lock on it; nobody else makes such a file
+SEEDS = "seeds.json"
+# what a tracker keeps beside the log
+KEPT_FOLDERS = frozenset({"datasets", "models", "untracked", "snapshots"})
+_KEPT_FILES = later(
+    r"\.writer(?:\.rank\d+)?|run\.yaml|run\.rank\d+\.(?:json|yaml)|seeds(?:\.rank\d+)?\.json"
+    r"|changes\.patch|lineage\.jsonl"
+)
 # a directory that holds one of these is a run directory
 MARKS = frozenset({MANIFEST, METRICS, ALERTS, REPORT})
+
+
+def is_kept(name: str) -> bool:
+    """Whether a tracker writes a file of this name beside the log of its run."""
+    return _KEPT_FILES.fullmatch(name) is not None
 
 
 class RunDirectory(Struct, frozen=True):

@@ -134,7 +134,7 @@ class Section(Struct, frozen=True, kw_only=True):
 
 class Problem(Struct, frozen=True, kw_only=True):
     """Something that may fail a gate. `steps`: where, None where the kind of report has no steps. `source`: the file or
-    directory of the problem."""
+    directory of the problem. `line`: its line in that file, counted from 1."""
 
     code: str
     name: str
@@ -142,6 +142,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     message: str
     source: str = ""
     steps: tuple[int, int] | None = None
+    line: int | None = None
     metric: str = ""
     value: float | None = None
     limit: float | None = None

@@ -13,9 +13,11 @@ from rldk.rules.knobs import CONCEPTS, phrase
 from rldk.rules.rule import Context, Rule, Signal
 from rldk.rules.subject import BY_ROW, MISSING, WANTS, ConfigView, Subject, SubjectView
 
-# subjects that no log has: their rules are no gap in the report of a run
-BEFORE: frozenset[Subject] = frozenset({"setup"})
-BEFORE_ONLY = "looked at before a training, by `rldk preflight`"
+# subjects that no log has, with what looks at them: their rules are no gap in the report of a run
+BEFORE: Mapping[Subject, str] = {
+    "setup": "looked at before a training, by `rldk preflight`",
+    "code": "looked at in source code, by `rldk env-audit`",
+}
 
 
 class Once(Struct, kw_only=True):
@@ -50,7 +52,9 @@ def look_once(
             status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
             once.unchecked.append(Check(code=rule.code, name=rule.name, status=status, reason=reason))
         elif view is None and rule.subject in BEFORE:
-            once.unchecked.append(Check(code=rule.code, name=rule.name, status="not_applicable", reason=BEFORE_ONLY))
+            once.unchecked.append(
+                Check(code=rule.code, name=rule.name, status="not_applicable", reason=BEFORE[rule.subject])
+            )
         elif view is None or wants:
             once.unchecked.append(_skipped(rule, wants))
         else:

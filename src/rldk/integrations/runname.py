@@ -6,7 +6,8 @@ import hashlib
 import os
 import secrets
 import time
-from pathlib import Path
+
+from rldk.core.manifest import process_birth
 
 # what a launcher gives every process of a job alike
 _JOB = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "TORCHELASTIC_RESTART_COUNT")
@@ -25,13 +26,5 @@ def new_run_id() -> str:
         return f"run-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     facts = [f"{name}={os.environ.get(name, '')}" for name in _JOB]
     if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":  # one machine: the launcher is the parent of every process
-        facts.append(f"launcher={os.getppid()} {_started(os.getppid())}")
+        facts.append(f"launcher={os.getppid()} {process_birth(os.getppid()) or ''}")
     return f"run-{hashlib.sha256(' '.join(facts).encode()).hexdigest()[:10]}"
-
-
-def _started(pid: int) -> str:
-    """When a process began, as the kernel counts; "" where that is not known."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[-1].split()[19]
-    except (OSError, IndexError):
-        return ""

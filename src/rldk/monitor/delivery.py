@@ -27,7 +27,7 @@ class Places(Struct, frozen=True, kw_only=True):
     words: Mapping[str, str] = field(default_factory=dict)
 
 
-class Outlet:
+class Delivery:
     """`deliver` writes, prints and acts, in this order. Alerts in the state were delivered before.
 
     `show` gets an alert as text and as its document, `warn` gets problems. `now`: unix seconds, only for the time stamp

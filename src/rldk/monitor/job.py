@@ -14,7 +14,7 @@ from rldk.engine.actions.dispatch import Dispatcher, Timeouts
 from rldk.engine.reference import baseline
 from rldk.errors import UsageError
 from rldk.monitor.alert_text import templates
-from rldk.monitor.delivery import Outlet, Places
+from rldk.monitor.delivery import Delivery, Places
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import RunSession
 from rldk.monitor.state import MonitorState
@@ -54,7 +54,7 @@ class MonitorOptions(Struct, frozen=True, kw_only=True):
     retries: int = 3
     idle_s: float | None = None
     reward_window: int = WINDOW
-    trails: bool = False  # keep the newest values, for a panel
+    curves: bool = False  # keep the newest values, for a panel
     hold: bool = True  # hold back the actions of incidents that were over before all existing rows were read
 
 
@@ -76,7 +76,7 @@ def watch(job: MonitorOptions, feeds: Sequence[Feed], rules: RuleFile, screen: S
     )
     for text in (*rules.notes, *dispatcher.inactive()):
         screen.warn(text)
-    outlet = Outlet(
+    delivery = Delivery(
         Places(alerts=job.alerts, alerts_txt=job.alerts_txt, words=templates(rules.actions)),
         state,
         dispatcher,
@@ -86,11 +86,11 @@ def watch(job: MonitorOptions, feeds: Sequence[Feed], rules: RuleFile, screen: S
     watching = Watch(
         feeds,
         rules.rules,
-        outlet,
+        delivery,
         state,
         ends=Ends(pid=job.pid, idle_s=job.idle_s),
         reward_window=job.reward_window,
-        trails=job.trails,
+        curves=job.curves,
         reference=None if job.reference is None else baseline(job.reference),
     )
     began = time.monotonic()
@@ -100,8 +100,8 @@ def watch(job: MonitorOptions, feeds: Sequence[Feed], rules: RuleFile, screen: S
         ended=ended,
         seconds=time.monotonic() - began,
         rules=rules.name,
-        alerts=outlet.counts,
-        actions=outlet.outcomes,
+        alerts=delivery.counts,
+        actions=delivery.outcomes,
     )
     if job.report is not None:
         write_report(job.report, document)

@@ -76,7 +76,7 @@ def _session(text: Any, session: RunSession) -> None:
     last = f"step {session.last_step:,}" if session.last_step is not None else "no step yet"
     name = f"{clean(session.run, 60)}: " if session.run else ""
     text.append(f"{name}{last}, {session.rows:,} rows\n", style="bold")
-    for metric, series in (session.trails.series(MOST_CURVES) if session.trails else {}).items():
+    for metric, series in (session.curves.series(MOST_CURVES) if session.curves else {}).items():
         blocks, _ = sparkline(series, width=COLUMNS)
         value = series["value"][-1] if series["value"] else None
         text.append(f"  {metric:<26.26}  {blocks:<{COLUMNS}}  {number(value)}\n")

@@ -11,7 +11,7 @@ from rldk.cards.series import KEY_METRICS, Series
 LENGTH = 240  # rows: four a column of the sparkline
 
 
-class Trails:
+class RecentCurves:
     """Steps and values of `KEY_METRICS` on training rows, the newest `LENGTH` of each."""
 
     def __init__(self) -> None:

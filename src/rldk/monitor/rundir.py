@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +11,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from rldk.core.manifest import Manifest, RunProcess, continued, read_manifest, timestamp, write_manifest
+from rldk.core.manifest import Manifest, continued, read_manifest, this_process, timestamp, write_manifest
 from rldk.core.rundir import RunDirectory
 from rldk.errors import InputError, OutputError, UsageError
 from rldk.provenance.capture import with_origin
@@ -33,7 +31,7 @@ def run_directory(named: Path | None, command: Sequence[str], now: datetime) -> 
             return RunDirectory(named)
         SHELF.mkdir(exist_ok=True)
         name = f"{_title(command)}-{now:%Y%m%d-%H%M%S}"
-        for number in range(1, MOST):
+        for number in range(1, MOST + 1):
             path = SHELF / (name if number == 1 else f"{name}-{number}")
             with suppress(FileExistsError):
                 path.mkdir()
@@ -51,9 +49,9 @@ def begin(left: RunDirectory, command: Sequence[str]) -> Manifest:
         run_id=left.path.absolute().name,
         status="running",
         started_at=timestamp(),
-        process=RunProcess(pid=os.getpid(), host=platform.node()),
+        process=this_process(),
     )
-    manifest = with_origin(continued(begun, read_manifest(left.path)), command)
+    manifest = with_origin(continued(begun, read_manifest(left.path)), command, keep_in=left.path)
     _save(left, manifest)
     return manifest
 

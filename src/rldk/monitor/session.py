@@ -9,9 +9,9 @@ from typing import Any
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.table import Row
 from rldk.engine.session import EngineSession
-from rldk.monitor.recent_curves import Trails
+from rldk.monitor.recent_curves import RecentCurves
 from rldk.monitor.reward import METRIC, WINDOW, RewardWindow
-from rldk.monitor.step_gaps import Strides
+from rldk.monitor.step_gaps import StepGaps
 from rldk.rules.rule import Context, Rule
 
 
@@ -25,12 +25,12 @@ class RunSession:
         *,
         run: str = "",
         reward_window: int = WINDOW,
-        trails: Trails | None = None,
+        curves: RecentCurves | None = None,
     ) -> None:
         self.run = run
-        self.trails = trails
+        self.curves = curves
         self.reward = RewardWindow(reward_window)
-        self.strides = Strides()
+        self.gaps = StepGaps()
         self._inner = EngineSession(rules, context, run=run)
 
     @property
@@ -49,11 +49,11 @@ class RunSession:
             said += alerts
             if row.phase == "train":
                 train.append(row)
-        self.strides.follow(row.step for row in train)
+        self.gaps.follow(row.step for row in train)
         self.reward.follow(row.values[METRIC] for row in train if METRIC in row.values)
-        if self.trails is not None:
+        if self.curves is not None:
             for row in train:
-                self.trails.update(row.step, row.values)
+                self.curves.update(row.step, row.values)
         return said
 
     def preview(self, rows: Iterable[Row]) -> list[Alert]:

@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 TAIL_BYTES = 16 << 20  # of the alerts file, which is searched for alerts that the state does not know yet
 
 
-class Told(Struct):
+class SentAlerts(Struct):
     """The record of one source: how many alerts of each key were sent, and the last step that was read.
 
     `due`: how many alerts will come again, because the source is reread from its beginning. They are counted by number
@@ -55,7 +55,7 @@ class MonitorState:
         self.failing = False  # the last attempt to save failed
         self.changed = True  # an alert is new
         self.behind = False  # only the last steps are unsaved
-        self._sources: dict[str, Told] = {}
+        self._sources: dict[str, SentAlerts] = {}
         if path is not None:
             self._read(path)
 
@@ -63,30 +63,30 @@ class MonitorState:
         """The name that alerts of this source carry, so that they can be found again."""
         return f"{self.id}-{self.record_of(source).identity}"
 
-    def record_of(self, source: str) -> Told:
-        return self._sources.setdefault(source, Told())
+    def record_of(self, source: str) -> SentAlerts:
+        return self._sources.setdefault(source, SentAlerts())
 
     def open(self, source: str, identity: str) -> None:
         """Begins with a source. A different source starts with no alerts: a new run may fail at the same step."""
-        told = self.record_of(source)
-        if told.identity and identity != told.identity:
-            self._sources[source] = told = Told()
-        told.identity = identity
+        sent = self.record_of(source)
+        if sent.identity and identity != sent.identity:
+            self._sources[source] = sent = SentAlerts()
+        sent.identity = identity
         self.changed = True
 
     def rewind(self, source: str) -> None:
         """The source is reread from its beginning: all its alerts will come again."""
-        told = self.record_of(source)
-        told.due, told.expected = Counter(told.keys), set()
+        sent = self.record_of(source)
+        sent.due, sent.expected = Counter(sent.keys), set()
 
     def end_rereading(self, source: str) -> None:
         """Everything that was read before has been reread. Alerts that did not come again never will.
 
         This happens when new columns show another algorithm. Without this call, a new alert of the same kind would be
         taken for a repetition."""
-        told = self.record_of(source)
-        if not told.resumed:
-            told.due.clear()
+        sent = self.record_of(source)
+        if not sent.resumed:
+            sent.due.clear()
 
     def advance(self, source: str, step: int | None) -> None:
         """Notes how far a source was read."""
@@ -99,13 +99,13 @@ class MonitorState:
 
     def is_repeated(self, alert: Alert) -> bool:
         """Whether the alert was sent already, and comes again because the source is reread."""
-        told, key = self.record_of(alert.run), key_of(alert)
-        if (key, alert.step) in told.expected:
-            told.expected.remove((key, alert.step))
+        sent, key = self.record_of(alert.run), key_of(alert)
+        if (key, alert.step) in sent.expected:
+            sent.expected.remove((key, alert.step))
             return True
-        if not told.due[key]:
+        if not sent.due[key]:
             return False
-        told.due[key] -= 1
+        sent.due[key] -= 1
         return True
 
     def add(self, alert: Alert) -> None:
@@ -147,7 +147,7 @@ class MonitorState:
         try:
             document = json.loads(path.read_bytes())
             self.id = str(document["id"])
-            self._sources = {name: _told(entry) for name, entry in document["sources"].items()}
+            self._sources = {name: _sent_alerts(entry) for name, entry in document["sources"].items()}
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -157,10 +157,10 @@ class MonitorState:
         self.resumed = True
 
 
-def _told(entry: dict[str, Any]) -> Told:
+def _sent_alerts(entry: dict[str, Any]) -> SentAlerts:
     step = entry["last_step"]
     keys = Counter({str(key): int(count) for key, count in entry["told"].items()})
-    return Told(
+    return SentAlerts(
         identity=str(entry["identity"]),
         last_step=None if step is None else int(step),
         keys=keys,

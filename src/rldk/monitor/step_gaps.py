@@ -9,7 +9,7 @@ MOST_KINDS = 1000  # different step sizes to remember; a log with more has no us
 LEAP = 2  # usual step sizes; a larger advance without a row is a gap
 
 
-class Strides:
+class StepGaps:
     """The advances from one training row to the next."""
 
     __slots__ = ("_last", "_seen", "first", "rows", "turns")
@@ -39,7 +39,7 @@ class Strides:
             last = step
         self._last = last
 
-    def gaps(self) -> int:
+    def count(self) -> int:
         """Advances of more than twice the most common one; 0 where none is common."""
         if len(self._seen) >= MOST_KINDS or not self._seen:
             return 0

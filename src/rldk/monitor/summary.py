@@ -94,7 +94,7 @@ def summary(
 
 
 def _run(session: RunSession | None, stats: SourceStats) -> dict[str, Any]:
-    strides = session.strides if session else None
+    gaps = session.gaps if session else None
     report = session.report(meta={}, numbers={}) if session else Report(kind="diagnosis", passed=True)
     plain = report.to_dict()
     came_to = headline_of(report)
@@ -103,14 +103,14 @@ def _run(session: RunSession | None, stats: SourceStats) -> dict[str, Any]:
         "health": _HEALTH.get(came_to, came_to),
         "verdict": report.verdict or "Not checked: no row was read.",
         "rows": session.rows if session else 0,
-        "first_step": strides.first if strides else None,
-        "last_step": strides.last if strides else None,
+        "first_step": gaps.first if gaps else None,
+        "last_step": gaps.last if gaps else None,
         **{part: plain[part] for part in ("findings", "incidents", "checked", "skipped", "notes", "understanding")},
         "reward": session.reward.summary() if session else None,
         "source": {
             **to_builtins(stats),
-            "out_of_order": strides.turns if strides else 0,
-            "gaps": strides.gaps() if strides else 0,
+            "out_of_order": gaps.turns if gaps else 0,
+            "gaps": gaps.count() if gaps else 0,
         },
     }
 

@@ -1,5 +1,5 @@
-"""The main loop: rows go from the sources to the sessions, alerts from there to the outlet, until there is a reason to
-end."""
+"""The main loop: rows go from the sources to the sessions, alerts from there to the delivery, until there is a reason
+to end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from rldk.core.reference import Baseline
 from rldk.core.table import Row
 from rldk.engine.processes.identity import Process, identify
-from rldk.monitor.delivery import Outlet
-from rldk.monitor.recent_curves import Trails
+from rldk.monitor.delivery import Delivery
+from rldk.monitor.recent_curves import RecentCurves
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import RunSession
 from rldk.monitor.state import MonitorState
@@ -105,22 +105,22 @@ class Watch:
         self,
         feeds: Iterable[Feed],
         rules: Sequence[Rule],
-        outlet: Outlet,
+        delivery: Delivery,
         state: MonitorState,
         *,
         ends: Ends = WITH_SOURCES,
         reward_window: int = WINDOW,
-        trails: bool = False,
+        curves: bool = False,
         reference: Baseline | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.channels = [Channel(feed) for feed in feeds]
         self._rules = rules
-        self._outlet = outlet
+        self._delivery = delivery
         self._state = state
         self._ends = ends
         self._reward_window = reward_window
-        self._trails = trails
+        self._curves = curves
         self._reference = reference
         self._clock = clock
         self._process: Process | None = identify(ends.pid) if ends.pid is not None else None
@@ -134,16 +134,16 @@ class Watch:
         `shown` is called after every look at the sources. `hold`: actions wait until everything that is there was
         read."""
         if hold:
-            self._outlet.hold()
+            self._delivery.hold()
         ended = self._look(wait, shown)
-        self._outlet.release()
+        self._delivery.release()
         while ended is None:
             pause = wait(POLL_S)
             ended = pause or self._look(wait, shown)
         for channel in self.channels:
             self._take(channel, channel.feed.finish())
         shown()
-        self._outlet.close()
+        self._delivery.close()
         self._tend(now=True)
         return ended
 
@@ -181,7 +181,7 @@ class Watch:
             # before the first alert: the saved state tells the alerts of this monitor from others in the file
             self._save()
         for alert in session.feed(rows):
-            self._outlet.deliver(alert)
+            self._delivery.deliver(alert)
         if channel.behind and session.rows >= channel.behind:
             channel.behind = 0
             self._state.end_rereading(feed.run)
@@ -193,7 +193,7 @@ class Watch:
             replace(feed.context or Context(), reference=self._reference),
             run=feed.run,
             reward_window=self._reward_window,
-            trails=Trails() if self._trails else None,
+            curves=RecentCurves() if self._curves else None,
         )
 
     def _preview(self) -> None:
@@ -204,13 +204,13 @@ class Watch:
                 continue
             channel.previewed = rows
             for alert in channel.session.preview(rows):
-                if self._outlet.deliver(alert):
+                if self._delivery.deliver(alert):
                     self._state.expect(alert)
 
     def _tend(self, *, now: bool = False) -> None:
         """Saves the state after the alerts were written. An alert that is in the file but not in the state is
         found there later."""
-        self._outlet.tend()
+        self._delivery.tend()
         state, moment = self._state, self._clock()
         if not (state.changed or now or (state.behind and moment - self._saved >= SAVE_S)):
             return
@@ -223,7 +223,7 @@ class Watch:
             state.save()
         except OSError as error:
             if not state.failing:
-                self._outlet.warn(f"cannot write the state {state.path}: {error.strerror}; rldk tries again")
+                self._delivery.warn(f"cannot write the state {state.path}: {error.strerror}; rldk tries again")
             state.failing = True
         else:
             state.failing = False

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from rldk.core.manifest import GitState
 from rldk.core.redact import without_secrets
-from rldk.core.text import later
+from rldk.core.text import later, legible
+from rldk.provenance.git_command import ask_git, own_filters
 
-TIMEOUT_S = 3.0  # of one call: a huge repository on a network drive must not hold up a training
 MAX_BYTES = 4 << 20  # of a file below .git
+MAX_SUBMODULES = 200
 _SHA = later(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ADDRESS = later(r"([a-z][a-z0-9+.-]*://)(?:[^/?#]*@)?([^?#]*).*", re.IGNORECASE | re.DOTALL)
 
@@ -24,12 +23,14 @@ def git_state(folder: Path) -> GitState | None:
 
     It is None outside of a repository. Where the git program is missing or takes too long, it has only what the files
     of `.git` say."""
-    home = _git_folder(folder)
+    home = git_folder(folder)
     if home is None:
         return None
-    said = _asked(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=none")
+    # a submodule is asked on its own, because its configuration may name programs, too
+    words = ("status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=dirty")
+    said = _asked(folder, *words, settings=own_filters(folder, home))
     if said is None:
-        return _read_head(home)
+        return read_head(home)
     lines = said.splitlines()
     heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch.") and " " in line[2:])
     sha, branch = heads.get("branch.oid"), heads.get("branch.head")
@@ -37,9 +38,32 @@ def git_state(folder: Path) -> GitState | None:
     return GitState(
         sha=sha if sha and _SHA.fullmatch(sha) else None,  # "(initial)" before the first commit
         branch=branch if branch != "(detached)" else None,
-        dirty=any(not line.startswith("#") for line in lines),
+        dirty=any(not line.startswith("#") for line in lines) or _inner_dirty(folder),
         remote=public_address(remote.strip()) if remote and remote.strip() else None,
     )
+
+
+def submodules(top: Path) -> dict[str, str]:
+    """The commits that the submodules of the work tree `top` are at, by path; "" for one that is not there."""
+    if not (top / ".gitmodules").is_file():
+        return {}
+    listed = ask_git(top, "ls-files", "--stage", "-z") or b""
+    found: dict[str, str] = {}
+    for entry in listed.split(b"\0"):
+        head, _, name = entry.partition(b"\t")
+        if head.startswith(b"160000 ") and len(found) < MAX_SUBMODULES:
+            path = legible(name.decode("utf-8", "replace"))
+            home = git_folder(top / path) if (top / path / ".git").exists() else None
+            state = None if home is None else read_head(home)
+            found[path] = (state.sha if state else None) or ""
+    return found
+
+
+def _inner_dirty(folder: Path) -> bool:
+    """Whether a submodule has changes of its own."""
+    top = work_tree(folder)
+    inner = () if top is None else (git_state(top / path) for path, sha in submodules(top).items() if sha)
+    return any(state is not None and bool(state.dirty) for state in inner)
 
 
 def public_address(remote: str) -> str:
@@ -51,25 +75,25 @@ def public_address(remote: str) -> str:
     return without_secrets(remote if not at or user == "git" or "/" in user else rest)
 
 
-def _asked(folder: Path, *words: str) -> str | None:
-    """What git prints; None if it fails. The call neither writes to the repository nor starts a monitor that it
-    configures."""
-    argv = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", os.fspath(folder), *words]
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")} | {"LC_ALL": "C"}  # no other GIT_DIR
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, check=False, env=variables
-        )
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+def _asked(folder: Path, *words: str, settings: tuple[str, ...] = ()) -> str | None:
+    """What git prints, as text; None if it fails."""
+    said = ask_git(folder, *words, settings=settings)
+    return None if said is None else said.decode("utf-8", "replace")
 
 
-def _git_folder(folder: Path) -> Path | None:
-    """The `.git` folder of the repository; for a work tree, the folder that its `.git` file names."""
+def work_tree(folder: Path) -> Path | None:
+    """The folder that holds `.git`: `folder` or the nearest one above it; None outside of a repository."""
     with suppress(OSError, ValueError):
         resolved = folder.resolve()
-        for place in (resolved, *resolved.parents):
+        return next((place for place in (resolved, *resolved.parents) if (place / ".git").exists()), None)
+    return None
+
+
+def git_folder(folder: Path) -> Path | None:
+    """The `.git` folder of the repository; for a work tree, the folder that its `.git` file names."""
+    with suppress(OSError, ValueError):
+        place = work_tree(folder)
+        if place is not None:
             found = place / ".git"
             if found.is_dir():
                 return found
@@ -79,7 +103,7 @@ def _git_folder(folder: Path) -> Path | None:
     return None
 
 
-def _read_head(home: Path) -> GitState | None:
+def read_head(home: Path) -> GitState | None:
     """The commit and the branch from the files of `.git`."""
     head = _text(home / "HEAD").strip()
     reference = head.removeprefix("ref:").strip()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from rldk.core.configuration.versions import canonical
 from rldk.core.text import later
+from rldk.provenance.git import public_address
 
+MAX_ORIGIN = 1 << 16
 _FOLDER = later(r"(?P<name>[A-Za-z0-9][\w.]*)-(?P<version>[^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 
 
@@ -21,6 +24,54 @@ def installed() -> dict[str, str]:
         for name, version in sorted(_beside(Path(place or "."))):
             found.setdefault(name, version)
     return dict(sorted(found.items()))
+
+
+def origins() -> dict[str, str]:
+    """Where each distribution came from that was not installed from an index: `editable` and its folder, a repository
+    with its commit, or a file. Credentials are left out."""
+    found: dict[str, str] = {}
+    for place in dict.fromkeys(sys.path):
+        for folder in _folders(Path(place or ".")):
+            name = _FOLDER.fullmatch(folder.name)
+            origin = _origin(folder / "direct_url.json") if name else ""
+            if name and origin:
+                found.setdefault(canonical(name["name"]), origin)
+    return dict(sorted(found.items()))
+
+
+def conda_packages(prefix: Path | None = None) -> dict[str, str]:
+    """The packages of the conda environment that Python runs in, each with version and build. The names of the files in
+    `conda-meta` say both."""
+    try:
+        names = [path.stem for path in (Path(prefix or sys.prefix) / "conda-meta").glob("*.json")]
+    except OSError:
+        return {}
+    parts = (name.rsplit("-", 2) for name in sorted(names))
+    return {part[0]: f"{part[1]} {part[2]}" for part in parts if len(part) == 3}
+
+
+def _origin(path: Path) -> str:
+    """What `direct_url.json` says in a word or two."""
+    try:
+        with path.open("rb") as stream:
+            told = json.loads(stream.read(MAX_ORIGIN))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    parts = [told.get(key) if isinstance(told, dict) else None for key in ("url", "vcs_info", "dir_info")]
+    url, vcs, folder = parts[0], *(part if isinstance(part, dict) else {} for part in parts[1:])
+    if not isinstance(url, str):
+        return ""
+    address = public_address(url)[:1000]
+    if vcs.get("vcs"):
+        return f"{vcs['vcs']}+{address}@{vcs.get('commit_id', '')}"[:1000]
+    return f"editable {address}" if folder.get("editable") else address
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        return [entry for entry in place.iterdir() if entry.suffix == ".dist-info"]
+    except OSError:
+        return []
 
 
 def version_of(name: str) -> str | None:

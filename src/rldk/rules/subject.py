@@ -15,7 +15,7 @@ from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
 
-Subject = Literal["rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup"]
+Subject = Literal["rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup", "code"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
     {"rows", "samples"}
@@ -31,6 +31,7 @@ WANTS: Mapping[Subject, str] = {
     "checkpoints": "checkpoints in the directory of the run, which must be opened whole",
     "tensors": "measurements of a hook in the trainer",
     "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
+    "code": "the source code, which `rldk env-audit` reads",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -41,6 +42,7 @@ SEEN: Mapping[Subject, str] = {
     "checkpoints": "the files of the run's checkpoints",
     "tensors": "what a hook in the trainer measured",
     "setup": "what is tried out before a training, by `rldk preflight`",
+    "code": "source code and environment, by `rldk env-audit`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -71,6 +73,12 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "update_norm": "norms of updates by group",
         "zero_share": "shares of exact zeros",
         "nonfinite": "counts of values that are not finite",
+    },
+    "code": {
+        "code": "Python source code",
+        "program": "a program: a file with a `__main__` guard, a notebook, or one file named by itself",
+        "lock": "a lock of an earlier environment (rldk.lock)",
+        "variables": "the environment variables",
     },
     "setup": {
         "tokenizer": "a tokenizer",

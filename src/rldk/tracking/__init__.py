@@ -1,10 +1,12 @@
-"""Keeps a record of runs: `init`, `log` and `finish` write a run directory that every rldk command opens; `diff_runs`
-compares two of them, `verify_run` hashes again what one names, `restore_run` and `export_run` bring it back and hand it
-on."""
+"""Keeps a record of runs: `init`, `log` and `finish` write a run directory that every rldk command opens, and
+`ExperimentTracker` adds datasets, models and seeds to it. `diff_runs` compares two runs, `verify_run` hashes again what
+one names, `restore_run` and `export_run` bring it back and hand it on."""
 
 from __future__ import annotations
 
+from rldk.tracking.config import TrackingConfig
 from rldk.tracking.session import Session, finish, init, log
+from rldk.tracking.tracker import ExperimentTracker
 
 TYPE_CHECKING = False
 
@@ -14,7 +16,18 @@ if TYPE_CHECKING:
     from rldk.tracking.restoring import restore_run
     from rldk.tracking.verification import verify_run
 
-__all__ = ["Session", "diff_runs", "export_run", "finish", "init", "log", "restore_run", "verify_run"]
+__all__ = [
+    "ExperimentTracker",
+    "Session",
+    "TrackingConfig",
+    "diff_runs",
+    "export_run",
+    "finish",
+    "init",
+    "log",
+    "restore_run",
+    "verify_run",
+]
 
 _HOMES = {
     "diff_runs": "rldk.tracking.difference",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from rldk.core.manifest import Manifest, plain
+from rldk.core.manifest import Manifest
 
 
 def recorded_place(path: str, root: Path) -> Path | None:
@@ -22,6 +22,6 @@ def recorded_place(path: str, root: Path) -> Path | None:
 def recorded_root(manifest: Manifest) -> Path:
     """The folder that relative paths of the record are relative to: the one that the run was started in, where the
     record says it and it is there, else the current one."""
-    said = plain(manifest).get("cwd")
-    place = recorded_place(said, Path()) if isinstance(said, str) and said.startswith("/") else None
+    said = manifest.cwd
+    place = recorded_place(said, Path()) if said is not None and said.startswith("/") else None
     return place if place is not None and place.is_dir() else Path()

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import atexit
 import os
-import platform
-import re
 import secrets
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +18,15 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from rldk.core.manifest import Manifest, RunProcess, continued, read_manifest, timestamp, write_manifest
+from rldk.core.catalogue import last_step
+from rldk.core.manifest import Manifest, continued, read_manifest, this_process, timestamp
 from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnknownName, UnreadableSource, UsageError
 from rldk.provenance.capture import with_origin
 from rldk.tracking.config import plain_config
+from rldk.tracking.folders import new_folder, shelf, word
+from rldk.tracking.record import RunRecord, say
 
 MODES = ("on", "disabled")
 _current: list[Session] = []
@@ -35,21 +36,29 @@ class Session:
     """A run that is being written. `dir` is its directory, None when nothing is written. `id` is its name in
     reports."""
 
-    def __init__(self, folder: Path | None, manifest: Manifest | None, writer: EventWriter | None) -> None:
+    def __init__(
+        self, folder: Path | None, record: RunRecord | None, writer: EventWriter | None, *, by_init: bool = True
+    ) -> None:
         self.dir = folder
-        self.id = (manifest and manifest.run_id) or ""
-        self._manifest = manifest
+        self.id = (record and record.manifest.run_id) or ""
+        self.record = record
+        self.by_init = by_init
+        self.at_end: list[Callable[[str], None]] = []  # called with the status after the last save
         self._writer = writer
-        self._next = 0
-        self._owner = os.getpid()
+        before = None if writer is None else last_step(Path(writer.path))
+        self._next = 0 if before is None else before + 1
         self._open = True
-        if manifest is not None:
-            self._save()
+        if record is not None:
+            record.begin()
             atexit.register(self._left)
 
-    def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> None:
-        """Writes the metrics of one step. Without `step` it is one after the last. Values are those that
-        `EventWriter.log` takes."""
+    @property
+    def is_open(self) -> bool:
+        return self._open
+
+    def log(self, metrics: Mapping[str, Any], *, step: int | None = None) -> int:
+        """Writes the metrics of one step, and returns its number. Without `step` it is one after the last. Values are
+        those that `EventWriter.log` takes."""
         if not self._open:
             raise UsageError(f"the run {self.id} is finished", hint="call rldk.init() for the next one")
         at = self._next if step is None else step
@@ -58,6 +67,7 @@ class Session:
         # a value that is no number was already reported by the writer
         with suppress(TypeError, ValueError, OverflowError):
             self._next = int(at) + 1
+        return at
 
     def finish(self) -> None:
         """Closes the run and marks it finished. Later calls do nothing."""
@@ -69,7 +79,8 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end("finished" if error is None else "crashed", error)
+        fine = error is None or (isinstance(error, SystemExit) and error.code in (None, 0))
+        self._end("finished" if fine else "crashed", None if fine else error)
 
     def _left(self) -> None:
         """Called when the interpreter ends without `finish`. An uncaught exception is the reason, if there is one."""
@@ -84,24 +95,21 @@ class Session:
             _current.remove(self)
         if self._writer is not None:
             self._writer.close()
-        if self._manifest is None or os.getpid() != self._owner:  # a forked child that ends is not the end of the run
+        if self.record is None or not self.record.is_ours:  # a forked child that ends is not the end of the run
             return
-        self._manifest = replace(
-            self._manifest,
-            status=status,
-            finished_at=timestamp(),
-            records=self._writer.written if self._writer else None,
-            records_lost=self._writer.lost if self._writer else None,
-            error=None if error is None else type(error).__name__,
+        self.record.change(
+            lambda manifest: replace(
+                manifest,
+                status=status,
+                finished_at=timestamp(),
+                records=self._writer.written if self._writer else None,
+                records_lost=self._writer.lost if self._writer else None,
+                error=None if error is None else type(error).__name__,
+            ),
+            room=0,
         )
-        try:
-            self._save()
-        except OSError as failure:
-            _say(f"rldk: cannot write run.json in {self.dir}: {failure.strerror}")
-
-    def _save(self) -> None:
-        if self.dir is not None and self._manifest is not None:
-            write_manifest(self.dir, self._manifest)
+        for action in self.at_end:
+            action(status)
 
 
 def init(
@@ -117,13 +125,12 @@ def init(
     `config`: a mapping, a dataclass or an argparse namespace; values of keys such as `api_key` are not written. In a
     distributed run, rank 0 writes the manifest. The other ranks only write `metrics.rank3.jsonl` and the like, and only
     when `run_dir` is given. Raises `UnreadableSource` when the directory cannot be written."""
-    mode = os.environ.get("RLDK_MODE") or "on"
-    if mode not in MODES:
-        raise UnknownName("RLDK_MODE", mode, MODES)
+    said = mode()
     for left in [*_current]:
-        left.finish()
-    session = Session(None, None, None) if mode == "disabled" else _started(run_dir, project, name, config)
-    _current.append(session)
+        if left.by_init:
+            left.finish()
+    session = Session(None, None, None) if said == "disabled" else _started(run_dir, project, name, config)
+    make_current(session)
     return session
 
 
@@ -142,6 +149,19 @@ def finish() -> None:
     _the_current().finish()
 
 
+def mode() -> str:
+    """Whether runs are written, as `$RLDK_MODE` says: "on" or "disabled". Raises `UnknownName`."""
+    said = os.environ.get("RLDK_MODE") or "on"
+    if said not in MODES:
+        raise UnknownName("RLDK_MODE", said, MODES)
+    return said
+
+
+def make_current(session: Session) -> None:
+    """Lets `log` and `finish` write to this run, until it ends."""
+    _current.append(session)
+
+
 def _the_current() -> Session:
     if not _current:
         raise UsageError("no run is open", hint="call rldk.init() first")
@@ -151,17 +171,17 @@ def _the_current() -> Session:
 def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: str | None, config: Any) -> Session:
     rank = launch_rank()
     if rank and run_dir is None:
-        _say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
+        say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
         return Session(None, None, None)
     folder = Path("?")
     try:
         folder = _new_folder(project, name) if run_dir is None else Path(run_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        manifest = None if rank else _manifest(folder, project, name, config)
+        record = None if rank else RunRecord(folder, _manifest(folder, project, name, config))
         writer = EventWriter(
-            rank_path(RunDirectory(folder).metrics, rank), run_id=(manifest and manifest.run_id) or folder.name
+            rank_path(RunDirectory(folder).metrics, rank), run_id=(record and record.manifest.run_id) or folder.name
         )
-        return Session(folder, manifest, writer)
+        return Session(folder, record, writer)
     except OSError as error:
         where = error.filename or folder
         raise UnreadableSource(
@@ -170,26 +190,8 @@ def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: 
 
 
 def _new_folder(project: str | None, name: str | None) -> Path:
-    """A directory that did not exist before: `name`, or `name-2` and so on when it is taken."""
-    home = Path(os.environ.get("RLDK_DIR") or "runs")
-    if project is not None:
-        home /= _word(project)
-    home.mkdir(parents=True, exist_ok=True)
-    wanted = _word(name) if name is not None else f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    number = 1
-    while True:
-        folder = home / (wanted if number == 1 else f"{wanted}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return folder
-
-
-def _word(text: str) -> str:
-    """The text as the name of one directory."""
-    return re.sub(r"[^\w.=+-]+", "-", text).strip("-.")[:100] or "run"
+    wanted = word(name) if name is not None else f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return new_folder(shelf() if project is None else shelf() / word(project), wanted)
 
 
 def _manifest(folder: Path, project: str | None, name: str | None, config: Any) -> Manifest:
@@ -201,13 +203,8 @@ def _manifest(folder: Path, project: str | None, name: str | None, config: Any) 
         name=name,
         status="running",
         started_at=timestamp(),
-        process=RunProcess(pid=os.getpid(), host=platform.node()),
+        process=this_process(),
         config=plain,
         seed=plain["seed"] if type(plain.get("seed")) is int else None,
     )
-    return with_origin(continued(begun, read_manifest(folder)), sys.orig_argv)
-
-
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError, AttributeError):  # a stderr that is closed, full or None
-        sys.stderr.write(text + "\n")
+    return with_origin(continued(begun, read_manifest(folder)), sys.orig_argv, keep_in=folder)

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from examples import every
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rldk.adapters.base import adapters
@@ -25,13 +26,14 @@ VERL = "".join(f"(main_task pid=3) step:{i} - actor/pg_loss:0.1 - critic/rewards
 LINES = "".join(f"Episode {i} | Reward: {i}.5 | Loss: 0.5\n" for i in range(9))
 
 
-@pytest.mark.parametrize(("text", "name"), [(VERL, "verl-console"), (LINES, "line-console")])
+@pytest.mark.parametrize(("text", "name"), every(2, [(VERL, "verl-console"), (LINES, "line-console")]))
 def test_metrics_after_any_amount_of_text_are_found(tmp_path: Path, text: str, name: str) -> None:
     (tmp_path / "out.log").write_text(NOISE + text + APART)
     run = open_run(tmp_path / "out.log")
     assert (run.meta.format, len(run.metrics)) == (name, text.count("\n"))
 
 
+@pytest.mark.slow
 def test_lines_far_from_each_other_are_found(tmp_path: Path) -> None:
     (tmp_path / "out.log").write_text("".join(APART + "\n" + line for line in LINES.splitlines(True)[:5]))
     assert len(open_run(tmp_path / "out.log").metrics) == 5
@@ -65,6 +67,7 @@ LINE = st.lists(st.one_of(WORD, NEXT, THING), max_size=14).map("".join)
 
 
 @given(st.lists(LINE, min_size=1, max_size=8))
+@example(["stepIter  12"])
 def test_no_line_that_a_format_takes_is_left_out(lines: list[str]) -> None:
     kinds = console_kinds(adapters)
     text = "\n".join(lines).encode()
@@ -80,6 +83,7 @@ def test_no_count_is_left_out_wherever_it_stands(lines: list[str], before: int, 
     assert [x for x in text.split(b"\n") if strict.search(x)] == [x for x in kept.split(b"\n") if strict.search(x)]
 
 
+@pytest.mark.slow
 def test_every_format_that_prints_its_metrics_has_its_landmark_in_them() -> None:
     lines = {line for path in LOGS for line in path.read_bytes().split(b"\n") if NUMBER.search(line)}
     taken = [(kind, line) for kind in console_kinds(adapters) for line in lines if kind.marks(line)]

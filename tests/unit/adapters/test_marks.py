@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from examples import every
 
 from rldk.adapters import consoles, formats
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
@@ -49,7 +50,7 @@ def made_in(module: str) -> list[type[BaseAdapter]]:
     return [kind for kind in adapters if kind.__module__ == name]
 
 
-@pytest.mark.parametrize("module", MARKS)
+@pytest.mark.parametrize("module", every(3, MARKS))
 def test_a_file_without_the_mark_is_not_recognised(module: str) -> None:
     kinds, recognised = made_in(module), 0
     for path, head in [*((path, File(path).head) for path in FILES), *((None, head) for head in MADE)]:
@@ -67,6 +68,7 @@ def test_json_is_not_recognised(module: str) -> None:
         assert not any(kind.sniff(brace) for kind in kinds)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_claims_nothing() -> None:
     for path in FILES:
         file = File(path)

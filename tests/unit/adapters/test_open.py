@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import rldk.adapters as package
 from rldk.adapters import open_run, open_runs
 from rldk.adapters.frame import to_frame
 from rldk.adapters.open import CLASSES, find_adapter
+from rldk.core.model import Run
 from rldk.errors import (
     InputError,
     MalformedInput,
@@ -61,9 +63,14 @@ def write(path: Path, rows=ROWS) -> Path:
     return path
 
 
+@cache
+def run_of(folder: str) -> Run:
+    return open_run(FIXTURES / folder)
+
+
 @pytest.mark.parametrize("folder", EXPECTED)
 def test_a_trainers_directory_is_one_run(folder):
-    run = open_run(FIXTURES / folder)
+    run = run_of(folder)
     log_format, framework, algorithm, metrics = EXPECTED[folder]
     assert run.id == folder
     assert (run.meta.format, run.meta.framework, run.meta.algorithm) == (log_format, framework, algorithm)
@@ -72,7 +79,7 @@ def test_a_trainers_directory_is_one_run(folder):
 
 @pytest.mark.parametrize("folder", EXPECTED)
 def test_every_file_is_read_or_left_out_with_a_reason(folder):
-    meta = open_run(FIXTURES / folder).meta
+    meta = run_of(folder).meta
     there = {str(p) for p in (FIXTURES / folder).rglob("*") if p.is_file()}
     assert set(meta.files) | set(meta.left_out) == there
     assert not set(meta.files) & set(meta.left_out)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from rldk.bench.document import flat
 from rldk.bench.score import score
-from rldk.bench.tables import tables
+from rldk.bench.tables import list_findings, tables
 from rldk.core.view import Table
 
 
@@ -28,3 +31,14 @@ def test_figures_say_how_many_runs_they_are_of(make: Any) -> None:
     assert ("faults named", "1 of 1", "100 %") in [row[:3] for row in table.rows]
     assert "Delay from the onset to the name" in table.note
     assert "Delay" not in titled([make("a"), make("b", "lr_jump")], "Figures").note
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, "at 1"), (4, "at 4"), (5, "at 4; 1 more"), (6, "at 4; 2 more")])
+def test_four_rules_are_listed_and_the_others_counted(make: Any, count: int, end: str) -> None:
+    (run,) = [make("a", "none", *((f"KL00{i}", i) for i in range(1, count + 1)))]
+    assert list_findings(run.said).endswith(end)
+
+
+def test_shares_have_three_places(make: Any) -> None:
+    found = flat(score([make("a", "none", ("KL001", 3)), make("b"), make("c")]).summary)
+    assert (found["clean_false_alarm_rate"], found["detected_and_named"]) == (0.333, 0.0)

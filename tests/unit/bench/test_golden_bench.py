@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from layout import laid_out
 from msgspec.structs import replace
 
 from rldk.bench.compare import compare
@@ -58,7 +59,7 @@ def test_golden_measurement(golden: Callable[[str, str], None], make: Any) -> No
         terminal.render(view_of(healthy, tables(healthy)), everything=True, width=110),
         headline(score([])), headline(score(now[4:5])), headline(score(now[8:9])),
         json.dumps(document(scored, RuleChoice(select=("KL",))) | {"version": ""}, indent=1),
-        repr(view_of(scored, tables(scored))),
+        laid_out(view_of(scored, tables(scored))),
     ]  # fmt: skip
     golden("bench.txt", "\n=====\n".join(parts))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layout import laid_out
 from msgspec.structs import replace
 
 from rldk.cards import github, junit, markdown, page, sarif, terminal, words
@@ -16,11 +17,12 @@ from rldk.cards.chart import BLOCKS, line_chart, number, sparkline, tick
 from rldk.cards.forensics import drift_view, scan_view
 from rldk.cards.monitor import monitor_view
 from rldk.cards.overview import overview, overview_view, summary
+from rldk.cards.picture import picture
 from rldk.cards.report_view import failure_view, view_of
 from rldk.cards.runs import listing_view, run_document, run_view
 from rldk.cards.series import Series, key_series
 from rldk.core.catalogue import Catalogue, RunEntry, StoredVerdict
-from rldk.core.manifest import GitState, Manifest, Script
+from rldk.core.manifest import DatasetRecord, GitState, Manifest, ModelRecord, Script, TokenizerRecord
 from rldk.core.model import Check, Finding, Incident, Note, Report, Understanding
 from rldk.core.rundir import RunDirectory
 from rldk.core.view import Band, Limit, View
@@ -152,7 +154,7 @@ def test_golden_overview(golden: Golden) -> None:
         "everything": terminal.render(view, width=100, everything=True),
         "few": terminal.render(overview_view(few), width=100),
         "html": page.render(overview_view(many[:5]), fragment=True).replace("><", ">\n<"),
-        "summary": repr(summary(few)),
+        "summary": laid_out(summary(few)),
     }  # fmt: skip
     golden("overview.txt", _blocks(parts))
 
@@ -283,11 +285,38 @@ def test_golden_runs(golden: Golden, tmp_path: Path) -> None:
     }
     parts = {name: terminal.render(view, everything=True) for name, view in listings.items()}
     parts |= {f"run {i}": _blocks(_drawn(run_view(*pair))) for i, pair in enumerate(shown)}
-    parts |= {f"document {i}": repr(run_document(*pair)) for i, pair in enumerate(shown)}
+    parts |= {f"document {i}": laid_out(run_document(*pair)) for i, pair in enumerate(shown)}
     golden(
         "runs.txt",
         _blocks(parts).replace(str(tmp_path), "/tmp-path").replace(tmp_path.name, "NAME").replace("\x1b", "ESC"),
     )
+
+
+def test_golden_tracked_run(golden: Golden) -> None:
+    digest = "sha256:" + "ab" * 32
+    manifest = Manifest(
+        run_id="tracked", status="finished", started_at="2026-01-02T03:04:05Z", seed=42, tags=("sweep", "late"),
+        notes="first line\nsecond line", metadata={"beta": 0.1, "reward": {"kind": "rule"}}, redactions=2,
+        datasets={
+            "train": DatasetRecord(fingerprint=digest, format="records", rows=12_000, source="/data/train.jsonl"),
+            "part": DatasetRecord(fingerprint=digest, format="table", rows=10, sampled=True),
+        },
+        models={"policy": ModelRecord(weights=digest, architecture=digest, parameters=124_439_808)},
+        tokenizers={"gpt2": TokenizerRecord(digest=digest, source="/models/gpt2")},
+        seeds={"seed": 42, "generators": {"python": "as seeded", "torch": "not loaded"}, "state_file": "seeds.json"},
+    )  # fmt: skip
+    entry = RunEntry(directory=RunDirectory(Path("/runs/tracked")), manifest=manifest, when="2026-01-02T03:04:05Z")
+    bare = Manifest(run_id="b", seeds={"seed": None, "generators": {"python": "not seeded"}})
+    unseeded = RunEntry(directory=RunDirectory(Path("/runs/b")), manifest=bare, when="2026-01-02T03:04:05Z")
+    nothing = StoredVerdict()
+    both = Catalogue(runs=(entry, unseeded), looked=2, complete=True)
+    listed = listing_view([(entry, nothing), (unseeded, nothing)], both, Path("/runs"))
+    parts = {"list": terminal.render(listed, everything=True)}
+    parts |= {
+        name: terminal.render(run_view(one, nothing), everything=True, width=100)
+        for name, one in {"tracked": entry, "not seeded": unseeded}.items()
+    }
+    golden("tracked.txt", _blocks(parts) + repr(run_document(entry, nothing)))
 
 
 def _watched(**more: Any) -> dict[str, Any]:
@@ -317,7 +346,7 @@ def test_golden_monitor(golden: Golden) -> None:
     }  # fmt: skip
     views = {name: monitor_view(document) for name, document in parts.items()}
     texts = {name: _blocks(_drawn(view)) + junit.render([view]) for name, view in views.items()}
-    golden("monitor.txt", _blocks(texts | {f"view {n}": repr(v) for n, v in views.items()}).replace("\x1b", "ESC"))
+    golden("monitor.txt", _blocks(texts | {f"view {n}": laid_out(v) for n, v in views.items()}).replace("\x1b", "ESC"))
 
 
 def test_golden_forensics(golden: Golden) -> None:
@@ -360,7 +389,9 @@ def test_golden_forensics(golden: Golden) -> None:
     views = {n: scan_view(x) for n, x in scans.items()} | {
         n: drift_view(x, "a.jsonl", files=["b.json"]) for n, x in drifts.items()
     }
-    golden("forensics.txt", _blocks({n: _blocks(_drawn(v)) + repr(v) for n, v in views.items()}).replace("\x1b", "ESC"))
+    golden(
+        "forensics.txt", _blocks({n: _blocks(_drawn(v)) + laid_out(v) for n, v in views.items()}).replace("\x1b", "ESC")
+    )
 
 
 def test_the_finding_that_leads_is_that_of_the_first_code_and_metric() -> None:
@@ -374,3 +405,26 @@ def test_the_finding_that_leads_is_that_of_the_first_code_and_metric() -> None:
     assert words.lead(report, _incident(1, "warn", ("KL001", "KL002"))) == findings[2]
     assert words.lead(report, _incident(1, "warn", ("KL009",))) == findings[0]
     assert words.lead(report, _incident(9, "warn", ("KL001",))) is None
+
+
+@pytest.mark.parametrize("name", ["busy", "calm"])
+def test_golden_picture(golden: Golden, name: str) -> None:
+    """A shape a line, on a sheet whose letters are all as wide as each other."""
+
+    def measure(text: str, face: str, size: float) -> float:
+        return 0.6 * size * len(text)
+
+    drawn = picture([view_of(_reports()[name])], measure).drawing
+    golden(f"picture-{name}.txt", "\n".join([f"{drawn.width:g} wide, {drawn.y:g} high", *map(_shape, drawn.shapes)]))
+
+
+def _shape(shape: Any) -> str:
+    values = {n: getattr(shape, n) for n in shape.__struct_fields__}
+    words = [f"{name}={_rounded(value)}" for name, value in values.items()]
+    return f"{type(shape).__name__} {' '.join(words)}"
+
+
+def _rounded(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_rounded, value)) + ")"
+    return f"{round(value, 2):g}" if isinstance(value, float) else repr(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from layout import laid_out
 from msgspec.structs import replace
 
 from rldk.cards.manual import TOPICS, metric_text, rule_text, rules_table, topic_text
@@ -84,7 +85,7 @@ def test_golden_trial(golden: Golden, tmp_path: Path) -> None:
     many = replace(report, skipped=(*report.skipped, *reasons))
     parts = [
         trial_text(file, report), trial_text(file, report, everything=True), trial_text(file, many),
-        trial_page(file, report).partition("</style>")[2].replace("><", ">\n<"), repr(trials(file, report)),
+        trial_page(file, report).partition("</style>")[2].replace("><", ">\n<"), laid_out(trials(file, report)),
         file_text(file), file_text(replace(file, description="", rules=file.rules[:1])), presets_text([file, file]),
     ]  # fmt: skip
     golden("trial.txt", "\n=====\n".join(parts).replace(str(tmp_path), "TMP"))

@@ -34,3 +34,15 @@ def test_colours_are_as_asked_for(
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     assert use_colour(setting) is expected
+
+
+@pytest.mark.parametrize(("env", "expected"), [({}, True), ({"CI": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_a_terminal_has_colours_unless_it_is_that_of_a_machine(
+    env: dict[str, str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm", **env}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert use_colour("auto") is expected

@@ -10,17 +10,22 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from rldk.core.manifest import (
     MAX_BYTES,
+    DatasetRecord,
     GitState,
     Manifest,
+    ModelRecord,
     RunProcess,
     manifest_of,
     manifest_schema,
     plain,
+    process_birth,
     read_manifest,
     status_of,
+    this_process,
     timestamp,
     write_manifest,
 )
@@ -164,3 +169,24 @@ def test_a_run_directory_names_its_files(tmp_path: Path) -> None:
     for name in ("samples-1.jsonl", "samples-0.jsonl", "samples.jsonl"):
         (tmp_path / name).touch()
     assert [path.name for path in run.samples()] == ["samples-0.jsonl", "samples-1.jsonl"]
+
+
+def test_a_later_process_with_the_same_number_is_not_the_run() -> None:
+    """The number of a process that was killed is given away again, at the latest after the machine has restarted."""
+    ours = this_process()
+    assert status_of(Manifest(status="running", process=ours)) == "running"
+    assert status_of(Manifest(status="running", process=replace(ours, born="1"))) == "crashed"
+    assert status_of(Manifest(status="running", process=replace(ours, born=None))) == "running"
+    assert process_birth(2**22 + 1) is None
+
+
+def test_records_state_only_what_is_known_and_fit_the_schema(tmp_path: Path) -> None:
+    data = DatasetRecord(fingerprint="sha256:ab", format="records", rows=0)
+    model = ModelRecord(weights="sha256:ab", architecture="sha256:cd", parameters=3, metadata={"lora": None})
+    full = Manifest(datasets={"a": data}, models={"m": model}, redactions=2, rank=1)
+    write_manifest(tmp_path, full)
+    written = json.loads((tmp_path / "run.json").read_text())
+    jsonschema.Draft202012Validator(manifest_schema()).validate(written)
+    assert written["datasets"] == {"a": {"fingerprint": "sha256:ab", "format": "records", "rows": 0, "sampled": False}}
+    assert written["models"]["m"]["metadata"] == {"lora": None}
+    assert read_manifest(tmp_path) == full

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from examples import every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,6 +104,6 @@ def test_the_working_directory_is_no_password() -> None:
     assert redact({"pwd": "/home/u"}) == {"pwd": "/home/u"}
 
 
-@pytest.mark.parametrize("atom", ["a", "a:", "sk-", "--a ", "eyJ.", "a=", "x://", "Bearer ", "a.b-"])
+@pytest.mark.parametrize("atom", every(3, ["a", "a:", "sk-", "--a ", "eyJ.", "a=", "x://", "Bearer ", "a.b-"]))
 def test_searching_takes_time_in_proportion(atom: str) -> None:
     without_secrets(atom * (60_000 // len(atom)))

@@ -119,3 +119,16 @@ def test_a_critical_alert_needs_a_witness_of_another_family_close_to_it(witness:
         row = Row(step=i, values=values)
         said += alerts.take(row, engine.feed(row))
     assert [a.severity for a in said if a.rule == "loss" and a.event != "recovered"][-1] == severity
+
+
+@pytest.mark.parametrize(("tier", "severity"), [(0, "critical"), (1, "warn"), (2, "warn"), (3, "critical")])
+def test_a_rule_needs_a_witness_by_its_tier(tier: int, severity: str) -> None:
+    rule = replace(_over_one("loss", "GRAD", "critical"), tier=tier)
+    engine = Engine((rule,), Context())
+    alerts, said = Alerts(engine), list[Alert]()
+    for i in range(20):
+        row = Row(step=i, values={"loss": 5.0 if i >= 10 else 0.5})
+        said += alerts.take(row, engine.feed(row))
+    assert [a.severity for a in said] == [severity]
+    (finding,) = build_report(engine, (rule,), meta={}, numbers={}).findings
+    assert finding.severity == severity

@@ -48,15 +48,14 @@ def test_no_piece_takes_no_process() -> None:
     assert set(EXECUTORS) == {"serial", "process"}
 
 
-@pytest.mark.parametrize(
-    "place", [0, pytest.param(5, marks=pytest.mark.slow), pytest.param(11, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [0, 5, 11])
 def test_a_piece_that_ends_its_process_costs_no_other_piece_its_result(place: int) -> None:
     pieces = [*range(place), 13, *range(place, 11)]
     assert list(run_all(JOB, pieces, 2)) == [-13 if x == 13 else 100 + x * x for x in pieces]
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_an_error_of_the_work_is_raised_where_its_result_is_asked_for(jobs: int) -> None:
     results = run_all(JOB, [1, -2, 3], jobs)
     assert next(results) == 101

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import every
 
 from rldk.forensics import ComprehensivePPOForensics
 
@@ -56,7 +57,7 @@ FAULTS: dict[str, dict[str, Change]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", every(4, FAULTS))
 def test_a_fault_has_its_documented_name(ppo_rows: Callable[..., Rows], name: str) -> None:
     rng = np.random.default_rng(1)
     changes = {metric: (lambda i, x, change=change: change(i, x, rng)) for metric, change in FAULTS[name].items()}

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import every
 
 from rldk import diagnose, ingest_runs_to_events
 from rldk.errors import UsageError
@@ -51,7 +52,9 @@ def test_every_form_of_events_gives_the_same_scan(ppo_rows: Callable[..., Rows],
     assert found["stats"].keys() >= {"kl_median", "grad_ratio_median", "entropy_trend"}
 
 
-@pytest.mark.parametrize("fixture", ["trl-ppo", "trl-grpo-collapse", "trl-dpo-hot", "cleanrl-ppo-hot", "rllib-ppo"])
+@pytest.mark.parametrize(
+    "fixture", every(3, ["trl-grpo-collapse", "trl-ppo", "trl-dpo-hot", "cleanrl-ppo-hot", "rllib-ppo"])
+)
 def test_the_scan_of_a_log_is_that_of_the_doctor(fixture: str) -> None:
     found, report = scan_logs(FIXTURES / fixture), diagnose(FIXTURES / fixture)
     assert found["verdict"] == report.verdict

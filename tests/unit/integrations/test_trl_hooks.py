@@ -13,6 +13,7 @@ import pytest
 from rldk.errors import MissingExtra, UnknownName
 from rldk.integrations.recorder import Recording
 from rldk.integrations.trl.hooks import TrainerHooks
+from rldk.integrations.trl.share import leave, share_of
 
 
 class GRPOConfig:
@@ -158,3 +159,16 @@ def test_without_trl_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         from rldk.integrations.trl import RLDKCallback  # noqa: F401
     assert isinstance(caught.value, MissingExtra)
     assert 'pip install "rldk[trl]"' in caught.value.hint
+
+
+def test_a_share_lives_until_its_last_member_has_left() -> None:
+    args = GRPOConfig()
+    share = share_of(args)
+    share.members = 2
+    leave(args)
+    assert share_of(args) is share
+    leave(args)
+    assert share_of(args) is not share
+    leave(GRPOConfig())  # a stranger has none
+    other = GRPOConfig()
+    assert share_of(other) is not share_of(args)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rldk.monitor.appending import AppendedFile
+from rldk.monitor.appending import MAX_WAITING, AppendedFile
 
 
 def _file(path: Path) -> tuple[AppendedFile, list[str]]:
@@ -44,3 +44,37 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert said == []
     os.close(reader)
     file.close()
+
+
+def test_a_file_that_ends_with_a_whole_line_is_continued_without_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("whole\n")
+    for text in ("one", "two"):
+        file, _ = _file(tmp_path / "a")
+        file.append(text)
+        file.close()
+    assert (tmp_path / "a").read_text() == "whole\none\ntwo\n"
+
+
+def test_a_new_file_may_be_read_by_all_and_written_by_its_owner(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        file, _ = _file(tmp_path / "a")
+        file.append("one")
+    finally:
+        os.umask(before)
+    file.close()
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_thousand_lines_or_so_wait_and_the_oldest_are_lost(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    file, _ = _file(tmp_path / "d")
+    for number in range(MAX_WAITING):
+        file.append(str(number))
+    assert (file.waiting, file.lost) == (MAX_WAITING, 0)
+    file.append("more")
+    assert (file.waiting, file.lost) == (MAX_WAITING, 1)
+    (tmp_path / "d").rmdir()
+    assert file.retry()
+    lines = (tmp_path / "d").read_text().split()
+    assert (len(lines), lines[0], lines[-1]) == (MAX_WAITING, "1", "more")

@@ -19,10 +19,10 @@ from rldk.errors import UsageError
 from rldk.monitor.feeds import finished_feeds
 from rldk.monitor.job import MonitorOptions, watch, write_report
 from rldk.monitor.panel import Panel
-from rldk.monitor.recent_curves import LENGTH, Trails
+from rldk.monitor.recent_curves import LENGTH, RecentCurves
 from rldk.monitor.reward import RewardWindow
 from rldk.monitor.session import RunSession
-from rldk.monitor.step_gaps import MOST_KINDS, Strides
+from rldk.monitor.step_gaps import MOST_KINDS, StepGaps
 from rldk.rules.files.load import load_rules
 from rldk.rules.rule import Context
 
@@ -146,31 +146,31 @@ def test_a_reward_is_saturated_up_to_a_hundredth_below_its_best() -> None:
 
 
 def test_steps_that_jump_and_turn_back() -> None:
-    strides = Strides()
-    assert (strides.last, strides.gaps()) == (None, 0)
-    strides.follow([3])
-    assert (strides.first, strides.last, strides.rows, strides.gaps()) == (3, 3, 1, 0)
-    strides.follow([5, 7, 11, 16, 16, 2, 4])
-    assert (strides.first, strides.last, strides.rows, strides.turns, strides.gaps()) == (3, 4, 8, 1, 1)
-    once = Strides()
+    gaps = StepGaps()
+    assert (gaps.last, gaps.count()) == (None, 0)
+    gaps.follow([3])
+    assert (gaps.first, gaps.last, gaps.rows, gaps.count()) == (3, 3, 1, 0)
+    gaps.follow([5, 7, 11, 16, 16, 2, 4])
+    assert (gaps.first, gaps.last, gaps.rows, gaps.turns, gaps.count()) == (3, 4, 8, 1, 1)
+    once = StepGaps()
     once.follow([1, 2, 9])
-    assert once.gaps() == 0  # no advance is common
-    wild, step = Strides(), 0
+    assert once.count() == 0  # no advance is common
+    wild, step = StepGaps(), 0
     for i in range(1, MOST_KINDS + 1):
         step += i
         wild.follow([step - 1, step] if i == 1 else [step])
-    assert wild.gaps() == 0
+    assert wild.count() == 0
 
 
 def test_the_newest_values_for_the_panel() -> None:
-    trails = Trails()
+    curves = RecentCurves()
     for step in range(LENGTH + 5):
-        trails.update(step, {"kl": float("nan") if step == 7 else step / 2, "reward_mean": 1.0, "other": 1.0})
-    found = trails.series(1)
-    assert list(trails.series(9)) == list(trails.series(2))
+        curves.update(step, {"kl": float("nan") if step == 7 else step / 2, "reward_mean": 1.0, "other": 1.0})
+    found = curves.series(1)
+    assert list(curves.series(9)) == list(curves.series(2))
     (series,) = found.values()
     assert (series["rows"], series["step"][0], series["step"][-1]) == (LENGTH, 5, LENGTH + 4)
-    kl = trails.series(9)["kl"]
+    kl = curves.series(9)["kl"]
     assert (kl["gaps"], len(kl["step"]), kl["value"][0]) == ([7], LENGTH - 1, 2.5)
 
 
@@ -187,7 +187,7 @@ def test_golden_panel(golden: Callable[[str, str], None], tmp_path: Path, capsys
         drawn.append(console.export_text())
 
     panel._live.update = draw
-    session = RunSession(rules.rules, Context(), run="one", trails=Trails())
+    session = RunSession(rules.rules, Context(), run="one", curves=RecentCurves())
     silent = RunSession(rules.rules, Context())
     panel.show([])
     assert not drawn

@@ -35,3 +35,10 @@ def test_what_is_not_known_is_none() -> None:
     assert _summary([], 5) == {"window": 5, "rows": 0, "mean": None, "std": None, "trend": None, "saturation": None}
     assert _summary([2.0, float("nan"), float("inf"), 1e300], 5)["std"] is None
     assert _summary([2.0, 2.0], 5)["saturation"] is None
+
+
+def test_a_value_is_near_the_top_from_the_limit_on() -> None:
+    assert _summary([0.0, 1.0, 0.99, 0.98], 4)["saturation"] == 0.5
+    assert _summary([2.0, 2.0], 4)["saturation"] is None
+    assert (_summary([2.0], 4)["std"], _summary([2.0], 4)["trend"]) == (None, None)
+    assert (_summary([2.0, 4.0], 4)["std"], _summary([2.0, 4.0], 4)["trend"]) == (1.0, 2.0)

@@ -33,3 +33,13 @@ def test_a_directory_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="run directory"):
         run_directory(tmp_path / "file" / "run", ["x"], NOW)
+
+
+def test_a_thousand_directories_have_one_name_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = run_directory(None, ["x"], NOW).path
+    for number in range(2, 1000):
+        name.with_name(f"{name.name}-{number}").mkdir()
+    assert run_directory(None, ["x"], NOW).path.name.endswith("-1000")
+    with pytest.raises(UsageError, match="1000 run directories are called x-2026"):
+        run_directory(None, ["x"], NOW)

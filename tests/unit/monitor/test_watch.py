@@ -12,7 +12,7 @@ from rldk.core.table import Row
 from rldk.engine.actions.dispatch import Dispatcher
 from rldk.engine.processes.identity import identify
 from rldk.monitor import watch as loop
-from rldk.monitor.delivery import Outlet, Places
+from rldk.monitor.delivery import Delivery, Places
 from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import SourceStats
 from rldk.monitor.watch import PEEK_S, PID_POLL_S, QUIET_S, Ends, Watch
@@ -63,8 +63,8 @@ class Clock:
 def watching(feed: Rows, ends: Ends, said: list[dict[str, Any]] | None = None) -> tuple[Watch, Clock]:
     state, clock = MonitorState(), Clock()
     shown: list[dict[str, Any]] = [] if said is None else said
-    outlet = Outlet(Places(), state, Dispatcher({}), show=lambda _, alert: shown.append(alert), warn=pytest.fail)
-    return Watch([feed], tuple(rules), outlet, state, ends=ends, clock=clock), clock
+    delivery = Delivery(Places(), state, Dispatcher({}), show=lambda _, alert: shown.append(alert), warn=pytest.fail)
+    return Watch([feed], tuple(rules), delivery, state, ends=ends, clock=clock), clock
 
 
 def test_a_row_that_waits_for_more_is_spoken_of_and_only_once() -> None:

@@ -90,3 +90,17 @@ def test_a_script_without_settings_is_an_error(tmp_path: Path) -> None:
     path.write_text("echo hello\n")
     with pytest.raises(MalformedInput, match="holds no settings"):
         read_config(path)
+
+
+@pytest.mark.parametrize(("count", "end"), [(8, "k7"), (9, "k7 and 1 more")])
+def test_eight_names_are_listed_and_the_others_counted(count: int, end: str) -> None:
+    words = " ".join(f"a.k{i}=$(x{i})" for i in range(count))
+    (note,) = read_shell(f"python3 -m verl.trainer.main_ppo {words}\n").notes
+    assert note.startswith("not known without running the script: a.k0, ")
+    assert note.endswith(end)
+
+
+def test_an_assignment_before_a_command_is_none_of_the_script() -> None:
+    for line, kept in (("N=8", {"n": 8}), ("N=8 # eight", {"n": 8}), ("N=8 echo", {})):
+        found = read_shell(f"{line}\npython3 -m verl.trainer.main_ppo n=$N m=1\n").values
+        assert found == {**kept, "m": 1}, line

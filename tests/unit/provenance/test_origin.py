@@ -80,7 +80,7 @@ def test_no_secret_reaches_the_manifest(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("XLA_FLAGS", f"--xla_dump=1 --api_key={SECRET} https://u:{SECRET}@example.com")
     (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(git, "_asked", lambda folder, *words: f"https://{SECRET}:x@example.com/a?token={SECRET}")
+    monkeypatch.setattr(git, "_asked", lambda folder, *words, **_: f"https://{SECRET}:x@example.com/a?token={SECRET}")
     argv = [
         "python",
         "t.py",

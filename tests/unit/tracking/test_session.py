@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import every
 
 import rldk
 from rldk.adapters.open import open_runs
@@ -78,13 +79,16 @@ def _in_a_process(code: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("ending", "status", "said"),
-    [
-        ("rldk.finish()", "finished", "finished"),
-        ("raise ValueError(3)", "crashed", "crashed"),
-        ("pass", "crashed", "crashed"),
-        ("import os; os.kill(os.getpid(), 9)", "crashed", "running"),
-        ("import os; os.fork() or exit(0); os.wait(); rldk.finish()", "finished", "finished"),
-    ],
+    every(
+        2,
+        [
+            ("rldk.finish()", "finished", "finished"),
+            ("raise ValueError(3)", "crashed", "crashed"),
+            ("pass", "crashed", "crashed"),
+            ("import os; os.kill(os.getpid(), 9)", "crashed", "running"),
+            ("import os; os.fork() or exit(0); os.wait(); rldk.finish()", "finished", "finished"),
+        ],
+    ),
 )
 def test_however_a_process_ends_its_run_is_readable(tmp_path: Path, ending: str, status: str, said: str) -> None:
     code = f"import rldk\nrldk.init({str(tmp_path / 'r')!r})\nrldk.log({{'kl': 0.5}})\n{ending}"

@@ -17,8 +17,9 @@ import pytest
 import rldk
 from rldk.core.manifest import read_manifest
 from rldk.errors import UnreadableSource, UsageError
-from rldk.tracking import session as module
+from rldk.tracking import record as module
 from rldk.tracking.config import MAX_DEPTH, MAX_TEXT, plain_config
+from rldk.tracking.folders import word
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +43,16 @@ def test_steps_begin_at_zero_and_go_on_from_the_last(tmp_path: Path, capsys: pyt
     manifest = read_manifest(tmp_path / "r")
     assert manifest is not None
     assert (manifest.records, manifest.records_lost) == (7, 1)
+
+
+def test_steps_of_a_continued_run_go_on_from_its_log(tmp_path: Path) -> None:
+    for first in (5, None, None):
+        with rldk.init(tmp_path / "r") as session:
+            session.log({"kl": 0.1}, step=first)
+            session.log({"kl": 0.1})
+    with rldk.ExperimentTracker(rldk.TrackingConfig("t", experiment_id="r", output_dir=tmp_path)) as run:
+        run.log({"kl": 0.1})
+    assert _steps(tmp_path / "r") == [5, 6, 7, 8, 9, 10, 11]
 
 
 def test_a_finished_run_takes_nothing_more(tmp_path: Path) -> None:
@@ -107,10 +118,10 @@ def test_a_manifest_that_cannot_be_written_at_the_end_is_said(
 ) -> None:
     session = rldk.init(tmp_path / "r")
 
-    def full(*_: Any) -> None:
+    def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_manifest", full)
+    monkeypatch.setattr(module, "write_whole", full)
     session.finish()
     assert capsys.readouterr().err == f"rldk: cannot write run.json in {tmp_path / 'r'}: No space left on device\n"
     with pytest.raises(UnreadableSource) as caught:
@@ -135,7 +146,7 @@ def test_a_run_without_a_name_is_named_by_its_time(tmp_path: Path, monkeypatch: 
     [("a b/c", "a-b-c"), ("lr=1e-3+x_y.z", "lr=1e-3+x_y.z"), ("..", "run"), ("-a-", "a"), ("x" * 101, "x" * 100)],
 )
 def test_a_name_becomes_one_folder(name: str, folder: str) -> None:
-    assert module._word(name) == folder
+    assert word(name) == folder
 
 
 def test_a_rank_writes_only_where_it_is_told_to(

@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ from rldk.utils.seed import (
     set_global_seed,
     validate_seed_consistency,
 )
+from rldk.utils.states import digest
 
 
 @pytest.fixture(autouse=True)
@@ -249,3 +251,27 @@ def test_exec_says_when_there_is_no_such_program() -> None:
     code, said = rldk("seed", "exec", "--seed", "1", "--", "no-such-program-here")
     assert code == 3
     assert "no-such-program-here" in said
+
+
+def test_the_digest_of_a_state_has_sixteen_letters_and_changes_with_every_draw() -> None:
+    set_global_seed(3)
+    first = digest(msgspec.to_builtins(seed_state()))
+    random.random()
+    second = digest(msgspec.to_builtins(seed_state()))
+    assert (len(first), len(second), first != second) == (16, 16, True)
+
+
+def test_a_framework_is_asked_for_determinism_or_left_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    cudnn = SimpleNamespace(deterministic=None, benchmark=True)
+    asked: list[bool] = []
+    torch = SimpleNamespace(
+        use_deterministic_algorithms=lambda on, warn_only: asked.append(on), backends=SimpleNamespace(cudnn=cudnn)
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    seeds._ask_for_determinism(False)
+    assert (asked, cudnn.deterministic, cudnn.benchmark) == ([False], False, True)
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    seeds._ask_for_determinism(True)
+    assert (asked, cudnn.deterministic, cudnn.benchmark) == ([False, True], True, False)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"

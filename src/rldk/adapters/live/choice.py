@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 QUIET_S = 5.0  # how long a run must be quiet before the monitor follows another old run that is being written
 PACKED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")  # gzip, zstandard
-_OTHERS = ("alerts", "samples")  # the files without metrics that rldk writes as *.jsonl into the directory of a run
+_OTHERS = (
+    "alerts",
+    "lineage.",
+    "samples",
+)  # the files without metrics that rldk writes as *.jsonl into the directory of a run
 _Stamp = tuple[str, int, int, int]
 
 

@@ -13,7 +13,7 @@ from rldk.adapters.source import File
 from rldk.core.table import Phase
 
 OWN_NAMES = "flexible"  # the format of tables in the user's own names, which is loaded when nothing else fits
-Told = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and notes on them
+LogFacts = dict[str, Any]  # fields of `Log`: framework, dialect, algorithm, and notes on them
 
 
 class LineFormat(Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class LineFormat(Struct, frozen=True, kw_only=True):
     {key: metric} beyond the user's map."""
 
     source: Callable[[], RowSource]
-    identify: Callable[[Opening, str], Told]
+    identify: Callable[[Opening, str], LogFacts]
     joins: bool = False
     phase: Callable[[Iterable[str]], Phase] | None = None
     keeps: Callable[[str], bool] | None = None
@@ -33,5 +33,5 @@ class LineFormat(Struct, frozen=True, kw_only=True):
     guess: Callable[[Opening, Mapping[str, str]], Mapping[str, str]] | None = None
 
 
-def by_keys(identity: Callable[[Iterable[str]], Told]) -> Callable[[Opening, str], Told]:
+def by_keys(identity: Callable[[Iterable[str]], LogFacts]) -> Callable[[Opening, str], LogFacts]:
     return lambda opening, _: identity(opening.keys)

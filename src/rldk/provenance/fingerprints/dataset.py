@@ -49,13 +49,15 @@ class DatasetFingerprint(Struct, frozen=True, kw_only=True):
 
 
 class _Job(Struct, frozen=True, kw_only=True):
-    """What was asked for. `keep`: whether the digests of rows are kept; `only`: in these leaves, None for all."""
+    """What was asked for. `keep`: whether the digests of rows are kept; `only`: in these leaves, None for all. `each`:
+    is told of rows that were read."""
 
     algorithm: str
     make: Callable[[], Hash]
     keep: bool
     most: int | None
-    only: frozenset[int] | None = None
+    only: frozenset[int] | None
+    each: Callable[[int], None]
 
 
 def fingerprint(
@@ -64,6 +66,7 @@ def fingerprint(
     algorithm: str = "sha256",
     row_digests: bool | Collection[int] = False,
     max_rows: int | None = None,
+    each: Callable[[int], None] | None = None,
 ) -> DatasetFingerprint:
     """The fingerprint of a dataset.
 
@@ -71,7 +74,8 @@ def fingerprint(
     tensor or a Dataset of torch, a data frame of pandas or polars, a table of Arrow, a dataset of Hugging Face, or any
     iterable of records. `row_digests`: also keeps a digest of each row, for `difference`; given as numbers of leaves,
     the rows in other leaves get stand-ins, which serve to compare datasets of as many rows. `max_rows`: looks at so
-    many rows only, and says so in the result; an iterable without an end needs it. Raises `MalformedInput` that names
+    many rows only, and says so in the result; an iterable without an end needs it. `each`: is called now and then with
+    the number of rows, or of files, that were read since. Raises `MalformedInput` that names
     the first value without content, and `UnreadableSource` for a path that cannot be read."""
     only = None if isinstance(row_digests, bool) else frozenset(row_digests)
     job = _Job(
@@ -80,6 +84,7 @@ def fingerprint(
         keep=only is not None or bool(row_digests),
         most=max_rows,
         only=only,
+        each=each or _ignore,
     )
     if isinstance(data, str | os.PathLike):
         return _of_path(Path(data), job)
@@ -98,6 +103,10 @@ def fingerprint(
     if isinstance(data, Mapping | bytes):
         raise MalformedInput(f"a {type(data).__name__} is no dataset", hint="give its rows as a list, or a table")
     return _of_records(_items(data), job)
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 def _of_path(path: Path, job: _Job) -> DatasetFingerprint:
@@ -126,6 +135,8 @@ def _of_records(rows: Iterable[Any], job: _Job) -> DatasetFingerprint:
     more = iter(rows)
     for i, row in enumerate(itertools.islice(more, job.most)):
         tree.add(canonical(row, f"row {i}"))
+        if i % LEAF_ROWS == LEAF_ROWS - 1:
+            job.each(LEAF_ROWS)
         if isinstance(row, Mapping) and i < BATCH:
             columns.update(dict.fromkeys(map(str, row)))
     cut = job.most is not None and next(more, more) is not more
@@ -214,6 +225,7 @@ def _kept(
     found, digests = [], bytearray()
     for number, (digest, leaf) in enumerate(leaves):
         found.append(digest)
+        job.each(len(leaf))
         if job.keep and (job.only is None or number in job.only):
             digests += b"".join(row_digest(job.make, row) for row in rows(leaf))
         elif job.keep:
@@ -229,9 +241,10 @@ def _of_files(path: Path, job: _Job) -> DatasetFingerprint:
     """A leaf for each file: its path below the directory and its content."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     names = [file.relative_to(path).as_posix() if file != path else "" for file in files]
-    leaves = [
-        combined(job.make, (name, _bytes_digest(file, job.make))) for name, file in zip(names, files, strict=True)
-    ]
+    leaves = []
+    for name, file in zip(names, files, strict=True):
+        leaves.append(combined(job.make, (name, _bytes_digest(file, job.make))))
+        job.each(1)
     return DatasetFingerprint(
         digest=tree_root(job.make, _header("files", None), len(leaves), leaves),
         kind="files",

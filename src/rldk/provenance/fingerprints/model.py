@@ -13,15 +13,10 @@ from rldk.core.extras import need
 from rldk.errors import MalformedInput, NotALog, UnreadableSource
 from rldk.provenance.fingerprints.arrays import LEAF_BYTES, tensor_array
 from rldk.provenance.fingerprints.digest import ENCODING, Hash, combined, hash_maker
-from rldk.provenance.fingerprints.safetensors import tensors_in
+from rldk.provenance.fingerprints.safetensors import TYPES, tensors_in
 from rldk.provenance.fingerprints.tree import differing
 
 PICKLED = frozenset({".pt", ".pth", ".bin"})
-_TYPES = {  # safetensors' names to those of torch, so that a model has one digest wherever it is
-    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
-    "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
-}  # fmt: skip
 _BITS = {
     "float64": 64,
     "int64": 64,
@@ -67,16 +62,21 @@ class TensorDifference(Struct, frozen=True, kw_only=True):
     last: int | None = None
 
 
-def model_fingerprint(model: Any, *, algorithm: str = "sha256") -> ModelFingerprint:
+def model_fingerprint(
+    model: Any, *, algorithm: str = "sha256", each: Callable[[str], None] | None = None
+) -> ModelFingerprint:
     """The fingerprint of a model.
 
     `model`: a module of torch, a mapping from names to tensors or arrays, a path to a safetensors file, to a directory
     with such files (a sharded checkpoint, an adapter), or to a .pt, .pth or .bin file, which torch reads as weights
-    only. One tensor at a time is read. Raises `MalformedInput` for anything else, `NotALog` for files without tensors,
-    `UnreadableSource` when a path cannot be read."""
+    only. One tensor at a time is read. `each`: is called with the name of each tensor before it is read. Raises
+    `MalformedInput` for anything else, `NotALog` for files without tensors, `UnreadableSource` when a path cannot be
+    read."""
     make = hash_maker(algorithm)
     tensors: dict[str, TensorFingerprint] = {}
-    for name, dtype, shape, data in _tensors(model):
+    for name, dtype, shape, data in tensors_of(model):
+        if each is not None:
+            each(name)
         leaves = tuple(_leaves(data, make))
         digest = combined(make, (dtype, "x".join(map(str, shape)), *leaves)).hex()
         tensors[name] = TensorFingerprint(dtype=dtype, shape=shape, digest=digest, leaves=leaves)
@@ -118,7 +118,9 @@ def _elements(old: TensorFingerprint, new: TensorFingerprint) -> tuple[int | Non
     return leaves[0] * per_leaf, min((leaves[-1] + 1) * per_leaf, _count(new.shape)) - 1
 
 
-def _tensors(model: Any) -> Iterator[Named]:
+def tensors_of(model: Any) -> Iterator[Named]:
+    """Name, type, shape and bytes of each tensor of what `model_fingerprint` takes; a view of bytes may end with the
+    next one."""
     if isinstance(model, str | os.PathLike):
         return _of_path(Path(model))
     if hasattr(model, "state_dict"):
@@ -141,7 +143,7 @@ def _of_path(path: Path) -> Iterator[Named]:
             if file.suffix in PICKLED:
                 yield from _of_pickle(file)
             else:
-                yield from ((name, _TYPES.get(kind, kind), shape, data) for name, kind, shape, data in tensors_in(file))
+                yield from ((name, TYPES.get(kind, kind), shape, data) for name, kind, shape, data in tensors_in(file))
     except (OSError, ValueError) as error:  # ValueError: an empty file cannot be mapped
         raise UnreadableSource(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -1,16 +1,25 @@
-"""Tensors in files of the safetensors format, without a library: a length, a JSON header, and the bytes."""
+"""Tensors in files of the safetensors format, read and written without a library: a length, a JSON header, and the
+bytes."""
 
 from __future__ import annotations
 
 import json
+import math
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rldk.errors import NotALog
+from rldk.core.files import whole
+from rldk.errors import MalformedInput, NotALog
 
 MAX_HEADER = 100 << 20  # the format's own limit
+TYPES = {  # the names of the format to those of torch, so that a model has one digest wherever it is
+    "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2", "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8",
+    "U16": "uint16", "U32": "uint32", "U64": "uint64", "BOOL": "bool",
+}  # fmt: skip
+_NAMES = {name: kind for kind, name in TYPES.items()}
 
 
 def tensors_in(path: Path) -> Iterator[tuple[str, str, tuple[int, ...], memoryview]]:
@@ -30,6 +39,39 @@ def tensors_in(path: Path) -> Iterator[tuple[str, str, tuple[int, ...], memoryvi
                     yield name, kind, shape, part
         finally:
             data.release()
+
+
+def write_tensors(
+    path: Path, kinds: Mapping[str, tuple[str, tuple[int, ...]]], tensors: Iterable[tuple[str, Any]]
+) -> None:
+    """Writes a file of the format, whole or not at all, with one tensor at a time in memory.
+
+    `kinds`: type and shape by name, in torch's words. `tensors`: name and bytes of each. Raises `MalformedInput` for a
+    type that the format does not have and for tensors that are not those of `kinds`, and `OSError`."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, (dtype, shape) in sorted(kinds.items()):
+        kind = _NAMES.get(dtype)
+        if kind is None:
+            raise MalformedInput(f"{name} is of type {dtype}, which safetensors cannot hold", hint="convert it first")
+        begin, end = end, end + item_bytes(kind) * math.prod(shape)
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": (begin, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the format wants the data to begin at a multiple of eight
+    with whole(path) as part, part.open("r+b") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for name, data in tensors:
+            begin, last = header.get(name, {}).get("data_offsets", (0, -1))
+            if len(data) != last - begin:
+                raise MalformedInput(f"{name} has changed while the weights were written")
+            stream.seek(8 + len(text) + begin)
+            stream.write(data)
+        stream.truncate(8 + len(text) + end)
+
+
+def item_bytes(kind: str) -> int:
+    """The bytes of one element of a type of the format."""
+    return 1 if kind == "BOOL" else int("".join(c for c in kind.partition("_")[0] if c.isdigit())) // 8
 
 
 def _header(path: Path, text: bytes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ FINITE = (
 GRAD_NORMS = ("grad_norm", "grad_norm_policy", "grad_norm_value")
 LOSSES = frozenset({"loss", "policy_loss", "value_loss"})
 NEVER_ROWS = 5
+UNMEASURED_ROWS = 20
 SKIPPED_ROWS = 3  # running: a scaler halves its scale on each and is back in range after one or two
 CLIPPED_SHARE = 0.95
 HIDDEN_FACTOR = 10.0
@@ -52,28 +53,34 @@ NO_NORM = 1e-5
     ),
 )
 def non_finite_value(f: Frame) -> Signal | None:
-    """Fires on the first NaN or infinity in a training metric that has been finite before, or in a loss that never was.
+    """Fires on the first NaN or infinity in a training metric that has been finite before, and on one that never was.
 
     Why it matters: After one non-finite update every weight is NaN, and the run only seems to go on. It may come
     without any warning sign.
     How it is computed: The source states a value on this train row that is not finite, and the metric has had a finite
-    value before; or a loss has had no finite value on 5 rows. Half precision sometimes gives a gradient norm or another
+    value before; or a loss has had no finite value on 5 rows. Another metric that has been infinite on every row, for 5
+    rows, is a warning; one that has been NaN on every row, for 20 rows, is information, because a trainer may write NaN
+    for "not measured". Half precision sometimes gives a gradient norm or another
     metric that is not a number while the loss is sound (finite, not 0): the loss scaler skips the step, or one sample
     of an average overflowed, and the next row is normal. That is information. On the third such row in a row it is
     critical, or a warning for norms that are infinite.
-    When it is wrong: A trainer may write NaN for "not measured". The rule leaves out evaluation rows and metrics that
-    are NaN by definition (explained variance of constant returns, the reward of an iteration in which no episode ended,
-    reward components). It cannot see what is hidden: transformers replaces a NaN loss by the running mean
-    (`logging_nan_inf_filter`), and there the gradient norm is the witness.
+    When it is wrong: A metric may be NaN for a while because nothing is measured yet. The rule leaves out evaluation
+    rows and metrics that are NaN by definition (explained variance of constant returns, the reward of an iteration in
+    which no episode ended, reward components). It cannot see what is hidden: transformers replaces a NaN loss by the
+    running mean (`logging_nan_inf_filter`), and there the gradient norm is the witness.
     Source: An identity; MakazhanAlpamys/Soup#342 (8 of 14 runs died without a warning sign), verl#1197, OpenRLHF#1120.
     """
     name = f.metric
     x, seen, loss = f[name], f.count(name), f["loss"]
-    if x - x == 0.0 or not (seen >= 1 or (name in LOSSES and f.rows >= NEVER_ROWS)):
+    if x - x == 0.0 or (seen == 0 and f.rows < NEVER_ROWS):
         return None
     word = "NaN" if x != x else "infinite"
     before = f"after {seen:.0f} finite values" if seen else "and has never been a number"
     message = f"{name} is {word} {before}"
+    if seen == 0 and name not in LOSSES:
+        if word == "infinite":
+            return Signal(value=x, message=message, severity="warn")
+        return Signal(value=x, message=message, severity="info") if f.rows >= UNMEASURED_ROWS else None
     scaled = name not in LOSSES and loss - loss == 0.0 and loss != 0.0
     if scaled and f.broken(name) < SKIPPED_ROWS:
         message += ", but the loss is sound: this is one overflow, and a loss scaler skips its step"

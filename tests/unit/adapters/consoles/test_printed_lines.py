@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,12 @@ def test_other_texts_are_refused(tmp_path: Path, name: str) -> None:
 def test_one_line_more_is_enough() -> None:
     text = REFUSED["two lines"]
     assert is_training((text + "Episode 3 | Reward: 5.0\n").encode())
+
+
+@pytest.mark.parametrize(("rises", "found"), [(5, False), (6, True), (10, True)])
+def test_three_of_five_steps_have_to_rise(rises: int, found: bool) -> None:
+    steps = list(accumulate([5] * rises + [-1] * (10 - rises), initial=100))
+    assert is_training("".join(f"Episode {step} | Reward: 5.0\n" for step in steps).encode()) is found
 
 
 BAR = "\rLoss: {loss} | Acc: 1.00:  10%|#    | {i}/60 [00:12<10:00,  6.27s/it]"

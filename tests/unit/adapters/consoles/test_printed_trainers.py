@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from examples import every
 
 from rldk.adapters.base import adapters
 from rldk.adapters.consoles.steps import PrintedAdapter
@@ -118,7 +119,7 @@ def test_the_console_is_recognised_and_its_numbers_have_the_trainer_s_names(tmp_
     assert {key: first.values[key] for key in TRAINED[name]} == pytest.approx(TRAINED[name])
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", every(3, TEXTS))
 def test_a_torn_end_adds_no_number(tmp_path: Path, name: str) -> None:
     text = console(name)
     whole = [row.values for row in read(tmp_path / "a", name, text).table.rows()]
@@ -211,7 +212,7 @@ def patterns() -> dict[str, re.Pattern[str]]:
     )
 
 
-@pytest.mark.parametrize("name", patterns())
+@pytest.mark.parametrize("name", every(5, patterns()))
 def test_the_time_of_a_mark_is_linear(name: str) -> None:
     for atom in ("1", "1 ", "a ", "a. ", "Step ", "=", " ", "1/", "Step 1 | ", "Iter 1: "):
         start = time.process_time()

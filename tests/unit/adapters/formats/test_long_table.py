@@ -65,3 +65,12 @@ def test_charts_of_the_same_arms_are_parts_of_the_same_runs(tmp_path: Path) -> N
 )
 def test_metrics_with_a_spread_are_no_arms(header: str) -> None:
     assert not ArmsChart.sniff(File.beginning(f"{header}\n1,2,0.1,3,0.1\n2,2,0.1,3,0.1\n".encode()))
+
+
+def test_a_row_is_refused_for_its_own_reason(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(LONG + "6,train/reward\n7,train/reward,\n8,train/reward,1,1\n")
+    assert [bad.reason for bad in LongTable(tmp_path / "t.csv").read().rejected] == [
+        "2 fields, but the header has 3",
+        "the row lacks a step, a name or a number",
+        "4 fields, but the header has 3",
+    ]

@@ -191,11 +191,11 @@ def test_a_log_that_begins_late_in_the_output_is_found() -> None:
 
 
 @pytest.mark.slow
-def test_ten_thousand_metrics_settle_the_names_once() -> None:
-    row = {f"layer/{i}/load": 1.0 for i in range(10_000)}
+def test_thousands_of_metrics_settle_the_names_once() -> None:
+    row = {f"layer/{i}/load": 1.0 for i in range(4_000)}
     reader = LiveReader()
     rows = followed(reader, [lines({"step": i, **row}) for i in range(8)])
-    assert (len(rows), len(rows[-1].values), reader.revision) == (8, 10_000, 0)
+    assert (len(rows), len(rows[-1].values), reader.revision) == (8, 4_000, 0)
 
 
 @pytest.mark.slow
@@ -206,7 +206,8 @@ def test_a_new_key_on_every_line_does_not_fill_the_memory() -> None:
     assert (len(rows[10].values), len(rows[-1].values)) == (2, 1)
 
 
-@pytest.mark.parametrize("cut", [pytest.param(64 << 10, marks=pytest.mark.slow), 1 << 20])
+@pytest.mark.slow
+@pytest.mark.parametrize("cut", [64 << 10, 1 << 20])
 def test_a_line_of_five_megabytes_is_a_row(cut: int) -> None:
     data = lines({"step": 1, "kl": 0.1}, {"step": 2, "kl": 0.2, "text": "x" * (5 << 20)}, {"step": 3, "kl": 0.3})
     rows = followed(LiveReader(), [data[i : i + cut] for i in range(0, len(data), cut)])

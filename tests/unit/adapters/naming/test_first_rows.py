@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from examples import every
 
 from rldk.adapters.naming.first_rows import Opening, opening_of
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS, opening_length
@@ -15,12 +16,15 @@ def rows(count: int, width: int) -> list[Row]:
 
 @pytest.mark.parametrize(
     ("width", "expected"),
-    [
-        (1, OPENING_ROWS),
-        (OPENING_CELLS // 10, 10),  # the tenth row reaches the limit
-        (OPENING_CELLS // 10 + 1, 10),
-        (OPENING_CELLS // 10 - 1, 11),
-    ],
+    every(
+        2,
+        [
+            (1, OPENING_ROWS),
+            (OPENING_CELLS // 10, 10),  # the tenth row reaches the limit
+            (OPENING_CELLS // 10 + 1, 10),
+            (OPENING_CELLS // 10 - 1, 11),
+        ],
+    ),
 )
 def test_the_opening_ends_with_the_row_that_reaches_a_limit(width: int, expected: int) -> None:
     many = rows(expected + 1, width)

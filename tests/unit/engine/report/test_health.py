@@ -75,6 +75,7 @@ def test_a_healthy_run_stays_healthy() -> None:
     assert states[-1].stability == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["length_hack"])
 def test_to_ask_after_every_row_changes_nothing(fault: str) -> None:
     run = genuine(fault)

@@ -22,6 +22,8 @@ EXPONENTIAL = [x * (1 if i < 30 else 1.15 ** (i - 30)) for i, x in enumerate(NOI
         ("GRAD001", {"loss": [1.0, 0.9, NAN, NAN]}, {}, 3),
         ("GRAD001", {"grad_norm": [1.0, None, INF]}, {}, 3),
         ("GRAD001", {"loss": [NAN] * 5}, {}, 5),
+        ("GRAD001", {"kl": [INF] * 5, "loss": [0.5] * 5}, {}, 5),
+        ("GRAD001", {"entropy": [NAN] * 20, "loss": [0.5] * 20}, {}, 20),
         ("GRAD003", {"grad_norm": EXPLODED}, CLIP, 57),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10}, {}, 27),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 10, "zero_std_group_frac": [0.2] * 30}, {}, 27),
@@ -35,11 +37,19 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
+def test_a_metric_that_never_was_a_number_is_graver_when_it_is_infinite() -> None:
+    infinite, unmeasured = (scan_columns("GRAD001", {"kl": [x] * 30, "loss": [0.5] * 30}) for x in (INF, NAN))
+    assert [f.severity for f in infinite.findings] == ["warn"]
+    assert [f.severity for f in unmeasured.findings] == ["info"]
+
+
 @pytest.mark.parametrize(
     ("code", "columns", "options"),
     [
         ("GRAD001", {"loss": [1.0, None, 0.9], "grad_norm": [NAN, NAN, 1.0]}, {}),
         ("GRAD001", {"value_loss": [1.0, 1.0], "value_explained_variance": [0.1, NAN]}, {}),
+        ("GRAD001", {"kl": [INF] * 4}, {}),
+        ("GRAD001", {"entropy": [NAN] * 19}, {}),
         ("GRAD003", {"grad_norm": [1.5] * 30 + [9.0] * 60}, CLIP),
         ("GRAD012", {"grad_norm": [0.5] * 24 + [0.0] * 6}, {}),
         ("GRAD012", {"grad_norm": [0.5] * 20 + [0.0] * 9, "zero_std_group_frac": [0.2] * 20 + [1.0] * 9}, {}),

@@ -1,0 +1,1 @@
+"""Reads Python source code, without running it, for what decides whether a run can be repeated."""
