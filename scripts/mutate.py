@@ -121,18 +121,23 @@ class Copy:
                 return None, ""
 
     def tests(self) -> list[dict[str, Any]]:
-        """The record of every fast test that passes; test files that have changed since are recorded again."""
+        """The record of every fast test that passes. Test files that have changed since are recorded again, and those
+        that enter a file of the package which has."""
         kept, lines = self.record / "tests.jsonl", []
         if kept.exists():
             lines = [json.loads(line) for line in kept.read_text().splitlines()]
         old: dict[str, str] = json.loads(read_or(self.record / "files.json", "{}"))
         new = {
             str(path.relative_to(self.root)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted((self.root / "tests").rglob("test_*.py"))
+            for path in sorted([*(self.root / "tests").rglob("test_*.py"), *(self.root / PACKAGE).rglob("*.py")])
         }
-        changed = [name for name, digest in new.items() if old.get(name) != digest]
+        moved = {name for name, digest in new.items() if old.get(name, digest) != digest}
+        entered = {x["test"]: {f"src/{name.rpartition('/src/')[2]}" for name, _ in x["functions"]} for x in lines}
+        stale = {file_of(test) for test, names in entered.items() if names & moved}
+        tests = [name for name in new if name.startswith("tests/")]
+        changed = [name for name in tests if old.get(name) != new[name] or name in stale]
         if changed:
-            same = set(new) - set(changed)
+            same = set(tests) - set(changed)
             kept.write_text("".join(json.dumps(x) + "\n" for x in lines if file_of(x["test"]) in same))
             (self.root / "src" / "sitecustomize.py").write_text(CHILD.format(scripts=str(self.root / "scripts")))
             code, said = self.pytest(*changed, RLDK_MUTATE_RECORD=str(self.record))
@@ -140,7 +145,7 @@ class Copy:
             print(f"recorded {len(changed)} test files: {said.strip().splitlines()[-1]}", flush=True)
             if code not in (0, 1, 5):
                 raise SystemExit(said)
-            (self.record / "files.json").write_text(json.dumps(new))
+        (self.record / "files.json").write_text(json.dumps(new))
         found = [json.loads(line) for line in kept.read_text().splitlines()]
         for line in found:
             line["functions"] = {(name.rpartition("/src/")[2], number) for name, number in line["functions"]}

@@ -184,7 +184,7 @@ def test_a_program_that_asks_for_determinism_needs_its_variables(lines: str, wro
     assert wrong in "".join(said)
 
 
-def test_a_run_directory_is_audited_by_what_it_has_recorded(folder: Path) -> None:
+def test_a_run_directory_is_audited_by_what_it_has_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = {"python": "3.9.1", "variables": {"NVTE_ALLOW_NONDETERMINISTIC_ALGO": "1"}}
     script = {"path": "train.py", "sha256": file_sha256(folder / "train.py")}
     manifest = {"schema_version": 1, "environment": recorded, "packages": {"numpy": "1.0"}, "script": script}
@@ -194,6 +194,11 @@ def test_a_run_directory_is_audited_by_what_it_has_recorded(folder: Path) -> Non
     found = {f["code"]: f for f in told["findings"]}
     assert {"DET027", "DET050"} <= found.keys()
     assert (told["meta"]["python"], told["meta"]["source"]) == ("3.9.1", "run")
+    (folder / "other").mkdir()
+    monkeypatch.chdir(folder / "other")
+    (folder / "run" / "run.json").write_text(json.dumps({**manifest, "cwd": str(folder)}))
+    assert report("../run")["numbers"]["files"] == 1
+    monkeypatch.chdir(folder)
     sarif = json.loads(audit("run", "--no-lock", "--format", "sarif", "--select", "DET027").stdout)
     (result,) = sarif["runs"][0]["results"]
     assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "train.py"

@@ -16,6 +16,7 @@ INPUTS = 1_500  # about half a minute; `make fuzz` tries 200,000
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # twenty seconds of work, on a machine with other work to do
 def test_damaged_logs_are_read_or_refused(tmp_path: Path) -> None:
     tally = fuzz.campaign(7, INPUTS, keep=tmp_path / "faults")
     assert tally.faults == []

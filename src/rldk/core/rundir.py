@@ -23,7 +23,7 @@ SEEDS = "seeds.json"
 KEPT_FOLDERS = frozenset({"datasets", "models", "untracked", "snapshots"})
 _KEPT_FILES = later(
     r"\.writer(?:\.rank\d+)?|run\.yaml|run\.rank\d+\.(?:json|yaml)|seeds(?:\.rank\d+)?\.json"
-    r"|changes\.patch|lineage\.jsonl"
+    r"|changes\.(?:diff|patch)|lineage\.jsonl"
 )
 # a directory that holds one of these is a run directory
 MARKS = frozenset({MANIFEST, METRICS, ALERTS, REPORT})

@@ -131,7 +131,7 @@ def _of_run(path: Path) -> _Origin | None:
     recorded["config"] = manifest.config
     if manifest.script is None:
         return _Origin(code=None, **recorded)
-    script = Path(manifest.script.path)
+    script = Path(manifest.cwd or "") / manifest.script.path
     try:
         same = script.is_file() and file_sha256(script) == manifest.script.sha256
     except OSError:

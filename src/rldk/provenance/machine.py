@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -31,7 +30,7 @@ def processor(root: Path = ROOT) -> dict[str, Any]:
         name, _, value = line.partition(":")
         fields[name.strip().lower()] = value.strip()
     flags = (fields.get("flags") or fields.get("features") or "").split()
-    model = fields.get("model name") or fields.get("cpu part") or platform.processor()
+    model = fields.get("model name") or fields.get("cpu part")
     return _known({"model": model, "flags": sorted(_FLAGS.intersection(flags)), "usable": usable_cpus()})
 
 

@@ -22,6 +22,6 @@ def recorded_place(path: str, root: Path) -> Path | None:
 def recorded_root(manifest: Manifest) -> Path:
     """The folder that relative paths of the record are relative to: the one that the run was started in, where the
     record says it and it is there, else the current one."""
-    said = manifest.cwd
-    place = recorded_place(said, Path()) if said is not None and said.startswith("/") else None
+    said = manifest.cwd or ""
+    place = recorded_place(said, Path()) if said.startswith("/") else None
     return place if place is not None and place.is_dir() else Path()

@@ -40,5 +40,9 @@ def test_four_rules_are_listed_and_the_others_counted(make: Any, count: int, end
 
 
 def test_shares_have_three_places(make: Any) -> None:
-    found = flat(score([make("a", "none", ("KL001", 3)), make("b"), make("c")]).summary)
-    assert (found["clean_false_alarm_rate"], found["detected_and_named"]) == (0.333, 0.0)
+    healthy = [make("a", "none", ("KL001", 3, "critical")), make("b"), make("c")]
+    faulty = [make("d", "lr_jump", ("OPT003", 72), ("KL001", 60)), make("e", "lr_jump"), make("f", "lr_jump")]
+    found = flat(score([*healthy, *faulty]).summary)
+    shares = {name: value for name, value in found.items() if name.endswith("_rate") or name.startswith("detected")}
+    assert shares == dict.fromkeys(shares, 0.333)
+    assert len(shares) == 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rldk.core.clocks import MAX_NAME, clock_rank
 from rldk.core.configuration.nested import MAX_DEPTH, MAX_KEYS, dotted
 from rldk.core.jsonl import KEPT_REJECTS, decode
 from rldk.core.lines import EXCERPT
+from rldk.core.samples import text_of
 from rldk.core.stats.moments import bowley_skewness, excess_kurtosis, skewness
 from rldk.core.stats.texts import LEAST_CHARACTERS, LEAST_WORDS, dominant_part
 from rldk.core.vocabulary import MAX_KEY, vocabulary
@@ -78,3 +80,15 @@ def test_a_text_is_long_enough_from_its_limits_on() -> None:
     words = ["the"] * 20 + [f"{i:04}" for i in range(LEAST_WORDS - 20)]
     assert dominant_part(" ".join(words)) == ("the", 20 / 32)
     assert dominant_part(" ".join(words[1:]))[0] != "the"
+
+
+def test_nested_messages_are_read_so_many_levels_deep() -> None:
+    def nested(levels: int, wrap: Callable[[Any], Any]) -> Any:
+        value: Any = "deep"
+        for _ in range(levels):
+            value = wrap(value)
+        return value
+
+    for wrap in (lambda x: {"content": x}, lambda x: [x]):
+        assert text_of(nested(8, wrap)) == "deep"
+        assert text_of(nested(9, wrap)) == str(wrap("deep"))

@@ -73,6 +73,17 @@ def test_environments_that_wait_for_their_reset_lose_no_step_and_gain_none(tmp_p
     assert (row["reward_min"], row["reward_max"], made.steps) == (1.0, 2.0, 3)
 
 
+@pytest.mark.parametrize(("waits", "count"), [(False, 1), (True, 1), (False, 2), (True, 2)])
+def test_steps_with_their_resets_are_nothing_to_be_told(tmp_path: Path, waits: bool, count: int) -> None:
+    made = _recording(tmp_path, waits=waits, count=count)
+    for _ in range(3):
+        if count == 1:
+            made.reset(np.zeros(1))
+        for over in (False, False, True):
+            made.step(np.zeros(count), np.zeros(count), np.ones(count), np.full(count, over), np.full(count, False))
+    assert made.guard.failures == {}
+
+
 def test_a_step_after_the_end_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = _recording(tmp_path)
     for _ in range(3):

@@ -255,9 +255,7 @@ def test_a_script_that_fails_before_its_first_step_says_why(
     assert (facts(watch)["reached"], told) == (False, ["x" * 600])
 
 
-@pytest.mark.parametrize(
-    ("hook_fails", "said"), [(False, ""), (True, "rldk: soon_loaded was not hooked: other names\n")]
-)
+@pytest.mark.parametrize("hook_fails", [False, True])
 def test_a_module_is_hooked_once_it_is_loaded(
     watch: hooks.FirstStepWatch,
     tmp_path: Path,

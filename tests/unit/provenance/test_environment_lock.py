@@ -16,8 +16,8 @@ from rldk.provenance.environment import environment
 from rldk.provenance.lock import environment_lock, lock_text, read_lock
 from rldk.provenance.packages import installed
 
-TEXTS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=3)
-LOCKS = st.builds(EnvironmentLock, **dict.fromkeys(PARTS, TEXTS))
+TEXTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"))
+LOCKS = st.builds(EnvironmentLock, python=TEXTS, packages=TEXTS, machine=TEXTS)
 
 
 def test_this_environment_is_locked_and_read_again(tmp_path: Path) -> None:

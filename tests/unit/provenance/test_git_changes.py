@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rldk.core.manifest import GitState
+from rldk.core.rundir import is_kept
 from rldk.provenance.git import git_state
 from rldk.provenance.git_changes import KeepLimits, keep_changes
 
@@ -57,6 +58,7 @@ def test_changes_apply_to_the_commit_again(code: Path, tmp_path: Path) -> None:
     found = kept(code, tmp_path / "run")
     diff = (tmp_path / "run" / "changes.diff").read_bytes()
     assert found.diff == "changes.diff"
+    assert is_kept(found.diff)  # it is no log of the run
     assert found.diff_digest == f"sha256:{hashlib.sha256(diff).hexdigest()}"
     assert found.redactions is None
     again = tmp_path / "again"
@@ -200,6 +202,33 @@ def test_submodules_are_named_with_their_commit(code: Path, tmp_path: Path) -> N
     assert found.dirty is False
     (outer / "lib" / "train.py").write_text("other\n")
     assert kept(outer, tmp_path / "run").dirty is True
+
+
+def test_the_programs_of_a_hostile_submodule_are_not_started(code: Path, tmp_path: Path) -> None:
+    outer, mark = tmp_path / "outer", tmp_path / "started"
+    outer.mkdir()
+    git(outer, "init", "-q")
+    git(outer, "submodule", "add", "-q", str(code), "lib")
+    git(outer, "commit", "-qm", "first")
+    config = outer / ".git" / "modules" / "lib" / "config"
+    config.write_text(
+        config.read_text() + f'[filter "x"]\n\tclean = touch {mark}; cat\n[core]\n\tfsmonitor = touch {mark}\n'
+    )
+    (outer / "lib" / ".gitattributes").write_text("* filter=x\n")
+    (outer / "lib" / "train.py").write_text("lr = 7\n")
+    assert kept(outer, tmp_path / "run").dirty is True
+    assert not mark.exists()
+
+
+def test_names_that_are_no_plain_text_are_listed(code: Path, tmp_path: Path) -> None:
+    (code / "a\nb").write_text("1")
+    Path(os.fsdecode(os.fsencode(code) + b"/\xff")).write_text("2")
+    (code / "hf_abcdefghij0123456789").write_text("3")
+    found = {each.path: each for each in kept(code, tmp_path / "run").untracked or ()}
+    assert found["a\nb"].kept
+    assert (found["\ufffd"].kept, found["\ufffd"].reason) == (False, "its name is no plain text")
+    assert not any("hf_abc" in name for name in found)
+    assert b"hf_abcdefghij0123456789" not in everything(tmp_path / "run")
 
 
 def test_a_file_of_git_lfs_is_named_by_its_content(code: Path, tmp_path: Path) -> None:

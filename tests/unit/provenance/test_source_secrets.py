@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rldk.core.redact import REDACTED
 from rldk.provenance.source_secrets import PIECE, is_secret_file, redact_line, redact_lines, secrets_in
@@ -69,3 +71,17 @@ def test_files_for_secrets_are_known_by_name() -> None:
 def test_secrets_in_a_file_are_counted() -> None:
     assert secrets_in(b"a\nb\r\nc\0") == 0
     assert secrets_in(f"x\r\napi_key={HIDDEN}\0token='{HIDDEN}'".encode()) == 2
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ["api_key", "token", "password", "=", ": ", "'", '"', " ", HIDDEN, "hf_abcdefghij0123456789", "x", "//u:p@h"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(LINES)
+def test_a_clean_line_stays_clean(line: str) -> None:
+    clean = redact_line(line)
+    assert redact_line(clean) == clean

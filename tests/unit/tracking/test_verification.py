@@ -164,7 +164,7 @@ def test_relative_paths_are_those_of_the_folder_that_the_run_was_started_in(
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert outcome(check(project), "train").status == "passed"
     assert outcome(check(project, root=tmp_path / "elsewhere"), "train").status == "not_checked"
-    file.write_text(json.dumps(said | {"cwd": "nowhere"}))
+    file.write_text(json.dumps(said | {"cwd": "data"}))
     assert outcome(check(project), "train").status == "not_checked"
 
 

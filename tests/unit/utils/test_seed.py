@@ -20,9 +20,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.cli.main import main
+from rldk.cli.seed import _lines as seed_lines
 from rldk.errors import UsageError
 from rldk.utils import seed as seeds
 from rldk.utils.seed import (
+    SeedCheck,
     SeedState,
     derive_seed,
     get_current_seed,
@@ -33,7 +35,7 @@ from rldk.utils.seed import (
     set_global_seed,
     validate_seed_consistency,
 )
-from rldk.utils.states import digest
+from rldk.utils.states import digest, plain
 
 
 @pytest.fixture(autouse=True)
@@ -275,3 +277,22 @@ def test_a_framework_is_asked_for_determinism_or_left_free(monkeypatch: pytest.M
     seeds._ask_for_determinism(True)
     assert (asked, cudnn.deterministic, cudnn.benchmark) == ([False, True], True, False)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_the_command_tells_generators_that_are_not_there_and_draws_that_differ() -> None:
+    found = {"random": "seeded", "numpy": "seeded", "torch": "not loaded"}
+    check = SeedCheck(seed=7, consistent=True, generators=found, unreached=0, settings={}, problems=(), advice=("x",))
+    lines = seed_lines(check, {"random": True, "numpy": False})
+    assert [line.strip() for line in lines[3:6]] == [
+        "random   gives the same draws twice",
+        "numpy    gives OTHER DRAWS the second time",
+        "torch    is not installed",
+    ]
+    assert seed_lines(check, {})[3] == "  random   is seeded"
+
+
+def test_numbers_of_more_than_63_bits_are_text() -> None:
+    for number in (0, 2**63 - 1, 2**63, 2**128 - 1):
+        kept = plain(number)
+        assert isinstance(kept, int) is (number < 2**63), number
+        assert (kept if isinstance(kept, int) else int(kept, 16)) == number

@@ -139,9 +139,9 @@ def _contradictions(module: CodeModule) -> Iterator[Seen]:
             asking += [node] if f"{_CUDNN}.deterministic" in names else []
             timing += [node] if f"{_CUDNN}.benchmark" in names else []
     asking += [call for call, name in module.calls for kind, _, _ in _switch(call, name) if kind == "asks-determinism"]
-    for node in timing:
-        if any(not _are_apart(module, node, other) for other in asking):
-            yield "determinism-contradicted", node, "cudnn.benchmark"
+    for timed in timing:
+        if any(not _are_apart(module, timed, other) for other in asking):
+            yield "determinism-contradicted", timed, "cudnn.benchmark"
 
 
 def _are_apart(module: CodeModule, one: ast.AST, other: ast.AST) -> bool:
@@ -165,7 +165,8 @@ def _uses(module: CodeModule) -> Iterator[Seen]:
     """The first import of PyTorch."""
     if "torch" not in module.roots:
         return
-    for node in (*module.of(ast.Import), *module.of(ast.ImportFrom)):
+    imports: list[ast.Import | ast.ImportFrom] = [*module.of(ast.Import), *module.of(ast.ImportFrom)]
+    for node in imports:
         named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         if any(name.partition(".")[0] == "torch" for name in named):
             yield "uses-torch", node, "import torch"
