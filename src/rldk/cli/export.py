@@ -10,6 +10,7 @@ import click
 from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.lineage import root_option
 from rldk.cli.output import progress, use_colour, width, write
+from rldk.cli.runs import chosen_folder
 from rldk.cli.verify import named_path, repo_option
 from rldk.config import load_settings
 
@@ -17,8 +18,8 @@ NAMES = ("bundle", "ro-crate", "in-toto", "mlflow", "croissant")
 
 
 @click.command("export")
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--format", "form", type=click.Choice(NAMES), required=True, help="What to write; see below.")
+@click.argument("run")
+@click.option("--format", "form", type=click.Choice(NAMES), required=True, help="What to write; see above.")
 @click.option(
     "-o",
     "--output",
@@ -31,13 +32,15 @@ NAMES = ("bundle", "ro-crate", "in-toto", "mlflow", "croissant")
 @click.option("--at", "places", multiple=True, metavar="NAME=PATH", help="Where a dataset is now, for croissant.")
 @json_option
 @colour_option
-def command(run: Path, form: str, output: Path | None, repository: Path | None, **flags: Any) -> int:
-    """Write RUN, a run directory, to one file for other tools.
+def command(run: str, form: str, output: Path | None, repository: Path | None, **flags: Any) -> int:
+    """Write a run to one file for other tools: a bundle, RO-Crate, in-toto, MLflow, Croissant.
+
+    RUN is a run directory, or the name of a run in $RLDK_DIR or runs.
 
     \b
     Formats:
-      bundle     the run and its code in one archive: `rldk restore` opens it without the repository
-      ro-crate   an RO-Crate 1.1 with the files of the run (Process Run Crate 0.5)
+      bundle     the run and its code in one archive, for `rldk restore`
+      ro-crate   an RO-Crate 1.1 with the files of the run
       in-toto    an in-toto statement v1 with SLSA provenance, not signed
       mlflow     a file store of MLflow, zipped: unpack it beside your mlruns
       croissant  the description of one dataset (Croissant 1.0)
@@ -64,7 +67,7 @@ def command(run: Path, form: str, output: Path | None, repository: Path | None, 
     )
     with progress(1) as pieces:
         pieces.expect(50)
-        found = export_run(run, output, form=form, choice=choice, begin=pieces.begin)
+        found = export_run(chosen_folder(run), output, form=form, choice=choice, begin=pieces.begin)
     if flags["as_json"]:
         write(dumps({"schema_version": 1, **to_builtins(found)}))
     else:

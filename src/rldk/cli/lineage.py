@@ -8,6 +8,7 @@ import click
 
 from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.output import progress, say, use_colour, width, write
+from rldk.cli.runs import chosen_folder
 from rldk.config import load_settings
 from rldk.core.files import save
 from rldk.errors import UsageError
@@ -34,7 +35,7 @@ def command() -> None:
 
 
 @command.command("show")
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("run")
 @click.option(
     "-o",
     "--output",
@@ -44,10 +45,10 @@ def command() -> None:
 @click.option("--all", "everything", is_flag=True, help="Show every transformation.")
 @json_option
 @colour_option
-def show(run: Path, output: Path | None, everything: bool, as_json: bool, colour: bool | None) -> None:
+def show(run: str, output: Path | None, everything: bool, as_json: bool, colour: bool | None) -> None:
     """Show the transformations of RUN as a graph: what went in, what was done, what came out.
 
-    RUN is a run directory or a lineage.jsonl. The numbers are the beginnings of the digests.
+    RUN is a run directory, the name of a run, or a lineage.jsonl. The numbers are the beginnings of the digests.
 
     \b
     Examples:
@@ -59,7 +60,8 @@ def show(run: Path, output: Path | None, everything: bool, as_json: bool, colour
     from rldk.tracking.lineage.chain import chosen, read_lineage
     from rldk.tracking.lineage.graph import lineage_graph, lineage_view
 
-    records = chosen(read_lineage(run))
+    folder = chosen_folder(run)
+    records = chosen(read_lineage(folder))
     if output is not None:
         from rldk.cards.canvas import draw, measure
         from rldk.cards.graph import graph_picture
@@ -67,23 +69,23 @@ def show(run: Path, output: Path | None, everything: bool, as_json: bool, colour
         form = output.suffix.lower().removeprefix(".")
         if form not in ("svg", "png"):
             raise UsageError(f"--output {output} is no .svg and no .png", hint="name the file lineage.svg")
-        save(output, draw(graph_picture(lineage_graph(records, f"Lineage of {run}"), measure), form))
+        save(output, draw(graph_picture(lineage_graph(records, f"Lineage of {folder}"), measure), form))
         say(f"wrote {output}")
     if as_json:
-        write(dumps({"schema_version": 1, "source": str(run), "records": records}))
+        write(dumps({"schema_version": 1, "source": str(folder), "records": records}))
     elif output is None:
         settings = load_settings({"color": color_setting(colour)})
-        view = lineage_view(records, str(run))
+        view = lineage_view(records, str(folder))
         write(terminal.render(view, width=width(), everything=everything, colour=use_colour(settings["color"])))
 
 
 @command.command("verify")
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("run")
 @root_option
 @click.option("--all", "everything", is_flag=True, help="Show every transformation.")
 @json_option
 @colour_option
-def verify(run: Path, root: Path | None, everything: bool, as_json: bool, colour: bool | None) -> int:
+def verify(run: str, root: Path | None, everything: bool, as_json: bool, colour: bool | None) -> int:
     """Hash again what the transformations of RUN read and wrote, and name the first broken link.
 
     A link is broken when a record was changed or taken out, when a file is gone or has another content, or when the
@@ -99,7 +101,7 @@ def verify(run: Path, root: Path | None, everything: bool, as_json: bool, colour
 
     with progress(1) as pieces:
         pieces.expect(99)
-        report = verify_lineage(run, root=root, begin=pieces.begin)
+        report = verify_lineage(chosen_folder(run), root=root, begin=pieces.begin)
     if as_json:
         write(render(report))
     else:

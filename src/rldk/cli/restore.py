@@ -9,12 +9,13 @@ import click
 
 from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.output import progress, use_colour, width, write
+from rldk.cli.runs import chosen_folder
 from rldk.cli.verify import repo_option
 from rldk.config import load_settings
 
 
 @click.command("restore")
-@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.argument("run")
 @click.option(
     "--to",
     "folder",
@@ -27,13 +28,13 @@ from rldk.config import load_settings
 @click.option("--all", "everything", is_flag=True, help="Show everything that is lacking.")
 @json_option
 @colour_option
-def command(run: Path, folder: Path, repository: Path | None, **flags: Any) -> int:
-    """Bring back the code and the configuration of RUN in a new folder.
+def command(run: str, folder: Path, repository: Path | None, **flags: Any) -> int:
+    """Bring back the code and the configuration of a run, in a new folder.
 
-    RUN is a run directory, or a bundle that `rldk export` wrote. The folder gets the files of the commit with the
-    changes that no commit had, untracked files that were kept, the configuration, and the digests of the data. Nothing
-    that exists is overwritten, and no program of the repository is started. The exit code is 1 when something is
-    lacking, such as a secret that was taken out of the record.
+    RUN is a run directory, the name of a run in $RLDK_DIR or runs, or a bundle of `rldk export`. The folder gets the
+    files of the commit with the changes that no commit had, untracked files that were kept, the configuration, and the
+    digests of the data. Nothing that exists is overwritten, and no program of the repository is started. The exit code
+    is 1 when something is lacking, such as a secret that was taken out of the record.
 
     \b
     Examples:
@@ -48,7 +49,7 @@ def command(run: Path, folder: Path, repository: Path | None, **flags: Any) -> i
 
     with progress(1) as pieces:
         pieces.begin(f"restoring {run}")
-        found = restore_run(run, folder, repository=repository)
+        found = restore_run(chosen_folder(run), folder, repository=repository)
     if flags["as_json"]:
         write(dumps({"schema_version": 1, **to_builtins(found)}))
     else:

@@ -120,5 +120,14 @@ def diff(a: str, b: str, everything: bool, as_json: bool, **where: Any) -> int:
     return int(not report.passed)
 
 
+def chosen_folder(name: str) -> Path:
+    """The path itself when there is something, else the directory of the newest run in $RLDK_DIR or runs that is called
+    so. Raises `UnreadableSource` when there is none."""
+    from rldk.core.catalogue import chosen_run
+
+    path = Path(name)
+    return path if path.exists() else chosen_run(name, _shelf()).directory.path
+
+
 def _shelf() -> Path:
     return Path(os.environ.get("RLDK_DIR") or "runs")

@@ -11,6 +11,7 @@ from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.formats import drawn, emit, form_of
 from rldk.cli.lineage import root_option
 from rldk.cli.output import progress, use_colour, width
+from rldk.cli.runs import chosen_folder
 from rldk.config import load_settings
 from rldk.errors import UsageError
 
@@ -24,7 +25,7 @@ repo_option = click.option(
 
 
 @click.command("verify")
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run")
 @click.option(
     "--at", "places", multiple=True, metavar="NAME=PATH", help="Where a dataset, a model or a tokenizer is now."
 )
@@ -43,16 +44,17 @@ repo_option = click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
 )
 @colour_option
-def command(run: Path, places: tuple[str, ...], root: Path | None, repository: Path | None, **flags: Any) -> int:
-    """Hash data, weights and code of RUN again, and name the file, row or tensor that changed.
+def command(run: str, places: tuple[str, ...], root: Path | None, repository: Path | None, **flags: Any) -> int:
+    """Hash data, weights and code of a run again, and name what changed.
 
-    RUN is a run directory. What cannot be checked is listed with what it needs, and is no pass. The exit code is 1 when
-    something changed or when nothing could be checked, and with --strict when anything could not.
+    RUN is a run directory, or the name of a run in $RLDK_DIR or runs. What cannot be checked is listed with what it
+    needs, and is no pass. The exit code is 1 when something changed or when nothing could be checked, and with --strict
+    when anything could not.
 
     \b
     Examples:
       rldk verify runs/exp1
-      rldk verify runs/exp1 --at train=/data/train.parquet --repo ~/src/project
+      rldk verify runs/exp1 --at train=/data/train.parquet --repo .
       rldk verify runs/exp1 --recorded --strict --json
     """
     from rldk.cards import terminal
@@ -64,7 +66,7 @@ def command(run: Path, places: tuple[str, ...], root: Path | None, repository: P
     with progress(1) as pieces:
         pieces.expect(20)
         report = verify_run(
-            run,
+            chosen_folder(run),
             root=root,
             repository=repository,
             places=dict(map(named_path, places)),

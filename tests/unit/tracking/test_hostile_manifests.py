@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded_runs import Project, make_project, safetensors
 
 from rldk.errors import RldkError
 from rldk.tracking import diff_runs, export_run, restore_run, verify_run
@@ -98,3 +99,44 @@ def _check_names(path: Path) -> None:
         assert len(names) == len(set(names))
     else:
         json.loads(path.read_text())
+
+
+tensors = st.fixed_dictionaries(
+    {"dtype": st.sampled_from(["float32", "x"]), "shape": st.lists(st.integers(-2, 40), max_size=2), "digest": words},
+    optional={"leaves": st.lists(st.sampled_from(["", "00", "ff" * 32, "zz"]), max_size=2)},
+)
+sidecars = st.one_of(
+    values,
+    st.fixed_dictionaries({"tensors": st.dictionaries(st.sampled_from(["emb", "head", "x"]), tensors, max_size=3)}),
+    st.fixed_dictionaries(
+        {"leaves": st.lists(st.sampled_from(["", "00" * 32, "zz"]), max_size=3), "leaf_rows": st.integers(-2, 9000)},
+        optional={"columns": st.lists(words, max_size=2)},
+    ),
+)
+
+
+@pytest.mark.slow
+@given(leaves=sidecars, kept=sidecars, rows=st.binary(max_size=64))
+def test_any_sidecar_leaves_a_change_seen(
+    tmp_path_factory: pytest.TempPathFactory, leaves: object, kept: object, rows: bytes
+) -> None:
+    project = _project(tmp_path_factory)
+    (project.run / "datasets" / "train.leaves.json").write_text(json.dumps(leaves))
+    (project.run / "datasets" / "train.rows").write_bytes(rows)
+    (project.run / "models" / "policy.tensors.json").write_text(json.dumps(kept))
+    found = {one.name: one.status for one in verify_run(project.run, repository=project.run, work_tree=False).outcomes}
+    assert (found["train"], found["policy"]) == ("failed", "failed")
+    diff_runs(project.run, project.run)
+
+
+_projects: list[Project] = []
+
+
+def _project(factory: pytest.TempPathFactory) -> Project:
+    """A run whose data and weights have changed since."""
+    if not _projects:
+        made = make_project(factory.mktemp("project"))
+        made.data.write_text('{"other": 1}\n')
+        made.weights.write_bytes(safetensors({"emb": [1.5] * 32, "head": [0.0] * 16}))
+        _projects.append(made)
+    return _projects[0]

@@ -253,3 +253,21 @@ def test_strict_fails_on_what_could_not_be_checked(project: Project) -> None:
     assert CliRunner().invoke(main, words).exit_code == 0
     assert CliRunner().invoke(main, [*words, "--strict"]).exit_code == 1
     assert CliRunner().invoke(main, [*words, "--at", "tok"]).exit_code == 2
+
+
+def test_a_run_is_found_by_its_name(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RLDK_DIR", str(tmp_path))
+    monkeypatch.chdir(project.root)
+    assert CliRunner().invoke(main, ["verify", "run"]).exit_code == 0
+    assert CliRunner().invoke(main, ["verify", "no-such-run"]).exit_code == 3
+
+
+def test_a_kept_digest_that_does_not_belong_to_its_leaves_is_a_failure(project: Project) -> None:
+    file = project.run / "models" / "policy.tensors.json"
+    said = json.loads(file.read_text())
+    said["tensors"]["head"]["digest"] = "0" * 64
+    file.write_text(json.dumps(said))
+    run = json.loads((project.run / "run.json").read_text())
+    run["models"]["policy"]["weights"] = "sha256:" + "0" * 64
+    (project.run / "run.json").write_text(json.dumps(run))
+    assert outcome(check(project), "policy").places == ("head was changed",)

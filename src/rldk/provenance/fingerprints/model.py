@@ -54,7 +54,7 @@ class ModelFingerprint(Struct, frozen=True, kw_only=True):
 
 class TensorDifference(Struct, frozen=True, kw_only=True):
     """A tensor that is not the same. `first`, `last`: the range of elements, in C order, within which some differ; None
-    where type or shape differ, or where only one model has it."""
+    where type or shape differ, where only one model has it, or where the leaves are not known."""
 
     name: str
     why: str
@@ -104,11 +104,18 @@ def diff_models(before: ModelFingerprint, after: ModelFingerprint) -> tuple[Tens
             why = f"{old.dtype} {list(old.shape)} became {new.dtype} {list(new.shape)}"
             found.append(TensorDifference(name=name, why=why))
         elif old.digest != new.digest:
-            leaves = list(differing(old.leaves, new.leaves))
-            per_leaf = LEAF_BYTES * 8 // _BITS.get(new.dtype, 8)
-            last = min((leaves[-1] + 1) * per_leaf, _count(new.shape)) - 1
-            found.append(TensorDifference(name=name, why="changed", first=leaves[0] * per_leaf, last=last))
+            first, last = _elements(old, new)
+            found.append(TensorDifference(name=name, why="changed", first=first, last=last))
     return tuple(found)
+
+
+def _elements(old: TensorFingerprint, new: TensorFingerprint) -> tuple[int | None, int | None]:
+    """The range of elements within which some differ; None where the leaves do not say."""
+    leaves = list(differing(old.leaves, new.leaves)) if len(old.leaves) == len(new.leaves) else []
+    if not leaves:
+        return None, None
+    per_leaf = LEAF_BYTES * 8 // _BITS.get(new.dtype, 8)
+    return leaves[0] * per_leaf, min((leaves[-1] + 1) * per_leaf, _count(new.shape)) - 1
 
 
 def tensors_of(model: Any) -> Iterator[Named]:
