@@ -67,6 +67,7 @@ class EventWriter:
         self._closed = False
         self._said: set[type[RldkError]] = set()
         self._lock, self._pid = threading.RLock(), os.getpid()  # re-entrant: a signal handler may log, too
+        _fast_encoder()  # so that the first row takes no longer than the others
         with self._lock:
             self._guarded(self._open)
 
@@ -237,7 +238,7 @@ def _fast(record: dict[str, Any]) -> bytes | None:
 
 @cache
 def _fast_encoder() -> Callable[[Any], bytes]:
-    """The encoder is loaded with the first row: a program that only imports this module does not need it."""
+    """The encoder, loaded with the first writer: a program that only imports this module does not need it."""
     from msgspec.json import Encoder
 
     return Encoder().encode

@@ -28,6 +28,10 @@ class PassingJudge(Judge):
     def _named(self, row: Row) -> Row:
         return self._with_measured(row)
 
+    def settle(self) -> None:
+        """Judges nothing."""
+        self._waiting.clear()
+
     def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> None:
         """No report: that of the run is the monitor's."""
 
