@@ -15,6 +15,7 @@ from rldk.adapters.naming.keys import Hints, Naming, infer_algorithm
 from rldk.adapters.naming.rows import Renamer
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.records import to_number
+from rldk.core.samples import Sample, to_sample
 from rldk.core.table import Phase, Row
 from rldk.engine.report.health import Health, health
 from rldk.engine.session import EngineSession
@@ -22,6 +23,7 @@ from rldk.integrations.guard import Guard, described
 from rldk.integrations.judging_pace import JudgingPace
 from rldk.rules.rule import Context, Frame, Rule, Signal
 
+MOST_BATCHES = 64  # of samples that wait for a row
 REMEMBERED = 8  # rows that a second callback may still ask for
 
 
@@ -53,7 +55,7 @@ class Judge:
         self._renamer: Renamer | None = None
         self.pace = JudgingPace()
         self._newest: deque[tuple[Hashable, Row]] = deque(maxlen=REMEMBERED)
-        self._waiting: list[Row] = []
+        self._waiting: list[Row | list[Sample]] = []  # in the order in which they came
         self._inboxes: list[list[Alert]] = []
         self._last_step: int | None = None
         self._segment = 0
@@ -96,6 +98,13 @@ class Judge:
             self.settle()
         return row
 
+    def samples(self, records: Iterable[Mapping[str, Any]], step: int) -> None:
+        """Takes per-sample records of a step, before its row. They are judged together with the row."""
+        if self._rules and not self.broken:
+            self._waiting.append([to_sample({"step": step, **record}) for record in records])
+            if len(self._waiting) > MOST_BATCHES:  # no rows come
+                self.settle()
+
     def settle(self) -> None:
         """Judges the rows that wait. Their alerts are in the lists of all who joined."""
         if self._waiting and not self.broken:
@@ -103,6 +112,12 @@ class Judge:
             # a row was taken in part, so the memory of the rules is not to be trusted any more
             self.broken = "judging a row" in self.guard.failures
         self._waiting.clear()
+
+    def finish(self) -> None:
+        """Judges everything that came: the last step has no more samples."""
+        self.settle()
+        if self._session is not None and not self.broken:
+            self._send(self.guard.run("judging samples", self._session.end_samples) or ())
 
     def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> Report | None:
         """The report of all rows, as `rldk doctor` gives it; None when judging broke down."""
@@ -146,11 +161,24 @@ class Judge:
         return replace(row, values={**taken, **row.values})
 
     def _judge(self) -> None:
-        if self._session is None:
-            self._session = self._begin(self._waiting[0])
-        for _, alerts in self._session.feed(self._waiting):
-            for inbox in self._inboxes:
-                inbox.extend(alerts)
+        rows: list[Row] = []
+        for item in [*self._waiting, []]:
+            if isinstance(item, Row):
+                rows.append(item)
+                continue
+            session = self._session = self._session or self._begin(self._first_waiting())
+            for _, alerts in session.feed(rows):
+                self._send(alerts)
+            rows = []
+            if item:
+                self._send(session.samples(item))
+
+    def _first_waiting(self) -> Row:
+        return next((item for item in self._waiting if isinstance(item, Row)), Row(step=0, values={}))
+
+    def _send(self, alerts: Iterable[Alert]) -> None:
+        for inbox in self._inboxes:
+            inbox.extend(alerts)
 
     def _begin(self, row: Row) -> EngineSession:
         return EngineSession(tuple(self._rules.values()), self._context(row), run=self.run)

@@ -159,16 +159,22 @@ class Recorder:
 
     @guarded("judging the last rows")
     def settle(self) -> tuple[Alert, ...]:
-        """Judges the rows that wait, and returns their alerts."""
-        self.judge.settle()
+        """Judges what waits: the training has ended. Returns the alerts."""
+        self.judge.finish()
         self.alerts = self._news()
         self._tell(self.alerts)
         return self.alerts
 
     @guarded("recording samples")
     def log_samples(self, records: Iterable[Mapping[str, Any]], *, step: int) -> int:
-        """Writes per-sample records (the fields of `samples.FIELDS`), as many as were asked for. Returns how many."""
-        return self.samples.add(records, step=step) if self.samples.per_step and not self._closed else 0
+        """Takes the per-sample records of a step (the fields of `samples.FIELDS`), before its row: the rules look at
+        all of them, and as many as were asked for are written. Returns how many."""
+        if self._closed:
+            return 0
+        listed = list(records)
+        if self.rank == 0:
+            self.judge.samples(listed, int(step))
+        return self.samples.add(listed, step=step) if self.samples.per_step else 0
 
     def stop(self, reason: str) -> None:
         """Asks the training to stop."""
