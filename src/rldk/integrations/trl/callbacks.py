@@ -21,6 +21,7 @@ from rldk.integrations.recorder import Recording
 from rldk.integrations.sinks import LiveSink
 from rldk.integrations.thresholds import RuleChoice, rule_set
 from rldk.integrations.trl.benchmarks import Benchmark
+from rldk.integrations.trl.checkpoints import CheckpointLog, CheckpointMeasures
 from rldk.integrations.trl.hooks import TrainerHooks
 from rldk.integrations.trl.trainers import origin_of, rank_of
 
@@ -41,7 +42,9 @@ class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
     that ends the training, `stop_with_checkpoint` after a checkpoint. `judge_every`: how many rows may wait to be
     judged together, two seconds at most; by default 16, or 1 where an alert may stop the training. `identity_interval`:
     the model is measured on the first five optimizer steps and on every so-many-th after them. `samples`: how many
-    per-sample records of a step are kept. `sinks`: where alerts are sent to (`rldk.integrations.sinks`)."""
+    per-sample records of a step are kept. `enable_checkpoint_analysis`: every checkpoint is measured
+    (`CheckpointMetrics`), and `{run_id}_checkpoint_summary.csv` is written. `sinks`: where alerts are sent to
+    (`rldk.integrations.sinks`)."""
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
             resources=enable_resource_monitoring,
             field_map=field_map,
             sinks=sinks,
+            checkpoints=CheckpointLog(CheckpointMeasures()) if enable_checkpoint_analysis and self.identities else None,
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rldk.adapters.formats.trl import phase_of
 from rldk.core.model import Alert
@@ -15,10 +15,13 @@ from rldk.integrations.identities.meter import Meter
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.sinks import LiveSink, send
 from rldk.integrations.thresholds import rule_set
-from rldk.integrations.trl.metrics import RLDKMetrics
+from rldk.integrations.trl.metrics import CheckpointMetrics, RLDKMetrics
 from rldk.integrations.trl.share import TrainerShare, calling_trainer, leave, share_of
 from rldk.integrations.trl.taps import TrainerTap
 from rldk.integrations.trl.trainers import origin_of, rank_of
+
+if TYPE_CHECKING:
+    from rldk.integrations.trl.checkpoints import CheckpointLog  # it needs numpy
 
 MAX_PHASES = 64  # sets of keys to remember
 KEPT = 1000  # of the newest logged steps, in `metrics_history`
@@ -41,6 +44,7 @@ class TrainerHooks:
         resources: bool = True,
         field_map: Mapping[str, str] | None = None,
         sinks: Sequence[LiveSink] = (),
+        checkpoints: CheckpointLog | None = None,
     ) -> None:
         rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
         self.recording = recording
@@ -53,6 +57,7 @@ class TrainerHooks:
         self._resources = resources
         self._field_map = field_map
         self._sinks = tuple(sinks)
+        self._checkpoints = checkpoints
         self._phases: dict[tuple[str, ...], Phase] = {}
         self._recorder: Recorder | None = None
         self._share: TrainerShare | None = None
@@ -67,6 +72,11 @@ class TrainerHooks:
     @property
     def run_id(self) -> str | None:
         return self._recorder.run_id if self._recorder else self.recording.run_id
+
+    @property
+    def checkpoints(self) -> Sequence[CheckpointMetrics]:
+        """The checkpoints so far, where they are measured."""
+        return self._checkpoints.made if self._checkpoints is not None else ()
 
     @property
     def stop_requested(self) -> bool:
@@ -99,7 +109,18 @@ class TrainerHooks:
         self._obey(control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A checkpoint was written. A stop that waited for it takes effect."""
+        """A checkpoint was written: it is measured. A stop that waited for it takes effect."""
+        if self._recorder is not None and self._checkpoints is not None:
+            model = kwargs.get("model") or getattr(self.trainer, "model", None)
+            folder = str(getattr(args, "output_dir", ""))
+            self._guard.run(
+                "measuring a checkpoint",
+                self._checkpoints.saved,
+                self._recorder,
+                model,
+                step=state.global_step,
+                folder=folder,
+            )
         if self.stop_requested and self.stop_with_checkpoint and self._ignores_stops():
             self._raise_stop()
 
@@ -160,6 +181,8 @@ class TrainerHooks:
         if row is not None:
             self.current_metrics = RLDKMetrics.of(row)
             self.metrics_history.append(self.current_metrics)
+        if self._checkpoints is not None:
+            self._checkpoints.row(row)
         self._guard.run("looking at a row", self.on_row)
         self._tell(alerts)
 
