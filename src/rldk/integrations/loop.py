@@ -113,7 +113,8 @@ def watch(
     """Watches a plain training loop: records what `step` is given, measures the model, and lets the rules look at it.
 
     `model`, `optimizer`: of torch; without them only the metrics are looked at. `ref_model`: must not change.
-    `sampler`: the model, or a callable from token ids to log-probabilities, that rollouts are taken from.
+    `sampler`: the model that rollouts are taken from, or a callable from a list of token ids to the log-probability of
+    each (as vLLM's `prompt_logprobs` are); after `synced` its weights, or its answer to fixed tokens, are compared.
     `algorithm`: "ppo", "grpo", "dpo" and so on; guessed from the metrics otherwise. `config`: the hyper-parameters.
     `samples`: how many per-sample records of a step are written to `samples-*.jsonl`. `identity_interval`: the model is
     measured on the first five optimizer steps and on every so-many-th after them; 0 for never. `stop_on`: the severity
