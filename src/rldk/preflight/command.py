@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from rldk.core.model import Report
 from rldk.engine.processes.child import Wrapped
 from rldk.engine.processes.identity import identify, stop
+from rldk.engine.processes.injection import injected
 from rldk.errors import UsageError
 from rldk.preflight.config_source import ConfigSource
 from rldk.preflight.judge import Tried, judge
@@ -27,7 +28,7 @@ LIMIT_S = 600.0
 POLL_S = 0.05
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 KEPT = 4000  # characters of what the script printed last
-INJECT = Path(__file__).parent / "inject"
+HOOKS = Path(__file__).parent / "inject" / "rldk_first_step.py"
 RESULT = "RLDK_PREFLIGHT_RESULT"
 MOST_BYTES = 1 << 20
 
@@ -78,9 +79,8 @@ def first_step(
 
 def _variables(result: Path) -> dict[str, str]:
     """What the script's environment gets besides its own: the hooks, and no bytecode beside the user's modules."""
-    paths = [str(INJECT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
     return {
-        "PYTHONPATH": os.pathsep.join(paths),
+        **injected(HOOKS),
         "PYTHONDONTWRITEBYTECODE": "1",
         "WANDB_MODE": os.environ.get("WANDB_MODE", "disabled"),
         RESULT: str(result),

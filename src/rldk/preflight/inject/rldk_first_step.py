@@ -4,14 +4,13 @@ watched for: it may be another one than that of the environment of rldk."""
 from __future__ import annotations
 
 import gc
-import importlib.abc
-import importlib.machinery
 import json
 import math
 import os
 import sys
 import threading
 import time
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -53,12 +52,14 @@ def shown(value: float | None) -> float | str | None:
 
 def install() -> None:
     """Watches for the modules whose classes are hooked; nothing is done for a script without torch."""
+    from rldk_after_import import AfterImport  # type: ignore[import-not-found]  # beside sitecustomize
+
     path = os.environ.get(RESULT)
     if not path:
         return
     watch = FirstStepWatch(path)
     hooks = {"torch.optim.optimizer": hook_optimizer, "trl.trainer.grpo_trainer": hook_grpo}
-    sys.meta_path.insert(0, _AfterImport(watch, hooks))
+    AfterImport({name: partial(hook, watch) for name, hook in hooks.items()}, not_hooked).install()
     previous = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -69,39 +70,14 @@ def install() -> None:
     sys.excepthook = excepthook
 
 
+def not_hooked(name: str, error: Exception | str) -> None:
+    """Says that another release of a package could not be hooked."""
+    print(f"rldk: {name} was not hooked: {error}", file=sys.stderr)  # noqa: T201
+
+
 def is_first() -> bool:
     """Whether this process is rank 0, or the only one."""
     return os.environ.get("RANK", "0") == "0" and os.environ.get("LOCAL_RANK", "0") in ("0", "-1")
-
-
-class _AfterImport(importlib.abc.MetaPathFinder):
-    """Calls a hook when a module has just been loaded."""
-
-    def __init__(self, watch: FirstStepWatch, hooks: dict[str, Any]) -> None:
-        self.watch, self.hooks = watch, hooks
-        self.busy: set[str] = set()
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002 - the signature is of importlib
-        if name not in self.hooks or name in self.busy:
-            return None
-        self.busy.add(name)
-        try:
-            spec = importlib.machinery.PathFinder.find_spec(name, path)
-        finally:
-            self.busy.discard(name)
-        if spec is None or spec.loader is None:
-            return None
-        load, hook, watch = spec.loader.exec_module, self.hooks[name], self.watch
-
-        def exec_module(module: Any) -> None:
-            load(module)
-            try:
-                hook(watch, module)
-            except Exception as error:  # noqa: BLE001 - another release of the package
-                print(f"rldk: {name} was not hooked: {error}", file=sys.stderr)  # noqa: T201
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
 
 
 def hook_optimizer(watch: FirstStepWatch, module: Any) -> None:
