@@ -60,8 +60,7 @@ def test_a_sampler_that_is_a_function_is_probed_after_each_sync(synced: bool, tm
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     alerts: list[str] = []
-    where = {"output_dir": tmp_path, "run_id": "r", "algorithm": "grpo", "echo": False}
-    with rldk.watch(model, optimizer, sampler=logp, **where) as w:
+    with rldk.watch(model, optimizer, sampler=logp, output_dir=tmp_path, run_id="r", algorithm="grpo", echo=False) as w:
         for _ in range(5):
             model(torch.randint(0, 24, (8, 12))).log_softmax(-1)[..., 3].mean().backward()
             optimizer.step()

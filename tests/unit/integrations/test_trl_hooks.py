@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rldk.core.table import Row
 from rldk.errors import MissingExtra, UnknownName
 from rldk.integrations.recorder import Recording
 from rldk.integrations.trl.hooks import TrainerHooks
@@ -120,7 +121,7 @@ def test_two_callbacks_of_one_trainer_judge_each_row_once(tmp_path: Path) -> Non
             judge, look = self.recorder.judge, self.recorder.judge._judge
 
             def counted() -> None:
-                asked.extend(row.step for row in judge._waiting)
+                asked.extend(row.step for row in judge._waiting if isinstance(row, Row))
                 look()
 
             judge._judge = counted  # type: ignore[method-assign]

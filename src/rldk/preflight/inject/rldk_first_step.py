@@ -4,6 +4,7 @@ watched for: it may be another one than that of the environment of rldk."""
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 RESULT = "RLDK_PREFLIGHT_RESULT"  # the file that the facts are written to
 SAMPLE = 2048  # entries of a tensor that are compared
+PEERS_S = 20.0  # for the other ranks to make the same step
 MOST_STEPS = 3  # a warm-up from 0 has no learning rate in its first step
 WAIT_S = 120.0  # for rldk to end the script
 
@@ -33,14 +35,53 @@ class FirstStepWatch:
         self.steps = 0
         self.done = False
         self.owner: int | None = None
+        self.states: list[str] = []  # of the random generator, before and after the step
+        self.prompts = ""
+
+    def write_rank(self) -> None:
+        """Leaves what rank 0 compares with its own."""
+        put(f"{self.path}.rank{rank()}", {"states": self.states, "prompts": self.prompts})
+
+    def ranks(self) -> dict[str, Any] | None:
+        """How many other ranks have the random state of this one, before and after the step, and how many its prompts;
+        None without others, or where one of them does not come."""
+        others = [f"{self.path}.rank{i}" for i in range(1, int(os.environ.get("WORLD_SIZE") or 1))]
+        end = time.monotonic() + PEERS_S
+        while not all(map(os.path.exists, others)) and time.monotonic() < end:
+            time.sleep(0.02)
+        if not others or not all(map(os.path.exists, others)):
+            return None
+        found = []
+        for other in others:
+            with open(other, encoding="utf-8") as file:  # noqa: PTH123
+                found.append(json.load(file))
+        if not self.prompts or not all(len(one["states"]) == len(self.states) for one in found):
+            return None
+        same = [sum(one["states"][i] == state for one in found) for i, state in enumerate(self.states)]
+        return {"random": same, "prompts": sum(one["prompts"] == self.prompts for one in found)}
 
     def write(self, **more: Any) -> None:
         """Writes the file whole; the first process that is done wins, which is rank 0 where there are several."""
-        text = json.dumps({"hooked": self.hooked, "loss": shown(self.loss), "ratio_gap": shown(self.ratio), **more})
-        part = f"{self.path}.{os.getpid()}"
-        with open(part, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
-        os.replace(part, self.path)  # noqa: PTH105
+        put(self.path, {"hooked": self.hooked, "loss": shown(self.loss), "ratio_gap": shown(self.ratio), **more})
+
+
+def put(path: str, content: dict[str, Any]) -> None:
+    """Writes a file whole."""
+    part = f"{path}.{os.getpid()}"
+    with open(part, "w", encoding="utf-8") as file:  # noqa: PTH123
+        json.dump(content, file)
+    os.replace(part, path)  # noqa: PTH105
+
+
+def random_state() -> str:
+    """A checksum of the state of torch's generator; "" where it has none."""
+    state = getattr(sys.modules.get("torch"), "get_rng_state", None)
+    return hashlib.sha256(state().numpy().tobytes()).hexdigest()[:16] if state is not None else ""
+
+
+def rank() -> int:
+    """The number of this process among those of the training."""
+    return int(os.environ.get("RANK") or 0)
 
 
 def shown(value: float | None) -> float | str | None:
@@ -118,6 +159,9 @@ def hook_grpo(watch: FirstStepWatch, module: Any) -> None:
     def watched_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         found = loss(self, model, inputs, *args, **kwargs)
         old, mask = inputs.get("old_per_token_logps"), inputs.get("completion_mask")
+        prompts = inputs.get("prompt_ids")
+        if prompts is not None and not watch.prompts:
+            watch.prompts = hashlib.sha256(prompts.cpu().numpy().tobytes()).hexdigest()[:16]
         if watch.ratio is None and old is not None and mask is not None and newest and newest[0].shape == old.shape:
             gap = (newest[0].detach().float() - old.float()).exp().sub(1).abs() * mask
             watch.ratio = float(gap.sum() / mask.sum().clamp(min=1))
@@ -139,12 +183,15 @@ def sample(tensor: Any) -> Any:
 
 
 def before_step(watch: FirstStepWatch, optimizer: Any) -> None:
-    if watch.done or not is_first() or (watch.owner is not None and watch.owner != id(optimizer)):
+    if watch.done or (watch.owner is not None and watch.owner != id(optimizer)):
         return
     held = parameters(optimizer)
     if not held:
         return
     watch.owner = id(optimizer)
+    watch.states = [random_state()]
+    if not is_first():
+        return
     grads = [p.grad for p, _ in held]
     finite = [g is None or bool(g.isfinite().all()) for g in grads]
     squares = sum(float(g.detach().float().pow(2).sum()) for g in grads if g is not None)
@@ -158,6 +205,7 @@ def before_step(watch: FirstStepWatch, optimizer: Any) -> None:
         "zero": sum(g is not None and not bool(g.any()) for g in grads),
         "broken": finite.count(False),
         "grad_norm": shown(math.sqrt(squares) if squares >= 0 else squares),
+        "lr_least": min(float(group.get("lr") or 0.0) for _, group in held),
         "lr": max(float(group.get("lr") or 0.0) for _, group in held),
         "stray": stray(own),
         "optimizer": type(optimizer).__name__,
@@ -175,7 +223,12 @@ def stray(own: set[int]) -> int:
 
 
 def after_step(watch: FirstStepWatch, optimizer: Any) -> None:
-    if watch.done or watch.owner != id(optimizer) or not watch.before:
+    if watch.done or watch.owner != id(optimizer):
+        return
+    watch.states.append(random_state())
+    if not is_first():
+        watch.done = True
+        watch.write_rank()
         return
     watch.steps += 1
     after = [sample(p) for p, _ in parameters(optimizer)]
@@ -183,7 +236,7 @@ def after_step(watch: FirstStepWatch, optimizer: Any) -> None:
     if not moved and not watch.facts["lr"] and watch.steps < MOST_STEPS:
         return
     watch.done = True
-    watch.write(reached=True, moved=moved, steps=watch.steps, **watch.facts)
+    watch.write(reached=True, moved=moved, steps=watch.steps, ranks=watch.ranks(), **watch.facts)
     end = time.monotonic() + WAIT_S
     while time.monotonic() < end:  # rldk ends the script here, before it writes a checkpoint
         time.sleep(0.05)
