@@ -1,6 +1,7 @@
 """A group-relative policy gradient on a tiny model, written by hand, with places where it can be broken.
 
-The policy has 3,000 weights and writes 12 tokens after a prompt of 4. It is paid for one of the tokens."""
+The policy has 3,000 weights and writes 12 tokens after a prompt of 4. It is paid for one of the tokens. The task ends
+each answer after a number of tokens that has nothing to do with the reward, as its samples say."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 VOCABULARY, PROMPT, ANSWER = 24, 4, 12
 PROMPTS, GROUP = 8, 4
-GOOD, END = 3, 1
+GOOD = 3
 
 
 class Block(nn.Module):
@@ -194,6 +195,7 @@ def _rollout(
     reference.train(reference is model)
     return {
         "ids": ids, "told": told, "reward": reward, "groups": groups, "advantage": advantage, "mask": mask, "ref": ref,
+        "lengths": torch.randint(4, ANSWER + 1, (len(ids),), generator=torch.Generator().manual_seed(seed)),
         "same": float((by_group.std(1) == 0).float().mean()), "prompts": prompts,
     }  # fmt: skip
 
@@ -295,14 +297,15 @@ def _records(batch: dict[str, Any]) -> list[dict[str, Any]]:
     """The samples of an iteration."""
     rows = []
     for i in range(len(batch["ids"])):
-        answer = batch["ids"][i, PROMPT:].tolist()
+        n = int(batch["lengths"][i])
+        answer = batch["ids"][i, PROMPT : PROMPT + n].tolist()
         rows.append(
             {
                 "group_id": int(batch["groups"][i]), "prompt": " ".join(map(str, batch["prompts"][i].tolist())),
-                "response": " ".join(map(str, answer)), "token_ids": answer, "n_tokens": ANSWER,
+                "response": " ".join(map(str, answer)), "token_ids": answer, "n_tokens": n,
                 "reward": float(batch["reward"][i]), "advantage": float(batch["advantage"][i]),
-                "logp_rollout": batch["told"][i].tolist(), "logp_train": batch["old"][i].tolist(),
-                "loss_mask": batch["mask"][i].tolist(), "finish_reason": "length",
+                "logp_rollout": batch["told"][i, :n].tolist(), "logp_train": batch["old"][i, :n].tolist(),
+                "loss_mask": batch["mask"][i, :n].tolist(), "finish_reason": "stop",
             }
         )  # fmt: skip
     return rows

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -24,6 +25,7 @@ Fsync = Literal["never", "alert"] | float
 STDOUT = "-"
 RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")  # torchrun, Slurm, Open MPI, MPICH
 MAX_STEP = 2**53  # readers refuse a larger step, because a double is not exact beyond it
+LEAST_FIELDS = 4  # of a row without tags, meta and extra: step, wall_time, metrics, model_info
 _ABSENT: Any = object()
 _encode = json.JSONEncoder(default=str).encode  # it writes NaN and Infinity bare, which readers take as stated
 # errors that float(), .item() and json may raise for foreign objects; RuntimeError comes from torch or a recursion
@@ -65,6 +67,7 @@ class EventWriter:
         self._closed = False
         self._said: set[type[RldkError]] = set()
         self._lock, self._pid = threading.RLock(), os.getpid()  # re-entrant: a signal handler may log, too
+        _fast_encoder()  # so that the first row takes no longer than the others
         with self._lock:
             self._guarded(self._open)
 
@@ -100,7 +103,8 @@ class EventWriter:
                 record["meta"] = {**self._meta, **meta} if meta else self._meta
             if extra:
                 _add(record, extra)
-            line = _encode(record).encode("ascii")
+            line = _fast(record) if metrics is not None and len(record) <= LEAST_FIELDS else None
+            line = line or _encode(record).encode("ascii")
         except _NOT_DATA as error:
             self._lose(UsageError(f"a record of step {at} has no JSON form: {error}"))
             return
@@ -220,6 +224,24 @@ class EventWriter:
             self._said.add(type(error))
         if first:
             _say(f"rldk: {error.message}; the training goes on, and this is reported once")
+
+
+def _fast(record: dict[str, Any]) -> bytes | None:
+    """The plain row as JSON, which takes a tenth of the time; None where a number is not finite or a text not ASCII."""
+    with suppress(TypeError, ValueError):  # a missing value, a time of another kind, text that is no Unicode
+        total, moment = sum(record["metrics"].values()), record["wall_time"]
+        if total - total == 0.0 and (type(moment) is not float or moment - moment == 0.0):
+            line = _fast_encoder()(record)
+            return line if line.isascii() else None
+    return None
+
+
+@cache
+def _fast_encoder() -> Callable[[Any], bytes]:
+    """The encoder, loaded with the first writer: a program that only imports this module does not need it."""
+    from msgspec.json import Encoder
+
+    return Encoder().encode
 
 
 def rank_path(path: str | os.PathLike[str], rank: int | None = None) -> Path:

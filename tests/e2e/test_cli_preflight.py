@@ -179,6 +179,68 @@ def test_faults_of_the_first_step(script: Path, versions: Path) -> None:
     assert "the script ended with RuntimeError: no data" in _run("--", sys.executable, script, "raises")[1]
 
 
+RANKED = {
+    "trl/__init__.py": "",
+    "trl/trainer/__init__.py": "",
+    "trl/trainer/grpo_trainer.py": """
+        class GRPOTrainer:
+            def _get_per_token_logps(self): return None
+            def _compute_loss(self, model, inputs): self._get_per_token_logps()
+    """,
+    "ranked.py": """
+        import os, sys
+        import torch
+        from trl.trainer.grpo_trainer import GRPOTrainer
+        class Bytes:
+            def __init__(self, text): self.text = text
+            def cpu(self): return self
+            numpy = cpu
+            def tobytes(self): return self.text.encode()
+        rank, fault = os.environ["RANK"], sys.argv[1]
+        torch.get_rng_state = lambda: Bytes("seed" if fault != "sound" else rank)
+        GRPOTrainer()._compute_loss(None, {"prompt_ids": Bytes("same" if fault == "same" else rank)})
+        weights = [torch.nn.Parameter(1.0)]
+        optimizer = torch.optim.Optimizer(weights, 0.1)
+        for step in range(100):
+            weights[0].grad = torch.Tensor(0.5)
+            torch.Tensor(0.25).backward()
+            optimizer.step()
+    """,
+    "launch.py": """
+        import os, subprocess, sys
+        def start(rank):
+            env = {**os.environ, "RANK": rank, "WORLD_SIZE": "2"}
+            return subprocess.Popen([sys.executable, *sys.argv[1:]], env=env)
+        for one in [start("0"), start("1")]: one.wait()
+    """,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "codes"), [("same", ["SYS004"]), ("seeds", []), ("sound", [])])
+def test_ranks_that_sample_the_same_are_named_before_a_training(
+    script: Path, versions: Path, fault: str, codes: list[str]
+) -> None:
+    for name, text in RANKED.items():
+        path = script.parent / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    words = ("--packages", versions, "--json", "--", sys.executable, "launch.py", "ranked.py", fault)
+    out = _run(*words)[1]
+    document = json.loads(out[out.index("{") :])
+    assert [f["code"] for f in document["findings"]] == codes
+    assert "SYS004" in document["checked"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("declared", "codes"), [("0.1", []), ("0.01", ["OPT003"])])
+def test_a_rate_above_the_declared_one_is_named(script: Path, versions: Path, declared: str, codes: list[str]) -> None:
+    words = ("--json", "--", sys.executable, script, "healthy", "--learning_rate", declared)
+    out = _run("--packages", versions, *words)[1]
+    document = json.loads(out[out.index("{") :])
+    assert [f["code"] for f in document["findings"] if f["severity"] != "info"] == codes
+
+
 @pytest.mark.slow
 def test_the_time_limit_ends_the_script_and_its_children(script: Path, versions: Path, tmp_path: Path) -> None:
     text = (

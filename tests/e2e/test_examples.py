@@ -140,3 +140,26 @@ def test_the_forensics_example_tells_a_mistake_from_learning(tmp_path: Path) -> 
     assert (healthy["status"], healthy["found"]) == ("healthy", {})
     assert broken["status"] in {"warning", "critical"}
     assert broken["found"]["OPT003"] == 200 == min(broken["found"].values())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_watched_loop_names_the_optimizer_of_a_copy(broken: bool, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    options = ["--out", tmp_path, "--steps", 12, *(["--break"] if broken else [])]
+    subprocess.run(_argv("watched_loop", *options), check=True, capture_output=True, timeout=300)
+    alerts = json.loads((tmp_path / "watched_alerts.json").read_text())
+    loud = {(a["rule"], a["step"]) for a in alerts if a["severity"] != "info"}
+    assert (("OPT006", 1) in loud) == broken
+    assert broken or not loud
+
+
+@pytest.mark.integration
+def test_the_watched_trainers_of_trl_leave_runs_that_open(tmp_path: Path) -> None:
+    pytest.importorskip("trl")
+    argv = _argv("trl_integration/watched_grpo_and_dpo", "--out", tmp_path, "--steps", 4)
+    subprocess.run(argv, check=True, capture_output=True, timeout=400)
+    for name in ("grpo", "dpo"):
+        report = json.loads((tmp_path / "rldk" / f"{name}_final_report.json").read_text())
+        assert (report["meta"]["status"], report["meta"]["failures"]) == ("finished", {})
+    assert (tmp_path / "rldk" / "samples-grpo.jsonl").is_file()

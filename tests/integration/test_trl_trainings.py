@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # benchmarks
 from benchmarks import tiny  # noqa: E402
 
 from rldk.diagnosis import diagnose  # noqa: E402
-from rldk.errors import UsageError  # noqa: E402
+from rldk.errors import TrainingStopped, UsageError  # noqa: E402
 from rldk.integrations.trl import (  # noqa: E402
     EventWriterCallback,
     PPOMonitor,
@@ -116,6 +116,44 @@ def test_ppo_trains_or_the_error_says_that_it_is_gone(tmp_path: Path) -> None:
     else:
         with pytest.raises(UsageError, match=r"no PPOTrainer: it was removed in TRL 1\.13"):
             create_ppo_trainer("anything", None, None)
+
+
+def test_a_stop_ends_ppo_which_ignores_the_flag_of_other_trainers(tmp_path: Path) -> None:
+    if not has_ppo():
+        pytest.skip("this TRL has no PPOTrainer")
+    callback = RLDKCallback(tmp_path / "rldk", run_id="r", echo=False, stop_on="critical")
+    trainer = tiny.ppo(tmp_path / "out", 6, [Breaks(3), callback])
+    with pytest.raises(TrainingStopped, match="GRAD001 at step 3"):
+        trainer.train()
+    report = json.loads((tmp_path / "rldk" / "r_final_report.json").read_text())
+    assert trainer.state.global_step == 3
+    assert (report["meta"]["status"], report["numbers"]["last_step"]) == ("stopped", 3)
+
+
+def test_checkpoints_are_measured_and_sinks_are_served(tmp_path: Path) -> None:
+    class Sink:
+        name = "a list"
+        got: list[Any] = []  # noqa: RUF012
+
+        def state(self, values: Any, step: int) -> None:
+            self.got.append(step)
+
+        def alert(self, alert: Any) -> None:
+            self.got.append(alert.rule)
+
+        def end(self, report: Any) -> None:
+            self.got.append(report.verdict)
+
+    callback = RLDKCallback(tmp_path / "rldk", run_id="r", echo=False, sinks=[Sink()])
+    silent = RLDKCallback(tmp_path / "other", run_id="r", echo=False, enable_checkpoint_analysis=False)
+    tiny.sft(tmp_path / "out", 6, [Breaks(3), callback, silent], save_strategy="steps", save_steps=2).train()
+    lines = (tmp_path / "rldk" / "r_checkpoint_summary.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", "2", "4", "6"]
+    assert callback.checkpoints[-1].drift is not None
+    assert callback.checkpoints[-1].drift > 0
+    assert not (tmp_path / "other" / "r_checkpoint_summary.csv").exists()
+    assert "GRAD001" in Sink.got
+    assert isinstance(Sink.got[-1], str)
 
 
 def has_ppo() -> bool:

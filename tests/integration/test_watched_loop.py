@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -18,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # benchmarks
 
 from benchmarks.identities import OPTIONS, PLAIN, RANKED, WITHIN, loud  # noqa: E402
-from benchmarks.plain_loop import Loop, train  # noqa: E402
+from benchmarks.plain_loop import Loop, Policy, train  # noqa: E402
 from benchmarks.ranked_loop import launch  # noqa: E402
+
+import rldk  # noqa: E402
 
 
 @pytest.mark.parametrize("fault", sorted(PLAIN))
@@ -42,6 +45,34 @@ def test_two_ranks_write_files_of_their_own_and_are_compared(fault: str, tmp_pat
     alerts = json.loads((tmp_path / "r_alerts.json").read_text())
     told = {a["rule"] for a in alerts if a["severity"] != "info"}
     assert told & {"SYS003", "SYS004"} == (RANKED[fault] if fault else set())
+
+
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_sampler_that_is_a_function_is_probed_after_each_sync(synced: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Policy(dropout=0.1)
+    sampler = copy.deepcopy(model).eval()
+
+    def logp(ids: list[int]) -> list[float]:
+        with torch.no_grad():
+            told = sampler(torch.tensor([ids]))[0, :-1].log_softmax(-1)
+        return [0.0, *told.gather(1, torch.tensor(ids[1:])[:, None]).squeeze(1).tolist()]
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    alerts: list[str] = []
+    with rldk.watch(model, optimizer, sampler=logp, output_dir=tmp_path, run_id="r", algorithm="grpo", echo=False) as w:
+        for _ in range(5):
+            model(torch.randint(0, 24, (8, 12))).log_softmax(-1)[..., 3].mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if synced:
+                sampler.load_state_dict(model.state_dict())
+            w.synced()
+            alerts += [alert.rule for alert in w.step({"loss": 0.1})]
+    rows = [json.loads(line)["metrics"] for line in (tmp_path / "r_events.jsonl").read_text().splitlines()]
+    assert model.training
+    assert all(("probe_logprob_dev" in row) and (row["probe_logprob_dev"] < 1e-4) == synced for row in rows)
+    assert ("OFF003" in alerts) == (not synced)
 
 
 LOOP = """

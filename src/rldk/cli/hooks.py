@@ -13,8 +13,9 @@ import rldk
 from rldk.cards.safe import clean
 from rldk.cli.output import say
 from rldk.core.rundir import RunDirectory
+from rldk.engine.processes.injection import injected
 
-INJECT = Path(rldk.__file__).parent / "integrations" / "inject"
+HOOKS = Path(rldk.__file__).parent / "integrations" / "inject" / "rldk_trainers.py"
 FOLDER = "hooks"  # in the run directory
 STREAM = "training_events.jsonl"
 VARIABLE = "RLDK_HOOKS"
@@ -39,8 +40,7 @@ class HookFolder:
 
     def variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         """What the environment of the command gets besides its own."""
-        paths = [str(INJECT), *filter(None, [environment.get("PYTHONPATH")])]
-        return {"PYTHONPATH": os.pathsep.join(paths), VARIABLE: str(self.path)}
+        return {**injected(HOOKS, environment), VARIABLE: str(self.path)}
 
     def found(self) -> dict[str, Any]:
         """What was hooked, what was not and why, and how many rows were recorded."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,13 @@ class PassingJudge(Judge):
 
     def _named(self, row: Row) -> Row:
         return self._with_measured(row)
+
+    def samples(self, records: Iterable[Mapping[str, Any]], step: int) -> None:
+        """The monitor looks at samples, too."""
+
+    def settle(self) -> None:
+        """Judges nothing."""
+        self._waiting.clear()
 
     def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> None:
         """No report: that of the run is the monitor's."""

@@ -15,12 +15,15 @@ from rldk.adapters.naming.keys import Hints, Naming, infer_algorithm
 from rldk.adapters.naming.rows import Renamer
 from rldk.core.model import Alert, Finding, Report
 from rldk.core.records import to_number
+from rldk.core.samples import Sample, to_sample
 from rldk.core.table import Phase, Row
 from rldk.engine.report.health import Health, health
 from rldk.engine.session import EngineSession
 from rldk.integrations.guard import Guard, described
+from rldk.integrations.judging_pace import JudgingPace
 from rldk.rules.rule import Context, Frame, Rule, Signal
 
+MOST_BATCHES = 64  # of samples that wait for a row
 REMEMBERED = 8  # rows that a second callback may still ask for
 
 
@@ -36,15 +39,8 @@ class TrainingOrigin(Struct, frozen=True, kw_only=True):
     field_map: Mapping[str, str] | None = None
 
 
-class JudgedRow(Struct, frozen=True):
-    """A row in canonical names and the alerts that it gave rise to."""
-
-    row: Row
-    alerts: tuple[Alert, ...] = ()
-
-
 class Judge:
-    """Names the metrics of rows and lets the rules look at them.
+    """Names the metrics of rows and lets the rules look at them, some rows at a time (`pace`).
 
     `measured`: canonical metrics that hooks have measured since the last row; they join the next training row."""
 
@@ -57,7 +53,10 @@ class Judge:
         self._rules: dict[str, Rule] = {}
         self._session: EngineSession | None = None
         self._renamer: Renamer | None = None
-        self._newest: deque[tuple[Hashable, JudgedRow]] = deque(maxlen=REMEMBERED)
+        self.pace = JudgingPace()
+        self._newest: deque[tuple[Hashable, Row]] = deque(maxlen=REMEMBERED)
+        self._waiting: list[Row | list[Sample]] = []  # in the order in which they came
+        self._inboxes: list[list[Alert]] = []
         self._last_step: int | None = None
         self._segment = 0
 
@@ -65,39 +64,76 @@ class Judge:
     def started(self) -> bool:
         return self._session is not None
 
-    def join(self, rules: Iterable[Rule]) -> None:
-        """Adds rules. A rule whose code is there already is not added, so nothing is judged twice."""
+    def join(self, rules: Iterable[Rule], *, every: int | None = None) -> list[Alert]:
+        """Adds rules. A rule whose code is there already is not added, so nothing is judged twice.
+
+        Returns the list that alerts of all rules are added to; who joins takes them out. `every`: how many rows may
+        wait to be judged together; the smallest number that anyone asks for counts."""
         for rule in rules:
             self._rules.setdefault(rule.code, _contained(rule, self.guard))
+        self.pace.watch(self._rules.values())
+        if every is not None:
+            self.pace.every = min(self.pace.every, every)
+        self._inboxes.append([])
+        return self._inboxes[-1]
+
+    def leave(self, inbox: list[Alert]) -> None:
+        """Takes away a list that `join` returned."""
+        self._inboxes = [one for one in self._inboxes if one is not inbox]
 
     def look(
         self, key: Hashable, step: int, metrics: Mapping[str, Any], *, phase: Phase = "train", time: float = math.nan
-    ) -> JudgedRow:
-        """The row in canonical names, with its alerts. A row whose `key` was seen before is not judged again."""
-        for known, judged in reversed(self._newest):
+    ) -> Row:
+        """The row in canonical names. Its alerts come when it is judged, at once or with later rows. A row whose `key`
+        was seen before is not judged again."""
+        for known, seen in reversed(self._newest):
             if key is not None and known == key:
-                return judged
+                return seen
         values = numbers(metrics)
         values.pop("step", None)
         row = self._named(Row(step=step, values=values, phase=phase, segment=self._segment_of(step, phase), time=time))
-        judged = JudgedRow(row, () if self.broken else self.guard.run("judging a row", self._judge, row) or ())
-        if "judging a row" in self.guard.failures:
-            self.broken = True  # a row was taken in part, so the memory of the rules is not to be trusted any more
-        self._newest.append((key, judged))
-        return judged
+        self._newest.append((key, row))
+        self._waiting.append(row)
+        if self.pace.is_due(row, len(self._waiting)):
+            self.settle()
+        return row
+
+    def samples(self, records: Iterable[Mapping[str, Any]], step: int) -> None:
+        """Takes per-sample records of a step, before its row. They are judged together with the row."""
+        if self._rules and not self.broken:
+            self._waiting.append([to_sample({"step": step, **record}) for record in records])
+            if len(self._waiting) > MOST_BATCHES:  # no rows come
+                self.settle()
+
+    def settle(self) -> None:
+        """Judges the rows that wait. Their alerts are in the lists of all who joined."""
+        if self._waiting and not self.broken:
+            self.guard.run("judging a row", self._judge)
+            # a row was taken in part, so the memory of the rules is not to be trusted any more
+            self.broken = "judging a row" in self.guard.failures
+        self._waiting.clear()
+
+    def finish(self) -> None:
+        """Judges everything that came: the last step has no more samples."""
+        self.settle()
+        if self._session is not None and not self.broken:
+            self._send(self.guard.run("judging samples", self._session.end_samples) or ())
 
     def report(self, *, meta: dict[str, Any], numbers: dict[str, float | int | None]) -> Report | None:
         """The report of all rows, as `rldk doctor` gives it; None when judging broke down."""
+        self.settle()
         if self._session is None and not self.broken:
             self._session = self._begin(Row(step=0, values={}))
         return None if self._session is None else self._session.report(meta=meta, numbers=numbers)
 
     def open(self) -> list[Finding]:
         """The findings that are going on."""
+        self.settle()
         return self._session.open() if self._session is not None else []
 
     def health(self) -> Health:
         """The probability that the run is healthy given the rows so far, and how steady it has been."""
+        self.settle()
         return health(self._session.engine) if self._session is not None else Health(overall=None, stability=None)
 
     def _segment_of(self, step: int, phase: Phase) -> int:
@@ -124,10 +160,25 @@ class Judge:
         taken, self.measured = self.measured, {}
         return replace(row, values={**taken, **row.values})
 
-    def _judge(self, row: Row) -> tuple[Alert, ...]:
-        if self._session is None:
-            self._session = self._begin(row)
-        return tuple(alert for _, alerts in self._session.feed([row]) for alert in alerts)
+    def _judge(self) -> None:
+        rows: list[Row] = []
+        for item in [*self._waiting, []]:
+            if isinstance(item, Row):
+                rows.append(item)
+                continue
+            session = self._session = self._session or self._begin(self._first_waiting())
+            for _, alerts in session.feed(rows):
+                self._send(alerts)
+            rows = []
+            if item:
+                self._send(session.samples(item))
+
+    def _first_waiting(self) -> Row:
+        return next((item for item in self._waiting if isinstance(item, Row)), Row(step=0, values={}))
+
+    def _send(self, alerts: Iterable[Alert]) -> None:
+        for inbox in self._inboxes:
+            inbox.extend(alerts)
 
     def _begin(self, row: Row) -> EngineSession:
         return EngineSession(tuple(self._rules.values()), self._context(row), run=self.run)

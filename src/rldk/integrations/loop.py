@@ -37,7 +37,7 @@ class WatchedLoop:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """The alerts of the last step."""
+        """The alerts that came with the last step."""
         return self.recorder.alerts
 
     def step(
@@ -50,7 +50,7 @@ class WatchedLoop:
         """Records one optimizer step; call it after `optimizer.step()`. Without `step` it is one after the last.
 
         `samples`: the per-sample records that the step was made of (prompt, response, group_id, reward, advantage,
-        logp_rollout, logp_train ...). Returns the alerts of the step."""
+        logp_rollout, logp_train ...). Returns the alerts that are new: of this step, or of steps that waited."""
         at = self._next if step is None else int(step)
         self._next = at + 1
         if samples is not None:
@@ -107,16 +107,19 @@ def watch(
     samples: int = 0,
     stop_on: Severity | None = None,
     identity_interval: int = 10,
+    judge_every: int | None = None,
     echo: bool = True,
 ) -> WatchedLoop:
     """Watches a plain training loop: records what `step` is given, measures the model, and lets the rules look at it.
 
     `model`, `optimizer`: of torch; without them only the metrics are looked at. `ref_model`: must not change.
-    `sampler`: the model, or a callable from token ids to log-probabilities, that rollouts are taken from.
+    `sampler`: the model that rollouts are taken from, or a callable from a list of token ids to the log-probability of
+    each (as vLLM's `prompt_logprobs` are); after `synced` its weights, or its answer to fixed tokens, are compared.
     `algorithm`: "ppo", "grpo", "dpo" and so on; guessed from the metrics otherwise. `config`: the hyper-parameters.
     `samples`: how many per-sample records of a step are written to `samples-*.jsonl`. `identity_interval`: the model is
     measured on the first five optimizer steps and on every so-many-th after them; 0 for never. `stop_on`: the severity
-    of an alert that sets `stop_requested`. Raises `UsageError` for wrong rules or thresholds."""
+    of an alert that sets `stop_requested`. `judge_every`: how many rows may wait to be judged together, two seconds at
+    most; by default 16, or 1 with `stop_on`. Raises `UsageError` for wrong rules or thresholds."""
     recording = Recording(
         output_dir=output_dir,
         run_id=run_id,
@@ -124,6 +127,7 @@ def watch(
         thresholds=alert_thresholds or {},
         samples=samples,
         stop_on=stop_on,
+        judge_every=judge_every,
         echo=echo,
     )
     plain = config_of(config)

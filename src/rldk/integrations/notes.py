@@ -25,9 +25,11 @@ HEADLINES: dict[str, str] = {
 MOST = 20
 
 
-def notes_of(alerts: Iterable[Alert]) -> list[str]:
-    """One sentence for each alert of a row."""
-    return [_note(alert) for alert in list(alerts)[:MOST]]
+def notes_of(alerts: Iterable[Alert], step: int) -> list[str]:
+    """One sentence for each alert that came with the row of a step. An alert of an earlier row names its own step."""
+    return [
+        _note(alert) if alert.step == step else f"step {alert.step}: {_note(alert)}" for alert in list(alerts)[:MOST]
+    ]
 
 
 def _note(alert: Alert) -> str:

@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -36,7 +36,8 @@ class Recording(Struct, frozen=True, kw_only=True):
     `samples`: how many per-sample records of each step are written. `stop_on`: the severity from which on an alert
     stops the training; None for never. `events`: whether `{run_id}_events.jsonl` is written; `event_interval`: every
     how many rows (rows with alerts are always written). `thresholds`: as `alert_thresholds` of the callbacks. `echo`:
-    whether alerts are shown on stderr."""
+    whether alerts are shown on stderr. `judge_every`: how many rows may wait to be judged together, which costs less
+    than half; they wait two seconds at most. None: 1 where an alert may stop the training, otherwise 16."""
 
     output_dir: str | os.PathLike[str] = "./rldk_logs"
     run_id: str | None = None
@@ -47,13 +48,25 @@ class Recording(Struct, frozen=True, kw_only=True):
     events: bool = True
     event_interval: int = 1
     echo: bool = True
+    judge_every: int | None = None
+
+
+class Listener(Protocol):
+    """What follows a recorder. What it raises is reported once, and the training goes on."""
+
+    def follow(self, alerts: tuple[Alert, ...], row: Row | None) -> None:
+        """After each row: the alerts that came with it. `row` is the newest one."""
+
+    def end(self, report: Report) -> None:
+        """The final report."""
 
 
 class Recorder:
     """The recorder of one process of one training.
 
     `judge`: the engine of another recorder of the same training, so that rows are judged once. `row`: the newest row in
-    canonical names, `alerts`: its alerts. `stop_reason`: why the training should stop; "" while it should not."""
+    canonical names. `alerts`: those that it brought, of its own step or of rows that waited. `stop_reason`: why the
+    training should stop; "" while it should not. `listeners`: what is told of alerts as they come."""
 
     def __init__(
         self,
@@ -77,7 +90,7 @@ class Recorder:
         self.files = RunFiles(folder, self.run_id, self.guard, rank=self.rank, events=self.recording.events)
         self.samples = SampleFiles(folder, self.run_id, per_step=self.recording.samples, rank=self.rank)
         self.judge = judge or Judge(self.run_id, self.origin, self.guard)
-        self.judge.join(self.rules.rules if self.rank == 0 else ())
+        self._inbox = self.judge.join(self.rules.rules if self.rank == 0 else (), every=self._judge_every())
         if self.rules.unmet:
             kinds = ", ".join(sorted(self.rules.unmet))
             self.guard.warn("actions", f"only rldk monitor carries out {kinds} actions; alerts and stops work here")
@@ -85,6 +98,7 @@ class Recorder:
         self._peers = (
             RankPeers({rank: self.files.path("events.jsonl", rank=rank) for rank in others}) if others else None
         )
+        self.listeners: list[Listener] = []
         self.alerts: tuple[Alert, ...] = ()
         self.row: Row | None = None
         self.stop_reason = ""
@@ -119,7 +133,8 @@ class Recorder:
         time: float | None = None,
         key: Hashable = None,
     ) -> tuple[Alert, ...]:
-        """Records one row of metrics, under the trainer's own names. Returns the alerts that it gave rise to.
+        """Records one row of metrics, under the trainer's own names. Returns the alerts that are new with it: those of
+        rows that waited to be judged (`judge_every`) come with a later row.
 
         `time`: unix seconds, by default now. `key`: tells the rows of one judge apart that several recorders share; the
         same key is judged once."""
@@ -129,24 +144,37 @@ class Recorder:
         if self._peers is not None:
             self._peers.add(int(step), RankDigests.of(extra))
             self.judge.measured.update(self._peers.poll())
-        judged = self.judge.look(key, int(step), metrics, phase=phase, time=_now() if time is None else time)
+        row = self.judge.look(key, int(step), metrics, phase=phase, time=_now() if time is None else time)
         self.rows += 1
-        self.row = judged.row
-        self.last_step = judged.row.step
-        self.alerts = tuple(alert for alert in judged.alerts if alert.rule in self._codes)
-        notes = notes_of(self.alerts)
+        self.row = row
+        self.last_step = row.step
+        self.alerts = self._news()
+        notes = notes_of(self.alerts, row.step) if self.alerts else ()
         if notes or (self.rows - 1) % max(1, self.recording.event_interval) == 0:
-            self.files.event(judged.row, {**extra, "notes": notes} if notes else extra)
+            self.files.event(row, {**extra, "notes": notes} if notes else extra)
         if self.rank == 0:
-            self.files.table(judged.row)
-        for alert in self.alerts:
-            self._take(alert)
+            self.files.table(row)
+        self._tell(self.alerts)
+        return self.alerts
+
+    @guarded("judging the last rows")
+    def settle(self) -> tuple[Alert, ...]:
+        """Judges what waits: the training has ended. Returns the alerts."""
+        self.judge.finish()
+        self.alerts = self._news()
+        self._tell(self.alerts)
         return self.alerts
 
     @guarded("recording samples")
     def log_samples(self, records: Iterable[Mapping[str, Any]], *, step: int) -> int:
-        """Writes per-sample records (the fields of `samples.FIELDS`), as many as were asked for. Returns how many."""
-        return self.samples.add(records, step=step) if self.samples.per_step and not self._closed else 0
+        """Takes the per-sample records of a step (the fields of `samples.FIELDS`), before its row: the rules look at
+        all of them, and as many as were asked for are written. Returns how many."""
+        if self._closed:
+            return 0
+        listed = list(records)
+        if self.rank == 0:
+            self.judge.samples(listed, int(step))
+        return self.samples.add(listed, step=step) if self.samples.per_step else 0
 
     def stop(self, reason: str) -> None:
         """Asks the training to stop."""
@@ -162,15 +190,37 @@ class Recorder:
         """Writes the list of alerts and the final report, and closes the files. Later calls do nothing."""
         if self._closed:
             return None
+        self.settle()
         self._closed = True
+        self.judge.leave(self._inbox)
         atexit.unregister(self._left)
         report = None
         if self.rank == 0:
             report = self.guard.run("making the report", self._report, status, error)
             if report is not None:
                 self.guard.run("writing the report", self._save, report)
+                for listener in self.listeners:
+                    self.guard.run("sending the report", listener.end, report)
         self.files.close()
         return report
+
+    def _judge_every(self) -> int | None:
+        chosen, stops = self.recording.judge_every, self.recording.stop_on is not None or bool(self.rules.stops)
+        return max(1, chosen) if chosen is not None else 1 if stops else None
+
+    def _news(self) -> tuple[Alert, ...]:
+        """The alerts since the last look, of the rules of this recorder."""
+        if not self._inbox:
+            return ()
+        news = tuple(alert for alert in self._inbox if alert.rule in self._codes)
+        self._inbox.clear()
+        return news
+
+    def _tell(self, alerts: tuple[Alert, ...]) -> None:
+        for alert in alerts:
+            self._take(alert)
+        for listener in self.listeners:
+            self.guard.run("following alerts", listener.follow, alerts, self.row)
 
     def _take(self, alert: Alert) -> None:
         self.files.alert(alert)

@@ -2,17 +2,19 @@
 
 from rldk.integrations.sinks import WandbSink, send
 
-send(watch.recorder, WandbSink())"""
+RLDKCallback(sinks=[WandbSink()])  # the callbacks of TRL and Stable-Baselines3
+send(watch.recorder, WandbSink())  # any recorder"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rldk.core.extras import need
 from rldk.core.model import SEVERITIES, Alert, Report
 from rldk.core.table import Row
 from rldk.errors import UsageError
+from rldk.integrations.guard import Guard
 from rldk.integrations.recorder import Recorder
 from rldk.monitor.alert_text import line
 
@@ -60,42 +62,39 @@ class AlertState:
         }
 
 
-def send(recorder: Recorder, *sinks: LiveSink) -> None:
-    """Lets sinks follow a recorder. What fails in a sink is reported once, and the training goes on."""
-    guard, state = recorder.guard, AlertState()
-    log, close = recorder.log, recorder.close
-    sent: dict[str, float] = {}
+class SinkFeed:
+    """Serves the sinks of one recorder. One that fails is reported once, and the others are served."""
 
-    def logged(metrics: Mapping[str, Any], **given: Any) -> tuple[Alert, ...]:
-        alerts = log(metrics, **given) or ()
-        guard.run("following alerts", follow, alerts)
-        return alerts
+    def __init__(self, guard: Guard, sinks: Sequence[LiveSink]) -> None:
+        self._guard = guard
+        self._sinks = tuple(sinks)
+        self._state = AlertState()
+        self._sent: dict[str, float] = {}
 
-    def follow(alerts: tuple[Alert, ...]) -> None:
+    def follow(self, alerts: tuple[Alert, ...], row: Row | None) -> None:
+        """Sends alerts, and the state when it has changed."""
         for alert in alerts:
-            state.take(alert)
-        now, row = state.values(), recorder.row
-        changed = now != sent and row is not None
-        for sink in sinks:
+            self._state.take(alert)
+        now = self._state.values()
+        changed = now != self._sent and row is not None
+        for sink in self._sinks:
             for alert in alerts:
-                guard.run(f"sending an alert to {sink.name}", sink.alert, alert)
-            if changed:
-                guard.run(f"sending to {sink.name}", sink.state, now, _step(row))
+                self._guard.run(f"sending an alert to {sink.name}", sink.alert, alert)
+            if changed and row is not None:
+                self._guard.run(f"sending to {sink.name}", sink.state, now, row.step)
         if changed:
-            sent.update(now)
+            self._sent = now
 
-    def closed(status: str = "finished", error: BaseException | None = None) -> Report | None:
-        report = close(status, error)
-        if report is not None:
-            for sink in sinks:
-                guard.run(f"sending the report to {sink.name}", sink.end, report)
-        return report
-
-    vars(recorder).update(log=logged, close=closed)
+    def end(self, report: Report) -> None:
+        """Sends the report."""
+        for sink in self._sinks:
+            self._guard.run(f"sending the report to {sink.name}", sink.end, report)
 
 
-def _step(row: Row | None) -> int:
-    return row.step if row is not None else 0
+def send(recorder: Recorder, *sinks: LiveSink) -> None:
+    """Lets sinks follow a recorder."""
+    if sinks:
+        recorder.listeners.append(SinkFeed(recorder.guard, sinks))
 
 
 class WandbSink:

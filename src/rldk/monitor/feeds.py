@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -23,6 +24,9 @@ from rldk.errors import UnreadableSource
 from rldk.monitor.summary import SourceStats, source_stats
 from rldk.rules.rule import Context
 
+if TYPE_CHECKING:
+    from rldk.monitor.sample_feed import SampleFeed
+
 CHUNK = 1 << 20
 LOOKS = 3  # at the end: a file that was rewritten at the last moment shows this at the second look
 LOOK_AFTER = 8  # polls without a row, a power of two, before the reason is looked for
@@ -33,6 +37,8 @@ class LogFeed:
     """A log that `LiveReader` reads. A follower supplies its bytes.
 
     A follower that cannot read for a while is asked again, if it has read something before; `warn` gets a message."""
+
+    samples: SampleFeed | None = None
 
     def __init__(self, follower: Follower, run: str, how: ReadOptions, *, warn: Callable[[str], None]) -> None:
         self.run = run
@@ -190,6 +196,7 @@ class RunFeed:
     position = 0
     busy = False
     ended = True
+    samples: SampleFeed | None = None
 
     def __init__(self, run: Run, name: str) -> None:
         self.source = run.source

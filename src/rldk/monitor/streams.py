@@ -22,6 +22,7 @@ from rldk.rules.rule import Context
 
 if TYPE_CHECKING:
     from rldk.monitor.documents import DocumentFeed
+    from rldk.monitor.sample_feed import SampleFeed
 
 LOOK_S = 0.25  # between two looks into a directory
 
@@ -53,6 +54,7 @@ class StreamFeed:
         self._choice: Choice | None = None
         self._feed: LogFeed | DocumentFeed | None = None
         self._files: FilesFollower | None = None  # for a feed of lines, where they may come from several files
+        self._samples: SampleFeed | None = None  # beside a log of lines in a directory
         self._looked: object = None  # the properties of a file that decide how it is read, at the last look
         self._before = 0  # the position at which the feed began
         self._rows = 0  # rows given since all rows came
@@ -82,6 +84,10 @@ class StreamFeed:
     @property
     def identity(self) -> str:
         return self._feed.identity if self._feed is not None else ""
+
+    @property
+    def samples(self) -> SampleFeed | None:
+        return self._samples
 
     def poll(self) -> list[Row]:
         self.restarted = False
@@ -186,6 +192,8 @@ class StreamFeed:
                 return False  # the same file under a new name, or its successor under the old name: the follower knows
             if before.run.best.adapter is chosen.run.best.adapter and before.lines.parent == lines.parent:
                 self._files.turn(lines)
+                if self._samples is not None:
+                    self._samples.turn(lines)
                 return True
         return self._read_lines(lines)
 
@@ -195,9 +203,14 @@ class StreamFeed:
         self._files = FilesFollower(path, clock=self._clock) if path != self._path else None
         follower = self._files or follow(path, clock=self._clock)
         self._begin(LogFeed(follower, self.run, replace(self._how, path=path), warn=self._warn))
+        if self._path.is_dir():
+            from rldk.monitor.sample_feed import SampleFeed  # other logs start without it
+
+            self._samples = SampleFeed(path, clock=self._clock)
         return True
 
     def _begin(self, feed: LogFeed | DocumentFeed) -> None:
+        self._samples = None
         self._before = self.position + (self._feed is not None)
         self._anew = self._anew or self._rows > 0
         self._feed, self._polls = feed, None

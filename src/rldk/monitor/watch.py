@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +20,9 @@ from rldk.monitor.session import RunSession
 from rldk.monitor.state import MonitorState
 from rldk.monitor.summary import SourceStats
 from rldk.rules.rule import Context, Rule
+
+if TYPE_CHECKING:
+    from rldk.monitor.sample_feed import SampleFeed
 
 POLL_S = 0.05  # a row is complete, read and checked well within a tenth of a second
 PEEK_S = 0.25  # after so long without news, a row that more values may join is checked as it is
@@ -65,6 +68,10 @@ class Feed(Protocol):
     @property
     def ended(self) -> bool:
         """Whether nothing more can come."""
+
+    @property
+    def samples(self) -> SampleFeed | None:
+        """The per-sample records beside the rows, where the source has them."""
 
     @property
     def context(self) -> Context | None: ...
@@ -142,6 +149,7 @@ class Watch:
             ended = pause or self._look(wait, shown)
         for channel in self.channels:
             self._take(channel, channel.feed.finish())
+            self._end_samples(channel)
         shown()
         self._delivery.close()
         self._tend(now=True)
@@ -170,6 +178,8 @@ class Watch:
 
     def _take(self, channel: Channel, rows: Sequence[Row]) -> None:
         feed, session = channel.feed, channel.session
+        if feed.restarted and feed.samples is not None:
+            feed.samples.restart()
         if feed.restarted and session is not None:
             channel.behind, session = max(channel.behind, session.rows), None
             self._state.rewind(feed.run)
@@ -180,12 +190,21 @@ class Watch:
             self._state.open(feed.run, feed.identity)
             # before the first alert: the saved state tells the alerts of this monitor from others in the file
             self._save()
-        for alert in session.feed(rows):
+        samples = feed.samples
+        if samples is not None:
+            samples.poll()
+        for alert in session.feed(rows, samples):
             self._delivery.deliver(alert)
         if channel.behind and session.rows >= channel.behind:
             channel.behind = 0
             self._state.end_rereading(feed.run)
         self._state.advance(feed.run, session.last_step)
+
+    def _end_samples(self, channel: Channel) -> None:
+        samples, session = channel.feed.samples, channel.session
+        if samples is not None and session is not None:
+            for alert in session.end_samples(samples):
+                self._delivery.deliver(alert)
 
     def _session(self, feed: Feed) -> RunSession:
         return RunSession(

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from rldk.core.model import Report
 from rldk.engine.processes.child import Wrapped
 from rldk.engine.processes.identity import identify, stop
+from rldk.engine.processes.injection import injected
 from rldk.errors import UsageError
 from rldk.preflight.config_source import ConfigSource
 from rldk.preflight.judge import Tried, judge
@@ -27,7 +28,7 @@ LIMIT_S = 600.0
 POLL_S = 0.05
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 KEPT = 4000  # characters of what the script printed last
-INJECT = Path(__file__).parent / "inject"
+HOOKS = Path(__file__).parent / "inject" / "rldk_first_step.py"
 RESULT = "RLDK_PREFLIGHT_RESULT"
 MOST_BYTES = 1 << 20
 
@@ -68,19 +69,18 @@ def first_step(
         target = identify(child.pid)
         try:
             how = _wait(child, result, time_limit_s)
+            seconds = time.monotonic() - began  # without the time that the script takes to end
         finally:
             said = "" if target is None else stop(target, kill_timeout_s=GRACE_S).how
             code = child.exit_code()
             tail.join()
-        seconds = time.monotonic() - began
         return _facts(_read(result), how, code, seconds, said), tail.text()
 
 
 def _variables(result: Path) -> dict[str, str]:
     """What the script's environment gets besides its own: the hooks, and no bytecode beside the user's modules."""
-    paths = [str(INJECT), *filter(None, [os.environ.get("PYTHONPATH", "")])]
     return {
-        "PYTHONPATH": os.pathsep.join(paths),
+        **injected(HOOKS),
         "PYTHONDONTWRITEBYTECODE": "1",
         "WANDB_MODE": os.environ.get("WANDB_MODE", "disabled"),
         RESULT: str(result),
@@ -163,6 +163,7 @@ def _facts(found: dict[str, Any], how: str, code: int, seconds: float, said: str
         lr=_number(found.get("lr")),
         grad_norm=_number(found.get("grad_norm")),
         ratio_gap=_number(found.get("ratio_gap")),
+        rows=_rows(found) if reached else (),
         numbers={
             "seconds": round(seconds, 2),
             "ended": said,
@@ -170,6 +171,21 @@ def _facts(found: dict[str, Any], how: str, code: int, seconds: float, said: str
             "steps": _count(found.get("steps")),
         },
         **whole,
+    )
+
+
+def _rows(found: dict[str, Any]) -> tuple[dict[str, float], ...]:
+    """The metrics of the step: the learning rate, and how the ranks compare before and after it."""
+    lr = _number(found.get("lr_least"))
+    rate = {"lr": lr} if lr else {}
+    ranks = found.get("ranks")
+    states = ranks.get("random") if isinstance(ranks, dict) else None
+    prompts = _number(ranks.get("prompts")) if isinstance(ranks, dict) else None
+    same = [_number(x) for x in states[:2]] if isinstance(states, list) else []
+    if prompts is None or None in same or len(same) < 2:
+        return (rate,) if rate else ()
+    return tuple(
+        {**rate, "ranks_with_same_random_state": x, "ranks_with_same_prompts": prompts} for x in same if x is not None
     )
 
 

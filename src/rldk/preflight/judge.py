@@ -10,8 +10,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.model import SEVERITIES, Finding, Incident, Note, Report
+from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
+from rldk.engine.session import EngineSession
 from rldk.engine.views import config_view
 from rldk.preflight.config_source import ConfigSource
 from rldk.provenance.environment import environment
@@ -22,6 +24,7 @@ from rldk.rules.setup import DataFacts, FirstStep, ModelFacts, RewardFacts, Setu
 from rldk.rules.subject import Subject, SubjectView
 
 KIND = "preflight"
+ROW_CODES = frozenset({"OPT003", "SYS004"})  # rules over rows whose identity one step shows
 SUBJECTS: frozenset[Subject] = frozenset({"config", "env", "setup"})
 
 
@@ -52,19 +55,39 @@ def judge(tried: Tried, select: str | Iterable[str] | None = None, ignore: str |
         packages=tried.packages,
     )
     once = look_once(rules, context, Engine(rules, context).inapplicable, _views(tried))
-    findings = _in_order(once.findings)
+    by_row = _looked_at_rows(tried, context, select, ignore)
+    findings = _in_order([*once.findings, *(by_row.findings if by_row else ())])
     return Report(
         kind=KIND,
         passed=all(f.severity != "critical" for f in findings),
         verdict=_verdict(findings, once),
         findings=tuple(findings),
         incidents=tuple(_incident(f) for f in findings),
-        checked=tuple(sorted(once.checked)),
-        skipped=tuple(sorted(once.unchecked, key=lambda check: check.code)),
+        checked=tuple(sorted([*once.checked, *(by_row.checked if by_row else ())])),
+        skipped=tuple(sorted([*once.unchecked, *(by_row.skipped if by_row else ())], key=lambda check: check.code)),
         notes=tuple(_notes(tried, config_view(context))),
         numbers={**tried.plan, **{f"memory_{k}_gib": round(v, 3) for k, v in tried.memory.items()}, **_counts(tried)},
         meta=_meta(tried),
     )
+
+
+def _looked_at_rows(
+    tried: Tried, context: Context, select: str | Iterable[str] | None, ignore: str | Iterable[str] | None
+) -> Report | None:
+    """The report of the rules over rows that one step can answer, on the metrics of that step. None without any."""
+    step = tried.first_step
+    rules = [r for r in chosen_rules("default", select, ignore) if r.code in ROW_CODES]
+    if step is None or not step.rows or not rules:
+        return None
+    session = EngineSession(rules, context, alerts=False)
+    for _ in session.feed(Row(step=at, values=dict(values)) for at, values in enumerate(step.rows, start=1)):
+        pass
+    report = session.report()
+    ours = {rule.code for rule in rules}
+    findings = tuple(f for f in report.findings if f.code in ours)
+    checked = {f.code for f in findings} | ours.intersection(report.checked)
+    skipped = tuple(check for check in report.skipped if check.code in ours - checked)
+    return replace(report, findings=findings, checked=tuple(checked), skipped=skipped)
 
 
 def _views(tried: Tried) -> Mapping[Subject, SubjectView]:

@@ -119,7 +119,8 @@ class FirstStep(Struct, frozen=True, kw_only=True):
     `trainable`: parameters that want a gradient. `held`: those that the optimizer holds. `stray`: trainable parameters
     of the model that no optimizer holds. `without_gradient`, `zero`, `broken`: tensors of the optimizer without a
     gradient, with one that is exactly zero, with one that is not finite; of `tensors`. `moved`: tensors that changed.
-    `ratio_gap`: |ratio - 1| on the first minibatch, where the trainer shows it."""
+    `ratio_gap`: |ratio - 1| on the first minibatch, where the trainer shows it. `rows`: metrics of the step that rules
+    over rows look at as well."""
 
     reached: bool
     outcome: str = ""
@@ -136,6 +137,7 @@ class FirstStep(Struct, frozen=True, kw_only=True):
     broken: int | None = None
     moved: int | None = None
     ratio_gap: float | None = None
+    rows: tuple[Mapping[str, float], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from rldk.integrations.attach import HOOKS, attach
 from rldk.integrations.hooked import HookedProcess
-from rldk.integrations.inject.sitecustomize import MODULES
+from rldk.integrations.inject.rldk_trainers import MODULES
 from rldk.integrations.judge import TrainingOrigin
 
 

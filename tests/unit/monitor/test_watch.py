@@ -26,6 +26,7 @@ class Rows:
 
     run = source = identity = ""
     restarted = busy = ended = False
+    samples = None
     context = Context()
 
     def __init__(self, rows: Sequence[Row], waiting: Sequence[Row] = ()) -> None:

@@ -10,12 +10,10 @@ from rldk.integrations.identities.batch import first_minibatch
 from rldk.integrations.identities.cadence import Cadence
 from rldk.integrations.identities.groups import SampleMeasures
 from rldk.integrations.identities.process import memory, rng_digest
-from rldk.integrations.identities.reference import ReferenceWatch, same_weights
+from rldk.integrations.identities.reference import ReferenceWatch, probe_gap, same_weights
 from rldk.integrations.identities.surprise import Surprise
 from rldk.integrations.identities.weights import WeightWatch
 from rldk.integrations.recorder import Recorder
-
-PROBE_LENGTH = 8
 
 
 class Meter:
@@ -99,6 +97,8 @@ class Meter:
         """The sampler has been given the trainer's weights."""
         if hasattr(self._sampler, "named_parameters") and self._model is not None:
             self.measured("comparing the sampler", same_weights, self._model, self._sampler)
+        elif callable(self._sampler) and self._model is not None:
+            self.measured("probing the sampler", probe_gap, self._model, self._sampler)
 
     def samples(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Measures the per-sample records of a step."""

@@ -1,14 +1,18 @@
-"""Whether the reference model stays what it was, and whether the sampler has the trainer's weights."""
+"""Whether the reference model stays what it was, and whether the sampler has the trainer's weights, or computes as it
+does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.integrations.identities.batch import array
 from rldk.integrations.identities.weights import WeightSample, unwrapped
+
+PROBE_LENGTH = 16  # tokens
 
 
 class ReferenceWatch:
@@ -48,6 +52,38 @@ def same_weights(trainer: Any, sampler: Any) -> dict[str, float]:
     size = float(np.linalg.norm(mine))
     gap = float(np.linalg.norm(mine - theirs_now))
     return {"sampler_weight_dev": gap / size if size > 0 else gap}
+
+
+def probe_gap(trainer: Any, sampler: Callable[[list[int]], Any]) -> dict[str, float]:
+    """The largest difference between the log-probabilities that the trainer's model and the sampler give the tokens of
+    a fixed sequence. {} for a model that takes no token ids.
+
+    `sampler`: from token ids to one log-probability for each of them, or for each but the first."""
+    import torch
+
+    model = unwrapped(trainer)
+    ids = _probe(model)
+    if not ids:
+        return {}
+    training = model.training
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        model.eval()
+        try:
+            out = model(torch.tensor([ids], device=device))
+        finally:
+            model.train(training)
+    logits = getattr(out, "logits", out)[0, :-1].float()
+    told = logits.log_softmax(-1).gather(1, torch.tensor(ids[1:], device=device)[:, None])
+    ours, theirs = array(told).ravel(), array(sampler(list(ids))).ravel()[1 - len(ids) :]
+    return {"probe_logprob_dev": float(np.abs(ours - theirs).max())} if theirs.shape == ours.shape else {}
+
+
+def _probe(model: Any) -> list[int]:
+    """Token ids all over the vocabulary; [] where the model has no embedding of tokens."""
+    sizes = [m.num_embeddings for m in model.modules() if hasattr(m, "num_embeddings")]
+    words = getattr(getattr(model, "config", None), "vocab_size", None) or (sizes[0] if sizes else 0)
+    return [(i + 1) * words // (PROBE_LENGTH + 1) for i in range(PROBE_LENGTH)] if words > PROBE_LENGTH else []
 
 
 def _named(model: Any) -> Iterator[tuple[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rldk.adapters.formats.trl import phase_of
@@ -18,8 +18,10 @@ from rldk.emit import EventWriter, rank_path
 from rldk.integrations.guard import Guard
 from rldk.integrations.judge import numbers
 from rldk.integrations.recorder import Recording
+from rldk.integrations.sinks import LiveSink
 from rldk.integrations.thresholds import RuleChoice, rule_set
 from rldk.integrations.trl.benchmarks import Benchmark
+from rldk.integrations.trl.checkpoints import CheckpointLog, CheckpointMeasures
 from rldk.integrations.trl.hooks import TrainerHooks
 from rldk.integrations.trl.trainers import origin_of, rank_of
 
@@ -37,9 +39,12 @@ class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
     It writes `{run_id}_events.jsonl`, `_metrics.csv` and `_alerts.jsonl` as they happen, `_alerts.json` and
     `_final_report.json` at the end. `rules`: a preset, a rule file, or codes. `alert_thresholds`: fixed limits, by
     kl_divergence, clip_fraction, gradient_norm, memory_usage or the code of a rule. `stop_on`: the severity of an alert
-    that ends the training, `stop_with_checkpoint` after a checkpoint. `identity_interval`: the model is measured on the
-    first five optimizer steps and on every so-many-th after them. `samples`: how many per-sample records of a step are
-    kept."""
+    that ends the training, `stop_with_checkpoint` after a checkpoint. `judge_every`: how many rows may wait to be
+    judged together, two seconds at most; by default 16, or 1 where an alert may stop the training. `identity_interval`:
+    the model is measured on the first five optimizer steps and on every so-many-th after them. `samples`: how many
+    per-sample records of a step are kept. `enable_checkpoint_analysis`: every checkpoint is measured
+    (`CheckpointMetrics`), and `{run_id}_checkpoint_summary.csv` is written. `sinks`: where alerts are sent to
+    (`rldk.integrations.sinks`)."""
 
     def __init__(
         self,
@@ -58,12 +63,15 @@ class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
         stop_on: Severity | None = None,
         stop_with_checkpoint: bool = False,
         field_map: Mapping[str, str] | None = None,
+        sinks: Sequence[LiveSink] = (),
+        judge_every: int | None = None,
         echo: bool = True,
     ) -> None:
         super().__init__(
             Recording(
                 output_dir=output_dir,
                 run_id=run_id,
+                judge_every=judge_every,
                 rules=rules,
                 thresholds=alert_thresholds or {},
                 samples=samples,
@@ -76,6 +84,8 @@ class RLDKCallback(TrainerHooks, TrainerCallback):  # type: ignore[misc]
             stop_with_checkpoint=stop_with_checkpoint,
             resources=enable_resource_monitoring,
             field_map=field_map,
+            sinks=sinks,
+            checkpoints=CheckpointLog(CheckpointMeasures()) if enable_checkpoint_analysis and self.identities else None,
         )
 
 

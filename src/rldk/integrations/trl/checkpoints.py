@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.table import Row
 from rldk.integrations.identities.process import memory
 from rldk.integrations.identities.weights import WeightSample, unwrapped
+from rldk.integrations.recorder import Recorder
 from rldk.integrations.trl.metrics import CheckpointMetrics
 
 STEADY = 0.1  # a drift within a tenth of the last one is no trend
@@ -53,6 +58,35 @@ class CheckpointMeasures:
         found["health"] = "broken" if broken else "unchanged" if drift == 0 else "sound"
         self._last, self._drift = now, drift
         return found
+
+
+class CheckpointLog:
+    """The checkpoints of one training, as `{run_id}_checkpoint_summary.csv`. `made`: all so far."""
+
+    def __init__(self, measures: CheckpointMeasures) -> None:
+        self.made: list[CheckpointMetrics] = []
+        self._measures = measures
+        self._gradients: dict[str, float] = {}
+
+    def row(self, row: Row | None) -> None:
+        """Remembers the newest gradient norms by part of the model."""
+        if row is not None:
+            self._gradients.update({name: x for name, x in row.values.items() if name.startswith(PREFIX)})
+
+    def saved(self, recorder: Recorder, model: Any, *, step: int, folder: str) -> None:
+        """Measures the checkpoint that was just written."""
+        path = str(Path(folder) / f"checkpoint-{step}")
+        self.made.append(self._measures.take(model, step=step, path=path, measured=self._gradients))
+        if recorder.rank == 0:
+            recorder.files.save("checkpoint_summary.csv", _table([metrics.to_dict() for metrics in self.made]))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), restval="")
+    writer.writeheader()
+    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def _totals(tensors: list[Any]) -> dict[str, Any]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rldk.adapters.formats.trl import phase_of
 from rldk.core.model import Alert
+from rldk.core.table import Phase
 from rldk.integrations.guard import Guard
 from rldk.integrations.identities.cadence import Cadence
 from rldk.integrations.identities.meter import Meter
 from rldk.integrations.recorder import Recorder, Recording
+from rldk.integrations.sinks import LiveSink, send
 from rldk.integrations.thresholds import rule_set
-from rldk.integrations.trl.metrics import RLDKMetrics
+from rldk.integrations.trl.metrics import CheckpointMetrics, RLDKMetrics
 from rldk.integrations.trl.share import TrainerShare, calling_trainer, leave, share_of
 from rldk.integrations.trl.taps import TrainerTap
 from rldk.integrations.trl.trainers import origin_of, rank_of
 
+if TYPE_CHECKING:
+    from rldk.integrations.trl.checkpoints import CheckpointLog  # it needs numpy
+
+MAX_PHASES = 64  # sets of keys to remember
 KEPT = 1000  # of the newest logged steps, in `metrics_history`
 
 
@@ -37,6 +43,8 @@ class TrainerHooks:
         stop_with_checkpoint: bool = False,
         resources: bool = True,
         field_map: Mapping[str, str] | None = None,
+        sinks: Sequence[LiveSink] = (),
+        checkpoints: CheckpointLog | None = None,
     ) -> None:
         rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
         self.recording = recording
@@ -48,6 +56,9 @@ class TrainerHooks:
         self._cadence = Cadence(every=identity_interval if self.identities else 0)
         self._resources = resources
         self._field_map = field_map
+        self._sinks = tuple(sinks)
+        self._checkpoints = checkpoints
+        self._phases: dict[tuple[str, ...], Phase] = {}
         self._recorder: Recorder | None = None
         self._share: TrainerShare | None = None
         self._tap: TrainerTap | None = None
@@ -61,6 +72,11 @@ class TrainerHooks:
     @property
     def run_id(self) -> str | None:
         return self._recorder.run_id if self._recorder else self.recording.run_id
+
+    @property
+    def checkpoints(self) -> Sequence[CheckpointMetrics]:
+        """The checkpoints so far, where they are measured."""
+        return self._checkpoints.made if self._checkpoints is not None else ()
 
     @property
     def stop_requested(self) -> bool:
@@ -93,7 +109,18 @@ class TrainerHooks:
         self._obey(control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A checkpoint was written. A stop that waited for it takes effect."""
+        """A checkpoint was written: it is measured. A stop that waited for it takes effect."""
+        if self._recorder is not None and self._checkpoints is not None:
+            model = kwargs.get("model") or getattr(self.trainer, "model", None)
+            folder = str(getattr(args, "output_dir", ""))
+            self._guard.run(
+                "measuring a checkpoint",
+                self._checkpoints.saved,
+                self._recorder,
+                model,
+                step=state.global_step,
+                folder=folder,
+            )
         if self.stop_requested and self.stop_with_checkpoint and self._ignores_stops():
             self._raise_stop()
 
@@ -102,7 +129,7 @@ class TrainerHooks:
         self._guard.run("ending the recording", self._end, args)
 
     def on_alerts(self, alerts: tuple[Alert, ...], row: RLDKMetrics) -> None:
-        """Called with the alerts of a logged step; for subclasses."""
+        """Called with new alerts, of the newest logged step `row` or of rows that waited; for subclasses."""
 
     def on_row(self) -> None:
         """Called after each recorded row; for subclasses."""
@@ -125,6 +152,7 @@ class TrainerHooks:
         share.judge = recorder.judge
         share.members += 1
         self._recorder, self._guard = recorder, recorder.guard
+        send(recorder, *self._sinks)
         if share.meter is None and self._cadence.every > 0:
             share.meter = Meter(recorder, cadence=self._cadence, resources=self._resources)
             self._measure(share.meter, given)
@@ -148,16 +176,28 @@ class TrainerHooks:
         recorder = self._recorder
         if recorder is None:
             return
-        phase = phase_of(logs) if logs else "train"
-        alerts = recorder.log(logs, step=state.global_step, phase=phase, key=key) or ()
+        alerts = recorder.log(logs, step=state.global_step, phase=self._phase(tuple(logs)), key=key) or ()
         row = recorder.row
         if row is not None:
             self.current_metrics = RLDKMetrics.of(row)
             self.metrics_history.append(self.current_metrics)
-        self.alerts.extend(alerts)
+        if self._checkpoints is not None:
+            self._checkpoints.row(row)
         self._guard.run("looking at a row", self.on_row)
+        self._tell(alerts)
+
+    def _tell(self, alerts: tuple[Alert, ...]) -> None:
         if alerts:
+            self.alerts.extend(alerts)
             self._guard.run("telling alerts", self.on_alerts, alerts, self.current_metrics)
+
+    def _phase(self, keys: tuple[str, ...]) -> Phase:
+        phase = self._phases.get(keys)
+        if phase is None:
+            phase = phase_of(keys) if keys else "train"
+            if len(self._phases) < MAX_PHASES:
+                self._phases[keys] = phase
+        return phase
 
     def _obey(self, control: Any, *, ended: bool = False) -> None:
         """Passes a stop on to the trainer. `ended`: the optimizer step is over, so that the training may end here."""
@@ -176,6 +216,7 @@ class TrainerHooks:
     def _raise_stop(self) -> None:
         recorder = self._recorder
         if recorder is not None:
+            self._tell(recorder.settle() or ())
             self._guard.run("writing an analysis", self.before_end)
             recorder.close("stopped")
             recorder.raise_if_stopped()
@@ -190,6 +231,7 @@ class TrainerHooks:
                 self._tap.detach()
                 self._tap = None
             share.meter = None
+        self._tell(recorder.settle() or ())
         self._guard.run("writing an analysis", self.before_end)
         recorder.close()
         leave(args)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from rldk.core.codec import to_builtins, to_json
@@ -13,9 +10,9 @@ from rldk.core.extras import need
 from rldk.forensics import ComprehensivePPOForensics
 from rldk.integrations.recorder import Recording
 from rldk.integrations.thresholds import RuleChoice, limit_rule, rule_set
-from rldk.integrations.trl.checkpoints import CheckpointMeasures
+from rldk.integrations.trl.checkpoints import CheckpointLog, CheckpointMeasures
 from rldk.integrations.trl.hooks import TrainerHooks
-from rldk.integrations.trl.metrics import CheckpointMetrics, PPOMetrics
+from rldk.integrations.trl.metrics import PPOMetrics
 from rldk.rules.rule import Rule
 
 with need("trl", "trl"):
@@ -108,7 +105,8 @@ class AdvancedPPOMonitor(PPOMonitor):
 
 
 class CheckpointMonitor(TrainerHooks, TrainerCallback):  # type: ignore[misc]
-    """Measures the model at every checkpoint, and writes `{run_id}_checkpoint_summary.csv`. `checkpoints`: all so far.
+    """Measures the model at every checkpoint, and nothing else: `RLDKCallback` does it besides all the rest. It writes
+    `{run_id}_checkpoint_summary.csv`. `checkpoints`: all so far.
 
     `enable_parameter_analysis`: statistics over all weights, and the drift since the last checkpoint.
     `enable_gradient_analysis`: the gradient by part of the model, as last measured."""
@@ -123,33 +121,10 @@ class CheckpointMonitor(TrainerHooks, TrainerCallback):  # type: ignore[misc]
         rules: RuleChoice = (),
         echo: bool = True,
     ) -> None:
-        super().__init__(Recording(output_dir=output_dir, run_id=run_id, rules=rules, echo=echo))
-        self.checkpoints: list[CheckpointMetrics] = []
-        self._measures = CheckpointMeasures(parameters=enable_parameter_analysis, gradients=enable_gradient_analysis)
-        self._gradients: dict[str, float] = {}
-
-    def on_row(self) -> None:
-        """Remembers the newest gradient norms by part of the model."""
-        recorder = self.recorder
-        if recorder is not None and recorder.row is not None:
-            self._gradients.update({n: x for n, x in recorder.row.values.items() if n.startswith("grad_norm_module/")})
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measures the checkpoint that was just written."""
-        if self.recorder is not None:
-            self.recorder.guard.run("measuring a checkpoint", self._measure_checkpoint, args, state, kwargs)
-        super().on_save(args, state, control, **kwargs)
-
-    def _measure_checkpoint(self, args: Any, state: Any, given: Mapping[str, Any]) -> None:
-        recorder = self.recorder
-        if recorder is None:
-            return
-        model = given.get("model") or getattr(self.trainer, "model", None)
-        path = os.path.join(str(getattr(args, "output_dir", "")), f"checkpoint-{state.global_step}")  # noqa: PTH118
-        found = self._measures.take(model, step=state.global_step, path=path, measured=self._gradients)
-        self.checkpoints.append(found)
-        if recorder.rank == 0:
-            recorder.files.save("checkpoint_summary.csv", _table([c.to_dict() for c in self.checkpoints]))
+        measures = CheckpointMeasures(parameters=enable_parameter_analysis, gradients=enable_gradient_analysis)
+        super().__init__(
+            Recording(output_dir=output_dir, run_id=run_id, rules=rules, echo=echo), checkpoints=CheckpointLog(measures)
+        )
 
 
 class ComprehensivePPOMonitor(TrainerHooks, TrainerCallback):  # type: ignore[misc]
@@ -248,11 +223,3 @@ def _course(values: list[float]) -> dict[str, float | int]:
     change = sum(values[half:]) / (n - half) - sum(values[:half]) / half if half else 0.0
     deviation = (sum((x - mean) ** 2 for x in values) / n) ** 0.5
     return {"count": n, "newest": values[-1], "mean": mean, "std": deviation, "change": change}
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(rows[0]), restval="")
-    writer.writeheader()
-    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
-    return text.getvalue()

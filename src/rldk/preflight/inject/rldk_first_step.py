@@ -4,19 +4,20 @@ watched for: it may be another one than that of the environment of rldk."""
 from __future__ import annotations
 
 import gc
-import importlib.abc
-import importlib.machinery
+import hashlib
 import json
 import math
 import os
 import sys
 import threading
 import time
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 RESULT = "RLDK_PREFLIGHT_RESULT"  # the file that the facts are written to
 SAMPLE = 2048  # entries of a tensor that are compared
+PEERS_S = 20.0  # for the other ranks to make the same step
 MOST_STEPS = 3  # a warm-up from 0 has no learning rate in its first step
 WAIT_S = 120.0  # for rldk to end the script
 
@@ -34,14 +35,53 @@ class FirstStepWatch:
         self.steps = 0
         self.done = False
         self.owner: int | None = None
+        self.states: list[str] = []  # of the random generator, before and after the step
+        self.prompts = ""
+
+    def write_rank(self) -> None:
+        """Leaves what rank 0 compares with its own."""
+        put(f"{self.path}.rank{rank()}", {"states": self.states, "prompts": self.prompts})
+
+    def ranks(self) -> dict[str, Any] | None:
+        """How many other ranks have the random state of this one, before and after the step, and how many its prompts;
+        None without others, or where one of them does not come."""
+        others = [f"{self.path}.rank{i}" for i in range(1, int(os.environ.get("WORLD_SIZE") or 1))]
+        end = time.monotonic() + PEERS_S
+        while not all(map(os.path.exists, others)) and time.monotonic() < end:
+            time.sleep(0.02)
+        if not others or not all(map(os.path.exists, others)):
+            return None
+        found = []
+        for other in others:
+            with open(other, encoding="utf-8") as file:  # noqa: PTH123
+                found.append(json.load(file))
+        if not self.prompts or not all(len(one["states"]) == len(self.states) for one in found):
+            return None
+        same = [sum(one["states"][i] == state for one in found) for i, state in enumerate(self.states)]
+        return {"random": same, "prompts": sum(one["prompts"] == self.prompts for one in found)}
 
     def write(self, **more: Any) -> None:
         """Writes the file whole; the first process that is done wins, which is rank 0 where there are several."""
-        text = json.dumps({"hooked": self.hooked, "loss": shown(self.loss), "ratio_gap": shown(self.ratio), **more})
-        part = f"{self.path}.{os.getpid()}"
-        with open(part, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
-        os.replace(part, self.path)  # noqa: PTH105
+        put(self.path, {"hooked": self.hooked, "loss": shown(self.loss), "ratio_gap": shown(self.ratio), **more})
+
+
+def put(path: str, content: dict[str, Any]) -> None:
+    """Writes a file whole."""
+    part = f"{path}.{os.getpid()}"
+    with open(part, "w", encoding="utf-8") as file:  # noqa: PTH123
+        json.dump(content, file)
+    os.replace(part, path)  # noqa: PTH105
+
+
+def random_state() -> str:
+    """A checksum of the state of torch's generator; "" where it has none."""
+    state = getattr(sys.modules.get("torch"), "get_rng_state", None)
+    return hashlib.sha256(state().numpy().tobytes()).hexdigest()[:16] if state is not None else ""
+
+
+def rank() -> int:
+    """The number of this process among those of the training."""
+    return int(os.environ.get("RANK") or 0)
 
 
 def shown(value: float | None) -> float | str | None:
@@ -53,12 +93,14 @@ def shown(value: float | None) -> float | str | None:
 
 def install() -> None:
     """Watches for the modules whose classes are hooked; nothing is done for a script without torch."""
+    from rldk_after_import import AfterImport  # type: ignore[import-not-found]  # beside sitecustomize
+
     path = os.environ.get(RESULT)
     if not path:
         return
     watch = FirstStepWatch(path)
     hooks = {"torch.optim.optimizer": hook_optimizer, "trl.trainer.grpo_trainer": hook_grpo}
-    sys.meta_path.insert(0, _AfterImport(watch, hooks))
+    AfterImport({name: partial(hook, watch) for name, hook in hooks.items()}, not_hooked).install()
     previous = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -69,39 +111,14 @@ def install() -> None:
     sys.excepthook = excepthook
 
 
+def not_hooked(name: str, error: Exception | str) -> None:
+    """Says that another release of a package could not be hooked."""
+    print(f"rldk: {name} was not hooked: {error}", file=sys.stderr)  # noqa: T201
+
+
 def is_first() -> bool:
     """Whether this process is rank 0, or the only one."""
     return os.environ.get("RANK", "0") == "0" and os.environ.get("LOCAL_RANK", "0") in ("0", "-1")
-
-
-class _AfterImport(importlib.abc.MetaPathFinder):
-    """Calls a hook when a module has just been loaded."""
-
-    def __init__(self, watch: FirstStepWatch, hooks: dict[str, Any]) -> None:
-        self.watch, self.hooks = watch, hooks
-        self.busy: set[str] = set()
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ARG002 - the signature is of importlib
-        if name not in self.hooks or name in self.busy:
-            return None
-        self.busy.add(name)
-        try:
-            spec = importlib.machinery.PathFinder.find_spec(name, path)
-        finally:
-            self.busy.discard(name)
-        if spec is None or spec.loader is None:
-            return None
-        load, hook, watch = spec.loader.exec_module, self.hooks[name], self.watch
-
-        def exec_module(module: Any) -> None:
-            load(module)
-            try:
-                hook(watch, module)
-            except Exception as error:  # noqa: BLE001 - another release of the package
-                print(f"rldk: {name} was not hooked: {error}", file=sys.stderr)  # noqa: T201
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
 
 
 def hook_optimizer(watch: FirstStepWatch, module: Any) -> None:
@@ -142,6 +159,9 @@ def hook_grpo(watch: FirstStepWatch, module: Any) -> None:
     def watched_loss(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         found = loss(self, model, inputs, *args, **kwargs)
         old, mask = inputs.get("old_per_token_logps"), inputs.get("completion_mask")
+        prompts = inputs.get("prompt_ids")
+        if prompts is not None and not watch.prompts:
+            watch.prompts = hashlib.sha256(prompts.cpu().numpy().tobytes()).hexdigest()[:16]
         if watch.ratio is None and old is not None and mask is not None and newest and newest[0].shape == old.shape:
             gap = (newest[0].detach().float() - old.float()).exp().sub(1).abs() * mask
             watch.ratio = float(gap.sum() / mask.sum().clamp(min=1))
@@ -163,12 +183,15 @@ def sample(tensor: Any) -> Any:
 
 
 def before_step(watch: FirstStepWatch, optimizer: Any) -> None:
-    if watch.done or not is_first() or (watch.owner is not None and watch.owner != id(optimizer)):
+    if watch.done or (watch.owner is not None and watch.owner != id(optimizer)):
         return
     held = parameters(optimizer)
     if not held:
         return
     watch.owner = id(optimizer)
+    watch.states = [random_state()]
+    if not is_first():
+        return
     grads = [p.grad for p, _ in held]
     finite = [g is None or bool(g.isfinite().all()) for g in grads]
     squares = sum(float(g.detach().float().pow(2).sum()) for g in grads if g is not None)
@@ -182,6 +205,7 @@ def before_step(watch: FirstStepWatch, optimizer: Any) -> None:
         "zero": sum(g is not None and not bool(g.any()) for g in grads),
         "broken": finite.count(False),
         "grad_norm": shown(math.sqrt(squares) if squares >= 0 else squares),
+        "lr_least": min(float(group.get("lr") or 0.0) for _, group in held),
         "lr": max(float(group.get("lr") or 0.0) for _, group in held),
         "stray": stray(own),
         "optimizer": type(optimizer).__name__,
@@ -199,7 +223,12 @@ def stray(own: set[int]) -> int:
 
 
 def after_step(watch: FirstStepWatch, optimizer: Any) -> None:
-    if watch.done or watch.owner != id(optimizer) or not watch.before:
+    if watch.done or watch.owner != id(optimizer):
+        return
+    watch.states.append(random_state())
+    if not is_first():
+        watch.done = True
+        watch.write_rank()
         return
     watch.steps += 1
     after = [sample(p) for p, _ in parameters(optimizer)]
@@ -207,7 +236,7 @@ def after_step(watch: FirstStepWatch, optimizer: Any) -> None:
     if not moved and not watch.facts["lr"] and watch.steps < MOST_STEPS:
         return
     watch.done = True
-    watch.write(reached=True, moved=moved, steps=watch.steps, **watch.facts)
+    watch.write(reached=True, moved=moved, steps=watch.steps, ranks=watch.ranks(), **watch.facts)
     end = time.monotonic() + WAIT_S
     while time.monotonic() < end:  # rldk ends the script here, before it writes a checkpoint
         time.sleep(0.05)
