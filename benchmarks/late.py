@@ -21,12 +21,13 @@ _WORDS = [*_COMMON * 8, *"step keep answer first number apples since we have so 
 
 
 def results(work: Path, scale: float, repeats: int) -> list[Result]:
-    """Samples as a reward function prints them, and a log of requests with numbers in every line."""
+    """Samples as a reward function prints them, a log of requests with numbers in every line, and two texts that speak
+    of a step and a reward in every line: sentences, and lines that look like metrics but for steps that do not rise."""
     if shutil.which("grep") is None:
         return [Result(job="refuse a text", note="skipped: no grep")]
     return [
         _result(work / name, make, int(SIZE * scale), repeats)
-        for name, make in (("samples", samples), ("requests", requests))
+        for name, make in (("samples", samples), ("requests", requests), ("prose", prose), ("counts", counts))
     ]
 
 
@@ -64,6 +65,21 @@ def requests(path: Path, size: int) -> None:
         for i in range(5000)
     ]
     _repeat(path, lines, size)
+
+
+def prose(path: Path, size: int) -> None:
+    rng = random.Random(9)
+    lines = [
+        f"In step {rng.randrange(40)} we {' '.join(rng.choices(_COMMON, k=8))} so the reward is {rng.randrange(9)} "
+        + " ".join(rng.choices(_COMMON, k=5))
+        for _ in range(5000)
+    ]
+    _repeat(path, lines, size)
+
+
+def counts(path: Path, size: int) -> None:
+    rng = random.Random(10)
+    _repeat(path, [f"step {rng.randrange(400)} of 10: reward was {rng.randrange(9)}" for _ in range(5000)], size)
 
 
 def _repeat(path: Path, lines: list[str], size: int) -> None:

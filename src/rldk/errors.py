@@ -16,7 +16,6 @@ RldkError                     5  anything below
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,6 +51,8 @@ class UnknownName(UsageError):
     """A name that does not exist. The hint offers the nearest known ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        import difflib
+
         self.name = name
         self.nearest = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(self.nearest)}?" if self.nearest else f"no {kind} has a similar name"

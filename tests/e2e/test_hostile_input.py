@@ -318,3 +318,24 @@ def test_a_row_of_too_many_metrics_is_refused_and_the_others_are_read(form: str,
     answer = doctor(file(tmp_path, whole))
     assert (answer.code, "8 rows" in answer.out, "1 line of 9" in answer.out) == (0, True, True)
     assert "20,001 metrics, more than can be held (20,000)" in answer.out
+
+
+WIDE = {"step": 1, "reward": 0.5, **dict.fromkeys((f"m{i}" for i in range(20_000)), 1.5)}
+WIDE_ROWS = {
+    "lines": "\n".join([json.dumps(WIDE)] * 3) + "\n",
+    "list": json.dumps([WIDE] * 3),
+    "table": "\n".join([",".join(WIDE), *[",".join(map(str, WIDE.values()))] * 3]) + "\n",
+}
+
+
+@pytest.mark.parametrize("form", WIDE_ROWS)
+def test_a_log_of_rows_that_are_too_wide_is_refused_in_one_sentence(form: str, tmp_path: Path) -> None:
+    answer = doctor(file(tmp_path, WIDE_ROWS[form]))
+    assert (answer.code, answer.err.count("20,001 metrics, more than can be held (20,000)")) == (3, 1)
+
+
+@pytest.mark.parametrize("form", ["lines", "table"])
+def test_a_monitor_says_why_it_could_read_no_row(form: str, tmp_path: Path) -> None:
+    answer = CliRunner().invoke(main, ["monitor", "--once", str(file(tmp_path, WIDE_ROWS[form]))])
+    assert "no row was read; 3 lines were refused, line 1: the " in answer.stdout
+    assert "20,001 metrics, more than can be held (20,000)" in answer.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.counts import NUMBER, Kinds, console_kinds, marked_lines, numbered_lines
@@ -13,6 +13,10 @@ from rldk.core.stream import unreadable
 CHUNK = 1 << 20  # a smaller one takes twice the time, a larger one more memory
 CONTEXT = 16 * 1024  # bytes before a line of metrics that may belong to the same block or box
 MAX_LINE = 1 << 20  # a longer line holds no metrics
+MAX_NEW = 8  # tries for a line of metrics that is unlike all lines before it
+ENOUGH = 64  # lines: of fewer, picked from prose, the numbers may rise by chance
+_ODD = 0xAAAAAAAA  # bits of the powers of two that are no powers of four
+DENSE_PART = 16 * 1024  # bytes that show whether a text goes on having a count in about every line
 DIGEST = 48 * 1024  # bytes to keep of lines that look like metrics while the format is still unknown
 
 
@@ -23,13 +27,14 @@ def find_late_start(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | No
     if not file.is_text or file.size <= len(file.head):
         return None
     digest = b""
-    tries = 0
-    for window, marked in _windows(file, kinds):
-        digest = (digest + marked)[-DIGEST:]
-        tries += 1
-        if tries & (tries - 1):  # sniffing is dear: after 1, 2, 4, 8 ... windows with a line of metrics
+    tries = tries_of_new = 0
+    for window in _windows(file, kinds):
+        own = b"".join(line + b"\n" for line in window.lines)
+        digest = (digest + own)[-DIGEST // 3 if window.dense else -DIGEST :]
+        if not (window.new and tries_of_new <= MAX_NEW) and not _is_turn(tries, window.dense):
             continue
-        for head in (window, digest):
+        heads = [window.text, own if window.new else digest]
+        for head in heads if not window.dense or heads[1].count(b"\n") >= ENOUGH else heads[:1]:
             found = File.beginning(head, file.path)
             if any(kind.sniff(found) for kind in kinds):
                 return found
@@ -37,11 +42,24 @@ def find_late_start(file: File, kinds: Iterable[type[BaseAdapter]]) -> File | No
     return found if digest and any(kind.sniff(found) for kind in kinds) else None
 
 
-def _windows(file: File, kinds: Kinds) -> Iterator[tuple[bytes, bytes]]:
-    """Pairs of the text around lines of metrics and these lines, through the whole file; no line is cut."""
-    from rldk.adapters.sieve import Sieve
+def _is_turn(tries: int, dense: bool) -> bool:
+    """Whether to sniff now, because that is dear: after 1, 2, 4, 8 ... windows, and after 1, 4, 16 ... dense ones."""
+    return not tries & (tries - 1) and not (dense and tries & _ODD)
 
-    sieve = Sieve(NUMBER)
+
+class _Window(NamedTuple):
+    """The text around lines of metrics, and these lines. `new`: they are unlike all lines before them. `dense`: they
+    are a sample."""
+
+    text: bytes
+    lines: list[bytes]
+    new: bool
+    dense: bool
+
+
+def _windows(file: File, kinds: Kinds) -> Iterator[_Window]:
+    """Finds lines of metrics through the whole file; no line is cut."""
+    search = _Search(kinds)
     text = bytearray(
         CONTEXT + MAX_LINE + CHUNK + HEAD_BYTES
     )  # new memory for each chunk takes longer than to search it
@@ -51,22 +69,45 @@ def _windows(file: File, kinds: Kinds) -> Iterator[tuple[bytes, bytes]]:
         while not ended:
             size, ended = _fill(stream, text, size, CHUNK)
             end = size if ended else text.rfind(b"\n", begin, size) + 1 or begin
-            places = sieve.places(text, begin, end)
-            lines = marked_lines(
-                bytes(text[begin:end]) if places is None else numbered_lines(text, places, size), kinds
-            )
+            lines, new = search.lines(text, begin, end, last=ended)
             if lines:
                 first = text.find(lines[0], begin)
-                size, ended = _fill(stream, text, size, first + HEAD_BYTES - size)
-                start = max(0, first - CONTEXT)
-                window = bytes(text[start : min(size, start + HEAD_BYTES + CONTEXT)])
-                yield _from_line(window), b"\n".join(lines) + b"\n"
+                before, after = (0, CONTEXT // 2) if search.dense else (CONTEXT, HEAD_BYTES)
+                size, ended = _fill(stream, text, size, first + after - size)
+                start = max(0, first - before)
+                around = bytes(text[start : min(size, first + after)])
+                yield _Window(_from_line(around) if before else around, lines, new, search.dense)
                 end = max(end, text.rfind(b"\n", 0, size) + 1)
             if size - end > MAX_LINE:
                 end = size
             kept = max(0, end - CONTEXT)
             text[: size - kept] = text[kept:size]
             begin, size = end - kept, size - kept
+
+
+class _Search:
+    """Searches the blocks of a text for lines of metrics. `dense`: the last block has a count in about every line, so
+    that only some of its lines were judged."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        from rldk.adapters.line_kinds import LineKinds
+        from rldk.adapters.sieve import Sieve
+
+        self.dense = False
+        self._kinds = kinds
+        self._sieve, self._line_kinds = Sieve(NUMBER), LineKinds()
+
+    def lines(self, text: bytearray, begin: int, end: int, *, last: bool) -> tuple[list[bytes], bool]:
+        """Lines of metrics in `text[begin:end]`, and whether they are unlike all lines before them."""
+        part = min(end, begin + DENSE_PART) if self.dense else end
+        places = self._sieve.places(text, begin, part)
+        if part < end and places is not None:
+            places = self._sieve.places(text, begin, end)
+        self.dense = places is None and not (last and begin == 0)
+        if self.dense:
+            return self._line_kinds.marked_lines(text, begin, end, self._kinds, last=last)
+        some = bytes(text[begin:end]) if places is None else numbered_lines(text, places, end)
+        return marked_lines(some, self._kinds), False
 
 
 def _fill(stream: BinaryIO, text: bytearray, size: int, wanted: int) -> tuple[int, bool]:

@@ -31,6 +31,11 @@ def rank_notes(rank: str) -> tuple[str, ...]:
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
+def too_wide(values: Mapping[str, float]) -> str:
+    """Why a row with more than `MAX_METRICS` metrics is refused."""
+    return f"the row has {len(values):,} metrics, more than can be held ({MAX_METRICS:,})"
+
+
 class Sink(Protocol):
     """The place where the parser of a format puts rows and refusals. `step`: the step of the last row, 0 at first."""
 
@@ -73,8 +78,7 @@ class Reading:
         """Appends a row, or refuses one that alone has more metrics than a table. Raises `InputError` when the table
         would no longer fit in memory."""
         if len(values) > MAX_METRICS:
-            number = len(self._builder) + self._rejected_count + 1
-            self.reject(number, 0, f"the row has {len(values):,} metrics, more than can be held ({MAX_METRICS:,})")
+            self.reject(len(self._builder) + self._rejected_count + 1, 0, too_wide(values))
             return
         if phase == "train":
             self._segment += self._last is not None and step < self._last

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -133,6 +132,8 @@ def _end_on_sigterm() -> None:
 
 def _bug(error: Exception, words: Sequence[str]) -> NoReturn:
     if os.environ.get("RLDK_DEBUG"):
+        import traceback
+
         traceback.print_exc()
     hint = "this is a bug in rldk: set RLDK_DEBUG=1 for the traceback and report it with this command line"
     fail(f"internal error: {type(error).__name__}: {error}", hint, exit_code=5, kind="InternalError", words=words)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from contextlib import suppress
 
@@ -57,4 +56,6 @@ def use_colour(setting: str) -> bool:
 
 def width() -> int:
     """Columns of the terminal, at most 110; 100 when stdout is not a terminal."""
+    import shutil
+
     return min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100

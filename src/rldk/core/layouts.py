@@ -36,13 +36,12 @@ def settle(
     steps, times = dict.fromkeys(STEP_KEYS, 0), dict.fromkeys(TIME_KEYS, 0)
     lines = []
     for obj, its_form in zip(objects, forms, strict=True):
-        found = {(path, inside): value for path, inside, value in leaves(obj, its_form, inner)}
-        steps_here = {path for (path, _), value in found.items() if path in steps and _can_be_step(value)}
-        for key in steps_here:
+        line, outside, counts = _leaves(obj, its_form, inner)
+        for key in counts:
             steps[key] += 1
         for key in times:
-            times[key] += not math.isnan(to_time(found.get((key, False))))
-        lines.append({path: value for (path, _), value in found.items()})
+            times[key] += not math.isnan(to_time(outside.get(key)))
+        lines.append(line)
     clock = step_key or _most_covered(steps, len(objects)) or _counter(lines)
     plan, total = _planned(lines, clock)
     rank, first = _ranked(lines, clock)
@@ -57,6 +56,17 @@ def settle(
         first_rank=first,
         null_is_nan=null_is_nan,
     )
+
+
+def _leaves(obj: dict[str, Any], form: Form, inner: str) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
+    """The values of a line by path, those outside its envelope, and the `STEP_KEYS` that have a step."""
+    if form is not Form.ROW:
+        line = {path: value for path, _, value in leaves(obj, form, inner)}
+        return line, line, {key for key in STEP_KEYS if key in line and _can_be_step(line[key])}
+    every = list(leaves(obj, form, inner))
+    counts = {path for path, _, value in every if path in STEP_KEYS and _can_be_step(value)}
+    outside = {path: value for path, inside, value in every if not inside}
+    return {path: value for path, _, value in every}, outside, counts
 
 
 def _counter(lines: Sequence[dict[str, Any]]) -> str | None:

@@ -165,24 +165,26 @@ class WholeFile:
     cursor = None
     begins = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, warn: Callable[[str], None]) -> None:
         self.source = str(path)
         self.busy = True
         self.ended = False
         self.changes: Counter[str] = Counter()
         self._chunks: Iterator[bytes] = chunks(path, CHUNK)
+        self._warn = warn
 
     def poll(self) -> bytes:
         try:
             data = next(self._chunks, b"")
-        except BrokenStream:
+        except BrokenStream as error:
             self.changes["broken_off"] += 1
+            self._warn(f"{self.source} breaks off: {error}; the rows before that are judged")
             data = b""
         self.busy, self.ended = bool(data), not data
         return data
 
     def finish(self) -> bytes:
-        return b"".join(self._chunks)
+        return b"".join(iter(self.poll, b""))
 
     def close(self) -> None:
         """Does nothing: the stream closes itself at its end."""
@@ -237,7 +239,7 @@ def finished_feeds(sources: Sequence[str], how: ReadOptions, *, warn: Callable[[
     for source, name in zip(sources, run_names(sources), strict=True):
         path = Path(source)
         if how.pattern or (path.is_file() and recognise(File(path).head, mapped=bool(how.field_map)) is not None):
-            made.append(LogFeed(WholeFile(path), name, replace(how, path=path), warn=warn))
+            made.append(LogFeed(WholeFile(path, warn=warn), name, replace(how, path=path), warn=warn))
             continue
         from rldk.adapters.open import open_runs
 

@@ -101,7 +101,7 @@ def _run(session: RunSession | None, stats: SourceStats) -> dict[str, Any]:
     return {
         "run": session.run if session else "",
         "health": _HEALTH.get(came_to, came_to),
-        "verdict": report.verdict or "Not checked: no row was read.",
+        "verdict": report.verdict or _without_rows(stats),
         "rows": session.rows if session else 0,
         "first_step": gaps.first if gaps else None,
         "last_step": gaps.last if gaps else None,
@@ -113,6 +113,15 @@ def _run(session: RunSession | None, stats: SourceStats) -> dict[str, Any]:
             "gaps": gaps.count() if gaps else 0,
         },
     }
+
+
+def _without_rows(stats: SourceStats) -> str:
+    """The verdict on a source without a row."""
+    if not stats.first_rejected:
+        return "Not checked: no row was read."
+    first = stats.first_rejected[0]
+    refused = "one line was refused" if stats.rejected == 1 else f"{stats.rejected:,} lines were refused"
+    return f"Not checked: no row was read; {refused}, line {first.line}: {first.reason}."
 
 
 def _by_rule(runs: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

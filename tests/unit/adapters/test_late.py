@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rldk.adapters.base import adapters
 from rldk.adapters.counts import NUMBER, console_kinds, marked_lines, numbered_lines
 from rldk.adapters.late import condense, find_late_start
-from rldk.adapters.open import open_run
+from rldk.adapters.open import find_adapter, open_run
 from rldk.adapters.sieve import Sieve
 from rldk.adapters.source import HEAD_BYTES, File
 
@@ -37,6 +37,45 @@ def test_metrics_after_any_amount_of_text_are_found(tmp_path: Path, text: str, n
 def test_lines_far_from_each_other_are_found(tmp_path: Path) -> None:
     (tmp_path / "out.log").write_text("".join(APART + "\n" + line for line in LINES.splitlines(True)[:5]))
     assert len(open_run(tmp_path / "out.log").metrics) == 5
+
+
+DENSE = "".join(f"In step {i % 9} we think about {i} apples, so the reward is 1 for once\n" for i in range(40_000))
+COUNTS = "".join(f"step {i * 7919 % 400} of 10: reward was {i % 7}\n" for i in range(80_000))
+
+
+@pytest.mark.parametrize("before", [DENSE, COUNTS], ids=["prose", "counts"])
+@pytest.mark.parametrize("after", [DENSE, COUNTS, ""], ids=["prose", "counts", "end"])
+def test_metrics_are_found_in_text_that_counts_in_every_line(tmp_path: Path, before: str, after: str) -> None:
+    (tmp_path / "out.log").write_text(before + VERL + after)
+    found = find_late_start(File(tmp_path / "out.log"), list(adapters))
+    assert found is not None
+    assert find_adapter("verl-console").sniff(found)
+
+
+@pytest.mark.parametrize("text", [LINES, VERL])
+def test_rare_lines_of_metrics_are_found_in_text_that_counts_in_every_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "out.log").write_text(
+        "".join(DENSE[: 600_000 + i] + "\n" + x for i, x in enumerate(text.splitlines(True)))
+    )
+    assert find_late_start(File(tmp_path / "out.log"), list(adapters)) is not None
+
+
+@pytest.mark.parametrize("text", [DENSE, COUNTS], ids=["prose", "counts"])
+def test_few_lines_are_judged_of_text_that_counts_in_every_line(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    kind = find_adapter("line-console")
+    marks = kind.marks
+
+    def ask(_: object, line: bytes) -> bool:
+        asked.append(line)
+        return marks(line)
+
+    monkeypatch.setattr(kind, "marks", classmethod(ask))
+    (tmp_path / "out.log").write_text(text * 3)
+    assert find_late_start(File(tmp_path / "out.log"), list(adapters)) is None
+    assert 0 < len(asked) <= 300
 
 
 def test_a_folder_is_searched_as_a_file_is(tmp_path: Path) -> None:

@@ -69,3 +69,12 @@ def test_lines_do_not_depend_on_the_chunks(pieces: list[bytes]) -> None:
             offset += len(line) + 1
     assert [line for _, _, line in found] == whole.split(b"\n")[: len(found)]
     assert all(whole[offset:].startswith(line) and whole[:offset].count(b"\n") == n - 1 for n, offset, line in found)
+
+
+def test_equal_rows_are_cut_by_the_part_of_the_archive_that_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(gzip.compress(b'{"step": 1, "reward": 0.5}\n' * 1_000_000 + os.urandom(400_000)))
+    unpacked: list[bytes] = []
+    with pytest.raises(BrokenStream, match="unpacks to over 100 times its size"):
+        unpacked.extend(chunks(path))
+    assert ALLOWED <= sum(map(len, unpacked)) <= ALLOWED + (2 << 20)

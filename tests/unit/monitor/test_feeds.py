@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.live.reader import ReadOptions
-from rldk.monitor.feeds import IDENTITY_BYTES, LOOK_AFTER, LogFeed, run_names
+from rldk.monitor.feeds import IDENTITY_BYTES, LOOK_AFTER, LogFeed, WholeFile, run_names
 
 
 class Given:
@@ -88,3 +89,14 @@ def test_it_is_looked_why_nothing_comes_at_the_eighth_poll_and_said_once(tmp_pat
         counts.append(len(said))
     assert counts == [0] * (LOOK_AFTER - 1) + [1] * (LOOK_AFTER + 2)
     assert "is neither text nor" in said[0]
+
+
+@pytest.mark.parametrize("polls", [0, 1])
+def test_an_archive_that_breaks_off_is_read_to_there_and_said(tmp_path: Path, polls: int) -> None:
+    path, said = tmp_path / "log.gz", list[str]()
+    text = b"".join(b'{"step": %d}\n' % i for i in range(200_000))
+    path.write_bytes(gzip.compress(text)[:-4000])
+    file = WholeFile(path, warn=said.append)
+    got = b"".join(file.poll() for _ in range(polls)) + file.finish()
+    assert (text.startswith(got), len(got) > len(text) // 2) == (True, True)
+    assert (len(said), dict(file.changes), file.ended) == (1, {"broken_off": 1}, True)

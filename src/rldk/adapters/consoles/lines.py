@@ -43,6 +43,7 @@ _SAID = later(
     rb"|(?<![a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?![a-z])"
 )
 _SIGN = later(r"[:=|]")
+_TAIL = later(r"\d[^\d(]{24,}$")  # without a sign before it this is prose: what may follow a number is shorter
 _OTHER = later(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
 
 
@@ -200,10 +201,11 @@ class PrintedLinesConsole(BaseAdapter):
         if not any(word in small for word in _GOALS) or _SAID.search(small) is None:
             return False
         text = clean(line)
-        if _OTHER.match(text):
+        signed = _SIGN.search(text) is not None
+        if _OTHER.match(text) or (not signed and _TAIL.search(text)):
             return False
         found = read_line(text)
-        return bool(found.clocks) and says_goal(found.values)
+        return (signed or found.whole) and bool(found.clocks) and says_goal(found.values)
 
     def read(self) -> Log:
         lines = PrintedLines()

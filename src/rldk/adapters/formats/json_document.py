@@ -76,7 +76,11 @@ class JsonDocument(BaseAdapter):
         tag = tag_of(file)
         table = assemble({key or tag: value for key, value in row.items()} for row in told.rows)
         if not len(table.table) or not table.table.columns:
-            raise NoData(f"{self.source} has no numbers", hint="check whether the run stopped before its first log")
+            first = f" ({table.rejected[0].reason}, row {table.rejected[0].line})" if table.rejected else ""
+            raise NoData(
+                f"there is no usable row in {self.source}{first}",
+                hint="check whether the run stopped before its first log",
+            )
         why = broken or cut
         if why and self.options.get("strict"):
             raise MalformedInput(f"{self.source} is cut off: {why}", hint="read without strict mode to keep its rows")
@@ -110,7 +114,10 @@ def _first_document(file: File) -> Any:
     first, _, rest = head.partition(b"\n")
     if rest.lstrip().startswith(b"{") and first.startswith(b"{") and _is_object(first):
         return None  # JSON lines
-    return beginning(head[:HEAD_BYTES].decode("utf-8", "replace"))
+    document = beginning(head[:HEAD_BYTES].decode("utf-8", "replace"))
+    if document is None and head.startswith(b"[") and len(head) > HEAD_BYTES:  # the first row is longer
+        return beginning(head.decode("utf-8", "replace"))
+    return document
 
 
 def _is_object(line: bytes) -> bool:

@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from rldk.adapters.reading import Glimpse, Parser, rank_notes
+from rldk.adapters.reading import Glimpse, Parser, rank_notes, too_wide
 from rldk.adapters.wire.console import Cutter, Piece
 from rldk.core.jsonl import KEPT_REJECTS, Decoder
 from rldk.core.lines import EXCERPT
 from rldk.core.model import COUNTED, Rejected
 from rldk.core.rows import RowList
-from rldk.core.table import Phase, Row
+from rldk.core.table import MAX_METRICS, Phase, Row
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -149,6 +149,9 @@ class ParsedRows(Generic[T]):
         return rows + self._rows.take()
 
     def row(self, step: int, values: Mapping[str, float], *, phase: Phase = "train", time: float = math.nan) -> None:
+        if len(values) > MAX_METRICS:
+            self.reject(self.lines + 1, 0, too_wide(values))
+            return
         self.step = step
         self._count += 1
         self._rows.add(step, dict(values), phase=phase, time=time)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from itertools import islice, pairwise
+from itertools import islice
 
 from rldk.core.stats.robust import MAD_TO_SD, middle
 from rldk.engine.features.window import NAN, total
@@ -57,19 +57,23 @@ class Drawdown:
     three: that of the mean of the rows, and those of their first and last fifth plus a tenth of the gain. A dip that is
     shorter than the rows leaves one end high. The value is above 1 when the level is below the bottom."""
 
-    __slots__ = ("_before", "_clear", "_rows", "_top", "_values", "value")
+    __slots__ = ("_clear", "_rows", "_squares", "_steps", "_top", "_values", "value")
 
     def __init__(self, rows: int, top: int, clear: float, after: int) -> None:
         self._rows, self._clear = rows, clear
         self._values: deque[float] = deque(maxlen=rows)
-        self._before: deque[float] = deque(maxlen=STEPS + 1)
+        self._steps: deque[float] = deque(maxlen=STEPS + rows)  # from row to row, those of the newest rows included
+        self._squares: deque[float] = deque(maxlen=STEPS + rows)
         self._top = Top(top, after)
         self.value = 0.0
 
     def update(self, x: float) -> None:
         values = self._values
-        if len(values) == self._rows:
-            self._before.append(values[0])
+        if values:
+            step = abs(x - values[-1])
+            self._steps.append(step)
+            capped = min(step, HUGE)
+            self._squares.append(capped * capped)
         values.append(x)
         self._top.update(x)
         self.value = self._lost() if len(values) == self._rows else 0.0
@@ -90,9 +94,8 @@ class Drawdown:
         steps.
 
         For rewards that are 0 on most rows the median step is 0 and says nothing about the other steps."""
-        steps = sorted(abs(b - a) for a, b in pairwise(self._before))
+        steps = sorted(islice(self._steps, max(0, len(self._steps) - self._rows)))
         if len(steps) < FEWEST:
             return math.inf
-        every = [min(abs(b - a), HUGE) for a, b in pairwise((*self._before, *self._values))]
-        square = total(x * x for x in every) / len(every)
+        square = total(self._squares) / len(self._squares)
         return max(MAD_TO_SD * middle(steps), math.sqrt(square)) / math.sqrt(2.0)

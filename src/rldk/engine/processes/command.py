@@ -6,12 +6,15 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import subprocess
 
 KEPT_BYTES = 4096
 _TICK_S = 0.1
@@ -33,6 +36,8 @@ def run(argv: Sequence[str], *, timeout_s: float, hurry: threading.Event | None 
     started.
 
     It is ended with its group after `timeout_s`, or as soon as `hurry` is set."""
+    import subprocess
+
     process = subprocess.Popen(  # noqa: S603 - argv as the user wrote it, allowed by the user on the command line
         list(argv),
         stdin=subprocess.DEVNULL,

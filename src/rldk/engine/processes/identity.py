@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -183,6 +182,8 @@ def _from_proc(pids: Iterable[int]) -> Iterator[Process]:
 
 
 def _from_ps() -> Iterator[Process]:
+    import subprocess
+
     environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
     try:
         out = subprocess.run(_PS, capture_output=True, text=True, check=False, env=environment, timeout=10)  # noqa: S603

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import pairwise
-from statistics import NormalDist, median
 from typing import Literal
 
 from msgspec import Struct, field
@@ -74,6 +73,8 @@ class Loss(Struct, frozen=True):
 
     def sureness(self, noise: float, size: int) -> float:
         """The probability that more than `LOST` of the gain is lost; `size`: the number of values in a block."""
+        from statistics import NormalDist
+
         error = noise * math.sqrt(2.0 / (AT_ONCE * size))
         beyond = self.amount * (1.0 - LOST / self.share) if self.share > 0 else 0.0
         return NormalDist().cdf(beyond / error) if error > 0.0 else float(beyond > 0.0)
@@ -134,6 +135,8 @@ def _line(y: list[float]) -> tuple[float, list[float]]:
 
 def shares(trend: Trend, material: float) -> dict[Convergence, float]:
     """The probabilities that the true change is above, below or within what matters (normal approximation)."""
+    from statistics import NormalDist
+
     if trend.error == 0.0:
         up, down = float(trend.gain > material), float(trend.gain < -material)
     else:
@@ -206,6 +209,8 @@ def _pace(engine: Engine) -> float:
 
 def _quarters(means: list[float]) -> tuple[float, float]:
     """The medians of the first and of the last quarter; NaN with fewer than 8 blocks."""
+    from statistics import median
+
     quarter = len(means) // 4
     return (median(means[:quarter]), median(means[-quarter:])) if quarter >= 2 else (math.nan, math.nan)
 

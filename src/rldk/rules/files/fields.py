@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import string
 from collections.abc import Callable, Iterable, Mapping
@@ -119,6 +118,8 @@ def check(data: Mapping[str, Any], forms: Mapping[str, FieldForm], *, within: st
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint "did you mean X?", or a list of all known names."""
+    import difflib
+
     words = sorted(known)
     close = difflib.get_close_matches(name, words, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"known: {', '.join(words)}"
