@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ from msgspec.structs import replace
 
 from rldk.core.manifest import TokenizerRecord
 from rldk.core.redact import without_secrets
+from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.tracking.config import plain_config
 
 
 def record_tokenizer(tokenizer: Any, metadata: Mapping[str, Any] | None) -> TokenizerRecord:
     """The record of a tokenizer: the digest of everything that decides its output."""
-    fingerprints = import_module("rldk.provenance.fingerprints.tokenizer")
-    found: TokenizerRecord = fingerprints.fingerprint_tokenizer(tokenizer)
+    found = fingerprint_tokenizer(tokenizer)
     source = None if found.source is None else without_secrets(str(Path(found.source).absolute()))
     return replace(found, source=source, metadata={**found.metadata, **plain_config(metadata)})

@@ -16,6 +16,7 @@ import yaml
 from examples import few
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded_runs import TOKENIZER
 
 import rldk
 from rldk import ExperimentTracker, TrackingConfig
@@ -25,6 +26,7 @@ from rldk.core.manifest import Manifest, manifest_schema, read_manifest, status_
 from rldk.errors import MalformedInput, UnknownName, UsageError
 from rldk.provenance.fingerprints.dataset import fingerprint
 from rldk.provenance.fingerprints.model import model_fingerprint
+from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.utils.seed import SeedState, restore_seed_state, seed_context
 
 ROWS = [{"prompt": "a", "reward": 0.5}, {"prompt": "b", "reward": 1.0}]
@@ -32,7 +34,8 @@ WEIGHTS = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.zeros(2, d
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # a run records the repository around the current folder
     for name in ("RANK", "RLDK_DIR", "RLDK_MODE"):
         monkeypatch.delenv(name, raising=False)
     with seed_context(0):
@@ -138,6 +141,17 @@ def test_a_call_out_of_order_says_what_to_call(tmp_path: Path) -> None:
     for call in calls:
         with pytest.raises(UsageError, match="run is finished"):
             call()
+
+
+def test_a_tokenizer_is_recorded_part_by_part(tmp_path: Path) -> None:
+    (tmp_path / "tok").mkdir()
+    (tmp_path / "tok" / "tokenizer.json").write_text(json.dumps(TOKENIZER))
+    with tracker(tmp_path) as run:
+        run.track_tokenizer(tmp_path / "tok", "policy")
+    found = read(run.dir).tokenizers["policy"]
+    assert found.digest == fingerprint_tokenizer(tmp_path / "tok").digest
+    assert found.source == str(tmp_path / "tok")
+    assert "vocabulary" in found.parts
 
 
 def test_what_is_switched_off_is_not_recorded(tmp_path: Path) -> None:

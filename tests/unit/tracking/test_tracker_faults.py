@@ -26,7 +26,8 @@ BARE: dict[str, Any] = {"enable_environment_tracking": False, "enable_git_tracki
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # a run records the repository around the current folder
     for name in ("RANK", "RLDK_DIR", "RLDK_MODE"):
         monkeypatch.delenv(name, raising=False)
     with seed_context(0):
