@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from rldk.cards.words import plural
 from rldk.core.manifest import GitState, Script
 from rldk.errors import InputError, UnreadableSource, UsageError
 from rldk.provenance.git_objects import LFS, LINK, CommitFile, blob_name, contents, git_output
@@ -74,7 +75,7 @@ def _commit(code: RecordedCode) -> Iterator[CheckOutcome]:
     except UnreadableSource as error:
         yield _outcome("commit", "failed", error.message)
         return
-    yield _outcome("commit", "passed", f"{sha[:12]} in {code.repository}, {count:,} files")
+    yield _outcome("commit", "passed", f"{sha[:12]} in {code.repository}, {plural(count, 'file')}")
     if code.commit.submodules:
         count = len(code.commit.submodules)
         yield _outcome("submodules", "not_checked", f"needs {count:,} other repositories: their files are not read")
@@ -105,11 +106,13 @@ def _work_tree(code: RecordedCode) -> CheckOutcome:
             same = _is_file_of(place, files[path], code)
         if not same:
             wrong.append(f"{path} {'was changed' if place.exists() or place.is_symlink() else 'is gone'}")
-    left = f"; {len(unknown):,} whose content was not kept not compared" if unknown else ""
+    left = f"; not compared, because their content was not kept: {len(unknown):,}" if unknown else ""
     if wrong:
         message = f"the files in {root} are not those that ran (rldk restore brings those back){left}"
         return _outcome("work tree", "failed", message, wrong)
-    return _outcome("work tree", "passed", f"{len({*files, *changed, *others} - unknown):,} files in {root}{left}")
+    return _outcome(
+        "work tree", "passed", f"{plural(len({*files, *changed, *others} - unknown), 'file')} in {root}{left}"
+    )
 
 
 def _is_file_of(place: Path, file: CommitFile, code: RecordedCode) -> bool:
