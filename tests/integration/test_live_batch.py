@@ -119,7 +119,7 @@ def _steady_rows(seed: int, n: int) -> list[Row]:
 
 
 @pytest.mark.slow
-@settings(max_examples=at_most(20), deadline=None)
+@settings(max_examples=at_most(12), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(20, 600), algorithm=st.sampled_from([None, "ppo", "grpo"]))
 def test_every_rule_finds_the_same_in_blocks(seed: int, n: int, algorithm: str | None) -> None:
     rows, rng = _steady_rows(seed, n), random.Random(seed)
