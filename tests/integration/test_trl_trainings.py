@@ -64,12 +64,12 @@ def test_what_no_scalar_shows_is_measured_in_grpo(tmp_path: Path) -> None:
 class Breaks(tiny.callback_class()):  # type: ignore[misc]
     """Puts a NaN into the log of one step, as a broken trainer would."""
 
-    def __init__(self, step: int) -> None:
-        self.step = step
+    def __init__(self, step: int, name: str = "loss") -> None:
+        self.step, self.name = step, name
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if state.global_step == self.step:
-            logs["loss"] = float("nan")
+            logs[self.name] = float("nan")
 
 
 @pytest.mark.parametrize("name", ["grpo", "dpo"])
@@ -122,7 +122,7 @@ def test_a_stop_ends_ppo_which_ignores_the_flag_of_other_trainers(tmp_path: Path
     if not has_ppo():
         pytest.skip("this TRL has no PPOTrainer")
     callback = RLDKCallback(tmp_path / "rldk", run_id="r", echo=False, stop_on="critical")
-    trainer = tiny.ppo(tmp_path / "out", 6, [Breaks(3), callback])
+    trainer = tiny.ppo(tmp_path / "out", 6, [Breaks(3, "loss/policy_avg"), callback])
     with pytest.raises(TrainingStopped, match="GRAD001 at step 3"):
         trainer.train()
     report = json.loads((tmp_path / "rldk" / "r_final_report.json").read_text())
