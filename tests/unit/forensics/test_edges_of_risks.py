@@ -64,24 +64,13 @@ def test_samples_of_advantages_may_be_an_array_a_list_or_a_generator() -> None:
         assert (made.advantage_mean, made.advantage_max) == (50.0, 100.0)
 
 
-def test_rows_that_can_teach_and_rows_that_are_whitened() -> None:
+def test_rows_that_can_teach() -> None:
     for mean, std, useful in [
         (0.5, 1.0, 1.0), (0.51, 1.0, 0.0), (-0.51, 1.0, 0.0), (0.0, 0.0, 0.0), (NAN, 1.0, 0.0), (0.0, math.inf, 0.0)
     ]:  # fmt: skip
         tracker = AdvantageStatisticsTracker()
         made = [tracker.update(step, mean, std) for step in range(30)][-1]
         assert made.advantage_quality_score == useful, (mean, std)
-    for mean, std, share_of in [
-        (0.05, 1.0, 1.0),
-        (0.0, 1.1, 1.0),
-        (0.06, 1.0, None),
-        (0.0, 1.11, None),
-        (0.0, 0.89, None),
-    ]:
-        tracker = AdvantageStatisticsTracker()
-        for step in range(12):
-            made = tracker.update(step, mean, std)
-        assert made.advantage_normalization_health == share_of, (mean, std)
 
 
 def test_a_controller_that_obeys_and_one_that_does_not() -> None:
