@@ -32,10 +32,10 @@ class Tensor(np.ndarray[Any, Any]):
         return np.asarray(self)
 
     def float(self) -> Tensor:
-        return self.astype(np.float64)
+        return tensor(np.asarray(self, dtype=np.float64))
 
     def to(self, kind: Any) -> Tensor:
-        return self if isinstance(kind, str) else self.astype(kind)
+        return self if isinstance(kind, str) else tensor(np.asarray(self).astype(kind))
 
     def data_ptr(self) -> int:
         return int(self.__array_interface__["data"][0])

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from trl_stand_in import Loaded, loaded_without_trl
 
 from rldk.errors import UsageError
-
-PACKAGE = "rldk.integrations.trl"
-
-
-class Loaded:
-    """What `from_pretrained` gives."""
-
-    def __init__(self, kind: str, name: str, **given: Any) -> None:
-        self.kind, self.name, self.given = kind, name, given
-        self.pad_token: Any = None
-        self.eos_token = "</s>"
-
-    def __call__(self, text: str, **given: Any) -> dict[str, Any]:
-        return {"input_ids": [len(text)], **given}
 
 
 class Rows:
@@ -36,31 +23,10 @@ class Rows:
         return function({name: f"a {name}" for name in self.column_names}), remove_columns
 
 
-def loader(kind: str) -> Any:
-    return SimpleNamespace(from_pretrained=lambda name, **given: Loaded(kind, name, **given))
-
-
 @pytest.fixture
-def ppo(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The module, as it is loaded where TRL and transformers are the stand-ins."""
-    trl: Any = ModuleType("trl")
-    trl.__version__, trl.PPOConfig, trl.PPOTrainer = "0.27", object, SimpleNamespace
-    transformers: Any = ModuleType("transformers")
-    transformers.TrainerCallback = object
-    for name, kind in [
-        ("AutoModelForCausalLM", "model"), ("AutoModelForSequenceClassification", "scorer"), ("AutoTokenizer", "words"),
-    ]:  # fmt: skip
-        setattr(transformers, name, loader(kind))
-    for name in [n for n in sys.modules if n.partition(".")[0] in ("trl", "transformers")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "trl", trl)
-    monkeypatch.setitem(sys.modules, "transformers", transformers)
-    for last in ("ppo", "callbacks"):  # they are loaded once more, and put back afterwards
-        monkeypatch.delitem(sys.modules, f"{PACKAGE}.{last}", raising=False)
-        monkeypatch.setattr(importlib.import_module(PACKAGE), last, None, raising=False)
-    yield importlib.import_module(f"{PACKAGE}.ppo")
-    for last in ("ppo", "callbacks"):
-        sys.modules.pop(f"{PACKAGE}.{last}", None)
+def ppo(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with loaded_without_trl(monkeypatch, "ppo") as module:
+        yield module
 
 
 def made(ppo: Any, tmp_path: Path, data: Any = None, **given: Any) -> Any:
