@@ -154,14 +154,15 @@ def test_when_records_are_made() -> None:
 
 
 def test_which_tokens_were_sampled() -> None:
-    for words, expected in [
+    cases: list[tuple[dict[str, Any], list[int]]] = [
         ({"eos_token_id": END, "pad_token_id": PAD}, [3, 2, 4]),
         ({"eos_token_id": END, "pad_token_id": 7}, [3, 1, 3]),
         ({"eos_token_id": END, "pad_token_id": END}, [3, 2, 4]),
         ({"eos_token_id": END, "pad_token_id": None}, [3, 2, 4]),
         ({"eos_token_id": [6, END], "pad_token_id": PAD}, [2, 2, 2]),
         ({"eos_token_id": None, "pad_token_id": PAD}, [3, 1, 0]),
-    ]:
+    ]
+    for words, expected in cases:
         trainer = Trainer(output(), processing_class=SimpleNamespace(tokenizer=SimpleNamespace(**words)))
         _, kept = tapped(trainer)
         trainer._generate_and_score_completions(None)

@@ -18,14 +18,15 @@ def facts(found: dict[str, Any], how: str = "seen", seconds: float = 1.239) -> F
 
 
 def test_how_a_script_came_to_its_end_is_said() -> None:
-    for found, how, expected in [
+    cases: list[tuple[dict[str, Any], str, str]] = [
         ({"reached": True}, "seen", "stopped after the step"),
         ({}, "late", "the time limit was reached after 1 s"),
         ({}, "ended", "the script ended with exit code 3, and no step of a torch optimizer was seen"),
         ({"hooked": []}, "ended", "the script ended with exit code 3"),
         ({"reached": True}, "ended", "the script ended with exit code 3"),
         ({"error": "E: x"}, "ended", "the script ended with E: x"),
-    ]:
+    ]
+    for found, how, expected in cases:
         made = facts(found, how)
         assert (made.outcome, made.reached) == (expected, found.get("reached", False)), found
     assert facts({"reached": 1}).reached is False
@@ -43,7 +44,7 @@ def test_figures_of_the_wrong_kind_are_none() -> None:
 
 def test_the_rows_of_a_step_compare_the_ranks_before_and_after_it() -> None:
     ranks = {"random": [1, 2, 9], "prompts": 3}
-    for found, expected in [
+    cases: list[tuple[dict[str, Any], Any]] = [
         ({"lr_least": 0.5}, ({"lr": 0.5},)),
         ({"lr_least": 0.0}, ()),
         ({}, ()),
@@ -55,7 +56,8 @@ def test_the_rows_of_a_step_compare_the_ranks_before_and_after_it() -> None:
             {"ranks": ranks},
             tuple({"ranks_with_same_random_state": x, "ranks_with_same_prompts": 3.0} for x in (1.0, 2.0)),
         ),
-    ]:
+    ]
+    for found, expected in cases:
         assert facts({"reached": True, **found}).rows == expected, found
         assert facts(found).rows == ()
 
