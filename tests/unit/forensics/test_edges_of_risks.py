@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rldk.errors import UsageError
+from rldk.forensics import ComprehensivePPOForensics
 from rldk.forensics.advantage_statistics import AdvantageStatisticsTracker
 from rldk.forensics.gradient_norms import _apart, _worst, share
 from rldk.forensics.kl_drift import KLDrift
@@ -110,3 +112,10 @@ def test_the_direction_of_the_kl() -> None:
             drift.update(step, 0.1 if step < 50 else 0.1 * factor)
         assert drift.analysis([])["trend"] == expected, factor
     assert KLDrift().analysis([])["trend"] is None
+
+
+def test_a_window_has_two_rows() -> None:
+    for name in ("window_size", "kl_drift_window_size"):
+        ComprehensivePPOForensics(**{name: 2})
+        with pytest.raises(UsageError, match="a window needs at least 2 rows"):
+            ComprehensivePPOForensics(**{name: 1})

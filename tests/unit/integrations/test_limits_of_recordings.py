@@ -7,8 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from rldk.core.table import Row
 from rldk.forensics.comprehensive import Switches
+from rldk.integrations import outputs
 from rldk.integrations.environments import ORIGIN
 from rldk.integrations.guard import Guard
 from rldk.integrations.judge import Judge
@@ -80,3 +83,18 @@ def test_findings_that_a_user_switched_off_are_silent() -> None:
             assert off.silences(code) is (needs == (name,)), (code, name)
         rest = Switches(**{name: name not in needs for name in on})
         assert rest.silences(code) is bool(needs), code
+
+
+def test_a_removed_folder_is_looked_for_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [10.0]
+    monkeypatch.setattr(outputs, "time", SimpleNamespace(monotonic=lambda: now[0], time=lambda: 0.0))
+    said: list[str] = []
+    files = outputs.RunFiles(tmp_path / "run", "r", Guard(said.append))
+    path = tmp_path / "run" / "r_events.jsonl"
+    for at, there in [(10.0, True), (10.99, False), (11.0, True), (11.99, False), (12.0, True)]:
+        now[0] = at
+        files.event(Row(step=1, values={"kl": 0.1}), {})
+        assert path.exists() is there, at
+        path.unlink(missing_ok=True)
+    files.close()
+    assert len(said) == 1
