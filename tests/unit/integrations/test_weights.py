@@ -108,6 +108,16 @@ def test_a_step_that_moves_half_of_the_weights() -> None:
     assert watched.said == []
 
 
+def test_a_gradient_of_zeros_has_no_dead_share() -> None:
+    model = Model(a=[1.0])
+    optimizer = Optimizer(model.named["a"])
+    model.named["a"].grad = tensor([0.0])
+    watched = Watched(model, optimizer)
+    optimizer.step()
+    assert watched.found["grad_norm_update"] == 0.0
+    assert "grad_dead_frac" not in watched.found
+
+
 def test_what_a_step_changed_and_somebody_undid() -> None:
     model = Model(a=[1.0, 2.0])
     optimizer = Optimizer(model.named["a"])
