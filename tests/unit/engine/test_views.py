@@ -68,10 +68,6 @@ def test_every_subject_has_its_words_and_its_view() -> None:
     assert set(SEEN) == viewed <= set(WANTS)
     others = {"code", "records", "setup"}  # views of source code, of every step, and one that preflight makes
     assert set(VIEWS) == viewed - others
-        "code",
-        "records",
-        "setup",
-    }  # views of source code, of every step, and one that preflight makes
     assert set(MISSING) == viewed - {"config"}
 
 
