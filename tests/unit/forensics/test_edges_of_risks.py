@@ -116,6 +116,7 @@ def test_the_direction_of_the_kl() -> None:
 
 def test_a_window_has_two_rows() -> None:
     for name in ("window_size", "kl_drift_window_size"):
-        ComprehensivePPOForensics(**{name: 2})
+        two: dict[str, Any] = {name: 2}
+        ComprehensivePPOForensics(**two)
         with pytest.raises(UsageError, match="a window needs at least 2 rows"):
-            ComprehensivePPOForensics(**{name: 1})
+            ComprehensivePPOForensics(**{**two, name: 1})
