@@ -44,6 +44,7 @@ PUBLIC = {
         "KLScheduleMetrics",
         "KLScheduleTracker",
         "audit_environment",
+        "diff_checkpoints",
         "scan_logs",
         "scan_ppo_events",
     },

@@ -26,8 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a training and watch it."),
     "runs": ("runs", "List run directories, show what one of them says of its run, and compare two."),
     "track": ("track", "Record what a run stands on: commit, packages, machine, seeds, with tags and notes."),
-    "forensics": ("forensics", "Look deeper: anomalies of a PPO run by name, drift of the KL, the environment."),
+    "forensics": (
+        "forensics",
+        "Look deeper: anomalies of a PPO run by name, drift of the KL, checkpoints, the environment.",
+    ),
     "env-audit": ("env_audit", "Say what in a program and its environment keeps runs from being repeated."),
+    "diff-ckpt": ("diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
