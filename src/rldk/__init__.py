@@ -7,6 +7,7 @@ TYPE_CHECKING = False  # importing it from typing would be most of the cost of `
 
 if TYPE_CHECKING:
     from rldk.diagnosis import diagnose
+    from rldk.diff import DivergenceReport, first_divergence
     from rldk.emit import EventWriter
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComprehensivePPOForensics",
+    "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
     "TrackingConfig",
     "__version__",
     "diagnose",
     "finish",
+    "first_divergence",
     "ingest_runs",
     "ingest_runs_to_events",
     "init",
@@ -36,11 +39,13 @@ __all__ = [
 
 _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
+    "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "TrackingConfig": "rldk.tracking",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
+    "first_divergence": "rldk.diff",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",

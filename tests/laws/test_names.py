@@ -17,12 +17,14 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 PUBLIC = {
     "rldk": {
         "ComprehensivePPOForensics",
+        "DivergenceReport",
         "EventWriter",
         "ExperimentTracker",
         "TrackingConfig",
         "__version__",
         "diagnose",
         "finish",
+        "first_divergence",
         "ingest_runs",
         "ingest_runs_to_events",
         "init",
@@ -32,6 +34,7 @@ PUBLIC = {
         "set_global_seed",
         "watch",
     },
+    "rldk.diff": {"DivergenceReport", "first_divergence"},
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {
