@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.comparison import compare_runs
     from rldk.diagnosis import diagnose
     from rldk.diff import DivergenceReport, first_divergence
     from rldk.emit import EventWriter
@@ -24,6 +25,7 @@ __all__ = [
     "ExperimentTracker",
     "TrackingConfig",
     "__version__",
+    "compare_runs",
     "diagnose",
     "finish",
     "first_divergence",
@@ -43,6 +45,7 @@ _HOMES = {
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "TrackingConfig": "rldk.tracking",
+    "compare_runs": "rldk.comparison",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
     "first_divergence": "rldk.diff",

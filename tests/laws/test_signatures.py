@@ -13,7 +13,7 @@ import msgspec
 from rldk import errors
 
 MODULES = (
-    "rldk", "rldk.adapters", "rldk.diagnosis", "rldk.diff", "rldk.emit",
+    "rldk", "rldk.adapters", "rldk.comparison", "rldk.diagnosis", "rldk.diff", "rldk.emit",
     "rldk.forensics", "rldk.integrations.loop", "rldk.io",
     "rldk.preflight", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
 )  # fmt: skip

@@ -1,10 +1,11 @@
-"""`rldk forensics env-audit|log-scan|kl-drift|doctor`."""
+"""`rldk forensics env-audit|log-scan|kl-drift|compare-runs|doctor`."""
 
 from __future__ import annotations
 
 import click
 
 from rldk.cli import doctor, env_audit, kl_drift, log_scan
+from rldk.cli.comparing import compare
 
 
 @click.group("forensics")
@@ -22,4 +23,5 @@ def command() -> None:
 command.add_command(env_audit.command)
 command.add_command(log_scan.command)
 command.add_command(kl_drift.command)
+command.add_command(compare.command, "compare-runs")
 command.add_command(doctor.command)

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from rldk.core.manifest import Manifest
 from rldk.diff.sides import Side
-from rldk.engine.compare.records import RunsDifferenceEntry, record_groups
+from rldk.engine.compare.records import HARMLESS, RunsDifferenceEntry, record_groups
 from rldk.rules.knobs import CONCEPTS, keys_of
 
 ORDER = ("config", "data", "models", "packages", "code", "seed", "environment")
 MOST = 12
-# keys that say where a run writes and what it is called: they differ between any two runs
-HARMLESS = re.compile(
-    r"(?:output|out|log|logs|logging|save|checkpoint|ckpt|cache|run|work|working|tensorboard)_?(?:dir|path|folder|file)?"
-    r"|(?:run|exp|experiment|project|wandb|trial|job)_?\w*?(?:name|id|project|entity)?"
-    r"|seed|data_seed|port|host|hostname|user|username|timestamp|time|date|tags?|notes?|report_to"
-    r"|(?:log|logging|save)_(?:steps|interval|freq|every|level)",
-    re.IGNORECASE,
-)
 
 
 def suspected_causes(a: Side, b: Side, others: Sequence[Side] = ()) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,14 @@ DECISIVE = (
     "peft", "tokenizers", "datasets", "numpy", "jax", "jaxlib", "xformers", "bitsandbytes", "triton",
     "stable-baselines3", "gymnasium", "ray",
 )  # fmt: skip
+# keys that say where a run writes and what it is called: they differ between any two runs
+HARMLESS = re.compile(
+    r"(?:output|out|log|logs|logging|save|checkpoint|ckpt|cache|run|work|working|tensorboard)_?(?:dir|path|folder|file)?"
+    r"|(?:run|exp|experiment|project|wandb|trial|job)_?\w*?(?:name|id|project|entity)?"
+    r"|seed|data_seed|port|host|hostname|user|username|timestamp|time|date|tags?|notes?|report_to"
+    r"|(?:log|logging|save)_(?:steps|interval|freq|every|level)",
+    re.IGNORECASE,
+)
 _Pair = tuple[Manifest, Manifest]
 
 
