@@ -6,7 +6,9 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.comparison import compare_runs
     from rldk.diagnosis import diagnose
+    from rldk.diff import DivergenceReport, first_divergence
     from rldk.emit import EventWriter
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComprehensivePPOForensics",
+    "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
     "TrackingConfig",
     "__version__",
+    "compare_runs",
     "diagnose",
     "finish",
+    "first_divergence",
     "ingest_runs",
     "ingest_runs_to_events",
     "init",
@@ -36,11 +41,14 @@ __all__ = [
 
 _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
+    "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "TrackingConfig": "rldk.tracking",
+    "compare_runs": "rldk.comparison",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
+    "first_divergence": "rldk.diff",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",

@@ -17,12 +17,15 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 PUBLIC = {
     "rldk": {
         "ComprehensivePPOForensics",
+        "DivergenceReport",
         "EventWriter",
         "ExperimentTracker",
         "TrackingConfig",
         "__version__",
+        "compare_runs",
         "diagnose",
         "finish",
+        "first_divergence",
         "ingest_runs",
         "ingest_runs_to_events",
         "init",
@@ -32,6 +35,8 @@ PUBLIC = {
         "set_global_seed",
         "watch",
     },
+    "rldk.comparison": {"ComparisonReport", "compare_runs"},
+    "rldk.diff": {"DivergenceReport", "first_divergence"},
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {

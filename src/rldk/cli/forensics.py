@@ -1,10 +1,11 @@
-"""`rldk forensics env-audit|log-scan|kl-drift|diff-ckpt|doctor`."""
+"""`rldk forensics env-audit|log-scan|kl-drift|diff-ckpt|compare-runs|doctor`."""
 
 from __future__ import annotations
 
 import click
 
 from rldk.cli import diff_ckpt, doctor, env_audit, kl_drift, log_scan
+from rldk.cli.comparing import compare
 
 
 @click.group("forensics")
@@ -24,4 +25,5 @@ command.add_command(env_audit.command)
 command.add_command(log_scan.command)
 command.add_command(kl_drift.command)
 command.add_command(diff_ckpt.command)
+command.add_command(compare.command, "compare-runs")
 command.add_command(doctor.command)

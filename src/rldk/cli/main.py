@@ -26,6 +26,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a training and watch it."),
     "runs": ("runs", "List run directories, show what one of them says of its run, and compare two."),
     "track": ("track", "Record what a run stands on: commit, packages, machine, seeds, with tags and notes."),
+    "diff": ("comparing.diff", "Say from where on two runs differ, and whether that is more than the noise of seeds."),
+    "compare": (
+        "comparing.compare",
+        "Compare groups of runs: scores with intervals, chance of improvement, spread of seeds.",
+    ),
+    "compare-runs": ("comparing.compare", "Compare groups of runs; the same as compare."),
     "forensics": (
         "forensics",
         "Look deeper: anomalies of a PPO run by name, drift of the KL, checkpoints, the environment.",
