@@ -118,6 +118,16 @@ def test_nan_and_infinity_are_counted_before_and_after(tmp_path: Path) -> None:
     assert t["same"].norm == (math.sqrt(17), math.sqrt(17))
 
 
+def test_nan_of_every_pattern_is_counted_without_a_warning(tmp_path: Path) -> None:
+    """A signalling NaN raises the processor's flag of an invalid operation."""
+    for kind, bits, bad in ((np.float32, np.uint32, 0x7F800001), (np.float64, np.uint64, 0xFFF0000000000001)):
+        a = np.ones(64, kind)
+        b = a.copy()
+        b.view(bits)[5] = bad
+        t = compare(tmp_path, {"w": a, "x": b}, {"w": b, "x": b})
+        assert (t["w"].nan, t["w"].changed, t["w"].at, t["x"].nan) == ((0, 1), 1, (5,), (1, 1))
+
+
 def test_zeros_of_both_signs_differ_in_their_bits_only(tmp_path: Path) -> None:
     t = compare(tmp_path, {"w": np.zeros(3, np.float32)}, {"w": np.array([0, -0.0, 0], np.float32)})["w"]
     assert (t.changed, t.l2, t.relative_l2, t.at, t.ulps) == (1, 0.0, 0.0, (1,), {"0": 1})
@@ -128,6 +138,12 @@ def test_values_near_the_ends_of_a_type_keep_their_norm(tmp_path: Path) -> None:
         a = np.full(1000, scale, np.float32)
         t = compare(tmp_path, {"w": a}, {"w": a})["w"]
         assert t.norm[0] == pytest.approx(float(a[0]) * math.sqrt(1000), rel=1e-5)
+
+
+def test_a_norm_that_no_number_holds_leaves_the_cosine_open(tmp_path: Path) -> None:
+    t = compare(tmp_path, {"w": np.full(4, 1e200)}, {"w": np.full(4, 2e200)})["w"]
+    assert (t.norm[0], t.max_abs, t.changed) == (math.inf, 1e200, 4)
+    assert math.isnan(t.cosine)
 
 
 def test_what_has_no_partner_says_why(tmp_path: Path) -> None:

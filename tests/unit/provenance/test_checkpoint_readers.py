@@ -222,6 +222,29 @@ def test_the_files_of_ranks_and_settings_stay_apart(tmp_path: Path) -> None:
     assert "settings" in found.left_out["training_args.bin"]
 
 
+def test_a_part_of_a_distributed_tensor_is_read_as_what_its_rank_holds() -> None:
+    found = open_checkpoint(FIXTURES / "sharded").tensors["model", "rank 0.model.layers.0.mlp.weight"]
+    assert (found.dtype, found.shape) == ("float32", (3, 2))
+    assert set(Elements(found, Maps()).read(0, 6)) == {0x3F800000}
+
+
+def test_the_shards_of_deepspeed_are_told_apart_by_both_ranks(tmp_path: Path) -> None:
+    folder = tmp_path / "global_step2"
+    folder.mkdir()
+    for rank in (0, 1):
+        shutil.copy(FIXTURES / "types-a.pt", folder / f"zero_pp_rank_{rank}_mp_rank_00_optim_states.pt")
+    shutil.copy(FIXTURES / "training-1.pt", folder / "mp_rank_00_model_states.pt")
+    found = open_checkpoint(tmp_path)
+    assert {"rank 0-00.int8", "rank 1-00.int8", "rank 00.state.0.exp_avg"} <= _names(found, "optimizer")
+    assert "rank 00.embed_tokens.weight" in _names(found, "model")
+
+
+def test_a_tensor_that_two_files_have_is_read_once_and_said(tmp_path: Path) -> None:
+    for name in ("pytorch_model.bin", "model.pt"):
+        shutil.copy(FIXTURES / "types-a.pt", tmp_path / name)
+    assert list(open_checkpoint(tmp_path).left_out) == ["pytorch_model.bin"]
+
+
 def test_a_folder_of_checkpoints_asks_for_one(tmp_path: Path) -> None:
     for step in (1, 2):
         shutil.copytree(FIXTURES / "checkpoint-1", tmp_path / f"checkpoint-{step}")

@@ -17,6 +17,7 @@ from rldk.provenance.checkpoints.stored import Contents, Elements, Maps, StoredT
 MAX_ELEMENTS = 1 << 19  # of one matrix: the pairs of both checkpoints take 16 MB as float64
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def adapter_changes(before: Contents, after: Contents, maps: Maps) -> tuple[AdapterChange, ...]:
     """One entry for each pair of matrices that both checkpoints have, in the order of names."""
     found = []
@@ -56,6 +57,8 @@ def _change(
 
 def _norm(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """The Frobenius norm of B A. QR of both keeps the digits that the trace would lose to cancellation."""
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return math.nan
     left: NDArray[np.float64] = np.asarray(np.linalg.qr(b, mode="r"))
     right: NDArray[np.float64] = np.asarray(np.linalg.qr(a.T, mode="r"))
     return float(np.linalg.norm(left @ right.T))

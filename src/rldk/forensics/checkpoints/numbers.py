@@ -20,6 +20,10 @@ ULP_NAMES = ("0", "1", "2-15", "16-255", "256-4095", "4096-65535", ">=65536")
 _SAFE = (1e-24, 1e30)  # a sum of squares in float32 within neither overflowed nor lost much to underflow
 
 
+# overflow of a square and a signalling NaN are foreseen: the sums are tested for what is not finite
+_foreseen = np.errstate(over="ignore", invalid="ignore")
+
+
 class Difference:
     """Sums over the pieces that were seen so far."""
 
@@ -35,6 +39,7 @@ class Difference:
         self.pair = (math.nan, math.nan)
         self.ulps = np.zeros(len(ULP_NAMES), np.int64)
 
+    @_foreseen
     def add_equal(self, bits: NDArray[Any], dtype: str) -> None:
         """A piece that is the same in both."""
         values = native(bits, dtype)
@@ -48,6 +53,7 @@ class Difference:
         self.squares = [known + total for known in self.squares]
         self.product += total
 
+    @_foreseen
     def add(self, pair: tuple[NDArray[Any], NDArray[Any]], types: tuple[str, str], start: int) -> None:
         """A piece that may differ; `start` is the number of its first element."""
         a, b = (native(bits, dtype).astype(np.float64) for bits, dtype in zip(pair, types, strict=True))
@@ -98,19 +104,18 @@ class Difference:
         if not self.changed and self.squares[0] > 0:
             return 1.0
         size = math.sqrt(self.squares[0]) * math.sqrt(self.squares[1])
-        return min(1.0, max(-1.0, self.product / size)) if size > 0 else math.nan
+        found = self.product / size if size > 0 else math.nan
+        return min(1.0, max(-1.0, found)) if math.isfinite(found) else math.nan
 
 
 def _squares(values: NDArray[Any]) -> float:
     """The sum of squares; not finite when a value is not."""
     if values.dtype == np.float32:
-        with np.errstate(over="ignore"):
-            quick = float(np.dot(values, values))
+        quick = float(np.dot(values, values))
         if _SAFE[0] < quick < _SAFE[1] or (quick == 0 and not values.any()):
             return quick
     wide = values.astype(np.float64)
-    with np.errstate(over="ignore"):
-        return float(np.dot(wide, wide))
+    return float(np.dot(wide, wide))
 
 
 def difference(a: StoredTensor, b: StoredTensor, maps: Maps, each: Callable[[int], None]) -> Difference:

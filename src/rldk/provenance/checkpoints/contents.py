@@ -102,9 +102,8 @@ def _unreadable(error: OSError) -> None:
 def _file(contents: Contents, path: Path, prefix: str, begin: Begin | None) -> None:
     if begin is not None:
         begin(path.name)
-    if rank := _RANK.search(path.name):
-        prefix += f"rank {rank.group(1)}."
-    before = set(contents.tensors)
+    if ranks := _RANK.findall(path.name):
+        prefix += f"rank {'-'.join(ranks)}."
     if path.suffix == SAFE:
         _add_safetensors(contents, path, prefix)
     elif path.suffix in PICKLED or not _looks_safe(path):
@@ -113,8 +112,6 @@ def _file(contents: Contents, path: Path, prefix: str, begin: Begin | None) -> N
         _add_safetensors(contents, path, prefix)
     contents.files.append(path.name)
     contents.size += path.stat().st_size
-    if before and before == set(contents.tensors) and path.suffix in PICKLED and section_of(path.name) is None:
-        contents.left_out[path.name] = "its tensors are in other files of the checkpoint, too"
 
 
 def _looks_safe(path: Path) -> bool:

@@ -20,7 +20,10 @@ _TYPES = (
 _SHORT = {"double": "float64", "float": "float32", "half": "float16", "long": "int64", "int": "int32", "short": "int16"}
 # known, harmless, and not compared element by element
 _OPAQUE = {
-    "torch._utils": "_rebuild_sparse_tensor _rebuild_qtensor _rebuild_meta_tensor_no_storage _rebuild_nested_tensor",
+    "torch._utils": (
+        "_rebuild_sparse_tensor _rebuild_qtensor _rebuild_meta_tensor_no_storage _rebuild_nested_tensor "
+        "_rebuild_wrapper_subclass"
+    ),
     "torch.serialization": "_get_layout",
     "numpy": "dtype ndarray",
     "numpy._core.multiarray": "scalar _reconstruct",
@@ -36,6 +39,12 @@ _OPAQUE = {
         "Metadata TensorStorageMetadata BytesStorageMetadata TensorProperties ChunkStorageMetadata MetadataIndex "
         "StorageMeta _MEM_FORMAT_ENCODING"
     ),
+    "torch.distributed.tensor": "DTensor",
+    "torch.distributed._tensor.api": "DTensor",
+    "torch.distributed.tensor._dtensor_spec": "DTensorSpec TensorMeta ShardOrderEntry",
+    "torch.distributed.tensor.placement_types": "Shard Replicate Partial _StridedShard",
+    "torch.distributed.device_mesh": "DeviceMesh",
+    "torch.distributed._mesh_layout": "_MeshLayout _FlatLayout",
     "torch.distributed.checkpoint.filesystem": "_StorageInfo _StoragePrefix",
 }
 
@@ -104,7 +113,9 @@ def _tensor(what: Global, args: tuple[Any, ...]) -> Any:
 
 
 def _typed(what: Global, args: tuple[Any, ...]) -> Any:  # noqa: ARG001 - as of every builder
-    function, _, inner = args[:3]
+    function, _, inner, state = args[:4]
+    if function.name == "_rebuild_wrapper_subclass":  # a DTensor: the part that this rank holds
+        return (state[1] if isinstance(state, tuple) else state)["_local_tensor"]
     if (function.module, function.name) not in ALLOWED:
         raise ValueError("a tensor is built by an unknown function")
     return build(function, tuple(inner))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rldk.core.checkpoint import Section
@@ -115,7 +116,9 @@ def _any_inside(value: list[Any] | tuple[Any, ...]) -> bool:
 def _add(contents: Contents, archive: Archive, key: tuple[Section, str], leaf: Any, budget: _Budget) -> None:
     if not isinstance(leaf, DescribedTensor):
         contents.values.setdefault(key, text_of(leaf, budget))
-    elif key not in contents.tensors:
+    elif key in contents.tensors:
+        contents.left_out[Path(archive.file).name] = "tensors of the same names are in another file, too"
+    else:
         contents.tensors[key] = archive.tensor(leaf, section=key[0], name=key[1])
 
 
