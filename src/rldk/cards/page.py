@@ -204,7 +204,7 @@ def _figure(curve: Curve, size: tuple[int, int]) -> str:
     codes = ", ".join(dict.fromkeys(band.label.split(" ")[0] for band in curve.bands if band.kind != "onset"))
     marked = f' <span class="soft">&middot; shaded: {escape(codes)}</span>' if codes else ""
     other = "".join(f" &middot; dashed: {escape(line.name)}" for line in curve.beside if line.kind == "other")
-    other += " &middot; shaded: its range" if any(line.kind == "low" for line in curve.beside) else ""
+    other += " &middot; grey: its range" if any(line.kind == "low" for line in curve.beside) else ""
     beside = f' <span class="soft">{other.strip()}</span>' if other else ""
     name = f'<span class="mono">{escape(curve.name)}</span>'
     caption = f"{name}{logged}{marked}{beside}"

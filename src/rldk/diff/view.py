@@ -107,7 +107,7 @@ def _sections(report: DivergenceReport) -> Iterator[Section]:
 
 def _table(report: DivergenceReport, each: list[SignalDivergence]) -> Table:
     exact = report.question in ("identical", "same-seed")
-    heads = ("Signal", "First step", "Began after", "A", "B", "First unequal" if exact else "Share of the limit")
+    heads = ("Signal", "First step", "Began after", "A", "B", "First unequal" if exact else "Times the limit")
     rows = tuple(_cells(one, exact=exact) for one in each)
     tones: tuple[Tone, ...] = tuple("warn" if one.diverged else "" for one in each)
     lines = tuple(_line(one, exact=exact) for one in each)
@@ -141,7 +141,7 @@ def _curve(report: DivergenceReport, one: SignalDivergence) -> Curve | None:
     bands: tuple[Band, ...] = ()
     if one.first_step is not None:
         began = one.onset if one.onset is not None else one.first_step
-        label = f"{one.signal} began to part, steps {began:,} to {one.first_step:,}"
+        label = f"onset of {one.signal}, steps {began:,} to {one.first_step:,}"
         bands = (
             Band(first=began, last=one.first_step, kind="warn", label=label),
             Band(first=one.first_step, last=one.first_step, kind="onset", label=f"parts, step {one.first_step:,}"),
