@@ -6,6 +6,8 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.determinism import DeterminismReport, check
+    from rldk.determinism import check as check_determinism
     from rldk.diagnosis import diagnose
     from rldk.emit import EventWriter
     from rldk.forensics import ComprehensivePPOForensics
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComprehensivePPOForensics",
+    "DeterminismReport",
     "EventWriter",
     "ExperimentTracker",
     "TrackingConfig",
     "__version__",
+    "check",
+    "check_determinism",
     "diagnose",
     "finish",
     "ingest_runs",
@@ -36,9 +41,12 @@ __all__ = [
 
 _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
+    "DeterminismReport": "rldk.determinism",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "TrackingConfig": "rldk.tracking",
+    "check": "rldk.determinism",
+    "check_determinism": "rldk.determinism",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
     "ingest_runs": "rldk.ingest",
@@ -49,6 +57,7 @@ _HOMES = {
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",
 }
+_NAMES = {"check_determinism": "check"}  # the public name -> the name in its home
 
 
 def __getattr__(name: str) -> object:
@@ -63,7 +72,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'rldk' has no attribute {name!r}") from None
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(home), name)
+    value = globals()[name] = getattr(import_module(home), _NAMES.get(name, name))
     return value
 
 

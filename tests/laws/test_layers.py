@@ -16,7 +16,7 @@ LAYERS = (
     ("rules", "adapters", "io", "provenance"),
     ("engine",),
     ("cards", "testing"),
-    ("bench", "diagnosis", "forensics", "ingest", "logprobs", "monitor", "preflight", "tracking"),
+    ("bench", "determinism", "diagnosis", "forensics", "ingest", "logprobs", "monitor", "preflight", "tracking"),
     ("cli", "integrations"),
     ("docs",),
 )

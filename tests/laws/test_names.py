@@ -17,10 +17,13 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 PUBLIC = {
     "rldk": {
         "ComprehensivePPOForensics",
+        "DeterminismReport",
         "EventWriter",
         "ExperimentTracker",
         "TrackingConfig",
         "__version__",
+        "check",
+        "check_determinism",
         "diagnose",
         "finish",
         "ingest_runs",
@@ -32,6 +35,7 @@ PUBLIC = {
         "set_global_seed",
         "watch",
     },
+    "rldk.determinism": {"DeterminismReport", "check"},
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {

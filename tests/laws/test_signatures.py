@@ -13,8 +13,8 @@ import msgspec
 from rldk import errors
 
 MODULES = (
-    "rldk", "rldk.adapters", "rldk.diagnosis", "rldk.emit", "rldk.forensics", "rldk.integrations.loop", "rldk.io",
-    "rldk.preflight", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
+    "rldk", "rldk.adapters", "rldk.determinism", "rldk.diagnosis", "rldk.emit", "rldk.forensics",
+    "rldk.integrations.loop", "rldk.io", "rldk.preflight", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
 )  # fmt: skip
 
 

@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "track": ("track", "Record what a run stands on: commit, packages, machine, seeds, with tags and notes."),
     "forensics": ("forensics", "Look deeper: anomalies of a PPO run by name, drift of the KL, the environment."),
     "env-audit": ("env_audit", "Say what in a program and its environment keeps runs from being repeated."),
+    "check-determinism": (
+        "check_determinism",
+        "Run a training several times with one seed, and say where and why the runs part.",
+    ),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
