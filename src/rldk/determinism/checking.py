@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,9 +13,9 @@ from rldk.determinism.command import command_template
 from rldk.determinism.conclusion import Evidence, conclude
 from rldk.determinism.differences import StepChoice, distance, spreads
 from rldk.determinism.facts import ReplicaExperiment
-from rldk.determinism.plan import planned_replicas
+from rldk.determinism.plan import counterfactual_replicas, planned_replicas
 from rldk.determinism.reading import metrics_to_compare
-from rldk.determinism.replicas import FinishedReplica, ReplicaJob, run_planned
+from rldk.determinism.replicas import FinishedReplica, ReplicaJob, run_more, run_planned
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import audit_script
 from rldk.engine.replicas.launch import launchers
@@ -52,10 +53,11 @@ def check(  # noqa: PLR0913 - documented options, by name
     it become the seed and a folder of the replica, `{steps}` and `{device}` what is given here. With `{seed}`, one more
     replica has another seed. `compare`: the metrics, None for all that they log but times and memory. `steps`: compare
     the first so many logged steps. `stride`: compare every so-manyth of them. `tolerance`: two values agree when they
-    differ by at most this share of the larger one; 0: bit by bit. `timeout`: seconds for each replica. `jobs`: how many run at
-    a time.
+    differ by at most this share of the larger one; 0: bit by bit. `timeout`: seconds for each replica. `jobs`: how many
+    run at a time.
 
-    `stress`: also replicas in other surroundings. `counterfactual`: also pairs with one source of chance switched off.
+    `stress`: also replicas in other surroundings. `counterfactual`: where they differ, also pairs with one source
+    of chance switched off.
     `output_dir`: where report, card and all output are kept; a new temporary folder without it. `begin`, `expect`:
     told of each replica and of their number.
 
@@ -78,13 +80,29 @@ def check(  # noqa: PLR0913 - documented options, by name
         device=device,
         wanted=_words(compare),
     )
-    plan = planned_replicas(template, replicas, stress=stress, counterfactual=counterfactual)
+    plan = planned_replicas(template, replicas, stress=stress)
     expect(len(plan))
-    done = run_planned(job, plan, begin)
+    try:
+        done = run_planned(job, plan, begin)
+    except UsageError:  # it was not even started
+        if output_dir is None:
+            shutil.rmtree(home, ignore_errors=True)
+        raise
     window = StepChoice(steps=steps, stride=stride)
+    if counterfactual and _differ(job, done, window):
+        more = counterfactual_replicas()
+        expect(len(more))
+        done += run_more(job, more, begin, done[0].metrics.place)
     report = conclude(_evidence(job, done, window, tolerance))
     _keep(home, report)
     return report
+
+
+def _differ(job: ReplicaJob, done: Sequence[FinishedReplica], window: StepChoice) -> bool:
+    """Whether there is a difference between the replicas to explain."""
+    ran = [one.metrics.run for one in done if one.planned.role == "replica" and one.metrics.run is not None]
+    found = spreads([run.metrics for run in ran], metrics_to_compare(ran[0], job.wanted), window)
+    return any(each.unequal or each.missing for each in found)
 
 
 def _evidence(job: ReplicaJob, done: Sequence[FinishedReplica], window: StepChoice, tolerance: float) -> Evidence:

@@ -197,7 +197,9 @@ def _skipped(e: Evidence) -> Iterator[Check]:
     if not any(one.role == "stress" for one in e.experiments):
         yield skipped("other surroundings", "needs --stress")
     if not any(one.role == "counterfactual" for one in e.experiments):
-        yield skipped("sources of chance one by one", "needs --counterfactual")
+        apart = any(each.unequal for each in e.found)
+        reason = "needs --counterfactual" if apart else "needs replicas that differ"
+        yield skipped("sources of chance one by one", reason)
     yield skipped("operations, weights and gradients", "needs a trace, which rldk does not make yet")
 
 

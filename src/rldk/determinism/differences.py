@@ -13,6 +13,8 @@ from rldk.core.table import MetricTable, Phase
 from rldk.engine.compare import align
 
 _NAN_BITS = np.int64(0x7FF8000000000000)
+NEAR_ZERO = 1e-3
+LEAST = 1e-12  # a sum that is zero but for rounding is about 1e-16 in 64 bits
 _PHASES: tuple[Phase, ...] = ("train", "eval")
 
 
@@ -131,13 +133,20 @@ def _bits(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _ulps(bits: NDArray[np.int64]) -> float:
-    return float((bits.max(axis=0).astype(np.float64) - bits.min(axis=0).astype(np.float64)).max())
+    """The largest distance of the integers at one step. As unsigned numbers their difference never overflows."""
+    low, high = bits.min(axis=0).view(np.uint64), bits.max(axis=0).view(np.uint64)
+    return float((high - low).max())
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The range at each step as a share of the largest value; infinite where one is finite and another is not."""
+    """The range at each step as a share of the largest value; infinite where one is finite and another is not.
+
+    Where a metric passes through zero, rounding is no small share of it. So a value counts as at least a thousandth of
+    the metric's largest one, and as at least `LEAST`."""
+    sizes = np.abs(values)
+    largest = sizes[np.isfinite(sizes)].max(initial=0.0)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         low, high = values.min(axis=0), values.max(axis=0)
-        share = (high - low) / np.abs(values).max(axis=0)
+        share = (high - low) / np.maximum(sizes.max(axis=0), max(largest * NEAR_ZERO, LEAST))
     same = (low == high) | np.isnan(values).all(axis=0)
     return np.where(same, 0.0, np.where(np.isfinite(share), share, np.inf))

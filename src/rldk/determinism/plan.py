@@ -30,25 +30,22 @@ class PlannedReplica(Struct, frozen=True, kw_only=True):
     load: int = 0
 
 
-def planned_replicas(
-    template: CommandTemplate, replicas: int, *, stress: bool = False, counterfactual: bool = False
-) -> list[PlannedReplica]:
-    """The replicas in the order in which they are run.
-
-    Stress replicas have one thing of their surroundings changed that must not matter. Of counterfactual ones there are
-    pairs with one source of chance switched off: where the two agree, that source is the cause."""
+def planned_replicas(template: CommandTemplate, replicas: int, *, stress: bool = False) -> list[PlannedReplica]:
+    """The replicas in the order in which they are run: those that must agree, the control with another seed, and those
+    with one thing of their surroundings changed that must not matter."""
     plan = [PlannedReplica(name=f"replica-{n}", role="replica") for n in range(1, replicas + 1)]
     if template.has("seed"):
         plan.append(PlannedReplica(name="control", role="control", seed=OTHER_SEED, source="another seed"))
-    if stress:
-        plan += _stressed()
-    if counterfactual:
-        for name, source, variables in _sources(os.environ):
-            plan += [
-                PlannedReplica(name=f"without-{name}-{n}", role="counterfactual", source=source, variables=variables)
-                for n in (1, 2)
-            ]
-    return plan
+    return [*plan, *(_stressed() if stress else ())]
+
+
+def counterfactual_replicas() -> list[PlannedReplica]:
+    """Pairs with one source of chance switched off: where the two agree, that source is the cause."""
+    return [
+        PlannedReplica(name=f"without-{name}-{n}", role="counterfactual", source=source, variables=variables)
+        for name, source, variables in _sources(os.environ)
+        for n in (1, 2)
+    ]
 
 
 def _stressed() -> Iterator[PlannedReplica]:

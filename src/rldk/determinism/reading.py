@@ -39,27 +39,34 @@ class ReplicaMetrics(Struct, frozen=True, kw_only=True):
 
 
 def read_metrics(folder: Path, wanted: Sequence[str] | None, prefer: str = "") -> ReplicaMetrics:
-    """The metrics of the replica in `folder`: from the place that has most of the wanted ones, or else the first that
-    has any. `prefer`: the only place to look at, where the other replicas had theirs."""
+    """The metrics of the replica in `folder`: from the place that has most of the wanted ones, and of several with as
+    many from the first. `prefer`: the only place to look at, where the first replica had its metrics."""
     found: list[tuple[int, str, Run]] = []
-    reason = "it wrote and printed no metrics"
+    reasons: list[str] = []
     for place in [prefer] if prefer else PLACES:
         path = folder / place
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        if not _holds_anything(path):
             continue
         try:
             runs = open_runs(str(path))
         except RldkError as error:
-            reason = error.message
+            reasons.append(f"{PLACES[place]} could not be read as metrics: {error.message}")
             continue
-        run = max(runs, key=lambda one: _score(one, wanted))
-        if _score(run, wanted)[0]:
-            found.append((_score(run, wanted)[0], place, run))
+        run = max(runs, key=lambda one: (_score(one, wanted), len(one.metrics)))
+        if len(run.metrics) and _score(run, None):
+            found.append((_score(run, wanted) if wanted else 0, place, run))
     if not found:
-        return ReplicaMetrics(reason=reason)
-    best = max(score for score, _, _ in found) if wanted else 0
-    _, place, run = next(one for one in found if one[0] >= best)
+        return ReplicaMetrics(reason=reasons[0] if reasons else "it wrote and printed nothing")
+    best = max(score for score, _, _ in found)
+    _, place, run = next(one for one in found if one[0] == best)
     return ReplicaMetrics(run=run, place=place)
+
+
+def _holds_anything(path: Path) -> bool:
+    try:
+        return any(path.iterdir()) if path.is_dir() else path.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def metrics_to_compare(run: Run, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -101,11 +108,11 @@ def decimals_of(run: Run, metrics: Sequence[str]) -> int | None:
 _FULL = 6  # a value with more decimals was not rounded for a reader
 
 
-def _score(run: Run, wanted: Sequence[str] | None) -> tuple[int, int]:
+def _score(run: Run, wanted: Sequence[str] | None) -> int:
+    """How many of the wanted metrics a run has; without a wish, how many that are no times."""
     if wanted is None:
-        columns = [name for name in run.metrics.columns if not is_clock(name, run.meta.names.get(name, ""))]
-        return len(columns), len(run.metrics)
-    return sum(name in _names(run) for name in _spellings(wanted)), len(run.metrics)
+        return sum(not is_clock(name, run.meta.names.get(name, "")) for name in run.metrics.columns)
+    return sum(name in _names(run) for name in _spellings(wanted))
 
 
 def _spellings(wanted: Sequence[str]) -> Iterator[str]:

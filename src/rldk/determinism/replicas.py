@@ -63,6 +63,11 @@ def run_planned(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin) -
     return [by_name[one.name] for one in plan]
 
 
+def run_more(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin, place: str) -> list[FinishedReplica]:
+    """Further replicas, whose metrics are read from where the first had them."""
+    return _run(job, plan, begin, place)
+
+
 def _run(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin, prefer: str) -> list[FinishedReplica]:
     commands = [_command(job, one) for one in plan]
     alone = job.jobs <= 1 or len(plan) <= 1

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
-from rldk.determinism.facts import DeterminismFacts
+from rldk.determinism.facts import DeterminismFacts, ReplicaExperiment
 
 SHOWN = 10  # metrics and suspects, unless everything is asked for
 BADGES: Mapping[Tone, str] = {"critical": "DIFFERS", "warn": "DIFFERS", "ok": "REPEATABLE"}
 WORDS = {True: "agrees", False: "differs", None: "not checked"}
+NO_NEWS = "differs, as replicas without a change do"
 
 
 def view_of_determinism(report: DeterminismFacts) -> View:
@@ -107,12 +108,15 @@ def _mismatches(report: DeterminismFacts) -> Table:
 
 def _experiments(report: DeterminismFacts) -> Table:
     said = {"stress": "beside the first replica", "counterfactual": "two replicas without it"}
-    rows = tuple(
-        (one.source, said.get(one.role, one.role), WORDS[one.equal] + (f": {one.message}" if one.message else ""))
-        for one in report.experiments
-    )
+    rows = tuple((one.source, said.get(one.role, one.role), _result(report, one)) for one in report.experiments)
     lines = tuple(f"{source}, {how}: {what}" for source, how, what in rows)
     return Table(heads=("What was changed", "Compared", "Result"), rows=rows, lines=lines)
+
+
+def _result(report: DeterminismFacts, one: ReplicaExperiment) -> str:
+    if one.role == "stress" and one.equal is False and report.first_divergence is not None:
+        return NO_NEWS
+    return WORDS[one.equal] + (f": {one.message}" if one.message else "")
 
 
 def _generators(report: DeterminismFacts) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,6 +15,7 @@ from msgspec import Struct
 from rldk.engine.replicas.launch import STDERR, STDOUT, Handle, Launcher, ReplicaCommand, ReplicaEnd, ReplicaEnding
 
 POLL_S = 0.02
+KEPT = 1 << 20  # bytes of the output of a replica that printed too much
 SPACE_EACH = 50  # polls between two looks at the free space of the disk
 Began = Callable[[ReplicaCommand], object]
 
@@ -72,7 +75,18 @@ def _look(one: _Running, limits: ReplicaLimits) -> ReplicaEnd | None:
     how = "ended" if code is not None else _excess(one, seconds, limits)
     if how is None:
         return None
-    return ReplicaEnd(how=how, code=code, seconds=seconds, left=one.handle.end())
+    left = one.handle.end()
+    if how == "flooded":
+        for name in (STDOUT, STDERR):
+            _shorten(one.command.folder / name)
+    return ReplicaEnd(how=how, code=code, seconds=seconds, left=left)
+
+
+def _shorten(path: Path) -> None:
+    """Keeps the beginning of what a replica printed without end."""
+    with suppress(OSError):
+        if path.stat().st_size > KEPT:
+            os.truncate(path, KEPT)
 
 
 def _excess(one: _Running, seconds: float, limits: ReplicaLimits) -> ReplicaEnding | None:
