@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from rldk.determinism import DeterminismReport, check
+from rldk.determinism import DeterminismReport, check, launcher
 from rldk.engine.processes.marked import MARK
+from rldk.engine.replicas.launch import Handle, ReplicaCommand
 from rldk.errors import InputError, RldkError, UnknownName, UsageError
 
 DEMOS = Path(__file__).parents[2] / "examples" / "nondeterminism"
@@ -197,6 +198,60 @@ def test_wrong_arguments_are_refused(wrong: dict[str, float]) -> None:
 def test_an_unknown_launcher_is_named() -> None:
     with pytest.raises(UnknownName, match="moon"):
         check("true", launcher="moon")
+
+
+def test_another_launcher_starts_every_replica(tmp_path: Path) -> None:
+    from rldk.engine.replicas.local import LocalLauncher
+
+    started: list[str] = []
+
+    @launcher("counting")
+    class Counting(LocalLauncher):
+        def start(self, command: ReplicaCommand) -> Handle:
+            started.append(command.label)
+            return super().start(command)
+
+    assert check(_script(ROWS) + " {seed}", replicas=2, output_dir=tmp_path, launcher="counting").replicas
+    assert started == ["replica-1", "replica-2", "control"]
+
+
+SB3 = """
+import sys
+from stable_baselines3 import PPO
+model = PPO("MlpPolicy", "CartPole-v1", seed=int(sys.argv[1]), n_steps=64, device="cpu", verbose=1)
+model.learn(256, log_interval=1)
+"""
+TFEVENTS = """
+import os, random, struct, sys
+from rldk.adapters.wire.tfrecord import masked_crc32c as crc
+def framed(data):
+    length = struct.pack("<Q", len(data))
+    return length + struct.pack("<I", crc(length)) + data + struct.pack("<I", crc(data))
+def field(number, data):
+    return bytes([number << 3 | 2, len(data)]) + data
+random.seed(int(sys.argv[1]))
+os.makedirs("logs", exist_ok=True)
+with open(f"logs/events.out.tfevents.{os.getpid()}", "wb") as f:
+    f.write(framed(b"\\x09" + struct.pack("<d", 1.0) + b"\\x1a\\x0dbrain.Event:2"))
+    for step in range(9):
+        value = field(1, b"train/loss") + b"\\x15" + struct.pack("<f", random.random())
+        f.write(framed(b"\\x09" + struct.pack("<d", 1.0) + bytes([0x10, step]) + field(5, field(1, value))))
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_trainer_that_prints_boxes_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    report = check(_script(SB3) + " {seed}", "reward_mean", replicas=2, output_dir=tmp_path / "kept")
+    assert (report.classification, report.passed) == ("bitwise", True)
+
+
+@pytest.mark.slow
+def test_event_files_in_a_folder_that_runs_share_are_told_apart(tmp_path: Path) -> None:
+    report = check(_script(TFEVENTS) + " {seed}", "loss", replicas=3, output_dir=tmp_path / "kept")
+    assert (report.classification, report.passed, report.numbers["steps"]) == ("bitwise", True, 9)
+    assert report.numbers["distance_other_seed"]
 
 
 @pytest.mark.slow

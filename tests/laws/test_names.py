@@ -35,7 +35,7 @@ PUBLIC = {
         "set_global_seed",
         "watch",
     },
-    "rldk.determinism": {"DeterminismReport", "check"},
+    "rldk.determinism": {"DeterminismReport", "check", "launcher"},
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {

@@ -7,10 +7,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from rldk.determinism.checking import check
     from rldk.determinism.report import DeterminismReport
+    from rldk.engine.replicas.launch import launcher
 
-__all__ = ["DeterminismReport", "check"]
+__all__ = ["DeterminismReport", "check", "launcher"]
 
-_HOMES = {"DeterminismReport": "rldk.determinism.report", "check": "rldk.determinism.checking"}
+_HOMES = {
+    "DeterminismReport": "rldk.determinism.report",
+    "check": "rldk.determinism.checking",
+    "launcher": "rldk.engine.replicas.launch",
+}
 
 
 def __getattr__(name: str) -> object:
