@@ -119,11 +119,13 @@ WRITERS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", WRITERS)
-def test_metrics_are_read_wherever_the_command_puts_them(how: str, tmp_path: Path) -> None:
-    report = check(_script(WRITERS[how]) + " {out}", "loss,reward_mean", replicas=2, output_dir=tmp_path / "kept")
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_metrics_are_read_wherever_the_command_puts_them(how: str, jobs: int, tmp_path: Path) -> None:
+    cmd = _script(WRITERS[how]) + " {out}"
+    report = check(cmd, "loss,reward_mean", replicas=3, jobs=jobs, output_dir=tmp_path / "kept")
     assert (report.passed, report.numbers["steps"]) == (True, 9)
     assert set(report.meta["metrics"]) == {"loss", "reward_mean"}
-    assert [one.rows for one in report.replicas] == [9, 9]
+    assert [one.rows for one in report.replicas] == [9, 9, 9]
 
 
 @pytest.mark.slow

@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from rldk.core.files import save
 from rldk.determinism.command import command_template
 from rldk.determinism.conclusion import Evidence, conclude
 from rldk.determinism.differences import StepChoice, distance, spreads
 from rldk.determinism.facts import ReplicaExperiment
-from rldk.determinism.plan import counterfactual_replicas, planned_replicas
+from rldk.determinism.plan import PlannedReplica, counterfactual_replicas, planned_replicas
 from rldk.determinism.reading import metrics_to_compare
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob, run_more, run_planned
 from rldk.determinism.report import DeterminismReport
@@ -63,40 +65,37 @@ def check(  # noqa: PLR0913 - documented options, by name
 
     Raises `UsageError`, `UnknownName` for a metric or a launcher, and `InputError` when the command fails or measures
     nothing."""
-    if trace:
-        raise UsageError("operations cannot be traced yet", hint="leave trace out")
-    _test(replicas, tolerance, stride, steps)
+    _test(replicas, tolerance, stride, steps, trace=trace)
     template = command_template(cmd)
-    made = launchers.get(launcher)()
-    home = _home(output_dir)
-    job = ReplicaJob(
-        template=template,
-        folder=_fresh(home),
-        cwd=Path.cwd(),
-        limits=ReplicaLimits(time_s=timeout),
-        launcher=made,
-        jobs=jobs,
-        steps=steps,
-        device=device,
-        wanted=_words(compare),
-    )
     plan = planned_replicas(template, replicas, stress=stress)
+    starter, home = launchers.get(launcher)(), _home(output_dir)
+    limits, folder = ReplicaLimits(time_s=timeout), _fresh(home)
+    job = ReplicaJob(template=template, folder=folder, cwd=Path.cwd(), limits=limits, launcher=starter)
+    job = replace(job, jobs=jobs, steps=steps, device=device, wanted=_words(compare))
     begin, expect = begin or _silent, expect or _silent
-    expect(len(plan))
+    window = StepChoice(steps=steps, stride=stride)
     try:
-        done = run_planned(job, plan, begin)
+        done = _replicas(job, plan, begin, expect, window if counterfactual else None)
     except UsageError:  # it was not even started
         if output_dir is None:
             shutil.rmtree(home, ignore_errors=True)
         raise
-    window = StepChoice(steps=steps, stride=stride)
-    if counterfactual and _differ(job, done, window):
-        more = counterfactual_replicas()
-        expect(len(more))
-        done += run_more(job, more, begin, done[0].metrics.place)
     report = conclude(_evidence(job, done, window, tolerance))
     _keep(home, report)
     return report
+
+
+def _replicas(
+    job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin, expect: Expect, explain: StepChoice | None
+) -> list[FinishedReplica]:
+    """The replicas of the plan; where they differ at the steps `explain`, also pairs without one source of chance."""
+    expect(len(plan))
+    done = run_planned(job, plan, begin)
+    if explain is not None and _differ(job, done, explain):
+        more = counterfactual_replicas()
+        expect(len(more))
+        done += run_more(job, more, begin, done[0].metrics.place)
+    return done
 
 
 def _silent(_: object) -> None:
@@ -152,7 +151,9 @@ def _experiments(
     return made
 
 
-def _test(replicas: int, tolerance: float, stride: int, steps: int | None) -> None:
+def _test(replicas: int, tolerance: float, stride: int, steps: int | None, *, trace: bool) -> None:
+    if trace:
+        raise UsageError("operations cannot be traced yet", hint="leave trace out")
     if not 2 <= replicas <= MAX_REPLICAS:
         raise UsageError(f"{replicas} replicas cannot be compared", hint=f"give 2 to {MAX_REPLICAS}")
     if not tolerance >= 0:

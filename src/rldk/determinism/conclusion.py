@@ -98,7 +98,7 @@ def conclude(e: Evidence) -> DeterminismReport:
         first_divergence=None if mover is None else _divergence(mover),
         suspects=tuple(suspects),
         experiments=e.experiments,
-        replicas=tuple(_ran(one) for one in e.done),
+        replicas=tuple(_ran(one, seeded=e.job.template.has("seed")) for one in e.done),
     )
 
 
@@ -230,12 +230,12 @@ def _divergence(mover: ReplicaSpread) -> FirstDivergence:
     return FirstDivergence(step=mover.first_step or 0, metric=mover.name, share=mover.first_share, values=mover.values)
 
 
-def _ran(one: FinishedReplica) -> ReplicaOutcome:
+def _ran(one: FinishedReplica, *, seeded: bool) -> ReplicaOutcome:
     run = one.metrics.run
     return ReplicaOutcome(
         name=one.planned.name,
         role=one.planned.role,
-        seed=one.planned.seed,
+        seed=one.planned.seed if seeded else None,
         code=one.end.code,
         seconds=round(one.end.seconds, 3),
         folder=str(one.folder),

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from rldk.cards.safe import clean
 from rldk.determinism.command import CommandTemplate
@@ -57,6 +58,8 @@ def run_planned(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin) -
     if first[0].problem:
         raise InputError(f"the command cannot be checked: {first[0].problem}", hint=_hint(first[0]))
     place = first[0].metrics.place
+    if place == WRITTEN:  # replicas that write to the same places can only be told apart one after the other
+        job = replace(job, jobs=1)
     rest = _run(job, calm[1:], begin, place)
     loaded = [done for one in plan if one.load for done in _run(job, [one], begin, place)]
     by_name = {done.planned.name: done for done in (*first, *rest, *loaded)}
@@ -65,12 +68,12 @@ def run_planned(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin) -
 
 def run_more(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin, place: str) -> list[FinishedReplica]:
     """Further replicas, whose metrics are read from where the first had them."""
-    return _run(job, plan, begin, place)
+    return _run(replace(job, jobs=1) if place == WRITTEN else job, plan, begin, place)
 
 
 def _run(job: ReplicaJob, plan: Sequence[PlannedReplica], begin: Begin, prefer: str) -> list[FinishedReplica]:
     commands = [_command(job, one) for one in plan]
-    alone = job.jobs <= 1 or len(plan) <= 1
+    alone = prefer in ("", WRITTEN)
     before: Seen = {}
     ends: dict[int, ReplicaEnd] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rldk.cards import words
 from rldk.cards.chart import number
@@ -128,7 +129,13 @@ def _generators(report: DeterminismFacts) -> Iterator[str]:
 
 def _replicas(report: DeterminismFacts) -> Section:
     rows = tuple(
-        (one.name, str(one.seed), f"{one.rows:,}", f"{one.seconds:.1f}", one.problem or "ended well")
+        (
+            one.name,
+            "-" if one.seed is None else str(one.seed),
+            f"{one.rows:,}",
+            f"{one.seconds:.1f}",
+            one.problem or "ended well",
+        )
         for one in report.replicas
     )
     table = Table(heads=("Replica", "Seed", "Rows", "Seconds", "How it ended"), rows=rows)
@@ -152,6 +159,13 @@ def _next(report: DeterminismFacts) -> Iterator[str]:
         yield f"rldk env-audit {report.meta['script']}"
 
 
+def _line(report: DeterminismFacts) -> int | None:
+    """The line of the likeliest culprit, where it stands in the script itself."""
+    where = report.suspects[0].where if report.suspects else ""
+    name, _, line = where.rpartition(":")
+    return int(line) if name and name == Path(str(report.meta.get("script") or "")).name else None
+
+
 def _problems(report: DeterminismFacts) -> Iterator[Problem]:
     for finding in report.findings:
         step = finding.first_step
@@ -161,6 +175,7 @@ def _problems(report: DeterminismFacts) -> Iterator[Problem]:
             severity=finding.severity,
             message=finding.message,
             source=str(report.meta.get("script") or ""),
+            line=_line(report),
             steps=None if step is None else (step, step),
             metric=finding.metric,
             value=finding.value,
