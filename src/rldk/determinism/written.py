@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-MAX_SEEN = 20_000  # files of a folder that are looked at
+MAX_WALKED = 50_000  # entries of a folder that are looked at; a command may be started in a home directory
+MAX_SEEN = 20_000  # files that may be logs
 MAX_KEPT = 200
 MAX_BYTES = 64 << 20
 _SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", ".git", ".venv", "venv"})
@@ -40,22 +41,26 @@ def keep_written(folder: Path, before: Seen, left_out: Path, home: Path) -> int:
             continue
         grew = old is not None and old[0] == inode and size > old[1] and Path(name).suffix in _LINES
         with suppress(OSError):
-            _copy(folder / name, home / name, old[1] if old is not None and grew else 0)
-            kept += 1
+            kept += _copy(folder / name, home / name, old[1] if old is not None and grew else 0)
     return kept
 
 
-def _copy(source: Path, target: Path, start: int) -> None:
+def _copy(source: Path, target: Path, start: int) -> bool:
     if source.stat().st_size - start > MAX_BYTES:
-        return
+        return False
     target.parent.mkdir(parents=True, exist_ok=True)
     with source.open("rb") as read, target.open("wb") as write:
         read.seek(start)
         shutil.copyfileobj(read, write)
+    return True
 
 
 def _walk(folder: Path, left_out: Path) -> Iterator[Path]:
+    walked = 0
     for root, folders, files in os.walk(folder):
+        walked += len(folders) + len(files)
+        if walked > MAX_WALKED:
+            return
         here = Path(root)
         folders[:] = sorted(
             name
