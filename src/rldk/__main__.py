@@ -1,5 +1,6 @@
-"""`python -m rldk` is the `rldk` command."""
+"""`python -m rldk` is the `rldk` command. Worker processes import this module, and must not run it."""
 
 from rldk.cli.main import main
 
-main(prog_name="rldk")
+if __name__ == "__main__":
+    main(prog_name="rldk")

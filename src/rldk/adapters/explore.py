@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from rldk.adapters.base import BaseAdapter, able_kinds
-from rldk.adapters.formats.flexible import FlexibleAdapter, loose_columns
+from rldk.adapters.formats.flexible import FlexibleAdapter, bare_columns, loose_columns, only_column
 from rldk.adapters.late import find_late_start
 from rldk.adapters.layout import home
 from rldk.adapters.naming.keys import says_metric
@@ -155,7 +155,7 @@ def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Clai
     else:
         if claimed:
             return claimed[0]
-        if says_metric(loose_columns(file)):
+        if only_column(file) or says_metric(loose_columns(file) or bare_columns(file)):
             found.loose.append(path)
         found.left_out[str(path)] = "empty" if path.stat().st_size == 0 else "not a log"
     return None

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from rldk.adapters.base import BaseAdapter, adapters
 from rldk.adapters.explore import MAX_FILES, Source, claims, sources_of
 from rldk.adapters.folder import Options, read_folder, read_source
-from rldk.adapters.formats.flexible import FlexibleAdapter
+from rldk.adapters.formats.flexible import FlexibleAdapter, bare_columns, loose_columns
 from rldk.adapters.formats.json_document import JsonDocument
 from rldk.adapters.frame import from_frame, is_frame
 from rldk.adapters.late import find_late_start
@@ -221,4 +221,11 @@ def _no_log(path: Path) -> RldkError:
     if JsonDocument.summarises(File(path)):
         hint = "give the file that has a value for every step, or the directory of the run"
         return NotALog(f"{path} is a summary: it has one value of each metric and no history", hint=hint)
-    return NotALog(f"{path} is in no log format that rldk knows", hint="rldk format-info lists the formats it reads")
+    hint = "rldk format-info lists the formats it reads"
+    if columns := loose_columns(File(path)) or bare_columns(File(path)):
+        shown = ", ".join(columns[:6]) + ", ..." * (len(columns) > 6)
+        hint = (
+            f'it is a table of {shown}: name what you know, such as --field-map \'{{"{columns[-1]}": "reward_mean"}}\''
+        )
+        return NotALog(f"{path} is a table without a column that rldk knows", hint=hint)
+    return NotALog(f"{path} is in no log format that rldk knows", hint=hint)

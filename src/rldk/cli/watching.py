@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rldk.cards.safe import clean
+from rldk.cards.words import plural
 from rldk.cli.output import say, write
 from rldk.engine.actions.dispatch import OPEN, Timeouts
 from rldk.errors import UnknownName, UsageError
@@ -114,7 +115,7 @@ def job_of(
 def _closing_line(found: dict[str, Any], job: MonitorOptions) -> str:
     """The last line: the verdict, and where the report is."""
     where = f"; report in {job.report}" if job.report else ""
-    return clean(f"{found['verdict']} ({found['alerts']['begin']} alerts, {found['ended']}{where})", 2000)
+    return clean(f"{found['verdict']} ({plural(found['alerts']['begin'], 'alert')}, {found['ended']}{where})", 2000)
 
 
 def _dumb() -> bool:

@@ -18,6 +18,7 @@ _KINDS = (
     ),
     ("episode", "episodes", "ep", "eps", "games", "trajectory", "trajectories"),
     ("epoch", "epochs"),
+    ("t",),
 )  # fmt: skip
 _RANKS = {word: rank for rank, words in enumerate(_KINDS) for word in words}
 # Words that only say which steps are meant, and no other quantity.

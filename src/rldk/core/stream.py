@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import sys
@@ -15,6 +16,7 @@ from rldk.errors import MissingExtra, UnreadableSource
 
 CHUNK = 1 << 20
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_INFLATION = 100  # real logs shrink 3 to 30 times (gzip, measured on one of every format); equal rows 300 times
 ALLOWED = 1 << 24  # bytes that any archive may unpack to, however small it is
 
@@ -57,8 +59,35 @@ class _Unpacked(io.RawIOBase):
         super().close()
 
 
+class _Recoded(io.RawIOBase):
+    """The text of a UTF-16 file as UTF-8; PowerShell writes redirected output so."""
+
+    def __init__(self, inner: BinaryIO) -> None:
+        self._inner = inner
+        self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            data = self._inner.read(len(buffer))
+            self._ready = self._decoder.decode(data, final=not data).encode("utf-8", "replace")
+            if not data:
+                break
+        part, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        self._inner.close()
+        super().close()
+
+
 def open_binary(path: Path) -> BinaryIO:
-    """A binary stream from the start of the file. gzip and zstandard are decompressed (then it cannot seek).
+    """A binary stream from the start of the file. gzip and zstandard are decompressed and UTF-16 becomes UTF-8 (then it
+    cannot seek).
 
     Raises `UnreadableSource` (absent, not permitted) and `MissingExtra` (zstandard not installed). Reading a bomb
     raises `OSError`."""
@@ -71,6 +100,8 @@ def open_binary(path: Path) -> BinaryIO:
     raw.seek(0)
     if magic.startswith(_GZIP):
         return io.BufferedReader(_Unpacked(cast(BinaryIO, gzip.GzipFile(fileobj=raw)), raw), CHUNK)
+    if magic.startswith(_UTF16) and b"\0\0" not in magic:
+        return io.BufferedReader(_Recoded(raw), CHUNK)
     if magic != _ZSTD:
         return raw
     try:

@@ -42,6 +42,7 @@ _SAID = later(
     rb"reward|return|ep_?ret|score|entropy|fitness|success|win[_ ]?rate|perplexity|advantage|loss"
     rb"|(?<![a-z])(?:rew|ret|kl|ppl|vf|pg|mse|elbo)(?![a-z])"
 )
+_EPISODES = frozenset(("episode", "episodes", "ep", "eps"))  # a count that is a metric, too: a row may be one episode
 _SIGN = later(r"[:=|]")
 _TAIL = later(r"\d[^\d(]{24,}$")  # without a sign before it this is prose: what may follow a number is shorter
 _OTHER = later(r"\s{0,80}(?:[{<#}]|//|def |class |import |from |for |if |return |self\.|Traceback|File \")")
@@ -150,7 +151,9 @@ class PrintedLines:
         if step > MAX_STEP:
             sink.reject(record.start.line, record.start.offset, "the step is too large", record.start.text)
         else:
-            sink.row(step, record.values, phase=self._phase(record.values))
+            phase = self._phase(record.values)
+            told = {"episode": float(step)} if self.word in _EPISODES else {}
+            sink.row(step, told | record.values, phase=phase)
 
     def _gone(self, record: PrintedStep, clock: Clock) -> int:
         """The length of the epoch that has just ended, when the count begins again in each epoch; else 0."""

@@ -18,10 +18,12 @@ from rldk.core.model import COUNTED, Rejected
 from rldk.core.records import BadLine, Form, leaves, parse, step_or_none, to_number
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import MAX_METRICS
+from rldk.core.text import later
 from rldk.errors import MalformedInput, NoData, NotALog
 
 MAX_BYTES = 256 << 20
 _LOOKED_AT = 20  # rows
+_LIST = later(rb'"([^"\\]{1,200})"\s{0,20}:\s{0,20}\[')  # the name of a list
 _REFUSED = frozenset({"nbformat", "cells", "lockfileVersion", "dependencies"})  # notebooks and packages
 
 
@@ -48,7 +50,7 @@ class JsonDocument(BaseAdapter):
             return 0
         keys, timed = _keys(found)
         if not keys:
-            return 0
+            return 30 if timed and says_metric(_far_names(file)) else 0
         known = len(keys) <= MAX_METRICS and says_metric(keys)
         if len(found.rows) < 2:
             return 45 if found.notes else 0
@@ -118,6 +120,14 @@ def _first_document(file: File) -> Any:
     if document is None and head.startswith(b"[") and len(head) > HEAD_BYTES:  # the first row is longer
         return beginning(head.decode("utf-8", "replace"))
     return document
+
+
+def _far_names(file: File) -> list[str]:
+    """The names of the lists in a document whose first list is longer than the head of the file."""
+    if len(file.head) < HEAD_BYTES:
+        return []
+    data, _ = _whole(file)
+    return [name.decode("utf-8", "replace") for name in dict.fromkeys(_LIST.findall(data))][:MAX_METRICS]
 
 
 def _is_object(line: bytes) -> bool:

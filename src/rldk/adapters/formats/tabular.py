@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import nan
 from typing import Any, ClassVar
 
@@ -112,10 +112,13 @@ class Csv(BaseAdapter):
         return read_table(self)
 
 
-def read_table(adapter: BaseAdapter) -> Log:
-    """The log in the one table of an adapter. It names the column of the steps, or notes that there is none."""
-    table = WholeTable()
-    reading = parse_file(adapter, table, records)
+def read_table(
+    adapter: BaseAdapter, header: Sequence[str] = (), cut: Callable[[File], Iterator[Fields]] = records
+) -> Log:
+    """The log in the one table of an adapter. It names the column of the steps, or notes that there is none.
+    `header`: the names of the columns of a table that begins with its first row. `cut`: gives the records."""
+    table = WholeTable(header)
+    reading = parse_file(adapter, table, cut)
     return reading.log(
         meta=identity_fields(table.meta, adapter) | {"clock": table.clock}, total_steps=table.total_steps
     )
@@ -285,9 +288,12 @@ class CsvTable:
 class WholeTable(CsvTable):
     """The same for a file that is read to its end: it puts out rows column by column, `BATCH` rows at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, header: Sequence[str] = ()) -> None:
         super().__init__()
         self._batch: list[Fields] = []
+        if header:
+            self.header = list(header)
+            self._choose()
 
     def finish(self, sink: Sink) -> None:
         self._flush(sink)

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from rldk.core.clocks import choose_clock, clock_rank
+from rldk.adapters.wire.series import CONFIG, GOALS, MAX_DEPTH, Series, all_series, side_by_side, unboxed
+from rldk.core.clocks import clock_rank
 from rldk.core.records import EVALUATION, STEP_KEYS, step_or_none, to_number
 from rldk.core.text import later
 
-MAX_DEPTH = 8  # depth of the objects to search for a history
+_INTERACTIONS = 1  # ranks of `clock_rank` up to here are steps of the environment
 MAX_SALVAGED = 1 << 25  # characters of a damaged document to search
-MAX_SERIES = 20_000
-UNIX = 1e9  # seconds: an unnamed list counts as TensorBoard's (time, step, value) only with times since 2001
-_SHORTEST = 3  # values of a list that may be a history
-PLACES = "no list counts the steps: the position of a value in its list is its step"
 _TOKEN = later(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 _NESTED = 64
-_GOALS = later(r"reward|return|score|episode", re.IGNORECASE)  # lists that have a value for each episode
 _SAMPLES = tuple(frozenset(keys) for keys in ({"prompt"}, {"completion"}, {"response"}, {"messages"}, {"cell_type"}))
-_CONFIG = frozenset(("config", "hyperparameters", "hyperparams", "args", "params", "settings"))
 _LAST_VALUES = frozenset(("_step", "_runtime", "_timestamp"))  # with two of these keys it is the summary of a W&B run
 Document = Any
 
@@ -40,18 +35,6 @@ class DocumentHistory(Struct, frozen=True, kw_only=True):
     clock: str = ""
     notes: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)
-
-
-class _Series(Struct):
-    """The numbers of one metric. `steps`: None when only their positions are known."""
-
-    name: str
-    values: list[Any]
-    steps: list[int] | None = None
-
-    @property
-    def parent(self) -> str:
-        return self.name.rpartition("/")[0]
 
 
 def documents(text: str) -> tuple[list[Document], str]:
@@ -132,11 +115,13 @@ def history(document: Document) -> DocumentHistory:
     with a row for each position; lists of (step, value) or (time, step, value); a DataFrame as pandas writes it."""
     lists = [(path, rows) for path, rows in _row_lists(document, "", 0) if not _are_samples(rows)]
     config = _config(document)
+    series = all_series(document)
     if lists:
-        return _from_rows(lists, config)
-    series = [s for _, s in zip(range(MAX_SERIES), _all_series(document, "", 0), strict=False)]
+        told = _from_rows(lists, config)
+        return _with_series(told, series) if any(GOALS.search(one.name) for one in series) else told
     if series:
-        return _from_series(series, config)
+        side = side_by_side(series)
+        return DocumentHistory(rows=side.rows, series=True, clock=side.clock, notes=side.notes, config=config)
     if isinstance(document, dict) and len(_LAST_VALUES & document.keys()) > 1:
         return DocumentHistory(
             rows=[document], notes=("the document is a summary: it has the last value of every metric, but no history",)
@@ -153,7 +138,7 @@ def single_numbers(document: Document) -> list[str]:
 def _row_lists(value: Any, path: str, depth: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     if isinstance(value, list):
         rows = [row for row in value if isinstance(row, dict) and _has_number(row, 0)]
-        if len(rows) > 1 and 2 * len(rows) >= len(value):
+        if len(rows) > 1 and 2 * len(rows) >= len(value) and unboxed(value) is None:
             yield path, rows
     elif isinstance(value, dict) and depth < MAX_DEPTH:
         rows = _split_frame(value) or _numbered_rows(value)
@@ -218,113 +203,39 @@ def _from_rows(lists: list[tuple[str, list[dict[str, Any]]]], config: dict[str, 
     return DocumentHistory(rows=rows, config=config, notes=tuple(notes))
 
 
+def _with_series(told: DocumentHistory, series: list[Series]) -> DocumentHistory:
+    """The rows and, at their steps, the values of the lists of numbers beside them. Lists that count something else
+    than the rows replace them when only the lists have a goal; else they are left out with a note."""
+    side = side_by_side(series)
+    clock = next((key for key in told.rows[0] if _counts(key)), None)
+    if clock is not None and side.clock and _same_unit(clock, side.clock):
+        more = [{clock: row["step"], **{k: v for k, v in row.items() if k != "step"}} for row in side.rows]
+        rows = sorted((*told.rows, *more), key=lambda row: step_or_none(row.get(clock)) or 0)
+        return replace(told, rows=rows, notes=(*told.notes, *side.notes))
+    if not any(GOALS.search(key) for row in told.rows[:20] for key in row):
+        left = f"not read: {len(told.rows)} rows with {', '.join(list(told.rows[0])[:4])}: they count other steps"
+        return DocumentHistory(
+            rows=side.rows, series=True, clock=side.clock, notes=(*side.notes, left), config=told.config
+        )
+    names = sorted(one.name for one in series)
+    left = f"not read: the lists {', '.join(names[:6])}{' and more' * (len(names) > 6)}"
+    return replace(told, notes=(*told.notes, left))
+
+
+def _same_unit(clock: str, other: str) -> bool:
+    """Whether both names count steps, or the same other thing."""
+    one, two = clock_rank(clock), clock_rank(other)
+    return one is not None and two is not None and (one[0] == two[0] or max(one[0], two[0]) <= _INTERACTIONS)
+
+
 def _counts(key: str) -> bool:
     return clock_rank(key) is not None
-
-
-def _all_series(value: Any, path: str, depth: int) -> Iterator[_Series]:
-    """The lists of numbers in a document."""
-    if isinstance(value, list):
-        yield from _series(value, path)
-    elif isinstance(value, dict) and depth < MAX_DEPTH:
-        steps, values = value.get("steps"), value.get("values")
-        if isinstance(steps, list) and isinstance(values, list) and len(steps) == len(values) and path:
-            yield from _series([[step, number] for step, number in zip(steps, values, strict=True)], path)
-        elif len(value) > 1 and all(_is_number(key) for key in value):
-            yield from _series(list(value.values()), path)
-        else:
-            for key, inner in value.items():
-                if depth or key not in _CONFIG:
-                    yield from _all_series(inner, f"{path}/{key}" if path else key, depth + 1)
-
-
-def _series(value: list[Any], path: str) -> Iterator[_Series]:
-    if len(value) < _SHORTEST:
-        return
-    if all(isinstance(item, list) and len(item) in (2, 3) for item in value):
-        steps = [step_or_none(item[-2]) for item in value]
-        numbers = [to_number(item[-1]) for item in value]
-        whole = [step for step in steps if step is not None]
-        timed = path or all(len(item) == 3 and (to_number(item[0]) or 0) > UNIX for item in value)
-        if timed and len(whole) == len(steps) and all(number is not None for number in numbers):
-            yield _Series(path, numbers, whole)
-    elif (
-        path
-        and all(item is None or to_number(item) is not None for item in value)
-        and any(i is not None for i in value)
-    ):
-        yield _Series(path, value)
-
-
-def _from_series(series: list[_Series], config: dict[str, Any]) -> DocumentHistory:
-    """The rows of lists side by side. Each list follows the clock of its group, or else is spread over the main
-    list."""
-    groups: dict[tuple[str, int], list[_Series]] = {}
-    for one in series:
-        if one.steps is None:
-            groups.setdefault((one.parent, len(one.values)), []).append(one)
-    clocks = {key: clock for key, group in groups.items() if (clock := _clock_of(group)) is not None}
-    main = _main_length(series)
-    timeline = next((clock for key, clock in clocks.items() if key[1] == main), None)
-    spread = set()
-    for key, group in groups.items():
-        clock = clocks.get(key) or next((c for k, c in clocks.items() if k[1] == key[1]), None)
-        steps = _whole(clock.values) if clock else _places(key[1], main, timeline)
-        if clock is None and key[1] != main:
-            spread.add(key[1])
-        for one in group:
-            one.steps = steps
-    named = timeline.name if timeline else "step" if any(not one.name for one in series) else ""
-    used = {clock.name for clock in clocks.values()}
-    rows = _rows([one for one in series if one.name not in used or one.name.lower() not in STEP_KEYS])
-    notes = [] if timeline or main == 0 else [PLACES]
-    notes += [f"rldk spread lists of {length} values evenly over the {main} rows" for length in sorted(spread)]
-    return DocumentHistory(rows=rows, series=True, clock=named, notes=tuple(notes), config=config)
-
-
-def _clock_of(group: Sequence[_Series]) -> _Series | None:
-    columns = {one.name: [step_or_none(v) for v in one.values] for one in group if clock_rank(one.name) is not None}
-    name = choose_clock(columns, len(group[0].values))
-    if name is None or None in columns[name]:
-        return None
-    return next(one for one in group if one.name == name)
-
-
-def _whole(values: Sequence[Any]) -> list[int]:
-    return [step_or_none(value) or 0 for value in values]
-
-
-def _main_length(series: Sequence[_Series]) -> int:
-    """The length of the lists that make the rows: the lists of rewards, else most lists, else the longest list."""
-    lengths = [len(one.values) for one in series if one.steps is None]
-    goals = [len(one.values) for one in series if one.steps is None and _GOALS.search(one.name)]
-    return max(Counter(goals or lengths).items(), key=lambda item: (item[1], item[0]))[0] if lengths else 0
-
-
-def _places(length: int, main: int, timeline: _Series | None) -> list[int]:
-    """The steps of a list without a clock. A list of another length than the main one covers the same run."""
-    steps = _whole(timeline.values) if timeline else range(main)
-    if length <= main:
-        return [steps[(i + 1) * main // length - 1] for i in range(length)]
-    return [steps[i * main // length] for i in range(length)]
-
-
-def _rows(series: Sequence[_Series]) -> list[dict[str, Any]]:
-    """One row for each step; several when a list has several values at a step."""
-    rows: dict[tuple[int, int], dict[str, Any]] = {}
-    for one in series:
-        times: Counter[int] = Counter()
-        for step, value in zip(one.steps or (), one.values, strict=True):
-            if value is not None:
-                rows.setdefault((step, times[step]), {"step": step})[one.name] = value
-            times[step] += 1
-    return [rows[key] for key in sorted(rows)]
 
 
 def _config(document: Document) -> dict[str, Any]:
     """The single values beside a history, and those of an object named as the configuration."""
     if not isinstance(document, dict):
         return {}
-    inner = [value for key, value in document.items() if key in _CONFIG and isinstance(value, dict)]
+    inner = [value for key, value in document.items() if key in CONFIG and isinstance(value, dict)]
     found = {k: v for part in (document, *inner) for k, v in part.items()}
     return {k: v for k, v in found.items() if isinstance(v, str | int | float) and len(str(v)[:500]) < 500}

@@ -4,6 +4,7 @@ action; rewards of the training's own making that vanish."""
 from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, POLICY, VALUE_BASED
+from rldk.core.model import COUNTED
 from rldk.rules.evidence import exploration_falls, factor, lost_share
 from rldk.rules.rule import Context, Frame, Signal, rule
 
@@ -12,12 +13,15 @@ ROWS, TOP = 27, 12  # a loss must last so many rows; a level must have been held
 SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
 MOST, ALL = 0.55, 0.95  # of the gain
+GREAT = 0.3  # of the level: a smaller gain that is lost is a warning, no proof
+RATE_GAIN = 0.03  # of a success rate: three standard errors of a rate of 0.01 over a hundred episodes
 LASTS = 50  # rows at the start or below it, after which all is taken for lost
 EARLY = 20  # rows: a peak that was over before is a lucky start
 PLUNGE_ROWS, PLUNGE = 5, 0.2  # of the gain, below the start
 SHEER, LEAST = 6.0, 0.15  # times the noise, and of the level: a gain that a few rows prove
 SHORT, SHORT_ROWS, SHORT_LOSS = 20, 4, 0.8
 EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR = 100, 40, 4.0
+SINGLE_CLEAR = 5.5  # times the noise, in which a sudden fall counts: a gain that even single episodes prove
 CAUSES = (
     "an update that was too large destroyed the policy",
     "the critic or the advantages went wrong first, and the policy followed",
@@ -35,10 +39,11 @@ QUIET = 0.05  # of the entropy that the run began with
 
 
 def _few_episodes(context: Context) -> bool:
-    """Whether a row is one episode (monitor.csv), or adds only four episodes to the mean of a hundred (off-policy
-    agents of Stable-Baselines3): 27 rows are then hardly one sample."""
+    """Whether a row is one episode (monitor.csv, a list of rewards and nothing else), or adds only four episodes to
+    the mean of a hundred (off-policy agents of Stable-Baselines3): 27 rows are then hardly one sample."""
     own = context.names.get("reward_mean") == "r"
-    return own or (context.framework in SB3 and context.algorithm in OFF_POLICY)
+    bare = context.clock == COUNTED and context.names.keys() == {"reward_mean"}
+    return own or bare or (context.framework in SB3 and context.algorithm in OFF_POLICY)
 
 
 def _of_batches(context: Context) -> str | None:
@@ -79,11 +84,17 @@ def _collapse(f: Frame, rows: int, top: int, clear: float, *, seen: int = 0) -> 
     if not lost > MOST:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
-    all_gone = lost > ALL and lasting < best - ALL * (best - start)
+    great = best - start > GREAT * max(abs(best), abs(start)) and not _is_small_rate(name, best - start)
+    all_gone = lost > ALL and lasting < best - ALL * (best - start) and great
     message = (
         f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {stated} rows is {level:.4g}"
     )
     return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
+
+
+def _is_small_rate(name: str, gain: float) -> bool:
+    """Whether the gain is a few successes more of a hundred, which is as much as a rate errs by."""
+    return ("success" in name or name == "pass_at_k") and gain < RATE_GAIN
 
 
 def _plunge(f: Frame) -> Signal | None:
@@ -130,13 +141,14 @@ def reward_collapse(f: Frame) -> Signal | None:
     20 rows does not count. The bottom is the lowest such level before it, or that of the first six rows. The gain lies
     between them and must be above two and a half times the row-to-row noise. It is a warning when the mean of the
     newest 27 rows has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows have lost
-    45 %. It is critical once they have lost all of it and 50 rows are back where the first ten rows were. The rule
+    45 %. It is critical once they have lost all of it and 50 rows are back where the first ten rows were, if the gain
+    was above 30 % of the level, and above 0.03 for a success rate. The rule
     warns sooner in three cases. First, the newest five rows are all below the first ten by a fifth of the gain. Second,
     in the first 20 rows, four rows have lost 80 % of what the four before them held. In these two cases the gain must
     be six times the noise. Third, a running mean has lost half of the gain while entropy, KL, length or truncation has
     left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Where
-    each row is one episode (its number rises by one), only the form of REW020 counts. Each condition must hold on two
-    rows in a row.
+    each row is one episode (its number rises by one), only the form of REW020 counts, and that of 27 rows for a gain of
+    five and a half times the noise. Each condition must hold on two rows in a row.
     When it is wrong: A curriculum or an environment may become harder on purpose. Agents of value-based algorithms may
     forget and learn again within a hundred rows.
     Source: The two-witness form was measured on labelled real trainings. The other forms are our own choice, set on 200
@@ -148,13 +160,14 @@ def reward_collapse(f: Frame) -> Signal | None:
     said = [_collapse(f, ROWS, TOP, CLEAR), _plunge(f), _short(f)]
     single = f.rise("episode_count") == 1.0
     of_episodes = _collapse(f, EPISODE_ROWS, EPISODE_TOP, EPISODE_CLEAR, seen=LASTS)
+    sheer = _collapse(f, ROWS, TOP, SINGLE_CLEAR)
     lost, level, best = lost_share(f), f.ewma(name, 0.1), f.peak(name, 0.1)
     moves, explores = _moves(f), exploration_falls(f)
     cut, cut_before = f.median("truncation_frac", 3), f.past("truncation_frac")
     if _second_name(f):
         return None
     if single:
-        return of_episodes
+        return of_episodes or sheer
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
         message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
         said.append(Signal(value=level, limit=best, message=message, severity="warn"))

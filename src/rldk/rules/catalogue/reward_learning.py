@@ -14,6 +14,7 @@ LATEST, FIRST = 40, 20  # rows
 ACTED = 150  # rows since fewer than a tenth of the actions were random
 NARROW, NARROW_NATS, NARROW_ROWS = 0.3, 2.0, 100  # of the first entropy, and below it: the policy has decided; rows
 SCORE_ROWS, SCORE_LOST = 10, 0.1  # rows of one and the same score; its distance from the best one
+REPEATED, LONGER = 5, 3  # rows of one value; times the longest run of one value before
 FROZEN_ROWS, FROZEN, HELD = 25, 0.01, 12  # of the range; rows that a level was held for
 
 
@@ -147,7 +148,8 @@ def frozen_below_best(f: Frame) -> Signal | None:
     Why it matters: A policy that always does the same meets nothing to learn from.
     How it is computed: The top is the highest level that twelve rows held after the first 20. The newest 25 rows lie
     within 1 % of the range from the lowest value to the top. Their level is below the middle of that range and 30 %
-    below the top, as the first ten rows were. There are at least as many rows before them.
+    below the top, as the first ten rows were. There are at least as many rows before them. A value that is repeated
+    does not count until it has stood three times as long as any before it: a mean is repeated until an episode ends.
     When it is wrong: An episode may no longer end, so that an old mean is repeated.
     Source: Our own choice; the form for bitwise equal rewards is REW001.
     """
@@ -156,7 +158,9 @@ def frozen_below_best(f: Frame) -> Signal | None:
     top, bottom = f.top(name, HELD, after=FIRST), f.lowest(name, before=FROZEN_ROWS)
     least, start = min(bottom, low), f.early(name, 0, 10)
     far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
-    if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far:
+    same, longest = f.repeats(name), f.longest_run(name)
+    waits = REPEATED < same < LONGER * longest  # a mean that stands between two episodes
+    if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far and not waits:
         message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it was once {top:.4g}"
         return Signal(value=low, limit=top, message=message)
     return None

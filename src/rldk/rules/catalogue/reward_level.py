@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import POLICY, VALUE_BASED
 from rldk.rules.catalogue.reward_learning import TRAINED
+from rldk.rules.evidence import exploration_falls
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 SCORES = ("reward_mean", "pass_at_k", "*success*")
@@ -12,6 +13,8 @@ LOST = 0.2  # of the first level: a loss that matters
 FEW, AT_FIRST, NEWEST, CLEAR = 15, 5, 5, 3.0  # rows; the last one in noises of a row
 LONG, LEVEL_ROWS, APART, FLAT = 400, 100, 0.6, 0.3  # rows, rows of a level, deviations between rows
 HARDLY_EVER, TRIED = 0.1, 100  # of the episodes; rows
+STILL_LOST = 0.3  # of the lowest level before: a return that hardly varied has no range to speak of
+STILL_ROWS, FALL_ROWS, STILL_AFTER, STILL = 5, 8, 15, 0.05  # rows, rows with the fall, rows before; of their range
 ENDLESS = 800  # rows of a log that names neither its algorithm nor its end
 
 
@@ -157,4 +160,46 @@ def never_succeeded(f: Frame) -> Signal | None:
     count, most, now, other = f.count(name), f.highest(name, before=0), f.mean(name, TRIED), f.gap("reward_mean")
     if count >= TRIED and most <= HARDLY_EVER and now < 0.1 * HARDLY_EVER and not other >= 0:
         return Signal(value=now, limit=HARDLY_EVER, message=f"{name} was at most {most:.2g} on all {count:.0f} rows")
+    return None
+
+
+@rule(
+    "REW040",
+    "frozen-below-all-before",
+    severity="warn",
+    tier=3,
+    needs=("reward_mean",),
+    rows=1,
+    cooldown=100,
+    algorithms=POLICY | VALUE_BASED,
+    causes=(
+        "the policy collapsed onto one action, and that one loses",
+        "the values of the critic ran away, and the policy followed them",
+    ),
+    fixes=(
+        "roll back to the last checkpoint before the fall, and lower {lr}",
+        "look at the value loss and at Q values",
+    ),
+)
+def frozen_below_all_before(f: Frame) -> Signal | None:
+    """Fires when the return stands still far below everything that it was before.
+
+    Why it matters: A return that never rose cannot lose a gain, but it can still be lost: the policy is then worse than
+    the random one that the run began with.
+    How it is computed: The newest five rows lie within 5 % of the range of all rows up to eight rows ago. The highest
+    of the five is below the lowest of those rows by half of that range and 30 % of its level. There were at least 15.
+    The rule is quiet while the share of random actions still falls.
+    When it is wrong: An environment may become harder on purpose, or its reward may be changed in mid-run.
+    Source: Our own choice. Healthy returns that fall below their start go on varying: none of the healthy logs at hand
+    stands still below its own range. Seen in a public log of SAC for a racing car (-370 to 17, then -678 on each row).
+    """
+    name = "reward_mean"
+    high, low = f.max(name, STILL_ROWS), f.min(name, STILL_ROWS)
+    top, bottom = f.highest(name, before=FALL_ROWS), f.lowest(name, before=FALL_ROWS)
+    span, known = top - bottom, f.count(name) - FALL_ROWS
+    still, explores = high - low < STILL * span, exploration_falls(f)
+    far = high < bottom - max(0.5 * span, STILL_LOST * abs(bottom))
+    if known >= STILL_AFTER and still and far and not explores:
+        message = f"the reward stands at {f[name]:.4g}; before it was never below {bottom:.4g}"
+        return Signal(value=f[name], limit=bottom - 0.5 * span, message=message)
     return None

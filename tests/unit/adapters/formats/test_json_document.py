@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rldk.adapters.formats.json_document import JsonDocument
 from rldk.adapters.open import open_run, open_runs
 from rldk.adapters.source import File
-from rldk.adapters.wire.document import PLACES, documents, history, salvage
+from rldk.adapters.wire.document import documents, history, salvage
+from rldk.adapters.wire.series import PLACES
 from rldk.core.model import Run
 from rldk.errors import MalformedInput, NotALog, RldkError
 
@@ -35,6 +36,11 @@ SHAPES = {
     "under steps": {str(r["step"]): {"loss": r["loss"]} for r in ROWS},
     "pairs": {"loss": [[r["step"], r["loss"]] for r in ROWS]},
     "sacred": {"loss": {"steps": [*N], "values": [r["loss"] for r in ROWS], "timestamps": ["x"] * 10}},
+    "pymarl": {"loss": [r["loss"] for r in ROWS], "loss_T": [*N]},
+    "numbers of numpy": {
+        "loss": [{"dtype": "float64", "py/object": "numpy.float64", "value": r["loss"]} for r in ROWS],
+        "loss_T": [*N],
+    },
     "split": {"columns": ["step", "loss"], "index": [*N], "data": [[r["step"], r["loss"]] for r in ROWS]},
     "documents": "\n".join(json.dumps(row, indent=2) for row in ROWS),
     "texts": [{"step": str(r["step"]), "loss": str(r["loss"])} for r in ROWS],
@@ -180,3 +186,37 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         except RldkError:
             return
         assert log.lines == len(log.table) + log.rejected_count
+
+
+def test_lists_of_pymarl_keep_the_steps_of_their_own(tmp_path: Path) -> None:
+    run = opened(
+        tmp_path / "info.json",
+        {"return_mean": [1.0, 2.0, 3.0], "return_mean_T": [50, 100, 150], "loss": [0.5, 0.25], "loss_T": [60, 110]},
+    )
+    assert run.metrics.step.tolist() == [50, 60, 100, 110, 150]
+    assert [v for v in run.metrics.columns["return_mean"].tolist() if v == v] == [1.0, 2.0, 3.0]
+
+
+def test_lists_beside_rows_join_them_when_both_count_the_same(tmp_path: Path) -> None:
+    document = {
+        "ep_rewards": [float(i) for i in range(20)],
+        "ep_timesteps": [10 * i for i in range(20)],
+        "losses": [{"step": 40 * i, "value_loss": 1.0 / (i + 1)} for i in range(5)],
+    }
+    run = opened(tmp_path / "training_log.json", document)
+    rewards = run.metrics.columns["reward_mean"]
+    assert [v for v in rewards.tolist() if v == v] == [float(i) for i in range(20)]
+    assert [v for v in run.metrics.columns["value_loss"].tolist() if v == v] == [1.0 / (i + 1) for i in range(5)]
+
+
+def test_lists_that_count_something_else_than_the_rows_are_named_in_a_note(tmp_path: Path) -> None:
+    document = {"rewards": [1.0] * 30, "history": [{"epoch": i, "reward": 1.0, "loss": 0.5} for i in range(9)]}
+    run = opened(tmp_path / "log.json", document)
+    assert len(run.metrics) == 9
+    assert "not read: the lists rewards" in str(run.meta.notes)
+
+
+def test_a_first_list_that_is_longer_than_the_head_hides_no_metric(tmp_path: Path) -> None:
+    document = {"timesteps": list(range(30_000)), "mean_rewards": [float(i % 7) for i in range(30_000)]}
+    run = opened(tmp_path / "log.json", document)
+    assert (len(run.metrics), run.metrics.columns["reward_mean"][6]) == (30_000, 6.0)

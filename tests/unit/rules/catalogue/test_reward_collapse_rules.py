@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rldk.core.model import COUNTED
 from rldk.testing import scan_columns
 
 Column = list[Any]
@@ -85,3 +86,27 @@ def test_the_target_of_a_critic_is_not_a_second_return() -> None:
 def test_says_what_is_missing(code: str, options: dict[str, Any], reason: str) -> None:
     (check,) = scan_columns(code, {"kl": [1.0] * 30}, **options).skipped
     assert check.reason.startswith(reason)
+
+
+@pytest.mark.parametrize(("size", "severity"), [(0.02, "warn"), (0.3, "critical")])
+def test_a_success_rate_that_gained_a_few_hundredths_is_no_proof(size: float, severity: str) -> None:
+    rate = [max(0.0, size * x) for x in GONE]
+    assert [f.severity for f in scan_columns("REW012", {"episode_success_rate": rate}).findings] == [severity]
+
+
+def test_a_gain_of_a_fifth_that_is_lost_is_no_proof() -> None:
+    gone = [1.0 + 0.25 * x for x in GONE]
+    assert {f.severity for f in scan_columns("REW012", {"reward_mean": gone}).findings} == {"warn"}
+
+
+def test_a_list_of_rewards_and_nothing_else_is_one_of_episodes() -> None:
+    bare = {"names": {"reward_mean": "Total Reward"}, "clock": COUNTED}
+    assert scan_columns("REW012", {"reward_mean": LOST}, **bare).findings == ()
+    assert [f.code for f in scan_columns("REW020", {"reward_mean": EPISODES}, **bare).findings] == ["REW020"]
+
+
+@pytest.mark.parametrize(("noise", "found"), [(0.02, 1), (0.3, 0)])
+def test_single_episodes_prove_a_fall_that_is_far_above_their_noise(noise: float, found: int) -> None:
+    lost = course(*RISE, (5, 0.2), (40, 0.2), noise=noise)
+    columns = {"reward_mean": lost, "episode_count": [*map(float, range(len(lost)))]}
+    assert len(scan_columns("REW012", columns).findings) == found

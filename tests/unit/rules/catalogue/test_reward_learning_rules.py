@@ -116,3 +116,12 @@ def test_a_score_that_stands_still(score: list[Any], reward: list[Any], expected
 def test_a_score_needs_a_reward_beside_it() -> None:
     (check,) = scan_columns("REW028", {"pass_at_k": [0.5] * 20}).skipped
     assert check.reason == "needs reward_mean"
+
+
+def test_a_mean_that_waits_for_the_next_episode_has_not_frozen() -> None:
+    episodes = [8.0, 9.0, *(40.0 + i % 5 for i in range(30)), *(9.0 + i % 3 for i in range(8))]
+    report = scan_columns("REW023", {"reward_mean": [x for x in episodes for _ in range(30)]}, algorithm="ppo")
+    assert report.findings == ()
+    stands = [x for x in episodes for _ in range(30)] + [9.0] * 100
+    report = scan_columns("REW023", {"reward_mean": stands}, algorithm="ppo")
+    assert [f.severity for f in report.findings] == ["warn"]

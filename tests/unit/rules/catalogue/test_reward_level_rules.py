@@ -1,7 +1,8 @@
-"""Goals that stand at their first level, or below it: REW036, REW037, REW038."""
+"""Goals that stand at their first level, or below it: REW036, REW037, REW038, REW040."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -101,3 +102,30 @@ def test_a_success_rate_that_never_leaves_zero(most: float, reward: bool, found:
 def test_says_which_score_is_missing(code: str, needs: str) -> None:
     (check,) = scan_columns(code, {"kl": [1.0] * 9}).skipped
     assert needs in check.reason
+
+
+WANDERS: Column = [-200.0 + 150.0 * math.sin(1.7 * i) for i in range(25)]
+FALLEN: Column = [*WANDERS, -450.0, -620.0, -678.0, -678.1, -678.0, -671.8, -671.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "first"),
+    [
+        (FALLEN, 32),
+        ([value for x in FALLEN for value in (x, None)], 63),  # logged on every other row
+        ([*WANDERS, -450.0, -620.0, -678.0, -640.0, -700.0, -655.0, -690.0, -671.0], None),  # still moves
+        ([*WANDERS, *[-360.0] * 12], None),  # hardly below what was there before
+        ([*WANDERS, *[-10.0] * 12], None),  # above
+        (FALLEN[15:], None),  # too little before
+        ([*(500.0 - i % 2 for i in range(25)), *[444.0] * 12], None),  # hardly varied, and lost a tenth
+    ],
+    ids=["fallen", "gaps", "moves", "near", "above", "short", "solved"],
+)
+def test_a_return_that_stands_below_all_before(column: Column, first: int | None) -> None:
+    report = scan_columns("REW040", {"reward_mean": column}, algorithm="sac")
+    assert [f.first_step for f in report.findings] == ([] if first is None else [first])
+
+
+def test_a_fall_while_exploration_ends_is_left_alone() -> None:
+    rate: Column = [1.0 - 0.03 * i for i in range(len(FALLEN))]
+    assert not scan_columns("REW040", {"reward_mean": FALLEN, "exploration_rate": rate}, **DQN).findings
