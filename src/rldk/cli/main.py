@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env-audit": ("env_audit", "Say what in a program and its environment keeps runs from being repeated."),
     "check-determinism": (
         "check_determinism",
-        "Run a training several times with one seed, and say where and why the runs part.",
+        "Run a training several times with the same seed, and say whether the runs agree.",
     ),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
