@@ -62,12 +62,13 @@ def classify(found: Sequence[ReplicaSpread], tolerance: float, control: SeedCont
     largest = max(each.share for each in apart)
     first_step = min(each.first_step for each in apart if each.first_step is not None)
     first = max(each.first_share for each in apart if each.first_step == first_step)
-    last = max(each.last_share for each in apart)
-    if largest <= max(tolerance, CLOSE) and last <= max(GROWTH * first, tolerance):
+    grows = any(each.growth >= GROWTH for each in apart)
+    if largest <= max(tolerance, CLOSE) and not grows:
         return "numerically close"
-    if first <= CLOSE or (first <= LARGE and last >= GROWTH * first):
+    if first <= CLOSE or (first <= LARGE and grows):
         return "chaotic"
-    return "seed ignored" if control.does_not_decide else "input-level"
+    at_once = any(each.first_step == each.start for each in apart)  # a seed that decides gives the same beginning
+    return "seed ignored" if control.does_not_decide and at_once else "input-level"
 
 
 def first_mover(found: Sequence[ReplicaSpread]) -> ReplicaSpread | None:

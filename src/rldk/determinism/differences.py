@@ -15,6 +15,8 @@ from rldk.engine.compare import align
 _NAN_BITS = np.int64(0x7FF8000000000000)
 NEAR_ZERO = 1e-3
 LEAST = 1e-12  # a sum that is zero but for rounding is about 1e-16 in 64 bits
+FEWEST = 5  # differences below which nothing is said about their growth
+SURE = 4.0
 _PHASES: tuple[Phase, ...] = ("train", "eval")
 
 
@@ -23,7 +25,8 @@ class ReplicaSpread(Struct, frozen=True, kw_only=True):
     replicas differ, `first_step`: the first of them; None without any.
 
     `first_share`, `share`: the range over the replicas as a share of the largest value, at that step and at the worst.
-    `last_share`: the median over the last quarter of the steps. `ulps`: the largest distance in units of the last place
+    `growth`: the factor by which the share grows from the first to the last difference, 1 where no trend is seen.
+    `start`: the first step that was compared. `ulps`: the largest distance in units of the last place
     (of a 64-bit float). `beyond`: the first step at which they differ by more than the tolerance. `variance`: the
     largest variance at one step. `missing`: values that one replica has and another has not. `values`: what each
     replica says at `first_step`."""
@@ -35,7 +38,8 @@ class ReplicaSpread(Struct, frozen=True, kw_only=True):
     first_step: int | None = None
     first_share: float = 0.0
     share: float = 0.0
-    last_share: float = 0.0
+    growth: float = 1.0
+    start: int | None = None
     ulps: float = 0.0
     beyond: int | None = None
     variance: float = 0.0
@@ -110,13 +114,26 @@ def _spread(
         first_step=int(step[first]),
         first_share=float(shares[first]),
         share=float(shares.max()),
-        last_share=float(np.median(shares[-max(1, step.size // 4) :])),
+        growth=_growth(step[shares > 0], shares[shares > 0]),
+        start=int(step[0]),
         ulps=float(_ulps(bits)),
         beyond=int(step[np.argmax(beyond)]) if beyond.any() else None,
         variance=float(finite.var(axis=0, ddof=1).max()) if finite.size else math.nan,
         missing=missing,
         values=tuple(values[:, first].tolist()),
     )
+
+
+def _growth(step: NDArray[np.int64], shares: NDArray[np.float64]) -> float:
+    """The growth of a line through the logarithms, where its slope is more than `SURE` times its standard error."""
+    if step.size < FEWEST or not np.isfinite(shares).all():
+        return 1.0
+    x = (step - step.mean()) / max(float(np.ptp(step)), 1.0)  # the whole range is 1
+    y = np.log(shares)
+    slope = float(x @ y / (x @ x))
+    rest = y - y.mean() - slope * x
+    error = float(np.sqrt(rest @ rest / (step.size - 2) / (x @ x)))
+    return float(np.exp(min(slope, 700.0))) if slope > SURE * error else 1.0
 
 
 def _window(both: NDArray[np.bool_], window: StepChoice) -> NDArray[np.int64]:

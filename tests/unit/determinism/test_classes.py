@@ -23,17 +23,9 @@ from rldk.determinism.differences import ReplicaSpread
 NONE = SeedControl()
 
 
-def spread(first: float, share: float, last: float, step: int = 3, metric: str = "loss") -> ReplicaSpread:
-    return ReplicaSpread(
-        metric=metric,
-        phase="train",
-        steps=10,
-        unequal=1,
-        first_step=step,
-        first_share=first,
-        share=share,
-        last_share=last,
-    )
+def spread(first: float, share: float, growth: float = 1.0, step: int = 3, metric: str = "loss") -> ReplicaSpread:
+    shares = {"first_share": first, "share": share, "growth": growth}
+    return ReplicaSpread(metric=metric, phase="train", steps=10, unequal=1, first_step=step, start=3, **shares)
 
 
 EQUAL = ReplicaSpread(metric="loss", phase="train", steps=10)
@@ -41,14 +33,16 @@ CASES: list[tuple[ReplicaClass, ReplicaSpread, SeedControl]] = [
     ("bitwise", EQUAL, NONE),
     ("seed ignored", EQUAL, SeedControl(same=0.0, other=0.0)),
     ("bitwise", EQUAL, SeedControl(same=0.0, other=0.1)),
-    ("numerically close", spread(1e-7, CLOSE, 1e-7), NONE),
-    ("chaotic", spread(1e-7, CLOSE * 1.01, CLOSE * 1.01), NONE),
-    ("chaotic", spread(1e-7, 1e-6, 1e-7 * GROWTH * 1.01), NONE),
-    ("chaotic", spread(LARGE, 0.2, LARGE * GROWTH), NONE),
-    ("input-level", spread(LARGE, 0.2, LARGE * GROWTH * 0.99), NONE),
-    ("input-level", spread(LARGE * 1.01, 0.9, 0.9), NONE),
-    ("input-level", spread(0.5, 0.9, 0.9), SeedControl(same=0.049, other=0.1)),
-    ("seed ignored", spread(0.5, 0.9, 0.9), SeedControl(same=0.05, other=0.1)),
+    ("numerically close", spread(1e-7, CLOSE, GROWTH * 0.99), NONE),
+    ("chaotic", spread(1e-7, CLOSE * 1.01), NONE),
+    ("chaotic", spread(1e-7, 1e-6, GROWTH), NONE),
+    ("chaotic", spread(CLOSE, 1e-4), NONE),
+    ("chaotic", spread(LARGE, 0.2, GROWTH), NONE),
+    ("input-level", spread(LARGE, 0.2, GROWTH * 0.99), NONE),
+    ("input-level", spread(LARGE * 1.01, 0.9, GROWTH), NONE),
+    ("input-level", spread(0.5, 0.9), SeedControl(same=0.049, other=0.1)),
+    ("seed ignored", spread(0.5, 0.9), SeedControl(same=0.05, other=0.1)),
+    ("input-level", spread(0.5, 0.9, step=4), SeedControl(same=0.05, other=0.1)),
 ]
 
 
@@ -63,7 +57,7 @@ def test_replicas_that_measured_other_steps_are_structural_whatever_else() -> No
 
 
 def test_the_first_mover_is_the_earliest_and_then_the_largest() -> None:
-    found = [spread(0.1, 1, 1, step=4, metric="a"), spread(0.2, 1, 1, metric="b"), spread(0.3, 1, 1, metric="c")]
+    found = [spread(0.1, 1, step=4, metric="a"), spread(0.2, 1, metric="b"), spread(0.3, 1, metric="c")]
     assert first_mover(found) == found[2]
     assert first_mover([EQUAL]) is None
 

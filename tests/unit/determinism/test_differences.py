@@ -83,3 +83,13 @@ def test_a_distance_is_zero_only_where_every_bit_is_the_same() -> None:
     assert distance(table(base), table(base), ["loss"], ALL) == 0.0
     assert distance(table(base), table([*base[:98], 1.5]), ["loss"], ALL) > 0.0
     assert math.isnan(distance(table(base), table([1.0], first=500), ["loss"], ALL))
+
+
+def test_an_exponential_difference_grows_and_noise_does_not() -> None:
+    steps = np.arange(40)
+    base = np.ones(40)
+    assert spread(base.tolist(), (base + 1e-12 * 1.5**steps).tolist()).growth == pytest.approx(1.5**39, rel=0.01)
+    rng = np.random.default_rng(0)
+    grown = [spread(base.tolist(), (base + 1e-9 * rng.random(n)).tolist()).growth for n in [40] * 300]
+    assert sum(factor > 1.0 for factor in grown) <= 3
+    assert spread([1.0, 1.0], [1.0 + 1e-12, 1.0 + 1e-3]).growth == 1.0
