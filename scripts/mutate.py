@@ -27,7 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mutation_plugin import CANNOT
+from mutation_plugin import CANNOT, READY
 from mutations import Change, applied, changes, is_program, runs_on_import, shorten
 
 ROOT = Path(__file__).parents[1]
@@ -200,6 +200,9 @@ class Server:
         os.close(ask[0])
         os.close(answer[1])
         self.ask, self.answer = os.fdopen(ask[1], "w"), os.fdopen(answer[0])
+        # what is changed before the tests are collected is imported as it is then, and stays in every fork
+        if (said := self.answer.readline()) != f"{json.dumps(READY)}\n":
+            raise SystemExit(f"the tests could not be collected: {said}")
 
     def failed(self, names: list[str], spent_s: float, path: Path | None = None, function: int = 0) -> str | None:
         """The test that fails first with the code that the file now has; "" if none does, `CANNOT` where the new code

@@ -28,6 +28,7 @@ SOURCE = os.environ.get("RLDK_MUTATE_SOURCE", "")
 RECORD = os.environ.get("RLDK_MUTATE_RECORD")
 TESTS = os.environ.get("RLDK_MUTATE_TESTS")
 SERVE = os.environ.pop("RLDK_MUTATE_SERVE", None)
+READY = "ready"  # the first answer: all modules are imported, and a file may be changed
 CANNOT = "cannot"  # the answer where the new code cannot be put in place: a fresh process has to try
 entered: set[tuple[str, int]] = set()
 
@@ -139,6 +140,7 @@ class Server:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = {item.nodeid: item for item in session.items}
         gc.freeze()
+        print(json.dumps(READY), file=self.answer, flush=True)
         for line in self.asked:
             request = json.loads(line)
             read, write = os.pipe()

@@ -6,9 +6,11 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.comparison import compare_runs
     from rldk.determinism import DeterminismReport, check
     from rldk.determinism import check as check_determinism
     from rldk.diagnosis import diagnose
+    from rldk.diff import DivergenceReport, first_divergence
     from rldk.emit import EventWriter
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
@@ -21,14 +23,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ComprehensivePPOForensics",
     "DeterminismReport",
+    "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
     "TrackingConfig",
     "__version__",
     "check",
     "check_determinism",
+    "compare_runs",
     "diagnose",
     "finish",
+    "first_divergence",
     "ingest_runs",
     "ingest_runs_to_events",
     "init",
@@ -42,13 +47,16 @@ __all__ = [
 _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
     "DeterminismReport": "rldk.determinism",
+    "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "TrackingConfig": "rldk.tracking",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
+    "compare_runs": "rldk.comparison",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
+    "first_divergence": "rldk.diff",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",

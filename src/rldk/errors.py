@@ -9,6 +9,7 @@ RldkError                     5  anything below
 │   ├── UnreadableSource      3  missing, not permitted, not reachable
 │   ├── NotALog               3  readable, but no known log format
 │   ├── NoData                3  a log without a single usable row
+│   ├── UnsafePickle          3  a pickle names what only a program needs; says what
 │   └── MalformedInput        3  strict mode met a bad line; names line and offset
 ├── MissingExtra              4  an optional package is absent; names the install command
 └── TrainingStopped           1  a rule asked a training to stop, and the trainer has no other way to be told
@@ -92,6 +93,16 @@ class NoData(InputError):
 
 class MalformedInput(InputError):
     pass
+
+
+class UnsafePickle(InputError):
+    """A pickle that would import or call what no checkpoint needs. `named`: the first of these, with arguments."""
+
+    def __init__(self, where: str, named: tuple[str, ...], count: int) -> None:
+        self.named = named
+        more = f" and {count - len(named)} more" if count > len(named) else ""
+        message = f"{where} was refused: loading it would run or import {', '.join(named)}{more}"
+        super().__init__(message, hint="do not load this file; get the weights as safetensors from whoever made it")
 
 
 class MissingExtra(RldkError, ImportError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+from mutate import Copy, Server
 from mutations import Change, applied, changes, is_program, runs_on_import
 
 TEXT = '''\
@@ -65,3 +69,31 @@ def test_a_function_that_is_called_on_import_is_told_apart() -> None:
     )
     assert [runs_on_import(text, line) for line in (1, 4, 7)] == [True, False, False]
     assert not runs_on_import(text.replace(b"f()}", b"f}"), 1)
+
+
+class Small(Copy):
+    """A package of one function with its test."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "small.py").write_text("def f():\n    return 1\n")
+        (root / "test_small.py").write_text("import small\n\ndef test_f():\n    assert small.f() == 1\n")
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "pytest", "-q", "-p", "mutation_plugin", "-p", "no:cacheprovider", *words]
+
+    def env(self, **more: str) -> dict[str, str]:
+        scripts = str(Path(__file__).parents[2] / "scripts")
+        return {**os.environ, "PYTHONPATH": f"{self.root}{os.pathsep}{scripts}", **more}
+
+
+@pytest.mark.slow
+def test_what_is_changed_once_the_server_is_there_stays_in_no_fork(tmp_path: Path) -> None:
+    copy, names = Small(tmp_path), ["test_small.py::test_f"]
+    server, path = Server(copy), tmp_path / "small.py"
+    path.write_text("def f():\n    return 2\n")
+    assert server.failed(names, 1.0, path, 1) == names[0]
+    assert server.failed(names, 1.0) == "", "the module was imported before the change"
+    server.ask.close()
+    server.answer.close()
+    assert server.process.wait() == 0

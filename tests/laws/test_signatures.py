@@ -13,8 +13,9 @@ import msgspec
 from rldk import errors
 
 MODULES = (
-    "rldk", "rldk.adapters", "rldk.determinism", "rldk.diagnosis", "rldk.emit", "rldk.forensics",
-    "rldk.integrations.loop", "rldk.io", "rldk.preflight", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
+    "rldk", "rldk.adapters", "rldk.comparison", "rldk.determinism", "rldk.diagnosis", "rldk.diff",
+    "rldk.emit", "rldk.forensics", "rldk.integrations.loop", "rldk.io",
+    "rldk.preflight", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from rldk.cards.safe import escape
 from rldk.cards.series import Series
 from rldk.core.stats.robust import MAD_TO_SD
-from rldk.core.view import Band, Limit
+from rldk.core.view import Band, Limit, SideLine
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 GAP = "×"  # a column whose values the source stated as NaN or infinite only
@@ -54,22 +54,25 @@ def line_chart(
     limits: Sequence[Limit] = (),
     size: tuple[int, int] = (400, 150),
     span: tuple[int, int] | None = None,
+    beside: Sequence[SideLine] = (),
 ) -> str:
     """An inline SVG of the curve: bands are shaded, limits dashed, and steps that stated NaN are ticks on the floor.
 
-    `size`: width and height in pixels. `span`: first and last step of the axis, when it is wider than the curve's
-    own."""
+    `beside`: lines of other runs, and a range to shade. `size`: width and height in pixels. `span`: first and last
+    step of the axis, when it is wider than the curve's own."""
     points = [(s, v) for s, v in zip(series["step"], series["value"], strict=True) if v is not None]
     steps = [s for s, _ in points] + series["gaps"]
     if not steps:
         return ""
     values = [v for _, v in points]
     near = near_limits(limits, values)
-    plot = Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near)], size)
+    others = in_reach(beside, values)
+    plot = Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near), *others], size)
     title = escape(f"{name}, steps {min(steps):,} to {max(steps):,}{_range_words(values)}")
     parts = [
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{title}">',
         *(_band(band, plot) for band in bands),
+        *_beside(beside, plot),
         *plot.axes(),
         *(_limit(limit, plot, place) for place, limit in enumerate(near)),
         *(f'<path class="gap" d="M{plot.x(s):.1f} {plot.floor}v-9"/>' for s in series["gaps"]),
@@ -145,6 +148,27 @@ def near_limits(limits: Sequence[Limit], values: Sequence[float]) -> list[Limit]
     return [n for n in limits if math.isfinite(n.value) and low - span <= n.value <= high + span]
 
 
+def in_reach(lines: Sequence[SideLine], values: Sequence[float]) -> list[float]:
+    """The values of other lines for which the axis makes room: all those of a run, and those of a range that do not
+    flatten the curve."""
+    own = [v for line in lines if line.kind == "other" for v in line.value if v is not None]
+    both = [*values, *own]
+    edges = [v for line in lines if line.kind != "other" for v in line.value if v is not None]
+    if not both:
+        return own
+    low, high = min(both), max(both)
+    span = (high - low) or abs(high) or 1.0
+    return [*own, *(v for v in edges if low - span / 2 <= v <= high + span / 2)]
+
+
+def shaded_range(lines: Sequence[SideLine]) -> list[tuple[int, float, float]]:
+    """Step, lower and upper end of the range that the lines bound, where both are known."""
+    ends = {line.kind: dict(zip(line.step, line.value, strict=True)) for line in lines if line.kind != "other"}
+    low, high = ends.get("low", {}), ends.get("high", {})
+    pairs = ((step, low[step], high[step]) for step in low if step in high)
+    return [(step, a, b) for step, a, b in pairs if a is not None and b is not None]
+
+
 class Plot(Struct, frozen=True):
     """The position of steps and values in a chart. `flat`: all values are equal."""
 
@@ -185,6 +209,10 @@ class Plot(Struct, frozen=True):
         low, high, v = (math.log(u) for u in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
         return self.floor - _share(v, low, high) * (self.floor - TOP)
 
+    def inside(self, value: float) -> float:
+        """The height of a value, or of the edge of the chart where it lies outside."""
+        return self.y(min(max(value, self.low), self.high))
+
     def levels(self) -> tuple[float, ...]:
         """The values that the axis names."""
         middle = math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
@@ -221,6 +249,18 @@ def _band(band: Band, plot: Plot) -> str:
         f'<rect class="band {escape(band.kind)}" x="{min(a, plot.right - width):.1f}" y="{TOP}" width="{width:.1f}" '
         f'height="{plot.floor - TOP}"><title>{escape(band.label)}</title></rect>'
     )
+
+
+def _beside(lines: Sequence[SideLine], plot: Plot) -> list[str]:
+    found = shaded_range(lines)
+    upper = [f"{plot.x(step):.1f} {plot.inside(high):.1f}" for step, _, high in found]
+    lower = [f"{plot.x(step):.1f} {plot.inside(low):.1f}" for step, low, _ in reversed(found)]
+    made = [f'<path class="range" d="M{"L".join([*upper, *lower])}Z"/>'] if found else []
+    for line in lines:
+        if line.kind == "other":
+            points = Series(step=list(line.step), value=list(line.value), gaps=[], rows=len(line.step))
+            made.append(f'<path class="other" d="{_path(points, plot)}"><title>{escape(line.name)}</title></path>')
+    return made
 
 
 def _limit(limit: Limit, plot: Plot, place: int) -> str:

@@ -193,7 +193,9 @@ def _interval(share: tuple[float, float, float] | None) -> str:
 
 def _figure(curve: Curve, size: tuple[int, int]) -> str:
     series = Series(step=list(curve.step), value=list(curve.value), gaps=list(curve.gaps), rows=len(curve.step))
-    chart = line_chart(series, curve.name, bands=curve.bands, limits=curve.limits, size=size, span=curve.span)
+    chart = line_chart(
+        series, curve.name, bands=curve.bands, limits=curve.limits, size=size, span=curve.span, beside=curve.beside
+    )
     logged = (
         f' <span class="soft">logged as <span class="mono">{escape(curve.logged_as)}</span></span>'
         if curve.logged_as
@@ -201,8 +203,12 @@ def _figure(curve: Curve, size: tuple[int, int]) -> str:
     )
     codes = ", ".join(dict.fromkeys(band.label.split(" ")[0] for band in curve.bands if band.kind != "onset"))
     marked = f' <span class="soft">&middot; shaded: {escape(codes)}</span>' if codes else ""
+    other = "".join(f" &middot; dashed: {escape(line.name)}" for line in curve.beside if line.kind == "other")
+    other += " &middot; shaded: its range" if any(line.kind == "low" for line in curve.beside) else ""
+    beside = f' <span class="soft">{other.strip()}</span>' if other else ""
     name = f'<span class="mono">{escape(curve.name)}</span>'
-    return f"<figure><figcaption>{name}{logged}{marked}</figcaption>{chart}</figure>"
+    caption = f"{name}{logged}{marked}{beside}"
+    return f"<figure><figcaption>{caption}</figcaption>{chart}</figure>"
 
 
 def _prose(text: str) -> str:

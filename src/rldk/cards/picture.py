@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from rldk.cards.chart import Plot, near_limits, tick
+from rldk.cards.chart import Plot, in_reach, near_limits, tick
 from rldk.cards.drawing import Colour, Dot, Drawing, Measure, Rect, Stroke, Words
 from rldk.cards.safe import clean
 from rldk.cards.words import plural
@@ -246,8 +246,17 @@ def _chart(drawing: Drawing, curve: Curve, left: float, top: float, size: tuple[
     values = [v for _, v in points]
     near = near_limits(curve.limits, values)
     steps = [*(s for s, _ in points), *curve.gaps, *(curve.span or ())]
-    plot = Plot.over(steps, [*values, *(n.value for n in near)], (round(size[0]), round(size[1])))
+    others = in_reach(curve.beside, values)
+    plot = Plot.over(steps, [*values, *(n.value for n in near), *others], (round(size[0]), round(size[1])))
     drawing.shapes.append(Rect(x=left, y=top, width=size[0], height=size[1], fill=SHEET))
+    for line in curve.beside:
+        at = tuple(
+            (left + plot.x(s), top + plot.inside(v))
+            for s, v in zip(line.step, line.value, strict=True)
+            if v is not None
+        )
+        other = line.kind == "other"
+        drawing.shapes.append(Stroke(points=at, colour=SOFT if other else RULE, width=1.0, dashed=other))
     for band in curve.bands:
         drawing.shapes.append(_band(band, plot, left, top))
     for place, value in enumerate(plot.levels()):

@@ -73,10 +73,20 @@ class Limit(Struct, frozen=True, kw_only=True):
     label: str
 
 
+class SideLine(Struct, frozen=True, kw_only=True):
+    """A line beside a curve. `kind`: "other" is the curve of another run; "low" and "high" bound a range to shade."""
+
+    name: str
+    step: Sequence[int] = ()
+    value: Sequence[float | None] = ()
+    kind: Literal["other", "low", "high"] = "other"
+
+
 class Curve(Struct, frozen=True, kw_only=True, tag=True):
     """A metric over its steps. None in `value` breaks the line. `gaps`: steps at which the source said NaN or infinity.
 
-    `logged_as`: the log's own name, where it has another. `span`: the steps of the whole run."""
+    `logged_as`: the log's own name, where it has another. `span`: the steps of the whole run. `beside`: other lines to
+    draw in the same chart, where the medium has room."""
 
     name: str
     step: Sequence[int] = ()
@@ -86,6 +96,7 @@ class Curve(Struct, frozen=True, kw_only=True, tag=True):
     bands: tuple[Band, ...] = ()
     limits: tuple[Limit, ...] = ()
     span: tuple[int, int] | None = None
+    beside: tuple[SideLine, ...] = ()
 
 
 class Charts(Struct, frozen=True, kw_only=True, tag=True):

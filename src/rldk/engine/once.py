@@ -17,6 +17,7 @@ from rldk.rules.subject import BY_ROW, MISSING, WANTS, ConfigView, Subject, Subj
 BEFORE: Mapping[Subject, str] = {
     "setup": "looked at before a training, by `rldk preflight`",
     "code": "looked at in source code, by `rldk env-audit`",
+    "weights": "looked at in two checkpoints, by `rldk diff-ckpt`",
 }
 
 

@@ -1,6 +1,6 @@
 """PPO forensics: every update of a run goes through the live engine, which gives findings and measurements.
 
-Beside it stands the audit of code and environment."""
+Beside it stand the audit of code and environment, and the comparison of checkpoints."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rldk.forensics.metrics import ComprehensivePPOMetrics
 from rldk.forensics.scan import scan_logs, scan_ppo_events
 
 if TYPE_CHECKING:
+    from rldk.forensics.checkpoints.diff import diff_checkpoints
     from rldk.forensics.env_audit import audit_environment
 
 __all__ = [
@@ -26,15 +27,22 @@ __all__ = [
     "KLScheduleMetrics",
     "KLScheduleTracker",
     "audit_environment",
+    "diff_checkpoints",
     "scan_logs",
     "scan_ppo_events",
 ]
 
 
-def __getattr__(name: str) -> object:
-    """`audit_environment`, imported on first use: it loads twice as much as all of PPO forensics."""
-    if name != "audit_environment":
-        raise AttributeError(f"module 'rldk.forensics' has no attribute {name!r}")
-    from rldk.forensics.env_audit import audit_environment
+# what loads much more than PPO forensics is imported on first use
+_LATER = {
+    "audit_environment": "rldk.forensics.env_audit",
+    "diff_checkpoints": "rldk.forensics.checkpoints.diff",
+}
 
-    return audit_environment
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module 'rldk.forensics' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

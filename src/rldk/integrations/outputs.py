@@ -122,20 +122,22 @@ class GrowingCsv:
         new = [name for name in row.values if name not in self._known]
         if new and self._rewrites < MAX_REWRITES:
             self._widen(new)
+            new = []
         if self._fd < 0:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.write(self._fd, self._line(row))
+        os.write(self._fd, self._line(row, known=not new))
 
-    def _line(self, row: Row) -> bytes:
-        """The row as CSV. Where every number is there and finite, the list is written as JSON does, much quicker."""
+    def _line(self, row: Row, *, known: bool) -> bytes:
+        """The row as CSV. Where every number is there and finite, the list is written as JSON does, much quicker.
+        `known`: every name has a column."""
         names, values = self._columns[len(FIRST_COLUMNS) :], row.values
         total = sum(values.values()) + row.time
-        if total - total == 0.0 and len(names) == len(values):
+        if known and total - total == 0.0 and len(names) == len(values):
             cells = _encode([values[name] for name in names])[1:-1]
             return b"%d,%s,%s,%s\r\n" % (row.step, row.phase.encode(), _encode(row.time), cells)
-        known = {**values, "step": row.step, "phase": row.phase, "wall_time": row.time}
+        cells_of = {**values, "step": row.step, "phase": row.phase, "wall_time": row.time}
         line = io.StringIO(newline="")
-        csv.writer(line).writerow([_cell(known.get(name)) for name in self._columns])
+        csv.writer(line).writerow([_cell(cells_of.get(name)) for name in self._columns])
         return line.getvalue().encode("utf-8", "replace")
 
     def forget(self) -> None:

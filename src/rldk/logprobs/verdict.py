@@ -52,7 +52,7 @@ def mismatch_report(pairs: Pairs, *, run: str, source: str) -> Report:
         meta={
             **meta,
             "by_step": steps,
-            "by_position": [] if pairs.sums or not len(pairs) else gap_by_place(pairs),
+            "by_position": gap_by_place(pairs),
             "by_lag": gap_by_lag(pairs),
         },
     )

@@ -18,7 +18,7 @@ MAX_WORDS = 5000
 _ASSIGNMENT = re.compile(r"(?:export\s+|declare\s+|local\s+|readonly\s+)*([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(?::?[-=])([^{}$]*|\$\{?\w+\}?))?\}|(\w+))")
 _ARRAY = re.compile(r"\"?\$\{(\w+)\[[@*]\](?:[^}]*)\}\"?")
-_SUM = re.compile(r"\$\(\((.*?)\)\)")
+_SUM = re.compile(r"\$\(\(((?:[^()]|\([^()]*\))*)\)\)")  # with brackets one level deep
 _OPEN, _CLOSE = re.compile(r"\s*(?:if|for|while|until|case|select)\b"), re.compile(r"\s*(?:fi|done|esac)\b")
 _FUNCTION = re.compile(r"\s*(?:function\s+\w+|\w+\s*\(\))\s*\{\s*$")
 _NUMBERS = re.compile(r"[\d\s+*/()-]+")
@@ -48,7 +48,7 @@ def read_shell(text: str) -> ShellCommand:
             else:
                 doubtful.add(name)
             continue
-        here = _words(line, variables, arrays)
+        here = _command(_words(line, variables, arrays))
         settings = sum(map(_is_setting, here))
         if settings > best:
             best, words = settings, here
@@ -60,6 +60,11 @@ def read_shell(text: str) -> ShellCommand:
         notes.append(f"set under a condition, and not read: {_some(sorted(doubtful))}")
     command = tuple(word for word in words if not _is_setting(word))[:40]
     return ShellCommand(values=values, command=command, notes=tuple(notes))
+
+
+def _command(words: list[str]) -> list[str]:
+    """The words from the command on: what stands before it, as `CUDA_VISIBLE_DEVICES=0`, sets its environment."""
+    return words[next((i for i, word in enumerate(words) if not _ASSIGNMENT.fullmatch(word)), 0) :]
 
 
 def _some(names: list[str]) -> str:

@@ -15,7 +15,9 @@ from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
 
-Subject = Literal["rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup", "code"]
+Subject = Literal[
+    "rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup", "code", "weights"
+]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
     {"rows", "samples"}
@@ -32,6 +34,7 @@ WANTS: Mapping[Subject, str] = {
     "tensors": "measurements of a hook in the trainer",
     "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
     "code": "the source code, which `rldk env-audit` reads",
+    "weights": "two checkpoints, which `rldk diff-ckpt` compares",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -43,6 +46,7 @@ SEEN: Mapping[Subject, str] = {
     "tensors": "what a hook in the trainer measured",
     "setup": "what is tried out before a training, by `rldk preflight`",
     "code": "source code and environment, by `rldk env-audit`",
+    "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -79,6 +83,13 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "program": "a program: a file with a `__main__` guard, a notebook, or one file named by itself",
         "lock": "a lock of an earlier environment (rldk.lock)",
         "variables": "the environment variables",
+    },
+    "weights": {
+        "weights": "weights that both checkpoints have, with the same shapes",
+        "names": "weights",
+        "ties": "weights that stand for one tensor, and are there in both",
+        "layers": "six numbered layers of one kind",
+        "adapters": "a LoRA adapter",
     },
     "setup": {
         "tokenizer": "a tokenizer",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.bench.cases import find_cases, open_case
+from rldk.bench.cases import Label, find_cases, open_case, read_label
 from rldk.errors import MalformedInput, NoData, UnreadableSource
 
 ROWS = "".join(json.dumps({"step": i, "loss": 1 / i, "reward": float(i % 7)}) + "\n" for i in range(1, 40))
@@ -63,3 +63,9 @@ def test_nothing_to_measure_is_said(tmp_path: Path) -> None:
         find_cases(tmp_path)
     with pytest.raises(UnreadableSource, match="no such directory"):
         find_cases(tmp_path / "absent")
+
+
+def test_a_fault_is_there_from_the_start_unless_it_is_told_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "label.json").write_text('{"fault": "lr_jump"}')
+    assert read_label(tmp_path / "label.json") == Label(fault="lr_jump")
+    assert Label(fault="lr_jump").onset == 0

@@ -56,3 +56,10 @@ def test_a_long_title_is_cut_and_a_huge_graph_says_what_is_left_out() -> None:
     said = [shape.text for shape in found.drawing.shapes if isinstance(shape, Words)]
     assert all(measure(text, "bold", 9.5) <= WIDE for text in said if text.startswith("www"))
     assert any("5 more not drawn" in text for text in said)
+
+
+def test_a_title_is_cut_until_it_fits_and_has_four_letters_at_least() -> None:
+    for letter, shown in [(1.0, "abcdefgh"), (1000.0, "a...")]:
+        graph = Graph(title="g", nodes=(Node(key="0", title="abcdefgh"),), edges=())
+        shapes = graph_picture(graph, lambda text, *_, each=letter: each * len(text)).drawing.shapes
+        assert shown in {shape.text for shape in shapes if isinstance(shape, Words)}, letter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from unicodedata import category
 
@@ -154,3 +155,32 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch: pytest.M
     with pytest.raises(MissingExtra) as error:
         png.render(view())
     assert error.value.hint == 'pip install "rldk[plot]"'
+
+
+def test_golden_parts_of_a_picture(golden: Callable[[str, str], None]) -> None:
+    bands = (Band(first=2, last=4, kind="warn", label="KL001 x"), Band(first=3, last=3, kind="onset", label="onset y"))
+    limits = tuple(Limit(value=value, label=f"at {value:g}") for value in (0.5, 1.9, 2.2))
+    whole = Curve(
+        name="kl", step=[1, 2, 3, 4, 5], value=[0.5, 1.0, None, 2.0, 1.5], gaps=[3], logged_as="a/b", bands=bands,
+        limits=limits, span=(0, 10),
+    )  # fmt: skip
+    steep = Curve(name="loss", step=[1, 2, 3, 4], value=[1.0, 1.0, 1.0, 5e4], limits=(Limit(value=-1.0, label="low"),))
+    alone, empty = Curve(name="one", step=[7], value=[3.0]), Curve(name="none", step=[1], value=[None])
+    only_gap = Curve(name="gap", gaps=[4])
+    table = Table(
+        heads=("name", "share"), rows=(("a", "1 of 2"), ("b", "0 of 2"), ("c", "-")),
+        shares=((0.1, 0.5, 0.9), (-1.0, 0.0, 2.0), None), tones=("warn", "", "critical"), note="A note.",
+    )  # fmt: skip
+    made = picture(view(whole, steep, Charts(curves=(whole, alone, empty, only_gap, steep)), table), measure)
+    lines = [f"{made.width} wide, {made.height:.7g} high"]
+    for shape in made.drawing.shapes:
+        told = {name: getattr(shape, name) for name in shape.__struct_fields__}
+        lines.append(" ".join([type(shape).__name__, *(f"{name}={_rounded(x)}" for name, x in told.items())]))
+    golden("picture-parts.txt", "\n".join(lines) + "\n")
+
+
+def _rounded(value: object) -> str:
+    """Numbers to a thousandth of a point."""
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return f"({', '.join(map(_rounded, value))})" if isinstance(value, tuple) else repr(value)

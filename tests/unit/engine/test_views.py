@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rldk.core.checkpoint import Checkpoint
-from rldk.engine.once import look_once
+from rldk.engine.once import BEFORE, look_once
 from rldk.rules.page import Page
 from rldk.rules.rule import Context, Rule, Signal
 from rldk.rules.subject import (
@@ -66,8 +66,7 @@ def _rule(subject: Subject, need: str, **options: Any) -> Rule:
 def test_every_subject_has_its_words_and_its_view() -> None:
     viewed = set(SUBJECTS) - BY_ROW
     assert set(SEEN) == viewed <= set(WANTS)
-    others = {"code", "records", "setup"}  # views of source code, of every step, and one that preflight makes
-    assert set(VIEWS) == viewed - others
+    assert set(VIEWS) == viewed - {"records", *BEFORE}  # a view for every step, and those of other commands
     assert set(MISSING) == viewed - {"config"}
 
 

@@ -178,3 +178,11 @@ def test_a_share_lives_until_its_last_member_has_left() -> None:
     leave(GRPOConfig())  # a stranger has none
     other = GRPOConfig()
     assert share_of(other) is not share_of(args)
+
+
+def test_a_log_of_checkpoints_is_given_each_row(tmp_path: Path) -> None:
+    seen: list[Row | None] = []
+    checkpoints: Any = SimpleNamespace(row=seen.append, made=[])
+    recording = Recording(output_dir=tmp_path, run_id="r", echo=False)
+    SmallTrainer(TrainerHooks(recording, checkpoints=checkpoints)).train([{"loss": 1.0}, {"loss": 0.5}])
+    assert [row.values["loss"] for row in seen if row is not None] == [1.0, 0.5]

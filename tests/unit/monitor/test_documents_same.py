@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rldk.core.table import MetricTable
-from rldk.monitor.documents import _same_column
+from rldk.core.table import MetricTable, TableBuilder
+from rldk.monitor.documents import _behind, _same_column
 from rldk.testing import run_of
 
 
@@ -35,3 +35,11 @@ def test_a_column_is_the_same_where_it_says_the_same(
     before: dict[str, Any], now: dict[str, Any], rows: int, same: bool
 ) -> None:
     assert _same_column(_table(**before), _table(**now), "a", rows) is same
+
+
+def test_rows_behind_a_place_keep_where_the_source_said_nan() -> None:
+    builder = TableBuilder()
+    for step in range(6):
+        builder.add(step, {"kl": math.nan if step % 2 else 0.1})
+    behind = _behind(builder.build(), 3)
+    assert (behind.step.tolist(), behind.stated_nan["kl"].tolist()) == ([3, 4, 5], [0, 2])

@@ -270,6 +270,14 @@ def test_rows_that_changed_moved_came_and_went_are_named() -> None:
     assert diff_datasets(rows, list(rows)).same
 
 
+def test_rows_are_matched_one_by_one_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, after = [1, 2, 3, 4], [10, 2, 30]
+    for most, matched in [(4, True), (3, False)]:
+        monkeypatch.setattr("rldk.provenance.fingerprints.difference.MOST", most)
+        found = diff_datasets(before, after)
+        assert (found.changed == ((0, 0),), len(found.removed)) == (matched, 2 if matched else 3), most
+
+
 @given(st.lists(st.integers(0, 5), max_size=14), st.lists(st.integers(0, 5), max_size=14))
 def test_the_difference_makes_one_dataset_of_the_other(before: list[int], after: list[int]) -> None:
     found = diff_datasets(before, after)

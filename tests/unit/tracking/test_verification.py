@@ -88,10 +88,13 @@ def _same_rows(before: bytes, after: bytes) -> bool:
 
 def test_the_changed_row_is_named(project: Project) -> None:
     project.data.write_bytes(project.data.read_bytes().replace(b'"n": 17', b'"n": 71'))
-    assert outcome(check(project), "train").places == ("row 17 was changed",)
+    found = outcome(check(project), "train")
+    assert (found.places, "rows before" in found.message) == (("row 17 was changed",), False)
     lines = project.data.read_text().splitlines(keepends=True)
     project.data.write_text("".join(lines[:5] + lines[6:]))
-    assert "row 5 is gone" in outcome(check(project), "train").places
+    found = outcome(check(project), "train")
+    assert "row 5 is gone" in found.places
+    assert f"({len(lines):,} rows before, {len(lines) - 1:,} now)" in found.message
 
 
 def test_the_changed_tensor_is_named_with_its_range(project: Project) -> None:

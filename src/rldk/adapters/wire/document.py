@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from rldk.adapters.wire.series import CONFIG, GOALS, MAX_DEPTH, Series, all_series, side_by_side, unboxed
+from rldk.adapters.wire.series import CONFIG, GOALS, MAX_DEPTH, NumberList, all_series, side_by_side, unboxed
 from rldk.core.clocks import clock_rank
 from rldk.core.records import EVALUATION, STEP_KEYS, step_or_none, to_number
 from rldk.core.text import later
@@ -203,7 +203,7 @@ def _from_rows(lists: list[tuple[str, list[dict[str, Any]]]], config: dict[str, 
     return DocumentHistory(rows=rows, config=config, notes=tuple(notes))
 
 
-def _with_series(told: DocumentHistory, series: list[Series]) -> DocumentHistory:
+def _with_series(told: DocumentHistory, series: list[NumberList]) -> DocumentHistory:
     """The rows and, at their steps, the values of the lists of numbers beside them. Lists that count something else
     than the rows replace them when only the lists have a goal; else they are left out with a note."""
     side = side_by_side(series)

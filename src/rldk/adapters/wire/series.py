@@ -27,7 +27,7 @@ _STEPS_OF = (
 _BOX = frozenset(("value", "dtype", "py/object"))  # a number of numpy as sacred writes it
 
 
-class Series(Struct):
+class NumberList(Struct):
     """The numbers of one metric. `steps`: None when only their positions are known."""
 
     name: str
@@ -49,7 +49,7 @@ class SideBySide(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def all_series(document: Any) -> list[Series]:
+def all_series(document: Any) -> list[NumberList]:
     """The lists of numbers in a document, at most `MAX_SERIES`."""
     return list(islice(_series_in(document, "", 0), MAX_SERIES))
 
@@ -66,7 +66,7 @@ def _is_box(item: dict[str, Any]) -> bool:
     return "value" in item and len(item) > 1 and item.keys() <= _BOX
 
 
-def _series_in(value: Any, path: str, depth: int) -> Iterator[Series]:
+def _series_in(value: Any, path: str, depth: int) -> Iterator[NumberList]:
     if isinstance(value, list):
         yield from _series(value, path)
     elif isinstance(value, dict) and depth < MAX_DEPTH:
@@ -80,7 +80,7 @@ def _series_in(value: Any, path: str, depth: int) -> Iterator[Series]:
             for key, inner in value.items():
                 name = f"{path}/{key}" if path else key
                 if key in paired:
-                    yield Series(name, *paired[key], paired=True)
+                    yield NumberList(name, *paired[key], paired=True)
                 elif (depth or key not in CONFIG) and not _is_steps_of(key, value):
                     yield from _series_in(inner, name, depth + 1)
 
@@ -102,7 +102,7 @@ def _pair(value: dict[str, Any], key: str) -> tuple[list[Any], list[int]] | None
     return numbers, steps
 
 
-def _series(value: list[Any], path: str) -> Iterator[Series]:
+def _series(value: list[Any], path: str) -> Iterator[NumberList]:
     if len(value) < _SHORTEST:
         return
     value = unboxed(value) or value
@@ -112,19 +112,19 @@ def _series(value: list[Any], path: str) -> Iterator[Series]:
         whole = [step for step in steps if step is not None]
         timed = path or all(len(item) == 3 and (to_number(item[0]) or 0) > UNIX for item in value)
         if timed and len(whole) == len(steps) and all(number is not None for number in numbers):
-            yield Series(path, numbers, whole)
+            yield NumberList(path, numbers, whole)
     elif (
         path
         and all(item is None or to_number(item) is not None for item in value)
         and any(i is not None for i in value)
     ):
-        yield Series(path, value)
+        yield NumberList(path, value)
 
 
-def side_by_side(series: list[Series]) -> SideBySide:
+def side_by_side(series: list[NumberList]) -> SideBySide:
     """The rows of lists side by side. Each list follows the clock of its group, or else is spread over the main
     list."""
-    groups: dict[tuple[str, int], list[Series]] = {}
+    groups: dict[tuple[str, int], list[NumberList]] = {}
     for one in series:
         if one.steps is None:
             groups.setdefault((one.parent, len(one.values)), []).append(one)
@@ -147,7 +147,7 @@ def side_by_side(series: list[Series]) -> SideBySide:
     return SideBySide(rows, named, tuple(notes))
 
 
-def _clock_of(group: Sequence[Series]) -> Series | None:
+def _clock_of(group: Sequence[NumberList]) -> NumberList | None:
     first = {one.name.partition("_")[0] for one in group}  # "eval" of eval_timesteps beside eval_rewards
     shared = f"{first.pop()}_" if len(first) == 1 < len(group) else ""
     names = {one.name: one.name.removeprefix(shared) for one in group}
@@ -164,14 +164,14 @@ def _whole(values: Sequence[Any]) -> list[int]:
     return [step_or_none(value) or 0 for value in values]
 
 
-def _main_length(series: Sequence[Series]) -> int:
+def _main_length(series: Sequence[NumberList]) -> int:
     """The length of the lists that make the rows: the lists of rewards, else most lists, else the longest list."""
     lengths = [len(one.values) for one in series if one.steps is None]
     goals = [len(one.values) for one in series if one.steps is None and GOALS.search(one.name)]
     return max(Counter(goals or lengths).items(), key=lambda item: (item[1], item[0]))[0] if lengths else 0
 
 
-def _places(length: int, main: int, timeline: Series | None) -> list[int]:
+def _places(length: int, main: int, timeline: NumberList | None) -> list[int]:
     """The steps of a list without a clock. A list of another length than the main one covers the same run."""
     steps = _whole(timeline.values) if timeline else range(main)
     if length <= main:
@@ -179,7 +179,7 @@ def _places(length: int, main: int, timeline: Series | None) -> list[int]:
     return [steps[i * main // length] for i in range(length)]
 
 
-def _rows(series: Sequence[Series]) -> list[dict[str, Any]]:
+def _rows(series: Sequence[NumberList]) -> list[dict[str, Any]]:
     """One row for each step; several when a list has several values at a step."""
     rows: dict[tuple[int, int], dict[str, Any]] = {}
     for one in series:

@@ -27,18 +27,30 @@ def tensors_in(path: Path) -> Iterator[tuple[str, str, tuple[int, ...], memoryvi
 
     Raises `NotALog` for another format and for offsets that do not fit, `OSError` when it cannot be read."""
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-        size = int.from_bytes(whole[:8], "little")
-        if len(whole) < 8 or size > min(MAX_HEADER, len(whole) - 8):
-            raise NotALog(f"{path} is no safetensors file: its header would be {size:,} bytes long")
-        header = _header(path, whole[8 : 8 + size])
         data = memoryview(whole)
         try:
-            for name in sorted(header):
-                kind, shape, first, last = _entry(path, name, header[name], len(whole) - 8 - size)
-                with data[8 + size + first : 8 + size + last] as part:
+            for name, kind, shape, first, last in _places(path, whole):
+                with data[first:last] as part:
                     yield name, kind, shape, part
         finally:
             data.release()
+
+
+def tensor_places(path: Path) -> list[tuple[str, str, tuple[int, ...], int, int]]:
+    """(name, type, shape, first byte, byte after the last one) of each tensor, in the order of their names, with the
+    offsets counted from the beginning of the file. Raises as `tensors_in` does."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+        return list(_places(path, whole))
+
+
+def _places(path: Path, whole: mmap.mmap) -> Iterator[tuple[str, str, tuple[int, ...], int, int]]:
+    size = int.from_bytes(whole[:8], "little")
+    if len(whole) < 8 or size > min(MAX_HEADER, len(whole) - 8):
+        raise NotALog(f"{path} is no safetensors file: its header would be {size:,} bytes long")
+    header = _header(path, whole[8 : 8 + size])
+    for name in sorted(header):
+        kind, shape, first, last = _entry(path, name, header[name], len(whole) - 8 - size)
+        yield name, kind, shape, 8 + size + first, 8 + size + last
 
 
 def write_tensors(

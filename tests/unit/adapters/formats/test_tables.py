@@ -220,3 +220,12 @@ def test_a_table_of_counts_alone_is_followed_as_it_is_read(
     except (NotALog, NoData):  # no number at all, for one
         expected = []
     assert followed(text, [size] * (len(text) // size)) == expected
+
+
+def test_the_clock_of_a_parquet_file_is_told_where_no_name_says_it(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    for name, clock in [("frame", "frame"), ("step", "")]:
+        columns = {name: [10_000, 20_000, 30_000, 40_000], "loss": [0.5, 0.4, 0.3, 0.2]}
+        pq.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+        run = open_run(tmp_path / f"{name}.parquet")
+        assert (run.meta.clock, run.metrics.step.tolist()) == (clock, columns[name])

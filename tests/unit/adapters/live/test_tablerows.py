@@ -92,7 +92,7 @@ def test_a_table_without_steps_counts_its_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "kl\n1\n", "kl,2\n1,2\n"]
+    "text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "thing\n1\n", "kl,2\n1,2\n"]
 )
 def test_prose_is_no_table(text: str) -> None:
     assert recognise(text.encode()) is None

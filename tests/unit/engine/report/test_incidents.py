@@ -62,6 +62,19 @@ def test_one_rule_on_many_metrics_at_once_is_one_finding() -> None:
     ]
 
 
+def test_what_is_said_of_several_metrics_is_the_gravest_and_the_latest() -> None:
+    for ongoing in ((True, False), (False, True), (False, False)):
+        one, two = _placed("GRAD001", 40, 50), _placed("GRAD001", 41, 45, "critical")
+        given = [
+            replace(p, finding=replace(p.finding, ongoing=lasts, rows=rows, metric=f"m{rows}"))
+            for p, lasts, rows in zip((one, two), ongoing, (3, 9), strict=True)
+        ]
+        (merged,) = join_simultaneous(given)
+        found = merged.finding
+        assert (found.severity, found.last_step, found.rows) == ("critical", 50, 9)
+        assert found.ongoing is any(ongoing)
+
+
 def test_the_same_again_is_one_incident_that_counts() -> None:
     dips = [_placed("ENT001", 100 * i, 100 * i + 5) for i in range(1, 26)]
     findings, incidents = group([*dips, _placed("SYS005", 700, 705)])

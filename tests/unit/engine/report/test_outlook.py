@@ -10,7 +10,7 @@ import pytest
 
 from rldk.core.table import Row
 from rldk.engine.live import Engine
-from rldk.engine.report.outlook import Outlook, last_quarter, outlook
+from rldk.engine.report.outlook import Loss, Outlook, last_quarter, outlook
 from rldk.engine.report.schedule import schedule_shape
 from rldk.rules.rule import Context
 from rldk.rules.select import select_rules
@@ -153,3 +153,15 @@ def test_a_report_carries_the_outlook_that_a_live_run_has() -> None:
     told = scan_columns("REW009", columns, algorithm="grpo").meta["outlook"]
     live = outlook_of(columns, algorithm="grpo")
     assert (told["convergence"], told["probability"], told["schedule"]) == ("improving", live.probability, "constant")
+
+
+@pytest.mark.parametrize(
+    ("amount", "noise", "size", "probability"),
+    [
+        (5.0, 1.0, 1, 0.5), (5.5, 1.0, 1, 0.841345), (5.25, 1.0, 4, 0.841345), (4.5, 1.0, 1, 0.158655),
+        (5.1, 0.0, 1, 1.0), (5.0, 0.0, 1, 0.0), (0.0, 1.0, 1, 0.5),
+    ],
+)  # fmt: skip
+def test_how_sure_it_is_that_half_of_a_gain_is_lost(amount: float, noise: float, size: int, probability: float) -> None:
+    assert Loss(amount, 10.0).sureness(noise, size) == pytest.approx(probability, abs=1e-6)
+    assert (Loss(1.0, 0.0).share, Loss(1.0, 4.0).share) == (0.0, 0.25)

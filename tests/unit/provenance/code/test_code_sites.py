@@ -291,6 +291,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
             "import torch\nx.scatter_add_(0, i, y)",
             "import torch\nx.index_put_((i,), y, accumulate=True)",
             "import torch\ntorch.bincount(i, weights=w)",
+            "import torch\ntorch.bincount(i, w)",
             "import torch.nn.functional as F\nF.grid_sample(x, g)",
         ],
         [

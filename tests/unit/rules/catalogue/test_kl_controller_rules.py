@@ -98,3 +98,10 @@ def test_a_coefficient_that_swings_with_the_kl(factor: float, found: int) -> Non
     high = [bool((i // 8) % 2) for i in range(90)]
     columns = {"kl": [0.16 if h else 0.03 for h in high], "kl_coef": [factor if h else 1.0 for h in high]}
     assert len(scan_columns("KL012", columns, **TARGET).findings) == found
+
+
+@pytest.mark.parametrize(("kl", "ongoing"), [(0.25, True), (0.19, None)])
+def test_a_kl_that_stays_beyond_twice_its_target_is_still_found_at_the_end(kl: float, ongoing: bool | None) -> None:
+    findings = scan_columns("KL019", {"kl": [0.1] * 30 + [kl] * 90}, **TARGET).findings
+    assert [f.ongoing for f in findings] == ([] if ongoing is None else [ongoing])
+    assert [f.last_step for f in findings] == ([] if ongoing is None else [120])

@@ -1,0 +1,1 @@
+"""The commands that set runs side by side."""

@@ -1,0 +1,54 @@
+"""What two runs record differently, ranked by how likely it made them part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rldk.core.manifest import Manifest
+from rldk.diff.sides import Side
+from rldk.engine.compare.records import HARMLESS, RunsDifferenceEntry, record_groups
+from rldk.rules.knobs import CONCEPTS, keys_of
+
+ORDER = ("config", "data", "models", "packages", "code", "seed", "environment")
+MOST = 12
+
+
+def suspected_causes(a: Side, b: Side, others: Sequence[Side] = ()) -> tuple[str, ...]:
+    """What B records differently from A as sentences, the likeliest cause first.
+
+    What also differs among the baselines is no cause, since they are healthy: it is left out. Configuration comes
+    before data, weights, packages and code, because it decides most often; a seed and the names of folders come
+    last."""
+    found = list(_differences(a, b))
+    usual = {(one.group, one.name) for other in others for one in _differences(a, other)}
+    kept = [one for one in found if (one.group, one.name) not in usual]
+    ranked = sorted(kept, key=_rank)
+    return tuple(_sentence(one) for one in ranked[:MOST])
+
+
+def is_recorded(record: Manifest) -> bool:
+    """Whether the run says anything that another run could differ in."""
+    return bool(record.config or record.packages or record.datasets or record.git or record.seed is not None)
+
+
+def _differences(a: Side, b: Side) -> Iterator[RunsDifferenceEntry]:
+    for group, is_known, compare in record_groups((a.folder, b.folder)):
+        if group in ORDER and is_known(a.record) and is_known(b.record):
+            yield from compare((a.record, b.record))
+
+
+def _rank(one: RunsDifferenceEntry) -> tuple[int, int, int]:
+    if one.group == "config" and HARMLESS.fullmatch(one.name.rpartition(".")[2]):
+        return len(ORDER), 0, 0
+    known = 0 if one.group == "config" and one.name.rpartition(".")[2] in _knobs() else 1
+    return ORDER.index(one.group), known, 0
+
+
+def _knobs() -> frozenset[str]:
+    """The configuration keys that are known to steer a training."""
+    return frozenset(key for concept in CONCEPTS if concept != "seed" for key in keys_of(concept))
+
+
+def _sentence(one: RunsDifferenceEntry) -> str:
+    note = f" ({one.note})" if one.note else ""
+    return f"{one.group} {one.name}: {one.before} -> {one.after}{note}"

@@ -1,0 +1,1 @@
+"""Two checkpoints compared: every tensor, every value beside the tensors, and what of it is wrong."""

@@ -1,0 +1,121 @@
+"""`compare_runs`: groups, outcomes, and what it says when the evidence is thin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from rldk import compare_runs
+from rldk.cli.main import main
+from rldk.comparison import ComparisonReport
+from rldk.core.manifest import Manifest, write_manifest
+from rldk.errors import NoData, UnknownName, UsageError
+
+
+def write(folder: Path, seed: int, height: float = 1.0, *, speed: float = 30.0, steps: int = 150) -> str:
+    rng = np.random.default_rng(seed)
+    own = height + 0.05 * rng.normal()
+    step = np.arange(1, steps + 1)
+    rows = zip(step, own * (1 - np.exp(-step / speed)) + 0.02 * rng.normal(size=steps), strict=True)
+    folder.mkdir()
+    log = folder / "metrics.jsonl"
+    log.write_text("".join(json.dumps({"step": int(s), "reward_mean": float(v)}) + "\n" for s, v in rows))
+    return str(folder)
+
+
+def group(root: Path, name: str, seeds: range, **how: Any) -> list[str]:
+    return [write(root / f"{name}-{seed}", seed, **how) for seed in seeds]
+
+
+def test_a_better_group_is_called_better_and_the_base_worse(tmp_path: Path) -> None:
+    runs = [*group(tmp_path, "base", range(5)), *group(tmp_path, "new", range(10, 15), height=1.5)]
+    found = compare_runs(runs)
+    assert {name: len(ids) for name, ids in found.groups.items()} == {"base": 5, "new": 5}
+    (one,) = found.contrasts
+    assert (one.outcome, one.improvement, found.passed) == ("better", 1.0, True)
+    assert one.low is not None
+    assert one.high is not None
+    assert one.low < 0.5 < one.high
+    (other,) = compare_runs(runs, baseline="new").contrasts
+    assert (other.outcome, other.improvement) == ("worse", 0.0)
+    assert not compare_runs(runs, baseline="new").passed
+
+
+def test_equal_groups_are_not_enough_evidence_and_the_number_of_seeds_is_told(tmp_path: Path) -> None:
+    found = compare_runs([*group(tmp_path, "a", range(4)), *group(tmp_path, "b", range(20, 24), height=1.02)])
+    (one,) = found.contrasts
+    assert one.outcome == "not enough evidence"
+    assert one.seeds is not None
+    assert one.seeds > 4
+    assert "You need about" in found.verdict
+
+
+def test_two_seeds_are_too_few(tmp_path: Path) -> None:
+    found = compare_runs([*group(tmp_path, "a", range(2)), *group(tmp_path, "b", range(5, 10), height=3)])
+    assert found.contrasts[0].outcome == "too few seeds"
+    assert found.contrasts[0].low is None
+
+
+def test_no_better_group_is_found_among_many_equal_ones(tmp_path: Path) -> None:
+    runs = [run for n, name in enumerate("abcdefgh") for run in group(tmp_path, name, range(n * 9, n * 9 + 4))]
+    assert {one.outcome for one in compare_runs(runs).contrasts} == {"not enough evidence"}
+
+
+def test_a_faster_group_needs_fewer_steps(tmp_path: Path) -> None:
+    found = compare_runs([*group(tmp_path, "a", range(3)), *group(tmp_path, "b", range(5, 8), speed=10)])
+    slow, fast = found.scores
+    assert slow.steps is not None
+    assert fast.steps is not None
+    assert fast.steps < slow.steps
+    assert fast.reached == 3
+
+
+def test_recorded_configurations_make_the_groups(tmp_path: Path) -> None:
+    runs = []
+    for seed in range(6):
+        folder = write(tmp_path / f"x{seed}", seed)
+        config = {"lr": 0.1 if seed < 3 else 0.2, "seed": seed, "output_dir": folder}
+        write_manifest(Path(folder), Manifest(run_id=f"r{seed}", seed=seed, config=config))
+        runs.append(folder)
+    found = compare_runs(runs).groups
+    assert {name: len(ids) for name, ids in found.items()} == {"lr=0.1": 3, "lr=0.2": 3}
+
+
+def test_groups_can_be_told(tmp_path: Path) -> None:
+    runs = group(tmp_path, "a", range(4))
+    found = compare_runs(runs, groups={"old": ["a-0", "a-1"], "new": ["a-2", "a-3"]})
+    assert found.groups == {"old": ("a-0", "a-1"), "new": ("a-2", "a-3")}
+    with pytest.raises(UnknownName, match="a-9"):
+        compare_runs(runs, groups={"old": ["a-9"]})
+    with pytest.raises(UnknownName, match="nobody"):
+        compare_runs(runs, baseline="nobody")
+
+
+def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
+    runs = group(tmp_path, "a", range(2))
+    with pytest.raises(UsageError, match="one run"):
+        compare_runs(runs[:1])
+    with pytest.raises(UnknownName, match="nothing"):
+        compare_runs(runs, metrics="nothing")
+    with pytest.raises(NoData, match="no known metric"):
+        compare_runs([[{"step": 1, "q": 1.0}, {"step": 2, "q": 2.0}]] * 2)
+
+
+def test_the_command_says_the_same(tmp_path: Path) -> None:
+    runs = [*group(tmp_path, "a", range(4), height=2), *group(tmp_path, "b", range(5, 9))]
+    done = CliRunner().invoke(main, ["compare", *runs])
+    assert done.exit_code == 1
+    assert "b is worse than a" in done.stdout
+    made = CliRunner().invoke(main, ["forensics", "compare-runs", *runs, "--json"])
+    assert json.loads(made.stdout)["contrasts"][0]["outcome"] == "worse"
+    assert CliRunner().invoke(main, ["compare-runs", *runs[:4], "--format", "md"]).exit_code == 0
+
+
+def test_a_comparison_survives_json(tmp_path: Path) -> None:
+    found = compare_runs(group(tmp_path, "a", range(3)))
+    assert ComparisonReport.from_dict(found.to_dict()) == found
