@@ -24,8 +24,17 @@ NONE = SeedControl()
 
 
 def spread(first: float, share: float, growth: float = 1.0, step: int = 3, metric: str = "loss") -> ReplicaSpread:
-    shares = {"first_share": first, "share": share, "growth": growth}
-    return ReplicaSpread(metric=metric, phase="train", steps=10, unequal=1, first_step=step, start=3, **shares)
+    return ReplicaSpread(
+        metric=metric,
+        phase="train",
+        steps=10,
+        unequal=1,
+        first_step=step,
+        start=3,
+        first_share=first,
+        share=share,
+        growth=growth,
+    )
 
 
 EQUAL = ReplicaSpread(metric="loss", phase="train", steps=10)
