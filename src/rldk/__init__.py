@@ -7,6 +7,8 @@ TYPE_CHECKING = False  # importing it from typing would be most of the cost of `
 
 if TYPE_CHECKING:
     from rldk.comparison import compare_runs
+    from rldk.determinism import DeterminismReport, check
+    from rldk.determinism import check as check_determinism
     from rldk.diagnosis import diagnose
     from rldk.diff import DivergenceReport, first_divergence
     from rldk.emit import EventWriter
@@ -20,11 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComprehensivePPOForensics",
+    "DeterminismReport",
     "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
     "TrackingConfig",
     "__version__",
+    "check",
+    "check_determinism",
     "compare_runs",
     "diagnose",
     "finish",
@@ -41,10 +46,13 @@ __all__ = [
 
 _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
+    "DeterminismReport": "rldk.determinism",
     "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "TrackingConfig": "rldk.tracking",
+    "check": "rldk.determinism",
+    "check_determinism": "rldk.determinism",
     "compare_runs": "rldk.comparison",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
@@ -57,6 +65,7 @@ _HOMES = {
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",
 }
+_NAMES = {"check_determinism": "check"}  # the public name -> the name in its home
 
 
 def __getattr__(name: str) -> object:
@@ -71,7 +80,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'rldk' has no attribute {name!r}") from None
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(home), name)
+    value = globals()[name] = getattr(import_module(home), _NAMES.get(name, name))
     return value
 
 

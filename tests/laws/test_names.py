@@ -17,11 +17,14 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 PUBLIC = {
     "rldk": {
         "ComprehensivePPOForensics",
+        "DeterminismReport",
         "DivergenceReport",
         "EventWriter",
         "ExperimentTracker",
         "TrackingConfig",
         "__version__",
+        "check",
+        "check_determinism",
         "compare_runs",
         "diagnose",
         "finish",
@@ -35,6 +38,7 @@ PUBLIC = {
         "set_global_seed",
         "watch",
     },
+    "rldk.determinism": {"DeterminismReport", "check", "launcher"},
     "rldk.comparison": {"ComparisonReport", "compare_runs"},
     "rldk.diff": {"DivergenceReport", "first_divergence"},
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},

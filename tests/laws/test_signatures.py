@@ -13,8 +13,8 @@ import msgspec
 from rldk import errors
 
 MODULES = (
-    "rldk", "rldk.adapters", "rldk.comparison", "rldk.diagnosis", "rldk.diff", "rldk.emit",
-    "rldk.forensics", "rldk.integrations.loop", "rldk.io",
+    "rldk", "rldk.adapters", "rldk.comparison", "rldk.determinism", "rldk.diagnosis", "rldk.diff",
+    "rldk.emit", "rldk.forensics", "rldk.integrations.loop", "rldk.io",
     "rldk.preflight", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
 )  # fmt: skip
 

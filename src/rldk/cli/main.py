@@ -37,6 +37,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Look deeper: anomalies of a PPO run by name, drift of the KL, checkpoints, the environment.",
     ),
     "env-audit": ("env_audit", "Say what in a program and its environment keeps runs from being repeated."),
+    "check-determinism": (
+        "repeating.check_determinism",
+        "Run a training several times with the same seed, and say whether the runs agree.",
+    ),
     "diff-ckpt": ("diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),

@@ -173,3 +173,51 @@ def other_packages(pair: PairView) -> Signal | None:
     message = f"this run has other packages than {pair.first.name}: {', '.join(said[:_SHOWN])}{more}"
     evidence = {name: [old, new] for name, (old, new) in drift.items()}
     return Signal(value=float(len(drift)), limit=0.0, metric=next(iter(drift)), message=message, evidence=evidence)
+
+
+def _no_seed_control(pair: PairView) -> str | None:
+    first, second = pair.first, pair.second
+    if first.seed == second.seed:
+        return f"defined for runs with two seeds; both of these have {first.seed}"
+    if first.git_sha and second.git_sha and first.git_sha != second.git_sha:
+        return "defined for runs of the same commit"
+    return None
+
+
+@rule(
+    "DET006",
+    "seed-without-effect",
+    severity="warn",
+    tier=0,
+    data="2",
+    subject="pair",
+    needs=("seed", "differences"),
+    unless_view=_no_seed_control,
+    causes=(
+        "the seed is read and never given to a generator",
+        "the configuration names the seed in a place that the trainer does not read",
+        "the program draws no random number at all",
+    ),
+    fixes=(
+        "set every generator from the seed, as `rldk.utils.seed.set_global_seed(seed)` does",
+        "let the program print the seed that it uses, and look at the configuration that the trainer has read",
+    ),
+)
+def seed_without_effect(pair: PairView) -> Signal | None:
+    """Fires when two runs with different seeds log the very same numbers.
+
+    Why it matters: Several seeds of such a program are one run that was repeated. Their spread is zero, and every
+    comparison of two methods over seeds is wrong.
+    How it is computed: Both runs state a seed, and the seeds differ. The rule compares losses, reward, KL, entropy,
+    gradient norm, lengths, advantages and explained variance bit by bit: all of them are equal at all common steps, of
+    which there are at least two.
+    When it is wrong: A program without any chance in it needs no seed. Two rounded logs of a few steps may agree.
+    Source: section 1.5 of the notes on replicas: "seed has no effect" needs a run with another seed. An identity.
+    """
+    compared = [d for d in pair.differences or () if d.metric in _COMPUTED and d.n > 1]
+    if not compared or any(d.diverges_at is not None for d in compared):
+        return None
+    names = ", ".join(d.metric for d in compared[:_SHOWN])
+    message = f"this run has another seed than {pair.first.name} and the same numbers ({names})"
+    evidence = {"seeds": [pair.first.seed, pair.second.seed], "equal": [d.metric for d in compared]}
+    return Signal(value=0.0, limit=0.0, metric=compared[0].metric, message=message, evidence=evidence)

@@ -121,3 +121,28 @@ def test_packages_that_differ_are_named_with_both_versions() -> None:
 def test_one_run_alone_is_not_compared() -> None:
     (check,) = scan(run_of({"loss": LOSS}), select_rules(["DET005"])).skipped
     assert check.reason == "needs a second run to compare the finished one with (--reference)"
+
+
+def test_another_seed_with_the_same_numbers_is_named() -> None:
+    (finding,) = _beside("DET006", REPLICA, {**REPLICA, "seed": 2}, LOSS).findings
+    assert (finding.severity, finding.metric) == ("warn", "loss")
+    assert finding.evidence == {"seeds": [1, 2], "equal": ["loss"]}
+
+
+def test_another_seed_with_one_other_number_has_an_effect() -> None:
+    other = [*LOSS[:-1], LOSS[-1] * (1 + 1e-15)]
+    assert other != LOSS
+    assert not _beside("DET006", REPLICA, {**REPLICA, "seed": 2}, other).findings
+
+
+@pytest.mark.parametrize(
+    ("second", "status", "reason"),
+    [
+        (REPLICA, "not_applicable", "defined for runs with two seeds; both of these have 1"),
+        ({**REPLICA, "seed": None}, "skipped", "needs the seed of both runs"),
+        ({**REPLICA, "seed": 2, "git_sha": "b" * 40}, "not_applicable", "defined for runs of the same commit"),
+    ],
+)
+def test_a_seed_has_no_effect_only_beside_another_seed(second: dict[str, Any], status: str, reason: str) -> None:
+    (check,) = _beside("DET006", {**REPLICA, "git_sha": "a" * 40}, second, LOSS).skipped
+    assert (check.status, check.reason) == (status, reason)

@@ -1,0 +1,108 @@
+"""Runs replicas within limits, so many at a time, and ends all of them whatever happens."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from rldk.engine.replicas.launch import STDERR, STDOUT, Handle, Launcher, ReplicaCommand, ReplicaEnd, ReplicaEnding
+
+POLL_S = 0.02
+KEPT = 1 << 20  # bytes of the output of a replica that printed too much
+SPACE_EACH = 50  # polls between two looks at the free space of the disk
+Began = Callable[[ReplicaCommand], object]
+
+
+class ReplicaLimits(Struct, frozen=True, kw_only=True):
+    """`time_s`: of one replica, None without a limit. `printed`: bytes on stdout and stderr together. `free`: bytes of
+    the disk that must stay free."""
+
+    time_s: float | None = None
+    printed: int = 256 << 20
+    free: int = 256 << 20
+
+
+class _Running(Struct):
+    place: int
+    command: ReplicaCommand
+    handle: Handle
+    began: float
+    polls: int = 0
+
+
+def run_replicas(
+    commands: Sequence[ReplicaCommand],
+    launcher: Launcher,
+    limits: ReplicaLimits,
+    jobs: int = 1,
+    begin: Began = lambda _: None,
+) -> Iterator[tuple[int, ReplicaEnd]]:
+    """Yields the place of each command with how it ended, in the order of ending. `begin` is called before each start.
+
+    A caller that stops early, or is interrupted, leaves nothing running. Raises `UsageError` when one cannot be
+    started."""
+    waiting = deque(enumerate(commands))
+    running: list[_Running] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < max(1, jobs):
+                place, command = waiting.popleft()
+                begin(command)
+                handle = launcher.start(command)
+                running.append(_Running(place=place, command=command, handle=handle, began=time.monotonic()))
+            for one in tuple(running):
+                end = _look(one, limits)
+                if end is not None:
+                    running.remove(one)
+                    yield one.place, end
+            time.sleep(POLL_S)
+    finally:
+        for one in running:
+            one.handle.end()
+
+
+def _look(one: _Running, limits: ReplicaLimits) -> ReplicaEnd | None:
+    """How the replica ended, or None while it may go on."""
+    code = one.handle.exit_code()
+    seconds = time.monotonic() - one.began
+    how = "ended" if code is not None else _excess(one, seconds, limits)
+    if how is None:
+        return None
+    left = one.handle.end()
+    if how == "flooded":
+        for name in (STDOUT, STDERR):
+            _shorten(one.command.folder / name)
+    return ReplicaEnd(how=how, code=code, seconds=seconds, left=left)
+
+
+def _shorten(path: Path) -> None:
+    """Keeps the beginning of what a replica printed without end."""
+    with suppress(OSError):
+        if path.stat().st_size > KEPT:
+            os.truncate(path, KEPT)
+
+
+def _excess(one: _Running, seconds: float, limits: ReplicaLimits) -> ReplicaEnding | None:
+    one.polls += 1
+    folder = one.command.folder
+    if limits.time_s is not None and seconds > limits.time_s:
+        return "late"
+    if _size(folder / STDOUT) + _size(folder / STDERR) > limits.printed:
+        return "flooded"
+    if one.polls % SPACE_EACH == 0 and shutil.disk_usage(folder).free < limits.free:
+        return "full"
+    return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
