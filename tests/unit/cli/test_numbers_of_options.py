@@ -16,6 +16,7 @@ MONITOR: dict[str, tuple[float | None, float | None, float | None]] = {
 NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
     "bench": {"--jobs": (1, None, None)},
     "dataset fingerprint": {"--max-rows": (1, None, None)},
+    "diff": {"--tolerance": (0, None, 2.0), "--k": (1, None, 3), "--window": (10, None, 50)},
     "doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
     "forensics doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
     "forensics kl-drift": {
@@ -58,7 +59,9 @@ def test_the_lowest_and_the_highest_are_taken_and_nothing_beyond() -> None:
             step = 1 if isinstance(option.type, click.IntRange) else 1e-6
             for edge, beyond in ((low, -step), (high, step)):
                 if edge is not None:
-                    assert taken(command, option, str(edge)), (name, option.opts, edge)
+                    inside = edge - beyond if option.type.min_open else edge
+                    assert taken(command, option, str(inside)), (name, option.opts, edge)
+                    assert taken(command, option, str(edge)) is not option.type.min_open, (name, option.opts, edge)
                     assert not taken(command, option, str(edge + beyond)), (name, option.opts, edge)
             if high is None:
                 assert taken(command, option, str(10**9)), (name, option.opts)
