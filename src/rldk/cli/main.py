@@ -19,6 +19,7 @@ import click
 from rldk.errors import OutputError, RldkError, UnknownName
 
 # name -> (module, one-line help): static, so that `rldk --help` loads none of them
+_COMPARE = "Compare groups of runs: scores with intervals, chance of improvement, speed of learning, spread of seeds."
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
     "preflight": ("preflight", "Check a training before it starts, and before a GPU is spent."),
@@ -26,12 +27,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Start a training and watch it."),
     "runs": ("runs", "List run directories, show what one of them says of its run, and compare two."),
     "track": ("track", "Record what a run stands on: commit, packages, machine, seeds, with tags and notes."),
-    "diff": ("comparing.diff", "Say from where on two runs differ, and whether that is more than the noise of seeds."),
-    "compare": (
-        "comparing.compare",
-        "Compare groups of runs: scores with intervals, chance of improvement, spread of seeds.",
+    "diff": (
+        "comparing.diff",
+        "Say from where on run B differs from run A, and whether that is more than the noise of seeds.",
     ),
-    "compare-runs": ("comparing.compare", "Compare groups of runs; the same as compare."),
+    "compare": ("comparing.compare", _COMPARE),
+    "compare-runs": ("comparing.compare", _COMPARE),
     "forensics": (
         "forensics",
         "Look deeper: anomalies of a PPO run by name, drift of the KL, checkpoints, the environment.",

@@ -102,8 +102,7 @@ def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given
     \b
     Examples:
       rldk diff --a runs/before --b runs/after
-      rldk diff --a runs/s1 --b runs/new --signals reward_mean,kl --baseline runs/s2 --baseline runs/s3 \\
-          --baseline runs/s4 --baseline runs/s5
+      rldk diff --a runs/s1 --b runs/new --signals reward_mean,kl --baseline runs/s2 --baseline runs/s3
       rldk diff --a a.jsonl --b b.jsonl --baseline 'seeds/*.jsonl' --html diff.html --gate
     """
     from rldk.cards import terminal
