@@ -139,7 +139,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "the home of nobody": (lambda t: Path("~no-such-user/log"), "no such file"),
     "a pipe": (pipe, "a pipe or a device"),
     "an endless device": (lambda t: Path("/dev/zero"), "a pipe or a device"),
-    "UTF-16": (lambda t: file(t, ROWS.encode("utf-16")), "in no log format"),
+    "UTF-32": (lambda t: file(t, ROWS.encode("utf-32")), "in no log format"),
     "brackets without end": (lambda t: file(t, "[" * 100_000), "in no log format"),
     "objects without end": (lambda t: file(t, '{"a":' * 100_000 + "1" + "}" * 100_000), "in no log format"),
     "100,000 columns": (lambda t: file(t, wide(100_000)), "more than can be held"),

@@ -315,6 +315,7 @@ sys.addaudithook(lambda event, args: event in starts and seen.append(args[0]))
 with T(C('run', output_dir=sys.argv[1])) as t:
     t.track_dataset([1], 'd'); t.set_seeds(1); t.snapshot()
 print(sorted({os.path.basename(str(s)) for s in seen}))"""
+    subprocess.run(["git", "init", "-q"], check=True)  # here, where the run is started
     out, err = child(code, tmp_path).communicate(timeout=60)
     assert (out, err) == ("['git']\n", "")
 
