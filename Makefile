@@ -4,6 +4,7 @@
 # make test              lint, types, every test but the integrations
 # make test-integrations what needs a browser or other tools' own packages
 # make fuzz              200,000 damaged logs, an hour or two
+# make explore           every property on new random examples
 # make bench             the budgets, as ratios against baselines in the same run
 # make docs              the generated pages
 # make golden            the views that tests/golden keeps, and the limits of every rule: read the diff
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 RUN := tests/fixtures/trl-grpo-collapse
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: fuzz demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench golden docs clean
+.PHONY: explore fuzz demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench golden docs clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/.core
@@ -58,6 +59,9 @@ test-integrations: $(VENV)/.integrations
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
 		echo "no chromium on this machine: the browser test will be skipped"
 	$(BIN)/python -m pytest -q -m integration
+
+explore: $(VENV)/.dev
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile=explore -m "hypothesis and not integration"
 
 fuzz: $(VENV)/.dev
 	$(BIN)/python scripts/fuzz.py

@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, settings
 
-settings.register_profile("default", deadline=None)  # a busy machine is no fault of the code
+# A busy machine is no fault of the code. The examples follow from the test alone, so that a build never fails over what
+# it did not change; --hypothesis-profile=explore looks for new ones.
+settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
-settings.register_profile("quick", max_examples=5, deadline=None)  # of the fast set; the slow one tries a hundred
+settings.register_profile("quick", settings.get_profile("default"), max_examples=5)  # the slow set tries a hundred
+settings.register_profile("explore", deadline=None, max_examples=300)
 # of scripts/mutate.py: that a test fails is enough, the smallest example of it is of no use
 settings.register_profile("unshrunk", max_examples=5, deadline=None, phases=(Phase.explicit, Phase.generate))
 
