@@ -7,10 +7,13 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from rldk.errors import UsageError
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
+from rldk.provenance.fingerprints.digest import ROW_BYTES
 from rldk.provenance.fingerprints.tree import differing, split_rows
 
 MOST = 50_000  # rows between the first and the last difference that are matched one by one
@@ -69,7 +72,7 @@ def difference(before: DatasetFingerprint, after: DatasetFingerprint) -> Dataset
         return DatasetDifference(exact=True, files_changed=changed, **common)
     if before.row_digests is None or after.row_digests is None:
         return DatasetDifference(exact=False, regions=_regions(before, after), **common)
-    named: dict[str, Any] = _rows(split_rows(before.row_digests), split_rows(after.row_digests))
+    named: dict[str, Any] = _rows(before.row_digests, after.row_digests)
     return DatasetDifference(exact=True, **named, **common)
 
 
@@ -98,17 +101,11 @@ def _regions(before: DatasetFingerprint, after: DatasetFingerprint) -> tuple[Row
     return tuple(RowRange(first=first, last=end) for first, end in ranges)
 
 
-def _rows(before: list[bytes], after: list[bytes]) -> dict[str, Any]:
+def _rows(before: bytes, after: bytes) -> dict[str, Any]:
     """The rows that differ. The equal rows at both ends are passed over first; what is between them is matched as a
     whole while it is short enough, else by its contents alone."""
-    start = 0
-    shorter = min(len(before), len(after))
-    while start < shorter and before[start] == after[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and before[-1 - end] == after[-1 - end]:
-        end += 1
-    left, right = before[start : len(before) - end], after[start : len(after) - end]
+    start, end = _equal_ends(before, after)
+    left, right = (split_rows(one[start * ROW_BYTES : len(one) - end * ROW_BYTES]) for one in (before, after))
     if len(left) == len(right):
         gone, come, changed = _in_place(left, right)
     elif max(len(left), len(right)) <= MOST and max(Counter(right).values(), default=0) <= REPEATS:
@@ -122,6 +119,21 @@ def _rows(before: list[bytes], after: list[bytes]) -> dict[str, Any]:
         "changed": tuple((start + i, start + k) for i, k in changed),
         "moved": tuple((start + i, start + k) for i, k in moved),
     }
+
+
+def _equal_ends(before: bytes, after: bytes) -> tuple[int, int]:
+    """How many rows are equal at the beginning, and how many of the others at the end."""
+    one, other = (np.frombuffer(digests, np.uint64).reshape(-1, ROW_BYTES // 8) for digests in (before, after))
+    shorter = min(len(one), len(other))
+    start = _equal_rows(one[:shorter], other[:shorter])
+    rest = shorter - start
+    return start, _equal_rows(one[len(one) - rest :][::-1], other[len(other) - rest :][::-1])
+
+
+def _equal_rows(one: NDArray[np.uint64], other: NDArray[np.uint64]) -> int:
+    """How many rows are equal before the first that is not."""
+    differ = (one != other).any(axis=1)
+    return int(differ.argmax()) if differ.any() else len(one)
 
 
 def _in_place(left: list[bytes], right: list[bytes]) -> tuple[list[int], list[int], list[tuple[int, int]]]:
