@@ -71,6 +71,13 @@ class Opaque:
     pass
 
 
+def test_a_plan_of_polars_is_refused_with_what_to_call() -> None:
+    plan = type("LazyFrame", (), {"__module__": "polars.lazyframe.frame", "collect": lambda self: self})()
+    with pytest.raises(MalformedInput, match="LazyFrame") as refused:
+        fingerprint(plan)
+    assert "collect()" in str(refused.value.hint)
+
+
 @pytest.mark.parametrize(
     ("row", "path"),
     [

@@ -94,6 +94,8 @@ def fingerprint(
     if module == "torch" and hasattr(data, "detach"):
         array, name = tensor_array(data)
         return _of_array(array, ("tensor", name, "x".join(map(str, data.shape))), job)
+    if module == "polars" and hasattr(data, "collect"):
+        raise MalformedInput("a polars LazyFrame is a plan and has no rows yet", hint="give what its collect() returns")
     if module in ("pandas", "polars") and hasattr(data, "columns"):
         return _of_table(arrow.frame_table(data), job)
     if module == "pyarrow":
