@@ -1,4 +1,4 @@
-"""Before sampling at step 5 the generator is seeded anew, from the entropy of the system."""
+"""Seeds the generator again at step 5, from the entropy of the system, before it samples."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def diff(*words: str) -> Result:
 
 
 def model(name: str, bad: float = 0.0) -> str:
-    """A file with one weight of 20,000 elements, of which one is `bad`."""
+    """A file with one weight of 20,000 elements; one of them is `bad`."""
     values = np.ones(20_000, np.float32)
     values[7] += bad
     write_tensors(Path(name), {"w\x1b[31m": ("float32", (20_000,))}, [("w\x1b[31m", values.view(np.uint8).data)])

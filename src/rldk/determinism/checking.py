@@ -179,7 +179,7 @@ def _home(output_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def _fresh(home: Path) -> Path:
-    """A new folder for the replicas of this check; those of earlier checks stay."""
+    """Makes a new folder for the replicas of this check and leaves the folders of earlier checks alone."""
     number = 1
     while True:
         folder = home / f"check-{number}"

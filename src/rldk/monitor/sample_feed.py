@@ -74,7 +74,7 @@ class SampleFeed:
         return [sample for _, _, sample in given]
 
     def rest(self) -> list[Sample]:
-        """All samples that were not given yet, with those of an unfinished line."""
+        """Returns all samples that nobody has had yet, including those of an unfinished line."""
         self._looked = -LOOK_S
         self.poll()
         for follower, splitter in self._files.values():

@@ -276,7 +276,7 @@ def test_the_weights_of_trainer_and_sampler() -> None:
 
 
 class Language(Model):
-    """Every token is as likely as any other, but for one that follows each."""
+    """All tokens are equally likely, except the one that always follows."""
 
     training = True
 

@@ -321,7 +321,7 @@ def test_tracking_a_dataset_leaves_the_generators_as_they_were(tmp_path: Path) -
 
 
 class Algorithm:
-    """As of Stable-Baselines3: the weights are those of its policy."""
+    """Looks like an algorithm of Stable-Baselines3, whose policy holds the weights."""
 
     class policy:
         @staticmethod

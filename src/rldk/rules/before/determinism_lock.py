@@ -30,7 +30,7 @@ def _differs(a: AuditView, parts: tuple[str, ...], what: str) -> Signal | None:
     fixes=("install the versions of the lock", _UPDATE),
 )
 def packages_differ_from_lock(a: AuditView) -> Signal | None:
-    """Fires when Python, packages, their origins or lock files are not those of `rldk.lock`.
+    """Fires when Python, packages, their origins or lock files differ from `rldk.lock`.
 
     Why it matters: A new version of a sampler, a tokenizer or a numeric library changes results without any change of
     the code.
@@ -50,7 +50,7 @@ def packages_differ_from_lock(a: AuditView) -> Signal | None:
     fixes=("compare runs of one kind of machine, or allow for rounding", _UPDATE),
 )
 def machine_differs_from_lock(a: AuditView) -> Signal | None:
-    """Fires when the machine, its limits, driver or numeric libraries are not those of `rldk.lock`.
+    """Fires when the machine, its limits, driver or numeric libraries differ from `rldk.lock`.
 
     Why it matters: Another processor, GPU, number of threads or BLAS adds in another order: equal seeds no longer give
     equal bits.
@@ -70,7 +70,7 @@ def machine_differs_from_lock(a: AuditView) -> Signal | None:
     fixes=("set the variables of the lock", _UPDATE),
 )
 def variables_differ_from_lock(a: AuditView) -> Signal | None:
-    """Fires when environment variables that change results are not those of `rldk.lock`.
+    """Fires when environment variables that change results differ from `rldk.lock`.
 
     Why it matters: They decide about kernels, threads, hashes and number formats.
     How it is computed: The variables that rldk records are compared with the lock, except those of a single start.
