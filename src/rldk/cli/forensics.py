@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from rldk.cli import diff_ckpt, doctor, env_audit, kl_drift, log_scan
-from rldk.cli.comparing import compare
+from rldk.cli import doctor, kl_drift, log_scan
+from rldk.cli.comparing import compare, diff_ckpt
+from rldk.cli.repeating import env_audit
 
 
 @click.group("forensics")

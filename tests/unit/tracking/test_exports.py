@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from recorded_runs import Project, git, make_project
 
 from rldk.adapters.open import open_runs
-from rldk.cli.export import NAMES
 from rldk.cli.main import main
+from rldk.cli.recording.export import NAMES
 from rldk.errors import MalformedInput, OutputError, UnknownName, UnreadableSource, UsageError
 from rldk.tracking.exports import FORMATS, ExportChoice, export_run
 

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.cli.main import main
-from rldk.cli.seed import _lines as seed_lines
+from rldk.cli.recording.seed import _lines as seed_lines
 from rldk.errors import UsageError
 from rldk.utils import seed as seeds
 from rldk.utils.seed import (

@@ -9,8 +9,8 @@ import click
 
 from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.output import progress, use_colour, width, write
-from rldk.cli.runs import chosen_folder
-from rldk.cli.verify import repo_option
+from rldk.cli.recording.runs import chosen_folder
+from rldk.cli.recording.verify import repo_option
 from rldk.config import load_settings
 
 

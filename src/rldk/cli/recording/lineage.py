@@ -8,7 +8,7 @@ import click
 
 from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.output import progress, say, use_colour, width, write
-from rldk.cli.runs import chosen_folder
+from rldk.cli.recording.runs import chosen_folder
 from rldk.config import load_settings
 from rldk.core.files import save
 from rldk.errors import UsageError

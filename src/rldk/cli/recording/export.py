@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from rldk.cli.flags import color_setting, colour_option, json_option
-from rldk.cli.lineage import root_option
 from rldk.cli.output import progress, use_colour, width, write
-from rldk.cli.runs import chosen_folder
-from rldk.cli.verify import named_path, repo_option
+from rldk.cli.recording.lineage import root_option
+from rldk.cli.recording.runs import chosen_folder
+from rldk.cli.recording.verify import named_path, repo_option
 from rldk.config import load_settings
 
 NAMES = ("bundle", "ro-crate", "in-toto", "mlflow", "croissant")

@@ -9,9 +9,9 @@ import click
 
 from rldk.cli.flags import color_setting, colour_option, json_option
 from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.lineage import root_option
 from rldk.cli.output import progress, use_colour, width
-from rldk.cli.runs import chosen_folder
+from rldk.cli.recording.lineage import root_option
+from rldk.cli.recording.runs import chosen_folder
 from rldk.config import load_settings
 from rldk.errors import UsageError
 
