@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def _imports(path: Path) -> set[str]:
             found |= inner or {node.module}
     for plain in nodes(path, ast.Import):
         found |= {alias.name for alias in plain.names}
-    found |= {text.value for text in nodes(path, ast.Constant) if isinstance(text.value, str)}
+    found |= set(re.findall(r'"(rldk\.[\w.]+)"', path.read_text()))
     return found & MODULES.keys()
 
 
