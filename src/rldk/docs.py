@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from rldk.cards.manual import rule_inputs
+from rldk.cards.trust.schema import card_schema
 from rldk.core.manifest import manifest_schema
 from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
 from rldk.monitor.schema import alert_schema, report_schema
@@ -44,6 +45,7 @@ def pages() -> dict[str, str]:
     made["cli.md"] = cli_page()
     made["monitor.alert.schema.json"] = _schema_text(alert_schema()) + "\n"
     made["monitor.report.schema.json"] = _schema_text(report_schema()) + "\n"
+    made["card.schema.json"] = _schema_text(card_schema()) + "\n"
     made["run.schema.json"] = _schema_text(manifest_schema()) + "\n"
     return made
 

@@ -124,7 +124,7 @@ def test_every_format_names_file_and_line(form: str, folder: Path) -> None:
 def test_files_that_are_written(folder: Path) -> None:
     done = audit("train.py", "--card", "card.json", "--html", "a.html", "-o", "b.sarif", "--lock", "c.lock")
     assert done.exit_code == 0
-    assert json.loads((folder / "card.json").read_text())["kind"] == "determinism_card"
+    assert json.loads((folder / "card.json").read_text())["kind"] == "environment_card"
     assert "DET027" in (folder / "a.html").read_text()
     assert "DET027" in (folder / "b.sarif").read_text()
     assert json.loads((folder / "c.lock").read_text())["packages"]

@@ -38,6 +38,13 @@ PUBLIC = {
         "set_global_seed",
         "watch",
     },
+    "rldk.cards": {
+        "generate_determinism_card",
+        "generate_drift_card",
+        "generate_kl_drift_card",
+        "generate_reward_card",
+        "write_card",
+    },
     "rldk.determinism": {"DeterminismReport", "check", "launcher"},
     "rldk.comparison": {"ComparisonReport", "compare_runs"},
     "rldk.diff": {"DivergenceReport", "first_divergence"},

@@ -13,6 +13,9 @@ import pytest
 import rldk
 from rldk import diagnose, ingest_runs, ingest_runs_to_events
 from rldk.adapters import BaseAdapter, TRLAdapter
+from rldk.cards import generate_kl_drift_card, generate_reward_card
+from rldk.cards.trust.card import Card
+from rldk.cards.trust.status import CardWord
 from rldk.core.manifest import DatasetRecord, Manifest, ModelRecord
 from rldk.core.model import Finding, Incident, Report, Run
 from rldk.emit import EventWriter, rank_path
@@ -157,3 +160,11 @@ def test_a_log_is_scanned_by_the_documented_names(log: Path) -> None:
     assert_type(scan_ppo_events(rows()), dict[str, Any])
     assert_type(scan_logs(log, field_map={"kl": "kl"}), dict[str, Any])
     assert scan_ppo_events(rows())["rows"] == 1
+
+
+def test_cards(log: Path, tmp_path: Path) -> None:
+    card = generate_kl_drift_card(log, tmp_path / "cards")
+    assert_type(card, Card)
+    assert_type(card.checks[0].status, CardWord)
+    assert card.status == "not checked"
+    assert generate_reward_card([{"step": 1, "loss": 0.5}]).passed is False

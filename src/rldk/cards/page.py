@@ -33,7 +33,7 @@ def render(report: Report | View, *, fragment: bool = False) -> str:
     body = _body(view)
     if fragment:
         return f'<div class="rldk"><style>{_style()}</style>{body}</div>'
-    return page([body], title=f"rldk: {view.title}")
+    return page([body], title=f"rldk: {view.title}", one_page=view.one_page)
 
 
 def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -> str:
@@ -45,8 +45,10 @@ def pages(reports: Sequence[Report], failures: Sequence[tuple[str, str]] = ()) -
     return page([_body(overview_view(lines)), *bodies], title=f"rldk: {len(lines)} runs")
 
 
-def page(bodies: Iterable[str], *, title: str) -> str:
-    """A complete document around escaped bodies. Its policy allows this one style sheet and nothing else."""
+def page(bodies: Iterable[str], *, title: str, one_page: bool = False) -> str:
+    """A complete document around escaped bodies. Its policy allows this one style sheet and nothing else.
+
+    `one_page`: it is to be printed on one sheet."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     return (
@@ -54,7 +56,7 @@ def page(bodies: Iterable[str], *, title: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)}</title><style>{_style()}</style></head><body class="rldk-page">'
-        + "".join(f'<main class="rldk">{body}</main>' for body in bodies)
+        + "".join(f'<main class="rldk{" sheet" if one_page else ""}">{body}</main>' for body in bodies)
         + "</body></html>\n"
     )
 

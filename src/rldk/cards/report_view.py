@@ -143,7 +143,7 @@ def _incident(report: Report, incident: Incident) -> Section:
     parts: list[Part] = [Paragraph(text=words.sentence(incident.title))]
     if raised := words.severity_reason(report, incident):
         parts.append(Paragraph(text=f"({raised})", soft=True))
-    if first is not None and (curve := _curve(report, first.metric, [first])) is not None:
+    if first is not None and (curve := metric_curve(report, first.metric, [first])) is not None:
         parts.append(curve)
     if incident.causes:
         parts.append(Bullets(title="Likely causes", items=incident.causes, ranked=True))
@@ -171,13 +171,16 @@ def _key_metrics(report: Report) -> Charts | None:
         for i in words.loud(report.incidents)[:1]
         if i.first_step is not None
     ]
-    made = (_curve(report, m, by_metric.get(m, []), marks=onset) for m in report_series(report.meta))
+    made = (metric_curve(report, m, by_metric.get(m, []), marks=onset) for m in report_series(report.meta))
     curves = tuple(curve for curve in made if curve is not None)
     note = f"The thin upright line is step {onset[0].first:,}, where the first incident begins." if onset else ""
     return Charts(curves=curves, note=note) if curves else None
 
 
-def _curve(report: Report, metric: str, findings: Sequence[Finding], *, marks: Sequence[Band] = ()) -> Curve | None:
+def metric_curve(
+    report: Report, metric: str, findings: Sequence[Finding], *, marks: Sequence[Band] = ()
+) -> Curve | None:
+    """The curve of a metric in which these findings are shaded; None where the report carries no curve of it."""
     series = report_series(report.meta).get(metric)
     if series is None:
         return None

@@ -166,7 +166,8 @@ class View(Struct, frozen=True, kw_only=True):
     colour `tone`.
 
     `banner`: the verdict. `reserve`: what the verdict does not cover. `outlook`: the expected course, where everything
-    is asked for. `unchecked`: code -> why a rule gave no verdict. `checked`: codes of the rules that gave one."""
+    is asked for. `unchecked`: code -> why a rule gave no verdict. `checked`: codes of the rules that gave one.
+    `one_page`: the parts are few and short enough for one printed page."""
 
     kind: str
     title: str
@@ -181,3 +182,4 @@ class View(Struct, frozen=True, kw_only=True):
     checked: tuple[str, ...] = ()
     unchecked: dict[str, str] = field(default_factory=dict)
     figures: dict[str, float | int | None] = field(default_factory=dict)
+    one_page: bool = False

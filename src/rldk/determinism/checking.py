@@ -194,8 +194,9 @@ def _fresh(home: Path) -> Path:
 
 
 def _keep(home: Path, report: DeterminismReport) -> None:
+    from rldk.cards.trust.files import card_json
     from rldk.cards.wire import document, dumps
     from rldk.determinism.card import determinism_card
 
     save(home / REPORT, dumps(document(report)) + "\n")
-    save(home / CARD, dumps(determinism_card(report)) + "\n")
+    save(home / CARD, card_json(determinism_card(report)))

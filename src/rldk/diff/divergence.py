@@ -12,7 +12,10 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rldk.cards.trust.facts import CardSubject
+from rldk.cards.trust.subject import subject_of
 from rldk.cards.words import plural
+from rldk.core.codec import to_builtins
 from rldk.core.model import Check, Note
 from rldk.diff.causes import is_recorded, suspected_causes
 from rldk.diff.facts import Question, SignalDivergence
@@ -165,6 +168,7 @@ def _report(a: Side, b: Side, found: _Compared, lacking: tuple[Check, ...], how:
             "a": a.source,
             "b": b.source,
             "baselines": [side.source for side in found.others],
+            "subjects": [to_builtins(one) for one in _subjects(a, b, found.others)],
             "settings": {"k_consecutive": how.persistence, "window": how.window, "tolerance": how.tolerance},
             "series": {s.name: _series(s, one) for s, one in zip(found.signals, found.answers, strict=True)},
         },
@@ -172,6 +176,12 @@ def _report(a: Side, b: Side, found: _Compared, lacking: tuple[Check, ...], how:
     from rldk.diff.view import verdict_of
 
     return replace(made, verdict=verdict_of(made))
+
+
+def _subjects(a: Side, b: Side, others: Sequence[Side]) -> list[CardSubject]:
+    """What A, B and the baselines record of themselves."""
+    roles = [("A", a), ("B", b), *(("baseline", side) for side in others if side is not a)]
+    return [subject_of(side.run, side.source, role, side.record) for role, side in roles]
 
 
 def _numbers(found: _Compared, tripped: Sequence[SignalDivergence]) -> dict[str, float | int | None]:

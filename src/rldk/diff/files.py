@@ -8,9 +8,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from rldk.cards import markdown, wire
+from rldk.cards import markdown
 from rldk.cards.safe import clean
+from rldk.cards.trust.files import card_json
 from rldk.core.files import save
+from rldk.diff.card import drift_card
 from rldk.diff.report import DivergenceReport
 
 HEADS = ("signal", "diverged", "first_step", "onset", "first_unequal", "score", "p", "a", "b", "kind", "common_steps")
@@ -22,7 +24,7 @@ def write_files(report: DivergenceReport, folder: Path) -> DivergenceReport:
     made = replace(report, report_path=str(page), events_csv_path=str(events))
     save(page, markdown.render(made.view()), parents=True)
     save(events, events_csv(made))
-    save(card, wire.dumps(wire.document(made)) + "\n")
+    save(card, card_json(drift_card(made)))
     return made
 
 

@@ -72,8 +72,8 @@ def divergence_view(report: DivergenceFacts) -> View:
         source=str(report.meta["b"]),
         sections=tuple(_sections(report)),
         problems=tuple(_problem(report, one) for one in ordered(report) if one.diverged),
-        checked=report.checked,
-        unchecked={check.code: check.reason for check in report.skipped},
+        checked=tuple(map(problem_code, report.checked)),
+        unchecked={problem_code(check.code): check.reason for check in report.skipped},
         figures=dict(report.numbers),
     )
 
@@ -89,9 +89,8 @@ def _sections(report: DivergenceFacts) -> Iterator[Section]:
         items = report.suspected_causes
         yield Section(title="Suspected causes", parts=(Bullets(items=tuple(items), ranked=True, most=5),))
     each = ordered(report)
-    curves = (
-        () if report.question == "identical" else tuple(c for one in each if (c := _curve(report, one)) is not None)
-    )
+    drawn = () if report.question == "identical" else each
+    curves = tuple(curve for one in drawn if (curve := divergence_curve(report, one)) is not None)
     yield Section(title=QUESTIONS[report.question], parts=(_table(report, each), *curves[:DRAWN]))
     if curves[DRAWN:]:
         yield Section(title="The other signals", parts=(Charts(curves=curves[DRAWN:]),), wide=True)
@@ -108,7 +107,7 @@ def _table(report: DivergenceFacts, each: list[SignalDivergence]) -> Table:
     heads = ("Signal", "First step", "Began after", "A", "B", "First unequal" if exact else "Times the limit")
     rows = tuple(_cells(one, exact=exact) for one in each)
     tones: tuple[Tone, ...] = tuple("warn" if one.diverged else "" for one in each)
-    lines = tuple(_line(one, exact=exact) for one in each)
+    lines = tuple(signal_line(one, exact=exact) for one in each)
     return Table(heads=heads, rows=rows, tones=tones, lines=lines, most=8)
 
 
@@ -118,7 +117,8 @@ def _cells(one: SignalDivergence, *, exact: bool) -> tuple[str, ...]:
     return one.signal, _step(one.first_step), began, number(one.a), number(one.b), last
 
 
-def _line(one: SignalDivergence, *, exact: bool) -> str:
+def signal_line(one: SignalDivergence, *, exact: bool) -> str:
+    """What is said of the signal, as a clause. `exact`: the question is about equality, so nothing has a limit."""
     if one.diverged:
         kind = {"rounding": ", grown out of rounding", "change": ", large at once", "": ""}[one.kind]
         size = "" if exact or one.score is None else f", {number(one.score)} times the limit"
@@ -129,7 +129,9 @@ def _line(one: SignalDivergence, *, exact: bool) -> str:
     return f"{one.signal}: {'not tested' if one.score is None else f'{number(one.score)} of the limit at most'}"
 
 
-def _curve(report: DivergenceFacts, one: SignalDivergence) -> Curve | None:
+def divergence_curve(report: DivergenceFacts, one: SignalDivergence) -> Curve | None:
+    """The curve of the signal in B, with that of A and the range of the baselines beside it. None where nothing is
+    known."""
     series: dict[str, Any] | None = report.meta.get("series", {}).get(one.signal)
     if series is None or not series["step"]:
         return None
@@ -147,14 +149,19 @@ def _curve(report: DivergenceFacts, one: SignalDivergence) -> Curve | None:
     return Curve(name=one.signal, step=series["step"], value=series["b"], bands=bands, beside=tuple(beside))
 
 
+def problem_code(signal: str) -> str:
+    """What a divergence of that signal is called in CI."""
+    return f"diverged-{clean(signal, 60)}"
+
+
 def _problem(report: DivergenceFacts, one: SignalDivergence) -> Problem:
     first = one.first_step or 0
     sure = report.question in ("seed-noise", "same-seed")
     return Problem(
-        code=f"diverged-{clean(one.signal, 60)}",
+        code=problem_code(one.signal),
         name="diverged",
         severity="critical" if sure else "warn",
-        message=f"{_line(one, exact=report.question == 'same-seed')}",
+        message=f"{signal_line(one, exact=report.question == 'same-seed')}",
         source=str(report.meta["b"]),
         steps=(first, first),
         metric=one.signal,

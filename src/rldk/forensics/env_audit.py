@@ -40,7 +40,7 @@ Expect = Callable[[int], None]
 
 
 class EnvironmentAudit(Struct, frozen=True, kw_only=True):
-    """The report with the lock of the environment as it is now, and the determinism card."""
+    """The report with the lock of the environment as it is now, and the card."""
 
     report: Report
     lock: EnvironmentLock
@@ -48,7 +48,7 @@ class EnvironmentAudit(Struct, frozen=True, kw_only=True):
 
 
 def audit_environment(path: str | os.PathLike[str] = ".") -> tuple[dict[str, Any], str]:
-    """The determinism card of the program in `path`, and the text of a lock of its environment (`rldk.lock`).
+    """The card of the program in `path` and its environment, and the text of a lock of its environment (`rldk.lock`).
 
     `path`: a Python file, a notebook, or a folder of them, together with the environment of this process; or a run
     directory, with the script and the environment that `run.json` has recorded. The code is parsed, never run.
@@ -203,11 +203,11 @@ def _notes(code: CodeFacts) -> Iterable[Note]:
 
 
 def _card(view: AuditView, report: Report, facts: dict[str, Any]) -> dict[str, Any]:
-    """The determinism card in plain JSON types."""
+    """The card of the environment in plain JSON types."""
     written = report.to_dict()
     return {
         "schema_version": 1,
-        "kind": "determinism_card",
+        "kind": "environment_card",
         "passed": report.passed,
         "verdict": report.verdict,
         "source": report.meta["source"],
