@@ -54,6 +54,21 @@ def test_a_gate_passes_what_one_pair_cannot_tell(runs: tuple[str, str, str, list
     assert diff("--a", a, "--b", changed).exit_code == 1
     assert diff("--a", a, "--b", changed, "--gate").exit_code == 0
     assert diff("--a", a, "--b", changed, "--gate", *others).exit_code == 1
+    assert diff("--a", a, "--b", changed, "--gate-codes", "0,7,8").exit_code == 7
+    assert diff("--a", a, "--b", changed, "--gate-codes", "0,7,8", *others).exit_code == 8
+
+
+def test_a_gate_never_passes_what_was_not_tested(runs: tuple[str, str, str, list[str]]) -> None:
+    a, seed, _, _ = runs
+    assert diff("--a", a, "--b", seed, "--window", "500", "--gate-codes", "0,0,0").exit_code == 3
+
+
+@pytest.mark.parametrize("codes", ["0,1", "0,1,2,3", "a,b,c", "0,1,256", ""])
+def test_codes_of_a_gate_are_three_exit_codes(runs: tuple[str, str, str, list[str]], codes: str) -> None:
+    a, seed, _, _ = runs
+    done = diff("--a", a, "--b", seed, "--gate-codes", codes)
+    assert done.exit_code == 2
+    assert "PASS,WARN,FAIL" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -54,12 +54,16 @@ def test_exit_codes_follow_the_findings() -> None:
     assert diff(good, good).exit_code == 0
     assert "The checkpoints are the same" in diff(good, good).output
     assert diff(good, other).exit_code == 0
-    assert diff(good, other, "--gate").exit_code == diff(good, other, "--fail-on", "warn").exit_code == 1
-    assert diff(good, other, "--gate", "--ignore", "CKPT012").exit_code == 0
+    assert diff(good, other, "--gate").exit_code == 0
+    assert diff(good, other, "--gate-codes", "0,7,8").exit_code == 7
+    assert diff(good, bad, "--gate-codes", "0,7,8").exit_code == 8
+    assert diff(good, other, "--fail-on", "warn").exit_code == 1
+    assert diff(good, other, "--gate-codes", "0,1,1", "--ignore", "CKPT012").exit_code == 0
     assert diff(good, bad).exit_code == 1
     assert diff(good, bad, "--fail-on", "never").exit_code == 0
     assert diff(good, "nothing.pt").exit_code == diff("hostile.bin", good).exit_code == 3
     assert diff(good, "distributed-1").exit_code == 3  # not one name in common
+    assert diff(good, "distributed-1", "--gate-codes", "0,0,0").exit_code == 3
     assert "Not compared" in diff(good, "distributed-1").output
     assert diff(good).exit_code == 2
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli import flags
+from rldk.cli import flags, gate
 from rldk.cli.formats import drawn, emit, form_of
 from rldk.cli.output import progress, say, use_colour, width
 from rldk.config import Settings, load_settings
@@ -45,6 +45,8 @@ SLOW_S = 10.0  # a run that takes longer is named in the output
     help="Check this installation instead of a run, as rldk version --self does.",
 )
 @flags.fail_on_option
+@gate.gate_option
+@gate.gate_codes_option
 @flags.select_option
 @flags.ignore_option
 @flags.reference_option
@@ -89,6 +91,7 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
     if not paths:
         raise UsageError("no PATH was given", hint="name a log, a directory, a glob or a URL, or - for stdin")
     approved, jobs, output = given.pop("reference"), given.pop("jobs"), given.pop("output")
+    graded = gate.gate_of(gate=given.pop("gate"), codes=given.pop("gate_codes"))
     form = form_of(given.pop("form"), output, as_json=as_json)
     settings = load_settings(_settings(given))
     curves = html is not None or form in ("html", "png", "svg")
@@ -105,7 +108,17 @@ def command(paths: tuple[str, ...], everything: bool, as_json: bool, html: Path 
         emit(_text(reports, errors, everything=everything, fail_on=fail_on, slow=_slowest(judged), **look), output)
     for path, error in errors:
         say(f"error: {clean(path)}: {clean(error.message, 1000)}\nhint: {clean(error.hint, 2000)}")
-    return exit_code(reports, [e for _, e in errors], fail_on)
+    return _gated(reports, errors, graded) if graded.asked else exit_code(reports, [e for _, e in errors], fail_on)
+
+
+def _gated(reports: list[Report], errors: list[tuple[str, RldkError]], graded: gate.GateCodes) -> int:
+    """The exit code of the worst input behind a gate."""
+    codes = []
+    for report in reports:
+        grade = gate.grade_of([report.worst()])
+        unread = grade == "pass" and report_code(report, "never")
+        codes.append(graded.exit_code("not checked" if unread else grade))
+    return max([*codes, *(error.exit_code for _, error in errors)], default=0)
 
 
 def exit_code(reports: list[Report], errors: list[RldkError], fail_on: str) -> int:

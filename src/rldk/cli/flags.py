@@ -99,3 +99,12 @@ def field_map_flag(value: str | None) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         hint = "give JSON, or a file of JSON"
         raise UsageError(f"cannot read the field map {value}: {error}", hint=hint) from None
+
+
+def preset_map(name: str | None) -> dict[str, str]:
+    """The field map of `--preset`; empty without one."""
+    if name is None:
+        return {}
+    from rldk.forensics.scan import preset_field_map
+
+    return preset_field_map(name)

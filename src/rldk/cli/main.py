@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "compare": ("comparing.compare", _COMPARE),
     "compare-runs": ("comparing.compare", _COMPARE),
+    "card": ("cards", "Make a trust card: one page on whether a run repeats, drifted, or has a sound reward."),
     "forensics": (
         "forensics",
         "Look deeper: anomalies of a PPO run by name, drift of the KL, checkpoints, the environment.",

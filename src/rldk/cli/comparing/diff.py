@@ -9,6 +9,7 @@ import click
 from rldk.cards.safe import clean
 from rldk.cli import flags
 from rldk.cli.formats import form_of, print_report
+from rldk.cli.gate import GateCodes, Grade, gate_codes_option, gate_of, gate_option, grade_of
 from rldk.cli.output import progress, say
 from rldk.config import load_settings
 
@@ -66,15 +67,14 @@ if TYPE_CHECKING:
 @flags.field_map_option
 @flags.folder_option("Write diff_report.md, diff_events.csv and drift_card.json to this directory.")
 @flags.html_option
-@click.option(
-    "--gate", is_flag=True, help="Exit with 1 only where a change is certain: not where it may be the seed alone."
-)
+@gate_option
+@gate_codes_option
 @click.option("--all", "everything", is_flag=True, help="Show every signal.")
 @flags.json_option
 @flags.format_option()
 @flags.output_option
 @flags.colour_option
-def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given: Any) -> int:
+def command(a: str, b: str, as_json: bool, everything: bool, **given: Any) -> int:
     """Say from where on run B differs from run A, and whether that is more than the noise of seeds.
 
     RUN is a log file, a run directory or a URL. The command answers one of three questions and says which: whether the
@@ -91,10 +91,11 @@ def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given
     from rldk.diff.divergence import first_divergence
 
     output, html = given.pop("output"), given.pop("html")
+    gate = gate_of(gate=given.pop("gate"), codes=given.pop("gate_codes"))
     form = form_of(given.pop("form"), output, as_json=as_json)
     names, colour = flags.field_map_flag(given.pop("field_map")), given.pop("colour")
     settings = load_settings({"field_map": names, "color": flags.color_setting(colour)})
-    field_map = {**_preset(given.pop("preset")), **(settings["field_map"] or {})}
+    field_map = {**flags.preset_map(given.pop("preset")), **(settings["field_map"] or {})}
     baselines = list(given.pop("baselines")) or None
     with progress(1) as pieces:
         pieces.begin(f"comparing {clean(a, 40)} and {clean(b, 40)}")
@@ -102,17 +103,19 @@ def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given
     print_report(report, form, output, html=html, color=settings["color"], everything=everything)
     if report.report_path is not None:
         say(f"wrote {report.report_path}, {report.events_csv_path} and drift_card.json")
-    return exit_code(report, gate=gate)
+    return exit_code(report, gate)
 
 
-def exit_code(report: DivergenceReport, *, gate: bool) -> int:
-    """The exit code: 1 when B diverged, 3 when nothing was tested. A gate passes what one pair cannot tell."""
-    if report.diverged:
-        return int(not (gate and report.question == "not-identifiable"))
-    return 0 if report.passed else 3
+def exit_code(report: DivergenceReport, gate: GateCodes) -> int:
+    """The exit code: 1 when B diverged, 3 when nothing was tested. For a gate, what one pair cannot tell is a
+    warning."""
+    if gate.asked:
+        return gate.exit_code(grade(report))
+    return 1 if report.diverged else 0 if report.passed else 3
 
 
-def _preset(name: str | None) -> dict[str, str]:
-    from rldk.forensics.scan import preset_field_map
-
-    return preset_field_map(name) if name else {}
+def grade(report: DivergenceReport) -> Grade:
+    """How a gate sees the report."""
+    if not report.diverged and not report.passed:
+        return "not checked"
+    return grade_of(problem.severity for problem in report.view().problems)

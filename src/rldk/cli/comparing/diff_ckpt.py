@@ -22,6 +22,7 @@ from rldk.cli.flags import (
     select_option,
 )
 from rldk.cli.formats import form_of, print_report
+from rldk.cli.gate import GateCodes, gate_codes_option, gate_of, gate_option, grade_of
 from rldk.cli.output import progress
 from rldk.config import load_settings
 
@@ -34,15 +35,16 @@ if TYPE_CHECKING:
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Show every tensor and value, and what was not checked.")
 @json_option
-@format_option("text, json, md, html, github, junit, sarif or png.")
+@format_option()
 @output_option
 @html_option
 @fail_on_option
-@click.option("--gate", is_flag=True, help="Exit with 1 on any warning, as --fail-on warn does.")
+@gate_option
+@gate_codes_option
 @select_option
 @ignore_option
 @colour_option
-def command(before: Path, after: Path, gate: bool, **flags: Any) -> int:
+def command(before: Path, after: Path, **flags: Any) -> int:
     """Say what changed between two checkpoints, tensor by tensor.
 
     BEFORE and AFTER are files (safetensors, or .pt, .pth and .bin as torch.save writes them) or folders: of
@@ -55,18 +57,19 @@ def command(before: Path, after: Path, gate: bool, **flags: Any) -> int:
     Examples:
       rldk diff-ckpt checkpoint-100 checkpoint-200
       rldk diff-ckpt base.safetensors tuned.safetensors --all
-      rldk diff-ckpt a.pt b.pt --gate --format github
+      rldk diff-ckpt a.pt b.pt --gate-codes 0,1,1 --format github
       rldk diff-ckpt old/ new/ --html checkpoints.html
     """
     output = flags.pop("output")
+    gate = gate_of(gate=flags.pop("gate"), codes=flags.pop("gate_codes"))
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     chosen = {name: flags.pop(name) for name in ("fail_on", "select", "ignore")}
     settings = load_settings({"color": color_setting(flags.pop("colour")), **chosen})
-    fail_on = "warn" if gate else settings["fail_on"]
+    fail_on = settings["fail_on"]
     report = _compared(before, after, settings)
     look: dict[str, Any] = {"color": settings["color"], "fail_on": fail_on, "everything": flags["everything"]}
-    code = _exit_code(report, fail_on)
-    closing = exit_line(code, report.worst(), fail_on)
+    code = _exit_code(report, fail_on, gate)
+    closing = "" if gate.asked else exit_line(code, report.worst(), fail_on)
     print_report(report, form, output, html=flags["html"], closing=closing, most=100, **look)
     return code
 
@@ -90,7 +93,11 @@ def _compared(before: Path, after: Path, settings: Any) -> CheckpointReport:
         )
 
 
-def _exit_code(report: CheckpointReport, fail_on: str) -> int:
+def _exit_code(report: CheckpointReport, fail_on: str, gate: GateCodes) -> int:
+    looked = report.same or report.numbers["compared"]
+    if gate.asked:
+        grade = grade_of([report.worst()])
+        return gate.exit_code(grade if looked or grade == "fail" else "not checked")
     if fails([report.worst()], fail_on):
         return 1
-    return 0 if report.same or report.numbers["compared"] else 3
+    return 0 if looked else 3

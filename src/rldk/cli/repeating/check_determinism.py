@@ -8,6 +8,7 @@ import click
 
 from rldk.cli.flags import FILE, color_setting, colour_option, folder_option, format_option, json_option
 from rldk.cli.formats import form_of, print_report
+from rldk.cli.gate import GateCodes, gate_codes_option, gate_of, gate_option, grade_of
 from rldk.cli.output import progress
 from rldk.config import load_settings
 
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
 @click.option("--stress", is_flag=True, help="Also run replicas with other hashes, threads, folders and load.")
 @click.option("--counterfactual", is_flag=True, help="Also switch off one source of chance at a time.")
 @folder_option("Keep report, card and all output here.  [default: a new temporary folder]", metavar="DIR")
-@click.option("--gate", is_flag=True, help="Exit with 1 only when the runs differ by more than rounding.")
+@gate_option
+@gate_codes_option
 @click.option("--all", "everything", is_flag=True, help="Show every replica, generator and metric.")
 @json_option
-@format_option("text, json, md, html, github, junit.")
+@format_option()
 @click.option("-o", "--output", type=FILE, help="Write to this file instead.")
 @colour_option
 def command(cmd: str, **flags: Any) -> int:
@@ -47,7 +49,8 @@ def command(cmd: str, **flags: Any) -> int:
     in the source code that explain it, the likeliest first. {seed} and {out} in the command become the seed and a
     folder of the replica. With {seed}, one more run has another seed: the control that the seed has an effect. Metrics
     are read from {out}, from logs that the command writes below the current folder, or from what it prints. The exit
-    code is 1 when the runs differ, and 3 when the command fails or measures nothing.
+    code is 1 when the runs differ, and 3 when the command fails or measures nothing. For --gate, runs that differ by
+    rounding only, or a seed without effect, are a warning.
 
     \b
     Examples:
@@ -61,13 +64,13 @@ def command(cmd: str, **flags: Any) -> int:
     output, everything = flags.pop("output"), flags.pop("everything")
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour"))})
-    gate = flags.pop("gate")
+    gate = gate_of(gate=flags.pop("gate"), codes=flags.pop("gate_codes"))
     with progress(1) as pieces:
         report = check(cmd, begin=pieces.begin, expect=lambda count: pieces.expect(count - 1), **flags)
     print_report(report, form, output, color=settings["color"], everything=everything)
-    return exit_code(report, gate=gate)
+    return exit_code(report, gate)
 
 
-def exit_code(report: DeterminismReport, *, gate: bool) -> int:
-    """1 when the check did not pass; behind a gate, a warning passes."""
-    return int(report.worst() == "critical" if gate else not report.passed)
+def exit_code(report: DeterminismReport, gate: GateCodes) -> int:
+    """1 when the check did not pass; for a gate, a difference of rounding is a warning."""
+    return gate.exit_code(grade_of([report.worst()])) if gate.asked else int(not report.passed)

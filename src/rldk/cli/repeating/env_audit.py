@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 )
 @click.option("--update", is_flag=True, help="Write the lock anew, after the comparison.")
 @click.option("--no-lock", is_flag=True, help="Neither read nor write a lock.")
-@click.option("--card", type=FILE, metavar="FILE", help="Also write the determinism card, as JSON, to this file.")
+@click.option(
+    "--card", type=FILE, metavar="FILE", help="Also write the card of the environment, as JSON, to this file."
+)
 @click.option("--all", "everything", is_flag=True, help="Show every finding with its places, and what was not checked.")
 @json_option
 @format_option("text, json, md, github, junit or sarif.")
