@@ -190,3 +190,16 @@ def test_blocks_are_the_means_of_equal_stretches(n: int) -> None:
     whole = n // blocks.size
     assert blocks.means == pytest.approx(values[: whole * blocks.size].reshape(whole, -1).mean(axis=1))
     assert 1 <= len(blocks.means) == blocks.value < order.BLOCKS
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_the_deviation_of_a_metric_that_does_not_move_is_not_summed_again_on_each_row(
+    monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    sums = []
+    monkeypatch.setattr(extremes, "total", lambda values: sums.append(1) or window.total(values))
+    deviation = extremes.Deviation(20)
+    values = [*(0.1 * i for i in range(30)), *[0.7] * 1000]
+    found = deviation.run(values) if many else [deviation.update(x) or deviation.value for x in values]
+    assert found[-900:] == [0.0] * 900
+    assert len(sums) < 40
