@@ -15,7 +15,7 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
-from rldk.adapters.wire.delimited import SPACES, Block, Fields, beginning, blocks, cell, delimiter_of
+from rldk.adapters.wire.delimited import SPACES, Fields, PlainRecords, beginning, blocks, cell, delimiter_of
 from rldk.adapters.wire.table_layout import ColumnLayout, find_counting_clock, find_named_clock, has_twins, layout_of
 from rldk.core.model import COUNTED
 from rldk.core.numerals import columns_of
@@ -64,7 +64,7 @@ class Csv(BaseAdapter):
 
 
 def read_table(
-    adapter: BaseAdapter, header: Sequence[str] = (), cut: Callable[[File], Iterator[Fields | Block]] = blocks
+    adapter: BaseAdapter, header: Sequence[str] = (), cut: Callable[[File], Iterator[Fields | PlainRecords]] = blocks
 ) -> Log:
     """The log in the one table of an adapter. It names the column of the steps, or notes that there is none.
     `header`: the names of the columns of a table that begins with its first row. `cut`: gives the records."""
@@ -254,8 +254,8 @@ class WholeTable(CsvTable):
         self._flush(sink)
         super()._head(record, sink)
 
-    def take(self, record: Fields | Block, sink: Sink) -> None:
-        if isinstance(record, Block):
+    def take(self, record: Fields | PlainRecords, sink: Sink) -> None:
+        if isinstance(record, PlainRecords):
             if not self._put_block(record, sink):
                 for each in record.records():
                     self.take(each, sink)
@@ -280,7 +280,7 @@ class WholeTable(CsvTable):
             if not together or record.problem or len(record.values) != width:
                 self._put(record, sink)
 
-    def _put_block(self, block: Block, sink: Sink) -> bool:
+    def _put_block(self, block: PlainRecords, sink: Sink) -> bool:
         """Puts out the rows of a block of nothing but numbers, without a text for each. Otherwise it returns False."""
         layout, width = self._layout, len(self.header)
         if self._opening is not None or block.delimiter != "," or layout is None or layout.step is None:

@@ -32,7 +32,7 @@ class Fields(NamedTuple):
     problem: str = ""
 
 
-class Block(NamedTuple):
+class PlainRecords(NamedTuple):
     """Many plain records at once: lines without quotes, comments and other special characters."""
 
     lines: Lines
@@ -59,13 +59,13 @@ class _Line(NamedTuple):
 def records(source: Openable, delimiter: str | None = None) -> Iterator[Fields]:
     """The records of a file without blank lines; the first one is the header."""
     for piece in blocks(source, delimiter):
-        if isinstance(piece, Block):
+        if isinstance(piece, PlainRecords):
             yield from piece.records()
         else:
             yield piece
 
 
-def blocks(source: Openable, delimiter: str | None = None) -> Iterator[Fields | Block]:
+def blocks(source: Openable, delimiter: str | None = None) -> Iterator[Fields | PlainRecords]:
     """The same, with plain records many at once."""
     cutter = Records(delimiter)
     try:
@@ -102,16 +102,16 @@ class Records:
     def feed(self, data: bytes) -> Iterator[Fields]:
         """The records that `data` completes."""
         for piece in self.feed_blocks(data):
-            if isinstance(piece, Block):
+            if isinstance(piece, PlainRecords):
                 yield from piece.records()
             else:
                 yield piece
 
-    def feed_blocks(self, data: bytes) -> Iterator[Fields | Block]:
+    def feed_blocks(self, data: bytes) -> Iterator[Fields | PlainRecords]:
         """The same, with plain records many at once."""
         batch = self._splitter.feed(data)
         if batch.block and self._is_plain(batch.block):  # an overlong line leaves no block
-            yield Block(batch, self._delimiter or ",")
+            yield PlainRecords(batch, self._delimiter or ",")
             return
         for line in _decoded(batch, whole=True):
             yield from self._take(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rldk.core.codec import to_builtins
@@ -51,11 +51,7 @@ def build_report(
     )
     by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
     of_samples = engine.samples.unchecked(rules, engine.inapplicable)
-    bound_by_rule: dict[str, list[BoundRule]] = {}
-    for bound in bound_rules:
-        bound_by_rule.setdefault(bound.rule.code, []).append(bound)
-    unchecked = (_unchecked(engine, r, [w for w in bound_by_rule.get(r.code, ()) if w.rule is r]) for r in by_row)
-    skipped = (*unchecked, *of_samples, *once.unchecked)
+    skipped = (*_unchecked_rules(engine, by_row, bound_rules), *of_samples, *once.unchecked)
     return Report(
         kind="diagnosis",
         passed=understood.state != "not" and all(f.severity != "critical" for f in findings),
@@ -128,6 +124,13 @@ def _row_of(finding: Finding, engine: Engine) -> int:
         return 0
     share = (finding.first_step - first) / (last - first)
     return round(min(max(share, 0.0), 1.0) * engine.rows)
+
+
+def _unchecked_rules(engine: Engine, rules: Iterable[Rule], bound_rules: Iterable[BoundRule]) -> list[Check]:
+    own: dict[str, list[BoundRule]] = {}
+    for bound in bound_rules:
+        own.setdefault(bound.rule.code, []).append(bound)
+    return [_unchecked(engine, r, [w for w in own.get(r.code, ()) if w.rule is r]) for r in rules]
 
 
 def _unchecked(engine: Engine, rule: Rule, own: list[BoundRule]) -> Check:
