@@ -36,7 +36,7 @@ class BindingFrame(EngineFrame):
         self._of_context = _latest[1]
 
     @property
-    def context(self) -> Context:  # type: ignore[override]  # what a rule may know of the run; notes that it asked
+    def context(self) -> Context:  # what a rule may know of the run; notes that it asked
         self._used = True
         return self._context
 

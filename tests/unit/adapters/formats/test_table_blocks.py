@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from rldk.adapters.formats.tabular import Csv, WholeTable
+from rldk.adapters.reading import Sink
 from rldk.adapters.wire import delimited
+from rldk.adapters.wire.delimited import PlainRecords
 from rldk.core.lines import MAX_LINE
+from rldk.core.model import Rejected
 from rldk.core.stream import chunks
 
 COUNTER_ROWS = "".join(f"{i},{i / 7},{'' if i % 3 else i}\n" for i in range(400))
 
 
-def _read(tmp_path: Path, text: str) -> object:
+def _read(tmp_path: Path, text: str) -> tuple[list[int], str, int, tuple[Rejected, ...]]:
     path = tmp_path / "progress.csv"
     path.write_text(text)
     log = Csv(path).read()
@@ -57,7 +60,12 @@ def test_rows_that_are_read_together_are_those_of_the_rows_alone(
     text = "step,loss,kl\n" + "".join([*lines[:at], odd, *lines[at:]])
     monkeypatch.setattr(delimited, "chunks", lambda source: chunks(source, 512))
     put, taken = WholeTable._put_block, []
-    monkeypatch.setattr(WholeTable, "_put_block", lambda *given: taken.append(put(*given)) or taken[-1])
+
+    def noted(table: WholeTable, block: PlainRecords, sink: Sink) -> bool:
+        taken.append(put(table, block, sink))
+        return taken[-1]
+
+    monkeypatch.setattr(WholeTable, "_put_block", noted)
     together = _read(tmp_path, text)
     assert any(taken)
     monkeypatch.setattr(WholeTable, "_put_block", lambda *_: False)
