@@ -22,7 +22,9 @@ from rldk.adapters.frame import from_frame, is_frame
 from rldk.adapters.late import find_late_start
 from rldk.adapters.remote import fetch, is_remote, is_store, read_store
 from rldk.adapters.source import File
+from rldk.adapters.wire.pairs import refusal_of_width
 from rldk.core.model import Run
+from rldk.core.table import MAX_METRICS
 from rldk.errors import (
     InputError,
     MalformedInput,
@@ -215,6 +217,9 @@ def _unclaimed(path: Path, options: Options) -> Run:
     return run
 
 
+WIDE_HINT = f"write such rows as JSON lines, which may have {MAX_METRICS:,} metrics, or print fewer numbers"
+
+
 def _no_log(path: Path) -> RldkError:
     if path.stat().st_size == 0:
         return NoData(f"{path} is empty", hint="check that the run has written something")
@@ -228,4 +233,7 @@ def _no_log(path: Path) -> RldkError:
             f'it is a table of {shown}: name what you know, such as --field-map \'{{"{columns[-1]}": "reward_mean"}}\''
         )
         return NotALog(f"{path} is a table without a column that rldk knows", hint=hint)
+    file = File(path)
+    if file.is_text and (wide := refusal_of_width(file.head)):
+        return NotALog(f"{path} is not read: {wide}", hint=WIDE_HINT)
     return NotALog(f"{path} is in no log format that rldk knows", hint=hint)

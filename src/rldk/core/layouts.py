@@ -18,6 +18,7 @@ from rldk.core.records import (
     step_or_none,
     to_time,
 )
+from rldk.core.text import legible
 
 RANK_KEYS = frozenset(("rank", "local_rank", "global_rank", "process_index", "worker_rank", "dp_rank"))
 
@@ -61,7 +62,12 @@ def settle(
 def _leaves(obj: dict[str, Any], form: Form, inner: str) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
     """The values of a line by path, those outside its envelope, and the `STEP_KEYS` that have a step."""
     if form is not Form.ROW:
-        line = {path: value for path, _, value in leaves(obj, form, inner)}
+        flat = not any(isinstance(value, dict) for value in obj.values())
+        line = (
+            {legible(key): value for key, value in obj.items()}
+            if flat
+            else {path: value for path, _, value in leaves(obj, form, inner)}
+        )
         return line, line, {key for key in STEP_KEYS if key in line and _can_be_step(line[key])}
     every = list(leaves(obj, form, inner))
     counts = {path for path, _, value in every if path in STEP_KEYS and _can_be_step(value)}
@@ -91,7 +97,8 @@ def _planned(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | 
 
 def _ranked(lines: Sequence[dict[str, Any]], clock: str | None) -> tuple[str | None, int]:
     """The key that tells processes apart which write the same steps, and the first of those processes."""
-    names = dict.fromkeys(key for line in lines for key in line if key.rsplit("/", 1)[-1] in RANK_KEYS)
+    every = dict.fromkeys(key for line in lines for key in line)
+    names = [key for key in every if key.rsplit("/", 1)[-1] in RANK_KEYS]
     if clock is None:
         return None, 0
     for name in names:

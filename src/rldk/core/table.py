@@ -161,6 +161,9 @@ class TableBuilder:
                 column = self._open(name)
             elif len(column) < n:
                 column.extend(_MISSING * (n - len(column)))
+            if isinstance(values, array):
+                column.extend(values)
+                continue
             try:
                 column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
             except TypeError:

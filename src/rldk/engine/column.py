@@ -19,6 +19,16 @@ MAX_PATHS = 64  # paths to follow before the remaining rows are asked one by one
 MAX_FORKS = 24  # on one path
 
 
+def holds_somewhere(rows: Mask) -> bool:
+    """Whether the mask has a row. Of so few rows the bytes are searched sooner than numpy has begun to reduce them."""
+    return 1 in rows.tobytes()
+
+
+def holds_everywhere(rows: Mask) -> bool:
+    """Whether the mask has all rows."""
+    return 0 not in rows.tobytes()
+
+
 class UndecidedColumn(BaseException):  # a BaseException, so that no rule catches it as an error of its own
     """Raised when the rows of a column must be asked one by one."""
 
@@ -41,8 +51,11 @@ class Cases:
         self._at = 0
 
     def follow(self, body: Callable[[Any], object | None], frame: object) -> None:
-        """Follows every path of the body."""
-        every = np.ones(len(self.asked), dtype=np.bool_)
+        """Follows every path of the body, and forgets what was found of another one."""
+        height = len(self.asked)
+        every = np.ones(height, dtype=np.bool_)
+        self.asked, self.ready = np.zeros(height, dtype=np.bool_), False
+        self._taken.clear()
         for _ in range(MAX_PATHS):
             self._rows, self._at, self.missing, self.first_known = every, 0, None, 0
             try:
@@ -53,7 +66,7 @@ class Cases:
                 self.asked |= self._rows
             elif not self.ready:
                 rows = self._rows if self.missing is None else self._rows & ~self.missing
-                self.ready = bool(rows[self.first_known :].any())
+                self.ready = holds_somewhere(rows[self.first_known :])
             while self._taken and not self._taken[-1]:
                 self._taken.pop()
             if not self._taken:
@@ -63,11 +76,16 @@ class Cases:
 
     def decide(self, holds: Mask) -> bool:
         """Decides a comparison on this path. The path then keeps only the rows that agree with the outcome."""
-        rows = self._rows & holds
-        count = np.count_nonzero(rows)
-        if not count:
+        outcomes = holds.tobytes()
+        if 1 not in outcomes:
             return False
-        if count == np.count_nonzero(self._rows):
+        if 0 not in outcomes:
+            return True
+        rows = self._rows & holds
+        outcomes = rows.tobytes()
+        if 1 not in outcomes:
+            return False
+        if outcomes == self._rows.tobytes():
             return True
         if self._at == len(self._taken):
             if self._at == MAX_FORKS:
@@ -80,11 +98,13 @@ class Cases:
 
     def leave(self, rows: Mask) -> None:
         """Takes rows off the path. They are asked one by one."""
+        if not holds_somewhere(rows):
+            return
         left = self._rows & rows
-        if left.any():
+        if holds_somewhere(left):
             self.asked |= left
             self._rows = self._rows & ~rows
-            if not self._rows.any():
+            if not holds_somewhere(self._rows):
                 raise UndecidedColumn
 
     def lack(self, rows: Mask | None) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from rldk.engine.column import Cases, Column, Numbers
+from rldk.engine.column import Cases, Column, Mask, Numbers, holds_everywhere, holds_somewhere
 from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.memory import Memory, Track
 from rldk.rules.rule import Body, Context
+
+# a number that all rows share, or a column with the rows on which it is missing (None: on none after the first so many)
+Answer = float | tuple[Column, Mask | None, int]
 
 
 class ColumnFrame(EngineFrame):
@@ -25,8 +28,7 @@ class ColumnFrame(EngineFrame):
         super().__init__(memory, context)
         self._cases = Cases(0)
         self._steps: Sequence[int] = ()
-        # answers already given for this block: a number that all rows share, or a column and where it is missing
-        self._found: dict[Any, float | tuple[Numbers, Any]] = {}
+        self._found: dict[Any, Answer] = {}  # answers already given for this block
         self._lines: dict[str, FirstValues] = {}
 
     def begin(self, steps: Sequence[int]) -> None:
@@ -34,48 +36,52 @@ class ColumnFrame(EngineFrame):
         self._steps = steps
         self._found = {}
         self._lines = {}
+        self._cases = Cases(len(steps))
+        first = self.memory.start + 1
+        self.step = self._number_of_rows(steps)
+        self.rows = self._number_of_rows(range(first, first + len(steps)))
 
     def follow(self, body: Body, metric: str) -> Cases:
-        """Finds the rows of the block on which the body may give a signal."""
+        """Finds the rows of the block on which the body may give a signal. The next call changes what it returned."""
         self.metric, self.unready = metric, False
-        height = len(self._steps)
-        cases = self._cases = Cases(height)
-        self.step = Column(self._numbers("steps", self._steps), cases)  # type: ignore[assignment]  # rules take it for a number
-        self.rows = Column(self._numbers("rows", self._counts()), cases)  # type: ignore[assignment]
-        self.memory.go(height - 1)
+        self.memory.go(len(self._steps) - 1)
         with np.errstate(all="ignore"):
-            cases.follow(body, self)
-        return cases
+            self._cases.follow(body, self)
+        return self._cases
 
-    def _counts(self) -> range:
-        return range(self.memory.start + 1, self.memory.start + len(self._steps) + 1)
+    def _number_of_rows(self, values: Sequence[int]) -> int:
+        return Column.later(lambda: np.array(values, dtype=np.float64), self._cases)  # type: ignore[return-value]  # rules take it for a number
 
-    def _numbers(self, key: Any, values: Sequence[float]) -> Numbers:
-        found = self._found.get(key)
-        if found is None:
-            found = self._found[key] = (np.array(values, dtype=np.float64), None)
-        return found[0]  # type: ignore[index]
-
-    def _column(self, key: Any, values: Sequence[float] | Numbers) -> float | tuple[Numbers, Any]:
+    def _column(self, key: Any, values: Sequence[float] | Numbers) -> Answer:
         """Stores the values: as one number where all rows share it, else as a column."""
-        numbers = np.array(values, dtype=np.float64)
-        first = float(numbers[0])
-        if first == numbers[-1] and np.count_nonzero(numbers == first) == len(numbers):
-            found: float | tuple[Numbers, Any] = first
+        numbers = np.asarray(values, dtype=np.float64)
+        first = float(values[0])
+        found: Answer
+        if first == values[-1] and holds_everywhere(numbers == first):
+            found = first
         else:
             missing = np.isnan(numbers)
-            absent = np.count_nonzero(missing)
-            found = NAN if absent == len(numbers) else (numbers, missing if absent else None)
+            absent = missing if holds_somewhere(missing) else None
+            found = NAN if holds_everywhere(missing) else (Column(numbers, self._cases), absent, 0)
         self._found[key] = found
         return found
 
-    def _look_up(self, key: Any) -> float | tuple[Numbers, Any]:
+    def _look_up(self, key: Any) -> Answer:
         found = self._found.get(key)
         if found is None:
             track = self._items[key]
-            numbers = self._at_once(key, track)
-            found = self._column(key, track.at(self.memory.serial, self.memory.height) if numbers is None else numbers)
+            if not track.history.fresh:
+                found = self._found[key] = track.resting()
+                return found
+            found = self._later(key, track)
+            if found is None:
+                return self._column(key, self._values(key, track))
+            self._found[key] = found
         return found
+
+    def _values(self, key: Any, track: Track) -> Sequence[float] | Numbers:
+        numbers = self._at_once(key, track)
+        return track.at(self.memory.serial, self.memory.height) if numbers is None else numbers
 
     def _at_once(self, key: Any, track: Track) -> Numbers | None:
         """The feature over the first block that has its metric, if numpy can say it."""
@@ -97,38 +103,35 @@ class ColumnFrame(EngineFrame):
             line = self._lines[metric] = FirstValues(values)
         return line if line.is_plain else None
 
-    def _later(self, key: Any) -> float | None:
-        """A column that need not be worked out yet, because the rows on which it is missing are known already."""
+    def _later(self, key: Any, track: Track) -> Answer | None:
+        """A column that need not be worked out yet, because the rows on which it is missing are known already. Many a
+        rule asks for and never uses."""
         needs = NEEDS.get(key[0])
-        if needs is None or self._line(key[1], self._items[key]) is None:
+        if needs is None or self._line(key[1], track) is None:
             return None
         unknown = needs(*key[2:]) - 1
         if unknown >= len(self._steps):
-            self._cases.lack(None)
             return NAN
-        self._cases.first_known = max(self._cases.first_known, unknown)
-        return Column.later(partial(self._values, key), self._cases)  # type: ignore[return-value]
-
-    def _values(self, key: Any) -> Numbers:
-        found = self._look_up(key)
-        return found[0] if type(found) is tuple else np.full(len(self._steps), found)
+        make = partial(self._values, key, track)
+        return Column.later(lambda: np.asarray(make(), dtype=np.float64), self._cases), None, unknown
 
     def _see(self, *key: Any) -> float:
-        found = self._look_up(key)
-        return Column(found[0], self._cases) if type(found) is tuple else found  # type: ignore[return-value]
+        found = self._found.get(key)
+        if found is None:
+            found = self._look_up(key)
+        return found[0] if type(found) is tuple else found  # type: ignore[return-value]
 
     def _ask(self, *key: Any) -> float:
         found = self._found.get(key)
         if found is None:
-            later = self._later(key)
-            if later is not None:
-                return later
             found = self._look_up(key)
         if type(found) is tuple:
-            numbers, missing = found
+            column, missing, unknown = found
             if missing is not None:
                 self._cases.lack(missing)
-            return Column(numbers, self._cases)  # type: ignore[return-value]  # rules take it for a number
+            elif unknown > self._cases.first_known:
+                self._cases.first_known = unknown
+            return column  # type: ignore[return-value]  # rules take it for a number
         if found != found and self.memory.knows(key[1]):
             self._cases.lack(None)
         return found  # type: ignore[return-value]
@@ -146,13 +149,13 @@ class ColumnFrame(EngineFrame):
             if column is None:
                 return NAN
             found = self._column(name, column)
-        return Column(found[0], self._cases) if type(found) is tuple else found  # type: ignore[return-value]
+        return found[0] if type(found) is tuple else found  # type: ignore[return-value]
 
     def gap(self, name: str) -> float:
-        now, later = self._ends(super().gap, name)
-        if now == later or now != now:  # no rows without it, or only such rows
-            return now
-        return self._moving(("gap", name), lambda rows: now + rows)
+        last = self.memory.gap(name)  # at the last row, where `follow` has moved to
+        if not last > 0:  # no rows without it, or only such rows
+            return last
+        return self._moving(("gap", name), lambda rows: last - (len(self._steps) - 1) + rows)
 
     def coverage(self, name: str) -> float:
         now, later = self._ends(super().coverage, name)

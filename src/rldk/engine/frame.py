@@ -301,13 +301,3 @@ class BlockFrame(EngineFrame):
         if value != value and memory.knows(key[1]):
             self.unready = True
         return value
-
-
-class BindingFrame(EngineFrame):
-    """Shows a rule no row at all. It creates each feature that the rule asks for."""
-
-    __slots__ = ()
-
-    def _see(self, *key: Any) -> float:
-        self.memory.feature(key)
-        return NAN

@@ -12,13 +12,14 @@ from msgspec.structs import replace
 
 from rldk.core.table import PHASES, Phase, Row
 from rldk.engine.activity import Standing
+from rldk.engine.binding import BindingFrame
 from rldk.engine.blocks import Block, PhaseBlock, blocks, cut, single
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Turn
 from rldk.engine.features.line_test import Leap
 from rldk.engine.features.order import RowSeconds
 from rldk.engine.features.window import NAN, Feature
-from rldk.engine.frame import MAKERS, BindingFrame
+from rldk.engine.frame import MAKERS
 from rldk.engine.memory import Memory
 from rldk.engine.recovery import KEPT
 from rldk.engine.report.census import Census, is_unknown
@@ -259,8 +260,7 @@ class Engine:
                 self._bind(state, rule, name, needs)
 
     def _bind(self, state: _PhaseState, rule: Rule, metric: str, needs: Sequence[str]) -> None:
-        state.binding.metric = metric
-        rule.body(state.binding)
+        state.binding.bind(rule.body, metric)
         if metric and not rule.note:
             state.memory.keep(metric, KEPT)
         state.bound_rules.append(BoundRule(rule, metric, frozenset(needs), Episodes(rule, metric), rule.body))

@@ -71,7 +71,7 @@ class Track:
     def __init__(self, history: History, make: Callable[..., Feature], parameters: tuple[Any, ...]) -> None:
         self._make = make, parameters
         self.history = history
-        self.reach = _reach(make, parameters)
+        self.reach = _traits(make, parameters)[0]
         self.column: list[float] = []
         self._born = self._done = history.count - history.fresh
         self._serial = 0
@@ -92,6 +92,12 @@ class Track:
             known, column = self._given
             self.column = column() if known == serial else self._run(rows)
         return self.column
+
+    def resting(self) -> float:
+        """The value at every row of a block that does not have the metric."""
+        if not self.history.count:
+            return _traits(*self._make)[1]
+        return self.now().value
 
     def first_values(self) -> Sequence[float] | None:
         """The values of the metric in the present block, when the feature has not seen any before. Otherwise None."""
@@ -157,9 +163,10 @@ class Track:
 
 
 @lru_cache(4096)
-def _reach(make: Callable[..., Feature], parameters: tuple[Any, ...]) -> int:
-    """The values that the feature depends on; 0 where it depends on all."""
-    return getattr(make(*parameters), "reach", 0)
+def _traits(make: Callable[..., Feature], parameters: tuple[Any, ...]) -> tuple[int, float]:
+    """The values that the feature depends on, 0 where it depends on all; and its value before the first of them."""
+    feature = make(*parameters)
+    return getattr(feature, "reach", 0), feature.value
 
 
 class Memory:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.live.choice import is_compressed
 from rldk.adapters.source import File
+from rldk.adapters.wire.pairs import refusal_of_width
 from rldk.errors import RldkError
 
 MAX_NAMES = 1000  # of a directory, among which similar names are looked for
@@ -55,7 +56,8 @@ def why_unread(source: str) -> str:
         return f"{source} is compressed, and no log that rldk knows; unpack it and see `rldk format-info FILE`"
     if not file.is_text:
         return f"{source} is neither text nor in a format that rldk knows; `rldk format-info` lists those that are read"
-    return ""
+    wide = refusal_of_width(file.head)
+    return f"{source} is not read: {wide}; write such rows as JSON lines" if wide else ""
 
 
 def _kind(file: File) -> type[BaseAdapter] | None:

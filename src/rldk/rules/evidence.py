@@ -45,9 +45,11 @@ def about_episodes(f: Frame) -> bool:
     """Whether rows are about episodes of an environment: the trainer, an exploration rate, or the names of return and
     length say so (`ep_len_mean`, `EpRet`, `episode_reward`, `return`), or the rows count episodes or steps of an
     environment and have no metric of language models (TRL's PPO counts samples as episodes)."""
-    named = any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean"))
-    counted, words = [f.gap(name) >= 0 for name in CONTROL], [f.gap(name) >= 0 for name in LANGUAGE]
-    return f.framework() in CLASSIC or named or f.gap("exploration_rate") >= 0 or (any(counted) and not any(words))
+    if f.framework() in CLASSIC or f.gap("exploration_rate") >= 0:
+        return True
+    if any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean")):
+        return True
+    return any(f.gap(name) >= 0 for name in CONTROL) and not any(f.gap(name) >= 0 for name in LANGUAGE)
 
 
 def about_language(f: Frame) -> bool:

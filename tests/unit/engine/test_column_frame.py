@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rldk.engine.binding import BindingFrame
 from rldk.engine.column import Column
 from rldk.engine.column_frame import ColumnFrame
-from rldk.engine.frame import MAKERS, BindingFrame
+from rldk.engine.frame import MAKERS
 from rldk.engine.memory import Memory
 from rldk.rules.rule import Context, Frame
 
@@ -71,7 +72,7 @@ def test_features_of_a_first_block_are_those_of_its_rows() -> None:
 
     seen: list[object] = []
     memory, frame = taken({"a": values})
-    body(BindingFrame(memory, Context()))
+    BindingFrame(memory, Context()).bind(body, "")
     memory, frame = taken({"a": values}, asked=tuple(memory.items))
     seen.clear()
     frame.follow(body, "")

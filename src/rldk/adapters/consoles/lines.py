@@ -20,7 +20,7 @@ from rldk.adapters.naming.goals import says_goal
 from rldk.adapters.reading import ROUNDED, Sink, glimpse, parse_file, phase_of
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Piece, clean, without_prefix
-from rldk.adapters.wire.pairs import BAR, Clock, Line, read_line
+from rldk.adapters.wire.pairs import BAR, MAX_TEXT, Clock, Line, read_line
 from rldk.core.records import MAX_STEP
 from rldk.core.table import Phase
 from rldk.core.text import later
@@ -78,6 +78,7 @@ class PrintedLines:
         self._offset = 0
         self._last: PrintedStep | None = None
         self._held = 0
+        self.overlong = 0  # lines with metrics of which only the beginning was read
 
     def take(self, piece: Piece, sink: Sink) -> None:
         if piece.broken:
@@ -89,6 +90,7 @@ class PrintedLines:
         line = read_line(piece.text)
         if self._counts(line) and (line.whole or _SIGN.search(piece.text)):  # otherwise it is prose
             self._end(sink)
+            self.overlong += len(piece.text) > MAX_TEXT and bool(line.values)
             values = dict(line.values)
             if not piece.closed and values:
                 values.popitem()  # its number may be cut
@@ -214,6 +216,9 @@ class PrintedLinesConsole(BaseAdapter):
         lines = PrintedLines()
         reading = parse_file(self, lines)
         reading.notes.append(ROUNDED)
+        if lines.overlong:
+            those = "one line is" if lines.overlong == 1 else f"{lines.overlong} lines are"
+            reading.notes.append(f"{those} longer than {MAX_TEXT:,} characters, and only the beginning was read")
         return replace(dialect.with_identity(reading.log()), total_steps=lines.total)
 
 

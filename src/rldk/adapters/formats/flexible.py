@@ -10,7 +10,7 @@ from typing import ClassVar
 from msgspec.structs import replace
 
 from rldk.adapters.base import BaseAdapter, adapters
-from rldk.adapters.formats.tabular import SNIFFED, CsvTable, first_rows, layout_of, read_table
+from rldk.adapters.formats.tabular import SNIFFED, CsvTable, first_rows, read_table
 from rldk.adapters.live.lineformat import OWN_NAMES, LineFormat
 from rldk.adapters.live.tablerows import TableRows
 from rldk.adapters.log import Log
@@ -19,6 +19,7 @@ from rldk.adapters.naming.keys import guess_metrics, says_metric
 from rldk.adapters.reading import only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import beginning, cell, records
+from rldk.adapters.wire.table_layout import layout_of
 from rldk.core.clocks import choose_clock
 from rldk.core.model import Run
 from rldk.core.records import step_or_none

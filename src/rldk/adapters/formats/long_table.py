@@ -6,12 +6,12 @@ from typing import ClassVar, NamedTuple
 
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.downloads import header_of, pivot
-from rldk.adapters.formats.tabular import find_named_clock
 from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, only_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.delimited import Fields, beginning, cell, records
 from rldk.adapters.wire.scalars import Scalars
+from rldk.adapters.wire.table_layout import find_named_clock
 from rldk.core.clocks import clock_rank
 from rldk.core.records import TIME_KEYS, BadLine, step_or_none, to_step, to_time
 

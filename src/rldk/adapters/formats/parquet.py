@@ -6,18 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rldk.adapters.base import BaseAdapter, adapter
-from rldk.adapters.formats.tabular import (
-    OPENING,
+from rldk.adapters.formats.tabular import OPENING, identity_fields
+from rldk.adapters.log import Log
+from rldk.adapters.reading import Reading, only_file
+from rldk.adapters.source import File
+from rldk.adapters.wire.table_layout import (
     SAMPLE_COLUMNS,
     ColumnLayout,
     find_counting_clock,
     find_named_clock,
-    identity_fields,
     layout_of,
 )
-from rldk.adapters.log import Log
-from rldk.adapters.reading import Reading, only_file
-from rldk.adapters.source import File
 from rldk.core.extras import need
 from rldk.core.records import BadLine, to_phase, to_step, to_time
 from rldk.errors import MalformedInput, NotALog

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from math import nan
 from typing import Any, ClassVar
 
-from msgspec import Struct
-
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.rllib import RLlibCsv
 from rldk.adapters.formats.sb3 import SB3Csv
@@ -17,66 +15,19 @@ from rldk.adapters.log import Log
 from rldk.adapters.reading import Reading, Sink, parse_file
 from rldk.adapters.source import File
 from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
-from rldk.adapters.wire.delimited import SPACES, Fields, beginning, cell, delimiter_of, records
-from rldk.core.clocks import choose_clock, clock_rank
+from rldk.adapters.wire.delimited import SPACES, Fields, PlainRecords, beginning, blocks, cell, delimiter_of
+from rldk.adapters.wire.table_layout import ColumnLayout, find_counting_clock, find_named_clock, has_twins, layout_of
 from rldk.core.model import COUNTED
-from rldk.core.records import IDENTITY, STEP_KEYS, TIME_KEYS, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
+from rldk.core.numerals import columns_of
+from rldk.core.records import MAX_STEP, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 from rldk.core.text import later
 
 SNIFFED = 20  # rows
 BATCH = 512  # rows to put out together
+MOST_WIDE = 1000  # columns of a table whose rows are decoded together
 OPENING = 100  # rows that decide which column counts the steps
-_NAME_COLUMNS, SAMPLE_COLUMNS = frozenset({"name", "tag", "metric", "key"}), frozenset({"prompt", "completion"})
 _NUMBER = later(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
 _PRINTED = later(r"\w ?[:=] ?[-+]?\d[\d.]*(?:[eE][-+]?\d+)?$")  # "Reward: 3.4": a printed line, no header
-
-
-class ColumnLayout(Struct, frozen=True, kw_only=True):
-    """The position of each column. `metrics`: all columns without another role. `step`: None when the row number is
-    the step."""
-
-    step: int | None
-    time: int | None
-    phase: int | None
-    metrics: tuple[tuple[int, str], ...]
-    identity: tuple[tuple[int, str], ...]
-
-
-def layout_of(header: Sequence[str], step: int | None) -> ColumnLayout | None:
-    """The layout of a table with its step in that column (None: the row number is the step). The result is None for a
-    table of single values, of samples, or without any metric. A counting column with another name stays a metric."""
-    plain = _plain(header)
-    if ("value" in plain and bool(_NAME_COLUMNS & set(plain))) or SAMPLE_COLUMNS & set(plain):
-        return None
-    time = next((plain.index(name) for name in TIME_KEYS if name in plain and plain.index(name) != step), None)
-    phase = plain.index("phase") if "phase" in plain else None
-    identity = tuple((i, name) for i, name in enumerate(plain) if name in IDENTITY)
-    own = step is not None and plain[step] not in STEP_KEYS
-    taken = {None if own else step, time, phase, *(i for i, _ in identity)}
-    metrics = tuple((i, name.strip()) for i, name in enumerate(header) if i not in taken and name.strip())
-    if not any(i != step for i, _ in metrics):
-        return None
-    return ColumnLayout(step=step, time=time, phase=phase, metrics=metrics, identity=identity)
-
-
-def find_named_clock(header: Sequence[str]) -> int | None:
-    """The column with a name that trainers use for the step."""
-    plain = _plain(header)
-    return next((plain.index(name) for name in STEP_KEYS if name in plain), None)
-
-
-def find_counting_clock(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> int | None:
-    """The column that counts steps in these rows, judged by its name and values; see `core.clocks`."""
-    places = {name: i for i, name in reversed(list(enumerate(header))) if clock_rank(name) is not None}
-    whole = [row for row in rows if len(row) == len(header)]
-    found = choose_clock(
-        {name: [step_or_none(row[i] or None) for row in whole] for name, i in reversed(places.items())}, len(whole)
-    )
-    return None if found is None else places[found]
-
-
-def _plain(header: Sequence[str]) -> list[str]:
-    return [name.strip().lower().replace(" ", "_") for name in header]
 
 
 @adapter
@@ -113,7 +64,7 @@ class Csv(BaseAdapter):
 
 
 def read_table(
-    adapter: BaseAdapter, header: Sequence[str] = (), cut: Callable[[File], Iterator[Fields]] = records
+    adapter: BaseAdapter, header: Sequence[str] = (), cut: Callable[[File], Iterator[Fields | PlainRecords]] = blocks
 ) -> Log:
     """The log in the one table of an adapter. It names the column of the steps, or notes that there is none.
     `header`: the names of the columns of a table that begins with its first row. `cut`: gives the records."""
@@ -303,7 +254,12 @@ class WholeTable(CsvTable):
         self._flush(sink)
         super()._head(record, sink)
 
-    def take(self, record: Fields, sink: Sink) -> None:
+    def take(self, record: Fields | PlainRecords, sink: Sink) -> None:
+        if isinstance(record, PlainRecords):
+            if not self._put_block(record, sink):
+                for each in record.records():
+                    self.take(each, sink)
+            return
         first = record.values[0]
         if self._opening is None and first.isdecimal() and first != self.header[0]:  # no header: `heads`, for most rows
             self._put_later(record, sink)
@@ -324,15 +280,32 @@ class WholeTable(CsvTable):
             if not together or record.problem or len(record.values) != width:
                 self._put(record, sink)
 
+    def _put_block(self, block: PlainRecords, sink: Sink) -> bool:
+        """Puts out the rows of a block of nothing but numbers, without a text for each. Otherwise it returns False."""
+        layout, width = self._layout, len(self.header)
+        if self._opening is not None or block.delimiter != "," or layout is None or layout.step is None:
+            return False
+        if width > MOST_WIDE or len(layout.metrics) < width - 1 or has_twins(layout) or not isinstance(sink, Reading):
+            return False
+        columns = columns_of(block.lines.block, width)
+        if columns is None or not all(abs(x) <= MAX_STEP and x.is_integer() for x in columns[layout.step]):
+            return False
+        self._flush(sink)
+        steps = list(map(int, columns[layout.step]))
+        sink.rows(
+            steps,
+            {name: columns[i] for i, name in layout.metrics if any(x == x for x in columns[i])},
+            phases=["train"] * len(steps),
+            times=[nan] * len(steps),
+            stated={},
+        )
+        self._rows, self._last = self._rows + len(steps), steps[-1]
+        return True
+
     def _put_columns(self, rows: list[list[str]], sink: Reading) -> bool:
         """Puts out rows that all have a step. When one has none, it puts out nothing and returns False."""
         layout = self._layout
-        if (
-            not rows
-            or layout is None
-            or layout.step is None
-            or len({name for _, name in layout.metrics}) < len(layout.metrics)
-        ):
+        if not rows or layout is None or layout.step is None or has_twins(layout):
             return False
         texts = list(zip(*rows, strict=True))
         try:
@@ -360,10 +333,6 @@ class WholeTable(CsvTable):
 def _has_number(texts: Sequence[str]) -> bool:
     """Whether one of these texts is a number; usually the first one is."""
     return texts[0].isdecimal() or any(_NUMBER.fullmatch(text.strip()) for text in texts)
-
-
-def _has_twins(layout: ColumnLayout) -> bool:
-    return len({name for _, name in layout.metrics}) < len(layout.metrics)
 
 
 def _width(header: Sequence[str], fields: Sequence[str], *, whole: bool) -> str:

@@ -32,6 +32,17 @@ class Fields(NamedTuple):
     problem: str = ""
 
 
+class PlainRecords(NamedTuple):
+    """Many plain records at once: lines without quotes, comments and other special characters."""
+
+    lines: Lines
+    delimiter: str
+
+    def records(self) -> Iterator[Fields]:
+        """The records one by one, without blank lines."""
+        return _plain(self.lines, self.delimiter)
+
+
 class _Line(NamedTuple):
     number: int
     offset: int
@@ -47,10 +58,19 @@ class _Line(NamedTuple):
 
 def records(source: Openable, delimiter: str | None = None) -> Iterator[Fields]:
     """The records of a file without blank lines; the first one is the header."""
+    for piece in blocks(source, delimiter):
+        if isinstance(piece, PlainRecords):
+            yield from piece.records()
+        else:
+            yield piece
+
+
+def blocks(source: Openable, delimiter: str | None = None) -> Iterator[Fields | PlainRecords]:
+    """The same, with plain records many at once."""
     cutter = Records(delimiter)
     try:
         for chunk in chunks(source):
-            yield from cutter.feed(chunk)
+            yield from cutter.feed_blocks(chunk)
     except BrokenStream as error:
         yield from cutter.finish(f"the file breaks off here: {error}")
         return
@@ -81,9 +101,17 @@ class Records:
 
     def feed(self, data: bytes) -> Iterator[Fields]:
         """The records that `data` completes."""
+        for piece in self.feed_blocks(data):
+            if isinstance(piece, PlainRecords):
+                yield from piece.records()
+            else:
+                yield piece
+
+    def feed_blocks(self, data: bytes) -> Iterator[Fields | PlainRecords]:
+        """The same, with plain records many at once."""
         batch = self._splitter.feed(data)
-        if self._is_plain(batch.block):
-            yield from _plain(batch, self._delimiter or ",")
+        if batch.block and self._is_plain(batch.block):  # an overlong line leaves no block
+            yield PlainRecords(batch, self._delimiter or ",")
             return
         for line in _decoded(batch, whole=True):
             yield from self._take(line)

@@ -45,6 +45,8 @@ _LEAD = later(r".{0,80}(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |
 
 
 BAR = "bar"
+# a name and its number, however many follow
+_NUMBERED = later(rb"(?<![\w./-])[A-Za-z_][\w./-]{0,70}['\"]? ?[:=] ?[-+]?\.?\d")
 
 
 class Clock(NamedTuple):
@@ -136,3 +138,16 @@ def number_of(text: str, unit: str | None = None) -> float | None:
     value = to_number(text.replace(",", ""))
     scale = {"K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}.get(unit or "")
     return value if value is None or scale is None else value * scale
+
+
+def refusal_of_width(head: bytes) -> str:
+    """Why a text of such lines is not read: some line is longer than `MAX_TEXT` and has more than `MAX_PAIRS` named
+    numbers. "" where no line is like that."""
+    for line in head.splitlines():
+        numbers = sum(1 for _ in _NUMBERED.finditer(line)) if len(line) > MAX_TEXT else 0
+        if numbers > MAX_PAIRS:
+            return (
+                f"one of its lines has {numbers:,} named numbers or more, and of a line of text rldk reads "
+                f"{MAX_PAIRS} in {MAX_TEXT:,} characters"
+            )
+    return ""

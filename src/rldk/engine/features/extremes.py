@@ -65,6 +65,7 @@ class Deviation(Window):
         self._age = 0
 
     def _step(self, entering: float, leaving: float | None) -> float:
+        before = self._age, self._sum, self._squares
         x = entering - self._shift
         self._sum, self._squares = self._sum + x, self._squares + x * x
         if leaving is not None:
@@ -75,9 +76,12 @@ class Deviation(Window):
             return NAN
         n = self._window
         variance = (self._squares - self._sum * self._sum / n) / n
-        if self._age >= n or not variance > CANCELLED * self._squares:
-            return self._afresh()
-        return math.sqrt(variance)
+        if self._age < n and variance > CANCELLED * self._squares:
+            return math.sqrt(variance)
+        if entering == leaving and not before[0]:  # as long as a metric does not move: the same values, summed just now
+            self._age, self._sum, self._squares = before
+            return self.value
+        return self._afresh()
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The standard deviation after each of the values."""
@@ -91,6 +95,9 @@ class Deviation(Window):
             y, z = x - self._shift, kept.popleft() - self._shift
             every, squares = self._sum + y - z, self._squares + y * y - z * z
             variance = (squares - every * every / n) / n
+            if not variance > CANCELLED * squares and y == z and not self._age and found:  # as in `_step`
+                found.append(found[-1])
+                continue
             self._age, self._sum, self._squares = self._age + 1, every, squares
             found.append(root(variance) if variance > CANCELLED * squares else self._afresh())
         self.value = found[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rldk.core.codec import to_builtins
@@ -51,7 +51,7 @@ def build_report(
     )
     by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
     of_samples = engine.samples.unchecked(rules, engine.inapplicable)
-    skipped = (*(_unchecked(engine, r, bound_rules) for r in by_row), *of_samples, *once.unchecked)
+    skipped = (*_unchecked_rules(engine, by_row, bound_rules), *of_samples, *once.unchecked)
     return Report(
         kind="diagnosis",
         passed=understood.state != "not" and all(f.severity != "critical" for f in findings),
@@ -126,15 +126,21 @@ def _row_of(finding: Finding, engine: Engine) -> int:
     return round(min(max(share, 0.0), 1.0) * engine.rows)
 
 
-def _unchecked(engine: Engine, rule: Rule, bound_rules: list[BoundRule]) -> Check:
-    """Why a rule gave no verdict. What a user can mend comes first."""
+def _unchecked_rules(engine: Engine, rules: Iterable[Rule], bound_rules: Iterable[BoundRule]) -> list[Check]:
+    own: dict[str, list[BoundRule]] = {}
+    for bound in bound_rules:
+        own.setdefault(bound.rule.code, []).append(bound)
+    return [_unchecked(engine, r, [w for w in own.get(r.code, ()) if w.rule is r]) for r in rules]
+
+
+def _unchecked(engine: Engine, rule: Rule, own: list[BoundRule]) -> Check:
+    """Why a rule gave no verdict. What a user can mend comes first. `own`: the rule on its metrics."""
     if rule.code in engine.inapplicable:
         reason = engine.inapplicable[rule.code]
         status: CheckStatus = "skipped" if reason.startswith("needs ") else "not_applicable"
         return Check(code=rule.code, name=rule.name, status=status, reason=reason)
     seen = engine.seen_metrics(rule.phase)
     missing = tuple(n for n in (*rule.needs, *rule.also) if n not in seen)
-    own = [w for w in bound_rules if w.rule is rule]
     if not missing and rule.unnamed and not own:
         reason = "needs a column whose name rldk does not know"
         return Check(code=rule.code, name=rule.name, status="skipped", reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -190,3 +190,26 @@ def test_blocks_are_the_means_of_equal_stretches(n: int) -> None:
     whole = n // blocks.size
     assert blocks.means == pytest.approx(values[: whole * blocks.size].reshape(whole, -1).mean(axis=1))
     assert 1 <= len(blocks.means) == blocks.value < order.BLOCKS
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_the_deviation_of_a_metric_that_does_not_move_is_not_summed_again_on_each_row(
+    monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    sums = 0
+
+    def counted(values: Iterable[float]) -> float:
+        nonlocal sums
+        sums += 1
+        return window.total(values)
+
+    monkeypatch.setattr(extremes, "total", counted)
+    deviation = extremes.Deviation(20)
+    deviation.run([0.1 * i for i in range(30)])
+    if many:
+        deviation.run([0.7] * 1000)
+    else:
+        for _ in range(1000):
+            deviation.update(0.7)
+    assert deviation.value == 0.0
+    assert sums < 40
