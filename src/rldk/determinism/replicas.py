@@ -10,13 +10,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.cards.safe import clean
-from rldk.determinism.command import CommandTemplate
 from rldk.determinism.plan import PlannedReplica, temporary_folder
-from rldk.determinism.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
-from rldk.determinism.written import Seen, files_of, keep_written
+from rldk.engine.replicas.command import CommandTemplate
 from rldk.engine.replicas.launch import STDERR, STDOUT, Launcher, ReplicaCommand, ReplicaEnd
 from rldk.engine.replicas.load import busy_processes
+from rldk.engine.replicas.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
 from rldk.engine.replicas.running import ReplicaLimits, run_replicas
+from rldk.engine.replicas.written import Seen, files_of, keep_written
 from rldk.errors import InputError
 
 Begin = Callable[[str], object]

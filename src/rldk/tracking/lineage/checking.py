@@ -10,14 +10,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.core.manifest import read_manifest
+from rldk.core.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.errors import InputError, MissingExtra
 from rldk.provenance.fingerprints.dataset import fingerprint
 from rldk.provenance.fingerprints.model import model_fingerprint
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
+from rldk.provenance.places import recorded_place, recorded_root
 from rldk.tracking.lineage.chain import LineageItem, LineageRecord, chosen, identity, read_lineage
 from rldk.tracking.lineage.source import digest_of, source_in
-from rldk.tracking.outcome import CheckOutcome, OutcomeStatus, VerificationReport, named_places, verification
-from rldk.tracking.places import recorded_place, recorded_root
+from rldk.tracking.outcome import VerificationReport, verification
 
 Begin = Callable[[str], None]  # called with the name of what is hashed next
 
