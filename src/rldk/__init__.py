@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
+    from rldk.replay import ReplayReport
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
     from rldk.utils.seed import set_global_seed
 
@@ -26,6 +27,7 @@ __all__ = [
     "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
+    "ReplayReport",
     "TrackingConfig",
     "__version__",
     "check",
@@ -50,6 +52,7 @@ _HOMES = {
     "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
+    "ReplayReport": "rldk.replay",
     "TrackingConfig": "rldk.tracking",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
