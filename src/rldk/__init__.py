@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.bisect import bisect_commits
     from rldk.comparison import compare_runs
     from rldk.determinism import DeterminismReport, check
     from rldk.determinism import check as check_determinism
@@ -30,6 +31,7 @@ __all__ = [
     "ReplayReport",
     "TrackingConfig",
     "__version__",
+    "bisect_commits",
     "check",
     "check_determinism",
     "compare_runs",
@@ -54,6 +56,7 @@ _HOMES = {
     "ExperimentTracker": "rldk.tracking",
     "ReplayReport": "rldk.replay",
     "TrackingConfig": "rldk.tracking",
+    "bisect_commits": "rldk.bisect",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
     "compare_runs": "rldk.comparison",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +20,8 @@ random.seed(int(sys.argv[1]))
 rows = [float(line) for line in open("data.csv").readlines()[1:]]
 with open(sys.argv[2] + "/log.jsonl", "w") as log:
     for step in range(int(sys.argv[3]) if len(sys.argv) > 3 else 12):
-        log.write('{"step": %d, "loss": %r, "reward_mean": %r}\\n' % (step, SCALE * random.random(), random.choice(rows)))
+        loss, reward = SCALE * random.random(), random.choice(rows)
+        log.write('{"step": %d, "loss": %r, "reward_mean": %r}\\n' % (step, loss, reward))
 """
 COMMAND = f"{sys.executable} -S train.py {{seed}} {{out}}"
 
@@ -74,6 +74,6 @@ def digest_of_tree(root: Path) -> dict[str, str]:
     found = {}
     for path in sorted(root.rglob("*")):
         stat = path.lstat()
-        data = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
+        data = str(path.readlink()).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b""
         found[str(path.relative_to(root))] = f"{stat.st_mode:o} {hashlib.sha256(data).hexdigest()}"
     return found

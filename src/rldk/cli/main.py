@@ -46,6 +46,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "repeating.replay",
         "Run a recorded run again from its record, and say whether it gives the same numbers.",
     ),
+    "bisect": (
+        "repeating.bisect",
+        "Find the first bad commit, or version of a package, also where the outcome is noisy.",
+    ),
     "diff-ckpt": ("comparing.diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),

@@ -20,12 +20,12 @@ class CodeRedirect(Struct, frozen=True, kw_only=True):
     def words(self, words: Sequence[str], cwd: Path) -> tuple[str, ...]:
         """The command with each absolute path of the repository replaced where the tree has such a file.
 
-        A program of a relative path that the tree lacks, such as `.venv/bin/python`, is taken from the repository, as
-        it would be seen from `cwd`, a folder of it."""
+        A program of a virtual environment by a relative path, such as `.venv/bin/python`, is taken from where it is, as
+        seen from `cwd`: no commit holds it."""
         made = [self._word(word) for word in words]
         if made and "/" in made[0] and not made[0].startswith("/"):
-            here = self.place(cwd) / made[0]
-            made[0] = made[0] if here.exists() else str(cwd / made[0])
+            there = cwd / made[0]
+            made[0] = str(there) if (there.parent.parent / "pyvenv.cfg").is_file() else made[0]
         return tuple(made)
 
     def place(self, folder: Path) -> Path:
