@@ -42,6 +42,7 @@ PUBLIC = {
     },
     "rldk.determinism": {"DeterminismReport", "check", "launcher"},
     "rldk.replay": {"ReplayReport", "replay"},
+    "rldk.resume": {"ResumeReport", "check_resume"},
     "rldk.bisect": {"BisectResult", "bisect_commits", "bisect_versions"},
     "rldk.comparison": {"ComparisonReport", "compare_runs"},
     "rldk.diff": {"DivergenceReport", "first_divergence"},
