@@ -14,6 +14,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -26,11 +27,11 @@ from rldk.errors import InputError, UsageError
 
 pytestmark = pytest.mark.slow
 COMMAND = f"{sys.executable} -S train.py {{seed}}"
-KL = {"metric": "kl", "cmp": "> 0.2"}
+KL: dict[str, Any] = {"metric": "kl", "cmp": "> 0.2"}
 
 
-def _bisect(root: Path, commits: list[str], home: Path, **how: object) -> BisectResult:
-    return bisect_commits(commits[0], commits[-1], COMMAND, **KL, repository=root, output_dir=home, **how)  # type: ignore[arg-type]
+def _bisect(root: Path, commits: list[str], home: Path, **how: Any) -> BisectResult:
+    return bisect_commits(commits[0], commits[-1], COMMAND, **KL, repository=root, output_dir=home, **how)
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -137,12 +138,12 @@ def test_a_hostile_command_is_skipped_and_the_end_says_why(how: str, tmp_path: P
     text, message = HOSTILE[how]
     commits = generated_history(tmp_path / "r", commits=4, fault=2)
     (tmp_path / "bad.py").write_text(text)
-    limits = {"timeout": 1.5} if "hangs" in how else {"max_output_gib": 0.05} if "writes" in how else {}
+    limits: dict[str, Any] = {"timeout": 1.5} if "hangs" in how else {"max_output_gib": 0.05} if "writes" in how else {}
     with pytest.raises(InputError, match=f"the good end, .* cannot be judged: .*{message}"):
         bisect_commits(
             commits[0], commits[-1], f"{sys.executable} -S {tmp_path}/bad.py {{out}}", **KL,
             repository=tmp_path / "r", output_dir=tmp_path / "out", **limits,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
     assert not list((tmp_path / "out").rglob("train.py"))
     assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()) < 20 << 20
 

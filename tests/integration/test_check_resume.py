@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -44,11 +45,11 @@ if fault != "saves nothing": save(steps)
 RESUME = "from={checkpoint}"
 
 
-def _check(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "", **how: object) -> ResumeReport:
+def _check(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "", **how: Any) -> ResumeReport:
     monkeypatch.chdir(tmp_path)
     Path("train.py").write_text(PROGRAM)
     command = f"{sys.executable} -S train.py '{fault}' {{out}} {{steps}} {more} {{resume}}"
-    return check_resume(command, resume=RESUME, save="every=1", output_dir="kept", **how)  # type: ignore[arg-type]
+    return check_resume(command, resume=RESUME, save="every=1", output_dir="kept", **how)
 
 
 def test_a_correct_program_passes_also_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,9 +128,9 @@ def test_a_hostile_command_ends_in_one_clear_message(how: str, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     text, message = HOSTILE[how]
     Path("bad.py").write_text(text)
-    limits = {"timeout": 2.0} if "hangs" in how else {"max_output_gib": 0.05}
+    limits: dict[str, Any] = {"timeout": 2.0} if "hangs" in how else {"max_output_gib": 0.05}
     with pytest.raises(InputError, match=message):
-        check_resume(f"{sys.executable} -S bad.py {{out}} {{steps}} {{resume}}", output_dir="kept", **limits)  # type: ignore[arg-type]
+        check_resume(f"{sys.executable} -S bad.py {{out}} {{steps}} {{resume}}", output_dir="kept", **limits)
 
 
 def test_wrong_calls_are_refused_before_anything_runs() -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -104,9 +105,9 @@ HOSTILE = {
 def test_a_hostile_command_could_not_be_replayed(how: str, project: TrackedProject, tmp_path: Path) -> None:
     text, message = HOSTILE[how]
     (tmp_path / "bad.py").write_text(text)
-    limits = {"timeout": 2.0} if how == "hangs" else {"max_output_gib": 0.05}
+    limits: dict[str, Any] = {"timeout": 2.0} if how == "hangs" else {"max_output_gib": 0.05}
     with pytest.raises(InputError, match=f"could not replay: .*{message}"):
-        replay(project.run, f"{sys.executable} -S {tmp_path}/bad.py {{out}}", output_dir=tmp_path / "out", **limits)  # type: ignore[arg-type]
+        replay(project.run, f"{sys.executable} -S {tmp_path}/bad.py {{out}}", output_dir=tmp_path / "out", **limits)
 
 
 def test_wrong_arguments_are_refused_before_anything_runs(project: TrackedProject) -> None:

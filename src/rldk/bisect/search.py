@@ -55,7 +55,7 @@ class CommitSearch:
         good_without = self._good.sum() - inside @ self._good + self._ends[0]
         if not self._noisy:
             fits = (good_with == 0) & (bad_without == 0)
-            return fits / max(1, int(fits.sum()))
+            return np.asarray(fits / max(1, int(fits.sum())), dtype=np.float64)
         score = _log_beta(WITH[0] + bad_with, WITH[1] + good_with) + _log_beta(
             WITHOUT[0] + bad_without, WITHOUT[1] + good_without
         )

@@ -137,7 +137,8 @@ def _compared(e: ResumeEvidence) -> _Compared:
     repeat, _ = beside(e.repeat, begin, "a repeat of the uninterrupted run")
     saving = None if e.saving is None else beside(e.saving, begin, "a run that saves on its way")[0]
     prefix = _prefix(e)
-    resumed, spreads = None, ()
+    resumed: ResumedDifference | None = None
+    spreads: tuple[ReplicaSpread, ...] = ()
     after = None if e.first.table is None else step_after(whole, int(e.first.table.step.max(initial=begin)))
     if prefix.message:
         why["resumed"] = f"needs an interrupted run that begins as the whole one: {prefix.message}"
@@ -150,7 +151,7 @@ def _compared(e: ResumeEvidence) -> _Compared:
     killed = _killed(e, why)
     lost = _lost(e) if not prefix.message else None
     return _Compared(
-        repeat=repeat, first=prefix, saving=saving, resumed=resumed, killed=killed, spreads=tuple(spreads), lost=lost,
+        repeat=repeat, first=prefix, saving=saving, resumed=resumed, killed=killed, spreads=spreads, lost=lost,
         why=why,
     )  # fmt: skip
 

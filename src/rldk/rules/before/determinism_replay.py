@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from rldk.core.model import Severity
 from rldk.rules.audit import difference_words
 from rldk.rules.replays import ReplayView
 from rldk.rules.rule import Signal, rule
@@ -45,7 +46,7 @@ def replay_differs(replay: ReplayView) -> Signal | None:
     """
     if not replay.beyond and not replay.missing:
         return None
-    severity = "warn" if replay.classification == "numerically close" else "critical"
+    severity: Severity = "warn" if replay.classification == "numerically close" else "critical"
     if replay.beyond:
         metric, step = min(replay.beyond, key=lambda one: one[1])
         message = f"the replay differs from the original from step {step:,} on, first in {metric}"
