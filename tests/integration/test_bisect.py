@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import csv
-import hashlib
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from generated_history import generated_history
+from small_wheel import small_wheel
 from tracked_project import digest_of_tree
 
 from rldk.bisect import BisectResult, bisect_commits, bisect_versions
@@ -196,28 +192,10 @@ def test_two_bisections_do_not_share_a_folder(tmp_path: Path) -> None:
     assert _bisect(tmp_path / "r", commits[:-1], tmp_path / "out", fresh=True).culprit_sha == commits[2]
 
 
-def _wheel(folder: Path, version: str, text: str) -> None:
-    name = f"tinything-{version}"
-    files = {
-        "tinything.py": text,
-        f"{name}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: tinything\nVersion: {version}\n",
-        f"{name}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = io.StringIO()
-    rows = csv.writer(record, lineterminator="\n")
-    for path, content in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).rstrip(b"=").decode()
-        rows.writerow([path, f"sha256={digest}", len(content)])
-    rows.writerow([f"{name}.dist-info/RECORD", "", ""])
-    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as archive:
-        for path, content in {**files, f"{name}.dist-info/RECORD": record.getvalue()}.items():
-            archive.writestr(path, content)
-
-
 def test_versions_of_a_package_are_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wheels").mkdir()
     for number in range(4):
-        _wheel(tmp_path / "wheels", f"1.{number}", f"KL = {0.5 if number >= 2 else 0.1}\n")
+        small_wheel(tmp_path / "wheels", f"1.{number}", f"KL = {0.5 if number >= 2 else 0.1}\n")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     monkeypatch.chdir(tmp_path)

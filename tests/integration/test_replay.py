@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
+from small_wheel import small_wheel
 from tracked_project import COMMAND, TrackedProject, digest_of_tree, tracked_project
 
 from rldk.cli.main import main
-from rldk.core.manifest import read_manifest, write_manifest
+from rldk.core.manifest import Manifest, read_manifest, write_manifest
 from rldk.errors import InputError, UnknownName, UsageError
 from rldk.replay import ReplayReport, replay
 
@@ -165,3 +166,23 @@ def test_the_command_gives_codes_and_documents(project: TrackedProject, tmp_path
     assert not kept.passed
     assert CliRunner().invoke(main, ["replay"]).exit_code == 2
     assert CliRunner().invoke(main, ["replay", str(tmp_path / "none"), "--command", "true"]).exit_code == 3
+
+
+def test_the_recorded_packages_are_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wheels").mkdir()
+    for version, value in (("1.0", 0.25), ("2.0", 9.0)):
+        small_wheel(tmp_path / "wheels", version, f"KL = {value}\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.jsonl").write_text("".join(json.dumps({"step": s, "kl": 0.25}) + "\n" for s in range(5)))
+    python = ".".join(map(str, sys.version_info[:3]))
+    write_manifest(run, Manifest(run_id="run", packages={"tinything": "1.0"}, environment={"python": python}))
+    program = "import tinything\nfor s in range(5): print('step', s, 'kl', tinything.KL)"
+    report = replay(run, [sys.executable, "-c", program], build_env=True, output_dir="out")
+    assert (report.passed, report.drift) == (True, ())
+    write_manifest(run, Manifest(run_id="run", packages={"tinything": "3.0"}, environment={"python": python}))
+    with pytest.raises(InputError, match="cannot be built"):
+        replay(run, [sys.executable, "-c", program], build_env=True, output_dir="out")
