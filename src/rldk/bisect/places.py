@@ -60,7 +60,7 @@ class PythonPlace(BisectPlace, frozen=True, kw_only=True):
         return replace(template, words=(str(self.python), *template.words[1:]))
 
 
-class Places(Protocol):
+class BisectPlaces(Protocol):
     """Makes the place of a commit or a version, and clears it away."""
 
     def make(self, name: str, folder: Path) -> BisectPlace:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from rldk.core.model import Run
 from rldk.core.table import PHASES
 from rldk.engine.replicas.reading import metrics_to_compare
-from rldk.engine.replicas.trial import Trial
+from rldk.engine.replicas.trial import CommandTrial
 from rldk.errors import InputError, UnknownName, UsageError
 
 SKIP = 125  # the exit code with which a command says that a commit cannot be judged, as `git bisect run` has it
@@ -63,7 +63,7 @@ def metric_condition(metric: str, cmp: str | None, window: int) -> MetricConditi
     return MetricCondition(metric=metric, sign=match[1], limit=float(match[2]), window=window)
 
 
-def outcome_of(trial: Trial, condition: MetricCondition | None) -> BisectOutcome:
+def outcome_of(trial: CommandTrial, condition: MetricCondition | None) -> BisectOutcome:
     """What a run of the command says. With a condition, a run that fails is skipped and never bad: it was not measured.
 
     Without one, the exit code decides: 0 is good, 125 is skipped, a signal and a limit are skipped, others are bad."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from rldk.bisect.places import BisectPlace, Places
+from rldk.bisect.places import BisectPlace, BisectPlaces
 from rldk.bisect.predicate import BisectOutcome, MetricCondition, outcome_of
 from rldk.bisect.state import RUNS, BisectRun
 from rldk.cards.safe import clean
@@ -16,7 +16,7 @@ from rldk.engine.replicas.command import CommandTemplate
 from rldk.engine.replicas.launch import Launcher
 from rldk.engine.replicas.reading import WRITTEN
 from rldk.engine.replicas.running import ReplicaLimits, folder_size
-from rldk.engine.replicas.trial import Trial, TrialPlan, run_trials
+from rldk.engine.replicas.trial import CommandTrial, TrialPlan, run_trials
 from rldk.errors import InputError
 
 KEPT_BYTES = 16 << 20  # of what a run has written; more is removed once its metric is read
@@ -28,7 +28,7 @@ class BisectTask(Struct, frozen=True, kw_only=True):
     whose exit code decides. `condition`: on a metric of the command. At least one of the three decides."""
 
     home: Path
-    places: Places
+    places: BisectPlaces
     launcher: Launcher
     limits: ReplicaLimits
     template: CommandTemplate | None = None
@@ -51,7 +51,7 @@ class _Open(Struct, kw_only=True):
     folder: Path
     place: BisectPlace
     seconds: float = 0.0
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[CommandTrial] = field(default_factory=list)
 
 
 def run_round(task: BisectTask, requests: Sequence[Request], begin: Callable[[str], object]) -> Iterator[BisectRun]:
@@ -94,7 +94,7 @@ def _stages(task: BisectTask, opened: list[_Open], begin: Callable[[str], object
         left = going
 
 
-def _outcome(task: BisectTask, trial: Trial, *, final: bool) -> BisectOutcome | None:
+def _outcome(task: BisectTask, trial: CommandTrial, *, final: bool) -> BisectOutcome | None:
     """What the run says; None where the next command decides."""
     if final:
         return outcome_of(trial, task.condition if task.predicate is None else None)
@@ -103,7 +103,7 @@ def _outcome(task: BisectTask, trial: Trial, *, final: bool) -> BisectOutcome | 
 
 def _trials(
     task: BisectTask, template: CommandTemplate, left: list[_Open], begin: Callable[[str], object]
-) -> Iterator[tuple[_Open, Trial | None]]:
+) -> Iterator[tuple[_Open, CommandTrial | None]]:
     """Each run with its trial; None where the commit does not have the program."""
     plans: list[TrialPlan] = []
     ready: list[_Open] = []

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec import Struct
 
 from rldk.cards.words import plural
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.model import SEVERITIES, Check, Finding, Note
-from rldk.core.outcome import CheckOutcome
 from rldk.engine.compare.classes import MEANING, first_mover
 from rldk.engine.compare.mismatches import divergence_of, mismatches_of
 from rldk.engine.compare.replicas import ReplicaSpread
@@ -19,7 +19,7 @@ from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
 from rldk.engine.replicas.command import CommandTemplate
 from rldk.engine.replicas.reading import PLACES, decimals_of
-from rldk.engine.replicas.trial import Trial
+from rldk.engine.replicas.trial import CommandTrial
 from rldk.replay.code import ReplayCode
 from rldk.replay.comparison import ReplayComparison
 from rldk.replay.environment import ReplayEnvironment
@@ -40,7 +40,7 @@ class ReplayEvidence(Struct, frozen=True, kw_only=True):
     code: ReplayCode
     environment: ReplayEnvironment
     inputs: tuple[CheckOutcome, ...]
-    trial: Trial
+    trial: CommandTrial
     compared: ReplayComparison
     linked: tuple[str, ...] = ()
 

@@ -7,8 +7,8 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.core.audit.lock import LockDifference
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.model import Report
-from rldk.core.outcome import CheckOutcome
 from rldk.engine.compare.classes import ReplicaClass
 from rldk.engine.compare.mismatches import FirstDivergence, Mismatch
 

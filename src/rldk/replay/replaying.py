@@ -12,12 +12,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.cards.safe import clean
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.files import save
-from rldk.core.outcome import CheckOutcome
 from rldk.engine.replicas.command import CommandTemplate, command_template
 from rldk.engine.replicas.launch import launchers
 from rldk.engine.replicas.running import ReplicaLimits
-from rldk.engine.replicas.trial import GIB, Trial, TrialPlan, run_trials
+from rldk.engine.replicas.trial import GIB, CommandTrial, TrialPlan, run_trials
 from rldk.errors import InputError, OutputError, UsageError
 from rldk.provenance.inputs.outcomes import input_outcomes
 from rldk.provenance.interpreters import environment_variables
@@ -150,7 +150,7 @@ def _replayed(
     return conclude_replay(evidence, template, choice.tolerance)
 
 
-def _test_trial(trial: Trial, code: ReplayCode) -> None:
+def _test_trial(trial: CommandTrial, code: ReplayCode) -> None:
     """Raises `InputError` when the replay did not come to an end with numbers: it is then no replay."""
     if trial.problem:
         said = clean(trial.said, 900)

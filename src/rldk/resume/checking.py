@@ -56,10 +56,7 @@ def check_resume(
     Raises `UsageError`, `UnknownName` for a metric, and `InputError` when the command fails, measures nothing or writes
     no checkpoint."""
     template = _template(cmd)
-    if not 1 <= at < steps:
-        raise UsageError(f"a run of {steps} steps cannot be stopped at step {at}", hint="--at 5 --steps 10")
-    if not tolerance >= 0:
-        raise UsageError(f"the tolerance is {tolerance}", hint="give 0 or more")
+    _test(at, steps, tolerance)
     home = _home(output_dir)
     job = ResumeJob(
         template=template,
@@ -86,6 +83,13 @@ def check_resume(
 
     save_file(home / REPORT, dumps(document(report)) + "\n")
     return report
+
+
+def _test(at: int, steps: int, tolerance: float) -> None:
+    if not 1 <= at < steps:
+        raise UsageError(f"a run of {steps} steps cannot be stopped at step {at}", hint="--at 5 --steps 10")
+    if not tolerance >= 0:
+        raise UsageError(f"the tolerance is {tolerance}", hint="give 0 or more")
 
 
 def _evidence(job: ResumeJob, tolerance: float) -> ResumeEvidence:

@@ -17,7 +17,7 @@ from rldk.engine.replicas.launch import ReplicaCommand
 from rldk.engine.replicas.local import LocalLauncher
 from rldk.engine.replicas.reading import read_metrics
 from rldk.engine.replicas.running import ReplicaLimits
-from rldk.engine.replicas.trial import Trial, TrialPlan, run_trials
+from rldk.engine.replicas.trial import CommandTrial, TrialPlan, run_trials
 from rldk.errors import OutputError
 from rldk.resume.checkpoints import files_seen
 from rldk.resume.states import StepState, read_states
@@ -49,7 +49,7 @@ class ResumeRun(Struct, frozen=True, kw_only=True):
     it began, with inode and time."""
 
     name: str
-    trial: Trial
+    trial: CommandTrial
     states: tuple[StepState, ...] = ()
     seen: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 

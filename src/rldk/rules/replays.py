@@ -7,7 +7,7 @@ import math
 from msgspec import Struct
 
 from rldk.core.audit.lock import LockDifference
-from rldk.core.outcome import CheckOutcome
+from rldk.core.audit.outcome import CheckOutcome
 
 
 class ReplayView(Struct, frozen=True, kw_only=True):

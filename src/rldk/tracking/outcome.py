@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rldk.cards.words import plural
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.model import Report
-from rldk.core.outcome import CheckOutcome
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
 
 MOST = 20  # lines of a list, without --all

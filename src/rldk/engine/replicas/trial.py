@@ -42,7 +42,7 @@ class TrialPlan(Struct, frozen=True, kw_only=True):
         return self.template.filled({**self.values, "out": str(self.out)})
 
 
-class Trial(Struct, frozen=True, kw_only=True):
+class CommandTrial(Struct, frozen=True, kw_only=True):
     """A run that was made. `problem`: why its numbers cannot be used, "" where they can. `said`: its last printed
     lines, as they were printed. `command`: its words."""
 
@@ -63,7 +63,7 @@ def run_trials(
     wanted: Sequence[str] | None = None,
     read: bool = True,
     begin: Callable[[str], object] = lambda _: None,
-) -> Iterator[tuple[int, Trial]]:
+) -> Iterator[tuple[int, CommandTrial]]:
     """Yields the place of each plan with its run, in the order of ending.
 
     `wanted`: the metrics that matter; None for all. `read`: whether metrics are read, and needed. `begin`: called with
@@ -88,7 +88,7 @@ def run_trials(
         if read and not problem and metrics.run is None:
             problem = f"{plan.label} ended well, but {metrics.reason}"
         said = last_printed(plan.folder)
-        yield place, Trial(plan=plan, end=end, command=command.argv, metrics=metrics, problem=problem, said=said)
+        yield place, CommandTrial(plan=plan, end=end, command=command.argv, metrics=metrics, problem=problem, said=said)
 
 
 def _command(plan: TrialPlan) -> ReplicaCommand:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from rldk.core.audit.outcome import CheckOutcome, named_places
 from rldk.core.manifest import DatasetRecord
-from rldk.core.outcome import CheckOutcome, named_places
 from rldk.errors import MalformedInput, UsageError
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
 from rldk.provenance.fingerprints.difference import DatasetDifference, difference, spans

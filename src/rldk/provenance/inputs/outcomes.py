@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.manifest import Manifest
-from rldk.core.outcome import CheckOutcome
 from rldk.errors import InputError, MissingExtra
 from rldk.provenance.inputs.data import dataset_outcome
 from rldk.provenance.inputs.weights import model_outcome, tokenizer_outcome

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from rldk.core.audit.outcome import CheckOutcome, named_places
 from rldk.core.manifest import ModelRecord, TokenizerRecord
-from rldk.core.outcome import CheckOutcome, named_places
 from rldk.provenance.fingerprints.model import TensorDifference, diff_models, model_fingerprint
 from rldk.provenance.fingerprints.model import TensorFingerprint as Tensor
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer

@@ -9,8 +9,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rldk.core.audit.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.core.manifest import read_manifest
-from rldk.core.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.errors import InputError, MissingExtra
 from rldk.provenance.fingerprints.dataset import fingerprint
 from rldk.provenance.fingerprints.model import model_fingerprint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.core.outcome import CheckOutcome
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.tracking.outcome import VerificationReport
 from rldk.tracking.verification.run import verify_run
 

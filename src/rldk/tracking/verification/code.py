@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rldk.cards.words import plural
+from rldk.core.audit.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.core.manifest import GitState, Script
-from rldk.core.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.errors import InputError, UnreadableSource, UsageError
 from rldk.provenance.git_objects import LFS, LINK, CommitFile, blob_name, contents, git_output
 from rldk.provenance.git_patch import patched

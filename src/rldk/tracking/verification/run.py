@@ -8,8 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.manifest import Manifest, recorded_manifest
-from rldk.core.outcome import CheckOutcome
 from rldk.errors import UnknownName
 from rldk.provenance.inputs.outcomes import input_outcomes
 from rldk.provenance.places import recorded_root

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from rldk.core.audit.lock import LockDifference
-from rldk.core.outcome import CheckOutcome
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
 from rldk.rules.replays import ReplayView
