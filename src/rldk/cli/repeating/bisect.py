@@ -28,7 +28,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--cmp", metavar="COMPARISON", help='When the metric is bad: "> 0.2", "<= 1e-3", "nan".')
 @click.option("--window", default=100, show_default=True, help="How many of the last values are averaged.")
 @click.option("--shell-predicate", metavar="COMMAND", help="A shell command that decides: 0 good, 125 skip, else bad.")
-@click.option("--repeats", default=1, show_default=True, help="1 trusts each run; 5 suits outcomes that may be wrong.")
+@click.option("--repeats", default=1, show_default=True, help="Trust each run (1), or let runs be wrong by chance (5).")
 @click.option("--jobs", default=1, show_default=True, help="How many commits are run at a time.")
 @click.option("--package", metavar="NAME", help="Look for a version of this package instead of a commit.")
 @click.option("--versions", metavar="A..B", help="Its versions from the good A to the bad B, or a list with commas.")
@@ -57,7 +57,7 @@ def command(**flags: Any) -> int:
 
     \b
     Examples:
-      rldk bisect --good v1.2 --bad HEAD --cmd "python train.py --out {out}" --metric kl --cmp "> 0.2"
+      rldk bisect --good v1.2 --bad HEAD --cmd "python train.py --out {out}" --metric loss --cmp nan
       rldk bisect --good v1.2 --cmd "python train.py --seed {seed}" --metric reward_mean --cmp "< 1" --repeats 5
       rldk bisect --good v1.2 --shell-predicate "make && python -m pytest -q tests/test_loss.py" --jobs 4
       rldk bisect --package trl --versions 0.23.0..0.25.1 --cmd "python train.py" --metric loss --cmp nan
