@@ -77,6 +77,8 @@ def run_replicas(
 def _look(one: _Running, limits: ReplicaLimits) -> ReplicaEnd | None:
     """How the replica ended, or None while it may go on."""
     code = one.handle.exit_code()
+    if code is None and one.handle.waiting():
+        one.began = time.monotonic()
     seconds = time.monotonic() - one.began
     how = "ended" if code is not None else _excess(one, seconds, limits)
     if how is None:
