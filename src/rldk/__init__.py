@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
+    from rldk.profiling import profile
     from rldk.replay import ReplayReport
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
     from rldk.utils.seed import set_global_seed
@@ -44,6 +45,7 @@ __all__ = [
     "log",
     "mismatch",
     "preflight",
+    "profile",
     "set_global_seed",
     "watch",
 ]
@@ -68,6 +70,7 @@ _HOMES = {
     "init": "rldk.tracking",
     "log": "rldk.tracking",
     "mismatch": "rldk.logprobs",
+    "profile": "rldk.profiling",
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",
 }

@@ -29,6 +29,7 @@ Subject = Literal[
     "weights",
     "replay",
     "resume",
+    "profile",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -49,6 +50,7 @@ WANTS: Mapping[Subject, str] = {
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
     "replay": "a replay of the run, which `rldk replay` makes",
     "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
+    "profile": "a profile of the training, which `rldk profile` makes",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -63,6 +65,7 @@ SEEN: Mapping[Subject, str] = {
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
     "replay": "a run and its replay, by `rldk replay`",
     "resume": "runs that were stopped and resumed, by `rldk check-resume`",
+    "profile": "a training while it runs, by `rldk profile`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -121,6 +124,10 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "states": "a record of the state at each optimizer step, which needs torch in the training",
         "inventory": "a checkpoint in a format that rldk reads",
         "writing": "a checkpoint file that was written twice",
+    },
+    "profile": {
+        "memory": "samples of memory over more than a few seconds, which need /proc",
+        "device": "a training that uses a GPU through torch, for more than a few seconds",
     },
     "setup": {
         "tokenizer": "a tokenizer",
