@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
-from rldk.core.view import Bullets, Problem, Section, Table, Tone, View
+from rldk.comparison.parts import cost_sections, curve_sections, setting_sections
+from rldk.core.view import Bullets, Paragraph, Problem, Section, Table, Tone, View
 
 if TYPE_CHECKING:
     from rldk.comparison.report import ComparisonReport, GroupContrast, GroupScore
@@ -70,26 +71,51 @@ def _sections(report: ComparisonReport) -> Iterator[Section]:
         tones = tuple(TONES.get(one.outcome, "") for one in report.contrasts)
         lines = tuple(f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]} ({r[4]}), improves in {r[5]}, seeds {r[6]}" for r in rows)
         yield Section(title="Groups compared", parts=(Table(heads=heads, rows=rows, tones=tones, lines=lines),))
-    heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Steps to the level")
+    yield from curve_sections(report)
+    heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Its 95 %", "Steps to the level")
     rows = tuple(_score(one) for one in report.scores)
-    lines = tuple(f"{r[0]}, {r[1]} ({r[2]} runs): {r[3]} ({r[4]}), spread {r[5]}, level at step {r[6]}" for r in rows)
+    lines = tuple(
+        f"{r[0]}, {r[1]} ({r[2]} runs): {r[3]} ({r[4]}), spread {r[5]} ({r[6]}), level at step {r[7]}" for r in rows
+    )
     note = "IQM: mean of the middle half of the runs' last tenths. Level: 90 % of the baseline's gain."
-    yield Section(title="Scores", parts=(Table(heads=heads, rows=rows, lines=lines, note=note),))
+    table = Table(heads=heads, rows=rows, lines=lines, note=note)
+    yield Section(title="Scores", parts=(table, *_seed_share(report)))
+    yield from setting_sections(report)
+    yield from cost_sections(report)
     yield _profiles(report)
     members = tuple(f"{group}: {', '.join(names)}" for group, names in report.groups.items())
     yield Section(title="Groups", parts=(Bullets(items=members, plain=True),))
     if report.skipped or report.notes:
-        items = (*(check.reason for check in report.skipped), *(note.text for note in report.notes))
+        skipped = (f"{check.name}: not checked: {check.reason}" for check in report.skipped)
+        items = (*skipped, *(note.text for note in report.notes))
         yield Section(title="Notes", parts=(Bullets(items=items),))
+
+
+def _seed_share(report: ComparisonReport) -> Iterator[Paragraph]:
+    if report.seed_share is not None:
+        share = f"{report.seed_share:.0%} of the variance of {report.metrics[0]} among these runs"
+        yield Paragraph(text=f"The seed decides {share}, and the group the rest.")
 
 
 def _profiles(report: ComparisonReport) -> Section:
     each = [one for one in report.scores if one.metric == report.metrics[0] and one.profile]
-    heads = ("Group", *(f"> {number(level)}" for level in (each[0].levels if each else ())))
-    rows = tuple((one.group, *(f"{share:.0%}" for share in one.profile)) for one in each)
-    lines = tuple(f"{r[0]}: {', '.join(f'{h} {v}' for h, v in zip(heads[1:], r[1:], strict=True))}" for r in rows)
-    title = f"Share of runs with a higher {report.metrics[0]}"
-    return Section(title=title, parts=(Table(heads=heads, rows=rows, lines=lines),), detail=True)
+    points = [
+        (one.group, len(one.scores), *point)
+        for one in each
+        for point in zip(one.levels, one.profile_low, one.profile, one.profile_high, strict=True)
+    ]
+    heads = ("Group", "Level", "Runs above", "95 %")
+    rows = tuple(
+        (group, number(level), f"{share:.0%} of {runs}", f"{low:.0%} to {high:.0%}")
+        for group, runs, level, low, share, high in points
+    )
+    shares = tuple((low, share, high) for _, _, _, low, share, high in points)
+    lines = tuple(
+        f"{one.group}: {', '.join(f'> {number(a)} {b:.0%}' for a, b in zip(one.levels, one.profile, strict=True))}"
+        for one in each
+    )
+    title = f"Performance profile: share of runs with a higher {report.metrics[0]}"
+    return Section(title=title, parts=(Table(heads=heads, rows=rows, lines=lines, shares=shares),), detail=True)
 
 
 def _contrast(one: GroupContrast) -> tuple[str, ...]:
@@ -103,7 +129,8 @@ def _score(one: GroupScore) -> tuple[str, ...]:
     between = f"{number(one.low)} to {number(one.high)}" if one.low is not None else "-"
     few = f"not reached by most ({one.reached})"
     when = f"{one.steps:,.0f} ({one.reached} of {len(one.scores)})" if one.steps is not None else few
-    return one.metric, one.group, str(len(one.scores)), number(one.iqm), between, number(one.spread), when
+    spread = f"{number(one.spread_low)} to {number(one.spread_high)}" if one.spread_low is not None else "-"
+    return one.metric, one.group, str(len(one.scores)), number(one.iqm), between, number(one.spread), spread, when
 
 
 def _value(one: GroupScore) -> str:

@@ -119,3 +119,90 @@ def test_the_command_says_the_same(tmp_path: Path) -> None:
 def test_a_comparison_survives_json(tmp_path: Path) -> None:
     found = compare_runs(group(tmp_path, "a", range(3)))
     assert ComparisonReport.from_dict(found.to_dict()) == found
+
+
+def test_forensics_has_the_same_function() -> None:
+    from rldk import forensics
+
+    assert forensics.compare_runs is compare_runs
+
+
+def tracked(root: Path, seed: int, *, noise: int = 0, **settings: Any) -> str:
+    """A run whose settings are metadata, as `ExperimentTracker` keeps them, with a result among them."""
+    folder = write(root / f"x{seed}", seed + 1000 * noise, height=1.0 + settings.get("bonus", 0.0))
+    own = {**settings, "seed": seed, "final": float(np.random.default_rng(seed).normal())}
+    write_manifest(Path(folder), Manifest(run_id=f"r{seed}", seed=seed, metadata=own))
+    return folder
+
+
+def test_metadata_make_the_groups_and_a_result_among_them_does_not(tmp_path: Path) -> None:
+    runs = [tracked(tmp_path, seed, bonus=0.5 * (seed >= 3)) for seed in range(6)]
+    found = compare_runs(runs)
+    assert list(found.groups) == ["bonus=0.0", "bonus=0.5"]
+    assert any("final" in note.text for note in found.notes)
+
+
+def test_the_setting_that_counts_comes_first_with_an_interval(tmp_path: Path) -> None:
+    runs = [
+        tracked(tmp_path, seed, bonus=[0.0, 0.3, 0.6][seed % 3], twin=f"t{seed % 3}", flavour="ab"[seed // 6 % 2])
+        for seed in range(12)
+    ]
+    found = {one.key: one for one in compare_runs(runs).settings}
+    bonus = found["bonus"]
+    assert (bonus.outcome, bonus.kind, bonus.together_with) == ("goes with the score", "ordered", ("twin",))
+    assert bonus.low is not None
+    assert bonus.low > 0.5
+    assert [runs for _, runs, _ in bonus.values] == [4, 4, 4]
+    assert (found["twin"].kind, found["twin"].outcome) == ("unordered", "goes with the score")
+    assert found["flavour"].outcome == "no evidence"
+    assert set(found) == {"bonus", "twin", "flavour"}  # neither the seed nor a result
+
+
+def test_few_runs_say_nothing_about_settings(tmp_path: Path) -> None:
+    found = compare_runs([tracked(tmp_path, seed, bonus=0.9 * (seed % 2)) for seed in range(6)])
+    (one,) = found.settings
+    assert (one.outcome, one.p) == ("not enough runs", None)  # 3 and 3 of 6: the least p is 0.1
+
+
+def test_a_learning_curve_has_a_band_that_holds_its_middle(tmp_path: Path) -> None:
+    runs = [*group(tmp_path, "a", range(5)), *group(tmp_path, "b", range(5, 10), height=2.0)]
+    low, high = (one for one in compare_runs(runs).curves)
+    assert (low.group, high.group, low.runs) == ("a", "b", 5)
+    assert low.step[-1] == 150
+    for one in (low, high):
+        assert all(a <= m <= b for a, m, b in zip(one.low, one.middle, one.high, strict=True))  # type: ignore[operator]
+    assert all(x > y for x, y in zip(high.low[20:], low.high[20:], strict=True))  # type: ignore[operator]
+
+
+def test_a_curve_ends_where_the_shortest_run_ends_and_meets_other_intervals(tmp_path: Path) -> None:
+    runs = [write(tmp_path / "a-1", 1), write(tmp_path / "a-2", 2, steps=75)]
+    sparse = write(tmp_path / "a-3", 3)
+    log = Path(sparse) / "metrics.jsonl"
+    log.write_text("".join(line + "\n" for line in log.read_text().splitlines()[::7]))
+    (one,) = compare_runs([*runs, sparse]).curves
+    assert 60 <= one.step[-1] <= 80
+    assert one.runs == 3
+    assert len(one.step) >= 8
+
+
+def test_cost_is_told_where_it_is_logged(tmp_path: Path) -> None:
+    runs = group(tmp_path, "a", range(2))
+    for run in runs:
+        log = Path(run) / "metrics.jsonl"
+        rows = [json.loads(line) for line in log.read_text().splitlines()]
+        log.write_text("".join(json.dumps(r | {"num_tokens": 100.0 * r["step"]}) + "\n" for r in rows))
+    found = compare_runs(runs)
+    (cost,) = found.costs
+    assert (cost.steps, cost.tokens, cost.seconds) == (150, 15_000, None)
+    assert [(check.code, check.reason) for check in found.skipped] == [("cost-seconds", "needs wall_time in every run")]
+
+
+def test_the_page_draws_curves_and_the_profile(tmp_path: Path) -> None:
+    runs = [*group(tmp_path, "a", range(4)), *group(tmp_path, "b", range(5, 9))]
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(main, ["compare", *runs, "--html", str(page), "--all"])
+    assert "Performance profile" in done.stdout
+    assert "▁" in done.stdout
+    text = page.read_text()
+    assert text.count('class="range"') == 2
+    assert text.count('class="interval"') == 2 * 5
