@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,14 @@ from rldk.errors import MalformedInput, UnknownName, UsageError
 from rldk.rules.knobs import steering_keys
 
 MOST_KEYS = 3  # of the configuration, in the name of a group
+# 2020-08-29-04-35-32, 20200829T043532, 2020-08-29_s1
+CLOCK_TIME = re.compile(
+    r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d(?:[-_.T ]*[0-2]\d[-_.:h]?[0-5]\d(?:[-_.:m]?[0-5]\d(?:[.,]\d+)?)?)?"
+    r"(?:[-_.]*(?:seed|s)?[-_=]?\d{1,5})?$",
+    re.IGNORECASE,
+)
 
-Grouping = Mapping[str, Sequence[str]]
+Grouping = Mapping[str, Sequence[str] | str]
 Settings = Mapping[str, Any]
 
 
@@ -44,13 +51,14 @@ def grouped_runs(
     runs: Sequence[Run], settings: Mapping[str, Settings], wanted: Grouping | None
 ) -> dict[str, list[Run]]:
     """The runs by the name of their group. `settings`: what each run records, by its name. `wanted`: the groups that
-    the user named. Raises `UnknownName`."""
+    the user named, as lists of names or as patterns for `fnmatch`. Raises `UnknownName`."""
     by_id = {run.id: run for run in runs}
     if wanted is not None:
-        for name in (name for ids in wanted.values() for name in ids):
+        named = {group: _matching(ids, by_id) if isinstance(ids, str) else ids for group, ids in wanted.items()}
+        for name in (name for ids in named.values() for name in ids):
             if name not in by_id:
                 raise UnknownName("run", name, by_id)
-        return {group: [by_id[name] for name in ids] for group, ids in wanted.items() if ids}
+        return {group: [by_id[name] for name in ids] for group, ids in named.items() if ids}
     made: dict[str, list[Run]] = {}
     for run in runs:
         kept = settings[run.id]
@@ -79,6 +87,13 @@ def recorded_settings(runs: Sequence[Run]) -> tuple[dict[str, dict[str, Any]], t
     return made, results
 
 
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    found = [name for name in names if fnmatchcase(name, pattern)]
+    if not found:
+        raise UnknownName("run", pattern, names)
+    return found
+
+
 def _is_result(values: Sequence[object]) -> bool:
     """Whether the values look like results of the runs: they vary, and more than half of them occur once."""
     texts = [_text(value) for value in values if value is not None]
@@ -95,6 +110,10 @@ def _record(run: Run) -> Manifest:
 
 
 def _stem(name: str) -> str:
+    """The name without a date, a time of the day, a seed or a number at its end."""
+    dated = CLOCK_TIME.sub("", name)
+    if dated != name:
+        return dated.rstrip("-_. ") or "runs"
     return re.sub(r"[-_.]*(?:seed|s)?[-_=]?\d+$", "", name, flags=re.IGNORECASE) or name
 
 

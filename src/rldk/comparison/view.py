@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rldk.comparison.report import ComparisonReport, GroupContrast, GroupScore
 
 MANY = 1000  # seeds beyond which the number is of no use
+TOLD = 2  # groups with too few seeds, each of which the verdict names
 TONES: dict[str, Tone] = {"worse": "critical", "better": "ok", "different": "warn"}
 
 
@@ -23,7 +24,11 @@ def comparison_verdict(report: ComparisonReport) -> str:
     if not goal:
         only = next(one for one in report.scores if one.metric == report.metrics[0])
         return f"There is one group of {plural(len(only.scores), 'run')}: {report.metrics[0]} {_value(only)}."
-    return " ".join(_sentence(report, one) for one in goal)
+    few = [one for one in goal if one.outcome == "too few seeds"]
+    said = [_sentence(report, one) for one in goal if len(few) <= TOLD or one not in few]
+    if len(few) > TOLD:
+        said.append(f"{len(few)} groups cannot be compared with {report.baseline}: give three or more seeds of each.")
+    return " ".join(said)
 
 
 def comparison_view(report: ComparisonReport) -> View:
@@ -75,7 +80,8 @@ def _sections(report: ComparisonReport) -> Iterator[Section]:
     heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Its 95 %", "Steps to the level")
     rows = tuple(_score(one) for one in report.scores)
     lines = tuple(
-        f"{r[0]}, {r[1]} ({r[2]} runs): {r[3]} ({r[4]}), spread {r[5]} ({r[6]}), level at step {r[7]}" for r in rows
+        f"{r[0]}, {r[1]} ({plural(int(r[2]), 'run')}): {r[3]} ({r[4]}), spread {r[5]} ({r[6]}), level at step {r[7]}"
+        for r in rows
     )
     note = "IQM: mean of the middle half of the runs' last tenths. Level: 90 % of the baseline's gain."
     table = Table(heads=heads, rows=rows, lines=lines, note=note)

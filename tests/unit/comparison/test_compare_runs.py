@@ -206,3 +206,27 @@ def test_the_page_draws_curves_and_the_profile(tmp_path: Path) -> None:
     text = page.read_text()
     assert text.count('class="range"') == 2
     assert text.count('class="interval"') == 2 * 5
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run-2020-08-29-04-35-32", "run_20200829T043532", "run 2020-08-29", "run-2020-08-29_04-35-32_s3", "run_seed12"],
+)
+def test_a_date_and_a_seed_are_no_part_of_the_name_of_a_group(tmp_path: Path, name: str) -> None:
+    runs = [write(tmp_path / name, 1), write(tmp_path / "run-1", 2)]
+    assert list(compare_runs(runs).groups) == ["run"]
+
+
+def test_patterns_on_the_command_line_make_groups(tmp_path: Path) -> None:
+    group(tmp_path, "a", range(3))
+    group(tmp_path, "b", range(3, 6))
+    args = ["compare", str(tmp_path), "--json", "--group"]
+    made = CliRunner().invoke(main, [*args, "old=a-*", "--group", "new=b-[34]"])
+    assert json.loads(made.stdout)["groups"] == {"old": ["a-0", "a-1", "a-2"], "new": ["b-3", "b-4"]}
+    assert CliRunner().invoke(main, [*args, "old=zzz*"]).exit_code == 2
+    assert CliRunner().invoke(main, [*args, "nonsense"]).exit_code == 2
+
+
+def test_many_groups_of_one_run_are_told_in_one_sentence(tmp_path: Path) -> None:
+    found = compare_runs([write(tmp_path / name, i) for i, name in enumerate("abcd")])
+    assert found.verdict == "3 groups cannot be compared with a: give three or more seeds of each."

@@ -11,12 +11,29 @@ from rldk.cli import flags
 from rldk.cli.formats import drawn, emit, form_of
 from rldk.cli.output import progress, use_colour, width
 from rldk.config import load_settings
+from rldk.errors import UsageError
+
+
+def patterns(told: tuple[str, ...]) -> dict[str, str] | None:
+    """The pattern of each group; None without any. Raises `UsageError` for what is no NAME=PATTERN."""
+    pairs = [text.partition("=")[::2] for text in told]
+    for text, (name, pattern) in zip(told, pairs, strict=True):
+        if not name or not pattern:
+            raise UsageError(f"--group {text!r} is no NAME=PATTERN", hint="--group new='new-*'")
+    return dict(pairs) or None
 
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--metrics", metavar="NAMES", help="Compare these, with commas; the first stands for the goal.")
 @click.option("--baseline", metavar="GROUP", help="Compare with this group.  [default: that of the first run]")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    help="Put the runs whose names match into this group, and leave out the rest. May be repeated.",
+)
 @flags.field_map_option
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
 @click.option("--all", "everything", is_flag=True, help="Show the performance profiles, too.")
@@ -42,6 +59,7 @@ def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any
     \b
     Examples:
       rldk compare runs/base-1 runs/base-2 runs/base-3 runs/new-1 runs/new-2 runs/new-3
+      rldk compare sweep/ --group old='base-*' --group new='new-*'
       rldk compare sweep/ --metrics reward_mean,kl --html sweep.html
     """
     from rldk.cards import terminal
@@ -53,6 +71,7 @@ def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any
     settings = load_settings({"field_map": names, "color": flags.color_setting(colour)})
     with progress(1) as pieces:
         pieces.begin("comparing the runs")
+        given["groups"] = patterns(given["groups"])
         report = compare_runs(list(runs), field_map=settings["field_map"], **given)
     if html is not None:
         emit(drawn("html", [report], []), html)
