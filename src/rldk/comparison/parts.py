@@ -26,9 +26,8 @@ def curve_sections(report: ComparisonReport) -> Iterator[Section]:
     goal = [one for one in report.curves if one.metric == report.metrics[0]]
     others = [one for one in report.curves if one.metric != report.metrics[0]]
     if goal:
-        note = Paragraph(
-            text="Interquartile mean over the runs of the group, with its pointwise 95 % range.", soft=True
-        )
+        text = "Interquartile mean over the runs of a group, as far as all of them go, with its pointwise 95 % range."
+        note = Paragraph(text=text, soft=True)
         shown = tuple(_curve(report, one) for one in goal)
         title = f"Learning curves of {report.metrics[0]}"
         yield Section(title=title, parts=(note, *shown[:SHOWN_GROUPS]))

@@ -210,7 +210,13 @@ def test_the_page_draws_curves_and_the_profile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["run-2020-08-29-04-35-32", "run_20200829T043532", "run 2020-08-29", "run-2020-08-29_04-35-32_s3", "run_seed12"],
+    [
+        "run-2020-08-29-04-35-32-241430",
+        "run_20200829T043532",
+        "run 2020-08-29",
+        "run-2020-08-29_04-35-32_s3",
+        "run_seed12",
+    ],
 )
 def test_a_date_and_a_seed_are_no_part_of_the_name_of_a_group(tmp_path: Path, name: str) -> None:
     runs = [write(tmp_path / name, 1), write(tmp_path / "run-1", 2)]

@@ -217,3 +217,17 @@ def test_without_baselines_the_seed_and_the_folder_come_last(tmp_path: Path) -> 
 def test_a_stated_seed_decides_the_question(tmp_path: Path) -> None:
     a, b = recorded(tmp_path / "a", 1, {"x": 1}), recorded(tmp_path / "b", 1, {"x": 1}, shift=3)
     assert first_divergence(a, b).question == "same-seed"
+
+
+def test_what_a_tracker_keeps_as_metadata_is_a_cause(tmp_path: Path) -> None:
+    """`ExperimentTracker` has no configuration of its own: its user's settings are its metadata."""
+    folders = []
+    for place, rate in enumerate((1e-4, 3e-4)):
+        folder = tmp_path / f"r{place}"
+        folder.mkdir()
+        run(place, shift=10.0 * place).to_json(folder / "metrics.jsonl", orient="records", lines=True)
+        settings = {"learning_rate": rate, "final": 0.1 * place}
+        write_manifest(folder, Manifest(run_id=folder.name, seed=place, metadata=settings))
+        folders.append(folder)
+    causes = first_divergence(*folders).suspected_causes
+    assert [cause.split(":")[0] for cause in causes] == ["config learning_rate", "config final", "seed seed"]
