@@ -79,10 +79,10 @@ def _trl(tracker: ExperimentTracker, folder: Path, config: Settings) -> None:
     weight = config["length_weight"]
 
     def reward(completions: Any, **_: Any) -> list[float]:
-        return [str(c).count("a") - weight * len(str(c)) for c in completions]
+        return [sum(letter in "aeiou" for letter in str(c)) - weight * len(str(c)) for c in completions]
 
     names = ("learning_rate", "beta", "temperature", "seed")
-    more = {name: config[name] for name in names} | {"model": tiny.taught_model()}
+    more = {name: config[name] for name in names} | {"model": tiny.taught_model(), "per_device_train_batch_size": 16}
     if config["algorithm"] == "GRPO":
         trainer = tiny.grpo(folder / "out", config["max_steps"], [Log()], reward_funcs=reward, **more)
     else:
@@ -132,18 +132,18 @@ FAMILIES = {
     "trl-grpo": Family(
         train=_trl,
         base={
-            "algorithm": "GRPO", "learning_rate": 1e-3, "beta": 0.04, "temperature": 1.0, "max_steps": 80,
+            "algorithm": "GRPO", "learning_rate": 4e-4, "beta": 0.04, "temperature": 1.0, "max_steps": 60,
             "length_weight": 0.05,
         },
-        knobs={"learning_rate": 3e-3, "length_weight": 0.5},
+        knobs={"learning_rate": 1.2e-3, "length_weight": 0.5},
     ),
     "trl-rloo": Family(
         train=_trl,
         base={
-            "algorithm": "RLOO", "learning_rate": 1e-3, "beta": 0.04, "temperature": 1.0, "max_steps": 80,
+            "algorithm": "RLOO", "learning_rate": 4e-4, "beta": 0.04, "temperature": 1.0, "max_steps": 60,
             "length_weight": 0.05,
         },
-        knobs={"learning_rate": 3e-3, "length_weight": 0.5},
+        knobs={"learning_rate": 1.2e-3, "length_weight": 0.5},
     ),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from rldk.comparison.report import GroupCurve
 from rldk.core.model import Run
 from rldk.core.stats.aggregate import interquartile_band
 from rldk.engine.compare import align
+from rldk.engine.compare.ranges import range_edges, range_means, range_steps
 
 Array = NDArray[np.float64]
 BINS = 80  # points of a curve, where the runs log as often as that
@@ -34,8 +35,8 @@ def group_curve(group: str, metric: str, members: Sequence[Run], span: tuple[int
     logged = [curve for run in members if (curve := logged_curve(run, metric))[0].size]
     if not logged:
         return None
-    edges = _edges(logged, span)
-    values = np.array([_range_means(step, own, edges) for step, own in logged])
+    edges = range_edges([step for step, _ in logged], span, BINS)
+    values = np.array([range_means(step, own, edges) for step, own in logged])
     whole = np.flatnonzero(np.isfinite(values).all(axis=0))
     if not whole.size:
         return None
@@ -44,7 +45,7 @@ def group_curve(group: str, metric: str, members: Sequence[Run], span: tuple[int
         group=group,
         metric=metric,
         runs=len(logged),
-        step=tuple(np.ceil(edges[1:])[whole].astype(np.int64).tolist()),
+        step=tuple(range_steps(edges)[whole].tolist()),
         middle=_shown(middle),
         low=_shown(low),
         high=_shown(high),
@@ -55,23 +56,6 @@ def common_span(runs: Sequence[Run], metric: str) -> tuple[int, int]:
     """The first and the last step at which any of the runs has the metric; (0, 0) where none has."""
     steps = [step for run in runs if (step := logged_curve(run, metric)[0]).size]
     return (min(int(s[0]) for s in steps), max(int(s[-1]) for s in steps)) if steps else (0, 0)
-
-
-def _edges(logged: Sequence[tuple[NDArray[np.int64], Array]], span: tuple[int, int]) -> Array:
-    """The ends of the ranges (bins + 1,). The first lies just below the first step, so that each range has its end."""
-    first, last = span
-    widest = max(float(np.quantile(np.diff(step), 0.9)) if step.size > 1 else math.inf for step, _ in logged)
-    count = max(1, min(BINS, math.floor((last - first) / widest) if widest else 1))
-    return np.linspace(first - 1, last, count + 1)
-
-
-def _range_means(step: NDArray[np.int64], values: Array, edges: Array) -> Array:
-    """The mean of the values in each range (bins,), NaN where there are none."""
-    places = np.searchsorted(edges, step, side="left") - 1
-    inside = (places >= 0) & (places < edges.size - 1)
-    counts = np.bincount(places[inside], minlength=edges.size - 1)
-    sums = np.bincount(places[inside], weights=values[inside], minlength=edges.size - 1)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), math.nan)
 
 
 def _shown(values: Array) -> tuple[float | None, ...]:
