@@ -43,7 +43,7 @@ MOST_METRICS = 6
 
 def compare_runs(
     runs: Any,
-    *,
+    *more: Any,
     groups: Grouping | None = None,
     metrics: Sequence[str] | str | None = None,
     baseline: str | None = None,
@@ -51,14 +51,15 @@ def compare_runs(
 ) -> ComparisonReport:
     """Compares groups of runs: their scores with intervals, how fast they learn, and whether a group is better.
 
-    `runs`: a source that `ingest_runs` reads, or a list of them. `groups`: name -> ids of runs, or a pattern such as
-    "base-*"; runs in no group are left out. By default runs belong together when their configurations differ in the
-    seed and in names of folders only, and where no configuration is known, when their names differ in a trailing number
-    or date only. `metrics`: default the first ones that a practitioner looks at; the first one stands for the goal.
-    `baseline`: the group to compare with, default that of the first run.
+    `runs`: a source that `ingest_runs` reads, or a list of them. `more`: further sources, as in `compare_runs(a, b)`.
+    `groups`: name -> ids of runs, or a pattern such as "base-*"; runs in no group are left out. By default runs belong
+    together when their configurations differ in the seed and in names of folders only, and where no configuration is
+    known, when their names differ in a trailing number or date only. `metrics`: default the first ones that a
+    practitioner looks at; the first one stands for the goal. `baseline`: the group to compare with, default that of the
+    first run.
 
     Raises `UsageError`, `UnknownName`, `NoData` and the errors of the adapters."""
-    opened = opened_runs(runs, field_map)
+    opened = opened_runs([runs, *more] if more else runs, field_map)
     settings, results = recorded_settings(opened)
     grouped = grouped_runs(opened, settings, groups)
     opened = [run for members in grouped.values() for run in members]

@@ -121,10 +121,11 @@ def test_a_comparison_survives_json(tmp_path: Path) -> None:
     assert ComparisonReport.from_dict(found.to_dict()) == found
 
 
-def test_forensics_has_the_same_function() -> None:
+def test_forensics_compares_two_runs_in_the_same_way(tmp_path: Path) -> None:
     from rldk import forensics
 
-    assert forensics.compare_runs is compare_runs
+    a, b = write(tmp_path / "a", 1), write(tmp_path / "b", 2)
+    assert forensics.compare_runs(a, b) == compare_runs([a, b])
 
 
 def tracked(root: Path, seed: int, *, noise: int = 0, **settings: Any) -> str:
