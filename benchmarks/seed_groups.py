@@ -178,12 +178,14 @@ def train(folder: Path, names: list[str], first_seed: int) -> None:
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """One comparison. `knob`: what was changed, "seed" where nothing else was."""
+    """One comparison. `knob`: what was changed, "seed" where nothing else was. `measured`: something other than the
+    logged learning rate was called different, which is no measurement but an echo of the configuration."""
 
     family: str
     knob: str
     run: str
     diverged: bool
+    measured: bool = False
     first_step: int | None
     first_mover: str | None
     cause: str
@@ -203,15 +205,16 @@ def judge(folder: Path, names: list[str], signals: str | None = None) -> Iterato
             got = first_divergence(str(others[0]), str(run), signals, baseline_runs=[str(o) for o in others[1:]])
             cause = next(iter(got.suspected_causes), "")
             yield Outcome(
-                family=name, knob=knob, run=run.name, diverged=got.diverged, first_step=got.first_step,
+                family=name, knob=knob, run=run.name, diverged=got.diverged,
+                measured=any(signal != "lr" for signal in got.tripped_signals), first_step=got.first_step,
                 first_mover=got.first_mover, cause=cause, question=got.question,
             )  # fmt: skip
 
 
 def table(found: list[Outcome]) -> Iterator[str]:
     """One row a family and knob, and one for all."""
-    yield "| family | changed | called different | the key is the first cause |"
-    yield "|---|---|---|---|"
+    yield "| family | changed | called different | in more than the logged rate | the key is the first cause |"
+    yield "|---|---|---|---|---|"
     kinds = dict.fromkeys((one.family, one.knob) for one in found)
     groups = [(*kind, [one for one in found if (one.family, one.knob) == kind]) for kind in kinds]
     groups += [("all", "the seed only", [one for one in found if one.knob == "seed"])]
@@ -220,7 +223,8 @@ def table(found: list[Outcome]) -> Iterator[str]:
         tripped = [one for one in each if one.diverged]
         named = sum(one.cause.startswith(f"config {one.knob}:") for one in tripped)
         first = "" if each and each[0].knob == "seed" else f"{named} of {len(tripped)}"
-        yield f"| {family} | {knob} | {len(tripped)} of {len(each)} | {first} |"
+        more = sum(one.measured for one in tripped)
+        yield f"| {family} | {knob} | {len(tripped)} of {len(each)} | {more} | {first} |"
 
 
 def _finished(folder: Path) -> bool:

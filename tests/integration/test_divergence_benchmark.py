@@ -59,4 +59,4 @@ def test_the_table_counts_what_was_called_different_and_named() -> None:
         one("lr", "code commit: a -> b", diverged=True),
     ]  # fmt: skip
     lines = list(table(found))
-    assert lines[-2:] == ["| all | the seed only | 0 of 1 |  |", "| all | a knob | 2 of 2 | 1 of 2 |"]
+    assert lines[-2:] == ["| all | the seed only | 0 of 1 | 0 |  |", "| all | a knob | 2 of 2 | 0 | 1 of 2 |"]

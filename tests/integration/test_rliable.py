@@ -3,6 +3,7 @@ install rliable "arch<8"` where the test is wanted."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,7 @@ RUNS, TASKS = 5, 26  # as in Atari 100k, the first benchmark of Agarwal et al. 2
 @pytest.fixture(scope="module")
 def theirs() -> Any:
     pytest.importorskip("rliable", reason="needs rliable")
-    from rliable import library, metrics
-
-    return library, metrics
+    return import_module("rliable.library"), import_module("rliable.metrics")
 
 
 def scores(seed: int, shift: float = 0.0) -> np.ndarray:

@@ -74,7 +74,7 @@ def _decided(one: SettingEffect, adjusted: float) -> SettingEffect:
     if one.p is None:
         return replace(one, outcome="not enough runs")
     outcome = "goes with the score" if adjusted <= ALPHA else "no evidence"
-    return replace(one, p=adjusted, outcome=outcome)  # type: ignore[arg-type]  # one of the two
+    return replace(one, p=adjusted, outcome=outcome)
 
 
 def _values(column: Sequence[Any], labels: NDArray[np.int64], scores: Array) -> tuple[tuple[str, int, float], ...]:

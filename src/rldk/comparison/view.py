@@ -70,12 +70,7 @@ def _sentence(report: ComparisonReport, one: GroupContrast) -> str:
 
 def _sections(report: ComparisonReport) -> Iterator[Section]:
     if report.contrasts:
-        gap = f"Gap to {report.baseline}"
-        heads = ("Metric", "Group", "Outcome", gap, "95 %", "Chance of improvement", "Seeds needed")
-        rows = tuple(_contrast(one) for one in report.contrasts)
-        tones = tuple(TONES.get(one.outcome, "") for one in report.contrasts)
-        lines = tuple(f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]} ({r[4]}), improves in {r[5]}, seeds {r[6]}" for r in rows)
-        yield Section(title="Groups compared", parts=(Table(heads=heads, rows=rows, tones=tones, lines=lines),))
+        yield _compared(report)
     yield from curve_sections(report)
     heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Its 95 %", "Steps to the level")
     rows = tuple(_score(one) for one in report.scores)
@@ -95,6 +90,15 @@ def _sections(report: ComparisonReport) -> Iterator[Section]:
         skipped = (f"{check.name}: not checked: {check.reason}" for check in report.skipped)
         items = (*skipped, *(note.text for note in report.notes))
         yield Section(title="Notes", parts=(Bullets(items=items),))
+
+
+def _compared(report: ComparisonReport) -> Section:
+    gap = f"Gap to {report.baseline}"
+    heads = ("Metric", "Group", "Outcome", gap, "95 %", "Chance of improvement", "Seeds needed")
+    rows = tuple(_contrast(one) for one in report.contrasts)
+    tones = tuple(TONES.get(one.outcome, "") for one in report.contrasts)
+    lines = tuple(f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]} ({r[4]}), improves in {r[5]}, seeds {r[6]}" for r in rows)
+    return Section(title="Groups compared", parts=(Table(heads=heads, rows=rows, tones=tones, lines=lines),))
 
 
 def _seed_share(report: ComparisonReport) -> Iterator[Paragraph]:
