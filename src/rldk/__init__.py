@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.bisect import bisect_commits
     from rldk.comparison import compare_runs
     from rldk.determinism import DeterminismReport, check
     from rldk.determinism import check as check_determinism
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
+    from rldk.replay import ReplayReport
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
     from rldk.utils.seed import set_global_seed
 
@@ -26,8 +28,10 @@ __all__ = [
     "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
+    "ReplayReport",
     "TrackingConfig",
     "__version__",
+    "bisect_commits",
     "check",
     "check_determinism",
     "compare_runs",
@@ -50,7 +54,9 @@ _HOMES = {
     "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
+    "ReplayReport": "rldk.replay",
     "TrackingConfig": "rldk.tracking",
+    "bisect_commits": "rldk.bisect",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
     "compare_runs": "rldk.comparison",

@@ -18,6 +18,7 @@ LAYERS = (
     ("cards", "testing"),
     (
         "bench",
+        "bisect",
         "comparison",
         "determinism",
         "diagnosis",
@@ -27,6 +28,8 @@ LAYERS = (
         "logprobs",
         "monitor",
         "preflight",
+        "replay",
+        "resume",
         "tracking",
     ),
     ("cli", "integrations"),

@@ -182,6 +182,14 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
     return manifest_of(data, str(path))
 
 
+def recorded_manifest(folder: Path) -> Manifest:
+    """The manifest of the run. Raises `UnreadableSource` where there is none."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise UnreadableSource(f"{folder} has no run.json", hint="`rldk runs list` shows which runs there are")
+    return manifest
+
+
 def manifest_of(data: Mapping[str, Any], where: str = MANIFEST) -> Manifest:
     """The manifest in a JSON object; `where` names it in errors. Raises `MalformedInput` as `read_manifest` does."""
     version = data.get("schema_version")

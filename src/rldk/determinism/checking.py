@@ -11,16 +11,16 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rldk.core.files import save
-from rldk.determinism.command import command_template
 from rldk.determinism.conclusion import Evidence, conclude
-from rldk.determinism.differences import StepChoice, distance, spreads
 from rldk.determinism.facts import ReplicaExperiment
 from rldk.determinism.plan import PlannedReplica, counterfactual_replicas, planned_replicas
-from rldk.determinism.reading import metrics_to_compare
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob, run_more, run_planned
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import audit_script
+from rldk.engine.compare.replicas import StepChoice, distance, spreads
+from rldk.engine.replicas.command import command_template
 from rldk.engine.replicas.launch import launchers
+from rldk.engine.replicas.reading import metrics_to_compare
 from rldk.engine.replicas.running import ReplicaLimits
 from rldk.errors import OutputError, UsageError
 

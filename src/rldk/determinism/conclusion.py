@@ -11,13 +11,14 @@ from msgspec import Struct
 
 from rldk.cards.words import plural
 from rldk.core.model import Check, Finding, Note, Run, Severity
-from rldk.determinism.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover, replicas_for
-from rldk.determinism.differences import ReplicaSpread
-from rldk.determinism.facts import FirstDivergence, ReplicaExperiment, ReplicaOutcome, mismatches_of
-from rldk.determinism.reading import PLACES, decimals_of
+from rldk.determinism.facts import ReplicaExperiment, ReplicaOutcome
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import CodeAudit, Suspect, dataloader_notes, ranked_suspects
+from rldk.engine.compare.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover, replicas_for
+from rldk.engine.compare.mismatches import divergence_of, mismatches_of
+from rldk.engine.compare.replicas import ReplicaSpread
+from rldk.engine.replicas.reading import PLACES, decimals_of
 from rldk.provenance.environment import environment
 from rldk.rules.chosen import chosen_rules
 
@@ -95,7 +96,7 @@ def conclude(e: Evidence) -> DeterminismReport:
         mismatches=mismatches_of(e.found),
         dataloader_notes=dataloader_notes(e.code),
         skipped_checks=tuple(f"{check.name}: {check.reason}" for check in _skipped(e)),
-        first_divergence=None if mover is None else _divergence(mover),
+        first_divergence=None if mover is None else divergence_of(mover),
         suspects=tuple(suspects),
         experiments=e.experiments,
         replicas=tuple(_ran(one, seeded=e.job.template.has("seed")) for one in e.done),
@@ -224,10 +225,6 @@ def _culprit(suspects: list[Suspect], kind: ReplicaClass) -> str:
 def _fixes(suspects: list[Suspect], findings: tuple[Finding, ...]) -> tuple[str, ...]:
     made = dict.fromkeys(fix for suspect in suspects[:3] for fix in suspect.fixes)
     return tuple(made) or tuple(fix for finding in findings for fix in finding.fixes)
-
-
-def _divergence(mover: ReplicaSpread) -> FirstDivergence:
-    return FirstDivergence(step=mover.first_step or 0, metric=mover.name, share=mover.first_share, values=mover.values)
 
 
 def _ran(one: FinishedReplica, *, seeded: bool) -> ReplicaOutcome:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from rldk.determinism.command import CommandTemplate
+from rldk.engine.replicas.command import CommandTemplate
 from rldk.rules.determinism_flags import THREADS, fixes_hashes
 
 ReplicaRole = Literal["replica", "control", "stress", "counterfactual"]

@@ -10,13 +10,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.cards.safe import clean
-from rldk.determinism.command import CommandTemplate
 from rldk.determinism.plan import PlannedReplica, temporary_folder
-from rldk.determinism.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
-from rldk.determinism.written import Seen, files_of, keep_written
+from rldk.engine.replicas.command import CommandTemplate
+from rldk.engine.replicas.endings import ending_problem
 from rldk.engine.replicas.launch import STDERR, STDOUT, Launcher, ReplicaCommand, ReplicaEnd
 from rldk.engine.replicas.load import busy_processes
+from rldk.engine.replicas.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
 from rldk.engine.replicas.running import ReplicaLimits, run_replicas
+from rldk.engine.replicas.written import Seen, files_of, keep_written
 from rldk.errors import InputError
 
 Begin = Callable[[str], object]
@@ -119,23 +120,11 @@ def _device(device: str | None) -> dict[str, str | None]:
 
 
 def _finished(job: ReplicaJob, planned: PlannedReplica, folder: Path, end: ReplicaEnd, prefer: str) -> FinishedReplica:
-    problem = _problem(planned, end, job.limits)
+    problem = ending_problem(planned.name, end, job.limits)
     metrics = ReplicaMetrics() if problem else read_metrics(folder, job.wanted, prefer)
     if not problem and metrics.run is None:
         problem = f"{planned.name} ended well, but {metrics.reason}"
     return FinishedReplica(planned=planned, folder=folder, end=end, metrics=metrics, problem=problem)
-
-
-def _problem(planned: PlannedReplica, end: ReplicaEnd, limits: ReplicaLimits) -> str:
-    match end.how:
-        case "late":
-            return f"{planned.name} was ended after the time limit of {limits.time_s:g} s"
-        case "flooded":
-            return f"{planned.name} printed more than {limits.printed >> 20} MiB and was ended"
-        case "full":
-            return f"{planned.name} was ended because less than {limits.free >> 20} MiB of the disk were free"
-        case _:
-            return f"{planned.name} ended with exit code {end.code}" if end.code else ""
 
 
 def _hint(done: FinishedReplica) -> str:
@@ -145,6 +134,8 @@ def _hint(done: FinishedReplica) -> str:
             return f"give a longer --timeout, or fewer steps; its output is in {done.folder}"
         case "flooded" | "full":
             return f"let it print less; its output is in {done.folder}"
+        case "large":
+            return f"let it write less into {{out}}; its output is in {done.folder}"
         case _ if done.end.code:
             said = last_lines(done.folder / STDERR) or last_lines(done.folder / STDOUT) or "it printed nothing"
             return f"{said} (all of it is in {done.folder})"

@@ -18,6 +18,8 @@ BEFORE: Mapping[Subject, str] = {
     "setup": "looked at before a training, by `rldk preflight`",
     "code": "looked at in source code, by `rldk env-audit`",
     "weights": "looked at in two checkpoints, by `rldk diff-ckpt`",
+    "replay": "looked at in a replay of a run, by `rldk replay`",
+    "resume": "looked at in runs that were stopped and resumed, by `rldk check-resume`",
 }
 
 

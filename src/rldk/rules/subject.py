@@ -16,7 +16,19 @@ from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
 
 Subject = Literal[
-    "rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup", "code", "weights"
+    "rows",
+    "samples",
+    "records",
+    "config",
+    "env",
+    "pair",
+    "checkpoints",
+    "tensors",
+    "setup",
+    "code",
+    "weights",
+    "replay",
+    "resume",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -35,6 +47,8 @@ WANTS: Mapping[Subject, str] = {
     "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
     "code": "the source code, which `rldk env-audit` reads",
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
+    "replay": "a replay of the run, which `rldk replay` makes",
+    "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -47,6 +61,8 @@ SEEN: Mapping[Subject, str] = {
     "setup": "what is tried out before a training, by `rldk preflight`",
     "code": "source code and environment, by `rldk env-audit`",
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
+    "replay": "a run and its replay, by `rldk replay`",
+    "resume": "runs that were stopped and resumed, by `rldk check-resume`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -90,6 +106,21 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "ties": "weights that stand for one tensor, and are there in both",
         "layers": "six numbered layers of one kind",
         "adapters": "a LoRA adapter",
+    },
+    "replay": {
+        "compared": "metrics that both the run and its replay log",
+        "drift": "a record of the packages of the run",
+        "inputs": "data, weights or a tokenizer with a recorded digest, in a known place",
+        "lacking": "a record of the code of the run",
+    },
+    "resume": {
+        "repeatable": "two uninterrupted runs that agree: a program that does not repeat itself cannot be judged",
+        "resumed": "a run that was stopped and resumed",
+        "killed": "a run that was killed while it ran, and resumed",
+        "saving": "two runs of which only one saves (put {save} into the command)",
+        "states": "a record of the state at each optimizer step, which needs torch in the training",
+        "inventory": "a checkpoint in a format that rldk reads",
+        "writing": "a checkpoint file that was written twice",
     },
     "setup": {
         "tokenizer": "a tokenizer",

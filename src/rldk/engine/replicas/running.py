@@ -22,11 +22,14 @@ Began = Callable[[ReplicaCommand], object]
 
 class ReplicaLimits(Struct, frozen=True, kw_only=True):
     """`time_s`: of one replica, None without a limit. `printed`: bytes on stdout and stderr together. `free`: bytes of
-    the disk that must stay free."""
+    the disk that must stay free. `written`: bytes that a replica may write into its folder. `stop`: asked at every
+    look; a replica for which it says True is ended."""
 
     time_s: float | None = None
     printed: int = 256 << 20
     free: int = 256 << 20
+    written: int = 20 << 30
+    stop: Callable[[ReplicaCommand], bool] | None = None
 
 
 class _Running(Struct):
@@ -96,9 +99,26 @@ def _excess(one: _Running, seconds: float, limits: ReplicaLimits) -> ReplicaEndi
         return "late"
     if _size(folder / STDOUT) + _size(folder / STDERR) > limits.printed:
         return "flooded"
-    if one.polls % SPACE_EACH == 0 and shutil.disk_usage(folder).free < limits.free:
-        return "full"
+    if one.polls % SPACE_EACH == 0:
+        if shutil.disk_usage(folder).free < limits.free:
+            return "full"
+        if folder_size(folder, limits.written) > limits.written:
+            return "large"
+    if limits.stop is not None and limits.stop(one.command):
+        return "stopped"
     return None
+
+
+def folder_size(folder: Path, enough: int) -> int:
+    """The bytes of the files in a folder; of a large one, the first figure above `enough`. Links are not followed."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118 - many times faster than a Path
+        if total > enough:
+            break
+    return total
 
 
 def _size(path: Path) -> int:

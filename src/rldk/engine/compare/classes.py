@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from rldk.determinism.differences import ReplicaSpread
+from rldk.engine.compare.replicas import ReplicaSpread
 
 ReplicaClass = Literal["bitwise", "numerically close", "chaotic", "input-level", "seed ignored", "structural"]
 # float32 has 7 digits: sums in another order differ in the last two of them

@@ -1,4 +1,4 @@
-"""The command of a replica: its words, and what is put in for `{seed}`, `{out}`, `{steps}` and `{device}`."""
+"""The command of a replica: its words, and what is put in for `{seed}`, `{out}`, `{steps}` and other fields."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from rldk.errors import UsageError
 
-FIELDS = ("seed", "out", "steps", "device")
-_FIELD = re.compile(r"\{(seed|out|steps|device)\}")
+FIELDS = ("seed", "out", "steps", "device", "at", "checkpoint")
+_FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SHELL = frozenset({"&&", "||", "|", ">", ">>", "<", ";", "&", "2>&1"})
 _MODULE = "-m"

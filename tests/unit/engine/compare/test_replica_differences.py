@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.core.table import MetricTable, TableBuilder
-from rldk.determinism.differences import ReplicaSpread, StepChoice, distance, spreads
+from rldk.engine.compare.replicas import ReplicaSpread, StepChoice, distance, spreads
 
 ALL = StepChoice()
 

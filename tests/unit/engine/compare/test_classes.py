@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rldk.determinism.classes import (
+from rldk.engine.compare.classes import (
     CLOSE,
     GROWTH,
     LARGE,
@@ -18,7 +18,7 @@ from rldk.determinism.classes import (
     first_mover,
     replicas_for,
 )
-from rldk.determinism.differences import ReplicaSpread
+from rldk.engine.compare.replicas import ReplicaSpread
 
 NONE = SeedControl()
 

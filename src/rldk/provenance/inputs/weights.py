@@ -7,13 +7,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from rldk.core.audit.outcome import CheckOutcome, named_places
 from rldk.core.manifest import ModelRecord, TokenizerRecord
 from rldk.provenance.fingerprints.model import TensorDifference, diff_models, model_fingerprint
 from rldk.provenance.fingerprints.model import TensorFingerprint as Tensor
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.provenance.hashing import split_digest
 from rldk.provenance.sidecars import kept_tensors
-from rldk.tracking.outcome import CheckOutcome, named_places
 
 
 def model_outcome(folder: Path, name: str, record: ModelRecord, place: Path) -> CheckOutcome:

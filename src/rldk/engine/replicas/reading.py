@@ -41,7 +41,7 @@ class ReplicaMetrics(Struct, frozen=True, kw_only=True):
 def read_metrics(folder: Path, wanted: Sequence[str] | None, prefer: str = "") -> ReplicaMetrics:
     """The metrics of the replica in `folder`: from the place that has most of the wanted ones, and of several with as
     many from the first. `prefer`: the only place to look at, where the first replica had its metrics."""
-    found: list[tuple[int, str, Run]] = []
+    found: list[tuple[tuple[int, bool], str, Run]] = []
     reasons: list[str] = []
     for place in [prefer] if prefer else PLACES:
         path = folder / place
@@ -54,7 +54,8 @@ def read_metrics(folder: Path, wanted: Sequence[str] | None, prefer: str = "") -
             continue
         run = max(runs, key=lambda one: (_score(one, wanted), len(one.metrics)))
         if len(run.metrics) and _score(run, None):
-            found.append((_score(run, wanted) if wanted else 0, place, run))
+            several = len(run.metrics) > 1  # a saved state with its step looks like a log of one row
+            found.append(((_score(run, wanted) if wanted else 0, several), place, run))
     if not found:
         return ReplicaMetrics(reason=reasons[0] if reasons else "it wrote and printed nothing")
     best = max(score for score, _, _ in found)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rldk.determinism import written
-from rldk.determinism.written import files_of, keep_written
+from rldk.engine.replicas import written
+from rldk.engine.replicas.written import files_of, keep_written
 
 
 def kept(folder: Path, change: Callable[[], object]) -> dict[str, str]:

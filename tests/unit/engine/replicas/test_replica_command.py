@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rldk.determinism.command import command_template
+from rldk.engine.replicas.command import command_template
 from rldk.errors import UsageError
 
 

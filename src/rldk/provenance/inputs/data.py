@@ -7,13 +7,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from rldk.core.audit.outcome import CheckOutcome, named_places
 from rldk.core.manifest import DatasetRecord
 from rldk.errors import MalformedInput, UsageError
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
 from rldk.provenance.fingerprints.difference import DatasetDifference, difference, spans
 from rldk.provenance.hashing import split_digest
 from rldk.provenance.sidecars import kept_fingerprint
-from rldk.tracking.outcome import CheckOutcome, named_places
 
 KINDS = frozenset({"records", "table", "array", "files"})
 
