@@ -114,7 +114,7 @@ def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
         causes=rule.causes,
         fixes=tuple(phrase(fix, context.framework, context.algorithm) for fix in rule.fixes),
     )
-    return Placed(finding, episode.first_row, episode.last_row)
+    return Placed(finding, episode.first_row, episode.last_row, episode.back_at)
 
 
 def _row_of(finding: Finding, engine: Engine) -> int:

@@ -89,7 +89,7 @@ def _collapse(f: Frame, rows: int, top: int, clear: float, *, seen: int = 0) -> 
     message = (
         f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {stated} rows is {level:.4g}"
     )
-    return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
+    return Signal(value=level, limit=best, before=best, message=message, severity="critical" if all_gone else "warn")
 
 
 def _is_small_rate(name: str, gain: float) -> bool:
@@ -104,7 +104,7 @@ def _plunge(f: Frame) -> Signal | None:
     noise, gain = f.noise(name, 20), best - start
     if now < start - PLUNGE * gain and gain > SHEER * noise and gain > LEAST * abs(best):
         message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below its level when the run began"
-        return Signal(value=f[name], limit=best, message=message, severity="warn")
+        return Signal(value=f[name], limit=best, before=best, message=message, severity="warn")
     return None
 
 
@@ -116,7 +116,7 @@ def _short(f: Frame) -> Signal | None:
     lost = held - now
     if count < SHORT and gain > SHEER * noise and lost > SHORT_LOSS * gain and lost > LEAST * abs(held):
         message = f"{name} had reached {held:.4g} and is back at {f[name]:.4g}"
-        return Signal(value=f[name], limit=held, message=message, severity="warn")
+        return Signal(value=f[name], limit=held, before=held, message=message, severity="warn")
     return None
 
 
@@ -170,7 +170,7 @@ def reward_collapse(f: Frame) -> Signal | None:
         return of_episodes or sheer
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
         message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
-        said.append(Signal(value=level, limit=best, message=message, severity="warn"))
+        said.append(Signal(value=level, limit=best, before=best, message=message, severity="warn"))
     return next((signal for signal in said if signal is not None), None)
 
 
