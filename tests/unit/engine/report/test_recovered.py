@@ -95,11 +95,17 @@ def test_the_alert_was_critical_when_it_was_sent() -> None:
     engine = Engine(rules, Context(algorithm="ppo"))
     alerts = Alerts(engine)
     said: list[Alert] = [a for row in rows_of(course(80, BACK)) for a in alerts.take(row, engine.feed(row))]
-    assert [(a.event, a.severity) for a in said] == [("begin", "warn"), ("worse", "critical"), ("recovered", "critical")]
+    assert [(a.event, a.severity) for a in said] == [
+        ("begin", "warn"),
+        ("worse", "critical"),
+        ("recovered", "critical"),
+    ]
     assert build_report(engine, rules, meta={}, numbers={}).worst() == "warn"
 
 
-def placed(code: str, *, tier: int = 3, over: int | None = 90, ongoing: bool = False, severity: str = "critical") -> Placed:
+def placed(
+    code: str, *, tier: int = 3, over: int | None = 90, ongoing: bool = False, severity: str = "critical"
+) -> Placed:
     finding = Finding(
         code=code, name=code.lower(), family=code.rstrip("0123456789"), severity=severity, tier=tier, first_step=40,  # type: ignore[arg-type]
         last_step=80, metric="m", value=1.0, limit=0.0, message=f"{code} moved", ongoing=ongoing,
