@@ -61,8 +61,8 @@ def total(values: Iterable[float]) -> float:
 
 
 def totals(line: Sequence[float], size: int, count: int) -> list[float]:
-    """The sums, as of `total`, of `size` neighbouring values that end at each of the last `count` ones. Where fewer than
-    `size` values are known there is none."""
+    """The sums, as of `total`, of the `size` values that end at each of the last `count` ones. Where fewer than `size`
+    values are known there is none."""
     ends = range(max(size, len(line) - count + 1), len(line) + 1)
     try:
         return [math.fsum(line[end - size : end]) for end in ends]

@@ -38,12 +38,14 @@ DRIVES: dict[str, frozenset[str]] = {
 
 
 class Placed(Struct, frozen=True):
-    """A finding with the row numbers its steps have. `back_at`: the step at which its metric was seen to be back."""
+    """A finding with the row numbers its steps have. `back_at`: the step at which its metric was seen to be back.
+    `regained`: what was lost is the goal itself, and it is there again."""
 
     finding: Finding
     first_row: int
     last_row: int
     back_at: int | None = None
+    regained: bool = False
 
 
 def lower_unsupported(placed: Sequence[Placed]) -> list[Placed]:
@@ -107,7 +109,8 @@ def _one(first: Placed, other: Placed) -> Placed:
         evidence={**a.evidence, "also": also},
     )
     back = None if first.back_at is None or other.back_at is None else max(first.back_at, other.back_at)
-    return Placed(finding, first.first_row, max(first.last_row, other.last_row), back)
+    regained = first.regained and other.regained
+    return Placed(finding, first.first_row, max(first.last_row, other.last_row), back, regained)
 
 
 def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
@@ -137,6 +140,7 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
 
 def lower_recovered(members: Sequence[Placed]) -> list[Placed]:
     """The findings of an incident, where criticals become warnings once all of it is over. The run has outlived it.
+    The warning that a part of the goal was lost becomes information: agents forget and learn again.
 
     All of it is over when no warning or critical goes on and the metric of every critical was seen to be back at its
     level; a rule that only fell silent proves nothing. A critical of tier 0 stays, and so do those beside it: what must
@@ -145,13 +149,17 @@ def lower_recovered(members: Sequence[Placed]) -> list[Placed]:
     goes_on = any(p.finding.ongoing and p.finding.severity != "info" for p in members)
     if goes_on or any(p.back_at is None or p.finding.tier == 0 for p in grave):
         return list(members)
-    return [_lowered(p) if p.finding.severity == "critical" else p for p in members]
+    return [_lowered(p) for p in members]
 
 
 def _lowered(p: Placed) -> Placed:
-    evidence = {**p.finding.evidence, "recovered_at": p.back_at, "was": "critical"}
+    was = p.finding.severity
+    if was == "info" or (was == "warn" and not p.regained):
+        return p
+    evidence = {**p.finding.evidence, "recovered_at": p.back_at, "was": was}
     message = p.finding.message + recovered(evidence)
-    return replace(p, finding=replace(p.finding, severity="warn", message=message, evidence=evidence))
+    lower = SEVERITIES[SEVERITIES.index(was) - 1]
+    return replace(p, finding=replace(p.finding, severity=lower, message=message, evidence=evidence))
 
 
 def _again(groups: Sequence[list[Placed]]) -> list[list[Placed]]:

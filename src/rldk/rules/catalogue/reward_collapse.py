@@ -8,7 +8,7 @@ from rldk.core.model import COUNTED
 from rldk.rules.evidence import exploration_falls, factor, lost_share
 from rldk.rules.rule import Context, Frame, Signal, rule
 
-GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
+GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*", "elo")
 ROWS, TOP = 27, 12  # a loss must last so many rows; a level must have been held for so many
 SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
@@ -134,7 +134,7 @@ def _short(f: Frame) -> Signal | None:
     fixes=FIXES,
 )
 def reward_collapse(f: Frame) -> Signal | None:
-    """Fires when a reward, return or success rate had clearly risen and has lost most of its gain for good.
+    """Fires when a reward, return, success rate or Elo rating had clearly risen and has lost most of its gain for good.
 
     Why it matters: What the run had learnt is destroyed, and it rarely recovers by itself.
     How it is computed: The top is the highest level that two halves of twelve rows both held; a peak within the first

@@ -6,11 +6,10 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from examples import few
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.core.model import Alert, Finding, Report, Run, RunMeta
+from rldk.core.model import Alert, Finding, Report, Run, RunMeta, Severity
 from rldk.core.table import Row, TableBuilder
 from rldk.engine.alerts import Alerts
 from rldk.engine.live import Engine
@@ -71,6 +70,13 @@ def test_a_return_that_came_back_above_its_best_is_no_critical_any_more() -> Non
     assert finding.evidence["was"] == "critical"
 
 
+def test_a_part_of_the_gain_that_was_regained_is_information() -> None:
+    report = report_of([*course(0, [])[:160], *ramp(TOP, 3.5, 10), *[3.5] * 80, *ramp(3.5, BEST, 40), *[BEST] * 300])
+    finding = the_collapse(report)
+    assert (finding.severity, finding.evidence["was"], report.worst()) == ("info", "warn", "info")
+    assert f"recovered at step {finding.evidence['recovered_at']:,}" in finding.message
+
+
 @pytest.mark.parametrize(
     "end",
     [[], [0.0] * 300, [*ramp(0.0, 5.0, 40), *[5.0] * 300], LATER],
@@ -104,10 +110,10 @@ def test_the_alert_was_critical_when_it_was_sent() -> None:
 
 
 def placed(
-    code: str, *, tier: int = 3, over: int | None = 90, ongoing: bool = False, severity: str = "critical"
+    code: str, *, tier: int = 3, over: int | None = 90, ongoing: bool = False, severity: Severity = "critical"
 ) -> Placed:
     finding = Finding(
-        code=code, name=code.lower(), family=code.rstrip("0123456789"), severity=severity, tier=tier, first_step=40,  # type: ignore[arg-type]
+        code=code, name=code.lower(), family=code.rstrip("0123456789"), severity=severity, tier=tier, first_step=40,
         last_step=80, metric="m", value=1.0, limit=0.0, message=f"{code} moved", ongoing=ongoing,
     )  # fmt: skip
     return Placed(finding, 40, 80, over)
