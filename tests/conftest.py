@@ -25,9 +25,8 @@ settings.register_profile("unshrunk", max_examples=5, deadline=None, phases=(Pha
 gc.set_threshold(50_000, 20, 100)
 
 
-INTEGRATION = re.compile(
-    r"^pytestmark = (?:\[[^\]]*|.*)\bintegration\b", re.MULTILINE
-)  # every test of such a file is one
+# of a file whose tests are all integrations
+INTEGRATION = re.compile(r"^pytestmark = (?:\[[^\]]*|.*)\bintegration\b", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
