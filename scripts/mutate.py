@@ -173,6 +173,8 @@ class Copy:
             os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))  # what is compiled already stays valid
         if failed == "":
             return f"survived: {len(chosen)} tests"
+        if failed is None and late and self.server.failed(names, spent, place, change.function or 0) != "":
+            raise SystemExit(f"the tests of {change} cannot be asked: their process ends without the change, too")
         if failed is not None and failed in names and self.server.failed([failed], spent) != "":
             print(f"{failed} fails without the change: it is not asked", flush=True)
             tests[:] = [test for test in tests if test["test"] != failed]
