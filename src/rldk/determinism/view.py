@@ -8,7 +8,8 @@ from pathlib import Path
 from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
-from rldk.determinism.facts import DeterminismFacts, Mismatch, ReplicaExperiment
+from rldk.determinism.facts import DeterminismFacts, ReplicaExperiment
+from rldk.engine.compare.mismatches import Mismatch
 
 SHOWN = 10  # metrics and suspects, unless everything is asked for
 BADGES: Mapping[Tone, str] = {"critical": "DIFFERS", "warn": "DIFFERS", "ok": "REPEATABLE"}

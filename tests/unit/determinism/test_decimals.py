@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rldk.determinism.reading import decimals_of
+from rldk.engine.replicas.reading import decimals_of
 from rldk.testing import run_of
 
 

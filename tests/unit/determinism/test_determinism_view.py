@@ -10,9 +10,10 @@ from layout import laid_out
 from msgspec.structs import replace
 
 from rldk.core.model import Check, Finding, Note
-from rldk.determinism.facts import FirstDivergence, Mismatch, ReplicaExperiment, ReplicaOutcome
+from rldk.determinism.facts import ReplicaExperiment, ReplicaOutcome
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import Suspect
+from rldk.engine.compare.mismatches import FirstDivergence, Mismatch
 
 
 def _finding(severity: Any) -> Finding:
