@@ -42,7 +42,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_scores_do_not_depend_on_the_batch_and_cut_inputs_are_counted(model: Path) -> None:
-    items, done = items_of(PROMPTS, TEXTS), []
+    items = items_of(PROMPTS, TEXTS)
+    done: list[int] = []
     one, many = (scores_of(str(model), items, ScorerOptions(batch=size, device="cpu"), done.append) for size in (1, 16))
     assert one.scores == pytest.approx(many.scores, abs=1e-5)
     assert sum(done) == 2 * len(items)
