@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
+from rldk.rules.score_words import PAIR_WORDS, SCORE_WORDS
 
 Subject = Literal[
     "rows",
@@ -29,6 +30,8 @@ Subject = Literal[
     "weights",
     "replay",
     "resume",
+    "scores",
+    "rescored",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -49,6 +52,8 @@ WANTS: Mapping[Subject, str] = {
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
     "replay": "a replay of the run, which `rldk replay` makes",
     "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
+    "scores": "rewards with their answers, which `rldk reward-health` looks at",
+    "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -63,10 +68,14 @@ SEEN: Mapping[Subject, str] = {
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
     "replay": "a run and its replay, by `rldk replay`",
     "resume": "runs that were stopped and resumed, by `rldk check-resume`",
+    "scores": "rewards with their answers, by `rldk reward-health`",
+    "rescored": "two scores of the same answers, by `rldk reward-drift`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
     "records": TALLY_WORDS,
+    "scores": SCORE_WORDS,
+    "rescored": PAIR_WORDS,
     "env": {
         "variables": "the environment variables that the run was started with",
         "packages": "the packages that the run was started with",

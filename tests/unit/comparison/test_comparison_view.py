@@ -27,6 +27,8 @@ def _score(group: str, **more: Any) -> GroupScore:
         "reached": 3,
         "levels": (0.4, 0.5),
         "profile": (1.0, 0.667),
+        "profile_low": (0.44, 0.21),
+        "profile_high": (1.0, 0.94),
     }
     return GroupScore(**{**given, **more})
 
