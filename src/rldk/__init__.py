@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rldk.preflight import preflight
     from rldk.profiling import profile
     from rldk.replay import ReplayReport
+    from rldk.reward import RewardHealthReport, compare_models, health, reward_health
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
     from rldk.utils.seed import set_global_seed
 
@@ -30,15 +31,18 @@ __all__ = [
     "EventWriter",
     "ExperimentTracker",
     "ReplayReport",
+    "RewardHealthReport",
     "TrackingConfig",
     "__version__",
     "bisect_commits",
     "check",
     "check_determinism",
+    "compare_models",
     "compare_runs",
     "diagnose",
     "finish",
     "first_divergence",
+    "health",
     "ingest_runs",
     "ingest_runs_to_events",
     "init",
@@ -46,6 +50,7 @@ __all__ = [
     "mismatch",
     "preflight",
     "profile",
+    "reward_health",
     "set_global_seed",
     "watch",
 ]
@@ -57,20 +62,24 @@ _HOMES = {
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "ReplayReport": "rldk.replay",
+    "RewardHealthReport": "rldk.reward",
     "TrackingConfig": "rldk.tracking",
     "bisect_commits": "rldk.bisect",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
+    "compare_models": "rldk.reward",
     "compare_runs": "rldk.comparison",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
     "first_divergence": "rldk.diff",
+    "health": "rldk.reward",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",
     "log": "rldk.tracking",
     "mismatch": "rldk.logprobs",
     "profile": "rldk.profiling",
+    "reward_health": "rldk.reward",
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",
 }

@@ -30,6 +30,7 @@ LAYERS = (
         "preflight",
         "replay",
         "resume",
+        "reward",
         "tracking",
     ),
     ("cli", "integrations"),

@@ -150,6 +150,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
     other: dict[str, Any] = field(default_factory=dict)
 
 
+def stated_config(manifest: Manifest) -> dict[str, Any]:
+    """The settings that a run states: its metadata, where `ExperimentTracker` keeps what its user passes, and its
+    configuration, which counts more. A result that was added to the metadata is among them."""
+    return {**manifest.metadata, **manifest.config}
+
+
 _HINTS = {name: hint for name, hint in get_type_hints(Manifest).items() if name != "other"}
 _NESTED: dict[str, type[Struct]] = {"process": RunProcess, "git": GitState, "script": Script}
 _RECORDS = ("datasets", "models", "tokenizers")

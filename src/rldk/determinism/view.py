@@ -9,6 +9,7 @@ from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
 from rldk.determinism.facts import DeterminismFacts, ReplicaExperiment
+from rldk.engine.compare.mismatches import Mismatch
 
 SHOWN = 10  # metrics and suspects, unless everything is asked for
 BADGES: Mapping[Tone, str] = {"critical": "DIFFERS", "warn": "DIFFERS", "ok": "REPEATABLE"}
@@ -98,13 +99,16 @@ def _mismatches(report: DeterminismFacts) -> Table:
         )
         for one in report.mismatches
     )
-    lines = tuple(
-        f"{name}: from step {step} on, {unequal} steps, largest share {share}"
-        + (f", {missing} values without a partner" if missing != "0" else "")
-        for name, step, unequal, share, _, missing in rows
-    )
+    lines = tuple(f"{one.metric}: {', '.join(_apart(one))}" for one in report.mismatches)
     heads = ("Metric", "First step", "Unequal steps", "Largest share", "Units of the last place", "Without a partner")
     return Table(heads=heads, rows=rows, lines=lines, most=SHOWN)
+
+
+def _apart(one: Mismatch) -> Iterator[str]:
+    if one.step is not None:
+        yield f"from step {one.step:,} on, {one.unequal:,} of {one.steps:,} steps, largest share {number(one.share)}"
+    if one.missing:
+        yield f"{words.plural(one.missing, 'value')} without a partner"
 
 
 def _experiments(report: DeterminismFacts) -> Table:
@@ -123,8 +127,9 @@ def _result(report: DeterminismFacts, one: ReplicaExperiment) -> str:
 def _generators(report: DeterminismFacts) -> Iterator[str]:
     for name, said in report.rng_map.items():
         if said["draws"] or said["seeded_at"]:
-            seeded = ", ".join(said["seeded_at"]) or "nowhere"
-            yield f"{name}: seeded at {seeded}; {words.plural(said['draws'], 'place')} draw from it"
+            seeded = f"at {', '.join(said['seeded_at'])}" if said["seeded_at"] else "nowhere"
+            verb = "draws" if said["draws"] == 1 else "draw"
+            yield f"{name}: seeded {seeded}; {words.plural(said['draws'], 'place')} {verb} from it"
 
 
 def _replicas(report: DeterminismFacts) -> Section:

@@ -21,6 +21,8 @@ BEFORE: Mapping[Subject, str] = {
     "replay": "looked at in a replay of a run, by `rldk replay`",
     "resume": "looked at in runs that were stopped and resumed, by `rldk check-resume`",
     "profile": "looked at while a training runs, by `rldk profile`",
+    "scores": "looked at in rewards with their answers, by `rldk reward-health`",
+    "rescored": "looked at in two scores of the same answers, by `rldk reward-drift`",
 }
 
 

@@ -14,7 +14,7 @@ from rldk.core.table import MetricTable
 from rldk.engine.processes.injection import injected
 from rldk.engine.replicas.command import CommandTemplate
 from rldk.engine.replicas.launch import ReplicaCommand
-from rldk.engine.replicas.local import LocalLauncher
+from rldk.engine.replicas.launchers.local import LocalLauncher
 from rldk.engine.replicas.reading import read_metrics
 from rldk.engine.replicas.running import ReplicaLimits
 from rldk.engine.replicas.trial import CommandTrial, TrialPlan, run_trials

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
+from rldk.rules.score_words import PAIR_WORDS, SCORE_WORDS
 
 Subject = Literal[
     "rows",
@@ -30,6 +31,8 @@ Subject = Literal[
     "replay",
     "resume",
     "profile",
+    "scores",
+    "rescored",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -51,6 +54,8 @@ WANTS: Mapping[Subject, str] = {
     "replay": "a replay of the run, which `rldk replay` makes",
     "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
     "profile": "a profile of the training, which `rldk profile` makes",
+    "scores": "rewards with their answers, which `rldk reward-health` looks at",
+    "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -66,10 +71,14 @@ SEEN: Mapping[Subject, str] = {
     "replay": "a run and its replay, by `rldk replay`",
     "resume": "runs that were stopped and resumed, by `rldk check-resume`",
     "profile": "a training while it runs, by `rldk profile`",
+    "scores": "rewards with their answers, by `rldk reward-health`",
+    "rescored": "two scores of the same answers, by `rldk reward-drift`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
     "records": TALLY_WORDS,
+    "scores": SCORE_WORDS,
+    "rescored": PAIR_WORDS,
     "env": {
         "variables": "the environment variables that the run was started with",
         "packages": "the packages that the run was started with",

@@ -24,8 +24,8 @@ Began = Callable[[ReplicaCommand], object]
 class ReplicaLimits(Struct, frozen=True, kw_only=True):
     """`time_s`: of one replica, None without a limit. `printed`: bytes on stdout and stderr together. `free`: bytes of
     the disks of its folder, and of the one that it was started in, that must stay free. `written`: bytes that a replica
-    may write into its folder. `shorten`: of a replica that is ended for one of these, only the beginning of each large file
-    is kept. `stop`: asked at every look; a replica for which it says True is ended."""
+    may write into its folder. `shorten`: of a replica that is ended for one of these, only the beginning of each large
+    file is kept. `stop`: asked at every look; a replica for which it says True is ended."""
 
     time_s: float | None = None
     printed: int = 256 << 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import POLICY, VALUE_BASED
-from rldk.rules.evidence import starting_entropy
+from rldk.rules.evidence import is_rated, starting_entropy
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 NEAR_ONE = 0.9  # of rewards between 0 and 1: as good as solved
@@ -61,7 +61,7 @@ def never_learnt(f: Frame) -> Signal | None:
     looks solved: the reward is 0.9 or more and has never been above 1, or the newest 40 rows are typically within 2 %
     of the largest so far. It is also quiet about a reward that is always the same (REW001 and REW015 report that), and
     while more than a tenth of the actions are random and their share still falls, because the return is then that of
-    chance.
+    chance; and in self-play with an Elo rating, where the reward stays level while both sides learn.
     When it is wrong: A policy may be good from the start, on a reward whose top is not known, or a run may resume at
     its plateau.
     Source: Our own choice, after F01 and F09 of the rule catalogue; 200 rows are those of REW009. That a learning
@@ -74,12 +74,12 @@ def never_learnt(f: Frame) -> Signal | None:
     same, top = f.repeats(name), f.highest(name, before=0)
     chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
     explores = chance > 0.1 and most_chance > chance
-    acted = f.previous("exploration_rate", ACTED)
+    acted, rated = f.previous("exploration_rate", ACTED), is_rated(f)
     late = count >= FEWEST and progress >= NEARLY_OVER
     slack = max(SAME * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
     risen = not (now < start + slack and best < start + TWICE * slack)
-    if not (late or count >= SAID) or resumed or risen or same == count or explores:
+    if not (late or count >= SAID) or resumed or risen or same == count or explores or rated:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
@@ -120,9 +120,10 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     """
     now, start, best = f.median("reward_mean", LATEST), f.early("reward_mean", 0, FIRST), f.peak("reward_mean", 0.1)
     spread, count = f.std("reward_mean", LATEST), f.count("reward_mean")
-    entropy, sure = f["entropy"], starting_entropy(f)
+    entropy, sure, rated = f["entropy"], starting_entropy(f), is_rated(f)
     narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
-    if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
+    flat = now < start + spread and best < start + TWICE * spread
+    if narrow and count >= NARROW_ROWS and flat and not rated:
         message = f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward was {start:.4g} and is {now:.4g}"
         return Signal(value=now, limit=start + spread, message=message)
     return None

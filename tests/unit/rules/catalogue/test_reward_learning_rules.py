@@ -47,6 +47,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: l
             FLAT | {"exploration_rate": [1 - i / 600 for i in range(450)]},
             {"algorithm": "dqn", "framework": "sb3"},
         ),
+        ("REW022", FLAT | {"elo": [1200.0 + i for i in range(450)]}, {"algorithm": "ppo", "framework": "mlagents"}),
+        ("REW027", DECIDED | {"elo": [1200.0 + i for i in range(150)]}, {"algorithm": "ppo", "framework": "mlagents"}),
         ("REW022", {"reward_mean": [1.0] * 450}, GRPO),
         ("REW022", {"reward_mean": around((190, 0.3))}, GRPO),  # too early
         ("REW022", FLAT, GRPO | {"step": [*range(5000, 5450)]}),  # goes on from an earlier run
