@@ -35,6 +35,11 @@ from rldk.rules.rule import Context
 KIND = "profile"
 DOMINANT = 0.4  # share of the time from which on one phase is called the bottleneck; without it, 1.7 times faster
 TELLING = 0.25  # share of a phase from which on a function is named
+EXCESS = {
+    "flooded": "the command printed more than 2 GiB and was ended",
+    "full": "the command was ended because the disk was nearly full",
+    "large": "the command wrote more than --max-output allows and was ended",
+}
 IDLE = 0.3  # of the time that GPUs are busy
 NAMES = {
     "rollout": "the rollout", "reward": "the reward", "train": "the training", "sync": "the transfer of weights",
@@ -178,8 +183,10 @@ def _notes(e: ProfileEvidence, curves: ResourceCurves) -> Iterator[Note]:
         yield Note(
             topic="end", text="the command was ended when its time was over; the profile covers what came before"
         )
-    elif e.how not in ("ended", "stopped"):
-        yield Note(topic="end", text=f"the command was ended by rldk: {e.how}")
+    elif e.how == "stopped":
+        yield Note(topic="end", text="the command was interrupted; the profile covers what came before")
+    elif e.how in EXCESS:
+        yield Note(topic="end", text=f"{EXCESS[e.how]}; the profile covers what came before")
     elif e.exit_code:
         said = f": {e.said}" if e.said else ""
         yield Note(topic="end", text=f"the command ended with exit code {e.exit_code}{said}")
@@ -206,6 +213,7 @@ def _meta(e: ProfileEvidence) -> dict[str, Any]:
         "folder": str(e.folder),
         "framework": main.framework if main else "",
         "gpus": e.gpus,
+        "how": e.how,
         "trace": main.operations.trace if main and main.operations else "",
         "untimed": [name for name in UNTIMED if any(name in line.phases for line in e.counted)],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from rldk.profiling.recorded import PhaseLine, RecordedProcess
 from rldk.profiling.resources import ResourceSample
 
 WARM = 5  # lines from which on the first is left out: it compiles, and fills caches
+LEAST = 1e-4  # of the time; phases below are left out
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -56,33 +56,39 @@ class ProfileEvidence(Struct, frozen=True, kw_only=True):
 
 def phase_times(e: ProfileEvidence) -> tuple[PhaseTime, ...]:
     """The phases, the longest first. Time outside of timed phases is divided by what the stack showed meanwhile."""
-    timed: Counter[str] = Counter()
-    for line in e.counted:
-        timed.update(line.phases)
-    steps = sum(len(line.seconds) for line in e.step_lines)
-    total = sum(timed.values())
+    timed, seen = _timed(e), dict[str, float]()
     stacks = e.main.stacks if e.main else None
-    seen: Counter[str] = Counter()
-    if timed.keys() <= {"start-up"}:  # nothing was timed, so that no start can be told from what came after it
-        timed = Counter({"other": timed["start-up"]})
     for name in UNTIMED:
-        shares = seen_shares(stacks, name) if stacks else {}
-        whole = timed.pop(name, 0.0)
-        for phase, share in shares.items():
-            (timed if phase == name else seen)[phase] += whole * share
-        timed[name] += 0.0 if shares else whole
-    names = {name for name in (*timed, *seen) if total > 0 and (timed[name] + seen[name]) / total > 1e-4}
-    times = [
-        PhaseTime(
-            name=name,
-            seconds=timed[name] + seen[name],
-            share=(timed[name] + seen[name]) / total,
-            per_step=(timed[name] + seen[name]) / steps if steps else None,
-            how="timed" if timed[name] >= seen[name] else "seen",
-        )
-        for name in names
-    ]
+        whole = timed.get(name, 0.0)
+        for phase, share in (seen_shares(stacks, name) if stacks and whole else {}).items():
+            if phase != name:
+                seen[phase] = seen.get(phase, 0.0) + whole * share
+                timed[name] -= whole * share
+    steps = sum(len(line.seconds) for line in e.step_lines)
+    total = sum(timed.values()) + sum(seen.values())
+    times = []
+    for name in {*timed, *seen}:
+        seconds = timed.get(name, 0.0) + seen.get(name, 0.0)
+        if seconds > LEAST * total:
+            times.append(
+                PhaseTime(
+                    name=name,
+                    seconds=seconds,
+                    share=seconds / total,
+                    per_step=seconds / steps if steps else None,
+                    how="timed" if timed.get(name, 0.0) >= seen.get(name, 0.0) else "seen",
+                )
+            )
     return tuple(sorted(times, key=lambda one: (-one.seconds, one.name)))
+
+
+def _timed(e: ProfileEvidence) -> dict[str, float]:
+    """The seconds of each timed phase. Where nothing was timed, no start can be told from what came after it."""
+    timed: dict[str, float] = {}
+    for line in e.counted:
+        for name, seconds in line.phases.items():
+            timed[name] = timed.get(name, 0.0) + seconds
+    return {"other": sum(timed.values())} if timed.keys() <= {"start-up"} else timed
 
 
 def step_seconds(e: ProfileEvidence) -> list[float]:

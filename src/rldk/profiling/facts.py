@@ -46,7 +46,7 @@ class ResourceCurves(Struct, frozen=True, kw_only=True):
 
 
 class ProfileFacts(Report, frozen=True, kw_only=True):
-    """Where the time of a training goes. `passed`: no memory grows so fast that the training will not last a day.
+    """Where the time of a training goes. `passed`: no finding is critical; memory that grows is a warning.
 
     `phases`: the longest first. `bottleneck`: in words. `step_seconds`: of each step, without those that the profiler
     of torch has slowed down. `hot_lines`: where the program was seen most often. `operations`: of torch, over

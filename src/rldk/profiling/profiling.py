@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def profile_command(
     `{out}`. `output_dir`: where the report, what was recorded and what the command printed are kept; a new temporary
     folder without it. `look`: told again and again what was seen so far.
 
+    An interrupt ends the command, and the report covers what came before.
+
     Raises `UsageError` when the command cannot be started, and `OutputError` when the folder cannot be made."""
     if not 0 <= torch_steps <= MOST_STEPS:
         raise UsageError(f"{torch_steps} steps cannot be recorded", hint=f"give 0 to {MOST_STEPS}")
@@ -72,8 +75,11 @@ def profile_command(
         return False
 
     limits = ReplicaLimits(time_s=timeout, printed=2 * GIB, written=int(max_output_gib * GIB), shorten=False, stop=tick)
+    since = time.monotonic()
     try:
         _, end = next(iter(run_replicas([command], LocalLauncher(), limits)))
+    except KeyboardInterrupt:  # what was seen until then is worth a report
+        end = ReplicaEnd(how="stopped", code=None, seconds=time.monotonic() - since)
     except UsageError:  # it was not even started
         shutil.rmtree(folder if output_dir is not None else home, ignore_errors=True)
         raise

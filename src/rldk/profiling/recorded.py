@@ -106,7 +106,7 @@ def _process(path: Path) -> RecordedProcess:
     stem = path.name.removesuffix(PHASES)
     number = stem.rpartition("-")[2]
     process = RecordedProcess(pid=int(number) if number.isdigit() and len(number) < 12 else 0)
-    decoder = msgspec.json.Decoder(PhaseLine)
+    decoder, ended = msgspec.json.Decoder(PhaseLine), False
     for text in _lines(path):
         try:
             line = decoder.decode(text)
@@ -118,13 +118,24 @@ def _process(path: Path) -> RecordedProcess:
                 process.program = str(line.program[0])[:500] if line.program else ""
             case "end":
                 process.hooked, process.failed, process.framework = line.hooked, line.failed, line.framework
+                ended = True
             case _ if len(process.lines) < MOST_LINES and _is_sound(line):
                 process.lines.append(line)
             case _:
                 process.refused += 1
     process.stacks = _decoded(path.with_name(stem + STACKS), StackFile)
     process.operations = _decoded(path.with_name(stem + OPERATIONS), OperationFile)
+    if not ended and not process.steps and process.stacks is not None:
+        process.lines = [_looked(process.stacks)]
     return process
+
+
+def _looked(stacks: StackFile) -> PhaseLine:
+    """The phases of a process that was killed before its first step, by the looks at its stack."""
+    phases: dict[str, float] = {}
+    for place in stacks.places:
+        phases[place.phase] = phases.get(place.phase, 0.0) + place.count * stacks.each_s
+    return PhaseLine(kind="rest", at=0.0, phases=phases)
 
 
 def _is_sound(line: PhaseLine) -> bool:

@@ -12,7 +12,8 @@ from msgspec import Struct
 from rldk.engine.processes.identity import PROC, Process
 from rldk.profiling.gpus import GpuCounters, GpuSample
 
-FIRST_EACH_S = 0.2
+FIRST_EACH_S = 0.1
+LIST_S = 1.0  # between two searches for processes, which read much more than a sample does
 MOST = 3000  # samples; beyond that every second one is dropped, and half as many are taken
 NO_PROC = "needs /proc, which this system does not have"
 
@@ -45,7 +46,8 @@ class ResourceSampler:
         self.gpus = gpus or GpuCounters()
         self.samples: list[ResourceSample] = []
         self._cpu: dict[tuple[int, str], float] = {}
-        self._due = 0.0
+        self._due = self._list_due = 0.0
+        self._listed: list[Process] = []
 
     @property
     def missing(self) -> str:
@@ -66,7 +68,10 @@ class ResourceSampler:
     def take(self) -> None:
         """Takes a sample; none where no process is there."""
         resident = private = count = 0
-        for process in self._processes():
+        if self._now() >= self._list_due or not self._listed:
+            self._listed = list(self._processes())
+            self._list_due = self._now() + LIST_S
+        for process in self._listed:
             with suppress(OSError, ValueError, IndexError):
                 cpu_s, whole, own = read_process(process.pid)
                 self._cpu[process.pid, process.start] = cpu_s

@@ -18,7 +18,7 @@ from rldk.core.files import save
 from rldk.engine.processes.identity import descendants
 from rldk.engine.processes.injection import INJECT
 from rldk.errors import OutputError, UsageError
-from rldk.profiling.profiling import HOOKS, REPORT
+from rldk.profiling.profiling import FOLDER, HOOKS, REPORT
 from rldk.profiling.report import ProfileReport
 
 _TICK_S = 0.1
@@ -35,12 +35,14 @@ def profile(output_dir: str | os.PathLike[str] | None = None, *, torch_steps: in
 
 
 class ProfiledPart:
-    """A part of a program that is profiled. `report`: None before its end."""
+    """A part of a program that is profiled. `report`: None before its end, and where the whole program is profiled by
+    `rldk profile`: phases and steps then count there."""
 
     def __init__(self, output_dir: str | os.PathLike[str] | None, torch_steps: int) -> None:
         self._home = None if output_dir is None else Path(output_dir).resolve()
         self._torch_steps = torch_steps
         self._recorder: Any = None
+        self._attached = False
         self._stop = threading.Event()
         self.report: ProfileReport | None = None
 
@@ -51,7 +53,10 @@ class ProfiledPart:
 
         hooks = _hooks()
         if hooks.running is not None:
-            raise UsageError("this program is already profiled", hint="leave out one of the two")
+            if os.environ.get(FOLDER) is None:
+                raise UsageError("this program is already profiled", hint="leave out the inner profile")
+            self._recorder, self._attached = hooks.running, True
+            return self
         self._folder = _folder(self._home)
         self._sampler = ResourceSampler(lambda: descendants(os.getpid()))
         self._thread = threading.Thread(target=self._sample, name="rldk-resources", daemon=True)
@@ -96,6 +101,8 @@ class ProfiledPart:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends, and makes the report, also after an error, which goes on."""
+        if self._attached:
+            return
         from rldk.cards.wire import document, dumps
         from rldk.profiling.conclusion import conclude_profile
         from rldk.profiling.evidence import ProfileEvidence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from rldk.cli.flags import (
 from rldk.cli.formats import form_of, print_report
 from rldk.cli.output import progress
 from rldk.config import load_settings
+
+if TYPE_CHECKING:
+    from rldk.profiling.report import ProfileReport
 
 
 @click.command("profile", context_settings={"ignore_unknown_options": False})
@@ -44,7 +47,8 @@ def command(words: tuple[str, ...], output: Path | None, html: Path | None, **fl
     Write -- before COMMAND. The script is not changed: hooks time the phases (rollout, reward, train, sync) of TRL,
     transformers, Stable-Baselines3, gymnasium and torch, and looks at the stack name the lines of your own code. CPU,
     memory and NVIDIA GPUs are sampled. Whether memory grows is decided by a test of its trend. What the command prints
-    is kept in a file. The exit code is that of the command where it failed, else 1 when a finding is severe enough.
+    is kept in a file. An interrupt (Ctrl-C) ends the command, and the report covers what came before. The exit code is
+    that of the command where it failed, 130 after an interrupt, else 1 when a finding is severe enough.
 
     \b
     Examples:
@@ -69,4 +73,11 @@ def command(words: tuple[str, ...], output: Path | None, html: Path | None, **fl
     print_report(
         report, form, output, color=settings["color"], html=html, fail_on=fail_on, everything=everything
     )  # fmt: skip
-    return report.exit_code or int(fails([report.worst()], fail_on))
+    return _exit_code(report, fail_on)
+
+
+def _exit_code(report: ProfileReport, fail_on: str) -> int:
+    """That of the command where it failed; 130 where it was interrupted, 3 where it had to be ended."""
+    codes = {"stopped": 130, "flooded": 3, "full": 3, "large": 3}
+    own = codes.get(report.meta["how"], 0) or report.exit_code or 0
+    return own or int(fails([report.worst()], fail_on))

@@ -15,7 +15,7 @@ from types import CodeType, FrameType
 
 EACH_S = 0.01
 SWITCH_S = 0.001
-WRITE_S = 3.0
+FIRST_S, WRITE_S = 0.5, 8.0  # until the first file is written, and at most between two; each time twice as long
 DEEP = 150  # frames of a stack that are looked at
 KEPT = 2000  # places that are written at most
 _PLACES = [os.path.realpath(p) + os.sep for p in {sysconfig.get_paths()[n] for n in ("stdlib", "purelib", "platlib")}]
@@ -55,17 +55,20 @@ class StackSampler:
             self._write()
 
     def _run(self) -> None:
-        due = time.monotonic() + WRITE_S
+        pause = FIRST_S
+        due = time.monotonic() + pause
         while not self._stop.wait(EACH_S):
             frame = sys._current_frames().get(self._watched)
             if frame is not None:
                 self._look(frame)
             if time.monotonic() > due:
                 self._write()
-                due = time.monotonic() + WRITE_S
+                pause = min(2 * pause, WRITE_S)
+                due = time.monotonic() + pause
 
     def _look(self, frame: FrameType) -> None:
-        phase, found = self._phase(), []
+        phase = self._phase()
+        found: list[tuple[CodeType, int]] = []
         inner = _package(frame.f_code.co_filename)
         seen: FrameType | None = frame
         for _ in range(DEEP):

@@ -52,7 +52,7 @@ class TorchSteps:
         profiler.stop()
         if not self._done:
             return
-        found = [
+        found: list[dict[str, Any]] = [
             {
                 "name": str(one.key)[:200],
                 "calls": int(one.count),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from functools import partial
 
-from rldk.core.model import Severity
 from rldk.rules.profiles import MemoryTrend, ProfileView
 from rldk.rules.rule import Signal, rule
 
 _profile_rule = partial(rule, severity="warn", data="T", subject="profile")
 MIB, HOUR = float(1 << 20), 3600.0
-SOON = 24.0  # hours
 
 
 def _said(what: str, trend: MemoryTrend, step_s: float) -> str:
@@ -29,7 +27,7 @@ def _evidence(trend: MemoryTrend) -> dict[str, float]:
 @_profile_rule(
     "SYS040",
     "process-memory-grows",
-    tier=1,
+    tier=2,
     needs=("memory",),
     causes=(
         "tensors are kept for logging with their graph, or lists of rollouts are never emptied",
@@ -43,8 +41,7 @@ def _evidence(trend: MemoryTrend) -> dict[str, float]:
 def process_memory_grows(profile: ProfileView) -> Signal | None:
     """Fires when the memory of the processes of a profiled training grows steadily and does not level off.
 
-    Why it matters: The run is killed when the memory of the machine is full, at a moment that the system chooses. It is
-    critical when that would be within a day.
+    Why it matters: The run is killed when the memory of the machine is full, at a moment that the system chooses.
     How it is computed: Resident memory without pages of files, summed over all processes, after the first fifth of the
     time. The lowest value of each of 40 blocks of time is tested for a rise (Mann and Kendall, with the correction of
     Hamed and Rao for autocorrelation): p < 0.001 for the whole and < 0.05 for each half. The second half must grow at
@@ -59,18 +56,15 @@ def process_memory_grows(profile: ProfileView) -> Signal | None:
     if trend is None or not trend.grows:
         return None
     hours = profile.room / trend.slope / HOUR
-    severity: Severity = "critical" if hours < SOON else "warn"
     message = _said("the memory of the processes", trend, profile.step_s)
     message += "" if math.isnan(hours) else f"; at that pace the memory of this machine is full in {hours:,.0f} hours"
-    return Signal(
-        value=trend.growth, limit=0.0, metric="memory", message=message, severity=severity, evidence=_evidence(trend)
-    )
+    return Signal(value=trend.growth, limit=0.0, metric="memory", message=message, evidence=_evidence(trend))
 
 
 @_profile_rule(
     "SYS041",
     "device-memory-grows",
-    tier=1,
+    tier=2,
     needs=("device",),
     causes=("tensors on the device are kept for logging with their graph", "a cache of keys and values is never freed"),
     fixes=(
