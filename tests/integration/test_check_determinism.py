@@ -261,6 +261,29 @@ def test_a_trainer_that_prints_boxes_is_read(tmp_path: Path) -> None:
     assert (report.classification, report.passed) == ("bitwise", True)
 
 
+SUMMARIES = """
+import sys, torch
+from torch.utils.tensorboard import SummaryWriter
+torch.manual_seed(int(sys.argv[1]))
+with SummaryWriter() as writer:
+    for step in range(9):
+        writer.add_scalar("train/loss", torch.rand(()).item(), step)
+        writer.add_scalar("train/reward", torch.rand(()).item(), step)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_real_summary_writer_is_read_from_the_command_line(tmp_path: Path) -> None:
+    pytest.importorskip("torch.utils.tensorboard")
+    cmd = _script(SUMMARIES) + " {seed}"
+    argv = [sys.executable, "-m", "rldk", "check-determinism", "--cmd", cmd, "--compare", "loss,reward_mean", "--json"]
+    done = subprocess.run([*argv, "--replicas", "2", "--output-dir", "kept"], capture_output=True, check=False)
+    report = msgspec.json.decode(done.stdout)
+    assert (done.returncode, report["classification"], report["numbers"]["steps"]) == (0, "bitwise", 9)
+    assert set(report["meta"]["metrics"]) == {"loss", "reward_mean"}
+
+
 @pytest.mark.slow
 def test_event_files_in_a_folder_that_runs_share_are_told_apart(tmp_path: Path) -> None:
     report = check(_script(TFEVENTS) + " {seed}", "loss", replicas=3, output_dir=tmp_path / "kept")

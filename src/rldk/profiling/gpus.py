@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-ABSENT = "needs nvidia-ml-py (`pip install nvidia-ml-py`)"
+ABSENT = 'needs nvidia-ml-py (pip install "rldk[gpu]")'
 
 
 class GpuSample(Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ def _sections(report: ProfileFacts) -> Iterator[Section]:
         yield Section(title=f"Operations of torch in {words.plural(report.torch_steps, 'step')}", parts=(_ops(report),))
     curves = tuple(_curves(report))
     if curves:
-        yield Section(title="Over time, in seconds", parts=(Charts(curves=curves),), wide=True, brief="")
+        yield Section(title="Over time", parts=(Charts(curves=curves),), wide=True, brief="")
     notes = tuple(words.sentence(note.text) for note in report.notes)
     if notes:
         yield Section(title="Worth knowing", parts=(Bullets(items=notes),))
@@ -147,17 +147,18 @@ def _curves(report: ProfileFacts) -> Iterator[Curve]:
     yield from _curve("GPU busy", c.seconds, c.gpu_busy)
     yield from _curve("GPU memory (GiB)", c.seconds, [value / GIB for value in c.gpu_memory])
     steps = report.step_seconds
-    yield from _curve("seconds of a step, by step", [float(n + 1) for n in range(len(steps))], steps)
+    yield from _curve("seconds of a step", [float(n + 1) for n in range(len(steps))], steps, "step")
 
 
-def _curve(name: str, at: Sequence[float], values: Sequence[float]) -> Iterator[Curve]:
-    """The curve, with a point for each whole second or step at most, and `MOST_POINTS` in all."""
-    if len(values) < 2:
-        return
-    each = max(1, len(values) // MOST_POINTS)
-    points = {int(a): v for a, v in list(zip(at, values, strict=True))[::each]}
-    if len(points) > 1:
-        yield Curve(name=name, step=tuple(points), value=tuple(points.values()))
+def _curve(name: str, at: Sequence[float], values: Sequence[float], axis: str = "seconds") -> Iterator[Curve]:
+    """The curve: the mean of each whole second or step, or of several where there are more than `MOST_POINTS`."""
+    width = max(1, math.ceil((at[-1] - at[0]) / MOST_POINTS)) if len(at) else 1
+    groups: dict[int, list[float]] = {}
+    for place, value in zip(at, values, strict=False):
+        groups.setdefault(int(place // width) * width, []).append(value)
+    if len(groups) > 1:
+        means = tuple(sum(group) / len(group) for group in groups.values())
+        yield Curve(name=name, step=tuple(groups), value=means, axis=axis)
 
 
 def _problems(report: ProfileFacts) -> Iterator[Problem]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     "--max-output", default=20.0, show_default=True, metavar="GIB", help="What a replica may write into {out}."
 )
 @click.option("--jobs", default=1, show_default=True, help="How many replicas run at a time; they disturb each other.")
-@click.option("--launcher", default="local", show_default=True, help="What starts the replicas.")
+@click.option("--launcher", default="local", show_default=True, help="What starts the replicas: local, ray, slurm.")
 @click.option("--stress", is_flag=True, help="Also run replicas with other hashes, threads, folders and load.")
 @click.option("--counterfactual", is_flag=True, help="Also switch off one source of chance at a time.")
 @folder_option("Keep report, card and all output here.  [default: a new temporary folder]", metavar="DIR")

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from types import CodeType, FrameType
 
-EACH_S = 0.01
+EACH_S = 0.02
 SWITCH_S = 0.001
 FIRST_S, WRITE_S = 0.5, 8.0  # until the first file is written, and at most between two; each time twice as long
 DEEP = 150  # frames of a stack that are looked at

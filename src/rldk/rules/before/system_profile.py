@@ -35,7 +35,7 @@ def _evidence(trend: MemoryTrend) -> dict[str, float]:
     ),
     fixes=(
         "detach and convert what is logged (`.item()`), and bound every list that lives longer than a step",
-        "compare two snapshots of tracemalloc some steps apart; `rldk profile` names the lines that ran most",
+        "compare two snapshots of `tracemalloc` some steps apart: they name the lines that allocate",
     ),
 )
 def process_memory_grows(profile: ProfileView) -> Signal | None:
@@ -56,8 +56,9 @@ def process_memory_grows(profile: ProfileView) -> Signal | None:
     if trend is None or not trend.grows:
         return None
     hours = profile.room / trend.slope / HOUR
+    within = "" if math.isnan(hours) else f"{max(1, round(hours)):,} hour{'s' if round(hours) > 1 else ''}"
     message = _said("the memory of the processes", trend, profile.step_s)
-    message += "" if math.isnan(hours) else f"; at that pace the memory of this machine is full in {hours:,.0f} hours"
+    message += f"; at that pace the memory of this machine is full in about {within}" if within else ""
     return Signal(value=trend.growth, limit=0.0, metric="memory", message=message, evidence=_evidence(trend))
 
 

@@ -41,7 +41,7 @@ def test_the_message_has_pace_step_and_time_left() -> None:
     (found,) = _seen(replace(FINE, memory=GROWS, room=100 * 3600 * MIB)).findings
     assert found.message == (
         "the memory of the processes grows by 3,600 MiB an hour (0 to 3,600), 2 MiB a step, and does not level off; "
-        "at that pace the memory of this machine is full in 100 hours"
+        "at that pace the memory of this machine is full in about 100 hours"
     )
 
 
