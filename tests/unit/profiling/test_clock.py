@@ -94,6 +94,7 @@ def test_steps_that_a_profiler_slows_down_have_lines_of_their_own() -> None:
     for _ in range(3):
         time.now += 1.0
         clock.step()
+    assert clock.current == "other"
     assert [(line["kind"], line["seconds"]) for line in lines] == [
         ("steps", [1.0]),
         ("profiled", [1.0]),

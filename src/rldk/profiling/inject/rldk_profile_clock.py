@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 START, OTHER = "start-up", "other"  # before the first phase, and outside of any
+PROFILER = "profiler"  # work of the profile itself, which counts nowhere
 FLUSH_S = 0.2  # steps that are faster share a line
 MOST_STEPS = 1000  # of a line
 
@@ -82,10 +83,12 @@ class PhaseClock:
         self._begun = True
         self._seconds.append(now - self._step_since)
         self._step_since = now
+        self._stack.append(PROFILER)
         skipped = self.stepped()
+        self._stack.pop()
         if skipped or now - self._written >= FLUSH_S or len(self._seconds) >= MOST_STEPS:
             self._flush("profiled" if skipped else "steps")
-            self._since = self._step_since = self._now()  # what the writing took belongs to no step
+        self._since = self._step_since = self._now()  # what this took belongs to no step
 
     def end(self) -> None:
         """Writes what is left, with the time after the last step."""

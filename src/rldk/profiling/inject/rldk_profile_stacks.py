@@ -68,6 +68,8 @@ class StackSampler:
 
     def _look(self, frame: FrameType) -> None:
         phase = self._phase()
+        if phase == "profiler":
+            return
         found: list[tuple[CodeType, int]] = []
         inner = _package(frame.f_code.co_filename)
         seen: FrameType | None = frame
