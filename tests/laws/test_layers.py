@@ -28,6 +28,7 @@ LAYERS = (
         "logprobs",
         "monitor",
         "preflight",
+        "profiling",
         "replay",
         "resume",
         "reward",
