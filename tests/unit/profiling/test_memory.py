@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from rldk.profiling.memory import memory_trend
 from rldk.rules.profiles import MemoryTrend
 
 MIB = float(1 << 20)
-AT = np.linspace(0, 150, 300)
-Series = Callable[[np.random.Generator], NDArray[np.float64]]
+AT: NDArray[np.float64] = np.linspace(0, 150, 300, dtype=np.float64)
+Series = Callable[[np.random.Generator], NDArray[np.floating[Any]]]
 SOUND: dict[str, Series] = {
     "noise": lambda rng: rng.normal(0, 20, 300),
     "noise that depends on itself": lambda rng: np.convolve(rng.normal(0, 10, 340), np.ones(41) / 5, "valid"),
