@@ -33,7 +33,7 @@ LEAKS: dict[str, Series] = {
 
 def _share(make: Series) -> float:
     rng = np.random.default_rng(1)
-    found = [memory_trend(AT, (500 + make(rng)) * MIB) for _ in range(60)]
+    found = [memory_trend(AT, (500.0 + np.asarray(make(rng), dtype=np.float64)) * MIB) for _ in range(60)]
     return float(np.mean([isinstance(one, MemoryTrend) and one.grows for one in found]))
 
 
