@@ -11,6 +11,7 @@ from rldk.core.model import Report
 from rldk.determinism.classes import ReplicaClass
 from rldk.determinism.differences import ReplicaSpread
 from rldk.determinism.suspects import Suspect
+from rldk.determinism.trace.facts import OperationTrace
 
 MAX_MISMATCHES = 200
 
@@ -68,7 +69,7 @@ class DeterminismFacts(Report, frozen=True, kw_only=True):
     `culprit`: the likeliest cause, "" where there is no difference. `suspects`: all of them, the likeliest first.
     `replica_variance`: for each metric the largest variance over the replicas at one step. `rng_map`: for each library
     with a global generator, where the code seeds it and draws from it. `skipped_checks`: what was not checked, and why.
-    `trace`: None; operations are not traced yet."""
+    `trace`: what two traced replicas say; None without a trace."""
 
     classification: ReplicaClass = "bitwise"
     culprit: str = ""
@@ -79,7 +80,7 @@ class DeterminismFacts(Report, frozen=True, kw_only=True):
     dataloader_notes: tuple[str, ...] = ()
     skipped_checks: tuple[str, ...] = ()
     first_divergence: FirstDivergence | None = None
-    trace: dict[str, Any] | None = None
+    trace: OperationTrace | None = None
     suspects: tuple[Suspect, ...] = ()
     experiments: tuple[ReplicaExperiment, ...] = ()
     replicas: tuple[ReplicaOutcome, ...] = ()

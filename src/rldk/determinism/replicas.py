@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,15 +12,17 @@ from msgspec.structs import replace
 
 from rldk.cards.safe import clean
 from rldk.determinism.command import CommandTemplate
-from rldk.determinism.plan import PlannedReplica, temporary_folder
+from rldk.determinism.plan import PlannedReplica, own_folders
 from rldk.determinism.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
 from rldk.determinism.written import Seen, files_of, keep_written
+from rldk.engine.processes.injection import injected
 from rldk.engine.replicas.launch import STDERR, STDOUT, Launcher, ReplicaCommand, ReplicaEnd
 from rldk.engine.replicas.load import busy_processes
 from rldk.engine.replicas.running import ReplicaLimits, run_replicas
 from rldk.errors import InputError
 
 Begin = Callable[[str], object]
+TRACER = Path(__file__).parent / "trace" / "inject" / "rldk_trace.py"
 _TAIL = 2000
 _DEVICES = {"cpu": ""}
 
@@ -99,12 +102,13 @@ def _command(job: ReplicaJob, planned: PlannedReplica) -> ReplicaCommand:
     values |= {} if job.steps is None else {"steps": str(job.steps)}
     values |= {} if job.device is None else {"device": job.device}
     argv, own = job.template.filled(values)
+    hooks = injected(TRACER, {**os.environ, **own}) if planned.role == "trace" else {}
     return ReplicaCommand(
         label=planned.name,
         argv=argv,
         folder=folder,
         cwd=job.cwd,
-        variables={**_device(job.device), "WANDB_MODE": "disabled", **own, **temporary_folder(planned, folder)},
+        variables={**_device(job.device), "WANDB_MODE": "disabled", **own, **own_folders(planned, folder), **hooks},
     )
 
 

@@ -18,6 +18,7 @@ BEFORE: Mapping[Subject, str] = {
     "setup": "looked at before a training, by `rldk preflight`",
     "code": "looked at in source code, by `rldk env-audit`",
     "weights": "looked at in two checkpoints, by `rldk diff-ckpt`",
+    "replicas": "looked at in replicas, by `rldk check-determinism --trace`",
 }
 
 

@@ -16,7 +16,18 @@ from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
 
 Subject = Literal[
-    "rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup", "code", "weights"
+    "rows",
+    "samples",
+    "records",
+    "config",
+    "env",
+    "pair",
+    "checkpoints",
+    "tensors",
+    "setup",
+    "code",
+    "weights",
+    "replicas",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -35,6 +46,7 @@ WANTS: Mapping[Subject, str] = {
     "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
     "code": "the source code, which `rldk env-audit` reads",
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
+    "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -47,6 +59,7 @@ SEEN: Mapping[Subject, str] = {
     "setup": "what is tried out before a training, by `rldk preflight`",
     "code": "source code and environment, by `rldk env-audit`",
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
+    "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -91,6 +104,7 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "layers": "six numbered layers of one kind",
         "adapters": "a LoRA adapter",
     },
+    "replicas": {"operations": "operations of torch, or steps of an environment"},
     "setup": {
         "tokenizer": "a tokenizer",
         "data": "the data set",
