@@ -20,6 +20,7 @@ BEFORE: Mapping[Subject, str] = {
     "weights": "looked at in two checkpoints, by `rldk diff-ckpt`",
     "replay": "looked at in a replay of a run, by `rldk replay`",
     "resume": "looked at in runs that were stopped and resumed, by `rldk check-resume`",
+    "replicas": "looked at in replicas, by `rldk check-determinism --trace`",
 }
 
 

@@ -29,6 +29,7 @@ Subject = Literal[
     "weights",
     "replay",
     "resume",
+    "replicas",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -49,6 +50,7 @@ WANTS: Mapping[Subject, str] = {
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
     "replay": "a replay of the run, which `rldk replay` makes",
     "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
+    "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -63,6 +65,7 @@ SEEN: Mapping[Subject, str] = {
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
     "replay": "a run and its replay, by `rldk replay`",
     "resume": "runs that were stopped and resumed, by `rldk check-resume`",
+    "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -122,6 +125,7 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "inventory": "a checkpoint in a format that rldk reads",
         "writing": "a checkpoint file that was written twice",
     },
+    "replicas": {"operations": "operations of torch, or steps of an environment"},
     "setup": {
         "tokenizer": "a tokenizer",
         "data": "the data set",
