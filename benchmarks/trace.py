@@ -1,7 +1,8 @@
 """What the trace of operations costs a training: `python -m benchmarks.trace [width depth length batch steps]`.
 
-One process, one thread: steps with and without the record alternate, so that load on the machine meets both. The bare
-cost of a dispatch mode is in both of them; the first lines are of the same model without any."""
+One process, one thread: blocks of steps with and without the record alternate, so that load on the machine meets both.
+The first step of a block is left out: nothing is remembered of the steps before it, as it is in a real trace. The bare
+cost of a dispatch mode is in both of them; the first line of each round is of the same model without any."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from rldk.determinism.replicas import TRACER
 from rldk.engine.processes.injection import injected
 
 DEFAULT = ("256", "4", "64", "12", "24")
+BLOCK, ROUNDS = 4, 3
 
 
 def train(width: int, depth: int, length: int, batch: int, steps: int) -> None:
@@ -32,7 +34,7 @@ def train(width: int, depth: int, length: int, batch: int, steps: int) -> None:
     book = next((one for one in gc.get_objects() if type(one).__name__ == "TraceBook"), None)
     times: dict[str, list[float]] = {"not recorded": [], "recorded": []}
     for step in range(steps):
-        name = "recorded" if step % 2 else "not recorded"
+        name = "recorded" if step // BLOCK % 2 else "not recorded"
         if book is not None:
             book.off = name == "not recorded"
         start = time.process_time()
@@ -40,9 +42,10 @@ def train(width: int, depth: int, length: int, batch: int, steps: int) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        times[name].append(time.process_time() - start)
-    for name, each in times.items():
-        print(f"{name if book else 'plain'}: {1000 * statistics.median(each[1:]):.1f} ms a step")
+        if step % BLOCK:
+            times[name].append(time.process_time() - start)
+    for name, each in times.items() if book else (("plain", sum(times.values(), [])),):
+        print(f"{name}: {1000 * statistics.median(each):.1f} ms a step", flush=True)
 
 
 def main() -> None:
@@ -50,7 +53,7 @@ def main() -> None:
     sizes = sys.argv[1:] or list(DEFAULT)
     argv = [sys.executable, __file__, "--inside", *sizes]
     with tempfile.TemporaryDirectory() as folder:
-        for hooks in ({}, {**injected(TRACER), "RLDK_TRACE": folder}):
+        for hooks in ({}, {**injected(TRACER), "RLDK_TRACE": folder}) * ROUNDS:
             environment = {**os.environ, "OMP_NUM_THREADS": "1", **hooks}
             subprocess.run(argv, env=environment, check=True, cwd=Path(__file__).parents[1])
 

@@ -67,18 +67,31 @@ def of_tensor(tensor: Any) -> Any:
     """The digest of a strided tensor: a number, or an `OnDevice` for one that is not in the memory of the CPU.
 
     Raises `RuntimeError` for a tensor without memory of its own."""
-    seed, count = _form(tensor), tensor.numel()
+    return of_parts(tensor, None)[0]
+
+
+def of_parts(tensor: Any, memory: int | None) -> tuple[Any, int | None]:
+    """The digest of a strided tensor, and that of its memory alone, which a view of all of it shares; None where it
+    does not fill its memory. `memory`: the latter, where it is known already.
+
+    Raises `RuntimeError` for a tensor without memory of its own."""
+    form, count = _form(tensor), tensor.numel()
     if count == 0:
-        return seed
+        return form, None
     if tensor.device.type != "cpu":
-        return OnDevice(weighted_sum(tensor), seed)
+        return OnDevice(weighted_sum(tensor), form), None
     if not tensor.is_contiguous():
-        if is_dense(tensor):
-            seed = hash((seed, tensor.stride())) & MASK
-        else:
+        if not is_dense(tensor):
             tensor = tensor.contiguous()
-    size = count * tensor.element_size()
-    return _bytes_digest((ctypes.c_char * size).from_address(tensor.data_ptr()), seed=seed)
+            return hash((form, _of_memory(tensor, count))) & MASK, None
+        form = hash((form, tensor.stride())) & MASK
+    if memory is None:
+        memory = _of_memory(tensor, count)
+    return hash((form, memory)) & MASK, memory
+
+
+def _of_memory(tensor: Any, count: int) -> int:
+    return int(_bytes_digest((ctypes.c_char * (count * tensor.element_size())).from_address(tensor.data_ptr())))
 
 
 def is_dense(tensor: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import sysconfig
 from types import CodeType, FrameType
 
@@ -79,8 +78,3 @@ def line_of(place: Place) -> int:
 def words(near: Place | None, own: Place | None) -> list[list[object]]:
     """Both places in plain words: file, line, function."""
     return [[p[0].co_filename, line_of(p), p[0].co_qualname] if p is not None else [] for p in (near, own)]
-
-
-def caller(depth: int = 2) -> FrameType:
-    """The frame that called the caller."""
-    return sys._getframe(depth)

@@ -9,9 +9,9 @@ import weakref
 from types import ModuleType
 from typing import Any
 
-from rldk_trace_digest import FETCHING, MASK, of_bytes, of_tensor  # type: ignore[import-not-found]
+from rldk_trace_digest import FETCHING, MASK, of_bytes, of_parts  # type: ignore[import-not-found]
+from rldk_trace_known import KnownDigest, KnownDigests  # type: ignore[import-not-found]
 from rldk_trace_records import BACKWARD, CHANCE, FRESH, OP, OPAQUE  # type: ignore[import-not-found]
-from rldk_trace_sites import caller  # type: ignore[import-not-found]
 
 _FULL = frozenset(
     "copy_ zero_ fill_ normal_ uniform_ bernoulli_ exponential_ random_ geometric_ log_normal_ cauchy_ set_ resize_ "
@@ -22,12 +22,13 @@ _EMPTY = frozenset("empty empty_like empty_strided new_empty new_empty_strided e
 _LATER = frozenset({"c10d", "_c10d_functional"})
 _MAX_BACKWARD = 1_000_000
 _LARGE = 16_384  # elements
+_MAX_TEXTS = 1_000
 
 
 class Operation:
     """What is known of an operation. `written`: names and places of the arguments that it writes to."""
 
-    __slots__ = ("chance", "empty", "fresh", "full", "later", "name", "number", "view", "written")
+    __slots__ = ("chance", "elementwise", "empty", "fresh", "full", "later", "name", "number", "view", "written")
 
     def __init__(self, torch: ModuleType, func: Any, number: int) -> None:
         schema, packet = func._schema, func.overloadpacket.__name__
@@ -41,21 +42,23 @@ class Operation:
         self.empty = packet in _EMPTY
         self.full = packet in _FULL or (bool(self.written) and schema.overload_name.endswith("out"))
         self.later = func.namespace in _LATER
-        self.view |= func.namespace == "profiler"  # computes nothing
+        # the digest of its name, where the bits that go in decide those that come out, element by element; else 0
+        self.elementwise = of_bytes(self.name.encode()) if torch.Tag.pointwise in func.tags and not self.chance else 0
+        self.view |= func.namespace == "profiler" or packet == "_unsafe_view"  # compute nothing
 
 
 class OperationTracer:
-    """Turns operations into events of a stream."""
+    """Turns operations into events of a stream. It is called for every operation, hence the local names."""
 
     def __init__(self, torch: ModuleType, book: Any) -> None:
         self._torch, self._book, self._stream = torch, book, book.stream
         self._known: dict[Any, Operation] = {}
         self._plain, self._strided = (torch.Tensor, torch.nn.Parameter), torch.strided
-        self._cache = KnownDigests()
+        self.cache = KnownDigests()
         self._fresh = KnownDigests()  # tensors that nothing has been written to
         self._forward: dict[int, tuple[int, int]] = {}  # node of the backward pass -> site and module of its forward
         self._node = torch._C._current_autograd_node
-        self._sequence = torch.autograd._get_sequence_nr
+        self._sequence, self._grad = torch.autograd._get_sequence_nr, torch.is_grad_enabled
         self.modules = ModuleNames(self._stream.names)
 
     def run(self, func: Any, types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -66,14 +69,20 @@ class OperationTracer:
             known = self._known[func] = Operation(self._torch, func, number)
         if self._book.off or FETCHING or (types and not all(issubclass(t, self._plain) for t in types)):
             return func(*args, **kwargs)
+        before = None
         try:
-            before = None if known.view else self._before(known, args, kwargs)
+            self.cache.settle()
+            self._fresh.settle()
+            if not known.view:
+                before = self._before(known, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the script must run as it would without rldk
             self._book.fail(error)
             return func(*args, **kwargs)
         result = func(*args, **kwargs)
         try:
-            if before is not None:
+            if before is None:
+                self._viewed(args, result)
+            else:
                 self._after(known, args, kwargs, result, before)
         except Exception as error:  # noqa: BLE001 - the script must run as it would without rldk
             self._book.fail(error)
@@ -83,88 +92,113 @@ class OperationTracer:
         """An optimiser step has ended: what is remembered of dead tensors and of old graphs is dropped."""
         self._book.advance()
         self._forward.clear()
-        self._cache.drop_dead()
+        self.cache.drop_dead()
         self._fresh.drop_dead()
 
+    def _viewed(self, args: Any, result: Any) -> None:
+        """A view of memory whose content is known needs a digest once at most, and none of its own if it shows all."""
+        base = args[0] if args else None
+        known = self.cache.get(base) if type(base) in self._plain else None
+        if known is None:
+            return
+        for one in (result,) if type(result) in self._plain else tensors_in(result):
+            whole = known.memory is not None and one.data_ptr() == known.address and one.numel() == base.numel()
+            self.cache.put(one, None, known.memory if whole else None)
+
     def _before(self, known: Operation, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        """Digests of the tensors and of the other arguments that go in, of the state of chance, flags, and bag."""
+        """Digests of the tensors and of the other arguments that go in, of the state of chance, flags, bag, what is
+        written to in part only, and the node of the backward pass."""
         inputs: list[Any] = []
         others: list[Any] = []
         held: list[Any] = []  # written to in part, so that the rest of them is still as it was found
-        flags = 0
-        for key, value in (*enumerate(args), *kwargs.items()):
+        flags, plain, fresh, node = 0, self._plain, self._fresh, self._node()
+        for key, value in (*enumerate(args), *kwargs.items()) if kwargs else enumerate(args):
+            kind = type(value)
+            if kind is float or kind is int or kind is bool:
+                others.append(value)
+                continue
             written = key in known.written
-            for one in (value,) if type(value) in self._plain else tensors_in(value, others):
-                if self._fresh.get(one) is not None:
+            for one in (value,) if kind in plain else tensors_in(value, others):
+                if id(one) in fresh.known and fresh.get(one) is not None:
                     flags |= 0 if written else FRESH
                     held += [one] if written and not known.full else []
                 elif not (written and known.full):
-                    inputs.append(self._input(one))
+                    inputs.append(self._input(one, node))
         chance = self._chance(kwargs.get("generator")) if known.chance else 0
         flags |= CHANCE if known.chance else 0
         bag = elements_of(args[0]) if known.fresh else bag_of(inputs)
-        return self._joined(inputs), hash(tuple(numbers(others))) & MASK if others else 0, chance, flags, bag, held
+        made = inputs[0] if len(inputs) == 1 else self._joined(inputs)
+        added = hash(tuple(numbers(others))) & MASK if others else 0
+        follows = 0  # what the result of an elementwise operation follows from, where all of that is known
+        if known.elementwise and not flags and not held and 0 not in inputs and type(made) is int:
+            follows = hash((known.elementwise, made, added)) & MASK
+        return made, added, chance, flags, bag, held, node, follows
 
     def _after(self, known: Operation, args: Any, kwargs: dict[str, Any], result: Any, before: tuple[Any, ...]) -> None:
-        inputs, others, chance, flags, bag, held = before
+        inputs, others, chance, flags, bag, held, node, follows = before
+        outputs = [result] if type(result) in self._plain else list(tensors_in(result))
         if known.empty:
-            for one in tensors_in(result):
+            for one in outputs:
                 self._fresh.put(one, True)
             return
-        outputs = [result] if type(result) in self._plain else list(tensors_in(result))
         if not outputs and known.written:
             outputs = [one for n, value in enumerate(args) if n in known.written for one in tensors_in(value)]
             outputs += [one for key, value in kwargs.items() if key in known.written for one in tensors_in(value)]
         for one in held:
-            self._fresh.put(one, True)
-        later = known.later or kwargs.get("non_blocking") or (known.full and args[2:3] == (True,))
-        made = 0 if later or held else self._joined([self._output(one) for one in outputs])
-        site, module, back = self._place()
-        flags |= back | (OPAQUE if later else 0)
-        self._stream.add(OP, flags, known.number, site, module, made, inputs, others, chance, bag)
+            self._fresh.put(one, True, written=True)
+        made: Any = 0
+        if known.later or kwargs.get("non_blocking") or (known.full and args[2:3] == (True,)):
+            flags |= OPAQUE
+        elif not held:
+            written = bool(known.written)
+            digests = [self._output(one, follows, written=written) for one in outputs]
+            made = digests[0] if len(digests) == 1 else self._joined(digests)
+        site, module, back = self._place(node)
+        self._stream.add(OP, flags | back, known.number, site, module, made, inputs, others, chance, bag)
 
-    def _place(self) -> tuple[int, int, int]:
+    def _place(self, node: Any) -> tuple[int, int, int]:
         """The site and the module of the operation; in the backward pass those of its forward, where known."""
-        node = self._node()
         if node is not None:
             site, module = self._forward.get(node._sequence_nr(), (0, 0))
-            return site or self._book.site(self._stream, caller(4)), module, BACKWARD
-        site, module = self._book.site(self._stream, caller(4)), self.modules.current()
-        if self._torch.is_grad_enabled():
+            return site or self._book.site(self._stream, sys._getframe(4)), module, BACKWARD
+        site, module = self._book.site(self._stream, sys._getframe(4)), self.modules.current()
+        if self._grad():
             if len(self._forward) > _MAX_BACKWARD:
                 self._forward.clear()
             self._forward[self._sequence() - 1] = (site, module)
         return site, module, 0
 
-    def _input(self, tensor: Any) -> Any:
+    def _input(self, tensor: Any, node: Any) -> Any:
         """The digest of what goes in: the one of the operation that made it, where nothing has changed it since.
 
-        Of a large tensor in the backward pass 0: it comes from the forward pass, which was traced. A digest depends on
-        the content only, never on whether it is remembered, since addresses differ from process to process."""
-        if tensor.numel() > _LARGE and self._node() is not None:
-            return 0
-        known = self._cache.get(tensor)
-        return self._digest(tensor) if known is None else known
+        Of a large tensor in the backward pass that is not remembered 0: it comes from the forward pass, which was
+        traced. What is remembered follows from the operations alone, never from addresses, which differ from process to
+        process."""
+        known: KnownDigest | None = self.cache.get(tensor)
+        if known is None:
+            return 0 if node is not None and tensor.numel() > _LARGE else self._digest(tensor, None)[0]
+        if known.digest is None:
+            known.digest, known.memory = self._digest(tensor, known.memory)
+        return known.digest
 
-    def _output(self, tensor: Any) -> Any:
-        """The digest of a result, which is remembered."""
-        digest = self._digest(tensor)
-        self._cache.put(tensor, digest)
+    def _output(self, tensor: Any, follows: int, *, written: bool) -> Any:
+        """The digest of a result, which is remembered. A large one that follows from what goes in is not read: most of
+        the time of a trace is that of reading memory."""
+        digest, memory = self._digest(tensor, follows if follows and tensor.numel() > _LARGE else None)
+        self.cache.put(tensor, digest, memory, written=written)
         return digest
 
-    def _digest(self, tensor: Any) -> Any:
+    def _digest(self, tensor: Any, memory: int | None) -> tuple[Any, int | None]:
         try:
             if tensor.layout is not self._strided or tensor.is_meta:
-                return 0
-            return of_tensor(tensor)
+                return 0, None
+            return of_parts(tensor, memory)  # type: ignore[no-any-return]
         except (RuntimeError, NotImplementedError):  # without memory of its own
             self._book.count("opaque_tensors")
-            return 0
+            return 0, None
 
     def _joined(self, digests: list[Any]) -> Any:
         """One digest of several, in their order."""
-        if len(digests) == 1:
-            return digests[0]
         if all(type(one) is int for one in digests):
             return hash(tuple(digests)) & MASK if digests else 0
         return JoinedDigest.of(digests)
@@ -190,33 +224,7 @@ class JoinedDigest:
         return type(first)(value, seed)
 
 
-class KnownDigests:
-    """The digests of tensors that operations have made, as long as the tensors live and nobody writes to them.
-
-    What NumPy or C writes into the memory of a tensor is not seen; so tensors given to NumPy are left out."""
-
-    MOST = 200_000
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[Any, int, Any]] = {}
-        self.shared: set[int] = set()  # addresses of memory that NumPy sees, too
-
-    def get(self, tensor: Any) -> Any:
-        """The digest; None where it is not known."""
-        found = self._known.get(id(tensor))
-        if found is None or found[0]() is not tensor or found[1] != tensor._version:
-            return None
-        return None if self.shared and tensor.untyped_storage().data_ptr() in self.shared else found[2]
-
-    def drop_dead(self) -> None:
-        """Forgets tensors that are gone."""
-        self._known = {key: one for key, one in self._known.items() if one[0]() is not None}
-
-    def put(self, tensor: Any, digest: Any) -> None:
-        """Remembers a digest."""
-        if len(self._known) > self.MOST:
-            self._known.clear()
-        self._known[id(tensor)] = (weakref.ref(tensor), tensor._version, digest)
+_texts: dict[Any, int] = {}  # the digests of types, devices and layouts
 
 
 def numbers(values: Any) -> Any:
@@ -228,7 +236,12 @@ def numbers(values: Any) -> Any:
         elif kind is tuple or kind is list:
             yield tuple(numbers(one))
         elif kind is str or kind.__module__ == "torch":
-            yield of_bytes(str(one).encode())
+            known = _texts.get(one) if kind.__hash__ else None
+            if known is None:
+                known = of_bytes(str(one).encode())
+                if len(_texts) < _MAX_TEXTS and kind.__hash__:
+                    _texts[one] = known
+            yield known
         else:  # None, NaN, and what differs from process to process
             yield -7 if one is None else -8
 
@@ -364,13 +377,13 @@ def _watch_compile(torch: ModuleType, book: Any, mode: Any) -> None:
 
 def _watch_numpy(torch: ModuleType, tracer: OperationTracer) -> None:
     """From now on, digests of tensors whose memory NumPy has seen are never remembered."""
-    shared = tracer._cache.shared
+    cache = tracer.cache
 
     def watched(own: Any) -> Any:
         @functools.wraps(own)
         def array(self: Any, *args: Any, **kwargs: Any) -> Any:
-            if type(self) in tracer._plain and self.device.type == "cpu" and len(shared) < KnownDigests.MOST:
-                shared.add(self.untyped_storage().data_ptr())
+            if type(self) in tracer._plain and self.device.type == "cpu":
+                cache.share(self.untyped_storage())
             return own(self, *args, **kwargs)
 
         return array
