@@ -22,6 +22,7 @@ BEFORE: Mapping[Subject, str] = {
     "resume": "looked at in runs that were stopped and resumed, by `rldk check-resume`",
     "scores": "looked at in rewards with their answers, by `rldk reward-health`",
     "rescored": "looked at in two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "looked at in replicas, by `rldk check-determinism --trace`",
 }
 
 

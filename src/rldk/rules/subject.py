@@ -32,6 +32,7 @@ Subject = Literal[
     "resume",
     "scores",
     "rescored",
+    "replicas",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -54,6 +55,7 @@ WANTS: Mapping[Subject, str] = {
     "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
     "scores": "rewards with their answers, which `rldk reward-health` looks at",
     "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
+    "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -70,6 +72,7 @@ SEEN: Mapping[Subject, str] = {
     "resume": "runs that were stopped and resumed, by `rldk check-resume`",
     "scores": "rewards with their answers, by `rldk reward-health`",
     "rescored": "two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -131,6 +134,7 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "inventory": "a checkpoint in a format that rldk reads",
         "writing": "a checkpoint file that was written twice",
     },
+    "replicas": {"operations": "operations of torch, or steps of an environment"},
     "setup": {
         "tokenizer": "a tokenizer",
         "data": "the data set",
