@@ -99,7 +99,7 @@ def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
         code=rule.code,
         name=rule.name,
         family=rule.family,
-        severity=episode.severity,
+        severity=bound.episodes.severity(episode),
         tier=rule.tier,
         first_step=episode.first_step,
         last_step=episode.last_step,
