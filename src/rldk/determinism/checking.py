@@ -27,6 +27,7 @@ from rldk.engine.replicas.running import ReplicaLimits
 from rldk.errors import OutputError, UsageError
 
 MAX_REPLICAS = 1000
+GIB = 1 << 30
 REPORT, CARD = "determinism_report.json", "determinism_card.json"
 Begin = Callable[[str], object]
 Expect = Callable[[int], object]
@@ -47,6 +48,7 @@ def check(  # noqa: PLR0913 - documented options, by name
     trace: bool = False,
     stress: bool = False,
     counterfactual: bool = False,
+    max_output_gib: float = 20.0,
     output_dir: str | os.PathLike[str] | None = None,
     begin: Begin | None = None,
     expect: Expect | None = None,
@@ -62,6 +64,7 @@ def check(  # noqa: PLR0913 - documented options, by name
 
     `stress`: also replicas in other surroundings. `counterfactual`: where they differ, also pairs with one source
     of chance switched off.
+    `max_output_gib`: what one replica may write into `{out}`.
     `output_dir`: where report, card and all output are kept; a new temporary folder without it. `begin`, `expect`:
     told of each replica and of their number.
     `trace`: also run two replicas whose operations are recorded, and name the first that differs.
@@ -72,7 +75,7 @@ def check(  # noqa: PLR0913 - documented options, by name
     template = command_template(cmd)
     plan = planned_replicas(template, replicas, stress=stress)
     starter, home = launchers.get(launcher)(), _home(output_dir)
-    limits, folder = ReplicaLimits(time_s=timeout), _fresh(home)
+    limits, folder = ReplicaLimits(time_s=timeout, written=int(max_output_gib * GIB)), _fresh(home)
     job = ReplicaJob(template=template, folder=folder, cwd=Path.cwd(), limits=limits, launcher=starter)
     job = replace(job, jobs=jobs, steps=steps, device=device, wanted=_words(compare))
     begin, expect = begin or _silent, expect or _silent

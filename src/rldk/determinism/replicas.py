@@ -136,10 +136,17 @@ def _hint(done: FinishedReplica) -> str:
     match done.end.how:
         case "late":
             return f"give a longer --timeout, or fewer steps; its output is in {done.folder}"
-        case "flooded" | "full":
-            return f"let it print less; its output is in {done.folder}"
+        case "flooded":
+            return f"let it print less; the beginning of what it printed is in {done.folder}"
+        case "full":
+            return (
+                f"make room on the disk, or let it write less; the beginning of each of its files is in {done.folder}"
+            )
         case "large":
-            return f"let it write less into {{out}}; its output is in {done.folder}"
+            return (
+                "let it write less into {out}, or give a larger --max-output; "
+                f"the beginning of each of its files is in {done.folder}"
+            )
         case _ if done.end.code:
             said = last_lines(done.folder / STDERR) or last_lines(done.folder / STDOUT) or "it printed nothing"
             return f"{said} (all of it is in {done.folder})"
