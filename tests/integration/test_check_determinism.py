@@ -203,7 +203,7 @@ def test_a_missing_program_is_a_wrong_call_and_leaves_nothing(tmp_path: Path) ->
         check("no-such-program {seed}", output_dir=tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"replicas": 1}, {"tolerance": -1.0}, {"stride": 0}, {"steps": 0}, {"trace": True}])
+@pytest.mark.parametrize("wrong", [{"replicas": 1}, {"tolerance": -1.0}, {"stride": 0}, {"steps": 0}])
 def test_wrong_arguments_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         check("true", **wrong)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.cards.safe import clean
-from rldk.determinism.plan import PlannedReplica, temporary_folder
+from rldk.determinism.plan import PlannedReplica, own_folders
+from rldk.engine.processes.injection import injected
 from rldk.engine.replicas.command import CommandTemplate
 from rldk.engine.replicas.endings import ending_problem
 from rldk.engine.replicas.launch import STDERR, STDOUT, Launcher, ReplicaCommand, ReplicaEnd
@@ -21,6 +23,7 @@ from rldk.engine.replicas.written import Seen, files_of, keep_written
 from rldk.errors import InputError
 
 Begin = Callable[[str], object]
+TRACER = Path(__file__).parent / "trace" / "inject" / "rldk_trace.py"
 _TAIL = 2000
 _DEVICES = {"cpu": ""}
 
@@ -100,12 +103,13 @@ def _command(job: ReplicaJob, planned: PlannedReplica) -> ReplicaCommand:
     values |= {} if job.steps is None else {"steps": str(job.steps)}
     values |= {} if job.device is None else {"device": job.device}
     argv, own = job.template.filled(values)
+    hooks = injected(TRACER, {**os.environ, **own}) if planned.role == "trace" else {}
     return ReplicaCommand(
         label=planned.name,
         argv=argv,
         folder=folder,
         cwd=job.cwd,
-        variables={**_device(job.device), "WANDB_MODE": "disabled", **own, **temporary_folder(planned, folder)},
+        variables={**_device(job.device), "WANDB_MODE": "disabled", **own, **own_folders(planned, folder), **hooks},
     )
 
 

@@ -23,6 +23,7 @@ BEFORE: Mapping[Subject, str] = {
     "profile": "looked at while a training runs, by `rldk profile`",
     "scores": "looked at in rewards with their answers, by `rldk reward-health`",
     "rescored": "looked at in two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "looked at in replicas, by `rldk check-determinism --trace`",
 }
 
 

@@ -33,6 +33,7 @@ Subject = Literal[
     "profile",
     "scores",
     "rescored",
+    "replicas",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -56,6 +57,7 @@ WANTS: Mapping[Subject, str] = {
     "profile": "a profile of the training, which `rldk profile` makes",
     "scores": "rewards with their answers, which `rldk reward-health` looks at",
     "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
+    "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -73,6 +75,7 @@ SEEN: Mapping[Subject, str] = {
     "profile": "a training while it runs, by `rldk profile`",
     "scores": "rewards with their answers, by `rldk reward-health`",
     "rescored": "two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -134,6 +137,7 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "inventory": "a checkpoint in a format that rldk reads",
         "writing": "a checkpoint file that was written twice",
     },
+    "replicas": {"operations": "operations of torch, or steps of an environment"},
     "profile": {
         "memory": "samples of memory over more than a few seconds, which need /proc",
         "device": "a training that uses a GPU through torch, for more than a few seconds",

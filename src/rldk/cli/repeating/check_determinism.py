@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     "--max-output", default=20.0, show_default=True, metavar="GIB", help="What a replica may write into {out}."
 )
 @click.option("--jobs", default=1, show_default=True, help="How many replicas run at a time; they disturb each other.")
+@click.option("--trace", is_flag=True, help="Also trace operations, and name the first one that differs.")
 @click.option("--launcher", default="local", show_default=True, help="What starts the replicas: local, ray, slurm.")
 @click.option("--stress", is_flag=True, help="Also run replicas with other hashes, threads, folders and load.")
 @click.option("--counterfactual", is_flag=True, help="Also switch off one source of chance at a time.")
@@ -60,6 +61,7 @@ def command(cmd: str, **flags: Any) -> int:
       rldk check-determinism --cmd "python train.py --seed {seed}" --compare loss,reward_mean
       rldk check-determinism --cmd "python train.py --seed {seed} --out {out}" --replicas 10 --jobs 2
       rldk check-determinism --cmd "python train.py" --steps 50 --timeout 600 --counterfactual
+      rldk check-determinism --cmd "python train.py" --replicas 2 --trace
       rldk check-determinism --cmd "python train.py" --tolerance 1e-6 --gate --json
     """
     from rldk.determinism import check
