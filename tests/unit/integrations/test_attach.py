@@ -122,7 +122,12 @@ def test_how_many_samples_are_kept_is_said_by_the_environment(
 ) -> None:
     monkeypatch.setenv("RLDK_HOOKS_SAMPLES", said)
     made: list[int] = []
-    monkeypatch.setitem(HOOKS, "a.trainer", lambda _, process: made.append(process.samples) or "it")
+
+    def hook(_: ModuleType, process: HookedProcess) -> str:
+        made.append(process.samples)
+        return "it"
+
+    monkeypatch.setitem(HOOKS, "a.trainer", hook)
     attach("a.trainer", _module("trainer"), str(tmp_path))
     assert made == [kept]
 
