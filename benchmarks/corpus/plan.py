@@ -10,10 +10,11 @@ from benchmarks.corpus import plan_control, plan_lm, plan_trl, plan_wide
 from benchmarks.corpus.group import Group
 from benchmarks.corpus.label import FAMILIES, KIND, Run
 
-SPLITS = {"tune": 0, "look": 50_000, "last": 100_000, "final": 150_000}
+SPLITS = {"tune": 0, "look": 50_000, "last": 100_000, "final": 150_000, "fresh": 200_000}
 """The first seed of each. Thresholds are set on `tune`. `look` was judged after every round, and the false alarms of
-`last` were mended: neither is fresh any more. `final` is judged once, for the page."""
-THIRDS = frozenset({"look", "final"})  # half of the healthy runs, and each fault at one of its times of onset
+`last` were mended: neither is fresh any more. `final` was judged once, for the page, and so was the beginning of
+`fresh` after the later rules."""
+THIRDS = frozenset({"look", "final", "fresh"})  # half of the healthy runs, and each fault at one of its times of onset
 EARLY = {"trl": 0.8, "sb3": 0.8, "cleanrl": 0.9, "lm": 1.2, "table": 1.0}
 """When time is short: the native logs first, and healthy runs before broken ones."""
 
