@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from rldk.cli.main import main
 from rldk.core.manifest import Manifest, read_manifest, write_manifest
 from rldk.errors import InputError, UnknownName, UsageError
 from rldk.replay import ReplayReport, replay
+from rldk.replay.original import original_run
 
 pytestmark = pytest.mark.slow
 
@@ -186,3 +189,51 @@ def test_the_recorded_packages_are_built(tmp_path: Path, monkeypatch: pytest.Mon
     write_manifest(run, Manifest(run_id="run", packages={"tinything": "3.0"}, environment={"python": python}))
     with pytest.raises(InputError, match="cannot be built"):
         replay(run, [sys.executable, "-c", program], build_env=True, output_dir="out")
+
+
+def test_a_bundle_is_replayed_where_the_repository_is_not(
+    project: TrackedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "one.bundle.zip"
+    exported = CliRunner().invoke(main, ["export", str(project.run), "--format", "bundle", "-o", str(bundle)])
+    assert exported.exit_code == 0, exported.output
+    data = (project.root / "data.csv").rename(tmp_path / "data.csv")
+    project.root.rename(tmp_path / "gone")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    program = f"import os; os.symlink({str(data)!r}, 'data.csv'); import runpy; runpy.run_path('train.py')"
+    words = ["replay", str(bundle), "--command", shlex.join([sys.executable, "-S", "-c", program, "{seed}", "{out}"])]
+    made = CliRunner().invoke(main, [*words, "--tolerance", "0", "--output-dir", "out", "--json"])
+    assert made.exit_code == 0, made.output
+    report = ReplayReport.from_dict(json.loads(made.stdout))
+    assert isinstance(report, ReplayReport)
+    assert (report.classification, report.lacking_code) == ("bitwise", ()), "with the changes that no commit had"
+    assert report.meta["source"] == str(bundle)
+    assert CliRunner().invoke(main, [*words, "--link", "data.csv"]).exit_code == 2
+    bundle.write_bytes(b"PK no archive")
+    assert CliRunner().invoke(main, words).exit_code == 3
+
+
+def test_hooks_that_recorded_a_run_record_its_replay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.jsonl").write_text("".join(json.dumps({"step": s, "loss": 0.5}) + "\n" for s in range(5)))
+    program = "import os\nfor s in range(5): print('step', s, 'loss', os.environ['HOOKED'])"
+
+    def hooks(out: Path, known: Mapping[str, str]) -> dict[str, str]:
+        return {"HOOKED": "0.5" if out.name == "out" and "PATH" in known else "1"}
+
+    report = replay("old.jsonl", [sys.executable, "-S", "-c", program], output_dir="out", hooks=hooks)
+    assert report.passed
+
+
+@pytest.mark.parametrize(
+    ("words", "seed"),
+    [(("train.py", "--seed", "3"), 3), (("train.py", "--seed=4"), 4), (("train.py", "trainer.seed=5"), None),
+     (("train.py", "seed=5"), 5), (("train.py", "--seed", "3", "seed=4"), None), (("train.py", "--seed", "x"), None)],
+)  # fmt: skip
+def test_the_seed_of_the_command_counts_where_the_record_has_none(
+    words: tuple[str, ...], seed: int | None, tmp_path: Path
+) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 1.0}\n')
+    write_manifest(tmp_path, Manifest(run_id="run", command=words))
+    assert original_run(tmp_path).seed == seed

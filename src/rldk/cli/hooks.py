@@ -23,6 +23,13 @@ SAMPLES = "RLDK_HOOKS_SAMPLES"
 MOST_FILES, MOST_BYTES = 1000, 1 << 16
 
 
+def hooks_below(out: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """What the environment of a command gets so that its hooks write into a folder below `out`."""
+    folder = out / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    return {**injected(HOOKS, environment), VARIABLE: str(folder)}
+
+
 class HookFolder:
     """Where the hooked processes of a run leave their files. A folder of its own for each start of the command."""
 

@@ -34,13 +34,29 @@ class ReplayCode(Struct, frozen=True, kw_only=True):
     lacking: tuple[str, ...] | None = None
 
 
+class RestoredCode(Struct, frozen=True, kw_only=True):
+    """The code of a run that was restored already, from a bundle. `bundle`: where from. `folder`: where it is now.
+    `lacking`: what the bundle does not hold."""
+
+    bundle: Path
+    folder: Path
+    lacking: tuple[str, ...] = ()
+
+
 @contextmanager
-def replay_code(original: OriginalRun, repository: Path | None, home: Path) -> Iterator[ReplayCode]:
+def replay_code(
+    original: OriginalRun, repository: Path | None, home: Path, restored: RestoredCode | None = None
+) -> Iterator[ReplayCode]:
     """The code of the run while the block runs; the work tree in `home` is removed at its end.
 
     Raises `UnreadableSource` where the commit is not found, and `InputError` where the recorded code cannot be
     restored: then nothing can be replayed."""
     state = original.record.git if original.record is not None else None
+    if restored is not None:
+        yield ReplayCode(
+            tree=restored.folder, commit=state.sha if state is not None else None, lacking=restored.lacking
+        )
+        return
     if state is None or state.sha is None:
         yield ReplayCode(tree=original.started)
         return
@@ -98,6 +114,8 @@ def link_inputs(code: ReplayCode, original: OriginalRun, more: Sequence[str] = (
 
     Raises `UsageError` for one of these that is not there, or not in the repository."""
     if code.root is None or original.record is None:
+        if more:
+            raise UsageError(f"{more[0]} cannot be linked: there is no work tree of a recorded commit")
         return
     records = (original.record.datasets, original.record.models, original.record.tokenizers)
     sources = [one.source for part in records for one in part.values()]

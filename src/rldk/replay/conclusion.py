@@ -155,8 +155,8 @@ def _not_vouched(e: ReplayEvidence) -> Iterator[str]:
         yield f"{', '.join(e.linked[:5])} {'were' if len(e.linked) > 1 else 'was'} linked as it is now"
     if not (record.datasets or record.models or record.tokenizers):
         yield "the record names no data and no weights"
-    elif left := [one.name for one in e.inputs if one.status == "not_checked"]:
-        yield f"{', '.join(left[:5])} could not be verified"
+    elif left := [f"{one.part} {one.name}" for one in e.inputs if one.status == "not_checked"]:
+        yield f"nobody can vouch for {', '.join(left[:5])}: whether they are as recorded could not be looked at"
 
 
 def _notes(e: ReplayEvidence, template: CommandTemplate, seeds: Mapping[str, int | None]) -> Iterator[Note]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -27,9 +29,17 @@ class OriginalRun(Struct, frozen=True, kw_only=True):
 
     @property
     def seed(self) -> int | None:
-        """The seed that the run was started with, by its record or its log; None where neither says it."""
+        """The seed that the run was started with, by its record, its log or its command; None where none says it."""
         said = self.record.seed if self.record is not None else None
-        return said if said is not None else self.run.meta.seed
+        if said is None:
+            said = self.run.meta.seed
+        return said if said is not None else _seed_in(self.record.command if self.record is not None else ())
+
+
+def _seed_in(words: Sequence[str]) -> int | None:
+    """The seed in a command that has one: `--seed 3`, `--seed=3` or `seed=3`."""
+    found = {m[1] for m in re.finditer(r"(?:^| )(?:--)?seed[= ](\d{1,10})(?= |$)", " ".join(words), re.IGNORECASE)}
+    return int(found.pop()) if len(found) == 1 else None
 
 
 def original_run(path: str | os.PathLike[str]) -> OriginalRun:

@@ -22,7 +22,7 @@ from rldk.errors import InputError, OutputError, UsageError
 from rldk.provenance.inputs.outcomes import input_outcomes
 from rldk.provenance.interpreters import environment_variables
 from rldk.provenance.redirect import CodeRedirect
-from rldk.replay.code import ReplayCode, link_inputs, replay_code
+from rldk.replay.code import ReplayCode, RestoredCode, link_inputs, replay_code
 from rldk.replay.comparison import compare_replay
 from rldk.replay.conclusion import ReplayEvidence, conclude_replay
 from rldk.replay.environment import ReplayEnvironment, replay_environment
@@ -32,13 +32,16 @@ from rldk.replay.report import ReplayReport
 REPORT = "replay_report.json"
 _ABSENT = ("FileNotFoundError", "No such file", "does not exist")
 Begin = Callable[[str], object]
+Hooks = Callable[[Path, Mapping[str, str]], Mapping[str, str]]
 
 
 class ReplayChoice(Struct, frozen=True, kw_only=True):
     """How a run is replayed. `seed`: None for that of the record. `repository`: where the commit is. `places`: where
     inputs are now, by name. `link`: files or folders that no commit has, to link into the tree. `build_env`: build the
     recorded packages. `changed_inputs`: go on although an input is not what was recorded. `timeout`: seconds.
-    `max_output_gib`: what the command may write."""
+    `max_output_gib`: what the command may write. `hooks`: given the folder `{out}` and the environment
+    of the command, which variables it gets besides; for a run that was recorded by hooks. `restored`: the code of a run
+    that comes from a bundle."""
 
     tolerance: float = 0.01
     max_steps: int | None = None
@@ -51,6 +54,8 @@ class ReplayChoice(Struct, frozen=True, kw_only=True):
     changed_inputs: bool = False
     timeout: float | None = None
     max_output_gib: float = 20.0
+    hooks: Hooks | None = None
+    restored: RestoredCode | None = None
 
 
 def replay(  # noqa: PLR0913 - documented options, by name
@@ -70,6 +75,8 @@ def replay(  # noqa: PLR0913 - documented options, by name
     changed_inputs: bool = False,
     timeout: float | None = None,
     max_output_gib: float = 20.0,
+    hooks: Hooks | None = None,
+    restored: RestoredCode | None = None,
     begin: Begin | None = None,
 ) -> ReplayReport:
     """Runs a recorded run again and says whether it gives the same numbers.
@@ -96,13 +103,30 @@ def replay(  # noqa: PLR0913 - documented options, by name
         changed_inputs=changed_inputs,
         timeout=timeout,
         max_output_gib=max_output_gib,
+        hooks=hooks,
+        restored=restored,
     )
     if not tolerance >= 0 or (max_steps is not None and max_steps < 1):
         raise UsageError("the tolerance is 0 or more, and steps are counted from 1")
+    return _saved(
+        run_path, training_command, _words(metrics_to_compare), choice, (output_dir, begin or (lambda _: None))
+    )
+
+
+def _saved(
+    run_path: str | os.PathLike[str],
+    command: str | Sequence[str] | None,
+    wanted: tuple[str, ...] | None,
+    choice: ReplayChoice,
+    told: tuple[str | os.PathLike[str] | None, Begin],
+) -> ReplayReport:
+    """Replays the run, and saves the report beside the output."""
+    output_dir, begin = told
     original = original_run(run_path)
-    template = _template(original, training_command)
-    wanted = _words(metrics_to_compare)
-    home, begin = _home(output_dir), begin or (lambda _: None)
+    if choice.restored is not None:
+        original = replace(original, path=choice.restored.bundle, started=choice.restored.folder)
+    template = _template(original, command)
+    home = _home(output_dir)
     try:
         report = _replayed(original, template, wanted, choice, (home, begin))
     except UsageError:  # nothing was started
@@ -126,7 +150,7 @@ def _replayed(
     inputs = _inputs(original, choice, begin)
     folder = Path(tempfile.mkdtemp(prefix="replay-", dir=home))
     begin("the recorded code")
-    with replay_code(original, choice.repository, folder) as code:
+    with replay_code(original, choice.repository, folder, choice.restored) as code:
         link_inputs(code, original, choice.link)
         begin("the environment")
         plan, found = _plan(original, code, template, choice, folder)
@@ -198,6 +222,8 @@ def _plan(
     if environment.built is not None:
         words = (str(environment.built), *words[1:])
         variables |= environment_variables(environment.built)
+    known = {**os.environ, **{name: value for name, value in variables.items() if value is not None}}
+    variables |= choice.hooks(folder / "out", known) if choice.hooks is not None else {}
     values = {} if choice.max_steps is None else {"steps": str(choice.max_steps)}
     values |= {} if choice.device is None else {"device": choice.device}
     seed = choice.seed if choice.seed is not None else original.seed

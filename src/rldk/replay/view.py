@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from rldk.cards import words
 from rldk.cards.chart import number
+from rldk.cards.parts import finding_section, problem_of
 from rldk.core.audit.lock import LockDifference
+from rldk.core.model import Finding
 from rldk.core.view import Bullets, Commands, Problem, Section, Table, Tone, View
-from rldk.replay.facts import ReplayFacts
+from rldk.replay.facts import ReplayFacts, ReplayStatistics
 
 SHOWN = 10  # lines of a list, unless everything is asked for
 
@@ -27,7 +29,7 @@ def view_of_replay(report: ReplayFacts) -> View:
         reserve=words.sentence("; ".join(report.not_vouched)) if report.not_vouched else "",
         source=str(report.meta.get("source") or ""),
         sections=tuple(_sections(report, tone)),
-        problems=tuple(_problems(report)),
+        problems=tuple(_problem(report, finding) for finding in report.findings),
         checked=report.checked,
         unchecked={check.name: check.reason for check in report.skipped},
         figures=dict(report.numbers),
@@ -43,7 +45,7 @@ def _sections(report: ReplayFacts, tone: Tone) -> Iterator[Section]:
         yield Section(title=f"First difference: {first.metric} at step {first.step:,}", tone=tone, parts=(table,))
     for finding in report.findings:
         if finding.code != "DET080":
-            yield _finding(report, finding.code, finding.message, tone_of_finding=finding.severity)
+            yield _finding(report, finding)
     yield Section(title="How far apart", parts=(_apart(report),), detail=report.passed)
     if report.machine:
         yield Section(title="Machine and variables that differ", parts=(_differences(report.machine),))
@@ -55,19 +57,19 @@ def _sections(report: ReplayFacts, tone: Tone) -> Iterator[Section]:
         yield Section(title="Not checked", parts=(Bullets(items=lines, plain=True),))
     yield Section(title="Looked at", parts=(Bullets(items=tuple(_looked(report)), plain=True),))
     if not report.passed:
-        source = shlex.quote(str(report.meta.get("source") or "RUN"))
-        lines = ("rldk explain DET080", *((f"rldk verify {source}",) if report.meta.get("commit") else ()))
+        source = str(report.meta.get("source") or "RUN")
+        is_run = bool(report.meta.get("commit")) and not source.endswith(".zip")
+        lines = ("rldk explain DET080", *((f"rldk verify {shlex.quote(source)}",) if is_run else ()))
         yield Section(title="Next", parts=(Commands(lines=lines),))
 
 
-def _finding(report: ReplayFacts, code: str, message: str, *, tone_of_finding: Tone) -> Section:
+def _finding(report: ReplayFacts, finding: Finding) -> Section:
     items = {
         "DET081": _texts(report.drift),
         "DET082": tuple(f"{one.part} {one.name}: {one.message}" for one in report.inputs if one.status == "failed"),
         "DET083": report.lacking_code,
-    }.get(code, ())
-    parts = (Bullets(items=items, plain=True, most=SHOWN),) if items else ()
-    return Section(title=words.sentence(message).rstrip("."), tone=tone_of_finding, code=code, parts=parts)
+    }.get(finding.code, ())
+    return finding_section(finding, *((Bullets(items=items, plain=True, most=SHOWN),) if items else ()))
 
 
 def _texts(found: tuple[LockDifference, ...]) -> tuple[str, ...]:
@@ -76,6 +78,10 @@ def _texts(found: tuple[LockDifference, ...]) -> tuple[str, ...]:
 
 def _differences(found: tuple[LockDifference, ...]) -> Bullets:
     return Bullets(items=_texts(found), plain=True, most=SHOWN)
+
+
+def _differs(found: ReplayStatistics) -> bool:
+    return bool(found.unequal or found.missing)
 
 
 def _apart(report: ReplayFacts) -> Table:
@@ -88,7 +94,7 @@ def _apart(report: ReplayFacts) -> Table:
             number(one.largest_share),
             f"{one.missing:,}",
         )
-        for name, one in report.comparison_stats.items()
+        for name, one in sorted(report.comparison_stats.items(), key=lambda pair: not _differs(pair[1]))
     )
     lines = tuple(
         f"{name}: {unequal} steps unequal, largest share {share}"
@@ -110,19 +116,6 @@ def _looked(report: ReplayFacts) -> Iterator[str]:
     yield f"metrics from {report.meta.get('read_from')}; all output is kept in {report.meta.get('folder')}"
 
 
-def _problems(report: ReplayFacts) -> Iterator[Problem]:
-    for finding in report.findings:
-        step = finding.first_step
-        yield Problem(
-            code=finding.code,
-            name=finding.name,
-            severity=finding.severity,
-            message=finding.message,
-            source=str(report.meta.get("source") or ""),
-            steps=None if step is None else (step, step),
-            metric=finding.metric,
-            value=finding.value,
-            limit=finding.limit,
-            causes=finding.causes,
-            fixes=finding.fixes,
-        )
+def _problem(report: ReplayFacts, finding: Finding) -> Problem:
+    step = finding.first_step
+    return problem_of(finding, str(report.meta.get("source") or ""), steps=None if step is None else (step, step))

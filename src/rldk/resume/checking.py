@@ -136,7 +136,8 @@ def _sure(made: ResumeRun) -> ResumeRun:
         hint = f"{said} ({where})" if said and trial.end.code else where
         if trial.end.how == "ended" and not trial.end.code:
             hint = f"let it print a line such as `step 3 loss 0.25` at each step, or write a log into {{out}}; {where}"
-        raise InputError(f"the command cannot be checked: {trial.problem} ({made.name})", hint=hint)
+        problem = trial.problem.replace(made.name, f"the {made.name} run", 1)
+        raise InputError(f"the command cannot be checked: {problem}", hint=hint)
     return made
 
 

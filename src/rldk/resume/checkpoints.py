@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from rldk.adapters.checkpoints import checkpoints_in
@@ -16,6 +19,7 @@ from rldk.provenance.checkpoints.contents import open_checkpoint
 from rldk.provenance.checkpoints.stored import Contents
 
 MAX_FILES = 20_000
+MAX_DATA = 16 << 20  # bytes of the JSON in an archive
 SUFFIXES = frozenset({".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".zip", ".npz", ".pkl", ".pickle", ".msgpack"})
 _NUMBER = re.compile(r"(\d{1,15})(?=\D*$)")
 # kind of state -> what its names look like, in any part of a checkpoint. Those of `NEEDED` decide about the next step
@@ -58,11 +62,34 @@ def inspected(out: Path, path: Path) -> FoundCheckpoint:
     files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file() and not one.is_symlink()]
     size = sum(one.stat().st_size for one in files[:MAX_FILES])
     name = path.relative_to(out).as_posix()
+    if (saved := _saved_by_sb3(path)) is not None:
+        return FoundCheckpoint(path=name, inventory=saved, bytes=size)
     try:
         contents = open_checkpoint(path)
     except InputError as error:
         return FoundCheckpoint(path=name, reason=error.message, bytes=size)
     return FoundCheckpoint(path=name, inventory=inventory_of(contents), bytes=size)
+
+
+def _saved_by_sb3(path: Path) -> dict[str, bool] | None:
+    """What the archive of `save` of Stable-Baselines3 holds; None for another file. Its own data is JSON with pickles
+    in it, of which only the keys are read. Other generators, environment and normaliser are never in it."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {one.filename: one.file_size for one in archive.infolist()}
+            if "_stable_baselines3_version" not in members or members.get("data", MAX_DATA + 1) > MAX_DATA:
+                return None
+            with archive.open("data") as stream:
+                keys = msgspec.json.decode(stream.read(MAX_DATA), type=dict[str, msgspec.Raw]).keys()
+    except (OSError, zipfile.BadZipFile, msgspec.MsgspecError, RuntimeError, NotImplementedError, zlib.error):
+        return None
+    found = dict.fromkeys(["weights", *NEEDED, *(kind for kind, _ in _STATES)], False)
+    return found | {
+        "weights": "policy.pth" in members,
+        "optimizer state": any(name.endswith("optimizer.pth") for name in members),
+        "schedule": "lr_schedule" in keys,
+        "step": "num_timesteps" in keys,
+    }
 
 
 def inventory_of(contents: Contents) -> dict[str, bool]:

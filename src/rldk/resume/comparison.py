@@ -46,10 +46,11 @@ def difference_from(
     beyond = [each for each in found if each.beyond is not None]
     mover = first_mover(beyond)
     if mover is not None:
-        count = f" ({len(beyond) - 1} more metrics differ)" if len(beyond) > 1 else ""
+        more = len(beyond) - 1
+        count = f" ({more} more metric{'s differ' if more > 1 else ' differs'})" if more else ""
         message = (
             f"{name} differs from the uninterrupted run from step {mover.beyond:,} on, first in {mover.name}, "
-            f"by {mover.first_share:.2g} of the value{count}"
+            f"by {_share(mover.first_share)} of the value{count}"
         )
         share = mover.share if math.isfinite(mover.share) else None
         return ResumedDifference(message=message, metric=mover.name, step=mover.beyond, share=share), found
@@ -58,3 +59,8 @@ def difference_from(
         message = f"{name} and the uninterrupted run did not log {missing.name} at the same steps"
         return ResumedDifference(message=message, metric=missing.name, step=first), found
     return ResumedDifference(), found
+
+
+def _share(share: float) -> str:
+    """A share in words: as a percentage where that is easy to read."""
+    return f"{100 * share:.3g}%" if 1e-4 <= share < 10 else f"{share:.2g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 
@@ -26,6 +27,7 @@ from rldk.rules.resumes import LostState, ResumedDifference, ResumeView
 from rldk.rules.rule import Context
 
 KIND = "resume"
+_WHERE = re.compile(r" (?:in|before) (optimizer step \d+ after the resume)")
 # words in the names of metrics that differ first -> what to look at, and what of it the checkpoint would hold
 _SUSPECTS = (
     (("kl_coef", "kl_beta", "beta"), "the KL controller", "KL coefficient"),
@@ -34,6 +36,10 @@ _SUSPECTS = (
     (("episode", "ep_", "env"), "the environment", "environment"),
     (("scale",), "the gradient scaler", "gradient scaler"),
 )
+_LOST_AS = {  # kind of a lost state -> what the checkpoint would hold of it
+    "KL controller": "KL coefficient", "normaliser": "normaliser", "reference": "reference model",
+    "environment": "environment",
+}  # fmt: skip
 
 
 class ResumeEvidence(Struct, frozen=True, kw_only=True):
@@ -64,6 +70,7 @@ class _Compared(Struct, frozen=True, kw_only=True):
     killed: ResumedDifference | None
     spreads: tuple[ReplicaSpread, ...]
     lost: tuple[LostState, ...] | None
+    states_agree: bool
     why: dict[str, str]
 
 
@@ -79,9 +86,11 @@ def conclude_resume(e: ResumeEvidence) -> ResumeReport:
         lost=compared.lost if repeatable else None,
         inventory=_needed(e.checkpoint),
         in_place=e.in_place,
+        states_agree=repeatable and compared.states_agree,
     )
     once = _judged(view)
     findings = tuple(sorted(once.findings, key=lambda f: (-SEVERITIES.index(f.severity), f.code)))
+    script = e.job.template.script(e.job.cwd)
     judged = repeatable and (compared.resumed is not None or compared.killed is not None)
     passed = judged and not any(f.severity == "critical" for f in findings)
     return ResumeReport(
@@ -101,7 +110,8 @@ def conclude_resume(e: ResumeEvidence) -> ResumeReport:
             "checkpoint_bytes": e.checkpoint.bytes,
         },
         meta={
-            "run": e.job.template.words[0] if len(e.job.template.words) < 2 else e.job.template.words[1],
+            "run": script.name if script is not None else e.job.template.words[0],
+            "script": None if script is None else str(script),
             "source": shlex.join(e.job.template.words),
             "folder": str(e.job.home),
             "read_from": PLACES.get(e.whole.trial.metrics.place, ""),
@@ -152,7 +162,7 @@ def _compared(e: ResumeEvidence) -> _Compared:
     lost = _lost(e) if not prefix.message else None
     return _Compared(
         repeat=repeat, first=prefix, saving=saving, resumed=resumed, killed=killed, spreads=spreads, lost=lost,
-        why=why,
+        states_agree=lost == () and _each_step_compared(e), why=why,
     )  # fmt: skip
 
 
@@ -227,6 +237,21 @@ def _lost(e: ResumeEvidence) -> tuple[LostState, ...] | None:
     return found
 
 
+def _each_step_compared(e: ResumeEvidence) -> bool:
+    """Whether the resumed runs made the optimizer steps that were left, and no others."""
+    whole = e.whole.states
+    if len(e.resumed.states) != len(whole) - len(e.first.states) or not e.resumed.states:
+        return False
+    if e.after is None:
+        return True
+    begin = place_of(e.after.states[0], whole) if e.after.states else None
+    return (
+        begin is not None
+        and len(e.after.states) == len(whole) - begin
+        and not (lost_states(whole, e.after.states, begin))
+    )
+
+
 def _needed(found: FoundCheckpoint) -> dict[str, bool] | None:
     return None if found.inventory is None else {kind: found.inventory[kind] for kind in NEEDED}
 
@@ -240,7 +265,10 @@ def _suspects(e: ResumeEvidence, compared: _Compared) -> Iterator[str]:
     names = [each.metric for each in apart if each.first_step == first]
     inventory = e.checkpoint.inventory or {}
     told: set[str] = set()
+    named = {_LOST_AS.get(one.kind) for one in compared.lost or ()}
     for parts, what, kind in _SUSPECTS:
+        if kind in named:
+            continue
         found = next((name for name in names if any(part in name.lower() for part in parts)), None)
         if found is not None and found not in told:
             told.add(found)
@@ -262,6 +290,12 @@ def _verdict(
     if not judged:
         return f"Inconclusive: {next(iter(compared.why.values()), 'no resumed run could be judged')}."
     loud = [f for f in findings if f.severity == "critical"]
+    apart = [f for f in findings if f.code in ("CKPT020", "CKPT028")]
+    if not loud and apart:
+        return (
+            "The training goes on as the uninterrupted one: weights, gradients, optimizer and generators agree at each "
+            f"optimizer step. What it logs does not: {apart[0].message.partition(';')[0]}."
+        )
     if not loud:
         both = [name for name, one in (("resumed", compared.resumed), ("killed and resumed", compared.killed)) if one]
         both = [word for word in (*both, "saved on its way" if compared.saving else "") if word]
@@ -269,7 +303,11 @@ def _verdict(
         return f"The run stays the uninterrupted one {how} when it is {', or '.join(both)}."
     said = f"{loud[0].message[:1].upper()}{loud[0].message[1:]}."
     causes = [one.message for one in compared.lost or ()]
-    return said + (f" What was lost: {'; '.join(causes)}." if causes else "")
+    where = _WHERE.search(causes[0]) if causes else None
+    if where is None:
+        return said + (f" What was lost: {'; '.join(causes)}." if causes else "")
+    short = [_WHERE.sub("", cause) for cause in causes]
+    return f"{said} What was lost, as seen in {where[1]}: {'; '.join(short)}."
 
 
 def _skipped(once: Once, compared: _Compared) -> Iterator[Check]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from rldk.cards import words
+from rldk.cards.parts import finding_section, problem_of
+from rldk.core.model import Finding
 from rldk.core.view import Bullets, Commands, Facts, Problem, Section, Table, Tone, View
 from rldk.resume.checkpoints import NEEDED
 from rldk.resume.facts import ResumeFacts
@@ -12,7 +16,8 @@ from rldk.resume.facts import ResumeFacts
 
 def view_of_resume(report: ResumeFacts) -> View:
     """Everything that a renderer may show of the report."""
-    tone: Tone = "ok" if report.passed else "warn" if report.inconclusive else "critical"
+    warned = report.worst() == "warn"
+    tone: Tone = ("warn" if warned else "ok") if report.passed else "warn" if report.inconclusive else "critical"
     return View(
         kind=report.kind,
         title=str(report.meta.get("run") or "command"),
@@ -21,7 +26,7 @@ def view_of_resume(report: ResumeFacts) -> View:
         banner=report.verdict,
         source=str(report.meta.get("source") or ""),
         sections=tuple(_sections(report)),
-        problems=tuple(_problems(report)),
+        problems=tuple(_problem(report, finding) for finding in report.findings),
         checked=report.checked,
         unchecked={check.name: check.reason for check in report.skipped},
         figures=dict(report.numbers),
@@ -31,14 +36,7 @@ def view_of_resume(report: ResumeFacts) -> View:
 def _sections(report: ResumeFacts) -> Iterator[Section]:
     for finding in report.findings:
         if finding.severity != "info":
-            items = finding.fixes
-            yield Section(
-                title=words.sentence(finding.message).rstrip("."),
-                tone=finding.severity,
-                code=finding.code,
-                name=finding.name,
-                parts=(Bullets(title="What to try", items=items),) if items else (),
-            )
+            yield finding_section(_counted(finding))
     if report.suspects:
         yield Section(title="Also look at", parts=(Bullets(items=report.suspects, plain=True),))
     yield _runs(report)
@@ -78,19 +76,18 @@ def _inventory(report: ResumeFacts) -> Section:
     return Section(title=title, parts=(Facts(pairs=pairs),))
 
 
-def _problems(report: ResumeFacts) -> Iterator[Problem]:
-    for finding in report.findings:
-        step = finding.first_step
-        yield Problem(
-            code=finding.code,
-            name=finding.name,
-            severity=finding.severity,
-            message=finding.message,
-            source=str(report.meta.get("source") or ""),
-            steps=None if step is None else (step, step),
-            metric=finding.metric,
-            value=finding.value,
-            limit=finding.limit,
-            causes=finding.causes,
-            fixes=finding.fixes,
-        )
+def _counted(finding: Finding) -> Finding:
+    """The finding; where only the log differs, with causes and fixes of that."""
+    if finding.severity != "warn" or finding.code not in ("CKPT020", "CKPT028"):
+        return finding
+    return replace(
+        finding,
+        causes=("a counter or a statistic of the log is not in the checkpoint, and begins again",),
+        fixes=("save it with the state", "or leave it out: --compare loss,reward_mean"),
+    )
+
+
+def _problem(report: ResumeFacts, finding: Finding) -> Problem:
+    step = finding.first_step
+    source = str(report.meta.get("script") or "")
+    return problem_of(_counted(finding), source, steps=None if step is None else (step, step))

@@ -6,7 +6,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-LostKind = Literal["weights", "schedule", "optimizer", "random", "data", "other"]
+LostKind = Literal[
+    "weights", "schedule", "optimizer", "random", "data", "environment", "normaliser", "KL controller", "reference",
+    "other",
+]  # fmt: skip
 
 
 class LostState(Struct, frozen=True, kw_only=True):
@@ -31,7 +34,8 @@ class ResumeView(Struct, frozen=True, kw_only=True):
     was killed and resumed, differ; None where there is none to judge. `saving`: how a run that saves differs from one
     that does not; None where that was not tried. `lost`: what the resumed run had lost; None where states were not
     recorded. `inventory`: kinds of state -> whether the checkpoint has it; None where no checkpoint could be read.
-    `in_place`: checkpoint files that were written over; None where none was written twice."""
+    `in_place`: checkpoint files that were written over; None where none was written twice. `states_agree`: each
+    optimizer step of the resumed runs began as that of the uninterrupted one, so that only the log can differ."""
 
     repeatable: bool = False
     resumed: ResumedDifference | None = None
@@ -40,6 +44,7 @@ class ResumeView(Struct, frozen=True, kw_only=True):
     lost: tuple[LostState, ...] | None = None
     inventory: dict[str, bool] | None = None
     in_place: tuple[str, ...] | None = None
+    states_agree: bool = False
 
     def has(self, need: str) -> bool:
         """Whether the check had it: "repeatable", "resumed", "killed", "saving", "states", "inventory", "writing"."""
@@ -51,6 +56,11 @@ class ResumeView(Struct, frozen=True, kw_only=True):
     def lost_of(self, kind: LostKind) -> LostState | None:
         """The lost state of that kind."""
         return next((one for one in self.lost or () if one.kind == kind), None)
+
+    @property
+    def unlost(self) -> str | None:
+        """Why a rule about a lost state has nothing to look at: a resumed run without a difference lost nothing."""
+        return None if self.differs else "defined for a resumed run that differs from the uninterrupted one"
 
     @property
     def differs(self) -> bool:

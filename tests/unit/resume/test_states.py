@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from rldk.resume.states import StepState, lost_states, place_of, read_states
+from rldk.resume.states import RunningMean, SeenEnvironment, StepState, lost_states, place_of, read_states
 
 WHOLE = tuple(
     StepState(
@@ -19,7 +19,7 @@ WHOLE = tuple(
         gradients=f"g{n}",
         moments=f"m{n}",
         has_moments=n > 1,
-        batches=f"b{n}",
+        batch=f"b{n}",
     )
     for n in range(1, 9)
 )
@@ -36,10 +36,10 @@ def test_a_run_that_goes_on_has_lost_nothing() -> None:
         ({"lr": (9.0,)}, ["schedule"]),
         ({"moments": "", "has_moments": False}, ["optimizer"]),
         ({"weights": "x"}, ["weights"]),
-        ({"batches": "x", "gradients": "x"}, ["data"]),
+        ({"batch": "x", "gradients": "x"}, ["data"]),
         ({"gradients": "x"}, ["other"]),
         ({"gradients": "x", "random": {"torch": "x", "numpy": "n0"}}, ["random"]),
-        ({"gradients": "x", "batches": "x", "random": {"torch": "x", "numpy": "n0"}}, ["random", "data"]),
+        ({"gradients": "x", "batch": "x", "random": {"torch": "x", "numpy": "n0"}}, ["random", "data"]),
         ({"random": {"torch": "x", "numpy": "x"}}, []),  # nothing draws from them
         ({"lr": (9.0,), "moments": "x"}, ["schedule", "optimizer"]),
     ],
@@ -50,9 +50,55 @@ def test_each_state_is_told_from_the_others(change: dict[str, object], kinds: li
 
 
 def test_without_a_loader_equal_generators_and_other_gradients_mean_other_data() -> None:
-    whole = tuple(replace(one, batches=None) for one in WHOLE)
+    whole = tuple(replace(one, batch=None) for one in WHOLE)
     now = replace(whole[4], gradients="x")
     assert [one.kind for one in lost_states(whole, (now,), 4)] == ["data"]
+
+
+STEP, RESET = SeenEnvironment(first="step", start="a", all="b"), SeenEnvironment(first="reset", start="a", all="b")
+AROUND = tuple(
+    replace(
+        one,
+        batch=None,
+        environment=STEP,
+        normalisers={"obs": RunningMean(count=64.0 * one.n, digest=f"d{one.n}")},
+        kl={"kl_coef": 0.2 + 0.01 * one.n},
+        reference={"ref_model": "r"},
+    )
+    for one in WHOLE
+)
+OTHER_RANDOM = {"torch": "x", "numpy": "n0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({}, ["data"]),
+        ({"environment": RESET}, ["environment"]),
+        ({"environment": replace(STEP, all="x")}, ["environment"]),
+        ({"environment": replace(STEP, all="x"), "random": OTHER_RANDOM}, ["random"]),  # its actions were others
+        ({"environment": RESET, "random": OTHER_RANDOM}, ["random", "environment"]),
+        ({"normalisers": {"obs": RunningMean(count=64.0, digest="x")}}, ["normaliser"]),
+        ({"normalisers": {"obs": RunningMean(count=320.0, digest="x")}}, ["data"]),  # fed with it
+        ({"normalisers": {"obs": RunningMean(count=321.0, digest="x")}, "environment": RESET}, ["environment"]),
+        ({"normalisers": {}}, ["data"]),  # nobody can say what became of it
+        ({"kl": {"kl_coef": 0.21}}, ["KL controller"]),
+        ({"kl": {"kl_coef": 0.21}, "random": OTHER_RANDOM}, ["random", "KL controller"]),
+        ({"kl": {"kl_coef": 0.249}, "random": OTHER_RANDOM}, ["random"]),  # it has measured another KL
+        ({"reference": {"ref_model": "x"}}, ["reference"]),
+    ],
+)
+def test_what_only_some_trainings_have_is_told_apart(change: dict[str, object], kinds: list[str]) -> None:
+    now = replace(AROUND[4], **{"gradients": "x", **change})
+    assert [one.kind for one in lost_states(AROUND, (now,), 4)] == kinds
+    same = replace(now, gradients=AROUND[4].gradients)
+    assert lost_states(AROUND, (same,), 4) == (), "what changes no gradient has lost nothing"
+
+
+def test_an_environment_that_resets_to_another_beginning_has_lost_its_generator() -> None:
+    whole = tuple(replace(one, environment=RESET) for one in AROUND)
+    now = replace(whole[4], gradients="x", environment=replace(RESET, start="x", all="x"), random=OTHER_RANDOM)
+    assert [one.kind for one in lost_states(whole, (now,), 4)] == ["random", "environment"]
 
 
 def test_the_first_step_that_differs_decides() -> None:

@@ -60,7 +60,7 @@ def test_what_was_printed_and_links_are_left_out_of_every_archive(project: Proje
         assert not [name for name in files if name.endswith(("stdout.txt", "link"))]
     result = CliRunner().invoke(main, ["export", str(project.run), "--format", "bundle", "--repo", str(project.root),
                                        "-o", str(tmp_path / "x.zip"), "--json"])  # fmt: skip
-    assert (result.exit_code, json.loads(result.output)["left_out"][0]["what"]) == (0, "stdout.txt")
+    assert (result.exit_code, json.loads(result.output)["left_out"][0]["what"]) == (0, "run/stdout.txt")
 
 
 def test_a_statement_names_files_data_and_code_by_their_digests(project: Project, tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, say, use_colour, width
+from rldk.cli.flags import color_setting, colour_option, format_option, json_option, output_option
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.gate import GateCodes, gate_codes_option, gate_of, gate_option
+from rldk.cli.output import progress, say
 from rldk.config import load_settings
 from rldk.errors import UsageError
 
@@ -40,11 +41,12 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--max-output", default=20.0, show_default=True, metavar="GIB", help="What one run may write.")
 @click.option("--output-dir", type=_FOLDER, metavar="DIR", help="Keep outcomes here.  [default: in the cache]")
 @click.option("--fresh", is_flag=True, help="Forget the runs of an earlier call.")
-@click.option("--gate", is_flag=True, help="Exit with 0 also where several commits cannot be told apart.")
+@gate_option
+@gate_codes_option
 @click.option("--all", "everything", is_flag=True, help="Show every run.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, html, github, junit.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+@format_option()
+@output_option
 @colour_option
 def command(**flags: Any) -> int:
     """Find the first bad commit, or version of a package, also where the outcome is noisy.
@@ -54,6 +56,7 @@ def command(**flags: Any) -> int:
     a run may be wrong by chance: commits are run until one has 95 % of the probability, and where that cannot be
     reached the commits that remain are named. An interrupted bisection goes on when the same command is given again.
     The exit code is 0 when one commit was found, 1 when several remain, and 3 when the ends are not good and bad.
+    For --gate, several that remain are a warning.
 
     \b
     Examples:
@@ -62,10 +65,10 @@ def command(**flags: Any) -> int:
       rldk bisect --good v1.2 --shell-predicate "make && python -m pytest -q tests/test_loss.py" --jobs 4
       rldk bisect --package trl --versions 0.23.0..0.25.1 --cmd "python train.py" --metric loss --cmp nan
     """
-    output, look = flags.pop("output"), {"everything": flags.pop("everything")}
+    output, everything = flags.pop("output"), flags.pop("everything")
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour"))})
-    gate = flags.pop("gate")
+    gate = gate_of(gate=flags.pop("gate"), codes=flags.pop("gate_codes"))
     flags["max_output_gib"] = flags.pop("max_output")
     try:
         with progress(1) as pieces:
@@ -73,14 +76,8 @@ def command(**flags: Any) -> int:
     except KeyboardInterrupt:
         say("interrupted; the runs that have ended are kept, and the same command goes on from them")
         raise
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        from rldk.cards import terminal
-
-        colour = output is None and use_colour(settings["color"])
-        emit(terminal.render(report, width=width(), colour=colour, **look), output)
-    return int(not report.passed and not gate)
+    print_report(report, form, output, color=settings["color"], everything=everything)
+    return exit_code(report, gate)
 
 
 def _bisected(flags: dict[str, Any], pieces: Progress) -> BisectResult:
@@ -100,3 +97,8 @@ def _bisected(flags: dict[str, Any], pieces: Progress) -> BisectResult:
     for name in ("repository", "first_parent", "link"):
         flags.pop(name)
     return bisect_versions(package, versions, **flags)
+
+
+def exit_code(report: BisectResult, gate: GateCodes) -> int:
+    """1 when several commits remain, which is a warning for a gate."""
+    return gate.exit_code("pass" if report.passed else "warn") if gate.asked else int(not report.passed)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, use_colour, width
+from rldk.cli.flags import color_setting, colour_option, format_option, json_option, output_option
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.gate import GateCodes, gate_codes_option, gate_of, gate_option, grade_of
+from rldk.cli.output import progress
 from rldk.config import load_settings
+
+if TYPE_CHECKING:
+    from rldk.resume import ResumeReport
 
 
 @click.command("check-resume")
@@ -36,11 +40,12 @@ from rldk.config import load_settings
     metavar="DIR",
     help="Keep report and all output here.  [default: a new temporary folder]",
 )
-@click.option("--gate", is_flag=True, help="Exit with 0 also where nothing could be judged.")
+@gate_option
+@gate_codes_option
 @click.option("--all", "everything", is_flag=True, help="Show everything.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, html, github, junit.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+@format_option()
+@output_option
 @colour_option
 def command(cmd: str, **flags: Any) -> int:
     """Stop, kill and resume a training, and say whether it stays the same and what was lost.
@@ -49,7 +54,8 @@ def command(cmd: str, **flags: Any) -> int:
     and on from its last checkpoint. Where a resumed run differs, the report names what was lost: random states, the
     schedule, the order of data, the state of the optimizer, weights. {resume} in the command is nothing at first, and
     then the words of --resume, with the newest checkpoint below {out} for {checkpoint}. The exit code is 1 when a
-    resumed run differs or nothing could be judged, and 3 when the command fails, measures nothing or saves nothing.
+    resumed run differs, and 3 when nothing could be judged, or the command fails, measures nothing or saves nothing.
+    For --gate, a checkpoint that is written over the one before is a warning.
 
     \b
     Examples:
@@ -59,18 +65,19 @@ def command(cmd: str, **flags: Any) -> int:
     """
     from rldk.resume import check_resume
 
-    output, look = flags.pop("output"), {"everything": flags.pop("everything")}
+    output, everything = flags.pop("output"), flags.pop("everything")
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour"))})
-    gate = flags.pop("gate")
+    gate = gate_of(gate=flags.pop("gate"), codes=flags.pop("gate_codes"))
     flags["max_output_gib"] = flags.pop("max_output")
     with progress(1) as pieces:
         report = check_resume(cmd, begin=pieces.begin, expect=lambda count: pieces.expect(count - 1), **flags)
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        from rldk.cards import terminal
+    print_report(report, form, output, color=settings["color"], everything=everything)
+    return exit_code(report, gate)
 
-        colour = output is None and use_colour(settings["color"])
-        emit(terminal.render(report, width=width(), colour=colour, **look), output)
-    return int(not report.passed and not (gate and report.inconclusive))
+
+def exit_code(report: ResumeReport, gate: GateCodes) -> int:
+    """1 when a resumed run differs, and 3 when none could be judged, whatever the codes of a gate are."""
+    if report.inconclusive and report.worst() != "critical":
+        return gate.exit_code("not checked")
+    return gate.exit_code(grade_of([report.worst()])) if gate.asked else int(not report.passed)

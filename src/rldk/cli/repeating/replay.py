@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, use_colour, width
+from rldk.cli.flags import color_setting, colour_option, format_option, json_option, output_option
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.gate import GateCodes, gate_codes_option, gate_of, gate_option, grade_of
+from rldk.cli.output import progress
 from rldk.config import load_settings
 from rldk.errors import UsageError
+
+if TYPE_CHECKING:
+    from rldk.replay import ReplayReport
+    from rldk.replay.code import RestoredCode
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
@@ -40,48 +48,73 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time limit of the replay.")
 @click.option("--max-output", default=20.0, show_default=True, metavar="GIB", help="What the command may write.")
 @click.option("--output-dir", type=_FOLDER, metavar="DIR", help="Keep report and output here.  [default: a new folder]")
-@click.option("--gate", is_flag=True, help="Exit with 1 only when the replay differs by more than rounding.")
+@gate_option
+@gate_codes_option
 @click.option("--all", "everything", is_flag=True, help="Show every metric and every difference.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, html, github, junit.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+@format_option()
+@output_option
 @colour_option
 def command(run: str | None, run_option: str | None, cmd: str | None, **flags: Any) -> int:
     """Run a recorded run again from its record, and say whether it gives the same numbers.
 
-    RUN is a run directory, the name of a run in $RLDK_DIR or runs, or any log. The command runs in a work tree of the
-    recorded commit, with the changes and files that no commit had; the repository itself is only read. Packages that
-    differ are named, and data, weights and tokenizers are hashed again first. {seed} and {out} in the command become
-    the recorded seed and a new folder. Of a run that rldk has not recorded, the command runs where you are, and the
-    report says what nobody can vouch for. The exit code is 1 when the replay differs, and 3 when the run could not be
-    replayed.
+    RUN is a run directory, a bundle of `rldk export`, the name of a run in $RLDK_DIR or runs, or any log. The command
+    runs in a work tree of the recorded commit, with the changes and files that no commit had; the repository itself is
+    only read. Packages that differ are named, and data, weights and tokenizers are hashed again first. {seed} and {out}
+    in the command become the recorded seed and a new folder. Of a run that rldk has not recorded, the command runs
+    where you are, and the report says what nobody can vouch for. A run of `rldk run --hooks` is replayed with the same
+    hooks. The exit code is 1 when the replay differs, and 3 when the run could not be replayed. For --gate, a
+    difference of rounding that does not grow, and other packages, are a warning.
 
     \b
     Examples:
       rldk replay runs/exp1 --command "python train.py --seed {seed} --out {out}" --metrics loss,reward_mean
       rldk replay runs/exp1 --tolerance 0 --max-steps 20
       rldk replay runs/exp1 --build-env --at train=/data/train.jsonl --json
+      rldk replay exp1.bundle.zip --command "python train.py --out {out}"
       rldk replay old/metrics.jsonl --command "python train.py" --metrics kl
     """
-    from rldk.cli.recording.runs import chosen_folder
+    from rldk.cli.hooks import FOLDER, hooks_below
     from rldk.cli.recording.verify import named_path
     from rldk.replay import replay
 
     named = run or run_option
     if named is None or (run and run_option):
         raise UsageError("which run?", hint="name one run: rldk replay RUN --command ...")
-    output, look = flags.pop("output"), {"everything": flags.pop("everything")}
+    output, everything = flags.pop("output"), flags.pop("everything")
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour"))})
-    gate, places, metrics = flags.pop("gate"), dict(map(named_path, flags.pop("places"))), flags.pop("metrics")
+    gate = gate_of(gate=flags.pop("gate"), codes=flags.pop("gate_codes"))
+    places, metrics = dict(map(named_path, flags.pop("places"))), flags.pop("metrics")
     flags["max_output_gib"] = flags.pop("max_output")
-    with progress(1) as pieces:
-        report = replay(chosen_folder(named), cmd, metrics, places=places, begin=pieces.begin, **flags)
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        from rldk.cards import terminal
+    with progress(1) as pieces, opened(named, flags["repository"]) as (folder, restored):
+        hooks = hooks_below if (folder / FOLDER).is_dir() else None
+        flags |= {"places": places, "hooks": hooks, "restored": restored, "begin": pieces.begin}
+        report = replay(folder, cmd, metrics, **flags)
+    print_report(report, form, output, color=settings["color"], everything=everything)
+    return exit_code(report, gate)
 
-        colour = output is None and use_colour(settings["color"])
-        emit(terminal.render(report, width=width(), colour=colour, **look), output)
-    return int(report.worst() == "critical" if gate else not report.passed)
+
+@contextmanager
+def opened(named: str, repository: Path | None) -> Iterator[tuple[Path, RestoredCode | None]]:
+    """The run directory or log that is named; a bundle of `rldk export` is unpacked while the block runs."""
+    from rldk.cli.recording.runs import chosen_folder
+
+    path = Path(named)
+    if not (path.suffix == ".zip" and path.is_file()):
+        yield chosen_folder(named), None
+        return
+    from rldk.replay.code import RestoredCode
+    from rldk.tracking.restoring import CODE, RUN, restore_run
+
+    with TemporaryDirectory(prefix="rldk-replay-bundle-") as name:
+        target = Path(name) / "restored"
+        made = restore_run(path, target, repository=repository)
+        missing = (one.what for one in made.lacking if not one.what.startswith(f"{RUN}/"))
+        lacking = (*missing, *(f"{one} (a secret was taken out)" for one in made.redacted))
+        yield target / RUN, RestoredCode(bundle=path, folder=target / CODE, lacking=lacking)
+
+
+def exit_code(report: ReplayReport, gate: GateCodes) -> int:
+    """1 when the replay differs; for a gate, a difference of rounding that does not grow is a warning."""
+    return gate.exit_code(grade_of([report.worst()])) if gate.asked else int(not report.passed)

@@ -87,7 +87,7 @@ def is_clock(name: str, own: str = "") -> bool:
     """Whether a metric is a time, a speed or memory, which differ between any two runs."""
     known = vocabulary().canonical(name)
     if known is not None:
-        return vocabulary().metric(known).unit in _TIMES
+        return vocabulary().metric(known).unit in _TIMES or _CLOCK.search(known) is not None
     return any(_CLOCK.search(word.lower()) is not None for word in (name, own) if word)
 
 

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from functools import partial
 
+from rldk.core.model import Severity
 from rldk.rules.resumes import LostKind, ResumedDifference, ResumeView
 from rldk.rules.rule import Signal, rule
 
 _resume_rule = partial(rule, tier=0, data="2", subject="resume")
 
 
-def _unlost(resume: ResumeView) -> str | None:
-    """Why a rule about a lost state has nothing to look at: a resumed run without a difference has lost nothing."""
-    return None if resume.differs else "defined for a resumed run that differs from the uninterrupted one"
-
-
-def _difference(found: ResumedDifference | None) -> Signal | None:
+def _difference(found: ResumedDifference | None, *, states_agree: bool = False) -> Signal | None:
     if found is None or not found.message:
         return None
+    message = found.message
+    severity: Severity | None = None
+    if states_agree:
+        message, severity = f"{message}; the training itself is the same at each optimizer step", "warn"
     return Signal(
         value=found.share if found.share is not None else 1.0,
         limit=0.0,
         metric=found.metric or "run",
-        message=found.message,
+        message=message,
         step=found.step,
+        severity=severity,
     )
 
 
@@ -39,7 +40,7 @@ def _state(resume: ResumeView, kind: LostKind) -> Signal | None:
     needs=("repeatable", "resumed"),
     causes=(
         "a state that decides about the next steps is not in the checkpoint, or is not loaded",
-        "the resumed program begins again, or counts its steps anew",
+        "the resumed program begins again, or counts its steps from the beginning",
     ),
     fixes=(
         "save and load weights, optimizer, schedule, random states, position in the data, and step together",
@@ -52,11 +53,13 @@ def resume_is_another_run(resume: ResumeView) -> Signal | None:
     Why it matters: After each preemption the training is another one. Rewards jump, and no result can be repeated.
     How it is computed: The command runs to the end, twice; and once to a step in between, to be resumed from its
     checkpoint. All metrics after that step are compared with those of the uninterrupted run, bit by bit unless a
-    tolerance is given. The rule speaks only where both uninterrupted runs agree.
+    tolerance is given. The rule speaks only where both uninterrupted runs agree. It is a warning where weights,
+    gradients, optimizer and generators agree at each optimizer step: then only a counter or a statistic of the log
+    began again, as `num_tokens` of TRL does.
     When it is wrong: A trainer may promise statistical continuity only; a tolerance then says how much is allowed.
     Source: section 8 of the notes on resuming; open-r1#450, google/brax#655. An identity: the same program.
     """
-    return _difference(resume.resumed)
+    return _difference(resume.resumed, states_agree=resume.states_agree)
 
 
 @_resume_rule(
@@ -64,7 +67,7 @@ def resume_is_another_run(resume: ResumeView) -> Signal | None:
     "random-state-not-restored",
     severity="critical",
     needs=("states",),
-    unless_view=_unlost,
+    unless_view=lambda resume: resume.unlost,
     causes=("the states of the generators are not in the checkpoint", "the program seeds them again when it resumes"),
     fixes=(
         "save `torch.get_rng_state()`, `numpy.random.get_state()` and `random.getstate()`, of each device and rank",
@@ -90,7 +93,7 @@ def random_state_not_restored(resume: ResumeView) -> Signal | None:
     "schedule-not-restored",
     severity="critical",
     needs=("states",),
-    unless_view=_unlost,
+    unless_view=lambda resume: resume.unlost,
     causes=("the scheduler is not in the checkpoint, so that its warm-up begins again", "it counts epochs, not steps"),
     fixes=("save and load `scheduler.state_dict()`", "build the scheduler before its state is loaded, not after"),
 )
@@ -111,7 +114,7 @@ def schedule_not_restored(resume: ResumeView) -> Signal | None:
     "data-order-not-restored",
     severity="critical",
     needs=("states",),
-    unless_view=_unlost,
+    unless_view=lambda resume: resume.unlost,
     causes=("the sampler begins its epoch again", "a generator of the sampler's own is not in the checkpoint"),
     fixes=(
         "save the position in the data and the generator of the sampler; torchdata's StatefulDataLoader does",
@@ -122,9 +125,9 @@ def data_order_not_restored(resume: ResumeView) -> Signal | None:
     """Fires when a resumed run reads other data than the uninterrupted one.
 
     Why it matters: Some samples are seen twice and others never; with short runs the whole second half of the data.
-    How it is computed: Hooks digest the batches of torch's DataLoader between optimizer steps. Where there is no such
-    loader, equal weights and generators with other gradients mean other data.
-    When it is wrong: Without a loader, the data of an environment or a replay buffer looks the same as lost order.
+    How it is computed: Hooks digest the last batch of torch's DataLoader before each optimizer step. Where there is no
+    such loader, equal weights and generators with other gradients mean other data.
+    When it is wrong: Without a loader, the data of a replay buffer looks the same as lost order.
     Source: section 8 of the notes on resuming: a batch digest that differs names sampler and loader.
     """
     return _state(resume, "data")
@@ -135,7 +138,7 @@ def data_order_not_restored(resume: ResumeView) -> Signal | None:
     "optimizer-state-not-restored",
     severity="critical",
     needs=("states",),
-    unless_view=_unlost,
+    unless_view=lambda resume: resume.unlost,
     causes=("the optimizer is not in the checkpoint", "its state was loaded before its parameters were built"),
     fixes=("save and load `optimizer.state_dict()`", "load it after the model was moved to its device"),
 )
@@ -155,7 +158,7 @@ def optimizer_state_not_restored(resume: ResumeView) -> Signal | None:
     "weights-not-restored",
     severity="critical",
     needs=("states",),
-    unless_view=_unlost,
+    unless_view=lambda resume: resume.unlost,
     causes=("the checkpoint is of another step", "weights were saved in a smaller format", "the load was not strict"),
     fixes=("save the weights in the format of the training", "load them with `strict=True`"),
 )
@@ -232,7 +235,7 @@ def no_way_back_after_a_kill(resume: ResumeView) -> Signal | None:
     When it is wrong: One kill proves little about the moment in which a checkpoint is written.
     Source: section 8 of the notes on resuming: kill -9 at mid-step.
     """
-    return _difference(resume.killed)
+    return _difference(resume.killed, states_agree=resume.states_agree)
 
 
 @_resume_rule(

@@ -43,7 +43,7 @@ def write_bundle(source: ExportSource, output: Path, places: list[Path]) -> tupl
     entries = [ArchiveEntry(name=f"{RUN}/{file.name}", content=file.path) for file in source.files]
     digests = {f"{RUN}/{file.name}": file.sha256 for file in source.files}
     index: dict[str, Any] = {"kind": KIND, "schema_version": VERSION, "run_id": source.name}
-    left = list(source.left_out)
+    left = [LeftOut(what=f"{RUN}/{one.what}", why=one.why) for one in source.left_out]
     state = source.manifest.git
     with tempfile.TemporaryDirectory(prefix="rldk-bundle-") as spool:
         if state is not None:

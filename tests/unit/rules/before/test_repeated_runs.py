@@ -69,6 +69,10 @@ LOST = {
     "data": "CKPT023",
     "optimizer": "CKPT024",
     "weights": "CKPT025",
+    "environment": "CKPT031",
+    "normaliser": "CKPT032",
+    "KL controller": "CKPT033",
+    "reference": "CKPT034",
 }
 
 
@@ -78,6 +82,7 @@ LOST = {
         ({"resumed": APART}, {"CKPT020": "critical"}),
         ({"killed": APART}, {"CKPT028": "critical"}),
         ({"saving": APART}, {"CKPT026": "critical"}),
+        ({"resumed": APART, "killed": APART, "states_agree": True}, {"CKPT020": "warn", "CKPT028": "warn"}),
         ({"in_place": ("model.pt",)}, {"CKPT027": "warn"}),
         ({"inventory": {"step": True, "schedule": False}}, {"CKPT029": "info"}),
     ],
