@@ -14,7 +14,7 @@ SPLIT, FIRST_SEED = "wide", 300_000
 # Pendulum a negative cost, CartPole is solved within the run
 ON_POLICY = ("CartPole-v1", "Acrobot-v1", "Pendulum-v1", "FrozenLake-v1", "MountainCarContinuous-v0", "CartPole-v1")
 DISCRETE = ("CartPole-v1", "Acrobot-v1", "FrozenLake-v1", "CartPole-v1")
-TASKS = ("low", "parity", "pool", "sparse", "solved", "hard")
+TASKS = ("low", "parity", "pool", "sparse", "solved", "rare")
 
 
 def _ppo(i: int, rng: random.Random) -> Args:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
+    from rldk.profiling import profile
     from rldk.replay import ReplayReport
     from rldk.reward import RewardHealthReport, compare_models, health, reward_health
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
@@ -48,6 +49,7 @@ __all__ = [
     "log",
     "mismatch",
     "preflight",
+    "profile",
     "reward_health",
     "set_global_seed",
     "watch",
@@ -76,6 +78,7 @@ _HOMES = {
     "init": "rldk.tracking",
     "log": "rldk.tracking",
     "mismatch": "rldk.logprobs",
+    "profile": "rldk.profiling",
     "reward_health": "rldk.reward",
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",

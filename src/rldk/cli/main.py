@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "repeating.check_resume",
         "Stop, kill and resume a training, and say whether it stays the same and what was lost.",
     ),
+    "profile": ("repeating.profile", "Say where the time of a training goes, and whether its memory grows."),
     "diff-ckpt": ("comparing.diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from rldk.core.model import Report
 from rldk.determinism.suspects import Suspect
+from rldk.determinism.trace.facts import OperationTrace
 from rldk.engine.compare.classes import ReplicaClass
 from rldk.engine.compare.mismatches import FirstDivergence, Mismatch
 
@@ -42,7 +43,7 @@ class DeterminismFacts(Report, frozen=True, kw_only=True):
     `culprit`: the likeliest cause, "" where there is no difference. `suspects`: all of them, the likeliest first.
     `replica_variance`: for each metric the largest variance over the replicas at one step. `rng_map`: for each library
     with a global generator, where the code seeds it and draws from it. `skipped_checks`: what was not checked, and why.
-    `trace`: None; operations are not traced yet."""
+    `trace`: what two traced replicas say; None without a trace."""
 
     classification: ReplicaClass = "bitwise"
     culprit: str = ""
@@ -53,7 +54,7 @@ class DeterminismFacts(Report, frozen=True, kw_only=True):
     dataloader_notes: tuple[str, ...] = ()
     skipped_checks: tuple[str, ...] = ()
     first_divergence: FirstDivergence | None = None
-    trace: dict[str, Any] | None = None
+    trace: OperationTrace | None = None
     suspects: tuple[Suspect, ...] = ()
     experiments: tuple[ReplicaExperiment, ...] = ()
     replicas: tuple[ReplicaOutcome, ...] = ()

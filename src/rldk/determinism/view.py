@@ -9,6 +9,8 @@ from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
 from rldk.determinism.facts import DeterminismFacts, ReplicaExperiment
+from rldk.determinism.trace.facts import OperationTrace
+from rldk.determinism.trace.section import trace_section
 from rldk.engine.compare.mismatches import Mismatch
 
 SHOWN = 10  # metrics and suspects, unless everything is asked for
@@ -42,6 +44,9 @@ def view_of_determinism(report: DeterminismFacts) -> View:
 def _sections(report: DeterminismFacts, tone: Tone) -> Iterator[Section]:
     if report.first_divergence is not None:
         yield _first(report, tone)
+    traced = None if report.trace is None else trace_section(report.trace, tone)
+    if traced is not None:
+        yield traced
     if report.suspects:
         yield _suspects(report)
     if report.mismatches:
@@ -154,7 +159,17 @@ def _looked(report: DeterminismFacts) -> Iterator[str]:
     count = int(report.numbers.get("replicas") or 0)
     yield f"{words.plural(count, 'replica')} of `{report.meta.get('source')}`"
     yield f"{words.plural(len(metrics), 'metric')} from {report.meta.get('read_from')}: {named}"
+    if report.trace is not None and report.trace.equal is not None:
+        yield _traced(report.trace)
     yield f"all output is kept in {report.meta.get('folder')}"
+
+
+def _traced(trace: OperationTrace) -> str:
+    """What was traced, and how much longer a replica took."""
+    counts = [(trace.operations, "operation"), (trace.steps, "optimizer step"), (trace.draws, "draw")]
+    named = ", ".join(words.plural(count, name) for count, name in counts if count)
+    slower = f", in {trace.seconds:.1f} s instead of {trace.plain_seconds:.1f} s" if trace.plain_seconds else ""
+    return f"traced in {words.plural(trace.pairs, 'pair')} of replicas: {named}{slower}"
 
 
 def _next(report: DeterminismFacts) -> Iterator[str]:

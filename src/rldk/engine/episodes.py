@@ -16,6 +16,7 @@ from rldk.rules.rule import Rule, Signal
 
 # of one rule on one metric. The last one then never ends, so that a flapping metric cannot fill the memory
 MAX_EPISODES = 500
+HAPPENED_ROWS = 10  # quiet rows after which what "has not happened so far" has happened (our own choice)
 
 
 def severity_of(rule: Rule, signal: Signal) -> Severity:
@@ -136,6 +137,12 @@ class Episodes:
         self.done.pop()
         last.ended, last.away, last.over_step, self.open = False, None, None, last
         return last
+
+    def severity(self, episode: Episode) -> Severity:
+        """How grave the episode is now. What has not happened so far (`Rule.provisional`) may have happened by now,
+        long before the cooldown is over that keeps an alert from being repeated: then it is information."""
+        happened = self._rule.provisional and episode is self.open and self._quiet >= HAPPENED_ROWS
+        return "info" if happened else episode.severity
 
     @property
     def began(self) -> bool:

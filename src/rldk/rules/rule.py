@@ -255,7 +255,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     `unless_view`: the same from the view of a subject that is not rows. `nonfinite`: the rule also looks at rows on
     which a needed metric is NaN or infinite. `provisional`: the rule says that something has not happened so far; once
     it falls silent its finding is information. `calm`: the closed interval of values for which the body has nothing to
-    say and need not be asked. `causes` are ranked; `fixes` name configuration keys in braces (`rules/knobs.py`).
+    say and need not be asked. `before`: what the rule says of the configuration alone, for `rldk preflight`, which has
+    no rows. `causes` are ranked; `fixes` name configuration keys in braces (`rules/knobs.py`).
     """
 
     code: str
@@ -276,6 +277,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     unless_view: Callable[[Any], str | None] | None = None
     nonfinite: bool = False
     calm: Calm | None = None
+    before: Callable[[Any], Signal | None] | None = None
     absent: bool = False
     rows: int = 1
     within: int = 0

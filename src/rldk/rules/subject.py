@@ -30,8 +30,10 @@ Subject = Literal[
     "weights",
     "replay",
     "resume",
+    "profile",
     "scores",
     "rescored",
+    "replicas",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -52,8 +54,10 @@ WANTS: Mapping[Subject, str] = {
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
     "replay": "a replay of the run, which `rldk replay` makes",
     "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
+    "profile": "a profile of the training, which `rldk profile` makes",
     "scores": "rewards with their answers, which `rldk reward-health` looks at",
     "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
+    "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -68,8 +72,10 @@ SEEN: Mapping[Subject, str] = {
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
     "replay": "a run and its replay, by `rldk replay`",
     "resume": "runs that were stopped and resumed, by `rldk check-resume`",
+    "profile": "a training while it runs, by `rldk profile`",
     "scores": "rewards with their answers, by `rldk reward-health`",
     "rescored": "two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -130,6 +136,11 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "states": "a record of the state at each optimizer step, which needs torch in the training",
         "inventory": "a checkpoint in a format that rldk reads",
         "writing": "a checkpoint file that was written twice",
+    },
+    "replicas": {"operations": "operations of torch, or steps of an environment"},
+    "profile": {
+        "memory": "samples of memory over more than a few seconds, which need /proc",
+        "device": "a training that uses a GPU through torch, for more than a few seconds",
     },
     "setup": {
         "tokenizer": "a tokenizer",

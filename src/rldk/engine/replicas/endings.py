@@ -20,7 +20,7 @@ def ending_problem(label: str, end: ReplicaEnd, limits: ReplicaLimits) -> str:
         case "full":
             return f"{label} was ended because less than {limits.free >> 20} MiB of the disk were free"
         case "large":
-            return f"{label} wrote more than {limits.written / (1 << 30):g} GiB into its folder and was ended"
+            return f"{label} wrote more than {limits.written / (1 << 30):g} GiB into {{out}} and was ended"
         case "stopped":
             return f"{label} was ended on purpose"
         case _:

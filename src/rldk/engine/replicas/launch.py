@@ -42,6 +42,9 @@ class ReplicaEnd(Struct, frozen=True, kw_only=True):
 class Handle(Protocol):
     """A replica that was started."""
 
+    def waiting(self) -> bool:
+        """Whether it does not run yet, for want of a machine. Its time limit begins when it runs."""
+
     def exit_code(self) -> int | None:
         """The exit code, 128 plus the number of a signal; None while it runs."""
 

@@ -39,13 +39,15 @@ DRIVES: dict[str, frozenset[str]] = {
 
 class Placed(Struct, frozen=True):
     """A finding with the row numbers its steps have. `back_at`: the step at which its metric was seen to be back.
-    `regained`: what was lost is the goal itself, and it is there again."""
+    `regained`: what was lost is the goal itself, and it is there again. `unknown`: the metric is a column of the log
+    whose meaning rldk does not know."""
 
     finding: Finding
     first_row: int
     last_row: int
     back_at: int | None = None
     regained: bool = False
+    unknown: bool = False
 
 
 def lower_unsupported(placed: Sequence[Placed]) -> list[Placed]:
@@ -110,7 +112,8 @@ def _one(first: Placed, other: Placed) -> Placed:
     )
     back = None if first.back_at is None or other.back_at is None else max(first.back_at, other.back_at)
     regained = first.regained and other.regained
-    return Placed(finding, first.first_row, max(first.last_row, other.last_row), back, regained)
+    last_row = max(first.last_row, other.last_row)
+    return replace(first, finding=finding, last_row=last_row, back_at=back, regained=regained)
 
 
 def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
@@ -119,7 +122,9 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
     A finding joins the first incident that is still going on (or ended within `TOGETHER_ROWS`) and holds a finding of
     its own family or of a family that drives it. An information never brings a graver finding into its incident. When
     an incident begins again with the same rule on the same metric, it is the same incident; its title counts how
-    often. An incident that is over is at most a warning, unless it holds an identity (`lower_recovered`)."""
+    often. An incident that is over is at most a warning, unless it holds an identity (`lower_recovered`). Of equally
+    grave incidents, one that begins with a column of unknown meaning comes after the others: nobody can say whether the
+    run suffers from it, and a goal that is lost is known to matter."""
     ordered = sorted(placed, key=_order)
     groups: list[list[Placed]] = []
     for p in ordered:
@@ -129,7 +134,7 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
         else:
             home.append(p)
     groups = [lower_recovered(g) for g in _again(groups)]
-    groups.sort(key=lambda g: (-max(SEVERITIES.index(p.finding.severity) for p in g), g[0].first_row))
+    groups.sort(key=lambda g: (-max(SEVERITIES.index(p.finding.severity) for p in g), _lead(g).unknown, g[0].first_row))
     findings: list[tuple[Placed, int]] = [(p, i + 1) for i, g in enumerate(groups) for p in g]
     findings.sort(key=lambda pair: (pair[0].first_row, pair[1]))
     return (

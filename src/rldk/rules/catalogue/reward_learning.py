@@ -54,14 +54,16 @@ def never_learnt(f: Frame) -> Signal | None:
 
     Why it matters: The trained policy is the one that went in.
     How it is computed: The median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
-    deviation between rows, which is twice the standard error of their difference, or by a twentieth of the level. No
+    deviation between rows, which is twice the standard error of their difference, or by a twentieth of the level. Nor
+    is the mean of those rows, which sees the small steps of a reward that is right or wrong for a few answers. No
     running mean was ever above it by twice as much. It is a warning after 70 % of the declared steps and 60 rows, after
     400 rows where the end is not declared, or once fewer than a tenth of the actions have been random for 150 rows. It
     is information from 200 rows on. The rule is quiet where the task
     looks solved: the reward is 0.9 or more and has never been above 1, or the newest 40 rows are typically within 2 %
     of the largest so far. It is also quiet about a reward that is always the same (REW001 and REW015 report that), and
     while more than a tenth of the actions are random and their share still falls, because the return is then that of
-    chance; and in self-play with an Elo rating, where the reward stays level while both sides learn.
+    chance; and in self-play with an Elo rating, where the reward stays level while both sides learn. Once the
+    rule has been silent for ten rows the finding is information: the reward has risen late.
     When it is wrong: A policy may be good from the start, on a reward whose top is not known, or a run may resume at
     its plateau.
     Source: Our own choice, after F01 and F09 of the rule catalogue; 200 rows are those of REW009. That a learning
@@ -70,6 +72,7 @@ def never_learnt(f: Frame) -> Signal | None:
     """
     name, progress = "reward_mean", f.progress()
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
+    mean, first_mean = f.mean(name, LATEST), f.early_mean(name, 0, FIRST)
     spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
     same, top = f.repeats(name), f.highest(name, before=0)
     chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
@@ -78,7 +81,8 @@ def never_learnt(f: Frame) -> Signal | None:
     late = count >= FEWEST and progress >= NEARLY_OVER
     slack = max(SAME * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
-    risen = not (now < start + slack and best < start + TWICE * slack)
+    flat = now < start + slack and mean < first_mean + slack
+    risen = not (flat and best < start + TWICE * slack)
     if not (late or count >= SAID) or resumed or risen or same == count or explores or rated:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):

@@ -127,3 +127,21 @@ def test_a_mean_that_waits_for_the_next_episode_has_not_frozen() -> None:
     stands = [x for x in episodes for _ in range(30)] + [9.0] * 100
     report = scan_columns("REW023", {"reward_mean": stands}, algorithm="ppo")
     assert [f.severity for f in report.findings] == ["warn"]
+
+
+# the reward of a GRPO run of TRL on a task that is right or wrong, in sixteenths; it rises from 0.38 to 0.48
+SIXTEENTHS = "964864635488864A4847542317797878568A88A98956956A59576648695B58B67688577AB984B978"
+
+
+def test_a_rise_that_the_median_of_a_coarse_reward_does_not_see_is_a_rise() -> None:
+    reward = [int(digit, 16) / 16 for digit in SIXTEENTHS]
+    report = scan_columns("REW022", {"reward_mean": reward}, total_steps=80, **GRPO)
+    assert report.worst() != "warn"
+
+
+def test_a_warning_of_no_rise_late_in_a_short_run_is_over_once_the_reward_has_risen() -> None:
+    flat, risen = around((66, 0.3)), around((66, 0.3), (24, 0.7))
+    assert scan_columns("REW022", {"reward_mean": flat}, total_steps=90, **GRPO).worst() == "warn"
+    assert [f.severity for f in scan_columns("REW022", {"reward_mean": risen}, total_steps=90, **GRPO).findings] == [
+        "info"
+    ]

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
 
 from rldk.engine.processes.identity import Process, identify, stop
@@ -20,16 +21,17 @@ GRACE_S = 2.0  # from SIGTERM to SIGKILL
 class LocalLauncher:
     """Starts each replica in a session of its own, without a keyboard, its output in files.
 
-    `kill`: what has to be ended is killed at once (SIGKILL), as by a machine that fails."""
+    `kill`: what has to be ended is killed at once (SIGKILL), as by a machine that fails. `environment`: the variables
+    that a replica's own are added to; those of this process without it."""
 
-    def __init__(self, *, kill: bool = False) -> None:
-        self._kill = kill
+    def __init__(self, *, kill: bool = False, environment: Mapping[str, str] | None = None) -> None:
+        self._kill, self._environment = kill, environment
 
     def start(self, command: ReplicaCommand) -> Handle:
         """Starts a replica. Raises `UsageError` when it cannot be started."""
         mark = secrets.token_hex(8)
         # a Python program that writes to a file prints in blocks, and what it printed is lost when it is ended
-        environment = {"PYTHONUNBUFFERED": "1", **os.environ, MARK: mark}
+        environment = {"PYTHONUNBUFFERED": "1", **(self._environment or os.environ), MARK: mark}
         for name, value in command.variables.items():
             environment.pop(name, None)
             if value is not None:
@@ -60,6 +62,10 @@ class LocalReplica:
         self, process: subprocess.Popen[bytes], target: Process | None, mark: str, *, kill: bool = False
     ) -> None:
         self._process, self._target, self._mark, self._kill = process, target, mark, kill
+
+    def waiting(self) -> bool:
+        """Never: it runs from the start."""
+        return False
 
     def exit_code(self) -> int | None:
         """The exit code, 128 plus the number of a signal; None while it runs."""
