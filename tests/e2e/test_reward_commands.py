@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from made_rewards import answers, pairs, rows
@@ -89,11 +91,21 @@ def test_every_format_names_the_finding(biased: Path, form: str) -> None:
     assert "LEN020" in call("reward-health", biased, "--format", form).output
 
 
-def test_length_bias_alone_with_a_card(biased: Path, clean: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_length_bias_writes_the_reward_card(biased: Path, tmp_path: Path) -> None:
     found = call("reward", "length-bias", "--run-path", biased, "--generate-card", "--output-dir", tmp_path)
     assert found.exit_code == 1
-    assert "calibration" not in found.output.split("What further")[0]
-    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".md", ".html"}
+    card = json.loads((tmp_path / "reward_card.json").read_text())
+    said = {check["code"]: check["status"] for check in card["checks"]}
+    assert (said["length-bias"], said["saturation"], said["calibration"]) == ("fail", "pass", "not checked")
+    assert card["command"].startswith("rldk card reward ")
+    assert (tmp_path / "reward_card.html").read_text().count("<svg") == 2  # rewards, and rewards over length
+
+
+def test_length_bias_alone(biased: Path, clean: Path) -> None:
+    found = call("reward", "length-bias", "--run-path", biased)
+    assert found.exit_code == 1
+    assert "calibration" not in found.output
     assert call("reward", "length-bias", "--run-path", clean).exit_code == 0
     assert call("reward", "length-bias", "--run-path", biased, "--threshold", 0.99).exit_code == 0
 
@@ -135,3 +147,78 @@ def test_the_page_about_hacked_rewards_shows_the_real_output(monkeypatch: pytest
         (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text().split("```python\n")[1].split("```")[0]
     )
     exec(compile(python, "page", "exec"), {})
+
+
+@pytest.mark.slow
+def test_a_card_of_answers_without_steps_is_about_the_answers(biased: Path, clean: Path, tmp_path: Path) -> None:
+    for source, status, code in ((biased, "fail", 1), (clean, "pass", 0)):
+        made = call("card", "reward", source, "--output-dir", tmp_path, "--json")
+        card = json.loads(made.stdout)
+        assert (made.exit_code, card["status"]) == (code, status)
+        assert {one["name"] for one in card["plots"]} == {"Distribution of the rewards", "Reward and length"}
+
+
+NOISE = np.random.default_rng(0).normal(size=200).tolist()
+ROWS = [
+    {"id": i, "prompt": f"q{i // 4}", "response": "w " * (5 + i % 40), "reward": noise} for i, noise in enumerate(NOISE)
+]
+ODD: dict[str, tuple[bytes | list[dict[str, Any]], int, str]] = {
+    "no-prompts": ([{k: v for k, v in row.items() if k != "prompt"} for row in ROWS], 0, "correlations are those over"),
+    "no-responses": ([{k: v for k, v in row.items() if k != "response"} for row in ROWS], 0, "length bias: needs"),
+    "ten-rows": (ROWS[:10], 3, "Not judged: the data carries too little."),
+    "all-equal": ([{**row, "reward": 1.0} for row in ROWS], 1, "does not pass: saturation"),
+    "all-nan": ([{**row, "reward": float("nan")} for row in ROWS], 1, "does not pass: missing rewards"),
+    "mixed-types": ([{**row, "reward": (row["reward"], "bad", [2], None)[i // 4 % 4]} for i, row in enumerate(ROWS)],
+                    1, "missing rewards FAILS"),
+    "same-ids": ([{**row, "id": 1} for row in ROWS], 0, "No fault found"),
+    "no-rewards": ([{"a": 1, "b": "x"}] * 40, 3, "has no column of rewards\nhint: name it with reward_col "
+                   "(--reward-col); there are: a, b"),
+    "empty": (b"", 3, "is empty"),
+    "junk": (bytes(range(256)) * 9, 3, "is in no log format that rldk knows"),
+    "half-a-row": (b'{"reward": \xff\xfe\x00', 3, "has no rows: row 1: not JSON"),
+    "half-parquet": (b"PAR1" + bytes(range(256)), 3, "is no complete Parquet file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_file_has_an_honest_answer(name: str, tmp_path: Path) -> None:
+    content, code, words = ODD[name]
+    path = tmp_path / f"{name}.jsonl"
+    text = content if isinstance(content, bytes) else "".join(f"{json.dumps(row)}\n" for row in content).encode()
+    path.write_bytes(text)
+    found = call("reward-health", path)
+    told = " ".join(found.stdout.split()) if found.stdout else found.stderr
+    assert (found.exit_code, words in told) == (code, True), found.output
+    if not found.stdout:
+        assert len(found.stderr.splitlines()) == 2
+
+
+def test_a_directory_without_rewards_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("hello\n")
+    found = call("reward-health", tmp_path)
+    assert (found.exit_code, found.stdout) == (3, "")
+    assert "there is no log" in found.stderr
+
+
+FOREIGN = {
+    "another-report": ('{"kind": "monitor_report"}', "is no report on rewards"),
+    "a-list": ("[1]", "is no report on rewards"),
+    "half": ('{"kind": "reward_health", "checks": {"drift": 3}}', "foreign.json: not a stored"),
+    "no-json": ("{", "is no JSON"),
+    "deep": ("[" * 100_000, "is no JSON"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_gate_names_a_file_that_is_no_report(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "foreign.json"
+    path.write_text(FOREIGN[name][0])
+    found = call("reward", "reward-health", "gate", "--from", path)
+    assert (found.exit_code, found.stdout) == (3, "")
+    assert FOREIGN[name][1] in found.stderr
+
+
+def test_what_was_not_asked_for_is_not_said_to_lack_data(biased: Path) -> None:
+    found = call("reward-health", biased, "--select", "LEN020")
+    assert "What further checks need" not in found.output
+    assert "need data" not in found.output

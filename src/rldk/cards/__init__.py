@@ -68,7 +68,8 @@ def generate_reward_card(
     .html, .md and .png are written.
 
     `run`: a path, a DataFrame, or anything else that `ingest_runs` reads. `health`: a report with `card_checks()`,
-    which answers what a log cannot. Raises the errors of the adapters, and `OutputError`."""
+    as that of `rldk.reward.health`, which answers what a log cannot. Raises the errors of the adapters, and
+    `OutputError`."""
     from rldk.cards.trust.kinds import generate
 
     return generate("reward", run, output_dir=output_dir, health=health, field_map=field_map)

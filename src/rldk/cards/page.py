@@ -141,18 +141,24 @@ def _part(part: Part) -> str:
         case Curve():
             return _figure(part, WIDE)
         case Charts():
-            drawn = "".join(_figure(curve, SMALL) for curve in part.curves)
+            drawn = "".join([*(_figure(curve, SMALL) for curve in part.curves), *map(_points, part.points)])
             note = f'<p class="soft">{_prose(part.note)}</p>' if part.note else ""
             return f'{note}<div class="charts">{drawn}</div>' if drawn else ""
         case Points():
-            from rldk.cards.points import points_chart
-
-            return f"<figure><figcaption>{_prose(part.name)}</figcaption>{points_chart(part)}</figure>"
+            drawn = _points(part)
+            return f'<div class="charts">{drawn}</div>' if drawn else ""
         case Facts():
             rows = "".join(f"<tr><td>{escape(name)}</td><td>{_prose(value)}</td></tr>" for name, value in part.pairs)
             return f"<table><tbody>{rows}</tbody></table>"
         case Commands():
             return f"<pre>{escape(chr(10).join(part.lines), 4000)}</pre>"
+
+
+def _points(part: Points) -> str:
+    from rldk.cards.points import points_chart
+
+    drawn = points_chart(part)
+    return f"<figure><figcaption>{_prose(part.name)}</figcaption>{drawn}</figure>" if drawn else ""
 
 
 def _table(table: Table) -> str:

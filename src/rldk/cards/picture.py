@@ -126,17 +126,21 @@ def _part(drawing: Drawing, part: Part, curves: int = MOST_CURVES) -> None:
             _figures(drawing, part.curves[:curves], columns=2)
             left = len(part.curves) - curves
             _aside(drawing, f"{plural(left, 'more curve')} not drawn." if left > 0 else "")
+            _points(drawing, part.points)
         case Points():
-            _prose(drawing, part.name, size=SMALL, colour=SOFT)
-            high = 190.0
-            drawing.shapes += points_shapes(part, (drawing.left, drawing.y), (drawing.width, high))
-            drawing.y += high
+            _points(drawing, (part,))
         case Facts():
             _grid(drawing, Table(heads=(), rows=part.pairs))
         case Commands():
             for line in part.lines:
                 _prose(drawing, f"`{line.replace('`', '')}`")
     drawing.y += 4
+
+
+def _points(drawing: Drawing, parts: Sequence[Points]) -> None:
+    shapes, high = points_shapes(parts, (drawing.left, drawing.y), drawing.width)
+    drawing.shapes += shapes
+    drawing.y += high
 
 
 def _bullets(drawing: Drawing, part: Bullets) -> None:

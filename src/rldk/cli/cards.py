@@ -126,15 +126,24 @@ def drift(run_a: str, run_b: str, signals: str | None, baselines: tuple[str, ...
 def reward(run: str, **given: Any) -> int:
     """Say whether the reward of a run is learnt, kept and honest, as far as its log can say.
 
-    RUN is a log file, a directory, a URL, or - for stdin. It must hold one run. What a log cannot answer, such as
-    calibration, is listed with the data that it needs.
+    RUN is a log file, a directory, a URL, or - for stdin. It must hold one run. Where it has records of single answers
+    (samples-*.jsonl, completions), the card also has length bias, shortcuts, saturation and what else
+    `rldk reward-health` finds in them. What the data cannot answer is listed with what it needs.
 
     \b
     Examples:
       rldk card reward runs/exp1
+      rldk card reward completions.parquet --output-dir out
       rldk card reward own.csv --field-map '{"avg_rew": "reward_mean"}' --output-dir out
     """
-    return _made("reward", (run,), (run,), given)
+    from rldk.reward.single_answers import health_of_answers
+
+    with progress(1) as pieces:
+        pieces.begin(f"looking at single answers of {clean(run, 60)}")
+        health = health_of_answers(run)
+    if health is not None and "step" not in health.meta["columns"]:
+        return _made("reward", (health,), (run,), given)  # there is no course to judge
+    return _made("reward", (run,), (run,), given, health=health)
 
 
 @command.command("kl-drift")

@@ -100,17 +100,10 @@ class Curve(Struct, frozen=True, kw_only=True, tag=True):
     beside: tuple[SideLine, ...] = ()
 
 
-class Charts(Struct, frozen=True, kw_only=True, tag=True):
-    """Small curves side by side."""
-
-    curves: tuple[Curve, ...] = ()
-    note: str = ""
-
-
 class Points(Struct, frozen=True, kw_only=True, tag=True):
-    """Points over two axes. `joined`: they are drawn as a line, too. `ideal`: two points of a dashed line to compare
-    with. A medium without room to draw shows `brief`, if
-    there is any."""
+    """Points over two axes. `joined`: they are drawn as a line, too. `bars`: they are drawn as bars from 0 that touch
+    each other, as a histogram is. `ideal`: two points of a dashed line to compare with. A medium without room to draw
+    shows `brief`, if there is any."""
 
     name: str
     x: Sequence[float] = ()
@@ -118,8 +111,17 @@ class Points(Struct, frozen=True, kw_only=True, tag=True):
     x_name: str = "x"
     y_name: str = "y"
     joined: bool = False
+    bars: bool = False
     ideal: tuple[tuple[float, float], tuple[float, float]] | None = None
     brief: str = ""
+
+
+class Charts(Struct, frozen=True, kw_only=True, tag=True):
+    """Small curves side by side, and after them `points` over two axes."""
+
+    curves: tuple[Curve, ...] = ()
+    note: str = ""
+    points: tuple[Points, ...] = ()
 
 
 class Facts(Struct, frozen=True, kw_only=True, tag=True):

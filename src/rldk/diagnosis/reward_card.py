@@ -17,14 +17,16 @@ from rldk.cards.chart import number
 from rldk.cards.report_view import metric_curve
 from rldk.cards.safe import clean
 from rldk.cards.trust.card import Card, made_by, status_of
-from rldk.cards.trust.facts import CardCheck, CardCurve, CardTable
+from rldk.cards.trust.facts import CardCheck, CardCurve, CardPlot, CardTable
 from rldk.cards.trust.kinds import card
 from rldk.cards.trust.status import WORD_OF, WORST_FIRST
 from rldk.cards.trust.subject import subject_of
+from rldk.cards.trust.view import card_view
 from rldk.cards.words import plural, sentence, steps
 from rldk.core.model import SEVERITIES, Finding, Report, Run
 from rldk.core.stats.coupling import overall
 from rldk.core.table import MetricTable
+from rldk.core.view import View
 from rldk.diagnosis import diagnose_run, runs_in
 from rldk.diagnosis.reward_groups import GAPS, GOAL, LENGTH, QUESTIONS, RewardQuestion
 from rldk.engine.compare import align
@@ -39,7 +41,7 @@ FEWEST = 12  # rows below which nothing is said about how two metrics go togethe
 
 class CompletesRewardCard(Protocol):
     """What fills the gaps of a reward card: a report with answers. A check takes the place of the gap that has its
-    `code` (see `rldk.diagnosis.reward_groups.GAPS`); others are added."""
+    `code` (see `rldk.diagnosis.reward_groups.GAPS`); others are added. A report with `card_plots()` is drawn, too."""
 
     def card_checks(self) -> Iterable[CardCheck]:
         """The checks, each with its evidence; "not checked" with a reason where the data was missing."""
@@ -49,7 +51,7 @@ class RewardCard(Card, frozen=True, kw_only=True):
     """A trust card about a reward. `goal`: the metric that stands for it, "" where the log has none. `first`, `last`,
     `best`: its mean over the first and the last tenth of the rows, and the best tenth, in the metric's own unit; NaN
     where it is not known. `length_coupling`, `kl_coupling`: rank correlation of the changes of reward with those of
-    length and KL from row to row."""
+    length and KL from row to row. `plots`: what a reward check draws of single answers."""
 
     goal: str = ""
     first: float | None = None
@@ -59,6 +61,11 @@ class RewardCard(Card, frozen=True, kw_only=True):
     kl_coupling: float | None = None
     health: bool = False
     tenths: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    plots: tuple[CardPlot, ...] = ()
+
+    def view(self) -> View:
+        """Everything that a renderer may show of the card."""
+        return card_view(self, self.plots)
 
 
 @card("reward")
@@ -76,16 +83,20 @@ def card_of_run(
     if health is None and hasattr(run, "card_checks"):
         health, run = cast("CompletesRewardCard", run), None
     made = list(health.card_checks()) if health is not None else []
+    draw = getattr(health, "card_plots", None)
+    plots: tuple[CardPlot, ...] = tuple(draw()) if draw is not None else ()
     if run is None:
-        return _finished(made, [], meta={"source": "a reward check", "run": "a reward check"}, command=command)
+        told = getattr(health, "meta", {})
+        meta = {name: str(told.get(name) or "a reward check") for name in ("source", "run")}
+        return _finished(made, [], meta=meta, command=command, plots=plots)
     found = runs_in(run, field_map=field_map)
     if len(found) != 1:
         names = ", ".join(one.id for one in found[:5])
         raise UsageError(f"{run} holds {len(found)} runs: {names}", hint="name one of them")
-    return _card_of(found[0], run, made, command)
+    return _card_of(found[0], run, made, command=command, plots=plots)
 
 
-def _card_of(run: Run, source: Any, made: list[CardCheck], command: str) -> RewardCard:
+def _card_of(run: Run, source: Any, made: list[CardCheck], *, command: str, plots: tuple[CardPlot, ...]) -> RewardCard:
     report = diagnose_run(run)
     named = str(source) if isinstance(source, str | os.PathLike) else run.id
     goal = next((name for name in GOAL if _values(run.metrics, name).size), "")
@@ -101,6 +112,7 @@ def _card_of(run: Run, source: Any, made: list[CardCheck], command: str) -> Rewa
         meta={"source": named, "run": run.id},
         curves=tuple(_curves(report, run.metrics)),
         tables=tuple(_tables(run.metrics)),
+        plots=plots,
         command=command or f"rldk card reward {shlex.quote(clean(named, 400))}",
         **_numbers(run.metrics, goal),
     )
@@ -133,7 +145,8 @@ def _verdict(checks: Sequence[CardCheck], status: str, facts: Mapping[str, Any])
     course = f"`{goal}` goes from {number(first)} to {number(last)}." if goal and first is not None else ""
     seen = " ".join(one.result for one in checks if one.status == "warn")
     if status == "not checked":
-        lacking = next((one.reason for one in checks if one.main), "there is no reward in it")
+        reasons = [one.reason for one in checks if one.main or not facts.get("subjects")]
+        lacking = reasons[0] if reasons else "there is no reward in it"
         return " ".join(part for part in (f"The reward was not judged: {lacking}.", seen, course) if part)
     if status == "pass":
         answered = sum(one.status == "pass" for one in checks)

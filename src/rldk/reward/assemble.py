@@ -32,7 +32,9 @@ def assemble(raw: RawTable, given: Given, gold: Any = None) -> ScoreTable:
         return _of_pairs(raw, found)
     if "reward" not in found:
         some = ", ".join(list(raw.names)[:8])
-        raise NoData(f"{raw.source} has no column of rewards", hint=f"name it with reward_col; there are: {some}")
+        raise NoData(
+            f"{raw.source} has no column of rewards", hint=f"name it with reward_col (--reward-col); there are: {some}"
+        )
     return _of_answers(raw, found, own)
 
 

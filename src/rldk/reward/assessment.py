@@ -30,6 +30,7 @@ from rldk.reward.facts import HealthCheck, LengthBias
 from rldk.reward.gold import gold_course
 from rldk.reward.labels import LabelFacts, label_facts
 from rldk.reward.overlap import contradictions, split_overlap
+from rldk.reward.plots import histogram
 from rldk.reward.report import RewardHealthReport
 from rldk.reward.rows import finite_rows
 from rldk.reward.sources import read_raw
@@ -151,11 +152,12 @@ def judge_scores(table: ScoreTable, reference: ScoreTable | None, options: Healt
     once = look_once(rules, context, Engine(rules, context).inapplicable, {"scores": view})
     unchecked = {check.code: check for check in once.unchecked}
     left = {code for plan in PLANS.values() for code in plan.codes} - {rule.code for rule in rules}
-    unchecked |= {
-        code: Check(code=code, name=code, status="not_applicable", reason="the rule was not selected") for code in left
-    }
+    unchecked |= {code: Check(code=code, name=code, status="not_applicable", reason="not selected") for code in left}
     findings = _in_order(once.findings)
-    checks = {name: check_of(name, plan, view, findings, unchecked) for name, plan in PLANS.items()}
+    checks = {
+        name: check_of(name, plan, view, findings, unchecked, selected=not left.issuperset(plan.codes))
+        for name, plan in PLANS.items()
+    }
     judged = [name for name, check in checks.items() if check.status != "not_available" and name != "missing_rewards"]
     failed = any(check.status == "fail" for check in checks.values())
     return RewardHealthReport(
@@ -269,7 +271,7 @@ def _attributes(
         "overoptimization": view.course,
         "label_noise": None if view.noise is None else view.noise.value,
         "fixes": tuple(dict.fromkeys(fix for f in findings for fix in f.fixes)),
-        "figures": _figures(answers),
+        "figures": _figures(table, answers),
     }
 
 
@@ -295,12 +297,14 @@ def length_bias_of(view: ScoresView, table: ScoreTable, answers: AnswerFacts) ->
     )
 
 
-def _figures(answers: AnswerFacts) -> dict[str, Any]:
+def _figures(table: ScoreTable, answers: AnswerFacts) -> dict[str, Any]:
     """The points of the plots, which a report keeps so that it can be drawn again."""
-    if answers.x is None or answers.y is None:
-        return {}
-    points = {"x": [round(v, 6) for v in answers.x.tolist()], "y": [round(v, 6) for v in answers.y.tolist()]}
-    return {"length": {**points, "within": answers.within}}
+    found = histogram(table.reward[finite_rows(table.reward)])
+    made: dict[str, Any] = {"reward": found} if found else {}
+    if answers.x is not None and answers.y is not None:
+        points = {"x": [round(v, 6) for v in answers.x.tolist()], "y": [round(v, 6) for v in answers.y.tolist()]}
+        made["length"] = {**points, "within": answers.within}
+    return made
 
 
 def _notes(table: ScoreTable, answers: AnswerFacts) -> Iterable[Note]:

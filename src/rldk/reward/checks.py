@@ -24,12 +24,19 @@ class CheckPlan(Struct, frozen=True):
 
 
 def check_of(
-    name: str, plan: CheckPlan, view: ScoresView, findings: Iterable[Finding], unchecked: Mapping[str, Check]
+    name: str,
+    plan: CheckPlan,
+    view: ScoresView,
+    findings: Iterable[Finding],
+    unchecked: Mapping[str, Check],
+    *,
+    selected: bool = True,
 ) -> HealthCheck:
-    """The check as a value. It is not available where none of its rules could look."""
+    """The check as a value. It is not available where none of its rules could look. `selected`: whether any of its
+    rules was asked for."""
     found = [f for f in findings if f.code in plan.codes]
     looked = [code for code in plan.codes if code not in unchecked]
-    lacking = [unchecked[code].reason for code in plan.codes if code in unchecked]
+    lacking = [unchecked[code].reason for code in plan.codes if code in unchecked] if selected else []
     number = plan.number(view) if looked else None
     state: CheckState = "not_available"
     if looked:
@@ -48,12 +55,13 @@ def check_of(
         method="" if number is None else number[4],
         needs=tuple(dict.fromkeys(need.removeprefix("needs ") for need in lacking)),
         codes=plan.codes,
+        selected=selected,
     )
 
 
 def _joined(reasons: Iterable[str]) -> str:
     words = [reason.removeprefix("needs ") for reason in dict.fromkeys(reasons)]
-    return f"needs {', or '.join(words)}" if words else "no rule was selected"
+    return f"needs {', or '.join(words)}" if words else "not selected"
 
 
 def _known(value: float | None) -> float | None:
@@ -70,9 +78,24 @@ def _of_coupling(c: Coupling | None, *, within: bool) -> Number | None:
 
 
 def _drift(s: ScoresView) -> Number | None:
-    d = s.drift or s.start
-    method = "Wasserstein distance in standard deviations, permutation of blocks"
-    return None if d is None else (d.distance, None, None, d.n, method)
+    if s.drift is not None:
+        how = "Wasserstein distance in standard deviations, permutation of prompts"
+        return s.drift.distance, None, None, s.drift.n, how
+    if s.start is None:
+        return None
+    mean = s.start.mean
+    return (
+        mean.value,
+        mean.low,
+        mean.high,
+        s.start.n,
+        "mean of the last fifth minus that of the first, in standard deviations",
+    )
+
+
+def _drift_limit(s: ScoresView) -> float | None:
+    """Away from the reference is bad in both directions, and from the start downwards only."""
+    return s.limits.drift if s.drift is not None else -s.limits.drift
 
 
 def _saturation(s: ScoresView) -> Number | None:
@@ -108,7 +131,7 @@ def _course(s: ScoresView) -> Number | None:
 
 
 PLANS: Mapping[str, CheckPlan] = {
-    "drift": CheckPlan(("RM027", "RM028"), ("drift", "start"), _drift, lambda s: s.limits.drift),
+    "drift": CheckPlan(("RM027", "RM028"), ("drift", "start"), _drift, _drift_limit),
     "saturation": CheckPlan(("RM025", "RM026"), ("bound", "flat_groups"), _saturation, lambda s: s.limits.saturation),
     "calibration": CheckPlan(("RM023", "RM024"), ("calibration", "accuracy"), _calibration,
                              lambda s: s.limits.calibration),

@@ -15,7 +15,7 @@ CheckState = Literal["pass", "warn", "fail", "not_available"]
 class HealthCheck(Struct, frozen=True, kw_only=True):
     """One check. `value` with its 95 % interval `low`..`high`, and the `limit` that it was compared with; None for what
     is not known. `reason`: what was seen, or why the check is not available. `needs`: the data it would take. `codes`:
-    its rules. `n`: the cases that were looked at."""
+    its rules. `n`: the cases that were looked at. `selected`: whether any of its rules was asked for."""
 
     name: str
     status: CheckState
@@ -28,6 +28,7 @@ class HealthCheck(Struct, frozen=True, kw_only=True):
     method: str = ""
     needs: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    selected: bool = True
 
 
 class LengthBias(Struct, frozen=True, kw_only=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
 from rldk.core.stats.estimates import Estimate
-from rldk.core.view import Bullets, Facts, Points, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Charts, Facts, Points, Problem, Section, Table, Tone, View
 from rldk.reward.model_facts import RewardModelFacts
 from rldk.reward.view import BADGES, finding_section, problem_of
 
@@ -56,10 +56,7 @@ def _sections(report: RewardModelFacts) -> Iterator[Section]:
         yield Section(title="On the preference pairs", parts=(_calibration(report),))
     points = report.figures.get("scores")
     if isinstance(points, dict):
-        plot = Points(
-            name="Scores of both models", x=points["x"], y=points["y"], x_name=report.model_a, y_name=report.model_b
-        )
-        yield Section(title="Scores of both models", parts=(plot,), wide=True)
+        yield Section(title="Scores of both models", parts=(_scores(report, points["x"], points["y"]),), wide=True)
     if report.disagreements:
         yield Section(title="Where they disagree most", parts=(_disagreements(report),))
     lacking = [skipped.reason for skipped in report.skipped if skipped.status == "skipped"]
@@ -69,6 +66,16 @@ def _sections(report: RewardModelFacts) -> Iterator[Section]:
     missing = f"{report.missing[0]:,} and {report.missing[1]:,}"
     pairs = (("answers with both scores", f"{report.n:,}"), ("answers without a score", missing))
     yield Section(title="Looked at", parts=(Facts(pairs=pairs),))
+
+
+def _scores(report: RewardModelFacts, x: Sequence[float], y: Sequence[float]) -> Charts:
+    """The scatter plot, with the line on which both say the same where their ranges meet."""
+    low, high = max(min(x), min(y)), min(max(x), max(y))
+    plot = Points(
+        name="One point an answer" + ("; dashed: equal scores" if low < high else ""), x=x, y=y,
+        x_name=report.model_a, y_name=report.model_b, ideal=((low, low), (high, high)) if low < high else None,
+    )  # fmt: skip
+    return Charts(points=(plot,))
 
 
 def _agreement(report: RewardModelFacts) -> Table:
@@ -113,6 +120,10 @@ def _disagreements(report: RewardModelFacts) -> Table:
          (d.response or d.prompt or d.key)[:160])
         for d in report.disagreements
     )  # fmt: skip
-    lines = tuple(f"better than {r[0]} of the answers; scores {r[1]} and {r[2]}: {r[3]}" for r in rows)
-    heads = ("Better than", report.model_a, report.model_b, "Answer")
+    lines = tuple(
+        f"{report.model_a} {r[1]} (above {d.ranks[0]:.0%} of the answers), {report.model_b} {r[2]} (above "
+        f"{d.ranks[1]:.0%}): {r[3]}"
+        for d, r in zip(report.disagreements, rows, strict=True)
+    )
+    heads = ("Above so many answers", report.model_a, report.model_b, "Answer")
     return Table(heads=heads, rows=rows, lines=lines, most=MOST_SHORT)

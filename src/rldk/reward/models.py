@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from rldk.cards.words import plural
 from rldk.core.model import SEVERITIES, Finding, Incident, Note
 from rldk.core.redact import without_secrets
 from rldk.core.stats.clustered import (
@@ -82,7 +83,7 @@ def compare_models(
         first, second = (scores_of(model, items, how, go) for model in (model_a, model_b))
     both = np.isfinite(first.scores) & np.isfinite(second.scores)
     if int(both.sum()) < LEAST:
-        told = f"{int(both.sum())} answers have scores of both models"
+        told = f"only {plural(int(both.sum()), 'answer')} with scores of both models; it takes {LEAST}"
         raise NoData(
             told, hint="are the ids, or the texts, the same in both?" if prompts is None else "give ten or more"
         )

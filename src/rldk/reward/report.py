@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from rldk.cards.trust.facts import CardCheck, CardPlot
 from rldk.core.view import View
 from rldk.reward.facts import RewardHealthFacts
 from rldk.reward.view import health_view
@@ -15,3 +18,15 @@ class RewardHealthReport(RewardHealthFacts, frozen=True, kw_only=True):
     def view(self) -> View:
         """Everything that a renderer may show of the report."""
         return health_view(self)
+
+    def card_checks(self) -> Iterable[CardCheck]:
+        """What the report answers on a reward card (`rldk.cards.generate_reward_card(run, health=report)`)."""
+        from rldk.reward.card import card_checks
+
+        return card_checks(self)
+
+    def card_plots(self) -> Iterable[CardPlot]:
+        """What the report draws on a reward card."""
+        from rldk.reward.card import card_plots
+
+        return card_plots(self)

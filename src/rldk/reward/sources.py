@@ -216,11 +216,12 @@ def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
     from rldk.adapters.open import open_run
 
     try:
-        return of_run(open_run(source))
+        found = of_run(open_run(source))
     except (NotALog, NoData, MalformedInput):
         if instead is None:
             raise
         return instead
+    return instead if instead is not None and not _has_reward(found) else found
 
 
 def of_run(run: Run) -> RawTable:

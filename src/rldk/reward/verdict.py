@@ -27,9 +27,11 @@ def verdict_of(checks: Mapping[str, HealthCheck]) -> str:
     for name, check in checks.items():
         by_state.setdefault(check.status, []).append(WORDS[name])
     failed, warned = by_state.get("fail", []), by_state.get("warn", [])
+    asked = sum(check.selected for check in checks.values())
     looked = len(checks) - len(by_state.get("not_available", []))
-    open_ones = len(checks) - looked
-    tail = f" {open_ones} of {len(checks)} checks need data that is not there." if open_ones else ""
+    open_ones = asked - looked
+    needs = "needs" if open_ones == 1 else "need"
+    tail = f" {open_ones} of {asked} checks {needs} data that is not there." if open_ones else ""
     if failed:
         more = f" {_sentence(warned)} warn{'s' if len(warned) == 1 else ''}." if warned else ""
         return f"The reward does not pass: {_listed(failed)}.{more}{tail}"

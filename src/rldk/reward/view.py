@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.model import Finding
-from rldk.core.view import Bullets, Facts, Paragraph, Part, Points, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Charts, Facts, Paragraph, Part, Problem, Section, Table, Tone, View
 from rldk.reward.facts import HealthCheck, RewardHealthFacts
+from rldk.reward.plots import plots
 from rldk.reward.verdict import WORDS
 
 STATES = {"pass": "passes", "warn": "WARNS", "fail": "FAILS", "not_available": "not available"}
@@ -46,10 +47,11 @@ def _loud(check: HealthCheck) -> bool:
 def _sections(report: RewardHealthFacts) -> Iterator[Section]:
     yield from (finding_section(f) for f in report.findings)
     yield Section(title="Checks", parts=(_checks(report),))
-    if lacking := [check for check in report.checks.values() if check.status == "not_available"]:
+    if lacking := [check for check in report.checks.values() if check.status == "not_available" and check.selected]:
         items = tuple(f"{WORDS[check.name]}: {check.reason}" for check in lacking)
         yield Section(title="What further checks need", parts=(Bullets(items=items, plain=True),))
-    yield from _plots(report)
+    if drawn := tuple(plots(report)):
+        yield Section(title="Plots", parts=(Charts(points=drawn),), wide=True)
     yield from _shortcuts(report)
     if report.notes:
         yield Section(title="Worth knowing", parts=(Bullets(items=tuple(note.text for note in report.notes)),))
@@ -70,12 +72,13 @@ def finding_section(f: Finding) -> Section:
 
 
 def _checks(report: RewardHealthFacts) -> Table:
-    rows = tuple(_row(check) for check in report.checks.values())
-    lines = tuple(_line(check) for check in report.checks.values() if check.status != "not_available")
+    asked = [check for check in report.checks.values() if check.selected]
+    rows = tuple(map(_row, asked))
+    lines = tuple(_line(check) for check in asked if check.status != "not_available")
     return Table(
         heads=("Check", "Outcome", "Value", "95 %", "Limit", "Cases"),
         rows=rows,
-        tones=tuple(TONES[check.status] for check in report.checks.values()),
+        tones=tuple(TONES[check.status] for check in asked),
         lines=lines,
     )
 
@@ -94,33 +97,6 @@ def _line(check: HealthCheck) -> str:
     limit = f"; limit {number(check.limit)}" if check.limit is not None else ""
     cases = f"; {check.n:,} cases" if check.n else ""
     return f"{said}: {number(check.value)}{between}{limit}{cases}"
-
-
-def _plots(report: RewardHealthFacts) -> Iterator[Section]:
-    """Length, reliability, over-optimisation, for a medium that can draw."""
-    c, course, length = report.calibration_details, report.overoptimization, report.figures.get("length")
-    if isinstance(length, dict):
-        within = " minus the mean of the prompt's answers" if length.get("within") else ""
-        bias = report.length_bias_metrics
-        unit = bias.unit if bias is not None else "characters"
-        plot = Points(
-            name="Reward and length", x=length["x"], y=length["y"],
-            x_name=f"length in {unit}{within}", y_name=f"reward{within}",
-        )  # fmt: skip
-        yield Section(title="Reward and length", parts=(plot,), wide=True)
-    if c is not None and c.said:
-        plot = Points(
-            name=f"Reliability, from {c.source}", x=c.said, y=c.seen, x_name="probability that the scores say",
-            y_name="share that was preferred", joined=True, ideal=((0.0, 0.0), (1.0, 1.0)),
-        )  # fmt: skip
-        yield Section(title="Reliability", parts=(plot,), wide=True)
-    if course is not None and course.x:
-        both = (("Reward", course.reward_curve), ("Gold score", course.gold_curve))
-        parts = tuple(
-            Points(name=f"{name} over {course.over}", x=course.x, y=y, x_name=course.over, y_name=name, joined=True)
-            for name, y in both
-        )
-        yield Section(title="Reward and gold score", parts=parts, wide=True)
 
 
 def _shortcuts(report: RewardHealthFacts) -> Iterator[Section]:

@@ -172,7 +172,7 @@ def test_wrong_calls_say_what_to_give() -> None:
     for arguments, words in (((PROMPTS[:5], TEXTS[:4]), "5 prompts, but 4 responses"), ((None,), "files of scores")):
         with pytest.raises(UsageError, match=words):
             compare_models(by_length, by_length, *arguments)
-    with pytest.raises(NoData, match="answers have scores"):
+    with pytest.raises(NoData, match="only 0 answers with scores"):
         compare_models(by_length, lambda texts: [None] * len(texts), PROMPTS, TEXTS)
 
 

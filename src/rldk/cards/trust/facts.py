@@ -74,6 +74,20 @@ class CardCurve(Struct, frozen=True, kw_only=True):
     beside: tuple[SideLine, ...] = ()
 
 
+class CardPlot(Struct, frozen=True, kw_only=True):
+    """A plot of a card over two axes: points, a line through them (`joined`), or `bars`. `ideal`: the ends of a dashed
+    line to compare with."""
+
+    name: str
+    x: Sequence[float] = ()
+    y: Sequence[float] = ()
+    x_name: str = "x"
+    y_name: str = "y"
+    joined: bool = False
+    bars: bool = False
+    ideal: tuple[tuple[float, float], tuple[float, float]] | None = None
+
+
 class CardTable(Struct, frozen=True, kw_only=True):
     """A table of a card: `rows` of as many texts as there are `heads`."""
 

@@ -18,11 +18,12 @@ HEADING, ROW = 2.2, 1.15
 
 
 class CardRoom(Struct, frozen=True, kw_only=True):
-    """How many checks, curves, rows of a table, tables, items of a list and runs are shown, and how many characters of
-    a cell and of a line. The JSON has everything."""
+    """How many checks, curves, plots, rows of a table, tables, items of a list and runs are shown, and how many
+    characters of a cell and of a line. The JSON has everything."""
 
     checks: int = 10
     curves: int = 4
+    plots: int = 4
     rows: int = 6
     tables: int = 2
     items: int = 5
@@ -35,9 +36,9 @@ class CardRoom(Struct, frozen=True, kw_only=True):
 ROOMS = (
     CardRoom(),
     CardRoom(items=3, missing=4, subjects=2),
-    CardRoom(rows=5, tables=1, items=3, missing=4, subjects=2, cell=120, line=140),
-    CardRoom(checks=8, rows=4, tables=1, items=2, missing=3, subjects=2, cell=100, line=120),
-    CardRoom(checks=6, curves=2, rows=3, tables=1, items=2, missing=3, subjects=2, cell=80, line=110),
+    CardRoom(curves=2, plots=2, rows=5, tables=1, items=3, missing=4, subjects=2, cell=120, line=140),
+    CardRoom(checks=8, curves=2, plots=2, rows=4, tables=1, items=2, missing=3, subjects=2, cell=100, line=120),
+    CardRoom(checks=6, curves=2, plots=2, rows=3, tables=1, items=2, missing=3, subjects=2, cell=80, line=110),
 )
 
 
@@ -65,7 +66,7 @@ def _part(part: Part) -> float:
         case Bullets():
             return sum(math.ceil(len(item) / CHARACTERS) for item in part.items)
         case Charts():
-            return CHART_LINES * math.ceil(len(part.curves) / 2)
+            return CHART_LINES * math.ceil((len(part.curves) + len(part.points)) / 2)
         case Facts():
             return sum(_row(pair) for pair in part.pairs)
         case _:

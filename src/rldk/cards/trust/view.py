@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from rldk.cards.chart import number
 from rldk.cards.safe import clean
-from rldk.cards.trust.facts import CardCheck, CardFacts, CardSubject, CardTable
+from rldk.cards.trust.facts import CardCheck, CardFacts, CardPlot, CardSubject, CardTable
 from rldk.cards.trust.room import CardRoom, fitting
 from rldk.cards.trust.status import WORST_FIRST, CardWord
 from rldk.cards.words import plural, steps
 from rldk.core.model import Severity
 from rldk.core.text import later
-from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Points, Problem, Section, Table, Tone, View
 
 VERDICT = 400  # characters of a verdict
 TONES: dict[CardWord, Tone] = {"fail": "critical", "warn": "warn", "pass": "ok", "not checked": "info"}
@@ -29,8 +29,9 @@ LIMITS = "times the limit"  # a value in this unit says its limit itself
 HEADS = ("Verdict", "Check", "What was seen", "Rests on", "How")
 
 
-def card_view(card: CardFacts) -> View:
-    """The view of the card. Its length is bounded, so that it prints on one page; the JSON has everything."""
+def card_view(card: CardFacts, plots: Sequence[CardPlot] = ()) -> View:
+    """The view of the card, with `plots` below its curves. Its length is bounded, so that it prints on one page; the
+    JSON has everything."""
     title = TITLES.get(card.kind, card.kind.replace("_", " "))
     return View(
         kind=card.kind,
@@ -39,7 +40,7 @@ def card_view(card: CardFacts) -> View:
         badge=card.status.upper(),
         banner=clean(card.verdict, VERDICT),
         reserve=_reserve(card),
-        sections=fitting(partial(_sections, card)),
+        sections=fitting(partial(_sections, card, plots)),
         problems=tuple(_problem(card, one) for one in _judged(card) if one.status in GRAVE),
         checked=tuple(one.code for one in card.checks if one.status != "not checked"),
         unchecked={one.code: one.reason for one in card.checks if one.status == "not checked"},
@@ -60,12 +61,16 @@ def _judged(card: CardFacts) -> list[CardCheck]:
     return sorted(there, key=lambda one: (WORST_FIRST.index(one.status), not one.main))
 
 
-def _sections(card: CardFacts, room: CardRoom) -> Iterator[Section]:
+def _sections(card: CardFacts, plots: Sequence[CardPlot], room: CardRoom) -> Iterator[Section]:
     judged = _judged(card)
     if judged:
         yield Section(title="Checks", parts=(_checks(judged, room),))
     if card.curves:
         yield Section(title="Curves", parts=(Charts(curves=tuple(_curves(card, room))),), wide=True)
+    if plots:
+        yield Section(
+            title="Single answers", parts=(Charts(points=tuple(map(_points, plots[: room.plots]))),), wide=True
+        )
     for table in card.tables[: room.tables]:
         yield Section(title=table.title, parts=(_table(table, room),))
     if advice := tuple(_advice(card, room)):
@@ -129,6 +134,13 @@ def _curves(card: CardFacts, room: CardRoom) -> Iterator[Curve]:
             limits=one.limits,
             beside=one.beside,
         )
+
+
+def _points(plot: CardPlot) -> Points:
+    return Points(
+        name=plot.name, x=plot.x, y=plot.y, x_name=plot.x_name, y_name=plot.y_name, joined=plot.joined, bars=plot.bars,
+        ideal=plot.ideal,
+    )  # fmt: skip
 
 
 def _table(table: CardTable, room: CardRoom) -> Table:

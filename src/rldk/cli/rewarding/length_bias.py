@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ from rldk.cli import flags
 from rldk.cli.formats import form_of, print_report
 from rldk.cli.gate import gate_codes_option, gate_of, gate_option
 from rldk.cli.output import progress
+from rldk.cli.rewarding.reward_health import exit_code
 from rldk.config import load_settings
-from rldk.core.files import save
 from rldk.errors import NoData
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--prompt-col", metavar="NAME", help="Column with prompts or their ids.")
 @click.option("--threshold", default=0.35, show_default=True, help="Rank correlation that warns.")
 @click.option("--tokenizer-name", metavar="DIR", help="Count tokens with this local tokenizer.")
-@click.option("--generate-card", is_flag=True, help="Write length_bias_card.json, .md and .html.")
+@click.option("--generate-card", is_flag=True, help="Write the reward card: reward_card.json, .md, .html, .png.")
 @flags.folder_option("Where the card goes.  [default: here]")
 @gate_option
 @gate_codes_option
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 def command(run_path: str, threshold: float, tokenizer_name: str | None, generate_card: bool, **given: Any) -> int:
     """Say whether a reward pays for long answers, or for short ones, among the answers to one prompt.
 
-    The exit code is 1 when the whole interval of the correlation is beyond the threshold, and 3 when the data has no
-    thirty answers that differ in length and reward.
+    The exit code is 1 when the whole interval of the correlation is beyond the threshold, or when many rewards are
+    missing, and 3 when the data has no thirty answers that differ in length and reward.
 
     \b
     Examples:
@@ -61,22 +62,24 @@ def command(run_path: str, threshold: float, tokenizer_name: str | None, generat
 
             source = with_tokens(run_path, tokenizer_name, columns)
             columns["length_col"] = "n_tokens"
-        report = health(source, threshold_length_bias=threshold, select="LEN020,DATA052", **columns)
-    if generate_card:
-        write_card(report, folder or Path())
+        options = {"threshold_length_bias": threshold, **columns}
+        report = health(source, select="LEN020,DATA052", **options)
+        full = health(source, **options) if generate_card else None
+    if full is not None:
+        write_card(full, run_path, folder or Path())
     print_report(report, form, None, color=settings["color"])
     check = report.checks["length_bias"]
     if check.status == "not_available":
         raise NoData(f"length bias cannot be measured: {check.reason}", hint="name the columns of answers and rewards")
-    return gate.exit_code(check.status)
+    return exit_code(report, gate)
 
 
-def write_card(report: RewardHealthReport, folder: Path) -> None:
-    """Writes the card in its forms. Raises `OutputError`."""
-    from rldk.cli.formats import drawn
+def write_card(report: RewardHealthReport, source: str, folder: Path) -> None:
+    """Writes the reward card of the answers: length bias, and what else they tell. Raises `OutputError`."""
+    from rldk.cards.trust.files import write_card as write
+    from rldk.cards.trust.kinds import generate
     from rldk.cli.output import say
 
-    for form, suffix in (("json", "json"), ("markdown", "md"), ("html", "html")):
-        made = drawn(form, [report], [], everything=True)
-        path = save(folder / f"length_bias_card.{suffix}", made, parents=True)
+    card = generate("reward", report, command=shlex.join(["rldk", "card", "reward", source]))
+    for path in write(card, folder):
         say(f"wrote {path}")

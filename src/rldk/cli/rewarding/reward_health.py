@@ -161,7 +161,10 @@ def read_report(path: Path) -> RewardHealthReport:
         raise MalformedInput(f"{path} is no JSON: {error}", hint="give the health.json of an earlier run") from None
     if not isinstance(data, dict) or data.get("kind") != "reward_health":
         raise MalformedInput(f"{path} is no report on rewards", hint="give the health.json of an earlier run")
-    return RewardHealthReport.from_dict(data)  # type: ignore[return-value]  # of the class that is asked
+    try:
+        return RewardHealthReport.from_dict(data)  # type: ignore[return-value]  # of the class that is asked
+    except MalformedInput as error:
+        raise MalformedInput(f"{path}: {error.message}", hint=error.hint) from None
 
 
 def grade(report: RewardHealthReport) -> Grade:

@@ -50,6 +50,10 @@ def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance
     place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
     token = os.environ.get(options.token_variable, "")
     headers = {"Content-Type": "application/json", "User-Agent": "rldk"}
+    if not token.isascii() or not token.isprintable():
+        raise UsageError(
+            f"{options.token_variable} holds more than printable ASCII", hint="is there a line break in it?"
+        )
     if token:
         headers["Authorization"] = f"Bearer {token}"
     scores = np.full(len(items), np.nan)
@@ -85,11 +89,9 @@ def _asked(address: str, place: str, body: bytes, headers: Mapping[str, str], op
             wait *= 2
         request = urllib.request.Request(address, data=body, headers=dict(headers), method="POST")  # noqa: S310 - http(s), as checked by the caller
         try:
+            until = time.monotonic() + options.timeout_s
             with opener.open(request, timeout=options.timeout_s) as answer:
-                told = answer.read(MOST_BYTES + 1)
-            if len(told) > MOST_BYTES:
-                raise _Refused("its answer is larger than 64 MiB")
-            return json.loads(told)
+                return json.loads(_read(answer, until))
         except HTTPError as error:
             error.close()
             why = f"status {error.code}"
@@ -99,12 +101,28 @@ def _asked(address: str, place: str, body: bytes, headers: Mapping[str, str], op
                 raise UnreadableSource(f"{place} refused: {why}", hint=_hint(error.code, options)) from None
         except _Refused as error:
             raise UnreadableSource(f"{place}: {error}", hint="ask for smaller batches") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise UnreadableSource(f"{place} did not answer with JSON", hint="is it a scorer?") from None
+        except TimeoutError:
+            why = "timed out"
         except (URLError, OSError, http.client.HTTPException) as error:
             why = str(getattr(error, "reason", "") or type(error).__name__)[:200]
     tries = options.retries + 1
     raise UnreadableSource(f"{place} did not answer in {tries} tries: {why}", hint="is the server up?")
+
+
+def _read(answer: http.client.HTTPResponse, until: float) -> bytes:
+    """The whole answer. A server that sends a byte now and then does not get more time than others."""
+    parts: list[bytes] = []
+    size = 0
+    while part := answer.read1(1 << 16):
+        size += len(part)
+        if size > MOST_BYTES:
+            raise _Refused("its answer is larger than 64 MiB")
+        if time.monotonic() > until:
+            raise TimeoutError("timed out")
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _hint(code: int, options: ScorerOptions) -> str:
@@ -134,4 +152,7 @@ def _one(value: Any, place: str) -> float:
         return float("nan")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnreadableSource(f"{place} gave a score that is no number", hint=f"one of {', '.join(SCORE_KEYS)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise UnreadableSource(f"{place} gave a score that is too large", hint="give finite numbers") from None

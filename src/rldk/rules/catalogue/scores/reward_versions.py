@@ -45,7 +45,11 @@ def models_rank_differently(s: ScorePairView) -> Signal | None:
     data="2",
     subject="rescored",
     needs=("pair_flips",),
-    causes=("as of RM006; flips among close answers may be noise of the model's own arithmetic",),
+    causes=(
+        "another training set, seed or base model",
+        "another template or truncation of the input",
+        "answers that are about as good as each other: noise of the model's own arithmetic is enough to flip them",
+    ),
     fixes=("look at the flipped pairs with the largest margins",),
 )
 def models_prefer_differently(s: ScorePairView) -> Signal | None:
