@@ -81,12 +81,51 @@ def clustered_scale_ratio(a: Array, b: Array, cluster_a: Labels | None, cluster_
     )
 
 
-def clustered_share(hits: NDArray[np.bool_], cluster: Labels | None = None, *, level: float = 0.95) -> Estimate:
+def paired_scale_ratio(a: Array, b: Array, cluster: Labels | None) -> Estimate:
+    """sd(b) / sd(a) of two scores of the same n things; the interval is symmetric for its logarithm. NaN where one of
+    them is constant."""
+    spread = [float(x.std()) if len(x) else 0.0 for x in (a, b)]
+    if not min(spread) > 0:
+        return Estimate(value=math.nan, method="no spread")
+    parts = [((x - x.mean()) / s) ** 2 for x, s in zip((a, b), spread, strict=True)]
+    log = from_influence(math.log(spread[1] / spread[0]), (parts[1] - parts[0]) / (2 * len(a)), cluster)
+    low, high = (math.exp(x) if x == x else x for x in (log.low, log.high))
+    return Estimate(
+        value=math.exp(log.value), low=low, high=high, n=log.n, clusters=log.clusters, method=f"{log.method}, of the log"
+    )
+
+
+def clustered_correlation(a: Array, b: Array, cluster: Labels | None) -> Estimate:
+    """Pearson's correlation of n pairs of values, with an interval that allows for dependence within clusters.
+
+    Of ranks it is Spearman's. The influence of a pair is x y - r (x^2 + y^2) / 2 in standard units. The interval is cut
+    at -1 and 1. NaN where a score is constant."""
+    if len(a) < 2 or not (float(np.ptp(a)) > 0 and float(np.ptp(b)) > 0):
+        return Estimate(value=math.nan, n=len(a), method="no spread")
+    x, y = ((v - v.mean()) / v.std() for v in (a, b))
+    r = float(np.clip((x * y).mean(), -1.0, 1.0))
+    found = from_influence(r, (x * y - r * (x * x + y * y) / 2) / len(a), cluster)
+    low, high = (min(1.0, max(-1.0, v)) if v == v else v for v in (found.low, found.high))
+    return Estimate(value=r, low=low, high=high, n=found.n, clusters=found.clusters, method=found.method)
+
+
+def average_ranks(values: Array) -> Array:
+    """The rank of each value, from 1; equal values share their mean rank."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(values) else order
+    sizes = np.diff(np.append(first, len(values)))
+    made = np.empty(len(values))
+    made[order] = np.repeat(first + (sizes + 1) / 2, sizes)
+    return made
+
+
+def clustered_share(hits: NDArray[np.bool_] | Array, cluster: Labels | None = None, *, level: float = 0.95) -> Estimate:
     """The share of hits, with Wilson's interval on the effective number of cases: n / (the design effect of clusters).
 
     The design effect is the cluster-robust variance of the share divided by that of independent cases, and 1 at the
-    least. With no hits or nothing but hits it is 1, because there is no variance to estimate it from. NaN without
-    cases."""
+    least. With no hits or nothing but hits it is 1, because there is no variance to estimate it from. A hit may be a half
+    (a tie). NaN without cases."""
     from rldk.core.stats.proportions import wilson_share
 
     n = len(hits)

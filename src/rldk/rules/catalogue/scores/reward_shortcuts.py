@@ -6,6 +6,7 @@ from rldk.rules.rule import Signal, rule
 from rldk.rules.score_view import ScoresView, Shortcut, interval, judged
 
 SOME = 0.1  # a correlation that a policy can exploit
+WORD = 0.2  # the same for one word, which may be a part of what makes an answer good
 GAP = 0.15  # accuracy on easy pairs minus that on hard ones
 
 
@@ -39,20 +40,22 @@ def picks_the_longer_answer(s: ScoresView) -> Signal | None:
     return judged(gap.value, GAP, message, metric="accuracy", status="fail" if gap.low > 0.35 else "warn")
 
 
-def _strongest(found: tuple[Shortcut, ...] | None) -> Shortcut | None:
-    """The shortcut whose interval is farthest from 0, where that is beyond what counts."""
-    beyond = [one for one in found or () if one.coupling.least > SOME and one.p < 0.05]
+def _strongest(found: tuple[Shortcut, ...] | None, least: float) -> Shortcut | None:
+    """The shortcut whose interval is farthest from 0, where that is beyond `least`."""
+    beyond = [one for one in found or () if one.coupling.least > least and one.p < 0.05]
     return max(beyond, key=lambda one: one.coupling.least, default=None)
 
 
-def _signal(one: Shortcut, found: tuple[Shortcut, ...], *, limit: float, words: str, metric: str) -> Signal:
-    others = sorted({o.feature for o in found if o.coupling.least > SOME and o.p < 0.05} - {one.feature})
+def _signal(
+    one: Shortcut, found: tuple[Shortcut, ...], *, least: float, limit: float, words: str, metric: str
+) -> Signal:
+    others = sorted({o.feature for o in found if o.coupling.least > least and o.p < 0.05} - {one.feature})
     more = f"; so do {', '.join(others[:4])}" if others else ""
     inside = interval(one.coupling)
     message = f"{words}: rank correlation {one.coupling.rho:.2f} ({inside}) among the answers to a prompt{more}"
     status = "fail" if one.coupling.least > limit else "warn"
     features = {o.feature: o.coupling.rho for o in found}
-    return judged(one.coupling.rho, SOME, message, metric=metric, status=status, features=features)  # type: ignore[arg-type]  # one of two words
+    return judged(one.coupling.rho, least, message, metric=metric, status=status, features=features)  # type: ignore[arg-type]  # one of two words
 
 
 @rule(
@@ -83,11 +86,11 @@ def reward_follows_format(s: ScoresView) -> Signal | None:
     When it is wrong: A task may ask for the format, such as code.
     Source: Gao et al. 2022 and RM-Bench (arXiv 2410.16184) on style; 0.1 is our own choice.
     """
-    one = _strongest(s.shortcuts)
+    one = _strongest(s.shortcuts, SOME)
     if one is None or s.shortcuts is None:
         return None
     words = f"the reward {'pays for' if one.coupling.rho > 0 else 'punishes'} {one.feature}"
-    return _signal(one, s.shortcuts, limit=s.limits.shortcut, words=words, metric="format")
+    return _signal(one, s.shortcuts, least=SOME, limit=s.limits.shortcut, words=words, metric="format")
 
 
 @rule(
@@ -142,13 +145,13 @@ def reward_follows_a_word(s: ScoresView) -> Signal | None:
     Why it matters: A policy adds the word everywhere.
     How it is computed: The 200 most frequent words that between 5 % and 95 % of the answers hold. For each one, the
     rank correlation of its presence with the reward among the answers to a prompt, with length held fixed. The 95 %
-    interval is beyond 0.1 and the p-value below 0.05 after Benjamini and Hochberg over the words. The check fails when
+    interval is beyond 0.2 and the p-value below 0.05 after Benjamini and Hochberg over the words. The check fails when
     the interval is beyond the threshold of shortcuts (0.6).
     When it is wrong: The word may be the right answer.
     Source: our own choice, after the lexical baselines of reward-model evaluations.
     """
-    one = _strongest(s.words)
+    one = _strongest(s.words, WORD)
     if one is None or s.words is None:
         return None
     words = f"the reward {'pays for' if one.coupling.rho > 0 else 'punishes'} the word `{one.feature}`"
-    return _signal(one, s.words, limit=s.limits.shortcut, words=words, metric="word")
+    return _signal(one, s.words, least=WORD, limit=s.limits.shortcut, words=words, metric="word")
