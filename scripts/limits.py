@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT / "tests" / "shared"))
 from rule_limits import LIMITS, SIGNATURES, key_of, said
 
 from rldk.engine.frame import BlockFrame, EngineFrame
-from rldk.rules.rule import Rule, Signal, normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import Rule, Signal, rules
 from rldk.rules.subject import BY_ROW
 
 FAR = 70  # doublings of the distance at which a feature is tried

@@ -3,6 +3,7 @@
     python scripts/mutate.py --seed 7 --places 60             60 places, the same number a package
     python scripts/mutate.py --seed 7 --package cards core    of these packages only
     python scripts/mutate.py --again out.jsonl                the survivors of an earlier run once more
+    python scripts/mutate.py --seed 7 --share 1/2             every second place, so that two processes share the work
 
 It works on a copy of the working tree in a temporary folder: the tree itself is never changed. First the fast tests
 run once, and for each test the functions it enters are written down (`--record DIR` keeps that for the next run). A
@@ -263,7 +264,14 @@ def asked(root: Path, args: argparse.Namespace) -> list[Change]:
     tried = frozenset(place(Change(**x["change"])) for x in lines)
     found = drawn(root, packages, args.places, args.seed, tried)
     random.Random(args.seed).shuffle(found)
-    return found
+    share, shares = args.share
+    return found[share - 1 :: shares]
+
+
+def one_of(text: str) -> tuple[int, int]:
+    """The two numbers of `2/3`: the second of three shares."""
+    share, _, shares = text.partition("/")
+    return int(share), int(shares)
 
 
 def moved(root: Path, change: Change) -> Change | None:
@@ -287,6 +295,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--record", type=Path, metavar="DIR", help="keep, and use, the record of the tests")
     parser.add_argument("--but", type=Path, nargs="*", default=[], metavar="FILE", help="leave out what was tried")
     parser.add_argument("--again", type=Path, metavar="FILE", help="try the survivors of an earlier --out")
+    parser.add_argument("--share", type=one_of, default=(1, 1), metavar="I/N", help="try every Nth place, from the Ith")
     parser.add_argument("--out", type=Path, metavar="FILE", help="append a JSON line a change")
     parser.add_argument("--list", action="store_true", help="only say which changes would be tried")
     return parser.parse_args()

@@ -19,7 +19,8 @@ from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.known_bad import KnownBad, known_bad, link
 from rldk.rules.measured import measurement
-from rldk.rules.rule import Rule, normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import Rule, rules
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAMES = Path(__file__).parents[2] / "tests" / "names"

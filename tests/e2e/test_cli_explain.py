@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from rldk.cards.manual import TOPICS
 from rldk.cli.main import main
 from rldk.core.vocabulary import vocabulary
-from rldk.rules.rule import normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import rules
 
 
 def run(*args: str) -> tuple[int, str, str]:

@@ -203,7 +203,7 @@ def test_an_unknown_launcher_is_named() -> None:
 
 
 def test_another_launcher_starts_every_replica(tmp_path: Path) -> None:
-    from rldk.engine.replicas.local import LocalLauncher
+    from rldk.engine.replicas.launchers.local import LocalLauncher
 
     started: list[str] = []
 

@@ -23,7 +23,8 @@ from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
 from rldk.engine.scan import context_of, rule_columns, scan
 from rldk.errors import NoData, NotALog
-from rldk.rules.rule import Rule, normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import Rule, rules
 
 TESTS = Path(__file__).parents[1]
 ROOTS = (TESTS / "fixtures", TESTS / "folders")

@@ -20,7 +20,8 @@ from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
 from rldk.engine.scan import scan
 from rldk.rules.catalogue.metrics import DERIVED
-from rldk.rules.rule import Context, Rule, normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import Context, Rule, rules
 
 ALL: tuple[Rule, ...] = (*rules, *normals)
 METRICS = [

@@ -19,7 +19,8 @@ from rldk.engine.report.build import build_report
 from rldk.engine.scan import scan
 from rldk.rules.files.load import load_rules
 from rldk.rules.files.preset import FOLDER, compiled_presets, preset_names
-from rldk.rules.rule import Context, normals
+from rldk.rules.normal import normals
+from rldk.rules.rule import Context
 from rldk.testing import run_of
 
 ROOT = Path(__file__).parents[2]

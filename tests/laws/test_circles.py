@@ -1,8 +1,9 @@
-"""No module imports, however late, a module that imports it."""
+"""No module imports, however late, a module that imports it; nor does it name one as a type or in a text."""
 
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -12,21 +13,16 @@ SRC = Path(__file__).parents[2] / "src"
 MODULES = {".".join(p.relative_to(SRC).with_suffix("").parts): p for p in sorted((SRC / "rldk").rglob("*.py"))}
 
 
-def _typing_only(path: Path) -> set[ast.AST]:
-    """Everything below `if TYPE_CHECKING:`."""
-    guards = [n for n in nodes(path, ast.If) if isinstance(n.test, ast.Name) and n.test.id == "TYPE_CHECKING"]
-    return {inner for guard in guards for statement in guard.body for inner in ast.walk(statement)}
-
-
 def _imports(path: Path) -> set[str]:
-    skipped = _typing_only(path)
+    """What the module imports: at its top, in a function, for types only, or by a name that stands there as a text."""
     found: set[str] = set()
     for node in nodes(path, ast.ImportFrom):
-        if node.module and node not in skipped:
+        if node.module:
             inner = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
             found |= inner or {node.module}
     for plain in nodes(path, ast.Import):
         found |= {alias.name for alias in plain.names}
+    found |= set(re.findall(r'"(rldk\.[\w.]+)"', path.read_text()))
     return found & MODULES.keys()
 
 

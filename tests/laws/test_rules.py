@@ -9,8 +9,9 @@ from rldk.core.algorithms import ALGORITHMS
 from rldk.core.vocabulary import vocabulary
 from rldk.rules.catalogue.metrics import DERIVED
 from rldk.rules.knobs import CONCEPTS, phrase
+from rldk.rules.normal import normals
 from rldk.rules.page import HEADINGS
-from rldk.rules.rule import Rule, normals, rules
+from rldk.rules.rule import Rule, rules
 from rldk.rules.sample_view import TALLY_WORDS, SampleView
 from rldk.rules.subject import BY_ROW, SUBJECTS
 

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import le
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
-from rldk.adapters.base import BaseAdapter
 from rldk.adapters.log import Log
 from rldk.adapters.source import File
 from rldk.adapters.wire.console import Cutter, Piece, pieces
@@ -34,6 +33,16 @@ T_contra = TypeVar("T_contra", contravariant=True)
 def too_wide(values: Mapping[str, float]) -> str:
     """Why a row with more than `MAX_METRICS` metrics is refused."""
     return f"the row has {len(values):,} metrics, more than can be held ({MAX_METRICS:,})"
+
+
+class LogSource(Protocol):
+    """What reading needs of an adapter. `source`: the words for where its files are. `options`: those of the reader."""
+
+    name: ClassVar[str]
+    describes: ClassVar[str]
+    source: str
+    files: tuple[File, ...]
+    options: dict[str, Any]
 
 
 class Sink(Protocol):
@@ -63,7 +72,7 @@ class Reading:
 
     The segment rises when a train step is lower than the train step before it, as in a restarted run."""
 
-    def __init__(self, adapter: BaseAdapter) -> None:
+    def __init__(self, adapter: LogSource) -> None:
         self.notes: list[str] = []
         self.step = 0
         self._source = adapter.source
@@ -171,7 +180,7 @@ def glimpse(parser: Parser[Piece], head: bytes) -> list[tuple[int, Mapping[str, 
     return sink.rows
 
 
-def parse_file(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
+def parse_file(adapter: LogSource, parser: Parser[Any], cut: Callable[[File], Iterator[Any]] = pieces) -> Reading:
     """The rows that `parser` finds in the one file of the adapter; `cut` takes the file apart."""
     reading = Reading(adapter)
     for piece in cut(only_file(adapter)):
@@ -180,7 +189,7 @@ def parse_file(adapter: BaseAdapter, parser: Parser[Any], cut: Callable[[File], 
     return reading
 
 
-def only_file(adapter: BaseAdapter) -> File:
+def only_file(adapter: LogSource) -> File:
     """The only file of an adapter, for a format in which each file is a run. Raises `NotALog` and `UsageError`."""
     if not adapter.files:
         raise NotALog(f"{adapter.source} holds no {adapter.describes}", hint="rldk format-info PATH shows what it is")
@@ -193,7 +202,7 @@ def only_file(adapter: BaseAdapter) -> File:
     return adapter.files[0]
 
 
-def check_strict(log: Log, adapter: BaseAdapter) -> Log:
+def check_strict(log: Log, adapter: LogSource) -> Log:
     """The same log. In strict mode it raises `MalformedInput` when a record was refused."""
     if adapter.options.get("strict") and log.rejected:
         first = log.rejected[0]

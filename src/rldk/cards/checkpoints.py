@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rldk.cards import words
+from rldk.cards.parts import finding_section, problem_of, unchecked_sections
 from rldk.cards.safe import clean
 from rldk.core.checkpoint import AdapterChange, LayerChange, TensorChange, ValueChange
-from rldk.core.view import Bullets, Commands, Paragraph, Part, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Commands, Section, Table, Tone, View
 
 SHADES = " ▁▂▃▄▅▆▇█"
 TOP = 10  # tensors, values and names without --all
@@ -33,7 +34,7 @@ def checkpoints_view(report: Any) -> View:
         banner=report.verdict,
         source=str(report.meta["source"]),
         sections=tuple(_sections(report)),
-        problems=tuple(_problems(report)),
+        problems=tuple(problem_of(f, str(report.meta["source"])) for f in report.findings),
         checked=report.checked,
         unchecked={check.code: check.reason for check in report.skipped if check.status == "skipped"},
         figures=dict(report.numbers),
@@ -41,18 +42,7 @@ def checkpoints_view(report: Any) -> View:
 
 
 def _sections(report: Any) -> Iterable[Section]:
-    for f in report.findings:
-        parts: list[Part] = [Paragraph(text=words.sentence(f.message))]
-        parts += [Bullets(title="Likely causes", items=f.causes, ranked=True)] if f.causes else []
-        parts += [Bullets(title="What to try", items=f.fixes)] if f.fixes else []
-        yield Section(
-            title=words.SEVERITY_WORDS[f.severity],
-            tone=f.severity,
-            code=f.code,
-            name=f.name,
-            parts=tuple(parts),
-            detail=f.severity == "info",
-        )
+    yield from (finding_section(f, detail=f.severity == "info") for f in report.findings)
     if report.parts:
         yield Section(title="Which part moved", parts=(_parts(report.parts, report.layers),))
     if report.adapters:
@@ -64,7 +54,7 @@ def _sections(report: Any) -> Iterable[Section]:
         yield Section(title="Names for one tensor", parts=(Bullets(items=items, plain=True, most=TOP),), detail=True)
     if report.notes:
         yield Section(title="Not read", parts=(Bullets(items=tuple(n.text for n in report.notes), plain=True, most=5),))
-    yield from _unchecked(report)
+    yield from unchecked_sections(report)
     yield Section(title="Looked at", parts=(Bullets(items=tuple(_looked(report)), plain=True),))
     yield Section(title="Next", parts=(Commands(lines=tuple(_next(report))),))
 
@@ -199,18 +189,6 @@ def _kept(kept: bool | None) -> str:
     return "one of both is gone" if kept is None else "still the same" if kept else "they differ now"
 
 
-def _unchecked(report: Any) -> Iterable[Section]:
-    skipped, foreign = words.unchecked_rules(report)
-    brief = words.unchecked_line(report)
-    for title, reasons in (("Not checked, because something is missing", skipped), ("Does not apply here", foreign)):
-        if reasons:
-            rows = tuple((reason, ", ".join(codes)) for reason, codes in reasons.items())
-            lines = tuple(f"{reason}: {codes}" for reason, codes in rows)
-            table = Table(heads=("Why", "Rules"), rows=rows, lines=lines)
-            yield Section(title=title, parts=(table,), detail=True, brief=brief)
-            brief = ""
-
-
 def _looked(report: Any) -> Iterable[str]:
     meta, numbers = report.meta, report.numbers
     for word, files, step in zip(("before", "after"), meta["files"], meta["steps"], strict=True):
@@ -227,22 +205,6 @@ def _size_words(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g} {unit}"
     return words.plural(count, "byte")
-
-
-def _problems(report: Any) -> Iterable[Problem]:
-    for f in report.findings:
-        yield Problem(
-            code=f.code,
-            name=f.name,
-            severity=f.severity,
-            message=f.message,
-            source=str(report.meta["source"]),
-            metric=f.metric,
-            value=f.value,
-            limit=f.limit,
-            causes=f.causes,
-            fixes=f.fixes,
-        )
 
 
 def _next(report: Any) -> Iterable[str]:

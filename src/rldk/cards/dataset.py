@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from rldk.cards.words import plural
+from rldk.core.text import first_few
 from rldk.core.view import Bullets, Facts, Part, Section, Table, View
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint
 from rldk.provenance.fingerprints.difference import DatasetDifference, RowRange, spans
@@ -53,9 +54,7 @@ def _facts(one: DatasetFingerprint) -> Iterator[tuple[str, str]]:
     yield "kind", one.kind
     yield ("files" if one.kind == "files" else "rows"), f"{one.rows:,}"
     if one.columns:
-        more = len(one.columns) - MOST_COLUMNS
-        shown = ", ".join(one.columns[:MOST_COLUMNS])
-        yield "names", f"{shown} and {more:,} more" if more > 0 else shown
+        yield "names", first_few(one.columns, MOST_COLUMNS)
     if one.unordered:
         yield "in any order", f"{one.algorithm}:{one.unordered}"
     if one.sampled is not None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rldk.cards import words
+from rldk.cards.parts import finding_section, problem_of, unchecked_sections
 from rldk.core.model import Finding, Report
-from rldk.core.view import Bullets, Commands, Paragraph, Part, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
 
 BADGES: Mapping[Tone, str] = {"critical": "CRITICAL", "warn": "WARNING", "info": "NOT CHECKED", "ok": "NOTHING FOUND"}
 SHOWN = 5  # places of a finding, and fixes, unless everything is asked for
@@ -50,24 +51,19 @@ def _sections(report: Report) -> Iterable[Section]:
     if report.notes:
         items = tuple(note.text for note in report.notes)
         yield Section(title="About the code that was read", parts=(Bullets(items=items),))
-    yield from _unchecked(report)
+    yield from unchecked_sections(report)
     yield Section(title="Looked at", parts=(Bullets(items=tuple(_looked(report)), plain=True),))
     yield Section(title="Next", parts=(Commands(lines=tuple(_next(report, bool(quiet)))),))
 
 
 def _finding(f: Finding, *, detail: bool = False) -> Section:
-    parts: list[Part] = [Paragraph(text=words.sentence(f.message))]
+    beside: list[Part] = []
     if places := tuple(_places(f)):
-        parts.append(Bullets(title="Where", items=places, plain=True, most=SHOWN))
+        beside.append(Bullets(title="Where", items=places, plain=True, most=SHOWN))
     if differences := f.evidence.get("differences"):
         items = tuple(f"{d['name']}: {_value(d['locked'])} -> {_value(d['now'])}" for d in differences)
-        parts.append(Bullets(title="What differs", items=items, plain=True, most=SHOWN))
-    if f.causes:
-        parts.append(Bullets(title="Likely causes", items=f.causes, ranked=True))
-    if f.fixes:
-        parts.append(Bullets(title="What to try", items=f.fixes))
-    title = words.SEVERITY_WORDS[f.severity]
-    return Section(title=title, tone=f.severity, code=f.code, name=f.name, parts=tuple(parts), detail=detail)
+        beside.append(Bullets(title="What differs", items=items, plain=True, most=SHOWN))
+    return finding_section(f, *beside, detail=detail)
 
 
 def _value(value: object) -> str:
@@ -90,18 +86,11 @@ def _problems(f: Finding, report: Report) -> Iterable[Problem]:
     places = f.evidence.get("places", ())
     for place in places or (None,):
         one = f.message if place is None or len(places) == 1 else _message(f, place)
-        yield Problem(
-            code=f.code,
-            name=f.name,
-            severity=f.severity,
+        yield problem_of(
+            f,
+            root if place is None else _path(root, str(place["file"])),
             message=one,
-            source=root if place is None else _path(root, str(place["file"])),
             line=None if place is None or place.get("cell") is not None else int(place["line"]),
-            metric=f.metric,
-            value=f.value,
-            limit=f.limit,
-            causes=f.causes,
-            fixes=f.fixes,
         )
 
 
@@ -116,18 +105,6 @@ def _path(root: str, name: str) -> str:
         return Path(os.path.realpath(path)).relative_to(os.path.realpath(Path())).as_posix()
     except ValueError:
         return path.as_posix()
-
-
-def _unchecked(report: Report) -> Iterable[Section]:
-    skipped, foreign = words.unchecked_rules(report)
-    brief = words.unchecked_line(report)
-    for title, reasons in (("Not checked, because something is missing", skipped), ("Does not apply here", foreign)):
-        if reasons:
-            rows = tuple((reason, ", ".join(codes)) for reason, codes in reasons.items())
-            lines = tuple(f"{reason}: {codes}" for reason, codes in rows)
-            table = Table(heads=("Why", "Rules"), rows=rows, lines=lines)
-            yield Section(title=title, parts=(table,), detail=True, brief=brief)
-            brief = ""
 
 
 def _looked(report: Report) -> Iterable[str]:

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Iterator
 
 from rldk.cards.chart import number
+from rldk.cards.parts import problem_of
 from rldk.cards.safe import clean
 from rldk.core.model import Finding, Report
-from rldk.core.view import Bullets, Commands, Curve, Facts, Paragraph, Part, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Commands, Curve, Facts, Paragraph, Part, Section, Table, Tone, View
 
 BADGES: dict[Tone, str] = {"critical": "CRITICAL", "warn": "WARNING", "info": "NOT CHECKED", "ok": "OK"}
 NUMBERS = {
@@ -39,7 +40,7 @@ def mismatch_view(report: Report) -> View:
         banner=report.verdict,
         source=source,
         sections=tuple(_sections(report, source)),
-        problems=tuple(_problem(finding, source) for finding in report.findings),
+        problems=tuple(problem_of(finding, source) for finding in report.findings),
         checked=report.checked,
         unchecked={check.name: check.reason for check in report.skipped},
         figures=dict(report.numbers),
@@ -104,21 +105,6 @@ def _course(report: Report) -> Iterator[Section]:
 
 def _table(heads: tuple[str, str], rows: tuple[tuple[str, str], ...]) -> Table:
     return Table(heads=heads, rows=rows, lines=tuple(f"{a}: {b}" for a, b in rows))
-
-
-def _problem(finding: Finding, source: str) -> Problem:
-    return Problem(
-        code=finding.code,
-        name=finding.name,
-        severity=finding.severity,
-        message=finding.message,
-        source=source,
-        metric=finding.metric,
-        value=finding.value,
-        limit=finding.limit,
-        causes=finding.causes,
-        fixes=finding.fixes,
-    )
 
 
 def _shown(value: object) -> str:

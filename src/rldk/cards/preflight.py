@@ -7,8 +7,9 @@ from typing import Any
 
 from rldk.cards import words
 from rldk.cards.chart import number
-from rldk.core.model import Finding, Report
-from rldk.core.view import Bullets, Commands, Facts, Paragraph, Part, Problem, Section, Table, Tone, View
+from rldk.cards.parts import finding_section, problem_of, unchecked_sections
+from rldk.core.model import Report
+from rldk.core.view import Bullets, Commands, Facts, Section, Table, Tone, View
 
 BADGES: Mapping[Tone, str] = {
     "critical": "CRITICAL",
@@ -49,7 +50,7 @@ def view_of_preflight(report: Report) -> View:
         banner=report.verdict,
         source=str(report.meta.get("source") or ""),
         sections=tuple(_sections(report)),
-        problems=tuple(_problem(f, str(report.meta.get("source") or "")) for f in report.findings),
+        problems=tuple(problem_of(f, str(report.meta.get("source") or "")) for f in report.findings),
         checked=report.checked,
         unchecked={check.code: check.reason for check in report.skipped if check.status == "skipped"},
         figures=dict(report.numbers),
@@ -57,7 +58,7 @@ def view_of_preflight(report: Report) -> View:
 
 
 def _sections(report: Report) -> Iterable[Section]:
-    yield from (_finding(f) for f in report.findings)
+    yield from (finding_section(f) for f in report.findings)
     if pairs := tuple(_pairs(report, PLAN)):
         yield Section(title="Plan and measurements", parts=(Facts(pairs=pairs),))
     memory = {k: v for k, v in report.numbers.items() if k.startswith(_MEMORY) and v}
@@ -69,36 +70,10 @@ def _sections(report: Report) -> Iterable[Section]:
     if report.notes:
         items = tuple(note.text for note in report.notes)
         yield Section(title="Worth knowing", parts=(Bullets(items=items),))
-    yield from _unchecked(report)
+    yield from unchecked_sections(report, "data")
     yield Section(title="Looked at", parts=(Bullets(items=tuple(_looked(report)), plain=True),))
     if lines := tuple(_next(report)):
         yield Section(title="Next", parts=(Commands(lines=lines),))
-
-
-def _finding(f: Finding) -> Section:
-    parts: list[Part] = [Paragraph(text=words.sentence(f.message))]
-    if f.causes:
-        parts.append(Bullets(title="Likely causes", items=f.causes, ranked=True))
-    if f.fixes:
-        parts.append(Bullets(title="What to try", items=f.fixes))
-    return Section(
-        title=words.SEVERITY_WORDS[f.severity], tone=f.severity, code=f.code, name=f.name, parts=tuple(parts)
-    )
-
-
-def _problem(f: Finding, source: str) -> Problem:
-    return Problem(
-        code=f.code,
-        name=f.name,
-        severity=f.severity,
-        message=f.message,
-        source=source,
-        metric=f.metric,
-        value=f.value,
-        limit=f.limit,
-        causes=f.causes,
-        fixes=f.fixes,
-    )
 
 
 def _pairs(report: Report, names: Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -124,18 +99,6 @@ def _scores(trials: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
         by_kind.setdefault(trial["kind"], []).append(said)
     for kind, said in by_kind.items():
         yield kind, ", ".join(dict.fromkeys(said))
-
-
-def _unchecked(report: Report) -> Iterable[Section]:
-    skipped, foreign = words.unchecked_rules(report)
-    brief = words.unchecked_line(report)
-    for title, reasons in (("Not checked, because data is missing", skipped), ("Does not apply here", foreign)):
-        if reasons:
-            rows = tuple((reason, ", ".join(codes)) for reason, codes in reasons.items())
-            lines = tuple(f"{reason}: {codes}" for reason, codes in rows)
-            table = Table(heads=("Why", "Rules"), rows=rows, lines=lines)
-            yield Section(title=title, parts=(table,), detail=True, brief=brief)
-            brief = ""
 
 
 def _looked(report: Report) -> Iterable[str]:

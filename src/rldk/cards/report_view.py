@@ -9,6 +9,7 @@ from math import isclose
 
 from rldk.cards import words
 from rldk.cards.chart import number
+from rldk.cards.parts import problem_of
 from rldk.cards.safe import clean
 from rldk.cards.series import Series, report_series
 from rldk.core.model import Finding, Incident, Report
@@ -240,19 +241,8 @@ def _cells(f: Finding) -> tuple[str, ...]:
 
 
 def _problem(f: Finding, source: str) -> Problem:
-    return Problem(
-        code=f.code,
-        name=f.name,
-        severity=f.severity,
-        message=f.message,
-        source=source,
-        steps=None if f.first_step is None or f.last_step is None else (f.first_step, f.last_step),
-        metric=f.metric,
-        value=f.value,
-        limit=f.limit,
-        causes=f.causes,
-        fixes=f.fixes,
-    )
+    steps = None if f.first_step is None or f.last_step is None else (f.first_step, f.last_step)
+    return problem_of(f, source, steps=steps)
 
 
 def _next(report: Report) -> Iterable[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rldk.cards.safe import clean
 from rldk.core.model import COUNTED, Check, Finding, Incident, Report
+from rldk.core.text import first_few
 from rldk.engine.report.verdict import field_map_option, headline_of, shortfall
 
 MAX_NAMES = 6  # files in one line
@@ -120,9 +121,9 @@ def unknown_lines(report: Report, *, everything: bool = False) -> list[str]:
     understood = report.understanding
     if understood is None or not understood.unknown:
         return []
-    names = understood.unknown if everything else understood.unknown[:UNKNOWN_SHOWN]
-    more = len(understood.unknown) - len(names)
-    said = [", ".join(clean(name, 60) for name in names) + (f" and {more:,} more with --all" if more else "")]
+    most = len(understood.unknown) if everything else UNKNOWN_SHOWN
+    named = first_few([clean(name, 60) for name in understood.unknown], most)
+    said = [f"{named} with --all" if len(understood.unknown) > most else named]
     return said + ([f"if these are right: {field_map_option(understood)}"] if understood.field_map else [])
 
 
@@ -185,8 +186,7 @@ def _home(paths: Sequence[str]) -> str:
 
 
 def _names(paths: Sequence[str], root: str) -> str:
-    shown = [os.path.relpath(p, root) for p in paths[:MAX_NAMES]]
-    return ", ".join(shown) + (f" and {len(paths) - MAX_NAMES:,} more" if len(paths) > MAX_NAMES else "")
+    return first_few([os.path.relpath(p, root) for p in paths[:MAX_NAMES]], MAX_NAMES, count=len(paths))
 
 
 def _origin(meta: Mapping[str, Any]) -> str:

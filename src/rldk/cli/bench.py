@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import json_option
+from rldk.cli.flags import FILE, ignore_option, json_option, select_option
 from rldk.cli.output import progress, say, write
 from rldk.core.files import save
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rldk.bench.judge import RuleChoice
     from rldk.bench.score import Score
     from rldk.core.view import Table
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("bench")
@@ -37,8 +35,8 @@ FILE = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="The rules to measure: a preset or a rule file.",
 )
-@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
+@select_option
+@ignore_option
 @click.option(
     "--at-least",
     metavar="NAME=X,...",

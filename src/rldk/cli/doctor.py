@@ -17,7 +17,7 @@ from rldk.config import Settings, load_settings
 from rldk.errors import RldkError, UsageError
 
 if TYPE_CHECKING:
-    from rldk.core.model import Report, Severity
+    from rldk.core.model import Report
     from rldk.diagnosis.many import Judged
 
 SLOW_S = 10.0  # a run that takes longer is named in the output
@@ -27,20 +27,15 @@ SLOW_S = 10.0  # a run that takes longer is named in the output
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--all", "everything", is_flag=True, help="Show every finding, and every rule that could not look.")
 @flags.json_option
-@click.option(
-    "--format",
-    "form",
-    metavar="NAME",
-    help="Print in this format: text, json, md, html, github, junit, sarif, svg or png.  [default: text]",
-)
+@flags.format_option()
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=flags.FILE,
     help="Write to this file instead of the screen. Its suffix chooses the format, unless --format does.",
 )
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=flags.FILE,
     help="Also write the report, with curves, to this file.",
 )
 @click.option(
@@ -50,10 +45,10 @@ SLOW_S = 10.0  # a run that takes longer is named in the output
     help="Check this installation instead of a run, as rldk version --self does.",
 )
 @flags.fail_on_option
-@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
-@click.option("--reference", metavar="RUN", help="Compare with this approved run: a material difference is a finding.")
-@click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
+@flags.select_option
+@flags.ignore_option
+@flags.reference_option
+@flags.adapter_option("log")
 @flags.field_map_option
 @click.option(
     "--strict", is_flag=True, default=None, help="Stop with an error at a malformed line instead of counting it."
@@ -182,7 +177,7 @@ def _text(
 
     code = exit_code(reports, [e for _, e in errors], fail_on)
     worst = max((word for r in reports if (word := r.worst())), key=SEVERITIES.index, default=None)
-    closing = exit_line(code, worst, fail_on)
+    closing = flags.exit_line(code, worst, fail_on)
     render = partial(renderers.get("terminal"), everything=everything, **look)
     if len(reports) == 1 and not errors:
         return str(render(reports[0], closing=closing))
@@ -196,12 +191,3 @@ def _text(
     if left:
         parts.append(f"The report of another run: rldk doctor {shlex.quote(clean(left[0].source, 1000))}\n")
     return "\n".join([*parts, *([f"{closing}\n"] if closing else [])])
-
-
-def exit_line(code: int, worst: Severity | None, fail_on: str) -> str:
-    """Why the exit code differs from what the headline suggests, and how to change it; "" when it does not differ."""
-    if code == 3:
-        return "Exit code 3: rldk could not read and judge all that matters."
-    if code == 0 and worst in ("warn", "critical"):
-        return f"Exit code 0 under --fail-on {fail_on}; --fail-on {worst} makes it 1."
-    return ""

@@ -43,7 +43,8 @@ def _pages(name: str) -> list[tuple[str, dict[str, Any]]]:
     from rldk.cards.manual import TOPICS, rule_text, rules_table, topic_text
     from rldk.cli.rules import facts
     from rldk.rules.files.load import preset_rule
-    from rldk.rules.rule import normals, rules
+    from rldk.rules.normal import normals
+    from rldk.rules.rule import rules
 
     key = name.strip()
     if key in TOPICS:
@@ -86,7 +87,8 @@ def _metrics(key: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _known() -> set[str]:
     from rldk.cards.manual import TOPICS
     from rldk.core.vocabulary import vocabulary
-    from rldk.rules.rule import normals, rules
+    from rldk.rules.normal import normals
+    from rldk.rules.rule import rules
 
     metrics = vocabulary().metrics
     spelled = {a for m in metrics.values() for a in m.also_known_as}

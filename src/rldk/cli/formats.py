@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rldk.cli.output import say, write
+from rldk.cli.output import say, use_colour, width, write
 from rldk.core.files import save
 from rldk.core.model import Report
 from rldk.errors import RldkError, UsageError
@@ -63,6 +63,30 @@ def emit(drawn: str | bytes, output: Path | None) -> None:
         say(f"wrote {output}")
     elif isinstance(drawn, str):
         write(drawn)
+
+
+def print_report(
+    report: Report,
+    form: str,
+    output: Path | None,
+    *,
+    color: str,
+    html: Path | None = None,
+    fail_on: str = "critical",
+    everything: bool = False,
+    **text: Any,
+) -> None:
+    """Prints one report, or writes it to `output`, and also as a page to `html`. `color`: the setting. `text`: further
+    arguments of the renderer for the terminal. Raises `OutputError`, and `MissingExtra` for a picture."""
+    if html is not None:
+        emit(drawn("html", [report], []), html)
+    if form != "text":
+        emit(drawn(form, [report], [], fail_on=fail_on, everything=everything), output)
+        return
+    from rldk.cards import terminal
+
+    colour = output is None and use_colour(color)
+    emit(terminal.render(report, everything=everything, colour=colour, width=width(), **text), output)
 
 
 def drawn(

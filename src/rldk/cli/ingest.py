@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import field_map_flag, field_map_option, json_option
+from rldk.cli.flags import FILE, adapter_option, field_map_flag, field_map_option, json_option
 from rldk.cli.output import progress, say, write
 from rldk.config import load_settings
 from rldk.config.settings import VALIDATION
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write the table to this file: .jsonl, .csv or .parquet.",
 )
-@click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
+@adapter_option("log")
 @field_map_option
 @click.option(
     "--config-file",

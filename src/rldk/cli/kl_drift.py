@@ -12,21 +12,11 @@ from rldk.cli import flags
 from rldk.cli.output import progress, use_colour, width, write
 from rldk.config import load_settings
 
-PRESETS = ("trl", "grpo", "accelerate", "openrlhf", "verl", "sb3", "cleanrl", "rllib")
-
 
 @click.command("kl-drift")
 @click.argument("source", metavar="SRC")
-@click.option(
-    "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write the analysis files to this directory.",
-)
-@click.option(
-    "--preset",
-    type=click.Choice(PRESETS),
-    help="The trainer whose metric names the log uses.  [default: found from the names]",
-)
+@flags.folder_option("Write the analysis files to this directory.")
+@flags.trainer_option("the log uses")
 @flags.field_map_option
 @click.option("--step-col", metavar="NAME", help="Name of the column with the step.")
 @click.option("--kl-col", metavar="NAME", help="Name of the column with the KL.")

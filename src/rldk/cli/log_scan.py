@@ -9,6 +9,8 @@ import click
 
 from rldk.cards.safe import clean
 from rldk.cli.flags import (
+    FILE,
+    adapter_option,
     color_setting,
     colour_option,
     fail_on_option,
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Also write the JSON document to this file.",
 )
 @fail_on_option
-@click.option("--adapter", metavar="NAME", help="Read the log in this format.  [default: recognise it by its content]")
+@adapter_option("log")
 @field_map_option
 @json_option
 @colour_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import color_setting, colour_option, fail_on_option, fails, json_option
+from rldk.cli.flags import color_setting, colour_option, fail_on_option, fails, format_option, html_option, json_option
 from rldk.cli.output import progress, say, use_colour, width, write
 from rldk.config import load_settings
 from rldk.core.files import save
@@ -24,13 +24,8 @@ SHORT = {"md": "markdown", "text": "terminal"}
 @click.command("mismatch")
 @click.argument("source", metavar="RUN|SAMPLES")
 @json_option
-@click.option(
-    "--format",
-    "form",
-    metavar="NAME",
-    help="Print in this format: text, json, md, github, junit or sarif.  [default: text]",
-)
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
+@format_option("text, json, md, github, junit or sarif.  [default: text]")
+@html_option
 @fail_on_option
 @colour_option
 def command(source: str, as_json: bool, form: str | None, html: Path | None, colour: bool | None, **flags: Any) -> int:

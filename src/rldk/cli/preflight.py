@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.doctor import exit_code, exit_line
-from rldk.cli.flags import color_setting, colour_option, fail_on_option, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import use_colour, width
+from rldk.cli.doctor import exit_code
+from rldk.cli.flags import (
+    color_setting,
+    colour_option,
+    exit_line,
+    fail_on_option,
+    format_option,
+    html_option,
+    ignore_option,
+    json_option,
+    output_option,
+    select_option,
+)
+from rldk.cli.formats import form_of, print_report
 from rldk.config import load_settings
 from rldk.errors import UsageError
 
@@ -66,14 +76,12 @@ class WithCommand(click.Command):
 )
 @click.option("--all", "everything", is_flag=True, help="Show every rule that could not look, and why.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, github, junit or sarif.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
-)
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
+@format_option("text, json, md, github, junit or sarif.")
+@output_option
+@html_option
 @fail_on_option
-@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
+@select_option
+@ignore_option
 @colour_option
 def command(config: Path | None, overrides: tuple[str, ...], **flags: Any) -> int:
     """Check a training before it starts, and before a GPU is spent.
@@ -95,14 +103,11 @@ def command(config: Path | None, overrides: tuple[str, ...], **flags: Any) -> in
     settings = load_settings({"color": color_setting(flags.pop("colour")), **_chosen(flags)})
     html, everything = flags.pop("html"), flags.pop("everything")
     report = _report(config, overrides, click.get_current_context().meta.get(_COMMAND), flags, settings)
-    look: dict[str, Any] = {"fail_on": settings["fail_on"], "everything": everything}
-    if html is not None:
-        emit(drawn("html", [report], [], **look), html)
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        emit(_text(report, settings, everything=everything, colour=output is None), output)
-    return exit_code([report], [], settings["fail_on"])
+    fail_on = settings["fail_on"]
+    code = exit_code([report], [], fail_on)
+    look: dict[str, Any] = {"color": settings["color"], "fail_on": fail_on, "everything": everything}
+    print_report(report, form, output, html=html, closing=exit_line(code, report.worst(), fail_on), **look)
+    return code
 
 
 def _chosen(flags: dict[str, Any]) -> dict[str, Any]:
@@ -133,11 +138,3 @@ def _pass_on(chunk: bytes) -> None:
     """What the script prints goes to stderr, so that stdout holds the report alone."""
     sys.stderr.buffer.write(chunk)
     sys.stderr.buffer.flush()
-
-
-def _text(report: Report, settings: Any, *, everything: bool, colour: bool) -> str:
-    from rldk.core.registry import renderers
-
-    closing = exit_line(exit_code([report], [], settings["fail_on"]), report.worst(), settings["fail_on"])
-    look: dict[str, Any] = {"colour": colour and use_colour(settings["color"]), "width": width()}
-    return str(renderers.get("terminal")(report, everything=everything, closing=closing, **look))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import json_option
+from rldk.cli.flags import FILE, json_option
 from rldk.cli.output import say, write
 from rldk.core.files import save
 from rldk.errors import UsageError
@@ -130,7 +130,7 @@ def validate(files: tuple[str, ...], as_json: bool) -> int:
 )
 @click.option(
     "--html",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Also write a page with the curves to this file.",
 )
 @click.option("--all", "everything", is_flag=True, help="Print every rule, also the rules that stayed quiet.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.flags import json_option
+from rldk.cli.flags import adapter_option, json_option
 from rldk.cli.output import write
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ SHOWN = 30
 
 @click.command("validate-format")
 @click.argument("path")
-@click.option("--adapter", metavar="NAME", help="Read the file in this format.  [default: recognise it by its content]")
+@adapter_option("file")
 @json_option
 def command(path: str, adapter: str | None, as_json: bool) -> None:
     """Say how rldk would read a file, and what is wrong with it.

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from rldk.adapters.open import make_unique, open_runs
 from rldk.cards.series import KEY_METRICS
-from rldk.comparison.report import ComparisonReport, GroupContrast, GroupScore, Outcome
+from rldk.comparison.facts import GroupContrast, GroupScore, Outcome
+from rldk.comparison.report import ComparisonReport
 from rldk.core.codec import to_builtins
 from rldk.core.manifest import read_manifest
 from rldk.core.model import Check, Note, Run

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
+from rldk.comparison.facts import ComparisonFacts, GroupContrast, GroupScore
 from rldk.core.view import Bullets, Problem, Section, Table, Tone, View
-
-if TYPE_CHECKING:
-    from rldk.comparison.report import ComparisonReport, GroupContrast, GroupScore
 
 MANY = 1000  # seeds beyond which the number is of no use
 TONES: dict[str, Tone] = {"worse": "critical", "better": "ok", "different": "warn"}
 
 
-def comparison_verdict(report: ComparisonReport) -> str:
+def comparison_verdict(report: ComparisonFacts) -> str:
     """The answer for the first metric, in a sentence for each group."""
     goal = [one for one in report.contrasts if one.metric == report.metrics[0]]
     if not goal:
@@ -25,7 +22,7 @@ def comparison_verdict(report: ComparisonReport) -> str:
     return " ".join(_sentence(report, one) for one in goal)
 
 
-def comparison_view(report: ComparisonReport) -> View:
+def comparison_view(report: ComparisonFacts) -> View:
     """The view of the report."""
     goal = [one for one in report.contrasts if one.metric == report.metrics[0]]
     decided = [one.outcome for one in goal if one.outcome in TONES]
@@ -47,7 +44,7 @@ def comparison_view(report: ComparisonReport) -> View:
     )
 
 
-def _sentence(report: ComparisonReport, one: GroupContrast) -> str:
+def _sentence(report: ComparisonFacts, one: GroupContrast) -> str:
     known = one.seeds is not None and one.seeds < MANY
     about = f" You need about {one.seeds:,} runs of each to show it." if known else ""
     gap = f"{one.metric} {'+' if one.gap >= 0 else ''}{number(one.gap)}"
@@ -62,7 +59,7 @@ def _sentence(report: ComparisonReport, one: GroupContrast) -> str:
             return f"{one.group} is {one.outcome} than {report.baseline} ({gap})."
 
 
-def _sections(report: ComparisonReport) -> Iterator[Section]:
+def _sections(report: ComparisonFacts) -> Iterator[Section]:
     if report.contrasts:
         gap = f"Gap to {report.baseline}"
         heads = ("Metric", "Group", "Outcome", gap, "95 %", "Chance of improvement", "Seeds needed")
@@ -83,7 +80,7 @@ def _sections(report: ComparisonReport) -> Iterator[Section]:
         yield Section(title="Notes", parts=(Bullets(items=items),))
 
 
-def _profiles(report: ComparisonReport) -> Section:
+def _profiles(report: ComparisonFacts) -> Section:
     each = [one for one in report.scores if one.metric == report.metrics[0] and one.profile]
     heads = ("Group", *(f"> {number(level)}" for level in (each[0].levels if each else ())))
     rows = tuple((one.group, *(f"{share:.0%}" for share in one.profile)) for one in each)
@@ -110,7 +107,7 @@ def _value(one: GroupScore) -> str:
     return f"{number(one.iqm)} ({number(one.low)} to {number(one.high)})"
 
 
-def _problem(report: ComparisonReport, one: GroupContrast) -> Problem:
+def _problem(report: ComparisonFacts, one: GroupContrast) -> Problem:
     return Problem(
         code=f"worse-{one.metric}",
         name="worse",

@@ -16,6 +16,20 @@ class DuplicateName(RldkError):
     """Raised when two things are registered under one name."""
 
 
+def modules_of(*packages: str) -> Callable[[], None]:
+    """A function that imports every module of these packages: for `builtins`, where each file registers its own."""
+
+    def load() -> None:
+        from importlib import import_module
+        from pkgutil import iter_modules
+
+        for package in packages:
+            for module in iter_modules(import_module(package).__path__):
+                import_module(f"{package}.{module.name}")
+
+    return load
+
+
 class Registry(Generic[T]):
     """Things of one kind by name. Built-ins are loaded on the first look-up, then the entry points of `group`."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, AnyStr, Generic, cast
 
 
@@ -10,6 +11,14 @@ def legible(text: str) -> str:
     """The text with U+FFFD for each lone surrogate. JSON may escape one and a file name may contain one, but no UTF-8
     file can hold it."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def first_few(items: Sequence[str], most: int, *, count: int | None = None) -> str:
+    """`a, b and 3 more`: the first `most` items, and how many are left unnamed. `count`: how many there are in all,
+    where `items` are only the first of them."""
+    shown = items[:most]
+    more = (len(items) if count is None else count) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def later(source: AnyStr, flags: int = 0) -> re.Pattern[AnyStr]:

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from rldk.cards.words import plural
 from rldk.core.model import Check, Note
 from rldk.diff.causes import is_recorded, suspected_causes
+from rldk.diff.facts import Question, SignalDivergence
 from rldk.diff.files import write_files
 from rldk.diff.questions import Answer, Strictness, have_same_start, is_identical, one_pair, same_seed, seed_noise
-from rldk.diff.report import DivergenceReport, Question, SignalDivergence
+from rldk.diff.report import DivergenceReport
 from rldk.diff.sides import Axis, SharedSignal, Side, chosen_signals, open_side, open_sides, shared_signal
 from rldk.errors import NoData, UsageError
 

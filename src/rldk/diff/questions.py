@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rldk.core.stats.cusum import level_change
 from rldk.core.stats.envelope import excursions, persistent
 from rldk.core.stats.ulps import ulp_distance
-from rldk.diff.report import SignalDivergence
+from rldk.diff.facts import SignalDivergence
 from rldk.diff.sides import SharedSignal
 
 Array = NDArray[np.float64]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from rldk.cards.chart import number
 from rldk.cards.safe import clean
 from rldk.cards.words import plural
 from rldk.core.view import Band, Bullets, Charts, Commands, Curve, Problem, Section, SideLine, Table, Tone, View
-
-if TYPE_CHECKING:
-    from rldk.diff.report import DivergenceReport, SignalDivergence
+from rldk.diff.facts import DivergenceFacts, SignalDivergence
 
 DRAWN = 4  # curves of signals, without --all
 QUESTIONS = {
@@ -23,7 +21,7 @@ QUESTIONS = {
 }
 
 
-def verdict_of(report: DivergenceReport) -> str:
+def verdict_of(report: DivergenceFacts) -> str:
     """The answer in a sentence or two."""
     count = plural(len(report.checked), "signal")
     steps = f"{report.numbers.get('common_steps') or 0:,} common steps"
@@ -58,7 +56,7 @@ def verdict_of(report: DivergenceReport) -> str:
             assert_never(report.question)
 
 
-def divergence_view(report: DivergenceReport) -> View:
+def divergence_view(report: DivergenceFacts) -> View:
     """The view of the report."""
     sure = report.question in ("seed-noise", "same-seed")
     tone: Tone = "ok" if report.passed else "info" if not report.diverged else "critical" if sure else "warn"
@@ -80,13 +78,13 @@ def divergence_view(report: DivergenceReport) -> View:
     )
 
 
-def ordered(report: DivergenceReport) -> list[SignalDivergence]:
+def ordered(report: DivergenceFacts) -> list[SignalDivergence]:
     """The signals, the first mover first; those that did not move last, the nearest to the limit first."""
     place = {name: i for i, name in enumerate(report.tripped_signals)}
     return sorted(report.details, key=lambda d: (place.get(d.signal, len(place)), -(d.score or 0)))
 
 
-def _sections(report: DivergenceReport) -> Iterator[Section]:
+def _sections(report: DivergenceFacts) -> Iterator[Section]:
     if report.suspected_causes and report.diverged:
         items = report.suspected_causes
         yield Section(title="Suspected causes", parts=(Bullets(items=tuple(items), ranked=True, most=5),))
@@ -105,7 +103,7 @@ def _sections(report: DivergenceReport) -> Iterator[Section]:
     yield Section(title="Next", parts=(Commands(lines=tuple(_next(report))),))
 
 
-def _table(report: DivergenceReport, each: list[SignalDivergence]) -> Table:
+def _table(report: DivergenceFacts, each: list[SignalDivergence]) -> Table:
     exact = report.question in ("identical", "same-seed")
     heads = ("Signal", "First step", "Began after", "A", "B", "First unequal" if exact else "Times the limit")
     rows = tuple(_cells(one, exact=exact) for one in each)
@@ -131,7 +129,7 @@ def _line(one: SignalDivergence, *, exact: bool) -> str:
     return f"{one.signal}: {'not tested' if one.score is None else f'{number(one.score)} of the limit at most'}"
 
 
-def _curve(report: DivergenceReport, one: SignalDivergence) -> Curve | None:
+def _curve(report: DivergenceFacts, one: SignalDivergence) -> Curve | None:
     series: dict[str, Any] | None = report.meta.get("series", {}).get(one.signal)
     if series is None or not series["step"]:
         return None
@@ -149,7 +147,7 @@ def _curve(report: DivergenceReport, one: SignalDivergence) -> Curve | None:
     return Curve(name=one.signal, step=series["step"], value=series["b"], bands=bands, beside=tuple(beside))
 
 
-def _problem(report: DivergenceReport, one: SignalDivergence) -> Problem:
+def _problem(report: DivergenceFacts, one: SignalDivergence) -> Problem:
     first = one.first_step or 0
     sure = report.question in ("seed-noise", "same-seed")
     return Problem(
@@ -165,7 +163,7 @@ def _problem(report: DivergenceReport, one: SignalDivergence) -> Problem:
     )
 
 
-def _next(report: DivergenceReport) -> Iterator[str]:
+def _next(report: DivergenceFacts) -> Iterator[str]:
     a, b = (shlex.quote(clean(report.meta[name], 1000)) for name in ("a", "b"))
     if report.question == "not-identifiable":
         yield f"rldk diff --a {a} --b {b} --baseline RUN1 --baseline RUN2 ..."
@@ -174,11 +172,11 @@ def _next(report: DivergenceReport) -> Iterator[str]:
         yield f"rldk runs diff {a} {b}"
 
 
-def _lead(report: DivergenceReport) -> str:
+def _lead(report: DivergenceFacts) -> str:
     return f"`{report.first_mover}`"
 
 
-def _how(report: DivergenceReport) -> str:
+def _how(report: DivergenceFacts) -> str:
     lead = next(one for one in report.details if one.signal == report.first_mover)
     if lead.kind == "rounding":
         since = _step(lead.first_unequal)

@@ -15,7 +15,8 @@ from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
 from rldk.engine.report.build import build_report
 from rldk.engine.views import run_views
-from rldk.rules.rule import Context, Rule, normals
+from rldk.rules.normal import normals
+from rldk.rules.rule import Context, Rule
 
 LONG_ROWS = 200_000  # for so many rows numba saves more than the second it takes to load
 

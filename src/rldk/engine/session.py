@@ -11,7 +11,8 @@ from rldk.engine.alerts import Alerts, alert_of
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
 from rldk.engine.report.build import build_report
-from rldk.rules.rule import Context, Rule, normals
+from rldk.rules.normal import normals
+from rldk.rules.rule import Context, Rule
 
 if TYPE_CHECKING:
     from rldk.core.samples import Sample

@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from rldk.core.audit.lock import EnvironmentLock, lock_differences
 from rldk.core.audit.sites import CodeFacts
 from rldk.core.manifest import read_manifest
-from rldk.core.model import SEVERITIES, Finding, Incident, Note, Report
+from rldk.core.model import SEVERITIES, Finding, Note, Report
 from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
+from rldk.engine.report.incidents import more_findings, sole_incident
 from rldk.engine.views import env_view
 from rldk.provenance.code.scan import scan_code
 from rldk.provenance.environment import VARIABLES, environment
@@ -149,7 +150,7 @@ def _report(view: AuditView, once: Once, origin: _Origin, path: Path, lock: Path
         passed=all(f.severity == "info" for f in findings),
         verdict=_verdict(findings, once, code),
         findings=findings,
-        incidents=tuple(_incident(f) for f in findings),
+        incidents=tuple(sole_incident(f) for f in findings),
         checked=tuple(sorted(once.checked)),
         skipped=tuple(sorted(once.unchecked, key=lambda check: check.code)),
         notes=tuple(_notes(code)),
@@ -188,23 +189,7 @@ def _verdict(findings: tuple[Finding, ...], once: Once, code: CodeFacts) -> str:
         also = "; one thing is worth knowing" if len(findings) == 1 else also
         return f"Nothing found that keeps runs from being repeated: {len(once.checked)} rules looked at {files}{also}."
     word = "Critical" if loud[0].severity == "critical" else "Warning"
-    others = len(findings) - 1
-    more = f" {others} more finding{'s' if others > 1 else ''}." if others else ""
-    return f"{word}: {loud[0].message}.{more}"
-
-
-def _incident(f: Finding) -> Incident:
-    return Incident(
-        id=f.incident or 0,
-        title=f.message,
-        severity=f.severity,
-        first_step=None,
-        last_step=None,
-        first_mover=f.metric,
-        codes=(f.code,),
-        causes=f.causes,
-        fixes=f.fixes,
-    )
+    return f"{word}: {loud[0].message}.{more_findings(len(findings) - 1)}"
 
 
 def _notes(code: CodeFacts) -> Iterable[Note]:

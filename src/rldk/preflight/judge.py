@@ -9,10 +9,11 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from rldk.core.model import SEVERITIES, Finding, Incident, Note, Report
+from rldk.core.model import SEVERITIES, Finding, Note, Report
 from rldk.core.table import Row
 from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
+from rldk.engine.report.incidents import more_findings, sole_incident
 from rldk.engine.session import EngineSession
 from rldk.engine.views import config_view
 from rldk.preflight.config_source import ConfigSource
@@ -62,7 +63,7 @@ def judge(tried: Tried, select: str | Iterable[str] | None = None, ignore: str |
         passed=all(f.severity != "critical" for f in findings),
         verdict=_verdict(findings, once),
         findings=tuple(findings),
-        incidents=tuple(_incident(f) for f in findings),
+        incidents=tuple(sole_incident(f) for f in findings),
         checked=tuple(sorted([*once.checked, *(by_row.checked if by_row else ())])),
         skipped=tuple(sorted([*once.unchecked, *(by_row.skipped if by_row else ())], key=lambda check: check.code)),
         notes=tuple(_notes(tried, config_view(context))),
@@ -111,20 +112,6 @@ def _in_order(findings: Iterable[Finding]) -> list[Finding]:
     return [replace(finding, incident=place + 1) for place, finding in enumerate(ordered)]
 
 
-def _incident(f: Finding) -> Incident:
-    return Incident(
-        id=f.incident or 0,
-        title=f.message,
-        severity=f.severity,
-        first_step=None,
-        last_step=None,
-        first_mover=f.metric,
-        codes=(f.code,),
-        causes=f.causes,
-        fixes=f.fixes,
-    )
-
-
 def _verdict(findings: list[Finding], once: Once) -> str:
     """The sentence that opens the report."""
     if not once.checked:
@@ -135,8 +122,7 @@ def _verdict(findings: list[Finding], once: Once) -> str:
         return f"No problem found before the first step: {rules} looked."
     first, others = loud[0], len(loud) - 1
     word = "Critical" if first.severity == "critical" else "Warning"
-    more = f" {others} more finding{'s' if others > 1 else ''}." if others else ""
-    return f"{word} before the first step: {first.message}.{more}"
+    return f"{word} before the first step: {first.message}.{more_findings(others)}"
 
 
 def _notes(tried: Tried, view: Any) -> Iterable[Note]:

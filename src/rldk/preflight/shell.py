@@ -12,9 +12,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from rldk.core.text import first_few
 from rldk.preflight.yaml_text import scalar
 
 MAX_WORDS = 5000
+MOST_NAMED = 8  # variables that a note names
 _ASSIGNMENT = re.compile(r"(?:export\s+|declare\s+|local\s+|readonly\s+)*([A-Za-z_]\w*)(\+?)=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(?::?[-=])([^{}$]*|\$\{?\w+\}?))?\}|(\w+))")
 _ARRAY = re.compile(r"\"?\$\{(\w+)\[[@*]\](?:[^}]*)\}\"?")
@@ -55,9 +57,9 @@ def read_shell(text: str) -> ShellCommand:
     values, unknown = _settings(words)
     notes = []
     if unknown:
-        notes.append(f"not known without running the script: {_some(unknown)}")
+        notes.append(f"not known without running the script: {first_few(unknown, MOST_NAMED)}")
     if doubtful:
-        notes.append(f"set under a condition, and not read: {_some(sorted(doubtful))}")
+        notes.append(f"set under a condition, and not read: {first_few(sorted(doubtful), MOST_NAMED)}")
     command = tuple(word for word in words if not _is_setting(word))[:40]
     return ShellCommand(values=values, command=command, notes=tuple(notes))
 
@@ -65,10 +67,6 @@ def read_shell(text: str) -> ShellCommand:
 def _command(words: list[str]) -> list[str]:
     """The words from the command on: what stands before it, as `CUDA_VISIBLE_DEVICES=0`, sets its environment."""
     return words[next((i for i, word in enumerate(words) if not _ASSIGNMENT.fullmatch(word)), 0) :]
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _statements(text: str) -> Iterator[tuple[str, bool]]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from msgspec import Struct, field
 
 from rldk.core.audit.lock import LockDifference
 from rldk.core.audit.sites import CodeFacts, Site
 from rldk.core.model import Severity
-from rldk.rules.rule import Signal
+from rldk.core.text import first_few
+from rldk.rules.rule import Signal, rule
 from rldk.rules.subject import EnvView
 
+# registers a rule over the places in code that an audit looks at
+code_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
 MAX_NAMED = 5  # differences that a message names
 MAX_PLACES = 1000  # places of one finding in a report
 
@@ -95,9 +99,7 @@ def signal_of(
 def difference_words(found: Iterable[LockDifference]) -> str:
     """The differences in words: `torch 2.9 -> 2.8, numpy is new and 3 more`."""
     all_of = tuple(found)
-    words = [_difference(each) for each in all_of[:MAX_NAMED]]
-    more = f" and {len(all_of) - MAX_NAMED} more" if len(all_of) > MAX_NAMED else ""
-    return ", ".join(words) + more
+    return first_few([_difference(each) for each in all_of[:MAX_NAMED]], MAX_NAMED, count=len(all_of))
 
 
 def _difference(each: LockDifference) -> str:

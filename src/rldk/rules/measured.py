@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rldk.core.text import first_few
+
 SHOWN = 8  # faults named in a sentence
 
 
@@ -29,7 +31,6 @@ def measurement(code: str) -> str:
         other = f", and it spoke on {row['off']} faulty runs of another family" if row["off"] else ""
         return f"{quiet}{other}. It named no fault: the corpora have none of its kind, or other rules name it."
     ranked = sorted(row["faults"].items(), key=lambda pair: (-pair[1], pair[0]))
-    named = ", ".join(f"{fault.replace('_', ' ')} {n}" for fault, n in ranked[:SHOWN])
-    more = f" and {len(ranked) - SHOWN} more" if len(ranked) > SHOWN else ""
+    named = first_few([f"{fault.replace('_', ' ')} {n}" for fault, n in ranked], SHOWN)
     runs = "1 run" if row["hits"] == 1 else f"{row['hits']} runs"
-    return f"{quiet}. It named the fault of {runs}, in {row['first']} of them first: {named}{more}."
+    return f"{quiet}. It named the fault of {runs}, in {row['first']} of them first: {named}."

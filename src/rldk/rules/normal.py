@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from rldk.core.algorithms import CLIPPED, GROUP, POLICY
+from rldk.core.registry import Registry
 from rldk.rules.catalogue.metrics import is_written_twice
 from rldk.rules.knobs import lacks, setting
-from rldk.rules.rule import ABOVE_ZERO, Context, Frame, Signal, above, normal
+from rldk.rules.page import read_page
+from rldk.rules.rule import ABOVE_ZERO, Body, Context, Frame, Rule, Signal, above, options_of
+
+normals: Registry[Rule] = Registry("topic", group="rldk.normals")
+
+
+def normal(topic: str, **options: Any) -> Callable[[Body], Rule]:
+    """Registers a pattern that looks odd but is normal by construction. Its signal becomes a note in the report."""
+
+    def decorate(body: Body) -> Rule:
+        made = Rule(
+            code=topic,
+            name=topic,
+            severity="info",
+            tier=0,
+            note=True,
+            body=body,
+            page=read_page(body.__doc__, where=topic),
+            **options_of(options),
+        )
+        return normals.register(topic, made)
+
+    return decorate
 
 
 def _not_group(context: Context) -> str | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
 from rldk.core.model import Severity
 from rldk.core.reference import Baseline
-from rldk.core.registry import Registry
+from rldk.core.registry import Registry, modules_of
 from rldk.core.table import Phase
 from rldk.rules.page import Page, read_page
 from rldk.rules.subject import Subject
@@ -325,20 +324,9 @@ def finite(name: str, context: Context) -> tuple[float, float]:  # noqa: ARG001 
     return -math.inf, math.inf
 
 
-def _load_rules() -> None:
-    from pkgutil import iter_modules
-
-    for name in ("rldk.rules.catalogue", "rldk.rules.before"):
-        for module in iter_modules(import_module(name).__path__):
-            import_module(f"{name}.{module.name}")
-
-
-def _load_normals() -> None:
-    import_module("rldk.rules.normal")
-
-
-rules: Registry[Rule] = Registry("rule", group="rldk.rules", builtins=_load_rules)
-normals: Registry[Rule] = Registry("topic", group="rldk.normals", builtins=_load_normals)
+rules: Registry[Rule] = Registry(
+    "rule", group="rldk.rules", builtins=modules_of("rldk.rules.catalogue", "rldk.rules.before")
+)
 
 
 def rule(code: str, name: str, *, severity: Severity, tier: Tier, **options: Any) -> Callable[[Body], Rule]:
@@ -352,32 +340,14 @@ def rule(code: str, name: str, *, severity: Severity, tier: Tier, **options: Any
             tier=tier,
             body=body,
             page=read_page(body.__doc__, where=code),
-            **({"cooldown": INFO_COOLDOWN} if severity == "info" else {}) | _metric(options),
+            **({"cooldown": INFO_COOLDOWN} if severity == "info" else {}) | options_of(options),
         )
         return rules.register(code, made)
 
     return decorate
 
 
-def normal(topic: str, **options: Any) -> Callable[[Body], Rule]:
-    """Registers a pattern that looks odd but is normal by construction. Its signal becomes a note in the report."""
-
-    def decorate(body: Body) -> Rule:
-        made = Rule(
-            code=topic,
-            name=topic,
-            severity="info",
-            tier=0,
-            note=True,
-            body=body,
-            page=read_page(body.__doc__, where=topic),
-            **_metric(options),
-        )
-        return normals.register(topic, made)
-
-    return decorate
-
-
-def _metric(options: dict[str, Any]) -> dict[str, Any]:
+def options_of(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a decorator as fields of `Rule`: the metric is the first need, unless the options name one."""
     needs = options.get("needs", ())
     return {"metric": needs[0] if needs else "", **options}

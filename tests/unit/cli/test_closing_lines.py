@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from rldk.cli import doctor, watching
+from rldk.cli import doctor, flags, watching
 from rldk.cli.main import main
 from rldk.core.model import Report
 from rldk.diagnosis.many import Judged
@@ -27,7 +27,7 @@ from rldk.errors import UnknownName, UsageError
     ],
 )  # fmt: skip
 def test_an_exit_code_that_surprises_is_explained(code: int, worst: Any, said: str) -> None:
-    assert doctor.exit_line(code, worst, "never") == said
+    assert flags.exit_line(code, worst, "never") == said
 
 
 @pytest.mark.parametrize(

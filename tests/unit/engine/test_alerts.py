@@ -18,7 +18,8 @@ from rldk.engine.report.build import build_report
 from rldk.engine.report.incidents import TOGETHER_ROWS
 from rldk.rules.catalogue.metrics import DERIVED
 from rldk.rules.files.entry import written_rule
-from rldk.rules.rule import Context, Rule, normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import Context, Rule, rules
 
 ALL = (*rules, *normals)
 METRICS = sorted({n for r in ALL for n in r.needs} - {"step", "segment", *DERIVED})

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from rule_limits import Answers, read_limits, said
 
-from rldk.rules.rule import Rule, normals, rules
+from rldk.rules.normal import normals
+from rldk.rules.rule import Rule, rules
 from rldk.rules.subject import BY_ROW
 
 POINTS = read_limits()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from rldk.cli import flags
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, use_colour, width
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress
 from rldk.config import load_settings
 
 
@@ -18,18 +17,11 @@ from rldk.config import load_settings
 @click.option("--metrics", metavar="NAMES", help="Compare these, with commas; the first stands for the goal.")
 @click.option("--baseline", metavar="GROUP", help="Compare with this group.  [default: that of the first run]")
 @flags.field_map_option
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
+@flags.html_option
 @click.option("--all", "everything", is_flag=True, help="Show the performance profiles, too.")
 @flags.json_option
-@click.option(
-    "--format",
-    "form",
-    metavar="NAME",
-    help="Print in this format: text, json, md, html, github, junit, sarif, svg or png.  [default: text]",
-)
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
-)
+@flags.format_option()
+@flags.output_option
 @flags.colour_option
 def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any) -> int:
     """Compare groups of runs: scores with intervals, chance of improvement, speed of learning, spread of seeds.
@@ -44,7 +36,6 @@ def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any
       rldk compare runs/base-1 runs/base-2 runs/base-3 runs/new-1 runs/new-2 runs/new-3
       rldk compare sweep/ --metrics reward_mean,kl --html sweep.html
     """
-    from rldk.cards import terminal
     from rldk.comparison.compare import compare_runs
 
     output, html = given.pop("output"), given.pop("html")
@@ -54,11 +45,5 @@ def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any
     with progress(1) as pieces:
         pieces.begin("comparing the runs")
         report = compare_runs(list(runs), field_map=settings["field_map"], **given)
-    if html is not None:
-        emit(drawn("html", [report], []), html)
-    if form == "text":
-        look: dict[str, Any] = {"colour": use_colour(settings["color"]) and output is None, "width": width()}
-        emit(terminal.render(report, everything=everything, **look), output)
-    else:
-        emit(drawn(form, [report], [], everything=everything), output)
+    print_report(report, form, output, html=html, color=settings["color"], everything=everything)
     return int(not report.passed)

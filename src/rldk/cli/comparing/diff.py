@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rldk.cards.safe import clean
 from rldk.cli import flags
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.kl_drift import PRESETS
-from rldk.cli.output import progress, say, use_colour, width
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress, say
 from rldk.config import load_settings
 
 if TYPE_CHECKING:
@@ -64,32 +62,17 @@ if TYPE_CHECKING:
     show_default=True,
     help="Compare the runs at equal steps, at equal numbers of tokens, or at equal times since their start.",
 )
-@click.option(
-    "--preset",
-    type=click.Choice(PRESETS),
-    help="The trainer whose metric names the logs use.  [default: found from the names]",
-)
+@flags.trainer_option("the logs use")
 @flags.field_map_option
-@click.option(
-    "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write diff_report.md, diff_events.csv and drift_card.json to this directory.",
-)
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write the report to this file.")
+@flags.folder_option("Write diff_report.md, diff_events.csv and drift_card.json to this directory.")
+@flags.html_option
 @click.option(
     "--gate", is_flag=True, help="Exit with 1 only where a change is certain: not where it may be the seed alone."
 )
 @click.option("--all", "everything", is_flag=True, help="Show every signal.")
 @flags.json_option
-@click.option(
-    "--format",
-    "form",
-    metavar="NAME",
-    help="Print in this format: text, json, md, html, github, junit, sarif, svg or png.  [default: text]",
-)
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
-)
+@flags.format_option()
+@flags.output_option
 @flags.colour_option
 def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given: Any) -> int:
     """Say from where on run B differs from run A, and whether that is more than the noise of seeds.
@@ -105,7 +88,6 @@ def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given
       rldk diff --a runs/s1 --b runs/new --signals reward_mean,kl --baseline runs/s2 --baseline runs/s3
       rldk diff --a a.jsonl --b b.jsonl --baseline 'seeds/*.jsonl' --html diff.html --gate
     """
-    from rldk.cards import terminal
     from rldk.diff.divergence import first_divergence
 
     output, html = given.pop("output"), given.pop("html")
@@ -117,13 +99,7 @@ def command(a: str, b: str, as_json: bool, gate: bool, everything: bool, **given
     with progress(1) as pieces:
         pieces.begin(f"comparing {clean(a, 40)} and {clean(b, 40)}")
         report = first_divergence(a, b, given.pop("signals"), baseline_runs=baselines, field_map=field_map, **given)
-    if html is not None:
-        emit(drawn("html", [report], []), html)
-    if form == "text":
-        look: dict[str, Any] = {"colour": use_colour(settings["color"]) and output is None, "width": width()}
-        emit(terminal.render(report, everything=everything, **look), output)
-    else:
-        emit(drawn(form, [report], [], everything=everything), output)
+    print_report(report, form, output, html=html, color=settings["color"], everything=everything)
     if report.report_path is not None:
         say(f"wrote {report.report_path}, {report.events_csv_path} and drift_card.json")
     return exit_code(report, gate=gate)

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.doctor import exit_line
-from rldk.cli.flags import color_setting, colour_option, fail_on_option, fails, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, use_colour, width
+from rldk.cli.flags import (
+    color_setting,
+    colour_option,
+    exit_line,
+    fail_on_option,
+    fails,
+    format_option,
+    html_option,
+    ignore_option,
+    json_option,
+    output_option,
+    select_option,
+)
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress
 from rldk.config import load_settings
 
 if TYPE_CHECKING:
     from rldk.forensics.checkpoints.diff import CheckpointReport
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("diff-ckpt")
@@ -25,15 +34,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("after", type=click.Path(path_type=Path))
 @click.option("--all", "everything", is_flag=True, help="Show every tensor and value, and what was not checked.")
 @json_option
-@click.option(
-    "--format", "form", metavar="NAME", help="Print in this format: text, json, md, html, github, junit, sarif or png."
-)
-@click.option("-o", "--output", type=FILE, help="Write to this file instead of printing.")
-@click.option("--html", type=FILE, help="Also write the report to this file.")
+@format_option("text, json, md, html, github, junit, sarif or png.")
+@output_option
+@html_option
 @fail_on_option
 @click.option("--gate", is_flag=True, help="Exit with 1 on any warning, as --fail-on warn does.")
-@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
+@select_option
+@ignore_option
 @colour_option
 def command(before: Path, after: Path, gate: bool, **flags: Any) -> int:
     """Say what changed between two checkpoints, tensor by tensor.
@@ -57,15 +64,11 @@ def command(before: Path, after: Path, gate: bool, **flags: Any) -> int:
     settings = load_settings({"color": color_setting(flags.pop("colour")), **chosen})
     fail_on = "warn" if gate else settings["fail_on"]
     report = _compared(before, after, settings)
-    look: dict[str, Any] = {"fail_on": fail_on, "everything": flags["everything"]}
-    if flags["html"] is not None:
-        emit(drawn("html", [report], [], **look), flags["html"])
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        colour = output is None and use_colour(settings["color"])
-        emit(_text(report, fail_on, everything=flags["everything"], colour=colour), output)
-    return _exit_code(report, fail_on)
+    look: dict[str, Any] = {"color": settings["color"], "fail_on": fail_on, "everything": flags["everything"]}
+    code = _exit_code(report, fail_on)
+    closing = exit_line(code, report.worst(), fail_on)
+    print_report(report, form, output, html=flags["html"], closing=closing, most=100, **look)
+    return code
 
 
 def _compared(before: Path, after: Path, settings: Any) -> CheckpointReport:
@@ -91,11 +94,3 @@ def _exit_code(report: CheckpointReport, fail_on: str) -> int:
     if fails([report.worst()], fail_on):
         return 1
     return 0 if report.same or report.numbers["compared"] else 3
-
-
-def _text(report: CheckpointReport, fail_on: str, *, everything: bool, colour: bool) -> str:
-    from rldk.core.registry import renderers
-
-    closing = exit_line(_exit_code(report, fail_on), report.worst(), fail_on)
-    look: dict[str, Any] = {"colour": colour, "width": width(), "most": 100}
-    return str(renderers.get("terminal")(report, everything=everything, closing=closing, **look))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
+from rldk.cli.flags import FILE, color_setting, colour_option, json_option
 from rldk.cli.output import progress, use_colour, width, write
 from rldk.cli.recording.lineage import root_option
 from rldk.cli.recording.runs import chosen_folder
@@ -23,7 +23,7 @@ NAMES = ("bundle", "ro-crate", "in-toto", "mlflow", "croissant")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="The file to write; one that exists is replaced.  [default: the name of the run, in the current folder]",
 )
 @repo_option

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
+from rldk.cli.flags import FILE, color_setting, colour_option, json_option
 from rldk.cli.output import progress, say, use_colour, width, write
 from rldk.cli.recording.runs import chosen_folder
 from rldk.config import load_settings
@@ -39,7 +39,7 @@ def command() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Draw the graph to this file, which ends in .svg or .png.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show every transformation.")

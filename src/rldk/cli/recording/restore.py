@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
+from rldk.cli.flags import FOLDER, color_setting, colour_option, json_option
 from rldk.cli.output import progress, use_colour, width, write
 from rldk.cli.recording.runs import chosen_folder
 from rldk.cli.recording.verify import repo_option
@@ -19,7 +19,7 @@ from rldk.config import load_settings
 @click.option(
     "--to",
     "folder",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     required=True,
     metavar="DIR",
     help="Where to write it: a folder that is empty or does not exist.",

@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
-from rldk.cli.flags import json_option
+from rldk.cli.flags import FOLDER, format_option, json_option, output_option
 from rldk.cli.output import width, write
 from rldk.errors import MalformedInput
-
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
 @click.group("runs")
@@ -91,10 +89,8 @@ def show(run: str, everything: bool, as_json: bool) -> None:
 @click.argument("b")
 @click.option("--all", "everything", is_flag=True, help="Show every difference.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md or html.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
-)
+@format_option("text, json, md or html.")
+@output_option
 def diff(a: str, b: str, everything: bool, as_json: bool, **where: Any) -> int:
     """Compare what two runs record; the differences that most often decide results come first.
 
@@ -107,16 +103,12 @@ def diff(a: str, b: str, everything: bool, as_json: bool, **where: Any) -> int:
       rldk runs diff runs/good runs/bad
       rldk runs diff good bad --json
     """
-    from rldk.cards import terminal
-    from rldk.cli.formats import drawn, emit, form_of
+    from rldk.cli.formats import form_of, print_report
     from rldk.tracking.difference import diff_runs
 
     form = form_of(where["form"], where["output"], as_json=as_json)
     report = diff_runs(a, b, root=_shelf())
-    if form == "text":
-        emit(terminal.render(report, everything=everything, width=width()), where["output"])
-    else:
-        emit(drawn(form, [report], [], everything=everything), where["output"])
+    print_report(report, form, where["output"], color="never", everything=everything)
     return int(not report.passed)
 
 

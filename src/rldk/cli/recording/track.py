@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rldk.cli.flags import json_option
+from rldk.cli.flags import folder_option, json_option
 from rldk.cli.output import say, width, write
 
 if TYPE_CHECKING:
@@ -21,12 +21,7 @@ if TYPE_CHECKING:
 @click.command("track")
 @click.argument("name")
 @click.option("--interactive", is_flag=True, help="Open a prompt for notes, tags, metrics and snapshots.")
-@click.option(
-    "--output-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the directory of the run is made.  [default: $RLDK_DIR, or else runs]",
-)
+@folder_option("Where the directory of the run is made.  [default: $RLDK_DIR, or else runs]", metavar="DIR")
 @click.option("--tags", default="", metavar="A,B", help="Tags of the run, separated by commas.")
 @click.option("--notes", metavar="TEXT", help="A note on the run.")
 @click.option("--wandb/--no-wandb", default=None, help="Also send the run to W&B.  [default: no-wandb]")

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, use_colour, width
+from rldk.cli.flags import color_setting, colour_option, format_option, json_option, output_option
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress
 from rldk.cli.recording.lineage import root_option
 from rldk.cli.recording.runs import chosen_folder
 from rldk.config import load_settings
@@ -39,10 +39,8 @@ repo_option = click.option(
 @click.option("--strict", is_flag=True, help="Also fail when something could not be checked.")
 @click.option("--all", "everything", is_flag=True, help="Show everything that was checked.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, html, github, junit.")
-@click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of printing."
-)
+@format_option("text, json, md, html, github, junit.")
+@output_option
 @colour_option
 def command(run: str, places: tuple[str, ...], root: Path | None, repository: Path | None, **flags: Any) -> int:
     """Hash data, weights and code of a run again, and name what changed.
@@ -57,7 +55,6 @@ def command(run: str, places: tuple[str, ...], root: Path | None, repository: Pa
       rldk verify runs/exp1 --at train=/data/train.parquet --repo .
       rldk verify runs/exp1 --recorded --strict --json
     """
-    from rldk.cards import terminal
     from rldk.tracking.verification import verify_run
 
     output = flags["output"]
@@ -73,11 +70,7 @@ def command(run: str, places: tuple[str, ...], root: Path | None, repository: Pa
             work_tree=not flags["recorded"],
             begin=pieces.begin,
         )
-    if form != "text":
-        emit(drawn(form, [report], [], everything=flags["everything"]), output)
-    else:
-        colour = output is None and use_colour(settings["color"])
-        emit(terminal.render(report, width=width(), everything=flags["everything"], colour=colour), output)
+    print_report(report, form, output, color=settings["color"], everything=flags["everything"])
     unchecked = any(one.status == "not_checked" for one in report.outcomes)
     return int(not report.passed or (flags["strict"] and unchecked))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rldk.cli.flags import color_setting, colour_option, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, use_colour, width
+from rldk.cli.flags import FILE, color_setting, colour_option, folder_option, format_option, json_option
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress
 from rldk.config import load_settings
 
 if TYPE_CHECKING:
@@ -34,17 +33,12 @@ if TYPE_CHECKING:
 @click.option("--launcher", default="local", show_default=True, help="What starts the replicas.")
 @click.option("--stress", is_flag=True, help="Also run replicas with other hashes, threads, folders and load.")
 @click.option("--counterfactual", is_flag=True, help="Also switch off one source of chance at a time.")
-@click.option(
-    "--output-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Keep report, card and all output here.  [default: a new temporary folder]",
-)
+@folder_option("Keep report, card and all output here.  [default: a new temporary folder]", metavar="DIR")
 @click.option("--gate", is_flag=True, help="Exit with 1 only when the runs differ by more than rounding.")
 @click.option("--all", "everything", is_flag=True, help="Show every replica, generator and metric.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, html, github, junit.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead.")
+@format_option("text, json, md, html, github, junit.")
+@click.option("-o", "--output", type=FILE, help="Write to this file instead.")
 @colour_option
 def command(cmd: str, **flags: Any) -> int:
     """Run a training several times with the same seed, and say whether the runs agree.
@@ -64,19 +58,13 @@ def command(cmd: str, **flags: Any) -> int:
     """
     from rldk.determinism import check
 
-    output, look = flags.pop("output"), {"everything": flags.pop("everything")}
+    output, everything = flags.pop("output"), flags.pop("everything")
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour"))})
     gate = flags.pop("gate")
     with progress(1) as pieces:
         report = check(cmd, begin=pieces.begin, expect=lambda count: pieces.expect(count - 1), **flags)
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        from rldk.cards import terminal
-
-        colour = output is None and use_colour(settings["color"])
-        emit(terminal.render(report, width=width(), colour=colour, **look), output)
+    print_report(report, form, output, color=settings["color"], everything=everything)
     return exit_code(report, gate=gate)
 
 

@@ -8,18 +8,28 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rldk.cards.safe import clean
-from rldk.cli.doctor import exit_line
-from rldk.cli.flags import color_setting, colour_option, fail_on_option, fails, json_option
-from rldk.cli.formats import drawn, emit, form_of
-from rldk.cli.output import progress, say, use_colour, width
+from rldk.cli.flags import (
+    FILE,
+    color_setting,
+    colour_option,
+    exit_line,
+    fail_on_option,
+    fails,
+    format_option,
+    html_option,
+    ignore_option,
+    json_option,
+    output_option,
+    select_option,
+)
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress, say
 from rldk.config import load_settings
 from rldk.core.files import save
 
 if TYPE_CHECKING:
     from rldk.core.model import Report
     from rldk.forensics.env_audit import EnvironmentAudit
-
-FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("env-audit")
@@ -37,12 +47,12 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--card", type=FILE, metavar="FILE", help="Also write the determinism card, as JSON, to this file.")
 @click.option("--all", "everything", is_flag=True, help="Show every finding with its places, and what was not checked.")
 @json_option
-@click.option("--format", "form", metavar="NAME", help="Print in this format: text, json, md, github, junit or sarif.")
-@click.option("-o", "--output", type=FILE, help="Write to this file instead of printing.")
-@click.option("--html", type=FILE, help="Also write the report to this file.")
+@format_option("text, json, md, github, junit or sarif.")
+@output_option
+@html_option
 @fail_on_option
-@click.option("--select", metavar="CODES", help="Check only these rules: codes, families or names, with commas.")
-@click.option("--ignore", metavar="CODES", help="Leave out these rules: codes, families or names, with commas.")
+@select_option
+@ignore_option
 @colour_option
 def command(path: Path, lock: Path, update: bool, no_lock: bool, **flags: Any) -> int:
     """Say what in a program and its environment keeps runs from being repeated.
@@ -70,15 +80,11 @@ def command(path: Path, lock: Path, update: bool, no_lock: bool, **flags: Any) -
     if not no_lock and (update or not lock.exists()):
         _write_lock(lock, made)
     report, fail_on = made.report, settings["fail_on"]
-    look: dict[str, Any] = {"fail_on": fail_on, "everything": flags["everything"]}
-    if flags["html"] is not None:
-        emit(drawn("html", [report], [], **look), flags["html"])
-    if form != "text":
-        emit(drawn(form, [report], [], **look), output)
-    else:
-        colour = output is None and use_colour(settings["color"])
-        emit(_text(report, fail_on, everything=flags["everything"], colour=colour), output)
-    return _exit_code(report, fail_on)
+    look: dict[str, Any] = {"color": settings["color"], "fail_on": fail_on, "everything": flags["everything"]}
+    code = _exit_code(report, fail_on)
+    closing = exit_line(code, report.worst(), fail_on)
+    print_report(report, form, output, html=flags["html"], closing=closing, most=100, **look)
+    return code
 
 
 def _audited(path: Path, lock: Path | None, settings: Any) -> EnvironmentAudit:
@@ -113,11 +119,3 @@ def _exit_code(report: Report, fail_on: str) -> int:
     if fails([report.worst()], fail_on):
         return 1
     return 0 if report.checked and report.numbers.get("files") else 3
-
-
-def _text(report: Report, fail_on: str, *, everything: bool, colour: bool) -> str:
-    from rldk.core.registry import renderers
-
-    closing = exit_line(_exit_code(report, fail_on), report.worst(), fail_on)
-    look: dict[str, Any] = {"colour": colour, "width": width(), "most": 100}
-    return str(renderers.get("terminal")(report, everything=everything, closing=closing, **look))

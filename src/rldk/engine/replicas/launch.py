@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct, field
 
-from rldk.core.registry import Registry
+from rldk.core.registry import Registry, modules_of
 
 ReplicaEnding = Literal["ended", "late", "flooded", "full"]
 STDOUT, STDERR = "stdout.txt", "stderr.txt"
@@ -58,13 +58,9 @@ class Launcher(Protocol):
 Made = TypeVar("Made", bound=Callable[[], Launcher])
 
 
-def _load() -> None:
-    from importlib import import_module
-
-    import_module("rldk.engine.replicas.local")
-
-
-launchers: Registry[Callable[[], Launcher]] = Registry("launcher", group="rldk.launchers", builtins=_load)
+launchers: Registry[Callable[[], Launcher]] = Registry(
+    "launcher", group="rldk.launchers", builtins=modules_of("rldk.engine.replicas.launchers")
+)
 
 
 def launcher(name: str) -> Callable[[Made], Made]:

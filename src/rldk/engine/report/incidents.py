@@ -166,6 +166,26 @@ def _leads(cause: Placed, effect: Placed) -> bool:
     )
 
 
+def sole_incident(f: Finding) -> Incident:
+    """The incident of a finding that no other follows from, with the number that the finding states, or 0."""
+    return Incident(
+        id=f.incident or 0,
+        title=f.message,
+        severity=f.severity,
+        first_step=None,
+        last_step=None,
+        first_mover=f.metric,
+        codes=(f.code,),
+        causes=f.causes,
+        fixes=f.fixes,
+    )
+
+
+def more_findings(count: int) -> str:
+    """ " 2 more findings.": the end of a verdict that names the first finding, with a blank before it; "" for none."""
+    return f" {count} more finding{'s' if count > 1 else ''}." if count else ""
+
+
 def _incident(number: int, members: list[Placed]) -> Incident:
     loudest = max(SEVERITIES.index(p.finding.severity) for p in members)
     lead = _lead(members).finding

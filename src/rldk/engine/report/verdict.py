@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from rldk.core.model import Finding, Incident, Report, Severity, Understanding
+from rldk.core.text import first_few
 from rldk.engine.report.story import story
 
 FEW_ROWS = 20  # the self-calibrating features arm at 20 rows; with fewer, silence says little
@@ -112,7 +113,7 @@ def _some(names: Sequence[str]) -> str:
     """The first names that fit, at least one, and the number of the others."""
     cut = [name if len(name) <= LONGEST else name[: LONGEST - 3] + "..." for name in names]
     shown = [name for i, name in enumerate(cut[:NAMES]) if not i or sum(map(len, cut[: i + 1])) + 2 * i <= ROOM]
-    return ", ".join(shown) + (f" and {len(names) - len(shown):,} more" if len(names) > len(shown) else "")
+    return first_few(shown, len(shown), count=len(names))
 
 
 def _count(n: int, noun: str) -> str:

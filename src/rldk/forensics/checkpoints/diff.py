@@ -10,10 +10,11 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rldk.core.checkpoint import SECTIONS, AdapterChange, LayerChange, TensorChange, Tie, ValueChange
-from rldk.core.model import SEVERITIES, Finding, Incident, Note, Report
+from rldk.core.model import SEVERITIES, Finding, Note, Report
 from rldk.core.view import View
 from rldk.engine.live import Engine
 from rldk.engine.once import Once, look_once
+from rldk.engine.report.incidents import more_findings, sole_incident
 from rldk.forensics.checkpoints.adapters import adapter_changes
 from rldk.forensics.checkpoints.pairing import tensor_changes, value_changes
 from rldk.forensics.checkpoints.parts import layer_changes
@@ -111,7 +112,7 @@ def _report(
         passed=bool(compared) and all(f.severity != "critical" for f in findings),
         verdict=_verdict(view, findings, same=same, compared=len(compared)),
         findings=findings,
-        incidents=tuple(_incident(f) for f in findings),
+        incidents=tuple(sole_incident(f) for f in findings),
         checked=tuple(sorted(once.checked)),
         skipped=tuple(sorted(once.unchecked, key=lambda check: check.code)),
         notes=tuple(_notes(both)),
@@ -154,8 +155,7 @@ def _verdict(view: WeightsView, findings: tuple[Finding, ...], *, same: bool, co
     loud = [f for f in findings if f.severity != "info"]
     if loud:
         word = "Critical" if loud[0].severity == "critical" else "Warning"
-        more = f" {len(loud) - 1} more finding{'s' if len(loud) > 2 else ''}." if len(loud) > 1 else ""
-        return f"{word}: {loud[0].message}.{more}"
+        return f"{word}: {loud[0].message}.{more_findings(len(loud) - 1)}"
     weights = view.weights()
     moved = [t for t in weights if t.moved]
     if not weights:
@@ -164,20 +164,6 @@ def _verdict(view: WeightsView, findings: tuple[Finding, ...], *, same: bool, co
         return f"All {len(weights):,} weight tensors are the same to the bit; other parts of the checkpoint differ."
     share = sum(t.changed or 0 for t in moved) / max(1, sum(t.elements for t in weights))
     return f"{len(moved):,} of {len(weights):,} tensors changed, {share:.3%} of all elements; nothing looks wrong."
-
-
-def _incident(f: Finding) -> Incident:
-    return Incident(
-        id=f.incident or 0,
-        title=f.message,
-        severity=f.severity,
-        first_step=None,
-        last_step=None,
-        first_mover=f.metric,
-        codes=(f.code,),
-        causes=f.causes,
-        fixes=f.fixes,
-    )
 
 
 def _notes(both: tuple[Contents, Contents]) -> Iterable[Note]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
+from rldk.core.text import first_few
 from rldk.rules.rule import Signal, rule
 from rldk.rules.weights import WeightsView
 
@@ -12,19 +14,19 @@ FEW = 8  # elements; far fewer than one step of any optimiser changes
 LEAST_ELEMENTS = 10_000
 NAMED = 5  # tensors that a message names
 
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+_weight_rule = partial(rule, data="C", subject="weights")
 
 
-@rule(
+def _untrained(c: WeightsView) -> str | None:
+    """Why a rule about training does not apply; None where training went on between both checkpoints."""
+    return None if c.trained() else "defined where a step or the optimiser says that training went on"
+
+
+@_weight_rule(
     "CKPT004",
     "layer-moved-alone",
     severity="warn",
     tier=2,
-    data="C",
-    subject="weights",
     needs=("layers",),
     causes=(
         "the layer has a learning rate of its own, or it alone was built anew and not loaded",
@@ -64,15 +66,13 @@ def layer_moved_alone(c: WeightsView) -> Signal | None:
     )
 
 
-@rule(
+@_weight_rule(
     "CKPT007",
     "weights-did-not-move",
     severity="warn",
     tier=0,
-    data="C",
-    subject="weights",
     needs=("weights",),
-    unless_view=lambda c: None if c.trained() else "defined where a step or the optimiser says that training went on",
+    unless_view=_untrained,
     causes=(
         "every parameter is frozen, or the optimiser has other parameters than the model",
         "each update is below the precision of the type: bfloat16 with a small learning rate and no float32 copy",
@@ -96,13 +96,11 @@ def weights_did_not_move(c: WeightsView) -> Signal | None:
     return Signal(value=0.0, limit=0.0, metric="changed", message=message)
 
 
-@rule(
+@_weight_rule(
     "CKPT008",
     "weights-not-finite",
     severity="critical",
     tier=0,
-    data="C",
-    subject="weights",
     needs=("weights",),
     causes=(
         "the loss or a gradient was NaN or infinite, and the step was taken all the same",
@@ -128,17 +126,15 @@ def weights_not_finite(c: WeightsView) -> Signal | None:
         return None
     count = sum(n for _, n in bad)
     names = [t.name for t, _ in bad]
-    message = f"{count:,} element{'s' if count > 1 else ''} became NaN or infinite, in {_names(names)}"
+    message = f"{count:,} element{'s' if count > 1 else ''} became NaN or infinite, in {first_few(names, NAMED)}"
     return Signal(value=float(count), limit=0.0, metric="nan", message=message, evidence={"tensors": names[:1000]})
 
 
-@rule(
+@_weight_rule(
     "CKPT009",
     "tie-broken",
     severity="warn",
     tier=0,
-    data="C",
-    subject="weights",
     needs=("ties",),
     causes=(
         "the model was wrapped, moved or resized, which made two parameters of one",
@@ -163,17 +159,15 @@ def tie_broken(c: WeightsView) -> Signal | None:
     if not broken:
         return None
     names = [f"{tie.name} and {tie.other}" for tie in broken]
-    message = f"{_names(names)} were one tensor before and differ now"
+    message = f"{first_few(names, NAMED)} were one tensor before and differ now"
     return Signal(value=float(len(broken)), limit=0.0, metric="ties", message=message, evidence={"ties": names[:1000]})
 
 
-@rule(
+@_weight_rule(
     "CKPT010",
     "tensors-do-not-match",
     severity="warn",
     tier=0,
-    data="C",
-    subject="weights",
     needs=("names",),
     causes=(
         "the checkpoints are of two models, or of one before and after a resize of its vocabulary",
@@ -198,7 +192,7 @@ def tensors_do_not_match(c: WeightsView) -> Signal | None:
         return None
     counts = [(sum(t.fate == fate for t in model), fate) for fate in ("removed", "reshaped", "added", "retyped")]
     said = ", ".join(f"{n:,} {fate.replace('retyped', 'of another type')}" for n, fate in counts if n)
-    message = f"not all tensors have a partner ({said}): {_names(lost or more)}"
+    message = f"not all tensors have a partner ({said}): {first_few(lost or more, NAMED)}"
     return Signal(
         value=float(len(lost)),
         limit=0.0,
@@ -209,15 +203,13 @@ def tensors_do_not_match(c: WeightsView) -> Signal | None:
     )
 
 
-@rule(
+@_weight_rule(
     "CKPT011",
     "adapter-still-zero",
     severity="warn",
     tier=0,
-    data="C",
-    subject="weights",
     needs=("adapters",),
-    unless_view=lambda c: None if c.trained() else "defined where a step or the optimiser says that training went on",
+    unless_view=_untrained,
     causes=(
         "the adapter has no gradient: it was added after the optimiser was built, or is not the active one",
         "the checkpoint was saved from a copy of the model that is not the trained one",
@@ -239,13 +231,11 @@ def adapter_still_zero(c: WeightsView) -> Signal | None:
     return Signal(value=0.0, limit=0.0, metric="norm", message=message)
 
 
-@rule(
+@_weight_rule(
     "CKPT012",
     "stray-elements",
     severity="warn",
     tier=2,
-    data="C",
-    subject="weights",
     needs=("weights",),
     causes=(
         "a copy was damaged: a disk, a transfer or memory without error correction",
@@ -268,5 +258,5 @@ def stray_elements(c: WeightsView) -> Signal | None:
         return None
     where = [f"{t.name}{list(t.at) if t.at is not None else ''}" for t in weights if t.changed]
     verb = "differs" if count == 1 else "differ"
-    message = f"only {count} element{'s' if count > 1 else ''} of the whole model {verb}: {_names(where)}"
+    message = f"only {count} element{'s' if count > 1 else ''} of the whole model {verb}: {first_few(where, NAMED)}"
     return Signal(value=float(count), limit=float(FEW), metric="changed", message=message, evidence={"at": where})

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from rldk.core.audit.sites import Site
-from rldk.rules.audit import AuditView, signal_of
+from rldk.rules.audit import AuditView, code_rule, signal_of
 from rldk.rules.determinism_flags import BY_NAME
-from rldk.rules.rule import Signal, rule
-
-_code_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
+from rldk.rules.rule import Signal
 
 
-@_code_rule(
+@code_rule(
     "DET035",
     "environment-without-seed",
     severity="warn",
@@ -35,7 +31,7 @@ def environment_without_seed(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("environment-without-seed"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET036",
     "space-without-seed",
     severity="info",
@@ -56,7 +52,7 @@ def space_without_seed(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("samples-space"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET037",
     "agent-without-seed",
     severity="warn",
@@ -76,7 +72,7 @@ def agent_without_seed(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("agent-without-seed"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET049",
     "sampler-depends-on-batch",
     severity="info",
@@ -102,7 +98,7 @@ def sampler_depends_on_batch(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites(*kinds), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET055",
     "clock-controls-training",
     severity="info",
@@ -123,7 +119,7 @@ def clock_controls_training(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("clock-controls-training"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET056",
     "remote-reward",
     severity="info",

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from rldk.rules.audit import AuditView, signal_of
-from rldk.rules.rule import Signal, rule
-
-_code_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
+from rldk.rules.audit import AuditView, code_rule, signal_of
+from rldk.rules.rule import Signal
 
 
-@_code_rule(
+@code_rule(
     "DET038",
     "loader-without-generator",
     severity="info",
@@ -31,7 +27,7 @@ def loader_without_generator(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("loader-without-generator"), one, one.replace("takes", "take"))
 
 
-@_code_rule(
+@code_rule(
     "DET039",
     "generator-copied-to-workers",
     severity="warn",
@@ -56,7 +52,7 @@ def generator_copied_to_workers(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("generator-copied"), one, one.replace("keeps", "keep"))
 
 
-@_code_rule(
+@code_rule(
     "DET040",
     "shuffle-without-seed",
     severity="info",
@@ -78,7 +74,7 @@ def shuffle_without_seed(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("shuffle-without-seed"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET041",
     "revision-not-pinned",
     severity="info",

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from rldk.rules.audit import AuditView, signal_of
-from rldk.rules.rule import Signal, rule
+from rldk.rules.audit import AuditView, code_rule, signal_of
+from rldk.rules.rule import Signal
 
-_code_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
-_program_rule = partial(rule, tier=0, data="C", subject="code", needs=("code", "program"))
+_program_rule = partial(code_rule, needs=("code", "program"))
 _SEED_ALL = "rldk.utils.seed.set_global_seed(seed) seeds Python, NumPy and PyTorch together"
 
 
-@_code_rule(
+@code_rule(
     "DET025",
     "seed-from-chance",
     severity="warn",
@@ -34,7 +33,7 @@ def seed_from_chance(a: AuditView) -> Signal | None:
     return signal_of(a, found, f"takes a seed from {source}", "take a seed from the clock, the process or entropy")
 
 
-@_code_rule(
+@code_rule(
     "DET026",
     "fresh-entropy",
     severity="warn",
@@ -54,7 +53,7 @@ def fresh_entropy(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("fresh-entropy"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET027",
     "generator-without-seed",
     severity="warn",
@@ -75,7 +74,7 @@ def generator_without_seed(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("generator-without-seed"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET028",
     "torch-generator-default",
     severity="info",
@@ -95,7 +94,7 @@ def torch_generator_default(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("torch-generator-default"), one, "make a torch.Generator whose seed is always the same")
 
 
-@_code_rule(
+@code_rule(
     "DET029",
     "unseedable-source",
     severity="info",
@@ -179,7 +178,7 @@ def torch_without_seed(a: AuditView) -> Signal | None:
     return _unseeded(a, "torch", "PyTorch")
 
 
-@_code_rule(
+@code_rule(
     "DET033",
     "seed-plus-rank",
     severity="info",

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from rldk.rules.audit import AuditView, signal_of
+from rldk.rules.audit import AuditView, code_rule, signal_of
 from rldk.rules.determinism_flags import BY_NAME
-from rldk.rules.rule import Signal, rule
+from rldk.rules.rule import Signal
 
-_code_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
 _ASK = "torch.use_deterministic_algorithms(True), with CUBLAS_WORKSPACE_CONFIG=:4096:8 in the launcher"
 _NOTES = "PyTorch's notes on reproducibility"
 
 
-@_code_rule(
+@code_rule(
     "DET042",
     "cudnn-benchmark",
     severity="warn",
@@ -33,7 +30,7 @@ def cudnn_benchmark(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("cudnn-benchmark"), one, one.replace("lets", "let"))
 
 
-@_code_rule(
+@code_rule(
     "DET043",
     "kernels-by-timing",
     severity="info",
@@ -53,7 +50,7 @@ def kernels_by_timing(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("kernels-by-timing"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET044",
     "determinism-not-enforced",
     severity="warn",
@@ -75,7 +72,7 @@ def determinism_not_enforced(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("determinism-off"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET045",
     "atomic-operation",
     severity="info",
@@ -98,7 +95,7 @@ def atomic_operation(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("atomic-operation"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET046",
     "determinism-not-asked",
     severity="info",
@@ -122,7 +119,7 @@ def determinism_not_asked(a: AuditView) -> Signal | None:
     return signal_of(a, programs, one, one.replace("uses", "use", 1))
 
 
-@_code_rule(
+@code_rule(
     "DET047",
     "reduced-precision",
     severity="info",
@@ -142,7 +139,7 @@ def reduced_precision(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("reduced-precision"), one, many)
 
 
-@_code_rule(
+@code_rule(
     "DET048",
     "flash-attention-backward",
     severity="info",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from rldk.core.audit.lock import LockDifference
-from rldk.rules.audit import AuditView, difference_words
-from rldk.rules.rule import Signal, rule
+from rldk.rules.audit import AuditView, code_rule, difference_words
+from rldk.rules.rule import Signal
 
-_lock_rule = partial(rule, tier=0, data="C", subject="code", needs=("lock",))
+_lock_rule = partial(code_rule, needs=("lock",))
 _UPDATE = "write the lock anew, when the change is meant: `rldk env-audit --update`"
 
 

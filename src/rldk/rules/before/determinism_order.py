@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from rldk.rules.audit import AuditView, signal_of
+from rldk.rules.audit import AuditView, code_rule, signal_of
 from rldk.rules.determinism_flags import fixes_hashes
-from rldk.rules.rule import Signal, rule
-
-_order_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
+from rldk.rules.rule import Signal
 
 
-@_order_rule(
+@code_rule(
     "DET020",
     "set-order",
     severity="info",
@@ -42,7 +38,7 @@ def set_order(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("set-order"), "walks a set in its own order", "walk a set in its own order")
 
 
-@_order_rule(
+@code_rule(
     "DET021",
     "directory-order",
     severity="info",
@@ -64,7 +60,7 @@ def directory_order(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("directory-order"), one, many)
 
 
-@_order_rule(
+@code_rule(
     "DET022",
     "hash-of-text",
     severity="info",
@@ -85,7 +81,7 @@ def hash_of_text(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("hash-of-text"), one, many)
 
 
-@_order_rule(
+@code_rule(
     "DET023",
     "address-order",
     severity="warn",
@@ -104,7 +100,7 @@ def address_order(a: AuditView) -> Signal | None:
     return signal_of(a, a.sites("address-order"), one, many)
 
 
-@_order_rule(
+@code_rule(
     "DET024",
     "completion-order",
     severity="info",

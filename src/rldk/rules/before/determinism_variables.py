@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from rldk.rules.audit import AuditView, signal_of
+from rldk.rules.audit import AuditView, code_rule, signal_of
 from rldk.rules.determinism_flags import BY_NAME, THREADS, fixes_hashes, flags_for
-from rldk.rules.rule import Signal, rule
+from rldk.rules.rule import Signal
 
-_code_rule = partial(rule, tier=0, data="C", subject="code", needs=("code",))
-_variable_rule = partial(rule, tier=0, data="C", subject="code", needs=("code", "variables"))
+_variable_rule = partial(code_rule, needs=("code", "variables"))
 
 
-@_code_rule(
+@code_rule(
     "DET034",
     "hash-seed-too-late",
     severity="warn",
@@ -39,7 +38,7 @@ def hash_seed_too_late(a: AuditView) -> Signal | None:
     )
 
 
-@_code_rule(
+@code_rule(
     "DET050",
     "variable-not-fit",
     severity="warn",
@@ -161,7 +160,7 @@ def threads_not_pinned(a: AuditView) -> Signal | None:
     return Signal(value=0.0, metric=THREADS[0], message=message, evidence={"cpus": a.env.cpus})
 
 
-@_code_rule(
+@code_rule(
     "DET054",
     "variable-too-late",
     severity="warn",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rldk.core.text import first_few
 from rldk.rules.rule import Signal, rule
 from rldk.rules.subject import EnvView, PairView
 
@@ -169,8 +170,7 @@ def other_packages(pair: PairView) -> Signal | None:
     if not drift:
         return None
     said = [f"{name} {old or 'none'} -> {new or 'none'}" for name, (old, new) in drift.items()]
-    more = f" and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
-    message = f"this run has other packages than {pair.first.name}: {', '.join(said[:_SHOWN])}{more}"
+    message = f"this run has other packages than {pair.first.name}: {first_few(said, _SHOWN)}"
     evidence = {name: [old, new] for name, (old, new) in drift.items()}
     return Signal(value=float(len(drift)), limit=0.0, metric=next(iter(drift)), message=message, evidence=evidence)
 
