@@ -124,7 +124,10 @@ def drifted(seed: int) -> Outcome:
     small, large = (scored(maker, model, n)["response"] for n in (PROMPTS, LARGE))
     prompts = [f"question {i // EACH}" for i in range(len(small))]
     found = compare_models(
-        lambda texts: model.score(maker.bag(texts)), lambda texts: later.score(maker.bag(texts)), prompts, responses=small
+        lambda texts: model.score(maker.bag(texts)),
+        lambda texts: later.score(maker.bag(texts)),
+        prompts,
+        responses=small,
     )
     true = later.score(maker.bag(large)).std() / model.score(maker.bag(large)).std()
     return found, "RM031", float(true), (found.scale.low, found.scale.high)

@@ -26,10 +26,11 @@ from rldk.reward.distributions import (
     missing_share,
     shift_between,
 )
+from rldk.reward.facts import HealthCheck, LengthBias
 from rldk.reward.gold import gold_course
 from rldk.reward.labels import LabelFacts, label_facts
 from rldk.reward.overlap import contradictions, split_overlap
-from rldk.reward.report import HealthCheck, LengthBias, RewardHealthReport
+from rldk.reward.report import RewardHealthReport
 from rldk.reward.rows import finite_rows
 from rldk.reward.sources import read_raw
 from rldk.reward.table import ScoreTable

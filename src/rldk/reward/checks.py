@@ -9,7 +9,7 @@ from msgspec import Struct
 from rldk.core.model import Check, Finding
 from rldk.core.stats.clustered import Estimate
 from rldk.core.stats.coupling import Coupling
-from rldk.reward.report import CheckState, HealthCheck
+from rldk.reward.facts import CheckState, HealthCheck
 from rldk.rules.score_view import ScoresView
 
 Number = tuple[float, float | None, float | None, int, str]  # value, low, high, n, method

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
+from rldk.core.stats.clustered import Estimate
 from rldk.core.view import Bullets, Facts, Points, Problem, Section, Table, Tone, View
+from rldk.reward.model_facts import RewardModelFacts
 from rldk.reward.view import BADGES, finding_section, problem_of
-
-if TYPE_CHECKING:
-    from rldk.core.stats.clustered import Estimate
-    from rldk.reward.model_report import RewardModelReport
 
 MOST_SHORT = 3
 
 
-def models_verdict(report: RewardModelReport) -> str:
+def models_verdict(report: RewardModelFacts) -> str:
     """The answer in a sentence."""
     about = f"{report.model_a} and {report.model_b} on {plural(report.n, 'answer')}"
     rho = f"rank correlation {number(report.spearman.value)}" if report.spearman.bounded else "no interval"
@@ -30,7 +27,7 @@ def models_verdict(report: RewardModelReport) -> str:
     return f"The models agree: {about}: {rho}{flips}."
 
 
-def model_view(report: RewardModelReport) -> View:
+def model_view(report: RewardModelFacts) -> View:
     """The view of the report."""
     loud = [f for f in report.findings if f.severity != "info"]
     tone: Tone = "critical" if not report.passed else "warn" if loud else "ok"
@@ -48,11 +45,11 @@ def model_view(report: RewardModelReport) -> View:
     )
 
 
-def _problem(report: RewardModelReport) -> Iterator[Problem]:
+def _problem(report: RewardModelFacts) -> Iterator[Problem]:
     return (problem_of(f, "") for f in report.findings)
 
 
-def _sections(report: RewardModelReport) -> Iterator[Section]:
+def _sections(report: RewardModelFacts) -> Iterator[Section]:
     yield from (finding_section(f) for f in report.findings)
     yield Section(title="Agreement", parts=(_agreement(report),))
     if report.calibration:
@@ -74,7 +71,7 @@ def _sections(report: RewardModelReport) -> Iterator[Section]:
     yield Section(title="Looked at", parts=(Facts(pairs=pairs),))
 
 
-def _agreement(report: RewardModelReport) -> Table:
+def _agreement(report: RewardModelFacts) -> Table:
     each = (
         ("Pearson", report.pearson, False),
         ("Spearman", report.spearman, False),
@@ -99,7 +96,7 @@ def _row(name: str, estimate: Estimate | None, *, share: bool) -> tuple[str, str
     return name, number(estimate.value), between, f"{estimate.n:,}"
 
 
-def _calibration(report: RewardModelReport) -> Table:
+def _calibration(report: RewardModelFacts) -> Table:
     rows = tuple(
         (name, f"{100 * report.accuracy[name].value:.1f} %" if name in report.accuracy else "-", f"{c.error:.3f}",
          f"{c.by_chance:.3f}", number(c.slope.value))
@@ -110,7 +107,7 @@ def _calibration(report: RewardModelReport) -> Table:
     return Table(heads=heads, rows=rows, lines=lines)
 
 
-def _disagreements(report: RewardModelReport) -> Table:
+def _disagreements(report: RewardModelFacts) -> Table:
     rows = tuple(
         (f"{d.ranks[0]:.0%} / {d.ranks[1]:.0%}", number(d.score_a), number(d.score_b),
          (d.response or d.prompt or d.key)[:160])

@@ -26,7 +26,9 @@ from rldk.engine.live import Engine
 from rldk.engine.once import look_once
 from rldk.errors import NoData, UsageError
 from rldk.reward.labels import pair_accuracy, pair_calibration
-from rldk.reward.model_report import Disagreement, RewardModelReport
+from rldk.reward.model_facts import Disagreement
+from rldk.reward.model_report import RewardModelReport
+from rldk.reward.model_view import models_verdict
 from rldk.reward.scorers.files import items_in, notes_of, read_scores
 from rldk.reward.scorers.items import ScoredItems, items_of, keyed
 from rldk.reward.scorers.opened import ModelScores, ScorerOptions, scores_of
@@ -80,7 +82,9 @@ def compare_models(
     both = np.isfinite(first.scores) & np.isfinite(second.scores)
     if int(both.sum()) < LEAST:
         told = f"{int(both.sum())} answers have scores of both models"
-        raise NoData(told, hint="are the ids, or the texts, the same in both?" if prompts is None else "give ten or more")
+        raise NoData(
+            told, hint="are the ids, or the texts, the same in both?" if prompts is None else "give ten or more"
+        )
     return _report(items, first, second, both, seed=seed, select=select, ignore=ignore)
 
 
@@ -155,8 +159,6 @@ def _report(
         disagreements=_disagreements(items, rows, (a, b), ranks),
         figures=_figures(a, b),
     )
-    from rldk.reward.model_view import models_verdict
-
     return replace(made, verdict=models_verdict(made))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rldk.reward.report import HealthCheck
+from rldk.reward.facts import HealthCheck
 
 WORDS: Mapping[str, str] = {
     "drift": "drift",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.model import Finding
 from rldk.core.view import Bullets, Facts, Paragraph, Part, Points, Problem, Section, Table, Tone, View
+from rldk.reward.facts import HealthCheck, RewardHealthFacts
 from rldk.reward.verdict import WORDS
-
-if TYPE_CHECKING:
-    from rldk.reward.report import HealthCheck, RewardHealthReport
 
 STATES = {"pass": "passes", "warn": "WARNS", "fail": "FAILS", "not_available": "not available"}
 TONES: dict[str, Tone] = {"pass": "ok", "warn": "warn", "fail": "critical", "not_available": ""}
@@ -21,10 +18,12 @@ MOST_SHORTCUTS = 12
 COLUMN_WORDS = {"n_tokens": "length", "chosen_score": "score of the chosen", "rejected_score": "score of the rejected"}
 
 
-def health_view(report: RewardHealthReport) -> View:
+def health_view(report: RewardHealthFacts) -> View:
     """The view of the report."""
     states = {check.status for name, check in report.checks.items() if name != "missing_rewards" or _loud(check)}
-    tone: Tone = "critical" if "fail" in states else "warn" if "warn" in states else "ok" if "pass" in states else "info"
+    tone: Tone = (
+        "critical" if "fail" in states else "warn" if "warn" in states else "ok" if "pass" in states else "info"
+    )
     return View(
         kind=report.kind,
         title=str(report.meta.get("run") or "rewards"),
@@ -44,7 +43,7 @@ def _loud(check: HealthCheck) -> bool:
     return check.status in ("warn", "fail")
 
 
-def _sections(report: RewardHealthReport) -> Iterator[Section]:
+def _sections(report: RewardHealthFacts) -> Iterator[Section]:
     yield from (finding_section(f) for f in report.findings)
     yield Section(title="Checks", parts=(_checks(report),))
     if lacking := [check for check in report.checks.values() if check.status == "not_available"]:
@@ -70,7 +69,7 @@ def finding_section(f: Finding) -> Section:
     return Section(title=title, tone=tone, code=f.code, name=f.name, parts=tuple(parts))
 
 
-def _checks(report: RewardHealthReport) -> Table:
+def _checks(report: RewardHealthFacts) -> Table:
     rows = tuple(_row(check) for check in report.checks.values())
     lines = tuple(_line(check) for check in report.checks.values() if check.status != "not_available")
     return Table(
@@ -97,7 +96,7 @@ def _line(check: HealthCheck) -> str:
     return f"{said}: {number(check.value)}{between}{limit}{cases}"
 
 
-def _plots(report: RewardHealthReport) -> Iterator[Section]:
+def _plots(report: RewardHealthFacts) -> Iterator[Section]:
     """Length, reliability, over-optimisation, for a medium that can draw."""
     c, course, length = report.calibration_details, report.overoptimization, report.figures.get("length")
     if isinstance(length, dict):
@@ -124,7 +123,7 @@ def _plots(report: RewardHealthReport) -> Iterator[Section]:
         yield Section(title="Reward and gold score", parts=parts, wide=True)
 
 
-def _shortcuts(report: RewardHealthReport) -> Iterator[Section]:
+def _shortcuts(report: RewardHealthFacts) -> Iterator[Section]:
     """What the reward goes with, the strongest first."""
     every = [(kind, one) for kind, found in report.shortcut_analysis.items() for one in found]
     ranked = sorted(every, key=lambda pair: -abs(pair[1].coupling.rho))[:MOST_SHORTCUTS]
@@ -142,7 +141,7 @@ def _shortcuts(report: RewardHealthReport) -> Iterator[Section]:
     yield Section(title="What the reward goes with", parts=(table,), detail=True)
 
 
-def _looked(report: RewardHealthReport) -> Iterator[tuple[str, str]]:
+def _looked(report: RewardHealthFacts) -> Iterator[tuple[str, str]]:
     numbers = report.numbers
     for key, name in (("samples", "scored answers"), ("rewards", "finite rewards"), ("prompts", "prompts"),
                       ("pairs", "pairs"), ("rejected", "rows left out")):  # fmt: skip

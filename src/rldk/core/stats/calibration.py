@@ -60,9 +60,7 @@ def reliability_parts(p: Array, y: Array) -> ReliabilityParts:
     """The Brier score taken apart by the isotonic fit. Source: Dimitriadis, Gneiting, Jordan 2021, PNAS 118 (CORP)."""
     fitted, base = isotonic(p, y), float(y.mean())
     brier, after, flat = brier_score(p, y), brier_score(fitted, y), base * (1 - base)
-    return ReliabilityParts(
-        brier=brier, miscalibration=brier - after, discrimination=flat - after, uncertainty=flat
-    )
+    return ReliabilityParts(brier=brier, miscalibration=brier - after, discrimination=flat - after, uncertainty=flat)
 
 
 def calibration_bins(p: Array, y: Array, bins: int = BINS) -> tuple[Array, Array, NDArray[np.int64]]:

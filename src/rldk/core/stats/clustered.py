@@ -72,12 +72,15 @@ def clustered_scale_ratio(a: Array, b: Array, cluster_a: Labels | None, cluster_
         return Estimate(value=math.nan, method="no spread")
     parts = [((x - x.mean()) ** 2 / s**2 - 1) / (2 * len(x)) for x, s in zip((a, b), spread, strict=True)]
     influence = np.concatenate((parts[0], -parts[1]))
-    log = from_influence(
-        math.log(spread[0] / spread[1]), influence, _joined(cluster_a, cluster_b, len(a), len(b))
-    )
+    log = from_influence(math.log(spread[0] / spread[1]), influence, _joined(cluster_a, cluster_b, len(a), len(b)))
     low, high = (math.exp(x) if x == x else x for x in (log.low, log.high))
     return Estimate(
-        value=math.exp(log.value), low=low, high=high, n=log.n, clusters=log.clusters, method=f"{log.method}, of the log"
+        value=math.exp(log.value),
+        low=low,
+        high=high,
+        n=log.n,
+        clusters=log.clusters,
+        method=f"{log.method}, of the log",
     )
 
 
@@ -91,7 +94,12 @@ def paired_scale_ratio(a: Array, b: Array, cluster: Labels | None) -> Estimate:
     log = from_influence(math.log(spread[1] / spread[0]), (parts[1] - parts[0]) / (2 * len(a)), cluster)
     low, high = (math.exp(x) if x == x else x for x in (log.low, log.high))
     return Estimate(
-        value=math.exp(log.value), low=low, high=high, n=log.n, clusters=log.clusters, method=f"{log.method}, of the log"
+        value=math.exp(log.value),
+        low=low,
+        high=high,
+        n=log.n,
+        clusters=log.clusters,
+        method=f"{log.method}, of the log",
     )
 
 
@@ -146,7 +154,7 @@ def clustered_share(hits: NDArray[np.bool_] | Array, cluster: Labels | None = No
 
 def codes_of(labels: Labels) -> Labels:
     """The labels as numbers from 0 up, without gaps."""
-    if len(labels) and 0 <= int(labels.min()) and int(labels.max()) < 2 * len(labels):
+    if len(labels) and int(labels.min()) >= 0 and int(labels.max()) < 2 * len(labels):
         used = np.zeros(int(labels.max()) + 1, dtype=bool)
         used[labels] = True
         if used.all():

@@ -34,7 +34,6 @@ class Coupling(Struct, frozen=True, kw_only=True):
             return math.nan
         return max(self.low, -self.high, 0.0)
 
-
     @property
     def p(self) -> float:
         """The two-sided p-value of no correlation, from the standard error. NaN without an interval."""

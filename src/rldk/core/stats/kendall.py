@@ -44,9 +44,7 @@ def order_agreement(a: Array, b: Array) -> OrderAgreement:
     of_a, of_b = (_pairs(np.unique(v, return_counts=True)[1]) for v in (a, b))
     total = n * (n - 1) // 2
     agree = total - of_a - of_b + both - disagree
-    return OrderAgreement(
-        agree=agree, disagree=disagree, tied_a=of_a - both, tied_b=of_b - both, tied_both=both
-    )
+    return OrderAgreement(agree=agree, disagree=disagree, tied_a=of_a - both, tied_b=of_b - both, tied_both=both)
 
 
 def _pairs(sizes: NDArray[np.int64]) -> int:

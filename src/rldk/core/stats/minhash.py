@@ -67,4 +67,7 @@ def _shingles(text: str) -> Iterable[int]:
     if not words:
         return ()
     runs = {" ".join(words[i : i + WORDS]) for i in range(max(1, len(words) - WORDS + 1))}
-    return (zlib.crc32(run.encode("utf-8", "replace")) | (zlib.adler32(run.encode("utf-8", "replace")) << 32) for run in runs)
+    return (
+        zlib.crc32(run.encode("utf-8", "replace")) | (zlib.adler32(run.encode("utf-8", "replace")) << 32)
+        for run in runs
+    )

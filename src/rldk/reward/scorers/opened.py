@@ -121,7 +121,7 @@ def _of_function(
             told = call(prompts, responses)
         except RldkError:
             raise
-        except Exception as error:  # noqa: BLE001 - a function of the user may raise anything
+        except Exception as error:
             raise UsageError(f"{name} raised {type(error).__name__}: {error}", hint="call it by hand first") from error
         scores[part] = _numbers(told, len(prompts), name)
         advance(len(prompts))

@@ -72,7 +72,10 @@ def models_prefer_differently(s: ScorePairView) -> Signal | None:
     data="2",
     subject="rescored",
     needs=("mean", "scale"),
-    causes=("the score head was trained again, or scores are normalised differently", "one of them is cut by a sigmoid"),
+    causes=(
+        "the score head was trained again, or scores are normalised differently",
+        "one of them is cut by a sigmoid",
+    ),
     fixes=("set both to one mean and spread before they are mixed", "set {kl_coef} again for the new scale"),
 )
 def scale_differs(s: ScorePairView) -> Signal | None:
