@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.tiny_reward import RATE, BagModel, Maker
 from rldk.reward import RewardHealthReport, compare_models, health
 
-TRAIN, PROMPTS, EACH, LARGE = 6000, 300, 4, 2000
+TRAIN, PROMPTS, EACH, LARGE = 4000, 300, 4, 1200
 Outcome = tuple[RewardHealthReport, str, float, tuple[float, float] | None]
 
 
@@ -30,7 +30,7 @@ def trained(maker: Maker, fault: Callable[..., np.ndarray] | None = None, *, fli
 
 def scored(maker: Maker, model: BagModel, prompts: int, *, place: bool = False) -> dict[str, list]:
     """New answers with their scores."""
-    texts, quality, fill, listed = maker.answers(prompts * EACH)
+    texts = maker.answers(prompts * EACH)[0]
     position = maker.rng.permuted(np.tile(np.arange(1, 3), (prompts, EACH // 2)), axis=1).ravel() if place else None
     made = {
         "prompt": [f"question {i}" for i in range(prompts) for _ in range(EACH)],

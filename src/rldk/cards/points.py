@@ -71,12 +71,13 @@ def points_chart(part: Points) -> str:
     small = len(places) > 100
     look = 'r="1.6" fill-opacity=".45"' if small else 'r="3"'
     dots = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" {look}/>' for x, y in places)
+    middle = (LEFT + wide - RIGHT) / 2
     line = "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
     parts = [
         f'<svg class="chart" viewBox="0 0 {wide:.0f} {high:.0f}" role="img" aria-label="{label}">',
         *(_svg_level(axes, value) for value in _levels(axes.y)),
         *(_svg_mark(axes, value) for value in _levels(axes.x)),
-        f'<text x="{(LEFT + wide - RIGHT) / 2:.0f}" y="{high - 4:.0f}" text-anchor="middle">{escape(part.x_name)}</text>',
+        f'<text x="{middle:.0f}" y="{high - 4:.0f}" text-anchor="middle">{escape(part.x_name)}</text>',
         f'<text x="{LEFT + 4:.0f}" y="{TOP + 10:.0f}">{escape(part.y_name)}</text>',
         _svg_ideal(axes, part),
         f'<path class="line" d="M{line}"/>' if part.joined and len(places) > 1 else "",

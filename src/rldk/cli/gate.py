@@ -25,7 +25,7 @@ gate_codes_option = click.option(
 )
 
 
-class Gate(Struct, frozen=True, kw_only=True):
+class GateCodes(Struct, frozen=True, kw_only=True):
     """The exit codes for a pass, a warning and a failure. `asked`: whether the user asked for a gate."""
 
     codes: tuple[int, int, int] = DEFAULT
@@ -38,10 +38,10 @@ class Gate(Struct, frozen=True, kw_only=True):
         return self.codes[("pass", "warn", "fail").index(grade)]
 
 
-def gate_of(*, gate: bool, codes: str | None) -> Gate:
+def gate_of(*, gate: bool, codes: str | None) -> GateCodes:
     """The gate that the flags ask for. Raises `UsageError` for codes that are not three numbers from 0 to 255."""
     if codes is None:
-        return Gate(asked=gate)
+        return GateCodes(asked=gate)
     try:
         numbers = [int(part) for part in codes.split(",")]
     except ValueError:
@@ -49,7 +49,7 @@ def gate_of(*, gate: bool, codes: str | None) -> Gate:
     if len(numbers) != len(DEFAULT) or not all(0 <= number <= 255 for number in numbers):
         hint = "give three numbers from 0 to 255 for pass, warning and failure: --gate-codes 0,0,1"
         raise UsageError(f"--gate-codes {codes!r} is not PASS,WARN,FAIL", hint=hint)
-    return Gate(codes=(numbers[0], numbers[1], numbers[2]), asked=True)
+    return GateCodes(codes=(numbers[0], numbers[1], numbers[2]), asked=True)
 
 
 def grade_of(severities: Iterable[Severity | None]) -> Grade:

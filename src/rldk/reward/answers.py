@@ -8,7 +8,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from rldk.core.stats.coupling import Coupling, GroupRanks, overall, residuals, within_groups
+from rldk.core.stats.coupling import GroupRanks, overall, residuals, within_groups
+from rldk.core.stats.estimates import Coupling
 from rldk.core.stats.paired import false_discovery
 from rldk.reward.features import feature_columns, word_columns
 from rldk.reward.rows import LEAST, clusters_of, finite_rows, grouped, has_groups, some_rows
@@ -146,7 +147,8 @@ def _forms(
     group = table.group[used] if within and table.group is not None else np.zeros(len(used), dtype=np.int64)
     cluster = clusters_of(table, used) if within else np.arange(len(used))
     ranks = _Given(group, cluster, within=within)
-    reward, size = ranks.of(table.reward[used]), ranks.of(length[used])
+    reward = ranks.of(table.reward[used])
+    size = np.column_stack([ranks.of(length[used]), ranks.centred(length[used]), ranks.centred(np.log1p(length[used]))])
     columns = feature_columns(kept)
     features = {name: ranks.of(column) for name, column in columns.items()}
     shortcuts = _each(ranks, reward, features, size)
@@ -165,6 +167,9 @@ class _Given:
 
     def of(self, values: Array) -> Array:
         return self._ranks.of(values)
+
+    def centred(self, values: Array) -> Array:
+        return self._ranks.centred(values)
 
     def of_presence(self, present: NDArray[np.bool_]) -> Array:
         return self._ranks.of_presence(present)
@@ -191,10 +196,8 @@ def _words(
 ) -> tuple[Shortcut, ...]:
     if not words:
         return ()
-    fixed = size[:, None]
-    target = residuals(reward, fixed)
-    columns = ranks.of_presence(present)
-    columns = columns - fixed * (fixed.T @ columns) / max(float((size * size).sum()), 1e-300)
+    target = residuals(reward, size)
+    columns = residuals(ranks.of_presence(present), size)
     found = []
     for place, word in enumerate(words):
         coupling = ranks.coupling(columns[:, place], target)

@@ -44,7 +44,7 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None) -> 
     tokens = numbers("n_tokens")
     responses = raw.text(found["response"]) if "response" in found else None
     label = numbers("label")
-    made = ScoreTable(
+    return ScoreTable(
         reward=raw.number(found["reward"]),
         step=step,
         prompt=prompt,
@@ -65,7 +65,6 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None) -> 
         reasons=raw.reasons,
         notes=raw.notes,
     )
-    return made
 
 
 def _of_pairs(raw: RawTable, found: Mapping[str, str]) -> ScoreTable:

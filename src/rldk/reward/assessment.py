@@ -77,7 +77,8 @@ def health(  # noqa: PLR0913 - the documented parameters
     select: Words = None,
     ignore: Words = None,
 ) -> RewardHealthReport:
-    """The report on rewards: drift, saturation, calibration, shortcuts, leakage, length bias, over-optimisation, labels.
+    """The report on rewards: drift, saturation, calibration, shortcuts, leakage, length bias, over-optimisation,
+    labels.
 
     `run_data`: a DataFrame, anything with `to_pandas()`, a list of dicts, or a path to Parquet, JSON lines, JSON, CSV,
     or any log that rldk reads. One row is one scored answer, or one pair with the scores of a chosen and a rejected
@@ -89,8 +90,8 @@ def health(  # noqa: PLR0913 - the documented parameters
     `threshold_drift`: Wasserstein distance in standard deviations that warns. `threshold_saturation`: share of rewards
     at one bound that fails. `threshold_calibration`: the score 1 - 2 * ECE below which the check fails.
     `threshold_shortcut`: correlation given the prompt whose whole interval must be beyond it to fail (0.1 warns).
-    `threshold_leakage`: gap of accuracy that fails. `threshold_length_bias`: correlation that warns, and fails where the
-    whole interval is beyond it.
+    `threshold_leakage`: gap of accuracy that fails. `threshold_length_bias`: correlation that warns, and fails where
+    the whole interval is beyond it.
 
     A check whose data is missing is `not_available` and says what it needs. The same input and seed give the same
     report. Raises `UsageError`, `UnknownName`, `NoData`, `NotALog`, `UnreadableSource`, `MalformedInput`,
@@ -102,17 +103,9 @@ def health(  # noqa: PLR0913 - the documented parameters
         "n_tokens": length_col,
         "prompt": prompt_col,
     }
+    first = (threshold_drift, threshold_saturation, threshold_calibration)
     options = HealthOptions(
-        limits=_checked(
-            Thresholds(
-                drift=threshold_drift,
-                saturation=threshold_saturation,
-                calibration=threshold_calibration,
-                shortcut=threshold_shortcut,
-                leakage=threshold_leakage,
-                length_bias=threshold_length_bias,
-            )
-        ),
+        limits=_checked(*first, (threshold_shortcut, threshold_leakage, threshold_length_bias)),
         columns=only_known({**named, **(columns or {})}),
         gold=gold,
         range=reward_range,
@@ -125,7 +118,17 @@ def health(  # noqa: PLR0913 - the documented parameters
     return judge_scores(table, reference, options)
 
 
-def _checked(limits: Thresholds) -> Thresholds:
+def _checked(drift: float, saturation: float, calibration: float, rest: tuple[float, float, float]) -> Thresholds:
+    """The thresholds; `rest` are those of shortcuts, leakage and length bias. Raises `UsageError`."""
+    shortcut, leakage, length_bias = rest
+    limits = Thresholds(
+        drift=drift,
+        saturation=saturation,
+        calibration=calibration,
+        shortcut=shortcut,
+        leakage=leakage,
+        length_bias=length_bias,
+    )
     for name in limits.__struct_fields__:
         value = getattr(limits, name)
         if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
@@ -160,7 +163,7 @@ def judge_scores(table: ScoreTable, reference: ScoreTable | None, options: Healt
     checks = {name: check_of(name, plan, view, findings, unchecked) for name, plan in PLANS.items()}
     judged = [name for name, check in checks.items() if check.status != "not_available" and name != "missing_rewards"]
     failed = any(check.status == "fail" for check in checks.values())
-    made = RewardHealthReport(
+    return RewardHealthReport(
         kind=KIND,
         passed=bool(judged) and not failed,
         verdict=verdict_of(checks),
@@ -174,7 +177,6 @@ def judge_scores(table: ScoreTable, reference: ScoreTable | None, options: Healt
         checks=checks,
         **_attributes(view, table, answers, checks, findings),
     )
-    return made
 
 
 def scores_view(
@@ -249,10 +251,8 @@ def _attributes(
     """The documented attributes of the report."""
     codes = {f.code: f for f in findings}
     leaks = [e.value for e in (view.overlap, view.memorised) if e is not None]
-    analysis: dict[str, tuple[Shortcut, ...]] = {}
-    for name, found in (("format", view.shortcuts), ("words", view.words and view.words[:20])):
-        if found is not None:
-            analysis[name] = found
+    kinds = (("format", view.shortcuts), ("words", view.words and view.words[:20]))
+    analysis: dict[str, tuple[Shortcut, ...]] = {name: found for name, found in kinds if found is not None}
     if view.position is not None:
         analysis["position"] = (Shortcut(feature="position", coupling=view.position, p=view.position.p),)
     moves = {name: d for name, d in (("reference", view.drift), ("start", view.start)) if d is not None}
@@ -318,7 +318,7 @@ def _notes(table: ScoreTable, answers: AnswerFacts) -> Iterable[Note]:
         text = f"length was looked at in {answers.looked_at:,} of {answers.answers:,} answers, drawn by whole prompts"
         yield Note(topic="sample", text=text)
     if not answers.within and not table.single:
-        text = "prompts are not known (or have one answer each), so that correlations are those over all answers"
+        text = "fewer than ten prompts have several answers, so that correlations are those over all answers"
         yield Note(topic="prompts", text=text)
 
 

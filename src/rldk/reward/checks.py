@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from rldk.core.model import Check, Finding
-from rldk.core.stats.clustered import Estimate
-from rldk.core.stats.coupling import Coupling
+from rldk.core.stats.estimates import Coupling, Estimate
 from rldk.reward.facts import CheckState, HealthCheck
 from rldk.rules.score_view import ScoresView
 

@@ -23,7 +23,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "kl": ("kl", "kl_mean", "objective/kl"),
     "chosen": ("chosen", "chosen_response", "response_chosen", "preferred"),
     "rejected": ("rejected", "rejected_response", "response_rejected", "dispreferred"),
-    "chosen_score": ("chosen_score", "score_chosen", "chosen_reward", "reward_chosen", "chosen_rewards", "rewards_chosen"),
+    "chosen_score": (
+        "chosen_score",
+        "score_chosen",
+        "chosen_reward",
+        "reward_chosen",
+        "chosen_rewards",
+        "rewards_chosen",
+    ),
     "rejected_score": (
         "rejected_score",
         "score_rejected",

@@ -8,13 +8,8 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from rldk.core.stats.clustered import (
-    Estimate,
-    clustered_difference,
-    clustered_scale_ratio,
-    clustered_share,
-    codes_of,
-)
+from rldk.core.stats.clustered import clustered_difference, clustered_scale_ratio, clustered_share, codes_of
+from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.permutation import permutation_distance
 from rldk.reward.rows import LEAST, LEAST_GROUPS, clusters_of, finite_rows, grouped
 from rldk.reward.table import Array, Codes, ScoreTable
@@ -24,7 +19,7 @@ NEAR = 0.01  # of the range
 TAIL = 0.005  # of the rewards, beyond either end of the range: outliers
 LEAST_STEPS = 10
 PART = 0.2
-BLOCKS = 10  # of either part of a run
+BLOCKS = 12  # of either part of a run
 PSI_BINS = 10
 MOST_DISTINCT = 1000
 

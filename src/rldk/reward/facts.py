@@ -35,8 +35,8 @@ class LengthBias(Struct, frozen=True, kw_only=True):
 
     `bias_severity`: |correlation|, in [0, 1]. `bias_direction`: "longer" or "shorter" answers get more. `correlation`
     with its interval: of ranks, among the answers to a prompt. `confounded`: "unknown" where prompts are not known, so
-    that the correlation is that over all answers. `unit`: of the length. `longer_wins`: of pairs of answers to a prompt,
-    the share in which the longer one has more reward, with its interval; None without prompts."""
+    that the correlation is that over all answers. `unit`: of the length. `longer_wins`: of pairs of answers to a
+    prompt, the share in which the longer one has more reward, with its interval; None without prompts."""
 
     bias_severity: float
     bias_direction: Literal["longer", "shorter"]

@@ -29,6 +29,13 @@ _AGREEMENT = later(
 )
 _WORD = later(r"[^\W\d_]{2,30}")
 
+
+def _repetition(text: str) -> float:
+    """The share of the words that stood in the text before; 0 for fewer than 16 words."""
+    words = text.split()
+    return 1 - len(set(words)) / len(words) if len(words) >= 16 else 0.0
+
+
 FEATURES: Mapping[str, Callable[[str], float]] = {
     "lists": lambda text: float(len(_LIST.findall(text))),
     "headings": lambda text: float(len(_HEADING.findall(text))),
@@ -38,7 +45,7 @@ FEATURES: Mapping[str, Callable[[str], float]] = {
     "exclamation marks": lambda text: float(text.count("!")),
     "refusals": lambda text: float(len(_REFUSAL.findall(text))),
     "agreement with the user": lambda text: float(len(_AGREEMENT.findall(text))),
-    "repetition": lambda text: _repetition(text),
+    "repetition": _repetition,
 }
 
 
@@ -70,9 +77,3 @@ def _varies(column: NDArray[np.float64]) -> bool:
         return False
     most = int(np.unique(column, return_counts=True)[1].max())
     return len(column) - most >= max(10, 0.01 * len(column))
-
-
-def _repetition(text: str) -> float:
-    """The share of the words that stood in the text before; 0 for fewer than 16 words."""
-    words = text.split()
-    return 1 - len(set(words)) / len(words) if len(words) >= 16 else 0.0

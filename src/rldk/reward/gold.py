@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.core.stats.clustered import Estimate
+from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.student import t_quantile
 from rldk.reward.rows import finite_rows
 from rldk.reward.table import Array, ScoreTable

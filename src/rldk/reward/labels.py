@@ -17,7 +17,8 @@ from rldk.core.stats.calibration import (
     reliability_parts,
     sigmoid,
 )
-from rldk.core.stats.clustered import Estimate, clustered_difference, clustered_share, codes_of
+from rldk.core.stats.clustered import clustered_difference, clustered_share, codes_of
+from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.label_noise import flipped_share
 from rldk.reward.answers import lengths_of
 from rldk.reward.rows import LEAST, clusters_of, finite_rows, grouped

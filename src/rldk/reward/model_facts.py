@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.core.model import Report
-from rldk.core.stats.clustered import Estimate
+from rldk.core.stats.estimates import Estimate
 from rldk.rules.score_view import Calibration
 
 
@@ -27,11 +27,11 @@ class Disagreement(Struct, frozen=True, kw_only=True):
 class RewardModelFacts(Report, frozen=True, kw_only=True):
     """Two reward models on the same answers. None for what could not be measured.
 
-    `passed`: no finding fails. `n`: answers that both scored. `missing`: answers without a score from the first and from
-    the second model. `pair_flips`: of pairs of answers to a prompt that both order, those ordered differently.
-    `sign_flips`: answers with scores of different signs. `mean_shift`: second minus first, in standard deviations of the
-    first. `scale`: the ratio of standard deviations, second to first. `calibration`: of each model on the preference
-    pairs, where the data has them; `accuracy`: the same."""
+    `passed`: no finding fails. `n`: answers that both scored. `missing`: answers without a score from the first and
+    from the second model. `pair_flips`: of pairs of answers to a prompt that both order, those ordered differently.
+    `sign_flips`: answers with scores of different signs. `mean_shift`: second minus first, in standard deviations of
+    the first. `scale`: the ratio of standard deviations, second to first. `calibration`: of each model on the
+    preference pairs, where the data has them; `accuracy`: the same."""
 
     model_a: str
     model_b: str

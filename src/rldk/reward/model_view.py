@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
-from rldk.core.stats.clustered import Estimate
+from rldk.core.stats.estimates import Estimate
 from rldk.core.view import Bullets, Facts, Points, Problem, Section, Table, Tone, View
 from rldk.reward.model_facts import RewardModelFacts
 from rldk.reward.view import BADGES, finding_section, problem_of

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from rldk.core.model import SEVERITIES, Finding, Incident, Note
 from rldk.core.redact import without_secrets
 from rldk.core.stats.clustered import (
-    Estimate,
     average_ranks,
     clustered_correlation,
     clustered_mean,
     clustered_share,
     paired_scale_ratio,
 )
+from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.kendall import order_agreement
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
@@ -31,7 +31,8 @@ from rldk.reward.model_report import RewardModelReport
 from rldk.reward.model_view import models_verdict
 from rldk.reward.scorers.files import items_in, notes_of, read_scores
 from rldk.reward.scorers.items import ScoredItems, items_of, keyed
-from rldk.reward.scorers.opened import ModelScores, ScorerOptions, scores_of
+from rldk.reward.scorers.opened import scores_of
+from rldk.reward.scorers.options import ModelScores, ScorerOptions
 from rldk.reward.table import PairTable
 from rldk.rules.chosen import Words, chosen_rules
 from rldk.rules.rule import Context

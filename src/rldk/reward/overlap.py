@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.core.stats.clustered import Estimate, clustered_share
+from rldk.core.stats.clustered import clustered_share
+from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.minhash import near_duplicates, normalised, signatures
 from rldk.reward.rows import LEAST, clusters_of
 from rldk.reward.table import ScoreTable
@@ -49,10 +50,10 @@ def contradictions(table: ScoreTable) -> Estimate | None:
 
 def _keys(table: ScoreTable, rows: Rows) -> list[bytes]:
     """A digest of prompt and answer of each row; b"" where there is no answer."""
-    made: list[bytes] = []
-    for text in _texts(table, rows):
-        made.append(b"" if not text else hashlib.blake2b(normalised(text).encode(), digest_size=DIGEST).digest())
-    return made
+    return [
+        hashlib.blake2b(normalised(text).encode("utf-8", "replace"), digest_size=DIGEST).digest() if text else b""
+        for text in _texts(table, rows)
+    ]
 
 
 def _texts(table: ScoreTable, rows: Rows) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ def read_parquet(path: Path, given: Mapping[str, str | None]) -> RawTable:
             raise MalformedInput(f"{path} has more than {MOST_ROWS:,} rows", hint="give a sample of them")
         found = find_columns(schema.names, {})
         fields = {column: field for field, column in found.items()}
-        fields |= {column: field for field, column in given.items() if column in schema.names}
+        fields |= {column: field for field, column in given.items() if column is not None and column in schema.names}
         table = RawTable(rows=rows, source=os.fspath(path), names=tuple(schema.names))
         functions = _functions(schema, found)
         for column in dict.fromkeys([*fields, *functions]):
@@ -104,7 +104,7 @@ def _batches(path: Path, column: str) -> Iterator[Any]:
             yield batch.column(0)
 
 
-class _Lazily:
+class _Lazily(Sequence[Any]):
     """The values of a dictionary of Arrow, made when they are asked for."""
 
     def __init__(self, values: Any) -> None:
@@ -113,7 +113,7 @@ class _Lazily:
     def __len__(self) -> int:
         return len(self._values)
 
-    def __getitem__(self, place: int) -> Any:
+    def __getitem__(self, place: Any) -> Any:
         return self._values[place].as_py()
 
     def __iter__(self) -> Iterator[Any]:

@@ -56,8 +56,8 @@ def grouped(table: ScoreTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def clusters_of(table: ScoreTable, rows: NDArray[np.int64]) -> Codes | None:
-    """What is independent of each other among the rows: prompts; None where no prompt is known. A row without its prompt
-    is one of its own."""
+    """What is independent of each other among the rows: prompts; None where no prompt is known. A row without its
+    prompt is one of its own."""
     if table.prompt is None:
         return None
     own = table.prompt[rows]

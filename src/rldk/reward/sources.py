@@ -258,6 +258,6 @@ def _of_samples(run: Run) -> RawTable:
     elif run.samples is not None:
         columns, count = run.samples.columns, len(run.samples)
         cells = {name: list(columns.get(name) or [None] * count) for name in names}
-    there = {name: column for name, column in cells.items() if any(value is not None for value in column)}
+    there = {name: c for name, c in cells.items() if any(v is not None and v == v for v in c)}
     rows = len(cells["reward"])
     return RawTable(rows=rows, source=run.source, names=tuple(there), cells=dict(there), rejected=run.rejected_count)

@@ -73,7 +73,9 @@ class ArrowTexts:
     def _read(self, rows: Rows) -> None:
         import pyarrow.compute as pc
 
-        lengths, kept, at = [], {}, 0
+        lengths: list[NDArray[np.float64]] = []
+        kept: dict[int, str | None] = {}
+        at = 0
         for batch in self._batches():
             counted = pc.utf8_length(batch).cast("float64").fill_null(float("nan"))
             lengths.append(counted.to_numpy(zero_copy_only=False))

@@ -18,8 +18,8 @@ CHUNK = 1000
 def with_tokens(source: Any, tokenizer: str, columns: Mapping[str, str]) -> Any:
     """The scored answers of the source as a DataFrame with their tokens in the column `n_tokens`.
 
-    Nothing is downloaded. Raises `MissingExtra`, `MalformedInput` for a directory without a tokenizer, `NoData` for data
-    without answers."""
+    Nothing is downloaded. Raises `MissingExtra`, `MalformedInput` for a directory without a tokenizer, `NoData` for
+    data without answers."""
     import pandas as pd
 
     with need("trl", "transformers"):

@@ -8,9 +8,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from rldk.core.stats.calibration import ReliabilityParts
-from rldk.core.stats.clustered import Estimate
-from rldk.core.stats.coupling import Coupling
+from rldk.core.stats.estimates import Coupling, Estimate, ReliabilityParts
 from rldk.rules.rule import Signal
 
 Status = Literal["pass", "warn", "fail"]
@@ -28,9 +26,9 @@ class Shortcut(Struct, frozen=True, kw_only=True):
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
-    """Whether scores are log-odds. `error`: the expected calibration error over ten bins of equal mass; `by_chance`: the
-    95 % quantile of that of perfect scores. `slope`: of the logistic regression on the scores, 1 where these are right
-    and below it where they are too certain. `said`, `seen`, `sizes`: the bins."""
+    """Whether scores are log-odds. `error`: the expected calibration error over ten bins of equal mass; `by_chance`:
+    the 95 % quantile of that of perfect scores. `slope`: of the logistic regression on the scores, 1 where these are
+    right and below it where they are too certain. `said`, `seen`, `sizes`: the bins."""
 
     error: float
     by_chance: float
@@ -63,8 +61,8 @@ class BoundMass(Struct, frozen=True, kw_only=True):
 
 class DistributionShift(Struct, frozen=True, kw_only=True):
     """How far one sample lies from another. `distance`: the Wasserstein distance in standard deviations of the other;
-    `p`: by permuting whole prompts or blocks of steps. `mean`: the shift in the same unit. `scale`: the ratio of standard
-    deviations. `psi`: the population stability index over ten bins, for those who are used to it."""
+    `p`: by permuting whole prompts or blocks of steps. `mean`: the shift in the same unit. `scale`: the ratio of
+    standard deviations. `psi`: the population stability index over ten bins, for those who are used to it."""
 
     against: str
     distance: float

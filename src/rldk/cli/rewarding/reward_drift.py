@@ -54,7 +54,7 @@ def command(models: tuple[str, ...], prompts: str | None, **given: Any) -> int:
       rldk reward-drift my_rewards:old my_rewards:new --prompts pairs.jsonl --gate
     """
     from rldk.reward.models import compare_models
-    from rldk.reward.scorers.opened import ScorerOptions
+    from rldk.reward.scorers.options import ScorerOptions
 
     first, second = _two(models, given.pop("scores_a"), given.pop("scores_b"))
     output, html, everything = given.pop("output"), given.pop("html"), given.pop("everything")

@@ -5,24 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
-from rldk.core.stats.clustered import Estimate, Labels, from_influence
+from rldk.core.stats.clustered import Labels, from_influence
+from rldk.core.stats.estimates import Estimate, ReliabilityParts
 
 Array = NDArray[np.float64]
 BINS = 10
 DRAWS = 200  # of outcomes that are calibrated by construction
 STEPS = 60  # of Newton's method
-
-
-class ReliabilityParts(Struct, frozen=True, kw_only=True):
-    """The Brier score and its parts: brier = miscalibration - discrimination + uncertainty."""
-
-    brier: float
-    miscalibration: float
-    discrimination: float
-    uncertainty: float
 
 
 def brier_score(p: Array, y: Array) -> float:

@@ -5,31 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
+from rldk.core.stats.estimates import Estimate
 from rldk.core.stats.student import t_quantile
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 LEAST_CLUSTERS = 5  # fewer give no interval: the variance among them is not known
-
-
-class Estimate(Struct, frozen=True, kw_only=True):
-    """A number with its two-sided interval. `low`, `high` are NaN where there is none. `n`: values; `clusters`: how
-    many of them are independent. `method`: how the interval was made."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    n: int = 0
-    clusters: int = 0
-    method: str = ""
-
-    @property
-    def bounded(self) -> bool:
-        """Whether there is an interval."""
-        return self.low == self.low
 
 
 def from_influence(value: float, influence: Array, cluster: Labels | None, *, level: float = 0.95) -> Estimate:
@@ -132,8 +115,8 @@ def clustered_share(hits: NDArray[np.bool_] | Array, cluster: Labels | None = No
     """The share of hits, with Wilson's interval on the effective number of cases: n / (the design effect of clusters).
 
     The design effect is the cluster-robust variance of the share divided by that of independent cases, and 1 at the
-    least. With no hits or nothing but hits it is 1, because there is no variance to estimate it from. A hit may be a half
-    (a tie). NaN without cases."""
+    least. With no hits or nothing but hits it is 1, because there is no variance to estimate it from. A hit may be a
+    half (a tie). NaN without cases."""
     from rldk.core.stats.proportions import wilson_share
 
     n = len(hits)

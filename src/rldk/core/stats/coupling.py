@@ -5,40 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
+
+from rldk.core.stats.estimates import Coupling
 
 CONFIDENCE_Z = 1.959963985  # two-sided 95 % of a normal distribution
 LEAST_GROUPS = 10  # fewer groups with a signal give no interval
-
-
-class Coupling(Struct, frozen=True, kw_only=True):
-    """`rho` in [-1, 1]. `low`, `high`: its 95 % interval, NaN with too few groups. `n`: values in groups of at least
-    two; `groups`: the number of such groups. `error`: the standard error of `rho`, NaN without an interval."""
-
-    rho: float
-    low: float
-    high: float
-    n: int
-    groups: int
-    error: float = math.nan
-
-    @property
-    def least(self) -> float:
-        """The bound of the interval nearest to zero, as a strength. It is 0 when the interval holds zero, NaN without
-        one."""
-        if self.low != self.low:
-            return math.nan
-        return max(self.low, -self.high, 0.0)
-
-    @property
-    def p(self) -> float:
-        """The two-sided p-value of no correlation, from the standard error. NaN without an interval."""
-        error = self.error
-        return 2 * NormalDist().cdf(-abs(self.rho) / error) if error > 0 else math.nan if error != error else 0.0
 
 
 def within_groups(
@@ -86,6 +60,15 @@ class GroupRanks:
     def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The ranks of values of shape (n,) within each group, ties averaged, minus the group's mean rank."""
         return _centred_ranks(values[self.order], self._label, self._starts, self._sizes)
+
+    def centred(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values of shape (n,) minus the mean of their group, in the same order as the ranks."""
+        ordered = values[self.order]
+        if not len(ordered):
+            return ordered
+        mean = np.add.reduceat(ordered, self._starts) / self._sizes
+        made: NDArray[np.float64] = ordered - mean[self._label]
+        return made
 
     def of_presence(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
         """The same for features that are there or not, shape (n, k), without sorting any."""

@@ -40,7 +40,8 @@ def order_agreement(a: Array, b: Array) -> OrderAgreement:
     order = np.lexsort((b, a))
     x, y = a[order], b[order]
     disagree = _inversions(np.unique(y, return_inverse=True)[1])
-    both = _ties(np.flatnonzero(np.concatenate(([True], (x[1:] != x[:-1]) | (y[1:] != y[:-1])))) if n else x, n)
+    fresh = np.concatenate((np.ones(min(n, 1), dtype=bool), (x[1:] != x[:-1]) | (y[1:] != y[:-1])))
+    both = _pairs(np.diff(np.append(np.flatnonzero(fresh), n)))
     of_a, of_b = (_pairs(np.unique(v, return_counts=True)[1]) for v in (a, b))
     total = n * (n - 1) // 2
     agree = total - of_a - of_b + both - disagree
@@ -49,10 +50,6 @@ def order_agreement(a: Array, b: Array) -> OrderAgreement:
 
 def _pairs(sizes: NDArray[np.int64]) -> int:
     return int((sizes.astype(np.int64) * (sizes.astype(np.int64) - 1) // 2).sum())
-
-
-def _ties(starts: NDArray[np.int64], n: int) -> int:
-    return _pairs(np.diff(np.append(starts, n))) if n else 0
 
 
 def _inversions(ranks: NDArray[np.int64]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.stats.calibration import sigmoid
-from rldk.core.stats.clustered import Estimate
+from rldk.core.stats.estimates import Estimate
 
 Array = NDArray[np.float64]
 BINS = 400  # of |margin| that the likelihood is computed over
@@ -18,7 +18,8 @@ HALF_QUANTILE = 1.920729  # half the 95 % quantile of chi-square with one degree
 
 
 def flipped_share(margins: Array, *, clusters: int | None = None) -> Estimate:
-    """The share of labels that were flipped at random. `margins`: score of the preferred answer minus that of the other.
+    """The share of labels that were flipped at random. `margins`: score of the preferred answer minus that of the
+    other.
 
     P(the score agrees with the label) = e + (1 - 2 e) sigmoid(a |margin|). Here `e` is the flipped share, and `a` is
     what the margins are worth. The value is the maximum of the likelihood, the interval its profile. Where margins are

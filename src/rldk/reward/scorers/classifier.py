@@ -11,7 +11,7 @@ import numpy as np
 from rldk.core.extras import need
 from rldk.errors import MalformedInput
 from rldk.reward.scorers.items import ScoredItems
-from rldk.reward.scorers.opened import Advance, ModelScores, ScorerOptions
+from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
 
 LONGEST = 32_768  # tokens, where a model states no limit
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from rldk.errors import NoData
 from rldk.reward.columns import find_columns
 from rldk.reward.scorers.items import ScoredItems, keyed, text_key
-from rldk.reward.scorers.opened import ModelScores
+from rldk.reward.scorers.options import ModelScores
 from rldk.reward.sources import read_raw
 
 
@@ -67,10 +67,10 @@ def read_scores(source: Any) -> ScoreFile:
             made.repeated += int(made.scores[key] != score and not (math.isnan(made.scores[key]) and math.isnan(score)))
             continue
         made.scores[key] = score
-        for held, values in ((made.prompts, prompts), (made.responses, responses), (made.prompt_ids, groups)):
-            value = values[row] if values is not None else None
-            if value:
-                held[key] = str(value)
+        for held, texts in ((made.prompts, prompts), (made.responses, responses), (made.prompt_ids, groups)):
+            text = texts[row] if texts is not None else None
+            if text:
+                held[key] = text
     return made
 
 

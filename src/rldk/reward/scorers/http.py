@@ -18,7 +18,7 @@ import numpy as np
 
 from rldk.errors import UnreadableSource, UsageError
 from rldk.reward.scorers.items import ScoredItems
-from rldk.reward.scorers.opened import Advance, ModelScores, ScorerOptions
+from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
 
 MOST_BYTES = 64 << 20  # of an answer
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -91,6 +91,7 @@ def _asked(address: str, place: str, body: bytes, headers: Mapping[str, str], op
                 raise _Refused("its answer is larger than 64 MiB")
             return json.loads(told)
         except HTTPError as error:
+            error.close()
             why = f"status {error.code}"
             asked = error.headers.get("Retry-After", "")
             wait = max(wait, float(asked)) if asked.isdecimal() else wait

@@ -11,38 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from rldk.core.text import later
 from rldk.errors import RldkError, UnreadableSource, UsageError
 from rldk.reward.scorers.items import ScoredItems
+from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
 
 Array = NDArray[np.float64]
-Advance = Callable[[int], None]
 _FUNCTION = later(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-class ScorerOptions(Struct, frozen=True, kw_only=True):
-    """How scores are asked for. `batch`: items at a time. `token_variable`: the environment variable with the token of
-    an HTTP server. `device`: of a classifier, by default a GPU where there is one. `max_tokens`: where its input is
-    cut, by default at what the model can take."""
-
-    batch: int = 16
-    timeout_s: float = 30.0
-    retries: int = 3
-    concurrency: int = 4
-    token_variable: str = "RLDK_SCORER_TOKEN"  # noqa: S105 - the name of a variable
-    device: str | None = None
-    max_tokens: int | None = None
-
-
-class ModelScores(Struct, kw_only=True):
-    """The scores of n items, NaN where the model gave none. `notes`: what a reader should know of them."""
-
-    name: str
-    scores: Array
-    notes: tuple[str, ...] = ()
 
 
 def scores_of(model: Any, items: ScoredItems, options: ScorerOptions, advance: Advance) -> ModelScores:
@@ -92,7 +69,7 @@ def imported(name: str) -> Callable[..., Any]:
 
     Raises `UsageError`."""
     module, _, function = name.partition(":")
-    here = os.getcwd()
+    here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
         found = getattr(import_module(module), function)
@@ -129,8 +106,8 @@ def _of_function(
 
 
 def _calling(function: Callable[..., Any]) -> Callable[[list[str], list[str] | None], Any]:
-    """How the function wants its texts: by the names `prompts` and `completions` (as TRL calls reward functions), as two
-    lists, or as one list (answers where there are any, else prompts)."""
+    """How the function wants its texts: by the names `prompts` and `completions` (as TRL calls reward functions), as
+    two lists, or as one list (answers where there are any, else prompts)."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Rules on rewards and their answers (`rules.score_view`): what `rldk reward-health` and `rldk reward-drift` look at."""
+"""Rules on rewards and their answers (`rules.score_view`), for `rldk reward-health` and `rldk reward-drift`."""
 
 from rldk.rules.catalogue.scores import (
     data,

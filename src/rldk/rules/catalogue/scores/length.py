@@ -15,9 +15,9 @@ from rldk.rules.score_view import ScoresView, interval, judged
     subject="scores",
     needs=("length",),
     causes=(
-        "the reward model learnt from preferences in which the longer answer won",
+        "the reward model learnt from preferences in which answers of that kind won",
         "the reward sums something over tokens instead of averaging it",
-        "longer answers are better here, as where reasoning helps: gold scores tell",
+        "such answers are better here, as long ones are where reasoning helps: gold scores tell",
     ),
     fixes=(
         "train the reward model with answers of matched length, or take length out of the score by regression",
@@ -31,8 +31,8 @@ def reward_pays_for_length(s: ScoresView) -> Signal | None:
     Why it matters: A policy learns to write longer (or shorter) instead of better.
     How it is computed: Reward and length are ranked among the answers to each prompt, and the ranks correlated
     (Spearman, given the prompt); the 95 % interval is that of clusters of prompts. The check warns when the correlation
-    is beyond the threshold (0.35) and fails when the whole interval is. Without prompts the correlation is that over all
-    answers. It then cannot tell length from prompts that ask for long answers, and only warns.
+    is beyond the threshold (0.35) and fails when the whole interval is. Without prompts the correlation is that over
+    all answers. It then cannot tell length from prompts that ask for long answers, and only warns.
     When it is wrong: Long answers may be better. With gold scores in the data, compare the correlation of gold with
     length.
     Source: Singhal et al. 2023 (arXiv 2310.03716) on length in RLHF; 0.35 is our own choice. Measured: see

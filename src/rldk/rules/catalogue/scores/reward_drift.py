@@ -43,10 +43,10 @@ def rewards_drifted(s: ScoresView) -> Signal | None:
     """Fires when the rewards are distributed differently from those of the reference data.
 
     Why it matters: Rewards of both cannot be compared, and a policy that is trained on a mix of them chases the scale.
-    How it is computed: The Wasserstein distance in standard deviations of the reference is at least the threshold (0.1),
-    and a permutation of whole prompts gives p below 0.01. The check fails from 0.25 on.
-    When it is wrong: Answers of a better policy have better rewards: only scores of the same answers tell a change of the
-    reward from a change of the policy.
+    How it is computed: The Wasserstein distance in standard deviations of the reference is at least the threshold
+    (0.1), and a permutation of whole prompts gives p below 0.01. The check fails from 0.25 on.
+    When it is wrong: Answers of a better policy have better rewards: only scores of the same answers tell a change of
+    the reward from a change of the policy.
     Source: 0.1 and 0.25 are conventions of drift monitoring, without a formal basis; the permutation is there because
     tests that ignore the dependence of answers to one prompt raise up to half of their alarms by chance (simulated).
     """

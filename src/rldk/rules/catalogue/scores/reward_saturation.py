@@ -41,8 +41,8 @@ def rewards_at_a_bound(s: ScoresView) -> Signal | None:
     if not (fails or (b.distinct > 20 and b.share.low > MASS)):
         return None
     message = (
-        f"{100 * b.share.value:.1f} % of the rewards ({interval(b.share, percent=True)}) are at the {b.side} end of their "
-        f"range, {b.bound:.4g}"
+        f"{100 * b.share.value:.1f} % of the rewards ({interval(b.share, percent=True)}) are at the {b.side} end of "
+        f"their range, {b.bound:.4g}"
     )
     limit = s.limits.saturation if fails else MASS
     return judged(b.share.value, limit, message, metric="reward", status="fail" if fails else "warn", side=b.side)

@@ -81,8 +81,8 @@ def reward_follows_format(s: ScoresView) -> Signal | None:
     Why it matters: Form is cheap: a policy learns it first and gains reward without getting better.
     How it is computed: For each feature (markdown, lists, headings, code, questions, refusals, agreement with the user,
     repetition, exclamation marks), the rank correlation with the reward among the answers to a prompt, with length and
-    the other features held fixed. The 95 % interval (clusters of prompts) is beyond 0.1 and the p-value below 0.05 after
-    Benjamini and Hochberg over the features. The check fails when the interval is beyond the threshold (0.6).
+    the other features held fixed. The 95 % interval (clusters of prompts) is beyond 0.1 and the p-value below 0.05
+    after Benjamini and Hochberg over the features. The check fails when the interval is beyond the threshold (0.6).
     When it is wrong: A task may ask for the format, such as code.
     Source: Gao et al. 2022 and RM-Bench (arXiv 2410.16184) on style; 0.1 is our own choice.
     """
