@@ -18,7 +18,7 @@ from rldk.reward.texts import ArrowTexts
 from rldk.rules.score_view import Shortcut
 
 MOST = 200_000  # answers over which length is correlated
-MOST_TEXTS = 20_000  # answers whose texts are looked at
+MOST_TEXTS = 10_000  # answers whose texts are looked at
 LEAST_WORDS = 200  # answers for the search among words
 PER_STEP = 8  # answers of a step from which ranks are taken within it
 

@@ -93,8 +93,8 @@ def health(  # noqa: PLR0913 - the documented parameters
     `threshold_leakage`: gap of accuracy that fails. `threshold_length_bias`: correlation that warns, and fails where
     the whole interval is beyond it.
 
-    A check whose data is missing is `not_available` and says what it needs. The same input and seed give the same
-    report. Raises `UsageError`, `UnknownName`, `NoData`, `NotALog`, `UnreadableSource`, `MalformedInput`,
+    A check whose data is missing is `not_available` and says what it needs. Same input and seed: same report. Raises
+    `UsageError`, `UnknownName`, `NoData`, `NotALog`, `UnreadableSource`, `MalformedInput`,
     `MissingExtra`."""
     named = {
         "reward": None if reward_col == "reward_mean" else reward_col,
@@ -104,15 +104,10 @@ def health(  # noqa: PLR0913 - the documented parameters
         "prompt": prompt_col,
     }
     first = (threshold_drift, threshold_saturation, threshold_calibration)
-    options = HealthOptions(
-        limits=_checked(*first, (threshold_shortcut, threshold_leakage, threshold_length_bias)),
-        columns=only_known({**named, **(columns or {})}),
-        gold=gold,
-        range=reward_range,
-        seed=seed,
-        select=select,
-        ignore=ignore,
-    )
+    limits = _checked(*first, (threshold_shortcut, threshold_leakage, threshold_length_bias))
+    asked = only_known({**named, **(columns or {})})
+    rest = {"gold": gold, "range": reward_range, "seed": seed, "select": select, "ignore": ignore}
+    options = HealthOptions(limits=limits, columns=asked, **rest)  # type: ignore[arg-type]  # each of its own type
     table = open_scores(run_data, options)
     reference = None if reference_data is None else open_scores(reference_data, replace(options, gold=None))
     return judge_scores(table, reference, options)

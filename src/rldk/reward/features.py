@@ -36,15 +36,26 @@ def _repetition(text: str) -> float:
     return 1 - len(set(words)) / len(words) if len(words) >= 16 else 0.0
 
 
+def _counter(pattern: re.Pattern[str], *marks: str) -> Callable[[str], float]:
+    """Counts the matches of a pattern. Each match holds one of `marks` (in any case), so that most texts are not
+    searched."""
+
+    def count(text: str) -> float:
+        low = text.lower()
+        return float(len(pattern.findall(text))) if any(mark in low for mark in marks) else 0.0
+
+    return count
+
+
 FEATURES: Mapping[str, Callable[[str], float]] = {
-    "lists": lambda text: float(len(_LIST.findall(text))),
-    "headings": lambda text: float(len(_HEADING.findall(text))),
-    "bold text": lambda text: float(len(_BOLD.findall(text))),
-    "code": lambda text: float(len(_CODE.findall(text))),
+    "lists": _counter(_LIST, "- ", "* ", "+ ", "\u2022", ". ", ") ", "-\t", ".\t"),
+    "headings": _counter(_HEADING, "#"),
+    "bold text": _counter(_BOLD, "**"),
+    "code": _counter(_CODE, "```", "    "),
     "questions": lambda text: float(text.count("?")),
     "exclamation marks": lambda text: float(text.count("!")),
-    "refusals": lambda text: float(len(_REFUSAL.findall(text))),
-    "agreement with the user": lambda text: float(len(_AGREEMENT.findall(text))),
+    "refusals": _counter(_REFUSAL, "i can", "i'm ", "i am ", "as an ai", "decline"),
+    "agreement with the user": _counter(_AGREEMENT, "right", "question", "as you ", "agree", "excellent point"),
     "repetition": _repetition,
 }
 

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from rldk.core.records import to_number
-from rldk.reward.texts import HeldTexts, TextColumn
+from rldk.reward.texts import CodedTexts, HeldTexts, TextColumn
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -66,7 +66,7 @@ class RawTable(Struct, kw_only=True):
             return HeldTexts(self.cells[name])
         if name in self.labels:
             codes, values = self.labels[name]
-            return HeldTexts([values[code] if code >= 0 else None for code in codes.tolist()])
+            return CodedTexts(codes, values)
         return None
 
 

@@ -88,6 +88,25 @@ class ArrowTexts:
         self._kept = kept
 
 
+class CodedTexts:
+    """Texts that few values make up: codes of shape (n,), -1 where missing, and the values."""
+
+    def __init__(self, codes: Rows, values: Sequence[Any]) -> None:
+        self._codes = codes
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def lengths(self) -> NDArray[np.float64]:
+        sizes = np.array([*(len(text_of(value) or "") for value in self._values), np.nan])
+        made: NDArray[np.float64] = sizes[self._codes]
+        return made
+
+    def some(self, rows: Rows) -> list[str | None]:
+        return [text_of(self._values[code]) if code >= 0 else None for code in self._codes[rows].tolist()]
+
+
 class JoinedTexts:
     """Two columns of text below each other."""
 

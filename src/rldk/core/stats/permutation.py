@@ -11,7 +11,7 @@ from rldk.core.stats.clustered import Labels, codes_of
 from rldk.core.stats.distance import wasserstein
 
 Array = NDArray[np.float64]
-MOST = 20_000  # values of a sample that are looked at
+MOST = 10_000  # values of a sample that are looked at
 DRAWS = 299
 
 
@@ -22,7 +22,7 @@ def permutation_distance(
 
     Blocks are what may be exchanged: prompts, or runs of neighbouring steps; without them each value is its own. The
     p-value is (1 + draws at least as far) / (1 + draws), so that the smallest is 1 / 300. Of samples of more than
-    20,000 values whole blocks are drawn. NaN where a sample is empty or `b` is constant."""
+    10,000 values whole blocks are drawn. NaN where a sample is empty or `b` is constant."""
     rng = np.random.default_rng(seed)
     spread = float(b.std()) if len(b) else 0.0
     if not len(a) or not spread > 0:
