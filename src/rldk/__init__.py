@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
+    from rldk.reward import RewardHealthReport, compare_models, health, reward_health
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
     from rldk.utils.seed import set_global_seed
 
@@ -26,20 +27,24 @@ __all__ = [
     "DivergenceReport",
     "EventWriter",
     "ExperimentTracker",
+    "RewardHealthReport",
     "TrackingConfig",
     "__version__",
     "check",
     "check_determinism",
+    "compare_models",
     "compare_runs",
     "diagnose",
     "finish",
     "first_divergence",
+    "health",
     "ingest_runs",
     "ingest_runs_to_events",
     "init",
     "log",
     "mismatch",
     "preflight",
+    "reward_health",
     "set_global_seed",
     "watch",
 ]
@@ -50,18 +55,22 @@ _HOMES = {
     "DivergenceReport": "rldk.diff",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
+    "RewardHealthReport": "rldk.reward",
     "TrackingConfig": "rldk.tracking",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
+    "compare_models": "rldk.reward",
     "compare_runs": "rldk.comparison",
     "diagnose": "rldk.diagnosis",
     "finish": "rldk.tracking",
     "first_divergence": "rldk.diff",
+    "health": "rldk.reward",
     "ingest_runs": "rldk.ingest",
     "ingest_runs_to_events": "rldk.ingest",
     "init": "rldk.tracking",
     "log": "rldk.tracking",
     "mismatch": "rldk.logprobs",
+    "reward_health": "rldk.reward",
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",
 }

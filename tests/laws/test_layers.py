@@ -27,6 +27,7 @@ LAYERS = (
         "logprobs",
         "monitor",
         "preflight",
+        "reward",
         "tracking",
     ),
     ("cli", "integrations"),

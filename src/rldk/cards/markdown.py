@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rldk.cards.safe import clean
 from rldk.core.registry import renderers
 from rldk.core.text import later
-from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
+from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Points, Section, Table, View
 
 _CODE = later(r"`([^`]+)`")
 _MARKUP = str.maketrans({c: f"\\{c}" for c in "\\|*_`<>[]#~!"})
@@ -60,6 +60,8 @@ def _part(part: Part) -> Iterable[str]:
             yield from (f"- {escape(name)}: {prose(value)}" for name, value in part.pairs)
         case Commands():
             yield from (f"{FENCE}sh", *(clean(line, 1200).replace(FENCE, "'''") for line in part.lines), FENCE)
+        case Points():
+            yield from (prose(part.brief),) if part.brief else ()
         case Curve() | Charts():
             return  # the summary of a job shows none of our drawings
 

@@ -17,7 +17,7 @@ from rldk.cards.series import Series
 from rldk.core.model import Report
 from rldk.core.registry import renderers
 from rldk.core.text import later
-from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
+from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Points, Section, Table, View
 from rldk.rules.page import HEADINGS
 from rldk.rules.rule import rules
 
@@ -144,6 +144,10 @@ def _part(part: Part) -> str:
             drawn = "".join(_figure(curve, SMALL) for curve in part.curves)
             note = f'<p class="soft">{_prose(part.note)}</p>' if part.note else ""
             return f'{note}<div class="charts">{drawn}</div>' if drawn else ""
+        case Points():
+            from rldk.cards.points import points_chart
+
+            return f"<figure><figcaption>{_prose(part.name)}</figcaption>{points_chart(part)}</figure>"
         case Facts():
             rows = "".join(f"<tr><td>{escape(name)}</td><td>{_prose(value)}</td></tr>" for name, value in part.pairs)
             return f"<table><tbody>{rows}</tbody></table>"

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from rldk.cards.chart import Plot, in_reach, near_limits, tick
 from rldk.cards.drawing import Colour, Dot, Drawing, Measure, Rect, Stroke, Words
+from rldk.cards.points import points_shapes
 from rldk.cards.safe import clean
 from rldk.cards.words import plural
 from rldk.core.view import (
@@ -20,6 +21,7 @@ from rldk.core.view import (
     Limit,
     Paragraph,
     Part,
+    Points,
     Section,
     Table,
     View,
@@ -124,6 +126,11 @@ def _part(drawing: Drawing, part: Part, curves: int = MOST_CURVES) -> None:
             _figures(drawing, part.curves[:curves], columns=2)
             left = len(part.curves) - curves
             _aside(drawing, f"{plural(left, 'more curve')} not drawn." if left > 0 else "")
+        case Points():
+            _prose(drawing, part.name, size=SMALL, colour=SOFT)
+            high = 190.0
+            drawing.shapes += points_shapes(part, (drawing.left, drawing.y), (drawing.width, high))
+            drawing.y += high
         case Facts():
             _grid(drawing, Table(heads=(), rows=part.pairs))
         case Commands():

@@ -14,7 +14,7 @@ from rldk.cards.series import Series
 from rldk.cards.words import plural
 from rldk.core.model import Report
 from rldk.core.registry import renderers
-from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Section, Table, View
+from rldk.core.view import Bullets, Charts, Commands, Curve, Facts, Paragraph, Part, Points, Section, Table, View
 
 MAX_INCIDENTS = 5
 NAME = 28  # characters of a name in a table that is trimmed
@@ -137,6 +137,8 @@ def _part(page: _Page, part: Part, *, indent: int) -> None:
             wide = max((len(name) for name, _ in part.pairs), default=0)
             for name, value in part.pairs:
                 page.add(f"{name.ljust(wide)}  {value}", indent=indent, hang=wide + 2)
+        case Points():
+            page.add(part.brief, indent=indent)
         case Charts():
             pass  # too many curves for a terminal
 

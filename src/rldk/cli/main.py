@@ -46,6 +46,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff-ckpt": ("comparing.diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
+    "reward": ("rewarding.reward", "Look at rewards and reward models: health, drift between versions, length bias."),
+    "reward-health": (
+        "rewarding.reward_health",
+        "Say whether a reward is real: drift, saturation, calibration, shortcuts, leakage, length bias, wrong labels.",
+    ),
+    "reward-drift": (
+        "rewarding.reward_drift",
+        "Say whether two reward models, or two versions of one, agree on the same answers.",
+    ),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "dataset": (

@@ -106,6 +106,21 @@ class Charts(Struct, frozen=True, kw_only=True, tag=True):
     note: str = ""
 
 
+class Points(Struct, frozen=True, kw_only=True, tag=True):
+    """Points over two axes. `joined`: they are drawn as a line, too. `ideal`: two points of a dashed line to compare
+    with. A medium without room to draw shows `brief`, if
+    there is any."""
+
+    name: str
+    x: Sequence[float] = ()
+    y: Sequence[float] = ()
+    x_name: str = "x"
+    y_name: str = "y"
+    joined: bool = False
+    ideal: tuple[tuple[float, float], tuple[float, float]] | None = None
+    brief: str = ""
+
+
 class Facts(Struct, frozen=True, kw_only=True, tag=True):
     """Names and their values."""
 
@@ -123,7 +138,7 @@ def tone_of(word: str) -> Tone:
     return word if word in ("critical", "warn", "ok") else "info"  # type: ignore[return-value]  # as just tested
 
 
-Part = Paragraph | Bullets | Table | Curve | Charts | Facts | Commands
+Part = Paragraph | Bullets | Table | Curve | Charts | Points | Facts | Commands
 
 
 class Section(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,8 @@ BEFORE: Mapping[Subject, str] = {
     "setup": "looked at before a training, by `rldk preflight`",
     "code": "looked at in source code, by `rldk env-audit`",
     "weights": "looked at in two checkpoints, by `rldk diff-ckpt`",
+    "scores": "looked at in rewards with their answers, by `rldk reward-health`",
+    "rescored": "looked at in two scores of the same answers, by `rldk reward-drift`",
 }
 
 

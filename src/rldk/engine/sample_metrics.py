@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.core.model import SampleTable
-from rldk.core.stats.coupling import Coupling, overall, within_groups
+from rldk.core.stats.coupling import overall, within_groups
 from rldk.core.stats.distance import wasserstein
+from rldk.core.stats.estimates import Coupling
 from rldk.core.stats.moments import bowley_skewness, excess_kurtosis, robust_sd, skewness
 from rldk.core.table import Row
 

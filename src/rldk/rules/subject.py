@@ -14,9 +14,22 @@ from msgspec import Struct, field
 from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
 from rldk.rules.sample_view import TALLY_WORDS
+from rldk.rules.score_words import PAIR_WORDS, SCORE_WORDS
 
 Subject = Literal[
-    "rows", "samples", "records", "config", "env", "pair", "checkpoints", "tensors", "setup", "code", "weights"
+    "rows",
+    "samples",
+    "records",
+    "config",
+    "env",
+    "pair",
+    "checkpoints",
+    "tensors",
+    "setup",
+    "code",
+    "weights",
+    "scores",
+    "rescored",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -35,6 +48,8 @@ WANTS: Mapping[Subject, str] = {
     "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
     "code": "the source code, which `rldk env-audit` reads",
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
+    "scores": "rewards with their answers, which `rldk reward-health` looks at",
+    "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -47,10 +62,14 @@ SEEN: Mapping[Subject, str] = {
     "setup": "what is tried out before a training, by `rldk preflight`",
     "code": "source code and environment, by `rldk env-audit`",
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
+    "scores": "rewards with their answers, by `rldk reward-health`",
+    "rescored": "two scores of the same answers, by `rldk reward-drift`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
     "records": TALLY_WORDS,
+    "scores": SCORE_WORDS,
+    "rescored": PAIR_WORDS,
     "env": {
         "variables": "the environment variables that the run was started with",
         "packages": "the packages that the run was started with",

@@ -4,49 +4,87 @@ interval."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
+
+from rldk.core.stats.estimates import Coupling
 
 CONFIDENCE_Z = 1.959963985  # two-sided 95 % of a normal distribution
 LEAST_GROUPS = 10  # fewer groups with a signal give no interval
 
 
-class Coupling(Struct, frozen=True, kw_only=True):
-    """`rho` in [-1, 1]. `low`, `high`: its 95 % interval, NaN with too few groups. `n`: values in groups of at least
-    two; `groups`: the number of such groups."""
-
-    rho: float
-    low: float
-    high: float
-    n: int
-    groups: int
-
-    @property
-    def least(self) -> float:
-        """The bound of the interval nearest to zero, as a strength. It is 0 when the interval holds zero, NaN without
-        one."""
-        if self.low != self.low:
-            return math.nan
-        return max(self.low, -self.high, 0.0)
-
-
-def within_groups(a: NDArray[np.float64], b: NDArray[np.float64], group: NDArray[np.int64]) -> Coupling:
+def within_groups(
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    group: NDArray[np.int64],
+    *,
+    given: Sequence[NDArray[np.float64]] = (),
+    cluster: NDArray[np.int64] | None = None,
+) -> Coupling:
     """The correlation of the ranks of `a` and `b` within each group (ties averaged), centred by group.
 
     rho = sum(a b) / sqrt(sum a^2 sum b^2). Its standard error comes from the contributions of the groups (delta method
     over clusters, with n / (n - 1)), because values of one group depend on each other. Groups of one value say
-    nothing."""
-    order = np.argsort(group, kind="stable")
-    _, starts, sizes = np.unique(group[order], return_index=True, return_counts=True)
-    label = np.repeat(np.arange(len(sizes)), sizes)
-    several = sizes >= 2
-    x = _centred_ranks(a[order], label, starts, sizes)
-    y = _centred_ranks(b[order], label, starts, sizes)
-    xy, xx, yy = (np.add.reduceat(v, starts) if len(v) else v for v in (x * y, x * x, y * y))
-    n, groups = int(sizes[several].sum()), int(several.sum())
-    return _coupling(xy, xx, yy, n=n, groups=groups)
+    nothing. `given`: what to hold fixed. The ranks of `a` and `b` are then the residuals of their regression on the
+    ranks of these (partial correlation). `cluster`: what is independent of each other, where that is more than a
+    group; every group lies within one cluster."""
+    ranks = GroupRanks(group, cluster)
+    x, y = ranks.of(a), ranks.of(b)
+    if given:
+        fixed = np.column_stack([ranks.of(v) for v in given])
+        x, y = residuals(x, fixed), residuals(y, fixed)
+    return ranks.coupling(x, y)
+
+
+class GroupRanks:
+    """Ranks of values within their groups, for couplings of many features with one quantity.
+
+    `group`: shape (n,). `cluster`: as of `within_groups`. Ranks come in the order of the groups, which is the same for
+    all calls."""
+
+    def __init__(self, group: NDArray[np.int64], cluster: NDArray[np.int64] | None = None) -> None:
+        self.order = np.argsort(group, kind="stable")
+        ordered = group[self.order]
+        fresh = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1]))) if len(group) else ordered
+        self._starts = fresh
+        self._sizes = np.diff(np.append(fresh, len(group)))
+        self._label = np.repeat(np.arange(len(self._sizes)), self._sizes)
+        several = self._sizes >= 2
+        self.n, self.groups = int(self._sizes[several].sum()), int(several.sum())
+        self._cluster = None
+        if cluster is not None and len(fresh):
+            self._cluster = np.unique(cluster[self.order][fresh], return_inverse=True)[1]
+
+    def of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The ranks of values of shape (n,) within each group, ties averaged, minus the group's mean rank."""
+        return _centred_ranks(values[self.order], self._label, self._starts, self._sizes)
+
+    def centred(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values of shape (n,) minus the mean of their group, in the same order as the ranks."""
+        ordered = values[self.order]
+        if not len(ordered):
+            return ordered
+        mean = np.add.reduceat(ordered, self._starts) / self._sizes
+        made: NDArray[np.float64] = ordered - mean[self._label]
+        return made
+
+    def of_presence(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The same for features that are there or not, shape (n, k), without sorting any."""
+        if not len(present):
+            return present.astype(np.float64)
+        values = present[self.order].astype(np.float64)
+        mean = np.add.reduceat(values, self._starts, axis=0) / self._sizes[:, None]
+        centred: NDArray[np.float64] = (values - mean[self._label]) * (0.5 * self._sizes[self._label])[:, None]
+        return centred
+
+    def coupling(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> Coupling:
+        """The coupling of two columns of ranks."""
+        sums = [np.add.reduceat(v, self._starts) if len(v) else v for v in (x * y, x * x, y * y)]
+        if self._cluster is not None:
+            sums = [np.bincount(self._cluster, weights=v) for v in sums]
+        return _coupling(sums[0], sums[1], sums[2], n=self.n, groups=self.groups)
 
 
 def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.int64] | None = None) -> Coupling:
@@ -59,6 +97,13 @@ def overall(a: NDArray[np.float64], b: NDArray[np.float64], block: NDArray[np.in
     place = np.repeat(np.arange(len(sizes)), sizes)
     x, y = (_centred_ranks(v, place, starts, sizes) for v in (a, b))
     return _coupling(x * y, x * x, y * y, n=len(a), groups=len(a))
+
+
+def residuals(values: NDArray[np.float64], fixed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a least-squares fit on the columns of `fixed`, shape (n, k), leaves."""
+    cross = fixed.T @ fixed
+    left: NDArray[np.float64] = values - fixed @ (np.linalg.pinv(cross, rcond=1e-10) @ (fixed.T @ values))
+    return left
 
 
 def _coupling(
@@ -75,7 +120,7 @@ def _coupling(
         return Coupling(rho=rho, low=math.nan, high=math.nan, n=n, groups=groups)
     error = math.sqrt(float((influence * influence).sum()) * speaking / (speaking - 1))
     low, high = max(-1.0, rho - CONFIDENCE_Z * error), min(1.0, rho + CONFIDENCE_Z * error)
-    return Coupling(rho=rho, low=low, high=high, n=n, groups=groups)
+    return Coupling(rho=rho, low=low, high=high, n=n, groups=groups, error=error)
 
 
 def _centred_ranks(

@@ -43,6 +43,20 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def false_discovery(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for their number: of those that are at most `a`, a share of at most `a` is expected to be
+    false.
+
+    A NaN is not a test: it stays NaN and is not counted. Source: Benjamini and Hochberg 1995, JRSS B 57:289."""
+    tested = sorted(((p, i) for i, p in enumerate(p_values) if p == p), reverse=True)
+    adjusted = [math.nan] * len(p_values)
+    least = 1.0
+    for place, (p, i) in enumerate(tested):
+        least = min(least, p * len(tested) / (len(tested) - place))
+        adjusted[i] = least
+    return adjusted
+
+
 def _doubled_ranks(sizes: NDArray[np.float64]) -> NDArray[np.int64]:
     """Twice the rank of each size, from 2 up; equal sizes get the average of their ranks."""
     _, group, count = np.unique(sizes, return_inverse=True, return_counts=True)

@@ -11,13 +11,17 @@ def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
     Source: Wilson 1927, "Probable inference", JASA 22. It keeps its level for small counts and for shares near 0 and 1,
     which the normal interval does not (Brown, Cai, DasGupta 2001, Statistical Science 16)."""
-    if n == 0:
-        return 0.0, 1.0
+    return wilson_share(hits / n, n, level) if n else (0.0, 1.0)
+
+
+def wilson_share(share: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """The same from a share and a number of cases above 0, which need not be whole: the effective number of cases that
+    depend on each other."""
     z = NormalDist().inv_cdf(0.5 + level / 2)
-    share, weight = hits / n, z * z / n
+    weight = z * z / n
     middle = (share + weight / 2) / (1 + weight)
     half = math.sqrt(share * (1 - share) * weight + weight * weight / 4) / (1 + weight)
-    return (0.0 if hits == 0 else middle - half), (1.0 if hits == n else middle + half)
+    return (0.0 if share == 0 else middle - half), (1.0 if share == 1 else middle + half)
 
 
 def sign_test(gained: int, lost: int) -> float:

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from rldk.core.stats.coupling import Coupling, overall, within_groups
+from rldk.core.stats.coupling import overall, within_groups
+from rldk.core.stats.estimates import Coupling
 
 
 def test_an_interval_ends_at_one() -> None:

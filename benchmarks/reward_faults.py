@@ -1,0 +1,181 @@
+"""Planted faults of reward models: is each one named, and is its size inside its own interval?
+
+`python -m benchmarks.reward_faults [--seeds 20]` trains a small reward model for each fault and seed, and prints the
+table of docs/reward.md."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.tiny_reward import RATE, BagModel, Maker
+from rldk.reward import RewardHealthReport, compare_models, health
+
+TRAIN, PROMPTS, EACH, LARGE = 4000, 300, 4, 1200
+Outcome = tuple[RewardHealthReport, str, float, tuple[float, float] | None]
+
+
+def trained(maker: Maker, fault: Callable[..., np.ndarray] | None = None, *, flip: float = 0.0, place: bool = False):
+    """A model on pairs whose log-odds have the fault's term, and the pairs."""
+    a, b = maker.answers(TRAIN), maker.answers(TRAIN)
+    first = np.where(maker.rng.random(TRAIN) < 0.5, 1, 2)
+    odds = RATE * (a[1] - b[1]) + (fault(a, b, first) if fault else 0.0)
+    wins = maker.preferred(odds)
+    wins = np.where(maker.rng.random(TRAIN) < flip, ~wins, wins)
+    shown = (first, 3 - first) if place else (None, None)
+    return BagModel(len(maker.place)).fit(maker.bag(a[0], shown[0]), maker.bag(b[0], shown[1]), wins)
+
+
+def scored(maker: Maker, model: BagModel, prompts: int, *, place: bool = False) -> dict[str, list]:
+    """New answers with their scores."""
+    texts = maker.answers(prompts * EACH)[0]
+    position = maker.rng.permuted(np.tile(np.arange(1, 3), (prompts, EACH // 2)), axis=1).ravel() if place else None
+    made = {
+        "prompt": [f"question {i}" for i in range(prompts) for _ in range(EACH)],
+        "response": texts,
+        "reward": model.score(maker.bag(texts, position)).tolist(),
+    }
+    return made | ({"position": position.tolist()} if place else {})
+
+
+def pairs(maker: Maker, model: BagModel, count: int, *, flip: float = 0.0) -> dict[str, list]:
+    a, b = maker.answers(count), maker.answers(count)
+    wins = maker.preferred(RATE * (a[1] - b[1]))
+    wins = np.where(maker.rng.random(count) < flip, ~wins, wins)
+    s, t = model.score(maker.bag(a[0])), model.score(maker.bag(b[0]))
+    return {
+        "prompt": [f"question {i}" for i in range(count)],
+        "chosen": [x if w else y for x, y, w in zip(a[0], b[0], wins, strict=True)],
+        "rejected": [y if w else x for x, y, w in zip(a[0], b[0], wins, strict=True)],
+        "chosen_score": np.where(wins, s, t).tolist(),
+        "rejected_score": np.where(wins, t, s).tolist(),
+    }
+
+
+def frame(columns: dict[str, list]):
+    import pandas as pd
+
+    return pd.DataFrame(columns)
+
+
+def length(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker, lambda a, b, _: 0.15 * (a[2] - b[2]))
+    report, large = (health(frame(scored(maker, model, n))) for n in (PROMPTS, LARGE))
+    own = report.length_bias_metrics
+    return report, "LEN020", large.length_bias_metrics.correlation, (own.low, own.high)
+
+
+def feature(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker, lambda a, b, _: 3.0 * (a[3] - b[3]))
+    report, large = (health(frame(scored(maker, model, n))) for n in (PROMPTS, LARGE))
+    own, true = (next(o for o in r.shortcut_analysis["format"] if o.feature == "lists") for r in (report, large))
+    return report, "RM020", true.coupling.rho, (own.coupling.low, own.coupling.high)
+
+
+def position(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker, lambda a, b, first: np.where(first == 1, 1.5, -1.5), place=True)
+    report, large = (health(frame(scored(maker, model, n, place=True))) for n in (PROMPTS, LARGE))
+    own, true = (r.shortcut_analysis["position"][0].coupling for r in (report, large))
+    return report, "RM021", true.rho, (own.low, own.high)
+
+
+def flipped(seed: int) -> Outcome:
+    maker = Maker(seed)
+    report = health(frame(pairs(maker, trained(maker, flip=0.2), 3000, flip=0.2)))
+    check = report.checks["label_noise"]
+    return report, "DATA050", 0.2, (check.low, check.high)
+
+
+def overlap(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker)
+    train, held = (frame(scored(maker, model, n)) for n in (900, PROMPTS))
+    copied = maker.rng.choice(len(held), len(held) // 10, replace=False)
+    held.loc[copied, ["prompt", "response"]] = train.loc[copied, ["prompt", "response"]].to_numpy()
+    import pandas as pd
+
+    report = health(pd.concat([train.assign(split="train"), held.assign(split="validation")], ignore_index=True))
+    check = report.checks["label_leakage"]
+    return report, "EVAL006", 0.1, (check.low, check.high)
+
+
+def saturated(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker)
+    top = float(np.quantile(model.score(maker.bag(maker.answers(2000)[0])), 0.6))
+    both = [scored(maker, model, n) for n in (PROMPTS, LARGE)]
+    for columns in both:
+        columns["reward"] = np.minimum(columns["reward"], top).tolist()
+    report, large = (health(frame(columns)) for columns in both)
+    share = report.saturation_analysis.share
+    return report, "RM025", large.saturation_analysis.share.value, (share.low, share.high)
+
+
+def drifted(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker)
+    later = BagModel(0)
+    later.weights = 1.4 * model.weights + 0.02 * maker.rng.normal(size=len(model.weights))
+    small, large = (scored(maker, model, n)["response"] for n in (PROMPTS, LARGE))
+    prompts = [f"question {i // EACH}" for i in range(len(small))]
+    found = compare_models(
+        lambda texts: model.score(maker.bag(texts)),
+        lambda texts: later.score(maker.bag(texts)),
+        prompts,
+        responses=small,
+    )
+    true = later.score(maker.bag(large)).std() / model.score(maker.bag(large)).std()
+    return found, "RM031", float(true), (found.scale.low, found.scale.high)
+
+
+def clean(seed: int) -> Outcome:
+    maker = Maker(seed)
+    model = trained(maker)
+    first = health(frame(scored(maker, model, PROMPTS, place=True)), frame(scored(maker, model, PROMPTS)))
+    second = health(frame(pairs(maker, model, 3000)))
+    return (first if first.findings else second), "", 0.0, None
+
+
+FAULTS: dict[str, Callable[[int], Outcome]] = {
+    "length shortcut": length,
+    "format shortcut": feature,
+    "position bias": position,
+    "20 % flipped labels": flipped,
+    "10 % of validation in training": overlap,
+    "saturation at a bound": saturated,
+    "scale drift between versions": drifted,
+    "none": clean,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    print("| planted | named | size inside its interval | other findings |")
+    print("|---|---|---|---|")
+    for name, make in FAULTS.items():
+        if options.only and options.only not in name:
+            continue
+        named = inside = 0
+        others: dict[str, int] = {}
+        for seed in range(options.seeds):
+            report, code, size, ends = make(seed)
+            codes = {f.code for f in report.findings}
+            named += code in codes if code else not codes
+            inside += ends is not None and ends[0] <= size <= ends[1]
+            for other in codes - {code}:
+                others[other] = others.get(other, 0) + 1
+        more = ", ".join(f"{c} {n}" for c, n in sorted(others.items())) or "-"
+        told = f"{inside} of {options.seeds}" if code else "-"
+        print(f"| {name} | {named} of {options.seeds}{'' if code else ' pass'} | {told} | {more} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""How a comparison of two reward models looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rldk.cards.chart import number
+from rldk.cards.words import plural
+from rldk.core.stats.estimates import Estimate
+from rldk.core.view import Bullets, Facts, Points, Problem, Section, Table, Tone, View
+from rldk.reward.model_facts import RewardModelFacts
+from rldk.reward.view import BADGES, finding_section, problem_of
+
+MOST_SHORT = 3
+
+
+def models_verdict(report: RewardModelFacts) -> str:
+    """The answer in a sentence."""
+    about = f"{report.model_a} and {report.model_b} on {plural(report.n, 'answer')}"
+    rho = f"rank correlation {number(report.spearman.value)}" if report.spearman.bounded else "no interval"
+    flips = f", {100 * report.pair_flips.value:.1f} % of pairs flipped" if report.pair_flips is not None else ""
+    loud = [f for f in report.findings if f.severity != "info"]
+    if not report.passed:
+        return f"The models do not agree: {about}: {rho}{flips}."
+    if loud:
+        return f"The models differ: {about}: {rho}{flips}."
+    return f"The models agree: {about}: {rho}{flips}."
+
+
+def model_view(report: RewardModelFacts) -> View:
+    """The view of the report."""
+    loud = [f for f in report.findings if f.severity != "info"]
+    tone: Tone = "critical" if not report.passed else "warn" if loud else "ok"
+    return View(
+        kind=report.kind,
+        title=str(report.meta.get("run") or "two reward models"),
+        tone=tone,
+        badge=BADGES[tone],
+        banner=report.verdict,
+        sections=tuple(_sections(report)),
+        problems=tuple(_problem(report)),
+        checked=report.checked,
+        unchecked={check.code: check.reason for check in report.skipped if check.status == "skipped"},
+        figures=dict(report.numbers),
+    )
+
+
+def _problem(report: RewardModelFacts) -> Iterator[Problem]:
+    return (problem_of(f, "") for f in report.findings)
+
+
+def _sections(report: RewardModelFacts) -> Iterator[Section]:
+    yield from (finding_section(f) for f in report.findings)
+    yield Section(title="Agreement", parts=(_agreement(report),))
+    if report.calibration:
+        yield Section(title="On the preference pairs", parts=(_calibration(report),))
+    points = report.figures.get("scores")
+    if isinstance(points, dict):
+        plot = Points(
+            name="Scores of both models", x=points["x"], y=points["y"], x_name=report.model_a, y_name=report.model_b
+        )
+        yield Section(title="Scores of both models", parts=(plot,), wide=True)
+    if report.disagreements:
+        yield Section(title="Where they disagree most", parts=(_disagreements(report),))
+    lacking = [skipped.reason for skipped in report.skipped if skipped.status == "skipped"]
+    notes = [*(note.text for note in report.notes), *(f"not checked: {reason}" for reason in dict.fromkeys(lacking))]
+    if notes:
+        yield Section(title="Worth knowing", parts=(Bullets(items=tuple(notes)),))
+    missing = f"{report.missing[0]:,} and {report.missing[1]:,}"
+    pairs = (("answers with both scores", f"{report.n:,}"), ("answers without a score", missing))
+    yield Section(title="Looked at", parts=(Facts(pairs=pairs),))
+
+
+def _agreement(report: RewardModelFacts) -> Table:
+    each = (
+        ("Pearson", report.pearson, False),
+        ("Spearman", report.spearman, False),
+        ("pairs that flip", report.pair_flips, True),
+        ("signs that flip", report.sign_flips, True),
+        ("mean shift, in standard deviations", report.mean_shift, False),
+        ("ratio of standard deviations", report.scale, False),
+    )
+    rows = [_row(name, estimate, share=share) for name, estimate, share in each]
+    rows.insert(2, ("Kendall's tau", number(report.kendall), "-", f"{report.n:,}"))
+    lines = tuple(f"{name}: {value}{f' ({between})' if between != '-' else ''}" for name, value, between, _ in rows)
+    return Table(heads=("What", "Value", "95 %", "Cases"), rows=tuple(rows), lines=lines)
+
+
+def _row(name: str, estimate: Estimate | None, *, share: bool) -> tuple[str, str, str, str]:
+    if estimate is None or estimate.value != estimate.value:
+        return name, "not available", "-", "-"
+    if share:
+        low, high = 100 * estimate.low, 100 * estimate.high
+        return name, f"{100 * estimate.value:.1f} %", f"{low:.1f} to {high:.1f} %", f"{estimate.n:,}"
+    between = f"{number(estimate.low)} to {number(estimate.high)}" if estimate.bounded else "-"
+    return name, number(estimate.value), between, f"{estimate.n:,}"
+
+
+def _calibration(report: RewardModelFacts) -> Table:
+    rows = tuple(
+        (name, f"{100 * report.accuracy[name].value:.1f} %" if name in report.accuracy else "-", f"{c.error:.3f}",
+         f"{c.by_chance:.3f}", number(c.slope.value))
+        for name, c in report.calibration.items()
+    )  # fmt: skip
+    heads = ("Model", "Accuracy", "Calibration error", "By chance", "Slope (ideal 1)")
+    lines = tuple(f"{r[0]}: accuracy {r[1]}, calibration error {r[2]} (chance {r[3]}), slope {r[4]}" for r in rows)
+    return Table(heads=heads, rows=rows, lines=lines)
+
+
+def _disagreements(report: RewardModelFacts) -> Table:
+    rows = tuple(
+        (f"{d.ranks[0]:.0%} / {d.ranks[1]:.0%}", number(d.score_a), number(d.score_b),
+         (d.response or d.prompt or d.key)[:160])
+        for d in report.disagreements
+    )  # fmt: skip
+    lines = tuple(f"better than {r[0]} of the answers; scores {r[1]} and {r[2]}: {r[3]}" for r in rows)
+    heads = ("Better than", report.model_a, report.model_b, "Answer")
+    return Table(heads=heads, rows=rows, lines=lines, most=MOST_SHORT)

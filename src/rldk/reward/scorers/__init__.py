@@ -1,0 +1,1 @@
+"""What gives scores: functions, files of scores, local classifiers, HTTP servers."""

@@ -1,0 +1,263 @@
+"""Reads reward data from anything: a table in memory, Parquet, JSON lines, JSON, CSV, or a run of any format."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldk.adapters.frame import is_frame
+from rldk.core.lines import LineSplitter
+from rldk.core.model import Run
+from rldk.core.records import BadLine, parse
+from rldk.core.stream import BrokenStream, chunks, open_binary
+from rldk.errors import MalformedInput, NoData, NotALog, UnreadableSource
+from rldk.reward.columns import find_columns
+from rldk.reward.table import RawTable
+
+OPENING = 1000  # records whose keys say which columns there are
+MOST_ROWS = 50_000_000
+MOST_JSON = 1 << 30  # bytes of a file that is one JSON document
+MOST_CELL = 64 << 20  # characters of one cell of a CSV
+KEPT_REASONS = 5
+SEPARATORS = {".tsv": "\t", ".tab": "\t"}
+
+Given = Mapping[str, str | None]
+
+
+def read_raw(source: Any, given: Given) -> RawTable:
+    """The columns of the source that mean something. `given`: field -> column, where the user named one.
+
+    Raises `UnreadableSource`, `MalformedInput`, `NoData`, `NotALog`, `MissingExtra`, and the errors of `open_run`."""
+    if is_frame(source):
+        return _of_frame(source, given)
+    if isinstance(source, list | tuple) and not source:
+        raise NoData("the list of samples is empty", hint="give at least one row")
+    if isinstance(source, Run):
+        return of_run(source)
+    if not isinstance(source, str | os.PathLike):
+        raise NotALog(f"{type(source).__name__} is no table", hint="give a DataFrame, a list of dicts, or a path")
+    path = Path(source)
+    if not path.is_file():
+        return _of_log(os.fspath(source))
+    with open_binary(path) as stream:
+        head = stream.read(4096)
+    if not head.strip():
+        raise NoData(f"{path} is empty", hint="was it written?")
+    if head.startswith(b"PAR1"):
+        from rldk.reward.parquet import read_parquet
+
+        return read_parquet(path, given)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        table = _of_lines(path, given)
+        return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        return _of_document(path, given)
+    if b"\0" not in head and _looks_like_a_table(head, path):
+        table = _of_csv(path, given)
+        return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
+    return _of_log(os.fspath(path))
+
+
+def _has_reward(table: RawTable) -> bool:
+    return any(name in find_columns(table.names, {}) for name in ("reward", "chosen_score"))
+
+
+def _of_frame(source: Any, given: Given) -> RawTable:
+    import pandas as pd
+
+    if isinstance(source, list | tuple):
+        return of_records(source, given, source="memory")
+    frame = source if isinstance(source, pd.DataFrame) else source.to_pandas()
+    if not len(frame):
+        raise NoData("the table has no rows", hint="check the filter that made it")
+    named = {str(column): column for column in frame.columns}
+    table = RawTable(rows=len(frame), source="memory", names=tuple(named))
+    for name in _columns(table.names, given):
+        column = frame[named[name]]
+        if column.dtype.kind in "iufb":
+            table.numbers[name] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            table.cells[name] = [None if value is pd.NA else value for value in column.tolist()]
+    return table
+
+
+def _columns(names: Iterable[str], given: Given) -> list[str]:
+    known = list(names)
+    asked = [name for name in given.values() if name in known]
+    return list(dict.fromkeys([*find_columns(known, {}).values(), *(name for name in asked if name)]))
+
+
+def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable:
+    """The table of mappings, one a row. A record that is none is rejected; the rest is kept."""
+    rows = iter(records)
+    opening = list(islice(rows, OPENING))
+    names = list(dict.fromkeys(str(key) for row in opening if isinstance(row, Mapping) for key in row))
+    wanted = _columns(names, given)
+    cells: dict[str, list[Any]] = {name: [] for name in wanted}
+    rejected = count = 0
+    reasons: list[str] = []
+    for number, row in enumerate(_chained(opening, rows), 1):
+        if not isinstance(row, Mapping):
+            rejected += 1
+            if len(reasons) < KEPT_REASONS:
+                reasons.append(f"row {number}: {row if isinstance(row, _Bad) else 'not an object'}")
+            continue
+        count += 1
+        for name in wanted:
+            cells[name].append(row.get(name))
+        if count > MOST_ROWS:
+            raise MalformedInput(f"{source} has more than {MOST_ROWS:,} rows", hint="give a sample of them")
+    return RawTable(
+        rows=count,
+        source=source,
+        names=tuple(names),
+        cells=dict(cells.items()),
+        rejected=rejected,
+        reasons=tuple(reasons),
+    )
+
+
+class _Bad(str):
+    """Why a line could not be read; it stands in the place of the record."""
+
+    __slots__ = ()
+
+
+def _chained(opening: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
+    yield from opening
+    opening.clear()
+    yield from rest
+
+
+def _of_lines(path: Path, given: Given) -> RawTable:
+    return of_records(_lines(path), given, source=os.fspath(path))
+
+
+def _lines(path: Path) -> Iterator[Any]:
+    splitter = LineSplitter()
+    with suppress(BrokenStream):
+        for chunk in chunks(path):
+            yield from _parsed(splitter.feed(chunk).lines)
+    yield from _parsed(splitter.finish().lines)
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[Any]:
+    for line in lines:
+        if line.strip():
+            try:
+                yield parse(line)
+            except BadLine as error:
+                yield _Bad(str(error))
+
+
+def _of_document(path: Path, given: Given) -> RawTable:
+    try:
+        if path.stat().st_size > MOST_JSON:
+            raise MalformedInput(f"{path} is one JSON document of more than 1 GiB", hint="write one object a line")
+        with open_binary(path) as stream:
+            rows = json.loads(stream.read(MOST_JSON).decode("utf-8", "replace").lstrip("\ufeff"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise MalformedInput(f"{path} is no JSON: {error}", hint="write a list of objects") from None
+    if not isinstance(rows, list):
+        raise NotALog(f"{path} holds no list of objects", hint="write a list of objects, or one object a line")
+    return of_records(rows, given, source=os.fspath(path))
+
+
+def _looks_like_a_table(head: bytes, path: Path) -> bool:
+    first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
+    separator = SEPARATORS.get(path.suffix.lower(), ",")
+    return separator in first and not first.lstrip().startswith(("#", "<"))
+
+
+def _of_csv(path: Path, given: Given) -> RawTable:
+    """Rows with another number of cells than the header are rejected."""
+    separator = SEPARATORS.get(path.suffix.lower(), ",")
+    before = csv.field_size_limit(MOST_CELL)
+    try:
+        return of_records(_csv_rows(path, separator), given, source=os.fspath(path))
+    except UnicodeError as error:
+        raise UnreadableSource(f"{path} is no text: {error}", hint="save it as UTF-8") from None
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_rows(path: Path, separator: str) -> Iterator[Any]:
+    import io
+
+    with open_binary(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as text:
+        reader = csv.reader(text, delimiter=separator)
+        header = next(reader, [])
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield _Bad(str(error))
+                continue
+            if not row:
+                continue
+            if len(row) != len(header):
+                yield _Bad(f"{len(row)} cells instead of {len(header)}")
+                continue
+            yield {name: cell if cell != "" else None for name, cell in zip(header, row, strict=True)}
+
+
+def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
+    """The table of a run in any format; `instead`, where the source is no run at all."""
+    from rldk.adapters.open import open_run
+
+    try:
+        return of_run(open_run(source))
+    except (NotALog, NoData, MalformedInput):
+        if instead is None:
+            raise
+        return instead
+
+
+def of_run(run: Run) -> RawTable:
+    """The samples of a run, or its rows where it has none."""
+    if run.sample_reader is not None or run.samples is not None:
+        return _of_samples(run)
+    columns = dict(run.metrics.columns)
+    if not len(run.metrics):
+        raise NoData(f"{run.source} has no rows", hint="`rldk validate-format` says what is wrong with it")
+    training = run.metrics.phase == 0
+    rows = training if training.any() else np.ones(len(run.metrics), dtype=bool)
+    numbers = {name: np.asarray(column)[rows] for name, column in columns.items()}
+    numbers["step"] = run.metrics.step[rows].astype(np.float64)
+    names = tuple(numbers)
+    return RawTable(
+        rows=int(rows.sum()),
+        source=run.source,
+        names=names,
+        numbers=numbers,
+        rejected=run.rejected_count,
+        notes=("every row is a step of a log: checks on single answers need per-sample records",),
+    )
+
+
+def _of_samples(run: Run) -> RawTable:
+    names = ("step", "reward", "prompt_id", "response", "n_tokens", "prompt")
+    cells: dict[str, list[Any]] = {name: [] for name in names}
+    if run.sample_reader is not None:
+        for sample in run.sample_reader:
+            parts = [value for value in sample.components.values() if value is not None]
+            reward = sample.reward if sample.reward == sample.reward else sum(parts) if parts else None
+            told = (sample.step, reward, sample.prompt_key, sample.response, sample.n_tokens, sample.prompt)
+            for name, value in zip(names, told, strict=True):
+                cells[name].append(value)
+    elif run.samples is not None:
+        columns, count = run.samples.columns, len(run.samples)
+        cells = {name: list(columns.get(name) or [None] * count) for name in names}
+    there = {name: c for name, c in cells.items() if any(v is not None and v == v for v in c)}
+    rows = len(cells["reward"])
+    return RawTable(rows=rows, source=run.source, names=tuple(there), cells=dict(there), rejected=run.rejected_count)

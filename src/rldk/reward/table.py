@@ -1,0 +1,138 @@
+"""Reward data as columns, whatever it was read from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, field
+from numpy.typing import NDArray
+
+from rldk.core.records import to_number
+from rldk.reward.texts import CodedTexts, HeldTexts, TextColumn
+
+Array = NDArray[np.float64]
+Codes = NDArray[np.int64]
+
+
+class RawTable(Struct, kw_only=True):
+    """The columns of a source under its own names. `rejected`: rows that could not be read, with reasons.
+
+    `numbers`: the columns that are numbers already. `labels`: columns of names as codes, -1 where missing, with the
+    names. `texts`: columns of text. `cells`: columns of anything."""
+
+    rows: int
+    source: str = ""
+    names: tuple[str, ...] = ()
+    numbers: dict[str, Array] = field(default_factory=dict)
+    labels: dict[str, tuple[Codes, Sequence[Any]]] = field(default_factory=dict)
+    texts: dict[str, TextColumn] = field(default_factory=dict)
+    cells: dict[str, Sequence[Any]] = field(default_factory=dict)
+    rejected: int = 0
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def number(self, name: str) -> Array:
+        """The column as numbers; NaN for what is none."""
+        if name in self.numbers:
+            return self.numbers[name]
+        if name in self.labels:
+            codes, values = self.labels[name]
+            told = np.array([_number(value) for value in values] + [math.nan])
+            return told[codes]
+        if name in self.cells:
+            return np.array([_number(value) for value in self.cells[name]], dtype=np.float64)
+        return np.full(self.rows, math.nan)
+
+    def codes(self, name: str) -> tuple[Codes, Sequence[Any]]:
+        """The column as codes of its values, and the values by code; -1 for a missing one."""
+        if name in self.labels:
+            return self.labels[name]
+        if name in self.numbers:
+            values = self.numbers[name]
+            there = np.isfinite(values)
+            made = np.full(len(values), -1, dtype=np.int64)
+            names, made[there] = np.unique(values[there], return_inverse=True)
+            return made, [f"{value:.12g}" for value in names.tolist()]
+        return code_cells(self.cells[name])
+
+    def text(self, name: str) -> TextColumn | None:
+        """The column as text; None for a column of numbers."""
+        if name in self.texts:
+            return self.texts[name]
+        if name in self.cells:
+            return HeldTexts(self.cells[name])
+        if name in self.labels:
+            codes, values = self.labels[name]
+            return CodedTexts(codes, values)
+        return None
+
+
+class PairTable(Struct, kw_only=True):
+    """Pairs of answers: `margin` is the score of the chosen one minus that of the rejected one, shape (pairs,).
+
+    `prompt`: codes of prompts. `length_gap`: length of the chosen answer minus that of the rejected one. `split`: 0 for
+    training, 1 for validation, -1 for others. `chosen`, `rejected`: rows of the samples."""
+
+    margin: Array
+    prompt: Codes | None = None
+    length_gap: Array | None = None
+    split: Codes | None = None
+    source: str = "pairs of a chosen and a rejected answer"
+
+
+class ScoreTable(Struct, kw_only=True):
+    """One row for each scored answer; None for what the data lacks. Arrays have shape (samples,).
+
+    `group`: answers to one prompt at one step, -1 where unknown; `prompt`: the same whatever the step. `counted`:
+    lengths are tokens that the data states. `single`: every row is a step of a log, no answer."""
+
+    reward: Array
+    step: Array | None = None
+    prompt: Codes | None = None
+    group: Codes | None = None
+    responses: TextColumn | None = None
+    prompts: TextColumn | None = None
+    length: Array | None = None
+    counted: bool = False
+    label: Array | None = None
+    gold: Array | None = None
+    split: Codes | None = None
+    position: Array | None = None
+    kl: Array | None = None
+    pairs: PairTable | None = None
+    single: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    rejected: int = 0
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.reward)
+
+
+def code_cells(cells: Sequence[Any]) -> tuple[Codes, list[str]]:
+    """Codes of the values in the order in which they appear, and the values; -1 for a missing one."""
+    from rldk.core.samples import text_of
+
+    seen: dict[str, int] = {}
+    made = np.full(len(cells), -1, dtype=np.int64)
+    for row, value in enumerate(cells):
+        if value is None or (isinstance(value, float) and value != value):
+            continue
+        text = value if isinstance(value, str) else text_of(value) or ""
+        made[row] = seen.setdefault(text, len(seen))
+    return made, list(seen)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        return float(value)
+    try:
+        found = to_number(value)
+    except (ValueError, OverflowError):
+        return math.nan
+    return math.nan if found is None else found

@@ -1,0 +1,124 @@
+"""`rldk reward-health`, `rldk reward-drift` and `rldk reward ...` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from made_rewards import answers, pairs, rows
+
+from rldk.cli.main import main
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words], env={"COLUMNS": "100"})
+
+
+def written(path: Path, columns: dict[str, list]) -> Path:
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows(columns)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def biased(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("rewards") / "biased.jsonl", answers(per_word=0.1))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("rewards") / "clean.jsonl", answers())
+
+
+def test_the_verdict_comes_first_and_the_exit_code_says_whether_it_passes(biased: Path, clean: Path) -> None:
+    found = call("reward-health", biased)
+    assert found.output.startswith("The reward does not pass: length bias.")
+    assert "LEN020 reward-pays-for-length" in found.output
+    assert "What further checks need" in found.output
+    assert found.exit_code == 1
+    assert call("reward-health", "--run", clean).exit_code == 0
+
+
+def test_json_is_one_document_with_every_attribute(biased: Path) -> None:
+    found = json.loads(call("reward-health", biased, "--json").output)
+    assert found["kind"] == "reward_health"
+    assert found["checks"]["length_bias"]["status"] == "fail"
+    assert found["calibration_score"] is None
+    assert found["length_bias_metrics"]["bias_direction"] == "longer"
+
+
+def test_a_run_writes_its_files_and_a_gate_reads_them(biased: Path, tmp_path: Path) -> None:
+    assert call("reward", "reward-health", "run", "--scores", biased, "--out", tmp_path, "--gate").exit_code == 1
+    assert {p.name for p in tmp_path.iterdir()} >= {"health.json", "health.md", "health.html"}
+    assert "<svg" in (tmp_path / "health.html").read_text()
+    found = call("reward", "reward-health", "gate", "--from", tmp_path / "health.json")
+    assert (found.exit_code, found.output.split(":")[0]) == (1, "fail")
+    again = call(
+        "reward", "reward-health", "gate", "--from", tmp_path / "health.json", "--gate-codes", "0,0,7", "--json"
+    )
+    assert again.exit_code == 7
+    assert json.loads(again.output)["grade"] == "fail"
+    (tmp_path / "other.json").write_text('{"kind": "diff"}')
+    assert call("reward", "reward-health", "gate", "--from", tmp_path / "other.json").exit_code == 3
+
+
+def test_a_configuration_file_sets_columns_and_thresholds_and_a_flag_wins(biased: Path, tmp_path: Path) -> None:
+    config = tmp_path / "health.yaml"
+    config.write_text("threshold_length_bias: 0.99\ncolumns: {position: position}\n")
+    assert call("reward-health", biased, "--config", config).exit_code == 0
+    assert call("reward-health", biased, "--config", config, "--threshold-length-bias", 0.2).exit_code == 1
+    config.write_text("threshold_lenght_bias: 0.99\n")
+    found = call("reward-health", biased, "--config", config)
+    assert found.exit_code == 2
+    assert "threshold_length_bias" in found.output + found.stderr
+
+
+def test_gold_scores_come_from_a_file_by_id(tmp_path: Path) -> None:
+    columns = answers()
+    columns["id"] = [f"a{i}" for i in range(480)]
+    data = written(tmp_path / "data.jsonl", columns)
+    gold = written(tmp_path / "gold.jsonl", {"id": columns["id"], "score": columns["reward"]})
+    found = json.loads(call("reward-health", data, "--gold-scores", gold, "--json").output)
+    assert found["checks"]["calibration"]["status"] != "not_available"
+
+
+@pytest.mark.parametrize("form", ["md", "html", "github", "junit", "sarif"])
+def test_every_format_names_the_finding(biased: Path, form: str) -> None:
+    assert "LEN020" in call("reward-health", biased, "--format", form).output
+
+
+def test_length_bias_alone_with_a_card(biased: Path, clean: Path, tmp_path: Path) -> None:
+    found = call("reward", "length-bias", "--run-path", biased, "--generate-card", "--output-dir", tmp_path)
+    assert found.exit_code == 1
+    assert "calibration" not in found.output.split("What further")[0]
+    assert {p.suffix for p in tmp_path.iterdir()} == {".json", ".md", ".html"}
+    assert call("reward", "length-bias", "--run-path", clean).exit_code == 0
+    assert call("reward", "length-bias", "--run-path", biased, "--threshold", 0.99).exit_code == 0
+
+
+def test_length_bias_without_answers_cannot_be_measured(tmp_path: Path) -> None:
+    data = written(tmp_path / "pairs.jsonl", pairs())
+    found = call("reward", "length-bias", "--run-path", data)
+    assert found.exit_code == 3
+    assert "needs" in found.stderr
+
+
+def test_two_files_of_scores_are_compared(clean: Path, biased: Path, tmp_path: Path) -> None:
+    columns = answers()
+    opposite = written(tmp_path / "b.jsonl", {**columns, "reward": [-r for r in columns["reward"]]})
+    found = call("reward-drift", "--scores-a", clean, "--scores-b", opposite)
+    assert found.exit_code == 1
+    assert found.output.startswith("The models do not agree")
+    assert "Where they disagree most" in found.output
+    same = json.loads(call("reward", "reward-drift", clean, clean, "--json").output)
+    assert (same["passed"], same["n"]) == (True, 480)
+    assert call("reward-drift", clean).exit_code == 2
+    assert call("reward-drift", "made_scorers:longer", "made_scorers:longer", "--prompts", clean).exit_code == 0
+
+
+def test_what_cannot_be_read_is_exit_code_3(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").write_text("")
+    for path in (tmp_path / "empty.jsonl", tmp_path / "nothing.jsonl"):
+        assert call("reward-health", path).exit_code == 3
+    assert call("reward-health").exit_code == 2
