@@ -22,6 +22,7 @@ LAYERS = (
         "determinism",
         "diagnosis",
         "diff",
+        "evals",
         "forensics",
         "ingest",
         "logprobs",

@@ -19,6 +19,7 @@ PUBLIC = {
         "ComprehensivePPOForensics",
         "DeterminismReport",
         "DivergenceReport",
+        "EvalResult",
         "EventWriter",
         "ExperimentTracker",
         "RewardHealthReport",
@@ -60,6 +61,7 @@ PUBLIC = {
         "reward_health",
     },
     "rldk.diff": {"DivergenceReport", "first_divergence"},
+    "rldk.evals": {"EffectSize", "EvalOptions", "EvalResult", "EvalTable", "Measurement", "evaluation", "run"},
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {

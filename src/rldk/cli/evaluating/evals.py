@@ -1,0 +1,25 @@
+"""`rldk evals evaluate|list-suites|validate-data`."""
+
+from __future__ import annotations
+
+import click
+
+from rldk.cli.evaluating import evaluate, listing
+
+
+@click.group("evals")
+def command() -> None:
+    """Evaluate answers with intervals, and say whether one model is better than another.
+
+    \b
+    Examples:
+      rldk evals list-suites
+      rldk evals validate-data answers.jsonl
+      rldk evals evaluate answers.jsonl --suite quick
+    """
+
+
+command.add_command(evaluate.command)
+command.add_command(listing.list_command)
+command.add_command(listing.validate_command)
+command.add_command(listing.validate_command, "validate")
