@@ -61,7 +61,17 @@ PUBLIC = {
         "reward_health",
     },
     "rldk.diff": {"DivergenceReport", "first_divergence"},
-    "rldk.evals": {"EffectSize", "EvalOptions", "EvalResult", "EvalTable", "Measurement", "evaluation", "run"},
+    "rldk.evals": {
+        "EffectSize",
+        "EvalComparison",
+        "EvalOptions",
+        "EvalResult",
+        "EvalTable",
+        "Measurement",
+        "compare",
+        "evaluation",
+        "run",
+    },
     "rldk.preflight": {"preflight", "preflight_command", "preflight_config"},
     "rldk.emit": {"EventWriter", "launch_rank", "rank_path"},
     "rldk.forensics": {

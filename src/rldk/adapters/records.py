@@ -34,8 +34,8 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[dict[str, Any] | Unre
     """Yields the records of the file, each as a dict under the file's own names. The file is never held as a whole,
     unless it is one JSON document.
 
-    A record that cannot be read comes as a `UnreadRecord`, and the rest is read. Raises `UnreadableSource`, `NoData` for
-    an empty file, `NotALog` for another kind of file, `MalformedInput` and `MissingExtra`."""
+    A record that cannot be read comes as an `UnreadRecord`, and the rest is read. Raises `UnreadableSource`, `NoData`
+    for an empty file, `NotALog` for another kind of file, `MalformedInput` and `MissingExtra`."""
     path = Path(path)
     if not path.is_file():
         raise UnreadableSource(f"{path} is no file", hint="check the path")

@@ -5,15 +5,29 @@ from __future__ import annotations
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from rldk.evals.comparing import compare
+    from rldk.evals.comparison import EvalComparison
     from rldk.evals.facts import EffectSize, Measurement
     from rldk.evals.registry import EvalOptions, evaluation
     from rldk.evals.result import EvalResult
     from rldk.evals.running import run
     from rldk.evals.table import EvalTable
 
-__all__ = ["EffectSize", "EvalOptions", "EvalResult", "EvalTable", "Measurement", "evaluation", "run"]
+__all__ = [
+    "EffectSize",
+    "EvalComparison",
+    "EvalOptions",
+    "EvalResult",
+    "EvalTable",
+    "Measurement",
+    "compare",
+    "evaluation",
+    "run",
+]
 
 _HOMES = {
+    "EvalComparison": "rldk.evals.comparison",
+    "compare": "rldk.evals.comparing",
     "EffectSize": "rldk.evals.facts",
     "EvalOptions": "rldk.evals.registry",
     "EvalResult": "rldk.evals.result",

@@ -1,10 +1,10 @@
-"""`rldk evals evaluate|list-suites|validate-data`."""
+"""`rldk evals evaluate|compare|list-suites|validate-data`."""
 
 from __future__ import annotations
 
 import click
 
-from rldk.cli.evaluating import evaluate, listing
+from rldk.cli.evaluating import compare, evaluate, listing
 
 
 @click.group("evals")
@@ -16,10 +16,12 @@ def command() -> None:
       rldk evals list-suites
       rldk evals validate-data answers.jsonl
       rldk evals evaluate answers.jsonl --suite quick
+      rldk evals compare base.jsonl tuned.jsonl
     """
 
 
 command.add_command(evaluate.command)
+command.add_command(compare.command)
 command.add_command(listing.list_command)
 command.add_command(listing.validate_command)
 command.add_command(listing.validate_command, "validate")
