@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from rldk.evals.comparing import compare
     from rldk.evals.comparison import EvalComparison
     from rldk.evals.facts import EffectSize, Measurement
+    from rldk.evals.judges.classifier import classify
+    from rldk.evals.judges.pairs import judge_pairs
+    from rldk.evals.judges.server import JudgeServer
     from rldk.evals.registry import EvalOptions, evaluation
     from rldk.evals.result import EvalResult
     from rldk.evals.running import run
@@ -19,9 +22,12 @@ __all__ = [
     "EvalOptions",
     "EvalResult",
     "EvalTable",
+    "JudgeServer",
     "Measurement",
+    "classify",
     "compare",
     "evaluation",
+    "judge_pairs",
     "run",
 ]
 
@@ -32,6 +38,9 @@ _HOMES = {
     "EvalOptions": "rldk.evals.registry",
     "EvalResult": "rldk.evals.result",
     "EvalTable": "rldk.evals.table",
+    "JudgeServer": "rldk.evals.judges.server",
+    "classify": "rldk.evals.judges.classifier",
+    "judge_pairs": "rldk.evals.judges.pairs",
     "Measurement": "rldk.evals.facts",
     "evaluation": "rldk.evals.registry",
     "run": "rldk.evals.running",

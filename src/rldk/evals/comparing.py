@@ -205,7 +205,8 @@ def _decided(one: EvalContrast, adjusted: float, margin: float) -> EvalContrast:
 def _in_part(table: EvalTable, part: str) -> NDArray[np.bool_]:
     field, _, name = part.partition("=")
     names = table.names_of(field)
-    return table.labels(field) == (names.index(name) if name in names else -2)
+    chosen: NDArray[np.bool_] = table.labels(field) == (names.index(name) if name in names else -2)
+    return chosen
 
 
 def _parts(name: str, tables: tuple[EvalTable, EvalTable], options: _Options) -> tuple[EvalContrast, ...]:

@@ -52,6 +52,7 @@ def paired_contrast(a: Side, b: Side, *, share: bool, seed: int) -> Contrasted:
         lost = Estimate(value=means[1] - means[0], n=n, method=f"fewer than {LEAST} prompts")
         return Contrasted(a=means[0], b=means[1], difference=lost, n=n)
     smallest = detectable_difference(float(gap.std(ddof=1)), n)
+    told: tuple[EffectSize, ...]
     if share and float(sizes[:, both].max()) == 1:
         right = [int(((second == x) & (first == y)).sum()) for x, y in ((1, 1), (1, 0), (0, 1), (0, 0))]
         found = newcombe_paired(*right)
@@ -75,6 +76,7 @@ def unpaired_contrast(a: LooseSide, b: LooseSide, *, share: bool) -> Contrasted:
     if n < LEAST:
         lost = Estimate(value=means[1] - means[0], n=n, method=f"fewer than {LEAST} answers")
         return Contrasted(a=means[0], b=means[1], difference=lost, n=n)
+    told: tuple[EffectSize, ...]
     several = any(c is not None and len(np.unique(c)) < len(c) for c in (own, other))
     if share and not several:
         found = newcombe(int(second.sum()), len(second), int(first.sum()), len(first))

@@ -1,10 +1,10 @@
-"""`rldk evals evaluate|compare|list-suites|validate-data`."""
+"""`rldk evals evaluate|compare|judge|list-suites|validate-data`."""
 
 from __future__ import annotations
 
 import click
 
-from rldk.cli.evaluating import compare, evaluate, listing
+from rldk.cli.evaluating import compare, evaluate, judge, listing
 
 
 @click.group("evals")
@@ -22,6 +22,7 @@ def command() -> None:
 
 command.add_command(evaluate.command)
 command.add_command(compare.command)
+command.add_command(judge.command)
 command.add_command(listing.list_command)
 command.add_command(listing.validate_command)
 command.add_command(listing.validate_command, "validate")

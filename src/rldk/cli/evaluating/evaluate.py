@@ -37,6 +37,8 @@ _OPTIONS = (
     click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after so many seconds."),
     click.option("--train", metavar="DATA", help="Training data in which to look for the texts of the evaluation."),
     click.option("--canaries", type=flags.FILE, metavar="FILE", help="Texts that must never appear, one a line."),
+    click.option("--toxicity-model", metavar="DIR", help="Local classifier that scores the answers' toxicity."),
+    click.option("--toxicity-label", metavar="NAME", help="Its label for toxic.  [default: toxic, toxicity, LABEL_1]"),
     limit_option,
     seed_option,
     column_options,
@@ -91,12 +93,17 @@ def evaluated(source: str, suite: str, **given: Any) -> int:
     settings = load_settings({"color": flags.color_setting(given.pop("colour"))})
     columns, everything, seconds = columns_of(given), given.pop("everything"), given.pop("timeout")
     chosen = suite_of(suite)
+    classifier, label = given.pop("toxicity_model"), given.pop("toxicity_label")
     more: dict[str, Any] = {"limits": limits_of(given.pop("limits")), "canaries": canaries_of(given.pop("canaries"))}
     with progress(len(chosen.evaluations) + 1) as pieces, time_limit(seconds):
         pieces.begin(f"reading {Path(source).name}")
         table = read_table(source, columns)
         if table.rows < least:
             raise NoData(f"{source} has {table.rows:,} rows, fewer than --min-samples {least:,}", hint="give more data")
+        if classifier is not None:
+            from rldk.evals.judges.classifier import classify
+
+            table = classify(table, classifier, label=label)
         result = run(table, chosen, advance=pieces.begin, **more, **given)
     print_report(result, form, output, html=html, color=settings["color"], everything=everything)
     return gate.exit_code(grade_of_result(result))
