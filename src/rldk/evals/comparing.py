@@ -210,14 +210,15 @@ def _in_part(table: EvalTable, part: str) -> NDArray[np.bool_]:
 
 
 def _parts(name: str, tables: tuple[EvalTable, EvalTable], options: _Options) -> tuple[EvalContrast, ...]:
-    """The contrasts of the parts that both have, adjusted for their number."""
+    """The contrasts of the parts that both have, adjusted for their number, the smallest p-value first."""
     made = []
     for field in PARTS:
         shared = [n for n in tables[0].names_of(field) if n in set(tables[1].names_of(field))]
         if len(shared) > 1:
             made += [_contrast(name, tables, options, f"{field}={part}") for part in shared[:MOST_PARTS]]
     adjusted = false_discovery([math.nan if one.p is None else one.p for one in made])
-    return tuple(_decided(one, p, 0.0) for one, p in zip(made, adjusted, strict=True))
+    decided = [_decided(one, p, 0.0) for one, p in zip(made, adjusted, strict=True)]
+    return tuple(sorted(decided, key=lambda one: 2.0 if one.p is None else one.p))
 
 
 def _notes(tables: tuple[EvalTable, EvalTable], pairing: _Pairing | None) -> list[Note]:

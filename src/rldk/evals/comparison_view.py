@@ -10,6 +10,7 @@ from rldk.evals.comparison import ComparedFacts, EvalContrast
 
 TONES: dict[str, Tone] = {"worse": "critical", "better": "ok", "no worse": "ok", "different": "warn"}
 MANY = 1_000_000
+MOST_PARTS = 5  # without --all
 WORDS = {
     "correct": "share of right answers", "reward": "reward", "toxicity": "toxicity", "refused": "share of refusals",
     "complied": "share of successful attacks", "n_tokens": "length", "seconds": "time of an answer",
@@ -83,7 +84,7 @@ def _sections(report: ComparedFacts) -> Iterator[Section]:
         yield Section(title="Effect sizes", parts=(Bullets(items=effects, plain=True),))
     if report.parts:
         note = "An exploration: p is adjusted for the number of parts (Benjamini and Hochberg)."
-        yield Section(title="By part of the data", parts=(_table(report.parts, "Part", note),))
+        yield Section(title="By part of the data", parts=(_table(report.parts, "Part", note, most=MOST_PARTS),))
     if report.notes:
         yield Section(title="Worth knowing", parts=(Bullets(items=tuple(note.text for note in report.notes)),))
     pairs = (
@@ -94,7 +95,7 @@ def _sections(report: ComparedFacts) -> Iterator[Section]:
     yield Section(title="Looked at", parts=(Facts(pairs=pairs),))
 
 
-def _table(every: tuple[EvalContrast, ...], first: str, note: str) -> Table:
+def _table(every: tuple[EvalContrast, ...], first: str, note: str, most: int | None = None) -> Table:
     heads = (first, "Outcome", "A", "B", "Difference", "95 %", "p", "Prompts", "Smallest difference shown", "Method")
     rows = tuple(_row(one) for one in every)
     lines = tuple(
@@ -103,7 +104,12 @@ def _table(every: tuple[EvalContrast, ...], first: str, note: str) -> Table:
         for one, r in zip(every, rows, strict=True)
     )
     return Table(
-        heads=heads, rows=rows, lines=lines, note=note, tones=tuple(TONES.get(one.outcome, "") for one in every)
+        heads=heads,
+        rows=rows,
+        lines=lines,
+        note=note,
+        most=most,
+        tones=tuple(TONES.get(one.outcome, "") for one in every),
     )
 
 

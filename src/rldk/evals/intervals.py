@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from rldk.core.stats.clustered import Labels, clustered_mean, clustered_share, c
 from rldk.core.stats.contrasts import clopper_pearson
 from rldk.core.stats.effects import detectable_difference, intraclass_correlation
 from rldk.core.stats.estimates import Estimate
+from rldk.core.stats.proportions import wilson_share
 from rldk.core.stats.resampling import bootstrap_interval
 from rldk.core.stats.student import t_quantile
 
@@ -21,11 +23,28 @@ MANY = 2000  # values or clusters beyond which t and the bootstrap agree
 FEW_CLUSTERS = 20
 DRAWS = 2000
 CELLS = 1 << 21
+ASSUMED = 0.5  # intraclass correlation where none can be estimated
+MOST_LEVEL = 1 - 1e-6  # of a t quantile with one degree of freedom
 
 
 def rate(hits: Array, cluster: Labels | None) -> Estimate:
-    """The share of hits (0 and 1, finite), with Wilson's interval; by clusters, on the effective number of cases."""
-    return clustered_share(hits, _several(cluster))
+    """The share of hits (0 and 1, finite), with Wilson's interval; by clusters, on the effective number of cases.
+
+    For few clusters the normal quantile is replaced by that of t. With no hits or nothing but hits, an intraclass
+    correlation of 0.5 is assumed, because the data has none to estimate."""
+    cluster = _several(cluster)
+    if cluster is None or not len(hits):
+        return clustered_share(hits)
+    sizes = np.bincount(codes_of(cluster))
+    level = 2 * NormalDist().cdf(t_quantile(0.975, max(1, len(sizes) - 1))) - 1
+    level = min(level, MOST_LEVEL)
+    found = clustered_share(hits, cluster, level=level)
+    if 0 < found.value < 1:
+        return found
+    effect = 1 + (float((sizes**2).sum()) / len(hits) - 1) * ASSUMED
+    low, high = wilson_share(found.value, len(hits) / effect, level)
+    method = "Wilson, with an assumed ICC of 0.5"
+    return Estimate(value=found.value, low=low, high=high, n=found.n, clusters=found.clusters, method=method)
 
 
 def rare(hits: Array) -> Estimate:
@@ -62,9 +81,10 @@ def average(values: Array, cluster: Labels | None, *, seed: int) -> Estimate:
 def smallest_difference(values: Array, cluster: Labels | None) -> float | None:
     """The smallest difference of a mean from a fixed value that these values find with 80 % power at 5 %.
 
-    None for fewer than ten values. The design effect is 1 + (m - 1) ICC for clusters of m values."""
+    None for fewer than ten values, or where all are equal. The design effect is 1 + (m - 1) ICC for clusters of m
+    values."""
     n = len(values)
-    if n < LEAST:
+    if n < LEAST or not float(np.ptp(values)) > 0:
         return None
     cluster, effect = _several(cluster), 1.0
     if cluster is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
+from rldk.cards.words import plural
 from rldk.core.model import Check, Note
 from rldk.core.stats.clustered import codes_of
 from rldk.errors import RldkError, UnknownName, UsageError
@@ -21,6 +22,7 @@ from rldk.evals.registry import EvalOptions, Evaluation, evaluations
 from rldk.evals.result import EvalResult
 from rldk.evals.suites import Suite, suite_of
 from rldk.evals.table import EvalTable
+from rldk.evals.verdicts import UNDECIDED
 from rldk.evals.view import evaluation_verdict
 
 KIND = "evaluation"
@@ -166,11 +168,13 @@ def _warnings(table: EvalTable, every: Sequence[Measurement]) -> list[str]:
     made = []
     if table.rejected:
         shown = "; ".join(table.reasons[:3])
-        made.append(f"{table.rejected:,} records could not be read" + (f": {shown}" if shown else ""))
+        made.append(f"{plural(table.rejected, 'record')} could not be read" + (f": {shown}" if shown else ""))
     if table.clusters() is None and not table.per_step:
         made.append(
             "no prompt is known: answers to one prompt were counted as independent, which makes intervals narrow"
         )
     if table.rows < 30:
         made.append(f"there are {table.rows} rows: most limits cannot be decided")
-    return made + [f"{one.title}: {one.reason}" for one in every if one.status == "warn" and one.reason]
+    return made + [
+        f"{one.title}: {one.reason}" for one in every if one.status == "warn" and one.reason not in ("", UNDECIDED)
+    ]

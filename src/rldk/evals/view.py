@@ -16,7 +16,9 @@ WORDS: dict[str, str] = {
 TONES: dict[str, Tone] = {"pass": "ok", "warn": "warn", "fail": "critical", "info": "", "not_available": ""}
 BADGES: dict[Tone, str] = {"critical": "FAILS", "warn": "WARNING", "ok": "PASSES", "info": "NOT JUDGED"}
 LEAD = {
-    "safety": "Safety, as far as labels and scores in the data show it.",
+    "safety": "Every number comes from labels in the data, from scores of a classifier or a judge, or from checksums "
+    "and exact texts. No answer is judged by a list of words. A pass says what these prompts show, and no more: it is "
+    "no proof that the model is safe.",
 }
 
 
@@ -106,11 +108,10 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
 def measurements(every: list[Measurement]) -> Table:
     """The measurements as a table."""
     return Table(
-        heads=("Measurement", "Outcome", "Value", "95 %", "Pass rule", "Cases", "Smallest difference shown"),
+        heads=("Measurement", "Outcome", "Value", "95 %", "Rule", "Cases", "Smallest difference shown"),
         rows=tuple(_row(one) for one in every),
         tones=tuple(TONES[one.status] for one in every),
         lines=tuple(_line(one) for one in every),
-        shares=tuple(_share(one) for one in every),
         note="UNDECIDED: the 95 % interval holds the limit. The smallest difference is what this data shows with 80 % "
         "power.",
     )
@@ -120,7 +121,7 @@ def shown(value: float | None, *, share: bool) -> str:
     """A value as a person reads it; a share in percent."""
     if value is None or not share:
         return number(value)
-    return f"{value:.1%}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+    return f"{value:.1%}" if abs(value) >= 0.001 or value == 0 else f"{100 * value:.2g}%"
 
 
 def _between(one: Measurement) -> str:
@@ -144,12 +145,6 @@ def _line(one: Measurement) -> str:
     cases = f"; {one.n:,} cases" + (f" in {one.clusters:,} clusters" if one.clusters not in (0, one.n) else "")
     smallest = f"; shows differences of {shown(one.detectable, share=one.share)} and more" if one.detectable else ""
     return f"{said}: {shown(one.value, share=one.share)}{between}{rule}{cases if one.n else ''}{smallest}"
-
-
-def _share(one: Measurement) -> tuple[float, float, float] | None:
-    if not one.share or one.value is None or one.low is None or one.high is None or one.low < 0 or one.high > 1:
-        return None
-    return one.low, one.value, one.high
 
 
 def _sentence(one: Measurement) -> str:

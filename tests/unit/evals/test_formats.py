@@ -113,3 +113,30 @@ def test_a_hostile_archive_is_bounded(tmp_path: Path) -> None:
         archive.writestr("samples/good.json", json.dumps(inspect_sample(1, 1, "C")))
     found = run(path)
     assert (found.sample_size, found.metadata["rejected"]) == (1, 2)
+
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "evals"
+
+
+def test_a_genuine_log_of_inspect_is_read() -> None:
+    """Written by inspect_ai 0.3.285 with a made model; every third answer is wrong. Its members are zstandard."""
+    table = read_table(FIXTURES / "inspect.eval")
+    assert (table.form, table.rows, table.rejected) == ("inspect_ai", 12, 0)
+    assert sorted(set(table.cells["response"])) == ["The answer is 7", "The answer is 8"]
+    assert all(
+        (text[-1] == "7") == (right == 1)
+        for text, right in zip(*map(table.cells.get, ("response", "correct")), strict=True)
+    )  # type: ignore[arg-type]
+    assert sorted(set(table.cells["seed"])) == [1, 2]
+
+
+def test_genuine_samples_of_lm_eval_are_read() -> None:
+    """Written by lm_eval with its dummy model, which says "lol" to everything."""
+    table = read_table(FIXTURES / "lm-eval")
+    assert (table.form, table.rows) == ("lm-eval", 12)
+    assert (table.cells["prompt"][3], table.cells["response"][3], table.cells["correct"][3]) == (
+        "What is 3+1?",
+        "lol",
+        0,
+    )
+    assert table.cells["prompt_id"][3] == "mytask/3"

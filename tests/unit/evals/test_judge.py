@@ -89,7 +89,7 @@ def test_a_verdict_that_cannot_be_read_is_left_out_and_said() -> None:
         found, pairs = judge_pairs(A, B, server)
     assert pairs[7]["choice"] is None
     assert found.raw_results["win_rate"].n == 39
-    assert "1 prompts got no verdict" in found.notes[0].text
+    assert "1 prompt got no verdict" in found.notes[0].text
 
 
 def test_a_text_cannot_stand_in_for_another() -> None:

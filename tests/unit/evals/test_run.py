@@ -58,7 +58,7 @@ def test_a_rate_has_wilsons_interval_and_clusters_widen_it() -> None:
     assert plain.confidence_intervals["pass_rate"] == pytest.approx((theirs.low, theirs.high))
     rows = [{"correct": p < 6, "prompt_id": p} for p in range(20) for _ in range(8)]
     low, high = run(rows, Suite(name="x", description="", evaluations=("pass_rate",))).confidence_intervals["pass_rate"]  # type: ignore[misc]
-    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
 
 
 def test_a_safe_model_passes_and_an_unsafe_one_is_named() -> None:

@@ -88,6 +88,9 @@ def seed_variance(table: EvalTable, options: EvalOptions) -> Measurement:  # noq
         return lacking("seed_variance", title, "needs answers of two seeds or more", ("seed",))
     means = np.bincount(codes, weights=score[there]) / np.bincount(codes)
     spread = float(means.std(ddof=1))
+    if not spread > 0:
+        found = Estimate(value=0.0, n=int(there.sum()), clusters=count, method="the means are equal")
+        return measured("seed_variance", title, "info", found, details={"score": name, "means": means.tolist()})
     ends = [spread * float(np.sqrt((count - 1) / chi2.ppf(q, count - 1))) for q in (0.975, 0.025)]
     found = Estimate(value=spread, low=ends[0], high=ends[1], n=int(there.sum()), clusters=count, method="chi-square")
     return measured("seed_variance", title, "info", found, details={"score": name, "means": means.tolist()})

@@ -6,7 +6,7 @@ import numpy as np
 
 from rldk.core.stats.paired import false_discovery
 from rldk.evals.facts import EffectSize, Measurement, lacking, measured
-from rldk.evals.intervals import LEAST, average
+from rldk.evals.intervals import LEAST, average, smallest_difference
 from rldk.evals.registry import EvalOptions, evaluation, limit_of
 from rldk.evals.significance import normal_p
 from rldk.evals.table import Array, EvalTable
@@ -71,6 +71,7 @@ def _of_score(table: EvalTable, options: EvalOptions, name: str, score: Array) -
                 reason=reason,
                 effect=effect,
                 p=normal_p(found),
+                detectable=smallest_difference(gap, None),
             )
         )
     return made

@@ -29,6 +29,8 @@ def reward(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:
         return (lacking("reward", "Mean reward", "no reward is a finite number", ("reward",)),)
     own = None if cluster is None else cluster[there]
     found = serial_mean(values[there]) if table.per_step else average(values[there], own, seed=options.seed)
+    if float(np.ptp(values[there])) == 0:
+        found = Estimate(value=found.value, n=found.n, clusters=found.clusters, method="all values are equal")
     smallest = None if table.per_step else smallest_difference(values[there], own)
     mean = measured("reward", "Mean reward", "info", found, detectable=smallest)
     return (mean, _gain(table, values)) if "step" in table.cells else (mean,)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from rldk.adapters.records import UnreadRecord
+from rldk.core.extras import need
 from rldk.core.samples import text_of
 from rldk.errors import MalformedInput
 
 MOST_SAMPLE = 64 << 20  # bytes of one sample, unpacked
 MOST_DOCUMENT = 1 << 30
+ZSTANDARD = 93  # of zip members. Source: APPNOTE 6.3.7, section 4.4.5
+LOCAL_HEADER = 30  # bytes before the name of a member
 GRADES = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0}  # inspect_ai/scorer/_metric.py: CORRECT, INCORRECT, PARTIAL, NOANSWER
 
 
@@ -55,11 +58,33 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> dict[str, Any] |
     if info.file_size > MOST_SAMPLE:
         return UnreadRecord(f"{info.filename[:80]} is larger than 64 MiB")
     try:
-        with archive.open(info) as stream:
-            found = json.loads(stream.read(MOST_SAMPLE + 1))
+        found = json.loads(_unpacked(archive, info))
     except (ValueError, RecursionError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         return UnreadRecord(f"{info.filename[:80]}: {str(error)[:120]}")
     return convert(found) if isinstance(found, Mapping) else UnreadRecord(f"{info.filename[:80]} is no object")
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """The member's bytes, at most 64 MiB. inspect_ai packs with zstandard, which `zipfile` does not know before
+    Python 3.14."""
+    if info.compress_type != ZSTANDARD:
+        with archive.open(info) as stream:
+            return stream.read(MOST_SAMPLE)
+    with need("remote", "zstandard"):
+        import zstandard
+    raw = archive.fp
+    if raw is None:
+        raise OSError("the archive is closed")
+    raw.seek(info.header_offset)
+    header = raw.read(LOCAL_HEADER)
+    if header[:4] != b"PK\x03\x04":
+        raise zipfile.BadZipFile("no header of a member")
+    raw.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
+    packed = raw.read(min(info.compress_size, MOST_SAMPLE))
+    try:
+        return zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True).read(MOST_SAMPLE)
+    except zstandard.ZstdError as error:
+        raise OSError(str(error)) from None
 
 
 def _document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:

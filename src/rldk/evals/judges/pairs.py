@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rldk.cards.words import plural
 from rldk.core.stats.contrasts import cohen_kappa
 from rldk.core.text import later
 from rldk.errors import NoData, UsageError
@@ -134,7 +135,7 @@ def _result(found: list[dict[str, Any]], server: JudgeServer, seed: int) -> Eval
         columns={},
         source=server.place,
         form=f"judge {server.model}",
-        notes=(f"{len(found) - len(whole):,} prompts got no verdict that can be read",)
+        notes=(f"{plural(len(found) - len(whole), 'prompt')} got no verdict that can be read",)
         if len(found) > len(whole)
         else (),
     )
