@@ -48,6 +48,7 @@ def test_json_is_one_document_with_every_attribute(biased: Path) -> None:
     assert found["length_bias_metrics"]["bias_direction"] == "longer"
 
 
+@pytest.mark.slow
 def test_a_run_writes_its_files_and_a_gate_reads_them(biased: Path, tmp_path: Path) -> None:
     assert call("reward", "reward-health", "run", "--scores", biased, "--out", tmp_path, "--gate").exit_code == 1
     assert {p.name for p in tmp_path.iterdir()} >= {"health.json", "health.md", "health.html"}
@@ -122,3 +123,15 @@ def test_what_cannot_be_read_is_exit_code_3(tmp_path: Path) -> None:
     for path in (tmp_path / "empty.jsonl", tmp_path / "nothing.jsonl"):
         assert call("reward-health", path).exit_code == 3
     assert call("reward-health").exit_code == 2
+
+
+def test_the_page_about_hacked_rewards_shows_the_real_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    shown = (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text().split("```\n")[2]
+    printed = call("reward-health", "examples/rewards/answers.jsonl", "--no-color").output
+    assert all(part.strip() in printed for part in shown.split("[...]"))
+    python = (
+        (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text().split("```python\n")[1].split("```")[0]
+    )
+    exec(compile(python, "page", "exec"), {})

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from rldk.core.model import Note
 from rldk.core.stats.paired import false_discovery, holm
 from rldk.errors import NoData, UnknownName, UsageError
-from rldk.evals.comparison import EvalComparison, EvalContrast, Outcome
+from rldk.evals.compared_facts import EvalContrast, Outcome
+from rldk.evals.comparison import EvalComparison
+from rldk.evals.comparison_view import compared_verdict
 from rldk.evals.contrast import Contrasted, paired_contrast, unpaired_contrast
 from rldk.evals.facts import known
 from rldk.evals.reading import read_table
@@ -82,8 +84,6 @@ def compare(
             "baseline": tables[0].source,
         },
     )  # fmt: skip
-    from rldk.evals.comparison_view import compared_verdict
-
     return replace(made, verdict=compared_verdict(made))
 
 

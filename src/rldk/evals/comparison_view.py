@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rldk.cards.chart import number
 from rldk.core.view import Bullets, Facts, Problem, Section, Table, Tone, View
-from rldk.evals.comparison import ComparedFacts, EvalContrast
+from rldk.evals.compared_facts import ComparedFacts, EvalContrast
 
 TONES: dict[str, Tone] = {"worse": "critical", "better": "ok", "no worse": "ok", "different": "warn"}
 MANY = 1_000_000

@@ -30,6 +30,10 @@ WORST: tuple[MeasureState, ...] = ("fail", "warn", "pass", "info", "not_availabl
 Advance = Callable[[str], None]
 
 
+def _silent(_: str) -> None:
+    """Reports no progress."""
+
+
 def run(
     run_data: Any,
     suite: str | Suite = "quick",
@@ -41,7 +45,7 @@ def run(
     limits: Mapping[str, float] | None = None,
     train: Any = None,
     canaries: Sequence[str] = (),
-    advance: Advance = lambda _: None,
+    advance: Advance = _silent,
 ) -> EvalResult:
     """The result of a suite on evaluation data: a value with its interval for whatever the data can prove.
 

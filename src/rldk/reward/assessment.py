@@ -107,7 +107,7 @@ def health(  # noqa: PLR0913 - the documented parameters
     limits = _checked(*first, (threshold_shortcut, threshold_leakage, threshold_length_bias))
     asked = only_known({**named, **(columns or {})})
     rest = {"gold": gold, "range": reward_range, "seed": seed, "select": select, "ignore": ignore}
-    options = HealthOptions(limits=limits, columns=asked, **rest)  # type: ignore[arg-type]  # each of its own type
+    options = HealthOptions(limits=limits, columns=asked, **rest)
     table = open_scores(run_data, options)
     reference = None if reference_data is None else open_scores(reference_data, replace(options, gold=None))
     return judge_scores(table, reference, options)

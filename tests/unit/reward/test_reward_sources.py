@@ -22,6 +22,7 @@ def lines(path: Path, data: list[Any]) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_kind_of_file_gives_the_same_report(tmp_path: Path) -> None:
     data = rows(answers(per_word=0.1))
     frame = pd.DataFrame(data)
@@ -80,6 +81,7 @@ def test_cells_of_other_types_are_read_as_far_as_they_mean_something(tmp_path: P
     assert report.status("length_bias") == "pass"
 
 
+@pytest.mark.slow
 def test_a_response_of_five_megabytes_is_one_response(tmp_path: Path) -> None:
     data = rows(answers())
     data[0]["response"] = "word " * 1_000_000

@@ -26,7 +26,7 @@ def classify(
     *,
     label: str | None = None,
     field: str = "toxicity",
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] | None = None,
 ) -> EvalTable:
     """The evaluation data with a further field: for each answer the probability of a label.
 
@@ -52,7 +52,8 @@ def classify(
             logits = network(**inputs).logits.float()
             told = logits.sigmoid() if several else logits.softmax(dim=-1)
             made[batch] = told[:, place].numpy()
-            advance(len(batch))
+            if advance is not None:
+                advance(len(batch))
     cells = {**table.cells, field: made.tolist()}
     note = f"{field} is the probability that {Path(model).name} gives to {network.config.id2label[place]!r}"
     columns = {**table.columns, field: f"{Path(model).name} (classifier)"}

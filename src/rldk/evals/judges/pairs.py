@@ -53,7 +53,7 @@ def judge_pairs(
     seed: int = 42,
     human: str = "human",
     most: int | None = None,
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[], None] | None = None,
 ) -> tuple[EvalResult, list[dict[str, Any]]]:
     """The share of prompts on which the judge prefers the answer of B, how often it changes its mind with the order,
     and its agreement with people; and a record for each prompt.
@@ -75,7 +75,8 @@ def judge_pairs(
             texts = (row["prompt"], row[order[0]], row[order[1]])
             numbers = _votes(server, question, texts, votes=votes, seed=seed)
             told.append([{1: order[0], 2: order[1], 0: "tie"}.get(number, "none") for number in numbers])
-        advance()
+        if advance is not None:
+            advance()
         return {**row, "choice": _majority(told[0]), "choice_swapped": _majority(told[1]), "votes": told}
 
     with ThreadPoolExecutor(max_workers=max(1, server.concurrency)) as pool:

@@ -199,6 +199,7 @@ def test_gold_that_falls_while_the_reward_rises_fails() -> None:
     assert "RM029" not in codes(health(pd.DataFrame({"step": step, "reward": up, "gold_score": up})))
 
 
+@pytest.mark.slow
 def test_validation_rows_that_stand_in_training_are_counted() -> None:
     train, held = rows(answers(5)), rows(answers(6, prompts=100))
     for row in held:
@@ -287,6 +288,7 @@ def test_the_report_goes_through_json_and_the_same_seed_gives_the_same_bytes() -
     assert RewardHealthReport.from_dict(plain).to_dict() == plain
 
 
+@pytest.mark.slow
 def test_reward_health_has_the_report_and_the_numbers_of_both() -> None:
     both = reward_health(rows(answers(1)), rows(answers(2)))
     assert isinstance(both.report, rldk.RewardHealthReport)
