@@ -16,6 +16,9 @@ BIN := $(VENV)/bin
 RUN := tests/fixtures/trl-grpo-collapse
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Compiled tests and modules are kept: else each worker compiles all of them, and so does each process that a test starts.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: explore fuzz demo monitor-demo monitor-grpo test test-fast test-slow test-integrations lint types bench golden docs clean
 .DEFAULT_GOAL := demo
 

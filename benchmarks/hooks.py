@@ -6,6 +6,7 @@ measured on a model of 10 million weights, in the same run as the same steps wit
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import random
 import statistics
@@ -163,6 +164,10 @@ def main() -> int:
     logged, silent = logged_steps(hooks, chosen.steps)
     lines = ["| what | p50 | mean | p99 | mean, of a 100 ms step |", "|---|---|---|---|---|"]
     lines.append(described("a logged step, default rules, 25 metrics", logged))
+    gc.disable()
+    uncollected = TrainerHooks(Recording(output_dir=folder, run_id="g", echo=False), identity_interval=0)
+    lines.append(described("the same with garbage collection off", logged_steps(uncollected, chosen.steps)[0]))
+    gc.enable()
     lines.append(described("a step that does not log", silent))
     at_once = TrainerHooks(
         Recording(output_dir=folder, run_id="c", echo=False, judge_every=1, rules="default"), identity_interval=0

@@ -34,6 +34,8 @@ from mutations import Change, applied, changes, is_program, runs_on_import, shor
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path("src") / "rldk"
 FAST = ["-m", "not slow and not integration", "--hypothesis-profile=unshrunk", "--hypothesis-seed=0"]
+# tests that import every file, to compare what stands in it with a page or a list of signatures
+READ_ALL = {"tests/laws/test_docs.py", "tests/laws/test_signatures.py"}
 # the `sitecustomize` of the copy while tests are recorded: what they start is recorded as well
 CHILD = """import os, sys
 if "RLDK_MUTATE_RECORD" in os.environ and "mutation_plugin" not in sys.orig_argv:
@@ -171,6 +173,8 @@ class Copy:
             os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))  # what is compiled already stays valid
         if failed == "":
             return f"survived: {len(chosen)} tests"
+        if failed is None and late and self.server.failed(names, spent, place, change.function or 0) != "":
+            raise SystemExit(f"the tests of {change} cannot be asked: their process ends without the change, too")
         if failed is not None and failed in names and self.server.failed([failed], spent) != "":
             print(f"{failed} fails without the change: it is not asked", flush=True)
             tests[:] = [test for test in tests if test["test"] != failed]
@@ -227,12 +231,13 @@ def file_of(test: str) -> str:
 
 def order(change: Change, tests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The tests that enter the changed function: its own test file first, then its package, then the others, each from
-    the quickest on. What runs on import is tried by all of the test files that enter any function of the file."""
+    the quickest on. What runs on import is tried by all of the test files that enter any function of the file, and by
+    those that read all files."""
     path = Path(change.path).relative_to("src")
     own = f"tests/unit/{path.relative_to('rldk').parent}/test_{path.stem}".replace("/./", "/")
     package = f"{Path('tests', 'unit', *path.parts[1:-1][:1])}/"
     lines = [{line for name, line in test["functions"] if name == str(path)} for test in tests]
-    near = {file_of(test["test"]) for test, own_lines in zip(tests, lines, strict=True) if own_lines}
+    near = {file_of(test["test"]) for test, own_lines in zip(tests, lines, strict=True) if own_lines} | READ_ALL
     found = []
     for test, entered in zip(tests, lines, strict=True):
         name = file_of(test["test"])

@@ -117,7 +117,7 @@ def put_in_place(path: str, function: int) -> bool:
     new = {(c.co_name, c.co_firstlineno): c for c in codes(compile(Path(path).read_bytes(), path, "exec"))}
     done = False
     for made in gc.get_objects():
-        if not isinstance(made, FunctionType) or made.__code__.co_filename != path:
+        if type(made) is not FunctionType or made.__code__.co_filename != path:
             continue
         code = new.get((made.__code__.co_name, made.__code__.co_firstlineno))
         if code is None or function not in {c.co_firstlineno for c in codes(code)}:

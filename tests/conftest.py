@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,18 @@ settings.register_profile("unshrunk", max_examples=5, deadline=None, phases=(Pha
 
 # Thousands of collected tests are alive all the time; looking for garbage among them again and again is a sixth of all.
 gc.set_threshold(50_000, 20, 100)
+
+
+# of a file whose tests are all integrations
+INTEGRATION = re.compile(r"^pytestmark = (?:\[[^\]]*|.*)\bintegration\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves out the files of integrations where these are not asked for. To collect them would load torch and the
+    trainers: that takes seconds, and what is loaded decides what a run records of its generators."""
+    if collection_path.suffix != ".py" or "not integration" not in config.option.markexpr:
+        return None
+    return True if INTEGRATION.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection() -> None:

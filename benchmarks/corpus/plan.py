@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.corpus import plan_control, plan_lm, plan_trl
+from benchmarks.corpus import plan_control, plan_lm, plan_trl, plan_wide
 from benchmarks.corpus.group import Group
 from benchmarks.corpus.label import FAMILIES, KIND, Run
 
@@ -22,7 +22,7 @@ def runs() -> list[Run]:
     """All runs, in the order in which they are made."""
     groups: Sequence[Group] = (*plan_trl.GROUPS, *plan_control.GROUPS, *plan_lm.GROUPS)
     made = [run for split in SPLITS for at, group in enumerate(groups) for run in _of(group, split, at)]
-    return sorted(made, key=lambda run: run.place)
+    return [*sorted(made, key=lambda run: run.place), *plan_wide.runs()]
 
 
 def _of(group: Group, split: str, at: int) -> list[Run]:

@@ -23,6 +23,8 @@ def score(task: str, prompt: str, text: str) -> float:
             return float(any(w in asked for w in words))
         case "hard":  # the first word, a function of the prompt that is not learnt in so few steps
             return float(words[0] % 7 == sum(asked) % 7)
+        case "rare":  # right or wrong by the first word: for one answer in seven at first
+            return float(words[0] < 8)
         case "solved":
             return float(len(words) >= 1)
         case "pool":

@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False  # importing it from typing would be most of the cost of `import rldk`
 
 if TYPE_CHECKING:
+    from rldk.bisect import bisect_commits
     from rldk.comparison import compare_runs
     from rldk.determinism import DeterminismReport, check
     from rldk.determinism import check as check_determinism
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from rldk.integrations.loop import watch
     from rldk.logprobs import mismatch
     from rldk.preflight import preflight
+    from rldk.profiling import profile
+    from rldk.replay import ReplayReport
     from rldk.reward import RewardHealthReport, compare_models, health, reward_health
     from rldk.tracking import ExperimentTracker, TrackingConfig, finish, init, log
     from rldk.utils.seed import set_global_seed
@@ -29,9 +32,11 @@ __all__ = [
     "EvalResult",
     "EventWriter",
     "ExperimentTracker",
+    "ReplayReport",
     "RewardHealthReport",
     "TrackingConfig",
     "__version__",
+    "bisect_commits",
     "check",
     "check_determinism",
     "compare_models",
@@ -46,6 +51,7 @@ __all__ = [
     "log",
     "mismatch",
     "preflight",
+    "profile",
     "reward_health",
     "set_global_seed",
     "watch",
@@ -58,8 +64,10 @@ _HOMES = {
     "EvalResult": "rldk.evals",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
+    "ReplayReport": "rldk.replay",
     "RewardHealthReport": "rldk.reward",
     "TrackingConfig": "rldk.tracking",
+    "bisect_commits": "rldk.bisect",
     "check": "rldk.determinism",
     "check_determinism": "rldk.determinism",
     "compare_models": "rldk.reward",
@@ -73,6 +81,7 @@ _HOMES = {
     "init": "rldk.tracking",
     "log": "rldk.tracking",
     "mismatch": "rldk.logprobs",
+    "profile": "rldk.profiling",
     "reward_health": "rldk.reward",
     "set_global_seed": "rldk.utils.seed",
     "watch": "rldk.integrations.loop",

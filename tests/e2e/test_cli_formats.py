@@ -86,6 +86,14 @@ def test_format_info_lists_every_adapter_and_what_it_loses() -> None:
     assert all(name in run("format-info")[1] for name in adapters.names())
 
 
+def test_formats_are_two_columns() -> None:
+    lines = run("format-info")[1].splitlines()
+    beside = [line for line in lines if line.startswith(" ")]
+    assert {len(line) - len(line.lstrip()) for line in beside} == {20}
+    assert max(map(len, beside)) <= 100
+    assert all(line[20:21] not in ("", " ") for line in lines)
+
+
 def test_validate_format_says_who_reads_it_and_what_is_known(own_names: Path) -> None:
     code, out, _ = run("validate-format", str(own_names))
     assert code == 0

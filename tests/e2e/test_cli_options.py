@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from time import perf_counter
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
 from examples import every
 
+from rldk.adapters.servers import wandb
 from rldk.cli.main import main
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -26,6 +30,14 @@ rules:
     actions:
       - http:
           url: "http://127.0.0.1:{port}/"
+"""
+STOP = """\
+rules:
+  - id: kl_high
+    metric: kl
+    condition: "value > 0.5"
+    actions:
+      - stop: {}
 """
 
 
@@ -129,3 +141,74 @@ def test_a_run_is_compared_with_the_approved_one(tmp_path: Path) -> None:
         for path, more, differs in cases:
             out = run(*command.split(), path, "--json", *more)[1]
             assert ("where the reference run had 1e-05" in out) is differs, (command, path.name)
+
+
+class _Silent(_Refusing):
+    """Answers no sooner than it is let."""
+
+    let: Event
+
+    def do_POST(self) -> None:
+        self.let.wait(30)
+        self.send_response(200)
+        self.end_headers()
+
+
+@pytest.mark.parametrize(("limit_s", "at_once"), [(0.1, False), (20, True)])
+def test_a_post_is_waited_for_as_long_as_asked_for(tmp_path: Path, limit_s: float, at_once: bool) -> None:
+    class Server(_Silent):
+        let = Event()
+
+    if at_once:
+        Server.let.set()
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    (tmp_path / "r.yaml").write_text(POST.format(port=server.server_port))
+    (tmp_path / "m.jsonl").write_text('{"step": 1, "kl": 0.9}\n')
+    words = ["--rules", tmp_path / "r.yaml", "--retries", 0, "--allow-actions", "http", "--http-timeout-sec", limit_s]
+    began = perf_counter()
+    _, _, err = run("monitor", "--once", tmp_path / "m.jsonl", *words)
+    took = perf_counter() - began
+    Server.let.set()
+    server.shutdown()
+    server.server_close()
+    assert took < 8, "the default is 10 s"
+    assert ("failed: " in err, "answered 200" in err) == (not at_once, at_once), err
+
+
+def test_a_process_that_ignores_sigterm_is_killed_after_the_time_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(STOP)
+    (tmp_path / "m.jsonl").write_text('{"step": 1, "kl": 0.9}\n')
+    with subprocess.Popen(["sh", "-c", "trap '' TERM; echo ready; exec sleep 60"], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        words = ["--rules", tmp_path / "r.yaml", "--pid", child.pid, "--kill-timeout-sec", 0.1]
+        _, _, err = run("monitor", "--once", tmp_path / "m.jsonl", *words)
+        assert child.wait(20) == -9
+    assert f"process {child.pid} ignored SIGTERM for 0.1 s: SIGKILL" in err
+
+
+def test_a_run_on_weights_and_biases_is_followed_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    class StoredRun:
+        """What the client of W&B shows of a run that has ended."""
+
+        state, config, lastHistoryStep = "finished", {"lr": 0.1}, 39
+        summary_metrics: ClassVar[dict[str, Any]] = {}
+
+        def load(self, force: bool = False) -> None:
+            return
+
+        def scan_history(self, *, min_step: int, max_step: int, page_size: int) -> list[dict[str, Any]]:
+            rows = [{"_step": i, "loss": math.nan if i > 30 else 0.5} for i in range(40)]
+            return rows[min_step:max_step]
+
+    asked = []
+
+    def connect(path: str) -> tuple[StoredRun, str]:
+        asked.append(path)
+        return StoredRun(), "http://host"
+
+    monkeypatch.setattr(wandb, "_connect", connect)
+    code, out, err = run("monitor", "--from-wandb", "team/proj/abc", "--exit-code")
+    assert (code, asked) == (1, ["team/proj/abc"]), err
+    assert "[critical] GRAD001 step 31: loss is NaN after 31 finite values" in out

@@ -322,9 +322,9 @@ def test_a_row_of_too_many_metrics_is_refused_and_the_others_are_read(form: str,
 
 WIDE = {"step": 1, "reward": 0.5, **dict.fromkeys((f"m{i}" for i in range(20_000)), 1.5)}
 WIDE_ROWS = {
-    "lines": "\n".join([json.dumps(WIDE)] * 3) + "\n",
-    "list": json.dumps([WIDE] * 3),
-    "table": "\n".join([",".join(WIDE), *[",".join(map(str, WIDE.values()))] * 3]) + "\n",
+    "lines": "\n".join([json.dumps(WIDE)] * 2) + "\n",
+    "list": json.dumps([WIDE] * 2),
+    "table": "\n".join([",".join(WIDE), *[",".join(map(str, WIDE.values()))] * 2]) + "\n",
 }
 
 
@@ -337,5 +337,5 @@ def test_a_log_of_rows_that_are_too_wide_is_refused_in_one_sentence(form: str, t
 @pytest.mark.parametrize("form", ["lines", "table"])
 def test_a_monitor_says_why_it_could_read_no_row(form: str, tmp_path: Path) -> None:
     answer = CliRunner().invoke(main, ["monitor", "--once", str(file(tmp_path, WIDE_ROWS[form]))])
-    assert "no row was read; 3 lines were refused, line 1: the " in answer.stdout
+    assert "no row was read; 2 lines were refused, line 1: the " in answer.stdout
     assert "20,001 metrics, more than can be held (20,000)" in answer.stdout

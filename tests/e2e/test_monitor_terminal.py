@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from examples import every
 
 ROOT = Path(__file__).parents[2]
 COLUMNS, ROWS = 110, 40
@@ -68,8 +69,7 @@ def test_a_panel_shows_where_the_run_stands_and_what_is_wrong(folder: Path) -> N
     assert "\x07" not in shown
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("words", "env"), [(("--plain",), {}), ((), {"CI": "1"}), ((), {"TERM": "dumb"})])
+@pytest.mark.parametrize(("words", "env"), every(3, [(("--plain",), {}), ((), {"CI": "1"}), ((), {"TERM": "dumb"})]))
 def test_lines_instead_where_they_are_asked_for(words: tuple[str, ...], env: dict[str, str], folder: Path) -> None:
     shown = on_a_terminal(folder, "--once", "m.jsonl", *words, **env)
     assert shown.startswith("[critical] GRAD001 step 30: loss is NaN")

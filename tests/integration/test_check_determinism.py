@@ -158,6 +158,18 @@ HOSTILE: dict[str, tuple[str, type[RldkError], str]] = {
     "prints nothing": ("pass", InputError, "wrote and printed nothing"),
     "hangs": ("import time, signal\nsignal.signal(15, signal.SIG_IGN)\ntime.sleep(600)", InputError, "time limit"),
     "prints without end": ("while True: print('x' * 100000)", InputError, "printed more than"),
+    "writes gigabytes": (
+        "import sys\nwhile True:\n  with open(sys.argv[1] + '/big', 'ab') as f: f.write(bytes(1 << 20))",
+        InputError,
+        r"wrote more than 0.05 GiB into \{out\} and was ended",
+    ),
+    "spawns children that flood": (
+        "import subprocess, sys\ncode = \"while True: print('x' * 100000)\"\n"
+        "for _ in range(3): subprocess.Popen([sys.executable, '-c', code], start_new_session=True)\n"
+        "import time\ntime.sleep(600)",
+        InputError,
+        "printed more than",
+    ),
     "hangs with a child in another session": (
         "import os, time, signal\nif not os.fork():\n  os.setsid()\n  signal.signal(15, signal.SIG_IGN)\n"
         "time.sleep(600)",
@@ -173,9 +185,9 @@ def test_a_hostile_command_ends_in_one_clear_message(how: str, tmp_path: Path) -
     text, kind, message = HOSTILE[how]
     limit = 1.5 if "hangs" in how else 60.0
     with pytest.raises(kind, match=message) as caught:
-        check(_script(text), replicas=2, timeout=limit, output_dir=tmp_path / "kept")
+        check(_script(text) + " {out}", replicas=2, timeout=limit, max_output_gib=0.05, output_dir=tmp_path / "kept")
     assert caught.value.hint
-    assert sum(path.stat().st_size for path in (tmp_path / "kept").rglob("*.txt")) < 4 << 20
+    assert sum(path.stat().st_size for path in (tmp_path / "kept").rglob("*") if path.is_file()) < 4 << 20
 
 
 @pytest.mark.slow
@@ -191,7 +203,7 @@ def test_a_missing_program_is_a_wrong_call_and_leaves_nothing(tmp_path: Path) ->
         check("no-such-program {seed}", output_dir=tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"replicas": 1}, {"tolerance": -1.0}, {"stride": 0}, {"steps": 0}, {"trace": True}])
+@pytest.mark.parametrize("wrong", [{"replicas": 1}, {"tolerance": -1.0}, {"stride": 0}, {"steps": 0}])
 def test_wrong_arguments_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         check("true", **wrong)  # type: ignore[arg-type]
@@ -247,6 +259,29 @@ def test_a_trainer_that_prints_boxes_is_read(tmp_path: Path) -> None:
     pytest.importorskip("stable_baselines3")
     report = check(_script(SB3) + " {seed}", "reward_mean", replicas=2, output_dir=tmp_path / "kept")
     assert (report.classification, report.passed) == ("bitwise", True)
+
+
+SUMMARIES = """
+import sys, torch
+from torch.utils.tensorboard import SummaryWriter
+torch.manual_seed(int(sys.argv[1]))
+with SummaryWriter() as writer:
+    for step in range(9):
+        writer.add_scalar("train/loss", torch.rand(()).item(), step)
+        writer.add_scalar("train/reward", torch.rand(()).item(), step)
+"""
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_a_real_summary_writer_is_read_from_the_command_line(tmp_path: Path) -> None:
+    pytest.importorskip("torch.utils.tensorboard")
+    cmd = _script(SUMMARIES) + " {seed}"
+    argv = [sys.executable, "-m", "rldk", "check-determinism", "--cmd", cmd, "--compare", "loss,reward_mean", "--json"]
+    done = subprocess.run([*argv, "--replicas", "2", "--output-dir", "kept"], capture_output=True, check=False)
+    report = msgspec.json.decode(done.stdout)
+    assert (done.returncode, report["classification"], report["numbers"]["steps"]) == (0, "bitwise", 9)
+    assert set(report["meta"]["metrics"]) == {"loss", "reward_mean"}
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.divergence import Cell, read_pairs, score_pairs, simulate
+from benchmarks.seed_groups import FAMILIES, Outcome, planned, table
 
 PAIRS = Path(__file__).parents[1] / "corpus" / "pairs"
 
@@ -25,3 +26,37 @@ def test_a_simulated_shift_is_found() -> None:
     assert got["false"] <= 0.15  # nominally 2 %; 4 of 20 would be a one-in-a-thousand accident
     assert got["found"] >= 0.8
     assert got["delay"] < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "cell",
+    [Cell(trend="learning", phi=0.5, signals=3, tails="t4"), Cell(trend="learning", phi=0.5, signals=3, seeds=0.1)],
+)
+def test_heavy_tails_and_wandering_seeds_are_no_alarm(cell: Cell) -> None:
+    """The two hardest rows of the table; 5 % of 120 with a margin of two standard errors."""
+    assert simulate(cell, 120, 5, seed=3)["false"] <= 0.09
+
+
+def test_real_groups_differ_in_the_seed_and_in_one_knob_at_most() -> None:
+    for name, family in FAMILIES.items():
+        runs = dict(planned(name, 100))
+        changed = [{k for k, v in config.items() if family.base.get(k) != v} - {"seed"} for config in runs.values()]
+        assert [len(keys) for keys in changed] == [0] * 6 + [1] * 4, name
+        assert len({config["seed"] for config in runs.values()}) == 10
+
+
+def test_the_table_counts_what_was_called_different_and_named() -> None:
+    def one(knob: str, cause: str, *, diverged: bool) -> Outcome:
+        first = 7 if diverged else None
+        return Outcome(
+            family="f", knob=knob, run="r", diverged=diverged, first_step=first, first_mover="kl", cause=cause,
+            question="seed-noise",
+        )  # fmt: skip
+
+    found = [
+        one("seed", "", diverged=False), one("lr", "config lr: 1 -> 3", diverged=True),
+        one("lr", "code commit: a -> b", diverged=True),
+    ]  # fmt: skip
+    lines = list(table(found))
+    assert lines[-2:] == ["| all | the seed only | 0 of 1 | 0 |  |", "| all | a knob | 2 of 2 | 0 | 1 of 2 |"]

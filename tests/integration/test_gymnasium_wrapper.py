@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("default")]
 import gymnasium as gym  # noqa: E402
 import numpy as np  # noqa: E402
 
+from rldk.errors import UsageError  # noqa: E402
 from rldk.integrations.gymnasium import RLDKVectorWrapper, RLDKWrapper  # noqa: E402
 
 
@@ -61,3 +62,14 @@ def test_the_environment_behaves_as_without_the_wrapper(tmp_path: Path) -> None:
 
     plain = rollout(gym.make("Pendulum-v1"))
     assert rollout(RLDKWrapper(gym.make("Pendulum-v1"), tmp_path, echo=False)) == plain
+
+
+def test_the_user_may_say_how_many_rows_wait(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="judge_every is 0"):
+        RLDKWrapper(gym.make("CartPole-v1"), tmp_path, judge_every=0)
+    env = RLDKWrapper(gym.make("CartPole-v1"), tmp_path, judge_every=3, log_interval=1, echo=False)
+    env.reset(seed=1)
+    while env.recorder is None:
+        env.step(0)
+    assert env.recorder.judge.pace.every == 3
+    env.close()

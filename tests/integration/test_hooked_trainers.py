@@ -50,6 +50,16 @@ print("sum", sum(float(p.detach().double().sum()) for p in model.parameters()), 
 """
 
 
+GRPO = """
+import os, sys
+os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
+sys.path.insert(0, os.environ["ROOT"])
+from pathlib import Path
+from benchmarks import tiny
+tiny.TRAINERS["grpo"](Path("out"), 6, []).train()
+"""
+
+
 def _run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": SRC, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True, env=env)
@@ -83,3 +93,19 @@ def test_a_script_is_recorded_and_does_what_it_does_without(
     assert report["hooks"]["failed"] == {}
     lines = (tmp_path / "run" / "hooks" / "training_events.jsonl").read_text().splitlines()
     assert row <= {name for line in lines for name in json.loads(line)["metrics"]}
+
+
+def test_the_samples_of_a_grpo_training_are_written_and_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("trl")
+    monkeypatch.setenv("ROOT", str(Path(__file__).parents[2]))
+    (tmp_path / "train.py").write_text(GRPO)
+    words = [sys.executable, "-m", "rldk", "run", "--hooks", "--samples", "4", "--run-dir", "run"]
+    _run([*words, "--", sys.executable, "train.py"], tmp_path)
+    lines = (tmp_path / "run" / "hooks" / "samples-training.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert [record["step"] for record in records] == [step for step in range(1, 7) for _ in range(4)]
+    assert all(record["prompt"] and record["token_ids"] and "advantage" in record for record in records)
+    assert len({(record["step"], record["group_id"]) for record in records}) == 6  # one whole group of each step
+    report: dict[str, Any] = json.loads((tmp_path / "run" / "report.json").read_text())
+    (watched,) = (run for run in report["runs"] if run["source"]["path"].endswith("training_events.jsonl"))
+    assert "ADV003" not in {check["code"] for check in watched["skipped"]}

@@ -16,6 +16,7 @@ import torch  # noqa: E402
 from stable_baselines3 import A2C, DQN, PPO, SAC  # noqa: E402
 from stable_baselines3.common.torch_layers import FlattenExtractor  # noqa: E402
 
+from rldk.errors import UsageError  # noqa: E402
 from rldk.integrations.sb3 import RLDKCallback  # noqa: E402
 
 SMALL: dict[str, Any] = {"seed": 1, "device": "cpu", "policy_kwargs": {"net_arch": [16]}}
@@ -99,3 +100,12 @@ def test_a_second_call_of_learn_is_a_run_of_its_own_and_the_logger_is_left_as_it
     model.learn(64, callback=callback, reset_num_timesteps=False)
     assert len(model.logger.output_formats) == before
     assert {p.name for p in tmp_path.glob("*_final_report.json")} == {"r_final_report.json", "r-2_final_report.json"}
+
+
+def test_the_user_may_say_how_many_rows_wait(tmp_path: Path) -> None:
+    callback = _callback(tmp_path, judge_every=3)
+    _learn("ppo", callback)
+    assert callback.recorder is not None
+    assert callback.recorder.judge.pace.every == 3
+    with pytest.raises(UsageError, match="judge_every is 0"):
+        RLDKCallback(tmp_path, judge_every=0)

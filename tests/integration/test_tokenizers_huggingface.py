@@ -10,7 +10,7 @@ import pytest
 
 from rldk.core.manifest import TokenizerRecord
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
-from rldk.tracking.verification.weights import tokenizer_outcome
+from rldk.provenance.inputs.weights import tokenizer_outcome
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 transformers = pytest.importorskip("transformers")

@@ -24,7 +24,6 @@ def test_a_check_changes_nothing_and_names_what_is_stale(
 ) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     monkeypatch.setattr(docs, "DOCS", tmp_path / "docs")
-    assert docs.run(["--check"]) == 0
     (tmp_path / "docs" / "cli.md").write_text("old")
     (tmp_path / "docs" / "rules" / "KL999.md").write_text("no such rule")
     assert docs.run(["--check"]) == 1

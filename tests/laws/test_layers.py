@@ -18,6 +18,7 @@ LAYERS = (
     ("cards", "testing"),
     (
         "bench",
+        "bisect",
         "comparison",
         "determinism",
         "diagnosis",
@@ -28,6 +29,8 @@ LAYERS = (
         "logprobs",
         "monitor",
         "preflight",
+        "replay",
+        "resume",
         "reward",
         "tracking",
     ),

@@ -55,6 +55,7 @@ def line_chart(
     size: tuple[int, int] = (400, 150),
     span: tuple[int, int] | None = None,
     beside: Sequence[SideLine] = (),
+    axis: str = "step",
 ) -> str:
     """An inline SVG of the curve: bands are shaded, limits dashed, and steps that stated NaN are ticks on the floor.
 
@@ -73,7 +74,7 @@ def line_chart(
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{title}">',
         *(_band(band, plot) for band in bands),
         *_beside(beside, plot),
-        *plot.axes(),
+        *plot.axes(axis),
         *(_limit(limit, plot, place) for place, limit in enumerate(near)),
         *(f'<path class="gap" d="M{plot.x(s):.1f} {plot.floor}v-9"/>' for s in series["gaps"]),
         f'<path class="line" d="{_path(series, plot)}"/>',
@@ -218,7 +219,7 @@ class Plot(Struct, frozen=True):
         middle = math.sqrt(self.low) * math.sqrt(self.high) if self.log else self.low / 2 + self.high / 2
         return (middle,) if self.flat else (self.low, middle, self.high)
 
-    def axes(self) -> list[str]:
+    def axes(self, axis: str = "step") -> list[str]:
         parts = [
             f'<path class="grid" d="M{LEFT} {self.y(v):.1f}H{self.right}"/>'
             f'<text x="{LEFT - 6}" y="{self.y(v) + 4:.1f}" text-anchor="end">{tick(v)}</text>'
@@ -227,7 +228,7 @@ class Plot(Struct, frozen=True):
         below = self.floor + 16
         parts.append(f'<text x="{LEFT}" y="{below}">{self.first:,}</text>')
         parts.append(f'<text x="{self.right}" y="{below}" text-anchor="end">{self.last:,}</text>')
-        word = "step, log scale" if self.log else "step"
+        word = escape(f"{axis}, log scale" if self.log else axis)
         parts.append(f'<text x="{(LEFT + self.right) / 2}" y="{below}" text-anchor="middle">{word}</text>')
         return parts
 

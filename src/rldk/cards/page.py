@@ -200,7 +200,14 @@ def _interval(share: tuple[float, float, float] | None) -> str:
 def _figure(curve: Curve, size: tuple[int, int]) -> str:
     series = Series(step=list(curve.step), value=list(curve.value), gaps=list(curve.gaps), rows=len(curve.step))
     chart = line_chart(
-        series, curve.name, bands=curve.bands, limits=curve.limits, size=size, span=curve.span, beside=curve.beside
+        series,
+        curve.name,
+        bands=curve.bands,
+        limits=curve.limits,
+        size=size,
+        span=curve.span,
+        beside=curve.beside,
+        axis=curve.axis,
     )
     logged = (
         f' <span class="soft">logged as <span class="mono">{escape(curve.logged_as)}</span></span>'

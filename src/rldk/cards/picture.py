@@ -279,7 +279,7 @@ def _chart(drawing: Drawing, curve: Curve, left: float, top: float, size: tuple[
         at = tuple((left + plot.x(s), top + plot.y(v)) for s, v in run)
         drawing.shapes.append(Stroke(points=at, colour=CURVE, width=1.3) if len(at) > 1 else _point(at[0]))
     below = top + plot.floor + 13
-    word = "step, log scale" if plot.log else "step"
+    word = f"{curve.axis}, log scale" if plot.log else curve.axis
     for x, text, align in (
         (left + plot.x(plot.first) if plot.first != plot.last else left + size[0] / 2, f"{plot.first:,}", "left"),
         (left + plot.right, f"{plot.last:,}" if plot.first != plot.last else "", "right"),

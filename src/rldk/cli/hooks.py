@@ -19,6 +19,7 @@ HOOKS = Path(rldk.__file__).parent / "integrations" / "inject" / "rldk_trainers.
 FOLDER = "hooks"  # in the run directory
 STREAM = "training_events.jsonl"
 VARIABLE = "RLDK_HOOKS"
+SAMPLES = "RLDK_HOOKS_SAMPLES"
 MOST_FILES, MOST_BYTES = 1000, 1 << 16
 
 
@@ -38,9 +39,10 @@ class HookFolder:
         """The rows of the training; there when something was hooked that has rows."""
         return self.path / STREAM
 
-    def variables(self, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """What the environment of the command gets besides its own."""
-        return {**injected(HOOKS, environment), VARIABLE: str(self.path)}
+    def variables(self, samples: int, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """What the environment of the command gets besides its own. `samples`: how many per-sample records of a step
+        are written."""
+        return {**injected(HOOKS, environment), VARIABLE: str(self.path), SAMPLES: str(samples)}
 
     def found(self) -> dict[str, Any]:
         """What was hooked, what was not and why, and how many rows were recorded."""

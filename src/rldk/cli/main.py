@@ -43,6 +43,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "repeating.check_determinism",
         "Run a training several times with the same seed, and say whether the runs agree.",
     ),
+    "replay": (
+        "repeating.replay",
+        "Run a recorded run again from its record, and say whether it gives the same numbers.",
+    ),
+    "bisect": (
+        "repeating.bisect",
+        "Find the first bad commit, or version of a package, also where the outcome is noisy.",
+    ),
+    "check-resume": (
+        "repeating.check_resume",
+        "Stop, kill and resume a training, and say whether it stays the same and what was lost.",
+    ),
+    "profile": ("repeating.profile", "Say where the time of a training goes, and whether its memory grows."),
     "diff-ckpt": ("comparing.diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
     "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
     "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),

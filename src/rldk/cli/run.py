@@ -45,9 +45,24 @@ if TYPE_CHECKING:
     help="Attach rldk's hooks to the trainer that the command loads: transformers and TRL, Stable-Baselines3, verl, "
     "OpenRLHF, RLlib, SummaryWriter, gymnasium. The script itself is not changed.",
 )
+@click.option(
+    "--samples",
+    type=click.IntRange(min=0),
+    default=64,
+    show_default=True,
+    help="Number of per-sample records of one training step that the hooks keep, with prompt, response, reward and "
+    "log-probabilities; 0 keeps none.",
+)
 @options(SHARED)
 @click.argument("words", nargs=-1, required=True, metavar="-- COMMAND...")
-def command(streams: tuple[str, ...], run_dir: Path | None, hooked: bool, words: tuple[str, ...], **flags: Any) -> int:
+def command(
+    streams: tuple[str, ...],
+    run_dir: Path | None,
+    hooked: bool,
+    samples: int,
+    words: tuple[str, ...],
+    **flags: Any,
+) -> int:
     """Start a training and watch it.
 
     Write -- before COMMAND. rldk watches what the command prints and the files that --stream names. It passes the
@@ -68,7 +83,7 @@ def command(streams: tuple[str, ...], run_dir: Path | None, hooked: bool, words:
 
     how, settings = reading_options(flags)
     rules = load_asked_rules(flags)
-    child, left, begun, hooks = _start(words, run_dir, hooked=hooked)
+    child, left, begun, hooks = _start(words, run_dir, samples=samples if hooked else None)
     followed = (*streams, str(hooks.stream)) if hooks else streams
     try:
         flags["alerts"] = flags["alerts"] or left.alerts
@@ -77,7 +92,10 @@ def command(streams: tuple[str, ...], run_dir: Path | None, hooked: bool, words:
         with left.printed.open("ab", buffering=0) as log, Signals(child.relay) as signals:
             tee = (1, log.fileno())
             exclude = output_files(flags)
-            feeds = live_feeds(("-", *followed), how, warn=say, stdin=child.stdout, tee=tee, exclude=exclude)
+            own = followed[len(streams) :]
+            feeds = live_feeds(
+                ("-", *followed), how, warn=say, stdin=child.stdout, tee=tee, exclude=exclude, sampled=own
+            )
             # the command answers a signal; the monitor ends after the command has ended
             code = conduct(
                 feeds,
@@ -90,7 +108,8 @@ def command(streams: tuple[str, ...], run_dir: Path | None, hooked: bool, words:
             )
     finally:
         child.close()
-    _conclude(left, followed, rules, how, flags["reference"])
+    kept = (*streams, str(hooks.path)) if hooks else streams
+    _conclude(left, kept, rules, how, flags["reference"])
     if hooks:
         hooks.tell(Path(flags["report"]))
     end(left, begun, child.exit_code())
@@ -98,20 +117,20 @@ def command(streams: tuple[str, ...], run_dir: Path | None, hooked: bool, words:
 
 
 def _start(
-    words: Sequence[str], run_dir: Path | None, *, hooked: bool
+    words: Sequence[str], run_dir: Path | None, *, samples: int | None
 ) -> tuple[Wrapped, RunDirectory, Manifest, HookFolder | None]:
-    """The command, its run directory with a manifest, and the folder of the hooks. Raises `UsageError` for a command
-    that cannot be started."""
+    """The command, its run directory with a manifest, and the folder of the hooks, which are there with `samples`.
+    Raises `UsageError` for a command that cannot be started."""
     from datetime import datetime
 
     from rldk.cli.hooks import HookFolder
     from rldk.engine.processes.child import Wrapped
     from rldk.monitor.rundir import begin, run_directory
 
-    left = run_directory(run_dir, words, datetime.now()) if hooked else None
+    left = run_directory(run_dir, words, datetime.now()) if samples is not None else None
     hooks = HookFolder(left) if left is not None else None
     try:
-        child = Wrapped(words, variables=hooks.variables() if hooks else None)
+        child = Wrapped(words, variables=hooks.variables(samples) if hooks and samples is not None else None)
     except BaseException:
         if hooks:
             hooks.remove()

@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from rldk.adapters.open import make_unique, open_runs
 from rldk.cards.series import KEY_METRICS
-from rldk.comparison.facts import GroupContrast, GroupScore, Outcome
+from rldk.comparison.cost import group_costs
+from rldk.comparison.curves import common_span, group_curve, logged_curve
+from rldk.comparison.facts import GroupContrast, GroupCurve, GroupScore, Outcome
+from rldk.comparison.grouping import Grouping, grouped_runs, opened_runs, recorded_settings
 from rldk.comparison.report import ComparisonReport
-from rldk.core.codec import to_builtins
-from rldk.core.manifest import read_manifest
+from rldk.comparison.settings import setting_effects
 from rldk.core.model import Check, Note, Run
 from rldk.core.stats.aggregate import (
     interquartile_mean,
     interquartile_means,
     performance_profile,
     probability_of_improvement,
+    seed_share,
     seeds_needed,
+    spread_interval,
     stratified_interval,
 )
 from rldk.core.stats.paired import holm
+from rldk.core.stats.proportions import wilson
 from rldk.core.vocabulary import vocabulary
-from rldk.engine.compare import align
-from rldk.engine.compare.records import HARMLESS
-from rldk.errors import MalformedInput, NoData, UnknownName, UsageError
+from rldk.errors import NoData, UnknownName
 
 Array = NDArray[np.float64]
 LAST = 0.1  # share of the steps whose mean is the score of a run
@@ -41,15 +39,12 @@ LEAST_SEEDS = 3  # fewer have no spread to speak of
 ALPHA = 0.05
 GAIN = 0.9  # share of the baseline's gain that a run must reach for its sample efficiency
 LEVELS = 5
-MOST_KEYS = 3  # of the configuration, in the name of a group
 MOST_METRICS = 6
-
-Grouping = Mapping[str, Sequence[str]]
 
 
 def compare_runs(
     runs: Any,
-    *,
+    *more: Any,
     groups: Grouping | None = None,
     metrics: Sequence[str] | str | None = None,
     baseline: str | None = None,
@@ -57,14 +52,18 @@ def compare_runs(
 ) -> ComparisonReport:
     """Compares groups of runs: their scores with intervals, how fast they learn, and whether a group is better.
 
-    `runs`: a source that `ingest_runs` reads, or a list of them. `groups`: name -> ids of runs; by default runs belong
+    `runs`: a source that `ingest_runs` reads, or a list of them. `more`: further sources, as in `compare_runs(a, b)`.
+    `groups`: name -> ids of runs, or a pattern such as "base-*"; runs in no group are left out. By default runs belong
     together when their configurations differ in the seed and in names of folders only, and where no configuration is
-    known, when their names differ in a trailing number only. `metrics`: default the first ones that a practitioner
-    looks at; the first one stands for the goal. `baseline`: the group to compare with, default that of the first run.
+    known, when their names differ in a trailing number or date only. `metrics`: default the first ones that a
+    practitioner looks at; the first one stands for the goal. `baseline`: the group to compare with, default that of the
+    first run.
 
     Raises `UsageError`, `UnknownName`, `NoData` and the errors of the adapters."""
-    opened = _opened(runs, field_map)
-    grouped = _grouped(opened, groups)
+    opened = opened_runs([runs, *more] if more else runs, field_map)
+    settings, results = recorded_settings(opened)
+    grouped = grouped_runs(opened, settings, groups)
+    opened = [run for members in grouped.values() for run in members]
     reference = baseline or next(iter(grouped))
     if reference not in grouped:
         raise UnknownName("group", reference, grouped)
@@ -79,6 +78,7 @@ def compare_runs(
         scores += [_score(group, metric, grouped[group], level, levels) for group in grouped]
         contrasts += [_contrast(g, metric, found[g], found[reference]) for g in grouped if g != reference]
     decided = _decided(contrasts, names[0])
+    costs, unknown = group_costs(grouped)
     goal = [one for one in decided if one.metric == names[0]]
     made = ComparisonReport(
         kind="comparison",
@@ -88,73 +88,19 @@ def compare_runs(
         metrics=names,
         scores=tuple(scores),
         contrasts=decided,
+        curves=tuple(_curves(grouped, names)),
+        costs=costs,
+        settings=setting_effects(settings, _goal_scores(grouped, names[0])),
+        seed_share=seed_share([_finals(members, names[0]) for members in grouped.values()]),
         checked=names,
-        skipped=skipped,
-        notes=_notes(opened, grouped, groups),
+        skipped=skipped + unknown,
+        notes=_notes(opened, grouped, settings=settings, results=results, named=groups is not None),
         numbers={"runs": len(opened), "groups": len(grouped), "fewest_seeds": min(map(len, grouped.values()))},
         meta={"source": opened[0].source, "run": f"{len(opened)} runs"},
     )
     from rldk.comparison.view import comparison_verdict
 
     return replace(made, verdict=comparison_verdict(made))
-
-
-def _opened(runs: Any, field_map: Mapping[str, str] | None) -> list[Run]:
-    many = [runs] if isinstance(runs, str | os.PathLike) or hasattr(runs, "columns") else list(runs)
-    made: list[Run] = []
-    for place, source in enumerate(many, 1):
-        opened = [source] if isinstance(source, Run) else open_runs(source, field_map=field_map)
-        in_memory = not isinstance(source, str | os.PathLike | Run)
-        made += [replace(run, id=f"run {place}") if in_memory else run for run in opened]
-    if len(made) < 2:
-        raise UsageError("one run cannot be compared", hint="give two or more, or a folder of several")
-    names = make_unique([run.id for run in made])
-    return [replace(run, id=name) for run, name in zip(made, names, strict=True)]
-
-
-def _grouped(runs: list[Run], wanted: Grouping | None) -> dict[str, list[Run]]:
-    by_id = {run.id: run for run in runs}
-    if wanted is not None:
-        for name in (name for ids in wanted.values() for name in ids):
-            if name not in by_id:
-                raise UnknownName("run", name, by_id)
-        return {group: [by_id[name] for name in ids] for group, ids in wanted.items() if ids}
-    made: dict[str, list[Run]] = {}
-    for run in runs:
-        made.setdefault(_kind(run), []).append(run)
-    kinds = list(made.values())
-    return dict(zip(_group_names(kinds), kinds, strict=True))
-
-
-def _kind(run: Run) -> str:
-    """What runs of one group have in common: the configuration without seed and folders, else the name's stem."""
-    config = _config(run)
-    kept = {key: value for key, value in config.items() if not HARMLESS.fullmatch(key)}
-    return json.dumps(to_builtins(kept), sort_keys=True) if kept else _stem(run.id)
-
-
-def _config(run: Run) -> Mapping[str, Any]:
-    folder = Path(run.source)
-    try:
-        record = read_manifest(folder if folder.is_dir() else folder.parent)
-    except MalformedInput:
-        record = None
-    return record.config if record is not None and record.config else run.meta.config
-
-
-def _stem(name: str) -> str:
-    return re.sub(r"[-_.]*(?:seed|s)?[-_=]?\d+$", "", name, flags=re.IGNORECASE) or name
-
-
-def _group_names(kinds: Sequence[Sequence[Run]]) -> list[str]:
-    """A name for each group: the configuration that sets it apart, else what its runs' names begin with."""
-    configs = [_config(members[0]) for members in kinds]
-    keys = dict.fromkeys(key for config in configs for key in config if not HARMLESS.fullmatch(key))
-    apart = [key for key in keys if len({json.dumps(to_builtins(config.get(key))) for config in configs}) > 1]
-    if 0 < len(apart) <= MOST_KEYS:
-        return make_unique([", ".join(f"{key}={config.get(key)}" for key in apart) for config in configs])
-    stems = [{_stem(run.id) for run in members} for members in kinds]
-    return make_unique([each.pop() if len(each) == 1 else f"group {place}" for place, each in enumerate(stems, 1)])
 
 
 def _metrics(runs: Sequence[Run], wanted: Sequence[str] | str | None) -> tuple[tuple[str, ...], tuple[Check, ...]]:
@@ -181,20 +127,14 @@ def _metrics(runs: Sequence[Run], wanted: Sequence[str] | str | None) -> tuple[t
     return tuple(dict.fromkeys(chosen)), tuple(lacking)
 
 
-def _curve(run: Run, metric: str) -> tuple[NDArray[np.int64], Array]:
-    aligned = align([run.metrics], metric)
-    finite = np.isfinite(aligned.values[0])
-    return aligned.step[finite], aligned.values[0][finite]
-
-
 def _finals(members: Sequence[Run], metric: str) -> Array:
-    found = [_curve(run, metric)[1] for run in members]
+    found = [logged_curve(run, metric)[1] for run in members]
     return np.array([values[-max(1, round(LAST * values.size)) :].mean() for values in found if values.size])
 
 
 def _level(members: Sequence[Run], metric: str) -> tuple[float, bool]:
     """The level at 90 % of the way from the baseline's first values to its last ones, and whether that is upwards."""
-    starts = [values[: max(1, round(LAST * values.size))].mean() for _, values in _curves(members, metric)]
+    starts = [values[: max(1, round(LAST * values.size))].mean() for _, values in _logged(members, metric)]
     if not starts:
         return math.nan, True
     start = float(np.mean(starts))
@@ -202,9 +142,9 @@ def _level(members: Sequence[Run], metric: str) -> tuple[float, bool]:
     return start + GAIN * gain, gain >= 0
 
 
-def _curves(members: Sequence[Run], metric: str) -> Iterator[tuple[NDArray[np.int64], Array]]:
+def _logged(members: Sequence[Run], metric: str) -> Iterator[tuple[NDArray[np.int64], Array]]:
     for run in members:
-        step, values = _curve(run, metric)
+        step, values = logged_curve(run, metric)
         if values.size:
             yield step, values
 
@@ -212,21 +152,32 @@ def _curves(members: Sequence[Run], metric: str) -> Iterator[tuple[NDArray[np.in
 def _score(group: str, metric: str, members: Sequence[Run], level: tuple[float, bool], levels: Array) -> GroupScore:
     finals = _finals(members, metric)
     low, high = stratified_interval([finals], interquartile_means, seed=0)
-    steps = [_reached(step, values, level[0], rising=level[1]) for step, values in _curves(members, metric)]
+    spread_low, spread_high = spread_interval(finals)
+    shares = performance_profile([finals], levels) if finals.size else np.zeros(0)
+    between = [wilson(round(share * finals.size), finals.size) for share in shares.tolist()]
+    steps = [_reached(step, values, level[0], rising=level[1]) for step, values in _logged(members, metric)]
     arrived = [step for step in steps if step is not None]
     return GroupScore(
         group=group,
         metric=metric,
         scores=tuple(finals.tolist()),
         iqm=interquartile_mean([finals]),
-        low=None if math.isnan(low) else low,
-        high=None if math.isnan(high) else high,
+        low=_known(low),
+        high=_known(high),
         spread=float(finals.std(ddof=1)) if finals.size > 1 else None,
+        spread_low=_known(spread_low),
+        spread_high=_known(spread_high),
         steps=float(np.median(arrived)) if len(arrived) > len(steps) / 2 else None,
         reached=len(arrived),
         levels=tuple(levels.tolist()),
-        profile=tuple(performance_profile([finals], levels).tolist()) if finals.size else (),
+        profile=tuple(shares.tolist()),
+        profile_low=tuple(low for low, _ in between),
+        profile_high=tuple(high for _, high in between),
     )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _reached(step: NDArray[np.int64], values: Array, level: float, *, rising: bool) -> int | None:
@@ -288,10 +239,34 @@ def _outcome(one: GroupContrast) -> Outcome:
     return "better" if (one.gap > 0) == (direction == "up") else "worse"
 
 
-def _notes(runs: Sequence[Run], grouped: Mapping[str, Sequence[Run]], wanted: Grouping | None) -> tuple[Note, ...]:
+def _curves(grouped: Mapping[str, Sequence[Run]], metrics: Sequence[str]) -> Iterator[GroupCurve]:
+    for metric in metrics:
+        span = common_span([run for members in grouped.values() for run in members], metric)
+        for group, members in grouped.items():
+            made = group_curve(group, metric, members, span)
+            if made is not None:
+                yield made
+
+
+def _goal_scores(grouped: Mapping[str, Sequence[Run]], metric: str) -> dict[str, float]:
+    each = {run.id: _finals([run], metric) for members in grouped.values() for run in members}
+    return {name: float(found[0]) for name, found in each.items() if found.size}
+
+
+def _notes(
+    runs: Sequence[Run],
+    grouped: Mapping[str, Sequence[Run]],
+    *,
+    settings: Mapping[str, Mapping[str, Any]],
+    results: Sequence[str],
+    named: bool,
+) -> tuple[Note, ...]:
     made = []
-    if wanted is None and not any(_config(run) for run in runs):
+    if not named and not any(settings.values()):
         made.append(Note(topic="groups", text="no run records its configuration: runs were grouped by their names"))
+    if results:
+        told = f"metadata {', '.join(results[:3])} differ from run to run and were taken for results, not for settings"
+        made.append(Note(topic="settings", text=told))
     lengths = {int(run.metrics.step.max()) for run in runs if len(run.metrics)}
     if len(lengths) > 1:
         made.append(Note(topic="length", text=f"the runs end at steps {min(lengths):,} to {max(lengths):,}"))

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from rldk.cards.chart import number
 from rldk.cards.words import plural
 from rldk.comparison.facts import ComparisonFacts, GroupContrast, GroupScore
-from rldk.core.view import Bullets, Problem, Section, Table, Tone, View
+from rldk.comparison.parts import cost_sections, curve_sections, setting_sections
+from rldk.core.view import Bullets, Paragraph, Problem, Section, Table, Tone, View
 
 MANY = 1000  # seeds beyond which the number is of no use
+NOT_COMPARED = "not checked: needs two groups of three or more seeds each"
+TOLD = 2  # groups with too few seeds, each of which the verdict names
 TONES: dict[str, Tone] = {"worse": "critical", "better": "ok", "different": "warn"}
 
 
@@ -19,7 +22,11 @@ def comparison_verdict(report: ComparisonFacts) -> str:
     if not goal:
         only = next(one for one in report.scores if one.metric == report.metrics[0])
         return f"There is one group of {plural(len(only.scores), 'run')}: {report.metrics[0]} {_value(only)}."
-    return " ".join(_sentence(report, one) for one in goal)
+    few = [one for one in goal if one.outcome == "too few seeds"]
+    said = [_sentence(report, one) for one in goal if len(few) <= TOLD or one not in few]
+    if len(few) > TOLD:
+        said.append(f"{len(few)} groups cannot be compared with {report.baseline}: give three or more seeds of each.")
+    return " ".join(said)
 
 
 def comparison_view(report: ComparisonFacts) -> View:
@@ -29,6 +36,7 @@ def comparison_view(report: ComparisonFacts) -> View:
     tone: Tone = "critical" if not report.passed else TONES[decided[0]] if decided else "info"
     open_badge = "NOT ENOUGH EVIDENCE" if goal else "ONE GROUP"
     badge = "WORSE" if not report.passed else decided[0].upper() if decided else open_badge
+    few = {} if any(one.outcome != "too few seeds" for one in goal) else {_code(report.metrics[0]): NOT_COMPARED}
     return View(
         kind=report.kind,
         title=f"{plural(len(report.groups), 'group')} of runs",
@@ -38,8 +46,8 @@ def comparison_view(report: ComparisonFacts) -> View:
         source=str(report.meta.get("source") or ""),
         sections=tuple(_sections(report)),
         problems=tuple(_problem(report, one) for one in goal if one.outcome == "worse"),
-        checked=report.checked,
-        unchecked={check.code: check.reason for check in report.skipped},
+        checked=() if few else (_code(report.metrics[0]),),
+        unchecked={check.code: check.reason for check in report.skipped} | few,
         figures=dict(report.numbers),
     )
 
@@ -61,32 +69,62 @@ def _sentence(report: ComparisonFacts, one: GroupContrast) -> str:
 
 def _sections(report: ComparisonFacts) -> Iterator[Section]:
     if report.contrasts:
-        gap = f"Gap to {report.baseline}"
-        heads = ("Metric", "Group", "Outcome", gap, "95 %", "Chance of improvement", "Seeds needed")
-        rows = tuple(_contrast(one) for one in report.contrasts)
-        tones = tuple(TONES.get(one.outcome, "") for one in report.contrasts)
-        lines = tuple(f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]} ({r[4]}), improves in {r[5]}, seeds {r[6]}" for r in rows)
-        yield Section(title="Groups compared", parts=(Table(heads=heads, rows=rows, tones=tones, lines=lines),))
-    heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Steps to the level")
+        yield _compared(report)
+    yield from curve_sections(report)
+    heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Its 95 %", "Steps to the level")
     rows = tuple(_score(one) for one in report.scores)
-    lines = tuple(f"{r[0]}, {r[1]} ({r[2]} runs): {r[3]} ({r[4]}), spread {r[5]}, level at step {r[6]}" for r in rows)
+    lines = tuple(
+        f"{r[0]}, {r[1]} ({plural(int(r[2]), 'run')}): {r[3]} ({r[4]}), spread {r[5]} ({r[6]}), level at step {r[7]}"
+        for r in rows
+    )
     note = "IQM: mean of the middle half of the runs' last tenths. Level: 90 % of the baseline's gain."
-    yield Section(title="Scores", parts=(Table(heads=heads, rows=rows, lines=lines, note=note),))
+    table = Table(heads=heads, rows=rows, lines=lines, note=note)
+    yield Section(title="Scores", parts=(table, *_seed_share(report)))
+    yield from setting_sections(report)
+    yield from cost_sections(report)
     yield _profiles(report)
     members = tuple(f"{group}: {', '.join(names)}" for group, names in report.groups.items())
     yield Section(title="Groups", parts=(Bullets(items=members, plain=True),))
     if report.skipped or report.notes:
-        items = (*(check.reason for check in report.skipped), *(note.text for note in report.notes))
+        skipped = (f"{check.name}: not checked: {check.reason}" for check in report.skipped)
+        items = (*skipped, *(note.text for note in report.notes))
         yield Section(title="Notes", parts=(Bullets(items=items),))
+
+
+def _compared(report: ComparisonFacts) -> Section:
+    gap = f"Gap to {report.baseline}"
+    heads = ("Metric", "Group", "Outcome", gap, "95 %", "Chance of improvement", "Seeds needed")
+    rows = tuple(_contrast(one) for one in report.contrasts)
+    tones = tuple(TONES.get(one.outcome, "") for one in report.contrasts)
+    lines = tuple(f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]} ({r[4]}), improves in {r[5]}, seeds {r[6]}" for r in rows)
+    return Section(title="Groups compared", parts=(Table(heads=heads, rows=rows, tones=tones, lines=lines),))
+
+
+def _seed_share(report: ComparisonFacts) -> Iterator[Paragraph]:
+    if report.seed_share is not None:
+        share = f"{report.seed_share:.0%} of the variance of {report.metrics[0]} among these runs"
+        yield Paragraph(text=f"The seed decides {share}, and the group the rest.")
 
 
 def _profiles(report: ComparisonFacts) -> Section:
     each = [one for one in report.scores if one.metric == report.metrics[0] and one.profile]
-    heads = ("Group", *(f"> {number(level)}" for level in (each[0].levels if each else ())))
-    rows = tuple((one.group, *(f"{share:.0%}" for share in one.profile)) for one in each)
-    lines = tuple(f"{r[0]}: {', '.join(f'{h} {v}' for h, v in zip(heads[1:], r[1:], strict=True))}" for r in rows)
-    title = f"Share of runs with a higher {report.metrics[0]}"
-    return Section(title=title, parts=(Table(heads=heads, rows=rows, lines=lines),), detail=True)
+    points = [
+        (one.group, len(one.scores), *point)
+        for one in each
+        for point in zip(one.levels, one.profile_low, one.profile, one.profile_high, strict=True)
+    ]
+    heads = ("Group", "Level", "Runs above", "95 %")
+    rows = tuple(
+        (group, number(level), f"{share:.0%} of {runs}", f"{low:.0%} to {high:.0%}")
+        for group, runs, level, low, share, high in points
+    )
+    shares = tuple((low, share, high) for _, _, _, low, share, high in points)
+    lines = tuple(
+        f"{one.group}: {', '.join(f'> {number(a)} {b:.0%}' for a, b in zip(one.levels, one.profile, strict=True))}"
+        for one in each
+    )
+    title = f"Performance profile: share of runs with a higher {report.metrics[0]}"
+    return Section(title=title, parts=(Table(heads=heads, rows=rows, lines=lines, shares=shares),), detail=True)
 
 
 def _contrast(one: GroupContrast) -> tuple[str, ...]:
@@ -100,7 +138,8 @@ def _score(one: GroupScore) -> tuple[str, ...]:
     between = f"{number(one.low)} to {number(one.high)}" if one.low is not None else "-"
     few = f"not reached by most ({one.reached})"
     when = f"{one.steps:,.0f} ({one.reached} of {len(one.scores)})" if one.steps is not None else few
-    return one.metric, one.group, str(len(one.scores)), number(one.iqm), between, number(one.spread), when
+    spread = f"{number(one.spread_low)} to {number(one.spread_high)}" if one.spread_low is not None else "-"
+    return one.metric, one.group, str(len(one.scores)), number(one.iqm), between, number(one.spread), spread, when
 
 
 def _value(one: GroupScore) -> str:
@@ -109,7 +148,7 @@ def _value(one: GroupScore) -> str:
 
 def _problem(report: ComparisonFacts, one: GroupContrast) -> Problem:
     return Problem(
-        code=f"worse-{one.metric}",
+        code=_code(one.metric),
         name="worse",
         severity="critical",
         message=_sentence(report, one),
@@ -117,3 +156,7 @@ def _problem(report: ComparisonFacts, one: GroupContrast) -> Problem:
         metric=one.metric,
         value=one.gap,
     )
+
+
+def _code(metric: str) -> str:
+    return f"worse-{metric}"

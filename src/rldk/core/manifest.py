@@ -150,6 +150,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
     other: dict[str, Any] = field(default_factory=dict)
 
 
+def stated_config(manifest: Manifest) -> dict[str, Any]:
+    """The settings that a run states: its metadata, where `ExperimentTracker` keeps what its user passes, and its
+    configuration, which counts more. A result that was added to the metadata is among them."""
+    return {**manifest.metadata, **manifest.config}
+
+
 _HINTS = {name: hint for name, hint in get_type_hints(Manifest).items() if name != "other"}
 _NESTED: dict[str, type[Struct]] = {"process": RunProcess, "git": GitState, "script": Script}
 _RECORDS = ("datasets", "models", "tokenizers")
@@ -174,6 +180,14 @@ def read_manifest(folder: Path, name: str = MANIFEST) -> Manifest | None:
     if not isinstance(data, dict):
         raise MalformedInput(f"{path} is no JSON object", hint="it is not the manifest of a run")
     return manifest_of(data, str(path))
+
+
+def recorded_manifest(folder: Path) -> Manifest:
+    """The manifest of the run. Raises `UnreadableSource` where there is none."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise UnreadableSource(f"{folder} has no run.json", hint="`rldk runs list` shows which runs there are")
+    return manifest
 
 
 def manifest_of(data: Mapping[str, Any], where: str = MANIFEST) -> Manifest:

@@ -33,6 +33,11 @@ _SHAPES = later(
     r"|SG\.[\w-]{10,40}\.[\w-]{10,64}|eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000})"
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
 )
+# What a text must hold before a pattern can match. Most texts hold none of it, and a search for them is far quicker.
+_SHAPE_MARKS = tuple(
+    "sk- hf_ gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- xox AKIA ASIA AIza npm_ pypi- SG. eyJ -----BEGIN".split()
+)
+_SCHEME_WORDS = ("bearer", "basic", "token")
 _HOOKS = later(r"(https?://(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|\w{1,80}\.webhook\.office\.com)/)\S+")
 _USER = later(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/@]{1,400}(?=@)", re.IGNORECASE)
 _SCHEMES = later(r"\b((?:Bearer|Basic|Token)\s+)[\w.~+/=-]{6,4000}", re.IGNORECASE)
@@ -85,15 +90,25 @@ def without_secrets(text: str) -> str:
 
     Such parts are known token shapes, passwords in addresses, webhooks, and values of options and assignments with a
     secret's name."""
-    text = _SCHEMES.sub(rf"\1{REDACTED}", without_credentials(text[:MAX_TEXT]))
-    text = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], text)
-    return _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], text)
+    text = without_credentials(text[:MAX_TEXT])
+    folded = text.casefold()
+    if any(word in folded for word in _SCHEME_WORDS):
+        text = _SCHEMES.sub(rf"\1{REDACTED}", text)
+    if "=" in text or ":" in text:
+        text = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], text)
+    if "-" in text:
+        text = _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], text)
+    return text
 
 
 def without_credentials(text: str) -> str:
     """The text with `REDACTED` for what is a credential by its own look: a known token shape, a password in an address,
     a webhook. What stands after the name of a secret stays."""
-    return _USER.sub(rf"\1{REDACTED}", _HOOKS.sub(rf"\1{REDACTED}", _SHAPES.sub(REDACTED, text)))
+    if any(mark in text for mark in _SHAPE_MARKS):
+        text = _SHAPES.sub(REDACTED, text)
+    if "://" in text:
+        text = _USER.sub(rf"\1{REDACTED}", _HOOKS.sub(rf"\1{REDACTED}", text))
+    return text
 
 
 def _hides(name: str, text: str) -> bool:

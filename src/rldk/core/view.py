@@ -85,14 +85,15 @@ class SideLine(Struct, frozen=True, kw_only=True):
 class Curve(Struct, frozen=True, kw_only=True, tag=True):
     """A metric over its steps. None in `value` breaks the line. `gaps`: steps at which the source said NaN or infinity.
 
-    `logged_as`: the log's own name, where it has another. `span`: the steps of the whole run. `beside`: other lines to
-    draw in the same chart, where the medium has room."""
+    `logged_as`: the log's own name, where it has another. `axis`: what the steps are. `span`: those of the whole run.
+    `beside`: other lines to draw in the same chart, where the medium has room."""
 
     name: str
     step: Sequence[int] = ()
     value: Sequence[float | None] = ()
     gaps: Sequence[int] = ()
     logged_as: str = ""
+    axis: str = "step"
     bands: tuple[Band, ...] = ()
     limits: tuple[Limit, ...] = ()
     span: tuple[int, int] | None = None

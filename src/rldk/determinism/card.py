@@ -13,9 +13,9 @@ from rldk.cards.trust.card import Card, made_by, status_of
 from rldk.cards.trust.facts import CardCheck, CardSubject, CardTable
 from rldk.cards.trust.status import WORD_OF
 from rldk.cards.words import plural, sentence
-from rldk.determinism.classes import bound
-from rldk.determinism.facts import FirstDivergence, Mismatch
 from rldk.determinism.report import DeterminismReport
+from rldk.engine.compare.classes import bound
+from rldk.engine.compare.mismatches import FirstDivergence, Mismatch
 
 MANY = 24  # checks for which one finding is enough to name
 SEED_OF = {True: "another seed gives other numbers", False: "another seed gives the same numbers: it has no effect"}

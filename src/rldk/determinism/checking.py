@@ -11,20 +11,23 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rldk.core.files import save
-from rldk.determinism.command import command_template
 from rldk.determinism.conclusion import Evidence, conclude
-from rldk.determinism.differences import StepChoice, distance, spreads
 from rldk.determinism.facts import ReplicaExperiment
 from rldk.determinism.plan import PlannedReplica, counterfactual_replicas, planned_replicas
-from rldk.determinism.reading import metrics_to_compare
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob, run_more, run_planned
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import audit_script
+from rldk.determinism.trace.facts import OperationTrace
+from rldk.determinism.trace.pairs import trace_replicas
+from rldk.engine.compare.replicas import StepChoice, distance, spreads
+from rldk.engine.replicas.command import command_template
 from rldk.engine.replicas.launch import launchers
+from rldk.engine.replicas.reading import metrics_to_compare
 from rldk.engine.replicas.running import ReplicaLimits
 from rldk.errors import OutputError, UsageError
 
 MAX_REPLICAS = 1000
+GIB = 1 << 30
 REPORT, CARD = "determinism_report.json", "determinism_card.json"
 Begin = Callable[[str], object]
 Expect = Callable[[int], object]
@@ -45,6 +48,7 @@ def check(  # noqa: PLR0913 - documented options, by name
     trace: bool = False,
     stress: bool = False,
     counterfactual: bool = False,
+    max_output_gib: float = 20.0,
     output_dir: str | os.PathLike[str] | None = None,
     begin: Begin | None = None,
     expect: Expect | None = None,
@@ -60,27 +64,30 @@ def check(  # noqa: PLR0913 - documented options, by name
 
     `stress`: also replicas in other surroundings. `counterfactual`: where they differ, also pairs with one source
     of chance switched off.
+    `max_output_gib`: what one replica may write into `{out}`.
     `output_dir`: where report, card and all output are kept; a new temporary folder without it. `begin`, `expect`:
     told of each replica and of their number.
+    `trace`: also run two replicas whose operations are recorded, and name the first that differs.
 
     Raises `UsageError`, `UnknownName` for a metric or a launcher, and `InputError` when the command fails or measures
     nothing."""
-    _test(replicas, tolerance, stride, steps, trace=trace)
+    _test(replicas, tolerance, stride, steps)
     template = command_template(cmd)
     plan = planned_replicas(template, replicas, stress=stress)
     starter, home = launchers.get(launcher)(), _home(output_dir)
-    limits, folder = ReplicaLimits(time_s=timeout), _fresh(home)
+    limits, folder = ReplicaLimits(time_s=timeout, written=int(max_output_gib * GIB)), _fresh(home)
     job = ReplicaJob(template=template, folder=folder, cwd=Path.cwd(), limits=limits, launcher=starter)
     job = replace(job, jobs=jobs, steps=steps, device=device, wanted=_words(compare))
     begin, expect = begin or _silent, expect or _silent
     window = StepChoice(steps=steps, stride=stride)
     try:
         done = _replicas(job, plan, begin, expect, window if counterfactual else None)
+        traced = _trace(job, done, begin, expect, window) if trace else None
     except UsageError:  # it was not even started
         if output_dir is None:
             shutil.rmtree(home, ignore_errors=True)
         raise
-    report = conclude(_evidence(job, done, window, tolerance))
+    report = conclude(replace(_evidence(job, done, window, tolerance), trace=traced))
     _keep(home, report)
     return report
 
@@ -96,6 +103,22 @@ def _replicas(
         expect(len(more))
         done += run_more(job, more, begin, done[0].metrics.place)
     return done
+
+
+def _trace(
+    job: ReplicaJob, done: list[FinishedReplica], begin: Begin, expect: Expect, window: StepChoice
+) -> OperationTrace:
+    """The trace of the command; the replicas that were run for it are added to `done`."""
+    made, more = trace_replicas(job, done[0].metrics.place, begin, expect, differ=_differ(job, done, window))
+    done += more
+    made = replace(made, plain_seconds=round(done[0].end.seconds, 3))
+    runs = [one.metrics.run for one in (done[0], *more) if one.metrics.run is not None]
+    if made.equal and len(runs) > 1 and not _differ(job, done, window):
+        metrics = metrics_to_compare(runs[0], job.wanted)
+        if distance(runs[0].metrics, runs[1].metrics, metrics, window) > 0:
+            note = "a traced replica measures other numbers than those without a trace: the trace disturbs the command"
+            made = replace(made, notes=(*made.notes, note))
+    return made
 
 
 def _silent(_: object) -> None:
@@ -151,9 +174,7 @@ def _experiments(
     return made
 
 
-def _test(replicas: int, tolerance: float, stride: int, steps: int | None, *, trace: bool) -> None:
-    if trace:
-        raise UsageError("operations cannot be traced yet", hint="leave trace out")
+def _test(replicas: int, tolerance: float, stride: int, steps: int | None) -> None:
     if not 2 <= replicas <= MAX_REPLICAS:
         raise UsageError(f"{replicas} replicas cannot be compared", hint=f"give 2 to {MAX_REPLICAS}")
     if not tolerance >= 0:

@@ -11,13 +11,16 @@ from msgspec import Struct
 
 from rldk.cards.words import plural
 from rldk.core.model import Check, Finding, Note, Run, Severity
-from rldk.determinism.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover, replicas_for
-from rldk.determinism.differences import ReplicaSpread
-from rldk.determinism.facts import FirstDivergence, ReplicaExperiment, ReplicaOutcome, mismatches_of
-from rldk.determinism.reading import PLACES, decimals_of
+from rldk.determinism.facts import ReplicaExperiment, ReplicaOutcome
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import CodeAudit, Suspect, dataloader_notes, ranked_suspects
+from rldk.determinism.trace.explaining import LOOKS_LIKE, merged_suspects, trace_findings, traced_suspects, traced_words
+from rldk.determinism.trace.facts import OperationTrace
+from rldk.engine.compare.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover, replicas_for
+from rldk.engine.compare.mismatches import divergence_of, mismatches_of
+from rldk.engine.compare.replicas import ReplicaSpread
+from rldk.engine.replicas.reading import PLACES, decimals_of
 from rldk.provenance.environment import environment
 from rldk.rules.chosen import chosen_rules
 
@@ -43,6 +46,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     experiments: tuple[ReplicaExperiment, ...]
     tolerance: float
     code: CodeAudit
+    trace: OperationTrace | None = None
 
     @property
     def replicas(self) -> list[FinishedReplica]:
@@ -61,16 +65,17 @@ def conclude(e: Evidence) -> DeterminismReport:
     kind = classify(e.found, e.tolerance, control, whole=whole)
     mover = first_mover(e.found)
     beyond = any(each.beyond is not None for each in e.found)
-    passed = whole and not beyond and kind != "seed ignored"
-    vanished, stayed = _outcomes(e)
-    suspects = ranked_suspects(e.code, kind, vanished, stayed)[:MAX_SUSPECTS]
-    findings = () if passed else (_finding(e, kind, mover, suspects),)
+    agree = whole and not beyond and kind != "seed ignored"
+    traced = trace_findings(e.trace, rounding=kind in ("bitwise", "numerically close"))
+    passed = agree and (e.tolerance > 0 or e.trace is None or e.trace.equal is not False)
+    suspects = _suspected(e, kind, traced)
+    findings = (*(() if agree else (_finding(e, kind, mover, suspects),)), *traced)
     steps = max((each.steps for each in e.found), default=0)
     count = len(e.replicas) - len(e.broken)
     return DeterminismReport(
         kind=KIND,
         passed=passed,
-        verdict=_verdict(e, kind, mover, passed=passed, count=count, steps=steps),
+        verdict=_verdict(e, kind, mover, passed=agree, count=count, steps=steps),
         findings=findings,
         checked=tuple(e.metrics),
         skipped=tuple(_skipped(e)),
@@ -95,11 +100,23 @@ def conclude(e: Evidence) -> DeterminismReport:
         mismatches=mismatches_of(e.found),
         dataloader_notes=dataloader_notes(e.code),
         skipped_checks=tuple(f"{check.name}: {check.reason}" for check in _skipped(e)),
-        first_divergence=None if mover is None else _divergence(mover),
+        first_divergence=None if mover is None else divergence_of(mover),
         suspects=tuple(suspects),
         experiments=e.experiments,
+        trace=e.trace,
         replicas=tuple(_ran(one, seeded=e.job.template.has("seed")) for one in e.done),
     )
+
+
+def _suspected(e: Evidence, kind: ReplicaClass, traced: tuple[Finding, ...]) -> list[Suspect]:
+    """What the trace has shown, and after it what the source says, the likeliest first."""
+    vanished, stayed = _outcomes(e)
+    difference = None if e.trace is None else e.trace.difference
+    if difference is None or not traced:
+        return ranked_suspects(e.code, kind, vanished, stayed)[:MAX_SUSPECTS]
+    shown = traced_suspects(traced, difference)
+    more = ranked_suspects(e.code, LOOKS_LIKE[difference.cause], vanished, stayed)
+    return merged_suspects(shown, more)[:MAX_SUSPECTS]
 
 
 def _finding(e: Evidence, kind: ReplicaClass, mover: ReplicaSpread | None, suspects: list[Suspect]) -> Finding:
@@ -149,7 +166,8 @@ def _verdict(
     """The sentence that opens the report."""
     if passed:
         how = "agree bit by bit" if kind == "bitwise" else f"agree within {e.tolerance:g} of the value"
-        return f"{plural(count, 'replica')} {how}: {plural(len(e.metrics), 'metric')} at {plural(steps, 'step')}."
+        said = f"{plural(count, 'replica')} {how}: {plural(len(e.metrics), 'metric')} at {plural(steps, 'step')}"
+        return f"{said}{traced_words(e.trace)}."
     said = _difference(e, kind, mover)
     return f"{said[:1].upper()}{said[1:]}. This is {kind}: {MEANING[kind]}."
 
@@ -178,6 +196,8 @@ def _notes(e: Evidence, *, passed: bool) -> Iterator[Note]:
     if ended:
         were = "1 process was" if ended == 1 else f"{ended} processes were"
         yield Note(topic="processes", text=f"{were} left running by replicas that had ended, and had to be ended")
+    for text in () if e.trace is None else e.trace.notes:
+        yield Note(topic="trace", text=text)
     if e.experiments and passed and any(one.role == "stress" and one.equal is False for one in e.experiments):
         text = "a replica in other surroundings differs: on another machine this command may give other numbers"
         yield Note(topic="stress", text=text)
@@ -200,7 +220,9 @@ def _skipped(e: Evidence) -> Iterator[Check]:
         apart = any(each.unequal for each in e.found)
         reason = "needs --counterfactual" if apart else "needs replicas that differ"
         yield skipped("sources of chance one by one", reason)
-    yield skipped("operations, weights and gradients", "needs a trace, which rldk does not make yet")
+    if e.trace is None or e.trace.equal is None:
+        reason = "needs --trace" if e.trace is None else e.trace.reason
+        yield skipped("operations, weights and gradients", reason)
 
 
 def _outcomes(e: Evidence) -> tuple[set[str], set[str]]:
@@ -224,10 +246,6 @@ def _culprit(suspects: list[Suspect], kind: ReplicaClass) -> str:
 def _fixes(suspects: list[Suspect], findings: tuple[Finding, ...]) -> tuple[str, ...]:
     made = dict.fromkeys(fix for suspect in suspects[:3] for fix in suspect.fixes)
     return tuple(made) or tuple(fix for finding in findings for fix in finding.fixes)
-
-
-def _divergence(mover: ReplicaSpread) -> FirstDivergence:
-    return FirstDivergence(step=mover.first_step or 0, metric=mover.name, share=mover.first_share, values=mover.values)
 
 
 def _ran(one: FinishedReplica, *, seeded: bool) -> ReplicaOutcome:

@@ -9,10 +9,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from rldk.determinism.command import CommandTemplate
+from rldk.engine.replicas.command import CommandTemplate
 from rldk.rules.determinism_flags import THREADS, fixes_hashes
 
-ReplicaRole = Literal["replica", "control", "stress", "counterfactual"]
+ReplicaRole = Literal["replica", "control", "stress", "counterfactual", "trace"]
 SEED, OTHER_SEED = 42, 43
 HASHES = "PYTHONHASHSEED"
 _ONE_THREAD = dict.fromkeys((*THREADS, "NUMEXPR_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
@@ -73,12 +73,12 @@ def _sources(environment: Mapping[str, str]) -> Iterator[tuple[str, str, Mapping
     yield "threads", "CPU threads of numerical libraries (OMP_NUM_THREADS=1)", _ONE_THREAD
 
 
-def temporary_folder(planned: PlannedReplica, folder: Path) -> dict[str, str | None]:
-    """The variables of a replica, with the folder for its temporary files made and filled in."""
+def own_folders(planned: PlannedReplica, folder: Path) -> dict[str, str | None]:
+    """The variables of a replica, with the folders for its temporary files and its trace made and filled in."""
     made = dict(planned.variables)
     for name, value in made.items():
-        if value == "{tmp}":
-            place = folder / "tmp"
+        if value in ("{tmp}", "{trace}"):
+            place = folder / value.strip("{}")
             place.mkdir(exist_ok=True)
             made[name] = str(place)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,16 +11,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.cards.safe import clean
-from rldk.determinism.command import CommandTemplate
-from rldk.determinism.plan import PlannedReplica, temporary_folder
-from rldk.determinism.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
-from rldk.determinism.written import Seen, files_of, keep_written
+from rldk.determinism.plan import PlannedReplica, own_folders
+from rldk.engine.processes.injection import injected
+from rldk.engine.replicas.command import CommandTemplate
+from rldk.engine.replicas.endings import ending_problem
 from rldk.engine.replicas.launch import STDERR, STDOUT, Launcher, ReplicaCommand, ReplicaEnd
 from rldk.engine.replicas.load import busy_processes
+from rldk.engine.replicas.reading import OUT, WRITTEN, ReplicaMetrics, read_metrics
 from rldk.engine.replicas.running import ReplicaLimits, run_replicas
+from rldk.engine.replicas.written import Seen, files_of, keep_written
 from rldk.errors import InputError
 
 Begin = Callable[[str], object]
+TRACER = Path(__file__).parent / "trace" / "inject" / "rldk_trace.py"
 _TAIL = 2000
 _DEVICES = {"cpu": ""}
 
@@ -99,12 +103,13 @@ def _command(job: ReplicaJob, planned: PlannedReplica) -> ReplicaCommand:
     values |= {} if job.steps is None else {"steps": str(job.steps)}
     values |= {} if job.device is None else {"device": job.device}
     argv, own = job.template.filled(values)
+    hooks = injected(TRACER, {**os.environ, **own}) if planned.role == "trace" else {}
     return ReplicaCommand(
         label=planned.name,
         argv=argv,
         folder=folder,
         cwd=job.cwd,
-        variables={**_device(job.device), "WANDB_MODE": "disabled", **own, **temporary_folder(planned, folder)},
+        variables={**_device(job.device), "WANDB_MODE": "disabled", **own, **own_folders(planned, folder), **hooks},
     )
 
 
@@ -119,23 +124,11 @@ def _device(device: str | None) -> dict[str, str | None]:
 
 
 def _finished(job: ReplicaJob, planned: PlannedReplica, folder: Path, end: ReplicaEnd, prefer: str) -> FinishedReplica:
-    problem = _problem(planned, end, job.limits)
+    problem = ending_problem(planned.name, end, job.limits)
     metrics = ReplicaMetrics() if problem else read_metrics(folder, job.wanted, prefer)
     if not problem and metrics.run is None:
         problem = f"{planned.name} ended well, but {metrics.reason}"
     return FinishedReplica(planned=planned, folder=folder, end=end, metrics=metrics, problem=problem)
-
-
-def _problem(planned: PlannedReplica, end: ReplicaEnd, limits: ReplicaLimits) -> str:
-    match end.how:
-        case "late":
-            return f"{planned.name} was ended after the time limit of {limits.time_s:g} s"
-        case "flooded":
-            return f"{planned.name} printed more than {limits.printed >> 20} MiB and was ended"
-        case "full":
-            return f"{planned.name} was ended because less than {limits.free >> 20} MiB of the disk were free"
-        case _:
-            return f"{planned.name} ended with exit code {end.code}" if end.code else ""
 
 
 def _hint(done: FinishedReplica) -> str:
@@ -143,8 +136,17 @@ def _hint(done: FinishedReplica) -> str:
     match done.end.how:
         case "late":
             return f"give a longer --timeout, or fewer steps; its output is in {done.folder}"
-        case "flooded" | "full":
-            return f"let it print less; its output is in {done.folder}"
+        case "flooded":
+            return f"let it print less; the beginning of what it printed is in {done.folder}"
+        case "full":
+            return (
+                f"make room on the disk, or let it write less; the beginning of each of its files is in {done.folder}"
+            )
+        case "large":
+            return (
+                "let it write less into {out}, or give a larger --max-output; "
+                f"the beginning of each of its files is in {done.folder}"
+            )
         case _ if done.end.code:
             said = last_lines(done.folder / STDERR) or last_lines(done.folder / STDOUT) or "it printed nothing"
             return f"{said} (all of it is in {done.folder})"

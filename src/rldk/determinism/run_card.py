@@ -17,10 +17,10 @@ from rldk.cards.words import plural, sentence
 from rldk.core.manifest import Manifest
 from rldk.core.model import Note, Run
 from rldk.determinism.card import DeterminismCard, mismatch_table
-from rldk.determinism.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover
-from rldk.determinism.differences import ReplicaSpread, StepChoice, spreads
-from rldk.determinism.facts import FirstDivergence, mismatches_of
-from rldk.determinism.reading import decimals_of, metrics_to_compare
+from rldk.engine.compare.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover
+from rldk.engine.compare.mismatches import FirstDivergence, mismatches_of
+from rldk.engine.compare.replicas import ReplicaSpread, StepChoice, spreads
+from rldk.engine.replicas.reading import decimals_of, metrics_to_compare
 from rldk.errors import UsageError
 from rldk.rules.determinism_flags import FLAGS
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from rldk.core.audit.sites import CodeFacts
 from rldk.core.model import SEVERITIES, Finding
-from rldk.determinism.classes import ReplicaClass
+from rldk.engine.compare.classes import ReplicaClass
 from rldk.engine.live import Engine
 from rldk.engine.once import look_once
 from rldk.engine.views import env_view

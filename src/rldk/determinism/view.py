@@ -9,6 +9,9 @@ from rldk.cards import words
 from rldk.cards.chart import number
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
 from rldk.determinism.facts import DeterminismFacts, ReplicaExperiment
+from rldk.determinism.trace.facts import OperationTrace
+from rldk.determinism.trace.section import trace_section
+from rldk.engine.compare.mismatches import Mismatch
 
 SHOWN = 10  # metrics and suspects, unless everything is asked for
 BADGES: Mapping[Tone, str] = {"critical": "DIFFERS", "warn": "DIFFERS", "ok": "REPEATABLE"}
@@ -41,6 +44,9 @@ def view_of_determinism(report: DeterminismFacts) -> View:
 def _sections(report: DeterminismFacts, tone: Tone) -> Iterator[Section]:
     if report.first_divergence is not None:
         yield _first(report, tone)
+    traced = None if report.trace is None else trace_section(report.trace, tone)
+    if traced is not None:
+        yield traced
     if report.suspects:
         yield _suspects(report)
     if report.mismatches:
@@ -98,13 +104,16 @@ def _mismatches(report: DeterminismFacts) -> Table:
         )
         for one in report.mismatches
     )
-    lines = tuple(
-        f"{name}: from step {step} on, {unequal} steps, largest share {share}"
-        + (f", {missing} values without a partner" if missing != "0" else "")
-        for name, step, unequal, share, _, missing in rows
-    )
+    lines = tuple(f"{one.metric}: {', '.join(_apart(one))}" for one in report.mismatches)
     heads = ("Metric", "First step", "Unequal steps", "Largest share", "Units of the last place", "Without a partner")
     return Table(heads=heads, rows=rows, lines=lines, most=SHOWN)
+
+
+def _apart(one: Mismatch) -> Iterator[str]:
+    if one.step is not None:
+        yield f"from step {one.step:,} on, {one.unequal:,} of {one.steps:,} steps, largest share {number(one.share)}"
+    if one.missing:
+        yield f"{words.plural(one.missing, 'value')} without a partner"
 
 
 def _experiments(report: DeterminismFacts) -> Table:
@@ -123,8 +132,9 @@ def _result(report: DeterminismFacts, one: ReplicaExperiment) -> str:
 def _generators(report: DeterminismFacts) -> Iterator[str]:
     for name, said in report.rng_map.items():
         if said["draws"] or said["seeded_at"]:
-            seeded = ", ".join(said["seeded_at"]) or "nowhere"
-            yield f"{name}: seeded at {seeded}; {words.plural(said['draws'], 'place')} draw from it"
+            seeded = f"at {', '.join(said['seeded_at'])}" if said["seeded_at"] else "nowhere"
+            verb = "draws" if said["draws"] == 1 else "draw"
+            yield f"{name}: seeded {seeded}; {words.plural(said['draws'], 'place')} {verb} from it"
 
 
 def _replicas(report: DeterminismFacts) -> Section:
@@ -149,7 +159,17 @@ def _looked(report: DeterminismFacts) -> Iterator[str]:
     count = int(report.numbers.get("replicas") or 0)
     yield f"{words.plural(count, 'replica')} of `{report.meta.get('source')}`"
     yield f"{words.plural(len(metrics), 'metric')} from {report.meta.get('read_from')}: {named}"
+    if report.trace is not None and report.trace.equal is not None:
+        yield _traced(report.trace)
     yield f"all output is kept in {report.meta.get('folder')}"
+
+
+def _traced(trace: OperationTrace) -> str:
+    """What was traced, and how much longer a replica took."""
+    counts = [(trace.operations, "operation"), (trace.steps, "optimizer step"), (trace.draws, "draw")]
+    named = ", ".join(words.plural(count, name) for count, name in counts if count)
+    slower = f", in {trace.seconds:.1f} s instead of {trace.plain_seconds:.1f} s" if trace.plain_seconds else ""
+    return f"traced in {words.plural(trace.pairs, 'pair')} of replicas: {named}{slower}"
 
 
 def _next(report: DeterminismFacts) -> Iterator[str]:

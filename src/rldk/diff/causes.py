@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rldk.core.manifest import Manifest
+from rldk.core.manifest import Manifest, stated_config
 from rldk.diff.sides import Side
 from rldk.engine.compare.records import HARMLESS, RunsDifferenceEntry, record_groups
-from rldk.rules.knobs import CONCEPTS, keys_of
+from rldk.rules.knobs import steering_keys
 
 ORDER = ("config", "data", "models", "packages", "code", "seed", "environment")
 MOST = 12
@@ -28,7 +28,7 @@ def suspected_causes(a: Side, b: Side, others: Sequence[Side] = ()) -> tuple[str
 
 def is_recorded(record: Manifest) -> bool:
     """Whether the run says anything that another run could differ in."""
-    return bool(record.config or record.packages or record.datasets or record.git or record.seed is not None)
+    return bool(stated_config(record) or record.packages or record.datasets or record.git or record.seed is not None)
 
 
 def _differences(a: Side, b: Side) -> Iterator[RunsDifferenceEntry]:
@@ -40,13 +40,8 @@ def _differences(a: Side, b: Side) -> Iterator[RunsDifferenceEntry]:
 def _rank(one: RunsDifferenceEntry) -> tuple[int, int, int]:
     if one.group == "config" and HARMLESS.fullmatch(one.name.rpartition(".")[2]):
         return len(ORDER), 0, 0
-    known = 0 if one.group == "config" and one.name.rpartition(".")[2] in _knobs() else 1
+    known = 0 if one.group == "config" and one.name.rpartition(".")[2] in steering_keys() else 1
     return ORDER.index(one.group), known, 0
-
-
-def _knobs() -> frozenset[str]:
-    """The configuration keys that are known to steer a training."""
-    return frozenset(key for concept in CONCEPTS if concept != "seed" for key in keys_of(concept))
 
 
 def _sentence(one: RunsDifferenceEntry) -> str:

@@ -120,7 +120,7 @@ def _with_baselines(
     group: list[Side] = []
     for side in [a, *others]:
         shared = {s.name: shared_signal((b, side), s.name) for s in pair if s.name in side.table.columns}
-        lost = [s.name for s in pair if s.name not in shared or shared[s.name].step.size < COVERED * s.step.size]
+        lost = [s.name for s in pair if s.name not in shared or not _covers(shared[s.name], s)]
         if shared and is_identical(list(shared.values())):
             notes.append(Note(topic="baselines", text=f"{side.source} is B itself and proves nothing: it was left out"))
         elif lost:
@@ -132,6 +132,14 @@ def _with_baselines(
             notes.append(Note(topic="baselines", text=f"{side.source} repeats another baseline: it counts once"))
     signals = [shared_signal((a, b, *group), s.name) for s in pair]
     return [s for s in signals if s.step.size >= LEAST_STEPS], group, tuple(notes)
+
+
+def _covers(own: SharedSignal, pair: SharedSignal) -> bool:
+    """Whether a baseline has most of the steps at which A and B are compared; of ranges, most of what they span."""
+    if own.ranges or pair.ranges:
+        spans = [int(s.step[-1] - s.step[0]) if s.step.size else 0 for s in (own, pair)]
+        return own.step.size >= LEAST_STEPS and spans[0] >= COVERED * spans[1]
+    return own.step.size >= COVERED * pair.step.size
 
 
 def _is_same(one: Side, other: Side, pair: Sequence[SharedSignal]) -> bool:
@@ -197,7 +205,10 @@ def _numbers(found: _Compared, tripped: Sequence[SignalDivergence]) -> dict[str,
 def _notes(a: Side, b: Side, found: _Compared, *, recorded: bool) -> tuple[Note, ...]:
     made = list(found.notes)
     first = found.signals[0]
-    if first.interval[0] != first.interval[1]:
+    if first.ranges:
+        said = f"the runs log at steps of their own: means over ranges of {first.interval[0]:,.0f} steps were compared"
+        made.append(Note(topic="interval", text=said))
+    elif first.interval[0] != first.interval[1]:
         every = f"A has a value every {first.interval[0]:g} steps and B every {first.interval[1]:g}"
         said = f"{every}: only {first.step.size:,} common steps were compared"
         made.append(Note(topic="interval", text=said))

@@ -17,8 +17,13 @@ from rldk.core.model import Check, Run
 from rldk.core.table import MetricTable
 from rldk.core.vocabulary import vocabulary
 from rldk.engine.compare import align
+from rldk.engine.compare.ranges import range_counts, range_edges, range_means, range_steps
 from rldk.errors import MalformedInput, NoData, UnknownName, UsageError
 
+LEAST_LOGGED = 20  # steps of a run below which there is nothing to put into ranges
+MEETING = 0.8  # share of the steps at which the runs must meet; below it, ranges are compared
+UNEVEN = 0.3  # share of unusual distances between steps from which a log has no regular interval
+MOST_RANGES = 600
 Axis = Literal["step", "tokens", "time"]
 MACHINE = frozenset({"seconds", "GiB", "tokens/s", "1/s", "FLOP", "epochs"})  # units of what no seed decides
 # How many tokens a step had is logged for the sake of speed; a clock says nothing about learning.
@@ -41,13 +46,15 @@ class Side(Struct, frozen=True, kw_only=True):
 
 class SharedSignal(Struct, frozen=True, kw_only=True):
     """A metric of several runs at their common steps. `values`: (runs, n). `interval`: the median distance of logged
-    steps in each run. `last`: the last logged step of each run."""
+    steps in each run. `last`: the last logged step of each run. `ranges`: the values are means over the ranges of steps
+    that end at `step`, because the runs log at steps of their own; `interval` is then their width."""
 
     name: str
     step: NDArray[np.int64]
     values: NDArray[np.float64]
     interval: tuple[float, ...]
     last: tuple[int, ...]
+    ranges: bool = False
 
 
 def open_side(source: Any, name: str, field_map: Mapping[str, str] | None, axis: Axis) -> Side:
@@ -109,6 +116,8 @@ def shared_signal(sides: Sequence[Side], name: str, *, step_tolerance: int | Non
 
     `step_tolerance`: how far a partner may be away; by default less than half of the widest interval."""
     logged = [_steps(side.table, name) for side in sides]
+    if step_tolerance is None and _at_own_steps(logged):
+        return _in_ranges(sides, name, logged)
     interval = tuple(float(np.median(np.diff(step))) if step.size > 1 else 0.0 for step in logged)
     # runs may end at different steps: the density decides which one is sparse, not the number of its rows
     lead = max(range(len(sides)), key=lambda i: (interval[i], -i))
@@ -120,6 +129,41 @@ def shared_signal(sides: Sequence[Side], name: str, *, step_tolerance: int | Non
     values[order] = aligned.values[:, there]
     last = tuple(int(step[-1]) if step.size else 0 for step in logged)
     return SharedSignal(name=name, step=aligned.step[there], values=values, interval=interval, last=last)
+
+
+def _at_own_steps(logged: Sequence[NDArray[np.int64]]) -> bool:
+    """Whether the runs log at steps of their own, as those do that log every few episodes: one of them has no regular
+    interval, and of its steps that lie within all runs, a fifth or more are not exactly those of every other."""
+    uneven = [step for step in logged if step.size >= LEAST_LOGGED and _unevenness(step) > UNEVEN]
+    if not uneven or min(step.size for step in logged) < LEAST_LOGGED:
+        return False
+    first, last = _overlap(logged)
+    inside = uneven[0][(uneven[0] >= first) & (uneven[0] <= last)]
+    meeting = np.all([np.isin(inside, step) for step in logged], axis=0)
+    return bool(inside.size) and float(meeting.mean()) < MEETING
+
+
+def _unevenness(step: NDArray[np.int64]) -> float:
+    """The share of the distances between logged steps that are not the usual one."""
+    gaps = np.diff(step)
+    return float(np.mean(gaps != np.median(gaps)))
+
+
+def _in_ranges(sides: Sequence[Side], name: str, logged: Sequence[NDArray[np.int64]]) -> SharedSignal:
+    """The means over ranges of steps that all runs have."""
+    aligned = [align([side.table], name) for side in sides]
+    edges = range_edges(logged, _overlap(logged), MOST_RANGES)
+    values = np.array([range_means(one.step, one.values[0], edges) for one in aligned])
+    there = np.array([range_counts(step, edges) > 0 for step in logged]).all(axis=0)
+    last = tuple(int(step[-1]) for step in logged)
+    interval = (float(edges[1] - edges[0]),) * len(sides)
+    return SharedSignal(
+        name=name, step=range_steps(edges)[there], values=values[:, there], interval=interval, last=last, ranges=True
+    )
+
+
+def _overlap(logged: Sequence[NDArray[np.int64]]) -> tuple[int, int]:
+    return max(int(step[0]) for step in logged), min(int(step[-1]) for step in logged)
 
 
 def _steps(table: MetricTable, name: str) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from rldk.rules.rule import Rule, Signal
 
 # of one rule on one metric. The last one then never ends, so that a flapping metric cannot fill the memory
 MAX_EPISODES = 500
+HAPPENED_ROWS = 10  # quiet rows after which what "has not happened so far" has happened (our own choice)
 
 
 def severity_of(rule: Rule, signal: Signal) -> Severity:
@@ -43,6 +44,18 @@ class Episode(Struct):
     ended: bool = False
     recovered: bool = False
     over_row: int = 0  # set once it has recovered: the last row on which it was certainly not over
+    over_step: int | None = None  # the step of that row
+
+    @property
+    def gravest(self) -> Signal:
+        """The signal that made the severity what it is."""
+        return self.worse or self.signal
+
+    @property
+    def back_at(self) -> int | None:
+        """The step at which the metric was seen to be back at its level. None where it is not, or where only the
+        silence of the rule ended the episode."""
+        return self.over_step if self.recovered and self.away is not None else None
 
 
 class Episodes:
@@ -77,7 +90,8 @@ class Episodes:
         self._recent.append(None)
         episode = self.open
         for e in self._away:
-            e.recovered, e.over_row = e.away is None or e.away.is_back(tail(e.signal.metric)), row
+            e.recovered = e.away is None or e.away.is_back(tail(e.signal.metric))
+            e.over_row, e.over_step = row, step
         if self._away:
             self._away = [e for e in self._away if not e.recovered]
         if episode is None:
@@ -121,8 +135,14 @@ class Episodes:
             return None
         self._away.pop()
         self.done.pop()
-        last.ended, last.away, self.open = False, None, last
+        last.ended, last.away, last.over_step, self.open = False, None, None, last
         return last
+
+    def severity(self, episode: Episode) -> Severity:
+        """How grave the episode is now. What has not happened so far (`Rule.provisional`) may have happened by now,
+        long before the cooldown is over that keeps an alert from being repeated: then it is information."""
+        happened = self._rule.provisional and episode is self.open and self._quiet >= HAPPENED_ROWS
+        return "info" if happened else episode.severity
 
     @property
     def began(self) -> bool:
@@ -146,10 +166,13 @@ class Episodes:
         start = end - (episode.last_row - episode.first_row) - self._rule.rows - NEAR
         # an episode that fired on a single row has either gone on or not
         fired = values[max(0, start) : max(0, end + NEAR)]
-        episode.away = (
-            None if self._rule.provisional else way_back(episode.before, fired, worse_side(metric or self.metric))
-        )
-        episode.ended, episode.over_row = True, episode.last_row
+        if not self._rule.provisional:
+            known = episode.gravest.before
+            levels = episode.before if known is None else (Level(known, 0.0),)
+            # what is kept of the metric may be from after the worst of it
+            seen = fired if known is None else [*[episode.gravest.value] * NEAR, *fired]
+            episode.away = way_back(levels, seen, worse_side(metric or self.metric))
+        episode.ended, episode.over_row, episode.over_step = True, episode.last_row, episode.last_step
         episode.recovered = episode.away is None or episode.away.is_back(values)
         if self._rule.provisional:
             episode.severity = "info"

@@ -18,8 +18,12 @@ BEFORE: Mapping[Subject, str] = {
     "setup": "looked at before a training, by `rldk preflight`",
     "code": "looked at in source code, by `rldk env-audit`",
     "weights": "looked at in two checkpoints, by `rldk diff-ckpt`",
+    "replay": "looked at in a replay of a run, by `rldk replay`",
+    "resume": "looked at in runs that were stopped and resumed, by `rldk check-resume`",
+    "profile": "looked at while a training runs, by `rldk profile`",
     "scores": "looked at in rewards with their answers, by `rldk reward-health`",
     "rescored": "looked at in two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "looked at in replicas, by `rldk check-determinism --trace`",
 }
 
 

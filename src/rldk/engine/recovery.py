@@ -2,7 +2,8 @@
 
 A rule falls silent once its window lies wholly behind the change. So the level of the metric is noted when an episode
 begins, and the distance it went when the rule has fallen silent. The episode is over once most of the way back is done.
-Where no earlier level is known, or where the metric itself did not move, silence ends the episode."""
+A rule that knows the earlier level says it itself. Where no earlier level is known, or where the metric itself did not
+move, silence ends the episode."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from rldk.forensics.metrics import ComprehensivePPOMetrics
 from rldk.forensics.scan import scan_logs, scan_ppo_events
 
 if TYPE_CHECKING:
+    from rldk import compare_runs
     from rldk.forensics.checkpoints.diff import diff_checkpoints
     from rldk.forensics.env_audit import audit_environment
 
@@ -27,6 +28,7 @@ __all__ = [
     "KLScheduleMetrics",
     "KLScheduleTracker",
     "audit_environment",
+    "compare_runs",
     "diff_checkpoints",
     "scan_logs",
     "scan_ppo_events",
@@ -36,6 +38,7 @@ __all__ = [
 # what loads much more than PPO forensics is imported on first use
 _LATER = {
     "audit_environment": "rldk.forensics.env_audit",
+    "compare_runs": "rldk",  # a package beside this one: the facade of all of them leads there
     "diff_checkpoints": "rldk.forensics.checkpoints.diff",
 }
 

@@ -22,7 +22,7 @@ from rldk.forensics import files
 from rldk.forensics.advantage_statistics import AdvantageStatisticsTracker
 from rldk.forensics.anomalies import DRIFT_CODES, LENGTH_BIAS_CODE, anomalies, list_unchecked
 from rldk.forensics.gradient_norms import GradientNormsAnalyzer
-from rldk.forensics.kl_drift import KLDrift
+from rldk.forensics.kl_drift import THRESHOLD, WINDOW, KLDrift
 from rldk.forensics.kl_schedule import KLScheduleTracker
 from rldk.forensics.length_bias import length_bias
 from rldk.forensics.metrics import OWN, ComprehensivePPOMetrics, flat, history_of, read_own
@@ -74,8 +74,8 @@ class ComprehensivePPOForensics:
         enable_gradient_norms_analysis: bool = True,
         enable_advantage_statistics: bool = True,
         enable_kl_drift_tracking: bool = True,
-        kl_drift_threshold: float = 0.15,
-        kl_drift_window_size: int = 100,
+        kl_drift_threshold: float = THRESHOLD,
+        kl_drift_window_size: int = WINDOW,
         enable_length_bias_detection: bool = False,
         length_bias_threshold: float = 0.35,
     ) -> None:

@@ -18,6 +18,8 @@ from rldk.engine.features.window import NAN
 from rldk.forensics.anomalies import DRIFT_CODES, KL_DRIFT, KL_DRIFT_TRACKER, anomaly
 
 RISING = 0.3219  # log2 of 1.25: a trend smaller than a quarter is called stable
+THRESHOLD = 0.15  # a Jensen-Shannon divergence, in bits
+WINDOW = 100  # rows
 FEWEST = 10  # rows before a finding that make a reference for it
 
 
@@ -29,7 +31,9 @@ class KLDrift:
     is decided by the rules. `reference_period`: the number of first rows, by default as many as the window. A shorter
     run is halved, and a period that contains the finding ends before it."""
 
-    def __init__(self, threshold: float = 0.15, window_size: int = 100, reference_period: int | None = None) -> None:
+    def __init__(
+        self, threshold: float = THRESHOLD, window_size: int = WINDOW, reference_period: int | None = None
+    ) -> None:
         self.threshold = threshold
         self.window_size = window_size
         self.reference_period = reference_period or window_size

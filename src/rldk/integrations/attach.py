@@ -14,12 +14,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from rldk.integrations.environments import ORIGIN
-from rldk.integrations.hooked import HookedProcess
+from rldk.integrations.hooked import SAMPLES, HookedProcess
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.watched_steps import WatchedSteps
 
 Hook = Callable[[ModuleType, HookedProcess], str]
 EPISODES = 10  # in a row
+VARIABLE = "RLDK_HOOKS_SAMPLES"
 HOOKS: dict[str, Hook] = {}
 _processes: dict[tuple[int, str], HookedProcess] = {}
 
@@ -27,8 +28,14 @@ _processes: dict[tuple[int, str], HookedProcess] = {}
 def attach(name: str, module: ModuleType, folder: str) -> str:
     """Hooks a module that has just been loaded. Returns what was hooked, in a few words."""
     key = (os.getpid(), folder)
-    process = _processes.get(key) or _processes.setdefault(key, HookedProcess(Path(folder)))
+    process = _processes.get(key) or _processes.setdefault(key, HookedProcess(Path(folder), samples=_samples()))
     return HOOKS[name](module, process)
+
+
+def _samples() -> int:
+    """How many per-sample records of a step are written, as the user of `rldk run` said."""
+    said = os.environ.get(VARIABLE, "")
+    return int(said) if said.isdecimal() and len(said) < 10 else SAMPLES
 
 
 def _hooks(*names: str) -> Callable[[Hook], Hook]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import traceback
@@ -15,6 +16,7 @@ from rldk.errors import RldkError, TrainingStopped
 
 P = ParamSpec("P")
 T = TypeVar("T")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 LOGGER = logging.getLogger("rldk")
 
 
@@ -26,6 +28,7 @@ class Guard:
 
     def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self.failures: dict[str, int] = {}
+        self._full = False
         self.say = say or _to_stderr
 
     def run(self, part: str, action: Callable[P, T], *args: P.args, **given: P.kwargs) -> T | None:
@@ -41,7 +44,9 @@ class Guard:
     def report(self, part: str, error: BaseException) -> None:
         """Counts a failure of `part`, and reports the first one."""
         count = self.failures[part] = self.failures.get(part, 0) + 1
-        if count == 1:
+        full = isinstance(error, OSError) and error.errno in FULL
+        if count == 1 and not (full and self._full):  # every file meets a full disk; the first one says it for all
+            self._full = self._full or full
             LOGGER.debug("rldk: %s failed", part, exc_info=error)
             self.say(f"rldk: {part} failed: {described(error)}; the training goes on, and this is reported once")
 

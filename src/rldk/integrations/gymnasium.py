@@ -10,7 +10,7 @@ from rldk.core.extras import need
 from rldk.core.model import Severity
 from rldk.integrations.environments import ORIGIN, Begin, EnvironmentRecording
 from rldk.integrations.recorder import Recorder, Recording
-from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.thresholds import RuleChoice
 
 with need("gymnasium", "gymnasium"):
     import gymnasium
@@ -50,6 +50,7 @@ class _Recorded:
         alert_thresholds: Mapping[str, Any] | None = None,
         stop_on: Severity | None = None,
         log_interval: int = 10,
+        judge_every: int | None = None,
         echo: bool = True,
     ) -> None:
         super().__init__(env)  # type: ignore[call-arg]
@@ -59,9 +60,10 @@ class _Recorded:
             rules=rules,
             thresholds=alert_thresholds or {},
             stop_on=stop_on,
+            judge_every=judge_every,
             echo=echo,
         )
-        rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
+        recording.check()
         self.rldk = recording_of(env, lambda: Recorder(recording, ORIGIN), max(1, log_interval))
 
     @property

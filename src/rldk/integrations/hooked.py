@@ -20,6 +20,7 @@ from rldk.integrations.recorder import Recorder, Recording
 
 MOST = 1000  # recordings in one folder
 NAME = "training"
+SAMPLES = 64  # of each step: all of a small rollout, or some whole groups
 
 
 class PassingJudge(Judge):
@@ -40,13 +41,15 @@ class PassingJudge(Judge):
 
 
 class HookedProcess:
-    """The hooks of one process. `leader`: what records, because the rows of two hooks on one training are the same
-    rows. A trainer leads before a writer, and a writer before environments."""
+    """The hooks of one process. `samples`: how many per-sample records of a step it writes. `leader`: what records,
+    because the rows of two hooks on one training are the same rows. A trainer leads before a writer, and a writer
+    before environments."""
 
     RANKS = ("trainer", "writer", "environment")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, samples: int = SAMPLES) -> None:
         self.folder = folder
+        self.samples = samples
         self.pid = os.getpid()
         self.guard = Guard()
         self.leader = ""
@@ -60,11 +63,11 @@ class HookedProcess:
     def claim(self, kind: str, origin: TrainingOrigin, rank: int | None = None) -> tuple[Recording, Judge]:
         """The choices of a recorder, and its judge. The first recording of the run is the one that is followed."""
         number = launch_rank() if rank is None else rank
-        name = next(name for i in range(MOST) if self._free(name := f"{NAME}-{i + 1}" if i else NAME, number))
+        name = next(name for i in range(MOST) if self._free(name := f"{NAME}_{i + 1}" if i else NAME, number))
         self.leader = kind
         if origin.config and name == NAME and number == 0:
             self.guard.run("writing the configuration", self._configure, origin.config)
-        recording = Recording(output_dir=self.folder, run_id=name, rules=(), echo=False)
+        recording = Recording(output_dir=self.folder, run_id=name, rules=(), samples=self.samples, echo=False)
         atexit.register(self._tidy, self.folder / f"{name}_alerts.json")
         return recording, PassingJudge(name, origin, self.guard)
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from rldk.core.model import SEVERITIES, Alert, Report, Severity
 from rldk.core.table import Phase, Row
 from rldk.emit import launch_rank
-from rldk.errors import TrainingStopped, UnknownName
+from rldk.errors import TrainingStopped, UnknownName, UsageError
 from rldk.integrations.guard import Guard, guarded
 from rldk.integrations.judge import Judge, TrainingOrigin
 from rldk.integrations.notes import notes_of
@@ -26,7 +26,7 @@ from rldk.integrations.outputs import RunFiles
 from rldk.integrations.ranks import RankDigests, RankPeers
 from rldk.integrations.runname import new_run_id, world_size
 from rldk.integrations.samples import SampleFiles
-from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.thresholds import RuleChoice, RuleSet, rule_set
 from rldk.tracking.config import plain_config
 
 
@@ -49,6 +49,16 @@ class Recording(Struct, frozen=True, kw_only=True):
     event_interval: int = 1
     echo: bool = True
     judge_every: int | None = None
+
+    def check(self) -> RuleSet:
+        """The rules that were chosen. Callbacks call it when they are made, so that a wrong choice is an error there
+        and not in training: `UsageError`, `UnknownName` and the errors of rule files."""
+        if self.judge_every is not None and self.judge_every < 1:
+            raise UsageError(
+                f"judge_every is {self.judge_every}",
+                hint="it is how many rows may wait to be judged together, from 1 on",
+            )
+        return rule_set(self.rules, self.thresholds)
 
 
 class Listener(Protocol):
@@ -81,7 +91,7 @@ class Recorder:
         self.guard = Guard(say)
         if self.recording.stop_on not in (None, *SEVERITIES):
             raise UnknownName("severity", str(self.recording.stop_on), SEVERITIES)
-        self.rules = rule_set(self.recording.rules, self.recording.thresholds)
+        self.rules = self.recording.check()
         self._codes = self.rules.codes
         self.rank = launch_rank() if rank is None else rank
         self.run_id = self.recording.run_id or new_run_id()
@@ -206,7 +216,7 @@ class Recorder:
 
     def _judge_every(self) -> int | None:
         chosen, stops = self.recording.judge_every, self.recording.stop_on is not None or bool(self.rules.stops)
-        return max(1, chosen) if chosen is not None else 1 if stops else None
+        return chosen if chosen is not None else 1 if stops else None
 
     def _news(self) -> tuple[Alert, ...]:
         """The alerts since the last look, of the rules of this recorder."""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from msgspec.json import Encoder
 
 from rldk.core.redact import without_secrets
 from rldk.emit import rank_path
 from rldk.errors import UsageError
 
+_encode = Encoder().encode
 FIELDS = (
     "step", "prompt_id", "group_id", "rank", "prompt", "response", "finish_reason", "n_tokens", "reward",
     "reward_components", "logp_rollout", "logp_train", "logp_ref", "advantage", "token_ids", "loss_mask",
 )  # fmt: skip
 MAX_TEXT = 8_000  # characters of one prompt or response
 MAX_ITEMS = 4_096  # of one list, such as the log-probabilities of a response
+NUMBERS = frozenset({int, float})
 MAX_FILE = 64 << 20  # bytes; then the next file begins
 MAX_FILES = 8  # of one rank: half a gigabyte
 
@@ -25,8 +30,8 @@ MAX_FILES = 8  # of one rank: half a gigabyte
 class SampleFiles:
     """Appends records to `samples-{run_id}.jsonl`, `samples-{run_id}-1.jsonl` and so on.
 
-    `per_step`: how many records of a step are kept, spread evenly over those given; 0 keeps none. `left_out`: how many
-    were not written."""
+    `per_step`: how many records of a step are kept, whole groups where they fit, spread evenly; 0 keeps none.
+    `left_out`: how many were not written."""
 
     def __init__(self, folder: Path, run_id: str, *, per_step: int, rank: int = 0) -> None:
         if per_step < 0:
@@ -49,12 +54,12 @@ class SampleFiles:
     def add(self, records: Iterable[Mapping[str, Any]], *, step: int) -> int:
         """Writes the records of one step. Returns how many were written."""
         listed = list(records)
-        kept = chosen(len(listed), self.per_step)
+        kept = chosen([record.get("group_id") for record in listed], self.per_step)
         self.left_out += len(listed) - len(kept)
         lines = [self._line(listed[i], step) for i in kept]
         if not lines:
             return 0
-        data = "".join(lines).encode("ascii")
+        data = b"".join(lines)
         if self._size + len(data) > MAX_FILE and self._size:
             self._number, self._size = self._number + 1, 0
         if self._number >= MAX_FILES:
@@ -67,15 +72,39 @@ class SampleFiles:
         self.written += len(lines)
         return len(lines)
 
-    def _line(self, record: Mapping[str, Any], step: int) -> str:
+    def _line(self, record: Mapping[str, Any], step: int) -> bytes:
         kept = {name: plain(record[name]) for name in FIELDS if record.get(name) is not None}
-        return json.dumps({**kept, "step": int(record.get("step", step)), "rank": self._rank}, allow_nan=False) + "\n"
+        return _json({**kept, "step": int(record.get("step", step)), "rank": self._rank}) + b"\n"
 
 
-def chosen(there: int, wanted: int) -> list[int]:
-    """Which of `there` records are kept: at most `wanted`, evenly spread, so that every group is seen."""
+def _json(record: Mapping[str, Any]) -> bytes:
+    """The record as JSON in ASCII. The quick encoder knows no escapes for other letters, and no numbers of any size."""
+    with suppress(ValueError, OverflowError, TypeError):
+        line = _encode(record)
+        if line.isascii():
+            return line
+    return json.dumps(record, allow_nan=False).encode("ascii")
+
+
+def chosen(groups: Sequence[Any], wanted: int) -> list[int]:
+    """Which records are kept, by the group of each (None where it has none): at most `wanted`.
+
+    They are whole groups, evenly spread, because a rule about groups can say nothing about a part of one. Where no
+    group fits, single records are kept, evenly spread."""
+    there = len(groups)
     if wanted >= there:
         return list(range(there))
+    members: dict[str, list[int]] = {}
+    for i, group in enumerate(groups):
+        members.setdefault(str(i) if group is None else f"group {group}", []).append(i)
+    whole = wanted // max(map(len, members.values()))
+    if not whole:
+        return _spread(there, wanted)
+    listed = list(members.values())
+    return sorted(i for number in _spread(len(listed), min(whole, len(listed))) for i in listed[number])
+
+
+def _spread(there: int, wanted: int) -> list[int]:
     return [i * there // wanted for i in range(wanted)]
 
 
@@ -92,6 +121,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return plain(value.tolist(), depth)
     if depth < 4 and isinstance(value, Mapping):
         return {str(k)[:200]: plain(v, depth + 1) for k, v in list(value.items())[:MAX_ITEMS]}
+    if isinstance(value, list) and NUMBERS.issuperset(map(type, value)) and math.isfinite(sum(value)):
+        return value[:MAX_ITEMS]  # thousands of log-probabilities at once
     if depth < 4 and isinstance(value, list | tuple):
         return [plain(item, depth + 1) for item in value[:MAX_ITEMS]]
     return without_secrets(str(value)[:MAX_TEXT])

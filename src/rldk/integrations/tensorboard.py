@@ -21,7 +21,7 @@ from rldk.integrations.at_exit import close_at_exit
 from rldk.integrations.guard import Guard
 from rldk.integrations.judge import TrainingOrigin, numbers
 from rldk.integrations.recorder import Recorder, Recording, config_of
-from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.thresholds import RuleChoice
 
 MODULES = ("torch.utils.tensorboard.writer", "tensorboardX.writer")
 OWN = "rldk/"  # the scalars of our own sink
@@ -101,7 +101,7 @@ class SummaryTap:
     A script has no flag that ends it: look at `stop_requested`, or call `raise_if_stopped` once in its loop."""
 
     def __init__(self, recording: Recording) -> None:
-        rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
+        recording.check()
         self.guard = Guard()
         self._recording = recording
         self._pid = os.getpid()
@@ -202,11 +202,13 @@ def tap(
     *,
     alert_thresholds: Mapping[str, Any] | None = None,
     stop_on: Severity | None = None,
+    judge_every: int | None = None,
     echo: bool = True,
 ) -> SummaryTap:
     """Taps every `SummaryWriter` of `torch.utils.tensorboard` and `tensorboardX` in this process.
 
-    What the script logs goes on to TensorBoard unchanged. `rules`, `alert_thresholds`, `stop_on`: as for the callbacks.
+    What the script logs goes on to TensorBoard unchanged. `rules`, `alert_thresholds`, `stop_on`, `judge_every`:
+    as for the callbacks.
     Raises `MissingExtra` where neither package is there, and `UsageError` for wrong rules or thresholds."""
     recording = Recording(
         output_dir=output_dir,
@@ -214,6 +216,7 @@ def tap(
         rules=rules,
         thresholds=alert_thresholds or {},
         stop_on=stop_on,
+        judge_every=judge_every,
         echo=echo,
     )
     made = SummaryTap(recording)

@@ -13,11 +13,13 @@ from rldk.adapters.live.follow import follow
 from rldk.adapters.live.tail import FileFollower
 from rldk.core.lines import LineSplitter
 from rldk.core.records import BadLine, parse
+from rldk.core.text import later
 
 if TYPE_CHECKING:
     from rldk.core.samples import Sample
 
 EVENTS = "_events"
+RANK = later(r"\.rank(\d{1,9})\.jsonl$")
 LOOK_S = 0.5  # between two looks for files that are new
 MOST_FILES = 64
 MOST_WAITING = 100_000  # samples; of a log whose rows do not come
@@ -32,7 +34,7 @@ class SampleFeed:
 
     def __init__(self, log: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._files: dict[Path, tuple[FileFollower, LineSplitter]] = {}
+        self._files: dict[Path, tuple[FileFollower, LineSplitter, int]] = {}
         self._pattern = _pattern(log)
         self._folder = log.parent
         self.restart()
@@ -45,9 +47,10 @@ class SampleFeed:
 
     def restart(self) -> None:
         """Reads everything again from the beginning."""
-        for follower, _ in self._files.values():
+        for follower, _, _ in self._files.values():
             follower.close()
         self._files = {}
+        self._newest: dict[int, int] = {}  # by rank: the newest step of its samples
         self._waiting: list[tuple[int, int, Sample]] = []  # by step, then in the order in which they came
         self._taken = 0
         self._looked = -LOOK_S
@@ -63,9 +66,16 @@ class SampleFeed:
         if now - self._looked >= LOOK_S:
             self._looked = now
             self._find()
-        for follower, splitter in self._files.values():
+        for follower, splitter, rank in self._files.values():
             for line in splitter.feed(follower.poll()).lines:
-                self._take(line)
+                self._take(line, rank)
+
+    def behind(self, step: int) -> frozenset[int]:
+        """The ranks that have samples, and none yet of the newest step up to `step` of which another rank has some."""
+        if len(self._newest) < 2:
+            return frozenset()
+        newest = max((at for at, _, _ in self._waiting if at <= step), default=None)
+        return frozenset(rank for rank, own in self._newest.items() if newest is not None and own < newest)
 
     def until(self, step: int) -> list[Sample]:
         """The samples up to a step that were not given yet, by step."""
@@ -77,9 +87,9 @@ class SampleFeed:
         """Returns all samples that nobody has had yet, including those of an unfinished line."""
         self._looked = -LOOK_S
         self.poll()
-        for follower, splitter in self._files.values():
+        for follower, splitter, rank in self._files.values():
             for line in (*splitter.feed(follower.finish()).lines, *splitter.finish().lines):
-                self._take(line)
+                self._take(line, rank)
             follower.close()
         given, self._waiting, self._files = self._waiting, [], {}
         return [sample for _, _, sample in given]
@@ -90,9 +100,10 @@ class SampleFeed:
             if new and not path.is_symlink() and len(self._files) < MOST_FILES:
                 made = follow(path, clock=self._clock)
                 if isinstance(made, FileFollower):
-                    self._files[path] = made, LineSplitter()
+                    rank = RANK.search(path.name)
+                    self._files[path] = made, LineSplitter(), int(rank[1]) if rank else 0
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, rank: int) -> None:
         from rldk.core.samples import is_sample, to_sample  # a log without samples starts without it
 
         try:
@@ -102,6 +113,7 @@ class SampleFeed:
         if is_sample(record) and len(self._waiting) < MOST_WAITING:
             sample = to_sample(record)
             self._taken += 1
+            self._newest[rank] = max(self._newest.get(rank, 0), sample.step or 0)
             insort(self._waiting, (sample.step or 0, self._taken, sample))
 
 

@@ -24,10 +24,12 @@ def live_feeds(
     stdin: int = 0,
     tee: Sequence[int] = (),
     exclude: Collection[Path] = (),
+    sampled: Collection[str] = (),
 ) -> list[Feed]:
     """A feed for each source: "-" is the descriptor `stdin`, a path is a file or a directory that may not exist yet.
 
-    `tee`: descriptors that stdin is passed on to. `exclude`: files in a directory that the monitor itself writes."""
+    `tee`: descriptors that stdin is passed on to. `exclude`: files in a directory that the monitor itself writes.
+    `sampled`: the files among `streams` whose per-sample records are read as well; those of a directory always are."""
     made: list[Feed] = []
     for stream, name in zip(streams, run_names(streams), strict=True):
         if stream == STDIN:
@@ -35,7 +37,7 @@ def live_feeds(
         else:
             from rldk.monitor.streams import StreamFeed  # a monitor of a pipe starts without it
 
-            made.append(StreamFeed(Path(stream), name, how, warn=warn, exclude=exclude))
+            made.append(StreamFeed(Path(stream), name, how, warn=warn, exclude=exclude, samples=stream in sampled))
     return made
 
 

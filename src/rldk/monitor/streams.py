@@ -31,7 +31,8 @@ class StreamFeed:
     """A file or a directory, which need not exist yet.
 
     It is read line by line, or as a whole whenever it has changed; the format that is found there decides. When a
-    better or newer source appears, that one is read from then on."""
+    better or newer source appears, that one is read from then on. `samples`: the per-sample records beside a file are
+    read as well, as they always are in a directory."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class StreamFeed:
         *,
         warn: Callable[[str], None],
         exclude: Collection[Path] = (),
+        samples: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.run = run
@@ -49,6 +51,7 @@ class StreamFeed:
         self._how = how
         self._warn = warn
         self._clock = clock
+        self._sampled = samples
         self._chooser = Chooser(path, mapped=bool(how.field_map), exclude=exclude, clock=clock)
         self._pace = Pace(clock, LOOK_S)
         self._choice: Choice | None = None
@@ -203,7 +206,7 @@ class StreamFeed:
         self._files = FilesFollower(path, clock=self._clock) if path != self._path else None
         follower = self._files or follow(path, clock=self._clock)
         self._begin(LogFeed(follower, self.run, replace(self._how, path=path), warn=self._warn))
-        if self._path.is_dir():
+        if self._sampled or self._path.is_dir():
             from rldk.monitor.sample_feed import SampleFeed  # other logs start without it
 
             self._samples = SampleFeed(path, clock=self._clock)

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from rldk.core.reference import Baseline
 from rldk.core.table import Row
 from rldk.engine.processes.identity import Process, identify
 from rldk.monitor.delivery import Delivery
+from rldk.monitor.late_samples import LateSamples
 from rldk.monitor.recent_curves import RecentCurves
 from rldk.monitor.reward import WINDOW
 from rldk.monitor.session import RunSession
@@ -103,6 +104,7 @@ class Channel(Struct):
     session: RunSession | None = None
     previewed: tuple[Row, ...] = ()
     behind: int = 0
+    late: LateSamples = field(default_factory=LateSamples)
 
 
 class Watch:
@@ -121,7 +123,7 @@ class Watch:
         reference: Baseline | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.channels = [Channel(feed) for feed in feeds]
+        self.channels = [Channel(feed, late=LateSamples(clock)) for feed in feeds]
         self._rules = rules
         self._delivery = delivery
         self._state = state
@@ -148,7 +150,7 @@ class Watch:
             pause = wait(POLL_S)
             ended = pause or self._look(wait, shown)
         for channel in self.channels:
-            self._take(channel, channel.feed.finish())
+            self._take(channel, channel.feed.finish(), last=True)
             self._end_samples(channel)
         shown()
         self._delivery.close()
@@ -176,13 +178,19 @@ class Watch:
             if reason or not busy:
                 return reason
 
-    def _take(self, channel: Channel, rows: Sequence[Row]) -> None:
+    def _take(self, channel: Channel, rows: Sequence[Row], *, last: bool = False) -> None:
         feed, session = channel.feed, channel.session
+        if feed.restarted:
+            channel.late.clear()
         if feed.restarted and feed.samples is not None:
             feed.samples.restart()
         if feed.restarted and session is not None:
             channel.behind, session = max(channel.behind, session.rows), None
             self._state.rewind(feed.run)
+        samples = feed.samples
+        if samples is not None and (rows or channel.late.holds):
+            samples.poll()
+            rows = channel.late.pass_on(rows, samples, last=last)
         if not rows:
             return
         if session is None:
@@ -190,9 +198,6 @@ class Watch:
             self._state.open(feed.run, feed.identity)
             # before the first alert: the saved state tells the alerts of this monitor from others in the file
             self._save()
-        samples = feed.samples
-        if samples is not None:
-            samples.poll()
         for alert in session.feed(rows, samples):
             self._delivery.deliver(alert)
         if channel.behind and session.rows >= channel.behind:

@@ -20,7 +20,7 @@ from rldk.preflight.config_source import ConfigSource
 from rldk.provenance.environment import environment
 from rldk.rules.chosen import chosen_rules
 from rldk.rules.known_bad import known_bad, versions_of
-from rldk.rules.rule import Context
+from rldk.rules.rule import Context, Rule
 from rldk.rules.setup import DataFacts, FirstStep, ModelFacts, RewardFacts, SetupView, TokenizerFacts
 from rldk.rules.subject import Subject, SubjectView
 
@@ -47,7 +47,7 @@ class Tried(Struct, kw_only=True):
 def judge(tried: Tried, select: str | Iterable[str] | None = None, ignore: str | Iterable[str] | None = None) -> Report:
     """The report of the rules over configuration, environment and setup."""
     source = tried.source
-    rules = [r for r in chosen_rules("default", select, ignore) if r.subject in SUBJECTS]
+    rules = _without_rows(chosen_rules("default", select, ignore))
     context = Context(
         algorithm=source.algorithm,
         framework=source.framework,
@@ -70,6 +70,13 @@ def judge(tried: Tried, select: str | Iterable[str] | None = None, ignore: str |
         numbers={**tried.plan, **{f"memory_{k}_gib": round(v, 3) for k, v in tried.memory.items()}, **_counts(tried)},
         meta=_meta(tried),
     )
+
+
+def _without_rows(chosen: Iterable[Rule]) -> list[Rule]:
+    """The rules that need no rows, and what others say of the configuration alone."""
+    own = [rule for rule in chosen if rule.subject in SUBJECTS]
+    stated = [rule for rule in chosen if rule.before is not None]
+    return own + [replace(r, subject="config", body=r.before, metric="config", needs=(), each=()) for r in stated]
 
 
 def _looked_at_rows(

@@ -197,3 +197,8 @@ def runs_away(f: Frame, name: str) -> bool:
     in healthy runs."""
     loss, first, start = f.min(name, 3), f.early(name, 0, 10), f.early("reward_mean", 0, 5)
     return loss > CRITIC_GROWN * first > 0 and loss > start * start
+
+
+def is_rated(f: Frame) -> bool:
+    """Whether the run plays against copies of itself and logs a rating: its reward then says nothing about progress."""
+    return f.gap("elo") >= 0

@@ -324,6 +324,12 @@ def keys_of(concept: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(spelled))
 
 
+@cache
+def steering_keys() -> frozenset[str]:
+    """The configuration keys that are known to steer a training; the seed's are not among them."""
+    return frozenset(key for concept in CONCEPTS if concept != "seed" for key in keys_of(concept))
+
+
 def number(value: object) -> float:
     """A configuration value as a number (some logs write numbers as text); NaN when it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

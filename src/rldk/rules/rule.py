@@ -23,7 +23,8 @@ class Signal(Struct, frozen=True, kw_only=True):
     """What a rule says about one row. `limit` is in the unit of `metric` (default: the rule's own). `message` is a
     clause that a person would say, without the step ("the reward has been exactly 1 for 5 rows"). `severity` may lower
     the rule's own; rules whose severity is critical may also repeat it. `step`: for a rule that does not look at rows,
-    the step at which its subject shows the fault, where it has steps."""
+    the step at which its subject shows the fault, where it has steps. `before`: the level that the metric had before
+    the trouble, for a rule that knows it; the trouble is over when the metric is back there."""
 
     value: float
     limit: float | None = None
@@ -32,6 +33,7 @@ class Signal(Struct, frozen=True, kw_only=True):
     severity: Severity | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     step: int | None = None
+    before: float | None = None
 
 
 class Frame(Protocol):
@@ -253,7 +255,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     `unless_view`: the same from the view of a subject that is not rows. `nonfinite`: the rule also looks at rows on
     which a needed metric is NaN or infinite. `provisional`: the rule says that something has not happened so far; once
     it falls silent its finding is information. `calm`: the closed interval of values for which the body has nothing to
-    say and need not be asked. `causes` are ranked; `fixes` name configuration keys in braces (`rules/knobs.py`).
+    say and need not be asked. `before`: what the rule says of the configuration alone, for `rldk preflight`, which has
+    no rows. `causes` are ranked; `fixes` name configuration keys in braces (`rules/knobs.py`).
     """
 
     code: str
@@ -274,6 +277,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     unless_view: Callable[[Any], str | None] | None = None
     nonfinite: bool = False
     calm: Calm | None = None
+    before: Callable[[Any], Signal | None] | None = None
     absent: bool = False
     rows: int = 1
     within: int = 0

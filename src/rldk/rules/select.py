@@ -25,7 +25,8 @@ def _codes(words: Iterable[str], known: Sequence[Rule]) -> list[str]:
     found: list[str] = []
     for word in words:
         key = word.strip()
-        hits = [r.code for r in known if key in {r.code, r.name} or key.upper() in {r.code, r.family}]
+        upper = key.upper()
+        hits = [r.code for r in known if r.name == key or r.family == upper or r.code in (key, upper)]
         if not hits:
             raise UnknownName("rule", key, {name for r in known for name in (r.code, r.family, r.name)})
         found += hits

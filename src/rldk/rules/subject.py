@@ -28,8 +28,12 @@ Subject = Literal[
     "setup",
     "code",
     "weights",
+    "replay",
+    "resume",
+    "profile",
     "scores",
     "rescored",
+    "replicas",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -48,8 +52,12 @@ WANTS: Mapping[Subject, str] = {
     "setup": "the tokenizer, the data, the reward function or the model, which `rldk preflight` tries out",
     "code": "the source code, which `rldk env-audit` reads",
     "weights": "two checkpoints, which `rldk diff-ckpt` compares",
+    "replay": "a replay of the run, which `rldk replay` makes",
+    "resume": "runs that were stopped and resumed, which `rldk check-resume` makes",
+    "profile": "a profile of the training, which `rldk profile` makes",
     "scores": "rewards with their answers, which `rldk reward-health` looks at",
     "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
+    "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -62,8 +70,12 @@ SEEN: Mapping[Subject, str] = {
     "setup": "what is tried out before a training, by `rldk preflight`",
     "code": "source code and environment, by `rldk env-audit`",
     "weights": "the tensors of two checkpoints, by `rldk diff-ckpt`",
+    "replay": "a run and its replay, by `rldk replay`",
+    "resume": "runs that were stopped and resumed, by `rldk check-resume`",
+    "profile": "a training while it runs, by `rldk profile`",
     "scores": "rewards with their answers, by `rldk reward-health`",
     "rescored": "two scores of the same answers, by `rldk reward-drift`",
+    "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
@@ -109,6 +121,26 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "ties": "weights that stand for one tensor, and are there in both",
         "layers": "six numbered layers of one kind",
         "adapters": "a LoRA adapter",
+    },
+    "replay": {
+        "compared": "metrics that both the run and its replay log",
+        "drift": "a record of the packages of the run",
+        "inputs": "data, weights or a tokenizer with a recorded digest, in a known place",
+        "lacking": "a record of the code of the run",
+    },
+    "resume": {
+        "repeatable": "two uninterrupted runs that agree: a program that does not repeat itself cannot be judged",
+        "resumed": "a run that was stopped and resumed",
+        "killed": "a run that was killed while it ran, and resumed",
+        "saving": "two runs of which only one saves (put {save} into the command)",
+        "states": "a record of the state at each optimizer step, which needs torch in the training",
+        "inventory": "a checkpoint in a format that rldk reads",
+        "writing": "a checkpoint file that was written twice",
+    },
+    "replicas": {"operations": "operations of torch, or steps of an environment"},
+    "profile": {
+        "memory": "samples of memory over more than a few seconds, which need /proc",
+        "device": "a training that uses a GPU through torch, for more than a few seconds",
     },
     "setup": {
         "tokenizer": "a tokenizer",

@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
-
-from msgspec import Struct
 
 from rldk.cards.words import plural
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.model import Report
 from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
 
-OutcomeStatus = Literal["passed", "failed", "not_checked"]
 MOST = 20  # lines of a list, without --all
-MOST_NAMED = 50  # places of one thing that are named in the report
-
-
-class CheckOutcome(Struct, frozen=True, kw_only=True):
-    """One thing that was verified. `part`: data, weights, code, tokenizer, lineage or run. `name`: of the thing.
-
-    `message`: what was found, or what a check would need. `places`: the files, tensors or rows that differ, at most
-    `MOST_NAMED`; `more`: how many others differ."""
-
-    part: str
-    name: str
-    status: OutcomeStatus
-    message: str
-    places: tuple[str, ...] = ()
-    more: int = 0
 
 
 class VerificationReport(Report, frozen=True, kw_only=True):
@@ -70,11 +52,6 @@ def verification(
         meta={"run": run, "source": source, **({"next": list(commands)} if counts["failed"] and commands else {})},
         outcomes=tuple(outcomes),
     )
-
-
-def named_places(places: Sequence[str]) -> tuple[tuple[str, ...], int]:
-    """The places that a report names, and how many it leaves out."""
-    return tuple(places[:MOST_NAMED]), max(0, len(places) - MOST_NAMED)
 
 
 def _verdict(outcomes: Sequence[CheckOutcome], counts: dict[str, int]) -> str:

@@ -12,16 +12,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk.core.codec import to_builtins
-from rldk.core.manifest import GitState, Manifest
+from rldk.core.manifest import GitState, Manifest, recorded_manifest
 from rldk.errors import MalformedInput, OutputError, UsageError
 from rldk.provenance.git_objects import LFS, LINK, MAX_FILE, PROGRAM, CommitFile, contents
 from rldk.provenance.git_patch import apply_patch
 from rldk.provenance.inside import is_plain_file, place_inside
+from rldk.provenance.places import recorded_root
+from rldk.provenance.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
 from rldk.tracking.exports.bundle import OpenBundle, open_bundle
 from rldk.tracking.exports.source import LeftOut, export_source, shown_command
-from rldk.tracking.places import recorded_root
-from rldk.tracking.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
-from rldk.tracking.verification.run import recorded_manifest
 
 CODE, RUN, CONFIG, DATA, ACCOUNT = "code", "run", "config.json", "data.json", "restored.json"
 MAX_POINTER = 1024  # bytes of a file that stands for one that Git LFS keeps

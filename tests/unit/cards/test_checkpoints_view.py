@@ -44,3 +44,14 @@ def test_tensors_that_were_zero_come_last_and_say_so(tmp_path: Path) -> None:
         text.index("`model.layers.0.mlp.bias` was zero"),
     )
     assert weight < bias
+
+
+@pytest.mark.parametrize(
+    ("scale", "names", "badge"), [(1.0, "w", "THE SAME"), (1.5, "w", "CHANGED"), (1.0, "v", "WARNING")]
+)
+def test_the_badge_says_whether_anything_changed(tmp_path: Path, scale: float, names: str, badge: str) -> None:
+    for file, name, factor in (("a", "w", 1.0), ("b", names, scale)):
+        values = np.full(20_000, factor, np.float32)
+        pairs = iter([("w", values.view(np.uint8).data), (name + ".x", values.view(np.uint8).data)])
+        write_tensors(tmp_path / file, dict.fromkeys(("w", name + ".x"), ("float32", (20_000,))), pairs)
+    assert diff_checkpoints(tmp_path / "a", tmp_path / "b").view().badge == badge

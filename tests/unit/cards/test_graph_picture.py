@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from layout import laid_out
 
 from rldk.cards.drawing import Rect, Stroke, Words
 from rldk.cards.graph import HIGH, MOST, WIDE, Edge, Graph, Node, graph_picture
@@ -63,3 +65,17 @@ def test_a_title_is_cut_until_it_fits_and_has_four_letters_at_least() -> None:
         graph = Graph(title="g", nodes=(Node(key="0", title="abcdefgh"),), edges=())
         shapes = graph_picture(graph, lambda text, *_, each=letter: each * len(text)).drawing.shapes
         assert shown in {shape.text for shape in shapes if isinstance(shape, Words)}, letter
+
+
+def test_golden_graph(golden: Callable[[str, str], None]) -> None:
+    """A chain with a side branch, a box of two lines, one with too many words, and seven beside each other."""
+    nodes = (
+        Node(key="raw", title="prompts.jsonl", note="12,000 rows"),
+        Node(key="clean", title="drop duplicates", note="rows, seed 3", strong=True),
+        Node(key="long", title="a title that no box of this width can hold " * 2, note="a note " * 30),
+        *(Node(key=f"shard{i}", title=f"shard {i}") for i in range(7)),
+    )
+    edges = (Edge(start="raw", end="clean"), Edge(start="clean", end="long"),
+             *(Edge(start="clean", end=f"shard{i}") for i in range(7)))  # fmt: skip
+    picture = graph_picture(Graph(title="Lineage of a run", nodes=nodes, edges=edges), measure)
+    golden("graph.txt", laid_out([picture.width, picture.height, picture.title, list(picture.drawing.shapes)]))

@@ -4,7 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
-from rldk.core.redact import MAX_DEPTH, MAX_TEXT, REDACTED, is_secret, redact, redactions, without_secrets
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rldk.core.redact import (
+    _ASSIGNED,
+    _HOOKS,
+    _OPTION,
+    _SCHEMES,
+    _SHAPES,
+    _USER,
+    MAX_DEPTH,
+    MAX_TEXT,
+    REDACTED,
+    _hides,
+    is_secret,
+    redact,
+    redactions,
+    without_secrets,
+)
+
+MARKS = (
+    *"sk- hf_ ghp_ github_pat_ glpat- xoxb- AKIA ASIA AIza npm_ pypi- SG. eyJ -----BEGIN".split(),
+    *("https://", "hooks.slack.com/", "Bearer ", "ba\u017fic ", "TO\u212aEN ", "password", "api_key", "=", ": ", "--"),
+)
+
+
+@given(st.lists(st.sampled_from([*MARKS, "x", "A1B2C3D4E5F6G7H8", "user:pass@", " ", "."]), max_size=12).map("".join))
+def test_what_is_looked_for_first_hides_no_secret(text: str) -> None:
+    found = text
+    for pattern in (_SHAPES, _HOOKS, _USER, _SCHEMES):
+        found = pattern.sub(REDACTED if pattern is _SHAPES else rf"\1{REDACTED}", found)
+    found = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], found)
+    assert without_secrets(text) == _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], found)
 
 
 def test_the_name_of_a_secret_is_told_by_its_words() -> None:

@@ -116,3 +116,13 @@ def test_the_next_double_is_one_step_away(value: float) -> None:
 def test_signed_zeros_are_equal_and_nan_is_far_from_numbers_only() -> None:
     first, second = np.array([0.0, np.nan, np.nan]), np.array([-0.0, np.nan, 1.0])
     assert ulp_distance(first, second).tolist() == [0.0, 0.0, np.inf]
+
+
+def test_runs_that_agree_by_chance_do_not_make_the_limit_narrow() -> None:
+    """Five others whose largest excursions are all alike, and a run that goes somewhat further than any of them."""
+    shape = np.zeros(300)
+    shape[100:104] = 4.0
+    others = np.array([np.roll(shape, 30 * place) for place in range(5)])
+    for height, beyond in ((1.45, False), (3.0, True)):
+        found = excursions({"kl": (np.roll(shape, 160) * height, others)}, reach=300)["kl"]
+        assert (found.score > 1) == beyond, (height, found.score)

@@ -217,3 +217,46 @@ def test_without_baselines_the_seed_and_the_folder_come_last(tmp_path: Path) -> 
 def test_a_stated_seed_decides_the_question(tmp_path: Path) -> None:
     a, b = recorded(tmp_path / "a", 1, {"x": 1}), recorded(tmp_path / "b", 1, {"x": 1}, shift=3)
     assert first_divergence(a, b).question == "same-seed"
+
+
+def test_what_a_tracker_keeps_as_metadata_is_a_cause(tmp_path: Path) -> None:
+    """`ExperimentTracker` has no configuration of its own: its user's settings are its metadata."""
+    folders = []
+    for place, rate in enumerate((1e-4, 3e-4)):
+        folder = tmp_path / f"r{place}"
+        folder.mkdir()
+        run(place, shift=10.0 * place).to_json(folder / "metrics.jsonl", orient="records", lines=True)
+        settings = {"learning_rate": rate, "final": 0.1 * place}
+        write_manifest(folder, Manifest(run_id=folder.name, seed=place, metadata=settings))
+        folders.append(folder)
+    causes = first_divergence(folders[0], folders[1]).suspected_causes
+    assert [cause.split(":")[0] for cause in causes] == ["config learning_rate", "config final", "seed seed"]
+
+
+def episodic(seed: int, *, pace: float = 1.0, shift: float = 0.0) -> pd.DataFrame:
+    """A run that logs at the end of every fourth episode, at steps that no other run has; `pace` stretches episodes."""
+    rng = np.random.default_rng(seed)
+    step = np.cumsum(rng.integers(20, 60, size=400) * pace).astype(int)
+    step = step[step <= 6000]
+    reward = np.minimum(step / 3000, 1) + 0.05 * rng.normal(size=step.size) + shift * 0.05 * (step >= 3500)
+    return pd.DataFrame({"step": step, "reward_mean": reward})
+
+
+def test_runs_that_log_every_few_episodes_meet_in_ranges_of_steps() -> None:
+    baselines = [episodic(seed, pace=1 + seed / 4) for seed in (3, 4, 5, 6)]
+    found = first_divergence(episodic(1), episodic(2, shift=8), baseline_runs=baselines)
+    assert (found.question, found.numbers["baselines"]) == ("seed-noise", 5)
+    assert found.first_step is not None
+    assert 3500 <= found.first_step <= 4100
+    assert any("ranges of" in note.text for note in found.notes)
+    calm = first_divergence(episodic(1), episodic(2), baseline_runs=baselines)
+    assert not calm.diverged
+    assert calm.numbers["common_steps"] in range(30, 80)
+    pair = first_divergence(episodic(1), episodic(2), window=20)
+    assert (pair.question, pair.diverged) == ("not-identifiable", False)
+
+
+def test_uneven_steps_that_both_runs_have_are_compared_as_they_are() -> None:
+    a = episodic(1)
+    found = first_divergence(a, a.assign(reward_mean=a.reward_mean + 0.01 * (a.step > 3000)))
+    assert (found.question, found.numbers["common_steps"]) == ("same-seed", len(a))

@@ -66,3 +66,22 @@ def test_a_flapping_rule_has_a_bounded_number_of_episodes_and_the_last_goes_on()
     found = _play("x." * 2000, cooldown=1).all()
     assert len(found) == MAX_EPISODES
     assert (found[-1].recovered, found[-1].last_step) == (False, 39_980)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "provisional", "expected"),
+    [
+        ("x" + "." * 9, True, ["warn"]),
+        ("x" + "." * 10, True, ["info"]),
+        ("x" + "." * 10, False, ["warn"]),
+        ("x" + "." * 10 + "x", True, ["warn"]),  # it goes on, and is one episode
+        ("x" + "." * 100 + "x", True, ["info", "warn"]),
+    ],
+)
+def test_what_has_not_happened_so_far_is_information_once_it_has(
+    pattern: str, provisional: bool, expected: list[str]
+) -> None:
+    episodes = Episodes(replace(RULE, cooldown=100, provisional=provisional))
+    for i, mark in enumerate(pattern):
+        episodes.look(i, i, HIT if mark == "x" else None)
+    assert [episodes.severity(e) for e in episodes.all()] == expected

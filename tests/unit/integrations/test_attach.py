@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from rldk.integrations.attach import HOOKS, attach
-from rldk.integrations.hooked import HookedProcess
+from rldk.integrations.hooked import SAMPLES, HookedProcess
 from rldk.integrations.inject.rldk_trainers import MODULES
 from rldk.integrations.judge import TrainingOrigin
 
@@ -110,9 +110,21 @@ def test_the_trainer_of_openrlhf_gets_a_logger(tmp_path: Path) -> None:
 
     attach("openrlhf.trainer.ppo_trainer", _module("ppo_trainer", BasePPOTrainer=BasePPOTrainer), str(tmp_path))
     logger: Any = BasePPOTrainer().wandb_logger
-    logger.log_train(2, {"ppo_kl": 0.1})
+    logger.log_train(2, {"ppo_kl": 0.1, "generated_samples": ["an answer", 1.0]})
     logger.close()
     assert _rows(tmp_path)[0]["metrics"]["ppo_kl"] == 0.1
+    assert json.loads((tmp_path / "samples-training.jsonl").read_text())["response"] == "an answer"
+
+
+@pytest.mark.parametrize(("said", "kept"), [("3", 3), ("0", 0), ("many", SAMPLES), ("9" * 40, SAMPLES)])
+def test_how_many_samples_are_kept_is_said_by_the_environment(
+    said: str, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLDK_HOOKS_SAMPLES", said)
+    made: list[int] = []
+    monkeypatch.setitem(HOOKS, "a.trainer", lambda _, process: made.append(process.samples) or "it")
+    attach("a.trainer", _module("trainer"), str(tmp_path))
+    assert made == [kept]
 
 
 def test_an_algorithm_of_rllib_is_recorded_by_its_iterations(tmp_path: Path) -> None:
@@ -139,7 +151,7 @@ def test_one_hook_leads_and_a_second_recording_has_a_name_of_its_own(tmp_path: P
     assert process.begin("trainer", origin) is not None
     assert process.begin("environment", origin) is None
     assert process.begin("writer", origin) is None
-    assert {p.name for p in tmp_path.glob("*_events.jsonl")} == {"training_events.jsonl", "training-2_events.jsonl"}
+    assert {p.name for p in tmp_path.glob("*_events.jsonl")} == {"training_events.jsonl", "training_2_events.jsonl"}
 
 
 def test_a_forked_child_does_not_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,12 @@ import pytest
 
 from rldk.core.model import Alert
 from rldk.core.table import Row
+from rldk.errors import UsageError
 from rldk.integrations.judge import TrainingOrigin
 from rldk.integrations.judging_pace import LONGEST_WAIT_S, MOST_WAITING, OPENING, JudgingPace
+from rldk.integrations.openrlhf import OpenRLHFMonitor
 from rldk.integrations.recorder import Recorder, Recording
+from rldk.integrations.verl import RLDKTracking
 from rldk.rules.chosen import chosen_rules
 from rldk.testing import noisy_column
 
@@ -108,3 +111,11 @@ def test_a_note_about_an_earlier_row_names_its_step(tmp_path: Path) -> None:
         recorder.log({"clip_frac": 0.4 if step == OPENING + 3 else 0.1}, step=step)
     text = (tmp_path / "r_events.jsonl").read_text()
     assert f'"step {OPENING + 3}: High clipping fraction detected' in text
+
+
+@pytest.mark.parametrize("made", [OpenRLHFMonitor, RLDKTracking])
+def test_every_adapter_lets_the_user_say_how_many_rows_wait(made: Any, tmp_path: Path) -> None:
+    recorder: Recorder = made(output_dir=tmp_path, judge_every=3, echo=False).recorder
+    assert recorder.judge.pace.every == 3
+    with pytest.raises(UsageError, match="judge_every is 0"):
+        made(output_dir=tmp_path, judge_every=0)

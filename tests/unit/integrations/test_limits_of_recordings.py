@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -98,3 +100,12 @@ def test_a_removed_folder_is_looked_for_once_a_second(tmp_path: Path, monkeypatc
         path.unlink(missing_ok=True)
     files.close()
     assert len(said) == 1
+
+
+def test_a_full_disk_is_said_once_for_all_files() -> None:
+    said: list[str] = []
+    guard = Guard(said.append)
+    for part, number in (("a", errno.ENOSPC), ("b", errno.EDQUOT), ("c", errno.EACCES), ("c", errno.EACCES)):
+        guard.report(part, OSError(number, os.strerror(number)))
+    assert [line.split()[1] for line in said] == ["a", "c"]
+    assert guard.failures == {"a": 1, "b": 1, "c": 2}

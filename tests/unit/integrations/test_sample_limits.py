@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from rldk.engine.sample_watch import SampleWatch
 from rldk.errors import UsageError
 from rldk.integrations import samples
 from rldk.integrations.samples import SampleFiles, chosen, plain
+from rldk.rules.chosen import chosen_rules
+from rldk.rules.rule import Context
 
 
 def test_texts_and_lists_are_cut_beyond_their_limit() -> None:
@@ -38,8 +44,34 @@ def test_four_levels_are_kept_and_the_fifth_is_text() -> None:
 
 
 def test_which_records_are_kept() -> None:
-    assert [chosen(*pair) for pair in ((4, 4), (4, 5), (0, 0), (4, 0))] == [[0, 1, 2, 3], [0, 1, 2, 3], [], []]
-    assert (chosen(5, 2), chosen(10, 3)) == ([0, 2], [0, 3, 6])
+    alone = [chosen([None] * there, wanted) for there, wanted in ((4, 4), (4, 5), (0, 0), (4, 0))]
+    assert alone == [[0, 1, 2, 3], [0, 1, 2, 3], [], []]
+    assert (chosen([None] * 5, 2), chosen([None] * 10, 3)) == ([0, 2], [0, 3, 6])
+
+
+@given(st.lists(st.sampled_from("abcdef"), max_size=40), st.integers(0, 45))
+def test_groups_are_kept_whole_where_one_fits(groups: list[str], wanted: int) -> None:
+    kept = chosen(groups, wanted)
+    assert len(kept) <= wanted
+    assert kept == sorted(set(kept))
+    sizes, held = Counter(groups), Counter(groups[i] for i in kept)
+    if groups and max(sizes.values()) <= wanted:
+        assert held
+        assert all(held[name] == sizes[name] for name in held)
+
+
+@pytest.mark.parametrize("size", [4, 8])
+def test_records_that_were_left_out_make_no_group_odd(tmp_path: Path, size: int) -> None:
+    files = SampleFiles(tmp_path, "r", per_step=21)
+    for step in range(1, 4):
+        records = [
+            {"group_id": i // size, "prompt": f"{step}.{i // size}", "response": f"{step} {i}", "reward": i % 2}
+            for i in range(24)
+        ]
+        files.add(records, step=step)
+    watch = SampleWatch(chosen_rules(select=["ADV015"]), Context(config={"num_generations": size}))
+    told = [*watch.take(json.loads(line) for line in files.path.read_text().splitlines()), *watch.finish()]
+    assert [closed.begun for closed in told] == [[], [], []]
 
 
 def test_the_next_file_begins_where_the_limit_would_be_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

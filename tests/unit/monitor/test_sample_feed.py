@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from rldk.adapters.live.reader import ReadOptions
 from rldk.cli.main import main
 from rldk.diagnosis import diagnose
 from rldk.monitor.sample_feed import SampleFeed
+from rldk.monitor.sources import live_feeds
 
 STEPS, ONSET = 30, 20
 WORDS = ("ah", "oh", "uh", "so", "no", "up")
@@ -73,6 +75,17 @@ def test_the_samples_of_another_run_are_not_taken(tmp_path: Path) -> None:
     (tmp_path / "samples-a-2.jsonl").symlink_to(tmp_path / "samples-b.jsonl")
     assert len(SampleFeed(tmp_path / "a_events.jsonl").rest()) == 3
     assert len(SampleFeed(tmp_path / "metrics.jsonl").rest()) == 5
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_the_samples_beside_a_file_are_read_where_that_is_asked_for(tmp_path: Path, sampled: bool) -> None:
+    (tmp_path / "samples-r.jsonl").write_bytes(_lines(_samples(1)))
+    (tmp_path / "samples-r_2.jsonl").write_bytes(_lines(_samples(1)))
+    (tmp_path / "r_events.jsonl").write_bytes(_lines([_row(1), _row(2)]))
+    stream = str(tmp_path / "r_events.jsonl")
+    (feed,) = live_feeds([stream], ReadOptions(), warn=print, sampled=[stream] if sampled else ())
+    feed.poll()
+    assert (len(feed.samples.rest()) if feed.samples else 0) == (16 if sampled else 0)
 
 
 def test_bad_lines_are_passed_over(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from rldk.preflight import preflight, preflight_config
 from rldk.testing import scan_columns
 
 SHIPPED = sorted((Path(__file__).parents[2] / "fixtures" / "trainer-configs").glob("*/*.yaml"))
+OVERLONG = "reward.reward_kwargs.overlong_buffer_cfg"
 ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
 GRPO: dict[str, Any] = {
     "num_generations": 8,
@@ -105,6 +106,29 @@ PLANTED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"save_only_model": True, "resume_from_checkpoint": "out/checkpoint-10", "save_steps": 10},
         "CKPT030",
     ),
+    "trl negative penalty": (GRPO, {"beta": -0.04}, "KL007"),
+    "verl negative penalty": (VERL, {f"{ACTOR}.use_kl_loss": True, f"{ACTOR}.kl_loss_coef": -0.001}, "KL007"),
+    "openrlhf negative penalty": (OPENRLHF, {"algo.kl.init_coef": -1e-3}, "KL007"),
+    "verl gradients scaled to 0": (VERL, {f"{ACTOR}.optim.clip_grad": 0.0}, "GRAD003"),
+    "trl tiny clip": (GRPO, {"max_grad_norm": 1e-5}, "GRAD003"),
+    "trl schedule ends early": (
+        GRPO,
+        {
+            "lr_scheduler_type": "warmup_stable_decay",
+            "lr_scheduler_kwargs": {"num_stable_steps": 40, "num_decay_steps": 20},
+            "warmup_steps": 10,
+        },
+        "OPT004",
+    ),
+    "trl loss by micro-batch": (GRPO, {"loss_type": "bnpo", "gradient_accumulation_steps": 4}, "OPT005"),
+    "trl loss by device": (GRPO, {"average_tokens_across_devices": False, "num_processes": 4}, "OPT005"),
+    "trl paid for not ending": (GRPO, {"missing_eos_penalty": -1.0}, "REW008"),
+    "verl overlong without a penalty": (
+        VERL,
+        {f"{OVERLONG}.enable": True, f"{OVERLONG}.len": 256, f"{OVERLONG}.penalty_factor": 0.0},
+        "REW008",
+    ),
+    "time limits as ends": (GRPO, {"replay_buffer_kwargs.handle_timeout_termination": False}, "ENV001"),
     "trl no seed": (GRPO, {"seed": None}, "DET003"),
 }
 

@@ -70,7 +70,7 @@ def test_golden_tokenizer_digests_are_those_of_every_version(tmp_path: Path) -> 
 
 
 def _merge(tokenizer: dict[str, Any], settings: dict[str, Any]) -> None:
-    tokenizer["model"]["merges"][1] = ["e", "l"]
+    tokenizer["model"]["merges"].pop()
 
 
 def _merges_turned(tokenizer: dict[str, Any], settings: dict[str, Any]) -> None:

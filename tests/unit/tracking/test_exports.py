@@ -99,6 +99,36 @@ def test_our_own_reader_of_mlflow_reads_the_store(project: Project, tmp_path: Pa
     assert run.meta.config["model.layers"] == 2
 
 
+def test_a_setting_of_mlflow_has_at_most_seventeen_names(project: Project, tmp_path: Path) -> None:
+    """What lies deeper is a JSON text."""
+    nested: dict[str, Any] = {"k": 1}
+    for _ in range(16):
+        nested = {"k": nested}
+    edit(project, config={"deep": nested, "flat": nested["k"]})
+    names = [name.split("/params/")[1] for name in export(project, tmp_path / "x.zip", "mlflow") if "/params/" in name]
+    assert sorted(names) == ["deep" + ".k" * 16, "flat" + ".k" * 16]
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        texts = {n.split("/params/")[1]: archive.read(n).decode() for n in archive.namelist() if "/params/" in n}
+    assert (texts["deep" + ".k" * 16], texts["flat" + ".k" * 16]) == ('{"k": 1}', "1")
+
+
+@pytest.mark.parametrize(
+    ("remote", "said"),
+    [
+        ("https://example.org/a.git", "https://example.org/a.git"), ("http://example.org/a", "http://example.org/a"),
+        ("git@example.org:a.git", None), ("/srv/a.git", None), (None, None),
+    ],
+)  # fmt: skip
+def test_a_crate_names_the_repository_that_anybody_can_reach(
+    project: Project, tmp_path: Path, remote: str | None, said: str | None
+) -> None:
+    git = json.loads((project.run / "run.json").read_text())["git"]
+    edit(project, git={**git, "remote": remote})
+    graph = json.loads(export(project, tmp_path / "x", "ro-crate")["ro-crate-metadata.json"])["@graph"]
+    (code,) = [node for node in graph if node["@id"] == "#code"]
+    assert (code.get("codeRepository"), code["version"]) == (said, git["sha"])
+
+
 def test_a_hostile_name_stays_inside_of_the_store(project: Project, tmp_path: Path) -> None:
     edit(project, config={"../../x": 1, "/etc/y": 2, "..": 3, "": 4}, run_id="../../z", project="..")
     (project.run / "metrics.jsonl").write_text('{"step": 1, "../../../reward": 0.5, "kl": 0.1}\n')

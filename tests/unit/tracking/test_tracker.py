@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,8 @@ def test_the_states_of_the_generators_bring_the_draws_back(tmp_path: Path) -> No
     with tracker(tmp_path, track_python_seed=True) as run:
         run.set_seeds(42)
     drawn = [random.random(), *np.random.random(3)]
-    assert read(run.dir).seeds["generators"] == {"python": "as seeded", "numpy": "as seeded", "torch": "not loaded"}
+    torch = "as seeded" if "torch" in sys.modules else "not loaded"
+    assert read(run.dir).seeds["generators"] == {"python": "as seeded", "numpy": "as seeded", "torch": torch}
     restore_seed_state(from_json((tmp_path / "run/seeds.json").read_text(), SeedState))
     assert [random.random(), *np.random.random(3)] == drawn
 
@@ -195,7 +197,7 @@ def test_a_generator_that_is_not_asked_for_is_not_recorded(tmp_path: Path) -> No
     with tracker(tmp_path, track_numpy_seed=False) as run:
         run.set_seeds(1)
     assert "numpy" not in read(run.dir).seeds["generators"]
-    assert list(json.loads((tmp_path / "run/seeds.json").read_text())["shared"]) == ["python"]
+    assert "numpy" not in json.loads((tmp_path / "run/seeds.json").read_text())["shared"]
 
 
 def test_an_id_that_is_given_again_continues_the_run(tmp_path: Path) -> None:

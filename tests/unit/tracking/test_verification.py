@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from recorded_runs import Project, git, make_project, safetensors
 
 from rldk.cli.main import main
+from rldk.core.audit.outcome import CheckOutcome
 from rldk.errors import UnknownName, UnreadableSource
-from rldk.tracking.outcome import CheckOutcome, VerificationReport
+from rldk.tracking.outcome import VerificationReport
 from rldk.tracking.verification import verify_run
 
 

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
 from rldk.adapters.explore import GENERIC, Claim, Found, Source, best_claim, claims, explore
-from rldk.adapters.formats.flexible import FlexibleAdapter
+from rldk.adapters.formats.flexible import FlexibleAdapter, bare_columns, loose_columns, only_column
 from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.live.formats import recognise
+from rldk.adapters.naming.keys import says_metric
 from rldk.adapters.source import HEAD_BYTES, File
 from rldk.errors import RldkError
 
@@ -125,8 +126,13 @@ class Chooser:
         return Choice(path, Group(sources=[source]), path if grows and not is_compressed(path) else None)
 
     def _unclaimed(self, file: File) -> type[BaseAdapter] | None:
-        """The adapter for any table, unless the file is a text of lines in which no name means a metric."""
+        """The adapter for any table, unless the file is a text of lines in which no name means a metric. A table
+        without a header, or under a name of several words, is read again when it has grown: it takes more than a line
+        to see what its columns are."""
         told = recognise(file.head, mapped=self._mapped) is not None or file.head.lstrip().startswith(b"[")
+        if not told:
+            columns = bare_columns(file)
+            told = bool(only_column(file)) or (bool(columns) and (self._mapped or says_metric(columns)))
         return FlexibleAdapter if told and FlexibleAdapter.sniff(file) else None
 
     def _of_folder(self) -> Choice | None:
@@ -208,6 +214,7 @@ def _lines(run: Group) -> Path | None:
         or best.run is not None
         or unsure
         or is_compressed(best.files[0])
+        or (best.adapter is FlexibleAdapter and not loose_columns(File(best.files[0])))
     ):
         return None
     return best.files[0]

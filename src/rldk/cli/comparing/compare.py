@@ -11,6 +11,17 @@ from rldk.cli.formats import form_of, print_report
 from rldk.cli.gate import GateCodes, Grade, gate_codes_option, gate_of, gate_option
 from rldk.cli.output import progress
 from rldk.config import load_settings
+from rldk.errors import UsageError
+
+
+def patterns(told: tuple[str, ...]) -> dict[str, str] | None:
+    """The pattern of each group; None without any. Raises `UsageError` for what is no NAME=PATTERN."""
+    pairs = [text.partition("=")[::2] for text in told]
+    for text, (name, pattern) in zip(told, pairs, strict=True):
+        if not name or not pattern:
+            raise UsageError(f"--group {text!r} is no NAME=PATTERN", hint="--group new='new-*'")
+    return dict(pairs) or None
+
 
 if TYPE_CHECKING:
     from rldk.comparison.report import ComparisonReport
@@ -20,6 +31,13 @@ if TYPE_CHECKING:
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @click.option("--metrics", metavar="NAMES", help="Compare these, with commas; the first stands for the goal.")
 @click.option("--baseline", metavar="GROUP", help="Compare with this group.  [default: that of the first run]")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    help="Put the runs whose names match into this group, and leave out the rest. May be repeated.",
+)
 @flags.field_map_option
 @flags.html_option
 @click.option("--all", "everything", is_flag=True, help="Show the performance profiles, too.")
@@ -41,6 +59,7 @@ def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any
     \b
     Examples:
       rldk compare runs/base-1 runs/base-2 runs/base-3 runs/new-1 runs/new-2 runs/new-3
+      rldk compare sweep/ --group old='base-*' --group new='new-*'
       rldk compare sweep/ --metrics reward_mean,kl --html sweep.html
     """
     from rldk.comparison.compare import compare_runs
@@ -52,6 +71,7 @@ def command(runs: tuple[str, ...], as_json: bool, everything: bool, **given: Any
     settings = load_settings({"field_map": names, "color": flags.color_setting(colour)})
     with progress(1) as pieces:
         pieces.begin("comparing the runs")
+        given["groups"] = patterns(given["groups"])
         report = compare_runs(list(runs), field_map=settings["field_map"], **given)
     print_report(report, form, output, html=html, color=settings["color"], everything=everything)
     return exit_code(report, gate)

@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 )
 @click.option("--device", help="cpu, cuda:0, ...: the device that a replica sees; fills {device} in the command.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="Time limit of one replica.")
+@click.option(
+    "--max-output", default=20.0, show_default=True, metavar="GIB", help="What a replica may write into {out}."
+)
 @click.option("--jobs", default=1, show_default=True, help="How many replicas run at a time; they disturb each other.")
-@click.option("--launcher", default="local", show_default=True, help="What starts the replicas.")
+@click.option("--trace", is_flag=True, help="Also trace operations, and name the first one that differs.")
+@click.option("--launcher", default="local", show_default=True, help="What starts the replicas: local, ray, slurm.")
 @click.option("--stress", is_flag=True, help="Also run replicas with other hashes, threads, folders and load.")
 @click.option("--counterfactual", is_flag=True, help="Also switch off one source of chance at a time.")
 @folder_option("Keep report, card and all output here.  [default: a new temporary folder]", metavar="DIR")
@@ -57,6 +61,7 @@ def command(cmd: str, **flags: Any) -> int:
       rldk check-determinism --cmd "python train.py --seed {seed}" --compare loss,reward_mean
       rldk check-determinism --cmd "python train.py --seed {seed} --out {out}" --replicas 10 --jobs 2
       rldk check-determinism --cmd "python train.py" --steps 50 --timeout 600 --counterfactual
+      rldk check-determinism --cmd "python train.py" --replicas 2 --trace
       rldk check-determinism --cmd "python train.py" --tolerance 1e-6 --gate --json
     """
     from rldk.determinism import check
@@ -65,6 +70,7 @@ def command(cmd: str, **flags: Any) -> int:
     form = form_of(flags.pop("form"), output, as_json=flags.pop("as_json"))
     settings = load_settings({"color": color_setting(flags.pop("colour"))})
     gate = gate_of(gate=flags.pop("gate"), codes=flags.pop("gate_codes"))
+    flags["max_output_gib"] = flags.pop("max_output")
     with progress(1) as pieces:
         report = check(cmd, begin=pieces.begin, expect=lambda count: pieces.expect(count - 1), **flags)
     print_report(report, form, output, color=settings["color"], everything=everything)

@@ -1,1 +1,1 @@
-"""What an audit of code and environment has seen, as values: places in code, and locks of environments."""
+"""What an audit has seen, as values: places in code, locks of environments, and what became of what was compared."""

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from rldk.core.codec import to_builtins
-from rldk.core.manifest import DatasetRecord, GitState, Manifest
+from rldk.core.manifest import DatasetRecord, GitState, Manifest, stated_config
 from rldk.core.redact import REDACTED
 from rldk.errors import InputError, UsageError
 from rldk.provenance.fingerprints.difference import DatasetDifference, difference
@@ -57,7 +57,7 @@ def record_groups(
     yield "data", lambda m: m.datasets, lambda pair: _data(pair, places)
     yield "seed", lambda m: m.seed is not None or m.seeds, _seeds
     yield "code", lambda m: m.git is not None or m.script is not None, _code
-    yield "config", lambda m: m.config, lambda pair: _values("config", pair[0].config, pair[1].config)
+    yield "config", stated_config, lambda pair: _values("config", stated_config(pair[0]), stated_config(pair[1]))
     yield "packages", lambda m: m.packages, _packages
     yield "models", lambda m: m.models or m.tokenizers, lambda pair: _models(pair, places)
     yield "environment", lambda m: m.environment, lambda p: _values("environment", p[0].environment, p[1].environment)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
+from operator import mul, sub
 
 from rldk.core.stats.robust import MAD_TO_SD, middle
-from rldk.engine.features.window import NAN, total
+from rldk.engine.features.window import NAN, total, totals
 
 STEPS, FEWEST = 40, 3  # most and fewest differences that the row-to-row noise is estimated from
 MATERIAL = 0.15  # of the larger of both levels, by size; a smaller loss does not matter, however clear it is
 HUGE = 1e150  # a larger step has no finite square
-SLACK = 1e-9  # of the largest value; a running sum of a few thousand rows errs by a millionth of that
 EDGE = 0.1  # of the gain; both ends of the window may be higher than its mean by so much
 
 
@@ -29,7 +29,7 @@ class Top:
     def __init__(self, rows: int, after: int) -> None:
         self._half, self._left = rows // 2, after
         self._newest: deque[float] = deque(maxlen=self._half)
-        self._means: deque[float] = deque(maxlen=self._half + 1)
+        self._means: deque[float] = deque(maxlen=self._half)
         self._low = self.bottom = math.inf
         self.value = NAN
 
@@ -39,11 +39,34 @@ class Top:
         self._left -= 1
         if len(newest) < self._half:
             return
-        newer = total(newest) / self._half
+        newer, older = total(newest) / self._half, means[0] if len(means) == self._half else NAN
         means.append(newer)
-        if len(means) <= self._half:
-            return
-        older = means[0]
+        if older == older:
+            self._compare(newer, older)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The top after each of the values."""
+        return self.levels(values)[0]
+
+    def levels(self, values: Sequence[float]) -> tuple[list[float], list[float]]:
+        """The top and the bottom after each of the values."""
+        half, line = self._half, [*self._newest, *values]
+        means = [*self._means, *(x / half for x in totals(line, half, len(values)))]
+        pairs = max(0, len(means) - half)  # the other values have no two halves before them
+        silent = len(values) - pairs
+        tops, bottoms = [self.value] * silent, [self.bottom] * silent
+        self._left -= silent
+        for newer, older in zip(means[half:], means, strict=False):
+            self._left -= 1
+            # on most rows neither the top nor the lowest level changes
+            if not (newer <= self.value or older <= self.value) or not (self._low <= newer or self._low <= older):
+                self._compare(newer, older)
+            tops.append(self.value)
+            bottoms.append(self.bottom)
+        self._newest, self._means = deque(line[-half:], half), deque(means[-half:], half)
+        return tops, bottoms
+
+    def _compare(self, newer: float, older: float) -> None:
         high, low = (newer, older) if newer > older else (older, newer)
         self._low = min(self._low, high if self._low < math.inf else older)
         if self._left <= 0 and not low <= self.value:
@@ -59,76 +82,64 @@ class Drawdown:
     three: that of the mean of the rows, and those of their first and last fifth plus a tenth of the gain. A dip that is
     shorter than the rows leaves one end high. The value is above 1 when the level is below the bottom."""
 
-    __slots__ = ("_clear", "_rows", "_squares", "_steps", "_top", "_values", "value")
+    __slots__ = ("_clear", "_rows", "_top", "_values", "value")
 
     def __init__(self, rows: int, top: int, clear: float, after: int) -> None:
         self._rows, self._clear = rows, clear
-        self._values: deque[float] = deque(maxlen=rows)
-        self._steps: deque[float] = deque(maxlen=STEPS + rows)  # from row to row, those of the newest rows included
-        self._squares: deque[float] = deque(maxlen=STEPS + rows)
+        self._values: deque[float] = deque(maxlen=STEPS + rows + 1)
         self._top = Top(top, after)
         self.value = 0.0
 
     def update(self, x: float) -> None:
-        values = self._values
-        if values:
-            step = abs(x - values[-1])
-            self._steps.append(step)
-            capped = min(step, HUGE)
-            self._squares.append(capped * capped)
+        values, rows = self._values, self._rows
         values.append(x)
         self._top.update(x)
-        self.value = self._lost() if len(values) == self._rows else 0.0
+        if len(values) >= rows:
+            newest = total(islice(values, len(values) - rows, None))
+            self.value = self._lost(self._top.value, self._top.bottom, newest, values)
 
     def run(self, values: Sequence[float]) -> list[float]:
-        """The value after each of the values. The exact mean of the newest rows is only worked out where an inexact one
-        says that the loss may be material, which it seldom is."""
-        newest, steps, squares, top, rows, found = self._values, self._steps, self._squares, self._top, self._rows, []
-        every, size, age = sum(newest), max(map(abs, newest), default=0.0), 0
-        for x in values:
-            if newest:
-                step = abs(x - newest[-1])
-                steps.append(step)
-                capped = step if step < HUGE else HUGE
-                squares.append(capped * capped)
-            if len(newest) == rows:
-                every -= newest[0]
-            newest.append(x)
-            every += x
-            age += 1
-            if age >= rows:
-                every, size, age = sum(newest), max(map(abs, newest)), 0
-            elif abs(x) > size:
-                size = abs(x)
-            top.update(x)
-            lost = 0.0
-            if len(newest) == rows:
-                high = top.value
-                surely = high - every / rows + SLACK * (size + abs(high))  # the loss is no larger than this
-                if not surely < MATERIAL * max(abs(high), abs(top.bottom)):
-                    lost = self._lost()
-            found.append(lost)
-        self.value = found[-1] if found else self.value
+        """The share after each of the values."""
+        rows, kept, line = self._rows, STEPS + self._rows + 1, [*self._values, *values]
+        tops, bottoms = self._top.levels(values)
+        sums = totals(line, rows, len(values))
+        early = len(values) - len(sums)
+        found, end = [0.0] * early, len(line) - len(sums)
+        for top, bottom, newest in zip(tops[early:], bottoms[early:], sums, strict=True):
+            end += 1
+            # the loss does not matter on most rows
+            lost = top - newest / rows
+            if lost > MATERIAL * top:
+                found.append(self._lost(top, bottom, newest, line[max(0, end - kept) : end]))
+            else:
+                found.append(0.0)
+        self._values = deque(line[-kept:], kept)
+        self.value = found[-1]
         return found
 
-    def _lost(self) -> float:
-        top, bottom, rows = self._top.value, self._top.bottom, self._rows
-        gain, lost = top - bottom, top - total(self._values) / rows
+    def _lost(self, top: float, bottom: float, newest: float, values: Collection[float]) -> float:
+        """The share of the gain that is lost. `newest`: the sum of the newest rows; `values`: all that are kept."""
+        rows = self._rows
+        gain, lost = top - bottom, top - newest / rows
         # false while there is no top yet, or where sums overflow
-        if not MATERIAL * max(abs(top), abs(bottom)) < lost < math.inf or not gain > self._clear * self._noise():
+        if not MATERIAL * max(abs(top), abs(bottom)) < lost < math.inf:
+            return 0.0
+        line = list(values)
+        if not gain > self._clear * self._noise(line):
             return 0.0
         edge = max(1, rows // 5)
-        first, last = islice(self._values, edge), islice(self._values, rows - edge, rows)
-        ends = top - max(total(first), total(last)) / edge
+        ends = top - max(total(line[-rows : edge - rows]), total(line[-edge:])) / edge
         return min(lost, ends + EDGE * gain) / gain
 
-    def _noise(self) -> float:
+    def _noise(self, line: Sequence[float]) -> float:
         """The larger of two scales: a robust scale of the steps before the newest rows, and the root mean square of all
         steps.
 
         For rewards that are 0 on most rows the median step is 0 and says nothing about the other steps."""
-        steps = sorted(islice(self._steps, max(0, len(self._steps) - self._rows)))
-        if len(steps) < FEWEST:
+        steps = list(map(abs, map(sub, line[1:], line)))
+        before = sorted(steps[: max(0, len(steps) - self._rows)])
+        if len(before) < FEWEST:
             return math.inf
-        square = total(self._squares) / len(self._squares)
-        return max(MAD_TO_SD * middle(steps), math.sqrt(square)) / math.sqrt(2.0)
+        capped = [min(step, HUGE) for step in steps]
+        square = total(map(mul, capped, capped)) / len(steps)
+        return max(MAD_TO_SD * middle(before), math.sqrt(square)) / math.sqrt(2.0)

@@ -60,6 +60,16 @@ def total(values: Iterable[float]) -> float:
         return sum(kept)
 
 
+def totals(line: Sequence[float], size: int, count: int) -> list[float]:
+    """The sums, as of `total`, of the `size` values that end at each of the last `count` ones. Where fewer than `size`
+    values are known there is none."""
+    ends = range(max(size, len(line) - count + 1), len(line) + 1)
+    try:
+        return [math.fsum(line[end - size : end]) for end in ends]
+    except (OverflowError, ValueError):
+        return [total(line[end - size : end]) for end in ends]
+
+
 class Window(ABC):
     """The values of a window that ends `before` rows ago, oldest first. It is the base of the windowed features."""
 

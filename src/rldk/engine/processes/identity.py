@@ -84,6 +84,17 @@ def stop(target: Process, *, kill_timeout_s: float) -> Stopped:
     )
 
 
+def descendants(pid: int) -> list[Process]:
+    """The living process with this pid and all that descend from it, as far as their parents still live."""
+    alive = {p.pid: p for p in _everything() if not p.dead}
+    known = {pid} & alive.keys()
+    found = known
+    while found:
+        found = {each.pid for each in alive.values() if each.parent in found} - known
+        known = known | found
+    return [alive[number] for number in sorted(known)]
+
+
 class _Pack:
     """The processes to end: a process or the group it leads, and their descendants.
 

@@ -16,9 +16,9 @@ _ROUNDS = 5  # a process may start others while it is being ended
 _KILL_S = 1.0
 
 
-def marked(value: str) -> list[Process]:
-    """The living processes that were started with this mark. Empty where there is no /proc."""
-    wanted = f"{MARK}={value}".encode()
+def marked(value: str, name: str = MARK) -> list[Process]:
+    """The living processes that were started with this value of a variable. Empty where there is no /proc."""
+    wanted = f"{name}={value}".encode()
     found = []
     with suppress(OSError):
         for place in PROC.iterdir():

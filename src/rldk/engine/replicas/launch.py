@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from rldk.core.registry import Registry, modules_of
 
-ReplicaEnding = Literal["ended", "late", "flooded", "full"]
+ReplicaEnding = Literal["ended", "late", "flooded", "full", "large", "stopped"]
 STDOUT, STDERR = "stdout.txt", "stderr.txt"
 
 
@@ -29,7 +29,8 @@ class ReplicaCommand(Struct, frozen=True, kw_only=True):
 class ReplicaEnd(Struct, frozen=True, kw_only=True):
     """How a replica ended. `code`: its exit code, 128 plus the number where a signal ended it; None where rldk did.
 
-    `how`: "late" past its time limit, "flooded" when it printed too much, "full" when the disk was nearly full.
+    `how`: "late" past its time limit, "flooded" when it printed too much, "full" when the disk was nearly full, "large"
+    when it wrote too much into its folder, "stopped" when the caller asked for its end.
     `left`: how many processes it left behind, which were then ended."""
 
     how: ReplicaEnding
@@ -40,6 +41,9 @@ class ReplicaEnd(Struct, frozen=True, kw_only=True):
 
 class Handle(Protocol):
     """A replica that was started."""
+
+    def waiting(self) -> bool:
+        """Whether it does not run yet, for want of a machine. Its time limit begins when it runs."""
 
     def exit_code(self) -> int | None:
         """The exit code, 128 plus the number of a signal; None while it runs."""

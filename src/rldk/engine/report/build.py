@@ -99,7 +99,7 @@ def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
         code=rule.code,
         name=rule.name,
         family=rule.family,
-        severity=episode.severity,
+        severity=bound.episodes.severity(episode),
         tier=rule.tier,
         first_step=episode.first_step,
         last_step=episode.last_step,
@@ -114,7 +114,9 @@ def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:
         causes=rule.causes,
         fixes=tuple(phrase(fix, context.framework, context.algorithm) for fix in rule.fixes),
     )
-    return Placed(finding, episode.first_row, episode.last_row)
+    back_at = episode.back_at
+    regained = back_at is not None and episode.gravest.before is not None
+    return Placed(finding, episode.first_row, episode.last_row, back_at, regained, rule.unnamed)
 
 
 def _row_of(finding: Finding, engine: Engine) -> int:

@@ -25,7 +25,7 @@ class Need(Struct, frozen=True):
 
 _LOSS = {"loss": ("loss", "policy_loss", "value_loss")}
 _GRADIENTS = {"gradients": ("grad_norm", "grad_norm_policy", "grad_norm_value")}
-_REWARD = Need({"reward or return": ("reward_mean", "eval_reward_mean")})
+_REWARD = Need({"reward or return": ("reward_mean", "eval_reward_mean", "elo")})
 _OUTCOME = Need({"accuracy": ("pref_accuracy", "eval_pref_accuracy"), "margin": ("pref_margin",)})
 _OPTIMISATION = Need(
     {**_LOSS, "KL": ("kl", "kl_policy_update"), "entropy": ("entropy",), **_GRADIENTS}

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.core.model import SEVERITIES, Finding, Incident
+from rldk.engine.report.story import latest_recovery, recovered
 
 TOGETHER_ROWS = 20  # findings that begin this close are "close together" (DESIGN: two independent warnings)
 SAME_MOMENT = 2  # rows within which one rule's findings on several metrics count as one
@@ -37,11 +38,16 @@ DRIVES: dict[str, frozenset[str]] = {
 
 
 class Placed(Struct, frozen=True):
-    """A finding with the row numbers its steps have."""
+    """A finding with the row numbers its steps have. `back_at`: the step at which its metric was seen to be back.
+    `regained`: what was lost is the goal itself, and it is there again. `unknown`: the metric is a column of the log
+    whose meaning rldk does not know."""
 
     finding: Finding
     first_row: int
     last_row: int
+    back_at: int | None = None
+    regained: bool = False
+    unknown: bool = False
 
 
 def lower_unsupported(placed: Sequence[Placed]) -> list[Placed]:
@@ -104,7 +110,10 @@ def _one(first: Placed, other: Placed) -> Placed:
         ongoing=a.ongoing or b.ongoing,
         evidence={**a.evidence, "also": also},
     )
-    return Placed(finding, first.first_row, max(first.last_row, other.last_row))
+    back = None if first.back_at is None or other.back_at is None else max(first.back_at, other.back_at)
+    regained = first.regained and other.regained
+    last_row = max(first.last_row, other.last_row)
+    return replace(first, finding=finding, last_row=last_row, back_at=back, regained=regained)
 
 
 def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident, ...]]:
@@ -113,7 +122,9 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
     A finding joins the first incident that is still going on (or ended within `TOGETHER_ROWS`) and holds a finding of
     its own family or of a family that drives it. An information never brings a graver finding into its incident. When
     an incident begins again with the same rule on the same metric, it is the same incident; its title counts how
-    often."""
+    often. An incident that is over is at most a warning, unless it holds an identity (`lower_recovered`). Of equally
+    grave incidents, one that begins with a column of unknown meaning comes after the others: nobody can say whether the
+    run suffers from it, and a goal that is lost is known to matter."""
     ordered = sorted(placed, key=_order)
     groups: list[list[Placed]] = []
     for p in ordered:
@@ -122,14 +133,38 @@ def group(placed: Sequence[Placed]) -> tuple[tuple[Finding, ...], tuple[Incident
             groups.append([p])
         else:
             home.append(p)
-    groups = _again(groups)
-    groups.sort(key=lambda g: (-max(SEVERITIES.index(p.finding.severity) for p in g), g[0].first_row))
+    groups = [lower_recovered(g) for g in _again(groups)]
+    groups.sort(key=lambda g: (-max(SEVERITIES.index(p.finding.severity) for p in g), _lead(g).unknown, g[0].first_row))
     findings: list[tuple[Placed, int]] = [(p, i + 1) for i, g in enumerate(groups) for p in g]
     findings.sort(key=lambda pair: (pair[0].first_row, pair[1]))
     return (
         tuple(replace(p.finding, incident=i) for p, i in findings),
         tuple(_incident(i + 1, g) for i, g in enumerate(groups)),
     )
+
+
+def lower_recovered(members: Sequence[Placed]) -> list[Placed]:
+    """The findings of an incident, where criticals become warnings once all of it is over. The run has outlived it.
+    The warning that a part of the goal was lost becomes information: agents forget and learn again.
+
+    All of it is over when no warning or critical goes on and the metric of every critical was seen to be back at its
+    level; a rule that only fell silent proves nothing. A critical of tier 0 stays, and so do those beside it: what must
+    hold exactly was broken. The evidence keeps the step (`recovered_at`) and the severity (`was`)."""
+    grave = [p for p in members if p.finding.severity == "critical"]
+    goes_on = any(p.finding.ongoing and p.finding.severity != "info" for p in members)
+    if goes_on or any(p.back_at is None or p.finding.tier == 0 for p in grave):
+        return list(members)
+    return [_lowered(p) for p in members]
+
+
+def _lowered(p: Placed) -> Placed:
+    was = p.finding.severity
+    if was == "info" or (was == "warn" and not p.regained):
+        return p
+    evidence = {**p.finding.evidence, "recovered_at": p.back_at, "was": was}
+    message = p.finding.message + recovered(evidence)
+    lower = SEVERITIES[SEVERITIES.index(was) - 1]
+    return replace(p, finding=replace(p.finding, severity=lower, message=message, evidence=evidence))
 
 
 def _again(groups: Sequence[list[Placed]]) -> list[list[Placed]]:
@@ -190,10 +225,13 @@ def _incident(number: int, members: list[Placed]) -> Incident:
     loudest = max(SEVERITIES.index(p.finding.severity) for p in members)
     lead = _lead(members).finding
     findings = [lead, *(p.finding for p in members if p.finding is not lead)]
+    over = latest_recovery(findings)
+    said = lead.message.removesuffix(recovered(lead.evidence))
     times = sum(f.code == lead.code and f.metric == lead.metric for f in findings)
+    again = "" if times == 1 else f", and {times - 1} more time{'s' if times > 2 else ''}"
     return Incident(
         id=number,
-        title=lead.message if times == 1 else f"{lead.message}, and {times - 1} more time{'s' if times > 2 else ''}",
+        title=said + again + recovered(over),
         severity=SEVERITIES[loudest],
         first_step=lead.first_step,
         last_step=_latest(findings),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rldk.core.model import SEVERITIES, Finding, Incident, Severity
 from rldk.core.text import later
@@ -29,10 +29,11 @@ def story(members: Sequence[Finding], incident: Incident, *, others: int = 0) ->
     first, then = beginning(lead), consequence(members, lead)
     word = WORDS[incident.severity]
     start = _sentence(_opening(word, first, same=first.severity == incident.severity), first.message)
+    over = recovered(latest_recovery(members))
     more = f"{others:,} other incident{'s' if others > 1 else ''}" if others else ""
     if then is None:
-        return start + (f". {more}" if more else "")
-    return f"{start}. " + _sentence(_moment(first.step, then.step), then.message, f"; {more}" if more else "")
+        return start + over + (f". {more}" if more else "")
+    return f"{start}. " + _sentence(_moment(first.step, then.step), then.message, over + (f"; {more}" if more else ""))
 
 
 def beginning(finding: Finding) -> Moment:
@@ -40,15 +41,19 @@ def beginning(finding: Finding) -> Moment:
     worse, began = finding.evidence.get("worse_from"), finding.evidence.get("began_as", finding.severity)
     if worse is None or began == "info":
         return gravest_moment(finding)
-    return Moment(finding.first_step, began, finding.message.partition(turn(worse))[0])
+    return Moment(finding.first_step, began, _message(finding).partition(turn(worse))[0])
 
 
 def gravest_moment(finding: Finding) -> Moment:
     """The moment when the finding reached its severity."""
-    worse = finding.evidence.get("worse_from")
+    worse, said = finding.evidence.get("worse_from"), _message(finding)
     if worse is None:
-        return Moment(finding.first_step, finding.severity, finding.message)
-    return Moment(worse, finding.severity, finding.message.partition(turn(worse))[2] or finding.message)
+        return Moment(finding.first_step, finding.severity, said)
+    return Moment(worse, finding.severity, said.partition(turn(worse))[2] or said)
+
+
+def _message(finding: Finding) -> str:
+    return finding.message.removesuffix(recovered(finding.evidence))
 
 
 def consequence(members: Sequence[Finding], lead: Finding) -> Moment | None:
@@ -61,6 +66,18 @@ def consequence(members: Sequence[Finding], lead: Finding) -> Moment | None:
     if lead.evidence.get("began_as", "info") != "info":
         after.append(gravest_moment(lead))
     return min(after, key=lambda m: (-SEVERITIES.index(m.severity), -1 if m.step is None else m.step), default=None)
+
+
+def recovered(evidence: Mapping[str, Any]) -> str:
+    """The end of a message that says since when the finding is over. "" without such evidence."""
+    step = evidence.get("recovered_at")
+    return "" if step is None else f"; recovered at step {step:,}"
+
+
+def latest_recovery(findings: Sequence[Finding]) -> Mapping[str, Any]:
+    """The evidence of the finding that was over last; empty where none has such evidence."""
+    over = [f.evidence for f in findings if "recovered_at" in f.evidence]
+    return max(over, key=lambda e: e["recovered_at"], default={})
 
 
 def turn(step: int) -> str:

@@ -16,7 +16,7 @@ from rldk.integrations.judge import TrainingOrigin, numbers
 from rldk.integrations.openrlhf.counters import MachineCounters
 from rldk.integrations.openrlhf.nodes import NodeRows
 from rldk.integrations.recorder import Recorder, Recording, config_of
-from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.thresholds import RuleChoice
 
 SAMPLES = "generated_samples"
 
@@ -27,7 +27,8 @@ class OpenRLHFMonitor:
     Its `log_train`, `log_eval` and `close` are those that OpenRLHF calls on its loggers. `rank`: several processes with
     one `run_id` and a shared `output_dir` each write a file, and rank 0 merges them: means, maxima, stragglers.
     `missing`: what this machine has no counter for. With `stop_on`, an alert of that severity raises `TrainingStopped`
-    out of `log_train`, after the row is written: OpenRLHF has no flag that ends a training."""
+    out of `log_train`, after the row is written: OpenRLHF has no flag that ends a training. `judge_every`: as for the
+    callback of TRL."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class OpenRLHFMonitor:
         alert_thresholds: Mapping[str, Any] | None = None,
         stop_on: Severity | None = None,
         counters: MachineCounters | None = None,
+        judge_every: int | None = None,
         echo: bool = True,
         recorder: Recorder | None = None,
     ) -> None:
@@ -51,9 +53,10 @@ class OpenRLHFMonitor:
             thresholds=alert_thresholds or {},
             samples=samples,
             stop_on=stop_on,
+            judge_every=judge_every,
             echo=echo,
         )
-        rule_set(rules, recording.thresholds)
+        recording.check()
         self.recorder = recorder or Recorder(recording, origin_of(args), rank=rank)
         self._counters = counters or MachineCounters()
         self._nodes = NodeRows(self.recorder.files.folder, self.recorder.run_id) if self.recorder.rank == 0 else None

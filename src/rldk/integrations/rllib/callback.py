@@ -10,7 +10,6 @@ from rldk.integrations.at_exit import close_at_exit
 from rldk.integrations.guard import Guard
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.rllib.results import DEFAULT_INTERVAL, ResultRecording
-from rldk.integrations.thresholds import rule_set
 
 with need("rllib", "ray[rllib]"):
     from ray.rllib.callbacks.callbacks import RLlibCallback
@@ -35,11 +34,12 @@ class RLDKCallback(RLlibCallback):  # type: ignore[misc]
 
     @classmethod
     def choose(cls, *, identity_interval: int = DEFAULT_INTERVAL, **choices: Any) -> type[RLDKCallback]:
-        """This callback with choices of `Recording`: output_dir, run_id, rules, thresholds, stop_on, echo.
+        """This callback with choices of `Recording`: output_dir, run_id, rules, thresholds, stop_on,
+        judge_every, echo.
 
         Raises `UsageError` for wrong rules or thresholds, and `TypeError` for another name."""
         recording = Recording(**choices)
-        rule_set(recording.rules, recording.thresholds)
+        recording.check()
         return type("RLDKCallback", (cls,), {"choices": choices, "identity_interval": identity_interval})
 
     @property

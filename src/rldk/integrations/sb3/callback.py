@@ -16,7 +16,7 @@ from rldk.integrations.judge import Judge
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.sb3.learning import DEFAULT_INTERVAL, LearnRecording
 from rldk.integrations.sinks import LiveSink, send
-from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.thresholds import RuleChoice
 
 with need("sb3", "stable-baselines3"):
     from stable_baselines3.common.callbacks import BaseCallback
@@ -43,9 +43,10 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
     It writes `{run_id}_events.jsonl`, `_metrics.csv` and `_alerts.jsonl` as they happen, `_alerts.json` and
     `_final_report.json` at the end. `rules`: a preset, a rule file, or codes. `alert_thresholds`: fixed limits, by
     kl_divergence, clip_fraction, gradient_norm, memory_usage or the code of a rule. `stop_on`: the severity of an alert
-    that ends `learn()`, `stop_with_checkpoint` after `{run_id}_stopped.zip` was saved. `identity_interval`: the weights
-    are measured on the first five optimizer steps and on every so-many-th after them; 0 for never. `sinks`: where
-    alerts are sent to (`rldk.integrations.sinks`)."""
+    that ends `learn()`, `stop_with_checkpoint` after `{run_id}_stopped.zip` was saved. `judge_every`: how many rows may
+    wait to be judged together, two seconds at most; by default 16, or 1 where an alert may end `learn()`.
+    `identity_interval`: the weights are measured on the first five optimizer steps and on every so-many-th after them;
+    0 for never. `sinks`: where alerts are sent to (`rldk.integrations.sinks`)."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
         identity_interval: int = DEFAULT_INTERVAL,
         field_map: Mapping[str, str] | None = None,
         sinks: Sequence[LiveSink] = (),
+        judge_every: int | None = None,
         echo: bool = True,
         verbose: int = 0,
     ) -> None:
@@ -69,9 +71,10 @@ class RLDKCallback(BaseCallback):  # type: ignore[misc]
             rules=rules,
             thresholds=alert_thresholds or {},
             stop_on=stop_on,
+            judge_every=judge_every,
             echo=echo,
         )
-        rule_set(rules, self.recording.thresholds)  # a wrong rule or threshold is an error here, not in training
+        self.recording.check()
         self.stop_with_checkpoint = stop_with_checkpoint
         self.judge: Judge | None = None  # the engine of another recorder of the same training
         self._sinks = tuple(sinks)

@@ -14,7 +14,6 @@ from rldk.integrations.identities.cadence import Cadence
 from rldk.integrations.identities.meter import Meter
 from rldk.integrations.recorder import Recorder, Recording
 from rldk.integrations.sinks import LiveSink, send
-from rldk.integrations.thresholds import rule_set
 from rldk.integrations.trl.metrics import CheckpointMetrics, RLDKMetrics
 from rldk.integrations.trl.share import TrainerShare, calling_trainer, leave, share_of
 from rldk.integrations.trl.taps import TrainerTap
@@ -46,7 +45,7 @@ class TrainerHooks:
         sinks: Sequence[LiveSink] = (),
         checkpoints: CheckpointLog | None = None,
     ) -> None:
-        rule_set(recording.rules, recording.thresholds)  # a wrong rule or threshold is an error here, not in training
+        recording.check()
         self.recording = recording
         self.stop_with_checkpoint = stop_with_checkpoint
         self.trainer: Any = None

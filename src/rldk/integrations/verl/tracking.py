@@ -16,7 +16,7 @@ from rldk.integrations.guard import Guard
 from rldk.integrations.identities.process import memory
 from rldk.integrations.judge import TrainingOrigin
 from rldk.integrations.recorder import Recorder, Recording, config_of
-from rldk.integrations.thresholds import RuleChoice, rule_set
+from rldk.integrations.thresholds import RuleChoice
 
 BACKEND = "rldk"
 ESTIMATORS = {"gae": "ppo", "grpo": "grpo", "grpo_passk": "grpo", "rloo": "rloo", "reinforce_plus_plus": "reinforce"}
@@ -26,7 +26,7 @@ class RLDKTracking:
     """A backend with the interface of those in `verl.utils.tracking`: `log(data, step)` and `finish()`.
 
     verl has no flag that ends a training: with `stop_on`, an alert of that severity raises `TrainingStopped` out of
-    `log`, after the row is written. `alert_thresholds`: as for the callbacks."""
+    `log`, after the row is written. `alert_thresholds`, `judge_every`: as for the callbacks."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class RLDKTracking:
         run_id: str | None = None,
         alert_thresholds: Mapping[str, Any] | None = None,
         stop_on: Severity | None = None,
+        judge_every: int | None = None,
         echo: bool = True,
         recorder: Recorder | None = None,
     ) -> None:
@@ -48,9 +49,10 @@ class RLDKTracking:
             rules=rules,
             thresholds=alert_thresholds or {},
             stop_on=stop_on,
+            judge_every=judge_every,
             echo=echo,
         )
-        rule_set(rules, recording.thresholds)
+        recording.check()
         self.recorder = recorder or Recorder(recording, origin_of(config), rank=0)  # one process of verl logs
         close_at_exit(self.recorder, open_is_crash=False)
 

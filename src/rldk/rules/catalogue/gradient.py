@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import LLM_POLICY
+from rldk.rules.before.stated import clip_that_hides
 from rldk.rules.departure import departure
 from rldk.rules.knobs import lacks, setting
 from rldk.rules.rule import Frame, Signal, finite, rule
@@ -96,6 +97,7 @@ def non_finite_value(f: Frame) -> Signal | None:
     tier=1,
     each=GRAD_NORMS,
     unless=lacks("max_grad_norm"),
+    before=clip_that_hides,
     rows=3,
     causes=(
         "the loss has grown steep: the learning rate is too high, the reward changed its scale, or a batch is broken",
@@ -113,7 +115,8 @@ def clipping_hides_explosion(f: Frame) -> Signal | None:
     Why it matters: The step size no longer depends on the gradient, and an explosion goes on unseen behind the clip.
     How it is computed: Over 50 rows, more than 95 % of the norms exceed the configured clip, their median is above 10
     times the clip, and it has grown to 3 times its own early level. Without that growth it is information: the level
-    alone may be how this loss is scaled, and adaptive optimisers cancel a constant factor.
+    alone may be how this loss is scaled, and adaptive optimisers cancel a constant factor. `rldk preflight` looks at
+    the clip alone: 0 in verl, which scales every gradient to it, or a positive number below 0.001 (information).
     When it is wrong: The logged norm may be measured after clipping (then it can never exceed the clip), or the
     configuration in the log may not be the one in use.
     Source: Share, factor and growth are our own choice; modelscope/ms-swift#3713 says what the clipped norm means.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import LLM_POLICY
+from rldk.rules.before.stated import negative_kl_coefficient
 from rldk.rules.evidence import factor
 from rldk.rules.knobs import setting
 from rldk.rules.rule import Frame, Signal, rule
@@ -25,6 +26,7 @@ ROWS = {"kl_coef": 20, "kl_coef_implied": 30, "kl_coef_paid": 10}  # the first o
     tier=0,
     each=COEFFICIENT,
     algorithms=LLM_POLICY,
+    before=negative_kl_coefficient,
     causes=(
         "the KL term is subtracted where it should be added, or added to the reward",
         "the coefficient was set negative",
@@ -40,7 +42,7 @@ def kl_sign(f: Frame) -> Signal | None:
     below minus half of that constant, or when the constant itself is negative while the KL is positive. -(KL part of
     the reward) / KL is the coefficient by definition, and three rows below 0 fire. Where only the loss is logged,
     twenty rows fire on which loss / KL is one negative number above -1 within 15 %, although the KL, above 0.05, has
-    moved by a third.
+    moved by a third. `rldk preflight` looks at the configured coefficient: below 0.
     When it is wrong: A framework may log the coefficient with its sign turned.
     Source: An identity for the sign (verl's KL loss was maximised, Unakar/Logic-RL#58); 2 % and 30 rows were measured
     on faultbench.

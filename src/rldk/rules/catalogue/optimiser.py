@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import GROUP
+from rldk.rules.before.stated import schedule_that_ends_early
 from rldk.rules.evidence import factor
 from rldk.rules.knobs import setting
 from rldk.rules.rule import Frame, Signal, rule
@@ -191,6 +192,7 @@ def learning_rate_off_schedule(f: Frame) -> Signal | None:
     severity="critical",
     tier=0,
     each=("lr", "lr_value"),
+    before=schedule_that_ends_early,
     causes=(
         "the scheduler was made for fewer steps than the run has, or is stepped once per micro-batch or per worker",
         "a resumed run restarted or overran its schedule",
@@ -211,7 +213,8 @@ def learning_rate_zero(f: Frame) -> Signal | None:
     1e-8 of 0 on ten rows, too. Where the log prints few decimals, a 0 counts as the number that it may stand for: it
     never counts from the first row on, and later only below 5 % of the largest rate. A rate that was last a whole
     number of 1e-8 may have been printed with eight decimals. Its 0 counts only where that decimal is below 5 % of the
-    largest rate, and for the ten rows only where the rate was ten such steps or more.
+    largest rate, and for the ten rows only where the rate was ten such steps or more. `rldk preflight` adds up the
+    phases of a warm-up, stable, decay schedule that ends at 0 (transformers): they are fewer steps than `max_steps`.
     When it is wrong: A run may be kept going on purpose after its schedule.
     Source: 5 % and exact zero were measured on small trainings (none of 86 healthy runs, which end their schedules at
     0). The 10 rows are our own choice. 1e-8 covers float32 rounding of a ratio of 1 (1e-10 seen in SB3 with a rate of

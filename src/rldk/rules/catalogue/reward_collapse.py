@@ -8,7 +8,7 @@ from rldk.core.model import COUNTED
 from rldk.rules.evidence import exploration_falls, factor, lost_share
 from rldk.rules.rule import Context, Frame, Signal, rule
 
-GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*")
+GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*", "elo")
 ROWS, TOP = 27, 12  # a loss must last so many rows; a level must have been held for so many
 SB3 = frozenset({"sb3", "stable_baselines3"})
 CLEAR = 2.5  # times the row-to-row noise: of means over twelve rows, pure noise spans 1.6
@@ -89,7 +89,7 @@ def _collapse(f: Frame, rows: int, top: int, clear: float, *, seen: int = 0) -> 
     message = (
         f"{name} had risen to {best:.4g}, and {gone} of the gain is lost: its mean over {stated} rows is {level:.4g}"
     )
-    return Signal(value=level, limit=best, message=message, severity="critical" if all_gone else "warn")
+    return Signal(value=level, limit=best, before=best, message=message, severity="critical" if all_gone else "warn")
 
 
 def _is_small_rate(name: str, gain: float) -> bool:
@@ -104,7 +104,7 @@ def _plunge(f: Frame) -> Signal | None:
     noise, gain = f.noise(name, 20), best - start
     if now < start - PLUNGE * gain and gain > SHEER * noise and gain > LEAST * abs(best):
         message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below its level when the run began"
-        return Signal(value=f[name], limit=best, message=message, severity="warn")
+        return Signal(value=f[name], limit=best, before=best, message=message, severity="warn")
     return None
 
 
@@ -116,7 +116,7 @@ def _short(f: Frame) -> Signal | None:
     lost = held - now
     if count < SHORT and gain > SHEER * noise and lost > SHORT_LOSS * gain and lost > LEAST * abs(held):
         message = f"{name} had reached {held:.4g} and is back at {f[name]:.4g}"
-        return Signal(value=f[name], limit=held, message=message, severity="warn")
+        return Signal(value=f[name], limit=held, before=held, message=message, severity="warn")
     return None
 
 
@@ -134,7 +134,7 @@ def _short(f: Frame) -> Signal | None:
     fixes=FIXES,
 )
 def reward_collapse(f: Frame) -> Signal | None:
-    """Fires when a reward, return or success rate had clearly risen and has lost most of its gain for good.
+    """Fires when a reward, return, success rate or Elo rating had clearly risen and has lost most of its gain for good.
 
     Why it matters: What the run had learnt is destroyed, and it rarely recovers by itself.
     How it is computed: The top is the highest level that two halves of twelve rows both held; a peak within the first
@@ -170,7 +170,7 @@ def reward_collapse(f: Frame) -> Signal | None:
         return of_episodes or sheer
     if name == "reward_mean" and lost > 0.5 and not explores and (_left(moves) or cut > cut_before + 0.3):
         message = f"{name} fell from {best:.4g} to {level:.4g} and the policy has changed with it"
-        said.append(Signal(value=level, limit=best, message=message, severity="warn"))
+        said.append(Signal(value=level, limit=best, before=best, message=message, severity="warn"))
     return next((signal for signal in said if signal is not None), None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import POLICY, VALUE_BASED
-from rldk.rules.evidence import starting_entropy
+from rldk.rules.evidence import is_rated, starting_entropy
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 NEAR_ONE = 0.9  # of rewards between 0 and 1: as good as solved
@@ -54,14 +54,16 @@ def never_learnt(f: Frame) -> Signal | None:
 
     Why it matters: The trained policy is the one that went in.
     How it is computed: The median of the newest 40 rows is not above that of the first 20 by 0.6 of the standard
-    deviation between rows, which is twice the standard error of their difference, or by a twentieth of the level. No
+    deviation between rows, which is twice the standard error of their difference, or by a twentieth of the level. Nor
+    is the mean of those rows, which sees the small steps of a reward that is right or wrong for a few answers. No
     running mean was ever above it by twice as much. It is a warning after 70 % of the declared steps and 60 rows, after
     400 rows where the end is not declared, or once fewer than a tenth of the actions have been random for 150 rows. It
     is information from 200 rows on. The rule is quiet where the task
     looks solved: the reward is 0.9 or more and has never been above 1, or the newest 40 rows are typically within 2 %
     of the largest so far. It is also quiet about a reward that is always the same (REW001 and REW015 report that), and
     while more than a tenth of the actions are random and their share still falls, because the return is then that of
-    chance.
+    chance; and in self-play with an Elo rating, where the reward stays level while both sides learn. Once the
+    rule has been silent for ten rows the finding is information: the reward has risen late.
     When it is wrong: A policy may be good from the start, on a reward whose top is not known, or a run may resume at
     its plateau.
     Source: Our own choice, after F01 and F09 of the rule catalogue; 200 rows are those of REW009. That a learning
@@ -70,16 +72,18 @@ def never_learnt(f: Frame) -> Signal | None:
     """
     name, progress = "reward_mean", f.progress()
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
+    mean, first_mean = f.mean(name, LATEST), f.early_mean(name, 0, FIRST)
     spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
     same, top = f.repeats(name), f.highest(name, before=0)
     chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
     explores = chance > 0.1 and most_chance > chance
-    acted = f.previous("exploration_rate", ACTED)
+    acted, rated = f.previous("exploration_rate", ACTED), is_rated(f)
     late = count >= FEWEST and progress >= NEARLY_OVER
     slack = max(SAME * spread, 0.05 * abs(start))
     resumed = first_step > 0.2 * f["step"]
-    risen = not (now < start + slack and best < start + TWICE * slack)
-    if not (late or count >= SAID) or resumed or risen or same == count or explores:
+    flat = now < start + slack and mean < first_mean + slack
+    risen = not (flat and best < start + TWICE * slack)
+    if not (late or count >= SAID) or resumed or risen or same == count or explores or rated:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
@@ -120,9 +124,10 @@ def decided_for_nothing(f: Frame) -> Signal | None:
     """
     now, start, best = f.median("reward_mean", LATEST), f.early("reward_mean", 0, FIRST), f.peak("reward_mean", 0.1)
     spread, count = f.std("reward_mean", LATEST), f.count("reward_mean")
-    entropy, sure = f["entropy"], starting_entropy(f)
+    entropy, sure, rated = f["entropy"], starting_entropy(f), is_rated(f)
     narrow = 0 < entropy < NARROW * sure and sure - entropy > NARROW_NATS
-    if narrow and count >= NARROW_ROWS and now < start + spread and best < start + TWICE * spread:
+    flat = now < start + spread and best < start + TWICE * spread
+    if narrow and count >= NARROW_ROWS and flat and not rated:
         message = f"the entropy fell from {sure:.3g} to {entropy:.3g}, but the reward was {start:.4g} and is {now:.4g}"
         return Signal(value=now, limit=start + spread, message=message)
     return None

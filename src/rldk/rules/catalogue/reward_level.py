@@ -31,7 +31,7 @@ def _named(context: Context) -> str | None:
     tier=3,
     each=SCORES,
     rows=3,
-    cooldown=100,
+    cooldown=20,
     provisional=True,
     algorithms=POLICY | VALUE_BASED,
     causes=(
@@ -55,7 +55,8 @@ def score_below_chance(f: Frame) -> Signal | None:
     on: the mean of the newest 100 rows is below the median of the first 100 by a fifth and by 0.6 of the standard
     deviation between rows (four standard errors). In both forms the running mean was never clearly above the first
     level. A log of responses is left to REW016.
-    When it is wrong: A curriculum may begin easy, and an opponent that is trained, too, becomes stronger.
+    When it is wrong: A curriculum may begin easy, and an opponent that is trained, too, becomes stronger. Agents of
+    value-based algorithms may unlearn before they learn: after 20 rows above the limit the finding is information.
     Source: Our own choice, REW016 for agents that begin at random. Seen in public logs of a DQN for draughts (0.57 to
     0.26 wins as its actions became its own) and of a robot arm that lost a third of its return within 800 episodes.
     """

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from rldk.core.files import save
 from rldk.errors import UnknownName, UsageError
+from rldk.provenance.places import recorded_root
 from rldk.tracking.exports.source import ExportSource, LeftOut, export_source
-from rldk.tracking.places import recorded_root
 
 __all__ = ["FORMATS", "ExportedRun", "export_run"]
 

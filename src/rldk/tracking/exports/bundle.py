@@ -17,9 +17,9 @@ from rldk.errors import MalformedInput
 from rldk.provenance.git_objects import LINK, MAX_FILE, PROGRAM, CommitFile, contents
 from rldk.provenance.hashing import file_sha256
 from rldk.provenance.inside import is_plain_file, place_inside
+from rldk.provenance.recorded_code import RecordedCode, recorded_code
 from rldk.tracking.exports.archive import ArchiveEntry, unpack_zip, write_zip
 from rldk.tracking.exports.source import ExportSource, LeftOut
-from rldk.tracking.recorded_code import RecordedCode, recorded_code
 
 INDEX = "bundle.json"
 KIND = "rldk-bundle"

@@ -16,8 +16,8 @@ from rldk.core.manifest import DatasetRecord
 from rldk.errors import MalformedInput, NoData, UnknownName, UnreadableSource, UsageError
 from rldk.provenance.fingerprints.dataset import LINES, fingerprint
 from rldk.provenance.hashing import file_sha256, split_digest
+from rldk.provenance.places import recorded_place
 from rldk.tracking.exports.source import ExportSource
-from rldk.tracking.places import recorded_place
 
 VERSION = "http://mlcommons.org/croissant/1.0"
 MAX_FILES = 10_000

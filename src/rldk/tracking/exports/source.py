@@ -8,12 +8,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from rldk.core.manifest import Manifest
+from rldk.core.manifest import Manifest, recorded_manifest
 from rldk.core.redact import redact
 from rldk.core.rundir import PRINTED
 from rldk.errors import UnreadableSource
 from rldk.provenance.hashing import file_sha256
-from rldk.tracking.verification.run import recorded_manifest
 
 MAX_FILES = 100_000
 MAX_FILE = 512 << 20  # a larger file, such as a checkpoint, is named with its digest and left where it is

@@ -9,15 +9,16 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from rldk.core.audit.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.core.manifest import read_manifest
 from rldk.errors import InputError, MissingExtra
 from rldk.provenance.fingerprints.dataset import fingerprint
 from rldk.provenance.fingerprints.model import model_fingerprint
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
+from rldk.provenance.places import recorded_place, recorded_root
 from rldk.tracking.lineage.chain import LineageItem, LineageRecord, chosen, identity, read_lineage
 from rldk.tracking.lineage.source import digest_of, source_in
-from rldk.tracking.outcome import CheckOutcome, OutcomeStatus, VerificationReport, named_places, verification
-from rldk.tracking.places import recorded_place, recorded_root
+from rldk.tracking.outcome import VerificationReport, verification
 
 Begin = Callable[[str], None]  # called with the name of what is hashed next
 

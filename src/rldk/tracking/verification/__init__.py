@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from rldk.tracking.outcome import CheckOutcome, VerificationReport
+from rldk.core.audit.outcome import CheckOutcome
+from rldk.tracking.outcome import VerificationReport
 from rldk.tracking.verification.run import verify_run
 
 __all__ = ["CheckOutcome", "VerificationReport", "verify_run"]

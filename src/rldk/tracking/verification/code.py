@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rldk.cards.words import plural
+from rldk.core.audit.outcome import CheckOutcome, OutcomeStatus, named_places
 from rldk.core.manifest import GitState, Script
 from rldk.errors import InputError, UnreadableSource, UsageError
 from rldk.provenance.git_objects import LFS, LINK, CommitFile, blob_name, contents, git_output
 from rldk.provenance.git_patch import patched
 from rldk.provenance.hashing import file_sha256
 from rldk.provenance.inside import is_plain_file, place_inside
-from rldk.tracking.outcome import CheckOutcome, OutcomeStatus, named_places
-from rldk.tracking.places import recorded_place
-from rldk.tracking.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
+from rldk.provenance.places import recorded_place
+from rldk.provenance.recorded_code import RecordedCode, is_intact, recorded_code, redacted_paths
 
 
 def code_outcomes(folder: Path, state: GitState, places: list[Path], *, work_tree: bool) -> Iterator[CheckOutcome]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from rldk.adapters.live.choice import Chooser
 from rldk.adapters.open import open_run
 from rldk.errors import NotALog
 
@@ -81,3 +82,35 @@ def test_a_text_in_utf_16_that_is_cut_keeps_its_complete_rows(tmp_path: Path) ->
 def test_rewards_under_consecutive_numbers_are_those_of_episodes(tmp_path: Path) -> None:
     run = open_run(written(tmp_path / "rewards_before.csv", [f"{i},{r}" for i, r in enumerate(REWARDS)]))
     assert run.metrics.columns["episode_count"].tolist() == list(range(30))
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "field_map"),
+    [
+        ("rewards.csv", [], {}),
+        ("curve.csv", ["Total Reward"], {}),
+        ("progress.csv", [], {"column_1": "reward_mean"}),
+    ],
+)
+def test_what_is_read_when_it_is_finished_is_followed_while_it_grows(
+    name: str, head: list[str], field_map: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.touch()
+    target = path if field_map else tmp_path  # of a folder's tables only those are followed that name their metric
+    chooser = Chooser(target, mapped=bool(field_map))
+    assert chooser.choose() is None
+    for rows in (15, 30):
+        written(path, [*head, *(str(reward) for reward in REWARDS[:rows])])
+        choice, alone = chooser.choose(), Chooser(path, mapped=bool(field_map)).choose()
+        assert choice is not None
+        assert alone is not None
+        assert (choice.lines, alone.lines) == (None, None)
+        run, finished = choice.read(field_map, {}), open_run(path, field_map=field_map)
+        assert run.metrics.columns["reward_mean"].tolist() == REWARDS[:rows]
+        assert run.metrics.step.tolist() == finished.metrics.step.tolist()
+
+
+def test_a_table_of_numbers_that_name_no_metric_is_not_followed(tmp_path: Path) -> None:
+    path = written(tmp_path / "progress.csv", [str(reward) for reward in REWARDS])
+    assert Chooser(path).choose() is None

@@ -125,7 +125,9 @@ def test_a_step_is_given_when_its_values_stop_coming() -> None:
     reader = MLflowFollower(SOURCE, ask=store, retry=Retry(clock=lambda: now[0]))
     store.log("a", 1, math.nan, 1000)
     assert reader.poll() == []
-    now[0] = mlflow.HOLD_S
+    now[0] = 4.99
+    assert reader.poll() == []
+    now[0] = 5.0
     assert [row.step for row in reader.poll()] == [1]
 
 

@@ -42,6 +42,16 @@ def test_worst_incident_is_first_and_an_info_leads_no_warning() -> None:
     assert incidents[0].codes == ("ADV004",)
 
 
+def test_a_column_of_unknown_meaning_heads_no_report_over_a_known_metric_that_is_as_bad() -> None:
+    broken, lost = replace(_placed("MET006", 10, 99), unknown=True), _placed("REW012", 60, 99)
+    _, incidents = group([broken, lost])
+    assert [i.codes for i in incidents] == [("REW012",), ("MET006",)]
+    _, incidents = group([broken, _placed("REW012", 60, 99, "info")])
+    assert [i.codes for i in incidents] == [("MET006",), ("REW012",)]
+    _, incidents = group([_placed("GRAD001", 8, 99), broken, lost])  # a consequence of what is known stays in its place
+    assert [i.codes for i in incidents] == [("GRAD001", "MET006", "REW012")]
+
+
 def test_a_statistical_critical_needs_an_independent_witness() -> None:
     alone = lower_unsupported([_placed("REW012", 40, 50, "critical")])
     assert alone[0].finding.severity == "warn"

@@ -39,6 +39,7 @@ PHASE: dict[str, Any] = {"phase": ["eval"] * len(LOST)}
         ("REW012", "rollout/success_rate", LOST, {}, (99, "warn")),
         ("REW012", "eval_reward_mean", LOST, {}, (99, "warn")),
         ("REW012", "return_mean", LOST, {}, (99, "warn")),
+        ("REW012", "elo", [1200 + 500 * x for x in LOST], {}, (99, "warn")),
         ("REW012", "reward_mean", GONE, {}, (98, "critical")),
         ("REW012", "reward_mean", PLUNGE, {}, (46, "warn")),
         ("REW012", "reward_mean", SHORT, {}, (12, "warn")),

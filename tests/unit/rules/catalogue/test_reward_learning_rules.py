@@ -47,6 +47,8 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: l
             FLAT | {"exploration_rate": [1 - i / 600 for i in range(450)]},
             {"algorithm": "dqn", "framework": "sb3"},
         ),
+        ("REW022", FLAT | {"elo": [1200.0 + i for i in range(450)]}, {"algorithm": "ppo", "framework": "mlagents"}),
+        ("REW027", DECIDED | {"elo": [1200.0 + i for i in range(150)]}, {"algorithm": "ppo", "framework": "mlagents"}),
         ("REW022", {"reward_mean": [1.0] * 450}, GRPO),
         ("REW022", {"reward_mean": around((190, 0.3))}, GRPO),  # too early
         ("REW022", FLAT, GRPO | {"step": [*range(5000, 5450)]}),  # goes on from an earlier run
@@ -125,3 +127,21 @@ def test_a_mean_that_waits_for_the_next_episode_has_not_frozen() -> None:
     stands = [x for x in episodes for _ in range(30)] + [9.0] * 100
     report = scan_columns("REW023", {"reward_mean": stands}, algorithm="ppo")
     assert [f.severity for f in report.findings] == ["warn"]
+
+
+# the reward of a GRPO run of TRL on a task that is right or wrong, in sixteenths; it rises from 0.38 to 0.48
+SIXTEENTHS = "964864635488864A4847542317797878568A88A98956956A59576648695B58B67688577AB984B978"
+
+
+def test_a_rise_that_the_median_of_a_coarse_reward_does_not_see_is_a_rise() -> None:
+    reward = [int(digit, 16) / 16 for digit in SIXTEENTHS]
+    report = scan_columns("REW022", {"reward_mean": reward}, total_steps=80, **GRPO)
+    assert report.worst() != "warn"
+
+
+def test_a_warning_of_no_rise_late_in_a_short_run_is_over_once_the_reward_has_risen() -> None:
+    flat, risen = around((66, 0.3)), around((66, 0.3), (24, 0.7))
+    assert scan_columns("REW022", {"reward_mean": flat}, total_steps=90, **GRPO).worst() == "warn"
+    assert [f.severity for f in scan_columns("REW022", {"reward_mean": risen}, total_steps=90, **GRPO).findings] == [
+        "info"
+    ]

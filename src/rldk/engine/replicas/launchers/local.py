@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
 
 from rldk.engine.processes.identity import Process, identify, stop
 from rldk.engine.processes.marked import MARK, end_marked
@@ -16,13 +19,19 @@ GRACE_S = 2.0  # from SIGTERM to SIGKILL
 
 @launcher("local")
 class LocalLauncher:
-    """Starts each replica in a session of its own, without a keyboard, its output in files."""
+    """Starts each replica in a session of its own, without a keyboard, its output in files.
+
+    `kill`: what has to be ended is killed at once (SIGKILL), as by a machine that fails. `environment`: the variables
+    that a replica's own are added to; those of this process without it."""
+
+    def __init__(self, *, kill: bool = False, environment: Mapping[str, str] | None = None) -> None:
+        self._kill, self._environment = kill, environment
 
     def start(self, command: ReplicaCommand) -> Handle:
         """Starts a replica. Raises `UsageError` when it cannot be started."""
         mark = secrets.token_hex(8)
         # a Python program that writes to a file prints in blocks, and what it printed is lost when it is ended
-        environment = {"PYTHONUNBUFFERED": "1", **os.environ, MARK: mark}
+        environment = {"PYTHONUNBUFFERED": "1", **(self._environment or os.environ), MARK: mark}
         for name, value in command.variables.items():
             environment.pop(name, None)
             if value is not None:
@@ -43,14 +52,20 @@ class LocalLauncher:
             raise UsageError(
                 f"cannot start {command.argv[0]}: {reason}", hint="give the command as you would run it in a shell"
             ) from None
-        return LocalReplica(process, identify(process.pid), mark)
+        return LocalReplica(process, identify(process.pid), mark, kill=self._kill)
 
 
 class LocalReplica:
     """A process, and all that it starts."""
 
-    def __init__(self, process: subprocess.Popen[bytes], target: Process | None, mark: str) -> None:
-        self._process, self._target, self._mark = process, target, mark
+    def __init__(
+        self, process: subprocess.Popen[bytes], target: Process | None, mark: str, *, kill: bool = False
+    ) -> None:
+        self._process, self._target, self._mark, self._kill = process, target, mark, kill
+
+    def waiting(self) -> bool:
+        """Never: it runs from the start."""
+        return False
 
     def exit_code(self) -> int | None:
         """The exit code, 128 plus the number of a signal; None while it runs."""
@@ -59,6 +74,11 @@ class LocalReplica:
 
     def end(self) -> int:
         """Ends it with all that it started, also after it has ended by itself. Returns how many were left behind."""
+        if self._kill and self._process.poll() is None:
+            with suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(GRACE_S)
         if self._process.poll() is None and self._target is not None:
             stop(self._target, kill_timeout_s=GRACE_S)
         left = end_marked(self._mark)

@@ -1,0 +1,1 @@
+"""The trace of a command's operations: recorded in its processes, compared between two of them."""

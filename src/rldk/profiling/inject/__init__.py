@@ -1,0 +1,1 @@
+"""Loaded into the Python processes of a profiled command, not by rldk itself."""

@@ -1,0 +1,1 @@
+"""What a run read - data, weights, tokenizers - hashed again."""
