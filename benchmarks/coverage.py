@@ -27,6 +27,7 @@ INTRO = ROOT / "benchmarks" / "coverage.intro.md"
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 SIZES = (20, 50, 100, 200, 500, 2000)
 Array = NDArray[np.float64]
+Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
 
 
 def exact_coverage(n: int, p: float) -> float:
@@ -40,7 +41,7 @@ def exact_coverage(n: int, p: float) -> float:
     return total
 
 
-def share_covered(draw: Callable[[np.random.Generator, int], tuple[Estimate, float]], draws: int) -> float:
+def share_covered(draw: Draw, draws: int) -> float:
     """In which share of the draws the interval holds the truth."""
     rng = np.random.default_rng(20261129)
     hits = 0
@@ -50,9 +51,7 @@ def share_covered(draw: Callable[[np.random.Generator, int], tuple[Estimate, flo
     return hits / draws
 
 
-def clustered(
-    prompts: int, tries: int, correlation: float
-) -> Callable[[np.random.Generator, int], tuple[Estimate, float]]:
+def clustered(prompts: int, tries: int, correlation: float) -> Draw:
     """Answers to prompts whose means differ: the share `correlation` of the variance lies between prompts."""
     label = np.repeat(np.arange(prompts), tries)
 
@@ -63,7 +62,18 @@ def clustered(
     return draw
 
 
-def clustered_rate(prompts: int, tries: int, p: float) -> Callable[[np.random.Generator, int], tuple[Estimate, float]]:
+def ignored(prompts: int, tries: int, correlation: float) -> Draw:
+    """The same answers, taken for independent ones."""
+    inner = np.repeat(np.arange(prompts), tries)
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        between = rng.normal(0, math.sqrt(correlation), prompts)[inner]
+        return average(between + rng.normal(0, math.sqrt(1 - correlation), len(inner)), None, seed=seed), 0.0
+
+    return draw
+
+
+def clustered_rate(prompts: int, tries: int, p: float) -> Draw:
     """Right answers whose chance differs by prompt: beta distributed with an intraclass correlation of 0.5."""
     label = np.repeat(np.arange(prompts), tries)
 
@@ -74,7 +84,7 @@ def clustered_rate(prompts: int, tries: int, p: float) -> Callable[[np.random.Ge
     return draw
 
 
-def autoregressive(n: int, coefficient: float) -> Callable[[np.random.Generator, int], tuple[Estimate, float]]:
+def autoregressive(n: int, coefficient: float) -> Draw:
     """Means of steps that follow an AR(1)."""
     from scipy.signal import lfilter
 
@@ -85,7 +95,7 @@ def autoregressive(n: int, coefficient: float) -> Callable[[np.random.Generator,
     return draw
 
 
-def independent(n: int, kind: str) -> Callable[[np.random.Generator, int], tuple[Estimate, float]]:
+def independent(n: int, kind: str) -> Draw:
     """The mean of independent values."""
     truths = {"normal": 0.0, "lognormal": math.exp(0.5), "beta(2, 5)": 2 / 7}
 
@@ -126,6 +136,7 @@ def page(draws: int) -> str:
     ]
     made = {
         "draws": f"{draws:,}",
+        "naive": f"{share_covered(ignored(40, 8, 0.5), draws):.0%}",
         "rates": _table(["n", *(f"p = {p:g}" for p in RATES)], rates),
         "means": _table(["prompts x answers", "ICC 0", "ICC 0.5"], means),
         "shares": _table(["prompts x answers", "p = 0.1", "p = 0.5"], shares),
