@@ -36,8 +36,8 @@ def list_command(as_json: bool) -> int:
 def validate_command(data: str, suite: str, as_json: bool, **given: Any) -> int:
     """Say how data is read, which column means what, and which evaluations it allows.
 
-    The exit code is 1 when some records cannot be read or the data allows no evaluation, and 3 when it cannot be read
-    at all.
+    DATA is anything that `rldk evals evaluate` reads. The exit code is 1 when some records cannot be read or the
+    data allows no evaluation, and 3 when it cannot be read at all.
 
     \b
     Examples:
