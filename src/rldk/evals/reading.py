@@ -61,6 +61,10 @@ def _of_file(path: Path, given: Columns) -> EvalTable | None:
         table = table_of_records(read_records(path), given, source=os.fspath(path))
     except NotALog:
         return None
+    if table.rows == 1 and {"raw_results", "suite"} <= set(table.names):
+        raise NotALog(
+            f"{path} is the result of an evaluation, not the answers", hint="give the file that was evaluated"
+        )
     answers = (
         "response",
         "correct",

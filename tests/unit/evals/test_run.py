@@ -12,7 +12,7 @@ import pytest
 from made_answers import answers, red_team
 
 from rldk.core.schema import schema_of
-from rldk.errors import NoData, UnknownName
+from rldk.errors import NoData, NotALog, UnknownName
 from rldk.evals import EvalResult, Measurement, evaluation, run
 from rldk.evals.registry import evaluations
 from rldk.evals.suites import COMPREHENSIVE_SUITE, QUICK_SUITE, SAFETY_SUITE, Suite
@@ -164,6 +164,12 @@ def test_one_bad_line_does_not_lose_the_rest(tmp_path: Path) -> None:
     assert found.metadata["rejected"] == 3
     with pytest.raises(NoData):
         run([])
+
+
+def test_a_result_is_not_taken_for_answers(tmp_path: Path) -> None:
+    run(answers(), output_dir=tmp_path)
+    with pytest.raises(NotALog, match="is the result of an evaluation"):
+        run(tmp_path / "evaluation.json")
 
 
 def test_unknown_names_are_errors_with_the_nearest() -> None:

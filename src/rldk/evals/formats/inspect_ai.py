@@ -82,7 +82,9 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     raw.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
     packed = raw.read(min(info.compress_size, MOST_SAMPLE))
     try:
-        return zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True).read(MOST_SAMPLE)
+        reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+        found: bytes = reader.read(MOST_SAMPLE)
+        return found
     except zstandard.ZstdError as error:
         raise OSError(str(error)) from None
 
