@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rldk.diagnosis import diagnose
     from rldk.diff import DivergenceReport, first_divergence
     from rldk.emit import EventWriter
+    from rldk.evals import EvalResult
     from rldk.forensics import ComprehensivePPOForensics
     from rldk.ingest import ingest_runs, ingest_runs_to_events
     from rldk.integrations.loop import watch
@@ -28,6 +29,7 @@ __all__ = [
     "ComprehensivePPOForensics",
     "DeterminismReport",
     "DivergenceReport",
+    "EvalResult",
     "EventWriter",
     "ExperimentTracker",
     "ReplayReport",
@@ -59,6 +61,7 @@ _HOMES = {
     "ComprehensivePPOForensics": "rldk.forensics",
     "DeterminismReport": "rldk.determinism",
     "DivergenceReport": "rldk.diff",
+    "EvalResult": "rldk.evals",
     "EventWriter": "rldk.emit",
     "ExperimentTracker": "rldk.tracking",
     "ReplayReport": "rldk.replay",

@@ -15,7 +15,9 @@ import click
 from rldk.cards.manual import rule_inputs
 from rldk.cards.trust.schema import card_schema
 from rldk.core.manifest import manifest_schema
+from rldk.core.schema import schema_of
 from rldk.engine.report.incidents import DRIVES, TOGETHER_ROWS
+from rldk.evals import EvalComparison, EvalResult
 from rldk.monitor.schema import alert_schema, report_schema
 from rldk.rules.knobs import KEYS, phrase
 from rldk.rules.known_bad import KnownBad, known_bad, link
@@ -46,6 +48,8 @@ def pages() -> dict[str, str]:
     made["monitor.alert.schema.json"] = _schema_text(alert_schema()) + "\n"
     made["monitor.report.schema.json"] = _schema_text(report_schema()) + "\n"
     made["card.schema.json"] = _schema_text(card_schema()) + "\n"
+    made["evaluation.schema.json"] = _schema_text(schema_of(EvalResult)) + "\n"
+    made["evaluation-comparison.schema.json"] = _schema_text(schema_of(EvalComparison)) + "\n"
     made["run.schema.json"] = _schema_text(manifest_schema()) + "\n"
     return made
 

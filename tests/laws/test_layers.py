@@ -23,6 +23,7 @@ LAYERS = (
         "determinism",
         "diagnosis",
         "diff",
+        "evals",
         "forensics",
         "ingest",
         "logprobs",

@@ -14,7 +14,7 @@ from rldk import errors
 
 MODULES = (
     "rldk", "rldk.adapters", "rldk.cards", "rldk.comparison", "rldk.determinism", "rldk.diagnosis", "rldk.diff",
-    "rldk.emit", "rldk.forensics", "rldk.integrations.loop", "rldk.io",
+    "rldk.emit", "rldk.evals", "rldk.forensics", "rldk.integrations.loop", "rldk.io",
     "rldk.preflight", "rldk.profiling", "rldk.reward", "rldk.testing", "rldk.tracking", "rldk.utils.seed",
 )  # fmt: skip
 

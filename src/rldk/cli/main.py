@@ -68,6 +68,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "rewarding.reward_drift",
         "Say whether two reward models, or two versions of one, agree on the same answers.",
     ),
+    "evals": (
+        "evaluating.evals",
+        "Evaluate answers with intervals, and say whether one model is better than another.",
+    ),
+    "eval": ("evaluating.eval_run", "Evaluate a run with a suite: the same as `rldk evals evaluate RUN`."),
     "explain": ("explain", "Explain a rule, a metric or a topic."),
     "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
     "dataset": (

@@ -18,6 +18,9 @@ NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] =
     "dataset fingerprint": {"--max-rows": (1, None, None)},
     "diff": {"--tolerance": (0, None, 2.0), "--k": (1, None, 3), "--window": (10, None, 50)},
     "doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
+    "eval": {"--sample-size": (1, None, None), "--min-samples": (1, None, 1), "--timeout": (0, None, None)},
+    "evals evaluate": {"--sample-size": (1, None, None), "--min-samples": (1, None, 1), "--timeout": (0, None, None)},
+    "evals judge": {"--votes": (1, None, 1), "--most": (1, None, None)},
     "forensics doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
     "forensics kl-drift": {
         "--drift-threshold": (0, 1, 0.15), "--drift-window-size": (2, None, 100), "--reference-period": (2, None, None),

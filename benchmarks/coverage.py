@@ -1,0 +1,157 @@
+"""Writes docs/evaluation-intervals.md: how often the intervals of evaluations hold the truth.
+
+python -m benchmarks.coverage [--draws 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
+
+from rldk.core.stats.estimates import Estimate  # noqa: E402
+from rldk.core.stats.proportions import wilson  # noqa: E402
+from rldk.core.stats.serial import serial_mean  # noqa: E402
+from rldk.evals.intervals import average, rate  # noqa: E402
+
+OUT = ROOT / "docs" / "evaluation-intervals.md"
+INTRO = ROOT / "benchmarks" / "coverage.intro.md"
+RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+SIZES = (20, 50, 100, 200, 500, 2000)
+Array = NDArray[np.float64]
+Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
+
+
+def exact_coverage(n: int, p: float) -> float:
+    """The probability that Wilson's interval of n independent cases holds p: a sum over all counts."""
+    total = 0.0
+    for hits in range(n + 1):
+        low, high = wilson(hits, n)
+        if low <= p <= high:
+            chance = math.lgamma(n + 1) - math.lgamma(hits + 1) - math.lgamma(n - hits + 1)
+            total += math.exp(chance + hits * math.log(p) + (n - hits) * math.log1p(-p))
+    return total
+
+
+def share_covered(draw: Draw, draws: int) -> float:
+    """In which share of the draws the interval holds the truth."""
+    rng = np.random.default_rng(20261129)
+    hits = 0
+    for place in range(draws):
+        found, truth = draw(rng, place)
+        hits += found.low <= truth <= found.high
+    return hits / draws
+
+
+def clustered(prompts: int, tries: int, correlation: float) -> Draw:
+    """Answers to prompts whose means differ: the share `correlation` of the variance lies between prompts."""
+    label = np.repeat(np.arange(prompts), tries)
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        between = rng.normal(0, math.sqrt(correlation), prompts)[label]
+        return average(between + rng.normal(0, math.sqrt(1 - correlation), len(label)), label, seed=seed), 0.0
+
+    return draw
+
+
+def ignored(prompts: int, tries: int, correlation: float) -> Draw:
+    """The same answers, taken for independent ones."""
+    inner = np.repeat(np.arange(prompts), tries)
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        between = rng.normal(0, math.sqrt(correlation), prompts)[inner]
+        return average(between + rng.normal(0, math.sqrt(1 - correlation), len(inner)), None, seed=seed), 0.0
+
+    return draw
+
+
+def clustered_rate(prompts: int, tries: int, p: float) -> Draw:
+    """Right answers whose chance differs by prompt: beta distributed with an intraclass correlation of 0.5."""
+    label = np.repeat(np.arange(prompts), tries)
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        chance = rng.beta(p, 1 - p, prompts)[label]
+        return rate((rng.random(len(label)) < chance).astype(np.float64), label), p
+
+    return draw
+
+
+def autoregressive(n: int, coefficient: float) -> Draw:
+    """Means of steps that follow an AR(1)."""
+    from scipy.signal import lfilter
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        noise = rng.standard_normal(n + 300)
+        return serial_mean(lfilter([1.0], [1.0, -coefficient], noise)[300:]), 0.0
+
+    return draw
+
+
+def independent(n: int, kind: str) -> Draw:
+    """The mean of independent values."""
+    truths = {"normal": 0.0, "lognormal": math.exp(0.5), "beta(2, 5)": 2 / 7}
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        made = {"normal": rng.normal, "lognormal": rng.lognormal, "beta(2, 5)": lambda size: rng.beta(2, 5, size)}
+        values: Array = made[kind](size=n)  # type: ignore[operator]
+        return average(values, None, seed=seed), truths[kind]
+
+    return draw
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def page(draws: int) -> str:
+    """The page with its figures."""
+    rates = [[str(n), *(f"{exact_coverage(n, p):.1%}" for p in RATES)] for n in SIZES]
+    prompts = [(10, 8), (20, 8), (40, 8), (200, 4)]
+    means = [
+        [f"{g} x {m}", *(f"{share_covered(clustered(g, m, icc), draws):.1%}" for icc in (0.0, 0.5))] for g, m in prompts
+    ]
+    shares = [
+        [f"{g} x {m}", *(f"{share_covered(clustered_rate(g, m, p), draws):.1%}" for p in (0.1, 0.5))]
+        for g, m in prompts
+    ]
+    steps = [
+        [str(n), *(f"{share_covered(autoregressive(n, c), draws):.1%}" for c in (0.0, 0.5, 0.8, 0.9))]
+        for n in (100, 400, 1000)
+    ]
+    alone = [
+        [
+            str(n),
+            *(f"{share_covered(independent(n, kind), draws):.1%}" for kind in ("normal", "beta(2, 5)", "lognormal")),
+        ]
+        for n in (15, 50, 200)
+    ]
+    made = {
+        "draws": f"{draws:,}",
+        "naive": f"{share_covered(ignored(40, 8, 0.5), draws):.0%}",
+        "rates": _table(["n", *(f"p = {p:g}" for p in RATES)], rates),
+        "means": _table(["prompts x answers", "ICC 0", "ICC 0.5"], means),
+        "shares": _table(["prompts x answers", "p = 0.1", "p = 0.5"], shares),
+        "steps": _table(["steps", "AR 0", "AR 0.5", "AR 0.8", "AR 0.9"], steps),
+        "alone": _table(["n", "normal", "beta(2, 5)", "lognormal"], alone),
+    }
+    return INTRO.read_text(encoding="utf-8").format(**made)
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--draws", type=int, default=1000)
+    OUT.write_text(page(parser.parse_args(argv).draws), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""`rldk evals judge A B --url URL --model NAME`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rldk.cli import flags
+from rldk.cli.evaluating.options import seed_option
+from rldk.cli.formats import form_of, print_report
+from rldk.cli.output import progress, say
+from rldk.config import load_settings
+
+
+@click.command("judge")
+@click.argument("a")
+@click.argument("b")
+@click.option("--url", required=True, metavar="URL", help="Server, up to and without /chat/completions.")
+@click.option("--model", required=True, metavar="NAME", help="Model to ask there.")
+@click.option("--votes", type=click.IntRange(1), default=1, show_default=True, help="Questions in each order.")
+@click.option("--temperature", type=float, default=0.0, show_default=True, help="Temperature of the judge.")
+@click.option("--most", type=click.IntRange(1), help="Judge so many prompts, drawn at random.  [default: all]")
+@click.option("--pairs", type=flags.FILE, metavar="FILE", help="Write each pair with its verdicts here, one a line.")
+@click.option(
+    "--token-variable", default="OPENAI_API_KEY", show_default=True, help="Environment variable of the token."
+)
+@seed_option
+@flags.html_option
+@flags.json_option
+@flags.format_option()
+@flags.output_option
+@flags.colour_option
+def command(a: str, b: str, as_json: bool, pairs: Path | None, **given: Any) -> int:
+    """Let a model judge the answers of A and B, each pair in both orders, and say how far to trust it.
+
+    The server is any that speaks the OpenAI chat protocol. A `human` column in B (a, b or tie) gives the agreement with
+    people. The exit code is 1 when the judge's choice depends on the order.
+
+    \b
+    Examples:
+      rldk evals judge base.jsonl tuned.jsonl --url http://127.0.0.1:8000/v1 --model my-judge
+      rldk evals judge a.jsonl b.jsonl --url http://127.0.0.1:8000/v1 --model my-judge --votes 3 --temperature 0.7
+    """
+    import json
+
+    from rldk.core.files import save
+    from rldk.evals.judges.pairs import judge_pairs
+    from rldk.evals.judges.server import JudgeServer
+
+    output, html = given.pop("output"), given.pop("html")
+    form = form_of(given.pop("form"), output, as_json=as_json)
+    settings = load_settings({"color": flags.color_setting(given.pop("colour"))})
+    names = ("url", "model", "temperature", "token_variable")
+    server = JudgeServer(**{name: given.pop(name) for name in names})
+    with progress(1) as pieces:
+        pieces.begin(f"asking {server.place}")
+        report, found = judge_pairs(a, b, server, **given)
+    if pairs is not None:
+        save(pairs, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
+        say(f"wrote {pairs}")
+    print_report(report, form, output, html=html, color=settings["color"])
+    return int(not report.passed) if report.numbers["judged"] else 3

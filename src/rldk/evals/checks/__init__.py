@@ -1,0 +1,1 @@
+"""The evaluations, by what they look at."""

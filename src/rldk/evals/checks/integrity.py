@@ -1,0 +1,91 @@
+"""Whether the data is whole: records that cannot be read, missing values, doubled answers, gaps in the steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from rldk.core.stats.estimates import Estimate
+from rldk.evals.facts import Measurement, measured
+from rldk.evals.registry import EvalOptions, evaluation, limit_of
+from rldk.evals.table import EvalTable
+
+NUMBERS = ("reward", "correct", "n_tokens", "toxicity", "chosen_score", "rejected_score", "before", "after")
+
+
+@evaluation("integrity", title="Data integrity", limit=0.05)
+def integrity(table: EvalTable, options: EvalOptions) -> Measurement:
+    """The share of records that cannot be read or lack a number that others have; doubled answers and gaps beside it.
+
+    It fails beyond 5 % [judgement], warns where there is any, and passes without. The share is a fact about this data,
+    not an estimate."""
+    bad = np.zeros(table.rows, dtype=bool)
+    holes: dict[str, int] = {}
+    for name in NUMBERS:
+        if name in table.cells and not table.per_step:  # a log of steps may leave a metric out of a row
+            absent = np.isnan(table.number(name))
+            bad |= absent
+            if absent.any():
+                holes[name] = int(absent.sum())
+    total = table.rows + table.rejected
+    share = (int(bad.sum()) + table.rejected) / total
+    limit = limit_of("integrity", options)
+    doubled, constant = _doubled(table), _constant(table)
+    gaps, repeats = _steps(table)
+    told = [
+        f"{table.rejected:,} records could not be read" if table.rejected else "",
+        *(f"{count:,} rows lack a number in {name}" for name, count in holes.items()),
+        f"{doubled:,} rows repeat the prompt and answer of another" if doubled else "",
+        f"{', '.join(constant)} never changes" if constant else "",
+        f"{gaps:,} steps are missing" if gaps else "",
+        f"{repeats:,} steps stand there twice" if repeats else "",
+    ]
+    reason = "; ".join(part for part in told if part)
+    status: Any = "fail" if share > limit else "warn" if share > 0 else "pass"
+    details = {"missing": holes, "doubled": doubled, "constant": constant, "gaps": gaps, "repeated_steps": repeats}
+    return measured(
+        "integrity", "Data integrity", status, Estimate(value=share, n=total, clusters=total, method="counted"),
+        limit=limit, rule=f"bad rows at most {limit:.0%}", reason=reason, share=True, details=details,
+    )  # fmt: skip
+
+
+def _doubled(table: EvalTable) -> int:
+    keys = table.keys()
+    if keys is None or "response" not in table.cells:
+        return 0
+    answers = table.cells["response"]
+    seeds = table.cells.get("seed", [None] * table.rows)
+    steps = table.cells.get("step", [None] * table.rows)
+    every = zip(keys, answers, seeds, steps, strict=True)
+    pairs = Counter(
+        hash((key, str(answer), str(seed), str(step))) for key, answer, seed, step in every if key and answer
+    )
+    return sum(count - 1 for count in pairs.values())
+
+
+def _constant(table: EvalTable) -> list[str]:
+    found = []
+    for name in NUMBERS:
+        if name in table.cells:
+            values = table.number(name)
+            values = values[np.isfinite(values)]
+            if len(values) >= 10 and float(np.ptp(values)) == 0:
+                found.append(name)
+    return found
+
+
+def _steps(table: EvalTable) -> tuple[int, int]:
+    """How many steps are missing between the others, and how many rows repeat a step, of a log of steps."""
+    if not table.per_step or "step" not in table.cells:
+        return 0, 0
+    steps = table.number("step")
+    steps = steps[np.isfinite(steps)]
+    unique = np.unique(steps)
+    if len(unique) < 3:
+        return 0, len(steps) - len(unique)
+    apart = np.diff(unique)
+    usual = float(np.median(apart))
+    gaps = int(np.round(apart[apart > 1.5 * usual] / usual - 1).sum()) if usual > 0 else 0
+    return gaps, len(steps) - len(unique)

@@ -1,0 +1,97 @@
+"""What the columns of evaluation data mean, by the names that people and tools give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rldk.core.samples import sample_words
+from rldk.errors import UnknownName
+
+# field -> names; those of `core/data/samples.yaml` come first where it has the field
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "step": (),
+    "prompt": (),
+    "prompt_id": ("doc_id", "id", "sample_id", "item_id"),
+    "response": ("model_output", "answer"),
+    "n_tokens": ("response_tokens",),
+    "reward": ("reward_mean", "rm_score", "value", "metric"),
+    "correct": ("correct", "is_correct", "passed", "success", "acc", "exact_match", "pass"),
+    "seconds": ("seconds", "latency_s", "duration_s", "generation_time", "elapsed_s", "time_s"),
+    "finish_reason": (),
+    "task": ("task", "task_name", "dataset", "benchmark"),
+    "category": ("category", "subset", "topic", "domain", "language", "slice"),
+    "before": ("before", "score_before", "base_score", "baseline_score"),
+    "after": ("after", "score_after", "tuned_score", "new_score"),
+    "chosen_score": ("chosen_score", "score_chosen", "chosen_reward", "scores_chosen"),
+    "rejected_score": ("rejected_score", "score_rejected", "rejected_reward", "scores_rejected"),
+    "choice": ("choice", "winner", "preferred", "verdict"),
+    "choice_swapped": ("choice_swapped", "winner_swapped", "preferred_swapped", "verdict_swapped"),
+    "paraphrase_of": ("paraphrase_of", "paraphrase_group", "prompt_group"),
+    "seed": ("seed", "eval_seed"),
+    "harmful": ("harmful", "is_harmful", "label_harmful", "unsafe_prompt"),
+    "refused": ("refused", "refusal", "is_refusal"),
+    "jailbreak": ("jailbreak", "is_jailbreak", "attack", "is_attack"),
+    "complied": ("complied", "attack_success", "jailbreak_success", "harmful_response"),
+    "toxicity": ("toxicity", "toxicity_score", "toxic", "toxicity_prob"),
+    "pair_id": ("pair_id", "counterfactual_id"),
+    "group": ("variant", "demographic", "counterfactual_group", "protected_group"),
+    "canary": ("canary", "canaries"),
+    "sycophancy_pair": ("sycophancy_pair", "stance_pair"),
+    "stance": ("stance", "user_view", "user_stance"),
+    "human": ("human", "human_label", "human_choice"),
+}
+# what each field holds, for messages
+WORDS: Mapping[str, str] = {
+    "step": "the step of training",
+    "prompt_id": "an id of the prompt",
+    "response": "the answer's text",
+    "n_tokens": "the length of the answer in tokens",
+    "correct": "0 or 1: whether a verifier accepts the answer",
+    "seconds": "how long the answer took, in seconds",
+    "task": "the name of the task",
+    "before": "the score before training",
+    "after": "the score after training",
+    "chosen_score": "the score of the better answer",
+    "rejected_score": "the score of the worse answer",
+    "choice": "which answer a judge preferred",
+    "choice_swapped": "which answer it preferred with the order swapped",
+    "paraphrase_of": "the prompt that this one says in other words",
+    "harmful": "a label: whether the prompt asks for harm",
+    "refused": "a label, or from a judge: whether the answer refuses",
+    "jailbreak": "whether the prompt is an attack",
+    "complied": "a label, or from a judge: whether the answer does the harm",
+    "toxicity": "a classifier's probability that the answer is toxic",
+    "pair_id": "the id that counterfactual prompts share",
+    "group": "the group that a counterfactual prompt names",
+    "canary": "texts that must never appear",
+    "sycophancy_pair": "the id that both prompts of a pair share",
+    "stance": "the view that the user states in the prompt",
+}
+
+
+def find_columns(there: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Field -> column, for the columns that are there. `given`: what the user named, by field.
+
+    The first name that exists wins, and no column means two things. Raises `UnknownName` for a field or column that
+    does not exist."""
+    known = list(dict.fromkeys(there))
+    for field, wanted in given.items():
+        if field not in NAMES:
+            raise UnknownName("field", field, NAMES)
+        if wanted not in known:
+            raise UnknownName("column", wanted, known)
+    words = sample_words().fields
+    found = dict(given)
+    for field, names in NAMES.items():
+        if field not in found:
+            taken = set(found.values())
+            every = (*words.get(field, ()), *names)
+            column = next((name for name in every if name in known and name not in taken), None)
+            if column is not None:
+                found[field] = column
+    return found
+
+
+def need_words(field: str) -> str:
+    """The field with what it holds, for a message about a missing one. A "|" stands between alternatives."""
+    return " or ".join(f"`{part}` ({WORDS[part]})" if part in WORDS else f"`{part}`" for part in field.split("|"))

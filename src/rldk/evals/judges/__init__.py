@@ -1,0 +1,1 @@
+"""Scores from models: a judge behind an OpenAI-compatible server, a local classifier."""

@@ -1,0 +1,1 @@
+"""Texts of an evaluation that stand in the training data, found in bounded memory."""

@@ -1,0 +1,142 @@
+"""The outputs of evaluation tools. Forms: lm_eval 0.4.9, inspect_ai 0.3, rewardbench 0.1."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rldk.evals import compare, run
+from rldk.evals.reading import read_table
+
+
+def lm_eval_sample(doc: int, right: bool) -> dict[str, Any]:
+    return {
+        "doc_id": doc, "doc": {"question": f"q{doc}"}, "target": "4",
+        "arguments": {"gen_args_0": {"arg_0": f"Question {doc}?", "arg_1": {"until": ["\n"]}}},
+        "resps": [["4" if right else "5"]], "filtered_resps": ["4" if right else "5"], "filter": "none",
+        "metrics": ["exact_match"], "doc_hash": "x", "prompt_hash": "y", "target_hash": "z",
+        "exact_match": 1.0 if right else 0.0,
+    }  # fmt: skip
+
+
+def written(folder: Path, tasks: dict[str, list[bool]]) -> Path:
+    folder.mkdir()
+    for task, rights in tasks.items():
+        lines = [json.dumps(lm_eval_sample(i, right)) for i, right in enumerate(rights)]
+        (folder / f"samples_{task}_2026-01-02T03-04-05.678901.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_folder_of_lm_eval_samples_is_one_evaluation_by_task(tmp_path: Path) -> None:
+    a = written(tmp_path / "a", {"gsm8k": [i % 2 == 0 for i in range(60)], "arc_easy": [True] * 40})
+    b = written(tmp_path / "b", {"gsm8k": [i % 4 != 3 for i in range(60)], "arc_easy": [True] * 40})
+    table = read_table(a)
+    assert (table.form, table.rows) == ("lm-eval", 100)
+    assert table.cells["prompt"][0] == "Question 0?"
+    assert len(set(table.cells["prompt_id"])) == 100
+    found = compare(a, b)
+    assert [one.metric for one in found.contrasts] == ["correct"]
+    assert found.contrasts[0].outcome == "better"
+    assert {one.part for one in found.parts} == {"task=gsm8k", "task=arc_easy"}
+
+
+def test_one_file_of_samples_and_older_arguments_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "samples.jsonl"
+    rows = [{**lm_eval_sample(i, i > 4), "arguments": [[f"Question {i}?", {"until": []}]]} for i in range(20)]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    table = read_table(path)
+    assert (table.form, table.cells["prompt"][3], table.cells["response"][3]) == ("lm-eval", "Question 3?", "5")
+    assert run(path, "comprehensive").scores["pass_rate"] == 0.75
+
+
+def inspect_sample(number: int, epoch: int, grade: Any) -> dict[str, Any]:
+    return {
+        "id": number, "epoch": epoch, "input": [{"role": "user", "content": f"question {number}"}], "target": "x",
+        "output": {"model": "m", "choices": [{"message": {"role": "assistant", "content": "an answer"}}],
+                   "completion": "an answer", "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}},
+        "scores": {"match": {"value": grade, "answer": "an answer"}}, "total_time": 1.5,
+    }  # fmt: skip
+
+
+def test_an_inspect_archive_is_read_without_inspect(tmp_path: Path) -> None:
+    path = tmp_path / "log.eval"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.json", json.dumps({"version": 2, "status": "success"}))
+        for number in range(30):
+            for epoch in (1, 2):
+                sample = inspect_sample(number, epoch, "C" if number % 3 else "I")
+                archive.writestr(f"samples/{number}_epoch_{epoch}.json", json.dumps(sample))
+        archive.writestr("samples/torn_epoch_1.json", "{")
+    found = run(path, "comprehensive")
+    assert found.metadata["form"] == "inspect_ai"
+    assert (found.sample_size, found.metadata["prompts"], found.metadata["rejected"]) == (60, 30, 1)
+    assert found.scores["pass_rate"] == pytest.approx(2 / 3)
+    assert found.raw_results["pass_at_2"].n == 30
+    assert found.raw_results["seed_variance"].value == 0.0
+    assert found.raw_results["throughput"].n == 60
+
+
+def test_an_inspect_document_has_partial_grades_as_a_score(tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    samples = [inspect_sample(i, 1, "P" if i % 2 else "C") for i in range(20)]
+    path.write_text(
+        json.dumps({"version": 2, "status": "success", "eval": {"task": "t"}, "samples": samples}, indent=2)
+    )
+    table = read_table(path)
+    assert (table.form, table.rows) == ("inspect_ai", 20)
+    assert table.cells["reward"][:2] == [1.0, 0.5]
+    assert table.cells["prompt"][0] == "question 0"
+
+
+def test_rewardbench_results_have_an_accuracy_by_subset(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": f"p{i}", "id": i, "subset": ("chat", "safety")[i % 2], "results": int(i % 5 > 0),
+         "scores_chosen": [1.0 + (i % 5)], "scores_rejected": [1.5]}
+        for i in range(100)
+    ]  # fmt: skip
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps(rows))
+    found = run(path, "comprehensive")
+    assert found.metadata["form"] == "rewardbench"
+    assert found.scores["reward_model"] == pytest.approx(0.8)
+
+
+def test_a_hostile_archive_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.eval"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("samples/bomb.json", b'{"id": "' + b"a" * (70 << 20) + b'"}')
+        archive.writestr("samples/deep.json", "[" * 100_000)
+        archive.writestr("samples/good.json", json.dumps(inspect_sample(1, 1, "C")))
+    found = run(path)
+    assert (found.sample_size, found.metadata["rejected"]) == (1, 2)
+
+
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "evals"
+
+
+def test_a_genuine_log_of_inspect_is_read() -> None:
+    """Written by inspect_ai 0.3.285 with a made model; every third answer is wrong. Its members are zstandard."""
+    table = read_table(FIXTURES / "inspect.eval")
+    assert (table.form, table.rows, table.rejected) == ("inspect_ai", 12, 0)
+    assert sorted(set(table.cells["response"])) == ["The answer is 7", "The answer is 8"]
+    assert all(
+        (text[-1] == "7") == (right == 1)
+        for text, right in zip(*map(table.cells.get, ("response", "correct")), strict=True)
+    )  # type: ignore[arg-type]
+    assert sorted(set(table.cells["seed"])) == [1, 2]
+
+
+def test_genuine_samples_of_lm_eval_are_read() -> None:
+    """Written by lm_eval with its dummy model, which says "lol" to everything."""
+    table = read_table(FIXTURES / "lm-eval")
+    assert (table.form, table.rows) == ("lm-eval", 12)
+    assert (table.cells["prompt"][3], table.cells["response"][3], table.cells["correct"][3]) == (
+        "What is 3+1?",
+        "lol",
+        0,
+    )
+    assert table.cells["prompt_id"][3] == "mytask/3"
