@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
@@ -293,8 +294,9 @@ class ModuleNames:
             return
         number = self._known.get(module)
         if number is None:
-            self._name_all(module)
-            number = self._known[module]
+            with contextlib.suppress(Exception):  # a module of the script that cannot be looked through has no name
+                self._name_all(module)
+            number = self._known.get(module, 0)
         self._stack.append(number)
 
     def leave(self, *_: object) -> None:
