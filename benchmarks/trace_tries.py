@@ -17,7 +17,7 @@ from rldk.determinism.trace.reading import ProcessTrace, read_traces
 from rldk.engine.processes.injection import injected
 
 DEMOS = Path(__file__).parents[1] / "examples" / "nondeterminism"
-SCRIPTS = (("torch_clean.py", "180"), ("torch_race.py", "2"))
+SCRIPTS = (("torch_clean.py", "180"), ("torch_race.py", "20"))
 
 
 def traced(script: str, steps: str, folder: Path) -> dict[str, ProcessTrace]:

@@ -123,6 +123,9 @@ def traced_kernel_differs(view: ReplicaTraceView) -> Signal | None:
     How it is computed: At the first event that differs, the digests of its tensors, of its other arguments and of the
     state of chance are equal, and the digest of its result is not.
     When it is wrong: An operation that reads memory which another thread changes at the same time looks like this, too.
+    Of tensors with more than 16,384 elements, results of elementwise operations are not read, and neither is what comes
+    out of the forward pass into the backward pass where its origin is not remembered; a difference that arises there,
+    as on a faulty device, is blamed on the next operation that reads it.
     Source: section 1.3 of the notes on replicas (`index_put_` with accumulate on two threads of a CPU); the list of
     operations in PyTorch's `torch.use_deterministic_algorithms`. An identity.
     """

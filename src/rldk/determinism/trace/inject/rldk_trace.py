@@ -7,6 +7,7 @@ import atexit
 import os
 import sys
 import threading
+from contextlib import suppress
 from functools import partial, wraps
 from types import FrameType
 from typing import Any
@@ -14,6 +15,20 @@ from typing import Any
 FOLDER, START, BUDGET = "RLDK_TRACE", "RLDK_TRACE_START", "RLDK_TRACE_BUDGET"
 CHILD = "RLDK_TRACE_CHILD"  # set in what a traced process starts
 HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - pathlib would be loaded into the script
+
+
+def safely(method: Any) -> Any:
+    """The method, whose errors end the record and not the script."""
+
+    @wraps(method)
+    def call(self: TraceBook, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - the script must run as it would without rldk
+            self.fail(error)
+            return 0
+
+    return call
 
 
 class TraceBook:
@@ -67,6 +82,14 @@ class TraceBook:
         """The step has ended."""
         self._env -= 1
 
+    @safely
+    def value(self, value: Any, tensor: Any = None) -> int:
+        """The digest of a value; 0 where it has none."""
+        from rldk_trace_digest import of_value
+
+        return int(of_value(value, tensor))
+
+    @safely
     def drawn(self, kind: int, name: str, given: int, made: int) -> None:
         """Records a draw of chance by the user's own code. Packages draw for names and places that decide nothing."""
         frame = sys._getframe(2)
@@ -74,6 +97,7 @@ class TraceBook:
         if near is not None and near == own and not self._sites.is_inner(frame):
             self._add(self.draws, kind, name, given, made)
 
+    @safely
     def met(self, kind: int, name: str, given: int, made: int) -> None:
         """Records what came in from outside."""
         self._add(self.stream, kind, name, given, made)
@@ -82,6 +106,7 @@ class TraceBook:
         site = self.site(stream, sys._getframe(3))
         stream.add(kind, 0, stream.names.number("op", name), site, 0, made, 0, given, self.stream.number, 0)
 
+    @safely
     def seeded(self, what: str, state: int, *, given: bool) -> None:
         """Notes that a generator was made or seeded. `state`: the digest of its state then."""
         if self.off or self._inside or threading.get_ident() != self._main:
@@ -95,6 +120,7 @@ class TraceBook:
         line = {"n": self.stream.number, "d": self.draws.number, "step": self.stream.step, "what": what}
         self._notes.seed({**line, "given": given, "state": f"{state:016x}", "site": place})
 
+    @safely
     def advance(self) -> None:
         """An optimiser step has ended."""
         if not self.off and threading.get_ident() == self._main:
@@ -104,7 +130,8 @@ class TraceBook:
     def fail(self, error: Exception) -> None:
         """Stops recording after an unforeseen error. The script goes on."""
         self.off = True
-        self.note(failed=f"{type(error).__name__}: {error}"[:500])
+        with suppress(Exception):
+            self.note(failed=f"{type(error).__name__}: {error}"[:500])
 
     def note(self, **facts: Any) -> None:
         """Notes facts about the process."""
@@ -118,6 +145,7 @@ class TraceBook:
         """Keeps something alive as long as the process."""
         self._kept.append(thing)
 
+    @safely
     def close(self) -> None:
         """Writes what is not written yet."""
         if not self.off:

@@ -7,7 +7,6 @@ import random
 from types import ModuleType
 from typing import Any
 
-from rldk_trace_digest import of_value  # type: ignore[import-not-found]
 from rldk_trace_records import DRAW  # type: ignore[import-not-found]
 
 _RANDOM = (
@@ -32,9 +31,9 @@ def drawing(book: Any, name: str, function: Any, bound: int) -> Any:
         if not book.enter():
             return function(*args, **kwargs)
         try:
-            given = of_value([*args[bound:], kwargs])
+            given = book.value([*args[bound:], kwargs])
             made = function(*args, **kwargs)
-            book.drawn(DRAW, name, given, of_value(args[bound] if made is None and args[bound:] else made))
+            book.drawn(DRAW, name, given, book.value(args[bound] if made is None and args[bound:] else made))
             return made
         finally:
             book.leave()
@@ -54,7 +53,7 @@ def attach_random(book: Any) -> None:
     def seed(self: Any, a: Any = None, version: int = 2) -> None:
         seed_own(self, a, version)
         which = "random.seed" if self is own else "random.Random"
-        book.seeded(which, of_value(self.getstate()), given=a is not None)
+        book.seeded(which, book.value(self.getstate()), given=a is not None)
 
     functools.update_wrapper(seed, seed_own)
     cls.seed = seed  # type: ignore[method-assign]
@@ -70,7 +69,7 @@ def attach_numpy(numpy_random: ModuleType, book: Any) -> None:
     @functools.wraps(seed_own)
     def seed(seed: Any = None) -> None:
         seed_own(seed)
-        book.seeded("numpy.random.seed", of_value(numpy_random.get_state(legacy=False)), given=seed is not None)
+        book.seeded("numpy.random.seed", book.value(numpy_random.get_state(legacy=False)), given=seed is not None)
 
     traced = type("Generator", (numpy_random.Generator,), {"__doc__": numpy_random.Generator.__doc__})
     for name in _GENERATOR:
@@ -81,7 +80,7 @@ def attach_numpy(numpy_random: ModuleType, book: Any) -> None:
         made = make_own(seed)
         if type(made) is not numpy_random.Generator:
             return made
-        book.seeded("numpy.random.default_rng", of_value(made.bit_generator.state), given=seed is not None)
+        book.seeded("numpy.random.default_rng", book.value(made.bit_generator.state), given=seed is not None)
         return made if made is seed else traced(made.bit_generator)
 
     numpy_random.seed, numpy_random.default_rng = seed, default_rng  # type: ignore[attr-defined]

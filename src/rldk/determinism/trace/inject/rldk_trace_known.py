@@ -13,7 +13,8 @@ class KnownDigest:
     __slots__ = ("address", "digest", "memory", "ref", "version")
 
     def __init__(self, tensor: Any, digest: Any, memory: int | None) -> None:
-        self.ref, self.address, self.version = weakref.ref(tensor), tensor.data_ptr(), tensor._version
+        self.ref: Any = weakref.ref(tensor)
+        self.address, self.version = tensor.data_ptr(), tensor._version
         self.digest, self.memory = digest, memory
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 import threading
@@ -97,7 +98,7 @@ class OperationTracer:
 
     def _viewed(self, args: Any, result: Any) -> None:
         """A view of memory whose content is known needs a digest once at most, and none of its own if it shows all."""
-        base = args[0] if args else None
+        base: Any = args[0] if args else None
         known = self.cache.get(base) if type(base) in self._plain else None
         if known is None:
             return
@@ -236,10 +237,10 @@ def numbers(values: Any) -> Any:
         elif kind is tuple or kind is list:
             yield tuple(numbers(one))
         elif kind is str or kind.__module__ == "torch":
-            known = _texts.get(one) if kind.__hash__ else None
+            known = _texts.get(one)
             if known is None:
                 known = of_bytes(str(one).encode())
-                if len(_texts) < _MAX_TEXTS and kind.__hash__:
+                if len(_texts) < _MAX_TEXTS:
                     _texts[one] = known
             yield known
         else:  # None, NaN, and what differs from process to process
@@ -293,8 +294,9 @@ class ModuleNames:
             return
         number = self._known.get(module)
         if number is None:
-            self._name_all(module)
-            number = self._known[module]
+            with contextlib.suppress(Exception):  # a module of the script that cannot be looked through has no name
+                self._name_all(module)
+            number = self._known.get(module, 0)
         self._stack.append(number)
 
     def leave(self, *_: object) -> None:

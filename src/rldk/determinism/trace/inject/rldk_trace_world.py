@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from rldk_trace_chance import drawing  # type: ignore[import-not-found]
-from rldk_trace_digest import of_tensor, of_value  # type: ignore[import-not-found]
+from rldk_trace_digest import of_tensor  # type: ignore[import-not-found]
 from rldk_trace_records import BATCH, ENV  # type: ignore[import-not-found]
 
 
@@ -32,7 +32,7 @@ def attach_loaders(loader: ModuleType, book: Any) -> None:
         if book.enter():
             try:
                 workers = getattr(self, "_num_workers", 0)
-                digest = of_value(batch, lambda t: of_tensor(t) if t.device.type == "cpu" else 0)
+                digest = book.value(batch, lambda t: of_tensor(t) if t.device.type == "cpu" else 0)
                 book.met(BATCH, f"batch of a DataLoader with {workers} workers", 0, digest)
             finally:
                 book.leave()
@@ -47,11 +47,11 @@ def _stepping(book: Any, name: str, own: Any) -> Any:
         if not book.begin_env():
             return own(self, *args, **kwargs)
         try:
-            given = of_value([*args, kwargs])
+            given = book.value([*args, kwargs])
             made = own(self, *args, **kwargs)
             what = f"{name} of {type(getattr(self, 'unwrapped', self)).__name__}"
             # the last part is what an environment says beside its answer, such as how long an episode took
-            book.met(ENV, what, given, of_value(made[:-1] if isinstance(made, tuple) else made))
+            book.met(ENV, what, given, book.value(made[:-1] if isinstance(made, tuple) else made))
             return made
         finally:
             book.end_env()
