@@ -130,6 +130,7 @@ ERRORS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "random bytes": (lambda t: file(t, noise(100_000)), "in no log format"),
     "nothing": (lambda t: file(t, ""), "is empty"),
     "an empty directory": (directory, "no file in"),
+    "one file": (lambda t: directory(t, "a.txt"), "the only file in"),
     "no logs": (lambda t: directory(t, "a.txt", "b.py"), "no log among the 2 files"),
     "every value null": (lambda t: file(t, same("null")), "no line with a metric"),
     "absent": (lambda t: t / "absent", "no such file"),

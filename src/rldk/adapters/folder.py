@@ -92,7 +92,10 @@ def plan_folder(root: Path, options: Options) -> Plan:
         raise UnreadableSource(f"there is no readable log in {root}; {path}: {reason}", hint="check the permissions")
     if not found.files:
         raise NoData(f"there is no file in {root}", hint="give the directory that the trainer writes to")
-    raise NotALog(f"there is no log among the {found.files} files in {root}", hint="rldk format-info lists the formats")
+    many = f"there is no log among the {found.files} files in {root}"
+    raise NotALog(
+        f"the only file in {root} is no log" if found.files == 1 else many, hint="rldk format-info lists the formats"
+    )
 
 
 def read_folder(root: Path, options: Options) -> list[Run]:

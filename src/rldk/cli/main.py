@@ -16,86 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
+from rldk.cli.commands import COMMANDS, SECTIONS
 from rldk.errors import OutputError, RldkError, UnknownName
-
-# name -> (module, one-line help): static, so that `rldk --help` loads none of them
-_COMPARE = "Compare groups of runs: scores with intervals, chance of improvement, speed of learning, spread of seeds."
-COMMANDS: dict[str, tuple[str, str]] = {
-    "doctor": ("doctor", "Say what went wrong in a run, at which step, why, and what to change."),
-    "preflight": ("preflight", "Check a training before it starts, and before a GPU is spent."),
-    "monitor": ("monitor", "Watch a training while it runs: alert when something breaks."),
-    "run": ("run", "Start a training and watch it."),
-    "runs": ("recording.runs", "List run directories, show what one of them says of its run, and compare two."),
-    "track": ("recording.track", "Record what a run stands on: commit, packages, machine, seeds, with tags and notes."),
-    "diff": (
-        "comparing.diff",
-        "Say from where on run B differs from run A, and whether that is more than the noise of seeds.",
-    ),
-    "compare": ("comparing.compare", _COMPARE),
-    "compare-runs": ("comparing.compare", _COMPARE),
-    "card": ("cards", "Make a trust card: one page on whether a run repeats, drifted, or has a sound reward."),
-    "forensics": (
-        "forensics",
-        "Look deeper: anomalies of a PPO run by name, drift of the KL, checkpoints, the environment.",
-    ),
-    "env-audit": ("repeating.env_audit", "Say what in a program and its environment keeps runs from being repeated."),
-    "check-determinism": (
-        "repeating.check_determinism",
-        "Run a training several times with the same seed, and say whether the runs agree.",
-    ),
-    "replay": (
-        "repeating.replay",
-        "Run a recorded run again from its record, and say whether it gives the same numbers.",
-    ),
-    "bisect": (
-        "repeating.bisect",
-        "Find the first bad commit, or version of a package, also where the outcome is noisy.",
-    ),
-    "check-resume": (
-        "repeating.check_resume",
-        "Stop, kill and resume a training, and say whether it stays the same and what was lost.",
-    ),
-    "profile": ("repeating.profile", "Say where the time of a training goes, and whether its memory grows."),
-    "diff-ckpt": ("comparing.diff_ckpt", "Say what changed between two checkpoints, tensor by tensor."),
-    "log-scan": ("log_scan", "Scan a PPO log for anomalies, by their documented names."),
-    "mismatch": ("mismatch", "Say why sampler and trainer disagree about the probabilities of the same tokens."),
-    "reward": ("rewarding.reward", "Look at rewards and reward models: health, drift between versions, length bias."),
-    "reward-health": (
-        "rewarding.reward_health",
-        "Say whether a reward is real: drift, saturation, calibration, shortcuts, leakage, length bias, wrong labels.",
-    ),
-    "reward-drift": (
-        "rewarding.reward_drift",
-        "Say whether two reward models, or two versions of one, agree on the same answers.",
-    ),
-    "evals": (
-        "evaluating.evals",
-        "Evaluate answers with intervals, and say whether one model is better than another.",
-    ),
-    "eval": ("evaluating.eval_run", "Evaluate a run with a suite: the same as `rldk evals evaluate RUN`."),
-    "explain": ("explain", "Explain a rule, a metric or a topic."),
-    "rules": ("rules", "List the rules and presets, show one, check a rule file and try it on a log."),
-    "dataset": (
-        "recording.dataset",
-        "Say what a dataset is, by a digest of its content, and which rows of it changed.",
-    ),
-    "lineage": ("recording.lineage", "Show which transformations made the data of a run, and hash it all again."),
-    "verify": ("recording.verify", "Hash data, weights and code of a run again, and name what changed."),
-    "restore": ("recording.restore", "Bring back the code and the configuration of a run, in a new folder."),
-    "export": (
-        "recording.export",
-        "Write a run to one file for other tools: a bundle, RO-Crate, in-toto, MLflow, Croissant.",
-    ),
-    "seed": ("recording.seed", "Say what a seed sets, and start a command with its hashes fixed."),
-    "bench": ("bench", "Measure the rules on labelled logs: what they find, and how often they raise a false alarm."),
-    "ingest": ("ingest", "Read any training log into one table."),
-    "emit": ("emit", "Append one measured value to a log file."),
-    "validate-format": ("validate_format", "Say how rldk would read a file, and what is wrong with it."),
-    "format-info": ("format_info", "List the log formats that rldk reads, and what each one keeps and loses."),
-    "config": ("config", "Show which settings are in force and where each one came from."),
-    "completion": ("completion", "Print the script that completes rldk commands in your shell."),
-    "version": ("version", "Print the versions of rldk and Python."),
-}
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 # raised by click from 8.2 on when a group is called bare; earlier ones print the help themselves
@@ -126,8 +48,10 @@ class LazyGroup(click.Group):
         raise error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - the signature is of click
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        widest = max(map(len, COMMANDS))
+        for title, some in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), text) for name, (_, text) in some.items()])
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any) -> NoReturn:  # type: ignore[override]
         words = list(sys.argv[1:] if args is None else args)
@@ -220,11 +144,25 @@ def fail(message: str, hint: str, *, exit_code: int, kind: str, words: Sequence[
     sys.exit(exit_code)
 
 
+def _print_version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:  # noqa: ARG001 - of click
+    if asked:
+        version = import_module("rldk.cli.version").command
+        ctx.exit(ctx.invoke(version, check=False, as_json=False))
+
+
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="`rldk PATH` is short for `rldk doctor PATH`. `rldk COMMAND --help` shows the options of a command with "
     "examples. `rldk explain exit-codes` lists the exit codes.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the versions of rldk and Python.",
 )
 def main() -> None:
     """rldk tells what broke in a reinforcement-learning run, at which step, why, and what to change.

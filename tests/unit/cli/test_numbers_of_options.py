@@ -12,9 +12,13 @@ MONITOR: dict[str, tuple[float | None, float | None, float | None]] = {
     "--kill-timeout-sec": (0.1, 3600, 10.0), "--http-timeout-sec": (0.1, 3600, 10.0), "--retries": (0, 10, 3),
     "--idle-timeout": (0.1, None, None), "--reward-health-window": (2, 1_000_000, 100),
 }  # fmt: skip
+SCORERS: dict[str, tuple[float | None, float | None, float | None]] = {
+    "--batch-size": (1, None, 16), "--max-tokens": (1, None, None), "--retries": (0, None, 3),
+}  # fmt: skip
 # command -> option -> lowest, highest, and what holds without the option
 NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] = {
     "bench": {"--jobs": (1, None, None)},
+    "card determinism": {"--tolerance": (0, None, 0.0)},
     "dataset fingerprint": {"--max-rows": (1, None, None)},
     "diff": {"--tolerance": (0, None, 2.0), "--k": (1, None, 3), "--window": (10, None, 50)},
     "doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
@@ -28,7 +32,9 @@ NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] =
     "monitor": {"--pid": (2, None, None), **MONITOR},
     "preflight": {"--processes": (1, None, None), "--time-limit": (1.0, None, 600.0)},
     "rules list": {"--tier": (0, 3, None)},
-    "run": MONITOR,
+    "reward reward-drift": SCORERS,
+    "reward-drift": SCORERS,
+    "run": {"--samples": (0, None, 64), **MONITOR},
     "runs list": {"--last": (1, None, 50)},
 }  # fmt: skip
 

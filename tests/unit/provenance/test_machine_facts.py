@@ -96,6 +96,7 @@ def test_the_build_of_libraries_is_read_without_importing_them(tmp_path: Path, m
 
 def test_libraries_that_are_not_there_have_no_build(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     assert (libraries.torch_build(), libraries.linear_algebra()) == ({}, {})
 
 
