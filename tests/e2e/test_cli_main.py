@@ -18,7 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 import rldk
-from rldk.cli.main import COMMANDS, main
+from rldk.cli.commands import COMMANDS
+from rldk.cli.main import main
 
 
 def run(*args: str, **options: str) -> tuple[int, str, str]:
