@@ -7,11 +7,11 @@ from __future__ import annotations
 import torch
 from torch_policy import BATCH, FEATURES, options, train
 
-TOKENS, ANSWERS = 400_000, 64
+TOKENS, ANSWERS = 2_000_000, 64
 given = options()
 torch.set_num_threads(max(2, torch.get_num_threads()))
 torch.manual_seed(given.seed)
-rewards = torch.rand(TOKENS) * 1e-3
+rewards = torch.rand(TOKENS) * 2e-4
 answer = torch.randint(ANSWERS, (TOKENS,))
 
 

@@ -14,16 +14,20 @@ _ODD = 0x9E3779B97F4A7C15  # the increment of splitmix64, whose outputs are the 
 MAX_ITEMS, MAX_DEPTH = 4_096, 4
 _PLAIN = (int, float, bool, str, bytes, complex, type(None))
 
+
+def _blake2b(data: Any, seed: int = 0) -> int:
+    made = hashlib.blake2b(data, digest_size=8, salt=seed.to_bytes(8, "little"))
+    return int.from_bytes(made.digest(), "little")
+
+
+_bytes_digest: Callable[..., int] = _blake2b
+NAME = "blake2b"
 try:
-    from xxhash import xxh3_64_intdigest as _bytes_digest
-
-    NAME = "xxh3"
+    from xxhash import xxh3_64_intdigest
 except ImportError:
-    NAME = "blake2b"
-
-    def _bytes_digest(data: Any, seed: int = 0) -> int:  # type: ignore[misc]
-        made = hashlib.blake2b(data, digest_size=8, salt=seed.to_bytes(8, "little"))
-        return int.from_bytes(made.digest(), "little")
+    pass
+else:
+    _bytes_digest, NAME = xxh3_64_intdigest, "xxh3"
 
 
 _types: dict[Any, int] = {}
