@@ -197,7 +197,7 @@ def test_a_directory_without_rewards_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("hello\n")
     found = call("reward-health", tmp_path)
     assert (found.exit_code, found.stdout) == (3, "")
-    assert "there is no log" in found.stderr
+    assert "the only file in" in found.stderr
 
 
 FOREIGN = {

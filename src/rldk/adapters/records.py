@@ -47,11 +47,11 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[dict[str, Any] | Unre
     if head.startswith(b"PAR1"):
         return _parquet(path)
     if opening.startswith(b"[") or (opening.startswith(b"{") and _is_one_document(opening)):
-        return _document(path)
+        return json_document(path)
     if opening.startswith(b"{"):
-        return _lines(path)
-    if b"\0" not in head and _looks_like_a_table(head, path):
-        return _delimited(path)
+        return json_lines(path)
+    if b"\0" not in head and looks_like_a_table(head, path):
+        return delimited(path)
     raise NotALog(f"{path} is no table", hint="give JSON lines, JSON, CSV or Parquet")
 
 
@@ -61,7 +61,8 @@ def _is_one_document(opening: bytes) -> bool:
     return first == b"{"
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
+def json_lines(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
+    """Yields the object of each line that is not empty."""
     splitter = LineSplitter()
     with suppress(BrokenStream):
         for chunk in chunks(path):
@@ -78,7 +79,9 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | UnreadRecord]:
                 yield UnreadRecord(str(error))
 
 
-def _document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
+def json_document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
+    """Yields the objects of a list, or of the list that an object holds; else the object itself. Raises
+    `MalformedInput` for what is no JSON, and for a document of more than 1 GiB."""
     try:
         if path.stat().st_size > MOST_JSON:
             raise MalformedInput(f"{path} is one JSON document of more than 1 GiB", hint="write one object a line")
@@ -95,31 +98,42 @@ def _document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
         yield row if isinstance(row, dict) else UnreadRecord("not an object")
 
 
-def _looks_like_a_table(head: bytes, path: Path) -> bool:
+def looks_like_a_table(head: bytes, path: Path) -> bool:
+    """Whether the first line of the file holds the separator that its suffix stands for."""
     first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
     separator = SEPARATORS.get(path.suffix.lower(), ",")
     return separator in first and not first.lstrip().startswith(("#", "<"))
 
 
-def _delimited(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
-    """Rows with another number of cells than the header are bad."""
+def delimited(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
+    """Yields the rows of a CSV or TSV by the names of its first row; an empty cell is None. A row with another number
+    of cells is an `UnreadRecord`."""
     separator = SEPARATORS.get(path.suffix.lower(), ",")
-    csv.field_size_limit(MOST_CELL)
-    with open_binary(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as text:
-        reader = csv.reader(text, delimiter=separator)
-        header = next(reader, [])
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield UnreadRecord(str(error))
-                continue
-            if len(row) == len(header):
-                yield {name: cell if cell != "" else None for name, cell in zip(header, row, strict=True)}
-            elif row:
-                yield UnreadRecord(f"{len(row)} cells instead of {len(header)}")
+    before = csv.field_size_limit(MOST_CELL)
+    try:
+        with (
+            open_binary(path) as raw,
+            io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as text,
+        ):
+            yield from _rows(csv.reader(text, delimiter=separator))
+    finally:
+        csv.field_size_limit(before)
+
+
+def _rows(reader: Iterator[list[str]]) -> Iterator[dict[str, Any] | UnreadRecord]:
+    header = next(reader, [])
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield UnreadRecord(str(error))
+            continue
+        if len(row) == len(header):
+            yield {name: cell if cell != "" else None for name, cell in zip(header, row, strict=True)}
+        elif row:
+            yield UnreadRecord(f"{len(row)} cells instead of {len(header)}")
 
 
 def _parquet(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:

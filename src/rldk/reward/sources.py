@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,20 +11,16 @@ from typing import Any
 import numpy as np
 
 from rldk.adapters.frame import is_frame
-from rldk.core.lines import LineSplitter
+from rldk.adapters.records import UnreadRecord, delimited, json_document, json_lines, looks_like_a_table
 from rldk.core.model import Run
-from rldk.core.records import BadLine, parse
-from rldk.core.stream import BrokenStream, chunks, open_binary
-from rldk.errors import MalformedInput, NoData, NotALog, UnreadableSource
+from rldk.core.stream import open_binary
+from rldk.errors import MalformedInput, NoData, NotALog
 from rldk.reward.columns import find_columns
 from rldk.reward.table import RawTable
 
 OPENING = 1000  # records whose keys say which columns there are
 MOST_ROWS = 50_000_000
-MOST_JSON = 1 << 30  # bytes of a file that is one JSON document
-MOST_CELL = 64 << 20  # characters of one cell of a CSV
 KEPT_REASONS = 5
-SEPARATORS = {".tsv": "\t", ".tab": "\t"}
 
 Given = Mapping[str, str | None]
 
@@ -56,12 +49,12 @@ def read_raw(source: Any, given: Given) -> RawTable:
 
         return read_parquet(path, given)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
-        table = _of_lines(path, given)
+        table = of_records(json_lines(path), given, source=os.fspath(path))
         return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        return _of_document(path, given)
-    if b"\0" not in head and _looks_like_a_table(head, path):
-        table = _of_csv(path, given)
+        return of_records(json_document(path), given, source=os.fspath(path))
+    if b"\0" not in head and looks_like_a_table(head, path):
+        table = of_records(delimited(path), given, source=os.fspath(path))
         return table if _has_reward(table) else _of_log(os.fspath(path), instead=table)
     return _of_log(os.fspath(path))
 
@@ -108,7 +101,7 @@ def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable
         if not isinstance(row, Mapping):
             rejected += 1
             if len(reasons) < KEPT_REASONS:
-                reasons.append(f"row {number}: {row if isinstance(row, _Bad) else 'not an object'}")
+                reasons.append(f"row {number}: {row if isinstance(row, UnreadRecord) else 'not an object'}")
             continue
         count += 1
         for name in wanted:
@@ -125,90 +118,10 @@ def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable
     )
 
 
-class _Bad(str):
-    """Why a line could not be read; it stands in the place of the record."""
-
-    __slots__ = ()
-
-
 def _chained(opening: list[Any], rest: Iterator[Any]) -> Iterator[Any]:
     yield from opening
     opening.clear()
     yield from rest
-
-
-def _of_lines(path: Path, given: Given) -> RawTable:
-    return of_records(_lines(path), given, source=os.fspath(path))
-
-
-def _lines(path: Path) -> Iterator[Any]:
-    splitter = LineSplitter()
-    with suppress(BrokenStream):
-        for chunk in chunks(path):
-            yield from _parsed(splitter.feed(chunk).lines)
-    yield from _parsed(splitter.finish().lines)
-
-
-def _parsed(lines: Iterable[bytes]) -> Iterator[Any]:
-    for line in lines:
-        if line.strip():
-            try:
-                yield parse(line)
-            except BadLine as error:
-                yield _Bad(str(error))
-
-
-def _of_document(path: Path, given: Given) -> RawTable:
-    try:
-        if path.stat().st_size > MOST_JSON:
-            raise MalformedInput(f"{path} is one JSON document of more than 1 GiB", hint="write one object a line")
-        with open_binary(path) as stream:
-            rows = json.loads(stream.read(MOST_JSON).decode("utf-8", "replace").lstrip("\ufeff"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise MalformedInput(f"{path} is no JSON: {error}", hint="write a list of objects") from None
-    if not isinstance(rows, list):
-        raise NotALog(f"{path} holds no list of objects", hint="write a list of objects, or one object a line")
-    return of_records(rows, given, source=os.fspath(path))
-
-
-def _looks_like_a_table(head: bytes, path: Path) -> bool:
-    first = head.split(b"\n", 1)[0].decode("utf-8", "replace")
-    separator = SEPARATORS.get(path.suffix.lower(), ",")
-    return separator in first and not first.lstrip().startswith(("#", "<"))
-
-
-def _of_csv(path: Path, given: Given) -> RawTable:
-    """Rows with another number of cells than the header are rejected."""
-    separator = SEPARATORS.get(path.suffix.lower(), ",")
-    before = csv.field_size_limit(MOST_CELL)
-    try:
-        return of_records(_csv_rows(path, separator), given, source=os.fspath(path))
-    except UnicodeError as error:
-        raise UnreadableSource(f"{path} is no text: {error}", hint="save it as UTF-8") from None
-    finally:
-        csv.field_size_limit(before)
-
-
-def _csv_rows(path: Path, separator: str) -> Iterator[Any]:
-    import io
-
-    with open_binary(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as text:
-        reader = csv.reader(text, delimiter=separator)
-        header = next(reader, [])
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield _Bad(str(error))
-                continue
-            if not row:
-                continue
-            if len(row) != len(header):
-                yield _Bad(f"{len(row)} cells instead of {len(header)}")
-                continue
-            yield {name: cell if cell != "" else None for name, cell in zip(header, row, strict=True)}
 
 
 def _of_log(source: str, instead: RawTable | None = None) -> RawTable:
