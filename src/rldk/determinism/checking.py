@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rldk.determinism.trace.facts import OperationTrace
 from rldk.determinism.trace.pairs import trace_replicas
 from rldk.engine.compare.replicas import StepChoice, distance, spreads
 from rldk.engine.replicas.command import command_template
+from rldk.engine.replicas.given import kept_folder, metric_names
 from rldk.engine.replicas.launch import launchers
 from rldk.engine.replicas.reading import metrics_to_compare
 from rldk.engine.replicas.running import ReplicaLimits
@@ -74,10 +74,10 @@ def check(  # noqa: PLR0913 - documented options, by name
     _test(replicas, tolerance, stride, steps)
     template = command_template(cmd)
     plan = planned_replicas(template, replicas, stress=stress)
-    starter, home = launchers.get(launcher)(), _home(output_dir)
+    starter, home = launchers.get(launcher)(), kept_folder(output_dir, "determinism")
     limits, folder = ReplicaLimits(time_s=timeout, written=int(max_output_gib * GIB)), _fresh(home)
     job = ReplicaJob(template=template, folder=folder, cwd=Path.cwd(), limits=limits, launcher=starter)
-    job = replace(job, jobs=jobs, steps=steps, device=device, wanted=_words(compare))
+    job = replace(job, jobs=jobs, steps=steps, device=device, wanted=metric_names(compare))
     begin, expect = begin or _silent, expect or _silent
     window = StepChoice(steps=steps, stride=stride)
     try:
@@ -181,22 +181,6 @@ def _test(replicas: int, tolerance: float, stride: int, steps: int | None) -> No
         raise UsageError(f"the tolerance is {tolerance}", hint="give 0 or more")
     if stride < 1 or (steps is not None and steps < 1):
         raise UsageError("steps and stride are counted from 1", hint="give 1 or more")
-
-
-def _words(compare: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    words = compare.split(",") if isinstance(compare, str) else list(compare or ())
-    return tuple(word.strip() for word in words if word.strip()) or None
-
-
-def _home(output_dir: str | os.PathLike[str] | None) -> Path:
-    if output_dir is None:
-        return Path(tempfile.mkdtemp(prefix="rldk-determinism-"))
-    home = Path(output_dir).resolve()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.of(home, error) from None
-    return home
 
 
 def _fresh(home: Path) -> Path:

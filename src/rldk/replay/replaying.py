@@ -15,10 +15,11 @@ from rldk.cards.safe import clean
 from rldk.core.audit.outcome import CheckOutcome
 from rldk.core.files import save
 from rldk.engine.replicas.command import CommandTemplate, command_template
+from rldk.engine.replicas.given import kept_folder, metric_names
 from rldk.engine.replicas.launch import launchers
 from rldk.engine.replicas.running import ReplicaLimits
 from rldk.engine.replicas.trial import GIB, CommandTrial, TrialPlan, run_trials
-from rldk.errors import InputError, OutputError, UsageError
+from rldk.errors import InputError, UsageError
 from rldk.provenance.inputs.outcomes import input_outcomes
 from rldk.provenance.interpreters import environment_variables
 from rldk.provenance.redirect import CodeRedirect
@@ -109,7 +110,7 @@ def replay(  # noqa: PLR0913 - documented options, by name
     if not tolerance >= 0 or (max_steps is not None and max_steps < 1):
         raise UsageError("the tolerance is 0 or more, and steps are counted from 1")
     return _saved(
-        run_path, training_command, _words(metrics_to_compare), choice, (output_dir, begin or (lambda _: None))
+        run_path, training_command, metric_names(metrics_to_compare), choice, (output_dir, begin or (lambda _: None))
     )
 
 
@@ -126,7 +127,7 @@ def _saved(
     if choice.restored is not None:
         original = replace(original, path=choice.restored.bundle, started=choice.restored.folder)
     template = _template(original, command)
-    home = _home(output_dir)
+    home = kept_folder(output_dir, "replay")
     try:
         report = _replayed(original, template, wanted, choice, (home, begin))
     except UsageError:  # nothing was started
@@ -257,19 +258,3 @@ def _template(original: OriginalRun, command: str | Sequence[str] | None) -> Com
             hint = "write {out} there: the replay gets a folder of its own"
             raise UsageError(f"the command would write into the original run: {word}", hint=hint)
     return template
-
-
-def _words(metrics: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    words = metrics.split(",") if isinstance(metrics, str) else list(metrics or ())
-    return tuple(word.strip() for word in words if word.strip()) or None
-
-
-def _home(output_dir: str | os.PathLike[str] | None) -> Path:
-    if output_dir is None:
-        return Path(tempfile.mkdtemp(prefix="rldk-replay-"))
-    home = Path(output_dir).resolve()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.of(home, error) from None
-    return home

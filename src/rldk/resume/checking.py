@@ -12,10 +12,11 @@ from pathlib import Path
 from rldk.cards.safe import clean
 from rldk.core.files import save as save_file
 from rldk.engine.replicas.command import CommandTemplate, command_template
+from rldk.engine.replicas.given import kept_folder, metric_names
 from rldk.engine.replicas.reading import metrics_to_compare
 from rldk.engine.replicas.running import ReplicaLimits
 from rldk.engine.replicas.trial import GIB
-from rldk.errors import InputError, OutputError, UsageError
+from rldk.errors import InputError, UsageError
 from rldk.resume.checkpoints import inspected, newest_checkpoint, written_in_place
 from rldk.resume.conclusion import ResumeEvidence, conclude_resume
 from rldk.resume.report import ResumeReport
@@ -57,7 +58,7 @@ def check_resume(
     no checkpoint."""
     template = _template(cmd)
     _test(at, steps, tolerance)
-    home = _home(output_dir)
+    home = kept_folder(output_dir, "resume")
     job = ResumeJob(
         template=template,
         resume=_split(resume),
@@ -67,7 +68,7 @@ def check_resume(
         limits=ReplicaLimits(time_s=timeout, written=int(max_output_gib * GIB)),
         at=at,
         steps=steps,
-        wanted=_words(compare),
+        wanted=metric_names(compare),
         begin=begin or (lambda _: None),
     )
     if expect is not None:
@@ -170,19 +171,3 @@ def _split(words: str) -> tuple[str, ...]:
         return tuple(shlex.split(words))
     except ValueError as error:
         raise UsageError(f"{words!r} cannot be split into words: {error}", hint="check its quotes") from None
-
-
-def _words(compare: Sequence[str] | str | None) -> tuple[str, ...] | None:
-    words = compare.split(",") if isinstance(compare, str) else list(compare or ())
-    return tuple(word.strip() for word in words if word.strip()) or None
-
-
-def _home(output_dir: str | os.PathLike[str] | None) -> Path:
-    if output_dir is None:
-        return Path(tempfile.mkdtemp(prefix="rldk-resume-"))
-    home = Path(output_dir).resolve()
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError.of(home, error) from None
-    return home
