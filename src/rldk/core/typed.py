@@ -77,7 +77,7 @@ class TypedLines:
         self._decode_lines: Callable[[bytes], list[msgspec.Struct]] | None = None
         self._decode_line: Callable[[bytes], msgspec.Struct] | None = None
         self._mends = False  # whether the last block had to be rewritten: most likely the next one must be, too
-        self._step: str | None = None  # the field of the step
+        self._step: str | None = None  # the field of the step, with those that it is nested in: "f1.f4"
         self._layout = layout
         self._shape: dict[str, Any] = {}
         self._places: tuple[Place, ...] = ()
@@ -100,8 +100,7 @@ class TypedLines:
         self.decode = self._one if decoder else None
         self._decode_line = decoder.decode if decoder else None
         self._decode_lines = decoder.decode_lines if decoder else None
-        names = zip(struct.__struct_fields__, self._places, strict=True)
-        self._step = next((name for name, place in names if place.role is Role.STEP), None)
+        self._step = _path_of_step(struct.__struct_fields__, self._places)
 
     def decode_block(self, block: bytes, lines: int) -> list[msgspec.Struct] | None:
         """Decodes the `lines` lines of `block`. None when one of them must be checked on its own.
@@ -343,6 +342,17 @@ def _kind(value: object) -> Kind:
             return Kind.LIST
         case _:
             return Kind.NUMBER
+
+
+def _path_of_step(names: Sequence[str], places: Sequence[Place]) -> str | None:
+    for name, place in zip(names, places, strict=True):
+        if place.role is Role.STEP:
+            return name
+        if place.nested is not None:
+            inside = _path_of_step([f"f{i}" for i in range(len(place.nested))], place.nested)
+            if inside is not None:
+                return f"{name}.{inside}"
+    return None
 
 
 def _flat(places: Iterable[Place]) -> Iterable[Place]:

@@ -95,6 +95,17 @@ def test_bad_lines_are_named_and_good_ones_kept(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("count", [4, 400])
+def test_a_nested_clock_that_is_no_whole_number_is_one_rejected_line(tmp_path: Path, count: int) -> None:
+    rows = [{"step": i, "metrics": {"loss": 1.0, "total": 10 * i}} for i in range(count)]
+    rows[count - 1]["metrics"] = {"loss": 1.0, "total": 18240.18}
+    result = decoded(tmp_path, lines(*rows), step_key="total")
+    assert (len(result.table.step), [bad.reason for bad in result.rejected]) == (
+        count - 1,
+        ["step is not a whole number: 18240.18"],
+    )
+
+
 def test_offsets_point_at_the_line(tmp_path: Path) -> None:
     rows = [json.dumps({"step": i, "kl": i / 7}) if i % 17 else "tqdm 50%" for i in range(40_000)]
     data = "\r\n".join(rows).encode()
