@@ -249,7 +249,7 @@ def test_missing_and_empty_sources(tmp_path):
     with pytest.raises(UsageError):
         open_runs([])
     (tmp_path / "a.txt").write_text("hello\n")
-    with pytest.raises(NotALog, match="1 files"):
+    with pytest.raises(NotALog, match="the only file in"):
         open_runs(tmp_path)
 
 
