@@ -1,4 +1,4 @@
-"""A repository of many commits, of which one brings a fault: generated, with branches where asked."""
+"""Generates a repository of many commits, with branches on request. One commit brings a fault."""
 
 from __future__ import annotations
 

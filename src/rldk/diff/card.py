@@ -33,7 +33,7 @@ NO_BASELINE = "needs four or more further runs that differ from A in their seed 
 
 
 class DriftCard(Card, frozen=True, kw_only=True):
-    """A trust card about two runs. `question`, `diverged`, `first_step`, `first_mover`, `suspected_causes`: those of
+    """A trust card about two runs. `question`, `diverged`, `first_step`, `first_mover`, `suspected_causes`: as in
     the `DivergenceReport`. `signals`: every signal, the first mover first. `settings`: k_consecutive, window,
     tolerance."""
 

@@ -1,4 +1,4 @@
-"""Evaluations by name: rldk's own, and those of plug-ins."""
+"""Evaluations by name: the ones that rldk brings and the ones that plug-ins add."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def _home(output_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def _fresh(home: Path) -> Path:
-    """A new folder for this profile, beside those of earlier ones."""
+    """A new folder for this profile. Folders of earlier profiles stay as they are."""
     number = 1
     while (folder := home / f"profile-{number}").exists():
         number += 1

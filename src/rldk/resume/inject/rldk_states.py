@@ -93,7 +93,7 @@ def hook_loader(watch: StateWatch, module: Any) -> None:
 
 
 def hook_running_mean(watch: StateWatch, module: Any) -> None:
-    """Each running mean that is updated: those of normalisers of observations and rewards."""
+    """Each running mean that is updated, which normalisers of observations and rewards keep."""
     kind = module.RunningMeanStd
     update = kind.update_from_moments
 

@@ -143,7 +143,7 @@ def data_order_not_restored(resume: ResumeView) -> Signal | None:
     fixes=("save and load `optimizer.state_dict()`", "load it after the model was moved to its device"),
 )
 def optimizer_state_not_restored(resume: ResumeView) -> Signal | None:
-    """Fires when the moments of a resumed optimizer are not those of the uninterrupted one.
+    """Fires when a resumed optimizer has other moments than the uninterrupted one.
 
     Why it matters: Adam begins with empty moments: its first steps are as large as the learning rate allows.
     How it is computed: Hooks digest the state of the optimizer before each of its steps, while weights agree.

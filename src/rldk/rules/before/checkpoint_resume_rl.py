@@ -28,7 +28,7 @@ def _state(resume: ResumeView, kind: LostKind) -> Signal | None:
     ),
 )
 def environment_not_restored(resume: ResumeView) -> Signal | None:
-    """Fires when the environments of a resumed run show something else than those of the uninterrupted one.
+    """Fires when the environments of a resumed run differ from the environments of the uninterrupted run.
 
     Why it matters: Episodes are cut off at each resume. Where the environment is also seeded again, the same first
     episodes come back each time, and a job that is often preempted sees little else.
