@@ -53,7 +53,7 @@ ODD_KINDS = ("half NaN", "all NaN", "Infinity", "numbers as text", "some numbers
 
 
 def odd_log(path: Path, kind: str, lines: int) -> None:
-    """Writes `lines` lines of which many or all are of a kind that strict JSON, or one type a key, would refuse."""
+    """Writes `lines` lines; many or all are of a kind that strict JSON, or one type a key, would refuse."""
     rng = random.Random(11)
     keys = [f"metric_{i:02d}/mean" for i in range(METRICS)]
     bodies = [[f"{rng.gauss(0, 1)!r}" for _ in keys] for _ in range(_BODIES)]

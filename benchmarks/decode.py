@@ -15,7 +15,7 @@ FIXED_MB, PER_COLUMN_BYTE = 60.0, 1.5
 
 
 def results(work: Path, scale: float, repeats: int) -> list[Result]:
-    """Wide lines, clean and with 0.02 % malformed ones, scalar events, and lines of which many or all are odd."""
+    """Wide lines, clean and with 0.02 % malformed ones, scalar events, and lines that are mostly or all odd."""
     found = []
     for kind in ("clean", "dirty", "scalar", *ODD_KINDS):
         path = work / "log.jsonl"

@@ -22,7 +22,7 @@ _WORDS = [*_COMMON * 8, *"step keep answer first number apples since we have so 
 
 def results(work: Path, scale: float, repeats: int) -> list[Result]:
     """Samples as a reward function prints them, a log of requests with numbers in every line, and two texts that speak
-    of a step and a reward in every line: sentences, and lines that look like metrics but for steps that do not rise."""
+    of a step and a reward in every line: sentences, and lines that look like metrics with steps that do not rise."""
     if shutil.which("grep") is None:
         return [Result(job="refuse a text", note="skipped: no grep")]
     return [

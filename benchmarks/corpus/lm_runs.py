@@ -78,7 +78,7 @@ class Loop:
             step += 1
 
     def restore(self) -> None:
-        """Goes back to the checkpoint; the optimisers begin anew, as in many trainers."""
+        """Goes back to the checkpoint; the optimisers start afresh, as in many trainers."""
         self.policy, self.critic, self.kl_coef, self.tokens, self.episodes = self.saved
         self.old, self.stale = self.policy, []
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=self.a["lr"])

@@ -1,4 +1,4 @@
-"""Tasks are walked in the order of a set of texts, which Python chooses anew at each start."""
+"""Tasks are walked in the order of a set of texts, which Python changes at each start."""
 
 from __future__ import annotations
 

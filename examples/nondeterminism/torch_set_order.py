@@ -1,4 +1,4 @@
-"""The rewards of tasks are read in the order of a set of texts, which Python chooses anew at each start."""
+"""The rewards of tasks are read in the order of a set of texts, which Python changes at each start."""
 
 from __future__ import annotations
 

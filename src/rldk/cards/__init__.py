@@ -29,7 +29,7 @@ def generate_determinism_card(
     """The card that says whether a program repeats.
 
     `run`: a `DeterminismReport`, the folder in which `check_determinism` kept one, several runs of one command and
-    seed (a list, or a folder of them), or one run, of which the card shows what it records. With `output_dir`,
+    seed (a list, or a folder of them), or one run, for which the card shows what was recorded. With `output_dir`,
     determinism_card.json, .html, .md and .png are written there.
 
     `tolerance`: share of a value by which replicas may differ. Raises the errors of the adapters, and `OutputError`."""

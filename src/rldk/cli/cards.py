@@ -74,7 +74,7 @@ def determinism(runs: tuple[str, ...], tolerance: float, **given: Any) -> int:
     """Say whether a program repeats, from a determinism check, from replicas, or from what one run records.
 
     RUN is the directory that `rldk check-determinism --output-dir` wrote; or several runs of one command and seed,
-    which are compared; or one run, of which the card shows what it records of seed, code, packages and data. One run
+    which are compared; or one run; the card then shows what it records of seed, code, packages and data. One run
     alone cannot show that it repeats: the exit code is then 3.
 
     \b

@@ -48,7 +48,7 @@ class SampleTable(Struct, frozen=True, kw_only=True):
 
 
 class SampleReader:
-    """Per-sample records that are read anew, in the order of their steps, whenever they are iterated over. Nothing is
+    """Per-sample records that are read again, in the order of their steps, whenever they are iterated over. Nothing is
     kept. `read` gives an iterator of `rldk.core.samples.Sample`."""
 
     def __init__(self, read: Callable[[], Iterator[Any]]) -> None:

@@ -14,7 +14,7 @@ from rldk.logprobs.statistics import GapShape, gap_by_lag, gap_by_place, gap_by_
 LEAST_TOKENS, LEAST_SUMS = 500, 64
 ERROR = 1.05  # mean exp|d|: NeMo RL asks to look into more
 MASS, SLOPE = 0.02, 0.05  # rules.md's limits of OFF004 and OFF005
-FIT, LEAST_CONTEXT = 0.975, 32  # of the line within contexts: a temperature fits it exactly but for rounding
+FIT, LEAST_CONTEXT = 0.975, 32  # of the line within contexts: a temperature fits it exactly, apart from rounding
 WIDE_FIT = 0.95  # of the line over all contexts, whose normalisers differ
 ABOVE = 0.02  # share of tokens that may lie above 0 under truncated sampling
 CLEAR_SLOPE, CLEAR_FIT = 0.1, 0.85  # so far off 1 is no other cause, even where contexts differ widely

@@ -71,7 +71,7 @@ class SampleFeed:
                 self._take(line, rank)
 
     def behind(self, step: int) -> frozenset[int]:
-        """The ranks that have samples, and none yet of the newest step up to `step` of which another rank has some."""
+        """The ranks that have samples, but none yet of the newest step up to `step` that another rank sampled."""
         if len(self._newest) < 2:
             return frozenset()
         newest = max((at for at, _, _ in self._waiting if at <= step), default=None)

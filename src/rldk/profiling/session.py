@@ -128,7 +128,7 @@ class ProfiledPart:
 
 
 def _hooks() -> Any:
-    """The module of hooks, of which a process has one: it may have been loaded at the start, by `rldk profile`."""
+    """The one module of hooks of this process: it may have been loaded at the start, by `rldk profile`."""
     name = HOOKS.stem
     if name not in sys.modules:
         spec = spec_from_file_location(name, HOOKS)

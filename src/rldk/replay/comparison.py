@@ -32,7 +32,7 @@ class ReplayComparison(Struct, frozen=True, kw_only=True):
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Metrics of which one side lacks values."""
+        """Metrics that have no values on one side."""
         return (*self.lacking, *dict.fromkeys(each.name for each in self.found if each.missing))
 
     @property

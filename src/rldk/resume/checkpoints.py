@@ -73,7 +73,7 @@ def inspected(out: Path, path: Path) -> FoundCheckpoint:
 
 def _saved_by_sb3(path: Path) -> dict[str, bool] | None:
     """What the archive of `save` of Stable-Baselines3 holds; None for another file. Its own data is JSON with pickles
-    in it, of which only the keys are read. Other generators, environment and normaliser are never in it."""
+    in it; only its keys are read. Other generators, environment and normaliser are never in it."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {one.filename: one.file_size for one in archive.infolist()}

@@ -132,7 +132,7 @@ MISSING: Mapping[Subject, Mapping[str, str]] = {
         "repeatable": "two uninterrupted runs that agree: a program that does not repeat itself cannot be judged",
         "resumed": "a run that was stopped and resumed",
         "killed": "a run that was killed while it ran, and resumed",
-        "saving": "two runs of which only one saves (put {save} into the command)",
+        "saving": "two runs, only one of them saving (put {save} into the command)",
         "states": "a record of the state at each optimizer step, which needs torch in the training",
         "inventory": "a checkpoint in a format that rldk reads",
         "writing": "a checkpoint file that was written twice",

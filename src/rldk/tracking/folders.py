@@ -16,7 +16,7 @@ from rldk.core.rundir import WRITER
 from rldk.errors import UsageError
 
 TORN_AFTER_S = 600.0
-NAME_BYTES = 200  # a file system allows 255, of which an ending takes some
+NAME_BYTES = 200  # a file system allows 255; an ending takes some of them
 _one_by_one = threading.Lock()
 _held: set[Path] = set()  # by this process, whose own locks do not stop it
 

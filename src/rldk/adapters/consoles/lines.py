@@ -78,7 +78,7 @@ class PrintedLines:
         self._offset = 0
         self._last: PrintedStep | None = None
         self._held = 0
-        self.overlong = 0  # lines with metrics of which only the beginning was read
+        self.overlong = 0  # lines with metrics that were read only up to the limit
 
     def take(self, piece: Piece, sink: Sink) -> None:
         if piece.broken:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Compare this environment with that lock. Where there is none, write it.",
 )
-@click.option("--update", is_flag=True, help="Write the lock anew, after the comparison.")
+@click.option("--update", is_flag=True, help="Update the lock after the comparison.")
 @click.option("--no-lock", is_flag=True, help="Neither read nor write a lock.")
 @click.option(
     "--card", type=FILE, metavar="FILE", help="Also write the card of the environment, as JSON, to this file."

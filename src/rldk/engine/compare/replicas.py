@@ -14,7 +14,7 @@ from rldk.engine.compare import align
 
 _NAN_BITS = np.int64(0x7FF8000000000000)
 NEAR_ZERO = 1e-3
-LEAST = 1e-12  # a sum that is zero but for rounding is about 1e-16 in 64 bits
+LEAST = 1e-12  # a sum that would be zero without rounding is about 1e-16 in 64 bits
 FEWEST = 5  # differences below which nothing is said about their growth
 SURE = 4.0
 _PHASES: tuple[Phase, ...] = ("train", "eval")

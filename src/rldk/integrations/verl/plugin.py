@@ -3,7 +3,7 @@
     VERL_USE_EXTERNAL_MODULES=rldk.integrations.verl.plugin python -m verl.trainer.main_ppo \\
         "trainer.logger=[console,rldk]" ...
 
-verl imports the module in each of its processes, of which the one that trains makes the backend."""
+verl imports the module in each of its processes; the one that trains makes the backend."""
 
 from __future__ import annotations
 

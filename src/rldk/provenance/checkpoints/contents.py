@@ -160,7 +160,7 @@ def _json(path: Path) -> dict[str, object] | None:
 
 
 def _missing_shards(root: Path) -> None:
-    """Refuses a sharded checkpoint of which a file is missing: its tensors would look removed."""
+    """Refuses a sharded checkpoint that lacks a file: its tensors would look removed."""
     for index in sorted(root.glob("*.index.json")):
         names = (_json(index) or {}).get("weight_map")
         if isinstance(names, dict):

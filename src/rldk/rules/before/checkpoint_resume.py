@@ -188,7 +188,7 @@ def saving_changes_the_run(resume: ResumeView) -> Signal | None:
     """Fires when a run that saves a checkpoint on its way differs from one that does not.
 
     Why it matters: How often checkpoints are made then decides about the result.
-    How it is computed: Two runs of all steps are compared, of which only one saves.
+    How it is computed: Two runs of all steps are compared; only one of them saves.
     When it is wrong: The words that are put in for `{save}` may switch on more than saving.
     Source: section 8 of the notes on resuming: saving must not perturb the random state.
     """

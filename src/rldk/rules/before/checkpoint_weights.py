@@ -29,7 +29,7 @@ def _untrained(c: WeightsView) -> str | None:
     tier=2,
     needs=("layers",),
     causes=(
-        "the layer has a learning rate of its own, or it alone was built anew and not loaded",
+        "the layer has a learning rate of its own, or it alone was initialised again and not loaded",
         "its gradients exploded: look for a spike of the gradient norm between both steps",
         "the shard that holds it was replaced or damaged",
     ),

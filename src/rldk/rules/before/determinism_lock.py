@@ -9,7 +9,7 @@ from rldk.rules.audit import AuditView, code_rule, difference_words
 from rldk.rules.rule import Signal
 
 _lock_rule = partial(code_rule, needs=("lock",))
-_UPDATE = "write the lock anew, when the change is meant: `rldk env-audit --update`"
+_UPDATE = "update the lock if the change is intended: `rldk env-audit --update`"
 
 
 def _differs(a: AuditView, parts: tuple[str, ...], what: str) -> Signal | None:

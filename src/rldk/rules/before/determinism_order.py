@@ -11,7 +11,7 @@ from rldk.rules.rule import Signal
     "DET020",
     "set-order",
     severity="info",
-    causes=("the order of a set of texts follows their hashes, which Python chooses anew at each start",),
+    causes=("the order of a set of texts follows their hashes, which Python changes at each start",),
     fixes=("walk sorted(...) of the set", "set PYTHONHASHSEED in the launcher, before Python starts"),
 )
 def set_order(a: AuditView) -> Signal | None:

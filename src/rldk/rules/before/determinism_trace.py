@@ -108,7 +108,7 @@ def traced_chance_differs(view: ReplicaTraceView) -> Signal | None:
     needs=("operations",),
     causes=(
         "a kernel that adds in the order in which threads finish: index_put_ with accumulate, scatter_add, atomics",
-        "a library that chooses its algorithm anew at each start (autotuning, cudnn.benchmark)",
+        "a library that chooses its algorithm again at each start (autotuning, cudnn.benchmark)",
     ),
     fixes=(
         "call torch.use_deterministic_algorithms(True), and set CUBLAS_WORKSPACE_CONFIG=:4096:8 in the launcher",

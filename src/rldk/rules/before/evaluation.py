@@ -35,7 +35,7 @@ def evaluation_repeats(c: ConfigView) -> Signal | None:
     Why it matters: All samples are the same. pass@k equals pass@1 and the evaluation costs k times as much.
     How it is computed: More than one sample with a temperature of 0, or with sampling switched off (verl: `val_kwargs`,
     OpenRLHF: `eval.*`).
-    When it is wrong: Never, but for the sampler's own rounding noise.
+    When it is wrong: Only when the sampler's own rounding makes the difference.
     Source: An identity: the sampler's distribution is a point.
     """
     count, greedy = math.nan, False

@@ -211,7 +211,7 @@ class OperationTracer:
 
 
 class JoinedDigest:
-    """Several digests of which some are on a device, joined there."""
+    """Several digests, some of them on a device, joined there."""
 
     @staticmethod
     def of(digests: list[Any]) -> Any:

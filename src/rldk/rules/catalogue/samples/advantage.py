@@ -107,8 +107,8 @@ def group_of_wrong_size(s: SampleView) -> Signal | None:
 
     Why it matters: Mean and standard deviation of a group are then those of other samples than intended.
     How it is computed: A group id stands beside another number of responses than the record or the configuration
-    states, on two of three steps. At least one group of the step has all its responses: records of which every group
-    is a part were thinned out when they were written.
+    states, on two of three steps. At least one group of the step has all its responses: where every group
+    lacks some, records were thinned out when they were written.
     When it is wrong: A trainer may drop responses on purpose, for example those of an environment that failed.
     Source: An identity (Unakar/Logic-RL#41). Measured: see docs/samples.md.
     """
