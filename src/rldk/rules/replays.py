@@ -15,8 +15,9 @@ class ReplayView(Struct, frozen=True, kw_only=True):
 
     `beyond`: metrics that differ by more than the tolerance, with the first step. `missing`: metrics that have no
     values on one side. `share`: the largest difference as a share of the value. `drift`: packages and Python that
-    differ from the record, None where they were not recorded. `inputs`: what became of data, weights and tokenizers. `lacking`:
-    parts of the code that the record does not have; None where there is no record of the code."""
+    differ from the record, None where they were not recorded. `inputs`: what became of data, weights and
+    tokenizers. `lacking`: parts of the code that the record does not have; None where there is no record of the
+    code."""
 
     classification: str = "bitwise"
     compared: int = 0
