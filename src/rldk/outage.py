@@ -59,7 +59,7 @@ class Outage:
     """What the writers of one run share. `say` shows one line to the user; `effect` says what is lost and what goes on.
 
     An outage ends when every file that failed and is tried again can be written. The next one is said as well, three at
-    most."""
+    most. A file that is written once, as a report is, cannot show an end: the same error of another one is silent."""
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Outage:
     ) -> None:
         self._say = say or (lambda text: to_stderr(f"rldk: {text}"))
         self._effect = effect
-        self._out = False
         self._failing: set[str] = set()
+        self._known: set[int | None] = set()  # the errors of this outage
         self._gaps: dict[str, Gap] = {}  # of this outage
         self._missing: Counter[str] = Counter()
         self._told = 0
@@ -104,15 +104,17 @@ class Outage:
     ) -> None:
         """`path` could not be written, and so many records are lost. `once` as in `attempt`."""
         self.lose(path, records, step)
+        number = getattr(error, "errno", None)
+        silent = bool(self._failing) or number in self._known
+        self._known.add(number)
         if not once:
             self._failing.add(os.fspath(path))
-        if self._out:
+        if silent:
             return
-        self._out = True
         self._told += 1
         if self._told <= MOST_TOLD:
             reason = getattr(error, "strerror", None) or str(error)
-            advice = ADVICE.get(getattr(error, "errno", None) or 0, "Check the disk")
+            advice = ADVICE.get(number or 0, "Check the disk")
             self._say(
                 f"cannot write {os.fspath(path)}: {reason}. {self._effect} {advice}: rldk tries again by itself, "
                 "and says this once for all files of the run"
@@ -127,14 +129,14 @@ class Outage:
 
     def worked(self, path: Place) -> None:
         """`path` could be written."""
-        if not self._out:
+        if not self._failing:
             return
-        failed_again = bool(self._failing)
         self._failing -= {os.fspath(path), *map(str, Path(path).parents)}
         if self._failing:
             return
-        gaps, self._gaps, self._out = self._gaps, {}, False
-        if failed_again and self._told <= MOST_TOLD:
+        gaps, self._gaps = self._gaps, {}
+        self._known.clear()
+        if self._told <= MOST_TOLD:
             self._say(f"{os.fspath(path)} can be written again; {_lacking(gaps)}")
 
 

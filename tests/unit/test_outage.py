@@ -83,9 +83,12 @@ def test_a_file_that_is_written_once_is_counted_and_awaited_by_nobody() -> None:
     outage.attempt("a", _fine)
     assert len(said) == 2
     assert said[1] == "a can be written again; missing: 1 record of report.json, 1 record of a"
-    outage.attempt("other.json", _raising(errno.EACCES), once=True)
-    outage.attempt("a", _fine)
-    assert len(said) == 3, "nothing that failed was tried again, so nothing can be said of it"
+    for name in ("b.json", "c.json"):
+        outage.attempt(name, _raising(errno.EFBIG), once=True)
+        outage.attempt("a", _fine)
+    assert len(said) == 3, "whether the second is the same outage cannot be known"
+    outage.attempt("a", _raising(errno.ENOSPC))
+    assert len(said) == 4, "another error is another outage"
 
 
 def test_so_many_outages_are_told_and_no_more() -> None:
