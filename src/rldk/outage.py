@@ -128,8 +128,9 @@ class Outage:
             self._missing[name] += records
 
     def worked(self, path: Place) -> None:
-        """`path` could be written."""
-        if not self._failing:
+        """`path` could be written. On a disk that was full this is no end as long as it has no free block: a short
+        record may fit where a long one does not."""
+        if not self._failing or (self._known & FULL and not _has_space(path)):
             return
         self._failing -= {os.fspath(path), *map(str, Path(path).parents)}
         if self._failing:
@@ -138,6 +139,14 @@ class Outage:
         self._known.clear()
         if self._told <= MOST_TOLD:
             self._say(f"{os.fspath(path)} can be written again; {_lacking(gaps)}")
+
+
+def _has_space(path: Place) -> bool:
+    """Whether the file system of a file has a free block; True where it does not say."""
+    try:
+        return os.statvfs(path if Path(path).is_dir() else Path(path).parent).f_bavail > 0
+    except OSError:
+        return True
 
 
 def _lacking(gaps: Mapping[str, Gap]) -> str:

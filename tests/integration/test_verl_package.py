@@ -114,7 +114,7 @@ def test_the_plugin_records_what_the_tracker_of_verl_logs(tmp_path: Path) -> Non
     assert [event["step"] for event in train] == list(range(1, 9))
     assert [event["step"] for event in events if event.get("tags") == {"phase": "eval"}] == [4]
     assert train[0]["metrics"].keys() >= {
-        "entropy", "policy_loss", "kl_policy_update", "clip_frac", "grad_norm", "lr", "reward_mean", "step_time",
+        "entropy", "policy_loss", "kl_policy_update", "clip_frac", "grad_norm_policy", "lr", "reward_mean", "step_time",
         "response_length_mean",
     }  # fmt: skip
     report = json.loads((folder / "tiny_final_report.json").read_text())

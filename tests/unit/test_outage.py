@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -115,6 +116,19 @@ def test_an_error_of_another_kind_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         outage.attempt("a", lambda: 1 / 0)
     assert said == []
+
+
+def test_a_short_record_that_fits_on_a_full_disk_is_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = [0]
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_bavail=free[0]))
+    outage, said = _outage()
+    for _ in range(3):
+        outage.attempt(tmp_path / "a", _raising(errno.ENOSPC))
+        outage.attempt(tmp_path / "a", _fine)
+    assert len(said) == 1
+    free[0] = 1
+    outage.attempt(tmp_path / "a", _fine)
+    assert said[1] == f"{tmp_path / 'a'} can be written again; missing: 3 records of a"
 
 
 def test_a_lost_stderr_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
