@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,17 @@ pytest.importorskip("ray.rllib")
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 
+import ray  # noqa: E402
 from ray.rllib.algorithms.ppo import PPOConfig  # noqa: E402
 
 from rldk.integrations.rllib import RLDKCallback  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_ray() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False)
+    yield
+    ray.shutdown()
 
 
 def test_results_are_recorded_with_what_the_learner_shows(tmp_path: Path) -> None:

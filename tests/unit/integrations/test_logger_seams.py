@@ -40,7 +40,9 @@ def test_the_loggers_of_openrlhf_have_the_recorded_signatures() -> None:
 def test_a_followed_tracker_keeps_the_recorded_signatures_and_calls(tmp_path: Path) -> None:
     kind: Any = type("Tracking", (RecordedTracking,), {})
     assert signatures(kind, VERL) == VERL
-    follow(kind, lambda wanted, given: RLDKTracking(*given, output_dir=tmp_path, echo=False) if wanted else None)
+    follow(
+        kind, lambda wanted, given: RLDKTracking(given[0], given[1], given[2], tmp_path, echo=False) if wanted else None
+    )
     assert signatures(kind, VERL) == VERL
     made = kind(project_name="p", experiment_name="e", default_backend=("console", "rldk"), config={})
     made.log(data={"actor/entropy": 0.5}, step=1)
@@ -58,7 +60,7 @@ def test_an_argument_that_a_later_verl_adds_is_passed_on(tmp_path: Path) -> None
         def finish(self, exit_code: int = 0, quiet: bool = False) -> None:
             self.quiet = quiet
 
-    follow(Later, lambda wanted, given: RLDKTracking(*given, output_dir=tmp_path, echo=False))
+    follow(Later, lambda wanted, given: RLDKTracking(given[0], given[1], given[2], tmp_path, echo=False))
     made = Later("p", "e", run="x")
     made.finish(quiet=True)
     assert (made.run, made.quiet) == ("x", True)
