@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 
 from logger_seams import VERL, signatures  # noqa: E402
 
-from rldk.diagnosis import diagnose  # noqa: E402
 
 TRAINING = """
 import json, sys
@@ -103,26 +102,6 @@ def test_the_tracker_has_the_recorded_signatures() -> None:
     from verl.utils.tracking import Tracking
 
     assert signatures(Tracking, VERL) == VERL
-
-
-def test_the_plugin_records_what_the_tracker_of_verl_logs(tmp_path: Path) -> None:
-    done = _train(tmp_path)
-    assert done.returncode == 0, done.stderr[-3000:]
-    folder = tmp_path / "math"
-    events = _rows(folder / "tiny_events.jsonl")
-    train = [event for event in events if not event.get("tags")]
-    assert [event["step"] for event in train] == list(range(1, 9))
-    assert [event["step"] for event in events if event.get("tags") == {"phase": "eval"}] == [4]
-    assert train[0]["metrics"].keys() >= {
-        "entropy", "policy_loss", "kl_policy_update", "clip_frac", "grad_norm_policy", "lr", "reward_mean", "step_time",
-        "response_length_mean",
-    }  # fmt: skip
-    report = json.loads((folder / "tiny_final_report.json").read_text())
-    assert (report["meta"]["status"], report["meta"]["failures"]) == ("finished", {})
-    logged = _rows(tmp_path / "file.jsonl")
-    assert [line["step"] for line in logged] == [event["step"] for event in events]
-    assert train[-1]["metrics"]["entropy"] == logged[-1]["data"]["actor/entropy"]
-    assert diagnose(tmp_path / "file.jsonl").numbers["rows"] == 9
 
 
 def test_a_stop_leaves_the_loop_of_verl_at_its_step(tmp_path: Path) -> None:
