@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 
 from logger_seams import VERL, signatures  # noqa: E402
 
-
 TRAINING = """
 import json, sys
 import numpy as np
