@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from rldk.errors import RldkError, UnreadableSource, UsageError
+from rldk.outage import Outage, to_stderr
 
 __all__ = ["EventWriter", "launch_rank", "rank_path"]
 
@@ -38,7 +39,8 @@ class EventWriter:
     `run_id`, `tags` and `meta` go with every record. The tag `phase` marks evaluations. `fsync` says when data is
     forced to the disk: "alert" in `sync` and `close` only, "never" in an explicit `sync` only, a number of seconds also
     that often while logging. Records that could not be written are counted in `lost`. With `strict`, `UnreadableSource`
-    is raised instead, and `UsageError` for a step or a value that is no number."""
+    is raised instead, and `UsageError` for a step or a value that is no number. `outage`: shared with the other writers
+    of a run, so that a full disk is reported once for all of them."""
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class EventWriter:
         meta: Mapping[str, Any] | None = None,
         fsync: Fsync = "alert",
         strict: bool = False,
+        outage: Outage | None = None,
     ) -> None:
         if isinstance(fsync, str) and fsync not in ("never", "alert"):
             raise UsageError(f"fsync is {fsync!r}", hint='it must be "never", "alert" or a number of seconds')
@@ -60,12 +63,14 @@ class EventWriter:
         self._meta = dict(meta or {})
         self._fsync = fsync
         self._strict = strict
+        self._outage = outage or Outage()
+        self._refused = 0  # records that were no data
         self._interval = float(fsync) if isinstance(fsync, int | float) else None
         self._synced = time.monotonic()
         self._fd = -1
         self._torn = False  # the file ends in the middle of a line
         self._closed = False
-        self._said: set[type[RldkError]] = set()
+        self._said = False
         self._lock, self._pid = threading.RLock(), os.getpid()  # re-entrant: a signal handler may log, too
         _fast_encoder()  # so that the first row takes no longer than the others
         with self._lock:
@@ -109,7 +114,10 @@ class EventWriter:
             self._lose(UsageError(f"a record of step {at} has no JSON form: {error}"))
             return
         with self._held():
-            self._guarded(self._write, line + b"\n", records=1)
+            if self._closed:
+                self._lose(UnreadableSource(f"cannot write {self.path}: the writer is closed", hint="make a new one"))
+                return
+            self._guarded(self._write, line + b"\n", step=at, records=1)
 
     def sync(self) -> None:
         """Forces the written records to the disk. Call it after something that must survive a power failure."""
@@ -117,7 +125,7 @@ class EventWriter:
             self._guarded(self._sync)
 
     def close(self) -> None:
-        """Closes the file, and reports how many records were lost, if any. Later calls do nothing."""
+        """Closes the file, and reports how many records were no data, if any. Later calls do nothing."""
         with self._held():
             if self._closed:
                 return
@@ -128,8 +136,8 @@ class EventWriter:
                 with suppress(OSError):
                     os.close(self._fd)
             self._fd = -1
-            if self.lost:
-                _say(f"rldk: {self.lost} records were not written to {self.path}, {self.written} were")
+            if self._refused:
+                to_stderr(f"rldk: {self._refused} records were not written to {self.path}, {self.written} were")
 
     def __enter__(self) -> EventWriter:
         return self
@@ -176,14 +184,18 @@ class EventWriter:
             self._lock, self._pid = threading.RLock(), os.getpid()
         return self._lock
 
-    def _guarded(self, action: Callable[..., None], *given: bytes, records: int = 0) -> None:
+    def _guarded(self, action: Callable[..., None], *given: bytes, step: int | None = None, records: int = 0) -> None:
         try:
             action(*given)
         except (OSError, ValueError) as error:  # ValueError: a closed sys.stdout, a NUL in the path
-            reason = getattr(error, "strerror", None) or str(error)
-            self._lose(UnreadableSource(f"cannot write {self.path}: {reason}", hint="check the disk"), records=records)
+            if self._strict:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise UnreadableSource(f"cannot write {self.path}: {reason}", hint="check the disk") from None
+            self.lost += records
+            self._outage.failed(self.path, error, records=records, step=step)
         else:
             self.written += records
+            self._outage.worked(self.path)
 
     def _open(self) -> None:
         if self.path == STDOUT:
@@ -196,8 +208,6 @@ class EventWriter:
             self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
 
     def _write(self, line: bytes) -> None:
-        if self._closed:
-            raise ValueError("the writer is closed")
         if self._fd < 0:
             self._open()
         if self._fd == 1 and sys.stdout is not None:
@@ -215,15 +225,15 @@ class EventWriter:
         self._synced = time.monotonic()
 
     def _lose(self, error: RldkError, *, records: int = 1) -> None:
-        """Raises the error when strict. Otherwise it counts the record and reports the first one."""
+        """Raises the error when strict. Otherwise it counts a record that is no data, and reports the first one."""
         if self._strict:
             raise error from None
         with self._held():
             self.lost += records
-            first = type(error) not in self._said
-            self._said.add(type(error))
+            self._refused += records
+            first, self._said = not self._said, True
         if first:
-            _say(f"rldk: {error.message}; the training goes on, and this is reported once")
+            to_stderr(f"rldk: {error.message}; the training goes on, and this is reported once")
 
 
 def _fast(record: dict[str, Any]) -> bytes | None:
@@ -286,8 +296,3 @@ def _number(value: Any) -> float | None:
         return None
     item = getattr(value, "item", None)
     return float(value if item is None else item())
-
-
-def _say(text: str) -> None:
-    with suppress(OSError, ValueError, AttributeError):  # a stderr that is closed, full or None
-        sys.stderr.write(text + "\n")

@@ -104,7 +104,8 @@ def test_a_full_disk_is_said_once_and_what_fits_is_whole(tmp_path: Path) -> None
     assert (found.records, found.rejected_count) == (written, 1)
     assert found.table.step.tolist()[-10:] == [*range(40, 50)]
     assert err.count("cannot write") == 1
-    assert f"{lost} records were not written" in err
+    assert f"missing: {lost} records of m.jsonl (steps {39 - lost + 1} to 39)" in err
+    assert err.count("\n") == 2
 
 
 def test_a_fork_while_another_thread_writes_does_not_hang(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ SRC = Path(__file__).parents[2] / "src" / "rldk"
 # lowest first; a module may import its own package and anything in a lower line; siblings never import each other
 LAYERS = (
     ("errors",),
+    ("outage",),
     ("config", "emit", "utils"),
     ("core",),
     ("rules", "adapters", "io", "provenance"),

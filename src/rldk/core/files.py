@@ -36,6 +36,20 @@ def whole(path: Path, *, durable: bool = False, parents: bool = False) -> Iterat
             part.unlink(missing_ok=True)
 
 
+def append_whole(descriptor: int, data: bytes) -> None:
+    """Appends all of the data or nothing: what a full disk took of it is removed again. For a file with one writer.
+    Raises `OSError`."""
+    start = os.fstat(descriptor).st_size
+    try:
+        sent = os.write(descriptor, data)
+        while sent < len(data):
+            sent += os.write(descriptor, data[sent:])
+    except OSError:
+        with suppress(OSError):  # a pipe cannot be cut
+            os.ftruncate(descriptor, start)
+        raise
+
+
 def write_whole(path: Path, content: str | bytes, *, durable: bool = False, parents: bool = False) -> None:
     """Writes the file whole or not at all: after a crash or on a full disk the old file remains. See `whole`. Raises
     `OSError`."""

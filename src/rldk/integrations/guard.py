@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from rldk.errors import RldkError, TrainingStopped
+from rldk.outage import FULL, Outage, to_stderr
 
 P = ParamSpec("P")
 T = TypeVar("T")
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 LOGGER = logging.getLogger("rldk")
+EFFECT = "New rows and reports are lost until this is mended; the training and its checks go on."
+
+
+def training_outage(say: Callable[[str], None] = to_stderr) -> Outage:
+    """What the writers of one training share."""
+    return Outage(lambda text: say(f"rldk: {text}"), effect=EFFECT)
 
 
 class Guard:
     """Runs parts of rldk. The first failure of each part is reported in one line on stderr, with its place.
 
     `failures`: part -> how often it failed. `say`: shows one line to the user. The traceback goes to the logger "rldk"
-    at level DEBUG."""
+    at level DEBUG. `outage`: what the writers of the training share; a full disk is said once for all of them."""
 
-    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+    def __init__(self, say: Callable[[str], None] | None = None, outage: Outage | None = None) -> None:
         self.failures: dict[str, int] = {}
-        self._full = False
-        self.say = say or _to_stderr
+        self.say = say or to_stderr
+        self.outage = outage or training_outage(self.say)
 
     def run(self, part: str, action: Callable[P, T], *args: P.args, **given: P.kwargs) -> T | None:
         """What `action` returns, None when it fails. A stop that rldk itself asks for passes."""
@@ -44,10 +47,11 @@ class Guard:
     def report(self, part: str, error: BaseException) -> None:
         """Counts a failure of `part`, and reports the first one."""
         count = self.failures[part] = self.failures.get(part, 0) + 1
-        full = isinstance(error, OSError) and error.errno in FULL
-        if count == 1 and not (full and self._full):  # every file meets a full disk; the first one says it for all
-            self._full = self._full or full
+        if count == 1:
             LOGGER.debug("rldk: %s failed", part, exc_info=error)
+        if isinstance(error, OSError) and error.errno in FULL:
+            self.outage.failed(error.filename or part, error, once=True)
+        elif count == 1:
             self.say(f"rldk: {part} failed: {described(error)}; the training goes on, and this is reported once")
 
     def warn(self, part: str, text: str) -> None:
@@ -90,8 +94,3 @@ def described(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {' '.join(message.split())[:300]}{place}"
-
-
-def _to_stderr(text: Any) -> None:
-    with suppress(OSError, ValueError, AttributeError):  # a stderr that is closed, full or None
-        sys.stderr.write(f"{text}\n")

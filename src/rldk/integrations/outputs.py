@@ -7,13 +7,15 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec.json import Encoder
 
-from rldk.core.files import whole, write_whole
+from rldk.core.files import append_whole, whole, write_whole
 from rldk.core.model import Alert
 from rldk.core.table import Row
 from rldk.emit import EventWriter, rank_path
@@ -31,7 +33,8 @@ _encode = Encoder().encode
 class RunFiles:
     """The files `{run_id}_*` in one folder, of one rank. Rank 0 alone writes tables, alerts and the report.
 
-    A file or folder that somebody removes is made again, and this is said once."""
+    A file or folder that somebody removes is made again, and this is said once. What cannot be written is counted and
+    said by `guard.outage`."""
 
     def __init__(self, folder: Path, run_id: str, guard: Guard, *, rank: int = 0, events: bool = True) -> None:
         self.folder = folder
@@ -39,13 +42,14 @@ class RunFiles:
         self.rank = rank
         self.alerts: list[dict[str, Any]] = []
         self._guard = guard
+        self._outage = guard.outage
         self._looked = -CHECK_S
-        self._seen = False
         self._events: EventWriter | None = None
         self._wants_events = events
         self._table = GrowingCsv(self.path("metrics.csv"))
-        self._lines = AppendedFile(self.path("alerts.jsonl"), lambda said: guard.warn("writing alerts", said))
-        self.guarded("making the folder", folder.mkdir, parents=True, exist_ok=True)
+        self._lines = AppendedFile(self.path("alerts.jsonl"), guard.outage)
+        make = partial(folder.mkdir, parents=True, exist_ok=True)
+        guard.run("making the folder", guard.outage.attempt, folder, make, records=0)
 
     def path(self, name: str, *, rank: int | None = None) -> Path:
         """The file of this run that is called `name`, of this rank or of another one."""
@@ -53,30 +57,34 @@ class RunFiles:
 
     def event(self, row: Row, extra: Mapping[str, Any]) -> None:
         """Appends the row to the events."""
-        self._look_for_folder()
+        self._look_for_files()
+        if self._lines.waiting:
+            self._guard.run("writing alerts", self._lines.retry)
         if self._wants_events:
             if self._events is None:
-                self._events = EventWriter(self.path("events.jsonl"), run_id=self.run_id)
+                self._events = EventWriter(self.path("events.jsonl"), run_id=self.run_id, outage=self._outage)
             tags = None if row.phase == "train" else {"phase": row.phase}
             moment = row.time if row.time == row.time else None
             self._events.log(row.values, step=row.step, time=moment, tags=tags, extra=extra)
 
     def table(self, row: Row) -> None:
         """Appends the row to the table."""
-        self.guarded("writing the table", self._table.add, row)
+        add = partial(self._table.add, row)
+        self._guard.run("writing the table", self._outage.attempt, self._table.path, add, step=row.step)
 
     def alert(self, alert: Alert) -> dict[str, Any]:
         """Appends the alert to the JSON lines. Returns its document."""
         document = record(alert, monitor=self.run_id, written=time.time())
         if len(self.alerts) < MAX_ALERTS:
             self.alerts.append(document)
-        self.guarded("writing alerts", self._lines.append, text(document))
+        self._guard.run("writing alerts", self._lines.append, text(document))
         return document
 
     def save(self, name: str, content: str) -> Path:
         """Writes a file of this run whole. Returns its path."""
         path = self.path(name)
-        self.guarded(f"writing {path.name}", write_whole, path, content, parents=True)
+        write = partial(write_whole, path, content, parents=True)
+        self._guard.run(f"writing {path.name}", self._outage.attempt, path, write, once=True)
         return path
 
     def close(self) -> None:
@@ -85,26 +93,33 @@ class RunFiles:
             self._events.close()
         if self.rank == 0:
             self._lines.close()
-            self.guarded("writing the table", self._table.close)
+            self._guard.run("writing the table", self._table.close)
             self.save("alerts.json", json.dumps(self.alerts, indent=1, allow_nan=False) + "\n")
 
-    def guarded(self, part: str, action: Callable[..., object], *args: object, **given: object) -> None:
-        self._guard.run(part, action, *args, **given)
-
-    def _look_for_folder(self) -> None:
-        """Opens the events again when their file has been removed: the old descriptor would write to nowhere."""
+    def _look_for_files(self) -> None:
+        """Opens a file again that has been removed: the old descriptor would write to nowhere."""
         now = time.monotonic()
         if now - self._looked < CHECK_S:
             return
         self._looked = now
-        if self._events is None or self._events.written == 0:
-            return
-        if not Path(self._events.path).exists():
-            said = f"{self._events.path} was removed; it is made again, and what it held is lost"
-            self._guard.warn("keeping the events", said)
+        if self._events is not None and self._events.written and self._is_gone(Path(self._events.path)):
             self._events.close()
             self._events = None
+        if self._table.is_begun and self._is_gone(self._table.path):
             self._table.forget()
+        if self._lines.is_begun and self._is_gone(self._lines.path):
+            self._lines.forget()
+
+    def _is_gone(self, path: Path) -> bool:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            if self._outage.attempt(path, partial(path.parent.mkdir, parents=True, exist_ok=True), records=0):
+                self._guard.warn("keeping the files", f"{path} was removed; it is made again, and what it held is lost")
+            return True
+        except OSError:  # it is there, or nobody can tell; who writes to it will see
+            return False
+        return False
 
 
 class GrowingCsv:
@@ -117,6 +132,11 @@ class GrowingCsv:
         self._rewrites = 0
         self._fd = -1
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is a file."""
+        return bool(self._columns)
+
     def add(self, row: Row) -> None:
         """Appends the row; numbers are written in full."""
         new = [name for name in row.values if name not in self._known]
@@ -125,7 +145,7 @@ class GrowingCsv:
             new = []
         if self._fd < 0:
             self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.write(self._fd, self._line(row, known=not new))
+        append_whole(self._fd, self._line(row, known=not new))
 
     def _line(self, row: Row, *, known: bool) -> bytes:
         """The row as CSV. Where every number is there and finite, the list is written as JSON does, much quicker.
@@ -142,7 +162,8 @@ class GrowingCsv:
 
     def forget(self) -> None:
         """Begins a new file with the next row."""
-        self.close()
+        with suppress(OSError):  # what a removed file may say when it is closed
+            self.close()
         self._columns, self._rewrites = [], 0
         self._known = set()
 

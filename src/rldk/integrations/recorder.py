@@ -27,6 +27,7 @@ from rldk.integrations.ranks import RankDigests, RankPeers
 from rldk.integrations.runname import new_run_id, world_size
 from rldk.integrations.samples import SampleFiles
 from rldk.integrations.thresholds import RuleChoice, RuleSet, rule_set
+from rldk.outage import Outage
 from rldk.tracking.config import plain_config
 
 
@@ -74,9 +75,10 @@ class Listener(Protocol):
 class Recorder:
     """The recorder of one process of one training.
 
-    `judge`: the engine of another recorder of the same training, so that rows are judged once. `row`: the newest row in
-    canonical names. `alerts`: those that it brought, of its own step or of rows that waited. `stop_reason`: why the
-    training should stop; "" while it should not. `listeners`: what is told of alerts as they come."""
+    `judge`, `outage`: those of another recorder of the same training, so that rows are judged once and a full disk is
+    said once. `row`: the newest row in canonical names. `alerts`: those that it brought, of its own step or of rows
+    that waited. `stop_reason`: why the training should stop; "" while it should not. `listeners`: what is told of
+    alerts as they come."""
 
     def __init__(
         self,
@@ -86,9 +88,10 @@ class Recorder:
         judge: Judge | None = None,
         rank: int | None = None,
         say: Callable[[str], None] | None = None,
+        outage: Outage | None = None,
     ) -> None:
         self.recording = recording or Recording()
-        self.guard = Guard(say)
+        self.guard = Guard(say, outage)
         if self.recording.stop_on not in (None, *SEVERITIES):
             raise UnknownName("severity", str(self.recording.stop_on), SEVERITIES)
         self.rules = self.recording.check()
@@ -98,7 +101,9 @@ class Recorder:
         self.origin = origin or TrainingOrigin()
         folder = Path(self.recording.output_dir)
         self.files = RunFiles(folder, self.run_id, self.guard, rank=self.rank, events=self.recording.events)
-        self.samples = SampleFiles(folder, self.run_id, per_step=self.recording.samples, rank=self.rank)
+        self.samples = SampleFiles(
+            folder, self.run_id, self.guard.outage, per_step=self.recording.samples, rank=self.rank
+        )
         self.judge = judge or Judge(self.run_id, self.origin, self.guard)
         self._inbox = self.judge.join(self.rules.rules if self.rank == 0 else (), every=self._judge_every())
         if self.rules.unmet:
@@ -267,6 +272,7 @@ class Recorder:
             "stopped": self.stop_reason or None,
             "alerts": dict(self.counts),
             "failures": dict(self.guard.failures),
+            **({"not_written": dict(lost)} if (lost := self.guard.outage.missing) else {}),
             "ranks": world_size(),
         }
         return self.judge.report(meta=meta, numbers=numbers)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec.json import Encoder
 
+from rldk.core.files import append_whole
 from rldk.core.redact import without_secrets
 from rldk.emit import rank_path
 from rldk.errors import UsageError
+from rldk.outage import Outage
 
 _encode = Encoder().encode
 FIELDS = (
@@ -33,7 +37,7 @@ class SampleFiles:
     `per_step`: how many records of a step are kept, whole groups where they fit, spread evenly; 0 keeps none.
     `left_out`: how many were not written."""
 
-    def __init__(self, folder: Path, run_id: str, *, per_step: int, rank: int = 0) -> None:
+    def __init__(self, folder: Path, run_id: str, outage: Outage, *, per_step: int, rank: int = 0) -> None:
         if per_step < 0:
             raise UsageError(f"samples is {per_step}", hint="it is how many samples of a step are written; 0 for none")
         self.per_step = per_step
@@ -42,6 +46,7 @@ class SampleFiles:
         self._folder = folder
         self._run_id = run_id
         self._rank = rank
+        self._outage = outage
         self._number = 0
         self._size = 0
 
@@ -65,12 +70,20 @@ class SampleFiles:
         if self._number >= MAX_FILES:
             self.left_out += len(lines)
             return 0
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as stream:
-            stream.write(data)
+        if not self._outage.attempt(self.path, partial(self._append, data), records=len(lines), step=step):
+            self.left_out += len(lines)
+            return 0
         self._size += len(data)
         self.written += len(lines)
         return len(lines)
+
+    def _append(self, data: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            append_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
 
     def _line(self, record: Mapping[str, Any], step: int) -> bytes:
         kept = {name: plain(record[name]) for name in FIELDS if record.get(name) is not None}

@@ -6,9 +6,11 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from rldk.core.files import append_whole
+from rldk.outage import Outage
 
 MAX_WAITING = 10_000  # records kept while the disk is full; the oldest are given up first
 
@@ -16,14 +18,13 @@ MAX_WAITING = 10_000  # records kept while the disk is full; the oldest are give
 class AppendedFile:
     """Appends lines with one write and one fsync each. A line that cannot be written waits and is tried again.
 
-    `say` is called once when writing fails and once when it works again."""
+    `outage` says that writing fails, and that it works again. `lost`: lines that were given up."""
 
-    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, outage: Outage) -> None:
         self.path = path
         self.lost = 0
-        self._say = say
+        self._outage = outage
         self._waiting: deque[bytes] = deque()
-        self._failing = False
         self._fd = -1
         self._torn = False
 
@@ -36,7 +37,7 @@ class AppendedFile:
         self._waiting.append(line.encode("utf-8", "replace") + b"\n")
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
-            self.lost += 1
+            self._lose(1)
         return self.retry()
 
     def retry(self) -> bool:
@@ -47,23 +48,30 @@ class AppendedFile:
                 self._waiting.popleft()
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             self._close()
-            if not self._failing:
-                self._failing = True
-                reason = getattr(error, "strerror", None) or str(error)
-                self._say(f"cannot write {self.path}: {reason}; monitoring goes on, and rldk tries again")
+            self._outage.failed(self.path, error)
             return False
-        if self._failing:
-            self._failing = False
-            self._say(f"{self.path} can be written again")
+        self._outage.worked(self.path)
         return True
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the file is open."""
+        return self._fd >= 0
+
+    def forget(self) -> None:
+        """Begins a new file with the next line: this one was removed."""
+        self._close()
+
     def close(self) -> None:
-        """Tries the waiting lines a last time, and reports what is lost."""
+        """Tries the waiting lines a last time, and gives up those that are left."""
         self.retry()
         self._close()
-        lost = self.lost + len(self._waiting)
-        if lost:
-            self._say(f"{lost} records were not written to {self.path}")
+        self._lose(len(self._waiting))
+        self._waiting.clear()
+
+    def _lose(self, lines: int) -> None:
+        self.lost += lines
+        self._outage.lose(self.path, lines)
 
     def _close(self) -> None:
         if self._fd >= 0:
@@ -81,15 +89,7 @@ class AppendedFile:
     def _write(self, line: bytes) -> None:
         if self._fd < 0:
             self._open()
-        data = b"\n" + line if self._torn else line
-        start = os.fstat(self._fd).st_size
-        sent = os.write(self._fd, data)
-        if sent < len(data):  # the disk filled up in the middle of the line: remove the half line
-            self._torn = True
-            with suppress(OSError):
-                os.ftruncate(self._fd, start)
-                self._torn = False
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append_whole(self._fd, b"\n" + line if self._torn else line)
         self._torn = False
         try:
             os.fsync(self._fd)

@@ -15,8 +15,10 @@ from rldk.monitor.alert_json import record, text
 from rldk.monitor.alert_text import line
 from rldk.monitor.appending import AppendedFile
 from rldk.monitor.state import MonitorState
+from rldk.outage import Outage
 
 Say = Callable[[str], None]
+EFFECT = "Alerts wait until this is mended; monitoring goes on."
 
 
 class Places(Struct, frozen=True, kw_only=True):
@@ -50,7 +52,8 @@ class Delivery:
         self.warn = warn
         self._now = now
         self._held: list[Alert] | None = None
-        self._files = [AppendedFile(p, warn) if p else None for p in (places.alerts, places.alerts_txt)]
+        self.outage = Outage(warn, effect=EFFECT)
+        self._files = [AppendedFile(p, self.outage) if p else None for p in (places.alerts, places.alerts_txt)]
         self.outcomes: list[Outcome] = []
         self.counts: dict[str, int] = {}
         if places.alerts is not None and state.resumed:

@@ -52,7 +52,6 @@ class MonitorState:
         self.path = path
         self.id = secrets.token_hex(8)
         self.resumed = False
-        self.failing = False  # the last attempt to save failed
         self.changed = True  # an alert is new
         self.behind = False  # only the last steps are unsaved
         self._sources: dict[str, SentAlerts] = {}

@@ -242,15 +242,8 @@ class Watch:
         self._save()
 
     def _save(self) -> None:
-        state = self._state
-        try:
-            state.save()
-        except OSError as error:
-            if not state.failing:
-                self._delivery.warn(f"cannot write the state {state.path}: {error.strerror}; rldk tries again")
-            state.failing = True
-        else:
-            state.failing = False
+        if self._state.path is not None:
+            self._delivery.outage.attempt(self._state.path, self._state.save, records=0)
 
     def _reason(self) -> str | None:
         now = self._clock()

@@ -17,7 +17,7 @@ from rldk.core.redact import without_secrets
 from rldk.provenance.fingerprints.model import ModelFingerprint, model_fingerprint, tensors_of
 from rldk.provenance.fingerprints.safetensors import write_tensors
 from rldk.tracking.config import TrackingConfig, plain_config
-from rldk.tracking.record import RunRecord, say
+from rldk.tracking.record import RunRecord
 
 
 def record_model(
@@ -80,10 +80,8 @@ def _weights(model: Any, found: ModelFingerprint, name: str, into: RunRecord, ba
             bar.begin(f"{name}: {key}")
             yield key, data
 
-    try:
+    def write() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, kinds, shown())
-    except OSError as error:
-        say(f"rldk: cannot write {name} in {into.folder}: {error.strerror}")
-        return None
-    return name
+
+    return name if into.outage.attempt(path, write, once=True) else None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from rldk.core.rundir import MANIFEST
 from rldk.core.text import legible
 from rldk.emit import rank_path
 from rldk.errors import UsageError
+from rldk.outage import Outage
 from rldk.tracking.folders import file_word
 
 ROOM = 1 << 16  # kept free for the end of a run
@@ -35,8 +35,8 @@ class Copies(Struct, frozen=True, kw_only=True):
 class RunRecord:
     """The manifest of one run and rank. Each rank has a file of its own: `run.json`, `run.rank1.json`.
 
-    A save that fails, as on a full disk, leaves the last one whole, is reported once and is tried again with the next
-    change. A forked child changes nothing: the run is that of its parent."""
+    A save that fails, as on a full disk, leaves the last one whole and is tried again with the next change. `outage`
+    reports it, once for all writers of the run. A forked child changes nothing: the run is that of its parent."""
 
     def __init__(self, folder: Path, manifest: Manifest, *, copies: Copies | None = None) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class RunRecord:
         self._path = rank_path(folder / MANIFEST, manifest.rank or 0)
         self._owner = os.getpid()
         self._lock = threading.RLock()  # re-entrant: a signal handler may end the run, too
-        self._failing = False
+        self.outage = Outage(effect="New records are lost until this is mended, run.json waits; the program goes on.")
 
     @property
     def is_ours(self) -> bool:
@@ -71,13 +71,7 @@ class RunRecord:
                     hint="write large data to a file of its own in the run directory",
                 )
             self.manifest = changed
-            try:
-                self._save(text)
-                self._failing = False
-            except OSError as error:
-                if not self._failing:
-                    say(f"rldk: cannot write {self._path.name} in {self.folder}: {error.strerror}")
-                self._failing = True
+            self.outage.attempt(self._path, partial(self._save, text), records=0)
 
     def stem(self, folder: str, name: str) -> str:
         """The beginning of the names of the files about `name`; ranks do not share them."""
@@ -85,13 +79,10 @@ class RunRecord:
         return f"{folder}/{file_word(name)}{f'.rank{rank}' if rank else ''}"
 
     def keep(self, name: str, content: str | bytes) -> str | None:
-        """Writes a file beside the manifest and returns its name; None, with a message, when it cannot be written."""
-        try:
-            write_whole(self.folder / name, content, parents=True)
-        except OSError as error:
-            say(f"rldk: cannot write {name} in {self.folder}: {error.strerror}")
-            return None
-        return name
+        """Writes a file beside the manifest and returns its name; None, reported by `outage`, when it cannot be
+        written."""
+        write = partial(write_whole, self.folder / name, content, parents=True)
+        return name if self.outage.attempt(self.folder / name, write, once=True) else None
 
     def _counted(self, manifest: Manifest) -> Manifest:
         return replace(manifest, redactions=redactions(plain(manifest)) or None)
@@ -101,12 +92,6 @@ class RunRecord:
             write_whole(self._path, text, durable=True)
         if self._copies.yaml:
             write_whole(self._path.with_suffix(".yaml"), _yaml(text))
-
-
-def say(text: str) -> None:
-    """Prints a line on stderr, if there is one."""
-    with suppress(OSError, ValueError, AttributeError):  # a stderr that is closed, full or None
-        sys.stderr.write(text + "\n")
 
 
 def _yaml(text: str) -> str:

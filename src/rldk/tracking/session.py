@@ -23,10 +23,11 @@ from rldk.core.manifest import Manifest, continued, read_manifest, this_process,
 from rldk.core.rundir import RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnknownName, UnreadableSource, UsageError
+from rldk.outage import to_stderr
 from rldk.provenance.capture import with_origin
 from rldk.tracking.config import plain_config
 from rldk.tracking.folders import new_folder, shelf, word
-from rldk.tracking.record import RunRecord, say
+from rldk.tracking.record import RunRecord
 
 MODES = ("on", "disabled")
 _current: list[Session] = []
@@ -171,7 +172,7 @@ def _the_current() -> Session:
 def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: str | None, config: Any) -> Session:
     rank = launch_rank()
     if rank and run_dir is None:
-        say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
+        to_stderr(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through run_dir")
         return Session(None, None, None)
     folder = Path("?")
     try:
@@ -179,7 +180,9 @@ def _started(run_dir: str | os.PathLike[str] | None, project: str | None, name: 
         folder.mkdir(parents=True, exist_ok=True)
         record = None if rank else RunRecord(folder, _manifest(folder, project, name, config))
         writer = EventWriter(
-            rank_path(RunDirectory(folder).metrics, rank), run_id=(record and record.manifest.run_id) or folder.name
+            rank_path(RunDirectory(folder).metrics, rank),
+            run_id=(record and record.manifest.run_id) or folder.name,
+            outage=record.outage if record else None,
         )
         return Session(folder, record, writer)
     except OSError as error:

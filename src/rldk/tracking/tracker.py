@@ -14,9 +14,10 @@ from rldk.core.redact import without_secrets
 from rldk.core.rundir import SEEDS, RunDirectory
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnreadableSource, UsageError
+from rldk.outage import to_stderr
 from rldk.tracking.config import TrackingConfig, plain_value
 from rldk.tracking.folders import Claim, remove_torn
-from rldk.tracking.record import Copies, RunRecord, say
+from rldk.tracking.record import Copies, RunRecord
 from rldk.tracking.session import Session, make_current, mode
 from rldk.tracking.start import check_config, clean_tags, first_manifest, joined_notes, run_folder
 
@@ -68,7 +69,7 @@ class ExperimentTracker:
 
             import_wandb()  # that it is missing is said before anything is written
         if alone:
-            say(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through experiment_id")
+            to_stderr(f"rldk: rank {rank} writes nothing: the ranks of a run share it only through experiment_id")
         if alone or mode() == "disabled":
             self._session = Session(None, None, None, by_init=False)
         else:
@@ -114,7 +115,7 @@ class ExperimentTracker:
         )
         before = record.manifest.datasets.get(_name(name))
         if before is not None and before.fingerprint != made.fingerprint:
-            say(f"rldk: the dataset {_name(name)} is not what it was when this run recorded it before")
+            to_stderr(f"rldk: the dataset {_name(name)} is not what it was when this run recorded it before")
         self._change(lambda m: replace(m, datasets={**m.datasets, _name(name): made}))
         return made
 
@@ -205,7 +206,9 @@ class ExperimentTracker:
             remove_torn(folder)
             copies = Copies(json=self.config.save_to_json, yaml=self.config.save_to_yaml)
             record = RunRecord(folder, first_manifest(self.config, folder, rank), copies=copies)
-            writer = EventWriter(rank_path(RunDirectory(folder).metrics, rank), run_id=record.manifest.run_id)
+            writer = EventWriter(
+                rank_path(RunDirectory(folder).metrics, rank), run_id=record.manifest.run_id, outage=record.outage
+            )
             session = Session(folder, record, writer, by_init=False)
         except BaseException as error:
             if claim is not None:

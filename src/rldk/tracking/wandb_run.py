@@ -8,7 +8,7 @@ from typing import Any
 
 from rldk.core.extras import need
 from rldk.core.manifest import Manifest, plain
-from rldk.tracking.record import say
+from rldk.outage import to_stderr
 
 # what W&B has fields of its own for, or records itself
 _ELSEWHERE = frozenset({"schema_version", "tags", "notes", "packages", "status", "finished_at", "process"})
@@ -75,4 +75,4 @@ class WandbRun:
             action(*given)
         except Exception as error:  # noqa: BLE001 - a service that fails in its own way must not end a training
             self._failed = True
-            say(f"rldk: W&B gets no more of this run: {type(error).__name__}: {str(error)[:200]}")
+            to_stderr(f"rldk: W&B gets no more of this run: {type(error).__name__}: {str(error)[:200]}")

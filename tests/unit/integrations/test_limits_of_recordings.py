@@ -107,5 +107,8 @@ def test_a_full_disk_is_said_once_for_all_files() -> None:
     guard = Guard(said.append)
     for part, number in (("a", errno.ENOSPC), ("b", errno.EDQUOT), ("c", errno.EACCES), ("c", errno.EACCES)):
         guard.report(part, OSError(number, os.strerror(number)))
-    assert [line.split()[1] for line in said] == ["a", "c"]
+    assert [line.split()[:4] for line in said] == [
+        ["rldk:", "cannot", "write", "a:"],
+        ["rldk:", "c", "failed:", "PermissionError:"],
+    ]
     assert guard.failures == {"a": 1, "b": 1, "c": 2}

@@ -49,6 +49,19 @@ def test_a_stop_makes_the_result_the_last_one(tmp_path: Path) -> None:
     assert result["done"]
 
 
+def test_a_stop_comes_with_the_result_that_is_wrong(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules:\n  - {id: low, metric: reward_mean, condition: value < 0, severity: critical}\n")
+    recording = _recording(tmp_path, stop_on="critical", judge_every=1, rules=str(rules))
+    done = []
+    for step in range(1, 9):
+        result: dict[str, Any] = {"training_iteration": step, "env_runners": {"episode_return_mean": 4.0 - step - 0.5}}
+        recording.result(result)
+        done += [step] if result.get("done") else []
+    assert done[0] == 4
+    assert recording.recorder.stop_reason.startswith("low at step 4")
+
+
 def test_the_configuration_is_plain() -> None:
     origin = origin_of(PPO())
     assert (origin.framework, origin.algorithm) == ("rllib", "ppo")

@@ -15,6 +15,7 @@ from rldk.engine.sample_watch import SampleWatch
 from rldk.errors import UsageError
 from rldk.integrations import samples
 from rldk.integrations.samples import SampleFiles, chosen, plain
+from rldk.outage import Outage
 from rldk.rules.chosen import chosen_rules
 from rldk.rules.rule import Context
 
@@ -62,7 +63,7 @@ def test_groups_are_kept_whole_where_one_fits(groups: list[str], wanted: int) ->
 
 @pytest.mark.parametrize("size", [4, 8])
 def test_records_that_were_left_out_make_no_group_odd(tmp_path: Path, size: int) -> None:
-    files = SampleFiles(tmp_path, "r", per_step=21)
+    files = SampleFiles(tmp_path, "r", Outage(), per_step=21)
     for step in range(1, 4):
         records = [
             {"group_id": i // size, "prompt": f"{step}.{i // size}", "response": f"{step} {i}", "reward": i % 2}
@@ -76,13 +77,13 @@ def test_records_that_were_left_out_make_no_group_odd(tmp_path: Path, size: int)
 
 def test_the_next_file_begins_where_the_limit_would_be_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (samples.MAX_FILE, samples.MAX_FILES) == (64 * 1024 * 1024, 8)
-    files = SampleFiles(tmp_path, "r", per_step=1)
+    files = SampleFiles(tmp_path, "r", Outage(), per_step=1)
     files.add([{"response": "x"}], step=3)
     line = len((tmp_path / "samples-r.jsonl").read_bytes())
     for limit, names in [(2 * line, 1), (2 * line - 1, 2), (line - 1, 2)]:
         folder = tmp_path / str(limit)
         monkeypatch.setattr(samples, "MAX_FILE", limit)
-        files = SampleFiles(folder, "r", per_step=1)
+        files = SampleFiles(folder, "r", Outage(), per_step=1)
         assert [files.add([{"response": "x"}], step=3) for _ in range(2)] == [1, 1]
         assert len(list(folder.iterdir())) == names, limit
         assert (files.written, files.left_out) == (2, 0)
@@ -90,7 +91,7 @@ def test_the_next_file_begins_where_the_limit_would_be_passed(tmp_path: Path, mo
 
 def test_after_the_last_file_records_are_counted_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(samples, "MAX_FILE", 1)
-    files = SampleFiles(tmp_path, "r", per_step=2, rank=3)
+    files = SampleFiles(tmp_path, "r", Outage(), per_step=2, rank=3)
     written = [files.add([{"response": "x"}] * 3, step=i) for i in range(10)]
     assert written == [2] * 8 + [0] * 2
     assert (files.written, files.left_out, len(list(tmp_path.iterdir()))) == (16, 14, 8)
@@ -99,8 +100,8 @@ def test_after_the_last_file_records_are_counted_only(tmp_path: Path, monkeypatc
 
 
 def test_no_samples_are_asked_for(tmp_path: Path) -> None:
-    files = SampleFiles(tmp_path / "none", "r", per_step=0)
+    files = SampleFiles(tmp_path / "none", "r", Outage(), per_step=0)
     assert (files.add([{"response": "x"}], step=1), files.left_out) == (0, 1)
     assert not (tmp_path / "none").exists()
     with pytest.raises(UsageError, match="samples is -1"):
-        SampleFiles(tmp_path, "r", per_step=-1)
+        SampleFiles(tmp_path, "r", Outage(), per_step=-1)

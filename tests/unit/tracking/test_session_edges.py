@@ -123,7 +123,11 @@ def test_a_manifest_that_cannot_be_written_at_the_end_is_said(
 
     monkeypatch.setattr(module, "write_whole", full)
     session.finish()
-    assert capsys.readouterr().err == f"rldk: cannot write run.json in {tmp_path / 'r'}: No space left on device\n"
+    assert capsys.readouterr().err == (
+        f"rldk: cannot write {tmp_path / 'r' / 'run.json'}: No space left on device. New records are lost until this "
+        "is mended, run.json waits; the program goes on. Free some space: rldk tries again by itself, and says this "
+        "once for all files of the run\n"
+    )
     with pytest.raises(UnreadableSource) as caught:
         rldk.init(tmp_path / "s")
     assert caught.value.message == f"cannot write the run to {tmp_path / 's'}: No space left on device"

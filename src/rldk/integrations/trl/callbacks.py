@@ -23,6 +23,7 @@ from rldk.integrations.thresholds import RuleChoice, rule_set
 from rldk.integrations.trl.benchmarks import Benchmark
 from rldk.integrations.trl.checkpoints import CheckpointLog, CheckpointMeasures
 from rldk.integrations.trl.hooks import TrainerHooks
+from rldk.integrations.trl.share import share_of
 from rldk.integrations.trl.trainers import origin_of, rank_of
 
 with need("trl", "trl"):
@@ -155,7 +156,9 @@ class EventWriterCallback(TrainerCallback):  # type: ignore[misc]
     def _write(self, args: Any, state: Any, logs: Mapping[str, Any]) -> None:
         writer, renamer = self._writer, self._renamer
         if writer is None:
-            writer = self._writer = EventWriter(rank_path(self.path, rank_of(args)), self._run_id, self._tags)
+            writer = self._writer = EventWriter(
+                rank_path(self.path, rank_of(args)), self._run_id, self._tags, outage=share_of(args).outage
+            )
         values = dict(logs) if FLOATS.issuperset(map(type, logs.values())) else numbers(logs)
         keys = tuple(values)
         phase = self._phases.get(keys)

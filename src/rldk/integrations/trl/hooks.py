@@ -147,6 +147,7 @@ class TrainerHooks:
             origin_of(args, state, self._field_map),
             judge=share.judge,
             rank=rank_of(args),
+            outage=share.outage,
         )
         share.judge = recorder.judge
         share.members += 1

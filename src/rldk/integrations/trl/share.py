@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from rldk.integrations.guard import training_outage
 from rldk.integrations.identities.meter import Meter
 from rldk.integrations.judge import Judge
 from rldk.integrations.recorder import Recording
@@ -18,11 +19,12 @@ MAX_FRAMES = 40
 
 
 class TrainerShare:
-    """The judge and the meter of one trainer. The first callback that joins makes them."""
+    """The judge and the meter of one trainer, and the outage of its files. The first callback that joins makes them."""
 
     def __init__(self) -> None:
         self.judge: Judge | None = None
         self.meter: Meter | None = None
+        self.outage = training_outage()
         self.members = 0
         self._run_id = ""
         self._taken: set[tuple[str, str]] = set()

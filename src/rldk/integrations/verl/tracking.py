@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -92,25 +93,31 @@ def register(module: ModuleType) -> None:
 
 
 def follow(kind: Any, make: Any) -> None:
-    """Lets a class of trackers make the backend, and end it. `make(wanted, arguments)` returns the backend or None."""
+    """Lets a class of trackers make the backend, and end it. `make(wanted, arguments)` returns the backend or None.
+
+    Arguments that a later verl may add are passed on."""
     begin, end, guard = kind.__init__, kind.finish, Guard()
+    form, last = signature(begin), signature(end)
+
+    def attach(tracker: Any, *args: Any, **given: Any) -> None:
+        said = form.bind(tracker, *args, **given).arguments
+        chosen = said.get("default_backend", "console")
+        wanted = BACKEND in ([chosen] if isinstance(chosen, str) else list(chosen))
+        made = make(wanted, tuple(said.get(name) for name in ("project_name", "experiment_name", "config")))
+        if made is not None:
+            tracker.logger[BACKEND] = made
 
     @wraps(begin)
-    def init(
-        self: Any, project_name: Any, experiment_name: Any, default_backend: Any = "console", config: Any = None
-    ) -> None:
-        begin(self, project_name, experiment_name, default_backend, config)
-        wanted = BACKEND in ([default_backend] if isinstance(default_backend, str) else list(default_backend))
-        made = guard.run("making the backend", make, wanted, (project_name, experiment_name, config))
-        if made is not None:
-            self.logger[BACKEND] = made
+    def init(self: Any, *args: Any, **given: Any) -> None:
+        begin(self, *args, **given)
+        guard.run("making the backend", attach, self, *args, **given)
 
     @wraps(end)
-    def finish(self: Any, exit_code: int = 0) -> None:
+    def finish(self: Any, *args: Any, **given: Any) -> None:
         backend = getattr(self, "logger", {}).get(BACKEND)
-        end(self, exit_code)
+        end(self, *args, **given)
         if backend is not None:
-            backend.finish(exit_code)
+            backend.finish(last.bind(self, *args, **given).arguments.get("exit_code", 0))
 
     kind.__init__, kind.finish = init, finish
 
