@@ -105,8 +105,9 @@ class Outage:
         """`path` could not be written, and so many records are lost. `once` as in `attempt`."""
         self.lose(path, records, step)
         number = getattr(error, "errno", None)
-        silent = bool(self._failing) or number in self._known
-        self._known.add(number)
+        kinds = FULL if number in FULL else {number}
+        silent = bool(self._failing) or not kinds.isdisjoint(self._known)
+        self._known |= kinds
         if not once:
             self._failing.add(os.fspath(path))
         if silent:
