@@ -6,8 +6,12 @@ import gc
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -37,6 +41,34 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if INTEGRATION.search(collection_path.read_text(encoding="utf-8")) else None
 
 
+class WithoutTorch(PathFinder):
+    """Finds every module but torch, as on a machine where it is not installed: a seed or a record of a run would load
+    it, which takes four seconds in each worker, and what a fast test says would depend on what is installed."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return None if fullname == "torch" else super().find_spec(fullname, path, target)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "not slow and not integration" in config.option.markexpr:
+        sys.meta_path[:] = [WithoutTorch if finder is PathFinder else finder for finder in sys.meta_path]
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With --dist loadfile: a worker takes a whole file, and all files of the laws, which read the same sources."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/laws" if nodeid.startswith("tests/laws/") else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
+
+
 def pytest_collection() -> None:
     gc.disable()
 
@@ -44,6 +76,13 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> None:
+    """What is alive when a file of tests begins is not looked at again: not for garbage, and not by what counts the
+    objects of a process, which are a million by the end."""
+    gc.freeze()
 
 
 # A job in the background, or under nohup, inherits ignored signals and hands them on to every process a test starts.

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 from rldk.cards.manual import TOPICS
 from rldk.cli.main import main
@@ -19,7 +20,7 @@ def run(*args: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@each_of("topic", TOPICS)
 def test_topics(topic: str) -> None:
     code, out, _ = run("explain", topic)
     assert code == 0

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from benchmarks.mismatch import PLANTS, Plant, run
 from click.testing import CliRunner
-from examples import every
+from examples import each_of, every
 from msgspec.structs import replace
 
 import rldk
@@ -194,7 +194,7 @@ def test_the_command(tmp_path: Path, plant: Plant, options: list[str], code: int
     assert page.read_text().count("<html") == 1
 
 
-@pytest.mark.parametrize("name", ["terminal", "markdown", "github", "junit", "sarif", "html"])
+@each_of("name", ["terminal", "markdown", "github", "junit", "sarif", "html"])
 def test_every_renderer_draws_the_report(name: str) -> None:
     report = rldk.mismatch(records(Plant(temperature=0.6)))
     assert "temperature" in str(renderers.get(name)(mismatch_view(report)))

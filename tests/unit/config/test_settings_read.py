@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.config import KEYS, load_settings
 from rldk.errors import ConfigError
@@ -27,7 +28,7 @@ def test_defaults() -> None:
     assert all(key.help for key in KEYS.values())
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "value", "expected"),
     [
         *[("strict", word, True) for word in ("1", "true", "YES", "on", True, 1)],
@@ -44,7 +45,7 @@ def test_a_value_that_is_read(key: str, value: Any, expected: Any) -> None:
     assert (found, type(found)) == (expected, type(expected))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "value", "hint"),
     [
         ("strict", "maybe", "true or false"), ("strict", 2, "true or false"), ("select", 3, "a list of names"),

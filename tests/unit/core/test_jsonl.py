@@ -107,10 +107,10 @@ def test_a_nested_clock_that_is_no_whole_number_is_one_rejected_line(tmp_path: P
 
 
 def test_offsets_point_at_the_line(tmp_path: Path) -> None:
-    rows = [json.dumps({"step": i, "kl": i / 7}) if i % 17 else "tqdm 50%" for i in range(40_000)]
+    rows = [json.dumps({"step": i, "kl": i / 7}) if i % 17 else "tqdm 50%" for i in range(4_000)]
     data = "\r\n".join(rows).encode()
     result = decoded(tmp_path, data)
-    assert result.rejected_count == 2353
+    assert result.rejected_count == 236
     assert all(data[r.offset :].startswith(r.excerpt.encode()) for r in result.rejected)
     assert [r.line for r in result.rejected] == [i * 17 + 1 for i in range(20)]
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -58,7 +59,7 @@ COURSES: dict[str, tuple[Callable[[int], float], bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", COURSES)
+@each_of("name", COURSES)
 def test_over_is_said_once_the_metric_is_back(name: str) -> None:
     after, back = COURSES[name]
     engine = Engine([LEAPS], Context())

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import every
+from examples import each_of, every
 
 from rldk import ComprehensivePPOForensics, diagnose
 from rldk.core.codec import to_json
@@ -259,7 +259,7 @@ def test_metrics_of_any_trainer_are_understood_and_samples_fill_in() -> None:
     assert advantages.advantage_percentiles["p50"] == pytest.approx(float(np.median(samples)))
 
 
-@pytest.mark.parametrize("wrong", [{"kl": "high"}, {"entropy": [1, 2]}, {"my_own": {}}, {"step": 1.5}, {"step": None}])
+@each_of("wrong", [{"kl": "high"}, {"entropy": [1, 2]}, {"my_own": {}}, {"step": 1.5}, {"step": None}])
 def test_what_is_no_number_is_refused_with_its_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         ComprehensivePPOForensics().update(**{"step": 1, "kl": 0.1, "kl_coef": 0.1, **wrong})

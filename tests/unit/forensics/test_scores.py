@@ -3,13 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.forensics import ComprehensivePPOForensics
 from rldk.forensics.scores import convergence
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("kind", "probability", "expected"),
     [("converged", 0.9, 0.9), ("improving", 0.95, 0.95), ("degrading", 0.75, 0.25), ("unknown", 0.5, None)],
 )

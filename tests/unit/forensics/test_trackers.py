@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.forensics import AdvantageStatisticsTracker, GradientNormsAnalyzer, KLScheduleTracker
 
@@ -51,7 +52,7 @@ def test_overshoot_is_in_targets_and_oscillation_counts_crossings() -> None:
     assert made.kl_volatility is not None
 
 
-@pytest.mark.parametrize(("kl", "share"), [(0.05, 1.0), (0.049, 0.0), (0.15, 1.0), (0.151, 0.0)])
+@each_of(("kl", "share"), [(0.05, 1.0), (0.049, 0.0), (0.15, 1.0), (0.151, 0.0)])
 def test_the_target_is_a_tenth_give_or_take_half_of_it_unless_it_is_said(kl: float, share: float) -> None:
     tracker = KLScheduleTracker()
     for i in range(40):

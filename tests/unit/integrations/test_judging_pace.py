@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Alert
 from rldk.core.table import Row
@@ -44,7 +45,7 @@ def _row(step: int, **values: Any) -> Row:
     return Row(step=step, values={"kl": 0.1, "weights_changed_frac": 0.9, **values})
 
 
-@pytest.mark.parametrize(
+@each_of(
     "row",
     [
         _row(50, kl=math.nan),

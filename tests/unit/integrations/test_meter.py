@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.integrations.environments import ORIGIN
 from rldk.integrations.identities.cadence import Cadence
@@ -29,7 +30,7 @@ def test_a_sampler_is_compared_only_where_both_have_weights(tmp_path: Path, mode
     assert made.guard.failures == {}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("every", "due"),
     [(0, []), (1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), (10, [1, 2, 3, 10]), (4, [1, 2, 3, 4, 8, 12])],
 )

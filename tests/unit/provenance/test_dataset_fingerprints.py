@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -203,7 +204,7 @@ COLUMNS: dict[str, pa.Array] = {
 }
 
 
-@pytest.mark.parametrize("name", COLUMNS)
+@each_of("name", COLUMNS)
 def test_a_column_counts_by_its_values_alone(name: str) -> None:
     column = COLUMNS[name]
     whole = digest(pa.table({"c": column}))

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk import __version__
 from rldk.cards import markdown
@@ -157,7 +158,7 @@ def test_a_work_tree_has_its_branch_in_the_repository_that_it_belongs_to(
     assert git_state(tree) is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("remote", "expected"),
     [
         ("git@github.com:a/b.git", "git@github.com:a/b.git"), ("me@host:a", "host:a"), ("host:a", "host:a"),

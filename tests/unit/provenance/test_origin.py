@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 import rldk
 from rldk.core.configuration.versions import canonical, reaches
@@ -35,7 +36,7 @@ def test_the_first_place_on_the_path_wins(tmp_path: Path, monkeypatch: pytest.Mo
     assert installed() == {"my-pack-age": "1.0", "old": "0.1"}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("version", "bound", "enough"),
     [
         ("2.0", "2.0", True), ("2.0.0", "2", True), ("1.9.9", "2", False), ("2.10", "2.9", True),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import each_of
 from made_rewards import answers, pairs, rows
 
 import rldk
@@ -32,7 +33,7 @@ def test_a_clean_reward_passes_and_says_what_it_could_not_look_at() -> None:
     assert "6" in report.verdict or "7" in report.verdict
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("planted", "code", "check"),
     [
         ({"per_word": 0.1}, "LEN020", "length_bias"),

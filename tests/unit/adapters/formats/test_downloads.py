@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,7 +80,7 @@ def test_runs_that_the_names_of_downloads_say_are_told_apart(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "tag"),
     [
         ("run-a-tag-Loss_value_function.csv", "Loss/value_function"),

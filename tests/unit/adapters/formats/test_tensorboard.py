@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +153,7 @@ def test_files_in_sub_directories_keep_their_tags_apart(tmp_path: Path) -> None:
     assert got == {(0, 1, "train", "train/loss"): 5.0, (0, 1, "eval", "validation/loss"): 10.0}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("tensor", "number"),
     [
         (b"\x08\x01\x12\x00\x2a\x04" + struct.pack("<f", 0.5), 0.5),  # float_val

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -181,7 +182,7 @@ def test_sums_that_overflow_do_not_raise_and_heal(make: Callable[[], window.Feat
     assert feature.value in (0.0, 2.0)
 
 
-@pytest.mark.parametrize("n", [1, 127, 128, 129, 5000])
+@each_of("n", [1, 127, 128, 129, 5000])
 def test_blocks_are_the_means_of_equal_stretches(n: int) -> None:
     values = np.random.default_rng(0).normal(size=n)
     blocks = order.Blocks()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Finding, Incident, Report, Severity
 from rldk.diagnosis import diagnose_all
@@ -48,7 +49,7 @@ def _grown(began: Severity, severity: Severity) -> Finding:
     return _found("REW012", 5, severity, message, worse_from=9, began_as=began)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("members", "said"),
     [
         ([_found("KL001", 5, "warn")], "Warning since step 5: KL001 went wrong"),

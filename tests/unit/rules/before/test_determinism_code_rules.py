@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.core.audit.lock import LockDifference
 from rldk.engine.once import look_once
@@ -195,7 +196,7 @@ def test_a_finding_names_the_first_place_and_has_them_all(tmp_path: Path) -> Non
     assert [(p["file"], p["line"]) for p in signal.evidence["places"]] == [("code.py", n) for n in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+@each_of("flag", FLAGS, ids=lambda flag: flag.name)
 def test_the_value_that_is_advised_is_accepted(flag: object) -> None:
     known = next(f for f in FLAGS if f is flag)
     assert known.accepts(known.advice)
@@ -203,7 +204,7 @@ def test_the_value_that_is_advised_is_accepted(flag: object) -> None:
     assert known.source
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("value", "fixed"),
     [("0", True), ("4294967295", True), ("4294967296", False), ("random", False), ("", False), (None, False)],
 )

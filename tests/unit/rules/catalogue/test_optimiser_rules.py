@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -22,7 +22,7 @@ PRINTED = {
 }
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("OPT001", still(5), {}, 35),
@@ -50,7 +50,7 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("OPT001", {"kl_policy_update": [0.0] * 40, "ratio_mean": [1.0] * 40}, {}),  # on-policy from the start
@@ -95,7 +95,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "missing"),
     [
         ("OPT001", {"kl_policy_update": MOVING}, "ratio_mean"),
