@@ -41,18 +41,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if INTEGRATION.search(collection_path.read_text(encoding="utf-8")) else None
 
 
-class WithoutTorch(PathFinder):
-    """Finds every module but torch, as on a machine where it is not installed: a seed or a record of a run would load
-    it, which takes four seconds in each worker, and what a fast test says would depend on what is installed."""
+class WithoutLarge(PathFinder):
+    """Finds every module but torch and wandb, as on a machine where they are not installed: to set a seed would load
+    torch, which takes four seconds in each worker, and what a fast test says would depend on what is installed."""
 
     @classmethod
     def find_spec(cls, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        return None if fullname == "torch" else super().find_spec(fullname, path, target)
+        return None if fullname in {"torch", "wandb"} else super().find_spec(fullname, path, target)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if "not slow and not integration" in config.option.markexpr:
-        sys.meta_path[:] = [WithoutTorch if finder is PathFinder else finder for finder in sys.meta_path]
+        sys.meta_path[:] = [WithoutLarge if finder is PathFinder else finder for finder in sys.meta_path]
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

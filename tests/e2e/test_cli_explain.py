@@ -40,6 +40,7 @@ def test_exit_codes_are_all_there() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_rule_and_every_normal_pattern_has_a_page() -> None:
     for rule in (*rules, *normals):
         code, out, _ = run("explain", rule.code)
@@ -53,6 +54,7 @@ def test_a_rule_is_found_by_name_and_in_lower_case() -> None:
     assert run("rules", "show", rule.code)[1] == run("explain", rule.code)[1]
 
 
+@pytest.mark.slow
 def test_every_metric_has_a_page_with_unit_and_spellings() -> None:
     code, out, _ = run("explain", "kl")
     assert code == 0

@@ -204,6 +204,7 @@ def test_the_output_survives_a_terminal_without_unicode() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_doctor_checks_the_installation_as_version_does() -> None:
     assert run("doctor", "--self") == run("version", "--self")
     assert json.loads(run("doctor", "--self", "--json")[1]) == json.loads(run("version", "--self", "--json")[1])

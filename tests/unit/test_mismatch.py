@@ -67,6 +67,7 @@ def test_the_temperature_is_the_slope_within_a_context() -> None:
     assert report.findings[0].severity == "critical"
 
 
+@pytest.mark.slow
 def test_without_repeated_contexts_a_temperature_shows_in_the_slope_of_all_tokens() -> None:
     bare = [{k: v for k, v in r.items() if k.startswith(("step", "logp"))} for r in records(Plant(temperature=0.6))]
     assert [f.name for f in rldk.mismatch(bare).findings] == ["temperature"]
@@ -77,6 +78,7 @@ def test_the_kept_mass_is_the_mean_ratio() -> None:
     assert report.numbers["mean_ratio"] == pytest.approx(0.857, abs=0.01)
 
 
+@pytest.mark.slow
 def test_temperature_and_truncation_at_once_are_both_named() -> None:
     report = rldk.mismatch(records(Plant(temperature=0.8, top_p=0.8)))
     assert {f.name for f in report.findings} == {"temperature", "truncated sampling"}
@@ -230,6 +232,7 @@ def test_golden_mismatch(golden: Callable[[str, str], None]) -> None:
     golden("mismatch.txt", "".join(f"===== {name}\n{text}\n" for name, text in texts.items()))
 
 
+@pytest.mark.slow
 def test_answers_of_one_token_have_no_gap_by_position() -> None:
     short = [{**r, **{name: r[name][:1] for name in ("logp_train", "logp_rollout")}} for r in records(steps=10)]
     short = [{name: x for name, x in r.items() if name in ("step", "logp_train", "logp_rollout")} for r in short]

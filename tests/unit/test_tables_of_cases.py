@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 from examples import each_of
@@ -15,6 +16,11 @@ def test_every_case_is_tried_with_what_the_test_asks_for() -> None:
     test(folder="here")
     each_of("a", [5])(each_of("b", "xy")(lambda a, b: seen.append((a, b))))()
     assert seen == [(1, 2, "here"), (3, 4, "here"), (5, "x"), (5, "y")]
+
+
+def test_each_case_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    each_of("name", ["a", "b"])(lambda name, tmp_path: (tmp_path / "f").touch(exist_ok=False))(tmp_path=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["case0", "case1"]
 
 
 def test_one_case_that_fails_fails_the_test_by_its_name() -> None:

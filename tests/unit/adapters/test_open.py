@@ -86,6 +86,7 @@ def test_every_file_is_read_or_left_out_with_a_reason(folder):
     assert all(meta.left_out.values())
 
 
+@pytest.mark.slow
 def test_directories_of_several_runs_hold_as_many(tmp_path):
     for folder in ("trl-dpo", "sb3-a2c", "verl-grpo-format", "trl-grpo"):
         shutil.copytree(FIXTURES / folder, tmp_path / folder)
@@ -197,7 +198,7 @@ def test_links_are_not_followed(tmp_path):
     assert run.meta.left_out[str(tmp_path / "runs" / "away.jsonl")] == "a link"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("content", "error"),
     [
         (b"", NoData),

@@ -57,6 +57,7 @@ def test_a_picture_draws_it_too_and_the_report_is_json() -> None:
     assert json.loads(json.dumps(BREW.to_dict()))["cups"] == 2
 
 
+@pytest.mark.slow
 def test_a_new_renderer_draws_every_report(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def haiku(views: list[View]) -> str:
         return " / ".join(f"{view.badge}, {view.title}, {len(view.problems)}" for view in views)

@@ -92,7 +92,7 @@ def test_an_empty_variable_and_a_flag_that_was_not_given_say_nothing(tmp_path: P
     assert (settings["strict"], settings["color"], settings.all["color"].origin) == (False, "never", "env RLDK_COLOR")
 
 
-@pytest.mark.parametrize("text", ["x = 1\n", "[tool]\nx = 1\n", "[tool.rldk-other]\nstrict = true\n", "tool = 3\n"])
+@each_of("text", ["x = 1\n", "[tool]\nx = 1\n", "[tool.rldk-other]\nstrict = true\n", "tool = 3\n"])
 def test_a_pyproject_without_our_table_is_looked_past(tmp_path: Path, text: str) -> None:
     (tmp_path / "rldk.toml").write_text("strict = true\n")
     (tmp_path / "deep").mkdir()

@@ -74,7 +74,7 @@ def test_no_manifest_is_none(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "said"),
     [
         (b"", "no JSON"),

@@ -46,6 +46,7 @@ def test_the_permutation_test_is_that_of_all_orders() -> None:
     assert permutation_p(labels, scores, ordered=numbers, seed=1) == pytest.approx(exact, abs=0.015)  # two values
 
 
+@pytest.mark.slow
 def test_healthy_settings_are_called_different_as_often_as_promised() -> None:
     """100 settings that mean nothing: at 5 %, more than 12 would be a one-in-a-thousand accident."""
     rng = np.random.default_rng(0)

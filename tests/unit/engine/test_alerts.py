@@ -45,6 +45,7 @@ def _rows(seed: int, n: int) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 @settings(max_examples=few(25), deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.sampled_from([None, "ppo", "grpo", "dpo"]))
 def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str | None) -> None:

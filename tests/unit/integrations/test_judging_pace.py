@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import each_of
+from examples import each_of, every
 
 from rldk.core.model import Alert
 from rldk.core.table import Row
@@ -77,7 +77,7 @@ def _alerts(folder: Path, rows: list[dict[str, float]], every: int | None) -> li
     return told
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", every(3, range(3)))
 def test_alerts_are_the_same_whatever_waits(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     start = draw.randrange(40, 70)

@@ -6,7 +6,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from examples import each_of
 
 from rldk.integrations.environments import ORIGIN
@@ -22,7 +21,7 @@ def meter(folder: Path, every: int = 1) -> Meter:
     return Meter(recorder, cadence=Cadence(every=every))
 
 
-@pytest.mark.parametrize(("model", "sampler"), [(None, NAMED), (NAMED, None), (NAMED, object()), (None, None)])
+@each_of(("model", "sampler"), [(None, NAMED), (NAMED, None), (NAMED, object()), (None, None)])
 def test_a_sampler_is_compared_only_where_both_have_weights(tmp_path: Path, model: Any, sampler: Any) -> None:
     made = meter(tmp_path)
     made.watch(model, None, sampler=sampler)

@@ -66,6 +66,7 @@ def test_one_that_does_not_read_messages() -> None:
     assert "raises on gold (AttributeError" in _codes(strings_only, CHAT)["REW050"]
 
 
+@pytest.mark.slow
 def test_results_of_the_wrong_shape() -> None:
     cases: list[tuple[Callable[..., Any], str, str]] = [
         (lambda completions, **kw: 1.0, "REW051", "a float instead of a list"),

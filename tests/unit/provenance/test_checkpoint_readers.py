@@ -154,6 +154,7 @@ def test_values_that_would_cost_more_than_they_are_worth(tmp_path: Path) -> None
             open_checkpoint(_archive(path, {"epoch": odd}))
 
 
+@pytest.mark.slow
 def test_copies_that_a_pickle_asks_for_again_and_again_are_counted() -> None:
     many = b"(" + b"K\x01" * 300_000 + b"lq\x00"  # a list of 300,000 numbers, kept as number 0
     again = b"cbuiltins\nlist\nh\x00\x85R0" * 100

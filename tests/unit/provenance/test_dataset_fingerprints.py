@@ -50,6 +50,7 @@ def _typed(value: Any) -> Any:
     return type(value).__name__, repr(value)
 
 
+@pytest.mark.slow
 def test_the_digests_are_those_of_every_version_and_process() -> None:
     rows = [{"prompt": "2+2?", "answer": 4, "score": 0.5, "tags": ["a", None]}, {"prompt": "é", "answer": 2**70}]
     array = np.arange(6, dtype=np.int32).reshape(3, 2)

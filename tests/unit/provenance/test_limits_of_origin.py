@@ -38,6 +38,7 @@ def test_a_command_is_cut_at_five_hundred_words_of_a_thousand_characters(tmp_pat
     assert command[2:] == tuple(map(str, range(MAX_WORDS - 2)))
 
 
+@pytest.mark.slow
 def test_a_script_is_hashed_up_to_sixteen_mebibytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rldk.provenance.capture.MAX_SCRIPT", 8)
     names = {"a.py": 8, "b.sh": 8, "c.py": 9, "d.txt": 1, "folder.py": None}

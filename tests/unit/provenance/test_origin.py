@@ -21,6 +21,7 @@ from rldk.provenance.hashing import file_sha256
 from rldk.provenance.packages import installed
 
 
+@pytest.mark.slow
 def test_packages_are_those_that_metadata_knows() -> None:
     found = installed()
     told = {canonical(d.name): d.version for d in reversed([*metadata.distributions()])}

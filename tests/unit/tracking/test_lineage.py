@@ -204,6 +204,7 @@ def test_the_commands_show_and_verify(chain: Path) -> None:
     assert CliRunner().invoke(main, ["lineage", "show", str(chain), "-o", "x.txt"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_verified_with_its_lineage(chain: Path) -> None:
     with rldk.init(chain):
         pass

@@ -54,6 +54,7 @@ def every_file() -> list[str]:
     return sorted(str(p.relative_to(FIXTURES)) for p in FIXTURES.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_file_is_claimed_by_its_own_format_alone() -> None:
     for name in every_file():
         owner = SB3Json if SEEDS.match(name) else OWNERS.get(name)

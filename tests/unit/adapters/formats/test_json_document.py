@@ -47,7 +47,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each_of("shape", SHAPES)
 def test_a_history_is_read_in_any_shape(tmp_path: Path, shape: str) -> None:
     run = opened(tmp_path / "log.json", SHAPES[shape])
     assert run.metrics.step.tolist() == [*N]
@@ -133,7 +133,7 @@ OTHERS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHERS)
+@each_of("kind", OTHERS)
 def test_a_document_of_something_else_is_refused(tmp_path: Path, kind: str) -> None:
     with pytest.raises(NotALog):
         opened(tmp_path / "x.json", OTHERS[kind])

@@ -78,7 +78,7 @@ def test_records_of_trainers(record: dict[str, Any], expected: dict[str, Any]) -
     assert {name: getattr(sample, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize(
+@each_of(
     "record",
     [
         {"prompt": "a", "completion": "b"},  # a data set

@@ -189,6 +189,7 @@ def test_prefix_of_tune_is_dropped_and_hparams_are_configuration() -> None:
     assert (list(log.table.columns), log.config) == (["env_runners/x"], {"lr": 0.25})
 
 
+@pytest.mark.slow
 def test_a_cut_record_is_one_rejected_record() -> None:
     data = A2C.read_bytes()
     whole = cells(TensorBoard(A2C).read())
@@ -203,6 +204,7 @@ def test_a_cut_record_is_one_rejected_record() -> None:
     assert len(whole) == 418
 
 
+@pytest.mark.slow
 @settings(max_examples=at_most(20))
 @given(st.lists(st.integers(0, 12_000), min_size=1, max_size=4), st.sampled_from([b"", b"\0" * 40, b"x" * 40]))
 def test_reading_again_gives_what_a_new_reading_gives(cuts: list[int], behind: bytes) -> None:

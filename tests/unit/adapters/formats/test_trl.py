@@ -147,7 +147,7 @@ def test_each_genuine_file_is_claimed_by_its_own_format_only():
     assert not any(names for p, names in claims.items() if p not in own)
 
 
-@pytest.mark.parametrize(
+@each_of(
     "text",
     [
         b"",

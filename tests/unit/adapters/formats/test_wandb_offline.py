@@ -144,6 +144,7 @@ def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     assert list(LogReader([*chunks, data])) == list(LogReader([FILE.read_bytes()]))
 
 
+@pytest.mark.slow
 @settings(max_examples=at_most(12))
 @given(st.lists(st.integers(7, FILE.stat().st_size), min_size=1, max_size=5))
 def test_a_file_that_grows_is_read_on_as_the_finished_one(cuts: list[int]) -> None:

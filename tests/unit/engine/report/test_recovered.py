@@ -89,6 +89,7 @@ def test_what_is_not_over_stays_critical(end: list[float]) -> None:
     assert "recovered" not in report.verdict
 
 
+@pytest.mark.slow
 def test_single_episodes_recover_although_their_rule_looks_back_on_hundreds_of_them() -> None:
     names = {"reward_mean": "r"}
     back = report_of(course(300, [*ramp(0.0, BEST, 200), *[BEST] * 900], slow=6), "REW020", names)

@@ -121,6 +121,7 @@ def test_a_run_has_a_few_incidents() -> None:
     assert max(len(r.incidents) for r in _reports()) <= FEW
 
 
+@pytest.mark.slow
 def test_the_headline_of_a_collapse_is_two_short_sentences() -> None:
     (report,) = diagnose_all(str(TESTS / "fixtures" / "trl-grpo-collapse"))
     first, second = re.split(r"\. (?=[A-Z\d])", report.verdict)

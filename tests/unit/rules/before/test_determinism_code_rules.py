@@ -145,13 +145,13 @@ def test_every_rule_over_code_has_its_cases() -> None:
     assert FIRES.keys() == QUIET.keys() == CODE_RULES.keys() - LOCK_RULES.keys()
 
 
-@pytest.mark.parametrize("code", FIRES)
+@each_of("code", FIRES)
 def test_the_rule_fires(code: str, tmp_path: Path) -> None:
     for text, variables, severity in FIRES[code]:
         assert outcome(CODE_RULES[code], view(tmp_path, text, variables)) == ([severity], []), text
 
 
-@pytest.mark.parametrize("code", QUIET)
+@each_of("code", QUIET)
 def test_the_rule_is_quiet(code: str, tmp_path: Path) -> None:
     for text, variables in QUIET[code]:
         assert outcome(CODE_RULES[code], view(tmp_path, text, variables))[0] == [], text
