@@ -60,6 +60,7 @@ def test_rare_lines_of_metrics_are_found_in_text_that_counts_in_every_line(tmp_p
     assert find_late_start(File(tmp_path / "out.log"), list(adapters)) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [DENSE, COUNTS], ids=["prose", "counts"])
 def test_few_lines_are_judged_of_text_that_counts_in_every_line(
     tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch

@@ -192,3 +192,11 @@ def test_a_kl_beyond_its_target_is_not_healthy() -> None:
     assert scores[80].kl_health_score == 1.0
     assert (scores[-1].kl_health_score, scores[-1].time_in_target_range) == (0.0, 0.0)
     assert all(m.kl_health_score is None or m.kl_health_score < 0.6 for m in scores[160:])
+
+
+def test_a_step_of_the_coefficient_that_is_rounding_is_no_answer() -> None:
+    tracker = KLScheduleTracker(kl_target=0.1, kl_target_tolerance=0.02)
+    for i in range(30):  # a billionth more is rounding, and the double is none
+        tracker.update(2 * i, 0.5, 1e9 * 2.0**i)
+        made = tracker.update(2 * i + 1, 0.5, 1e9 * 2.0**i + 2.0**i)
+    assert made.controller_responsiveness == pytest.approx(0.5, abs=0.02)

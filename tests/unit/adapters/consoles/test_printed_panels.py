@@ -91,3 +91,11 @@ def test_a_panel_of_something_else_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "out.log").write_text(panel * 5)
     with pytest.raises(NotALog):
         open_run(tmp_path / "out.log")
+
+
+def test_a_panel_has_at_most_so_many_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out.log").write_text(console(METRICS))
+    monkeypatch.setattr("rldk.adapters.consoles.panels.MAX_LINES", 5)
+    assert open_run(tmp_path / "out.log").meta.format == "open-instruct-console"
+    monkeypatch.setattr("rldk.adapters.consoles.panels.MAX_LINES", 4)
+    assert open_run(tmp_path / "out.log").meta.format != "open-instruct-console"

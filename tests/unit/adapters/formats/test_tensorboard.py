@@ -163,6 +163,9 @@ def test_files_in_sub_directories_keep_their_tags_apart(tmp_path: Path) -> None:
         (b"\x08\x03\x12\x00\x3a\x0a" + b"\xff" * 9 + b"\x01", -1.0),
         (b"\x08\x09\x12\x00\x52\x02\xac\x02", 300.0),
         (b"\x08\x13\x12\x00\x6a\x02\x80\x78", 1.0),  # half 0x3C00
+        (b"\x08\x13\x12\x00\x6a\x03\x80\xf8\x02", -1.0),  # half 0xBC00
+        (b"\x08\x09\x12\x00\x52\x0a" + b"\xff" * 9 + b"\x01", -1.0),
+        (b"\x08\x17\x12\x00\x8a\x01\x0a" + b"\xff" * 9 + b"\x01", float(2**64 - 1)),  # the same bits without a sign
         (b"\x08\x01\x12\x00", 0.0),  # a default value is left out
     ],
 )

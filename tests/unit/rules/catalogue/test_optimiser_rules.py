@@ -60,6 +60,10 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("OPT001", still(5, grad_norm=[0.5] * 32 + [0.0] * 5), {}),
         ("OPT002", {"grad_norm": [0.3, 0.0, 0.0, 0.0], "zero_std_group_frac": [0.1, 1.0, 1.0, 1.0]}, GRPO),
         ("OPT003", {"lr": [i * 1e-4 for i in range(1, 12)]}, {}),  # warm-up
+        ("OPT003", {"lr": [0.5] * 10 + [1.5] * 5}, {}),  # three times as large, and not more
+        ("OPT003", {"lr": [0.0] * 10 + [1.0] * 5}, {}),  # nothing to compare with
+        ("OPT003", {"lr": [1.01] * 10}, {"config": {"learning_rate": 1.0}}),  # 1 % above
+        ("OPT003", {"lr": [0.5] * 10}, {"config": {"learning_rate": 0.0}}),
         ("OPT003", {"lr": [0.0, 1e-5, 1e-4, 1e-3, 1e-3, 1e-3, 1e-3]}, {}),  # coarsely logged warm-up
         ("OPT003", {"lr": [1e-3, 5e-4, 1e-4, 1e-3, 5e-4, 1e-4, 1e-3]}, {"config": {"learning_rate": 1e-3}}),  # restarts
         # a fraction averaged over ten steps beside the norm of the last one
