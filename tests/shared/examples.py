@@ -38,6 +38,8 @@ def each_of(
     costs 4 ms more."""
     words = [word.strip() for word in names.split(",")] if isinstance(names, str) else list(names)
     held = [dict(zip(words, case if len(words) > 1 else (case,), strict=True)) for case in cases]
+    if not held:
+        raise ValueError(f"there is no case of {names}")
     spelled = ids if callable(ids) else Repr().repr
     labels = (
         ["-".join(str(spelled(x)) for x in case.values()) for case in held]

@@ -36,3 +36,8 @@ def test_one_case_that_fails_fails_the_test_by_its_name() -> None:
     with pytest.raises(ExceptionGroup, match="2 of 3 cases fail") as several:
         each_of("number", [2, 3, 4], ids=["two", "three", "four"])(odd)()
     assert [one.__notes__ for one in several.value.exceptions] == [["in the case two"], ["in the case four"]]
+
+
+def test_an_empty_table_is_an_error_and_no_test_that_passes() -> None:
+    with pytest.raises(ValueError, match="no case of number"):
+        each_of("number", [])

@@ -83,11 +83,11 @@ def _in_a_process(code: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("ending", "status", "said"),
     every(
-        2,
+        4,
         [
-            ("rldk.finish()", "finished", "finished"),
-            ("raise ValueError(3)", "crashed", "crashed"),
             ("pass", "crashed", "crashed"),
+            ("raise ValueError(3)", "crashed", "crashed"),
+            ("rldk.finish()", "finished", "finished"),
             ("import os; os.kill(os.getpid(), 9)", "crashed", "running"),
             ("import os; os.fork() or exit(0); os.wait(); rldk.finish()", "finished", "finished"),
         ],
