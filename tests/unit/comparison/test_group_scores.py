@@ -44,7 +44,7 @@ def test_a_baseline_that_stays_has_a_level_that_is_reached_from_below() -> None:
 def test_groups_without_spread_differ_or_do_not() -> None:
     one, two = np.ones(3), np.full(3, 2.0)
     assert (compare._welch(one, one), compare._welch(one, two)) == (1.0, 0.0)
-    assert 0.9 < compare._welch(one, np.array([1.0, 1.1, 0.9])) <= 1
+    assert 0.9 < compare._welch(one, np.array([1.1, 1.0, 0.9])) <= 1
 
 
 def test_a_run_that_stays_at_the_level_has_reached_it() -> None:

@@ -60,7 +60,6 @@ def test_a_run_that_another_process_writes_is_refused_until_that_ends(tmp_path: 
         assert run.manifest.restarts == 1
 
 
-@pytest.mark.slow
 def test_one_process_does_not_write_a_run_twice(tmp_path: Path) -> None:
     first = tracker(tmp_path)
     first.start_experiment()
@@ -89,7 +88,6 @@ with T(C('a', output_dir=sys.argv[1])) as t: t.log({'x': 1})"""
 MISSING: Any = type("Missing", (), {"status": "missing"})
 
 
-@pytest.mark.slow
 def test_each_rank_writes_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tracker(tmp_path) as first:
         monkeypatch.setenv("RANK", "3")
@@ -150,7 +148,6 @@ def test_calls_of_many_threads_are_all_kept(tmp_path: Path) -> None:
     assert (len(found.metadata), len(found.tags), len(found.datasets), found.records) == (30, 6, 30, 30)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_forked_child_changes_nothing(tmp_path: Path) -> None:
     with tracker(tmp_path) as run:
@@ -173,7 +170,6 @@ def test_a_forked_child_changes_nothing(tmp_path: Path) -> None:
     assert not [name for name in ("datasets", "models", "snapshots") if (tmp_path / "run" / name).exists()]
 
 
-@pytest.mark.slow
 def test_data_that_changed_within_a_run_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for data in ([1, 2], [1, 2], [1, 3]):
         with tracker(tmp_path) as run:
@@ -233,7 +229,6 @@ print('trained')"""
     assert not list((tmp_path / "run").glob(".*.part"))
 
 
-@pytest.mark.slow
 def test_what_would_make_the_manifest_unreadable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_module, "MAX_BYTES", 1 << 17)
     with tracker(tmp_path, save_to_yaml=False) as run:
@@ -276,7 +271,6 @@ SECRET = "s3cr3tvalue0123456789"
 HF, AWS = f"hf_{SECRET}{SECRET}", "AKIAIOSFODNN7EXAMPLE"
 
 
-@pytest.mark.slow
 def test_no_file_has_a_secret_and_their_number_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     monkeypatch.setenv("XLA_FLAGS", f"--api_key={SECRET}")
