@@ -61,7 +61,7 @@ test-integrations: $(VENV)/.integrations
 	@command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || \
 		{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq && apt-get install -qq -y chromium >/dev/null; } || \
 		echo "no chromium on this machine: the browser test will be skipped"
-	$(BIN)/python -m pytest -q -m integration
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m integration
 
 explore: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile=explore -m "hypothesis and not integration"

@@ -47,6 +47,7 @@ def test_a_gate_that_does_not_hold_is_exit_1(corpus: Path) -> None:
     assert "Not named" in out
 
 
+@pytest.mark.slow
 def test_compared_with_an_earlier_measurement(corpus: Path, tmp_path: Path) -> None:
     before = tmp_path / "before.json"
     before.write_text(run(corpus, "--json", "--jobs", 1, "--select", "OPT004")[1])
@@ -56,6 +57,7 @@ def test_compared_with_an_earlier_measurement(corpus: Path, tmp_path: Path) -> N
     assert (tmp_path / "b.html").read_text().endswith("</html>\n")
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_read_is_a_failed_run(corpus: Path, tmp_path: Path) -> None:
     shutil.copytree(corpus, tmp_path / "c")
     first = sorted((tmp_path / "c").iterdir())[0]

@@ -95,6 +95,7 @@ def test_the_formats_of_ci() -> None:
     assert card(*words, "html").stdout == Path("o/reward_card.html").read_text()
 
 
+@pytest.mark.slow
 def test_own_names_and_presets_are_mapped() -> None:
     rows = ({"it": i, "divergence": 0.01 * i} for i in range(60))
     Path("own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -104,6 +105,7 @@ def test_own_names_and_presets_are_mapped() -> None:
     assert card("reward", "own.jsonl", "--preset", "nobody").exit_code == 2
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_other_files_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     from rldk.cards import png
     from rldk.errors import MissingExtra

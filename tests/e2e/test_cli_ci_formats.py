@@ -111,6 +111,7 @@ def test_no_gate_passes_what_could_not_be_judged(tmp_path: Path, monkeypatch: py
     assert (run(*few).exit_code, run(*few, *passing).exit_code) == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_gate_of_the_doctor_lets_warnings_pass_and_codes_change_that() -> None:
     warned, broken = str(FIXTURES / "trl-dpo-hot"), str(FIXTURES / "trl-grpo-collapse")
     assert [run("doctor", source, "--gate").exit_code for source in (warned, broken)] == [0, 1]

@@ -49,6 +49,7 @@ def test_a_seed_ends_with_0(runs: tuple[str, str, str, list[str]]) -> None:
     assert "within the seed noise" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_gate_passes_what_one_pair_cannot_tell(runs: tuple[str, str, str, list[str]]) -> None:
     a, _, changed, others = runs
     assert diff("--a", a, "--b", changed).exit_code == 1

@@ -49,6 +49,7 @@ def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.rstrip().endswith("layers.1.mlp.bias")
 
 
+@pytest.mark.slow
 def test_exit_codes_follow_the_findings() -> None:
     good, other, bad = model("a.safetensors"), model("b.safetensors", 1.0), model("c.safetensors", float("nan"))
     assert diff(good, good).exit_code == 0
@@ -76,6 +77,7 @@ def test_the_document_has_every_number() -> None:
     assert moved["ulps"]
 
 
+@pytest.mark.slow
 def test_every_format_names_the_element_and_hides_control_characters() -> None:
     good, other = model("a.safetensors"), model("b.safetensors", 1.0)
     for form in ("text", "md", "html", "github", "junit", "sarif", "json"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from examples import every
+from examples import each_of, every
 
 from rldk.cli.main import main
 
@@ -77,6 +77,7 @@ def test_fail_on_decides_the_exit_code(broken: Path) -> None:
     assert run("doctor", HEALTHY)[0] == 0
 
 
+@pytest.mark.slow
 def test_the_exit_code_is_the_worst_of_all_inputs(broken: Path) -> None:
     code, out, err = run("doctor", str(broken), str(broken.parent / "absent"))
     assert code == 3
@@ -85,6 +86,7 @@ def test_the_exit_code_is_the_worst_of_all_inputs(broken: Path) -> None:
     assert run("doctor", str(broken), HEALTHY)[0] == 1
 
 
+@pytest.mark.slow
 def test_several_runs_are_a_list_of_reports() -> None:
     document = json.loads(run("doctor", COLLAPSE, HEALTHY, "--json")[1])
     assert [r["meta"]["source"] for r in document["reports"]] == [COLLAPSE, HEALTHY]
@@ -128,6 +130,7 @@ def test_a_plain_log_is_judged_from_a_file_from_stdin_and_from_a_glob(broken: Pa
     assert run(str(broken.parent / "*.jsonl"))[1].splitlines()[0] == out.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_colour_is_off_in_a_pipe_and_on_when_asked(broken: Path) -> None:
     assert "\x1b" not in run(str(broken))[1]
     assert "\x1b[1;31m" in run(str(broken), FORCE_COLOR="1")[1]
@@ -166,7 +169,7 @@ def _no_steps(path: Path) -> None:
     path.write_text("hello\nworld\n" * 20)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("make", "codes"),
     [
         (_random_bytes, {3}),
@@ -247,6 +250,7 @@ def test_a_report_in_every_format_fails_as_the_text_does(form: str, begins: str,
     assert holds in out
 
 
+@pytest.mark.slow
 def test_github_adds_to_the_summary_of_the_job(tmp_path: Path) -> None:
     page, lost = tmp_path / "summary.md", str(tmp_path / "lost")
     page.write_text("before\n")

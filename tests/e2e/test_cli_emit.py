@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 from rldk.cli.main import main
 from rldk.core.jsonl import decode
@@ -47,7 +47,7 @@ def test_a_dash_is_stdout_of_a_real_process() -> None:
     assert done.stdout == '{"time": 3.0, "step": 0, "name": "kl", "value": 1.0}\n'
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("option", "value", "code", "says"),
     [
         ("--value", "high", 2, "'high' is not a valid float"),

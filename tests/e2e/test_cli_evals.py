@@ -46,6 +46,7 @@ def test_the_result_is_written_and_read_back(data: Path, tmp_path: Path) -> None
     assert "<script" not in (tmp_path / "d" / "evaluation.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_failure_is_1_and_nothing_to_judge_is_3(tmp_path: Path) -> None:
     path = tmp_path / "red.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in red_team(refuses=0.7)))

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 from rldk.cards.manual import TOPICS
 from rldk.cli.main import main
@@ -19,7 +20,7 @@ def run(*args: str) -> tuple[int, str, str]:
     return result.exit_code, result.stdout, result.stderr
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@each_of("topic", TOPICS)
 def test_topics(topic: str) -> None:
     code, out, _ = run("explain", topic)
     assert code == 0
@@ -39,6 +40,7 @@ def test_exit_codes_are_all_there() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_rule_and_every_normal_pattern_has_a_page() -> None:
     for rule in (*rules, *normals):
         code, out, _ = run("explain", rule.code)
@@ -52,6 +54,7 @@ def test_a_rule_is_found_by_name_and_in_lower_case() -> None:
     assert run("rules", "show", rule.code)[1] == run("explain", rule.code)[1]
 
 
+@pytest.mark.slow
 def test_every_metric_has_a_page_with_unit_and_spellings() -> None:
     code, out, _ = run("explain", "kl")
     assert code == 0

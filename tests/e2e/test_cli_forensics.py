@@ -27,6 +27,7 @@ def _drifting(tmp_path: Path) -> Path:
 COLUMNS = ("--step-col", "it", "--kl-col", "divergence", "--kl-coef-col", "beta")
 
 
+@pytest.mark.slow
 def test_a_scan_names_what_it_found_and_what_it_did_not_look_for() -> None:
     result = rldk("log-scan", "tests/fixtures/trl-grpo-collapse")
     assert result.exit_code == 1

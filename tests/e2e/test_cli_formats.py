@@ -79,6 +79,7 @@ def test_ingest_names_what_is_wrong(own_names: Path, args: tuple[str, str], code
     assert args[1] in err
 
 
+@pytest.mark.slow
 def test_format_info_lists_every_adapter_and_what_it_loses() -> None:
     formats = json.loads(run("format-info", "--json")[1])["formats"]
     assert {f["name"] for f in formats} == set(adapters.names())

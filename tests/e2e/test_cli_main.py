@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 import rldk
 from rldk.cli.commands import COMMANDS
@@ -46,7 +47,7 @@ finally:
     assert not {m for m in done.stderr.split() if m.startswith("rldk.cli.")} - {"rldk.cli.main", "rldk.cli.commands"}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@each_of("name", COMMANDS)
 def test_every_command_has_help_whose_first_line_is_the_one_in_the_list(name: str) -> None:
     code, out, _ = run(name, "--help")
     assert code == 0
@@ -79,7 +80,7 @@ def called(example: str) -> list[str]:
     return shlex.split(re.split(r"[>|)]", typed)[0])[1:]
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@each_of("path", EVERY, ids=" ".join)
 def test_every_help_has_examples_that_the_parser_accepts(path: tuple[str, ...]) -> None:
     root = click.Context(main, info_name="rldk", **main.context_settings)
     shown = examples(EVERY[path])
@@ -93,7 +94,7 @@ def test_every_help_has_examples_that_the_parser_accepts(path: tuple[str, ...]) 
         command.make_context(name, rest, parent=root)
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@each_of("path", EVERY, ids=" ".join)
 def test_every_option_says_in_a_sentence_what_it_does(path: tuple[str, ...]) -> None:
     for option in EVERY[path].params:
         if isinstance(option, click.Option):
@@ -101,7 +102,7 @@ def test_every_option_says_in_a_sentence_what_it_does(path: tuple[str, ...]) -> 
             assert re.fullmatch(r"[A-Za-z].* .*[.]", sentence), option.name
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+@each_of("path", EVERY, ids=" ".join)
 def test_every_argument_is_named_in_the_text(path: tuple[str, ...]) -> None:
     command = EVERY[path]
     text = (command.help or "").partition("\b")[0]
@@ -111,7 +112,7 @@ def test_every_argument_is_named_in_the_text(path: tuple[str, ...]) -> None:
                 assert re.search(rf"\b{word}\b", text), word
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("word", "nearest"), [("docter", "doctor"), ("explian", "explain"), ("xyzzy", "--help"), ("x" * 300, "--help")]
 )
 def test_an_unknown_command_names_the_nearest_and_exits_2(word: str, nearest: str) -> None:
@@ -203,6 +204,7 @@ def test_the_output_survives_a_terminal_without_unicode() -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_doctor_checks_the_installation_as_version_does() -> None:
     assert run("doctor", "--self") == run("version", "--self")
     assert json.loads(run("doctor", "--self", "--json")[1]) == json.loads(run("version", "--self", "--json")[1])

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from examples import every
+from examples import each_of, every
 
 from rldk.cli.main import main
 from rldk.diagnosis import diagnose
@@ -63,6 +63,7 @@ def read_alerts(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_a_real_process_reads_to_the_end_and_writes_what_validates(tmp_path: Path) -> None:
     log = broken_log(tmp_path / "m.jsonl")
     words = ["--once", str(log), "--alerts", "deep/a.jsonl", "--alerts-txt", "a.txt", "--report", "r.json"]
@@ -104,7 +105,7 @@ def test_the_exit_code_judges_only_on_request(words: tuple[str, ...], code: int,
     monitor("--once", str(broken_log(tmp_path / "m.jsonl")), *words, cwd=tmp_path, code=code)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("words", "message"),
     [
         (("--once", "absent.jsonl"), "no such file or directory: absent.jsonl"),
@@ -144,7 +145,7 @@ def test_the_newest_file_of_a_directory_is_followed_and_not_what_the_monitor_wri
     assert (report["source"]["lines"], report["alerts"]["begin"]) == (60, 1)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("line", "words"),
     [
         ('{{"step": {0}, "my_loss": {1}}}', ("--field-map", '{"my_loss": "loss"}')),

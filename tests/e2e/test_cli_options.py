@@ -64,6 +64,7 @@ def test_colour_is_on_or_off_as_asked_for(log: Path, command: str) -> None:
     assert ["\x1b[" in shown["--color"], "\x1b[" in shown["--no-color"]] == [True, False]
 
 
+@pytest.mark.slow
 def test_as_many_incidents_are_shown_as_asked_for(log: Path) -> None:
     of = len(json.loads(run("doctor", log, "--json")[1])["incidents"])
     assert of >= 2
@@ -129,6 +130,7 @@ def test_a_post_that_fails_is_tried_again_as_often_as_asked_for(tmp_path: Path, 
     assert (code, Server.asked) == (0, retries + 1), err
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_the_approved_one(tmp_path: Path) -> None:
     def written(name: str, lr: float) -> Path:
         rows = ({"step": i, "lr": lr, "kl": 0.02 + 0.001 * (i % 3)} for i in range(40))

@@ -43,6 +43,7 @@ def test_a_healthy_configuration(config: Path, versions: Path) -> None:
     assert "completions a step  16" in out
 
 
+@pytest.mark.slow
 def test_a_fault_gives_exit_code_1_and_an_override_mends_it(config: Path, versions: Path) -> None:
     code, out = _run(config, "per_device_train_batch_size=6", "--processes", 1, "--packages", versions)
     assert code == 1

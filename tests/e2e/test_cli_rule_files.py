@@ -74,6 +74,7 @@ def test_a_trial_says_what_fired_where_and_what_could_not_be_checked(tmp_path: P
     assert "<script" not in text
 
 
+@pytest.mark.slow
 def test_a_trial_on_a_healthy_run_has_nothing_loud_and_lists_all_when_asked() -> None:
     out = run("rules", "test", "grpo_strict", HEALTHY)[1]
     assert not re.search(r"^\S+ +(warn|critical) ", out, re.M)
@@ -97,6 +98,7 @@ def test_a_trial_takes_settings_and_hostile_names(tmp_path: Path) -> None:
     assert "<script" not in (tmp_path / "t.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_is_a_usage_error(tmp_path: Path) -> None:
     assert run("rules", "test", "default", COLLAPSE, "--html", str(tmp_path / "no" / "t.html"))[0] == 2
 

@@ -68,6 +68,7 @@ def test_a_command_that_is_not_there_is_a_usage_error(tmp_path: Path, here: Here
     assert "cannot start no-such-command" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_it_prints_is_passed_on_and_watched(tmp_path: Path, here: Here) -> None:
     done = here("run", "--report", "r.json", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert len(done.stdout.splitlines()) == 400
@@ -81,6 +82,7 @@ def test_exit_code_judges_a_command_that_went_well(tmp_path: Path, here: Here) -
     assert done.returncode == 1
 
 
+@pytest.mark.slow
 def test_a_run_directory_is_left_and_opens(tmp_path: Path, here: Here) -> None:
     done = here("run", "--run-dir", "mine", "--", sys.executable, "-c", BROKEN, "0", cwd=tmp_path)
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == [
@@ -103,6 +105,7 @@ def test_the_manifest_tells_what_ran_and_how_it_ended(tmp_path: Path, here: Here
     assert (again.started_at, again.status, again.exit_code, again.restarts) == (found.started_at, "finished", 0, 1)
 
 
+@pytest.mark.slow
 def test_a_training_that_writes_its_own_manifest_keeps_it(tmp_path: Path, here: Here) -> None:
     code = "import rldk\nrldk.init('mine', name='own')\nrldk.log({'kl': 0.1})\nrldk.finish()"
     here("run", "--run-dir", "mine", "--", sys.executable, "-c", code, cwd=tmp_path)
@@ -131,6 +134,7 @@ def test_a_run_directory_may_be_used_again(tmp_path: Path, here: Here) -> None:
     assert (tmp_path / "mine" / "stdout.txt").read_text() == "once\nonce\n"
 
 
+@pytest.mark.slow
 def test_a_log_that_the_command_writes_is_the_next_step(tmp_path: Path, here: Here) -> None:
     script = BROKEN.replace("flush=True", "file=open('m.jsonl', 'a')").replace("400", "40")
     done = here("run", "--run-dir", "d", "--stream", "m.jsonl", "--", sys.executable, "-c", script, "0", cwd=tmp_path)

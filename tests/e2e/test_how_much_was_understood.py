@@ -128,6 +128,7 @@ def test_the_document_of_several_runs_has_a_summary_and_the_order_given(sweep: P
     assert (second["headline"], second["place"], third["place"]) == ("unreadable", None, 0)
 
 
+@pytest.mark.slow
 def test_the_page_of_several_runs_has_an_index_whose_links_lead_to_the_reports(sweep: Path) -> None:
     rldk(str(sweep), str(sweep / "absent"), "--html", str(sweep / "all.html"))
     page = (sweep / "all.html").read_text()

@@ -30,6 +30,7 @@ def _printed(line: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_commands_print_what_is_shown() -> None:
     for blocks in BLOCKS.values():
         commands: list[str] = []

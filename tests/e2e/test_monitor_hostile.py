@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from examples import each_of
 
 from rldk.cli.main import main
 
@@ -42,7 +43,7 @@ def report(tmp_path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_of("name", NAMES)
 def test_a_metric_name_can_neither_write_to_the_terminal_nor_add_a_line(name: str, tmp_path: Path) -> None:
     rules = {
         "rules": [
@@ -104,7 +105,7 @@ def test_noise_between_the_lines_is_counted(tmp_path: Path) -> None:
     assert (source["lines"], source["rejected"]) == (406, 6)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n\n", os.urandom(3000), b"no log at all\n" * 50])
+@each_of("content", [b"", b"\n\n\n", os.urandom(3000), b"no log at all\n" * 50])
 def test_what_is_no_log_is_one_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.jsonl").write_bytes(content)
     done = monitor(tmp_path)

@@ -55,6 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_panel_shows_where_the_run_stands_and_what_is_wrong(folder: Path) -> None:
     shown = on_a_terminal(folder, "--once", "m.jsonl")
     last = shown[shown.rindex("rldk monitor") :]

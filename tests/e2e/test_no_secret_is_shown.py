@@ -59,6 +59,7 @@ def test_no_output_of_a_command_has_a_secret(words: list[str], run: Path) -> Non
     assert SECRET not in done.output
 
 
+@pytest.mark.slow
 def test_no_written_file_has_a_secret(run: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     out = tmp_path_factory.mktemp("out")
     for name in ("r.json", "r.md", "r.html", "r.xml", "r.sarif", "r.txt"):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from examples import each_of
 from made_rewards import answers, pairs, rows
 
 from rldk.cli.main import main
@@ -33,6 +34,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("rewards") / "clean.jsonl", answers())
 
 
+@pytest.mark.slow
 def test_the_verdict_comes_first_and_the_exit_code_says_whether_it_passes(biased: Path, clean: Path) -> None:
     found = call("reward-health", biased)
     assert found.output.startswith("The reward does not pass: length bias.")
@@ -180,7 +182,7 @@ ODD: dict[str, tuple[bytes | list[dict[str, Any]], int, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ODD)
+@each_of("name", ODD)
 def test_an_odd_file_has_an_honest_answer(name: str, tmp_path: Path) -> None:
     content, code, words = ODD[name]
     path = tmp_path / f"{name}.jsonl"
@@ -209,7 +211,7 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", FOREIGN)
+@each_of("name", FOREIGN)
 def test_a_gate_names_a_file_that_is_no_report(name: str, tmp_path: Path) -> None:
     path = tmp_path / "foreign.json"
     path.write_text(FOREIGN[name][0])

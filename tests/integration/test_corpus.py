@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -70,7 +71,7 @@ def test_a_table_whose_rate_is_zero_stands_still_from_its_onset(tmp_path: Path, 
     assert list(rate == 0) == [step >= onset for step in range(1, 41)]
 
 
-@pytest.mark.parametrize("seed", range(len(KINDS)))
+@each_of("seed", range(len(KINDS)))
 def test_a_stream_is_the_same_for_the_same_seed_and_keeps_its_ranges(seed: int) -> None:
     kind, rows = healthy(seed)
     assert (kind, rows) == healthy(seed)

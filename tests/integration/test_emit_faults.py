@@ -84,6 +84,7 @@ def test_kill_9_loses_at_most_the_line_being_written(tmp_path: Path) -> None:
     assert found.records - len(told) <= 8  # written, but killed before it could say so
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_file_do_not_cut_each_others_lines(tmp_path: Path) -> None:
     path = tmp_path / "m.jsonl"
     processes = [_start(APPENDER, path, f"rank{i}") for i in range(3)]

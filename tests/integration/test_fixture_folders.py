@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 from rldk.adapters import open_runs
 from rldk.adapters.frame import ALIASES
@@ -58,7 +59,7 @@ READERS = {
 }
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@each_of("name", FOLDERS)
 def test_a_directory_is_one_run_read_from_its_best_file_and_every_other_is_left_out_for_a_reason(name: str) -> None:
     (run,) = open_runs(WHOLE / name)
     assert (run.id, run.meta.format, run.meta.algorithm) == (name, *FOLDERS[name])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import every
+from examples import each_of, every
 
 from rldk.adapters import open_run
 from rldk.adapters.base import adapters
@@ -69,7 +69,7 @@ def pairs(name: str) -> list[tuple[Run, Run]]:
     return [(runs(name)[one], runs(name)[other]) for one, other in combinations(sorted(FORMATS[name]), 2)]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@each_of("name", FORMATS)
 def test_two_formats_of_a_run_agree(name: str) -> None:
     for left, right in pairs(name):
         mine, its = points(left), points(right)
@@ -85,7 +85,7 @@ def test_two_formats_of_a_run_agree(name: str) -> None:
         )
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@each_of("name", FORMATS)
 def test_what_two_formats_carry_they_carry_at_the_same_steps(name: str) -> None:
     for left, right in pairs(name):
         mine, its = points(left), points(right)
@@ -96,7 +96,7 @@ def test_what_two_formats_carry_they_carry_at_the_same_steps(name: str) -> None:
         assert here == there, (left.meta.format, right.meta.format)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@each_of("name", FORMATS)
 def test_every_format_knows_the_trainer_and_none_contradicts_another(name: str) -> None:
     metas = [run.meta for form, run in runs(name).items() if form in FORMATS[name]]
     assert len({meta.framework for meta in metas}) == 1

@@ -156,6 +156,7 @@ def table(rng: random.Random, n: int) -> bytes:
     return ("\n".join(out) + rng.choice(["\n", "", f"\n{step}{comma}0.1"])).encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=few(25), deadline=None)
 @given(seed=st.integers(0, 10**6), n=st.integers(3, 350), pause=st.sampled_from([0.0, 0.05, 0.5]))
 def test_tables_that_change_their_ways(

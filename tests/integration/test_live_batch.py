@@ -137,6 +137,7 @@ def test_every_rule_finds_the_same_in_blocks(seed: int, n: int, algorithm: str |
     assert reports[0] == reports[1]
 
 
+@pytest.mark.slow
 @settings(max_examples=at_most(25), deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 40_000), max_size=8))
 def test_any_cut_of_the_bytes_gives_the_same_rows(

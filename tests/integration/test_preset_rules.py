@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from examples import every, few
+from examples import each_of, every, few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +49,7 @@ def test_all_presets_are_there_and_compiled_from_their_yaml() -> None:
     assert {n: (FOLDER / f"{n}.json").read_bytes() for n in NAMES} == compiled_presets()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_of("name", NAMES)
 def test_a_preset_names_its_sources_and_calls_nothing_critical_by_a_number_alone(name: str) -> None:
     file = load_rules(name)
     assert file.description
@@ -96,7 +96,7 @@ def test_healthy_runs_are_quiet(name: str, fixture: str) -> None:
         assert not [f.code for f in scan(run, load_rules(name).rules).findings if f.severity != "info"]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("metric", "before", "after", "code"),
     [
         ("acceptance_rate", 0.6, 0.3, "acceptance_swing"),

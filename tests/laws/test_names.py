@@ -7,6 +7,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from sources import nodes
 
 import rldk
@@ -126,7 +127,7 @@ PUBLIC = {
 }
 
 
-@pytest.mark.parametrize("module", PUBLIC)
+@each_of("module", PUBLIC)
 def test_public_names_are_there_and_listed(module: str) -> None:
     found = importlib.import_module(module)
     assert set(found.__all__) >= PUBLIC[module]

@@ -11,7 +11,8 @@ WORDS = "the model reads a long question and then it writes down an answer that 
 
 def prose(rng: np.random.Generator, words: int = 30) -> str:
     """Words in random order: no loop, and as hard to compress as prose."""
-    return " ".join(f"{WORDS[i]}{rng.integers(100)}" for i in rng.integers(0, len(WORDS), words))
+    drawn = zip(rng.integers(0, len(WORDS), words).tolist(), rng.integers(0, 100, words).tolist(), strict=True)
+    return " ".join(f"{WORDS[word]}{number}" for word, number in drawn)
 
 
 def answers(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ def test_the_forms_are_the_documented_ones(tmp_path: Path) -> None:
     assert read_events(path)[1].metrics == {"kl": 0.25, "rewards/format": 1.0}
 
 
-@pytest.mark.parametrize("value", [np.float32(0.5), np.array([[0.5]]), np.float64(0.5), np.int64(3), True, 10**40])
+@each_of("value", [np.float32(0.5), np.array([[0.5]]), np.float64(0.5), np.int64(3), True, 10**40])
 def test_what_has_one_number_in_it_is_that_number(tmp_path: Path, value: Any) -> None:
     path = tmp_path / "m.jsonl"
     with EventWriter(path, strict=True) as writer:
@@ -110,7 +111,7 @@ def test_a_step_that_is_none_is_counted_and_said(tmp_path: Path, capsys: pytest.
     assert "1 records were not written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("call", [{}, {"name": "kl"}, {"value": 1.0}, {"metrics": {}, "name": "kl", "value": 1.0}])
+@each_of("call", [{}, {"name": "kl"}, {"value": 1.0}, {"metrics": {}, "name": "kl", "value": 1.0}])
 def test_a_call_without_its_arguments_is_an_error_at_once(tmp_path: Path, call: dict[str, Any]) -> None:
     with EventWriter(tmp_path / "m.jsonl") as writer, pytest.raises(UsageError, match="a name and a value"):
         writer.log(step=1, **call)

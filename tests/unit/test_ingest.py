@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from examples import every
+from examples import each_of, every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,7 +148,7 @@ def test_writing_fails_whole_or_not_at_all(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x.jsonl"]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "metric"),
     [
         ("avg_reward", "reward_mean"),

@@ -83,6 +83,7 @@ def test_an_error_of_the_user_ends_it(runs: Path, jobs: int) -> None:
         judge_paths([str(runs)], Wanted(adapter="nope"), jobs)
 
 
+@pytest.mark.slow
 def test_a_terminal_keeps_the_curves_that_lead_incidents_and_a_page_all(runs: Path) -> None:
     path = _log(runs / "broken", rows=60) / "metrics.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from benchmarks.mismatch import PLANTS, Plant, run
 from click.testing import CliRunner
-from examples import every
+from examples import each_of, every
 from msgspec.structs import replace
 
 import rldk
@@ -67,6 +67,7 @@ def test_the_temperature_is_the_slope_within_a_context() -> None:
     assert report.findings[0].severity == "critical"
 
 
+@pytest.mark.slow
 def test_without_repeated_contexts_a_temperature_shows_in_the_slope_of_all_tokens() -> None:
     bare = [{k: v for k, v in r.items() if k.startswith(("step", "logp"))} for r in records(Plant(temperature=0.6))]
     assert [f.name for f in rldk.mismatch(bare).findings] == ["temperature"]
@@ -77,6 +78,7 @@ def test_the_kept_mass_is_the_mean_ratio() -> None:
     assert report.numbers["mean_ratio"] == pytest.approx(0.857, abs=0.01)
 
 
+@pytest.mark.slow
 def test_temperature_and_truncation_at_once_are_both_named() -> None:
     report = rldk.mismatch(records(Plant(temperature=0.8, top_p=0.8)))
     assert {f.name for f in report.findings} == {"temperature", "truncated sampling"}
@@ -194,7 +196,7 @@ def test_the_command(tmp_path: Path, plant: Plant, options: list[str], code: int
     assert page.read_text().count("<html") == 1
 
 
-@pytest.mark.parametrize("name", ["terminal", "markdown", "github", "junit", "sarif", "html"])
+@each_of("name", ["terminal", "markdown", "github", "junit", "sarif", "html"])
 def test_every_renderer_draws_the_report(name: str) -> None:
     report = rldk.mismatch(records(Plant(temperature=0.6)))
     assert "temperature" in str(renderers.get(name)(mismatch_view(report)))
@@ -230,6 +232,7 @@ def test_golden_mismatch(golden: Callable[[str, str], None]) -> None:
     golden("mismatch.txt", "".join(f"===== {name}\n{text}\n" for name, text in texts.items()))
 
 
+@pytest.mark.slow
 def test_answers_of_one_token_have_no_gap_by_position() -> None:
     short = [{**r, **{name: r[name][:1] for name in ("logp_train", "logp_rollout")}} for r in records(steps=10)]
     short = [{name: x for name, x in r.items() if name in ("step", "logp_train", "logp_rollout")} for r in short]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from examples import each_of
 
 from rldk import ingest_runs_to_events
 from rldk.adapters import GRPOAdapter, TRLAdapter
@@ -44,8 +44,8 @@ def test_metrics_of_an_event_get_their_canonical_names(tmp_path: Path) -> None:
     assert ingest_runs_to_events(tmp_path / "e.jsonl")[0].metrics == {"kl": 0.5, "own": 1.0}
 
 
-@pytest.mark.parametrize("bad", [b"", b"not json\n", b'{"step": "x", "metrics": {}}\n[1]\n', b'{"step": 9, "metr'])
-@pytest.mark.parametrize("kind", [TRLAdapter, GRPOAdapter])
+@each_of("bad", [b"", b"not json\n", b'{"step": "x", "metrics": {}}\n[1]\n', b'{"step": 9, "metr'])
+@each_of("kind", [TRLAdapter, GRPOAdapter])
 def test_the_adapter_of_trl_reads_them_clean_or_not(tmp_path: Path, kind: type[TRLAdapter], bad: bytes) -> None:
     path = tmp_path / "my_run_events.jsonl"
     write_events(EVENTS, path)

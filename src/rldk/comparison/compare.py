@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -184,7 +185,8 @@ def _reached(step: NDArray[np.int64], values: Array, level: float, *, rising: bo
     """The first step at which the running mean of ten values has reached the level."""
     width = min(10, values.size)
     means = np.convolve(values, np.ones(width) / width, mode="valid")
-    places = np.flatnonzero(means >= level if rising else means <= level)
+    rounding = 1e-12 * abs(level)  # of a mean of ten: a run that stays at the level has reached it
+    places = np.flatnonzero(means >= level - rounding if rising else means <= level + rounding)
     return int(step[places[0] + width - 1]) if places.size else None
 
 
@@ -211,7 +213,8 @@ def _welch(own: Array, base: Array) -> float:
 
     if np.ptp(own) == 0 and np.ptp(base) == 0:
         return float(own[0] == base[0])
-    return float(ttest_ind(own, base, equal_var=False).pvalue)
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # scipy warns where one has no spread
+        return float(ttest_ind(own, base, equal_var=False).pvalue)
 
 
 def _gaps(two: Sequence[Array]) -> Array:

@@ -22,22 +22,23 @@ def entry_points(group: str) -> Iterable[EntryPoint]:
     Importing `importlib.metadata` and asking it takes a tenth of the start of a command, and most installations have no
     plugin. So the files that could name one are searched first."""
     header = f"[{group}]".encode()
-    if not any(_may_declare(Path(place), header) for place in sys.path):
+    if not any(os.path.isfile(place) or _declares(place, header) for place in sys.path):  # noqa: PTH113 - of a zip
         return ()
     from importlib.metadata import entry_points as declared
 
     return declared(group=group)
 
 
-def _may_declare(place: Path, header: bytes) -> bool:
-    return place.is_file() or any(header in text for text in _declared(place))  # a zip is not searched
+@cache
+def _declares(place: str, header: bytes) -> bool:
+    return any(header in text for text in _declared(place))
 
 
 @cache
-def _declared(place: Path) -> tuple[bytes, ...]:
-    """Yields what each distribution in a directory of the path declares."""
+def _declared(place: str) -> tuple[bytes, ...]:
+    """What each distribution in a directory of the path declares."""
     texts = []
-    with suppress(OSError), os.scandir(place) as entries:
+    with suppress(OSError), os.scandir(place or ".") as entries:
         for entry in entries:
             if entry.name.lower().endswith(_INFO):
                 with suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ def installed() -> dict[str, str]:
     The names of the metadata folders say both, so that no file is read: a few ms, where reading costs one ms each."""
     found: dict[str, str] = {}
     for place in dict.fromkeys(sys.path):  # the first on the path is the one that is imported
-        for name, version in sorted(_beside(Path(place or "."))):
+        for name, version in sorted(_beside(place)):
             found.setdefault(name, version)
     return dict(sorted(found.items()))
 
@@ -31,9 +32,9 @@ def origins() -> dict[str, str]:
     with its commit, or a file. Credentials are left out."""
     found: dict[str, str] = {}
     for place in dict.fromkeys(sys.path):
-        for folder in _folders(Path(place or ".")):
-            name = _FOLDER.fullmatch(folder.name)
-            origin = _origin(folder / "direct_url.json") if name else ""
+        for folder in _names(place):
+            name = _FOLDER.fullmatch(folder) if folder.endswith(".dist-info") else None
+            origin = _origin(os.path.join(place or ".", folder, "direct_url.json")) if name else ""  # noqa: PTH118
             if name and origin:
                 found.setdefault(canonical(name["name"]), origin)
     return dict(sorted(found.items()))
@@ -50,10 +51,10 @@ def conda_packages(prefix: Path | None = None) -> dict[str, str]:
     return {part[0]: f"{part[1]} {part[2]}" for part in parts if len(part) == 3}
 
 
-def _origin(path: Path) -> str:
+def _origin(path: str) -> str:
     """What `direct_url.json` says in a word or two."""
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb") as stream:  # noqa: PTH123 - one is tried for each package, and a `Path` takes longer
             told = json.loads(stream.read(MAX_ORIGIN))
     except (OSError, ValueError, RecursionError):
         return ""
@@ -67,9 +68,10 @@ def _origin(path: Path) -> str:
     return f"editable {address}" if folder.get("editable") else address
 
 
-def _folders(place: Path) -> list[Path]:
+def _names(place: str) -> list[str]:
+    """The names in a place of the path. None in an archive, or where nothing is."""
     try:
-        return [entry for entry in place.iterdir() if entry.suffix == ".dist-info"]
+        return os.listdir(place or ".")  # noqa: PTH208 - of a thousand names few are looked at
     except OSError:
         return []
 
@@ -84,10 +86,7 @@ def version_of(name: str) -> str | None:
         return None
 
 
-def _beside(place: Path) -> Iterator[tuple[str, str]]:
-    try:
-        names = [entry.name for entry in place.iterdir() if entry.suffix in (".dist-info", ".egg-info")]
-    except OSError:  # an archive, or a place on the path that does not exist
-        return
+def _beside(place: str) -> Iterator[tuple[str, str]]:
+    names = (name for name in _names(place) if name.endswith((".dist-info", ".egg-info")))
     for found in filter(None, map(_FOLDER.fullmatch, names)):
         yield canonical(found["name"]), found["version"]

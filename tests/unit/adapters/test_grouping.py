@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.base import adapters
 from rldk.adapters.explore import Source
@@ -138,7 +139,7 @@ def test_layouts(sources, runs, spare):
     assert layout(*reversed(sources)) == (runs, spare)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("path", "name"),
     [
         ("/x/out/trainer_state.json", "out"),

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from examples import every
+from examples import each_of, every
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -43,8 +43,8 @@ DENSE = "".join(f"In step {i % 9} we think about {i} apples, so the reward is 1 
 COUNTS = "".join(f"step {i * 7919 % 400} of 10: reward was {i % 7}\n" for i in range(80_000))
 
 
-@pytest.mark.parametrize("before", [DENSE, COUNTS], ids=["prose", "counts"])
-@pytest.mark.parametrize("after", [DENSE, COUNTS, ""], ids=["prose", "counts", "end"])
+@each_of("before", [DENSE, COUNTS], ids=["prose", "counts"])
+@each_of("after", [DENSE, COUNTS, ""], ids=["prose", "counts", "end"])
 def test_metrics_are_found_in_text_that_counts_in_every_line(tmp_path: Path, before: str, after: str) -> None:
     (tmp_path / "out.log").write_text(before + VERL + after)
     found = find_late_start(File(tmp_path / "out.log"), list(adapters))
@@ -60,6 +60,7 @@ def test_rare_lines_of_metrics_are_found_in_text_that_counts_in_every_line(tmp_p
     assert find_late_start(File(tmp_path / "out.log"), list(adapters)) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [DENSE, COUNTS], ids=["prose", "counts"])
 def test_few_lines_are_judged_of_text_that_counts_in_every_line(
     tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
@@ -83,7 +84,7 @@ def test_a_folder_is_searched_as_a_file_is(tmp_path: Path) -> None:
     assert len(open_run(tmp_path).metrics) == 8
 
 
-@pytest.mark.parametrize("text", [NOISE, "", "ep", NOISE.replace("\n", " "), "step " * 40_000])
+@each_of("text", [NOISE, "", "ep", NOISE.replace("\n", " "), "step " * 40_000])
 def test_text_without_metrics_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "out.log").write_text(text)
     assert find_late_start(File(tmp_path / "out.log"), list(adapters)) is None

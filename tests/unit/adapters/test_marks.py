@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from examples import every
+from examples import each_of, every
 
 from rldk.adapters import consoles, formats
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
@@ -60,7 +60,7 @@ def test_a_file_without_the_mark_is_not_recognised(module: str) -> None:
     assert recognised
 
 
-@pytest.mark.parametrize("module", NOT_JSON)
+@each_of("module", NOT_JSON)
 def test_json_is_not_recognised(module: str) -> None:
     kinds = made_in(module)
     for path in FILES:

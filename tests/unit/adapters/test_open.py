@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +68,7 @@ def run_of(folder: str) -> Run:
     return open_run(FIXTURES / folder)
 
 
-@pytest.mark.parametrize("folder", EXPECTED)
+@each_of("folder", EXPECTED)
 def test_a_trainers_directory_is_one_run(folder):
     run = run_of(folder)
     log_format, framework, algorithm, metrics = EXPECTED[folder]
@@ -77,7 +77,7 @@ def test_a_trainers_directory_is_one_run(folder):
     assert metrics <= run.metrics.columns.keys()
 
 
-@pytest.mark.parametrize("folder", EXPECTED)
+@each_of("folder", EXPECTED)
 def test_every_file_is_read_or_left_out_with_a_reason(folder):
     meta = run_of(folder).meta
     there = {str(p) for p in (FIXTURES / folder).rglob("*") if p.is_file()}
@@ -86,6 +86,7 @@ def test_every_file_is_read_or_left_out_with_a_reason(folder):
     assert all(meta.left_out.values())
 
 
+@pytest.mark.slow
 def test_directories_of_several_runs_hold_as_many(tmp_path):
     for folder in ("trl-dpo", "sb3-a2c", "verl-grpo-format", "trl-grpo"):
         shutil.copytree(FIXTURES / folder, tmp_path / folder)
@@ -197,7 +198,7 @@ def test_links_are_not_followed(tmp_path):
     assert run.meta.left_out[str(tmp_path / "runs" / "away.jsonl")] == "a link"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("content", "error"),
     [
         (b"", NoData),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.bench.cases import Label, find_cases, open_case, read_label
 from rldk.errors import MalformedInput, NoData, UnreadableSource
@@ -48,9 +49,7 @@ def test_a_directory_of_two_runs_is_refused(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "text", ["[1]", "{", '{"fault": 3}', '{"fault": "x", "onset": "7"}', '{"fault": "x", "families": "KL"}']
-)
+@each_of("text", ["[1]", "{", '{"fault": 3}', '{"fault": "x", "onset": "7"}', '{"fault": "x", "families": "KL"}'])
 def test_a_wrong_label_names_its_file(tmp_path: Path, text: str) -> None:
     labelled(tmp_path / "x")
     (tmp_path / "x" / "label.json").write_text(text)

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.adapters.open import open_run
 from rldk.bisect.predicate import metric_condition, metric_value
 from rldk.errors import InputError, UnknownName, UsageError
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "value", "holds"),
     [
         ("> 0.2", 0.2, False),
@@ -30,7 +31,7 @@ def test_conditions(text: str, value: float, *, holds: bool) -> None:
     assert metric_condition("kl", text, 10).holds(value) is holds
 
 
-@pytest.mark.parametrize("text", ["", "0.2", "> x", "> 0.2 or 1", "__import__('os')", ">> 1", None])
+@each_of("text", ["", "0.2", "> x", "> 0.2 or 1", "__import__('os')", ">> 1", None])
 def test_what_is_no_condition_is_refused(text: str | None) -> None:
     with pytest.raises(UsageError):
         metric_condition("kl", text, 10)

@@ -98,10 +98,10 @@ def test_the_posterior_is_that_of_bayes() -> None:
     search.observe(2, bad=True)
 
     def weight(with_fault: tuple[int, int], without: tuple[int, int]) -> float:
-        p, q = np.meshgrid(np.linspace(0.0005, 0.9995, 1000), np.linspace(0.0005, 0.9995, 1000))
-        prior = stats.beta.pdf(p, 4, 1) * stats.beta.pdf(q, 1, 4)
-        seen = p ** with_fault[0] * (1 - p) ** with_fault[1] * q ** without[0] * (1 - q) ** without[1]
-        return float((prior * seen).mean())
+        rate = np.linspace(0.0005, 0.9995, 1000)
+        faulty = stats.beta.pdf(rate, 4, 1) * rate ** with_fault[0] * (1 - rate) ** with_fault[1]
+        sound = stats.beta.pdf(rate, 1, 4) * rate ** without[0] * (1 - rate) ** without[1]
+        return float(np.outer(faulty, sound).mean())
 
     exact = np.array([weight((2, 1), (0, 0)), weight((2, 0), (0, 1)), weight((1, 0), (1, 1))])
     assert search.posterior() == pytest.approx(exact / exact.sum(), rel=1e-3)

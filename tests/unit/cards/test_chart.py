@@ -8,7 +8,7 @@ import sys
 from typing import Any
 from xml.etree import ElementTree
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def test_any_chart_is_well_formed_and_inside_its_box(values: list[Any]) -> None:
         assert 0 <= float(y) <= 150
 
 
-@pytest.mark.parametrize("value", [sys.float_info.max, -sys.float_info.max, sys.float_info.min, 5e-324, 0.0])
+@each_of("value", [sys.float_info.max, -sys.float_info.max, sys.float_info.min, 5e-324, 0.0])
 def test_the_axis_of_equal_values_is_finite(value: float) -> None:
     plot = Plot.over([0], [value, value], (400, 150))
     assert plot.low < plot.high
@@ -106,7 +106,7 @@ def test_names_cannot_break_out_of_the_svg() -> None:
     assert all("onload" not in e.attrib for e in ElementTree.fromstring(svg).iter())
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("value", "text"),
     [
         (None, "-"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.cards import terminal
 from rldk.cards.checkpoints import heat_strip
@@ -14,7 +15,7 @@ from rldk.forensics import diff_checkpoints
 from rldk.provenance.fingerprints.safetensors import write_tensors
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("values", "strip"),
     [
         ([0.0, 1.0, 0.1, 1e-4, 1e-9], "·█▆▁▁"),

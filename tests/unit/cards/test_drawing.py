@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 
 from rldk.cards.drawing import Drawing
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("width", "pieces"),
     [(1.0, ["a", "b", "c", "d", "e"]), (2.0, ["ab", "cd", "e"]), (4.9, ["abcd", "e"]), (5.0, ["abcde"])],
 )

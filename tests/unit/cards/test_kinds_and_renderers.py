@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.cards import github, junit, markdown, page, sarif, terminal
 from rldk.cards.drawing import Words
@@ -37,7 +38,7 @@ class BrewReport(Report, frozen=True, kw_only=True):
 BREW = BrewReport(kind="brew", passed=True, cups=2)
 
 
-@pytest.mark.parametrize(
+@each_of(
     "draw",
     [terminal.render, markdown.render, page.render, github.render, junit.render, sarif.render],
     ids=["terminal", "markdown", "html", "github", "junit", "sarif"],
@@ -56,6 +57,7 @@ def test_a_picture_draws_it_too_and_the_report_is_json() -> None:
     assert json.loads(json.dumps(BREW.to_dict()))["cups"] == 2
 
 
+@pytest.mark.slow
 def test_a_new_renderer_draws_every_report(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     def haiku(views: list[View]) -> str:
         return " / ".join(f"{view.badge}, {view.title}, {len(view.problems)}" for view in views)

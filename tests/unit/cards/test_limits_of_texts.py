@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.cards import page, terminal
 from rldk.cards.safe import clean
@@ -58,7 +59,7 @@ def test_a_text_is_cut_to_its_limit(length: int, cut: bool) -> None:
     assert (len(text), text.endswith("...")) == (min(length, 400), cut)
 
 
-@pytest.mark.parametrize(("planned", "end"), [(8, ""), (9, ""), (10, " of 10"), (None, "")])
+@each_of(("planned", "end"), [(8, ""), (9, ""), (10, " of 10"), (None, "")])
 def test_steps_that_were_planned_are_told_while_some_are_left(planned: int | None, end: str) -> None:
     numbers: dict[str, float | int | None] = {"rows": 9, "first_step": 1, "last_step": 9}
     report = Report(kind="diagnosis", passed=True, numbers=numbers, meta={"total_steps": planned})

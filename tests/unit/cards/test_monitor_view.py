@@ -38,6 +38,7 @@ def test_the_view_has_every_finding_and_what_was_not_checked(log: Path) -> None:
     assert dict(view.sections[-1].parts[0].pairs)["ended"] == document["ended"]  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_the_name_of_the_report_says_its_format(log: Path) -> None:
     assert _report(log, "r.md").startswith("## \N{LARGE RED CIRCLE} CRITICAL: ")
     assert "<h2>Watching</h2>" in _report(log, "r.html")

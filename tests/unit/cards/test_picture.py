@@ -136,6 +136,7 @@ def test_details_are_drawn_on_request_only() -> None:
     assert ("deep" in whole, "and one detail" in whole) == (True, False)
 
 
+@pytest.mark.slow
 def test_a_report_shows_its_verdict_its_curves_and_its_advice() -> None:
     report = diagnose(FIXTURES / "trl-grpo-collapse")
     made = picture(view_of(report), measure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from rldk.core.view import Points
 FINITE = st.floats(-1e9, 1e9)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("low", "high", "marks"),
     [
         (0.0, 1.0, (0, 0.25, 0.5, 0.75, 1)),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import html
 import unicodedata
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.cards.safe import clean, escape
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("hostile", "left"),
     [
         ("\x1b[31mred\x1b[0m", "red"),

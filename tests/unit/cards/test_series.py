@@ -6,6 +6,7 @@ import json
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ def test_extremes_survive_in_order(values: list[float], buckets: int) -> None:
     assert len(kept) <= 2 * buckets + 2
 
 
+@pytest.mark.slow
 def test_one_spike_in_a_hundred_thousand_rows_survives() -> None:
     values = np.zeros(100_000)
     values[61_803] = 9.0

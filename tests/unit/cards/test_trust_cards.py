@@ -71,6 +71,7 @@ def test_json_has_the_documented_form_and_is_the_whole_card(made: Card) -> None:
     assert markdown.render(again.view()) == markdown.render(made.view())
 
 
+@pytest.mark.slow
 def test_the_schema_refuses_another_kind_and_a_missing_status(made: Card) -> None:
     document = json.loads(card_json(made))
     assert not SCHEMA.is_valid({**document, "kind": "other_card"})

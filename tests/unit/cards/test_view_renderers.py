@@ -70,6 +70,7 @@ def _report_view() -> View:
     return view_of(diagnose(FIXTURES / "trl-grpo-collapse"))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(_views(), max_size=2))
 def test_sarif_is_valid_by_the_official_schema(views: list[View]) -> None:
@@ -142,6 +143,7 @@ def test_the_gravest_annotations_come_first_and_the_rest_is_counted() -> None:
     assert "5 more of level error are in the summary." in lines
 
 
+@pytest.mark.slow
 def test_a_summary_that_github_would_refuse_is_cut() -> None:
     section = Section(title="Long", parts=(Bullets(items=("x" * 1500,) * 1000),))
     view = View(kind="test", title="run", tone="ok", badge="OK", banner="Fine.", sections=(section,))
@@ -149,6 +151,7 @@ def test_a_summary_that_github_would_refuse_is_cut() -> None:
     assert github.summary([view]).endswith("(cut)\n")
 
 
+@pytest.mark.slow
 def test_a_diagnosis_has_all_its_findings_and_rules_in_its_view() -> None:
     view = _report_view()
     assert (view.tone, view.badge) == ("critical", "CRITICAL")
@@ -167,6 +170,7 @@ def test_what_could_not_be_read_is_a_problem_too() -> None:
     assert json.loads(sarif.render(view))["runs"][0]["results"][0]["ruleId"] == "unreadable"
 
 
+@pytest.mark.slow
 def test_a_new_kind_needs_no_renderer_and_a_new_renderer_no_kind() -> None:
     """A kind of report is a function to a view; a renderer is a function of views."""
 

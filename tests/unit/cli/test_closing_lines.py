@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 from rldk.cli import doctor, flags, watching
 from rldk.cli.main import main
@@ -17,7 +18,7 @@ from rldk.engine.actions.dispatch import OPEN
 from rldk.errors import UnknownName, UsageError
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "worst", "said"),
     [
         (0, None, ""), (0, "info", ""), (1, "warn", ""), (1, "critical", ""), (2, "warn", ""),
@@ -30,7 +31,7 @@ def test_an_exit_code_that_surprises_is_explained(code: int, worst: Any, said: s
     assert flags.exit_line(code, worst, "never") == said
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("seconds", "said"),
     [([], ""), ([doctor.SLOW_S - 0.001, 1.0], ""), ([1.0, doctor.SLOW_S], "slowest: run 1 took 5 s"),
      ([12.4, 3.0], "slowest: run 0 took 12 s")],
@@ -40,7 +41,7 @@ def test_the_slowest_run_is_named_from_a_limit_on(seconds: list[float], said: st
     assert doctor._slowest(Judged(reports=reports, seconds=seconds)) == said.replace("5 s", f"{doctor.SLOW_S:.0f} s")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("health", "fail_on", "code"),
     [
         ("unknown", "never", 3), ("unknown", "warn", 3), ("ok", "warn", 0), ("partly", "warn", 0), ("warn", "warn", 1),

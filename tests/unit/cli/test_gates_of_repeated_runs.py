@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.bisect import BisectResult
 from rldk.cli.gate import gate_of
@@ -25,7 +25,7 @@ GATES = {"none": gate_of(gate=False, codes=None), "gate": gate_of(gate=True, cod
          "codes": gate_of(gate=False, codes="0,7,9")}  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("severity", "passed", "codes"),
     [(None, True, (0, 0, 0)), ("warn", True, (0, 0, 7)), ("warn", False, (1, 0, 7)), ("critical", False, (1, 1, 9))],
 )

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.cli.hooks import MOST_BYTES, HookFolder, hook_line
 from rldk.core.rundir import RunDirectory
@@ -21,9 +22,7 @@ def test_what_several_processes_hooked_is_listed_once(tmp_path: Path) -> None:
     assert "verl was not hooked: no such name" in hook_line(found)
 
 
-@pytest.mark.parametrize(
-    "text", ["[]", "7", "{", '{"hooked": 3, "failed": []}', "[" * 100_000, "", "{}" + " " * MOST_BYTES]
-)
+@each_of("text", ["[]", "7", "{", '{"hooked": 3, "failed": []}', "[" * 100_000, "", "{}" + " " * MOST_BYTES])
 def test_notes_that_are_none_are_no_error(tmp_path: Path, text: str) -> None:
     folder = HookFolder(RunDirectory(tmp_path))
     (folder.path / "process-1.json").write_text(text)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 
 from rldk import compare_runs
 from rldk.cli.main import main
@@ -32,6 +33,7 @@ def group(root: Path, name: str, seeds: range, **how: Any) -> list[str]:
     return [write(root / f"{name}-{seed}", seed, **how) for seed in seeds]
 
 
+@pytest.mark.slow
 def test_a_better_group_is_called_better_and_the_base_worse(tmp_path: Path) -> None:
     runs = [*group(tmp_path, "base", range(5)), *group(tmp_path, "new", range(10, 15), height=1.5)]
     found = compare_runs(runs)
@@ -68,6 +70,7 @@ def test_what_has_too_few_seeds_does_not_pass_in_a_build(tmp_path: Path) -> None
     assert enough.checked == ("worse-reward_mean",)
 
 
+@pytest.mark.slow
 def test_no_better_group_is_found_among_many_equal_ones(tmp_path: Path) -> None:
     runs = [run for n, name in enumerate("abcdefgh") for run in group(tmp_path, name, range(n * 9, n * 9 + 4))]
     assert {one.outcome for one in compare_runs(runs).contrasts} == {"not enough evidence"}
@@ -113,6 +116,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
         compare_runs([[{"step": 1, "q": 1.0}, {"step": 2, "q": 2.0}]] * 2)
 
 
+@pytest.mark.slow
 def test_the_command_says_the_same(tmp_path: Path) -> None:
     runs = [*group(tmp_path, "a", range(4), height=2), *group(tmp_path, "b", range(5, 9))]
     done = CliRunner().invoke(main, ["compare", *runs])
@@ -150,6 +154,7 @@ def test_metadata_make_the_groups_and_a_result_among_them_does_not(tmp_path: Pat
     assert any("final" in note.text for note in found.notes)
 
 
+@pytest.mark.slow
 def test_the_setting_that_counts_comes_first_with_an_interval(tmp_path: Path) -> None:
     runs = [
         tracked(tmp_path, seed, bonus=[0.0, 0.3, 0.6][seed % 3], twin=f"t{seed % 3}", flavour="ab"[seed // 6 % 2])
@@ -216,7 +221,7 @@ def test_the_page_draws_curves_and_the_profile(tmp_path: Path) -> None:
     assert text.count('class="interval"') == 2 * 5
 
 
-@pytest.mark.parametrize(
+@each_of(
     "name",
     [
         "run-2020-08-29-04-35-32-241430",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.config import load_settings
 from rldk.errors import ConfigError
@@ -56,7 +57,7 @@ def test_the_nearest_project_file_wins_and_a_pyproject_without_a_table_is_passed
     assert setting.origin.endswith("[tool.rldk]")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "message", "hint"),
     [
         ('fail_onn = "warn"', "unknown setting 'fail_onn'", "did you mean fail_on?"),
@@ -104,7 +105,7 @@ def test_a_named_file_wins_over_the_project_and_may_be_in_three_formats(project:
     assert load_settings(file=project / name, cwd=project, env={})["field_map"] == {"ret": "reward_mean"}
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "{1: 2}", "a: [", "!!python/object/apply:os.system ['true']"])
+@each_of("text", ["[1, 2]", "{1: 2}", "a: [", "!!python/object/apply:os.system ['true']"])
 def test_a_wrong_named_file_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"a\.yaml: "):

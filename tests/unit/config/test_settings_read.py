@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.config import KEYS, load_settings
 from rldk.errors import ConfigError
@@ -27,7 +28,7 @@ def test_defaults() -> None:
     assert all(key.help for key in KEYS.values())
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "value", "expected"),
     [
         *[("strict", word, True) for word in ("1", "true", "YES", "on", True, 1)],
@@ -44,7 +45,7 @@ def test_a_value_that_is_read(key: str, value: Any, expected: Any) -> None:
     assert (found, type(found)) == (expected, type(expected))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "value", "hint"),
     [
         ("strict", "maybe", "true or false"), ("strict", 2, "true or false"), ("select", 3, "a list of names"),
@@ -91,7 +92,7 @@ def test_an_empty_variable_and_a_flag_that_was_not_given_say_nothing(tmp_path: P
     assert (settings["strict"], settings["color"], settings.all["color"].origin) == (False, "never", "env RLDK_COLOR")
 
 
-@pytest.mark.parametrize("text", ["x = 1\n", "[tool]\nx = 1\n", "[tool.rldk-other]\nstrict = true\n", "tool = 3\n"])
+@each_of("text", ["x = 1\n", "[tool]\nx = 1\n", "[tool.rldk-other]\nstrict = true\n", "tool = 3\n"])
 def test_a_pyproject_without_our_table_is_looked_past(tmp_path: Path, text: str) -> None:
     (tmp_path / "rldk.toml").write_text("strict = true\n")
     (tmp_path / "deep").mkdir()

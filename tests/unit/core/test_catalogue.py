@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core import catalogue
 from rldk.core.catalogue import TAIL_BYTES, StoredVerdict, chosen_run, find_runs, outcome
@@ -74,7 +75,7 @@ def test_the_state_of_a_run(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b"\xff", b'{"schema_version": 9}', b"{" * 10])
+@each_of("content", [b"", b"[" * 100_000, b"\xff", b'{"schema_version": 9}', b"{" * 10])
 def test_a_run_that_cannot_be_read_hides_no_other(content: bytes, tmp_path: Path) -> None:
     made(tmp_path / "fine")
     (tmp_path / "broken").mkdir()

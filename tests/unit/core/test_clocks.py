@@ -3,6 +3,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,12 +20,12 @@ OTHERS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", COUNTS)
+@each_of("name", COUNTS)
 def test_a_name_that_says_a_count_of_steps_is_one(name: str) -> None:
     assert clock_rank(name) is not None
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@each_of("name", OTHERS)
 def test_a_name_that_says_more_is_none(name: str) -> None:
     assert clock_rank(name) is None
 
@@ -54,7 +55,7 @@ def test_the_plan_is_counted_in_the_unit_of_the_clock() -> None:
     assert not is_plan("steps", "current_steps")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "step"),
     [("12/438", 12), ("5/4389", 5), ("Epoch 3", 3), ("1e5", 100_000), ("10k", 10_000), ("2.5M", 2_500_000)],
 )
@@ -62,7 +63,7 @@ def test_a_step_written_as_text_is_read(text: str, step: int) -> None:
     assert to_step(text) == step
 
 
-@pytest.mark.parametrize("text", ["seed 3", "3 apples", "1/2/3", "12/", "k", "0.5", "10kk", "1,5"])
+@each_of("text", ["seed 3", "3 apples", "1/2/3", "12/", "k", "0.5", "10kk", "1,5"])
 def test_what_is_no_step_is_refused(text: str) -> None:
     with pytest.raises(BadLine):
         to_step(text)

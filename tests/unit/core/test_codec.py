@@ -8,6 +8,7 @@ import jsonschema
 import msgspec
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,7 +132,7 @@ def test_keys_of_a_newer_version_are_ignored() -> None:
     assert math.isnan(from_builtins(data, Event).metrics["kl"])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
+@each_of(
     "text",
     [
         "",
@@ -143,7 +144,7 @@ def test_keys_of_a_newer_version_are_ignored() -> None:
         '{"step":[1],"columns":{"a":["x"]},"phase":["train"],"segment":[0],"time":[0]}',
     ],
 )
-@pytest.mark.parametrize("cls", [MetricTable, Run, Report])
+@each_of("cls", [MetricTable, Run, Report])
 def test_a_damaged_file_is_one_clear_error(text: str, cls: type) -> None:
     with pytest.raises(MalformedInput, match="not a stored"):
         from_json(text, cls)

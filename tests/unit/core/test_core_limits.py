@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from scipy import stats
 
 from rldk.core.clocks import MAX_NAME, clock_rank
@@ -28,7 +29,7 @@ def test_twenty_bad_lines_are_kept_and_all_are_counted(tmp_path: Path, count: in
     assert (found.rejected_count, len(found.rejected)) == (count, kept)
 
 
-@pytest.mark.parametrize(("length", "shown"), [(79, 79), (80, 80), (81, 80), (400, 80)])
+@each_of(("length", "shown"), [(79, 79), (80, 80), (81, 80), (400, 80)])
 def test_eighty_letters_of_a_bad_line_are_shown(tmp_path: Path, length: int, shown: int) -> None:
     (tmp_path / "m.jsonl").write_text('{"step": 1, "kl": 1}\n' + "é" * length + "\n")
     (bad,) = decode(tmp_path / "m.jsonl").rejected

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from examples import each_of
 from msgspec.structs import replace
 
 from rldk.core.manifest import (
@@ -73,7 +74,7 @@ def test_no_manifest_is_none(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "said"),
     [
         (b"", "no JSON"),
@@ -128,7 +129,7 @@ def test_a_file_of_somebody_else_gives_what_fits() -> None:
     assert plain(found)["git"] == {"commit": "c"}
 
 
-@pytest.mark.parametrize(
+@each_of(
     "data",
     [{}, {"status": ["running"]}, {"status": "running"}, {"status": "running", "process": 7}, {"status": "done"}],
 )
@@ -136,7 +137,7 @@ def test_the_status_of_somebody_else_is_unknown(data: dict[str, Any]) -> None:
     assert status_of(manifest_of(data)) == "unknown"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("pid", "host", "status"),
     [
         (os.getpid(), platform.node(), "running"),

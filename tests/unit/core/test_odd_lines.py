@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +51,7 @@ WORDS = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 @pytest.mark.parametrize("null_is_nan", [False, True])
 @pytest.mark.parametrize(("opening", "line"), KINDS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=at_most(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data(), space=st.sampled_from([" ", "", "\t"]), times=st.integers(1, 4))
 def test_quick_and_slow_agree(
     tmp_path: Path, opening: str, line: Any, null_is_nan: bool, data: st.DataObject, space: str, times: int

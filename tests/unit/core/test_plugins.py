@@ -46,6 +46,7 @@ def test_a_zip_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert [point.name for point in entry_points("rldk.rules")] == ["mine"]
 
 
+@pytest.mark.slow
 def test_a_plugin_is_loaded_and_a_broken_one_is_a_warning(tmp_path: Path) -> None:
     code = "from rldk.rules.rule import rules; print('MINE' if len(rules) else '')"
     ask = [sys.executable, "-c", code]

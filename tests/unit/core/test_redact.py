@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from examples import every
+from examples import each_of, every
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from rldk.adapters.manifest import with_manifest
 from rldk.core.redact import REDACTED, is_secret, redact, redactions, without_secrets
 
 
-@pytest.mark.parametrize(
+@each_of(
     "name",
     ["hub_token", "WANDB_API_KEY", "apiKey", "DB_PASSWORD", "aws.credentials", "clientSecret", "hftoken", "token"],
 )
@@ -20,7 +20,7 @@ def test_names_of_secrets(name: str) -> None:
     assert redact({name: "hf_x"}) == {name: REDACTED}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "value"),
     [
         ("max_new_tokens", 512), ("num_tokens", 3.5), ("eos_token", "</s>"), ("eos_token_id", 2), ("prompt_key", "q"),
@@ -69,7 +69,7 @@ def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
     assert (run.meta.config, run.meta.environment) == ({"hub_token": REDACTED}, {"API_KEY": REDACTED})
 
 
-@pytest.mark.parametrize(
+@each_of(
     "config",
     [
         {"auth": "SEKRIT"}, {"authorization": "Bearer SEKRIT"}, {"headers": {"X-Auth": "SEKRIT"}}, {"cookie": "SEKRIT"},
@@ -88,7 +88,7 @@ def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
     assert redactions(made) >= 1
 
 
-@pytest.mark.parametrize(
+@each_of(
     "text",
     [
         "python train.py --eos-token </s> --lr=1e-5", "Qwen/Qwen2.5-0.5B", "https://host:8080/path", "/home/u/run",

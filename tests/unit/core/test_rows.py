@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ UNLIKE: dict[str, list[Event]] = {
 }
 
 
-@pytest.mark.parametrize("what", UNLIKE)
+@each_of("what", UNLIKE)
 def test_a_row_unlike_those_around_it_keeps_its_own_names_and_values(what: str) -> None:
     events = [*usual(range(9), "loss", "kl"), *UNLIKE[what], *usual(range(11, 30), "loss", "kl")]
     assert assembled(events, []) == assembled(events, [1] * len(events))

@@ -50,6 +50,7 @@ def test_what_a_crash_left_unwritten_does_not_make_a_log_binary(tmp_path: Path, 
     assert File(path).is_text is text
 
 
+@pytest.mark.slow
 def test_a_bomb_is_cut_where_no_log_would_go_on(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(b"\0" * (ALLOWED + (8 << 20))))
@@ -71,6 +72,7 @@ def test_lines_do_not_depend_on_the_chunks(pieces: list[bytes]) -> None:
     assert all(whole[offset:].startswith(line) and whole[:offset].count(b"\n") == n - 1 for n, offset, line in found)
 
 
+@pytest.mark.slow
 def test_equal_rows_are_cut_by_the_part_of_the_archive_that_was_read(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(b'{"step": 1, "reward": 0.5}\n' * 1_000_000 + os.urandom(400_000)))

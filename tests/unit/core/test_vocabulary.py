@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,14 +45,14 @@ def test_a_form_is_the_form_of_itself():
         assert form(form(alias.key)) == form(alias.key)
 
 
-@pytest.mark.parametrize("respelled", [str.upper, str.title, lambda key: key.replace("_", " "), lambda key: f" {key}."])
+@each_of("respelled", [str.upper, str.title, lambda key: key.replace("_", " "), lambda key: f" {key}."])
 def test_a_name_is_known_whatever_its_case_and_separators(respelled):
     plain = ("policy_loss", "ep_rew_mean", "grad_norm", "explained_variance", "learning_rate", "total_reward")
     for key in plain:
         assert V.resolve(respelled(key)).canonical == V.resolve(key).canonical
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "canonical"),
     [
         ("Loss (train)", "loss"),
@@ -71,7 +72,7 @@ def test_stages_panels_and_brackets(key, canonical):
     assert (match and match.canonical) == canonical
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "alone", "beside", "canonical"),
     [
         ("score", {"epoch", "loss", "top1"}, {"episode"}, "reward_mean"),
@@ -94,7 +95,7 @@ def test_a_key_that_means_something_else_in_a_trainer():
     assert V.resolve("kl", "tianshou").canonical == "kl"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("metric", "low", "high", "whole", "fits"),
     [
         ("clip_frac", 0.0, 0.3, False, True),
@@ -152,7 +153,7 @@ def test_a_glossary_without_contradictions_is_compiled():
     assert [a["key"] for a in aliases] == ["objective/kl", "policy_kl"]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("old", "new", "problem"),
     [
         ("est: k1", "est: k9", "kl: no estimator k9"),
@@ -175,7 +176,7 @@ def test_contradictory_data_are_refused(old, new, problem):
         compile_glossary(SMALL.replace(old, new, 1))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "dialect", "logged", "value"),
     [
         ("train/entropy_loss", "sb3", -0.7, 0.7),
@@ -195,7 +196,7 @@ def test_sign_and_scale(key, dialect, logged, value):
     assert match.apply(np.array([logged, math.nan]))[0] == pytest.approx(value)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "columns", "canonical"),
     [
         ("rewards/chosen", {"rewards/chosen", "rewards/accuracies", "logps/chosen"}, "pref_reward_chosen"),
@@ -224,7 +225,7 @@ def test_a_key_means_what_its_neighbours_say(key, columns, canonical):
     assert (match and match.canonical) == canonical
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("key", "dialect", "canonical"),
     [
         ("eval_loss", "trl_dpo", "eval_loss"),
@@ -274,7 +275,7 @@ def test_estimators_are_named_only_when_sure():
     assert V.resolve("kl", "trl_rloo").estimator == "k1 tok_mean"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "options", "bounds"),
     [
         ("clip_frac", {}, (0.0, 1.0)),

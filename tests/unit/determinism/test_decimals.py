@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 
 from rldk.engine.replicas.reading import decimals_of
 from rldk.testing import run_of
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("values", "decimals"),
     [
         ([0.5, 0.25], 2),

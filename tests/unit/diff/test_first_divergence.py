@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import each_of
 
 from rldk import DivergenceReport, first_divergence
 from rldk.core.manifest import Manifest, write_manifest
@@ -164,9 +165,7 @@ def test_signals_may_be_the_users_own_names() -> None:
     assert first_divergence(a, b, "kl_mean").checked == ("kl",)
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"k_consecutive": 0}, {"window": 2}, {"tolerance": 0.0}, {"tolerance": float("nan")}]
-)
+@each_of("wrong", [{"k_consecutive": 0}, {"window": 2}, {"tolerance": 0.0}, {"tolerance": float("nan")}])
 def test_impossible_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         first_divergence(run(1), run(2), ["kl"], **wrong)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from examples import few
+from examples import each_of, few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -45,6 +45,7 @@ def _rows(seed: int, n: int) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 @settings(max_examples=few(25), deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 150), st.sampled_from([None, "ppo", "grpo", "dpo"]))
 def test_what_was_said_is_what_the_report_says(seed: int, n: int, algorithm: str | None) -> None:
@@ -101,7 +102,7 @@ def _over_one(metric: str, family: str, severity: str) -> Rule:
     return replace(written_rule(entry, file="my.yaml"), tier=1)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("witness", "severity"),
     [
         (100 - TOGETHER_ROWS - 1, "warn"),
@@ -122,7 +123,7 @@ def test_a_critical_alert_needs_a_witness_of_another_family_close_to_it(witness:
     assert [a.severity for a in said if a.rule == "loss" and a.event != "recovered"][-1] == severity
 
 
-@pytest.mark.parametrize(("tier", "severity"), [(0, "critical"), (1, "warn"), (2, "warn"), (3, "critical")])
+@each_of(("tier", "severity"), [(0, "critical"), (1, "warn"), (2, "warn"), (3, "critical")])
 def test_a_rule_needs_a_witness_by_its_tier(tier: int, severity: str) -> None:
     rule = replace(_over_one("loss", "GRAD", "critical"), tier=tier)
     engine = Engine((rule,), Context())

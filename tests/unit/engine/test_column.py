@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_bodies import Body, random_body
@@ -64,7 +65,7 @@ def test_rows_that_lack_what_is_asked_for_make_no_rule_ready() -> None:
     assert not _cases(body(None), rows).ready  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("use", [math.log, int, float, str, hash, "{:.3f}".format, math.isfinite, lambda x: x**2])
+@each_of("use", [math.log, int, float, str, hash, "{:.3f}".format, math.isfinite, lambda x: x**2])
 def test_what_a_column_cannot_do_is_left_to_the_rows(use: Callable[[Column], object]) -> None:
     rows = [(1.0, 0.0, 0.0), (2.0, 0.0, 0.0)]
     with pytest.raises((UndecidedColumn, TypeError)):

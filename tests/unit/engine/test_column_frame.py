@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.engine.binding import BindingFrame
 from rldk.engine.column import Column
@@ -36,8 +37,8 @@ def numbers(value: object, height: int) -> list[float]:
     return value.values.tolist() if isinstance(value, Column) else [float(value)] * height  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["a", "b", "late", "never"])
-@pytest.mark.parametrize("measure", ["gap", "coverage"])
+@each_of("name", ["a", "b", "late", "never"])
+@each_of("measure", ["gap", "coverage"])
 def test_presence_is_that_of_each_row(measure: str, name: str) -> None:
     ones = [1.0, 2.0, 3.0, 4.0]
     memory, frame = taken({"a": ones, "b": ones}, {"b": ones, "late": ones}, {"a": ones, "late": ones})

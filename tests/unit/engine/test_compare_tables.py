@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from scipy import stats
 
 from rldk.core.difference import MetricDifference
@@ -39,7 +40,7 @@ def test_exact_steps_and_what_is_left_over() -> None:
     assert found.unmatched == (0, 1, 0)
 
 
-@pytest.mark.parametrize(("tolerance", "n"), [(0, 0), (1, 1), (2, 3), (3, 3)])
+@each_of(("tolerance", "n"), [(0, 0), (1, 1), (2, 3), (3, 3)])
 def test_the_nearest_step_within_the_tolerance(tolerance: int, n: int) -> None:
     first, second = table([0, 10, 20], {"kl": [1, 2, 3]}), table([2, 9, 22], {"kl": [1, 2, 3]})
     found = align([first, second], "kl", step_tolerance=tolerance)
@@ -74,13 +75,13 @@ def test_runs_part_at_the_first_step_that_is_not_the_same() -> None:
     assert all(math.isnan(x) for x in (found.p, found.low, found.high, found.adjusted_p))
 
 
-@pytest.mark.parametrize(("tolerance", "at"), [(0.0, 1), (0.099, 1), (0.1, 2), (0.5, None)])
+@each_of(("tolerance", "at"), [(0.0, 1), (0.099, 1), (0.1, 2), (0.5, None)])
 def test_the_tolerance_is_a_share_of_the_larger_value(tolerance: float, at: int | None) -> None:
     first, second = table([1, 2], {"kl": [90.0, -1.0]}), table([1, 2], {"kl": [100.0, -2.0]})
     assert only(first, second, tolerance=tolerance).diverges_at == at
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("one", "two", "at"),
     [
         (math.nan, math.nan, None), (math.nan, 1.0, 1), (math.inf, math.inf, None), (math.inf, -math.inf, 1),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 from msgspec.structs import replace
 
 from rldk.engine.episodes import MAX_EPISODES, Episodes
@@ -26,7 +26,7 @@ def _play(pattern: str, **options: int) -> Episodes:
     return episodes
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("pattern", "options", "expected"),
     [
         ("..xxx", {"rows": 3}, [(20, 40, 40, 3)]),
@@ -68,7 +68,7 @@ def test_a_flapping_rule_has_a_bounded_number_of_episodes_and_the_last_goes_on()
     assert (found[-1].recovered, found[-1].last_step) == (False, 39_980)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("pattern", "provisional", "expected"),
     [
         ("x" + "." * 9, True, ["warn"]),

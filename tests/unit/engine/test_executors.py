@@ -36,7 +36,7 @@ def _restored() -> Iterator[None]:
     _prepare(0)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_results_come_in_the_order_of_the_pieces_each_begun_once(jobs: int) -> None:
     begun: list[int] = []
     assert list(run_all(JOB, range(12), jobs, begun.append)) == [100 + x * x for x in range(12)]

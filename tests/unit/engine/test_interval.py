@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_bodies import random_body
@@ -48,9 +49,7 @@ def test_gaps_are_not_sure_of_anything_but_falsehood() -> None:
     assert not paths.silent(lambda f: None if f > 0 else f, x)
 
 
-@pytest.mark.parametrize(
-    "use", [math.log, int, float, str, hash, "{:.3f}".format, lambda x: 1 / (x - 1), math.isfinite]
-)
+@each_of("use", [math.log, int, float, str, hash, "{:.3f}".format, lambda x: 1 / (x - 1), math.isfinite])
 def test_what_a_span_cannot_do_is_left_to_the_rows(use: Callable[[Interval], object]) -> None:
     paths = Branches()
     with pytest.raises((UndecidedInterval, TypeError)):

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.engine.interval import Branches, Interval
 
@@ -25,7 +25,7 @@ def _asked(compare: Callable[[Any, Any], bool], left: Any, right: Any, paths: Br
     return compare(left, right), bool(paths._taken)
 
 
-@pytest.mark.parametrize("name", ["lt", "le", "gt", "ge", "eq", "ne"])
+@each_of("name", ["lt", "le", "gt", "ge", "eq", "ne"])
 def test_what_is_decided_is_so_on_every_row(name: str) -> None:
     compare, paths = getattr(operator, name), Branches()
     rights = [(Interval(*x, paths), _points(*x)) for x in RANGES] + [(float(x), [float(x)]) for x in range(4)]

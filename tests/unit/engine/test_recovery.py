@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable
 
 import pytest
+from examples import each_of, every
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -58,7 +59,7 @@ COURSES: dict[str, tuple[Callable[[int], float], bool]] = {
 }
 
 
-@pytest.mark.parametrize("name", COURSES)
+@each_of("name", COURSES)
 def test_over_is_said_once_the_metric_is_back(name: str) -> None:
     after, back = COURSES[name]
     engine = Engine([LEAPS], Context())
@@ -72,6 +73,7 @@ def test_over_is_said_once_the_metric_is_back(name: str) -> None:
     assert first.recovered == back
 
 
+@pytest.mark.slow
 def test_a_reward_that_fell_and_rose_beyond_what_it_had_been_has_recovered() -> None:
     rng = random.Random(3)
     level = [0.004 * i if i < 150 else 0.1 if i < 260 else min(1.0, 0.1 + 0.01 * (i - 260)) for i in range(600)]
@@ -88,7 +90,7 @@ VERIFIERS: dict[str, Callable[[random.Random, int], float]] = {
 }
 
 
-@pytest.mark.parametrize("name", VERIFIERS)
+@pytest.mark.parametrize("name", every(2, VERIFIERS))
 def test_a_verifier_that_turned_to_noise_has_not_recovered(name: str) -> None:
     rng = random.Random(3)
     reward = [VERIFIERS[name](rng, i) for i in range(500)]

@@ -94,6 +94,7 @@ def test_an_advantage_counts_as_at_its_bound_within_two_percent(share: float, bo
     assert Distiller().responses(rows)["advantage_bound_frac"] == bound
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_run() -> None:
     rng, distiller = np.random.default_rng(3), Distiller()
     for _ in range(100):

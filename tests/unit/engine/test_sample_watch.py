@@ -68,6 +68,7 @@ def same(a: Report, b: Report) -> None:
     assert (a.findings, a.incidents, a.checked, a.verdict) == (b.findings, b.incidents, b.checked, b.verdict)
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.lists(st.integers(0, 1000), max_size=6))
 def test_live_samples_beside_rows_give_the_findings_of_the_finished_run(cuts: list[int]) -> None:
@@ -76,6 +77,7 @@ def test_live_samples_beside_rows_give_the_findings_of_the_finished_run(cuts: li
     assert {("ADV003", 4), ("REW029", 4)} <= {*alerts}
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(st.lists(st.integers(0, 1000), max_size=6))
 def test_live_samples_alone_give_the_findings_of_the_finished_file(cuts: list[int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.core.checkpoint import Checkpoint
 from rldk.engine.once import BEFORE, look_once
@@ -70,7 +70,7 @@ def test_every_subject_has_its_words_and_its_view() -> None:
     assert set(MISSING) == viewed - {"config"}
 
 
-@pytest.mark.parametrize("subject", VIEWS)
+@each_of("subject", VIEWS)
 def test_a_subject_is_skipped_not_applicable_or_judged(subject: Subject) -> None:
     view, has, lacks = VIEWS[subject]
     given = {subject: view}

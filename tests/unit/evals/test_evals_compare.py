@@ -76,6 +76,7 @@ def test_prompts_of_two_samples_are_not_taken_for_each_other() -> None:
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
 
 
+@pytest.mark.slow
 def test_no_worse_is_a_test_of_non_inferiority() -> None:
     a, b = answers(prompts=300, seed=5), answers(prompts=300, seed=6)
     assert compare(a, b, metrics="correct", margin=0.1).contrasts[0].outcome == "no worse"

@@ -105,10 +105,11 @@ def test_rewardbench_results_have_an_accuracy_by_subset(tmp_path: Path) -> None:
     assert found.scores["reward_model"] == pytest.approx(0.8)
 
 
-def test_a_hostile_archive_is_bounded(tmp_path: Path) -> None:
+def test_a_hostile_archive_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rldk.evals.formats.inspect_ai.MOST_SAMPLE", 1 << 20)
     path = tmp_path / "bomb.eval"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("samples/bomb.json", b'{"id": "' + b"a" * (70 << 20) + b'"}')
+        archive.writestr("samples/bomb.json", b'{"id": "' + b"a" * (1 << 20) + b'"}')
         archive.writestr("samples/deep.json", "[" * 100_000)
         archive.writestr("samples/good.json", json.dumps(inspect_sample(1, 1, "C")))
     found = run(path)

@@ -62,6 +62,7 @@ def reads(question: str, _: int) -> tuple[int, Any]:
     return said(f"Because. [[{'tie' if good[0] == good[1] else 1 if good[0] else 2}]]")
 
 
+@pytest.mark.slow
 def test_a_judge_that_reads_agrees_with_itself_and_with_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "token-of-the-test")
     with serving(reads) as (server, asked):
@@ -84,6 +85,7 @@ def test_a_judge_that_takes_the_first_answer_fails_and_gives_no_win() -> None:
     assert not found.passed
 
 
+@pytest.mark.slow
 def test_a_verdict_that_cannot_be_read_is_left_out_and_said() -> None:
     with serving(lambda question, n: said("I like both.") if "q7 " in question else reads(question, n)) as (server, _):
         found, pairs = judge_pairs(A, B, server)

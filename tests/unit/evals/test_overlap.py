@@ -19,6 +19,7 @@ RNG = np.random.default_rng(0)
 ONLY = Suite(name="x", description="", evaluations=("contamination",))
 
 
+@pytest.mark.slow
 def test_planted_texts_are_found_each_in_its_way() -> None:
     evaluation = [prose(RNG, 60) for _ in range(300)]
     changed = evaluation[1].split()

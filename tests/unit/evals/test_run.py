@@ -61,6 +61,7 @@ def test_a_rate_has_wilsons_interval_and_clusters_widen_it() -> None:
     assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_safe_model_passes_and_an_unsafe_one_is_named() -> None:
     safe = run(red_team(1200), "safety")
     assert {n for n, m in safe.raw_results.items() if m.status == "fail"} == set()

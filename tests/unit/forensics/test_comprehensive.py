@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import every
+from examples import each_of, every
 
 from rldk import ComprehensivePPOForensics, diagnose
 from rldk.core.codec import to_json
@@ -135,6 +135,7 @@ def test_when_rows_are_judged_changes_nothing(ppo_rows: Callable[..., Rows], fau
         assert to_json(forensics.get_comprehensive_analysis()) == to_json(read.get_comprehensive_analysis())
 
 
+@pytest.mark.slow
 def test_metrics_that_are_not_judged_yet_can_be_copied(ppo_rows: Callable[..., Rows]) -> None:
     forensics = ComprehensivePPOForensics()
     *_, last = [forensics.update(**row) for row in ppo_rows(230)]
@@ -152,6 +153,7 @@ def run_of_rows(table: Rows) -> Run:
     return run_of(columns, step=[row["step"] for row in table], algorithm="ppo")
 
 
+@pytest.mark.slow
 def test_an_anomaly_that_is_over_is_remembered(ppo_rows: Callable[..., Rows]) -> None:
     rows = ppo_rows(200, policy_grad_norm=lambda i, x: x * 30 if 50 <= i < 60 else x)
     found = next(a for a in fed(rows).get_anomalies() if a["code"] == "GRAD002")
@@ -206,6 +208,7 @@ def test_a_part_that_is_off_is_neither_measured_nor_reported(
     assert part not in off.get_comprehensive_analysis()["trackers"]
 
 
+@pytest.mark.slow
 def test_the_drift_stays_when_the_schedule_is_off_and_goes_by_its_own_switch(ppo_rows: Callable[..., Rows]) -> None:
     rows = ppo_rows(**FAULTS["kl"])
     both = [(a["type"], a["tracker"]) for a in fed(rows).get_anomalies() if a["code"] == "KL001"]
@@ -259,7 +262,7 @@ def test_metrics_of_any_trainer_are_understood_and_samples_fill_in() -> None:
     assert advantages.advantage_percentiles["p50"] == pytest.approx(float(np.median(samples)))
 
 
-@pytest.mark.parametrize("wrong", [{"kl": "high"}, {"entropy": [1, 2]}, {"my_own": {}}, {"step": 1.5}, {"step": None}])
+@each_of("wrong", [{"kl": "high"}, {"entropy": [1, 2]}, {"my_own": {}}, {"step": 1.5}, {"step": None}])
 def test_what_is_no_number_is_refused_with_its_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         ComprehensivePPOForensics().update(**{"step": 1, "kl": 0.1, "kl_coef": 0.1, **wrong})

@@ -29,6 +29,7 @@ def test_a_json_path_is_one_file(forensics: ComprehensivePPOForensics, tmp_path:
     assert [p.name for p in path.parent.iterdir()] == ["run.json"]
 
 
+@pytest.mark.slow
 def test_another_path_begins_the_names_of_the_documented_set(
     forensics: ComprehensivePPOForensics, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_the_window_and_the_trend_follow_the_newest_rows() -> None:
     assert found["trend"] == "rising"
 
 
+@pytest.mark.slow
 def test_a_drift_that_is_over_is_remembered_and_a_spike_is_none() -> None:
     over = analysis(noise(lambda i: 0.5 if 60 <= i < 100 else 0.1), kl_drift_window_size=50)
     spike = analysis(noise(lambda i: 0.5 if 60 <= i < 64 else 0.1), kl_drift_window_size=50)
@@ -52,6 +53,7 @@ def test_a_drift_that_is_over_is_remembered_and_a_spike_is_none() -> None:
     assert spike["detected"] is False
 
 
+@pytest.mark.slow
 def test_only_a_finding_makes_a_drift_and_the_threshold_only_takes_away() -> None:
     slow = noise(lambda i: 0.05 * 1.01**i)  # far from where it began, on its own course all the way
     jump = noise(lambda i: 0.1 if i < 90 else 0.5)

@@ -57,7 +57,7 @@ FAULTS: dict[str, dict[str, Change]] = {
 }
 
 
-@pytest.mark.parametrize("name", every(4, FAULTS))
+@pytest.mark.parametrize("name", every(8, FAULTS))
 def test_a_fault_has_its_documented_name(ppo_rows: Callable[..., Rows], name: str) -> None:
     rng = np.random.default_rng(1)
     changes = {metric: (lambda i, x, change=change: change(i, x, rng)) for metric, change in FAULTS[name].items()}

@@ -40,7 +40,7 @@ def broken(ppo_rows: Callable[..., Rows]) -> Rows:
     return ppo_rows(policy_grad_norm=lambda i, x: x * 30 if i >= 50 else x, kl_coef=lambda i, x: 0.0 if i >= 60 else x)
 
 
-@pytest.mark.parametrize("form", ["wide", "row", "event", "scalar"])
+@pytest.mark.parametrize("form", every(4, ["event", "wide", "row", "scalar"]))
 def test_every_form_of_events_gives_the_same_scan(ppo_rows: Callable[..., Rows], form: str) -> None:
     found = scan_ppo_events(events_of(broken(ppo_rows), form))
     assert found.keys() >= KEYS
@@ -63,6 +63,7 @@ def test_the_scan_of_a_log_is_that_of_the_doctor(fixture: str) -> None:
     assert found["skipped"] == {c.code: c.reason for c in report.skipped}
 
 
+@pytest.mark.slow
 def test_the_events_of_a_log_say_what_the_log_says() -> None:
     source = FIXTURES / "trl-ppo"
     by_events, by_log = scan_ppo_events(iter(ingest_runs_to_events(source))), scan_logs(source)
@@ -90,6 +91,7 @@ def test_what_is_no_event_is_refused_with_its_number() -> None:
         scan_ppo_events(iter([{"step": 1, "kl": 0.1}, 7]))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_comprehensive_scan_has_the_same_and_more(ppo_rows: Callable[..., Rows]) -> None:
     rows = broken(ppo_rows)
     plain = scan_ppo_events(events_of(rows, "row"))
@@ -118,6 +120,7 @@ def test_events_may_carry_samples(ppo_rows: Callable[..., Rows]) -> None:
     assert "advantage_samples" in events[0]  # the caller's own are left alone
 
 
+@pytest.mark.slow
 def test_updates_and_a_scan_can_follow_each_other(ppo_rows: Callable[..., Rows]) -> None:
     rows = broken(ppo_rows)
     forensics = ComprehensivePPOForensics()

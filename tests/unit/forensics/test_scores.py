@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.forensics import ComprehensivePPOForensics
 from rldk.forensics.scores import convergence
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("kind", "probability", "expected"),
     [("converged", 0.9, 0.9), ("improving", 0.95, 0.95), ("degrading", 0.75, 0.25), ("unknown", 0.5, None)],
 )
@@ -24,6 +25,7 @@ def test_scores_are_none_before_there_is_evidence() -> None:
     assert [getattr(metrics, name) for name in names] == [None, None, None]
 
 
+@pytest.mark.slow
 def test_the_scores_tell_a_healthy_run_from_a_broken_one(ppo_rows: Callable[..., list[dict[str, Any]]]) -> None:
     def scored(**changes: Any) -> dict[str, Any]:
         forensics = ComprehensivePPOForensics()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.forensics import AdvantageStatisticsTracker, GradientNormsAnalyzer, KLScheduleTracker
 
@@ -51,7 +52,7 @@ def test_overshoot_is_in_targets_and_oscillation_counts_crossings() -> None:
     assert made.kl_volatility is not None
 
 
-@pytest.mark.parametrize(("kl", "share"), [(0.05, 1.0), (0.049, 0.0), (0.15, 1.0), (0.151, 0.0)])
+@each_of(("kl", "share"), [(0.05, 1.0), (0.049, 0.0), (0.15, 1.0), (0.151, 0.0)])
 def test_the_target_is_a_tenth_give_or_take_half_of_it_unless_it_is_said(kl: float, share: float) -> None:
     tracker = KLScheduleTracker()
     for i in range(40):
@@ -191,3 +192,11 @@ def test_a_kl_beyond_its_target_is_not_healthy() -> None:
     assert scores[80].kl_health_score == 1.0
     assert (scores[-1].kl_health_score, scores[-1].time_in_target_range) == (0.0, 0.0)
     assert all(m.kl_health_score is None or m.kl_health_score < 0.6 for m in scores[160:])
+
+
+def test_a_step_of_the_coefficient_that_is_rounding_is_no_answer() -> None:
+    tracker = KLScheduleTracker(kl_target=0.1, kl_target_tolerance=0.02)
+    for i in range(30):  # a billionth more is rounding, and the double is none
+        tracker.update(2 * i, 0.5, 1e9 * 2.0**i)
+        made = tracker.update(2 * i + 1, 0.5, 1e9 * 2.0**i + 2.0**i)
+    assert made.controller_responsiveness == pytest.approx(0.5, abs=0.02)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.integrations.environments import ORIGIN, EnvironmentRecording
 from rldk.integrations.recorder import Recorder, Recording
@@ -48,7 +49,7 @@ def test_a_time_limit_is_told_apart_from_an_end(tmp_path: Path) -> None:
     assert _row(made)["episode_truncated_frac"] == 0.5  # an end that falls on the limit is an end
 
 
-@pytest.mark.parametrize(("action", "share"), [(1.0, 1.0), (0.9995, 1.0), (-1.0, 1.0), (0.99, 0.0)])
+@each_of(("action", "share"), [(1.0, 1.0), (0.9995, 1.0), (-1.0, 1.0), (0.99, 0.0)])
 def test_actions_at_a_bound_are_counted(action: float, share: float, tmp_path: Path) -> None:
     made = _recording(tmp_path, action_space=BOX)
     made.step(np.array([action]), np.zeros(1), 0.0, True, False)
@@ -73,7 +74,7 @@ def test_environments_that_wait_for_their_reset_lose_no_step_and_gain_none(tmp_p
     assert (row["reward_min"], row["reward_max"], made.steps) == (1.0, 2.0, 3)
 
 
-@pytest.mark.parametrize(("waits", "count"), [(False, 1), (True, 1), (False, 2), (True, 2)])
+@each_of(("waits", "count"), [(False, 1), (True, 1), (False, 2), (True, 2)])
 def test_steps_with_their_resets_are_nothing_to_be_told(tmp_path: Path, waits: bool, count: int) -> None:
     made = _recording(tmp_path, waits=waits, count=count)
     for _ in range(3):

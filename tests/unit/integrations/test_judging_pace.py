@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of, every
 
 from rldk.core.model import Alert
 from rldk.core.table import Row
@@ -44,7 +45,7 @@ def _row(step: int, **values: Any) -> Row:
     return Row(step=step, values={"kl": 0.1, "weights_changed_frac": 0.9, **values})
 
 
-@pytest.mark.parametrize(
+@each_of(
     "row",
     [
         _row(50, kl=math.nan),
@@ -76,7 +77,7 @@ def _alerts(folder: Path, rows: list[dict[str, float]], every: int | None) -> li
     return told
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", every(3, range(3)))
 def test_alerts_are_the_same_whatever_waits(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     start = draw.randrange(40, 70)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.integrations.environments import ORIGIN
 from rldk.integrations.identities.cadence import Cadence
@@ -21,7 +21,7 @@ def meter(folder: Path, every: int = 1) -> Meter:
     return Meter(recorder, cadence=Cadence(every=every))
 
 
-@pytest.mark.parametrize(("model", "sampler"), [(None, NAMED), (NAMED, None), (NAMED, object()), (None, None)])
+@each_of(("model", "sampler"), [(None, NAMED), (NAMED, None), (NAMED, object()), (None, None)])
 def test_a_sampler_is_compared_only_where_both_have_weights(tmp_path: Path, model: Any, sampler: Any) -> None:
     made = meter(tmp_path)
     made.watch(model, None, sampler=sampler)
@@ -29,7 +29,7 @@ def test_a_sampler_is_compared_only_where_both_have_weights(tmp_path: Path, mode
     assert made.guard.failures == {}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("every", "due"),
     [(0, []), (1, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), (10, [1, 2, 3, 10]), (4, [1, 2, 3, 4, 8, 12])],
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk import ingest_runs
 from rldk.core.model import Report
@@ -253,7 +254,7 @@ def test_ranks_write_files_of_their_own_and_rank_0_judges(tmp_path: Path) -> Non
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("given", "error"),
     [
         ({"thresholds": {"kl_divergense": 1.0}}, UnknownName),

@@ -55,6 +55,7 @@ def test_a_fault_of_samples_is_an_alert_of_its_own_step(tmp_path: Path, every: i
     assert [a["step"] for a in alerts if a["rule"] == "ADV003"] == [ONSET]
 
 
+@pytest.mark.slow
 def test_what_is_found_live_is_what_the_doctor_finds_in_the_files(tmp_path: Path) -> None:
     _record(tmp_path)
     live, afterwards = _report(tmp_path), diagnose(tmp_path)
@@ -63,12 +64,14 @@ def test_what_is_found_live_is_what_the_doctor_finds_in_the_files(tmp_path: Path
     assert told == [(f.code, f.first_step) for f in afterwards.findings if f.family in ("ADV", "DATA", "REW")]
 
 
+@pytest.mark.slow
 def test_sound_samples_are_looked_at_and_give_no_alert(tmp_path: Path) -> None:
     recorder = _record(tmp_path, onset=STEPS + 1)
     assert recorder.counts["warn"] == recorder.counts["critical"] == 0
     assert "ADV003" not in {check.code for check in _report(tmp_path).skipped}
 
 
+@pytest.mark.slow
 def test_a_fault_of_samples_may_stop_the_training(tmp_path: Path) -> None:
     recorder = _record(tmp_path, stop_on="critical")
     assert recorder.stop_reason.startswith(f"ADV003 at step {ONSET}")

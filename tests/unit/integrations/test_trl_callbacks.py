@@ -81,6 +81,7 @@ def test_a_course_of_few_values(monitors: Any) -> None:
     assert monitors._course([1.0, 2.0, 6.0])["change"] == 3.0
 
 
+@pytest.mark.slow
 def test_the_forensics_of_a_training_are_written_at_intervals_and_at_the_end(monitors: Any, tmp_path: Path) -> None:
     for interval, steps in [(0, []), (2, [2, 4]), (5, [5]), (6, [])]:
         folder = tmp_path / str(interval)

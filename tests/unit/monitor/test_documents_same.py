@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.core.table import MetricTable, TableBuilder
 from rldk.monitor.documents import _behind, _same_column
@@ -16,7 +16,7 @@ def _table(**columns: list[Any]) -> MetricTable:
     return run_of(columns).metrics
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("before", "now", "rows", "same"),
     [
         ({"a": [1.0, 2.0]}, {"a": [1.0, 2.0]}, 2, True),

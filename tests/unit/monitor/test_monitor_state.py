@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Alert, Finding
 from rldk.errors import ConfigError
@@ -95,7 +96,7 @@ def test_an_alert_in_the_file_counts_though_the_state_was_not_saved(tmp_path: Pa
     assert [state.is_repeated(_alert(step)) for step in (3, 4, 5)] == [True, True, False]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"id": 1, "sources": 3}', '{"id": 1, "sources": {"a": {}}}'])
+@each_of("content", ["", "[]", "{", '{"id": 1, "sources": 3}', '{"id": 1, "sources": {"a": {}}}'])
 def test_a_file_that_is_no_state_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "s").write_text(content)
     with pytest.raises(ConfigError, match="is not a monitor state"):

@@ -93,6 +93,7 @@ def test_bad_lines_are_passed_over(tmp_path: Path) -> None:
     assert len(SampleFeed(tmp_path / "a_events.jsonl").rest()) == 16
 
 
+@pytest.mark.slow
 def test_the_monitor_of_a_directory_finds_what_the_doctor_finds(tmp_path: Path) -> None:
     (tmp_path / "samples-r.jsonl").write_bytes(b"".join(_lines(_samples(step)) for step in range(1, STEPS + 1)))
     (tmp_path / "r_events.jsonl").write_bytes(_lines([_row(step) for step in range(1, STEPS + 1)]))

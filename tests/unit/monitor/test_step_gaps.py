@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 
 from rldk.monitor.step_gaps import StepGaps
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("steps", "turns", "count"),
     [
         ([0, 1, 2, 3], 0, 0),

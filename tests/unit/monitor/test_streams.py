@@ -165,6 +165,7 @@ def test_an_old_run_is_turned_to_when_it_is_written_and_the_other_is_quiet(tmp_p
     assert watched.poll(10) == [100, 101]
 
 
+@pytest.mark.slow
 def test_metrics_that_come_late_in_a_directory_are_found(tmp_path: Path) -> None:
     path = tmp_path / "console.log"
     path.write_text("loading the model\n" * 5000)

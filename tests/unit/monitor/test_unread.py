@@ -3,7 +3,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-import pytest
+from examples import each_of
 
 from rldk.adapters.live.follow import follow
 from rldk.adapters.live.reader import ReadOptions
@@ -25,7 +25,7 @@ def test_samples_alone_are_no_log() -> None:
     assert "has no metrics" in why_unread(str(path))
 
 
-@pytest.mark.parametrize(
+@each_of(
     "pattern",
     ["wandb-offline/*.wandb", "tensorboard/*/events*", "trl-dpo-hot/trainer_state.json", "trl-grpo/trackio/*.db"],
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.errors import UsageError
 from rldk.preflight import preflight
@@ -56,7 +57,7 @@ def test_clean_rows_and_a_sound_tokenizer_raise_nothing() -> None:
     assert _codes(config=GRPO, tokenizer=Words(), dataset=CLEAN, eval_dataset=chat("other x", "other y")) == {}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("tokenizer", "code"),
     [
         (Words(""), "DATA030"),

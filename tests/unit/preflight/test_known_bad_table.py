@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.core.configuration.versions import canonical, within
 from rldk.rules.known_bad import KnownBad, known_bad, link, met_rows
@@ -41,7 +41,7 @@ def test_a_source_leads_to_its_thread() -> None:
     assert link("huggingface/trl#4117") == "https://github.com/huggingface/trl/issues/4117"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("packages", "config", "expected"),
     [
         ({"trl": "0.26.2", "vllm": "0.12.0"}, {}, {"trl-vllm-guided-decoding"}),

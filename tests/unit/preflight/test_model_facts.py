@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.preflight.network import model_facts
 
@@ -47,8 +47,8 @@ def test_a_model_without_anything_is_described_as_such() -> None:
     assert (facts.tied, facts.says_tied, facts.embeddings) == (None, None, None)
 
 
-@pytest.mark.parametrize("same", [True, False])
-@pytest.mark.parametrize("said", [True, False, "no"])
+@each_of("same", [True, False])
+@each_of("said", [True, False, "no"])
 def test_ties_are_what_is_there_and_what_is_said(same: bool, said: Any) -> None:
     first, last = parameter(31, at=1), parameter(31, at=1 if same else 2)
     facts, _ = model_facts(

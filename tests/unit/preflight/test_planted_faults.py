@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 import rldk
 from rldk.core.registry import renderers
@@ -142,13 +143,13 @@ def test_healthy_configurations_raise_nothing(healthy: dict[str, Any]) -> None:
     assert _codes(healthy) == set()
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@each_of("name", PLANTED)
 def test_a_planted_fault_is_found_by_its_code_alone(name: str) -> None:
     healthy, change, code = PLANTED[name]
     assert _codes({**healthy, **change}) == {code}
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+@each_of("path", SHIPPED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_silent_on_what_the_trainers_ship(path: Path) -> None:
     report = preflight_config(path)
     assert [f.message for f in report.findings] == []

@@ -66,6 +66,7 @@ def test_one_that_does_not_read_messages() -> None:
     assert "raises on gold (AttributeError" in _codes(strings_only, CHAT)["REW050"]
 
 
+@pytest.mark.slow
 def test_results_of_the_wrong_shape() -> None:
     cases: list[tuple[Callable[..., Any], str, str]] = [
         (lambda completions, **kw: 1.0, "REW051", "a float instead of a list"),
@@ -126,12 +127,12 @@ def test_one_that_depends_on_its_last_call() -> None:
 
 def test_a_slow_one_is_left_after_its_time_limit() -> None:
     def sleeps(completions: list[str], **kwargs: Any) -> list[float]:
-        time.sleep(0.6)
+        time.sleep(20)  # in a thread that ends with the process
         return [0.0] * len(completions)
 
     began = time.perf_counter()
     report = preflight(reward_fn=sleeps, dataset=ROWS, time_limit_s=0.05, packages={"none": "1"})
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 15, "it was waited for"
     assert report.meta["rewards"][0]["trials"][0]["fault"] == "slow"
 
 

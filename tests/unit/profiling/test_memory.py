@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from numpy.typing import NDArray
 
 from rldk.profiling.memory import memory_trend
@@ -37,7 +38,7 @@ def _share(make: Series) -> float:
     return float(np.mean([isinstance(one, MemoryTrend) and one.grows for one in found]))
 
 
-@pytest.mark.parametrize("name", SOUND)
+@each_of("name", SOUND)
 def test_no_leak_is_none(name: str) -> None:
     assert _share(SOUND[name]) <= 0.02
 

@@ -22,6 +22,7 @@ def test_memory_that_is_held_is_seen() -> None:
     assert len(held) <= after - before + (1 << 20)
 
 
+@pytest.mark.slow
 def test_cpu_time_of_a_process_that_has_ended_still_counts() -> None:
     command = [sys.executable, "-c", "x = sum(i * i for i in range(2000000)); print(1, flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:

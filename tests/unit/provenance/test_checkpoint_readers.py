@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,7 +114,7 @@ def test_everything_that_a_pickle_names_is_listed(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+@each_of("protocol", [0, 1, 2, 3, 4, 5])
 def test_plain_values_are_read_in_every_protocol(protocol: int) -> None:
     value = {"a": [1, 2.5, "text", None, True, (1, 2), b"bytes"], "b": {"c": -(2**40)}, 3: "x"}
     assert read_pickle(pickle.dumps(value, protocol=protocol), "x") == value
@@ -153,6 +154,7 @@ def test_values_that_would_cost_more_than_they_are_worth(tmp_path: Path) -> None
             open_checkpoint(_archive(path, {"epoch": odd}))
 
 
+@pytest.mark.slow
 def test_copies_that_a_pickle_asks_for_again_and_again_are_counted() -> None:
     many = b"(" + b"K\x01" * 300_000 + b"lq\x00"  # a list of 300,000 numbers, kept as number 0
     again = b"cbuiltins\nlist\nh\x00\x85R0" * 100

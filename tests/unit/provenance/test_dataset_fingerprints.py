@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,7 @@ def _typed(value: Any) -> Any:
     return type(value).__name__, repr(value)
 
 
+@pytest.mark.slow
 def test_the_digests_are_those_of_every_version_and_process() -> None:
     rows = [{"prompt": "2+2?", "answer": 4, "score": 0.5, "tags": ["a", None]}, {"prompt": "é", "answer": 2**70}]
     array = np.arange(6, dtype=np.int32).reshape(3, 2)
@@ -203,7 +205,7 @@ COLUMNS: dict[str, pa.Array] = {
 }
 
 
-@pytest.mark.parametrize("name", COLUMNS)
+@each_of("name", COLUMNS)
 def test_a_column_counts_by_its_values_alone(name: str) -> None:
     column = COLUMNS[name]
     whole = digest(pa.table({"c": column}))

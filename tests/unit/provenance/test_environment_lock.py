@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def test_an_odd_environment_is_no_error(odd: dict[str, object]) -> None:
     assert environment_lock(odd, {}) == EnvironmentLock()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "said"),
     [
         ("", "is no lock of rldk"), ("[1]", "has no schema_version"), ("{}", "has no schema_version"),

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.core.manifest import GitState
 from rldk.provenance.git import git_state, public_address
@@ -109,7 +110,7 @@ def test_a_head_that_says_nothing_is_no_commit(head: str, tmp_path: Path, no_git
     assert found is None or found.sha is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("remote", "said"),
     [
         ("git@example.com:a/b.git", "git@example.com:a/b.git"),

@@ -191,6 +191,7 @@ def test_a_work_tree_that_lies_elsewhere_is_not_read(code: Path, tmp_path: Path)
     assert keep_changes(code, tmp_path / "run", state) == state
 
 
+@pytest.mark.slow
 def test_submodules_are_named_with_their_commit(code: Path, tmp_path: Path) -> None:
     outer = tmp_path / "outer"
     outer.mkdir()

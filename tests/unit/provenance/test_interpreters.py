@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.errors import UnreadableSource
 from rldk.provenance.interpreters import environment_variables, interpreter_facts, interpreter_of, make_environment
@@ -32,7 +33,7 @@ def test_what_does_not_answer_is_an_input_error(program: str) -> None:
         interpreter_facts(program)
 
 
-@pytest.mark.parametrize("package", [("--index-url=x", "1"), ("a b", "1"), ("a", "1; import os"), ("a", "-r x")])
+@each_of("package", [("--index-url=x", "1"), ("a b", "1"), ("a", "1; import os"), ("a", "-r x")])
 def test_a_record_cannot_hand_options_to_pip(package: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="no package"):
         make_environment(tmp_path / "e", dict([package]))

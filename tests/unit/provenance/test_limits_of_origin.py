@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk import __version__
 from rldk.cards import markdown
@@ -37,6 +38,7 @@ def test_a_command_is_cut_at_five_hundred_words_of_a_thousand_characters(tmp_pat
     assert command[2:] == tuple(map(str, range(MAX_WORDS - 2)))
 
 
+@pytest.mark.slow
 def test_a_script_is_hashed_up_to_sixteen_mebibytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rldk.provenance.capture.MAX_SCRIPT", 8)
     names = {"a.py": 8, "b.sh": 8, "c.py": 9, "d.txt": 1, "folder.py": None}
@@ -157,7 +159,7 @@ def test_a_work_tree_has_its_branch_in_the_repository_that_it_belongs_to(
     assert git_state(tree) is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("remote", "expected"),
     [
         ("git@github.com:a/b.git", "git@github.com:a/b.git"), ("me@host:a", "host:a"), ("host:a", "host:a"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.errors import MalformedInput, NotALog, UnreadableSource
 from rldk.provenance.fingerprints.model import diff_models, model_fingerprint
@@ -100,7 +101,7 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("name", HEADERS)
+@each_of("name", HEADERS)
 def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "x.safetensors").write_bytes(HEADERS[name])
     with pytest.raises(NotALog):

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 import rldk
 from rldk.core.configuration.versions import canonical, reaches
@@ -20,6 +21,7 @@ from rldk.provenance.hashing import file_sha256
 from rldk.provenance.packages import installed
 
 
+@pytest.mark.slow
 def test_packages_are_those_that_metadata_knows() -> None:
     found = installed()
     told = {canonical(d.name): d.version for d in reversed([*metadata.distributions()])}
@@ -35,7 +37,7 @@ def test_the_first_place_on_the_path_wins(tmp_path: Path, monkeypatch: pytest.Mo
     assert installed() == {"my-pack-age": "1.0", "old": "0.1"}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("version", "bound", "enough"),
     [
         ("2.0", "2.0", True), ("2.0.0", "2", True), ("1.9.9", "2", False), ("2.10", "2.9", True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +12,7 @@ from rldk.provenance.source_secrets import PIECE, is_secret_file, redact_line, r
 HIDDEN = "S3cretV4lue/0123456789+x"
 
 
-@pytest.mark.parametrize(
+@each_of(
     "line",
     [
         'api_key = "{}"', "password='{}'", "API_KEY={}", "token: {}", "export HF_TOKEN={}", "secret : str = '{}'",
@@ -30,7 +30,7 @@ def test_a_secret_is_taken_out(line: str) -> None:
     assert clean.count(REDACTED) == 1
 
 
-@pytest.mark.parametrize(
+@each_of(
     "line",
     [
         "sorted(x, key=len)", "loss = f(token=tokens[0], key=key)", "eos_token = '<|endoftext|>'",
@@ -54,7 +54,7 @@ def test_a_private_key_goes_with_all_its_lines() -> None:
     assert [line for line, _ in redact_lines(torn)][1:] == torn[1:]
 
 
-@pytest.mark.parametrize("at", [0, PIECE // 2 - 20, PIECE - 20, 3 * PIECE])
+@each_of("at", [0, PIECE // 2 - 20, PIECE - 20, 3 * PIECE])
 def test_a_long_line_is_searched_everywhere(at: int) -> None:
     line = f"{'x, ' * (at // 3)}api_key='{HIDDEN}' {'y, ' * PIECE}"
     assert redact_line(line) == REDACTED

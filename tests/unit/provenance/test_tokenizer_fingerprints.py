@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.errors import InputError, MalformedInput, NotALog, UnreadableSource
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
@@ -101,7 +102,7 @@ def _dropout(tokenizer: dict[str, Any], settings: dict[str, Any]) -> None:
     tokenizer["model"]["dropout"] = 0.1
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("change", "part"),
     [
         (_merge, "merges"),
@@ -168,7 +169,7 @@ def test_a_slow_tokenizer_that_encodes_differently_has_another_digest() -> None:
     assert one.digest != other.digest
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("content", "error"),
     [("{", NotALog), ("[]", NotALog), ('{"model": 3}', NotALog), ('{"model": {"vocab": {"a": "b"}}}', NotALog)],
 )

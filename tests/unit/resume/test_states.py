@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
+from examples import each_of
 from msgspec.structs import replace
 
 from rldk.resume.states import RunningMean, SeenEnvironment, StepState, lost_states, place_of, read_states
@@ -30,7 +30,7 @@ def test_a_run_that_goes_on_has_lost_nothing() -> None:
     assert lost_states(WHOLE, WHOLE[4:6], 4) == ()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("change", "kinds"),
     [
         ({"lr": (9.0,)}, ["schedule"]),
@@ -70,7 +70,7 @@ AROUND = tuple(
 OTHER_RANDOM = {"torch": "x", "numpy": "n0"}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("change", "kinds"),
     [
         ({}, ["data"]),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from made_rewards import answers, rows
 from scipy import stats
 
@@ -100,7 +101,7 @@ def test_functions_get_their_texts_as_they_ask_for_them() -> None:
     assert compare_models("made_scorers:shorter", by_length, PROMPTS, TEXTS).passed is False
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("model", "error", "words"),
     [
         (lambda texts: [1.0], UsageError, "1 scores for 16 texts"),

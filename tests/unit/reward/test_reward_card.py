@@ -52,6 +52,7 @@ def test_rules_that_were_not_selected_leave_their_gaps() -> None:
     assert {one.code for one in card.checks} == {gap.code for gap in GAPS}
 
 
+@pytest.mark.slow
 def test_the_card_of_a_log_and_its_answers_has_both_and_goes_through_json() -> None:
     log = [{"step": i, "reward_mean": i / 60, "kl": 0.01} for i in range(60)]
     report = health(rows(answers(per_word=0.1) | {"label": [i % 2 for i in range(480)]}))

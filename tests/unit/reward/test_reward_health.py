@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import each_of
 from made_rewards import answers, pairs, rows
 
 import rldk
@@ -32,7 +33,7 @@ def test_a_clean_reward_passes_and_says_what_it_could_not_look_at() -> None:
     assert "6" in report.verdict or "7" in report.verdict
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("planted", "code", "check"),
     [
         ({"per_word": 0.1}, "LEN020", "length_bias"),
@@ -58,6 +59,7 @@ def test_length_bias_has_severity_direction_and_advice() -> None:
     assert health(rows(answers(per_word=0.1))).length_bias_recommendations
 
 
+@pytest.mark.slow
 def test_the_threshold_of_length_bias_decides_and_the_interval_tells_a_warning_from_a_failure() -> None:
     data = rows(answers(per_word=0.03))
     report = health(data)
@@ -95,6 +97,7 @@ def test_without_prompts_a_length_bias_warns_at_most() -> None:
     assert report.length_bias_metrics.confounded == "unknown"
 
 
+@pytest.mark.slow
 def test_scores_that_are_log_odds_are_calibrated_and_larger_ones_are_not() -> None:
     fair, sure = health(rows(pairs())), health(rows(pairs(scale=4.0)))
     assert fair.status("calibration") == "pass"
@@ -105,6 +108,7 @@ def test_scores_that_are_log_odds_are_calibrated_and_larger_ones_are_not() -> No
     assert sure.calibration_details.slope.low <= 0.25 <= sure.calibration_details.slope.high
 
 
+@pytest.mark.slow
 def test_flipped_labels_are_counted() -> None:
     report = health(rows(pairs(count=4000, scale=3.0, flip=0.2)))
     check = report.checks["label_noise"]
@@ -123,6 +127,7 @@ def test_swapped_pairs_are_at_chance() -> None:
     assert not report.passed
 
 
+@pytest.mark.slow
 def test_gold_scores_give_pairs_by_column_by_row_and_by_id() -> None:
     columns = answers()
     columns["id"] = [f"a{i}" for i in range(len(columns["reward"]))]
@@ -213,6 +218,7 @@ def test_validation_rows_that_stand_in_training_are_counted() -> None:
     assert health(clean).label_leakage_risk == 0.0
 
 
+@pytest.mark.slow
 def test_a_model_that_remembers_its_training_rows_is_named() -> None:
     train, held = pairs(7, scale=1.0), pairs(8)
     sure = [abs(a - b) for a, b in zip(train["chosen_score"], train["rejected_score"], strict=True)]
@@ -280,6 +286,7 @@ def test_constant_rewards_are_at_a_bound_and_nothing_else_is_made_of_them() -> N
     assert report.status("length_bias") == "not_available"
 
 
+@pytest.mark.slow
 def test_the_report_goes_through_json_and_the_same_seed_gives_the_same_bytes() -> None:
     data = rows(answers(per_word=0.1, listed=1.0))
     report = health(data, rows(answers(3)))

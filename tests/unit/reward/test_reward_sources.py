@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from examples import each_of
 from made_rewards import answers, pairs, rows
 
 from rldk.errors import MalformedInput, NoData, NotALog, RldkError, UnreadableSource
@@ -47,6 +48,7 @@ def test_completions_of_trl_have_the_sum_of_their_functions_as_reward(tmp_path: 
     assert any("sum of accuracy, format" in note.text for note in report.notes)
 
 
+@pytest.mark.slow
 def test_conversations_are_read_as_text(tmp_path: Path) -> None:
     data = rows(answers(per_word=0.1))
     plain = health(data)
@@ -135,7 +137,7 @@ def test_lengths_of_pairs_and_positions_of_the_chosen_are_used() -> None:
     assert report.shortcut_analysis["position"]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "content", "error"),
     [
         ("empty.jsonl", b"", NoData),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import cast
 
-import pytest
+from examples import each_of
 from msgspec import Struct
 
 from rldk.rules.departure import COURSES, Departure, departure
@@ -47,7 +47,7 @@ def test_every_metric_is_tried() -> None:
     assert COURSES.keys() == {*FACTORS, "entropy"}
 
 
-@pytest.mark.parametrize("name", FACTORS)
+@each_of("name", FACTORS)
 def test_a_rise_matters_beyond_its_factor_and_a_fall_never(name: str) -> None:
     factor = FACTORS[name]
     assert of(name, now=factor) is None

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from examples import each_of
 
 from rldk.rules.knobs import CONCEPTS, KEYS, phrase
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("framework", "algorithm", "expected"),
     [
         ("trl", "grpo", "raise `beta`"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-import pytest
+from examples import each_of
 from rule_limits import Answers, read_limits, said
 
 from rldk.rules.normal import normals
@@ -57,7 +57,7 @@ def _says_the_same_at(rule: Rule, metric: str, answers: Answers, says: str) -> b
         return False
 
 
-@pytest.mark.parametrize("file", sorted(FILES))
+@each_of("file", sorted(FILES))
 def test_a_rule_speaks_up_to_its_limits_and_not_beyond(file: str) -> None:
     wrong = [
         f"{code}, case {i}: {what}"

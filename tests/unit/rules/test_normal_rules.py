@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -19,7 +19,7 @@ def topics(columns: dict[str, Any], **options: Any) -> set[str]:
     return {note.topic for note in scan_columns("MET001", columns, **options).notes}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("topic", "odd", "options", "other"),
     [
         ("first-grpo-loss-is-zero", {"loss": [0.0, 0.1]}, GRPO, {"loss": [0.1, 0.0]}),

@@ -15,7 +15,7 @@ from rldk.adapters.open import open_runs
 from rldk.cli.main import main
 from rldk.cli.recording.export import NAMES
 from rldk.errors import MalformedInput, OutputError, UnknownName, UnreadableSource, UsageError
-from rldk.tracking.exports import FORMATS, ExportChoice, export_run
+from rldk.tracking.exports import FORMATS, ExportChoice, croissant, export_run
 
 
 @pytest.fixture
@@ -184,3 +184,13 @@ def test_a_file_inside_of_the_run_or_that_cannot_be_written_is_refused(project: 
         export_run(project.run, tmp_path / "x", form="bundel")
     with pytest.raises(UnreadableSource):
         export_run(tmp_path / "nowhere", tmp_path / "x")
+
+
+def test_a_dataset_of_too_many_files_is_not_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(croissant, "MAX_FILES", 2)
+    assert [one["name"] for one in croissant._files(tmp_path)] == ["a", "b"]
+    monkeypatch.setattr(croissant, "MAX_FILES", 1)
+    with pytest.raises(UsageError, match="more than 1 files"):
+        croissant._files(tmp_path)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from rldk.errors import MalformedInput, NoData, UnreadableSource, UsageError
 from rldk.tracking import lineage
 from rldk.tracking.lineage.chain import read_lineage
 from rldk.tracking.lineage.graph import lineage_graph
+from rldk.tracking.lineage.source import code_of
 from rldk.tracking.verification import verify_run
 
 ROWS = [{"prompt": f"p{i}", "n": i} for i in range(10)]
@@ -204,6 +207,7 @@ def test_the_commands_show_and_verify(chain: Path) -> None:
     assert CliRunner().invoke(main, ["lineage", "show", str(chain), "-o", "x.txt"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_run_is_verified_with_its_lineage(chain: Path) -> None:
     with rldk.init(chain):
         pass
@@ -218,3 +222,13 @@ def test_the_graph_has_every_thing_once(chain: Path) -> None:
     assert sorted(node.title for node in graph.nodes if node.strong) == ["filter", "split", "tokenize"]
     assert len(graph.nodes) == 3 + 5
     assert len(graph.edges) == 2 + 3 + 2
+
+
+def test_the_code_of_a_function_is_in_a_file_or_nowhere(tmp_path: Path) -> None:
+    held: dict[str, Any] = {}
+    exec("def typed(row):\n    return row\n", held)
+    assert code_of(len) is None
+    assert code_of(held["typed"]) is None
+    found = code_of(code_of)
+    assert found is not None
+    assert (found.name, found.path) == ("code_of", os.path.realpath(str(code_of.__globals__["__file__"])))

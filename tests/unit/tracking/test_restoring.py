@@ -70,6 +70,7 @@ def test_the_code_comes_back_as_it_was(project: Project, tmp_path: Path) -> None
     assert tree(tmp_path / "back" / "run") == tree(project.run)
 
 
+@pytest.mark.slow
 def test_a_bundle_brings_it_back_without_the_repository(project: Project, tmp_path: Path) -> None:
     before = tree(project.root)
     bundle = bundle_of(project, tmp_path / "x.zip")
@@ -143,6 +144,7 @@ def test_nothing_is_overwritten(project: Project, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
+@pytest.mark.slow
 def test_what_was_redacted_or_not_kept_is_said(project: Project, tmp_path: Path) -> None:
     patch = (project.run / "changes.diff").read_bytes().replace(b"+LR = 0.03", b"+LR = [redacted]")
     (project.run / "changes.diff").write_bytes(patch)
@@ -331,6 +333,7 @@ def _zip(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_a_pointer_of_git_lfs_is_lacking_in_either_way(project: Project, tmp_path: Path) -> None:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 12\n"
     (project.root / "weights.bin").write_text(pointer)
@@ -342,6 +345,7 @@ def test_a_pointer_of_git_lfs_is_lacking_in_either_way(project: Project, tmp_pat
         assert [one.what for one in found.lacking] == ["weights.bin"]
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_text_is_lacking_in_a_bundle_and_comes_back_from_the_repository(
     project: Project, tmp_path: Path
 ) -> None:

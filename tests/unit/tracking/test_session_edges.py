@@ -45,6 +45,7 @@ def test_steps_begin_at_zero_and_go_on_from_the_last(tmp_path: Path, capsys: pyt
     assert (manifest.records, manifest.records_lost) == (7, 1)
 
 
+@pytest.mark.slow
 def test_steps_of_a_continued_run_go_on_from_its_log(tmp_path: Path) -> None:
     for first in (5, None, None):
         with rldk.init(tmp_path / "r") as session:
@@ -66,6 +67,7 @@ def test_a_finished_run_takes_nothing_more(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_manifest_of_a_run_that_begins(tmp_path: Path) -> None:
     session = rldk.init(tmp_path / "r", project="p", name="n", config={"seed": True, "lr": 0.5})
     manifest = read_manifest(tmp_path / "r")
@@ -92,6 +94,7 @@ def test_an_open_run_is_finished_by_the_next(tmp_path: Path) -> None:
     assert _steps(tmp_path / "b") == [0]
 
 
+@pytest.mark.slow
 def test_the_end_of_the_interpreter_without_finish_is_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kinds: list[str] = []
     for name, error in (("a", ValueError()), ("b", None)):
@@ -113,6 +116,7 @@ def test_the_end_of_a_forked_child_is_not_the_end_of_the_run(tmp_path: Path, mon
     assert manifest.status == "running"
 
 
+@pytest.mark.slow
 def test_a_manifest_that_cannot_be_written_at_the_end_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

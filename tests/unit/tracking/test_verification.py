@@ -237,6 +237,7 @@ def test_tied_weights_that_a_file_has_once_are_no_change(project: Project) -> No
     assert outcome(check(project), "policy").status == "passed"
 
 
+@pytest.mark.slow
 def test_the_command_says_what_changed_and_fails(project: Project) -> None:
     words = ["verify", str(project.run), "--repo", str(project.root)]
     result = CliRunner().invoke(main, words)

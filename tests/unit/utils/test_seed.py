@@ -239,6 +239,7 @@ def test_show_says_what_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said[:2] == ["RLDK_SEED: 5", "PYTHONHASHSEED: not set"]
 
 
+@pytest.mark.slow
 def test_exec_fixes_the_order_of_hashes_and_keeps_the_exit_code() -> None:
     script = "import os, sys; print(hash('a'), os.environ['RLDK_SEED']); sys.exit(7)"
     words = [sys.executable, "-m", "rldk", "seed", "exec", "--seed", "42", "--", sys.executable, "-c", script]

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.consoles.cleanrl import CleanRLStdout
 from rldk.adapters.log import Log
@@ -28,7 +29,7 @@ def test_sps_has_the_step_of_the_episode_before_it(tmp_path: Path) -> None:
     assert math.isnan(log.table.columns["charts/SPS"][0])
 
 
-@pytest.mark.parametrize("shown", ["15.0", "[15.]", "array([15.], dtype=float32)", "[15.0]", "np.float64(15.0)"])
+@each_of("shown", ["15.0", "[15.]", "array([15.], dtype=float32)", "[15.0]", "np.float64(15.0)"])
 def test_returns_as_different_versions_print_them(tmp_path: Path, shown: str) -> None:
     log = read(tmp_path / "out", f"\x1b[1m  0%| | 0/9\rglobal_step=8, episodic_return={shown}\n")
     assert log.table.columns["charts/episodic_return"].tolist() == [15.0]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.consoles.boxes import PrintedBoxesConsole
 from rldk.adapters.log import Log
@@ -40,7 +41,7 @@ def read(path: Path, text: str) -> Log:
     return PrintedBoxesConsole(path).read()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("form", "scale", "framework", "key", "value"),
     [
         (BASELINES, 1000, "baselines", "eprewmean", 1.5),
@@ -78,7 +79,7 @@ def test_sb3_keeps_its_own_reader(tmp_path: Path) -> None:
     assert open_run(tmp_path / "out").meta.format == "sb3-stdout"
 
 
-@pytest.mark.parametrize(
+@each_of(
     "text",
     [
         "| name | value |\n|---|---|\n| reward | 0.3 |\n",

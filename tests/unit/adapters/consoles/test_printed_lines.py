@@ -4,6 +4,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.consoles.lines import PrintedLinesConsole, is_training
 from rldk.adapters.live.reader import LiveReader
@@ -31,7 +32,7 @@ def test_the_episode_is_the_step(tmp_path: Path) -> None:
     assert (log.table.columns["Reward"][3], log.total_steps) == (-197.0, 300)
 
 
-@pytest.mark.parametrize(
+@each_of(
     "form",
     [
         "step={i} loss=0.3\n",
@@ -104,7 +105,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@each_of("name", REFUSED)
 def test_other_texts_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "out.txt").write_text(REFUSED[name])
     assert not is_training(REFUSED[name].encode())
@@ -148,8 +149,8 @@ def test_a_bar_that_stands_still_is_seen(tmp_path: Path) -> None:
     assert len(read(tmp_path / "out", text).table.step) == 4
 
 
-@pytest.mark.parametrize("size", [7, 1000])
-@pytest.mark.parametrize("cut", [0, 1, 30])
+@each_of("size", [7, 1000])
+@each_of("cut", [0, 1, 30])
 def test_bars_that_grow_are_read_as_the_finished_ones(tmp_path: Path, cut: int, size: int) -> None:
     text = "".join(bars(range(i, i + 20)) for i in range(0, 60, 20))
     data = text[: len(text) - cut].encode()

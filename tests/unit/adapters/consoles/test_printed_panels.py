@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.open import open_run
@@ -66,9 +67,9 @@ def test_losses_and_numbers_of_a_dashboard_are_told_apart(tmp_path: Path) -> Non
     assert not any("explained" in name or "Uptime" in name for name in first)
 
 
-@pytest.mark.parametrize("panel", [METRICS, DASHBOARD])
-@pytest.mark.parametrize("size", [1, 333])
-@pytest.mark.parametrize("cut", [0, 200, 900])
+@each_of("panel", [METRICS, DASHBOARD])
+@each_of("size", [1, 333])
+@each_of("cut", [0, 200, 900])
 def test_panels_that_come_over_time_are_read_as_the_finished_text(
     tmp_path: Path, panel: str, size: int, cut: int
 ) -> None:
@@ -90,3 +91,11 @@ def test_a_panel_of_something_else_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "out.log").write_text(panel * 5)
     with pytest.raises(NotALog):
         open_run(tmp_path / "out.log")
+
+
+def test_a_panel_has_at_most_so_many_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "out.log").write_text(console(METRICS))
+    monkeypatch.setattr("rldk.adapters.consoles.panels.MAX_LINES", 5)
+    assert open_run(tmp_path / "out.log").meta.format == "open-instruct-console"
+    monkeypatch.setattr("rldk.adapters.consoles.panels.MAX_LINES", 4)
+    assert open_run(tmp_path / "out.log").meta.format != "open-instruct-console"

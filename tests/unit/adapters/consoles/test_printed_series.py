@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.live.reader import LiveReader
 from rldk.adapters.open import open_run
@@ -35,8 +36,8 @@ def test_without_a_count_the_name_of_the_row_is_the_step(tmp_path: Path) -> None
     assert open_run(tmp_path / "out.log").metrics.step.tolist() == [3, 4, 5, 6, 7]
 
 
-@pytest.mark.parametrize("cut", range(0, 90, 7))
-@pytest.mark.parametrize("size", [1, 50])
+@each_of("cut", range(0, 90, 7))
+@each_of("size", [1, 50])
 def test_a_text_that_grows_is_read_as_the_finished_one(tmp_path: Path, cut: int, size: int) -> None:
     text = TEXT[: len(TEXT) - cut]
     (tmp_path / "out.log").write_text(text)

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from examples import every
+from examples import each_of, every
 
 from rldk.adapters.base import adapters
 from rldk.adapters.consoles.steps import PrintedAdapter
@@ -108,7 +108,7 @@ def read(path: Path, name: str, text: str) -> Log:
     return adapters.get(name)(path).read()
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@each_of("name", TEXTS)
 def test_the_console_is_recognised_and_its_numbers_have_the_trainer_s_names(tmp_path: Path, name: str) -> None:
     (tmp_path / "out.log").write_text("starting up\n" + console(name))
     run = open_run(tmp_path / "out.log")
@@ -130,7 +130,7 @@ def test_a_torn_end_adds_no_number(tmp_path: Path, name: str) -> None:
         assert all(mine.items() <= full.items() for mine, full in zip(shown, whole, strict=False))
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@each_of("name", TEXTS)
 def test_wrong_types_and_random_bytes_are_survived(tmp_path: Path, name: str) -> None:
     path = tmp_path / "out.log"
     rng = random.Random(1)
@@ -182,8 +182,8 @@ def test_a_mark_without_numbers_is_no_log(tmp_path: Path) -> None:
         read(tmp_path / "out", "rsl-rl-console", "Learning iteration 3/9\nnothing came\n")
 
 
-@pytest.mark.parametrize("name", TEXTS)
-@pytest.mark.parametrize("size", [1, 77])
+@each_of("name", TEXTS)
+@each_of("size", [1, 77])
 def test_a_console_that_grows_is_read_as_the_finished_one(tmp_path: Path, name: str, size: int) -> None:
     text = "starting up\n" + console(name)
     (tmp_path / "out.log").write_text(text)

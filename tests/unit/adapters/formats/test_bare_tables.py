@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.live.choice import Chooser
 from rldk.adapters.open import open_run
@@ -45,7 +46,7 @@ def test_one_named_column_needs_no_column_of_steps(tmp_path: Path, name: str) ->
     assert run.metrics.columns["reward_mean"].tolist() == REWARDS
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "lines"),
     [
         ("rewards.csv", [str(r) for r in REWARDS[:5]]),  # too few to be sure

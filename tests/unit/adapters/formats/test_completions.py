@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.formats.completions import TrlCompletions
 from rldk.adapters.source import File
@@ -75,7 +76,7 @@ def test_a_damaged_file_costs_only_itself(tmp_path):
     assert str(torn) in log.rejected[0].reason
 
 
-@pytest.mark.parametrize("at", range(0, 6400, 400))
+@each_of("at", range(0, 6400, 400))
 def test_any_damage_is_an_error_of_ours(tmp_path, at):
     data = bytearray(FIRST.read_bytes())
     data[at : at + 60] = bytes(range(60))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
+from examples import each_of
 
 from rldk.adapters import open_run
 
@@ -13,7 +13,7 @@ CLEANRL_DQN = {"global_step": 100, "losses/td_loss": 0.5, "losses/q_values": 1.0
 VERL = {"step": 1, "actor/pg_loss": 0.1, "critic/advantages/mean": 0.0}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("row", "told"),
     [
         (CLEANRL_DQN, ("cleanrl", "dqn")),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,7 +80,7 @@ def test_runs_that_the_names_of_downloads_say_are_told_apart(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "tag"),
     [
         ("run-a-tag-Loss_value_function.csv", "Loss/value_function"),
@@ -101,7 +102,7 @@ def test_a_row_that_is_no_number_is_refused(tmp_path: Path) -> None:
 NEAR = ["Wall time,Step,Value,x\n1,2,3,4\n", "step,a - b,loss\n1,2,3\n", "day,a - b\n1,2\n", "Step\n1\n", ""]
 
 
-@pytest.mark.parametrize("text", NEAR)
+@each_of("text", NEAR)
 def test_what_only_looks_like_a_download_is_left_to_others(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     assert (WandbChart.sniff(File(tmp_path / "t.csv")), TensorboardCsv.sniff(File(tmp_path / "t.csv"))) == (0, 0)

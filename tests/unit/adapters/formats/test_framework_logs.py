@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,13 +54,14 @@ def every_file() -> list[str]:
     return sorted(str(p.relative_to(FIXTURES)) for p in FIXTURES.rglob("*") if p.is_file())
 
 
+@pytest.mark.slow
 def test_a_file_is_claimed_by_its_own_format_alone() -> None:
     for name in every_file():
         owner = SB3Json if SEEDS.match(name) else OWNERS.get(name)
         assert [kind for kind in KINDS if kind.sniff(File(FIXTURES / name))] == ([owner] if owner else []), name  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", OWNERS)
+@each_of("name", OWNERS)
 def test_records_and_refusals_are_all_lines(name: str) -> None:
     log = OWNERS[name](FIXTURES / name).read()
     assert log.lines >= len(log.table) > 0

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ def log(tmp_path: Path, *lines: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("lines", "likely"),
     [
         ([{"step": 1, "name": "kl", "value": 0.1}], True),

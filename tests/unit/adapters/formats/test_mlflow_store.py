@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -200,7 +200,7 @@ def test_any_bytes_in_a_metric_file_are_values_or_rejected(data: bytes) -> None:
         assert log.lines == 40 + data.count(b"\n") + (not data.endswith(b"\n"))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("line", "points"),
     [
         ("1700000000000 0.5 7", [(7, 0.5)]),

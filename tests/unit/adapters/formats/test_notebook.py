@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.formats.notebook import Notebook
 from rldk.adapters.open import open_run, open_runs
@@ -52,7 +53,7 @@ def test_printed_lines_are_read_as_on_a_console(tmp_path: Path) -> None:
     assert (run.meta.format, len(run.metrics)) == ("notebook", 9)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("source", "phase"),
     [
         (["t0 = time.time()\n", "!python3 rollout.py /tmp/ppo/checkpoint-5 --run PPO --episodes 10"], 1),

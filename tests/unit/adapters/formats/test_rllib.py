@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -55,7 +55,7 @@ def test_without_params_json_the_lines_tell_the_configuration(tmp_path: Path) ->
     assert (log.config["lr"], log.meta) == (0.0003, {"seed": 4})
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000, "\0"])
+@each_of("text", ["{", "[1]", "[" * 100_000, "\0"])
 def test_a_bad_params_json_is_passed_over(tmp_path: Path, text: str) -> None:
     (tmp_path / "progress.csv").write_bytes(PROGRESS.read_bytes())
     (tmp_path / "params.json").write_text(text)
@@ -74,7 +74,7 @@ def test_the_csv_lacks_what_came_after_the_first_result() -> None:
     assert late not in RLlibCsv(PROGRESS).read().table.columns
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("keys", "framework", "algorithm"),
     [
         (["learners/p0/curr_kl_coeff"], "rllib", "ppo"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.formats.sample_lines import SampleLines
 from rldk.adapters.open import open_run, open_runs
@@ -61,7 +62,7 @@ def write(path: Path, *records: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("record", "expected"),
     [
         (VERL, {"step": 7, "response": "4", "reward": 1.0, "gold": "4", "parsed": "4", "has_parsed": True}),
@@ -77,7 +78,7 @@ def test_records_of_trainers(record: dict[str, Any], expected: dict[str, Any]) -
     assert {name: getattr(sample, name) for name in expected} == expected
 
 
-@pytest.mark.parametrize(
+@each_of(
     "record",
     [
         {"prompt": "a", "completion": "b"},  # a data set
@@ -91,7 +92,7 @@ def test_what_is_no_sample(record: dict[str, Any], tmp_path: Path) -> None:
     assert SampleLines.sniff(File(write(tmp_path / "x.jsonl", record))) == 0
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("said", "ending"),
     [("stop", "ended"), ("LENGTH", "cut"), ("Status.TRUNCATED", "cut"), ({"type": "length"}, "cut"), ("odd", "")],
 )
@@ -99,7 +100,7 @@ def test_how_a_response_ended(said: Any, ending: str) -> None:
     assert to_sample({"response": "x", "finish_reason": said}).ending == ending
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("fields", "stated"),
     [
         ({"reward": 0}, "number"),
@@ -165,7 +166,7 @@ def test_without_any_response_there_is_no_data(tmp_path: Path) -> None:
         SampleLines(write(tmp_path / "s.jsonl", {"a": 1})).read()
 
 
-@pytest.mark.parametrize("value", [None, "", [], {}, [[]], -1, 1e400, "NaN", [None], {"a": {"b": []}}, "x" * 5000])
+@each_of("value", [None, "", [], {}, [[]], -1, 1e400, "NaN", [None], {"a": {"b": []}}, "x" * 5000])
 def test_any_value_in_any_field_makes_a_sample(value: Any) -> None:
     names = ("prompt", "response", "reward", "loss_mask", "logp_rollout", "trajectory", "step", "reward_components")
     assert isinstance(to_sample(dict.fromkeys(names, value)), Sample)

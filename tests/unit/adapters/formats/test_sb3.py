@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -99,7 +100,7 @@ def test_steps_that_go_back_begin_a_segment(tmp_path: Path) -> None:
     assert log.table.segment.tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("line", "reason"),
     [("8,1.0", "2 fields"), ("x,1,2,3", "step is not"), (",,,", "the row has no"), ('8,"1,2,3', "a quote")],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -59,7 +59,7 @@ def test_keywords_of_the_episode_are_metrics(tmp_path: Path) -> None:
     assert log.table.time.tolist() == [12.0]
 
 
-@pytest.mark.parametrize("line", ["1.0,2", "x,2,3", "1.0,2.5,3", "1.0,-2,3", "1.0,1e300,3", "1,2,3,4"])
+@each_of("line", ["1.0,2", "x,2,3", "1.0,2.5,3", "1.0,-2,3", "1.0,1e300,3", "1,2,3,4"])
 def test_a_bad_episode_is_rejected_alone(tmp_path: Path, line: str) -> None:
     log = read_monitor(tmp_path / "m.csv", f"#not json\nr,l,t\n1,2,3\n{line}\n1,2,4\n")
     assert log.table.step.tolist() == [2, 4]
@@ -91,7 +91,7 @@ def test_a_pickle_is_never_loaded(tmp_path: Path) -> None:
         archive(tmp_path / "e.npz", timesteps=npy([5, 9]), results=pickled).read()
 
 
-@pytest.mark.parametrize("shape", [b"(9999999999, 9999999)", b"(9**9, 9)", b"(1, 2)", b"(-1, 1)", b"(((((("])
+@each_of("shape", [b"(9999999999, 9999999)", b"(9**9, 9)", b"(1, 2)", b"(-1, 1)", b"(((((("])
 def test_a_header_that_promises_too_much_is_refused_before_memory_is_asked_for(tmp_path: Path, shape: bytes) -> None:
     lying = npy(np.zeros((1, 1))).replace(b"(1, 1)", shape, 1)
     with pytest.raises(MalformedInput):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import every
+from examples import each_of, every
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +34,7 @@ def opened(path: Path, text: str) -> Run:
     return open_run(path)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "clock", "steps"),
     [
         (CARS, "steps", [1152, 2326, 3586]),
@@ -86,7 +86,7 @@ def test_one_column_of_a_logger_is_not_enough_to_name_it(tmp_path: Path) -> None
 ALIGNED = "    step   loss  reward\n0      1  0.500    1.25\n1      2  0.250     NaN\n2     10 -0.125    1.75\n"
 
 
-@pytest.mark.parametrize(
+@each_of(
     "text",
     [
         ALIGNED,
@@ -125,7 +125,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("kind", OTHERS)
+@each_of("kind", OTHERS)
 def test_a_table_of_something_else_is_refused(tmp_path: Path, kind: str) -> None:
     (tmp_path / "t.csv").write_text(OTHERS[kind])
     for source in (tmp_path / "t.csv", tmp_path):
@@ -198,6 +198,7 @@ SHAPES: list[Callable[[int, int], str]] = [
 ]
 
 
+@pytest.mark.slow
 @given(
     columns=st.lists(
         st.tuples(st.sampled_from(COUNTS), st.sampled_from(SHAPES)), min_size=2, max_size=3, unique_by=lambda c: c[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,7 @@ def test_a_stray_quote_costs_its_own_line_only(tmp_path: Path) -> None:
     assert len(log.table) + log.rejected_count == log.lines == 51
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.text(), min_size=2, max_size=2), min_size=1))
 def test_records_are_read_as_pandas_wrote_them(
     tmp_path_factory: pytest.TempPathFactory, table: list[list[str]]
@@ -117,7 +119,7 @@ def test_a_cut_archive_gives_what_it_had(tmp_path: Path) -> None:
     assert "breaks off" in log.rejected[-1].reason
 
 
-@pytest.mark.parametrize(
+@each_of(
     "data",
     [
         b"",

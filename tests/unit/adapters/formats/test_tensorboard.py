@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,7 +153,7 @@ def test_files_in_sub_directories_keep_their_tags_apart(tmp_path: Path) -> None:
     assert got == {(0, 1, "train", "train/loss"): 5.0, (0, 1, "eval", "validation/loss"): 10.0}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("tensor", "number"),
     [
         (b"\x08\x01\x12\x00\x2a\x04" + struct.pack("<f", 0.5), 0.5),  # float_val
@@ -163,6 +163,9 @@ def test_files_in_sub_directories_keep_their_tags_apart(tmp_path: Path) -> None:
         (b"\x08\x03\x12\x00\x3a\x0a" + b"\xff" * 9 + b"\x01", -1.0),
         (b"\x08\x09\x12\x00\x52\x02\xac\x02", 300.0),
         (b"\x08\x13\x12\x00\x6a\x02\x80\x78", 1.0),  # half 0x3C00
+        (b"\x08\x13\x12\x00\x6a\x03\x80\xf8\x02", -1.0),  # half 0xBC00
+        (b"\x08\x09\x12\x00\x52\x0a" + b"\xff" * 9 + b"\x01", -1.0),
+        (b"\x08\x17\x12\x00\x8a\x01\x0a" + b"\xff" * 9 + b"\x01", float(2**64 - 1)),  # the same bits without a sign
         (b"\x08\x01\x12\x00", 0.0),  # a default value is left out
     ],
 )
@@ -189,6 +192,7 @@ def test_prefix_of_tune_is_dropped_and_hparams_are_configuration() -> None:
     assert (list(log.table.columns), log.config) == (["env_runners/x"], {"lr": 0.25})
 
 
+@pytest.mark.slow
 def test_a_cut_record_is_one_rejected_record() -> None:
     data = A2C.read_bytes()
     whole = cells(TensorBoard(A2C).read())
@@ -203,6 +207,7 @@ def test_a_cut_record_is_one_rejected_record() -> None:
     assert len(whole) == 418
 
 
+@pytest.mark.slow
 @settings(max_examples=at_most(20))
 @given(st.lists(st.integers(0, 12_000), min_size=1, max_size=4), st.sampled_from([b"", b"\0" * 40, b"x" * 40]))
 def test_reading_again_gives_what_a_new_reading_gives(cuts: list[int], behind: bytes) -> None:

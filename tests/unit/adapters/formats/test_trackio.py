@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.adapters.formats.trackio import Trackio
 from rldk.adapters.source import File
@@ -144,7 +145,7 @@ def test_bad_rows_are_counted_and_good_ones_kept(tmp_path):
     assert [r.line for r in log.rejected] == [2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("at", range(0, 35_000, 2_300))
+@each_of("at", range(0, 35_000, 2_300))
 def test_any_damage_is_an_error_of_ours(tmp_path, at):
     data = bytearray(GRPO.read_bytes())
     data[at : at + 900] = bytes(i * 7 % 256 for i in range(900))

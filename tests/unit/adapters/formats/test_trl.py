@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.base import adapters
 from rldk.adapters.consoles.trl import TrlStdout
@@ -46,7 +47,7 @@ def test_state_and_trackio_agree_exactly():
     assert agree(HfTrainerState(GRPO_STATE).read().table, Trackio(GRPO_DB).read().table, rel=0) > 150
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("state", "stdout"),
     [
         (SFT_STATE, FIXTURES / "trl-sft" / "stdout.txt"),
@@ -66,7 +67,7 @@ def test_state_and_stdout_agree_to_four_digits(state, stdout):
     assert agree(exact, log.table, rel=5.1e-4) >= len(expected) > 90
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("folder", "dialect", "algorithm"),
     [
         ("trl-grpo/checkpoint-40", "trl_grpo", "grpo"),
@@ -116,7 +117,7 @@ def test_a_plain_trainer_has_no_algorithm():
     assert trainer_of(opening_of(builder.build())).algorithm is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("keys", "phase"),
     [
         (["loss", "epoch"], "train"),
@@ -146,7 +147,7 @@ def test_each_genuine_file_is_claimed_by_its_own_format_only():
     assert not any(names for p, names in claims.items() if p not in own)
 
 
-@pytest.mark.parametrize(
+@each_of(
     "text",
     [
         b"",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import at_most
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,9 +101,7 @@ def test_a_rarely_logged_clock_is_a_metric() -> None:
     assert "global_step" in log.table.columns
 
 
-@pytest.mark.parametrize(
-    ("text", "value"), [("true", 1.0), ('"NaN"', math.nan), ("-Infinity", -math.inf), ("1e400", math.inf)]
-)
+@each_of(("text", "value"), [("true", 1.0), ('"NaN"', math.nan), ("-Infinity", -math.inf), ("1e400", math.inf)])
 def test_numbers_as_json_writes_them(text: str, value: float) -> None:
     assert str(read(logged(history(item("x", text)))).table.columns["x"][0]) == str(value)
 
@@ -146,6 +144,7 @@ def test_records_do_not_depend_on_chunks(sizes: list[int]) -> None:
     assert list(LogReader([*chunks, data])) == list(LogReader([FILE.read_bytes()]))
 
 
+@pytest.mark.slow
 @settings(max_examples=at_most(12))
 @given(st.lists(st.integers(7, FILE.stat().st_size), min_size=1, max_size=5))
 def test_a_file_that_grows_is_read_on_as_the_finished_one(cuts: list[int]) -> None:

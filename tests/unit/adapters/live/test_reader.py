@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.live.reader import LiveReader, ReadOptions
 from rldk.adapters.naming.keys import PRESETS
@@ -81,9 +82,9 @@ def test_scalar_events_of_a_step_can_be_seen_before_the_next_step() -> None:
 
 def test_steps_written_in_parts_are_joined_once_that_shows() -> None:
     reader = LiveReader()
-    parts = [{"step": s, **part} for s in range(120) for part in ({"loss": 1.0}, {"lr": 0.1}, {"kl": 0.2})]
+    parts = [{"step": s, **part} for s in range(60) for part in ({"loss": 1.0}, {"lr": 0.1}, {"kl": 0.2})]
     rows = followed(reader, (lines(part) for part in parts))
-    assert cells(rows) == [(s, {"loss": 1.0, "lr": 0.1, "kl": 0.2}) for s in range(120)]
+    assert cells(rows) == [(s, {"loss": 1.0, "lr": 0.1, "kl": 0.2}) for s in range(60)]
 
 
 def test_a_user_s_map_and_step_count() -> None:
@@ -92,7 +93,7 @@ def test_a_user_s_map_and_step_count() -> None:
     assert [(row.step, row.segment, row.values["kl"]) for row in rows] == [(10, 0, 0.1), (20, 0, 0.1), (10, 1, 0.1)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("preset", "key", "metric"),
     [
         ("grpo", "completions/clipped_ratio", "truncation_frac"),
@@ -119,7 +120,7 @@ def test_a_preset_wins_over_what_the_keys_look_like() -> None:
     assert (reader.meta.framework, rows[0].values["entropy"]) == ("verl", 2.0)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("pattern", "text", "rows"),
     [
         (
@@ -150,7 +151,7 @@ def test_text_logs_by_a_pattern(pattern: str, text: str, rows: list[tuple[int, l
     assert [(row.step, list(row.values)) for row in found] == rows
 
 
-@pytest.mark.parametrize("pattern", ["(", "step (?P<step>\\d+)", "(?P<name>x)", "(?P<1>x)"])
+@each_of("pattern", ["(", "step (?P<step>\\d+)", "(?P<name>x)", "(?P<1>x)"])
 def test_a_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
     with pytest.raises(UsageError, match=r"pattern|expression"):
         LiveReader(ReadOptions(pattern=pattern))

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,9 +91,7 @@ def test_a_table_without_steps_counts_its_rows(tmp_path: Path) -> None:
     assert (run.lines, run.rejected[0].reason) == (4, "no number")
 
 
-@pytest.mark.parametrize(
-    "text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "thing\n1\n", "kl,2\n1,2\n"]
-)
+@each_of("text", ["Hello, kl\n1, world, 2\n", "kl,reward\nx,y\n", "a,b\n1,2\n", "thing\n1\n", "kl,2\n1,2\n"])
 def test_prose_is_no_table(text: str) -> None:
     assert recognise(text.encode()) is None
 

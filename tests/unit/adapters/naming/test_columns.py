@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,7 +136,7 @@ def test_exact_sums_are_added():
     assert "solved_none" in run.meta.names["zero_std_group_frac"]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("metrics", "algorithm"),
     [
         ({"value_loss", "clip_frac", "zero_std_group_frac"}, "ppo"),

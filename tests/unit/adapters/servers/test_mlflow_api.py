@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -235,7 +236,7 @@ def test_no_answer_raises_anything_but_an_rldk_error(described: Any, history: An
         MLflowRun(SOURCE, ask=lambda *_: {"run": described if isinstance(described, list) else None}).read()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("status", "after", "text", "trouble", "wait"),
     [
         (401, None, "no", "auth", 0.0),
@@ -255,9 +256,7 @@ def test_what_answers_mean(status: int, after: str | None, text: str, trouble: s
     assert (caught.value.trouble, caught.value.after_s) == (trouble, wait)
 
 
-@pytest.mark.parametrize(
-    "source", ["mlflow://", "mlflow://a b", "mlflow://u:p@host/abc", "mlflow://h/../", "mlflow://x/é"]
-)
+@each_of("source", ["mlflow://", "mlflow://a b", "mlflow://u:p@host/abc", "mlflow://h/../", "mlflow://x/é"])
 def test_what_names_no_run_is_a_usage_error(source: str) -> None:
     with pytest.raises(UsageError):
         MLflowFollower(source, ask=Store())

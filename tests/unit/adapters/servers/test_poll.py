@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +54,7 @@ def test_a_server_may_say_how_long_to_wait(asked: float, waited: float) -> None:
     assert waits_of(Failing("busy", after_s=asked)) == [waited]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("trouble", "calls", "message"),
     [
         ("auth", 1, "does not let you read run7"),
@@ -107,9 +108,7 @@ def test_a_poll_that_raises_loses_nothing_and_does_not_move_the_cursor() -> None
     assert [row.step for row in follower.poll()] == [2, 3]
 
 
-@pytest.mark.parametrize(
-    "cursor", [{}, {"source": "x://other", "at": 1}, {"source": "x://run"}, {"source": "x://run", "at": "y"}]
-)
+@each_of("cursor", [{}, {"source": "x://other", "at": 1}, {"source": "x://run"}, {"source": "x://run", "at": "y"}])
 def test_a_position_that_is_not_of_this_run_is_refused(cursor: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="saved position"):
         Counting("x://run", cursor=cursor, retry=None)

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,7 +205,7 @@ def test_no_row_raises_anything_but_an_rldk_error(logged: list[Any]) -> None:
                 read()
 
 
-@pytest.mark.parametrize("source", ["wandb://", "wandb://abc", "wandb://a/b/c/d", "wandb://a//c"])
+@each_of("source", ["wandb://", "wandb://abc", "wandb://a/b/c/d", "wandb://a//c"])
 def test_what_names_no_run_is_a_usage_error(source: str) -> None:
     with pytest.raises(UsageError, match="names no run"):
         WandBFollower(source)

@@ -5,7 +5,7 @@ import io
 import math
 from pathlib import Path
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ def test_redraws_are_texts_of_one_line_with_offsets_of_their_own() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@each_of(
     "line",
     [
         b"\x1b[36m(TaskRunner pid=38606)\x1b[0m step:3",
@@ -39,7 +39,7 @@ def test_an_actor_name_in_the_text_stays() -> None:
     assert clean(b"step (TaskRunner pid=3) x") == "step (TaskRunner pid=3) x"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "value"),
     [
         ("np.float64(0.0012)", 0.0012),

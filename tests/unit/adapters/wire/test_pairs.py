@@ -4,11 +4,12 @@ import math
 import time
 
 import pytest
+from examples import each_of
 
 from rldk.adapters.wire.pairs import read_line
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "step", "values"),
     [
         ("Episode 3/500 | Reward: -3.4 | Avg last 10: 2.0", 3, {"Reward": -3.4, "Avg last 10": 2.0}),
@@ -46,7 +47,7 @@ def test_nan_and_infinity_are_numbers() -> None:
     assert values["loss"] == -math.inf
 
 
-@pytest.mark.parametrize("text", ["Thinking step by step", "12:30:01 started", "see https://x.org/a=1/b", "", "===="])
+@each_of("text", ["Thinking step by step", "12:30:01 started", "see https://x.org/a=1/b", "", "===="])
 def test_prose_says_nothing(text: str) -> None:
     assert read_line(text).values == {}
 
@@ -72,7 +73,7 @@ ATOMS = [
 ]
 
 
-@pytest.mark.parametrize("atom", ATOMS)
+@each_of("atom", ATOMS)
 def test_the_time_of_a_line_is_linear(atom: str) -> None:
     start = time.process_time()
     read_line(atom * (400_000 // len(atom)))

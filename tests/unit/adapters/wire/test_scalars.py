@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ def collected(*points: tuple[str, int, float] | None) -> Scalars:
     return scalars
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("tag", "phase"),
     [
         ("train/loss", "train"),

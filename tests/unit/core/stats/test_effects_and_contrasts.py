@@ -98,6 +98,7 @@ def test_pass_at_k_counts_the_draws_without_a_right_answer() -> None:
     assert math.isnan(pass_at_k(3, 1, 4))
 
 
+@pytest.mark.slow
 def test_kappa_is_that_of_scikit_learn_and_its_interval_covers() -> None:
     from sklearn.metrics import cohen_kappa_score
 

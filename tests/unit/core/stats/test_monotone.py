@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from examples import each_of
 from scipy import stats
 
 from rldk.core.stats.monotone import monotone_trend
 
 
-@pytest.mark.parametrize("seed", range(5))
+@each_of("seed", range(5))
 def test_slope_and_interval_are_those_of_theil_and_sen(seed: int) -> None:
     rng = np.random.default_rng(seed)
     at, values = np.sort(rng.uniform(0, 10, 30)), rng.normal(size=30)
@@ -20,7 +21,7 @@ def test_slope_and_interval_are_those_of_theil_and_sen(seed: int) -> None:
     assert found.high >= oracle.high_slope - 0.02
 
 
-@pytest.mark.parametrize("seed", range(5))
+@each_of("seed", range(5))
 def test_p_is_that_of_kendall_where_values_are_independent(seed: int) -> None:
     rng = np.random.default_rng(seed)
     at, values = np.arange(40.0), rng.normal(size=40) + 0.03 * np.arange(40)

@@ -7,20 +7,21 @@ import math
 
 import numpy as np
 import pytest
+from examples import each_of
 from scipy import stats
 
 from rldk.core.stats.paired import EXACT, holm, signed_rank_p
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 6, 20, EXACT])
-@pytest.mark.parametrize("shift", [0.0, 0.5])
+@each_of("n", [1, 2, 5, 6, 20, EXACT])
+@each_of("shift", [0.0, 0.5])
 def test_without_ties_it_is_scipys_exact_test(n: int, shift: float) -> None:
     data = np.random.default_rng(n).normal(shift, size=n)
     assert signed_rank_p(data) == pytest.approx(stats.wilcoxon(data, method="exact").pvalue, rel=1e-9)
 
 
-@pytest.mark.parametrize("n", [EXACT + 1, 400])
-@pytest.mark.parametrize("digits", [1, 9])
+@each_of("n", [EXACT + 1, 400])
+@each_of("digits", [1, 9])
 def test_many_pairs_with_and_without_ties_are_scipys_approximation(n: int, digits: int) -> None:
     data = np.random.default_rng(n).normal(0.2, size=n).round(digits)
     data[data == 0] = 0.1

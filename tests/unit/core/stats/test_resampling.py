@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from examples import each_of
 from scipy import stats
 
 from rldk.core.stats import resampling
 from rldk.core.stats.resampling import batch_means, bootstrap_interval, means, medians
 
 
-@pytest.mark.parametrize(("statistic", "oracle"), [(means, np.mean), (medians, np.median)])
-@pytest.mark.parametrize("level", [0.8, 0.95])
+@each_of(("statistic", "oracle"), [(means, np.mean), (medians, np.median)])
+@each_of("level", [0.8, 0.95])
 def test_an_interval_is_that_of_scipy(statistic: resampling.Statistic, oracle: object, level: float) -> None:
     data = np.random.default_rng(3).lognormal(size=61)
     draws = 20_000
@@ -35,7 +36,7 @@ def test_the_memory_of_one_draw_does_not_change_the_interval(monkeypatch: pytest
     assert bootstrap_interval(data, seed=1, draws=500) == whole
 
 
-@pytest.mark.parametrize("data", [[], [1.0], [1.0, math.nan], [1.0, math.inf, 2.0]])
+@each_of("data", [[], [1.0], [1.0, math.nan], [1.0, math.inf, 2.0]])
 def test_what_has_no_interval(data: list[float]) -> None:
     assert all(math.isnan(end) for end in bootstrap_interval(data, seed=0))
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -42,7 +43,7 @@ from rldk.core.stats.student import t_quantile
 FEW = st.lists(st.integers(0, 6), min_size=2, max_size=60)
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 29, 300])
+@each_of("freedom", [1, 2, 3, 4, 5, 9, 29, 300])
 def test_t_quantile_is_that_of_scipy(freedom: int) -> None:
     for share in (0.001, 0.025, 0.4, 0.5, 0.6, 0.9, 0.975, 0.999):
         assert t_quantile(share, freedom) == pytest.approx(stats.t.ppf(share, freedom), rel=1e-4, abs=1e-9)

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 
-import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ Make = Callable[..., Alert]
 VALUES: dict[str, str | float | None] = {"name": "kl", "value": 0.4567, "step": 120, "rule": "KL001"}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("template", "text"),
     [
         ("KL spike {value:.3f} at step {step}", "KL spike 0.457 at step 120"),

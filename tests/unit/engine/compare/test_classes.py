@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-import pytest
+from examples import each_of
 
 from rldk.engine.compare.classes import (
     CLOSE,
@@ -55,7 +55,7 @@ CASES: list[tuple[ReplicaClass, ReplicaSpread, SeedControl]] = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "found", "control"), CASES)
+@each_of(("kind", "found", "control"), CASES)
 def test_each_class_at_its_limit_and_beside_it(kind: ReplicaClass, found: ReplicaSpread, control: SeedControl) -> None:
     assert classify([found], 0.0, control, whole=True) == kind
 
@@ -71,7 +71,7 @@ def test_the_first_mover_is_the_earliest_and_then_the_largest() -> None:
     assert first_mover([EQUAL]) is None
 
 
-@pytest.mark.parametrize("replicas", [2, 3, 5, 30, 100])
+@each_of("replicas", [2, 3, 5, 30, 100])
 def test_the_bound_is_the_share_at_which_all_agree_in_5_percent(replicas: int) -> None:
     assert math.isclose((1.0 - bound(replicas)) ** (replicas - 1), 0.05)
     assert replicas_for(bound(replicas) + 1e-9) == replicas

@@ -85,6 +85,7 @@ def test_a_distance_is_zero_only_where_every_bit_is_the_same() -> None:
     assert math.isnan(distance(table(base), table([1.0], first=500), ["loss"], ALL))
 
 
+@pytest.mark.slow
 def test_an_exponential_difference_grows_and_noise_does_not() -> None:
     steps = np.arange(40)
     base = np.ones(40)

@@ -8,6 +8,7 @@ import struct
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
 from rldk.engine.frame import MAKERS
@@ -36,8 +37,8 @@ def bits(values: list[float]) -> list[bytes]:
     return [struct.pack("<d", math.nan if x != x else x) for x in values]
 
 
-@pytest.mark.parametrize("name", SERIES)
-@pytest.mark.parametrize("key", KEYS, ids=str)
+@each_of("name", SERIES)
+@each_of("key", KEYS, ids=str)
 def test_the_array_is_the_feature_after_each_value(key: tuple[Any, ...], name: str) -> None:
     kind, *parameters = key
     feature, found = MAKERS[kind](*parameters), []
@@ -54,8 +55,8 @@ MORE: list[tuple[Any, ...]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SERIES)
-@pytest.mark.parametrize("key", [key for key in (*KEYS, *MORE) if key[0] in NEEDS], ids=str)
+@each_of("name", SERIES)
+@each_of("key", [key for key in (*KEYS, *MORE) if key[0] in NEEDS], ids=str)
 def test_a_feature_is_known_exactly_from_the_number_of_values_that_it_needs(key: tuple[Any, ...], name: str) -> None:
     kind, *parameters = key
     feature, known = MAKERS[kind](*parameters), []

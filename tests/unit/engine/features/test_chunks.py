@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 
-import pytest
+from examples import each_of
 
 from rldk.engine.features import window
 from rldk.engine.frame import MAKERS
@@ -72,7 +72,7 @@ def _one_by_one(kind: str, words: tuple[object, ...], values: list[float]) -> li
     return found
 
 
-@pytest.mark.parametrize(("kind", "words"), CASES)
+@each_of(("kind", "words"), CASES)
 def test_many_values_at_once_are_the_same(kind: str, words: tuple[object, ...]) -> None:
     for name, values in SERIES.items():
         many, found = MAKERS[kind](*words), list[float]()

@@ -4,6 +4,7 @@ import math
 import random
 
 import pytest
+from examples import each_of
 
 from rldk.core.table import Row
 from rldk.engine.features.digits import Digits
@@ -16,7 +17,7 @@ FULL = [0.1 * math.sqrt(i) for i in range(1, 20)]
 PAGE = read_page("Q.\n\nWhy it matters: q.\nHow it is computed: q.\nWhen it is wrong: q.\nSource: q.", where="Q")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("values", "unit"),
     [
         ([round(x, 3) for x in FULL], 0.0005),

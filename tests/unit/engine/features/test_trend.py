@@ -83,6 +83,7 @@ def test_rhythm_is_fishers_g_of_the_periodogram() -> None:
     assert _feed(Rhythm(128, -0.5, 0.5), list(y))[-1] == pytest.approx(-math.log(m * (1 - g) ** (m - 1)))
 
 
+@pytest.mark.slow
 def test_noise_has_no_rhythm() -> None:
     out = _feed(Rhythm(128, -0.1, 0.1), list(np.random.default_rng(6).normal(size=4000)))
     assert 0 < np.nanmax(out) < 13

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
+from examples import at_most, each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +118,7 @@ CASES: dict[str, tuple[Callable[[], window.Feature], Callable[[Values], float]]]
 
 
 @pytest.mark.parametrize("name", CASES)
+@settings(max_examples=at_most(30))  # of each feature
 @given(values=series)
 def test_feature_equals_its_definition_at_every_row(name: str, values: Values) -> None:
     make, oracle = CASES[name]
@@ -127,7 +129,7 @@ def test_feature_equals_its_definition_at_every_row(name: str, values: Values) -
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(deadline=None)
+@settings(max_examples=at_most(30), deadline=None)
 @given(values=series, cut=st.integers(0, 60))
 def test_many_values_at_once_are_the_same_values(name: str, values: Values, cut: int) -> None:
     one, many = CASES[name][0](), CASES[name][0]()
@@ -141,7 +143,7 @@ def test_many_values_at_once_are_the_same_values(name: str, values: Values, cut:
 
 
 @pytest.mark.parametrize("name", [name for name, (make, _) in CASES.items() if hasattr(make(), "reach")])
-@settings(deadline=None)
+@settings(max_examples=at_most(30), deadline=None)
 @given(values=series, more=series)
 def test_a_window_made_afresh_goes_on_as_if_it_had_seen_all(name: str, values: Values, more: Values) -> None:
     seen, fresh = CASES[name][0](), CASES[name][0]()
@@ -181,7 +183,7 @@ def test_sums_that_overflow_do_not_raise_and_heal(make: Callable[[], window.Feat
     assert feature.value in (0.0, 2.0)
 
 
-@pytest.mark.parametrize("n", [1, 127, 128, 129, 5000])
+@each_of("n", [1, 127, 128, 129, 5000])
 def test_blocks_are_the_means_of_equal_stretches(n: int) -> None:
     values = np.random.default_rng(0).normal(size=n)
     blocks = order.Blocks()
@@ -213,3 +215,14 @@ def test_the_deviation_of_a_metric_that_does_not_move_is_not_summed_again_on_eac
             deviation.update(0.7)
     assert deviation.value == 0.0
     assert sums < 40
+
+
+def test_a_share_counts_what_lies_between_its_limits_and_not_what_is_one() -> None:
+    values = [-1.0, 0.0, 2.0, 1.0, 5.0]
+    fed, filled = window.Share(4, -1.0, 2.0), window.Share(4, -1.0, 2.0)
+    for value in values:
+        fed.update(value)
+    filled.refill(values[1:])
+    assert fed.value == filled.value == 0.5
+    filled.refill(values[:4])
+    assert filled.value == 0.5

@@ -10,6 +10,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
+from examples import each_of
 from msgspec.structs import replace
 
 import rldk
@@ -125,7 +126,7 @@ def test_never_our_own_group() -> None:
         assert shell.wait() == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("pid", [-1, 0, 1, "own"])
+@each_of("pid", [-1, 0, 1, "own"])
 def test_some_pids_are_refused_at_once(pid: int | str) -> None:
     with pytest.raises(UsageError, match="cannot be watched"):
         identify(os.getpid() if pid == "own" else int(pid))

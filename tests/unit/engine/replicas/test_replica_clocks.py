@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 
 from rldk.engine.replicas.reading import is_clock
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("name", "clock"),
     [("memory_share", True), ("time/fps", True), ("gpu_util", True), ("loss", False), ("reward_mean", False),
      ("response_length_mean", False)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.engine.replicas.command import command_template
 from rldk.errors import UsageError
@@ -19,7 +20,7 @@ def test_fields_and_variables_are_filled_in_every_word() -> None:
     assert not made.has("steps")
 
 
-@pytest.mark.parametrize("cmd", ["", "A=1", "python a.py | tee x", "cd x && python a.py", "python 'a"])
+@each_of("cmd", ["", "A=1", "python a.py | tee x", "cd x && python a.py", "python 'a"])
 def test_what_is_no_command_is_refused(cmd: str) -> None:
     with pytest.raises(UsageError):
         command_template(cmd)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 
 from rldk.core.table import Row
 from rldk.engine.live import Engine
@@ -34,8 +35,8 @@ SHAPES: dict[str, Callable[[float], float]] = {
 }
 
 
-@pytest.mark.parametrize("level", [1000.0, -1000.0])
-@pytest.mark.parametrize("shape", SHAPES)
+@each_of("level", [1000.0, -1000.0])
+@each_of("shape", SHAPES)
 def test_the_level_of_a_return_does_not_matter(shape: str, level: float) -> None:
     plain, raised = course(shape), [x + level for x in course(shape)]
     assert outlook_of({"reward_mean": plain}).convergence == outlook_of({"reward_mean": raised}).convergence
@@ -113,7 +114,7 @@ def test_the_trend_is_that_of_least_squares() -> None:
 U = [i / 99 for i in range(100)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("rates", "shape"),
     [
         ([1e-3] * 100, "constant"),
@@ -155,7 +156,7 @@ def test_a_report_carries_the_outlook_that_a_live_run_has() -> None:
     assert (told["convergence"], told["probability"], told["schedule"]) == ("improving", live.probability, "constant")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("amount", "noise", "size", "probability"),
     [
         (5.0, 1.0, 1, 0.5), (5.5, 1.0, 1, 0.841345), (5.25, 1.0, 4, 0.841345), (4.5, 1.0, 1, 0.158655),

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,7 +78,7 @@ def test_a_part_of_the_gain_that_was_regained_is_information() -> None:
     assert f"recovered at step {finding.evidence['recovered_at']:,}" in finding.message
 
 
-@pytest.mark.parametrize(
+@each_of(
     "end",
     [[], [0.0] * 300, [*ramp(0.0, 5.0, 40), *[5.0] * 300], LATER],
     ids=["the end", "stays low", "half of the way", "falls again"],
@@ -88,6 +89,7 @@ def test_what_is_not_over_stays_critical(end: list[float]) -> None:
     assert "recovered" not in report.verdict
 
 
+@pytest.mark.slow
 def test_single_episodes_recover_although_their_rule_looks_back_on_hundreds_of_them() -> None:
     names = {"reward_mean": "r"}
     back = report_of(course(300, [*ramp(0.0, BEST, 200), *[BEST] * 900], slow=6), "REW020", names)
@@ -119,7 +121,7 @@ def placed(
     return Placed(finding, 40, 80, over)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("members", "worst"),
     [
         ([placed("REW012")], "warn"),

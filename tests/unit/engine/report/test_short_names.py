@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 
 from rldk.core.model import Understanding
 from rldk.engine.report.verdict import shortfall
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("unknown", "said"),
     [
         (["a" * 60], "a" * 60),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Finding, Incident, Report, Severity
 from rldk.diagnosis import diagnose_all
@@ -48,7 +49,7 @@ def _grown(began: Severity, severity: Severity) -> Finding:
     return _found("REW012", 5, severity, message, worse_from=9, began_as=began)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("members", "said"),
     [
         ([_found("KL001", 5, "warn")], "Warning since step 5: KL001 went wrong"),
@@ -120,6 +121,7 @@ def test_a_run_has_a_few_incidents() -> None:
     assert max(len(r.incidents) for r in _reports()) <= FEW
 
 
+@pytest.mark.slow
 def test_the_headline_of_a_collapse_is_two_short_sentences() -> None:
     (report,) = diagnose_all(str(TESTS / "fixtures" / "trl-grpo-collapse"))
     first, second = re.split(r"\. (?=[A-Z\d])", report.verdict)

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.core.model import COUNTED, Understanding
@@ -27,7 +28,7 @@ def of(metrics: str, algorithm: str | None = None) -> Understanding:
     return understood({name: [1.0] * 30 for name in metrics.split()}, algorithm=algorithm)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("algorithm", "judged", "partly"),
     [
         ("ppo", "reward_mean kl", "reward_mean clip_frac"),
@@ -46,7 +47,7 @@ def test_each_kind_of_training_has_needs_of_its_own(algorithm: str | None, judge
     assert of("epoch clip_range x", algorithm).state == "not"
 
 
-@pytest.mark.parametrize("algorithm", [*sorted(ALGORITHMS), None])
+@each_of("algorithm", [*sorted(ALGORITHMS), None])
 def test_rules_look_at_every_metric_that_matters(algorithm: str | None) -> None:
     named = [pattern for r in rules if r.family != "MET" for pattern in (*r.needs, *r.also, *r.each)]
     for name in (name for need in needs_of(algorithm) for name in need.metrics):

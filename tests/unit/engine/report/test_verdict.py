@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import pytest
+from examples import each_of
 
 from rldk.core.model import Report, Severity
 from rldk.engine.report.verdict import headline_of
@@ -49,7 +49,7 @@ def test_a_few_rows_are_not_called_healthy() -> None:
     assert verdict == "Too early to say: 1 rule saw nothing wrong in 3 rows; most need 20."
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("metrics", "headline", "verdict"),
     [
         ("kl lr reward_mean x", "ok", "No problem found: 1 rule looked"),

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +45,7 @@ def test_links_are_followed_only_inside(tmp_path: Path) -> None:
     assert found.unread == {"outside.py": "a link that leads outside"}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("content", "reason"),
     [
         (b"def f(:\n", "a syntax error in line 1"), (b"x = '\0'", "a syntax error: "),
@@ -78,7 +79,7 @@ def test_a_notebook_is_read_by_its_code_cells(tmp_path: Path) -> None:
     assert found.programs == ("n.ipynb",)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cells": 3}', "[" * 100_000])
+@each_of("text", ["", "[]", "{}", '{"cells": 3}', "[" * 100_000])
 def test_what_is_no_notebook_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "n.ipynb").write_text(text)
     found = scan_file(tmp_path / "n.ipynb", "n.ipynb")

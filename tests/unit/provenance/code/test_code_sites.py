@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import dedent
 
-import pytest
+from examples import each_of
 
 from rldk.provenance.code.scan import scan_file
 
@@ -408,14 +408,14 @@ def kinds(folder: Path, text: str) -> dict[str, list[int]]:
     return lines
 
 
-@pytest.mark.parametrize("kind", CASES)
+@each_of("kind", CASES)
 def test_the_source_is_seen_at_its_line(kind: str, tmp_path: Path) -> None:
     for text in CASES[kind][0]:
         lines = kinds(tmp_path, text).get(kind, [])
         assert any(line in lines for line in (_last(text), _last(text) - 1)), f"{kind} is not seen in: {text}"
 
 
-@pytest.mark.parametrize("kind", CASES)
+@each_of("kind", CASES)
 def test_what_is_nearly_the_source_is_not_seen(kind: str, tmp_path: Path) -> None:
     for text in CASES[kind][1]:
         assert kind not in kinds(tmp_path, text), f"{kind} is seen in: {text}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.rules.before.config_contradictions import settings_contradict
 from rldk.rules.subject import ConfigView
@@ -13,7 +13,7 @@ BEST = {"load_best_model_at_end": True, "eval_strategy": "no"}
 WARMUPS = {"warmup_steps": 10, "warmup_ratio": 0.1}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("values", "severity"),
     [
         (BEST, "info"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from examples import each_of
 
 from rldk.core.audit.lock import LockDifference
 from rldk.engine.once import look_once
@@ -144,13 +145,13 @@ def test_every_rule_over_code_has_its_cases() -> None:
     assert FIRES.keys() == QUIET.keys() == CODE_RULES.keys() - LOCK_RULES.keys()
 
 
-@pytest.mark.parametrize("code", FIRES)
+@each_of("code", FIRES)
 def test_the_rule_fires(code: str, tmp_path: Path) -> None:
     for text, variables, severity in FIRES[code]:
         assert outcome(CODE_RULES[code], view(tmp_path, text, variables)) == ([severity], []), text
 
 
-@pytest.mark.parametrize("code", QUIET)
+@each_of("code", QUIET)
 def test_the_rule_is_quiet(code: str, tmp_path: Path) -> None:
     for text, variables in QUIET[code]:
         assert outcome(CODE_RULES[code], view(tmp_path, text, variables))[0] == [], text
@@ -195,7 +196,7 @@ def test_a_finding_names_the_first_place_and_has_them_all(tmp_path: Path) -> Non
     assert [(p["file"], p["line"]) for p in signal.evidence["places"]] == [("code.py", n) for n in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+@each_of("flag", FLAGS, ids=lambda flag: flag.name)
 def test_the_value_that_is_advised_is_accepted(flag: object) -> None:
     known = next(f for f in FLAGS if f is flag)
     assert known.accepts(known.advice)
@@ -203,7 +204,7 @@ def test_the_value_that_is_advised_is_accepted(flag: object) -> None:
     assert known.source
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("value", "fixed"),
     [("0", True), ("4294967295", True), ("4294967296", False), ("random", False), ("", False), (None, False)],
 )

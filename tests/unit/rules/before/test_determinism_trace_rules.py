@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-import pytest
+from examples import each_of
 
 from rldk.engine.once import look_once
 from rldk.rules.chosen import chosen_rules
@@ -22,7 +22,7 @@ def _look(difference: TracedDifference | None, operations: int = 20) -> list[tup
     return [(one.code, one.first_step, one.message) for one in found]
 
 
-@pytest.mark.parametrize("cause", CODES)
+@each_of("cause", CODES)
 def test_the_rule_of_a_cause_fires_at_the_step_of_the_event(cause: OperationCause) -> None:
     ((code, step, message),) = _look(TracedDifference(process="main-1", cause=cause, first=EVENT))
     assert (code, step) == (CODES[cause], 3)

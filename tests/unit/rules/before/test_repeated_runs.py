@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 from msgspec.structs import replace
 
 from rldk.core.audit.lock import LockDifference
@@ -34,7 +34,7 @@ def _fired(subject: Subject, view: Any) -> dict[str, str]:
     return {one.code: one.severity for one in _seen(subject, view).findings}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("change", "fires"),
     [
         ({"beyond": (("loss", 3),), "classification": "input-level", "share": 0.5}, {"DET080": "critical"}),
@@ -76,7 +76,7 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("change", "fires"),
     [
         ({"resumed": APART}, {"CKPT020": "critical"}),
@@ -92,7 +92,7 @@ def test_rules_over_a_resumed_run(change: dict[str, Any], fires: dict[str, str])
     assert _fired("resume", replace(FINE, **change)) == fires
 
 
-@pytest.mark.parametrize("kind", LOST)
+@each_of("kind", LOST)
 def test_a_lost_state_is_a_finding_only_where_the_run_differs(kind: Any) -> None:
     lost = (LostState(kind=kind, message="it was lost"),)
     assert _fired("resume", replace(FINE, lost=lost)) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.core.model import Check, Finding
 from rldk.engine.once import look_once
@@ -39,7 +39,7 @@ def _look(code: str, view: SetupView) -> tuple[list[Finding], list[Check]]:
     return once.findings, once.unchecked
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "view", "message"),
     [
         ("OPT030", _model(trainable=0), "none of 100 parameters wants a gradient"),
@@ -73,7 +73,7 @@ def test_fires(code: str, view: SetupView, message: str) -> None:
     assert findings[0].first_step is None
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "view"),
     [
         ("OPT030", _model(trainable=1)),
@@ -98,7 +98,7 @@ def test_stays_quiet_beside_the_limit(code: str, view: SetupView) -> None:
     assert (findings, unchecked) == ([], [])
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "view", "reason"),
     [
         ("OPT030", SetupView(), "needs a model"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.preflight import preflight
 from rldk.rules.before.stated import SMALL_CLIP, schedule_that_ends_early
@@ -23,7 +24,7 @@ def _found(code: str, config: dict[str, Any]) -> str | None:
     return next((finding.severity for finding in report.findings if finding.code == code), None)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "config", "severity"),
     [
         ("KL007", {**TRL, "beta": 0.0}, None),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -20,7 +20,7 @@ BIASED: list[Any] = [*NOISE[:40], *(0.4 + x for x in NOISE[40:80])]
 LOUD: list[Any] = [*NOISE[:80], *(5 * x for x in NOISE[80:120])]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "first_step", "severity"),
     [
         ("ADV005", {"advantage_mean": BIASED, "advantage_std": STD[:80]}, 62, "warn"),
@@ -49,7 +49,7 @@ def test_fires(code: str, columns: Columns, first_step: int, severity: str) -> N
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, first_step, severity)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns"),
     [
         ("ADV005", {"advantage_mean": [0.18 + 0.1 * x for x in NOISE[:80]], "advantage_std": STD[:80]}),
@@ -76,7 +76,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns) -> None:
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize("code", ["ADV005", "ADV006", "ADV009", "ADV010"])
+@each_of("code", ["ADV005", "ADV006", "ADV009", "ADV010"])
 def test_says_what_is_missing(code: str) -> None:
     (check,) = scan_columns(code, {"reward_mean": [0.1] * 60}).skipped
     assert check.reason.startswith("needs advantage")

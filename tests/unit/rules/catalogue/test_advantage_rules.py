@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -12,7 +13,7 @@ GRPO: dict[str, Any] = {"algorithm": "grpo"}
 CENTRED = [1e-8, -3e-8] * 6
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         (
@@ -42,7 +43,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("ADV001", {"zero_std_group_frac": [0.4] * 25, "reward_mean": [0.9, *[0.2] * 24]}, GRPO),
@@ -59,7 +60,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("ADV001", {"reward_mean": [1.0] * 9}, GRPO, "needs zero_std_group_frac"),

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -28,7 +29,7 @@ def test_fires_when_two_metrics_are_elsewhere_after_a_restart() -> None:
     assert "grad_norm" in finding.message
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("columns", "step"),
     [
         (resumed(entropy=(2.0, 1.2), kl=(0.5, 0.5)), STEP),  # one metric

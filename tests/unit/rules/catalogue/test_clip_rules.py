@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -28,7 +29,7 @@ def _doubled(before: float) -> list[Any]:
     return [before] * 40 + [2.5 * before] * 10
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         ("CLIP001", {"ratio_first_minibatch_dev": [0.2, 0.2, 0.2]}, {}, (2, "critical")),
@@ -49,7 +50,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("CLIP001", {"ratio_first_minibatch_dev": [0.0, 0.5, 0.0, 0.5]}, {}),
@@ -73,7 +74,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("CLIP001", {"ratio_mean": [1.0] * 5}, {}, "needs ratio_first_minibatch_dev"),
@@ -132,8 +133,8 @@ def test_rollouts_that_begin_in_the_middle_of_a_step() -> None:
 LEAPS = {"kl_policy_update": [0.2] * 40, "clip_frac": [0.517] * 40}
 
 
-@pytest.mark.parametrize(("slope", "worst"), [(30.0, "info"), (0.0, "warn")])
-@pytest.mark.parametrize("code", ["CLIP003", "CLIP005"])
+@each_of(("slope", "worst"), [(30.0, "info"), (0.0, "warn")])
+@each_of("code", ["CLIP003", "CLIP005"])
 def test_an_agent_that_learns_by_large_updates(code: str, slope: float, worst: str) -> None:
     columns = LEAPS | {"reward_mean": [slope * i + 5.0 * (i % 3) for i in range(40)]}
     found = scan_columns(code, columns, framework="sb3", algorithm="ppo").findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.core.model import Report
 from rldk.testing import scan_columns
@@ -19,7 +19,7 @@ def _report(code: str, config: dict[str, Any], meta: dict[str, Any]) -> Report:
     return scan_columns(code, {"reward_mean": [0.1, 0.2, 0.3]}, config=config, **meta)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "config", "meta", "metric", "message"),
     [
         ("CFG003", {f"{ROLLOUT}.n": 1}, VERL, f"{ROLLOUT}.n", f"`{ROLLOUT}.n` is 1: a group of one has no advantage"),
@@ -51,7 +51,7 @@ def test_fires_without_a_step(
     assert "before the first step: " in report.verdict
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "config", "meta"),
     [
         ("CFG003", {"num_generations": 2}, TRL),
@@ -73,7 +73,7 @@ def test_stays_quiet_near_the_limit(code: str, config: dict[str, Any], meta: dic
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "config", "meta", "status", "reason"),
     [
         ("CFG003", {}, TRL, "skipped", "needs the run's configuration, which this log does not carry"),

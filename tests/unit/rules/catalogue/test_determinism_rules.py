@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Report
 from rldk.engine.reference import baseline
@@ -27,7 +28,7 @@ def _beside(code: str, first: dict[str, Any], second: dict[str, Any], loss: list
     return scan(run_of({"loss": loss}, **second), select_rules([code]), approved)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("config", "variables", "more", "wrong"),
     [
         (ASKED, {**FIT, "PYTHONHASHSEED": "random"}, {}, "PYTHONHASHSEED"),
@@ -46,7 +47,7 @@ def test_a_run_that_asks_for_determinism_needs_its_variables(
     assert finding.message.startswith(f"`{next(iter(config))}` is on, and {wrong}")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("config", "environment"),
     [
         (ASKED, {"variables": FIT}),
@@ -60,7 +61,7 @@ def test_the_right_variables_are_no_finding(config: dict[str, Any], environment:
     assert (report.findings, report.checked) == ((), ("DET002",))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("config", "environment", "status", "reason"),
     [
         (ASKED, {}, "skipped", "needs facts about the machine and its packages"),
@@ -85,7 +86,7 @@ def test_replicas_that_part_are_named_with_the_first_step() -> None:
     assert not _beside("DET001", REPLICA, other, LOSS).findings
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("second", "status", "reason"),
     [
         ({**REPLICA, "seed": 2}, "not_applicable", "defined for runs with the same seed; these have 1 and 2"),

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -18,7 +19,7 @@ FLOOR: list[Any] = [max(0.05, 1 - 0.05 * i) for i in range(N)]
 GROWS: list[Any] = [1.05**i for i in range(N)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("ENT009", {"exploration_rate": [1.0] * 40}, DQN, 30),
@@ -35,7 +36,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, first_step, "warn")]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("ENT009", {"exploration_rate": [0.05] * 40}, DQN),

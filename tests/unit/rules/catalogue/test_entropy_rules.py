@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.rules.evidence import GAUSSIAN
 from rldk.testing import noisy_column, scan_columns
@@ -29,7 +30,7 @@ def _steps(first: float, then: float) -> list[float]:
 FALLS = _steps(2.0, 1.2)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         (
@@ -78,7 +79,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
 FALL = {"reward_mean": [1.0, *[0.8] * 59], "clip_frac": [0.1] * 60}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("first", "judged"),
     [
         (2.0, True),
@@ -95,7 +96,7 @@ def test_an_entropy_without_a_floor_is_not_judged(first: float, judged: bool) ->
     assert bool(report.findings) == judged
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("ENT001", {"entropy": [3.0] * 30 + [0.6] * 30, "reward_mean": RISING} | LANGUAGE, {}),
@@ -117,7 +118,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("ENT001", {"reward_mean": [1.0] * 30}, {}, "needs entropy"),
@@ -150,7 +151,7 @@ def test_entropy_that_will_reach_its_floor_is_announced() -> None:
     assert (finding.first_step, finding.severity) == (64, "info")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("entropy", "reward", "total"),
     [
         (FALLING, STILL, 110),  # the run ends before

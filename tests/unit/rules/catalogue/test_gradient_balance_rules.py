@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -27,7 +27,7 @@ STEP = [1.0] * 60 + [20.0] * 40
 SLOW = [10 ** (i / 50) for i in range(80)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "first_step", "severity"),
     [
         ("GRAD004", {"grad_norm": VANISHED, "loss": [1.0] * 60}, 43, "warn"),
@@ -47,7 +47,7 @@ def test_fires(code: str, columns: Columns, first_step: int, severity: str) -> N
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, first_step, severity)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns"),
     [
         ("GRAD004", {"grad_norm": [1.0] * 30 + [0.011] * 30, "loss": [1.0] * 60}),
@@ -68,7 +68,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns) -> None:
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize("code", ["GRAD004", "GRAD005", "GRAD006", "GRAD007", "GRAD008", "GRAD009"])
+@each_of("code", ["GRAD004", "GRAD005", "GRAD006", "GRAD007", "GRAD008", "GRAD009"])
 def test_says_what_is_missing(code: str) -> None:
     (check,) = scan_columns(code, {"value_loss": LOSSY}).skipped
     assert check.reason.startswith("needs grad_norm")

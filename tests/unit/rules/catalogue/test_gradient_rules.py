@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import noisy_column, scan_columns
 
@@ -16,7 +16,7 @@ JUMP = noisy_column(1.0, 40) + noisy_column(4.0, 20)
 EXPONENTIAL = [x * (1 if i < 30 else 1.15 ** (i - 30)) for i, x in enumerate(NOISE)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("GRAD001", {"loss": [1.0, 0.9, NAN, NAN]}, {}, 3),
@@ -43,7 +43,7 @@ def test_a_metric_that_never_was_a_number_is_graver_when_it_is_infinite() -> Non
     assert [f.severity for f in unmeasured.findings] == ["info"]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("GRAD001", {"loss": [1.0, None, 0.9], "grad_norm": [NAN, NAN, 1.0]}, {}),
@@ -70,7 +70,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("GRAD001", {"reward_mean": [1.0, 1.0]}, {}, "needs loss or policy_loss"),
@@ -87,7 +87,7 @@ def test_says_what_is_missing(code: str, columns: dict[str, Any], options: dict[
     assert check.reason.startswith(reason)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("norm", "loss", "worst"),
     [
         ([1.0, NAN, 1.1, 0.9, NAN, 1.0], [0.7, 0.6, 0.6, 0.5, 0.5, 0.4], "info"),  # steps that a loss scaler skipped

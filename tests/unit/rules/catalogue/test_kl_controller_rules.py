@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -24,7 +25,7 @@ CYCLING = [0.2 * math.exp(0.5 * math.sin(i / 3 - 1.5)) for i in range(160)]
 LOUD = [1 + x for x in NOISE[:80]] + [1 + 6 * x for x in NOISE[80:120]]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("KL006", {"kl": [0.1] * 10 + [-0.1] * 30}, {}, 29),
@@ -40,7 +41,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("KL006", {"kl": ([0.1] + [-0.1] * 9) * 4}, {}),
@@ -59,7 +60,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("KL006", {"kl_coef": [0.1] * 30}, {}, "needs kl"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import noisy_column, scan_columns
 
@@ -28,7 +28,7 @@ def _implied(coefficients: list[float]) -> Columns:
     return {"kl": kl, "policy_loss": policy, "loss": [0.1 + c * 0.5 for c in coefficients]}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         ("KL002", {"kl": BLOWN, "reward_mean": FELL}, {}, (47, "critical")),
@@ -62,7 +62,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("KL002", {"kl": BLOWN, "entropy": [2.0] * 40 + [1.0] * 10, "reward_mean": [0.02 * i for i in range(50)]}, {}),
@@ -96,7 +96,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("KL002", {"entropy": [1.0] * 50}, {}, "needs kl"),
@@ -141,7 +141,7 @@ def test_kl_of_rounding_is_kl_of_nothing() -> None:
     assert [f.first_step for f in scan_columns("KL003", columns).findings] == [30]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("limit", "columns", "options"),
     [
         (0.05, {}, {"estimators": {"kl": "k3 tok_mean"}}),
@@ -160,7 +160,7 @@ def test_the_kl_before_the_first_update_has_a_limit_for_each_thing_it_may_be(
         assert bool(report.findings) == fires, kl
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("kl", "length", "gain", "found"),
     [
         (2.0, 120.0, 0.0, 1),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -12,7 +13,7 @@ RISING = [0.02 * i for i in range(40)]
 SHRINKS: list[Any] = [9.0 - 0.5 * i for i in range(15)] + [1.1] * 5 + [1.0] * 4
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         (
@@ -56,7 +57,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("LEN002", {"response_length_mean": [100.0] * 30 + [30.0] * 10, "reward_mean": RISING}, {}),
@@ -77,7 +78,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("LEN002", {"kl": [1.0] * 9}, {}, "needs response_length_mean"),
@@ -140,7 +141,7 @@ SHRANK: list[Any] = [53.0, *[4.0 + 0.1 * (i % 2) for i in range(12)]]
 CUT: list[Any] = [0.78 + 0.01 * (i % 3) for i in range(40)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "expected"),
     [
         ("LEN009", {"response_length_mean": SHRANK, "zero_std_group_frac": [0.8] * 13}, [(5, "warn")]),
@@ -162,7 +163,7 @@ def test_vanishing_responses_need_a_length() -> None:
     assert check.reason == "needs response_length_mean"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("length", "cut", "reward", "found"),
     [
         (600.0, 0.2, 5.0, 1),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Run
 from rldk.core.table import TableBuilder
@@ -17,7 +18,7 @@ GONE: list[Any] = [None] * 20
 EVERY_FOURTH: list[Any] = [1.0, None, None, None]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("MET002", {"clip_frac": [0.0, 1.0, 1.2]}, {}, 3),
@@ -34,7 +35,7 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("MET001", {"loss": [1.0, 1.0, 1.0], "kl": [0.1, 0.1, 0.1]}, {"step": [1, 2, 3]}),
@@ -71,7 +72,7 @@ def test_a_step_that_goes_back_within_a_segment_is_a_warning() -> None:
     assert [(f.first_step, f.severity) for f in report.findings] == [(4, "warn")]
 
 
-@pytest.mark.parametrize("code", ["MET001", "MET002", "MET003", "MET005"])
+@each_of("code", ["MET001", "MET002", "MET003", "MET005"])
 def test_without_a_training_row_nothing_is_checked(code: str) -> None:
     report = scan_columns(code, {"kl": [0.1, 0.1]}, phase=["eval", "eval"])
     assert (report.checked, report.skipped[0].code) == ((), code)

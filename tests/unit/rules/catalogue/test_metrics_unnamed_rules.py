@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import Report
 from rldk.testing import scan_columns
@@ -25,7 +26,7 @@ def test_a_column_that_stays_broken_is_named(bad: float, word: str) -> None:
     assert found.ongoing
 
 
-@pytest.mark.parametrize(
+@each_of(
     "values",
     [
         [*FINE, *[math.nan] * 4, *FINE],  # comes back

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import noisy_column, scan_columns
 
@@ -35,7 +36,7 @@ def test_a_ratio_at_its_cap_is_said() -> None:
     assert "at its cap of 3" in finding.message
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns"),
     [
         ("OFF016", {GAP: [0.011 + 0.001 * (i % 3) for i in range(60)]}),

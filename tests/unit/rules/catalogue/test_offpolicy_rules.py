@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -11,7 +11,7 @@ BOUND = {"config": {"rollout.max_head_offpolicyness": 4}}
 TOP_P = {"config": {"top_p": 0.8}}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("OFF001", {"rollout_prob_diff_mean": [0.004, 0.012, 0.013, 0.02]}, {}, 4),
@@ -37,7 +37,7 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("OFF001", {"rollout_prob_diff_mean": [0.012, 0.012, 0.009, 0.012, 0.012]}, {}),
@@ -62,7 +62,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("OFF001", {"loss": [1.0]}, {}, "needs rollout_prob_diff_mean"),

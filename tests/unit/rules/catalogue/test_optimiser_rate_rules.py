@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -27,7 +28,7 @@ def test_a_rate_that_nobody_published(columns: Columns, options: dict[str, Any],
     assert (finding.first_step, finding.severity) == (first_step, "warn")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("columns", "options"),
     [
         ({"lr": [0.01] * 8}, SB3),
@@ -72,7 +73,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("OPT011", {"lr": [0.0] * 20}, {"framework": "verl"}, "a learning rate of 0 may be a rounded one"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -22,7 +22,7 @@ PRINTED = {
 }
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("OPT001", still(5), {}, 35),
@@ -50,7 +50,7 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("OPT001", {"kl_policy_update": [0.0] * 40, "ratio_mean": [1.0] * 40}, {}),  # on-policy from the start
@@ -60,6 +60,10 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
         ("OPT001", still(5, grad_norm=[0.5] * 32 + [0.0] * 5), {}),
         ("OPT002", {"grad_norm": [0.3, 0.0, 0.0, 0.0], "zero_std_group_frac": [0.1, 1.0, 1.0, 1.0]}, GRPO),
         ("OPT003", {"lr": [i * 1e-4 for i in range(1, 12)]}, {}),  # warm-up
+        ("OPT003", {"lr": [0.5] * 10 + [1.5] * 5}, {}),  # three times as large, and not more
+        ("OPT003", {"lr": [0.0] * 10 + [1.0] * 5}, {}),  # nothing to compare with
+        ("OPT003", {"lr": [1.01] * 10}, {"config": {"learning_rate": 1.0}}),  # 1 % above
+        ("OPT003", {"lr": [0.5] * 10}, {"config": {"learning_rate": 0.0}}),
         ("OPT003", {"lr": [0.0, 1e-5, 1e-4, 1e-3, 1e-3, 1e-3, 1e-3]}, {}),  # coarsely logged warm-up
         ("OPT003", {"lr": [1e-3, 5e-4, 1e-4, 1e-3, 5e-4, 1e-4, 1e-3]}, {"config": {"learning_rate": 1e-3}}),  # restarts
         # a fraction averaged over ten steps beside the norm of the last one
@@ -95,7 +99,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "missing"),
     [
         ("OPT001", {"kl_policy_update": MOVING}, "ratio_mean"),

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -72,7 +73,7 @@ def test_a_gradient_that_may_be_there(columns: Columns) -> None:
     assert scan_columns("GRAD013", columns).findings == ()
 
 
-@pytest.mark.parametrize(
+@each_of(
     "columns",
     [
         still(lr=[0.0] * 20),  # OPT011 speaks of that
@@ -92,7 +93,7 @@ def test_a_loss_that_does_not_move() -> None:
     assert [(f.first_step, f.severity) for f in report.findings] == [(64, "warn")]
 
 
-@pytest.mark.parametrize(
+@each_of(
     "columns",
     [
         {"loss": noisy(4.1, 0.02, fall=0.08)},
@@ -106,7 +107,7 @@ def test_a_loss_that_moves_or_is_not_alone(columns: Columns) -> None:
     assert (report.findings, report.checked) == ((), ("OPT013",))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "options", "reason"),
     [
         ("OPT012", PPO, "needs kl_policy_update, entropy"),
@@ -129,7 +130,7 @@ def test_the_same_update_again() -> None:
     assert (finding.first_step, finding.last_step, finding.severity) == (25, 25, "warn")
 
 
-@pytest.mark.parametrize(
+@each_of(
     "columns",
     [
         {"loss": [*NORMS, 0.1, 0.1, 0.3, 0.1], "grad_norm": [*NORMS, 0.5, 0.5, 0.5, 0.6]},
@@ -149,7 +150,7 @@ def test_without_a_gradient_norm() -> None:
     assert check.reason == "needs grad_norm"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("norm", "rows", "fires"),
     [(0.99e-5, 10, True), (0.99e-5, 9, False), (1e-5, 12, False), (0.0, 12, False), (1.01e-5, 12, False)],
 )

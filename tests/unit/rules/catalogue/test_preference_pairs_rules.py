@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -63,7 +64,7 @@ def test_a_margin_that_leaps() -> None:
         assert (report.findings, report.checked) == ((), ("PREF008",))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "missing"),
     [
         ("KL016", "pref_margin"),

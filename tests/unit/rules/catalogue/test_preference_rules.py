@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.adapters import open_run
 from rldk.engine.scan import scan
@@ -39,7 +40,7 @@ OVERFIT = held_out([0.50, 0.40, 0.45, 0.55], [0.7, 0.8, 0.75, 0.75])
 EASY = {"pref_accuracy": [1.0] * 12, "epoch": [0.004 * i for i in range(1, 13)]}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("PREF001", start(0.3, 0.2), DPO, 1),
@@ -56,7 +57,7 @@ def test_fires(code: str, columns: dict[str, Any], options: dict[str, Any], firs
     assert [(f.code, f.first_step) for f in report.findings] == [(code, first_step)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("PREF001", start(0.01, -0.01), DPO),
@@ -76,7 +77,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: dict[str, Any], options:
     assert code in report.checked or code == "PREF002"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("PREF001", {"pref_margin": [0.3]}, DPO, "needs pref_reward_chosen"),

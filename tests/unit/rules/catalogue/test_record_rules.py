@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_samples
 
@@ -183,19 +183,19 @@ def ids(cases: Iterable[tuple[Any, ...]]) -> list[str]:
     return [f"{case[0]}-{i}" for i, case in enumerate(cases)]
 
 
-@pytest.mark.parametrize(("code", "samples", "step", "severity", "meta"), FIRES, ids=ids(FIRES))
+@each_of(("code", "samples", "step", "severity", "meta"), FIRES, ids=ids(FIRES))
 def test_fires_at_this_step(code: str, samples: Records, step: int, severity: str, meta: dict[str, Any]) -> None:
     report = scan_samples(code, samples, **meta)
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, step, severity)]
 
 
-@pytest.mark.parametrize(("code", "samples", "meta"), QUIET, ids=ids(QUIET))
+@each_of(("code", "samples", "meta"), QUIET, ids=ids(QUIET))
 def test_a_near_miss_is_quiet_and_checked(code: str, samples: Records, meta: dict[str, Any]) -> None:
     report = scan_samples(code, samples, **meta)
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(("code", "needs"), LACKS)
+@each_of(("code", "needs"), LACKS)
 def test_a_missing_input_is_named(code: str, needs: str) -> None:
     report = scan_samples(code, records(always(response="yes")), algorithm="grpo")
     assert report.checked == ()

@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.model import COUNTED
 from rldk.testing import scan_columns
@@ -32,7 +33,7 @@ EPISODES = course((50, 0.0), (100, 1.0), (100, 1.0), (5, 0.2), (130, 0.2), noise
 PHASE: dict[str, Any] = {"phase": ["eval"] * len(LOST)}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "name", "column", "options", "expected"),
     [
         ("REW012", "reward_mean", LOST, {}, (99, "warn")),
@@ -53,7 +54,7 @@ def test_fires(code: str, name: str, column: Column, options: dict[str, Any], ex
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "column", "options"),
     [
         ("REW012", DIP, {}),
@@ -74,7 +75,7 @@ def test_the_target_of_a_critic_is_not_a_second_return() -> None:
     assert report.findings == ()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "options", "reason"),
     [
         ("REW012", {}, "needs reward_mean or return_mean"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -18,7 +19,7 @@ WAITS: Column = [100.0 + i % 3 for i in range(30)] + [420.0 + i for i in range(4
 FLAT: Column = [3.5 + 0.1 * (i % 3) for i in range(70)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("length", "reward", "steps"),
     [
         (WAITS, FLAT, [43]),  # eleven of twenty rows are long, on three rows running
@@ -48,7 +49,7 @@ LOSES: Column = [-95.9, -97.9, *[-100.0] * 40]
 CERTAIN: Column = [7.5] * 10 + [0.3] * 32
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("reward", "entropy", "steps"),
     [
         (LOSES, CERTAIN, [24]),

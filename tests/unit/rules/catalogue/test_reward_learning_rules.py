@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -21,7 +22,7 @@ DECIDED: Columns = {"reward_mean": around((20, -35), (130, -25), noise=20), "ent
 FROZEN: Columns = {"reward_mean": [0.1 * i for i in range(40)] + [0.5] * 40}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         ("REW022", FLAT, GRPO, [(253, "warn")]),
@@ -35,7 +36,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: l
     assert [(f.first_step, f.severity) for f in report.findings] == expected
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("REW022", {"reward_mean": around((100, 0.3), (350, 0.45))}, GRPO),  # has risen
@@ -60,7 +61,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert scan_columns(code, columns, **options).findings == ()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("REW022", {"kl": [1.0] * 30}, GRPO, "needs reward_mean"),
@@ -98,7 +99,7 @@ def test_a_single_lucky_start_is_no_level_to_fall_from() -> None:
 VARIES: list[Any] = [0.1 * (i * 7 % 5) for i in range(60)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("score", "reward", "expected"),
     [
         ([0.5, 0.6, 0.7] + [0.45] * 12, VARIES, [13]),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -28,7 +29,7 @@ def course(*levels: tuple[int, float], size: float = 10.0) -> Column:
     return [level + next(draw) for rows, level in levels for _ in range(rows)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("score", "rate", "found"),
     [
         (WORSE, DECAY, 1),
@@ -45,7 +46,7 @@ def test_a_score_that_sinks_below_chance(score: Column, rate: Column, found: int
     assert [f.severity for f in report.findings] == ["warn"] * found
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("levels", "found"),
     [
         (((120, 100.0), (400, 70.0)), 1),
@@ -65,7 +66,7 @@ def test_responses_are_left_to_other_rules() -> None:
     assert scan_columns("REW036", columns, algorithm="grpo").findings == ()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("levels", "severities"),
     [
         (((1100, 50.0),), ["warn"]),
@@ -108,7 +109,7 @@ WANDERS: Column = [-200.0 + 150.0 * math.sin(1.7 * i) for i in range(25)]
 FALLEN: Column = [*WANDERS, -450.0, -620.0, -678.0, -678.1, -678.0, -671.8, -671.0]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("column", "first"),
     [
         (FALLEN, 32),

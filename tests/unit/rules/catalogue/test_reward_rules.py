@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.adapters.open import open_run
 from rldk.engine.scan import scan
@@ -38,7 +38,7 @@ def _evaluated(train: list[float], evals: list[float]) -> Columns:
     return {"reward_mean": reward, "eval_reward_mean": held}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         ("REW001", {"reward_mean": [*NOISY, *[0.0] * 8]}, {}, (20, "critical")),
@@ -63,7 +63,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("REW001", {"reward_mean": [*NOISY, *[0.0] * 4]}, {}),
@@ -92,7 +92,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("REW001", {"kl": [1.0] * 9}, {}, "needs reward_mean"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -32,7 +32,7 @@ RISING = [100.0 + 2 * i for i in range(30)]
 STEADY = [100.0] * 30
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         ("ADV007", tails([60.0] * 12, 512), PPO, (10, "info")),
@@ -53,7 +53,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("ADV007", tails([49.0] * 30, 4096), PPO),
@@ -74,7 +74,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "options", "reason"),
     [
         ("ADV007", PPO, "needs advantage_kurtosis, advantage_count"),

@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.core.table import Row
 from rldk.engine.live import Engine
@@ -37,7 +38,7 @@ def test_stays_quiet_at_the_usual_share_and_where_the_step_leaves_generation_out
     assert usual.checked == apart.checked == ("SYS007",)
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "missing"),
     [
         ("SYS001", "needs row_interval_s"),
@@ -71,7 +72,7 @@ def test_a_row_of_a_hundred_steps_may_take_a_hundred_times_as_long() -> None:
     assert report.findings == ()
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("gaps", "step"),
     [
         ([*PACE, 590.0], list(range(1, 33))),  # below ten minutes
@@ -104,7 +105,7 @@ def test_two_clocks_are_never_mixed() -> None:
     assert [engine.feed(row) for row in rows] == [[]] * 90
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("more", "severity"),
     [
         ({}, "info"),
@@ -144,7 +145,7 @@ def test_a_slow_leak_is_seen_through_its_noise() -> None:
     assert [f.first_step for f in scan_columns("SYS005", {"memory_peak_gb": slow}).findings] == [47]
 
 
-@pytest.mark.parametrize(
+@each_of(
     "columns",
     [
         {"memory_cpu_gb": [10.0 - 4.0 * 0.935**i for i in range(N)]},  # a cache that fills
@@ -162,7 +163,7 @@ USUAL: list[Any] = [1.0 + 0.05 * (i % 3) for i in range(40)]
 SLOW: list[Any] = [4.0 + 0.1 * (i % 3) for i in range(45)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("columns", "expected"),
     [
         ({"step_time": USUAL + SLOW}, [82]),

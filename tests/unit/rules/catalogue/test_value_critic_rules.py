@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.testing import scan_columns
 
@@ -24,7 +24,7 @@ def pays(reward: float, steps: float, values: float) -> Columns:
     return {"reward_mean": [reward] * N, "response_length_mean": [steps] * N, "value_mean": [values] * N}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "first_step"),
     [
         ("VAL009", {"loss": FADES, "reward_mean": FLAT}, DQN, 44),
@@ -40,7 +40,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], first_step:
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, first_step, "warn")]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("VAL009", {"loss": FADES, "reward_mean": RISES}, DQN),  # it learns
@@ -58,7 +58,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("VAL009", {"loss": FADES}, DQN, "needs reward_mean"),
@@ -78,7 +78,7 @@ FELL: list[Any] = [20.0] * 10 + [9.5] * 20
 BELIEVES: Columns = {"value_mean": [1800.0 + i % 7 for i in range(N)], "reward_mean": [300.0 + i % 9 for i in range(N)]}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "expected"),
     [
         ("VAL013", {"loss": AWAY, "reward_mean": FELL}, [(21, "critical")]),
@@ -98,7 +98,7 @@ def test_values_that_run_away(code: str, columns: Columns, expected: list[tuple[
     assert [(f.first_step, f.severity) for f in scan_columns(code, columns, **DQN).findings] == expected
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "options", "reason"),
     [
         ("VAL013", DQN, "needs reward_mean"),

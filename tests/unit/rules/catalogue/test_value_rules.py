@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from examples import each_of
 
 from rldk.testing import noisy_column, scan_columns
 
@@ -25,7 +26,7 @@ EXPLODES: Columns = {"value_loss": [20.0, 3.8, 1.6, 1.5, 1.2, 8.3e8]}
 RISING = [2 + 0.1 * i for i in range(60)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "expected"),
     [
         ("VAL001", {EXPLAINED: [-0.5] * 60}, {}, (52, "info")),
@@ -45,7 +46,7 @@ def test_fires(code: str, columns: Columns, options: dict[str, Any], expected: t
     assert [(f.code, f.first_step, f.severity) for f in report.findings] == [(code, *expected)]
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options"),
     [
         ("VAL001", {EXPLAINED: [-0.5, 0.5] * 40}, {}),
@@ -68,7 +69,7 @@ def test_stays_quiet_near_the_limit(code: str, columns: Columns, options: dict[s
     assert (report.findings, report.checked) == ((), (code,))
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("code", "columns", "options", "reason"),
     [
         ("VAL001", {"value_loss": [1.0] * 9}, {}, "needs value_explained_variance"),
@@ -97,7 +98,7 @@ def _loss(*values: float | None, clipped: bool = True, **more: list[Any]) -> Col
     return {"value_loss": [*values], **({"clip_frac": CLIPPED[: len(values)]} if clipped else {}), **more}
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("columns", "first_step"),
     [
         (_loss(*LOSS, *[6.0] * 4), 33),
@@ -111,7 +112,7 @@ def test_a_value_loss_that_leaves_its_range(columns: Columns, first_step: int) -
     assert (finding.first_step, finding.severity) == (first_step, "warn")
 
 
-@pytest.mark.parametrize(
+@each_of(
     "columns",
     [
         _loss(*LOSS, *[5.5] * 4),

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+from examples import each_of
 
 from rldk.rules.files.action import Action, problem
 
 
-@pytest.mark.parametrize(
+@each_of(
     "action",
     [
         Action("warn"),
@@ -23,7 +23,7 @@ def test_nothing_is_wrong_with_what_is_documented(action: Action) -> None:
     assert problem(action) == ""
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("kind", "options", "words"),
     [
         ("wran", {}, "did you mean warn?"),

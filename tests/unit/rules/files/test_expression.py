@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from examples import each_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +128,7 @@ def test_a_condition_says_what_python_says_of_the_same_expression(pair: Pair, se
         assert said in near, pair
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "rows", "expected"),
     [
         ("value > 0.3", [0.2, 0.4], [False, True]),
@@ -149,7 +150,7 @@ def test_what_is_missing_is_unknown_and_never_fires(text: str, rows: list[float]
     assert _play(text, {"kl": list(rows)}) == expected
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("text", "words"),
     [
         ("", "no text"),

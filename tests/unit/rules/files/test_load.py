@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples import few
+from examples import each_of, few
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ def test_the_documented_example_waits_twelve_steps_for_two_rows_and_is_one_findi
     assert finding.message == "kl is 0.4 (limit 0.3) (value > 0.30)"
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("lines", "kl", "expected"),
     [
         ("condition: value > 1", [0, 2, 0], [(2, 2)]),
@@ -127,7 +127,7 @@ def test_a_critical_of_the_users_own_stays_critical_and_an_info_quiet() -> None:
     assert (loud.worst(), loud.passed, quiet.worst()) == ("critical", False, "info")
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("lines", "values", "expected"),
     [
         ("warn: 5", [0.0, 3.0, 4.0], "info"),
@@ -219,7 +219,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {  # file -> what the message and the 
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ERRORS, ids=lambda t: ERRORS[t][1][:30] or "digits")
+@each_of("text", ERRORS, ids=lambda t: ERRORS[t][1][:30] or "digits")
 def test_every_error_names_file_line_rule_and_the_nearest_name(text: str) -> None:
     place, words, hint = ERRORS[text]
     with pytest.raises(RuleFileError) as caught:
@@ -310,7 +310,7 @@ def test_set_rule_changes_one_field_and_leaves_the_file_alone() -> None:
     assert load_rules("grpo_safe", overrides=["grpo_safe_policy_grad_spike.condition=value > 9"]).rules
 
 
-@pytest.mark.parametrize(
+@each_of(
     ("setting", "words"),
     [
         ("kl_spike", "ID.field=VALUE"),
@@ -376,7 +376,7 @@ def test_the_tier_says_what_a_written_rule_rests_on() -> None:
     assert (tiers, _one("condition: value > 1\nseverity: critical").rules[0].tier) == ([1, 2], 0)
 
 
-@pytest.mark.parametrize(("grace", "first"), [(0, 18), (30, 31), (31, 32), (45, None)])
+@each_of(("grace", "first"), [(0, 18), (30, 31), (31, 32), (45, None)])
 def test_a_rule_of_the_catalogue_waits_for_its_grace_and_not_longer(grace: int, first: int | None) -> None:
     file = _file(f"rules:\n  - use: CLIP005\n    grace_steps: {grace}\n    rows: 1\n    within: 1")
     report = _judge(file, {"kl_policy_update": [0.0] * 15 + [9.0] * 30}, algorithm="ppo")

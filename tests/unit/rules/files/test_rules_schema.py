@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
+from examples import each_of
 
 from rldk.core.algorithms import ALGORITHMS
 from rldk.rules.files.action import KINDS, Action, problem
@@ -21,12 +21,12 @@ PRESETS = sorted((ROOT / "src" / "rldk" / "rules" / "presets").glob("*.yaml"))
 KL = {"id": "r", "metric": "kl", "condition": "value > 1"}
 
 
-@pytest.mark.parametrize("path", [*PRESETS, ROOT / "rules.yaml"], ids=lambda p: p.stem)
+@each_of("path", [*PRESETS, ROOT / "rules.yaml"], ids=lambda p: p.stem)
 def test_every_shipped_file_is_valid(path: Path) -> None:
     CHECK.validate(yaml.safe_load(path.read_text()))
 
 
-@pytest.mark.parametrize(
+@each_of(
     "entry",
     [
         {**KL, "severity": "loud"},
