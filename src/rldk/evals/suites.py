@@ -22,12 +22,15 @@ QUICK_SUITE = Suite(
 )
 COMPREHENSIVE_SUITE = Suite(
     name="comprehensive",
-    description="The quick suite, and throughput, correctness, forgetting, the reward model and the evaluation itself.",
+    description="The quick suite, and throughput, correctness, forgetting, probes, perplexity, the reward model and the evaluation itself.",
     evaluations=(
         *QUICK_SUITE.evaluations,
         "throughput",
         "pass_rate",
         "forgetting",
+        "probes",
+        "probe_logprob",
+        "perplexity",
         "reward_model",
         "contamination",
         "position_bias",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.core.records import to_number
@@ -22,7 +23,8 @@ NO = frozenset({"false", "no", "n", "f", "fail", "failed", "incorrect", "wrong",
 
 class EvalTable(Struct, kw_only=True):
     """Columns of equal length, by field. `columns`: field -> the name in the source. `rejected`: records that could not
-    be read, with reasons. `per_step`: every row is a step of a log, no answer. `run`: the run that the rows come from,
+    be read, with reasons. `filters`: the mean score under each filter, where the answers were graded through several of
+    them and one of these was taken. `per_step`: every row is a step of a log, no answer. `run`: the run that the rows come from,
     where they do; it is not used by checks of single answers."""
 
     rows: int
@@ -34,6 +36,7 @@ class EvalTable(Struct, kw_only=True):
     rejected: int = 0
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    filters: Mapping[str, float] = field(default_factory=dict)
     per_step: bool = False
     run: Any = None
 
@@ -94,10 +97,7 @@ class EvalTable(Struct, kw_only=True):
         cells: dict[str, Sequence[Any]] = {
             name: [values[row] for row in rows.tolist()] for name, values in self.cells.items()
         }
-        return EvalTable(
-            rows=len(rows), cells=cells, columns=self.columns, names=self.names, source=self.source, form=self.form,
-            rejected=self.rejected, reasons=self.reasons, notes=self.notes, per_step=self.per_step, run=self.run,
-        )  # fmt: skip
+        return replace(self, rows=len(rows), cells=cells)
 
 
 def digest(text: str) -> str:

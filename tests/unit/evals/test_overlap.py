@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from made_answers import prose
 
+from rldk.core.stats.minhash import signatures
+from rldk.core.stats.shingles import WordHashes, runs
 from rldk.evals import run
-from rldk.evals.overlap.grams import WordHashes, runs
-from rldk.evals.overlap.near import signatures
 from rldk.evals.overlap.search import find_overlap
 from rldk.evals.suites import Suite
 
