@@ -95,7 +95,7 @@ def json_document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
 
 def _rows_of_object(found: dict[str, Any]) -> Iterable[Any]:
     """The rows that one object stands for: a list of objects in it, or its columns, or the object alone."""
-    named = next((found[key] for key in LISTS if isinstance(found.get(key), list)), None)
+    named: list[Any] | None = next((found[key] for key in LISTS if isinstance(found.get(key), list)), None)
     if named is not None and any(isinstance(row, dict) for row in named):
         return named
     columns = {key: value for key, value in found.items() if isinstance(value, list)}

@@ -26,8 +26,8 @@ Columns = Mapping[str, str]
 
 
 def read_table(source: Any, columns: Columns | None = None) -> EvalTable:
-    """The evaluation data in the source. `columns`: field -> column, where the names are unusual; for `filter`, the name
-    of the filter of lm-evaluation-harness whose results count.
+    """The evaluation data in the source. `columns`: field -> column, where the names are unusual; for `filter`,
+    the name of the filter of lm-evaluation-harness whose results count.
 
     `source`: a DataFrame, a list of dicts, JSON lines, JSON, CSV, Parquet, samples of lm-evaluation-harness, a log of
     inspect_ai, results of RewardBench, or a run of any format. Raises `UnreadableSource`, `NoData`, `NotALog`,

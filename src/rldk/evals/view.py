@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
+from rldk.core.model import Finding
 from rldk.core.view import Bullets, Facts, Paragraph, Problem, Section, Table, Tone, View
 from rldk.evals.facts import EvalFacts, Measurement, MeasureState
 from rldk.evals.verdicts import UNDECIDED
@@ -96,6 +97,8 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
     there = [one for one in every if one.status != "not_available"]
     if there:
         yield Section(title="Measurements", parts=(measurements(there),))
+    if result.findings:
+        yield Section(title="What rules found", parts=(Bullets(items=tuple(map(_told, result.findings))),))
     if result.not_available:
         items = tuple(f"{result.raw_results[name].title}: {text}" for name, text in result.not_available.items())
         yield Section(title="Not available", parts=(Bullets(items=items, plain=True),))
@@ -103,6 +106,11 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
     if remarks:
         yield Section(title="Worth knowing", parts=(Bullets(items=tuple(dict.fromkeys(remarks))),))
     yield Section(title="Looked at", parts=(Facts(pairs=tuple(_looked(result))),))
+
+
+def _told(one: Finding) -> str:
+    said = f"{one.code} {one.message[0].upper()}{one.message[1:]}."
+    return f"{said} Try: {'; '.join(one.fixes)}." if one.fixes else said
 
 
 def measurements(every: list[Measurement]) -> Table:

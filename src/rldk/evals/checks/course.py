@@ -38,6 +38,7 @@ def state(table: EvalTable, options: EvalOptions) -> Measurement:  # noqa: ARG00
     return measured(
         "state", title, status, Estimate(value=float(len(loud)), n=n, clusters=n, method="rules of rldk doctor"),
         rule="no finding", reason=reason, details={"codes": [f.code for f in loud], "metrics": list(metrics)},
+        findings=tuple(report.findings),
     )  # fmt: skip
 
 

@@ -38,14 +38,16 @@ def perplexity(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...
     if unit:
         found, texts = _ratio(table, total, length)
         title = f"{TITLE} per {unit}"
-        made.append(_told("perplexity", title, found, math.exp, note, {"texts": texts, f"{unit}s": _sum(total, length)}))
+        made.append(
+            _told(("perplexity", title), found, math.exp, note, {"texts": texts, f"{unit}s": _sum(total, length)})
+        )
     elif "loss" in table.cells:
         made.append(_of_losses(table, note))
     size = table.number("n_bytes")
     if (np.isfinite(total) & (size > 0)).any():
         found, texts = _ratio(table, total, size)
         details = {"texts": texts, "bytes": _sum(total, size)}
-        made.append(_told("bits_per_byte", "Bits per byte", found, lambda x: x / math.log(2), note, details))
+        made.append(_told(("bits_per_byte", "Bits per byte"), found, lambda x: x / math.log(2), note, details))
     if not made:
         reason = "needs the number of tokens, words or bytes of each text"
         return (lacking("perplexity", TITLE, reason, ("n_tokens|n_words|n_bytes",)),)
@@ -104,7 +106,7 @@ def _of_losses(table: EvalTable, note: str) -> Measurement:
     found = clustered_mean(loss[there], None if cluster is None else cluster[there])
     reason = "the number of tokens is not known, so that every text counts the same"
     reason = f"{note}; {reason}" if note else reason
-    return _told("perplexity", TITLE, _only_of_several(found), math.exp, reason, {"texts": int(there.sum())})
+    return _told(("perplexity", TITLE), _only_of_several(found), math.exp, reason, {"texts": int(there.sum())})
 
 
 def _only_of_several(found: Estimate) -> Estimate:
@@ -115,9 +117,9 @@ def _only_of_several(found: Estimate) -> Estimate:
 
 
 def _told(
-    name: str, title: str, found: Estimate, scale: Callable[[float], float], reason: str, details: dict[str, Any]
+    named: tuple[str, str], found: Estimate, scale: Callable[[float], float], reason: str, details: dict[str, Any]
 ) -> Measurement:
     """The measurement on another scale; the interval is that of the mean log-probability, on that scale."""
     value, low, high = (scale(min(x, MOST_EXPONENT)) if x == x else x for x in (found.value, found.low, found.high))
     estimate = replace(found, value=value, low=low, high=high)
-    return measured(name, title, "info", estimate, reason=reason, details={**details, "nats": found.value})
+    return measured(*named, "info", estimate, reason=reason, details={**details, "nats": found.value})

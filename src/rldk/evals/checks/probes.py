@@ -92,7 +92,11 @@ def _change(name: str, title: str, table: EvalTable, score: Array, options: Eval
     lost = [course.names[i] for i in np.flatnonzero(both & (last < first)).tolist()]
     gained = int((gap > 0).sum())
     onset = _worse_from(course, limit, options.seed)
-    told = [reason, "" if onset is None else f"below the first step from step {onset:g} on", f"lost: {first_few(lost, SHOWN)}" if lost else ""]
+    told = [
+        reason,
+        "" if onset is None else f"below the first step from step {onset:g} on",
+        f"lost: {first_few(lost, SHOWN)}" if lost else "",
+    ]
     exact = set(np.unique(course.score[both][:, [0, -1]])) <= {0.0, 1.0}
     return measured(
         name, f"{title}: change from step {course.steps[0]:g} to {course.steps[-1]:g}", status, found, limit=-limit,
@@ -125,4 +129,3 @@ def _worse_from(course: Course, limit: float, seed: int) -> float | None:
             break
         onset = step
     return onset
-

@@ -126,6 +126,8 @@ def convert(sample: Mapping[str, Any]) -> dict[str, Any]:
     }
     if made["error"] is None:
         made |= _score(sample.get("scores"))
+    elif not response:
+        made["response"] = None  # it was not asked for
     return {key: value for key, value in made.items() if value is not None}
 
 

@@ -42,7 +42,9 @@ def convert(record: Mapping[str, Any]) -> dict[str, Any]:
     score = score_of(record)
     if score is not None:
         made["reward"] = score
-    made |= _rolling(record)
+    rolling = _rolling(record)
+    if rolling:
+        made = {"prompt_id": made["prompt_id"], "prompt": made.get("prompt"), **rolling}
     for name in ("task", "filter"):
         if isinstance(record.get(name), str):
             made[name] = record[name]
@@ -101,7 +103,6 @@ def _rolling(record: Mapping[str, Any]) -> dict[str, Any]:
         pair = record.get(name)
         if isinstance(pair, list) and len(pair) == 2:
             made["loglikelihood"], made[unit] = pair
-            made.pop("response", None)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Results of RewardBench (`_outputs.jsonl`, `_all.jsonl`, `eval-set-scores/*.json`): scores of a chosen and a rejected answer to each prompt."""
+"""Results of RewardBench (`_outputs.jsonl`, `_all.jsonl`, `eval-set-scores`): a chosen and a rejected answer each."""
 
 from __future__ import annotations
 
