@@ -24,10 +24,10 @@ from rldk.evals.table import Array, EvalTable
 
 KIND = "eval_comparison"
 ALPHA = 0.05
-METRICS = ("correct", "reward", "toxicity", "refused", "complied", "n_tokens", "seconds")
-GOALS = ("correct", "reward", "toxicity", "complied")  # compared without being asked for
+METRICS = ("correct", "reward", "toxicity", "refused", "complied", "loss", "n_tokens", "seconds")
+GOALS = ("correct", "reward", "toxicity", "complied", "loss")  # compared without being asked for
 FLAGS = frozenset({"correct", "refused", "complied"})
-DOWN = frozenset({"toxicity", "complied", "seconds"})
+DOWN = frozenset({"toxicity", "complied", "loss", "seconds"})
 NEITHER = frozenset({"refused", "n_tokens"})
 PARTS = ("task", "category")
 MOST_PARTS = 50
