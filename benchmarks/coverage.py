@@ -115,7 +115,7 @@ def other_methods(n: int, coefficient: float, method: str) -> Draw:
 
 
 def moving_blocks(values: Array, length: int, *, seed: int, draws: int = 1000) -> Estimate:
-    """The percentile interval of the mean from blocks of neighbouring values (Kuensch 1989, Annals of Statistics 17)."""
+    """The percentile interval of the mean from blocks of neighbouring values (Kuensch 1989, Ann. Stat. 17)."""
     n = len(values)
     sums = np.convolve(values, np.ones(length), "valid")
     count = max(1, round(n / length))

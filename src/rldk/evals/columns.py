@@ -56,6 +56,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 # what each field holds, for messages
 WORDS: Mapping[str, str] = {
     "step": "the step of training",
+    "run": "a run with kl, entropy or response lengths over its steps",
     "prompt_id": "an id of the prompt",
     "response": "the answer's text",
     "n_tokens": "the length of the answer in tokens",

@@ -181,7 +181,8 @@ def _warnings(table: EvalTable, every: Sequence[Measurement]) -> list[str]:
             "no prompt is known: answers to one prompt were counted as independent, which makes intervals narrow"
         )
     if table.rows < 30:
-        made.append(f"there are {table.rows} rows: most limits cannot be decided")
+        verb = "is" if table.rows == 1 else "are"
+        made.append(f"there {verb} {plural(table.rows, 'row')}: most limits cannot be decided")
     return made + [
         f"{one.title}: {one.reason}"
         for one in every

@@ -41,8 +41,8 @@ class EvalTable(Struct, kw_only=True):
     run: Any = None
 
     def has(self, need: str) -> bool:
-        """Whether one of the fields, which a "|" separates, is there and not empty throughout."""
-        return any(part in self.cells for part in need.split("|"))
+        """Whether one of the fields, which a "|" separates, is there and not empty throughout; "run" is a run."""
+        return any(part in self.cells or (part == "run" and self.run is not None) for part in need.split("|"))
 
     def number(self, name: str) -> Array:
         """The field as numbers, shape (rows,); NaN for what is none or missing. An infinity is NaN."""
@@ -76,9 +76,9 @@ class EvalTable(Struct, kw_only=True):
         return list(dict.fromkeys(_key(v) for v in self.cells.get(name, ()) if _there(v)))
 
     def clusters(self) -> Labels | None:
-        """The prompt of each row as a code: its id, else a hash of its text; None without both. A row that lacks it is
-        a cluster of its own."""
-        name = next((part for part in ("prompt_id", "prompt") if part in self.cells), None)
+        """The prompt of each row as a code: its id, else a hash of its text, else its probe; None without all of them. A
+        row that lacks it is a cluster of its own."""
+        name = next((part for part in ("prompt_id", "prompt", "probe") if part in self.cells), None)
         if name is None:
             return None
         made = self.labels(name)

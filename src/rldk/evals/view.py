@@ -120,8 +120,17 @@ def measurements(every: list[Measurement]) -> Table:
         rows=tuple(_row(one) for one in every),
         tones=tuple(TONES[one.status] for one in every),
         lines=tuple(_line(one) for one in every),
-        note="UNDECIDED: the 95 % interval holds the limit. The smallest difference is what this data shows with 80 % "
-        "power.",
+        note=" ".join(
+            text
+            for text, wanted in (
+                ("UNDECIDED: the 95 % interval holds the limit.", any(map(_undecided, every))),
+                (
+                    "The smallest difference is what this data shows with 80 % power.",
+                    any(one.detectable for one in every),
+                ),
+            )
+            if wanted
+        ),
     )
 
 

@@ -43,7 +43,7 @@ def test_a_sound_evaluation_passes_and_says_what_it_looked_at() -> None:
 
 def test_without_what_it_takes_it_is_not_available() -> None:
     one = run([{"reward": float(i)} for i in range(40)], ONLY)
-    assert one.not_available["soundness"].startswith("needs answers")
+    assert one.not_available["soundness"].startswith("needs fifty answers")
     skipped = run(graded(20), ONLY).raw_results["soundness"]
     assert "EVAL019" not in skipped.details["checked"]  # fifty answers
 

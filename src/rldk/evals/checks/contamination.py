@@ -15,7 +15,7 @@ FINE = 0.001  # share that passes
 SHOWN = 5
 
 
-@evaluation("contamination", title="Contamination", needs=("prompt|response",), limit=0.01)
+@evaluation("contamination", title="Contamination", needs=("prompt|response",), also="--train", limit=0.01)
 def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:
     """The share of the evaluation's prompts that the training data holds: as a whole, in half of their runs of 13
     words, or nearly (MinHash). Without prompts, of its answers.

@@ -28,7 +28,7 @@ def soundness(table: EvalTable, options: EvalOptions) -> Measurement:
     view = answer_facts(table, seed=options.seed)
     once = look_once(rules, context, Engine(rules, context).inapplicable, {"answers": view})
     if not once.checked:
-        reason = "needs answers with their right answers, results, endings, errors or prompts"
+        reason = "needs fifty answers that are right or wrong, or thirty with their right answers, results or prompts"
         return lacking("soundness", TITLE, reason, ("correct|gold|parsed|finish_reason|error|prompt",))
     loud = [f for f in once.findings if f.severity != "info"]
     status: MeasureState = "warn" if loud else "pass"
