@@ -76,7 +76,7 @@ class EvalTable(Struct, kw_only=True):
         return list(dict.fromkeys(_key(v) for v in self.cells.get(name, ()) if _there(v)))
 
     def clusters(self) -> Labels | None:
-        """The prompt of each row as a code: its id, else a hash of its text, else its probe; None without all of them. A
+        """The prompt of each row as a code: its id, else a hash of its text, else its probe; None without all three. A
         row that lacks it is a cluster of its own."""
         name = next((part for part in ("prompt_id", "prompt", "probe") if part in self.cells), None)
         if name is None:

@@ -206,7 +206,7 @@ def over_steps(gain: float, *, seed: int = 0, prompts: int = 40) -> Rows:
 
 def test_the_best_of_equal_checkpoints_is_luck() -> None:
     fired = found(over_steps(0.0, seed=3))
-    assert fired["EVAL021"].value > 0.05
+    assert (fired["EVAL021"].value or 0.0) > 0.05
     assert "6 steps differ by no more than chance over 40 prompts" in fired["EVAL021"].message
     assert "EVAL021" not in found(over_steps(3.0))
 
