@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from rldk.core.stats.clustered import clustered_ratio  # noqa: E402
+from rldk.core.stats.clustered import clustered_mean, clustered_ratio  # noqa: E402
 from rldk.core.stats.estimates import Estimate  # noqa: E402
 from rldk.core.stats.proportions import wilson  # noqa: E402
 from rldk.core.stats.resampling import batch_means  # noqa: E402
@@ -106,7 +106,7 @@ def other_methods(n: int, coefficient: float, method: str) -> Draw:
         noise = rng.standard_normal(n + 300)
         values: Array = lfilter([1.0], [1.0, -coefficient], noise)[300:]
         if method == "independent":
-            return average(values, None, seed=seed), 0.0
+            return clustered_mean(values), 0.0
         if method == "batches":
             return average(batch_means(values, 20), None, seed=seed), 0.0
         return moving_blocks(values, round(n ** (1 / 3 if method == "short blocks" else 1 / 2)), seed=seed), 0.0

@@ -25,7 +25,7 @@ RIGHT = "Probes"
 LIKELY = "Probes: log-probability of the right answer"
 
 
-class Course(Struct, frozen=True, kw_only=True):
+class ProbeScores(Struct, frozen=True, kw_only=True):
     """The mean score of each probe at each step, shape (probes, steps); NaN where it was not asked."""
 
     score: NDArray[np.float64]
@@ -56,7 +56,7 @@ def probe_logprob(table: EvalTable, options: EvalOptions) -> Measurement:
     return _change("probe_logprob", LIKELY, table, table.number("expected_logprob"), options)
 
 
-def course_of(table: EvalTable, score: Array) -> Course | None:
+def course_of(table: EvalTable, score: Array) -> ProbeScores | None:
     """The scores of the probes over the steps; None where none was asked twice."""
     label, step = table.labels("probe"), table.number("step")
     there = (label >= 0) & np.isfinite(step) & np.isfinite(score)
@@ -70,7 +70,7 @@ def course_of(table: EvalTable, score: Array) -> Course | None:
     with np.errstate(invalid="ignore"):
         means = sums / sizes
     names = table.names_of("probe")
-    return Course(score=means, names=tuple(names), steps=tuple(steps.tolist())) if len(steps) > 1 else None
+    return ProbeScores(score=means, names=tuple(names), steps=tuple(steps.tolist())) if len(steps) > 1 else None
 
 
 def _change(name: str, title: str, table: EvalTable, score: Array, options: EvalOptions) -> Measurement:
@@ -112,7 +112,7 @@ def _change(name: str, title: str, table: EvalTable, score: Array, options: Eval
     )  # fmt: skip
 
 
-def _worse_from(course: Course, limit: float, seed: int) -> float | None:
+def _worse_from(course: ProbeScores, limit: float, seed: int) -> float | None:
     """The first step from which on every step is below the first by more than the limit, with adjusted p below 0.05."""
     first, steps = course.score[:, 0], []
     for place in range(1, min(len(course.steps), MOST_STEPS)):
