@@ -91,9 +91,9 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
     every = list(result.raw_results.values())
     if result.suite in LEAD:
         yield Section(title="What this page says", parts=(Paragraph(text=LEAD[result.suite], soft=True),), wide=True)
-    for one in every:
-        if one.status == "fail":
-            yield Section(title="FAILS", tone="critical", name=one.name, parts=(Paragraph(text=_sentence(one)),))
+    failed = tuple(_sentence(one) for one in every if one.status == "fail")
+    if failed:
+        yield Section(title="FAILS", tone="critical", parts=(Bullets(items=failed, plain=True),), wide=True)
     there = [one for one in every if one.status != "not_available"]
     if there:
         yield Section(title="Measurements", parts=(measurements(there),))

@@ -64,6 +64,6 @@ def test_the_evaluation_names_the_rows(tmp_path: Path) -> None:
     train = tmp_path / "train.jsonl"
     train.write_text("\n".join([json.dumps({"text": rows[7]["prompt"]}), "{torn", json.dumps({"text": "other"})]))
     found = run(rows, ONLY, train=train).raw_results["contamination"]
-    assert (found.status, found.value, found.reason) == ("warn", 0.01, "rows 8")
+    assert (found.status, found.value, found.reason) == ("warn", 0.01, "row 8")
     assert found.details["rejected"] == 1
     assert run(rows, ONLY).not_available["contamination"].startswith("needs the training data")

@@ -50,7 +50,8 @@ def find_overlap(train: Any, texts: Sequence[str | None]) -> Overlap:
     """Looks for the texts in the training data, which is read once and never held.
 
     `train`: a file, a folder of files, a DataFrame, or a list of records or texts. Every text in a record counts.
-    Memory is about 1 kB for each of the evaluation's texts besides the texts, whatever the size of the training data.
+    Memory grows with the evaluation's texts and not with the training data: 650 MB in all were measured for 100,000
+    texts of 60 words.
     Raises `UnreadableSource`, `NoData` and the errors of `read_records`."""
     index = _Index(texts)
     searched = rejected = 0
