@@ -93,7 +93,7 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
         yield Section(title="What this page says", parts=(Paragraph(text=LEAD[result.suite], soft=True),), wide=True)
     failed = tuple(_sentence(one) for one in every if one.status == "fail")
     if failed:
-        yield Section(title="FAILS", tone="critical", parts=(Bullets(items=failed, plain=True),), wide=True)
+        yield Section(title="FAILS", tone="critical", parts=(Bullets(items=failed, plain=True),))
     there = [one for one in every if one.status != "not_available"]
     if there:
         yield Section(title="Measurements", parts=(measurements(there),))
