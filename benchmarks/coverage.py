@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from rldk.core.stats.clustered import clustered_mean, clustered_ratio  # noqa: E402
 from rldk.core.stats.estimates import Estimate  # noqa: E402
 from rldk.core.stats.proportions import wilson  # noqa: E402
+from rldk.core.stats.resampling import batch_means  # noqa: E402
 from rldk.core.stats.serial import serial_mean  # noqa: E402
 from rldk.evals.intervals import average, rate  # noqa: E402
 
 OUT = ROOT / "docs" / "evaluation-intervals.md"
 INTRO = ROOT / "benchmarks" / "coverage.intro.md"
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+COEFFICIENTS = (0.0, 0.5, 0.8, 0.9)
 SIZES = (20, 50, 100, 200, 500, 2000)
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
@@ -95,6 +98,44 @@ def autoregressive(n: int, coefficient: float) -> Draw:
     return draw
 
 
+def other_methods(n: int, coefficient: float, method: str) -> Draw:
+    """The same means, with the intervals that are usually named for them."""
+    from scipy.signal import lfilter
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        noise = rng.standard_normal(n + 300)
+        values: Array = lfilter([1.0], [1.0, -coefficient], noise)[300:]
+        if method == "independent":
+            return clustered_mean(values), 0.0
+        if method == "batches":
+            return average(batch_means(values, 20), None, seed=seed), 0.0
+        return moving_blocks(values, round(n ** (1 / 3 if method == "short blocks" else 1 / 2)), seed=seed), 0.0
+
+    return draw
+
+
+def moving_blocks(values: Array, length: int, *, seed: int, draws: int = 1000) -> Estimate:
+    """The percentile interval of the mean from blocks of neighbouring values (Kuensch 1989, Ann. Stat. 17)."""
+    n = len(values)
+    sums = np.convolve(values, np.ones(length), "valid")
+    count = max(1, round(n / length))
+    chosen = np.random.default_rng(seed).integers(0, len(sums), (draws, count))
+    low, high = np.quantile(sums[chosen].sum(axis=1) / (count * length), (0.025, 0.975))
+    return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=n)
+
+
+def texts(count: int) -> Draw:
+    """The loss of a token over texts of different lengths, whose levels differ. Perplexity is exp of it."""
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        lengths = rng.integers(5, 200, count)
+        level = rng.lognormal(math.log(2.0) - 0.045, 0.3, count)
+        sums = np.array([rng.gamma(n, x) for n, x in zip(lengths, level, strict=True)])
+        return clustered_ratio(sums, lengths.astype(np.float64)), 2.0
+
+    return draw
+
+
 def independent(n: int, kind: str) -> Draw:
     """The mean of independent values."""
     truths = {"normal": 0.0, "lognormal": math.exp(0.5), "beta(2, 5)": 2 / 7}
@@ -124,8 +165,7 @@ def page(draws: int) -> str:
         for g, m in prompts
     ]
     steps = [
-        [str(n), *(f"{share_covered(autoregressive(n, c), draws):.1%}" for c in (0.0, 0.5, 0.8, 0.9))]
-        for n in (100, 400, 1000)
+        [str(n), *(f"{share_covered(autoregressive(n, c), draws):.1%}" for c in COEFFICIENTS)] for n in (100, 400, 1000)
     ]
     alone = [
         [
@@ -134,13 +174,26 @@ def page(draws: int) -> str:
         ]
         for n in (15, 50, 200)
     ]
+    names = {
+        "independent": "values taken for independent", "batches": "20 batch means",
+        "short blocks": "moving blocks of 7 steps", "long blocks": "moving blocks of 20 steps",
+    }  # fmt: skip
+    methods = [
+        [title, *(f"{share_covered(other_methods(400, c, name), draws):.1%}" for c in COEFFICIENTS)]
+        for name, title in names.items()
+    ]
+    methods.append(["autoregressive t (used)", *steps[1][1:]])
     made = {
         "draws": f"{draws:,}",
         "naive": f"{share_covered(ignored(40, 8, 0.5), draws):.0%}",
         "rates": _table(["n", *(f"p = {p:g}" for p in RATES)], rates),
         "means": _table(["prompts x answers", "ICC 0", "ICC 0.5"], means),
         "shares": _table(["prompts x answers", "p = 0.1", "p = 0.5"], shares),
-        "steps": _table(["steps", "AR 0", "AR 0.5", "AR 0.8", "AR 0.9"], steps),
+        "steps": _table(["steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps),
+        "methods": _table(["interval of 400 steps", *(f"AR {c:g}" for c in COEFFICIENTS)], methods),
+        "texts": _table(
+            ["texts", "covered"], [[str(n), f"{share_covered(texts(n), draws):.1%}"] for n in (20, 60, 200)]
+        ),
         "alone": _table(["n", "normal", "beta(2, 5)", "lognormal"], alone),
     }
     return INTRO.read_text(encoding="utf-8").format(**made)

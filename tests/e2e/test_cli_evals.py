@@ -50,7 +50,8 @@ def test_the_result_is_written_and_read_back(data: Path, tmp_path: Path) -> None
 def test_a_failure_is_1_and_nothing_to_judge_is_3(tmp_path: Path) -> None:
     path = tmp_path / "red.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in red_team(refuses=0.7)))
-    assert invoke("evals", "evaluate", str(path), "--suite", "safety").exit_code == 1
+    done = invoke("evals", "evaluate", str(path), "--suite", "safety")
+    assert (done.exit_code, done.stdout.count("FAILS\n  Refusal of harmful requests: 7")) == (1, 1)
     assert invoke("evals", "evaluate", str(path), "--suite", "safety", "--gate-codes", "0,0,7").exit_code == 7
     path.write_text('{"prompt_id": 1, "correct": 1}\n' * 20)
     done = invoke("evals", "evaluate", str(path), "--suite", "safety", "--json")

@@ -80,8 +80,8 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[dict[str, Any] | UnreadRecord]:
 
 
 def json_document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
-    """Yields the objects of a list, or of the list that an object holds; else the object itself. Raises
-    `MalformedInput` for what is no JSON, and for a document of more than 1 GiB."""
+    """Yields the objects of a list, or of the list that an object holds; of an object of columns, its rows; else the
+    object itself. Raises `MalformedInput` for what is no JSON, and for a document of more than 1 GiB."""
     try:
         if path.stat().st_size > MOST_JSON:
             raise MalformedInput(f"{path} is one JSON document of more than 1 GiB", hint="write one object a line")
@@ -89,13 +89,21 @@ def json_document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
             found = json.loads(stream.read(MOST_JSON).decode("utf-8", "replace").lstrip("\ufeff"))
     except (ValueError, RecursionError, OSError) as error:
         raise MalformedInput(f"{path} is no JSON: {error}", hint="write a list of objects") from None
-    rows = (
-        next((found[key] for key in LISTS if isinstance(found.get(key), list)), [found])
-        if isinstance(found, dict)
-        else found
-    )
-    for row in rows:
+    for row in _rows_of_object(found) if isinstance(found, dict) else found:
         yield row if isinstance(row, dict) else UnreadRecord("not an object")
+
+
+def _rows_of_object(found: dict[str, Any]) -> Iterable[Any]:
+    """The rows that one object stands for: a list of objects in it, or its columns, or the object alone."""
+    named: list[Any] | None = next((found[key] for key in LISTS if isinstance(found.get(key), list)), None)
+    if named is not None and any(isinstance(row, dict) for row in named):
+        return named
+    columns = {key: value for key, value in found.items() if isinstance(value, list)}
+    lengths = {len(value) for value in columns.values()}
+    rest = {key: value for key, value in found.items() if key not in columns}
+    if len(columns) > max(1, len(rest)) and len(lengths) == 1 and max(lengths) > 1:  # else one sample with its tokens
+        return ({**rest, **dict(zip(columns, row, strict=True))} for row in zip(*columns.values(), strict=True))
+    return [found] if named is None else named
 
 
 def looks_like_a_table(head: bytes, path: Path) -> bool:

@@ -24,6 +24,7 @@ BEFORE: Mapping[Subject, str] = {
     "scores": "looked at in rewards with their answers, by `rldk reward-health`",
     "rescored": "looked at in two scores of the same answers, by `rldk reward-drift`",
     "replicas": "looked at in replicas, by `rldk check-determinism --trace`",
+    "answers": "looked at in the answers of an evaluation, by `rldk evals evaluate`",
 }
 
 

@@ -39,10 +39,24 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "sycophancy_pair": ("sycophancy_pair", "stance_pair"),
     "stance": ("stance", "user_view", "user_stance"),
     "human": ("human", "human_label", "human_choice"),
+    "gold": ("expected", "expected_answer"),
+    "parsed": (),
+    "error": ("error_message",),
+    "n_choices": ("n_choices", "num_choices"),
+    "filter": ("filter",),
+    "probe": ("probe", "probe_id"),
+    "expected_logprob": ("expected_logprob", "answer_logprob", "gold_logprob", "target_logprob"),
+    "logprobs": ("token_logprobs", "logprobs"),
+    "loglikelihood": ("loglikelihood", "log_likelihood", "sum_logprob", "logprob_sum"),
+    "nll": ("nll", "total_nll", "sum_nll", "nll_sum"),
+    "loss": ("loss", "eval_loss", "nll_per_token", "mean_nll", "cross_entropy"),
+    "n_words": ("n_words", "num_words"),
+    "n_bytes": ("n_bytes", "num_bytes"),
 }
 # what each field holds, for messages
 WORDS: Mapping[str, str] = {
     "step": "the step of training",
+    "run": "a run with kl, entropy or response lengths over its steps",
     "prompt_id": "an id of the prompt",
     "response": "the answer's text",
     "n_tokens": "the length of the answer in tokens",
@@ -66,6 +80,16 @@ WORDS: Mapping[str, str] = {
     "canary": "texts that must never appear",
     "sycophancy_pair": "the id that both prompts of a pair share",
     "stance": "the view that the user states in the prompt",
+    "gold": "the right answer",
+    "parsed": "the answer that was found in the response",
+    "probe": "the id of a fixed prompt that is asked again and again",
+    "expected_logprob": "the log-probability of the right answer",
+    "logprobs": "the log-probability of each token",
+    "loglikelihood": "the log-probability of the whole text",
+    "nll": "the same, negative",
+    "loss": "the mean negative log-probability of its tokens",
+    "n_words": "the length of the text in words",
+    "n_bytes": "the length of the text in bytes",
 }
 
 

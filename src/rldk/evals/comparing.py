@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from rldk.core.model import Note
 from rldk.core.stats.paired import false_discovery, holm
+from rldk.core.stats.shingles import normalised
+from rldk.core.text import first_few
 from rldk.errors import NoData, UnknownName, UsageError
 from rldk.evals.compared_facts import EvalContrast, Outcome
 from rldk.evals.comparison import EvalComparison
@@ -24,10 +26,10 @@ from rldk.evals.table import Array, EvalTable
 
 KIND = "eval_comparison"
 ALPHA = 0.05
-METRICS = ("correct", "reward", "toxicity", "refused", "complied", "n_tokens", "seconds")
-GOALS = ("correct", "reward", "toxicity", "complied")  # compared without being asked for
+METRICS = ("correct", "reward", "toxicity", "refused", "complied", "loss", "n_tokens", "seconds")
+GOALS = ("correct", "reward", "toxicity", "complied", "loss")  # compared without being asked for
 FLAGS = frozenset({"correct", "refused", "complied"})
-DOWN = frozenset({"toxicity", "complied", "seconds"})
+DOWN = frozenset({"toxicity", "complied", "loss", "seconds"})
 NEITHER = frozenset({"refused", "n_tokens"})
 PARTS = ("task", "category")
 MOST_PARTS = 50
@@ -89,11 +91,12 @@ def compare(
 
 class _Pairing(Struct, frozen=True, kw_only=True):
     """The prompts that both have. `rows`: for each side the code of the prompt of each row, -1 for another prompt.
-    `lone`: for each side how many prompts the other lacks."""
+    `lone`: for each side how many prompts the other lacks. `unlike`: ids under which the prompts of both differ."""
 
     codes: tuple[str, ...]
     rows: tuple[NDArray[np.int64], NDArray[np.int64]]
     lone: tuple[int, int]
+    unlike: tuple[str, ...] = ()
 
 
 class _Options(Struct, frozen=True, kw_only=True):
@@ -149,7 +152,22 @@ def _pairing(tables: tuple[EvalTable, EvalTable], wanted: bool | None) -> _Pairi
     codes = tuple(sorted(shared))
     place = {key: i for i, key in enumerate(codes)}
     rows = tuple(np.array([place.get(key, -1) for key in each], dtype=np.int64) for each in (first, second))
-    return _Pairing(codes=codes, rows=(rows[0], rows[1]), lone=(len(own[0] - shared), len(own[1] - shared)))
+    lone = (len(own[0] - shared), len(own[1] - shared))
+    return _Pairing(codes=codes, rows=(rows[0], rows[1]), lone=lone, unlike=_unlike(tables, shared))
+
+
+def _unlike(tables: tuple[EvalTable, EvalTable], shared: set[str]) -> tuple[str, ...]:
+    """The shared ids for which both sides have prompts as text, and none in common."""
+    if not all({"prompt_id", "prompt"} <= table.cells.keys() for table in tables):
+        return ()
+    sides: list[dict[str, set[int]]] = []
+    for table in tables:
+        seen: dict[str, set[int]] = {}
+        for key, text in zip(table.keys() or [], table.texts("prompt"), strict=True):
+            if key in shared and text and text.strip():
+                seen.setdefault(key, set()).add(hash(normalised(text)))
+        sides.append(seen)
+    return tuple(sorted(key for key in sides[0].keys() & sides[1].keys() if not sides[0][key] & sides[1][key]))
 
 
 def _contrast(name: str, tables: tuple[EvalTable, EvalTable], options: _Options, part: str = "") -> EvalContrast:
@@ -228,6 +246,12 @@ def _notes(tables: tuple[EvalTable, EvalTable], pairing: _Pairing | None) -> lis
             "the answers were not compared prompt by prompt, which shows much less: both need the same prompt ids"
         )
     else:
+        if pairing.unlike:
+            shown = first_few([repr(key) for key in pairing.unlike], 3)
+            made.append(
+                f"under {len(pairing.unlike):,} of {len(pairing.codes):,} shared ids the prompts of A and B differ "
+                f"({shown}): are these the same questions?"
+            )
         for side, lone in enumerate(pairing.lone):
             if lone:
                 made.append(f"{lone:,} prompts of {_name(tables[side])} are not in the other and were left out")

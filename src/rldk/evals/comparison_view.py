@@ -13,7 +13,8 @@ MANY = 1_000_000
 MOST_PARTS = 5  # without --all
 WORDS = {
     "correct": "share of right answers", "reward": "reward", "toxicity": "toxicity", "refused": "share of refusals",
-    "complied": "share of successful attacks", "n_tokens": "length", "seconds": "time of an answer",
+    "complied": "share of successful attacks", "loss": "loss of a token", "n_tokens": "length",
+    "seconds": "time of an answer",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def suites_told() -> list[dict[str, Any]]:
             "name": suite.name,
             "description": suite.description,
             "evaluations": [
-                {"name": one.name, "title": one.title, "needs": list(one.needs), "limit": one.limit}
+                {"name": one.name, "title": one.title, "needs": list(one.needs), "also": one.also, "limit": one.limit}
                 for one in map(evaluations.get, suite_of(suite.name).evaluations)
             ],
         }
@@ -32,7 +32,9 @@ def suites_text() -> str:
     for suite in suites_told():
         lines += ["", f"{suite['name']}: {suite['description']}"]
         for one in suite["evaluations"]:
-            needs = ", ".join(part.replace("|", " or ") for part in one["needs"]) or "any data"
+            also = [one["also"]] if one["also"] else []
+            parts = [part.replace("|", " or ").replace("run", "a run") for part in one["needs"]]
+            needs = ", ".join(parts + also) or "any data"
             lines.append(f"  {one['name']:<20} {one['title']}; needs {needs}")
     return "\n".join(lines[1:])
 
@@ -57,6 +59,7 @@ def coverage(table: EvalTable, suite: Suite) -> dict[str, Any]:
         "unused": [name for name in table.names if name not in table.columns.values()],
         "suite": suite.name,
         "possible": possible,
+        "also": {name: also for name in possible if (also := evaluations.get(name).also)},
         "lacking": {name: absent for name, absent in lacking.items() if absent},
         "valid": not table.rejected and bool(asked or table.run is not None),
     }
@@ -72,7 +75,8 @@ def coverage_text(found: dict[str, Any]) -> str:
         lines.append(f"  not used: {clean(', '.join(found['unused'][:20]), 400)}")
     if not found["prompts_known"]:
         lines.append("  no prompt id and no prompt: answers to one prompt would be counted as independent")
-    lines += ["", f"Suite {found['suite']}", f"  possible: {', '.join(found['possible']) or 'none'}"]
+    possible = [f"{name} (with {found['also'][name]})" if name in found["also"] else name for name in found["possible"]]
+    lines += ["", f"Suite {found['suite']}", f"  possible: {', '.join(possible) or 'none'}"]
     for name, absent in found["lacking"].items():
         lines.append(f"  {name} needs {' and '.join(need_words(need) for need in absent)}")
     return "\n".join(lines)

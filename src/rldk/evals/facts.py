@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from rldk.core.model import Report
+from rldk.core.model import Finding, Report
 from rldk.core.stats.estimates import Estimate
 
 MeasureState = Literal["pass", "warn", "fail", "info", "not_available"]
@@ -28,7 +28,8 @@ class Measurement(Struct, frozen=True, kw_only=True):
     `status`: "warn" also where the interval holds the limit, so that the data cannot tell; "info" where a number has no
     limit. `limit`: what the interval was compared with; `rule`: the same in words. `n`: values; `clusters`: how many of
     them are independent. `detectable`: the smallest difference that the data would have shown with 80 % power.
-    `needs`: the data that it would take, where it is not available. `details`: further numbers."""
+    `needs`: the data that it would take, where it is not available. `details`: further numbers. `findings`: what rules
+    found; a result has them all in its own `findings`."""
 
     name: str
     title: str
@@ -49,6 +50,7 @@ class Measurement(Struct, frozen=True, kw_only=True):
     p: float | None = None
     p_adjusted: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 class EvalFacts(Report, frozen=True, kw_only=True):

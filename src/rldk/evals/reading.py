@@ -13,7 +13,8 @@ from rldk.adapters.records import UnreadRecord, read_records
 from rldk.core.model import Run, SampleTable
 from rldk.errors import NoData, NotALog
 from rldk.evals.columns import find_columns
-from rldk.evals.formats import converter_of, records_of_tool
+from rldk.evals.formats import GRADED, converter_of, records_of_tool
+from rldk.evals.grading import graded
 from rldk.evals.table import EvalTable
 
 OPENING = 1000  # records whose keys say which columns there are
@@ -25,7 +26,8 @@ Columns = Mapping[str, str]
 
 
 def read_table(source: Any, columns: Columns | None = None) -> EvalTable:
-    """The evaluation data in the source. `columns`: field -> column, where the names are unusual.
+    """The evaluation data in the source. `columns`: field -> column, where the names are unusual; for `filter`,
+    the name of the filter of lm-evaluation-harness whose results count.
 
     `source`: a DataFrame, a list of dicts, JSON lines, JSON, CSV, Parquet, samples of lm-evaluation-harness, a log of
     inspect_ai, results of RewardBench, or a run of any format. Raises `UnreadableSource`, `NoData`, `NotALog`,
@@ -109,7 +111,8 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
     names = list(dict.fromkeys(str(key) for row in first for key in row))
     if not names and not opening:
         raise NoData(f"{source} has no rows", hint="was it written?")
-    found = find_columns(names, given)
+    wanted = given.get("filter") if form in GRADED else None
+    found = find_columns(names, {k: v for k, v in given.items() if k != "filter" or form not in GRADED})
     cells: dict[str, list[Any]] = {name: [] for name in found}
     rejected, count = 0, 0
     reasons: list[str] = []
@@ -128,7 +131,7 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
     kept: dict[str, Sequence[Any]] = {
         name: values for name, values in cells.items() if any(v is not None and v == v for v in values)
     }
-    return EvalTable(
+    table = EvalTable(
         rows=count,
         cells=kept,
         columns={name: found[name] for name in kept},
@@ -137,8 +140,9 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
         form=form,
         rejected=rejected,
         reasons=tuple(reasons),
-        per_step="step" in kept and not (kept.keys() & {"response", "prompt", "prompt_id", "correct"}),
+        per_step="step" in kept and not (kept.keys() & {"response", "prompt", "prompt_id", "correct", "probe"}),
     )
+    return graded(table, wanted)
 
 
 def _kept(value: Any) -> Any:

@@ -27,13 +27,15 @@ Body = Callable[[EvalTable, EvalOptions], Measured]
 
 
 class Evaluation(Struct, frozen=True, kw_only=True):
-    """One evaluation. `needs`: fields that must be there, each with alternatives after a "|". `limit`: the default of
-    its pass rule; None where it has none. `suites`: the suites that a plug-in joins."""
+    """One evaluation. `needs`: fields that must be there, each with alternatives after a "|". `also`: what else
+    it takes, as the name of an option. `limit`: the default of its pass rule; None where it has none. `suites`: the
+    suites that a plug-in joins."""
 
     name: str
     title: str
     body: Body
     needs: tuple[str, ...] = ()
+    also: str = ""
     suites: tuple[str, ...] = ()
     limit: float | None = None
 
@@ -46,7 +48,13 @@ evaluations: Registry[Evaluation] = Registry("evaluation", group="rldk.evals", b
 
 
 def evaluation(
-    name: str, *, title: str, needs: tuple[str, ...] = (), suites: tuple[str, ...] = (), limit: float | None = None
+    name: str,
+    *,
+    title: str,
+    needs: tuple[str, ...] = (),
+    also: str = "",
+    suites: tuple[str, ...] = (),
+    limit: float | None = None,
 ) -> Callable[[Body], Body]:
     """A decorator that registers a function as the evaluation of that name.
 
@@ -56,7 +64,7 @@ def evaluation(
 
     def register(body: Body) -> Body:
         evaluations.register(
-            name, Evaluation(name=name, title=title, body=body, needs=needs, suites=suites, limit=limit)
+            name, Evaluation(name=name, title=title, body=body, needs=needs, also=also, suites=suites, limit=limit)
         )
         return body
 

@@ -116,10 +116,12 @@ def sampled(table: EvalTable, size: int, *, seed: int) -> EvalTable:
 
 def result_of(table: EvalTable, suite: Suite, found: Mapping[str, tuple[Measurement, ...]], *, seed: int) -> EvalResult:
     """The result of measurements by evaluation."""
-    every = [one for each in found.values() for one in each]
+    findings = tuple(finding for each in found.values() for one in each for finding in one.findings)
+    every = [replace(one, findings=()) if one.findings else one for each in found.values() for one in each]
     states = {name: worst(one.status for one in each) for name, each in found.items()}
     judged = [state for state in states.values() if state in ("pass", "warn", "fail")]
-    enough = len(judged) * 2 >= len(states) and judged
+    ruled = [state for state in states.values() if state != "info"]  # "info" has no rule that it could pass
+    enough = len(judged) * 2 >= len(ruled) and judged
     absent = [one for one in every if one.status == "not_available"]
     cluster = table.clusters()
     result = EvalResult(
@@ -138,6 +140,7 @@ def result_of(table: EvalTable, suite: Suite, found: Mapping[str, tuple[Measurem
         raw_results={one.name: one for one in every},
         warnings=tuple(_warnings(table, every)),
         not_available={one.name: one.reason for one in absent},
+        findings=findings,
         checked=tuple(name for name, state in states.items() if state != "not_available"),
         skipped=tuple(
             Check(code=one.name, name=one.name, status="skipped", reason=one.reason, needs=one.needs) for one in absent
@@ -178,7 +181,10 @@ def _warnings(table: EvalTable, every: Sequence[Measurement]) -> list[str]:
             "no prompt is known: answers to one prompt were counted as independent, which makes intervals narrow"
         )
     if table.rows < 30:
-        made.append(f"there are {table.rows} rows: most limits cannot be decided")
+        verb = "is" if table.rows == 1 else "are"
+        made.append(f"there {verb} {plural(table.rows, 'row')}: most limits cannot be decided")
     return made + [
-        f"{one.title}: {one.reason}" for one in every if one.status == "warn" and one.reason not in ("", UNDECIDED)
+        f"{one.title}: {one.reason}"
+        for one in every
+        if one.status == "warn" and one.reason not in ("", UNDECIDED) and "codes" not in one.details
     ]

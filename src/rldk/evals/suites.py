@@ -17,17 +17,20 @@ class Suite(Struct, frozen=True, kw_only=True):
 
 QUICK_SUITE = Suite(
     name="quick",
-    description="Is the data whole, does the reward rise, and are the answers still texts?",
-    evaluations=("integrity", "reward", "state", "degenerate_text", "length_bias"),
+    description="Is the data whole and the evaluation sound, does the reward rise, and are the answers still texts?",
+    evaluations=("integrity", "soundness", "reward", "state", "degenerate_text", "length_bias"),
 )
 COMPREHENSIVE_SUITE = Suite(
     name="comprehensive",
-    description="The quick suite, and throughput, correctness, forgetting, the reward model and the evaluation itself.",
+    description="The quick suite, throughput, correctness, forgetting, probes, perplexity, reward model, design.",
     evaluations=(
         *QUICK_SUITE.evaluations,
         "throughput",
         "pass_rate",
         "forgetting",
+        "probes",
+        "probe_logprob",
+        "perplexity",
         "reward_model",
         "contamination",
         "position_bias",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.core.records import to_number
@@ -22,8 +23,9 @@ NO = frozenset({"false", "no", "n", "f", "fail", "failed", "incorrect", "wrong",
 
 class EvalTable(Struct, kw_only=True):
     """Columns of equal length, by field. `columns`: field -> the name in the source. `rejected`: records that could not
-    be read, with reasons. `per_step`: every row is a step of a log, no answer. `run`: the run that the rows come from,
-    where they do; it is not used by checks of single answers."""
+    be read, with reasons. `filters`: the mean score under each filter, where the answers were graded through several of
+    them and one of these was taken. `per_step`: every row is a step of a log, no answer. `run`: the run that the rows
+    come from, where they do; it is not used by checks of single answers."""
 
     rows: int
     cells: dict[str, Sequence[Any]] = field(default_factory=dict)
@@ -34,12 +36,13 @@ class EvalTable(Struct, kw_only=True):
     rejected: int = 0
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    filters: Mapping[str, float] = field(default_factory=dict)
     per_step: bool = False
     run: Any = None
 
     def has(self, need: str) -> bool:
-        """Whether one of the fields, which a "|" separates, is there and not empty throughout."""
-        return any(part in self.cells for part in need.split("|"))
+        """Whether one of the fields, which a "|" separates, is there and not empty throughout; "run" is a run."""
+        return any(part in self.cells or (part == "run" and self.run is not None) for part in need.split("|"))
 
     def number(self, name: str) -> Array:
         """The field as numbers, shape (rows,); NaN for what is none or missing. An infinity is NaN."""
@@ -73,9 +76,9 @@ class EvalTable(Struct, kw_only=True):
         return list(dict.fromkeys(_key(v) for v in self.cells.get(name, ()) if _there(v)))
 
     def clusters(self) -> Labels | None:
-        """The prompt of each row as a code: its id, else a hash of its text; None without both. A row that lacks it is
-        a cluster of its own."""
-        name = next((part for part in ("prompt_id", "prompt") if part in self.cells), None)
+        """The prompt of each row as a code: its id, else a hash of its text, else its probe; None without all three. A
+        row that lacks it is a cluster of its own."""
+        name = next((part for part in ("prompt_id", "prompt", "probe") if part in self.cells), None)
         if name is None:
             return None
         made = self.labels(name)
@@ -94,10 +97,7 @@ class EvalTable(Struct, kw_only=True):
         cells: dict[str, Sequence[Any]] = {
             name: [values[row] for row in rows.tolist()] for name, values in self.cells.items()
         }
-        return EvalTable(
-            rows=len(rows), cells=cells, columns=self.columns, names=self.names, source=self.source, form=self.form,
-            rejected=self.rejected, reasons=self.reasons, notes=self.notes, per_step=self.per_step, run=self.run,
-        )  # fmt: skip
+        return replace(self, rows=len(rows), cells=cells)
 
 
 def digest(text: str) -> str:

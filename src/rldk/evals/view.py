@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from rldk.cards.chart import number
 from rldk.cards.words import plural
+from rldk.core.model import Finding
 from rldk.core.view import Bullets, Facts, Paragraph, Problem, Section, Table, Tone, View
 from rldk.evals.facts import EvalFacts, Measurement, MeasureState
 from rldk.evals.verdicts import UNDECIDED
@@ -90,12 +91,14 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
     every = list(result.raw_results.values())
     if result.suite in LEAD:
         yield Section(title="What this page says", parts=(Paragraph(text=LEAD[result.suite], soft=True),), wide=True)
-    for one in every:
-        if one.status == "fail":
-            yield Section(title="FAILS", tone="critical", name=one.name, parts=(Paragraph(text=_sentence(one)),))
+    failed = tuple(_sentence(one) for one in every if one.status == "fail")
+    if failed:
+        yield Section(title="FAILS", tone="critical", parts=(Bullets(items=failed, plain=True),))
     there = [one for one in every if one.status != "not_available"]
     if there:
         yield Section(title="Measurements", parts=(measurements(there),))
+    if result.findings:
+        yield Section(title="What rules found", parts=(Bullets(items=tuple(map(_told, result.findings))),))
     if result.not_available:
         items = tuple(f"{result.raw_results[name].title}: {text}" for name, text in result.not_available.items())
         yield Section(title="Not available", parts=(Bullets(items=items, plain=True),))
@@ -105,6 +108,11 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
     yield Section(title="Looked at", parts=(Facts(pairs=tuple(_looked(result))),))
 
 
+def _told(one: Finding) -> str:
+    said = f"{one.code} {one.message[0].upper()}{one.message[1:]}."
+    return f"{said} Try: {'; '.join(one.fixes)}." if one.fixes else said
+
+
 def measurements(every: list[Measurement]) -> Table:
     """The measurements as a table."""
     return Table(
@@ -112,8 +120,17 @@ def measurements(every: list[Measurement]) -> Table:
         rows=tuple(_row(one) for one in every),
         tones=tuple(TONES[one.status] for one in every),
         lines=tuple(_line(one) for one in every),
-        note="UNDECIDED: the 95 % interval holds the limit. The smallest difference is what this data shows with 80 % "
-        "power.",
+        note=" ".join(
+            text
+            for text, wanted in (
+                ("UNDECIDED: the 95 % interval holds the limit.", any(map(_undecided, every))),
+                (
+                    "The smallest difference is what this data shows with 80 % power.",
+                    any(one.detectable for one in every),
+                ),
+            )
+            if wanted
+        ),
     )
 
 

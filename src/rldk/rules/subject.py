@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from rldk.core.checkpoint import PARTS, Checkpoint, Part
 from rldk.core.difference import MetricDifference
+from rldk.rules.answers_view import ANSWER_WORDS
 from rldk.rules.sample_view import TALLY_WORDS
 from rldk.rules.score_words import PAIR_WORDS, SCORE_WORDS
 
@@ -34,6 +35,7 @@ Subject = Literal[
     "scores",
     "rescored",
     "replicas",
+    "answers",
 ]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 BY_ROW: frozenset[Subject] = frozenset(
@@ -58,6 +60,7 @@ WANTS: Mapping[Subject, str] = {
     "scores": "rewards with their answers, which `rldk reward-health` looks at",
     "rescored": "two scores of the same answers, which `rldk reward-drift` compares",
     "replicas": "traced replicas, which `rldk check-determinism --trace` runs",
+    "answers": "the answers of an evaluation, which `rldk evals evaluate` looks at",
 }
 # what a rule over a subject looks at, in a reader's words
 SEEN: Mapping[Subject, str] = {
@@ -76,12 +79,14 @@ SEEN: Mapping[Subject, str] = {
     "scores": "rewards with their answers, by `rldk reward-health`",
     "rescored": "two scores of the same answers, by `rldk reward-drift`",
     "replicas": "the operations of two replicas, by `rldk check-determinism --trace`",
+    "answers": "the answers of an evaluation, by `rldk evals evaluate`",
 }
 # what a rule over a subject may need of its view, in a reader's words; for "config" these are the concepts of `knobs`
 MISSING: Mapping[Subject, Mapping[str, str]] = {
     "records": TALLY_WORDS,
     "scores": SCORE_WORDS,
     "rescored": PAIR_WORDS,
+    "answers": ANSWER_WORDS,
     "env": {
         "variables": "the environment variables that the run was started with",
         "packages": "the packages that the run was started with",

@@ -125,3 +125,10 @@ def test_equal_models_are_told_apart_in_at_most_six_of_a_hundred_comparisons() -
         for i in range(200)
     )
     assert alarms <= 18  # 5 % of 200, and two standard errors and a half
+
+
+def test_other_questions_under_the_same_ids_are_said() -> None:
+    a = answers()
+    b = [{**row, "prompt": f"Template: {row['prompt']}"} if row["prompt_id"] in ("p3", "p4") else row for row in a]
+    assert "under 2 of 60 shared ids the prompts of A and B differ ('p3', 'p4')" in compare(a, b).notes[0].text
+    assert not compare(a, a).notes

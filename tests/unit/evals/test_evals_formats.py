@@ -7,8 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from rldk.errors import UnknownName
 from rldk.evals import compare, run
 from rldk.evals.reading import read_table
 
@@ -141,3 +143,94 @@ def test_genuine_samples_of_lm_eval_are_read() -> None:
         0,
     )
     assert table.cells["prompt_id"][3] == "mytask/3"
+
+
+def test_genuine_samples_of_choices_filters_and_whole_texts() -> None:
+    """Written by lm_eval 0.4.13 with a random GPT-2: options of a choice, two filters, log-likelihoods of texts."""
+    table = read_table(FIXTURES / "lm-eval-tasks")
+    assert (table.rows, table.rejected) == (36, 0)
+    by_task = {name: table.some(np.flatnonzero(table.labels("task") == code))
+               for code, name in enumerate(table.names_of("task"))}  # fmt: skip
+    choices = by_task["tiny_mc"].cells
+    assert choices["n_choices"] == [4] * 12
+    assert choices["gold"][0] == "21"
+    assert [a == b for a, b in zip(choices["response"], choices["gold"], strict=True)] == choices["correct"]
+    assert choices["expected_logprob"][0] == pytest.approx(-5.992301940917969)
+    assert set(by_task["tiny_gen"].cells["filter"]) == {"strict-match"}
+    assert set(by_task["tiny_gen"].cells["parsed"]) == {""}
+    assert by_task["tiny_roll"].cells["n_bytes"][0] == 133
+    assert set(by_task["tiny_roll"].cells["response"]) == {None}
+    assert table.filters == {"strict-match": 0.0, "flexible-extract": 0.0}
+    other = read_table(FIXTURES / "lm-eval-tasks", {"filter": "flexible-extract"})
+    assert set(other.cells["filter"]) == {"flexible-extract", "none"}
+    with pytest.raises(UnknownName, match="unknown filter"):
+        read_table(FIXTURES / "lm-eval-tasks", {"filter": "strict"})
+
+
+def test_answers_that_are_logged_for_each_filter_count_once(tmp_path: Path) -> None:
+    rows = []
+    for i in range(40):
+        rows.append({**lm_eval_sample(i, i % 4 == 0), "filter": "strict-match"})
+        rows.append({**lm_eval_sample(i, i % 4 != 3), "filter": "flexible-extract"})
+    path = tmp_path / "samples_gsm8k_2026-01-02T03-04-05.678901.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    found = run(tmp_path, "comprehensive")
+    assert (found.sample_size, found.scores["pass_rate"]) == (40, 0.25)
+    assert "pass_at_2" not in found.scores
+    assert "EVAL012" in {f.code for f in found.findings}
+    assert "strict-match 0.25, flexible-extract 0.75" in found.notes[0].text
+
+
+def test_partial_scores_are_not_right_or_wrong(tmp_path: Path) -> None:
+    """Only the extreme ones would count: an F1 of 0 for most would be a pass rate of 0."""
+    rows = [{**lm_eval_sample(i, True), "exact_match": None, "metrics": ["f1"], "f1": (0.0, 0.4, 0.9)[i % 3]}
+            for i in range(30)]  # fmt: skip
+    path = tmp_path / "samples.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    table = read_table(path)
+    assert "correct" not in table.cells
+    assert table.cells["reward"][:3] == [0.0, 0.4, 0.9]
+
+
+def test_genuine_failed_and_cut_samples_of_inspect() -> None:
+    """Written by inspect_ai 0.3.285 with its mock model; a solver failed for one sample. Paths were shortened."""
+    cells = read_table(FIXTURES / "inspect-errors.eval").cells
+    failed = next(i for i, e in enumerate(cells["error"]) if e)
+    assert cells["error"][failed] == "RuntimeError('the sandbox is gone')"
+    assert (cells["reward"][failed], cells["prompt_id"][failed]) == (None, "7")
+    assert {"max_tokens", "stop"} == set(cells["finish_reason"])
+    assert cells["gold"][0] == "3"
+    result = run(FIXTURES / "inspect-choices.eval", "comprehensive")
+    assert result.metadata["columns"]["n_choices"] == "n_choices"
+    assert result.scores["pass_rate"] == 0.25
+
+
+def test_all_files_of_rewardbench_are_read(tmp_path: Path) -> None:
+    """The forms that rewardbench/rewardbench.py, scripts/run_rm.py and scripts/run_v2.py of version 0.1.5 write."""
+    rows = [{"prompt": f"p{i}", "results": int(i % 5 > 0), "scores_chosen": 1.0 + (i % 5), "scores_rejected": 1.5,
+             "text_chosen": "a", "text_rejected": "b", "subset": "chat"} for i in range(50)]  # fmt: skip
+    forms: dict[str, str] = {
+        "m_outputs.jsonl": "\n".join(map(json.dumps, rows)),
+        "m_all.jsonl": "\n".join(json.dumps({"chosen": r["scores_chosen"], "rejected": 1.5}) for r in rows),
+        "eval-set-scores.json": json.dumps(
+            {**{key: [r[key] for r in rows] for key in rows[0]}, "id": list(range(50)), "model": "m",
+             "model_type": "Seq. Classifier", "chat_template": "tulu"}, indent=4, sort_keys=True
+        ),
+        "v2.json": json.dumps(
+            {"id": [str(i) for i in range(50)], "subset": ["Factuality"] * 50, "num_correct": [1] * 50,
+             "scores": [[1.0 + (i % 5), 1.5, 0.1, 0.2] for i in range(50)], "text": [["a", "b", "c", "d"]] * 50,
+             "results": [1.0] * 50, "model": "m", "model_type": "x", "chat_template": None}, indent=4
+        ),
+    }  # fmt: skip
+    for name, text in forms.items():
+        (tmp_path / name).write_text(text)
+        found = run(tmp_path / name, "comprehensive")
+        assert (name, found.sample_size, found.metadata["form"]) == (name, 50, "rewardbench")
+        assert found.scores["reward_model"] == pytest.approx(0.8)
+
+
+def test_one_sample_with_its_tokens_is_no_table_of_columns(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    sample = {"prompt": "p", "response": "r", "reward": 1.0, "tokens": [1, 2], "token_logprobs": [-1.0, -2.0]}
+    path.write_text(json.dumps(sample, indent=1))
+    assert read_table(path).rows == 1

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from made_answers import prose
 
+from rldk.core.stats.minhash import signatures
+from rldk.core.stats.shingles import WordHashes, runs
 from rldk.evals import run
-from rldk.evals.overlap.grams import WordHashes, runs
-from rldk.evals.overlap.near import signatures
 from rldk.evals.overlap.search import find_overlap
 from rldk.evals.suites import Suite
 
@@ -65,6 +65,6 @@ def test_the_evaluation_names_the_rows(tmp_path: Path) -> None:
     train = tmp_path / "train.jsonl"
     train.write_text("\n".join([json.dumps({"text": rows[7]["prompt"]}), "{torn", json.dumps({"text": "other"})]))
     found = run(rows, ONLY, train=train).raw_results["contamination"]
-    assert (found.status, found.value, found.reason) == ("warn", 0.01, "rows 8")
+    assert (found.status, found.value, found.reason) == ("warn", 0.01, "row 8")
     assert found.details["rejected"] == 1
     assert run(rows, ONLY).not_available["contamination"].startswith("needs the training data")

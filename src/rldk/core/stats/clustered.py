@@ -46,6 +46,17 @@ def clustered_difference(a: Array, b: Array, cluster_a: Labels | None, cluster_b
     return from_influence(float(a.mean() - b.mean()), influence, _joined(cluster_a, cluster_b, len(a), len(b)))
 
 
+def clustered_ratio(a: Array, b: Array, cluster: Labels | None = None) -> Estimate:
+    """sum(a) / sum(b) over n things, such as log-probabilities and tokens of texts. NaN where sum(b) is not above 0.
+
+    The influence of a thing is (a - ratio b) / sum(b)."""
+    total = float(b.sum())
+    if not total > 0:
+        return Estimate(value=math.nan, n=len(a), method="no values")
+    ratio = float(a.sum()) / total
+    return from_influence(ratio, (a - ratio * b) / total, cluster)
+
+
 def clustered_scale_ratio(a: Array, b: Array, cluster_a: Labels | None, cluster_b: Labels | None) -> Estimate:
     """sd(a) / sd(b); the interval is symmetric for its logarithm. NaN where one of them is constant.
 

@@ -15,7 +15,7 @@ FINE = 0.001  # share that passes
 SHOWN = 5
 
 
-@evaluation("contamination", title="Contamination", needs=("prompt|response",), limit=0.01)
+@evaluation("contamination", title="Contamination", needs=("prompt|response",), also="--train", limit=0.01)
 def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:
     """The share of the evaluation's prompts that the training data holds: as a whole, in half of their runs of 13
     words, or nearly (MinHash). Without prompts, of its answers.
@@ -39,7 +39,9 @@ def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, 
     share = float(found.found.sum()) / total if total else 0.0
     status: MeasureState = "fail" if share > limit else "warn" if share > FINE else "pass"
     rows = np.flatnonzero(found.found)[:SHOWN].tolist()
-    reason = f"rows {', '.join(str(row + 1) for row in rows)}" + (" and others" if found.found.sum() > SHOWN else "")
+    reason = f"row{'s' if len(rows) > 1 else ''} {', '.join(str(row + 1) for row in rows)}" + (
+        " and others" if found.found.sum() > SHOWN else ""
+    )
     lead = _share("contamination", title, status, found.found, total)
     details = {"searched": found.searched, "rejected": found.rejected, "one_run_in": found.kept, "rows": rows}
     lead = replace(lead, limit=limit, rule=f"at most {limit:.1%}", reason=reason if rows else "", details=details)

@@ -17,7 +17,7 @@ STALL = 0.1  # of the median speed
 LEAST = 60  # answers
 
 
-@evaluation("state", title="KL, entropy and length")
+@evaluation("state", title="KL, entropy and length", needs=("run",))
 def state(table: EvalTable, options: EvalOptions) -> Measurement:  # noqa: ARG001 - all evaluations take options
     """What the rules on KL, entropy and length find in the run: a critical finding fails, a warning warns.
 
@@ -38,6 +38,7 @@ def state(table: EvalTable, options: EvalOptions) -> Measurement:  # noqa: ARG00
     return measured(
         "state", title, status, Estimate(value=float(len(loud)), n=n, clusters=n, method="rules of rldk doctor"),
         rule="no finding", reason=reason, details={"codes": [f.code for f in loud], "metrics": list(metrics)},
+        findings=tuple(report.findings),
     )  # fmt: skip
 
 

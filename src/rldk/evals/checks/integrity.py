@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rldk.core.stats.estimates import Estimate
 from rldk.evals.facts import Measurement, measured
@@ -24,8 +25,10 @@ def integrity(table: EvalTable, options: EvalOptions) -> Measurement:
     bad = np.zeros(table.rows, dtype=bool)
     holes: dict[str, int] = {}
     for name in NUMBERS:
-        if name in table.cells and not table.per_step:  # a log of steps may leave a metric out of a row
-            absent = np.isnan(table.number(name))
+        # a log of steps may leave a metric out of a row, and not every task has right answers
+        graded = name == "correct" and table.columns.get(name) == table.columns.get("reward")
+        if name in table.cells and not table.per_step and not graded:
+            absent = np.isnan(table.number(name)) & _expected(table, name)
             bad |= absent
             if absent.any():
                 holes[name] = int(absent.sum())
@@ -49,6 +52,15 @@ def integrity(table: EvalTable, options: EvalOptions) -> Measurement:
         "integrity", "Data integrity", status, Estimate(value=share, n=total, clusters=total, method="counted"),
         limit=limit, rule=f"bad rows at most {limit:.0%}", reason=reason, share=True, details=details,
     )  # fmt: skip
+
+
+def _expected(table: EvalTable, name: str) -> NDArray[np.bool_]:
+    """Which rows are of a task that has the number at all, shape (rows,): a task may be scored in another way."""
+    if "task" not in table.cells:
+        return np.ones(table.rows, dtype=bool)
+    label = table.labels("task")
+    there: NDArray[np.bool_] = np.isin(label, label[np.isfinite(table.number(name))])
+    return there
 
 
 def _doubled(table: EvalTable) -> int:

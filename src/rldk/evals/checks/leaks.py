@@ -54,7 +54,7 @@ def _measurement(
     rows = [texts[place][0] + 1 for place in np.flatnonzero(hits)[:SHOWN].tolist()]
     counts = {kind: int(each.sum()) for kind, each in found.items()}
     told = ", ".join(f"{count:,} with a {kind}" for kind, count in counts.items() if count)
-    reason = f"{told}; rows {', '.join(map(str, rows))}" if rows else ""
+    reason = f"{told}; row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows))}" if rows else ""
     return replace(counted(name, title, hits, rare(hits), reason=reason), details={"kinds": counts, "rows": rows})
 
 

@@ -28,7 +28,12 @@ def reward(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:
     if not there.any():
         return (lacking("reward", "Mean reward", "no reward is a finite number", ("reward",)),)
     own = None if cluster is None else cluster[there]
-    found = serial_mean(values[there]) if table.per_step else average(values[there], own, seed=options.seed)
+    if table.per_step:
+        found = serial_mean(values[there])
+    elif np.isin(values[there], (0.0, 1.0)).all():
+        found = rate(values[there], own)
+    else:
+        found = average(values[there], own, seed=options.seed)
     if float(np.ptp(values[there])) == 0:
         found = Estimate(value=found.value, n=found.n, clusters=found.clusters, method="all values are equal")
     smallest = None if table.per_step else smallest_difference(values[there], own)

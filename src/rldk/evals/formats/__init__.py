@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 Record = Mapping[str, Any]
+GRADED = ("lm-eval", "inspect_ai")  # their one score is right or wrong where it is 0 or 1 throughout a task
 
 
 class Converter(Struct, frozen=True, kw_only=True):

@@ -103,37 +103,48 @@ def _document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
 def convert(sample: Mapping[str, Any]) -> dict[str, Any]:
     """The sample in rldk's fields. The score is that of the first scorer; letters are grades as inspect_ai reads them.
 
-    Epochs of one sample share its id, so that they are one cluster."""
+    Epochs of one sample share its id, so that they are one cluster. A sample that ended with an error has no score."""
     output = sample.get("output")
     response = output.get("completion") if isinstance(output, Mapping) else None
-    if response is None and isinstance(output, Mapping):
-        choices = output.get("choices")
-        first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+    choices = output.get("choices") if isinstance(output, Mapping) else None
+    first = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], Mapping) else {}
+    if response is None:
         response = text_of(first.get("message"))
+    options, target = sample.get("choices"), sample.get("target")
+    error = sample.get("error")
     made: dict[str, Any] = {
         "prompt_id": None if sample.get("id") is None else str(sample["id"]),
         "prompt": text_of(sample.get("input")),
         "response": response,
+        "finish_reason": first.get("stop_reason"),
+        "gold": target if isinstance(target, str) and target else None,
+        "n_choices": len(options) if isinstance(options, list) and options else None,
+        "error": error.get("message") or "error" if isinstance(error, Mapping) else error or None,
         "seconds": sample.get("total_time"),
         "n_tokens": _tokens(sample, output),
         "seed": sample.get("epoch"),
     }
-    score = _score(sample.get("scores"))
-    if score is not None:
-        made["reward"] = score
-        if score in (0, 1):
-            made["correct"] = score
+    if made["error"] is None:
+        made |= _score(sample.get("scores"))
+    elif not response:
+        made["response"] = None  # it was not asked for
     return {key: value for key, value in made.items() if value is not None}
 
 
-def _score(scores: Any) -> float | None:
+def _score(scores: Any) -> dict[str, Any]:
+    """The score of the first scorer, and the answer that it found in the response; "" where it found none."""
     if not isinstance(scores, Mapping) or not scores:
-        return None
+        return {}
     first = next(iter(scores.values()))
     value = first.get("value") if isinstance(first, Mapping) else first
+    made: dict[str, Any] = {}
     if isinstance(value, str):
-        return GRADES.get(value)
-    return float(value) if isinstance(value, bool | int | float) else None
+        made["reward"] = GRADES.get(value)
+    elif isinstance(value, bool | int | float):
+        made["reward"] = float(value)
+    if isinstance(first, Mapping) and "answer" in first:
+        made["parsed"] = first["answer"] or ""
+    return made
 
 
 def _tokens(sample: Mapping[str, Any], output: Any) -> Any:

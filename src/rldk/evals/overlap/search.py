@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from rldk.adapters.records import UnreadRecord, read_records
 from rldk.core.samples import text_of
+from rldk.core.stats.minhash import BATCH, SHINGLE, NearTexts, Signatures, signatures
+from rldk.core.stats.shingles import Hashes, Rows, WordHashes, exact_keys, runs
 from rldk.errors import NoData, UnreadableSource
-from rldk.evals.overlap.grams import Hashes, Rows, WordHashes, exact_keys, runs
-from rldk.evals.overlap.near import NearTexts, Signatures, signatures
 
-BATCH = 2000  # texts at a time
 RUN = 13  # words. Source: Brown et al. 2020 (GPT-3), appendix C
-SHINGLE = 5
 MOST_GRAMS = 16_000_000  # hashes of runs that are kept, 200 MB; of more, an equal share of every text
 TEMPLATE = 0.01  # a run that this share of the evaluation's texts has is part of a template
 LEAST_TEMPLATE = 10  # texts
@@ -52,7 +50,8 @@ def find_overlap(train: Any, texts: Sequence[str | None]) -> Overlap:
     """Looks for the texts in the training data, which is read once and never held.
 
     `train`: a file, a folder of files, a DataFrame, or a list of records or texts. Every text in a record counts.
-    Memory is about 1 kB for each of the evaluation's texts besides the texts, whatever the size of the training data.
+    Memory grows with the evaluation's texts and not with the training data: 650 MB in all were measured for 100,000
+    texts of 60 words.
     Raises `UnreadableSource`, `NoData` and the errors of `read_records`."""
     index = _Index(texts)
     searched = rejected = 0

@@ -34,7 +34,7 @@ from rldk.core.stats.clustered import (
 from rldk.core.stats.coupling import GroupRanks, residuals, within_groups
 from rldk.core.stats.kendall import order_agreement
 from rldk.core.stats.label_noise import flipped_share
-from rldk.core.stats.minhash import near_duplicates, signatures
+from rldk.core.stats.minhash import NearTexts, text_signatures
 from rldk.core.stats.paired import false_discovery
 from rldk.core.stats.permutation import permutation_distance
 from rldk.core.stats.proportions import wilson
@@ -249,11 +249,15 @@ def test_near_copies_are_found_and_other_texts_are_not() -> None:
     words = np.array([f"w{i}" for i in range(500)])
     texts = [" ".join(rng.choice(words, 60)) for _ in range(40)]
     changed = [text.replace(text.split()[5], "other", 1) for text in texts[:20]]
-    found = near_duplicates(signatures([*changed, ""]), signatures(texts))
+    near = NearTexts(text_signatures([*changed, ""]))
+    near.search(text_signatures(texts))
+    found = near.found
     assert found[:20].mean() >= 0.9
     assert not found[20]
     others = [" ".join(rng.choice(words, 60)) for _ in range(40)]
-    assert not near_duplicates(signatures(others), signatures(texts)).any()
+    near = NearTexts(text_signatures(others))
+    near.search(text_signatures(texts))
+    assert not near.found.any()
 
 
 @given(st.lists(st.integers(-5, 5), max_size=30))

@@ -1,4 +1,4 @@
-"""Runs of words as hashes, many texts at once."""
+"""Words of texts, and runs of them, as hashes: many texts at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.core.stats.minhash import normalised
-
 Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
 LONGEST = 20_000  # characters of a text that are looked at
 MOST_WORDS = 1 << 20  # distinct words whose hashes are kept
 ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+def normalised(text: str) -> str:
+    """The text in lower case, with single spaces."""
+    return " ".join(text.lower().split())
 
 
 class WordHashes:
