@@ -3,7 +3,11 @@
 `python -m benchmarks.seed_groups train FOLDER` trains five families (PPO, A2C and DQN of Stable-Baselines3, GRPO and
 RLOO of TRL): six seeds of each, and two further seeds with three times the learning rate, and with another weight of a
 part of the reward. Every run is tracked with `ExperimentTracker`. `... judge FOLDER` compares every changed run with
-the six, and every seed with the five others, and prints the tables of docs/diff.md."""
+the six, and every seed with the five others, and prints the tables of docs/diff.md.
+
+`... train FOLDER --versions`, with the Python of another environment, trains the same configurations with the versions
+of the libraries that are installed there: three runs of a family, one of them with the first seed.
+`... versions FOLDER` compares them with the six, and the one with the run of its seed."""
 
 from __future__ import annotations
 
@@ -21,6 +25,8 @@ from rldk.tracking import ExperimentTracker, TrackingConfig
 
 SEEDS, CHANGED_SEEDS = 6, 2
 ALONE = 4  # of the six seeds, those that are compared with the five others
+OTHER_SEEDS = (0, 30, 31)  # beyond the first seed: those that are trained with other versions of the libraries
+VERSIONS = "versions"  # stands in the names of these runs, in place of a knob
 Settings = Mapping[str, Any]
 
 
@@ -129,6 +135,14 @@ FAMILIES = {
         },
         knobs={"learning_rate": 3e-3, "cost_weight": 2.0},
     ),
+    "sb3-dqn-defaults": Family(  # the default of learning_starts changed in Stable-Baselines3 2.3
+        train=_sb3,
+        base={
+            "algorithm": "DQN", "env": "CartPole-v1", "n_envs": 1, "learning_rate": 1e-3, "buffer_size": 20000,
+            "train_freq": 8, "gradient_steps": 4, "timesteps": 12000, "log_interval": 4, "cost_weight": 0.1,
+        },
+        knobs={},
+    ),
     "trl-grpo": Family(
         train=_trl,
         base={
@@ -159,10 +173,16 @@ def planned(name: str, first_seed: int) -> Iterator[tuple[str, Settings]]:
             yield f"{name}-{knob}-{seed}", {**family.base, knob: value, "seed": seed}
 
 
-def train(folder: Path, names: list[str], first_seed: int) -> None:
+def with_versions(name: str, first_seed: int) -> Iterator[tuple[str, Settings]]:
+    """The same for the runs with other versions of the libraries: nothing of the configuration is changed."""
+    for seed in (first_seed + more for more in OTHER_SEEDS):
+        yield f"{name}-{VERSIONS}-{seed}", {**FAMILIES[name].base, "seed": seed}
+
+
+def train(folder: Path, names: list[str], first_seed: int, *, versions: bool = False) -> None:
     """Trains what is not there yet, and prints the CPU time of each run."""
     for name in names:
-        for run, config in planned(name, first_seed):
+        for run, config in (with_versions if versions else planned)(name, first_seed):
             if _finished(folder / run):
                 continue
             began = time.process_time()
@@ -190,6 +210,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     first_mover: str | None
     cause: str
     question: str
+    packages: tuple[str, ...] = ()
 
 
 def judge(folder: Path, names: list[str], signals: str | None = None) -> Iterator[Outcome]:
@@ -197,7 +218,7 @@ def judge(folder: Path, names: list[str], signals: str | None = None) -> Iterato
     from rldk.diff import first_divergence
 
     for name in names:
-        bases = sorted(folder.glob(f"{name}-base-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+        bases = _by_seed(folder, f"{name}-base-*")
         pairs = [(one, "seed", [b for b in bases if b != one]) for one in bases[:ALONE]]
         for knob in FAMILIES[name].knobs:
             pairs += [(one, knob, bases) for one in sorted(folder.glob(f"{name}-{knob}-*"))]
@@ -209,6 +230,29 @@ def judge(folder: Path, names: list[str], signals: str | None = None) -> Iterato
                 measured=any(signal != "lr" for signal in got.tripped_signals), first_step=got.first_step,
                 first_mover=got.first_mover, cause=cause, question=got.question,
             )  # fmt: skip
+
+
+def judge_versions(folder: Path, names: list[str]) -> Iterator[Outcome]:
+    """Compares every run with other versions with the six seeds; the one with the first seed with its like alone."""
+    from rldk.diff import first_divergence
+
+    for name in names:
+        bases = _by_seed(folder, f"{name}-base-*")
+        for run in _by_seed(folder, f"{name}-{VERSIONS}-*"):
+            like = folder / f"{name}-base-{run.name.rpartition('-')[2]}"
+            for others in ([like],) if like in bases else (bases,):
+                got = first_divergence(str(others[0]), str(run), baseline_runs=[str(o) for o in others[1:]] or None)
+                packages = [cause for cause in got.suspected_causes if cause.startswith("packages ")]
+                yield Outcome(
+                    family=name, knob=VERSIONS, run=run.name, diverged=got.diverged,
+                    measured=any(signal != "lr" for signal in got.tripped_signals), first_step=got.first_step,
+                    first_mover=got.first_mover, cause=next(iter(got.suspected_causes), ""), question=got.question,
+                    packages=tuple(packages),
+                )  # fmt: skip
+
+
+def _by_seed(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern), key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def table(found: list[Outcome]) -> Iterator[str]:
@@ -234,15 +278,22 @@ def _finished(folder: Path) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("train", "judge"))
+    parser.add_argument("what", choices=("train", "judge", "versions"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--family", action="append", choices=FAMILIES)
     parser.add_argument("--signals", help="compare these instead of all")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--versions", action="store_true", help="train with the libraries of this environment instead")
     given = parser.parse_args()
-    names = given.family or list(FAMILIES)
+    names = given.family or [name for name, family in FAMILIES.items() if family.knobs or given.versions]
     if given.what == "train":
-        train(given.folder, names, given.first_seed)
+        train(given.folder, names, given.first_seed, versions=given.versions)
+        return
+    if given.what == "versions":
+        for one in judge_versions(given.folder, names):
+            print(
+                f"{one.run}: {one.question}, {one.first_step} {one.first_mover}, {'; '.join(one.packages) or one.cause}"
+            )
         return
     found = list(judge(given.folder, names, given.signals))
     for one in found:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.divergence import Cell, read_pairs, score_pairs, simulate
-from benchmarks.seed_groups import FAMILIES, Outcome, planned, table
+from benchmarks.seed_groups import FAMILIES, Outcome, planned, table, with_versions
 
 PAIRS = Path(__file__).parents[1] / "corpus" / "pairs"
 
@@ -42,8 +42,17 @@ def test_real_groups_differ_in_the_seed_and_in_one_knob_at_most() -> None:
     for name, family in FAMILIES.items():
         runs = dict(planned(name, 100))
         changed = [{k for k, v in config.items() if family.base.get(k) != v} - {"seed"} for config in runs.values()]
-        assert [len(keys) for keys in changed] == [0] * 6 + [1] * 4, name
-        assert len({config["seed"] for config in runs.values()}) == 10
+        assert [len(keys) for keys in changed] == [0] * 6 + [1] * 2 * len(family.knobs), name
+        assert len({config["seed"] for config in runs.values()}) == len(runs)
+
+
+def test_runs_with_other_versions_have_the_configuration_of_the_six_and_one_of_their_seeds() -> None:
+    for name, family in FAMILIES.items():
+        six = {config["seed"] for run, config in planned(name, 100) if "-base-" in run}
+        runs = dict(with_versions(name, 100))
+        assert all({k: v for k, v in config.items() if k != "seed"} == family.base for config in runs.values()), name
+        assert [config["seed"] in six for config in runs.values()] == [True, False, False], name
+        assert not set(runs) & set(dict(planned(name, 100)))
 
 
 def test_the_table_counts_what_was_called_different_and_named() -> None:

@@ -56,11 +56,12 @@ def line_chart(
     span: tuple[int, int] | None = None,
     beside: Sequence[SideLine] = (),
     axis: str = "step",
+    log: bool = False,
 ) -> str:
     """An inline SVG of the curve: bands are shaded, limits dashed, and steps that stated NaN are ticks on the floor.
 
     `beside`: lines of other runs, and a range to shade. `size`: width and height in pixels. `span`: first and last
-    step of the axis, when it is wider than the curve's own."""
+    step of the axis, when it is wider than the curve's own. `log`: the axis is logarithmic where it can be."""
     points = [(s, v) for s, v in zip(series["step"], series["value"], strict=True) if v is not None]
     steps = [s for s, _ in points] + series["gaps"]
     if not steps:
@@ -68,7 +69,7 @@ def line_chart(
     values = [v for _, v in points]
     near = near_limits(limits, values)
     others = in_reach(beside, values)
-    plot = Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near), *others], size)
+    plot = Plot.over([*steps, *(span or ())], [*values, *(n.value for n in near), *others], size, log=log)
     title = escape(f"{name}, steps {min(steps):,} to {max(steps):,}{_range_words(values)}")
     parts = [
         f'<svg class="chart" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{title}">',
@@ -182,7 +183,7 @@ class Plot(Struct, frozen=True):
     flat: bool = False
 
     @classmethod
-    def over(cls, steps: Sequence[int], values: Sequence[float], size: tuple[int, int]) -> Plot:
+    def over(cls, steps: Sequence[int], values: Sequence[float], size: tuple[int, int], *, log: bool = False) -> Plot:
         if not values:
             return cls(min(steps), max(steps), 0.0, 1.0, size)
         low, high = min(values), max(values)
@@ -190,8 +191,8 @@ class Plot(Struct, frozen=True):
             pad = abs(low) * 0.1 or 1.0
             ends = max(low - pad, -LARGEST), min(high + pad, LARGEST)
             return cls(min(steps), max(steps), *ends, size, flat=True)
-        log = low > 0 and high > LOG_SPAN * sorted(values)[len(values) // 2]
-        return cls(min(steps), max(steps), low, high, size, log)
+        spread = log or high > LOG_SPAN * sorted(values)[len(values) // 2]
+        return cls(min(steps), max(steps), low, high, size, low > 0 and spread)
 
     @property
     def right(self) -> int:
@@ -228,7 +229,7 @@ class Plot(Struct, frozen=True):
         below = self.floor + 16
         parts.append(f'<text x="{LEFT}" y="{below}">{self.first:,}</text>')
         parts.append(f'<text x="{self.right}" y="{below}" text-anchor="end">{self.last:,}</text>')
-        word = escape(f"{axis}, log scale" if self.log else axis)
+        word = escape(f"{axis} (values on a log scale)" if self.log else axis)
         parts.append(f'<text x="{(LEFT + self.right) / 2}" y="{below}" text-anchor="middle">{word}</text>')
         return parts
 

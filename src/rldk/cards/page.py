@@ -214,6 +214,7 @@ def _figure(curve: Curve, size: tuple[int, int]) -> str:
         span=curve.span,
         beside=curve.beside,
         axis=curve.axis,
+        log=curve.log,
     )
     logged = (
         f' <span class="soft">logged as <span class="mono">{escape(curve.logged_as)}</span></span>'

@@ -258,7 +258,8 @@ def _chart(drawing: Drawing, curve: Curve, left: float, top: float, size: tuple[
     near = near_limits(curve.limits, values)
     steps = [*(s for s, _ in points), *curve.gaps, *(curve.span or ())]
     others = in_reach(curve.beside, values)
-    plot = Plot.over(steps, [*values, *(n.value for n in near), *others], (round(size[0]), round(size[1])))
+    heights = [*values, *(n.value for n in near), *others]
+    plot = Plot.over(steps, heights, (round(size[0]), round(size[1])), log=curve.log)
     drawing.shapes.append(Rect(x=left, y=top, width=size[0], height=size[1], fill=SHEET))
     for line in curve.beside:
         at = tuple(
@@ -283,7 +284,7 @@ def _chart(drawing: Drawing, curve: Curve, left: float, top: float, size: tuple[
         at = tuple((left + plot.x(s), top + plot.y(v)) for s, v in run)
         drawing.shapes.append(Stroke(points=at, colour=CURVE, width=1.3) if len(at) > 1 else _point(at[0]))
     below = top + plot.floor + 13
-    word = f"{curve.axis}, log scale" if plot.log else curve.axis
+    word = f"{curve.axis} (values on a log scale)" if plot.log else curve.axis
     for x, text, align in (
         (left + plot.x(plot.first) if plot.first != plot.last else left + size[0] / 2, f"{plot.first:,}", "left"),
         (left + plot.right, f"{plot.last:,}" if plot.first != plot.last else "", "right"),

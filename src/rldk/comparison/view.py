@@ -74,7 +74,8 @@ def _sections(report: ComparisonFacts) -> Iterator[Section]:
     heads = ("Metric", "Group", "Runs", "IQM", "95 %", "Spread of seeds", "Its 95 %", "Steps to the level")
     rows = tuple(_score(one) for one in report.scores)
     lines = tuple(
-        f"{r[0]}, {r[1]} ({plural(int(r[2]), 'run')}): {r[3]} ({r[4]}), spread {r[5]} ({r[6]}), level at step {r[7]}"
+        f"{r[0]}, {r[1]} ({plural(int(r[2]), 'run')}): {r[3]}{_between(r[4])}, spread {r[5]}{_between(r[6])}, "
+        f"level {'at step ' if r[7][:1].isdigit() else ''}{r[7]}"
         for r in rows
     )
     note = "IQM: mean of the middle half of the runs' last tenths. Level: 90 % of the baseline's gain."
@@ -96,7 +97,12 @@ def _compared(report: ComparisonFacts) -> Section:
     heads = ("Metric", "Group", "Outcome", gap, "95 %", "Chance of improvement", "Seeds needed")
     rows = tuple(_contrast(one) for one in report.contrasts)
     tones = tuple(TONES.get(one.outcome, "") for one in report.contrasts)
-    lines = tuple(f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]} ({r[4]}), improves in {r[5]}, seeds {r[6]}" for r in rows)
+    lines = tuple(
+        f"{r[0]}, {r[1]}: {r[2]}; gap {r[3]}{_between(r[4])}"
+        + (f", chance of improvement {r[5]}" if r[5] != "-" else "")
+        + (f", seeds needed {r[6]}" if r[6] != "-" else "")
+        for r in rows
+    )
     return Section(title="Groups compared", parts=(Table(heads=heads, rows=rows, tones=tones, lines=lines),))
 
 
@@ -136,10 +142,14 @@ def _contrast(one: GroupContrast) -> tuple[str, ...]:
 
 def _score(one: GroupScore) -> tuple[str, ...]:
     between = f"{number(one.low)} to {number(one.high)}" if one.low is not None else "-"
-    few = f"not reached by most ({one.reached})"
+    few = f"not reached by most ({one.reached} of {len(one.scores)})"
     when = f"{one.steps:,.0f} ({one.reached} of {len(one.scores)})" if one.steps is not None else few
     spread = f"{number(one.spread_low)} to {number(one.spread_high)}" if one.spread_low is not None else "-"
     return one.metric, one.group, str(len(one.scores)), number(one.iqm), between, number(one.spread), spread, when
+
+
+def _between(interval: str) -> str:
+    return "" if interval == "-" else f" ({interval})"
 
 
 def _value(one: GroupScore) -> str:

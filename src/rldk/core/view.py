@@ -86,7 +86,8 @@ class Curve(Struct, frozen=True, kw_only=True, tag=True):
     """A metric over its steps. None in `value` breaks the line. `gaps`: steps at which the source said NaN or infinity.
 
     `logged_as`: the log's own name, where it has another. `axis`: what the steps are. `span`: those of the whole run.
-    `beside`: other lines to draw in the same chart, where the medium has room."""
+    `beside`: other lines to draw in the same chart, where the medium has room. `log`: the axis of the values is
+    logarithmic where all are positive; otherwise only a curve of many magnitudes has such an axis."""
 
     name: str
     step: Sequence[int] = ()
@@ -98,6 +99,7 @@ class Curve(Struct, frozen=True, kw_only=True, tag=True):
     limits: tuple[Limit, ...] = ()
     span: tuple[int, int] | None = None
     beside: tuple[SideLine, ...] = ()
+    log: bool = False
 
 
 class Points(Struct, frozen=True, kw_only=True, tag=True):

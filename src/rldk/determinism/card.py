@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import field
 
 from rldk.cards.chart import number
 from rldk.cards.trust.card import Card, made_by, status_of
-from rldk.cards.trust.facts import CardCheck, CardSubject, CardTable
+from rldk.cards.trust.facts import CardCheck, CardCurve, CardSubject, CardTable
 from rldk.cards.trust.status import WORD_OF
 from rldk.cards.words import plural, sentence
+from rldk.core.model import Note
+from rldk.determinism.growth import DifferenceGrowth, growth_curve, growth_words
 from rldk.determinism.report import DeterminismReport
 from rldk.engine.compare.classes import bound
 from rldk.engine.compare.mismatches import FirstDivergence, Mismatch
@@ -54,11 +56,12 @@ def determinism_card(report: DeterminismReport, *, command: str = "") -> Determi
         findings=report.findings,
         checked=report.checked,
         skipped=report.skipped,
-        notes=report.notes,
+        notes=(*growth_notes(report.growth), *report.notes),
         numbers=dict(report.numbers),
         meta={"source": report.meta.get("script") or source, "run": report.meta.get("run") or source},
         subjects=(CardSubject(role="command", source=source),),
         checks=checks,
+        curves=growth_curves(report.growth, float(report.numbers.get("tolerance") or 0.0)),
         tables=tuple(_tables(report)),
         command=command or f"rldk check-determinism --cmd {shlex.quote(source)}",
         made_by=made_by(),
@@ -146,6 +149,22 @@ def _tables(report: DeterminismReport) -> Iterator[CardTable]:
     if report.suspects:
         rows = tuple((one.where or "-", one.message, one.code) for one in report.suspects)
         yield CardTable(title="Likely culprit in the code", heads=("Where", "What", "Rule"), rows=rows)
+
+
+def growth_curves(growth: Sequence[DifferenceGrowth], tolerance: float) -> tuple[CardCurve, ...]:
+    """How the difference grows in the metrics that differ first."""
+    each = (growth_curve(one, tolerance) for one in growth)
+    return tuple(
+        CardCurve(
+            name=one.name, step=one.step, value=one.value, gaps=one.gaps, bands=one.bands, limits=one.limits, log=True
+        )
+        for one in each
+    )
+
+
+def growth_notes(growth: Sequence[DifferenceGrowth]) -> tuple[Note, ...]:
+    """What is to be seen of the metric that differs first."""
+    return tuple(Note(topic="growth", text=growth_words(one)) for one in growth[:1])
 
 
 def mismatch_table(mismatches: tuple[Mismatch, ...]) -> CardTable:

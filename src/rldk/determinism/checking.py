@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rldk.core.files import save
 from rldk.determinism.conclusion import Evidence, conclude
 from rldk.determinism.facts import ReplicaExperiment
+from rldk.determinism.growth import growth_of
 from rldk.determinism.plan import PlannedReplica, counterfactual_replicas, planned_replicas
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob, run_more, run_planned
 from rldk.determinism.report import DeterminismReport
@@ -140,12 +141,14 @@ def _evidence(job: ReplicaJob, done: Sequence[FinishedReplica], window: StepChoi
     tables = [run.metrics for run in ran]
     control = next((one.metrics.run for one in by_role["control"] if one.metrics.run is not None), None)
     same = [distance(tables[0], other, metrics, window) for other in tables[1:]]
+    found = spreads(tables, metrics, window, tolerance)
     return Evidence(
         job=job,
         done=tuple(done),
         first=ran[0],
         metrics=metrics,
-        found=tuple(spreads(tables, metrics, window, tolerance)),
+        found=tuple(found),
+        growth=growth_of(tables, found, window),
         lacking=tuple(sorted({n for run in ran[1:] for n in metrics if n not in run.metrics.columns})),
         same=max(same, default=float("nan")),
         other=float("nan") if control is None else distance(tables[0], control.metrics, metrics, window),

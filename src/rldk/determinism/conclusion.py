@@ -12,6 +12,7 @@ from msgspec import Struct
 from rldk.cards.words import plural
 from rldk.core.model import Check, Finding, Note, Run, Severity
 from rldk.determinism.facts import ReplicaExperiment, ReplicaOutcome
+from rldk.determinism.growth import DifferenceGrowth
 from rldk.determinism.replicas import FinishedReplica, ReplicaJob
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import CodeAudit, Suspect, dataloader_notes, ranked_suspects
@@ -46,6 +47,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     experiments: tuple[ReplicaExperiment, ...]
     tolerance: float
     code: CodeAudit
+    growth: tuple[DifferenceGrowth, ...] = ()
     trace: OperationTrace | None = None
 
     @property
@@ -98,6 +100,7 @@ def conclude(e: Evidence) -> DeterminismReport:
         replica_variance={each.name: each.variance for each in e.found},
         rng_map=e.code.rng,
         mismatches=mismatches_of(e.found),
+        growth=e.growth,
         dataloader_notes=dataloader_notes(e.code),
         skipped_checks=tuple(f"{check.name}: {check.reason}" for check in _skipped(e)),
         first_divergence=None if mover is None else divergence_of(mover),

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from rldk.core.model import Report
+from rldk.determinism.growth import DifferenceGrowth
 from rldk.determinism.suspects import Suspect
 from rldk.determinism.trace.facts import OperationTrace
 from rldk.engine.compare.classes import ReplicaClass
@@ -41,9 +42,10 @@ class DeterminismFacts(Report, frozen=True, kw_only=True):
 
     `classification`: "bitwise", "numerically close", "chaotic", "input-level", "seed ignored" or "structural".
     `culprit`: the likeliest cause, "" where there is no difference. `suspects`: all of them, the likeliest first.
-    `replica_variance`: for each metric the largest variance over the replicas at one step. `rng_map`: for each library
-    with a global generator, where the code seeds it and draws from it. `skipped_checks`: what was not checked, and why.
-    `trace`: what two traced replicas say; None without a trace."""
+    `growth`: how the differences of the metrics that differ first grow over the steps. `replica_variance`: for each
+    metric the largest variance over the replicas at one step. `rng_map`: for each library with a global generator,
+    where the code seeds it and draws from it. `skipped_checks`: what was not checked, and why. `trace`: what two traced
+    replicas say; None without a trace."""
 
     classification: ReplicaClass = "bitwise"
     culprit: str = ""
@@ -51,6 +53,7 @@ class DeterminismFacts(Report, frozen=True, kw_only=True):
     replica_variance: dict[str, float] = field(default_factory=dict)
     rng_map: dict[str, Any] = field(default_factory=dict)
     mismatches: tuple[Mismatch, ...] = ()
+    growth: tuple[DifferenceGrowth, ...] = ()
     dataloader_notes: tuple[str, ...] = ()
     skipped_checks: tuple[str, ...] = ()
     first_divergence: FirstDivergence | None = None

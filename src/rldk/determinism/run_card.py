@@ -16,7 +16,8 @@ from rldk.cards.trust.subject import manifest_beside, subject_of
 from rldk.cards.words import plural, sentence
 from rldk.core.manifest import Manifest
 from rldk.core.model import Note, Run
-from rldk.determinism.card import DeterminismCard, mismatch_table
+from rldk.determinism.card import DeterminismCard, growth_curves, growth_notes, mismatch_table
+from rldk.determinism.growth import growth_of
 from rldk.engine.compare.classes import MEANING, ReplicaClass, SeedControl, bound, classify, first_mover
 from rldk.engine.compare.mismatches import FirstDivergence, mismatches_of
 from rldk.engine.compare.replicas import ReplicaSpread, StepChoice, spreads
@@ -55,12 +56,20 @@ def card_of_runs(
         "verdict": verdict,
         "checks": checks,
         "subjects": subjects,
-        "command": command or f"rldk card determinism {shlex.quote(clean(named, 400))}",
+        "command": command or _again(source),
         "made_by": made_by(),
         "environment": _environment(records[0]),
         "meta": {"source": named, "run": runs[0].id if len(runs) == 1 else named},
     }
     return DeterminismCard(**facts)
+
+
+def _again(source: Any) -> str:
+    """The command that prints the card again; "" where the runs are tables in memory."""
+    each = source if isinstance(source, list | tuple) else [source]
+    if not all(isinstance(one, str | os.PathLike) for one in each):
+        return ""
+    return shlex.join(["rldk", "card", "determinism", *(clean(str(one), 400) for one in each)])
 
 
 def _opened(source: Any, field_map: Mapping[str, str] | None) -> list[tuple[Any, Run]]:
@@ -110,7 +119,7 @@ def _replicas(runs: Sequence[Run], seeds: Sequence[int | None], tolerance: float
         name="Replicas agree",
         code="replicas-agree" if agrees else "DET001",
         status=status,
-        result=verdict,
+        result=_brief(kind, mover, verdict, agrees=agrees),
         value=max((each.share for each in found), default=0.0),
         limit=tolerance,
         unit="of the value",
@@ -123,15 +132,17 @@ def _replicas(runs: Sequence[Run], seeds: Sequence[int | None], tolerance: float
         main=True,
     )
     mismatches = mismatches_of(found)
+    growth = growth_of([run.metrics for run in runs], found, StepChoice())
     return DeterminismCard(
         kind="determinism_card",
         passed=agrees,
         status=status,
         verdict=verdict,
         checked=metrics,
-        notes=tuple(_notes(runs[0], metrics, seeds)),
+        notes=(*growth_notes(growth), *_notes(runs[0], metrics, seeds)),
         numbers={"replicas": len(runs), "metrics": len(metrics), "steps": steps, "tolerance": tolerance},
         checks=(check, _seed_control()),
+        curves=growth_curves(growth, tolerance),
         tables=(mismatch_table(mismatches),) if mismatches else (),
         classification=kind,
         replicas=len(runs),
@@ -174,6 +185,13 @@ def _verdict(
         return f"{plural(count, 'run')} did not measure the same metrics at the same steps."
     where = f"from step {mover.first_step or 0:,} on, first in {mover.name}"
     return f"{plural(count, 'run')} of the same seed differ {where}. This is {kind}: {MEANING[kind]}."
+
+
+def _brief(kind: ReplicaClass, mover: ReplicaSpread | None, verdict: str, *, agrees: bool) -> str:
+    """What was seen, beside the verdict that says what it means."""
+    if agrees or mover is None:
+        return verdict
+    return f"They differ from step {mover.first_step or 0:,} on, first in {mover.name}: {kind}."
 
 
 def _notes(run: Run, metrics: Sequence[str], seeds: Sequence[int | None]) -> Iterator[Note]:

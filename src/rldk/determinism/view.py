@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rldk.cards import words
 from rldk.cards.chart import number
-from rldk.core.view import Bullets, Commands, Part, Problem, Section, Table, Tone, View
+from rldk.core.view import Bullets, Charts, Commands, Paragraph, Part, Problem, Section, Table, Tone, View
 from rldk.determinism.facts import DeterminismFacts, ReplicaExperiment
+from rldk.determinism.growth import growth_curve, growth_words
 from rldk.determinism.trace.facts import OperationTrace
 from rldk.determinism.trace.section import trace_section
 from rldk.engine.compare.mismatches import Mismatch
@@ -51,6 +52,8 @@ def _sections(report: DeterminismFacts, tone: Tone) -> Iterator[Section]:
         yield _suspects(report)
     if report.mismatches:
         yield Section(title="How far apart", parts=(_mismatches(report),))
+    if report.growth:
+        yield from _growth(report)
     if report.experiments:
         yield Section(title="With one thing changed", parts=(_experiments(report),))
     notes = [note.text for note in report.notes if note.topic != "proof"]
@@ -107,6 +110,13 @@ def _mismatches(report: DeterminismFacts) -> Table:
     lines = tuple(f"{one.metric}: {', '.join(_apart(one))}" for one in report.mismatches)
     heads = ("Metric", "First step", "Unequal steps", "Largest share", "Units of the last place", "Without a partner")
     return Table(heads=heads, rows=rows, lines=lines, most=SHOWN)
+
+
+def _growth(report: DeterminismFacts) -> Iterator[Section]:
+    tolerance = float(report.numbers.get("tolerance") or 0.0)
+    said = words.sentence(growth_words(report.growth[0]))
+    curves = tuple(growth_curve(one, tolerance) for one in report.growth)
+    yield Section(title="How the difference grows", parts=(Paragraph(text=said), Charts(curves=curves)))
 
 
 def _apart(one: Mismatch) -> Iterator[str]:

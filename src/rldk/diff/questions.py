@@ -11,7 +11,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from rldk.core.stats.cusum import level_change
-from rldk.core.stats.envelope import excursions, persistent
+from rldk.core.stats.envelope import Excursion, excursions, persistent
+from rldk.core.stats.stabilised import grows_with_level, signed_root, signed_square
 from rldk.core.stats.ulps import ulp_distance
 from rldk.diff.facts import SignalDivergence
 from rldk.diff.sides import SharedSignal
@@ -95,19 +96,25 @@ def same_seed(signals: Sequence[SharedSignal], how: Strictness) -> list[Answer]:
 
 def seed_noise(signals: Sequence[SharedSignal], how: Strictness) -> list[Answer]:
     """Where B leaves the range of the other runs. Of `values`, the first row is A and the second B; the range is that
-    of all other rows."""
-    curves: Mapping[str, tuple[Array, Array]] = {s.name: (s.values[1], s.values[2:]) for s in signals}
-    found = excursions(curves, persistence=how.persistence, reach=max(1, how.window // 4), factor=how.factor)
+    of all other rows. Where the spread of these grows with their level, B must leave it on the scale of roots, too."""
+    rooted = {s.name for s in signals if grows_with_level(s.values[2:])}
+    plain = _excursions({s.name: s.values for s in signals}, how)
+    roots = {s.name: signed_root(s.values) if s.name in rooted else s.values for s in signals}
+    found = _excursions(roots, how) if rooted else plain
     made = []
     for signal in signals:
-        one = found[signal.name]
+        is_rooted = signal.name in rooted and found[signal.name].score <= plain[signal.name].score
+        one = (found if is_rooted else plain)[signal.name]
+        own = roots[signal.name][1] if is_rooted else signal.values[1]
         low, high = one.middle - one.half, one.middle + one.half
+        if is_rooted:
+            low, high = signed_square(np.maximum(low, 0.0)), signed_square(high)
         detail = SignalDivergence(
             signal=signal.name,
             n=int(signal.step.size),
             diverged=one.start is not None,
             first_step=_at(signal, one.start),
-            onset=_at(signal, _still_inside(signal.values[1], one.middle, one.half, one.start)),
+            onset=_at(signal, _still_inside(own, one.middle, one.half, one.start)),
             score=one.score,
             p=one.p,
             a=_value(signal, 0, one.start),
@@ -115,6 +122,11 @@ def seed_noise(signals: Sequence[SharedSignal], how: Strictness) -> list[Answer]
         )
         made.append(Answer(detail=detail, low=low, high=high))
     return made
+
+
+def _excursions(scaled: Mapping[str, Array], how: Strictness) -> dict[str, Excursion]:
+    curves = {name: (values[1], values[2:]) for name, values in scaled.items()}
+    return excursions(curves, persistence=how.persistence, reach=max(1, how.window // 4), factor=how.factor)
 
 
 def one_pair(signals: Sequence[SharedSignal], how: Strictness) -> list[Answer]:

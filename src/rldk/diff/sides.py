@@ -81,8 +81,8 @@ def open_sides(sources: Any, field_map: Mapping[str, str] | None, axis: Axis) ->
 def chosen_signals(a: Side, b: Side, wanted: Sequence[str] | str | None) -> tuple[tuple[str, ...], tuple[Check, ...]]:
     """The metrics to compare, and the wanted ones that one of the runs lacks.
 
-    Without a wish: every metric of the vocabulary that both have, except those of the machine. Raises `UnknownName` for
-    a name that neither run has, and `NoData` where nothing is left."""
+    Without a wish: every metric of the vocabulary that both have, except those of the machine, each of them once.
+    Raises `UnknownName` for a name that neither run has, and `NoData` where nothing is left."""
     columns = [side.table.columns for side in (a, b)]
     if wanted is None:
         known = [n for n in columns[0] if n in columns[1] and vocabulary().canonical(n) and not _of_machine(n)]
@@ -90,7 +90,7 @@ def chosen_signals(a: Side, b: Side, wanted: Sequence[str] | str | None) -> tupl
             both = sorted(set(columns[0]) & set(columns[1]))
             hint = f"name them with signals: both have {', '.join(both[:8])}" if both else "are these two logs of runs?"
             raise NoData(f"{a.source} and {b.source} have no known metric in common", hint=hint)
-        return tuple(known), ()
+        return _distinct(known, a, b), ()
     names = [part.strip() for part in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
     chosen: list[str] = []
     lacking: list[Check] = []
@@ -221,6 +221,25 @@ def _tokens(table: MetricTable) -> NDArray[np.float64] | None:
     if "tokens_step" in table.columns:
         return np.cumsum(np.nan_to_num(table.columns["tokens_step"]))
     return None
+
+
+def _distinct(names: Sequence[str], a: Side, b: Side) -> tuple[str, ...]:
+    """The names without those of metrics that stand there under another name: an alias, or the same numbers in both
+    runs, such as the mean of the only reward function."""
+    there = set(names)
+    kept: dict[object, str] = {}
+    for name in sorted(names, key=lambda one: "/" in one):  # a part of a metric after the metric itself
+        canonical = vocabulary().canonical(name)
+        if canonical != name and canonical in there:
+            continue
+        columns = [side.table.columns[name] for side in (a, b)]
+        kept.setdefault(tuple(column.tobytes() for column in columns) if any(map(_moves, columns)) else name, name)
+    return tuple(name for name in names if name in kept.values())
+
+
+def _moves(column: NDArray[np.float64]) -> bool:
+    finite = column[np.isfinite(column)]
+    return bool(finite.size) and float(finite.min()) < float(finite.max())
 
 
 def _column(side: Side, name: str) -> str | None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from rldk.core.model import Check, Finding, Note
 from rldk.determinism.facts import ReplicaExperiment, ReplicaOutcome
+from rldk.determinism.growth import DifferenceGrowth
 from rldk.determinism.report import DeterminismReport
 from rldk.determinism.suspects import Suspect
 from rldk.engine.compare.mismatches import FirstDivergence, Mismatch
@@ -77,6 +78,20 @@ DIFFERS = replace(
     mismatches=(
         Mismatch(metric="loss", step=1234, share=0.25, ulps=12.0, unequal=1001, steps=2000),
         Mismatch(metric="kl", step=None, share=0.0, ulps=0.0, unequal=0, steps=2000, missing=3),
+    ),
+    growth=(
+        DifferenceGrowth(
+            metric="loss",
+            unequal=1001,
+            first_step=1234,
+            first_share=2e-16,
+            largest_step=1990,
+            largest=0.25,
+            near_step=1734,
+            grows=True,
+            step=(1200, 1234, 1734, 1990),
+            share=(0.0, 2e-16, 0.03, 0.25),
+        ),
     ),
     experiments=(
         ReplicaExperiment(role="stress", source="other threads", equal=False, message=""),

@@ -47,6 +47,38 @@ def test_a_change_is_told_from_the_noise_of_seeds() -> None:
     assert (found.first_mover, found.tripped_signals) == ("reward_mean", ("reward_mean",))
 
 
+def test_a_metric_under_two_names_is_compared_once() -> None:
+    a, b = (run(n).assign(learning_rate=1e-3).rename(columns={"reward_mean": "reward"}) for n in (1, 2))
+    assert {one.signal for one in first_divergence(a, b).details} == {"lr", "reward_mean", "kl"}
+    asked = first_divergence(a, b, ["learning_rate", "lr", "reward"])
+    assert {one.signal for one in asked.details} <= {"learning_rate", "lr", "reward", "reward_mean"}
+    for frame in (a, b):
+        frame["reward_fn/vowels/mean"] = frame["reward"]
+    assert {one.signal for one in first_divergence(a, b).details} == {"lr", "reward_mean", "kl"}
+    b["reward_fn/vowels/mean"] += 1e-9
+    assert "reward_fn/vowels/mean" in {one.signal for one in first_divergence(a, b).details}
+
+
+def truncated(seed: int, *, rate: float = 1.0) -> pd.DataFrame:
+    """The share of 16 answers that were cut: hardly any at first, more in the end, and in some seeds sooner."""
+    step = np.arange(1, 121)
+    share = np.minimum(1.0, rate * 0.01 * np.exp(step / 50))
+    return pd.DataFrame({"step": step, "truncation_frac": np.random.default_rng(seed).binomial(16, share) / 16})
+
+
+def test_a_share_that_spreads_as_it_rises_is_compared_on_the_scale_of_its_root() -> None:
+    baselines = [truncated(n) for n in (2, 3, 4, 5)]
+    alarms = [
+        first_divergence(truncated(1), truncated(n, rate=1.5), baseline_runs=baselines).diverged for n in range(10, 30)
+    ]
+    assert sum(alarms) <= 2  # 10 of 20 where the values themselves are compared
+    found = first_divergence(truncated(1), truncated(6, rate=4.0), baseline_runs=baselines)
+    assert found.diverged
+    range_of_b = found.meta["series"]["truncation_frac"]
+    assert min(range_of_b["low"]) >= 0
+    assert max(range_of_b["high"]) < 1
+
+
 def test_another_seed_alone_is_seed_noise() -> None:
     found = first_divergence(run(1), run(2), ["reward_mean", "kl"], baseline_runs=seeds(3, 4, 5, 6))
     assert (found.question, found.diverged, found.passed) == ("seed-noise", False, True)
@@ -204,6 +236,26 @@ def test_the_changed_key_is_the_first_cause(tmp_path: Path) -> None:
     b = recorded(tmp_path / "b", 2, plain | {"output_dir": "z", "learning_rate": 3e-4}, shift=8)
     found = first_divergence(a, b, baseline_runs=others)
     assert found.suspected_causes == ("config learning_rate: 0.0001 -> 0.0003",)
+
+
+def test_another_version_of_the_trainer_comes_before_packages_that_one_run_lacks(tmp_path: Path) -> None:
+    packages = {
+        "numpy": "2.4",
+        "stable-baselines3": "2.9",
+        "transformers": "5.0",
+        "absl-py": "2",
+        "ray": "2",
+        "zict": "3",
+    }
+    folders = [recorded(tmp_path / name, n, {"x": 1}, shift=8.0 * n) for n, name in enumerate("ab")]
+    other = {"numpy": "1.26", "stable-baselines3": "2.2", "six": "1"}
+    for folder, installed in zip(folders, (packages, other), strict=True):
+        write_manifest(folder, Manifest(run_id="r", config={"x": 1}, packages=installed))
+    assert first_divergence(folders[0], folders[1]).suspected_causes == (
+        "packages stable-baselines3: 2.9 -> 2.2",
+        "packages numpy: 2.4 -> 1.26",
+        "packages only in A: ray, transformers, absl-py and 1 more; only in B: six",
+    )
 
 
 def test_without_baselines_the_seed_and_the_folder_come_last(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_the_suspicious_differences_come_first(pair: tuple[Project, Path]) -> No
         "data", "seed", "code", "config", "packages", "models", "environment", "rest"]  # fmt: skip
     assert found.differences[0].note == "1 changed (row 17 first)"
     assert [(one.name, one.before, one.after) for one in found.differences if one.group == "packages"] == [
-        ("torch", "2.2", "(none)"), ("numpy", "2.1.0", "2.0.0"), ("abc", "1", "(none)")]  # fmt: skip
+        ("numpy", "2.1.0", "2.0.0"), ("torch", "2.2", "(none)"), ("abc", "1", "(none)")]  # fmt: skip
     (model,) = [one for one in found.differences if one.group == "models"]
     assert model.note == "the same architecture, 1 of 2 tensors differ"
     assert [one.name for one in found.differences if one.group == "code"] == ["changes"]

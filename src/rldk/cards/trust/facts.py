@@ -63,7 +63,8 @@ class CardSubject(Struct, frozen=True, kw_only=True):
 
 
 class CardCurve(Struct, frozen=True, kw_only=True):
-    """A curve of a card, thinned out. None in `value` breaks the line. `gaps`: steps at which the source said NaN."""
+    """A curve of a card, thinned out. None in `value` breaks the line. `gaps`: steps at which the source said NaN.
+    `log`: its axis is logarithmic."""
 
     name: str
     step: Sequence[int] = ()
@@ -72,6 +73,7 @@ class CardCurve(Struct, frozen=True, kw_only=True):
     bands: tuple[Band, ...] = ()
     limits: tuple[Limit, ...] = ()
     beside: tuple[SideLine, ...] = ()
+    log: bool = False
 
 
 class CardPlot(Struct, frozen=True, kw_only=True):

@@ -133,6 +133,7 @@ def _curves(card: CardFacts, room: CardRoom) -> Iterator[Curve]:
             bands=one.bands,
             limits=one.limits,
             beside=one.beside,
+            log=one.log,
         )
 
 

@@ -19,11 +19,11 @@ from rldk.provenance.sidecars import kept_fingerprint, kept_tensors
 
 MAX_TEXT = 200
 ABSENT = "(none)"
-# packages whose versions decide results more often than others: they come first
+# packages whose versions decide results more often than others, trainers before what they stand on: they come first
 DECISIVE = (
-    "torch", "transformers", "trl", "verl", "openrlhf", "vllm", "sglang", "flash-attn", "deepspeed", "accelerate",
-    "peft", "tokenizers", "datasets", "numpy", "jax", "jaxlib", "xformers", "bitsandbytes", "triton",
-    "stable-baselines3", "gymnasium", "ray",
+    "trl", "verl", "openrlhf", "stable-baselines3", "ray", "torch", "transformers", "vllm", "sglang", "flash-attn",
+    "deepspeed", "accelerate", "peft", "tokenizers", "datasets", "gymnasium", "numpy", "jax", "jaxlib", "xformers",
+    "bitsandbytes", "triton",
 )  # fmt: skip
 # keys that say where a run writes and what it is called: they differ between any two runs
 HARMLESS = re.compile(
@@ -136,8 +136,15 @@ def _code_facts(manifest: Manifest) -> dict[str, Any]:
 
 
 def _packages(pair: _Pair) -> Iterator[RunsDifferenceEntry]:
+    """Those of another version first: what one of two environments lacks, the run of the other has hardly used."""
     found = list(_values("packages", pair[0].packages, pair[1].packages))
-    yield from sorted(found, key=lambda one: DECISIVE.index(one.name) if one.name in DECISIVE else len(DECISIVE))
+    place = {name: number for number, name in enumerate(DECISIVE)}
+    yield from sorted(found, key=lambda one: (is_one_sided(one), place.get(one.name, len(place))))
+
+
+def is_one_sided(one: RunsDifferenceEntry) -> bool:
+    """Whether only one of the runs has it at all."""
+    return ABSENT in (one.before, one.after)
 
 
 def _models(pair: _Pair, places: tuple[Path, Path]) -> Iterator[RunsDifferenceEntry]:

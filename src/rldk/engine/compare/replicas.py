@@ -86,20 +86,52 @@ def distance(first: MetricTable, second: MetricTable, metrics: Sequence[str], wi
     return 0.0 if not together.any() else max(float(np.median(together)), float(np.nextafter(0, 1)))
 
 
+def difference_curve(
+    tables: Sequence[MetricTable], name: str, phase: Phase, window: StepChoice
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The steps that all tables have, and at each the range over them as a share of the largest value: 0 where their
+    bits are equal, infinite where one value is finite and another is not."""
+    both = _compared(tables, name, phase, window)
+    if not both.step.size:
+        return both.step, np.empty(0)
+    return both.step, np.where(both.unequal, _shares(both.values), 0.0)
+
+
+class _Compared(Struct, frozen=True):
+    """The values of a metric at the steps that are compared: (tables, steps). `missing`: values without a partner.
+    `logged`: whether any table has the metric. `unequal`: the steps at which bits differ."""
+
+    step: NDArray[np.int64]
+    values: NDArray[np.float64]
+    bits: NDArray[np.int64]
+    missing: int
+    logged: bool
+
+    @property
+    def unequal(self) -> NDArray[np.bool_]:
+        return np.asarray((self.bits != self.bits[0]).any(axis=0))
+
+
+def _compared(tables: Sequence[MetricTable], name: str, phase: Phase, window: StepChoice) -> _Compared:
+    aligned = align(tables, name, phase=phase)
+    missing = int((~aligned.present).sum()) + sum(aligned.unmatched)
+    both = _window(np.asarray(aligned.present.all(axis=0)), window)
+    values = aligned.values[:, both]
+    logged = bool(aligned.present.any()) or sum(aligned.unmatched) > 0
+    return _Compared(aligned.step[both], values, _bits(values), missing, logged)
+
+
 def _spread(
     tables: Sequence[MetricTable], name: str, phase: Phase, window: StepChoice, tolerance: float
 ) -> ReplicaSpread | None:
-    aligned = align(tables, name, phase=phase)
-    missing = int((~aligned.present).sum()) + sum(aligned.unmatched)
-    if not aligned.present.any() and not sum(aligned.unmatched):
+    both = _compared(tables, name, phase, window)
+    if not both.logged:
         return None
-    both = _window(np.asarray(aligned.present.all(axis=0)), window)
-    values, step = aligned.values[:, both], aligned.step[both]
+    values, step, missing = both.values, both.step, both.missing
     made = ReplicaSpread(metric=name, phase=phase, steps=int(step.size), missing=missing)
     if not step.size:
         return made
-    bits = _bits(values)
-    unequal = (bits != bits[0]).any(axis=0)
+    bits, unequal = both.bits, both.unequal
     if not unequal.any():
         return made
     shares = np.where(unequal, _shares(values), 0.0)
