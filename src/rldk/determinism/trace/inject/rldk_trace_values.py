@@ -85,7 +85,7 @@ def bag_of(digests: list[Any]) -> int:
         if type(one) is not int:
             return 0
         total += one
-    return total & MASK
+    return int(total & MASK)
 
 
 def elements_of(tensor: Any) -> int:
