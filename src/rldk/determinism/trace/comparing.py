@@ -51,8 +51,8 @@ def sequence(trace: ProcessTrace, *, draws: bool) -> TracedEvents:
 def first_segment(
     first: Mapping[str, ProcessTrace], second: Mapping[str, ProcessTrace], *, draws: bool = False
 ) -> FirstSegment | None:
-    """The earliest segment in which any process differs: by optimiser step, then by the events before it. A process that
-    only one replica has differs in its first segment. `draws`: compare the draws of chance, where nothing else was
+    """The earliest segment in which any process differs: by optimiser step, then by the events before it. A process
+    that only one replica has differs in its first segment. `draws`: compare the draws of chance, where nothing else was
     traced."""
     found = []
     for name in sorted({*first, *second}):
