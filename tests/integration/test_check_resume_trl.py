@@ -9,7 +9,7 @@ import pytest
 
 from rldk.resume import ResumeReport, check_resume
 
-pytestmark = [pytest.mark.slow, pytest.mark.integration]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 TRAINING = (ROOT / "tests" / "shared" / "resumable_grpo.txt").read_text(encoding="utf-8")
 

@@ -105,6 +105,7 @@ def test_a_slow_reward_function_of_grpo_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")
 def test_phases_of_rllib_are_those_of_its_own_timers() -> None:
     pytest.importorskip("ray.rllib")

@@ -10,7 +10,7 @@ import pytest
 from rldk.determinism import check
 from rldk.determinism.trace.facts import OperationTrace
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 GRPO = """import sys
 sys.path.insert(0, {root!r})
