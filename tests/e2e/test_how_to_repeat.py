@@ -1,4 +1,4 @@
-"""The how-to pages of replay, bisect and check-resume: every option that they name is there, and so is every name."""
+"""The how-to pages about repeating runs: their commands parse, and every option and name that they show is there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from shown_commands import parse
 
 from rldk.cli.main import main
 
-DOCS = Path(__file__).parents[2] / "docs" / "how-to"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "how-to"
 PAGES = {"replay-a-run": "replay", "bisect-a-regression": "bisect", "check-resume": "check-resume"}
 OF_THE_TRAINING = {"--out", "--seed", "--save-every"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "check-determinism", "trace-nondeterminism", "profile-a-run"])
+def test_every_command_of_the_page_parses(page: str) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^rldk .*$", text, re.MULTILINE)
+    assert lines
+    for line in lines:
+        parse(line)
+        assert all((ROOT / name).is_file() for name in re.findall(r"examples/\S+\.py", line)), line
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from profiled_loops import GRPO, LEAK, SB3, SLOW_REWARD, TORCH
+from profiled_loops import GRPO, LEAK, RLLIB, SB3, SLOW_REWARD, TORCH
 
 import rldk
 from rldk.cards.wire import document
@@ -101,6 +101,20 @@ def test_a_slow_reward_function_of_grpo_is_named(tmp_path: Path) -> None:
     assert "length_reward (train.py:" in report.bottleneck
     assert (report.numbers["tokens_per_sec"] or 0) > 0
     assert all(0.5 < one < 60 for one in report.step_seconds)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore")
+def test_phases_of_rllib_are_those_of_its_own_timers() -> None:
+    pytest.importorskip("ray.rllib")
+    report = _profiled(RLLIB)
+    shares = _shares(report)
+    assert (report.exit_code, report.meta["framework"], report.numbers["steps"]) == (0, "rllib", 6)
+    assert {"rollout", "train", "sync"} <= shares.keys()
+    assert shares["rollout"] + shares["train"] > 0.5
+    assert {one.how for one in report.phases if one.name in ("rollout", "train")} == {"timed"}
 
 
 @pytest.mark.slow

@@ -100,3 +100,31 @@ def test_an_error_at_a_draw_never_ends_the_training(tmp_path: Path) -> None:
     said, traces = _traced(code, tmp_path / "t")
     assert said.split() == ["4"]
     assert str(traces["main-1"].facts["failed"]).startswith("ZeroDivisionError")
+
+
+READS = """import collections, rldk_trace_digest as digest
+book_reads, own = collections.Counter(), digest._of_memory
+def counted(tensor, count):
+    book_reads[tuple(tensor.shape)] += 1
+    return own(tensor, count)
+digest._of_memory = counted
+net = torch.nn.Linear(200, 200)
+opt = torch.optim.{kind}(net.parameters(), foreach={foreach})
+for step in range(4):
+    if step == 2:
+        book_reads.clear()
+    loss = torch.nn.functional.dropout(net(torch.randn(300, 200))).square().mean()
+    opt.zero_grad()
+    loss.backward()
+    opt.step()
+print(sorted((shape, n) for shape, n in book_reads.items() if len(shape) == 2 and shape[0] > 1))
+"""
+
+
+@pytest.mark.parametrize(("kind", "foreach"), [("AdamW", False), ("AdamW", True)])
+def test_of_a_step_only_what_was_computed_is_read(kind: str, foreach: bool, tmp_path: Path) -> None:
+    """Large tensors, in two steps: the inputs, the output of the layer, and the gradient of its weights. Neither
+    weights, which the optimizer makes element by element, nor their transposed view, nor the mask of the dropout."""
+    said, traces = _traced(HEAD + READS.format(kind=kind, foreach=foreach), tmp_path / "t")
+    assert said.strip() == "[((200, 200), 2), ((300, 200), 4)]"
+    assert "failed" not in traces["main-1"].facts

@@ -75,3 +75,12 @@ def length_reward(completions, **_):
 
 tiny.grpo({out!r}, 7, [], reward_funcs=length_reward).train()
 """
+RLLIB = """
+from ray.rllib.algorithms.ppo import PPOConfig
+
+config = PPOConfig().environment("CartPole-v1").env_runners(num_env_runners=0)
+algorithm = config.training(train_batch_size=200, minibatch_size=64, num_epochs=2).build_algo()
+for _ in range(6):
+    algorithm.train()
+algorithm.stop()
+"""

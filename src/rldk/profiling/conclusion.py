@@ -40,11 +40,14 @@ EXCESS = {
     "full": "the command was ended because the disk was nearly full",
     "large": "the command wrote more than --max-output allows and was ended",
 }
+OVERLAP = 1.02  # times the steps: what phases add up to when some of them run at the same time
 IDLE = 0.3  # of the time that GPUs are busy
 NAMES = {
     "rollout": "the rollout", "reward": "the reward", "train": "the training", "sync": "the transfer of weights",
     "environment": "the environment", "data": "loading data", "evaluation": "the evaluation",
-    "checkpoint": "saving checkpoints", "other": "code outside of known phases", "start-up": "the start",
+    "checkpoint": "saving checkpoints", "log-probs": "the log probabilities of the trainer's models",
+    "experience": "making experience of the answers (rewards, log probabilities)",
+    "other": "code outside of known phases", "start-up": "the start",
 }  # fmt: skip
 
 
@@ -131,11 +134,12 @@ def _bottleneck(e: ProfileEvidence, phases: tuple[PhaseTime, ...], median: float
     name = NAMES.get(top.name, top.name)
     said = f"The bottleneck is {name}: {top.share:.0%} {of}"
     said += f" ({top.per_step:.3g} s of {sum(one.per_step or 0 for one in phases):.3g} s)" if top.per_step else ""
-    stacks = e.main.stacks if e.main else None
+    stacks = e.main.stacks if e.main and not e.logged.seconds else None  # of another process than the phase
     hottest = hottest_function(stacks, top.name) if stacks else None
     if hottest is not None and hottest[1] >= TELLING:
         said += f", {hottest[1]:.0%} of that in {hottest[0]}"
-    gain = "" if top.share > 0.99 else f" Without it, a step would be {1 / (1 - top.share):.2g} times as fast."
+    promised = top.share <= 0.99 and e.logged.overlap <= OVERLAP
+    gain = "" if not promised else f" Without it, a step would be {1 / (1 - top.share):.2g} times as fast."
     return f"{said}.{gain if not math.isnan(median) else ''}"
 
 
@@ -151,7 +155,7 @@ def _numbers(e: ProfileEvidence, seconds: list[float], curves: ResourceCurves) -
 
     return {
         "seconds": round(e.seconds, 3),
-        "steps": sum(one.steps for one in e.processes[:1]),
+        "steps": e.logged.steps or sum(one.steps for one in e.processes[:1]),
         "step_s": over(seconds, np.median),
         "step_s_p95": over(seconds, lambda v: np.quantile(v, 0.95)),
         "tokens_per_sec": rate("tokens"),
@@ -166,7 +170,9 @@ def _numbers(e: ProfileEvidence, seconds: list[float], curves: ResourceCurves) -
 def _unavailable(e: ProfileEvidence) -> dict[str, str]:
     missing = {name: why for name, why in e.missing.items() if why}
     main = e.main
-    if main is None:
+    if e.logged.seconds:
+        pass
+    elif main is None:
         missing["phases"] = "no Python process loaded the hooks (another language, or python -I, -S or -E)"
     elif not main.steps:
         missing["steps"] = "no step of a known trainer or of an optimizer of torch was seen"
@@ -196,10 +202,16 @@ def _notes(e: ProfileEvidence, curves: ResourceCurves) -> Iterator[Note]:
     if main is not None and main.failed:
         yield Note(topic="hooks", text="not timed: " + ", ".join(f"{n} ({why})" for n, why in main.failed.items()))
     others = sum(one.steps > 0 for one in e.processes[1:])
-    if others:
+    if others and not e.logged.seconds:
         yield Note(
             topic="processes", text=f"phases are those of one process; {plural(others, 'other')} made steps, too"
         )
+    if e.logged.seconds:
+        text = f"phases and steps are those that {e.logged.framework} has logged; 'other' is what it gives no name to"
+        yield Note(topic="phases", text=text)
+    if e.logged.overlap > OVERLAP:
+        text = f"the phases add up to {e.logged.overlap:.0%} of the steps: some of them run at the same time"
+        yield Note(topic="phases", text=text)
     if any(one.how == "seen" for one in phase_times(e)):
         text = "phases marked as seen are told by the names of functions, where the time was outside of timed phases"
         yield Note(topic="phases", text=text)
@@ -211,7 +223,7 @@ def _meta(e: ProfileEvidence) -> dict[str, Any]:
         "run": e.command or "a part of a program",
         "source": e.command,
         "folder": str(e.folder),
-        "framework": main.framework if main else "",
+        "framework": e.logged.framework or (main.framework if main else ""),
         "gpus": e.gpus,
         "how": e.how,
         "trace": main.operations.trace if main and main.operations else "",

@@ -8,11 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from rldk.profiling.facts import PhaseTime, ResourceCurves
 from rldk.profiling.hot_lines import UNTIMED, seen_shares
+from rldk.profiling.logged import LoggedTimes
 from rldk.profiling.recorded import PhaseLine, RecordedProcess
 from rldk.profiling.resources import ResourceSample
 
@@ -23,7 +24,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 class ProfileEvidence(Struct, frozen=True, kw_only=True):
     """`processes`: those that recorded, the busiest first. `missing`: what could not be measured -> why. `command`: ""
-    for a part of a program. `how`: how it ended, as of `ReplicaEnd`. `said`: the last lines that it printed."""
+    for a part of a program. `how`: how it ended, as of `ReplicaEnd`. `said`: the last lines that it printed.
+    `logged`: the times that the trainer itself has logged."""
 
     processes: list[RecordedProcess]
     samples: list[ResourceSample]
@@ -36,6 +38,7 @@ class ProfileEvidence(Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     torch_steps: int = 0
     said: str = ""
+    logged: LoggedTimes = field(default_factory=LoggedTimes)
 
     @property
     def main(self) -> RecordedProcess | None:
@@ -55,7 +58,10 @@ class ProfileEvidence(Struct, frozen=True, kw_only=True):
 
 
 def phase_times(e: ProfileEvidence) -> tuple[PhaseTime, ...]:
-    """The phases, the longest first. Time outside of timed phases is divided by what the stack showed meanwhile."""
+    """The phases, the longest first. Time outside of timed phases is divided by what the stack showed meanwhile. What a
+    trainer has logged itself goes before what was seen of it from outside."""
+    if e.logged.seconds:
+        return _logged(e.logged)
     timed, seen = _timed(e), dict[str, float]()
     stacks = e.main.stacks if e.main else None
     for name in UNTIMED:
@@ -82,6 +88,16 @@ def phase_times(e: ProfileEvidence) -> tuple[PhaseTime, ...]:
     return tuple(sorted(times, key=lambda one: (-one.seconds, one.name)))
 
 
+def _logged(times: LoggedTimes) -> tuple[PhaseTime, ...]:
+    total, steps = sum(times.phases.values()), len(times.seconds)
+    phases = (
+        PhaseTime(name=name, seconds=seconds, share=seconds / total, per_step=seconds / steps, how="logged")
+        for name, seconds in times.phases.items()
+        if seconds > LEAST * total
+    )
+    return tuple(sorted(phases, key=lambda one: (-one.seconds, one.name)))
+
+
 def _timed(e: ProfileEvidence) -> dict[str, float]:
     """The seconds of each timed phase. Where nothing was timed, no start can be told from what came after it."""
     timed: dict[str, float] = {}
@@ -93,7 +109,7 @@ def _timed(e: ProfileEvidence) -> dict[str, float]:
 
 def step_seconds(e: ProfileEvidence) -> list[float]:
     """The seconds of each step that counts."""
-    return [value for line in e.step_lines for value in line.seconds]
+    return e.logged.seconds or [value for line in e.step_lines for value in line.seconds]
 
 
 def count_of(e: ProfileEvidence, name: str) -> int:

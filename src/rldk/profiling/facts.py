@@ -11,8 +11,8 @@ from rldk.rules.profiles import MemoryTrend
 
 class PhaseTime(Struct, frozen=True, kw_only=True):
     """`seconds`: spent in the phase and in none inside it. `share`: of the time of the steps. `per_step`: seconds; None
-    where no step was seen. `how`: "timed" by a hook or by the program itself, or "seen" by looks at the stack, where
-    the name of a function says which phase it is."""
+    where no step was seen. `how`: "timed" by a hook or by the program itself, "logged" by the trainer, or "seen" by
+    looks at the stack, where the name of a function says which phase it is."""
 
     name: str
     seconds: float

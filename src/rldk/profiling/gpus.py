@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+# name -> how one device is asked: the share of the time in which a kernel ran, bytes in use, degrees, watts
+COUNTERS: Mapping[str, Callable[[Any, Any], float]] = {
+    "busy": lambda nvml, device: nvml.nvmlDeviceGetUtilizationRates(device).gpu / 100,
+    "memory": lambda nvml, device: nvml.nvmlDeviceGetMemoryInfo(device).used,
+    "temperature": lambda nvml, device: nvml.nvmlDeviceGetTemperature(device, nvml.NVML_TEMPERATURE_GPU),
+    "power": lambda nvml, device: nvml.nvmlDeviceGetPowerUsage(device) / 1000,
+}
+SILENT = "the device does not tell"
 ABSENT = 'needs nvidia-ml-py (pip install "rldk[gpu]")'
 
 
@@ -41,19 +50,21 @@ class GpuCounters:
         """How many GPUs there are."""
         return len(self._devices)
 
+    def each(self, name: str) -> list[float] | None:
+        """One of `COUNTERS` now, for each GPU; None where a device does not tell, or there is none."""
+        try:
+            return [float(COUNTERS[name](self._nvml, device)) for device in self._devices] or None
+        except Exception:  # noqa: BLE001 - not every device has every counter
+            return None
+
     def read(self) -> GpuSample | None:
         """The counters now, or None."""
         if not self._devices:
             return None
-        nvml = self._nvml
-        try:
-            busy = [nvml.nvmlDeviceGetUtilizationRates(d).gpu / 100 for d in self._devices]
-            memory = [int(nvml.nvmlDeviceGetMemoryInfo(d).used) for d in self._devices]
-        except Exception:  # noqa: BLE001 - as above
-            self.missing = "the device does not tell"
+        busy, memory, power = self.each("busy"), self.each("memory"), self.each("power")
+        if busy is None or memory is None:
+            self.missing = SILENT
             return None
-        try:
-            power = sum(nvml.nvmlDeviceGetPowerUsage(d) for d in self._devices) / 1000
-        except Exception:  # noqa: BLE001 - not every device has it
-            power = float("nan")
-        return GpuSample(busy=sum(busy) / len(busy), memory=sum(memory), power=power)
+        return GpuSample(
+            busy=sum(busy) / len(busy), memory=int(sum(memory)), power=float("nan") if power is None else sum(power)
+        )

@@ -21,6 +21,7 @@ from rldk.engine.replicas.running import ReplicaLimits, run_replicas
 from rldk.errors import OutputError, UsageError
 from rldk.profiling.conclusion import conclude_profile
 from rldk.profiling.evidence import ProfileEvidence
+from rldk.profiling.logged import LoggedTimes, logged_times
 from rldk.profiling.recorded import recorded_processes
 from rldk.profiling.report import ProfileReport
 from rldk.profiling.resources import ResourceSampler
@@ -91,8 +92,11 @@ def profile_command(
 
 
 def _evidence(command: ReplicaCommand, sampler: ResourceSampler, end: ReplicaEnd, torch_steps: int) -> ProfileEvidence:
+    processes = recorded_processes(command.folder)
+    hooked = bool(processes) and processes[0].framework != ""
     return ProfileEvidence(
-        processes=recorded_processes(command.folder),
+        processes=processes,
+        logged=LoggedTimes() if hooked else logged_times(command.folder),
         samples=sampler.samples,
         gpus=sampler.gpus.count,
         missing={"resources": sampler.missing, "GPU": sampler.gpus.missing},

@@ -96,10 +96,11 @@ class RecordedProcess(Struct, kw_only=True):
 
 
 def recorded_processes(folder: Path) -> list[RecordedProcess]:
-    """The processes, the one with most steps first; of those, the one that was timed for longest."""
+    """The processes: first one whose trainer is known, then one with more steps, then one that was timed for longer.
+    Workers of a trainer may make steps of an optimizer, too."""
     names = sorted(name for name in os.listdir(folder) if name.endswith(PHASES))[:MOST_PROCESSES]  # noqa: PTH208
     found = [_process(folder / name) for name in names]
-    return sorted(found, key=lambda one: (-one.steps, -one.seconds))
+    return sorted(found, key=lambda one: (not one.framework, -one.steps, -one.seconds))
 
 
 def _process(path: Path) -> RecordedProcess:

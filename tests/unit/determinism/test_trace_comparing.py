@@ -66,6 +66,18 @@ def test_the_same_elements_in_another_order_are_an_order() -> None:
     assert (found.cause, found.moved) == ("order", True)
 
 
+def test_of_ranks_that_differ_at_one_step_the_one_that_differs_first_is_named() -> None:
+    """Rank 1 reads other data; rank 0 gets its gradients later in the same step."""
+    other = {**EVENT, "inputs": 9}
+    runs = [
+        {"rank-0-1": _trace([EVENT] * 5 + [a]), "rank-1-1": _trace([EVENT] * 2 + [b] + [EVENT] * 3)}
+        for a, b in ((EVENT, EVENT), (other, other))
+    ]
+    found = first_segment(*runs)
+    assert found is not None
+    assert found.process == "rank-1-1"
+
+
 def test_a_replica_that_ends_earlier_has_another_order() -> None:
     found = _first([EVENT] * 4, [EVENT] * 3)
     assert (found.cause, found.index, found.ended) == ("order", 3, 1)

@@ -12,6 +12,7 @@ import pytest
 from rldk.errors import TrainingStopped
 from rldk.integrations.openrlhf import MachineCounters, NodeRows, OpenRLHFMonitor, attach_to_trainers
 from rldk.integrations.openrlhf.monitor import origin_of
+from rldk.profiling.gpus import GpuCounters
 
 HEAD = "Inter-|   Receive  |  Transmit\n face |bytes packets errs drop fifo frame compressed multicast|bytes ...\n"
 ARGS = Namespace(
@@ -139,6 +140,29 @@ def test_the_network_is_read_as_rates_without_the_loopback(tmp_path: Path) -> No
     found = counters.read()
     names = ("network_received_mb_per_s", "network_sent_mb_per_s", "network_errors")
     assert [found[name] for name in names] == [2.0, 0.5, 3.0]
+
+
+class _TwoGpus(GpuCounters):
+    """Two GPUs, of which none tells its power."""
+
+    def __init__(self) -> None:
+        self.missing, self._devices = "", [0, 1]
+
+    def each(self, name: str) -> list[float] | None:
+        return {"busy": [0.4, 0.6], "memory": [5e9, 7e9], "temperature": [50.0, 60.0]}.get(name)
+
+
+def test_counters_of_gpus_are_means_and_maxima_in_the_units_of_the_row(tmp_path: Path) -> None:
+    counters = MachineCounters(tmp_path / "nothing", gpus=_TwoGpus())
+    found = counters.read()
+    assert (found["gpu_utilisation/mean"], found["gpu_memory_used_gb/max"], found["gpu_temperature_c/mean"]) == (
+        0.5,
+        7.0,
+        55.0,
+    )
+    assert not [name for name in found if name.startswith("gpu_power")]
+    assert counters.missing["gpu_power_w"] == "not available: the device does not tell"
+    assert "gpu" not in counters.missing
 
 
 def test_counters_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Literal
@@ -50,8 +51,9 @@ def sequence(trace: ProcessTrace, *, draws: bool) -> TracedEvents:
 def first_segment(
     first: Mapping[str, ProcessTrace], second: Mapping[str, ProcessTrace], *, draws: bool = False
 ) -> FirstSegment | None:
-    """The earliest segment, by optimiser step, in which any process differs. A process that only one replica has
-    differs in its first segment. `draws`: compare the draws of chance, where nothing else was traced."""
+    """The earliest segment in which any process differs: by optimiser step, then by the events before it. A process
+    that only one replica has differs in its first segment. `draws`: compare the draws of chance, where nothing else was
+    traced."""
     found = []
     for name in sorted({*first, *second}):
         if name not in first or name not in second:
@@ -63,7 +65,23 @@ def first_segment(
             segments = max((one.segments for one in sides), key=len)
             row = segments[place]
             found.append(FirstSegment(process=name, place=place, step=int(row["step"]), start=int(row["start"])))
-    return min(found, key=lambda one: (one.step, one.process), default=None)
+    earliest = [one for one in found if one.step == min(other.step for other in found)]
+    if len(earliest) < 2:
+        return earliest[0] if earliest else None
+    return min(earliest, key=lambda one: (_before(one, first, second, draws=draws), one.process))
+
+
+def _before(
+    segment: FirstSegment, first: Mapping[str, ProcessTrace], second: Mapping[str, ProcessTrace], *, draws: bool
+) -> float:
+    """How many events of its process agree. Ranks do much the same but have no common clock, and what differs in one
+    reaches the others: of those that differ at the same step, the one whose events agree for the shortest is the
+    first. Infinite where that was not written."""
+    name = segment.process
+    if name not in first or name not in second:
+        return 0
+    event = first_event(segment, *(sequence(one[name], draws=draws) for one in (first, second)))
+    return math.inf if event is None else segment.start + event.index
 
 
 def _segment(a: TracedEvents, b: TracedEvents) -> int | None:

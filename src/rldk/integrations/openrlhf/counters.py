@@ -1,62 +1,56 @@
-"""What a machine says about its GPUs and its network. What it does not say is named, never guessed."""
+"""What a machine says about its GPUs and its network, as numbers of a row. What it does not say is named, never
+guessed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from rldk.profiling.gpus import SILENT, GpuCounters
 
 GB, MB = 1e9, 1e6
 NETWORK = Path("/proc/net/dev")
-NO_GPU = "not available: needs nvidia-ml-py and an NVIDIA driver"
+# name in a row -> counter, and how many of its unit are one of the row's
+GPU = {
+    "gpu_utilisation": ("busy", 1.0),
+    "gpu_memory_used_gb": ("memory", GB),
+    "gpu_temperature_c": ("temperature", 1.0),
+    "gpu_power_w": ("power", 1.0),
+}
 NO_NETWORK = "not available: this system has no /proc/net/dev"
 
 
 class MachineCounters:
     """Reads the counters of this machine. `missing`: what is not available, and why."""
 
-    def __init__(self, network: Path = NETWORK, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, network: Path = NETWORK, clock: Callable[[], float] = time.monotonic, *, gpus: GpuCounters | None = None
+    ) -> None:
         self.missing: dict[str, str] = {}
         self._network = network
         self._clock = clock
         self._before: tuple[float, dict[str, float]] | None = None
-        self._devices, self._nvml = self._open()
-        if not self._devices:
-            self.missing["gpu"] = NO_GPU
+        self._gpus = gpus or GpuCounters()
+        if self._gpus.missing:
+            self.missing["gpu"] = f"not available: {self._gpus.missing}"
         self._before = self._traffic()
         if self._before is None:
             self.missing["network"] = NO_NETWORK
 
     def read(self) -> dict[str, float]:
         """The counters now. Rates of the network are means since the last call."""
-        return {**self._gpus(), **self._rates()}
+        return {**self._of_gpus(), **self._rates()}
 
-    def _open(self) -> tuple[list[Any], Any]:
-        try:
-            import pynvml
-
-            pynvml.nvmlInit()
-            return [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())], pynvml
-        except Exception:  # noqa: BLE001 - a driver may fail in any way; its counters are then missing
-            return [], None
-
-    def _gpus(self) -> dict[str, float]:
+    def _of_gpus(self) -> dict[str, float]:
         """The mean and the largest value over the GPUs of this machine."""
-        readers: dict[str, Callable[[Any], float]] = {
-            "gpu_utilisation": lambda d: self._nvml.nvmlDeviceGetUtilizationRates(d).gpu / 100,
-            "gpu_memory_used_gb": lambda d: self._nvml.nvmlDeviceGetMemoryInfo(d).used / GB,
-            "gpu_temperature_c": lambda d: self._nvml.nvmlDeviceGetTemperature(d, self._nvml.NVML_TEMPERATURE_GPU),
-            "gpu_power_w": lambda d: self._nvml.nvmlDeviceGetPowerUsage(d) / 1000,
-        }
         found: dict[str, float] = {}
-        for name, reader in readers.items() if self._devices else ():
-            try:
-                values = [float(reader(device)) for device in self._devices]
-            except Exception:  # noqa: BLE001 - not every device has every counter
-                self.missing[name] = "not available: the device does not tell"
+        for name, (counter, unit) in GPU.items() if self._gpus.count else ():
+            values = self._gpus.each(counter)
+            if values is None:
+                self.missing[name] = f"not available: {SILENT}"
                 continue
-            found |= {f"{name}/mean": sum(values) / len(values), f"{name}/max": max(values)}
+            found |= {f"{name}/mean": sum(values) / len(values) / unit, f"{name}/max": max(values) / unit}
         return found
 
     def _rates(self) -> dict[str, float]:

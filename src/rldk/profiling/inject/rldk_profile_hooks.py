@@ -39,7 +39,35 @@ PHASES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "stable_baselines3.common.on_policy_algorithm": (("OnPolicyAlgorithm", "collect_rollouts", ROLLOUT),),
     "stable_baselines3.common.off_policy_algorithm": (("OffPolicyAlgorithm", "collect_rollouts", ROLLOUT),),
 }
+# RLlib times its phases with a timer of its own; the names of timers -> phase
+RLLIB = {
+    "env_runner_sampling_timer": ROLLOUT,
+    "offline_sampling_timer": DATA,
+    "replay_buffer_sampling_timer": DATA,
+    "replay_buffer_add_data_timer": DATA,
+    "learner_update_timer": TRAIN,
+    "target_net_update": TRAIN,
+    "synch_weights": SYNC,
+    "evaluation_iteration": EVALUATION,
+}
 SB3 = {name: name.upper() for name in ("ppo", "a2c", "dqn", "sac", "td3")}  # module -> class
+
+
+class PhaseTimer:
+    """A timer of a trainer, within which the time is charged to a phase."""
+
+    def __init__(self, clock: PhaseClock, phase: str, timer: Any) -> None:
+        self._clock, self._phase, self._timer = clock, phase, timer
+
+    def __enter__(self) -> Any:
+        self._clock.enter(self._phase)
+        return self._timer.__enter__()
+
+    def __exit__(self, *how: Any) -> Any:
+        try:
+            return self._timer.__exit__(*how)
+        finally:
+            self._clock.leave()
 
 
 class Hooks:
@@ -53,6 +81,8 @@ class Hooks:
         self.by_module: dict[str, Callable[[ModuleType], object]] = {
             **dict.fromkeys(PHASES, self._phases),
             **{f"stable_baselines3.{name}.{name}": self._sb3 for name in SB3},
+            "ray.rllib.utils.metrics.metrics_logger": self._rllib_timers,
+            "ray.rllib.algorithms.algorithm": self._rllib_steps,
             "transformers.trainer_callback": self._trainer_steps,
             "transformers.generation.utils": self._generation,
             "stable_baselines3.common.vec_env.base_vec_env": self._vector_steps,
@@ -107,6 +137,40 @@ class Hooks:
         handler = getattr(module, "CallbackHandler", None)
         self._after(handler, "on_train_begin", self._seen_trainer)
         self._after(handler, "on_step_end", self._clock.step)
+
+    def _rllib_timers(self, module: ModuleType) -> None:
+        """Charges what runs within a timer of RLlib to its phase."""
+        kind = getattr(module, "MetricsLogger", None)
+        own = vars(kind).get("log_time") if kind is not None else None
+        if not callable(own):
+            return
+        clock = self._clock
+
+        @wraps(own)
+        def log_time(logger: Any, key: Any, *args: Any, **kwargs: Any) -> Any:
+            timer = own(logger, key, *args, **kwargs)
+            phase = RLLIB.get(key if isinstance(key, str) else key[-1])
+            return timer if phase is None or not clock.own else PhaseTimer(clock, phase, timer)
+
+        self._put(kind, "log_time", log_time)
+
+    def _rllib_steps(self, module: ModuleType) -> None:
+        kind = getattr(module, "Algorithm", None)
+        own = vars(kind).get("step") if kind is not None else None
+        if not callable(own):
+            return
+        clock = self._clock
+
+        @wraps(own)
+        def step(algorithm: Any) -> Any:
+            if not clock.own:
+                return own(algorithm)
+            clock.owner = "rllib"  # before the optimizers of the first step make steps of their own
+            result = own(algorithm)
+            clock.step()
+            return result
+
+        self._put(kind, "step", step)
 
     def _sb3(self, module: ModuleType) -> None:
         kind = getattr(module, SB3[module.__name__.rpartition(".")[2]], None)

@@ -31,6 +31,9 @@ else:
 
 
 _types: dict[Any, int] = {}
+_arrays: dict[int, Any] = {}  # types of arrays of ctypes by their length in bytes
+_dense: dict[Any, bool] = {}  # whether a shape with these strides has no gaps
+_MOST = 10_000  # of either
 _weights: dict[Any, Any] = {}
 FETCHING: list[bool] = []  # not empty while digests are fetched from a device
 
@@ -74,6 +77,11 @@ def of_tensor(tensor: Any) -> Any:
     return of_parts(tensor, None)[0]
 
 
+def of_view(view: Any, source: int, offset: int) -> int:
+    """The digest of a view, by that of the tensor that it shows, `offset` bytes from its beginning. Nothing is read."""
+    return hash((_form(view), source, view.stride(), offset)) & MASK
+
+
 def of_parts(tensor: Any, memory: int | None) -> tuple[Any, int | None]:
     """The digest of a strided tensor, and that of its memory alone, which a view of all of it shares; None where it
     does not fill its memory. `memory`: the latter, where it is known already.
@@ -82,7 +90,7 @@ def of_parts(tensor: Any, memory: int | None) -> tuple[Any, int | None]:
     form, count = _form(tensor), tensor.numel()
     if count == 0:
         return form, None
-    if tensor.device.type != "cpu":
+    if not tensor.is_cpu:  # `device.type` takes 3 microseconds, this 0.1
         return OnDevice(weighted_sum(tensor), form), None
     if not tensor.is_contiguous():
         if not is_dense(tensor):
@@ -95,13 +103,29 @@ def of_parts(tensor: Any, memory: int | None) -> tuple[Any, int | None]:
 
 
 def _of_memory(tensor: Any, count: int) -> int:
-    return int(_bytes_digest((ctypes.c_char * (count * tensor.element_size())).from_address(tensor.data_ptr())))
+    size = count * tensor.element_size()
+    array = _arrays.get(size)
+    if array is None:
+        array = ctypes.c_char * size
+        if len(_arrays) < _MOST:
+            _arrays[size] = array
+    return _bytes_digest(array.from_address(tensor.data_ptr()))
 
 
 def is_dense(tensor: Any) -> bool:
     """Whether the elements lie side by side in some order of the dimensions: they can be read without a copy."""
+    key = (tensor.stride(), tensor.shape)
+    known = _dense.get(key)
+    if known is None:
+        known = _has_no_gaps(*key)
+        if len(_dense) < _MOST:
+            _dense[key] = known
+    return known
+
+
+def _has_no_gaps(strides: Any, shape: Any) -> bool:
     size = 1
-    for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+    for stride, length in sorted(zip(strides, shape, strict=True)):
         if length != 1:
             if stride != size:
                 return False

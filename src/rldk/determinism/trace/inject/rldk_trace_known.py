@@ -8,7 +8,7 @@ from typing import Any
 
 class KnownDigest:
     """The digest of a tensor. `memory`: that of its memory alone, which a view of all of it shares. None of either:
-    not computed yet. `version`: None until the operation that writes to the tensor has ended."""
+    not computed yet. `version`: None as long as it is due."""
 
     __slots__ = ("address", "digest", "memory", "ref", "version")
 
@@ -28,7 +28,7 @@ class KnownDigests:
     def __init__(self) -> None:
         self.known: dict[int, KnownDigest] = {}
         self._shared: dict[int, Any] = {}  # memory that NumPy sees, too, by its address, as long as it is in use
-        self._due: list[KnownDigest] = []
+        self.due: list[KnownDigest] = []  # whose version is not known yet; then `settle` is to be called
 
     def get(self, tensor: Any) -> KnownDigest | None:
         """What is known of a tensor; None where nothing is, or where it was written to since."""
@@ -47,25 +47,25 @@ class KnownDigests:
         address, shared = storage.data_ptr(), self._shared
         shared[address] = weakref.ref(storage, lambda ended: shared.get(address) is ended and shared.pop(address))
 
-    def put(self, tensor: Any, digest: Any, memory: int | None = None, *, written: bool = False) -> None:
-        """Remembers a digest. `written`: of what the running operation writes to; torch counts that as a new version of
-        the tensor only after the operation has ended, so the version is read by `settle`."""
+    def put(self, tensor: Any, digest: Any, memory: int | None = None, *, due: bool = False) -> None:
+        """Remembers a digest. `due`: of what the running operation writes to, or of a view that it makes. Torch counts
+        the one as a new version, and gives the other the version of what it shows, only after the operation has ended,
+        so the version is read by `settle`."""
         made = self.known[id(tensor)] = KnownDigest(tensor, digest, memory)
-        if written:
+        if due:
             made.version = None
-            self._due.append(made)
+            self.due.append(made)
         if len(self.known) > self.MOST:
             self.drop_dead()
             if len(self.known) > self.MOST:
                 self.known.clear()
 
     def settle(self) -> None:
-        """Reads the versions of what the last operation has written to; to be called before the next one."""
-        if self._due:
-            for one in self._due:
-                tensor = one.ref()
-                one.version = None if tensor is None else tensor._version
-            self._due.clear()
+        """Reads the versions that are due; to be called before the next operation."""
+        for one in self.due:
+            tensor = one.ref()
+            one.version = None if tensor is None else tensor._version
+        self.due.clear()
 
     def drop_dead(self) -> None:
         """Forgets tensors that are gone."""

@@ -57,7 +57,6 @@ class EventStream:
         self._segment = self._first = self._written = self._total = 0
         self._digest = 0
         self._pending: list[tuple[Any, ...]] = []
-        self._later = 0  # digests that are still on a device
 
     def add(self, *event: Any) -> None:
         """Adds an event: kind, flags, what, site, module, output, inputs, arguments, chance, bag. A digest that is
@@ -88,14 +87,16 @@ class EventStream:
 
     def _fold(self) -> None:
         events, self._pending = resolved(self._pending), []
-        number = self.number - len(events)
+        digest = self._digest
         for event in events:
-            self._digest = hash((self._digest, event)) & MASK
-            if self._segment >= self._start and self._total < self._budget:
-                self._records.write(RECORD.pack(*event[:5], number, *event[5:]))
-                self._total += 1
-                self._written += 1
-            number += 1
+            digest = hash((digest, event))
+        self._digest = digest & MASK
+        if self._segment >= self._start and self._total < self._budget:
+            kept = events[: self._budget - self._total]
+            first, pack = self.number - len(events), RECORD.pack
+            self._records.write(b"".join([pack(*one[:5], n, *one[5:]) for n, one in enumerate(kept, first)]))
+            self._total += len(kept)
+            self._written += len(kept)
 
 
 def resolved(events: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
