@@ -46,6 +46,20 @@ class Maker:
                 made[row, self.place[f"[{int(position[row])}]"]] = 1
         return made
 
+    def counted(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Answers as `answers` makes them, without their texts: counts of words as in `bag`, and lengths in characters.
+
+        Every word has six letters, and a word or a dash is followed by one space or line break."""
+        rng = self.rng
+        size, listed = 8 + rng.integers(5, 60, count), rng.random(count) < LISTED
+        made = np.zeros((count, len(self.place)))
+        np.add.at(made, (np.repeat(np.arange(count), 8), rng.integers(0, CONTENT, 8 * count)), 1)
+        rows = np.repeat(np.arange(count), size - 8)
+        np.add.at(made, (rows, CONTENT + rng.integers(0, FILLER, len(rows))), 1)
+        lines = np.where(listed, -(-size // np.maximum(1, size // 3)), 0)
+        made[:, self.place["-"]] = lines
+        return made, (7 * size - 1 + 2 * lines).astype(float)
+
     def preferred(self, odds: np.ndarray) -> np.ndarray:
         """Whether the first of two answers is preferred, by a coin with these log-odds."""
         return self.rng.random(len(odds)) < 1 / (1 + np.exp(-odds))
