@@ -4,8 +4,8 @@
 prints the table of docs/reward.md.
 
 Where the true size is not planted it is the mean over `BLOCKS` large sets of answers of the same model, made without
-their texts. The sampling error of that mean is a thirteenth of that of the report, so that it does not count. (Over four
-sets it is a fourth, and a 95 % interval holds the mean in 94.3 % of seeds.) Format needs the texts, and has four sets."""
+their texts. The sampling error of that mean is a thirteenth of that of the report, so that it does not count. (Over
+four sets it is a fourth, and a 95 % interval holds the mean in 94.3 % of seeds.) Format needs the texts: four sets."""
 
 from __future__ import annotations
 

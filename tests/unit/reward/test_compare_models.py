@@ -257,7 +257,7 @@ def test_a_server_that_refuses_or_answers_nonsense_ends_it(server: str, status: 
 
 
 def test_a_server_that_is_not_there_and_an_address_with_a_password_are_errors() -> None:
-    with pytest.raises(UnreadableSource, match="did not answer in 1 tries"):
+    with pytest.raises(UnreadableSource, match="did not answer in 1 try: "):
         compare_models("http://127.0.0.1:9/", by_length, PROMPTS, TEXTS, options=ScorerOptions(retries=0, batch=400))
     with pytest.raises(UsageError, match="password"):
         compare_models("http://me:pw@127.0.0.1/", by_length, PROMPTS, TEXTS)
