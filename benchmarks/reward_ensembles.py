@@ -11,10 +11,14 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.tiny_reward import RATE, BagModel, Maker
-from rldk.reward import health
+from rldk.reward.ensemble import disagreement_of
+from rldk.reward.table import ScoreTable
+from rldk.rules.catalogue.scores.reward_ensemble import scorers_disagree_on_the_best
+from rldk.rules.score_view import ScoresView
 
 PROMPTS, EACH = 150, 4
 COUNT = PROMPTS * EACH
+NAMES = [f"score_{k}" for k in range(9)]
 HEAD = "| ensemble | fires | ratio of disagreement (median) |\n|---|---|---|"
 Scores = np.ndarray
 Made = Callable[[np.random.Generator, int], Scores]
@@ -29,17 +33,16 @@ def trained(rng: np.random.Generator, seed: int, *, planted: bool = False) -> Sc
     """Five linear models on bootstrap samples of 1,500 preferences. Planted: one of them also learnt to like a filler
     word, which 12 % of the answers repeat three times."""
     maker = Maker(seed)
-    a, b = maker.answers(1500), maker.answers(1500)
-    wins = maker.preferred(RATE * (a[1] - b[1]))
-    first, second = maker.bag(a[0]), maker.bag(b[0])
-    bag = maker.bag(maker.answers(COUNT)[0])
+    a, b = maker.counted(1500), maker.counted(1500)
+    wins = maker.preferred(RATE * (a.quality - b.quality))
+    bag = maker.counted(COUNT).bag
     word = maker.place[maker.filler[0]]
     if planted:
         bag[rng.random(COUNT) < 0.12, word] += 3
     made = []
     for k in range(5):
         drawn = rng.integers(0, 1500, 1500)
-        model = BagModel(len(maker.place)).fit(first[drawn], second[drawn], wins[drawn])
+        model = BagModel(len(maker.place)).fit(a.bag[drawn], b.bag[drawn], wins[drawn], steps=6)
         if planted and k == 0:
             model.weights[word] += 2 * model.score(bag).std()
         made.append(model.score(bag))
@@ -131,12 +134,17 @@ ENSEMBLES: dict[str, Made] = {
 
 def look(scores: Scores) -> tuple[bool, float]:
     """Whether the rule fires on an ensemble, and the ratio that it measures."""
-    import pandas as pd
-
-    columns = {f"score_{k}": scores[:, k] for k in range(scores.shape[1])}
-    frame = pd.DataFrame({"prompt": [f"question {i // EACH}" for i in range(COUNT)], **columns})
-    report = health(frame, columns={"scorers": ",".join(columns)}, select="RM033")
-    return bool(report.findings), float("nan") if report.ensemble is None else report.ensemble.top.value
+    prompt = np.repeat(np.arange(PROMPTS), EACH)
+    table = ScoreTable(
+        reward=scores.mean(axis=1),
+        prompt=prompt,
+        group=prompt,
+        scorers=scores,
+        scorer_names=tuple(NAMES[: scores.shape[1]]),
+    )
+    found, _ = disagreement_of(table, seed=0)
+    fired = scorers_disagree_on_the_best.body(ScoresView(disagreement=found))
+    return fired is not None, float("nan") if found is None else found.top.value
 
 
 def row(name: str, fired: int, seeds: int, ratio: float) -> str:

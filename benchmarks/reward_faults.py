@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.tiny_reward import RATE, BagModel, Maker
+from benchmarks.tiny_reward import RATE, BagModel, Counted, Maker
 from rldk.core.stats.coupling import within_groups
 from rldk.reward import RewardHealthReport, compare_models, health
 from rldk.reward.distributions import bound_mass
@@ -27,13 +27,20 @@ Outcome = tuple[RewardHealthReport, str, float, tuple[float, float] | None]
 
 def trained(maker: Maker, fault: Callable[..., np.ndarray] | None = None, *, flip: float = 0.0, place: bool = False):
     """A model on pairs whose log-odds have the fault's term, and the pairs."""
-    a, b = maker.answers(TRAIN), maker.answers(TRAIN)
+    a, b = maker.counted(TRAIN), maker.counted(TRAIN)
     first = np.where(maker.rng.random(TRAIN) < 0.5, 1, 2)
-    odds = RATE * (a[1] - b[1]) + (fault(a, b, first) if fault else 0.0)
+    odds = RATE * (a.quality - b.quality) + (fault(a, b, first) if fault else 0.0)
     wins = maker.preferred(odds)
     wins = np.where(maker.rng.random(TRAIN) < flip, ~wins, wins)
-    shown = (first, 3 - first) if place else (None, None)
-    return BagModel(len(maker.place)).fit(maker.bag(a[0], shown[0]), maker.bag(b[0], shown[1]), wins)
+    if place:
+        show(maker, a.bag, first)
+        show(maker, b.bag, 3 - first)
+    return BagModel(len(maker.place)).fit(a.bag, b.bag, wins)
+
+
+def show(maker: Maker, bag: np.ndarray, position: np.ndarray) -> None:
+    """Tells the model the place of each answer."""
+    bag[np.arange(len(bag)), [maker.place[f"[{at}]"] for at in position]] = 1
 
 
 def scored(maker: Maker, model: BagModel, prompts: int, *, place: bool = False) -> dict[str, list]:
@@ -62,9 +69,9 @@ def pairs(maker: Maker, model: BagModel, count: int, *, flip: float = 0.0) -> di
     }
 
 
-def true_size(measure: Callable[[np.ndarray, np.ndarray], float], maker: Maker) -> float:
-    """The mean of a quantity of counts of words and lengths over large sets of new answers."""
-    return float(np.mean([measure(*maker.counted(LARGE * EACH)) for _ in range(BLOCKS)]))
+def true_size(measure: Callable[[Counted], float], maker: Maker) -> float:
+    """The mean of a quantity over large sets of new answers."""
+    return float(np.mean([measure(maker.counted(LARGE * EACH)) for _ in range(BLOCKS)]))
 
 
 def within(values: np.ndarray, reward: np.ndarray) -> float:
@@ -80,17 +87,17 @@ def frame(columns: dict[str, list]):
 
 def length(seed: int) -> Outcome:
     maker = Maker(seed)
-    model = trained(maker, lambda a, b, _: 0.15 * (a[2] - b[2]))
+    model = trained(maker, lambda a, b, _: 0.15 * (a.fill - b.fill))
     report = health(frame(scored(maker, model, PROMPTS)))
     own = report.length_bias_metrics
 
-    true = true_size(lambda bag, size: within(size, model.score(bag)), maker)
+    true = true_size(lambda own: within(own.length, model.score(own.bag)), maker)
     return report, "LEN020", true, (own.low, own.high)
 
 
 def feature(seed: int) -> Outcome:
     maker = Maker(seed)
-    model = trained(maker, lambda a, b, _: 3.0 * (a[3] - b[3]))
+    model = trained(maker, lambda a, b, _: 3.0 * (a.listed - b.listed))
 
     def lists(report: RewardHealthReport):
         return next(one.coupling for one in report.shortcut_analysis["format"] if one.feature == "lists")
@@ -112,10 +119,10 @@ def position(seed: int) -> Outcome:
     report = health(frame(scored(maker, model, PROMPTS, place=True)))
     own = place(report)
 
-    def correlation(bag: np.ndarray, _: np.ndarray) -> float:
+    def correlation(own: Counted) -> float:
         shown = maker.rng.permuted(np.tile(np.arange(1, 3), (LARGE, EACH // 2)), axis=1).ravel()
-        bag[np.arange(len(bag)), [maker.place[f"[{at}]"] for at in shown]] = 1
-        return within(shown.astype(float), model.score(bag))
+        show(maker, own.bag, shown)
+        return within(shown.astype(float), model.score(own.bag))
 
     true = true_size(correlation, maker)
     return report, "RM021", true, (own.low, own.high)
@@ -144,7 +151,7 @@ def overlap(seed: int) -> Outcome:
 def saturated(seed: int) -> Outcome:
     maker = Maker(seed)
     model = trained(maker)
-    top = float(np.quantile(model.score(maker.bag(maker.answers(2000)[0])), 0.6))
+    top = float(np.quantile(model.score(maker.counted(2000).bag), 0.6))
 
     def capped(prompts: int) -> dict[str, list]:
         columns = scored(maker, model, prompts)
@@ -153,8 +160,8 @@ def saturated(seed: int) -> Outcome:
     report = health(frame(capped(PROMPTS)))
     share = report.saturation_analysis.share
 
-    def at_a_bound(bag: np.ndarray, _: np.ndarray) -> float:
-        return bound_mass(ScoreTable(reward=np.minimum(model.score(bag), top)), None).share.value
+    def at_a_bound(own: Counted) -> float:
+        return bound_mass(ScoreTable(reward=np.minimum(model.score(own.bag), top)), None).share.value
 
     true = true_size(at_a_bound, maker)
     return report, "RM025", true, (share.low, share.high)
@@ -174,7 +181,7 @@ def drifted(seed: int) -> Outcome:
         responses=small,
     )
 
-    true = true_size(lambda bag, _: float(later.score(bag).std() / model.score(bag).std()), maker)
+    true = true_size(lambda own: float(later.score(own.bag).std() / model.score(own.bag).std()), maker)
     return found, "RM031", true, (found.scale.low, found.scale.high)
 
 

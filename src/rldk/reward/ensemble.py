@@ -10,17 +10,18 @@ from rldk.core.stats.clustered import average_ranks, clustered_correlation, clus
 from rldk.core.stats.estimates import Estimate
 from rldk.reward.rows import LEAST, clusters_of, finite_rows, some_rows
 from rldk.reward.table import ScoreTable
-from rldk.rules.score_view import Disagreement
+from rldk.rules.score_view import ScorerSpread
 
 LEAST_ANSWERS = 300  # thirty in each tenth
 MOST = 50_000  # answers that are looked at
 ALIKE = 0.3  # mean rank correlation from which scorers measure one thing
 TENTH = 0.1
+SAME = 1e-9  # standard deviations
 
 Rows = NDArray[np.int64]
 
 
-def disagreement_of(table: ScoreTable, *, seed: int) -> tuple[Disagreement | None, str]:
+def disagreement_of(table: ScoreTable, *, seed: int) -> tuple[ScorerSpread | None, str]:
     """How far the scorers are apart on the answers with the highest reward, and a note for the reader.
 
     None where there are too few answers, where the reward has no top tenth (it is at a bound, or takes a few values
@@ -32,7 +33,9 @@ def disagreement_of(table: ScoreTable, *, seed: int) -> tuple[Disagreement | Non
         return None, ""
     own, reward, cluster = table.scorers[rows], table.reward[rows], clusters_of(table, rows)
     agreement = mean_rank_correlation(own)
-    if not agreement >= ALIKE:
+    if agreement != agreement:
+        return None, "one of the scorers gives the same score to every answer, so that they are not looked at together"
+    if agreement < ALIKE:
         words = ", ".join(table.scorer_names)
         return None, (
             f"{words} do not count as one ensemble: they rank the answers too differently (mean rank correlation "
@@ -44,8 +47,10 @@ def disagreement_of(table: ScoreTable, *, seed: int) -> tuple[Disagreement | Non
     if min(top.sum(), bottom.sum(), middle.sum()) < LEAST:
         return None, "the reward has too few values between its ends to say where the scorers disagree"
     apart = spread_between(np.column_stack([centred_scores(column) for column in own.T]))
+    if not float(apart.max()) > SAME:
+        return None, "the scorers give the same scores: are they copies of one?"
     ranked = spread_between(np.column_stack([normal_scores(column) for column in own.T]))
-    made = Disagreement(
+    made = ScorerSpread(
         top=clustered_mean_ratio(apart, top, middle, cluster),
         ends=clustered_mean_ratio(apart, top, bottom, cluster),
         ranked_ends=clustered_mean_ratio(ranked, top, bottom, cluster),
@@ -56,7 +61,7 @@ def disagreement_of(table: ScoreTable, *, seed: int) -> tuple[Disagreement | Non
         error=_error(table, rows, ranked),
     )
     bounded = made.top.bounded and made.ends.bounded and made.ranked_ends.bounded
-    return (made, "") if bounded else (None, "the scorers give the same scores: is one of them a copy?")
+    return (made, "") if bounded else (None, "all scorers give the same score to the best or the lowest answers")
 
 
 def _curve(reward: NDArray[np.float64], apart: NDArray[np.float64]) -> tuple[float, ...]:

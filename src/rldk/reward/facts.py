@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from rldk.core.model import Report
-from rldk.rules.score_view import BoundMass, Calibration, Disagreement, DistributionShift, GoldCourse, Shortcut
+from rldk.rules.score_view import BoundMass, Calibration, DistributionShift, GoldCourse, ScorerSpread, Shortcut
 
 CheckState = Literal["pass", "warn", "fail", "not_available"]
 
@@ -78,7 +78,7 @@ class RewardHealthFacts(Report, frozen=True, kw_only=True):
     length_bias_metrics: LengthBias | None = None
     length_bias_recommendations: tuple[str, ...] = ()
     overoptimization: GoldCourse | None = None
-    ensemble: Disagreement | None = None
+    ensemble: ScorerSpread | None = None
     label_noise: float | None = None
     fixes: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)

@@ -89,7 +89,7 @@ class GoldCourse(Struct, frozen=True, kw_only=True):
     gold_curve: tuple[float, ...] = ()
 
 
-class Disagreement(Struct, frozen=True, kw_only=True):
+class ScorerSpread(Struct, frozen=True, kw_only=True):
     """How far the scorers of an ensemble are apart on answers with a high reward.
 
     The disagreement on an answer is the standard deviation between the scorers, each on a scale of its own. `top`: its
@@ -141,7 +141,7 @@ class ScoresView(Struct, frozen=True, kw_only=True):
     drift: DistributionShift | None = None
     start: DistributionShift | None = None
     course: GoldCourse | None = None
-    disagreement: Disagreement | None = None
+    disagreement: ScorerSpread | None = None
     noise: Estimate | None = None
     balance: Estimate | None = None
     missing: Estimate | None = None

@@ -176,6 +176,16 @@ def test_wrong_calls_say_what_to_give() -> None:
         compare_models(by_length, lambda texts: [None] * len(texts), PROMPTS, TEXTS)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_model_that_gives_one_score_to_everything_agrees_with_nothing(first: bool) -> None:
+    def flat(texts: list[str]) -> list[float]:
+        return [1.0] * len(texts)
+
+    models = (flat, by_length) if first else (by_length, flat)
+    with pytest.raises(NoData, match="flat gives every one of 400 answers the score 1"):
+        compare_models(*models, PROMPTS, TEXTS)
+
+
 class Handler(BaseHTTPRequestHandler):
     """A scorer that fails as often as it is told to."""
 
