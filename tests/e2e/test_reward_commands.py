@@ -182,6 +182,7 @@ def test_every_command_of_the_page_about_hacked_rewards_runs_as_written(
     assert (tmp_path / "health" / "health.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_card_of_answers_without_steps_is_about_the_answers(biased: Path, clean: Path, tmp_path: Path) -> None:
     for source, status, code in ((biased, "fail", 1), (clean, "pass", 0)):
         made = call("card", "reward", source, "--output-dir", tmp_path, "--json")
