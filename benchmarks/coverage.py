@@ -17,31 +17,18 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from benchmarks.rate_intervals import METHODS, RATES, SIZES, compared, exact_coverage, inside, out_of_reach  # noqa: E402
 from rldk.core.stats.clustered import clustered_mean, clustered_ratio  # noqa: E402
 from rldk.core.stats.estimates import Estimate  # noqa: E402
-from rldk.core.stats.proportions import wilson  # noqa: E402
 from rldk.core.stats.resampling import batch_means  # noqa: E402
 from rldk.core.stats.serial import serial_mean  # noqa: E402
 from rldk.evals.intervals import average, rate  # noqa: E402
 
 OUT = ROOT / "docs" / "evaluation-intervals.md"
 INTRO = ROOT / "benchmarks" / "coverage.intro.md"
-RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 COEFFICIENTS = (0.0, 0.5, 0.8, 0.9)
-SIZES = (20, 50, 100, 200, 500, 2000)
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
-
-
-def exact_coverage(n: int, p: float) -> float:
-    """The probability that Wilson's interval of n independent cases holds p: a sum over all counts."""
-    total = 0.0
-    for hits in range(n + 1):
-        low, high = wilson(hits, n)
-        if low <= p <= high:
-            chance = math.lgamma(n + 1) - math.lgamma(hits + 1) - math.lgamma(n - hits + 1)
-            total += math.exp(chance + hits * math.log(p) + (n - hits) * math.log1p(-p))
-    return total
 
 
 def share_covered(draw: Draw, draws: int) -> float:
@@ -155,7 +142,12 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
 
 def page(draws: int) -> str:
     """The page with its figures."""
-    rates = [[str(n), *(f"{exact_coverage(n, p):.1%}" for p in RATES)] for n in SIZES]
+    cells = {(n, p): exact_coverage(METHODS["Wilson"], n, p) for n in SIZES for p in RATES}
+    rates = [[str(n), *(f"{cells[n, p]:.1%}" for p in RATES)] for n in SIZES]
+    far = out_of_reach()
+    beyond = [[f"n = {n}, p = {p:g}", f"{low:.1%}", f"{high:.1%}", f"{cells[n, p]:.1%}"] for n, p, low, high in far]
+    rest = {cell: found for cell, found in cells.items() if not inside(found) and cell not in {x[:2] for x in far}}
+    methods = [[name, f"{count} of {len(cells)}", f"{low:.1%}", f"{high:.1%}"] for name, count, low, high in compared()]
     prompts = [(10, 8), (20, 8), (40, 8), (200, 4)]
     means = [
         [f"{g} x {m}", *(f"{share_covered(clustered(g, m, icc), draws):.1%}" for icc in (0.0, 0.5))] for g, m in prompts
@@ -178,19 +170,25 @@ def page(draws: int) -> str:
         "independent": "values taken for independent", "batches": "20 batch means",
         "short blocks": "moving blocks of 7 steps", "long blocks": "moving blocks of 20 steps",
     }  # fmt: skip
-    methods = [
+    steps_others = [
         [title, *(f"{share_covered(other_methods(400, c, name), draws):.1%}" for c in COEFFICIENTS)]
         for name, title in names.items()
     ]
-    methods.append(["autoregressive t (used)", *steps[1][1:]])
+    steps_others.append(["autoregressive t (used)", *steps[1][1:]])
     made = {
         "draws": f"{draws:,}",
         "naive": f"{share_covered(ignored(40, 8, 0.5), draws):.0%}",
         "rates": _table(["n", *(f"p = {p:g}" for p in RATES)], rates),
+        "outside": str(sum(not inside(found) for found in cells.values())),
+        "cells": str(len(cells)),
+        "far": str(len(far)),
+        "beyond": _table(["cell", "just below 95 %", "from 95 % on", "Wilson"], beyond),
+        "rest": ", ".join(f"{found:.2%} (n = {n}, p = {p:g})" for (n, p), found in rest.items()),
+        "methods": _table(["interval", "cells in 93 to 97 %", "lowest", "highest"], methods),
         "means": _table(["prompts x answers", "ICC 0", "ICC 0.5"], means),
         "shares": _table(["prompts x answers", "p = 0.1", "p = 0.5"], shares),
         "steps": _table(["steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps),
-        "methods": _table(["interval of 400 steps", *(f"AR {c:g}" for c in COEFFICIENTS)], methods),
+        "steps_others": _table(["interval of 400 steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps_others),
         "texts": _table(
             ["texts", "covered"], [[str(n), f"{share_covered(texts(n), draws):.1%}"] for n in (20, 60, 200)]
         ),

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 CONTENT, FILLER = 60, 40
 LISTED = 0.3
 RATE = 2.0  # how steeply preferences follow quality
+
+
+class Counted(NamedTuple):
+    """Answers without their texts: counts of words as in `Maker.bag`, quality, filler words, whether they are lists,
+    and lengths in characters."""
+
+    bag: np.ndarray
+    quality: np.ndarray
+    fill: np.ndarray
+    listed: np.ndarray
+    length: np.ndarray
 
 
 class Maker:
@@ -45,6 +58,25 @@ class Maker:
             if position is not None:
                 made[row, self.place[f"[{int(position[row])}]"]] = 1
         return made
+
+    def counted(self, count: int) -> Counted:
+        """Answers as `answers` makes them, without their texts.
+
+        Every word has six letters, and a word or a dash is followed by one space or line break."""
+        rng = self.rng
+        fill, listed = rng.integers(5, 60, count), rng.random(count) < LISTED
+        own = rng.integers(0, CONTENT, (count, 8))
+        made = np.zeros((count, len(self.place)))
+        np.add.at(made, (np.repeat(np.arange(count), 8), own.ravel()), 1)
+        rows = np.repeat(np.arange(count), fill)
+        np.add.at(made, (rows, CONTENT + rng.integers(0, FILLER, len(rows))), 1)
+        size = 8 + fill
+        lines = np.where(listed, -(-size // np.maximum(1, size // 3)), 0)
+        made[:, self.place["-"]] = lines
+        quality = self.worth[own].sum(axis=1)
+        return Counted(
+            made, quality, fill.astype(float), listed.astype(float), (7 * size - 1 + 2 * lines).astype(float)
+        )
 
     def preferred(self, odds: np.ndarray) -> np.ndarray:
         """Whether the first of two answers is preferred, by a coin with these log-odds."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +152,36 @@ def test_the_page_about_hacked_rewards_shows_the_real_output(monkeypatch: pytest
         (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text().split("```python\n")[1].split("```")[0]
     )
     exec(compile(python, "page", "exec"), {})
+
+
+@pytest.mark.slow
+def test_every_command_of_the_page_about_hacked_rewards_runs_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    lines = [line for block in blocks for line in block.strip().splitlines()]
+    inline = [f"rldk {words}" for words in re.findall(r"`rldk ((?:card|reward).*?)`", page)]
+    shutil.copytree(root / "examples" / "rewards", tmp_path / "examples" / "rewards")
+    shutil.copy(tmp_path / "examples" / "rewards" / "answers.jsonl", tmp_path / "scores.jsonl")
+    (tmp_path / "two_models.py").write_text(
+        "def v1(texts):\n    return [float(len(t)) for t in texts]\n\n"
+        "def v2(texts):\n    return [2.0 * len(t) for t in texts]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    codes = {}
+    for line in [*lines, *inline]:
+        words = line.replace("rm-v1/", "two_models:v1").replace("rm-v2/", "two_models:v2")  # the page has no models
+        done = CliRunner().invoke(main, shlex.split(words)[1:])
+        codes[line] = done.exit_code
+        assert done.exit_code in (0, 1), done.output
+        assert "Traceback" not in done.output
+    assert len(lines) == 5
+    assert inline
+    assert codes[lines[0]] == codes[lines[1]] == 1  # the reward fails, and so does length
+    assert codes[lines[2]] == 1  # one model scores on twice the scale of the other
+    assert (tmp_path / "health" / "health.json").is_file()
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from rldk.core.stats.calibration import (
     isotonic,
     logistic_slope,
 )
-from rldk.core.stats.clustered import clustered_difference, clustered_mean
+from rldk.core.stats.clustered import clustered_difference, clustered_mean, clustered_mean_ratio
+from rldk.core.stats.contrasts import cohen_kappa, newcombe
 from rldk.core.stats.coupling import within_groups
 from rldk.core.stats.paired import false_discovery, holm
 from rldk.core.stats.proportions import sign_test, wilson
@@ -34,6 +35,62 @@ def test_wilson_is_that_of_statsmodels(hits: int, n: int, level: float) -> None:
     np.testing.assert_allclose(
         wilson(hits, n, level), proportion_confint(hits, n, 1 - level, method="wilson"), atol=1e-12
     )
+
+
+@pytest.mark.parametrize(("a", "b"), [((56, 70), (48, 80)), ((0, 20), (3, 25)), ((20, 20), (7, 30)), ((5, 9), (5, 9))])
+@pytest.mark.parametrize("level", [0.9, 0.95])
+def test_a_difference_of_rates_is_newcombes_of_statsmodels(
+    a: tuple[int, int], b: tuple[int, int], level: float
+) -> None:
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    found = newcombe(*a, *b, level)
+    oracle = confint_proportions_2indep(*a, *b, method="newcomb", alpha=1 - level)
+    np.testing.assert_allclose((found.low, found.high), oracle, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_kappa_has_the_interval_of_statsmodels(seed: int) -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa, to_table
+
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 3, 120)
+    second = np.where(rng.random(120) < 0.5, first, rng.integers(0, 3, 120))
+    found, oracle = cohen_kappa(first.tolist(), second.tolist()), cohens_kappa(to_table(np.c_[first, second])[0])
+    assert found.value == pytest.approx(oracle.kappa)
+    np.testing.assert_allclose((found.low, found.high), (oracle.kappa_low, oracle.kappa_upp), atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["Jeffreys", "Clopper-Pearson"])
+def test_the_intervals_that_are_compared_with_wilsons_are_those_of_statsmodels(method: str) -> None:
+    from benchmarks.rate_intervals import METHODS
+    from statsmodels.stats.proportion import proportion_confint
+
+    name = {"Jeffreys": "jeffreys", "Clopper-Pearson": "beta"}[method]
+    for n, p in ((20, 0.05), (50, 0.3), (100, 0.02)):
+        low, high = proportion_confint(np.arange(n + 1), n, method=name)
+        if method == "Jeffreys":
+            low[0], high[-1] = 0.0, 1.0
+        np.testing.assert_array_equal(METHODS[method](n, p), (low <= p) & (p <= high))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_ratio_of_means_has_the_error_of_statsmodels(seed: int) -> None:
+    from scipy.stats import t
+    from statsmodels.api import OLS
+
+    rng = np.random.default_rng(seed)
+    group, part = np.repeat(np.arange(40), 5), rng.integers(0, 3, 200)
+    y = np.exp(rng.normal(size=40)[group] + rng.normal(size=200)) * (1 + part)
+    used = part < 2
+    design = np.column_stack([part[used] == 1, part[used] == 0]).astype(float)
+    cov = {"groups": group[used], "use_correction": False}
+    fit = OLS(y[used], design).fit(cov_type="cluster", cov_kwds=cov)
+    slope = np.array([1, -1]) / fit.params  # of the log of the ratio
+    found, count = clustered_mean_ratio(y, part == 1, part == 0, group), len(set(group[used]))
+    half = t.ppf(0.975, count - 1) * np.sqrt(slope @ fit.cov_params() @ slope * count / (count - 1))
+    assert found.value == pytest.approx(fit.params[0] / fit.params[1])
+    assert np.log(found.high / found.low) / 2 == pytest.approx(half)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

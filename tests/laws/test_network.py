@@ -8,10 +8,9 @@ from pathlib import Path
 SRC = Path(__file__).parents[2] / "src" / "rldk"
 CLIENTS = re.compile(r"^\s*(?:import|from)\s+(?:urllib\.request|http\.client|requests|httpx|socket|aiohttp)\b", re.M)
 
-# a judge is asked where the user gave its address;
-# a scorer is asked where the user gave its address for a reward model;
+# a judge or a scorer is asked where the user gave its address;
 # the `http` action of a rule file posts to the address that the user wrote there and allowed on the command line
-ALLOWED = {"engine/actions/webhook.py", "evals/judges/server.py", "reward/scorers/http.py"}
+ALLOWED = {"engine/actions/webhook.py", "engine/json_server.py"}
 
 
 def test_no_module_imports_a_network_client() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 from msgspec import field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.cards.chart import number
@@ -126,7 +127,7 @@ def _finished(made: Sequence[CardCheck], asked: Sequence[CardCheck], **facts: An
         for gap in GAPS
         if gap.code not in known
     ]
-    checks = (*asked, *made, *gaps)
+    checks = (*_one_verdict_each(asked, made), *gaps)
     status = status_of(checks)
     return RewardCard(
         kind="reward_card",
@@ -138,6 +139,25 @@ def _finished(made: Sequence[CardCheck], asked: Sequence[CardCheck], **facts: An
         health=bool(made),
         **facts,
     )
+
+
+def _one_verdict_each(asked: Sequence[CardCheck], made: Sequence[CardCheck]) -> Iterator[CardCheck]:
+    """The checks of the log and of the answers. Where both ask the same, the worse outcome stands for both, under the
+    name of the question, and its method names the other."""
+    same = {question.name: question.same for question in QUESTIONS if question.same}
+    answered = {one.code: one for one in made if one.status != "not checked"}
+    joined: set[str] = set()
+    for one in asked:
+        other = answered.get(same.get(one.name, ""))
+        if other is None:
+            yield one
+            continue
+        joined.add(other.code)
+        worse, second = sorted((other, one), key=lambda check: WORST_FIRST.index(check.status))
+        where = "the log" if second is one else "single answers"
+        seen = f"; {where}: {second.status} ({second.method})" if second.status != "not checked" else ""
+        yield replace(worse, name=one.name, method=f"{worse.method}{seen}")
+    yield from (one for one in made if one.code not in joined)
 
 
 def _verdict(checks: Sequence[CardCheck], status: str, facts: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from msgspec import Struct
 class RewardQuestion(Struct, frozen=True, kw_only=True):
     """A question. `rules`: the codes, or beginnings of codes, of the rules that answer it; where none could look, the
     reason of the first is told. `metrics`: what it is about. `quiet`: what is said when no rule found anything.
-    `main`: the card cannot pass without an answer."""
+    `main`: the card cannot pass without an answer. `same`: the code of the check on single answers that asks the same,
+    so that the card has one verdict of both."""
 
     name: str
     code: str
@@ -16,6 +17,7 @@ class RewardQuestion(Struct, frozen=True, kw_only=True):
     metrics: tuple[str, ...]
     quiet: str
     main: bool = False
+    same: str = ""
 
 
 GOAL = ("reward_mean", "eval_reward_mean", "pref_margin", "pref_accuracy", "success_rate")
@@ -85,6 +87,7 @@ QUESTIONS = (
         rules=("LEN",),
         metrics=LENGTH,
         quiet="No rule sees length paid for, or length that collapses",
+        same="length-bias",
     ),
     RewardQuestion(
         name="Not bought with KL",

@@ -152,6 +152,8 @@ def _forms(
     columns = feature_columns(kept)
     features = {name: ranks.of(column) for name, column in columns.items()}
     shortcuts = _each(ranks, reward, features, size)
+    if not shortcuts:
+        return None, None  # the reward does not vary, or none of the features does
     if len(used) < LEAST_WORDS:
         return shortcuts, None
     words, present = word_columns(kept)

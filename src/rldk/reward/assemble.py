@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from rldk.errors import NoData, UsageError
-from rldk.reward.columns import TRAINING, VALIDATION, find_columns
+from rldk.reward.columns import SCORERS, TRAINING, VALIDATION, find_columns
+from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import Array, Codes, PairTable, RawTable, ScoreTable
 from rldk.reward.texts import JoinedTexts, TextColumn
 
@@ -30,15 +32,26 @@ def assemble(raw: RawTable, given: Given, gold: Any = None) -> ScoreTable:
     own = None if gold is None or isinstance(gold, str) else _gold_of(raw, found, gold)
     if "chosen_score" in found and "rejected_score" in found and named.get("reward") is None:
         return _of_pairs(raw, found)
-    if "reward" not in found:
+    names, scorers = _scorers(raw, given.get(SCORERS))
+    if "reward" not in found and scorers is None:
         some = ", ".join(list(raw.names)[:8])
         raise NoData(
             f"{raw.source} has no column of rewards", hint=f"name it with reward_col (--reward-col); there are: {some}"
         )
-    return _of_answers(raw, found, own)
+    return replace(_of_answers(raw, found, own, scorers), scorers=scorers, scorer_names=names)
 
 
-def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None) -> ScoreTable:
+def _scorers(raw: RawTable, named: str | None) -> tuple[tuple[str, ...], Array | None]:
+    """The scorers of an ensemble by name, and their scores."""
+    columns = scorer_columns(raw.names, named)
+    if columns:
+        return columns, np.column_stack([raw.number(name) for name in columns])
+    name = list_column(raw.names)
+    made = None if name is None else raw.lists(name)
+    return ((), None) if made is None else (tuple(f"{name}[{i}]" for i in range(made.shape[1])), made)
+
+
+def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None, scorers: Array | None) -> ScoreTable:
     def numbers(field: str) -> Array | None:
         return _some(raw.number(found[field])) if field in found else None
 
@@ -46,8 +59,14 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None) -> 
     tokens = numbers("n_tokens")
     responses = raw.text(found["response"]) if "response" in found else None
     label = numbers("label")
+    notes = raw.notes
+    if "reward" in found or scorers is None:
+        reward = raw.number(found["reward"])
+    else:
+        reward = scorers.mean(axis=1)
+        notes = (*notes, f"the reward is the mean of the scores of {scorers.shape[1]} scorers, with the same weight")
     return ScoreTable(
-        reward=raw.number(found["reward"]),
+        reward=reward,
         step=step,
         prompt=prompt,
         group=_groups(prompt, step),
@@ -60,12 +79,12 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None) -> 
         split=_split(raw, found),
         position=numbers("position"),
         kl=numbers("kl"),
-        single=bool(raw.notes) and responses is None and prompt is None,
+        single=raw.steps and responses is None and prompt is None,
         columns=dict(found),
         source=raw.source,
         rejected=raw.rejected,
         reasons=raw.reasons,
-        notes=raw.notes,
+        notes=notes,
     )
 
 

@@ -26,6 +26,7 @@ from rldk.reward.distributions import (
     missing_share,
     shift_between,
 )
+from rldk.reward.ensemble import disagreement_of
 from rldk.reward.facts import HealthCheck, LengthBias
 from rldk.reward.gold import gold_course
 from rldk.reward.labels import LabelFacts, label_facts
@@ -86,7 +87,8 @@ def health(  # noqa: PLR0913 - the documented parameters
     answer, or one step of a log. `reference_data`: the same, to measure drift against; without it, drift is that from
     the run's own first fifth. `reward_col`, `step_col`: where a column of the default name is missing, the usual names
     are tried. `gold`: a column, one score a row, or a mapping from ids. `columns`: further columns by field
-    (`{"label": "is_good", "split": "part"}`). `reward_range`: the lowest and highest reward that there can be.
+    (`{"label": "is_good", "split": "part"}`); `"scorers"` names those of an ensemble, with commas between them.
+    `reward_range`: the lowest and highest reward that there can be.
 
     `threshold_drift`: Wasserstein distance in standard deviations that warns. `threshold_saturation`: share of rewards
     at one bound that fails. `threshold_calibration`: the score 1 - 2 * ECE below which the check fails.
@@ -146,7 +148,8 @@ def judge_scores(table: ScoreTable, reference: ScoreTable | None, options: Healt
     """The report on scored answers."""
     answers = answer_facts(table, seed=options.seed)
     labels = label_facts(table, seed=options.seed)
-    view = scores_view(table, reference, options, answers, labels)
+    disagreement, words = disagreement_of(table, seed=options.seed)
+    view = replace(scores_view(table, reference, options, answers, labels), disagreement=disagreement)
     rules = [rule for rule in chosen_rules("default", options.select, options.ignore) if rule.subject == "scores"]
     context = Context()
     once = look_once(rules, context, Engine(rules, context).inapplicable, {"scores": view})
@@ -168,7 +171,7 @@ def judge_scores(table: ScoreTable, reference: ScoreTable | None, options: Healt
         incidents=tuple(_incident(f) for f in findings),
         checked=tuple(sorted(once.checked)),
         skipped=tuple(sorted(once.unchecked, key=lambda check: check.code)),
-        notes=tuple(_notes(table, answers)),
+        notes=(*_notes(table, answers), *((Note(topic="scorers", text=words),) if words else ())),
         numbers=_numbers(table, view),
         meta=_meta(table),
         checks=checks,
@@ -269,6 +272,7 @@ def _attributes(
         "length_bias_metrics": length_bias_of(view, table, answers),
         "length_bias_recommendations": codes["LEN020"].fixes if "LEN020" in codes else (),
         "overoptimization": view.course,
+        "ensemble": view.disagreement,
         "label_noise": None if view.noise is None else view.noise.value,
         "fixes": tuple(dict.fromkeys(fix for f in findings for fix in f.fixes)),
         "figures": _figures(table, answers),

@@ -43,6 +43,10 @@ QUESTIONS: Mapping[str, CardQuestion] = {
     "overoptimization": CardQuestion(
         "Over-optimisation", "overoptimization", "gold does not fall while the reward rises", "slope of gold"
     ),
+    "ensemble": CardQuestion(
+        "Scorers agree on the best answers", "ensemble", "they disagree no more on the best answers than on others",
+        "ratio of disagreement",
+    ),
     "label_noise": CardQuestion("Labels are right", "label-noise", "few labels are wrong", "share"),
     "data_imbalance": CardQuestion("Labels are balanced", "data-imbalance", "both labels are there", "share"),
     "distribution_shift": CardQuestion(

@@ -9,6 +9,7 @@ from msgspec import Struct
 from rldk.core.model import Check, Finding
 from rldk.core.stats.estimates import Coupling, Estimate
 from rldk.reward.facts import CheckState, HealthCheck
+from rldk.rules.catalogue.scores.reward_ensemble import APART
 from rldk.rules.score_view import ScoresView
 
 Number = tuple[float, float | None, float | None, int, str]  # value, low, high, n, method
@@ -130,6 +131,10 @@ def _course(s: ScoresView) -> Number | None:
     return None if s.course is None else _of_estimate(s.course.gold)
 
 
+def _ensemble(s: ScoresView) -> Number | None:
+    return None if s.disagreement is None else _of_estimate(s.disagreement.top)
+
+
 PLANS: Mapping[str, CheckPlan] = {
     "drift": CheckPlan(("RM027", "RM028"), ("drift", "start"), _drift, _drift_limit),
     "saturation": CheckPlan(("RM025", "RM026"), ("bound", "flat_groups"), _saturation, lambda s: s.limits.saturation),
@@ -141,6 +146,7 @@ PLANS: Mapping[str, CheckPlan] = {
     "length_bias": CheckPlan(("LEN020",), ("length",), lambda s: _of_coupling(s.length, within=s.within),
                              lambda s: s.limits.length_bias),
     "overoptimization": CheckPlan(("RM029",), ("course",), _course),
+    "ensemble": CheckPlan(("RM033",), ("disagreement",), _ensemble, lambda _: APART),
     "label_noise": CheckPlan(("DATA050", "DATA053"), ("noise", "contradictions"),
                              lambda s: _of_estimate(s.noise or s.contradictions)),
     "data_imbalance": CheckPlan(("DATA051",), ("balance",), lambda s: _of_estimate(s.balance)),

@@ -43,6 +43,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "rejected_length": ("rejected_length", "length_rejected", "rejected_tokens"),
     "chosen_position": ("chosen_position", "position_chosen", "chosen_slot"),
 }  # fmt: skip
+SCORERS = "scorers"  # several columns, with commas between them
 NUMBERS = frozenset(
     "reward step n_tokens label gold position kl chosen_score rejected_score chosen_length rejected_length "
     "chosen_position".split()
@@ -76,7 +77,7 @@ def find_columns(there: Iterable[str], given: Mapping[str, str | None]) -> dict[
 
 def only_known(given: Mapping[str, str | None]) -> dict[str, str | None]:
     """The columns that the user named, by field. Raises `UsageError` for an unknown field."""
-    unknown = [field for field in given if field not in NAMES]
+    unknown = [field for field in given if field not in NAMES and field != SCORERS]
     if unknown:
-        raise UsageError(f"no field is called {unknown[0]}", hint=f"one of {', '.join(NAMES)}")
+        raise UsageError(f"no field is called {unknown[0]}", hint=f"one of {', '.join(NAMES)}, {SCORERS}")
     return dict(given)

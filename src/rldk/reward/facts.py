@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from rldk.core.model import Report
-from rldk.rules.score_view import BoundMass, Calibration, DistributionShift, GoldCourse, Shortcut
+from rldk.rules.score_view import BoundMass, Calibration, DistributionShift, GoldCourse, ScorerSpread, Shortcut
 
 CheckState = Literal["pass", "warn", "fail", "not_available"]
 
@@ -60,7 +60,8 @@ class RewardHealthFacts(Report, frozen=True, kw_only=True):
     `drift_detected`: the rewards have moved from the reference or fallen below their start. `calibration_score`: 1 -
     2 * the expected calibration error. `shortcut_signals`: what the reward follows. `shortcut_analysis`: features,
     words and position. `label_leakage_risk`: the larger of the share of validation rows that training has seen and the
-    gap of accuracy. `overoptimization`: reward and gold over the run."""
+    gap of accuracy. `overoptimization`: reward and gold over the run. `ensemble`: how far several
+    scorers of the same answers are apart."""
 
     checks: dict[str, HealthCheck] = field(default_factory=dict)
     drift_detected: bool | None = None
@@ -77,6 +78,7 @@ class RewardHealthFacts(Report, frozen=True, kw_only=True):
     length_bias_metrics: LengthBias | None = None
     length_bias_recommendations: tuple[str, ...] = ()
     overoptimization: GoldCourse | None = None
+    ensemble: ScorerSpread | None = None
     label_noise: float | None = None
     fixes: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)

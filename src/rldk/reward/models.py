@@ -115,6 +115,12 @@ def _report(
 ) -> RewardModelReport:  # fmt: skip
     rows = np.flatnonzero(both)
     a, b, prompt = first.scores[rows], second.scores[rows], items.prompt[rows]
+    for model, scores in ((first, a), (second, b)):
+        if not float(np.ptp(scores)) > 0:
+            raise NoData(
+                f"{model.name} gives every one of {len(rows):,} answers the score {scores[0]:.6g}",
+                hint="nothing can be said about how it ranks them; is the reward function broken, or at its bound?",
+            )
     ranks = average_ranks(a), average_ranks(b)
     pearson, spearman = clustered_correlation(a, b, prompt), clustered_correlation(*ranks, prompt)
     view = ScorePairView(

@@ -13,6 +13,7 @@ import numpy as np
 from rldk.core.extras import need
 from rldk.errors import MalformedInput, NoData
 from rldk.reward.columns import find_columns
+from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import RawTable
 from rldk.reward.texts import ArrowTexts
 
@@ -40,7 +41,9 @@ def read_parquet(path: Path, given: Mapping[str, str | None]) -> RawTable:
         fields |= {column: field for field, column in given.items() if column is not None and column in schema.names}
         table = RawTable(rows=rows, source=os.fspath(path), names=tuple(schema.names))
         functions = _functions(schema, found)
-        for column in dict.fromkeys([*fields, *functions]):
+        scorers = scorer_columns(schema.names, given.get("scorers"))
+        lists = [name for name in (list_column(schema.names),) if name]
+        for column in dict.fromkeys([*fields, *functions, *scorers, *lists]):
             _take(table, path, column, schema.field(column).type, fields.get(column, ""))
     except (pa.ArrowException, OSError, ValueError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -60,6 +60,11 @@ def plots(report: RewardHealthFacts) -> Iterator[Points]:
             y_name="share that was preferred" if "pairs" in c.source else "share of label 1",
             joined=True, ideal=((0.0, 0.0), (1.0, 1.0)),
         )  # fmt: skip
+    if report.ensemble is not None and report.ensemble.curve:
+        yield Points(
+            name="Disagreement of the scorers", x=tuple(float(i) for i in range(1, 11)), y=report.ensemble.curve,
+            x_name="tenth of the answers, by rising reward", y_name="standard deviation between scorers", joined=True,
+        )  # fmt: skip
     course = report.overoptimization
     if course is not None and course.x:
         for name, curve in (("Reward", course.reward_curve), ("Gold score", course.gold_curve)):

@@ -16,6 +16,7 @@ from rldk.core.model import Run
 from rldk.core.stream import open_binary
 from rldk.errors import MalformedInput, NoData, NotALog
 from rldk.reward.columns import find_columns
+from rldk.reward.scorer_columns import list_column, scorer_columns
 from rldk.reward.table import RawTable
 
 OPENING = 1000  # records whose keys say which columns there are
@@ -60,7 +61,8 @@ def read_raw(source: Any, given: Given) -> RawTable:
 
 
 def _has_reward(table: RawTable) -> bool:
-    return any(name in find_columns(table.names, {}) for name in ("reward", "chosen_score"))
+    known = find_columns(table.names, {})
+    return "reward" in known or "chosen_score" in known or bool(scorer_columns(table.names) or list_column(table.names))
 
 
 def _of_frame(source: Any, given: Given) -> RawTable:
@@ -85,7 +87,9 @@ def _of_frame(source: Any, given: Given) -> RawTable:
 def _columns(names: Iterable[str], given: Given) -> list[str]:
     known = list(names)
     asked = [name for name in given.values() if name in known]
-    return list(dict.fromkeys([*find_columns(known, {}).values(), *(name for name in asked if name)]))
+    own = scorer_columns(known, given.get("scorers"))
+    lists = list_column(known)
+    return list(dict.fromkeys([*find_columns(known, {}).values(), *(n for n in (*asked, *own, lists) if n)]))
 
 
 def of_records(records: Iterable[Any], given: Given, *, source: str) -> RawTable:
@@ -156,6 +160,7 @@ def of_run(run: Run) -> RawTable:
         numbers=numbers,
         rejected=run.rejected_count,
         notes=("every row is a step of a log: checks on single answers need per-sample records",),
+        steps=True,
     )
 
 

@@ -21,7 +21,7 @@ class RawTable(Struct, kw_only=True):
     """The columns of a source under its own names. `rejected`: rows that could not be read, with reasons.
 
     `numbers`: the columns that are numbers already. `labels`: columns of names as codes, -1 where missing, with the
-    names. `texts`: columns of text. `cells`: columns of anything."""
+    names. `texts`: columns of text. `cells`: columns of anything. `steps`: every row is a step of a log, no answer."""
 
     rows: int
     source: str = ""
@@ -33,6 +33,7 @@ class RawTable(Struct, kw_only=True):
     rejected: int = 0
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    steps: bool = False
 
     def number(self, name: str) -> Array:
         """The column as numbers; NaN for what is none."""
@@ -45,6 +46,20 @@ class RawTable(Struct, kw_only=True):
         if name in self.cells:
             return np.array([_number(value) for value in self.cells[name]], dtype=np.float64)
         return np.full(self.rows, math.nan)
+
+    def lists(self, name: str) -> Array | None:
+        """The column of lists of numbers as shape (rows, length); NaN in rows whose list has another length than most.
+        None where it holds no lists of two numbers or more."""
+        cells = self.cells.get(name, ())
+        found = [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells]
+        sizes = [len(cell) if isinstance(cell, list | tuple) else 0 for cell in found]
+        usual = max(set(sizes), key=sizes.count, default=0)
+        if usual < 2:
+            return None
+        gap = [math.nan] * usual
+        kept = [[_number(value) for value in cell] if size == usual else gap
+                for cell, size in zip(found, sizes, strict=True)]  # fmt: skip
+        return np.array(kept, dtype=np.float64)
 
     def codes(self, name: str) -> tuple[Codes, Sequence[Any]]:
         """The column as codes of its values, and the values by code; -1 for a missing one."""
@@ -87,7 +102,8 @@ class ScoreTable(Struct, kw_only=True):
     """One row for each scored answer; None for what the data lacks. Arrays have shape (samples,).
 
     `group`: answers to one prompt at one step, -1 where unknown; `prompt`: the same whatever the step. `counted`:
-    lengths are tokens that the data states. `single`: every row is a step of a log, no answer."""
+    lengths are tokens that the data states. `scorers`: the scores of each scorer of an ensemble, shape (samples,
+    scorers). `single`: every row is a step of a log, no answer."""
 
     reward: Array
     step: Array | None = None
@@ -103,6 +119,8 @@ class ScoreTable(Struct, kw_only=True):
     position: Array | None = None
     kl: Array | None = None
     pairs: PairTable | None = None
+    scorers: Array | None = None
+    scorer_names: tuple[str, ...] = ()
     single: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
     source: str = ""

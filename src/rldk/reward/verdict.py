@@ -14,6 +14,7 @@ WORDS: Mapping[str, str] = {
     "label_leakage": "leakage",
     "length_bias": "length bias",
     "overoptimization": "over-optimisation",
+    "ensemble": "agreement of scorers",
     "label_noise": "label noise",
     "data_imbalance": "imbalance of labels",
     "distribution_shift": "shift from training to validation",

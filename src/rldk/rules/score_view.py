@@ -89,6 +89,26 @@ class GoldCourse(Struct, frozen=True, kw_only=True):
     gold_curve: tuple[float, ...] = ()
 
 
+class ScorerSpread(Struct, frozen=True, kw_only=True):
+    """How far the scorers of an ensemble are apart on answers with a high reward.
+
+    The disagreement on an answer is the standard deviation between the scorers, each on a scale of its own. `top`: its
+    mean over the tenth of the answers with the highest reward divided by that over the middle eight tenths. `ends`:
+    the highest tenth over the lowest one. `ranked_ends`: the same where each scorer counts by its ranks, which no
+    stretching of its scale changes. `agreement`: the mean rank correlation of two scorers. `curve`: the mean
+    disagreement in each tenth of the reward. `error`: the rank correlation of disagreement and distance from the gold
+    score, None without gold."""
+
+    top: Estimate
+    ends: Estimate
+    ranked_ends: Estimate
+    agreement: float
+    scorers: tuple[str, ...]
+    n: int
+    curve: tuple[float, ...] = ()
+    error: Estimate | None = None
+
+
 class Thresholds(Struct, frozen=True, kw_only=True):
     """The limits that a user may set. See `rldk.reward.health`."""
 
@@ -121,6 +141,7 @@ class ScoresView(Struct, frozen=True, kw_only=True):
     drift: DistributionShift | None = None
     start: DistributionShift | None = None
     course: GoldCourse | None = None
+    disagreement: ScorerSpread | None = None
     noise: Estimate | None = None
     balance: Estimate | None = None
     missing: Estimate | None = None

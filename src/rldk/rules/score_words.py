@@ -18,6 +18,7 @@ SCORE_WORDS: Mapping[str, str] = {
     "drift": "reference data with rewards",
     "start": "the step of each reward, ten steps or more",
     "course": "a gold score beside the reward, over ten steps or more",
+    "disagreement": "three hundred answers with scores of several scorers that rank them alike (score_0, score_1, ...)",
     "noise": "a hundred pairs or more with the scores of both answers",
     "balance": "labels",
     "missing": "rewards",

@@ -177,6 +177,16 @@ def test_wrong_calls_say_what_to_give() -> None:
         compare_models(by_length, lambda texts: [None] * len(texts), PROMPTS, TEXTS)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_model_that_gives_one_score_to_everything_agrees_with_nothing(first: bool) -> None:
+    def flat(texts: list[str]) -> list[float]:
+        return [1.0] * len(texts)
+
+    models = (flat, by_length) if first else (by_length, flat)
+    with pytest.raises(NoData, match="flat gives every one of 400 answers the score 1"):
+        compare_models(*models, PROMPTS, TEXTS)
+
+
 class Handler(BaseHTTPRequestHandler):
     """A scorer that fails as often as it is told to."""
 
@@ -258,7 +268,7 @@ def test_a_server_that_refuses_or_answers_nonsense_ends_it(server: str, status: 
 
 
 def test_a_server_that_is_not_there_and_an_address_with_a_password_are_errors() -> None:
-    with pytest.raises(UnreadableSource, match="did not answer in 1 tries"):
+    with pytest.raises(UnreadableSource, match="did not answer in 1 try: "):
         compare_models("http://127.0.0.1:9/", by_length, PROMPTS, TEXTS, options=ScorerOptions(retries=0, batch=400))
     with pytest.raises(UsageError, match="password"):
         compare_models("http://me:pw@127.0.0.1/", by_length, PROMPTS, TEXTS)

@@ -66,6 +66,26 @@ def test_the_card_of_a_log_and_its_answers_has_both_and_goes_through_json() -> N
     assert {"learnt", "length-bias"} <= {one.code for one in card.checks} | {one.name.lower() for one in card.checks}
 
 
+@pytest.mark.parametrize(("per_word", "status"), [(0.0, "pass"), (0.1, "fail")])
+def test_a_log_and_its_answers_give_one_verdict_about_length(per_word: float, status: str) -> None:
+    log = [{"step": i, "reward_mean": i / 60, "response_length_mean": 50.0 + i % 3} for i in range(60)]
+    card = cards.generate_reward_card(log, health=health(rows(answers(per_word=per_word))))
+    about = [one for one in card.checks if "length" in one.name.lower()]
+    assert [(one.name, one.status) for one in about] == [("Not paid by length", status)]
+    assert "the log: pass (LEN" in about[0].method
+
+
+def test_the_log_is_heard_about_length_where_the_answers_pass() -> None:
+    steps = [300.0] * 60 + [300.0 * 0.9**i for i in range(60)]
+    log = [{"step": i, "reward_mean": 0.5, "response_length_mean": length} for i, length in enumerate(steps)]
+    alone = {one.name: one.status for one in cards.generate_reward_card(log).checks}
+    assert alone["Not paid by length"] in ("warn", "fail")
+    card = cards.generate_reward_card(log, health=health(rows(answers())))
+    about = [one for one in card.checks if "length" in one.name.lower()]
+    assert [(one.name, one.status) for one in about] == [("Not paid by length", alone["Not paid by length"])]
+    assert "single answers: pass (LEN020" in about[0].method
+
+
 @pytest.mark.parametrize(
     ("data", "names"),
     [

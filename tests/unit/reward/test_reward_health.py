@@ -49,6 +49,14 @@ def test_a_planted_shortcut_is_named(planted: dict[str, Any], code: str, check: 
     assert report.fixes
 
 
+def test_a_reward_that_is_always_the_same_follows_nothing_that_can_be_measured() -> None:
+    data = answers()
+    del data["position"]
+    report = health(rows({**data, "reward": [1.0] * 480}))
+    assert report.status("saturation") == "fail"
+    assert report.status("shortcuts") == report.status("length_bias") == "not_available"
+
+
 def test_length_bias_has_severity_direction_and_advice() -> None:
     bias = health(rows(answers(per_word=-0.1))).length_bias_metrics
     assert bias is not None

@@ -30,6 +30,10 @@ _SPEC: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--prompt-col", {"metavar": "NAME", "help": "Column with prompts or their ids.  [default: found by usual names]"}),
     ("--label-col", {"metavar": "NAME", "help": "Column with labels of 0 and 1.  [default: found by the usual names]"}),
     ("--split-col", {"metavar": "NAME", "help": "Column that says train or validation.  [default: split]"}),
+    (
+        "--scorer-cols",
+        {"metavar": "A,B,...", "help": "Columns with the scores of an ensemble.  [default: score_0, score_1, ...]"},
+    ),
     ("--reward-range", {"metavar": "LOW,HIGH", "help": "Lowest and highest reward that there can be."}),
     ("--threshold-drift", {"type": float, "help": "Distance in standard deviations that warns.  [default: 0.1]"}),
     ("--threshold-saturation", {"type": float, "help": "Share of rewards at one bound that fails.  [default: 0.8]"}),
@@ -60,6 +64,9 @@ def health_arguments(given: dict[str, Any]) -> dict[str, Any]:
         name = given.pop(f"{field}_col")
         if name is not None:
             columns[field] = name
+    scorers = given.pop("scorer_cols")
+    if scorers is not None:
+        columns["scorers"] = scorers
     if columns:
         made["columns"] = columns
     span = given.pop("reward_range")

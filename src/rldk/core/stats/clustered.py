@@ -57,6 +57,28 @@ def clustered_ratio(a: Array, b: Array, cluster: Labels | None = None) -> Estima
     return from_influence(ratio, (a - ratio * b) / total, cluster)
 
 
+def clustered_mean_ratio(
+    values: Array, first: NDArray[np.bool_], second: NDArray[np.bool_], cluster: Labels | None = None
+) -> Estimate:
+    """The mean of the values in `first` over that in `second`, two parts of one sample that do not overlap; the
+    interval is symmetric for its logarithm. NaN where a mean is not above 0.
+
+    The influence of a value on the log of a mean is (x - mean) / (mean * n)."""
+    parts = [values[chosen] for chosen in (first, second)]
+    means = [float(part.mean()) if len(part) else 0.0 for part in parts]
+    if not min(means) > 0:
+        return Estimate(value=math.nan, method="no mean above 0")
+    influence = np.zeros(len(values))
+    for sign, chosen, part, mean in zip((1, -1), (first, second), parts, means, strict=True):
+        influence[chosen] = sign * (part - mean) / (mean * len(part))
+    used = first | second
+    own = None if cluster is None else cluster[used]
+    log = from_influence(math.log(means[0] / means[1]), influence[used], own)
+    low, high = (math.exp(x) if x == x else x for x in (log.low, log.high))
+    return Estimate(value=math.exp(log.value), low=low, high=high, n=log.n, clusters=log.clusters,
+                    method=f"{log.method}, of the log")  # fmt: skip
+
+
 def clustered_scale_ratio(a: Array, b: Array, cluster_a: Labels | None, cluster_b: Labels | None) -> Estimate:
     """sd(a) / sd(b); the interval is symmetric for its logarithm. NaN where one of them is constant.
 

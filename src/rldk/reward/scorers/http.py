@@ -1,38 +1,20 @@
-"""Asks an HTTP server for scores. It follows no redirect, and no message shows a token or the query of the address."""
+"""Scores from an HTTP server."""
 
 from __future__ import annotations
 
-import http.client
-import json
-import os
 import threading
-import time
-import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 
 import numpy as np
 
-from rldk.errors import UnreadableSource, UsageError
+from rldk.engine.json_server import JsonServer
+from rldk.errors import UnreadableSource
 from rldk.reward.scorers.items import ScoredItems
 from rldk.reward.scorers.options import Advance, ModelScores, ScorerOptions
 
-MOST_BYTES = 64 << 20  # of an answer
-AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-LONGEST_WAIT_S = 30.0
 SCORE_KEYS = ("score", "reward", "value", "logit")
-
-
-class _Refused(Exception):
-    """The server's answer is final."""
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
 
 
 def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance: Advance) -> ModelScores:
@@ -40,29 +22,20 @@ def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance
 
     Each request is a POST of `{"input": [texts], "prompts": [...], "responses": [...]}`. The answer is a list of
     numbers, or an object with one under "scores", or a list of objects under "data" (in the order of their "index")
-    with a "score", "reward" or "value" each. Time-outs, 429 and 5xx are tried again, later and later; another refusal
-    ends the comparison. The token of `options.token_variable` goes into the Authorization header.
+    with a "score", "reward" or "value" each. `rldk.engine.json_server` says when a request is tried again.
 
     Raises `UnreadableSource` and `UsageError`."""
-    parts = urlsplit(address)
-    if parts.username or parts.password or not parts.hostname:
-        raise UsageError("the address of a scorer holds no name and password", hint=f"use {options.token_variable}")
-    place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
-    token = os.environ.get(options.token_variable, "")
-    headers = {"Content-Type": "application/json", "User-Agent": "rldk"}
-    if not token.isascii() or not token.isprintable():
-        raise UsageError(
-            f"{options.token_variable} holds more than printable ASCII", hint="is there a line break in it?"
-        )
-    if token:
-        headers["Authorization"] = f"Bearer {token}"
+    server = JsonServer(
+        address=address, word="scorer", timeout_s=options.timeout_s, retries=options.retries,
+        token_variable=options.token_variable,
+    )  # fmt: skip
+    place = server.place
     scores = np.full(len(items), np.nan)
     lock = threading.Lock()
 
     def ask(begin: int) -> None:
         cut = slice(begin, begin + options.batch)
-        told = _asked(address, place, _body(items, cut), headers, options)
-        values = _scores(told, len(items.prompts[cut]), place)
+        values = _scores(server.post(_body(items, cut)), len(items.prompts[cut]), place)
         with lock:
             scores[cut] = values
             advance(len(values))
@@ -73,62 +46,9 @@ def ask_server(address: str, items: ScoredItems, options: ScorerOptions, advance
     return ModelScores(name=place, scores=scores)
 
 
-def _body(items: ScoredItems, cut: slice) -> bytes:
+def _body(items: ScoredItems, cut: slice) -> dict[str, Any]:
     told: dict[str, Any] = {"input": items.texts()[cut], "prompts": items.prompts[cut]}
-    if items.responses is not None:
-        told["responses"] = items.responses[cut]
-    return json.dumps(told).encode()
-
-
-def _asked(address: str, place: str, body: bytes, headers: Mapping[str, str], options: ScorerOptions) -> Any:
-    opener = urllib.request.build_opener(_NoRedirect)
-    why, wait = "", 0.5
-    for attempt in range(options.retries + 1):
-        if attempt:
-            time.sleep(min(wait, LONGEST_WAIT_S))
-            wait *= 2
-        request = urllib.request.Request(address, data=body, headers=dict(headers), method="POST")  # noqa: S310 - http(s), as checked by the caller
-        try:
-            until = time.monotonic() + options.timeout_s
-            with opener.open(request, timeout=options.timeout_s) as answer:
-                return json.loads(_read(answer, until))
-        except HTTPError as error:
-            error.close()
-            why = f"status {error.code}"
-            asked = error.headers.get("Retry-After", "")
-            wait = max(wait, float(asked)) if asked.isdecimal() else wait
-            if error.code not in AGAIN:
-                raise UnreadableSource(f"{place} refused: {why}", hint=_hint(error.code, options)) from None
-        except _Refused as error:
-            raise UnreadableSource(f"{place}: {error}", hint="ask for smaller batches") from None
-        except (ValueError, RecursionError):
-            raise UnreadableSource(f"{place} did not answer with JSON", hint="is it a scorer?") from None
-        except TimeoutError:
-            why = "timed out"
-        except (URLError, OSError, http.client.HTTPException) as error:
-            why = str(getattr(error, "reason", "") or type(error).__name__)[:200]
-    tries = options.retries + 1
-    raise UnreadableSource(f"{place} did not answer in {tries} tries: {why}", hint="is the server up?")
-
-
-def _read(answer: http.client.HTTPResponse, until: float) -> bytes:
-    """The whole answer. A server that sends a byte now and then does not get more time than others."""
-    parts: list[bytes] = []
-    size = 0
-    while part := answer.read1(1 << 16):
-        size += len(part)
-        if size > MOST_BYTES:
-            raise _Refused("its answer is larger than 64 MiB")
-        if time.monotonic() > until:
-            raise TimeoutError("timed out")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _hint(code: int, options: ScorerOptions) -> str:
-    if code in (401, 403):
-        return f"put the token into the environment variable {options.token_variable}"
-    return "redirects are not followed: name the final address" if 300 <= code < 400 else "look at the server's log"
+    return told if items.responses is None else {**told, "responses": items.responses[cut]}
 
 
 def _scores(told: Any, count: int, place: str) -> list[float]:

@@ -11,7 +11,7 @@ _MAX_TEXTS = 1_000
 
 
 class JoinedDigest:
-    """Several digests of which some are on a device, joined there."""
+    """Several digests, some of them on a device, joined there."""
 
     @staticmethod
     def of(digests: list[Any]) -> Any:
