@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from rldk.engine.column import Cases, Column, Mask, Numbers, holds_everywhere, holds_somewhere
-from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
+from rldk.engine.features.arrays import NEEDS, FirstValues
+from rldk.engine.features.gains import ARRAYS, HINTS
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.memory import Memory, Track
@@ -81,16 +82,24 @@ class ColumnFrame(EngineFrame):
 
     def _values(self, key: Any, track: Track) -> Sequence[float] | Numbers:
         numbers = self._at_once(key, track)
-        return track.at(self.memory.serial, self.memory.height) if numbers is None else numbers
+        if numbers is not None:
+            return numbers
+        find = HINTS.get(key[0])
+        line = self._line(key[1], track) if find is not None else None
+        if find is not None and line is not None:
+            return track.work_out(self.memory.serial, find(line, *key[2:])[0])
+        return track.at(self.memory.serial, self.memory.height)
 
     def _at_once(self, key: Any, track: Track) -> Numbers | None:
         """The feature over the first block that has its metric, if numpy can say it."""
         kind, metric, *parameters = key
         make = ARRAYS.get(kind)
         line = self._line(metric, track) if make is not None else None
-        numbers = make(line, *parameters) if make is not None and line is not None else None
-        if numbers is not None:
-            track.give(self.memory.serial, numbers.tolist)
+        made = make(line, *parameters) if make is not None and line is not None else None
+        if made is None:
+            return None
+        numbers: Numbers = made[0]
+        track.give(self.memory.serial, numbers.tolist)
         return numbers
 
     def _line(self, metric: str, track: Track) -> FirstValues | None:

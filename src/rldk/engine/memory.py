@@ -93,6 +93,15 @@ class Track:
             self.column = column() if known == serial else self._run(rows)
         return self.column
 
+    def work_out(self, serial: int, hint: Sequence[int]) -> list[float]:
+        """The values at the rows of the block, the first that the feature sees. `hint`: see `gains.HINTS`."""
+        if self._serial != serial:
+            self._serial = serial
+            self._done = self.history.count
+            many: Any = self.feature.run  # type: ignore[attr-defined]
+            self.column = many(self.history.values, hint)
+        return self.column
+
     def resting(self) -> float:
         """The value at every row of a block that does not have the metric."""
         if not self.history.count:
