@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from rldk.engine.blocks import MOST_ROWS, Block
-from rldk.engine.episodes import Episode, Episodes
+from rldk.engine.episodes import Episode, Episodes, severity_rank
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.interval_frame import IntervalFrame
 from rldk.engine.memory import Memory
@@ -43,6 +43,7 @@ class BoundRule(Struct):
     rests: int = 1
 
 
+ASKED, SURE = 1, 2  # of a row: see `_asked`
 EVERYWHERE = (-math.inf, math.inf)
 # A bound rule and the interval of its own metric in which it says nothing. Without a name it is always asked.
 Turn = tuple[BoundRule, str, float, float]
@@ -73,12 +74,16 @@ class Evaluator:
             frame.go(row, step)
             begun: Begun = []
             for turn, asked in loud:
-                if not asked[row]:
-                    self._quiet(turn[0], frame, row)
+                bound, how = turn[0], asked[row]
+                if not how:
+                    self._quiet(bound, frame, row)
+                    continue
+                if how > ASKED and bound.ready and bound.episodes.go_on(step, frame.rows, how - SURE):
+                    bound.looks += 1
                     continue
                 episode = self._look(turn, frame, block.columns, row)
                 if episode is not None:
-                    begun.append((turn[0], episode))
+                    begun.append((bound, episode))
             yield begun
 
     def _look(self, turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
@@ -130,7 +135,8 @@ class Evaluator:
         return found
 
     def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
-        """Returns 1 for each row on which the body of the bound rule may give a signal."""
+        """Returns for each row 0 where the body of the bound rule gives no signal, `ASKED` where it may give one, and
+        `SURE` plus the rank of the severity where it gives one for sure."""
         if self._columns is not None:
             return self._asked_at_once(bound, height, self._columns)
         asked = bytearray(height)
@@ -164,9 +170,11 @@ class Evaluator:
                 return bytes(height)
             bound.fine = FINE
         cases = columns.follow(bound.body, bound.metric)
-        asked = cases.asked.tobytes()
+        rule = bound.rule
+        # a note is not asked again once it was made
+        asked = cases.codes(lambda signal: ASKED if rule.note else SURE + severity_rank(rule, signal))
         bound.ready = bound.ready or cases.ready
-        bound.looks += height - sum(asked)
+        bound.looks += asked.count(0)
         return asked
 
     def _silent(self, bound: BoundRule, start: int, stop: int) -> bool:

@@ -106,7 +106,7 @@ def beyond(line: FirstValues, log: bool, floor: float) -> list[list[int]]:  # no
     newest, before = latest[:, RECENT:], recent[:, : rows - RECENT - LATEST + 1]
     off = (newest.min(axis=-1) > before.max(axis=-1)) | (newest.max(axis=-1) < before.min(axis=-1))
     off = off[:, ARMED - RECENT - LATEST :]
-    return [(np.flatnonzero(rows) + ARMED - 1).tolist() for rows in off]
+    return [(np.flatnonzero(one) + ARMED - 1).tolist() for one in off]
 
 
 def _logs(line: FirstValues) -> Array:
