@@ -56,9 +56,7 @@ class Cases:
 
     def follow(self, body: Callable[[Any], object | None], frame: object) -> None:
         """Follows every path of the body, and forgets what was found of another one."""
-        height = len(self.asked)
-        every = np.ones(height, dtype=np.bool_)
-        self.asked, self.ready = np.zeros(height, dtype=np.bool_), False
+        every = self._begin()
         self._taken.clear()
         self.signals = []
         for _ in range(MAX_PATHS):
@@ -72,9 +70,8 @@ class Cases:
                 silent = False
             if not silent:
                 self.asked |= self._rows
-            elif not self.ready:
-                rows = self._rows if self.missing is None else self._rows & ~self.missing
-                self.ready = holds_somewhere(rows[self.first_known :])
+            else:
+                self._note_ready()
             while self._taken and not self._taken[-1]:
                 self._taken.pop()
             if not self._taken:
@@ -82,12 +79,25 @@ class Cases:
             self._taken[-1] = False
         self.asked |= every
 
-    def codes(self, code_of: Callable[[Any], int]) -> bytes:
-        """One byte a row: 0 where the body gives no signal, `code_of` its signal where it gives one, else 1."""
+    def _begin(self) -> Mask:
+        """Forgets the answers, and returns the rows to ask about."""
+        self.asked, self.ready = np.zeros(len(self.asked), dtype=np.bool_), False
+        return np.ones(len(self.asked), dtype=np.bool_)
+
+    def _note_ready(self) -> None:
+        """Notes whether the rule had every input on a row of this path, on which it was silent."""
+        if not self.ready:
+            self.ready = holds_somewhere(self._known()[self.first_known :])
+
+    def _known(self) -> Mask:
+        return self._rows if self.missing is None else self._rows & ~self.missing
+
+    def codes(self, code_of: Callable[[Any], int]) -> NDArray[np.uint8]:
+        """One number a row: 0 where the body gives no signal, `code_of` its signal where it gives one, else 1."""
         codes = self.asked.astype(np.uint8)
         for rows, signal in self.signals:
             codes[rows] = code_of(signal)
-        return codes.tobytes()
+        return codes
 
     def decide(self, holds: Mask) -> bool:
         """Decides a comparison on this path. The path then keeps only the rows that agree with the outcome."""

@@ -15,7 +15,7 @@ from rldk.engine.activity import Standing
 from rldk.engine.binding import BindingFrame
 from rldk.engine.blocks import Block, PhaseBlock, blocks, cut, single
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Turn
+from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Loud, Turn
 from rldk.engine.features.line_test import Leap
 from rldk.engine.features.order import RowSeconds
 from rldk.engine.features.window import NAN, Feature
@@ -162,7 +162,27 @@ class Engine:
         for block, paced in cut(whole, intervals):
             yield from self._look(block, phase, paced)
 
+    def open_block(self, group: PhaseBlock) -> list[Turn]:
+        """Takes a block of rows that have no time, and returns the rules to ask. `close_block` says what came of it."""
+        self.census.take(group.block.columns, finite=group.block.finite)
+        state, block = self._enter(group.block, group.phase, ())
+        return self._turns(state, block)
+
+    def close_block(self, group: PhaseBlock, loud: Sequence[Loud]) -> None:
+        """Ends a block whose rules somebody else has asked. `loud`: those that may give a signal."""
+        state = self._phases[group.phase]
+        for _ in self._pass(state, group.phase, state.looks.at(group.block, (), loud)):
+            pass
+
+    def memory(self, phase: Phase) -> Memory:
+        return self._phases[phase].memory
+
     def _look(self, block: Block, phase: Phase, intervals: Sequence[float]) -> Iterator[Begun]:
+        state, block = self._enter(block, phase, intervals)
+        return self._pass(state, phase, state.looks.at(block, self._turns(state, block)))
+
+    def _enter(self, block: Block, phase: Phase, intervals: Sequence[float]) -> tuple[_PhaseState, Block]:
+        """Takes the values of the block, with what is known beside them."""
         state = self._phases[phase]
         beside = self._beside(phase)
         if beside == beside:
@@ -178,7 +198,11 @@ class Engine:
             state.memory.rebase()
         self._count(block.steps)
         state.memory.take(block.columns, len(block.steps), finite=block.finite)
-        for row, begun in enumerate(state.looks.at(block, self._turns(state, block))):
+        return state, block
+
+    def _pass(self, state: _PhaseState, phase: Phase, found: Iterable[Begun]) -> Iterator[Begun]:
+        """Passes on what begins on each row of the block, and then ends it."""
+        for row, begun in enumerate(found):
             if begun:
                 state.plan = None
                 for bound, episode in begun:
