@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,7 @@ class Engine:
         self.last_step = 0
         self.standing = Standing()
         self.census = Census()
+        self.shared: dict[Any, Any] | None = None  # what the reports of such copies have alike
         self._record_rules: list[Rule] = []
         self._samples: SampleWatch | None = None
         self._looked = False
@@ -163,15 +165,32 @@ class Engine:
             yield from self._look(block, phase, paced)
 
     def open_block(self, group: PhaseBlock) -> list[Turn]:
-        """Takes a block of rows that have no time, and returns the rules to ask. `close_block` says what came of it."""
-        self.census.take(group.block.columns, finite=group.block.finite)
-        state, block = self._enter(group.block, group.phase, ())
-        return self._turns(state, block)
+        """Takes a block of training rows that have no time, and returns the rules to ask."""
+        return self._turns(*self._open(group.block))
 
-    def close_block(self, group: PhaseBlock, loud: Sequence[Loud]) -> None:
-        """Ends a block whose rules somebody else has asked. `loud`: those that may give a signal."""
-        state = self._phases[group.phase]
-        for _ in self._pass(state, group.phase, state.looks.at(group.block, (), loud)):
+    def copy_for(self, group: PhaseBlock, found: Callable[[tuple[Any, ...]], list[float] | None]) -> Engine:
+        """An engine for another run that is one block with the same metrics, of which rules know the same, after it has
+        taken the block. `found`: as of `Memory.empty_copy`. `close_block` says what came of asking the rules."""
+        other = copy(self)
+        train = self._phases["train"]
+        memory = train.memory.empty_copy(group.block.columns, found)
+        looks = Evaluator(memory, self.context)
+        other._phases = {**self._phases, "train": replace(train, memory=memory, looks=looks)}
+        other.rows, other.first_step = 0, None
+        other.standing, other.census, other._looked = Standing(), Census(), False
+        other._samples = self.samples
+        other._open(group.block)
+        return other
+
+    def _open(self, block: Block) -> tuple[_PhaseState, Block]:
+        self.census.take(block.columns, finite=True)
+        return self._enter(block, "train", ())
+
+    def close_block(self, group: PhaseBlock, bound: list[BoundRule], loud: Sequence[Loud]) -> None:
+        """Ends the block whose rules somebody else has asked. `loud`: those that may give a signal."""
+        state = self._phases["train"]
+        state.bound_rules = bound
+        for _ in self._pass(state, "train", state.looks.at(group.block, (), loud)):
             pass
 
     def memory(self, phase: Phase) -> Memory:
@@ -221,6 +240,9 @@ class Engine:
         """For evaluation rows, the training reward of that time, which is in the memory of another phase. NaN for other
         rows."""
         return self._phases["train"].memory.latest(_REWARD) if phase == "eval" else NAN
+
+    def bound_rules_of(self, phase: Phase) -> Sequence[BoundRule]:
+        return self._phases[phase].bound_rules
 
     def bound_rules(self) -> list[BoundRule]:
         by_row = [w for state in self._phases.values() for w in state.bound_rules]

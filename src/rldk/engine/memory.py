@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -118,6 +119,13 @@ class Track:
         falls behind."""
         self._given = serial, column
 
+    def start_over(self, serial: int, known: list[float] | None) -> None:
+        """Counts every value of the history as one that comes after the feature was made. `known`: the feature at the
+        rows of the block with this serial number."""
+        self._born = self._done = 0
+        if known is not None:
+            self._given = serial, lambda: known
+
     def is_worked_out(self, serial: int) -> bool:
         """Whether the values have been computed already."""
         return self._serial == serial
@@ -178,6 +186,22 @@ def _traits(make: Callable[..., Feature], parameters: tuple[Any, ...]) -> tuple[
     return getattr(feature, "reach", 0), feature.value
 
 
+Found = Callable[[Key], "list[float] | None"]
+
+
+class _Promised(dict[Key, Track]):
+    """Features that are made when somebody first asks for them."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[Key], Track]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: Key) -> Track:
+        return self._make(key)
+
+
 class Memory:
     """The features of one phase of one run, by metric. New ones are added while rules are bound.
 
@@ -185,13 +209,14 @@ class Memory:
     with other metrics comes."""
 
     __slots__ = (
-        "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_lapses", "_last_seen",
-        "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
+        "_before", "_behind", "_first_seen", "_found", "_histories", "_items", "_kept", "_kinds", "_lapses",
+        "_last_seen", "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
     )  # fmt: skip
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
         self._makers = makers
         self._items: dict[Key, Track] = {}
+        self._found: Found | None = None
         self._kinds: dict[str, list[tuple[str, Track]]] = {}
         self._histories: dict[str, History] = {}
         self._lasting: set[str] = set()  # metrics whose past values are kept
@@ -224,10 +249,30 @@ class Memory:
                 history = self._histories[metric] = History()
             found = self._items[key] = Track(history, self._makers[kind], tuple(parameters))
             history.add(found)
+            if self._found is not None:
+                found.start_over(self.serial, self._found(key))
             self._kinds.setdefault(kind, []).append((metric, found))
-            self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
+            if self._found is None:
+                self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
             self._plan = None
         return found
+
+    def empty_copy(self, names: Iterable[str], found: Found) -> Memory:
+        """A memory with the same features and no row, for a run that is one block with these metrics.
+
+        `found` gives what is known already of a feature's values at the rows of the block. Features are made when they
+        are first asked for, which may be after the block."""
+        other = Memory(self._makers)
+        other._items, other._found, other._lasting = _Promised(other.feature), found, self._lasting
+        for name in names:
+            history = self._histories.get(name)
+            if history is not None:
+                own = other._histories[name] = History()
+                own.reach = history.reach
+        for key in [key for key in self._items if key[0] == "leap" and key[1] in other._histories]:
+            other.feature(key)
+        other._kept = sys.maxsize
+        return other
 
     def keep(self, metric: str, values: int) -> None:
         """Keeps so many past values of the metric. Call it before the first value."""

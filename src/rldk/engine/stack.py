@@ -6,12 +6,13 @@ This pays for short runs: most of what one costs is the same for 200 rows and fo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from rldk.core.model import Report, Run
 from rldk.engine.binding import are_alike
 from rldk.engine.blocks import PhaseBlock
-from rldk.engine.column_frame import ColumnFrame
-from rldk.engine.evaluate import SHORT, Loud, code_of
+from rldk.engine.episodes import Episodes
+from rldk.engine.evaluate import SHORT, BoundRule, Turn, code_of
 from rldk.engine.live import Engine
 from rldk.engine.scan import context_of, report_of, rule_columns, scan
 from rldk.engine.stack_frame import StackFrame
@@ -85,26 +86,44 @@ def _member(at: int, run: Run) -> _Member | None:
 
 def _follow(members: Sequence[_Member], asked: Sequence[Rule]) -> list[Engine]:
     """The engines of the runs, after their rows."""
-    engines = [Engine(asked, member.context, columns=ColumnFrame) for member in members]
-    blocks = [member.block for member in members]
-    turns = [engine.open_block(block) for engine, block in zip(engines, blocks, strict=True)]
-    frame = StackFrame([e.memory("train") for e in engines], members[0].context, [block.block for block in blocks])
-    loud: list[list[Loud]] = [[] for _ in members]
-    for same in zip(*turns, strict=True):
-        first = same[0][0]
-        cases = frame.follow(first.body, first.metric)
-        codes = frame.by_run(cases.codes(code_of(first.rule)))
-        fires = codes.any(axis=1).tolist()
-        for run, (turn, member) in enumerate(zip(same, members, strict=True)):
-            bound = turn[0]
-            bound.ready = bound.ready or bool(frame.ready[run])
-            if not fires[run]:
-                bound.looks += member.rows
-                continue
-            own = codes[run, : member.rows].tobytes()
-            bound.looks += own.count(0)
-            if any(own):
-                loud[run].append((turn, own))
-    for engine, block, found in zip(engines, blocks, loud, strict=True):
-        engine.close_block(block, found)
+    model = Engine(asked, members[0].context)
+    turns = model.open_block(members[0].block)
+    model.shared = {}
+    frame = StackFrame(model.memory("train"), members[0].context, [member.block.block for member in members])
+    engines = [model.copy_for(m.block, partial(frame.values_of, run)) for run, m in enumerate(members)]
+    frame.look_into([engine.memory("train") for engine in engines])
+    answers = [_ask(frame, turn, [member.rows for member in members]) for turn in turns]
+    place = {id(bound): at for at, bound in enumerate(model.bound_rules_of("train"))}
+    for run, (member, engine) in enumerate(zip(members, engines, strict=True)):
+        bound, loud = list(model.bound_rules_of("train")), []
+        for turn, (own, codes) in zip(turns, answers, strict=True):
+            bound[place[id(turn[0])]] = own[run]
+            if codes[run]:
+                loud.append(((own[run], *turn[1:]), codes[run]))
+        engine.close_block(member.block, bound, loud)
     return engines
+
+
+def _ask(frame: StackFrame, turn: Turn, heights: Sequence[int]) -> tuple[list[BoundRule], list[bytes]]:
+    """Asks a rule about all runs. Gives for each run the bound rule, and a number for each row, or b"" where it is
+    silent. Runs with the same number of rows share what stayed silent: nobody will change it."""
+    model = turn[0]
+    cases = frame.follow(model.body, model.metric)
+    codes = frame.by_run(cases.codes(code_of(model.rule)))
+    silent: dict[tuple[int, bool], BoundRule] = {}
+    bounds, found = [], []
+    for own, fires, ready, rows in zip(codes, codes.any(axis=1).tolist(), frame.ready.tolist(), heights, strict=True):
+        row_codes = own[:rows].tobytes() if fires else b""
+        if row_codes.strip(b"\0"):
+            bound = _bound(model, row_codes.count(0), ready=ready)
+        else:
+            row_codes = b""
+            bound = silent.get((rows, ready)) or silent.setdefault((rows, ready), _bound(model, rows, ready=ready))
+        bounds.append(bound)
+        found.append(row_codes)
+    return bounds, found
+
+
+def _bound(model: BoundRule, looks: int, *, ready: bool) -> BoundRule:
+    rule, metric = model.rule, model.metric
+    return BoundRule(rule, metric, model.required, Episodes(rule, metric), model.body, looks=looks, ready=ready)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,20 +41,33 @@ class RunCases(Cases):
 class StackFrame(ColumnFrame):
     """All rows of the runs, one run after the other."""
 
-    __slots__ = ("_memories", "_shape", "_tables")
+    __slots__ = ("_made", "_memories", "_shape", "_tables")
 
-    def __init__(self, memories: Sequence[Memory], context: Context, blocks: Sequence[Block]) -> None:
-        super().__init__(memories[0], context)
+    def __init__(self, model: Memory, context: Context, blocks: Sequence[Block]) -> None:
+        """`model`: a memory that has taken one of the blocks."""
+        super().__init__(model, context)
         heights = np.array([len(block.steps) for block in blocks])
-        self._memories = memories
+        self._memories: Sequence[Memory] = ()
+        self._made: dict[Any, Numbers] = {}
         self._shape = len(blocks), int(heights.max())
         self._cases = RunCases(np.arange(self._shape[1]) < heights[:, None])
         self._steps = range(self._shape[1])
-        self._tables: Mapping[str, Numbers] = {}
         self._tables = {name: self._filled([block.columns[name] for block in blocks]) for name in blocks[0].columns}
         self._columns = {name: table.ravel() for name, table in self._tables.items()}  # type: ignore[misc]
         self.step = self._number_of_rows(self._filled([block.steps for block in blocks]).ravel())
         self.rows = self._number_of_rows(np.tile(np.arange(1.0, self._shape[1] + 1.0), len(blocks)))
+
+    def look_into(self, memories: Sequence[Memory]) -> None:
+        """Sets the memories of the runs, for features that each run has to work out alone."""
+        self._memories = memories
+
+    def values_of(self, run: int, key: Any) -> list[float] | None:
+        """The feature at the rows of one run, if it has been worked out for all of them."""
+        made = self._made.get(key)
+        if made is None:
+            return None
+        listed: list[float] = made[run, : self._memories[run].height].tolist()
+        return listed
 
     @property
     def ready(self) -> Mask:
@@ -77,7 +89,7 @@ class StackFrame(ColumnFrame):
         longest = self._shape[1]
         return np.array([[*line, *[line[-1]] * (longest - len(line))] for line in lines], dtype=np.float64)
 
-    def _line(self, metric: str, track: Track) -> FirstValues | None:
+    def _line(self, metric: str, track: Track) -> FirstValues | None:  # noqa: ARG002 - as of one run
         line = self._lines.get(metric)
         if line is None:
             line = self._lines[metric] = FirstValues(self._tables[metric])
@@ -86,13 +98,11 @@ class StackFrame(ColumnFrame):
     def _values(self, key: Any, track: Track) -> Numbers:
         kind, metric, *parameters = key
         line = self._line(metric, track)
+        made = ARRAYS[kind](line, *parameters) if line is not None and kind in ARRAYS else None
+        if made is not None:
+            self._made[key] = made
+            return made.ravel()
         tracks = [memory.items[key] for memory in self._memories]
-        if line is not None and kind in ARRAYS:
-            made = ARRAYS[kind](line, *parameters)
-            if made is not None:
-                for memory, own, values in zip(self._memories, tracks, made, strict=True):
-                    own.give(memory.serial, partial(_listed, values, memory.height))
-                return made.ravel()
         if line is not None and kind in HINTS:
             hints = HINTS[kind](line, *parameters)
             found = [
@@ -102,10 +112,3 @@ class StackFrame(ColumnFrame):
         else:
             found = [own.at(memory.serial, memory.height) for memory, own in zip(self._memories, tracks, strict=True)]
         return self._filled(found).ravel()
-
-
-def _listed(values: Numbers, rows: int) -> list[float]:
-    listed: list[float] = values[:rows].tolist()
-    return listed
-
-

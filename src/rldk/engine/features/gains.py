@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features.arrays import ARRAYS, Array, FirstValues, fill, noises, windows
 from rldk.engine.features.drawdown import MATERIAL, STEPS, Drawdown
 from rldk.engine.features.line_test import ARMED, LATEST, RECENT
