@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rldk.engine.features.arrays import ARRAYS, Array, FirstValues, fill, noises, windows
-from rldk.engine.features.drawdown import MATERIAL, STEPS, Drawdown
+from rldk.core.stats.robust import MAD_TO_SD
+from rldk.engine.features.arrays import ARRAYS, Array, FirstValues, after_first, fill, later, noises, windows
+from rldk.engine.features.drawdown import EDGE, FEWEST, HUGE, MATERIAL, STEPS, Drawdown
 from rldk.engine.features.line_test import ARMED, LATEST, RECENT
 from rldk.engine.features.noise_ratio import LEAST
 from rldk.engine.features.window import PAST_WINDOW, Median
@@ -43,31 +44,40 @@ def levels(line: FirstValues, rows: int, after: int) -> tuple[Array, Array]:
 
 
 def drawdown(line: FirstValues, rows: int, top: int, clear: float, after: int) -> Array:
-    """As `Drawdown(rows, top, clear, after)`. The few rows on which the loss may matter are worked out one by one."""
+    """As `Drawdown(rows, top, clear, after)`. Where rounding decides whether the gain was clear, it is asked itself."""
     tops, bottoms = levels(line, top, after)
     sums = line.sums(rows)
-    found = np.zeros(line.values.shape)
+    edge = max(1, rows // 5)
+    ends = line.sums(edge)
+    usual, least, most = _noise(line, rows)
     with np.errstate(all="ignore"):
-        lost = tops - sums / rows
+        gain, lost = tops - bottoms, tops - sums / rows
         matters = (MATERIAL * np.maximum(np.abs(tops), np.abs(bottoms)) < lost) & (lost < math.inf)
-        matters &= tops - bottoms > clear * _least_noise(line, STEPS + rows)
+        matters &= gain > clear * (np.maximum(usual, least) / math.sqrt(2.0))
+        sure = gain > clear * (np.maximum(usual, most) / math.sqrt(2.0)) / CERTAIN
+        left = tops - np.maximum(later(ends, rows - edge), ends) / edge
+        found: Array = np.where(matters & sure, np.minimum(lost, left + EDGE * gain) / gain, 0.0)
     one = Drawdown(rows, top, clear, after)
     kept = STEPS + rows + 1
-    for run, row in np.argwhere(matters).tolist():
+    for run, row in np.argwhere(matters & ~sure).tolist():
         values = line.values[run, max(0, row + 1 - kept) : row + 1].tolist()
         found[run, row] = one.lost(float(tops[run, row]), float(bottoms[run, row]), float(sums[run, row]), values)
     return found
 
 
-def _least_noise(line: FirstValues, steps: int) -> Array:
-    """A bound that the noise of a drawdown surely exceeds: the root mean square of the newest `steps` steps."""
+def _noise(line: FirstValues, rows: int) -> tuple[Array, Array, Array]:
+    """The robust scale of the steps before the newest rows, where NaN is infinite, and two numbers between which the
+    root mean square of all steps surely lies."""
+    steps = STEPS + rows
     squares = np.zeros(line.values.shape)
-    np.minimum(line.steps.values, 1e150, out=squares[:, 1:])
+    np.minimum(line.steps.values, HUGE, out=squares[:, 1:])
     sums = np.cumsum(squares * squares, axis=1)
-    part = sums * (1.0 - CANCELLED)
+    part, error = sums.copy(), CANCELLED * sums
     part[:, steps:] -= sums[:, :-steps]
     counts = np.minimum(np.maximum(np.arange(part.shape[1]), 1), steps)
-    return CERTAIN * np.sqrt(np.maximum(part, 0.0) / counts / 2.0)
+    usual = MAD_TO_SD * after_first(line.steps.medians(STEPS, rows, FEWEST))
+    usual[np.isnan(usual)] = math.inf
+    return usual, CERTAIN * np.sqrt(np.maximum(part - error, 0.0) / counts), np.sqrt((part + error) / counts) / CERTAIN
 
 
 def unrest(line: FirstValues, window: int, log: bool, relative: bool, floor: float) -> Array | None:
