@@ -130,7 +130,7 @@ def judge_paths(
 def _judge(tasks: Sequence[_Task], wanted: Wanted, jobs: int, begin: Callable[[str], None]) -> Iterator[_Done]:
     """The results of the tasks, in their order. The runs of a batch whose process died are judged one by one."""
     job = Job(work=_work, lost=_lost, prepare=_prepare, given=(wanted,))
-    batches = list(_batches(tasks, max(1, min(TOGETHER, len(tasks) // (PIECES * jobs)))))
+    batches = list(_batches(tasks, max(1, min(TOGETHER, len(tasks) // (PIECES * jobs))), _size))
     for batch, done in zip(batches, run_all(job, batches, jobs, lambda batch: _announce(batch, begin)), strict=True):
         if len(batch) > 1 and done[0].lost:
             for (again,) in run_all(job, [(task,) for task in batch], jobs):
@@ -144,11 +144,11 @@ def _announce(batch: _Batch, begin: Callable[[str], None]) -> None:
         begin(f"judging {task.name}")
 
 
-def _batches(tasks: Sequence[_Task], most: int) -> Iterator[_Batch]:
+def _batches(tasks: Sequence[_Task], most: int, size: Callable[[_Task], int]) -> Iterator[_Batch]:
     """Neighbouring tasks, at most `most` and each of them small; any other task alone."""
     held: list[_Task] = []
     for task in tasks:
-        small = task.group is not None and _size(task) <= SMALL_BYTES
+        small = task.group is not None and size(task) <= SMALL_BYTES
         if held and not (small and len(held) < most):
             yield tuple(held)
             held = []

@@ -13,7 +13,8 @@ from rldk.engine.features.arrays import NEEDS, FirstValues
 from rldk.engine.features.gains import ARRAYS, HINTS
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
-from rldk.engine.memory import Memory, Track
+from rldk.engine.memory import Memory
+from rldk.engine.track import Track
 from rldk.rules.rule import Body, Context
 
 # a number that all rows share, or a column with the rows on which it is missing (None: on none after the first so many)
@@ -50,7 +51,7 @@ class ColumnFrame(EngineFrame):
             self._cases.follow(body, self)
         return self._cases
 
-    def _number_of_rows(self, values: Sequence[int]) -> int:
+    def _number_of_rows(self, values: Sequence[int] | Numbers) -> int:
         return Column.later(lambda: np.array(values, dtype=np.float64), self._cases)  # type: ignore[return-value]  # rules take it for a number
 
     def _column(self, key: Any, values: Sequence[float] | Numbers) -> Answer:

@@ -112,8 +112,10 @@ def _ask(frame: StackFrame, turn: Turn, heights: Sequence[int]) -> tuple[list[Bo
     codes = frame.by_run(cases.codes(code_of(model.rule)))
     silent: dict[tuple[int, bool], BoundRule] = {}
     bounds, found = [], []
-    for own, fires, ready, rows in zip(codes, codes.any(axis=1).tolist(), frame.ready.tolist(), heights, strict=True):
-        row_codes = own[:rows].tobytes() if fires else b""
+    fires, readies = codes.any(axis=1).tolist(), frame.ready.tolist()
+    for run, rows in enumerate(heights):
+        ready: bool = readies[run]
+        row_codes = codes[run, :rows].tobytes() if fires[run] else b""
         if row_codes.strip(b"\0"):
             bound = _bound(model, row_codes.count(0), ready=ready)
         else:

@@ -13,7 +13,8 @@ from rldk.engine.column import Cases, Mask, Numbers
 from rldk.engine.column_frame import ColumnFrame
 from rldk.engine.features.arrays import FirstValues
 from rldk.engine.features.gains import ARRAYS, HINTS
-from rldk.engine.memory import Memory, Track
+from rldk.engine.memory import Memory
+from rldk.engine.track import Track
 from rldk.rules.rule import Body, Context
 
 

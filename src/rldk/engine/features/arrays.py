@@ -53,8 +53,9 @@ class FirstValues:
     def starts(self) -> Rows:
         """For each value the position at which the present run of equal values began."""
         if self._starts is None:
-            at = np.zeros(self.values.shape, dtype=np.int64)
-            at[:, 1:] = np.where(self.values[:, 1:] != self.values[:, :-1], np.arange(1, at.shape[1]), 0)
+            values = self.values
+            at: Rows = np.zeros(values.shape, dtype=np.int64)
+            at[:, 1:] = np.where(values[:, 1:] != values[:, :-1], np.arange(1, values.shape[1]), 0)
             self._starts = np.maximum.accumulate(at, axis=1)
         return self._starts
 
@@ -238,8 +239,8 @@ def _first(line: FirstValues) -> Array:
     return np.repeat(line.values[:, :1], line.values.shape[1], axis=1)
 
 
-# kind -> function of the values; it may give None, and then the feature is asked
-ARRAYS: dict[str, Callable[..., Array | None]] = {
+# kind -> function of the values; it may give None, and then the feature is asked. `gains` has more of them
+SIMPLE: dict[str, Callable[..., Array | None]] = {
     "count": _count,
     "previous": lambda line, lag: later(line.values, lag),
     "rise": lambda line, lag: line.values - later(line.values, lag),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from rldk.core.stats.robust import MAD_TO_SD
-from rldk.engine.features.arrays import ARRAYS, Array, FirstValues, after_first, fill, later, noises, windows
+from rldk.engine.features.arrays import SIMPLE, Array, FirstValues, after_first, fill, later, noises, windows
 from rldk.engine.features.drawdown import EDGE, FEWEST, HUGE, MATERIAL, STEPS, Drawdown
 from rldk.engine.features.line_test import ARMED, LATEST, RECENT
 from rldk.engine.features.noise_ratio import LEAST
@@ -123,7 +123,8 @@ def _logs(line: FirstValues) -> Array:
     return np.array([[math.log(max(x, 1e-12)) for x in values] for values in line.values.tolist()])
 
 
-ARRAYS |= {
+ARRAYS: dict[str, Callable[..., Array | None]] = {
+    **SIMPLE,
     "top": lambda line, rows, after: levels(line, rows, after)[0],
     "drawdown": drawdown,
     "unrest": unrest,

@@ -47,10 +47,7 @@ def bits(values: list[float]) -> list[bytes]:
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_the_array_is_the_feature_after_each_value(key: tuple[Any, ...], name: str) -> None:
     kind, *parameters = key
-    feature, found = MAKERS[kind](*parameters), []
-    for x in SERIES[name]:
-        feature.update(x)
-        found.append(feature.value)
+    found = _after_each(MAKERS[kind](*parameters), SERIES[name])
     made = ARRAYS[kind](FirstValues(SERIES[name]), *parameters)
     assert made is None or bits(made[0].tolist()) == bits(found)
 
@@ -70,16 +67,21 @@ def test_many_runs_of_different_lengths_are_as_each_alone(key: tuple[Any, ...]) 
 @pytest.mark.parametrize("key", [("leap", False, 0.0), ("leap", True, 0.05)], ids=str)
 def test_a_feature_that_is_told_where_to_look_gives_the_same(key: tuple[Any, ...], name: str) -> None:
     kind, *parameters = key
-    told, alone = MAKERS[kind](*parameters), MAKERS[kind](*parameters)
+    told: Any = MAKERS[kind](*parameters)
+    alone: Any = MAKERS[kind](*parameters)
     (hint,) = HINTS[kind](FirstValues(SERIES[name]), *parameters)
-    found = []
-    for x in SERIES[name]:
-        alone.update(x)
-        found.append(alone.value)
-    assert bits(told.run(SERIES[name], hint)) == bits(found)
+    assert bits(told.run(SERIES[name], hint)) == bits(_after_each(alone, SERIES[name]))
     assert told.peak == alone.peak
     more = [1.0, 2.0, 9.0, 9.0, 9.0, 9.0]
-    assert bits(told.run(more)) == bits([(alone.update(x), alone.value)[1] for x in more])
+    assert bits(told.run(more)) == bits(_after_each(alone, more))
+
+
+def _after_each(feature: Any, values: list[float]) -> list[float]:
+    found = []
+    for x in values:
+        feature.update(x)
+        found.append(feature.value)
+    return found
 
 
 MORE: list[tuple[Any, ...]] = [
