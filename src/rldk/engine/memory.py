@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from weakref import proxy
 
 from rldk.engine.features.window import NAN, Feature
 from rldk.engine.track import History, Track
@@ -18,14 +19,15 @@ Found = Callable[[Key], "list[float] | None"]
 class _Promised(dict[Key, Track]):
     """Features that are made when somebody first asks for them."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("_memory",)
 
-    def __init__(self, make: Callable[[Key], Track]) -> None:
+    def __init__(self, memory: Memory) -> None:
         super().__init__()
-        self._make = make
+        self._memory = proxy(memory)  # otherwise the two would hold each other
 
     def __missing__(self, key: Key) -> Track:
-        return self._make(key)
+        made: Track = self._memory.feature(key)
+        return made
 
 
 class Memory:
@@ -35,6 +37,7 @@ class Memory:
     with other metrics comes."""
 
     __slots__ = (
+        "__weakref__",
         "_before", "_behind", "_first_seen", "_found", "_histories", "_items", "_kept", "_kinds", "_lapses",
         "_last_seen", "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
     )  # fmt: skip
@@ -89,7 +92,7 @@ class Memory:
         `found` gives what is known already of a feature's values at the rows of the block. Features are made when they
         are first asked for, which may be after the block."""
         other = Memory(self._makers)
-        other._items, other._found, other._lasting = _Promised(other.feature), found, self._lasting
+        other._items, other._found, other._lasting = _Promised(other), found, self._lasting
         for name in names:
             history = self._histories.get(name)
             if history is not None:

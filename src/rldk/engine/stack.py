@@ -101,6 +101,7 @@ def _follow(members: Sequence[_Member], asked: Sequence[Rule]) -> list[Engine]:
             if codes[run]:
                 loud.append(((own[run], *turn[1:]), codes[run]))
         engine.close_block(member.block, bound, loud)
+    frame.close()
     return engines
 
 
@@ -112,9 +113,9 @@ def _ask(frame: StackFrame, turn: Turn, heights: Sequence[int]) -> tuple[list[Bo
     codes = frame.by_run(cases.codes(code_of(model.rule)))
     silent: dict[tuple[int, bool], BoundRule] = {}
     bounds, found = [], []
-    fires, readies = codes.any(axis=1).tolist(), frame.ready.tolist()
+    fires, readies = codes.any(axis=1), frame.ready
     for run, rows in enumerate(heights):
-        ready: bool = readies[run]
+        ready = bool(readies[run])
         row_codes = codes[run, :rows].tobytes() if fires[run] else b""
         if row_codes.strip(b"\0"):
             bound = _bound(model, row_codes.count(0), ready=ready)

@@ -70,6 +70,11 @@ class StackFrame(ColumnFrame):
         listed: list[float] = made[run, : self._memories[run].height].tolist()
         return listed
 
+    def close(self) -> None:
+        """Lets go of all arrays. They refer to each other in circles, which are otherwise freed late."""
+        self._made, self._memories, self._found, self._lines = {}, (), {}, {}
+        self._tables, self._columns = {}, {}
+
     @property
     def ready(self) -> Mask:
         """For each run, whether the rule had every input on a row on which it was silent."""
