@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from rldk.core.model import Report, Run
 from rldk.engine.binding import are_alike
@@ -113,7 +114,8 @@ def _ask(frame: StackFrame, turn: Turn, heights: Sequence[int]) -> tuple[list[Bo
     codes = frame.by_run(cases.codes(code_of(model.rule)))
     silent: dict[tuple[int, bool], BoundRule] = {}
     bounds, found = [], []
-    fires, readies = codes.any(axis=1), frame.ready
+    fires: Any = codes.any(axis=1)
+    readies = frame.ready
     for run, rows in enumerate(heights):
         ready = bool(readies[run])
         row_codes = codes[run, :rows].tobytes() if fires[run] else b""
