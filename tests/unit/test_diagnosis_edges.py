@@ -164,8 +164,9 @@ def test_what_is_unreadable_below_a_directory_is_told_only_where_nothing_else_is
 
 
 def test_a_process_that_died_is_an_error_of_its_run() -> None:
-    done = many._lost(many._Task(path="p", name="the run"))
+    (done,) = many._lost((many._Task(path="p", name="the run"),))
     (failure,) = done.failures
+    assert done.lost
     assert (failure.source, failure.error.message) == ("the run", "the process that judged it died")
     assert failure.error.hint == "is there enough memory? Judge it alone to see"
 

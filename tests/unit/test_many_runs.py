@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rldk.cards.wire import document
 from rldk.core.model import Report
-from rldk.diagnosis import diagnose, diagnose_all
+from rldk.diagnosis import diagnose, diagnose_all, many
 from rldk.diagnosis.many import Wanted, judge_paths
 from rldk.errors import ConfigError, NotALog, UnknownName, UsageError
 
@@ -43,6 +45,35 @@ def test_a_directory_is_judged_as_diagnose_all_does(runs: Path, jobs: int) -> No
     assert len(begun) == 5  # the look into the directory, and each run
     assert len(judged.seconds) == 4
     assert not judged.failures
+
+
+def test_small_runs_are_batched_and_a_large_one_is_alone() -> None:
+    group: Any = object()
+    sizes = [10, 20, many.SMALL_BYTES + 1, 30, 40, 50]
+    tasks = [many._Task(path="p", name=str(size), group=group) for size in sizes]
+    batches = many._batches(tasks, 2, lambda task: int(task.name))
+    assert [[int(task.name) for task in batch] for batch in batches] == [[10, 20], [sizes[2]], [30, 40], [50]]
+
+
+def _ends_at_seed_2(batch: tuple[many._Task, ...]) -> list[many._Done]:
+    if any("seed_2" in task.name for task in batch):
+        os._exit(9)  # as a process that the system ends for want of memory
+    return _true_work(batch)
+
+
+_true_work = many._work
+
+
+@pytest.mark.slow
+def test_a_run_that_ends_its_process_costs_no_run_of_its_batch_its_report(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(4, 16):
+        _log(runs / f"seed_{i}", reward=float(i))
+    monkeypatch.setattr(many, "_work", _ends_at_seed_2)
+    judged = judge_paths([str(runs)], Wanted(), 2)
+    assert [report.meta["run"] for report in judged.reports] == sorted(f"seed_{i}" for i in range(16) if i != 2)
+    assert [Path(failure.source).name for failure in judged.failures] == ["seed_2"]
 
 
 def test_a_file_left_out_is_named_by_the_run_in_whose_directory_it_lies(runs: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from rldk.core.clocks import choose_clock, clock_rank, is_plan
@@ -41,7 +42,8 @@ def settle(
         for key in counts:
             steps[key] += 1
         for key in times:
-            times[key] += not math.isnan(to_time(outside.get(key)))
+            value = outside.get(key)
+            times[key] += value is not None and not math.isnan(to_time(value))
         lines.append(line)
     clock = step_key or _most_covered(steps, len(objects)) or _counter(lines)
     plan, total = _planned(lines, clock)
@@ -62,9 +64,9 @@ def settle(
 def _leaves(obj: dict[str, Any], form: Form, inner: str) -> tuple[dict[str, Any], dict[str, Any], set[str]]:
     """The values of a line by path, those outside its envelope, and the `STEP_KEYS` that have a step."""
     if form is not Form.ROW:
-        flat = not any(isinstance(value, dict) for value in obj.values())
+        flat = dict not in map(type, obj.values())
         line = (
-            {legible(key): value for key, value in obj.items()}
+            dict(zip(_legible(tuple(obj)), obj.values(), strict=True))
             if flat
             else {path: value for path, _, value in leaves(obj, form, inner)}
         )
@@ -73,6 +75,11 @@ def _leaves(obj: dict[str, Any], form: Form, inner: str) -> tuple[dict[str, Any]
     counts = {path for path, _, value in every if path in STEP_KEYS and _can_be_step(value)}
     outside = {path: value for path, inside, value in every if not inside}
     return {path: value for path, _, value in every}, outside, counts
+
+
+@lru_cache(64)  # the lines of a log have the same keys
+def _legible(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(legible, keys))
 
 
 def _counter(lines: Sequence[dict[str, Any]]) -> str | None:

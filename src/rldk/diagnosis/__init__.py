@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,27 @@ def diagnose_run(
     chosen = chosen_rules(rules, select, ignore)
     if config:
         run = replace(run, meta=replace(run.meta, config={**config, **run.meta.config}))
-    report = scan(run, chosen, reference)
+    return _shown(run, scan(run, chosen, reference), curves=curves)
+
+
+def diagnose_together(
+    runs: Sequence[Run],
+    rules: str | RuleFile = "default",
+    select: str | Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
+    *,
+    curves: bool = True,
+) -> list[Report]:
+    """The reports of `diagnose_run`, for many short runs at once."""
+    from rldk.engine.stack import scan_all
+    from rldk.rules.chosen import chosen_rules
+
+    reports = scan_all(runs, chosen_rules(rules, select, ignore))
+    return [_shown(run, report, curves=curves) for run, report in zip(runs, reports, strict=True)]
+
+
+def _shown(run: Run, report: Report, *, curves: bool) -> Report:
+    """The report with what renderers show beside it."""
     leading = {incident.first_mover for incident in report.incidents if incident.severity != "info"}
     series = key_series(
         run.metrics,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,13 @@ from rldk.adapters.grouping import Group
 from rldk.adapters.open import make_unique, options_of
 from rldk.core.model import Report, Run
 from rldk.core.reference import Reference
-from rldk.diagnosis import diagnose_run, home_of, runs_in
+from rldk.diagnosis import diagnose_run, diagnose_together, home_of, runs_in
 from rldk.engine.executors import Job, processors, run_all
 from rldk.errors import InputError, MalformedInput, MissingExtra, RldkError, UsageError
 
+# judged together in one piece of work: so many runs, each of them so small
+TOGETHER, SMALL_BYTES = 32, 256 << 10
+PIECES = 4  # at least so many for each process, where there are enough runs
 MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from here on, processes earn the second that each takes to start
 
 
@@ -42,6 +45,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
     @property
     def reading(self) -> dict[str, Any]:
         return {"adapter": self.adapter, "field_map": self.field_map, "strict": self.strict}
+
+    def judge_all(self, runs: Sequence[Run]) -> list[Report]:
+        """The reports of `judge`, for many short runs at once."""
+        if self.reference is not None or len(runs) < 2:
+            return [self.judge(run) for run in runs]
+        return diagnose_together(runs, self.rules, self.select, self.ignore, curves=self.curves)
 
     def judge(self, run: Run) -> Report:
         return diagnose_run(run, self.rules, self.select, self.ignore, reference=self.reference, curves=self.curves)
@@ -77,6 +86,10 @@ class _Done(Struct, kw_only=True):
     unread: list[Failure] = field(default_factory=list)  # below a directory that also has readable runs
     left_out: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    lost: bool = False  # the process that worked on it died
+
+
+_Batch = tuple[_Task, ...]
 
 
 def judge_paths(
@@ -105,14 +118,46 @@ def judge_paths(
         except RldkError as error:
             judged.failures.append(Failure(source=path, error=error))
     expect(len(tasks))
-    job = Job(work=_work, lost=_lost, prepare=_prepare, given=(wanted,))
     count = jobs or (processors() if _many(tasks) else 1)
     kept: dict[Any, Any] = {}
-    done = [_sharing(what, kept) for what in run_all(job, tasks, count, lambda task: begin(f"judging {task.name}"))]
+    done = [_sharing(what, kept) for what in _judge(tasks, wanted, count, begin)]
     for path in paths:
         own = [(task, what) for task, what in zip(tasks, done, strict=True) if task.path == path]
         _gather(judged, own, planned.get(path, {}))
     return judged
+
+
+def _judge(tasks: Sequence[_Task], wanted: Wanted, jobs: int, begin: Callable[[str], None]) -> Iterator[_Done]:
+    """The results of the tasks, in their order. The runs of a batch whose process died are judged one by one."""
+    job = Job(work=_work, lost=_lost, prepare=_prepare, given=(wanted,))
+    batches = list(_batches(tasks, max(1, min(TOGETHER, len(tasks) // (PIECES * jobs))), _size))
+    for batch, done in zip(batches, run_all(job, batches, jobs, lambda batch: _announce(batch, begin)), strict=True):
+        if len(batch) > 1 and done[0].lost:
+            for (again,) in run_all(job, [(task,) for task in batch], jobs):
+                yield again
+        else:
+            yield from done
+
+
+def _announce(batch: _Batch, begin: Callable[[str], None]) -> None:
+    for task in batch:
+        begin(f"judging {task.name}")
+
+
+def _batches(tasks: Sequence[_Task], most: int, size: Callable[[_Task], int]) -> Iterator[_Batch]:
+    """Neighbouring tasks, at most `most` and each of them small; any other task alone."""
+    held: list[_Task] = []
+    for task in tasks:
+        small = task.group is not None and size(task) <= SMALL_BYTES
+        if held and not (small and len(held) < most):
+            yield tuple(held)
+            held = []
+        held.append(task)
+        if not small:
+            yield tuple(held)
+            held = []
+    if held:
+        yield tuple(held)
 
 
 def _tasks(path: str, options: Options, planned: dict[str, dict[str, str]]) -> list[_Task]:
@@ -205,18 +250,39 @@ def _prepare(wanted: Wanted) -> None:
     _wanted = wanted
 
 
-def _work(task: _Task) -> _Done:
+def _work(batch: _Batch) -> list[_Done]:
     """Reads and judges. An error in the user's request is raised."""
-    begun, done = time.perf_counter(), _Done()
-    for source, run in _runs(task, done):
+    done, read = [_Done() for _ in batch], []
+    for task, what in zip(batch, done, strict=True):
+        begun = time.perf_counter()
+        read += [(what, source, run) for source, run in _runs(task, what)]
+        what.seconds = time.perf_counter() - begun
+    begun = time.perf_counter()
+    try:
+        reports = _wanted.judge_all([run for _, _, run in read])
+    except UsageError:
+        raise
+    except RldkError:  # of one of them
+        _judge_each(read)
+        return done
+    each = time.perf_counter() - begun
+    rows = max(1, sum(len(run.metrics) for _, _, run in read))
+    for (what, _, run), report in zip(read, reports, strict=True):
+        what.reports.append(report)
+        what.seconds += each * len(run.metrics) / rows  # what was done for all of them is shared by their rows
+    return done
+
+
+def _judge_each(read: Sequence[tuple[_Done, str, Run]]) -> None:
+    for what, source, run in read:
+        begun = time.perf_counter()
         try:
-            done.reports.append(_wanted.judge(run))
+            what.reports.append(_wanted.judge(run))
         except UsageError:
             raise
         except RldkError as error:
-            done.failures.append(Failure(source=source, error=error))
-    done.seconds = time.perf_counter() - begun
-    return done
+            what.failures.append(Failure(source=source, error=error))
+        what.seconds += time.perf_counter() - begun
 
 
 def _runs(task: _Task, done: _Done) -> list[tuple[str, Run]]:
@@ -239,6 +305,6 @@ def _runs(task: _Task, done: _Done) -> list[tuple[str, Run]]:
     return [(run.source, replace(run, source=task.path if task.alone else home_of(run)))]
 
 
-def _lost(task: _Task) -> _Done:
+def _lost(batch: _Batch) -> list[_Done]:
     error = RldkError("the process that judged it died", hint="is there enough memory? Judge it alone to see")
-    return _Done(failures=[Failure(source=task.name, error=error)])
+    return [_Done(failures=[Failure(source=task.name, error=error)], lost=True) for task in batch]

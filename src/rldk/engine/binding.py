@@ -31,7 +31,7 @@ class BindingFrame(EngineFrame):
         if context.reference is not None:
             self._of_context: Known = {}
             return
-        if not _are_alike(_latest[0], context):
+        if not are_alike(_latest[0], context):
             _latest = context, {}
         self._of_context = _latest[1]
 
@@ -74,7 +74,7 @@ class BindingFrame(EngineFrame):
         return NAN
 
 
-def _are_alike(one: Context, other: Context) -> bool:
+def are_alike(one: Context, other: Context) -> bool:
     try:
         return bool(one == other)
     except (TypeError, ValueError):  # a configuration may hold arrays, which have no single answer

@@ -2,7 +2,8 @@
 
 A comparison with the same outcome on all rows is simply decided. Otherwise the rows split: both groups are followed,
 one after the other (`Cases`), each with its own rows. When the body returns nothing, it was silent on the rows of that
-path. When it returns a signal, or does something a column cannot do, the rows of that path are asked one by one."""
+path. When it does something a column cannot do, the rows of that path are asked one by one. When it returns a signal,
+they give one, too; they are asked one by one where more than its severity matters."""
 
 from __future__ import annotations
 
@@ -37,42 +38,66 @@ class Cases:
     """The paths through a rule's body, and the rows that take each path.
 
     After `follow`, `asked` marks the rows on which the body may give a signal. `ready` says that on some silent row the
-    rule had every input it asked for."""
+    rule had every input it asked for. `signals` has what the body returned on a path, with the rows of the path. Its
+    numbers are columns and its texts are incomplete."""
 
-    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "missing", "ready")
+    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "formatted", "missing", "ready", "signals")
 
     def __init__(self, height: int) -> None:
         self.asked: Mask = np.zeros(height, dtype=np.bool_)
         self.missing: Mask | None = None  # rows of this path that lack an input the rule asked for
         self.first_known = 0  # rows before this one lack an input too
         self.ready = False
+        self.signals: list[tuple[Mask, object]] = []
+        self.formatted = False  # a number of this path became part of a text
         self._rows = self.asked
         self._taken: list[bool] = []
         self._at = 0
 
     def follow(self, body: Callable[[Any], object | None], frame: object) -> None:
         """Follows every path of the body, and forgets what was found of another one."""
-        height = len(self.asked)
-        every = np.ones(height, dtype=np.bool_)
-        self.asked, self.ready = np.zeros(height, dtype=np.bool_), False
+        every = self._begin()
         self._taken.clear()
+        self.signals = []
         for _ in range(MAX_PATHS):
-            self._rows, self._at, self.missing, self.first_known = every, 0, None, 0
+            self._rows, self._at, self.missing, self.first_known, self.formatted = every, 0, None, 0, False
             try:
-                silent = body(frame) is None
+                signal = body(frame)
+                silent = signal is None and not self.formatted
+                if signal is not None:
+                    self.signals.append((self._rows, signal))
             except (UndecidedColumn, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
                 silent = False
             if not silent:
                 self.asked |= self._rows
-            elif not self.ready:
-                rows = self._rows if self.missing is None else self._rows & ~self.missing
-                self.ready = holds_somewhere(rows[self.first_known :])
+            else:
+                self._note_ready()
             while self._taken and not self._taken[-1]:
                 self._taken.pop()
             if not self._taken:
                 return
             self._taken[-1] = False
         self.asked |= every
+
+    def _begin(self) -> Mask:
+        """Forgets the answers, and returns the rows to ask about."""
+        self.asked, self.ready = np.zeros(len(self.asked), dtype=np.bool_), False
+        return np.ones(len(self.asked), dtype=np.bool_)
+
+    def _note_ready(self) -> None:
+        """Notes whether the rule had every input on a row of this path, on which it was silent."""
+        if not self.ready:
+            self.ready = holds_somewhere(self._known()[self.first_known :])
+
+    def _known(self) -> Mask:
+        return self._rows if self.missing is None else self._rows & ~self.missing
+
+    def codes(self, code_of: Callable[[Any], int]) -> NDArray[np.uint8]:
+        """One number a row: 0 where the body gives no signal, `code_of` its signal where it gives one, else 1."""
+        codes = self.asked.astype(np.uint8)
+        for rows, signal in self.signals:
+            codes[rows] = code_of(signal)
+        return codes
 
     def decide(self, holds: Mask) -> bool:
         """Decides a comparison on this path. The path then keeps only the rows that agree with the outcome."""
@@ -203,7 +228,9 @@ class Column:
         return Column(np.rint(self.values), self.cases)
 
     def __format__(self, spec: str) -> str:
-        raise UndecidedColumn
+        """A part of a message. No rule should depend on it; a path that formats and then is silent is not decided."""
+        self.cases.formatted = True
+        return format(1.0, spec)  # raises where a number would
 
     def __str__(self) -> str:
         raise UndecidedColumn

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from rldk.engine.column import Cases, Column, Mask, Numbers, holds_everywhere, holds_somewhere
-from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
+from rldk.engine.features.arrays import NEEDS, FirstValues
+from rldk.engine.features.gains import ARRAYS, HINTS
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
-from rldk.engine.memory import Memory, Track
+from rldk.engine.memory import Memory
+from rldk.engine.track import Track
 from rldk.rules.rule import Body, Context
 
 # a number that all rows share, or a column with the rows on which it is missing (None: on none after the first so many)
@@ -49,7 +51,7 @@ class ColumnFrame(EngineFrame):
             self._cases.follow(body, self)
         return self._cases
 
-    def _number_of_rows(self, values: Sequence[int]) -> int:
+    def _number_of_rows(self, values: Sequence[int] | Numbers) -> int:
         return Column.later(lambda: np.array(values, dtype=np.float64), self._cases)  # type: ignore[return-value]  # rules take it for a number
 
     def _column(self, key: Any, values: Sequence[float] | Numbers) -> Answer:
@@ -81,16 +83,24 @@ class ColumnFrame(EngineFrame):
 
     def _values(self, key: Any, track: Track) -> Sequence[float] | Numbers:
         numbers = self._at_once(key, track)
-        return track.at(self.memory.serial, self.memory.height) if numbers is None else numbers
+        if numbers is not None:
+            return numbers
+        find = HINTS.get(key[0])
+        line = self._line(key[1], track) if find is not None else None
+        if find is not None and line is not None:
+            return track.work_out(self.memory.serial, find(line, *key[2:])[0])
+        return track.at(self.memory.serial, self.memory.height)
 
     def _at_once(self, key: Any, track: Track) -> Numbers | None:
         """The feature over the first block that has its metric, if numpy can say it."""
         kind, metric, *parameters = key
         make = ARRAYS.get(kind)
         line = self._line(metric, track) if make is not None else None
-        numbers = make(line, *parameters) if make is not None and line is not None else None
-        if numbers is not None:
-            track.give(self.memory.serial, numbers.tolist)
+        made = make(line, *parameters) if make is not None and line is not None else None
+        if made is None:
+            return None
+        numbers: Numbers = made[0]
+        track.give(self.memory.serial, numbers.tolist)
         return numbers
 
     def _line(self, metric: str, track: Track) -> FirstValues | None:

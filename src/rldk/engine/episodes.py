@@ -24,6 +24,11 @@ def severity_of(rule: Rule, signal: Signal) -> Severity:
     return min(rule.severity, signal.severity or rule.severity, key=SEVERITIES.index)
 
 
+def severity_rank(rule: Rule, signal: Signal) -> int:
+    """How grave the signal is: the position of its severity in `SEVERITIES`."""
+    return SEVERITIES.index(severity_of(rule, signal))
+
+
 class Episode(Struct):
     """A range of rows on which a rule kept firing. Row numbers count the rows of the rule's phase.
 
@@ -85,6 +90,18 @@ class Episodes:
             began = self._fire(step, row, signal, tail)
         self.idle = self.open is None and not self._away and not any(s is not None for s in self._recent)
         return began
+
+    def go_on(self, step: int, row: int, severity: int) -> bool:
+        """Takes a row on which the rule fires, if an episode is open and not less grave than this rank of a severity.
+        Then nothing else of the signal matters. Returns whether that was so."""
+        episode = self.open
+        if episode is None or severity > SEVERITIES.index(episode.severity):
+            return False
+        self._recent.append(step)
+        self._quiet = self._worse = 0
+        episode.last_step, episode.last_row = step, row
+        episode.rows += 1
+        return True
 
     def _rest(self, step: int, row: int, tail: Tail) -> None:
         self._recent.append(None)
@@ -153,7 +170,7 @@ class Episodes:
 
     def _grow(self, episode: Episode, step: int, signal: Signal) -> None:
         """Raises the severity of the episode once a graver signal has persisted as long as the rule asks."""
-        graver = SEVERITIES.index(severity_of(self._rule, signal)) > SEVERITIES.index(episode.severity)
+        graver = severity_rank(self._rule, signal) > SEVERITIES.index(episode.severity)
         self._worse = self._worse + 1 if graver else 0
         if self._worse >= self._rule.rows:
             episode.severity, episode.worse_step, episode.worse = severity_of(self._rule, signal), step, signal

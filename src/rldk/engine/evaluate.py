@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from rldk.engine.blocks import MOST_ROWS, Block
-from rldk.engine.episodes import Episode, Episodes
+from rldk.engine.episodes import Episode, Episodes, severity_rank
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.interval_frame import IntervalFrame
 from rldk.engine.memory import Memory
 from rldk.engine.recovery import KEPT, Tail
-from rldk.rules.rule import Body, Context, Frame, Rule
+from rldk.rules.rule import Body, Context, Frame, Rule, Signal
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
@@ -43,10 +43,12 @@ class BoundRule(Struct):
     rests: int = 1
 
 
+ASKED, SURE = 1, 2  # of a row: see `_asked`
 EVERYWHERE = (-math.inf, math.inf)
 # A bound rule and the interval of its own metric in which it says nothing. Without a name it is always asked.
 Turn = tuple[BoundRule, str, float, float]
 Begun = list[tuple[BoundRule, Episode]]
+Loud = tuple[Turn, Sequence[int]]  # with a number for each row, as of `_asked`
 
 
 class Evaluator:
@@ -59,11 +61,13 @@ class Evaluator:
         self._block = BlockFrame(memory, context)
         self._interval_frame = IntervalFrame(memory, context)
 
-    def at(self, block: Block, turns: Sequence[Turn]) -> Iterator[Begun]:
-        """Yields the episodes that begin, row by row."""
+    def at(self, block: Block, turns: Sequence[Turn], loud: Sequence[Loud] | None = None) -> Iterator[Begun]:
+        """Yields the episodes that begin, row by row. `loud`: what is known of the turns that may begin one."""
         height = len(block.steps)
         frame = self._block if height > 1 else self._single
-        loud = self._loud(block, turns) if block.finite and height > SHORT else [(t, b"\1" * height) for t in turns]
+        if loud is None:
+            many = block.finite and height > SHORT
+            loud = self._loud(block, turns) if many else [(turn, b"\1" * height) for turn in turns]
         if not loud:
             self._memory.go(height - 1)
             yield from ([] for _ in block.steps)
@@ -73,12 +77,16 @@ class Evaluator:
             frame.go(row, step)
             begun: Begun = []
             for turn, asked in loud:
-                if not asked[row]:
-                    self._quiet(turn[0], frame, row)
+                bound, how = turn[0], asked[row]
+                if not how:
+                    self._quiet(bound, frame, row)
+                    continue
+                if how > ASKED and bound.ready and bound.episodes.go_on(step, frame.rows, how - SURE):
+                    bound.looks += 1
                     continue
                 episode = self._look(turn, frame, block.columns, row)
                 if episode is not None:
-                    begun.append((turn[0], episode))
+                    begun.append((bound, episode))
             yield begun
 
     def _look(self, turn: Turn, frame: EngineFrame, columns: Mapping[str, Sequence[float]], row: int) -> Episode | None:
@@ -111,14 +119,14 @@ class Evaluator:
         """Returns a function for the newest values of a metric, by default the metric of the bound rule."""
         return lambda metric: self._memory.tail(metric or bound.metric, row, KEPT)
 
-    def _loud(self, block: Block, turns: Sequence[Turn]) -> list[tuple[Turn, Sequence[int]]]:
+    def _loud(self, block: Block, turns: Sequence[Turn]) -> list[Loud]:
         """Finds the bound rules that may fire, and the rows on which their bodies must be asked."""
         self._interval_frame.show(block.columns)
         self._interval_frame.begin(block.steps)
         if self._columns is not None:
             self._columns.show(block.columns)
             self._columns.begin(block.steps)
-        found: list[tuple[Turn, Sequence[int]]] = []
+        found: list[Loud] = []
         for turn in turns:
             bound, name, low, high = turn
             idle = bound.episodes.idle
@@ -130,7 +138,8 @@ class Evaluator:
         return found
 
     def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
-        """Returns 1 for each row on which the body of the bound rule may give a signal."""
+        """Returns for each row 0 where the body of the bound rule gives no signal; `ASKED` where it may give one; and
+        `SURE` plus the rank of its severity where it gives one for sure."""
         if self._columns is not None:
             return self._asked_at_once(bound, height, self._columns)
         asked = bytearray(height)
@@ -164,9 +173,9 @@ class Evaluator:
                 return bytes(height)
             bound.fine = FINE
         cases = columns.follow(bound.body, bound.metric)
-        asked = cases.asked.tobytes()
+        asked = cases.codes(code_of(bound.rule)).tobytes()
         bound.ready = bound.ready or cases.ready
-        bound.looks += height - sum(asked)
+        bound.looks += asked.count(0)
         return asked
 
     def _silent(self, bound: BoundRule, start: int, stop: int) -> bool:
@@ -185,6 +194,11 @@ class Evaluator:
                 return False
             bound.ready = not self._interval_frame.unready
         return True
+
+
+def code_of(rule: Rule) -> Callable[[Signal], int]:
+    """The number of a row on which the rule surely gives the signal. A note is not asked again once it was made."""
+    return lambda signal: ASKED if rule.note else SURE + severity_rank(rule, signal)
 
 
 def _silence(f: Frame) -> None:

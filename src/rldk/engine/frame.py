@@ -12,7 +12,8 @@ from rldk.engine.features.line_test import Leap
 from rldk.engine.features.noise_ratio import Unrest
 from rldk.engine.features.trend import Drift
 from rldk.engine.features.window import NAN, Feature
-from rldk.engine.memory import Key, Memory, Track
+from rldk.engine.memory import Key, Memory
+from rldk.engine.track import Track
 from rldk.rules.rule import Context
 
 # kind -> factory that makes the feature from its parameters; the methods of Frame name the kinds

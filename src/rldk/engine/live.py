@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from rldk.engine.activity import Standing
 from rldk.engine.binding import BindingFrame
 from rldk.engine.blocks import Block, PhaseBlock, blocks, cut, single
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Turn
+from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Loud, Turn
 from rldk.engine.features.line_test import Leap
 from rldk.engine.features.order import RowSeconds
 from rldk.engine.features.window import NAN, Feature
@@ -89,6 +90,7 @@ class Engine:
         self.last_step = 0
         self.standing = Standing()
         self.census = Census()
+        self.shared: dict[Any, Any] | None = None  # what the reports of such copies have alike
         self._record_rules: list[Rule] = []
         self._samples: SampleWatch | None = None
         self._looked = False
@@ -162,7 +164,44 @@ class Engine:
         for block, paced in cut(whole, intervals):
             yield from self._look(block, phase, paced)
 
+    def open_block(self, group: PhaseBlock) -> list[Turn]:
+        """Takes a block of training rows that have no time, and returns the rules to ask."""
+        return self._turns(*self._open(group.block))
+
+    def copy_for(self, group: PhaseBlock, found: Callable[[tuple[Any, ...]], list[float] | None]) -> Engine:
+        """An engine for another run that is one block with the same metrics, of which rules know the same, after it has
+        taken the block. `found`: as of `Memory.empty_copy`. `close_block` says what came of asking the rules."""
+        other = copy(self)
+        train = self._phases["train"]
+        memory = train.memory.empty_copy(group.block.columns, found)
+        looks = Evaluator(memory, self.context)
+        other._phases = {**self._phases, "train": replace(train, memory=memory, looks=looks)}
+        other.rows, other.first_step = 0, None
+        other.standing, other.census, other._looked = Standing(), Census(), False
+        other._samples = self.samples
+        other._open(group.block)
+        return other
+
+    def _open(self, block: Block) -> tuple[_PhaseState, Block]:
+        self.census.take(block.columns, finite=True)
+        return self._enter(block, "train", ())
+
+    def close_block(self, group: PhaseBlock, bound: list[BoundRule], loud: Sequence[Loud]) -> None:
+        """Ends the block whose rules somebody else has asked. `loud`: those that may give a signal."""
+        state = self._phases["train"]
+        state.bound_rules = bound
+        for _ in self._pass(state, "train", state.looks.at(group.block, (), loud)):
+            pass
+
+    def memory(self, phase: Phase) -> Memory:
+        return self._phases[phase].memory
+
     def _look(self, block: Block, phase: Phase, intervals: Sequence[float]) -> Iterator[Begun]:
+        state, block = self._enter(block, phase, intervals)
+        return self._pass(state, phase, state.looks.at(block, self._turns(state, block)))
+
+    def _enter(self, block: Block, phase: Phase, intervals: Sequence[float]) -> tuple[_PhaseState, Block]:
+        """Takes the values of the block, with what is known beside them."""
         state = self._phases[phase]
         beside = self._beside(phase)
         if beside == beside:
@@ -178,7 +217,11 @@ class Engine:
             state.memory.rebase()
         self._count(block.steps)
         state.memory.take(block.columns, len(block.steps), finite=block.finite)
-        for row, begun in enumerate(state.looks.at(block, self._turns(state, block))):
+        return state, block
+
+    def _pass(self, state: _PhaseState, phase: Phase, found: Iterable[Begun]) -> Iterator[Begun]:
+        """Passes on what begins on each row of the block, and then ends it."""
+        for row, begun in enumerate(found):
             if begun:
                 state.plan = None
                 for bound, episode in begun:
@@ -197,6 +240,9 @@ class Engine:
         """For evaluation rows, the training reward of that time, which is in the memory of another phase. NaN for other
         rows."""
         return self._phases["train"].memory.latest(_REWARD) if phase == "eval" else NAN
+
+    def bound_rules_of(self, phase: Phase) -> Sequence[BoundRule]:
+        return self._phases[phase].bound_rules
 
     def bound_rules(self) -> list[BoundRule]:
         by_row = [w for state in self._phases.values() for w in state.bound_rules]

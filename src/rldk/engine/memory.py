@@ -2,171 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from weakref import proxy
 
-from rldk.engine.features.window import NAN, Feature, run
+from rldk.engine.features.window import NAN, Feature
+from rldk.engine.track import History, Track
 
 Key = tuple[Any, ...]
 KEPT_VALUES = 200_000  # of all metrics together, beyond those that windows need
 LEAST_KEPT, MOST_KEPT = 64, 2048  # of one metric
+Found = Callable[[Key], "list[float] | None"]
 
 
-class History:
-    """The newest finite values of a metric. `count`: how many there were so far; `fresh`: how many are in the present
-    block."""
+class _Promised(dict[Key, Track]):
+    """Features that are made when somebody first asks for them."""
 
-    __slots__ = ("_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
+    __slots__ = ("_memory",)
 
-    def __init__(self) -> None:
-        self.values: list[float] = []
-        self.count = 0
-        self.fresh = 0
-        self.pushed = 0  # every feature has taken the values up to this number
-        self.reach = 0  # values from which a feature may be rebuilt
-        self.tracks: list[Track] = []
-        self._updates: list[Callable[[float], None]] | None = []
+    def __init__(self, memory: Memory) -> None:
+        super().__init__()
+        self._memory = proxy(memory)  # otherwise the two would hold each other
 
-    def add(self, track: Track) -> None:
-        self.tracks.append(track)
-        self._updates = None
-        self.reach = max(self.reach, track.reach)
-
-    def take(self, values: Sequence[float]) -> None:
-        self.values += values
-        self.fresh = len(values)
-        self.count += self.fresh
-
-    def push(self, x: float) -> None:
-        """Takes one value and gives it to all features. For a single row nearly all of them are needed."""
-        self.values.append(x)
-        if len(self.values) > self.reach + 1:
-            del self.values[: len(self.values) - self.reach - 1]
-        self.fresh = 1
-        self.count += 1
-        self.pushed = self.count
-        if self._updates is None:
-            self._updates = [track.feature.update for track in self.tracks]
-        for update in self._updates:
-            update(x)
-
-    def settle(self, kept: int) -> None:
-        """Drops the values that no feature needs, once there are more than `kept` of them."""
-        if len(self.values) > self.reach + kept:
-            for track in self.tracks:
-                track.follow()
-            del self.values[: len(self.values) - self.reach]
-
-
-class Track:
-    """A feature over the present block. Its value at each row is computed when somebody asks.
-
-    A feature that depends only on its last `reach` values is rebuilt from them when nobody has asked for that long. It
-    is made when it is first used: many are never used in a short run."""
-
-    __slots__ = ("_born", "_done", "_given", "_make", "_serial", "column", "feature", "history", "reach")
-    feature: Feature
-
-    def __init__(self, history: History, make: Callable[..., Feature], parameters: tuple[Any, ...]) -> None:
-        self._make = make, parameters
-        self.history = history
-        self.reach = _traits(make, parameters)[0]
-        self.column: list[float] = []
-        self._born = self._done = history.count - history.fresh
-        self._serial = 0
-        self._given: tuple[int, Callable[[], list[float]]] = (0, list)
-
-    def __getattr__(self, name: str) -> Feature:
-        """Makes the feature. Python calls this only while `feature` is not set."""
-        if name != "feature":
-            raise AttributeError(name)
-        make, parameters = self._make
-        self.feature = make(*parameters)
-        return self.feature
-
-    def at(self, serial: int, rows: int) -> list[float]:
-        """The values at the rows of the block with this serial number."""
-        if self._serial != serial:
-            self._serial = serial
-            known, column = self._given
-            self.column = column() if known == serial else self._run(rows)
-        return self.column
-
-    def resting(self) -> float:
-        """The value at every row of a block that does not have the metric."""
-        if not self.history.count:
-            return _traits(*self._make)[1]
-        return self.now().value
-
-    def first_values(self) -> Sequence[float] | None:
-        """The values of the metric in the present block, when the feature has not seen any before. Otherwise None."""
-        history = self.history
-        return history.values if history.fresh == history.count > 0 == self._born + self._done else None
-
-    def give(self, serial: int, column: Callable[[], list[float]]) -> None:
-        """Takes a function for the values at the rows of the block, which somebody has worked out. The feature itself
-        falls behind."""
-        self._given = serial, column
-
-    def is_worked_out(self, serial: int) -> bool:
-        """Whether the values have been computed already."""
-        return self._serial == serial
-
-    def bounds(self, start: int, stop: int) -> tuple[float, float] | None:
-        """The range in which the values at rows start..stop-1 of the block surely lie. None where it is unknown or some
-        may be NaN."""
-        history = self.history
-        own = history.count - history.fresh - self._born + start + 1
-        if not history.fresh or not self.reach or own < self.reach:
-            return None
-        end = len(history.values) - history.fresh
-        part = history.values[end + start + 1 - self.reach : end + stop]
-        found: tuple[float, float] | None = self.feature.bounds(min(part), max(part))  # type: ignore[attr-defined]
-        return found
-
-    def follow(self) -> None:
-        """Takes the values that nobody has asked about."""
-        self._catch_up(self.history.count)
-
-    def now(self) -> Feature:
-        """The feature itself, after the last row."""
-        self.follow()
-        return self.feature
-
-    def rebase(self) -> None:
-        """Tells a feature that remembers a course that another course begins."""
-        again = getattr(self.feature, "rebase", None)
-        if again is not None:
-            self.follow()
-            self._born = self._done
-            again()
-
-    def _run(self, rows: int) -> list[float]:
-        history, feature = self.history, self.feature
-        self._catch_up(history.count - history.fresh)
-        if self._done == history.count:
-            return [feature.value] * rows
-        self._done = history.count
-        return run(feature, history.values[-history.fresh :])
-
-    def _catch_up(self, to: int) -> None:
-        self._done = max(self._done, self.history.pushed)
-        if self._done >= to:
-            return
-        values, first = self.history.values, self.history.count - len(self.history.values)
-        if self.reach and to - self._done >= self.reach:
-            self.feature.refill(values[to - first - self.reach : to - first])  # type: ignore[attr-defined]
-        else:
-            run(self.feature, values[self._done - first : to - first])
-        self._done = to
-
-
-@lru_cache(4096)
-def _traits(make: Callable[..., Feature], parameters: tuple[Any, ...]) -> tuple[int, float]:
-    """The values that the feature depends on, 0 where it depends on all; and its value before the first of them."""
-    feature = make(*parameters)
-    return getattr(feature, "reach", 0), feature.value
+    def __missing__(self, key: Key) -> Track:
+        made: Track = self._memory.feature(key)
+        return made
 
 
 class Memory:
@@ -176,13 +37,15 @@ class Memory:
     with other metrics comes."""
 
     __slots__ = (
-        "_before", "_behind", "_first_seen", "_histories", "_items", "_kept", "_kinds", "_lapses", "_last_seen",
-        "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
+        "__weakref__",
+        "_before", "_behind", "_first_seen", "_found", "_histories", "_items", "_kept", "_kinds", "_lapses",
+        "_last_seen", "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
     )  # fmt: skip
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
         self._makers = makers
         self._items: dict[Key, Track] = {}
+        self._found: Found | None = None
         self._kinds: dict[str, list[tuple[str, Track]]] = {}
         self._histories: dict[str, History] = {}
         self._lasting: set[str] = set()  # metrics whose past values are kept
@@ -215,10 +78,30 @@ class Memory:
                 history = self._histories[metric] = History()
             found = self._items[key] = Track(history, self._makers[kind], tuple(parameters))
             history.add(found)
+            if self._found is not None:
+                found.start_over(self.serial, self._found(key))
             self._kinds.setdefault(kind, []).append((metric, found))
-            self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
+            if self._found is None:
+                self._kept = min(MOST_KEPT, max(LEAST_KEPT, KEPT_VALUES // len(self._histories)))
             self._plan = None
         return found
+
+    def empty_copy(self, names: Iterable[str], found: Found) -> Memory:
+        """A memory with the same features and no row, for a run that is one block with these metrics.
+
+        `found` gives what is known already of a feature's values at the rows of the block. Features are made when they
+        are first asked for, which may be after the block."""
+        other = Memory(self._makers)
+        other._items, other._found, other._lasting = _Promised(other), found, self._lasting
+        for name in names:
+            history = self._histories.get(name)
+            if history is not None:
+                own = other._histories[name] = History()
+                own.reach = history.reach
+        for key in [key for key in self._items if key[0] == "leap" and key[1] in other._histories]:
+            other.feature(key)
+        other._kept = sys.maxsize
+        return other
 
     def keep(self, metric: str, values: int) -> None:
         """Keeps so many past values of the metric. Call it before the first value."""

@@ -86,6 +86,11 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)), columns=ColumnFrame)
     engine.feed_blocks(blocks_of(run, engine))
+    return report_of(run, engine, asked, reference)
+
+
+def report_of(run: Run, engine: Engine, asked: tuple[Rule, ...], reference: Baseline | None = None) -> Report:
+    """The report of a run that the engine has seen."""
     meta = run.meta
     approved = reference.run if isinstance(reference, Reference) else None
     return build_report(

@@ -65,7 +65,7 @@ def test_rows_that_lack_what_is_asked_for_make_no_rule_ready() -> None:
     assert not _cases(body(None), rows).ready  # type: ignore[arg-type]
 
 
-@each_of("use", [math.log, int, float, str, hash, "{:.3f}".format, math.isfinite, lambda x: x**2])
+@each_of("use", [math.log, int, float, str, hash, math.isfinite, lambda x: x**2])
 def test_what_a_column_cannot_do_is_left_to_the_rows(use: Callable[[Column], object]) -> None:
     rows = [(1.0, 0.0, 0.0), (2.0, 0.0, 0.0)]
     with pytest.raises((UndecidedColumn, TypeError)):
@@ -92,3 +92,22 @@ def test_a_body_of_too_many_branches_is_asked_on_the_rows_that_are_left() -> Non
     asked = _cases(body, rows).asked
     assert asked.any()
     assert not asked[0]
+
+
+def test_a_path_that_ends_in_a_signal_gives_it_on_all_of_its_rows() -> None:
+    column_cases = Cases(4)
+    values = Column(np.array([1.0, 5.0, 2.0, 7.0]), column_cases)
+    column_cases.follow(lambda x: f"{x:.1f} is too large" if x > 3.0 else None, values)
+    assert column_cases.codes(lambda _: 2).tolist() == [0, 2, 0, 2]
+
+
+def test_a_path_that_formats_a_number_and_is_silent_is_not_decided() -> None:
+    column_cases = Cases(2)
+    column_cases.follow(lambda x: None if f"{x:.0f}" == "1" else 1, Column(np.array([1.0, 2.0]), column_cases))
+    assert column_cases.codes(lambda _: 2).tolist() == [1, 1]
+
+
+def test_a_text_that_no_number_can_be_is_left_to_the_rows() -> None:
+    column_cases = Cases(2)
+    column_cases.follow(lambda x: f"{x:d}", Column(np.array([1.0, 2.0]), column_cases))
+    assert column_cases.codes(lambda _: 2).tolist() == [1, 1]

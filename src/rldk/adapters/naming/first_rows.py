@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
-from rldk.core.table import MetricTable, Row
+from rldk.core.table import PHASES, MetricTable, Row
 
 
 class Span(NamedTuple):
@@ -51,9 +51,13 @@ class Opening:
 
     def add(self, row: Row) -> None:
         self.rows.append(row)
-        self._cells += len(row.values)
+        self.count_cells(len(row.values))
         for key in row.values:
             self.cover[key] = self.cover.get(key, 0) + 1
+
+    def count_cells(self, cells: int) -> None:
+        """Notes that the rows have so many values more."""
+        self._cells += cells
 
     def span(self, key: str) -> Span | None:
         """The span of a key; None when no row has a finite value for it."""
@@ -67,6 +71,8 @@ class Opening:
 def opening_of(table: MetricTable) -> Opening:
     """The opening of a finished log."""
     n = OPENING_ROWS
+    if table.columns and not table.stated_nan and all((c[:n] == c[:n]).all() for c in table.columns.values()):
+        return _opening_of_whole_rows(table)
     first = replace(
         table,
         step=table.step[:n],
@@ -76,3 +82,17 @@ def opening_of(table: MetricTable) -> Opening:
         time=table.time[:n],
     )
     return Opening(first.rows())
+
+
+def _opening_of_whole_rows(table: MetricTable) -> Opening:
+    """The opening of a log in which no value is missing."""
+    n = min(OPENING_ROWS, -(-OPENING_CELLS // len(table.columns)), len(table))
+    opening = Opening.of(table.columns)
+    places = (table.step, table.phase, table.segment, table.time)
+    cells = zip(*[column[:n].tolist() for column in table.columns.values()], strict=True)
+    for step, phase, segment, time, values in zip(*[place[:n].tolist() for place in places], cells, strict=True):
+        named = dict(zip(table.columns, values, strict=True))
+        opening.rows.append(Row(step=step, values=named, phase=PHASES[phase], segment=segment, time=time))
+    opening.cover = dict.fromkeys(table.columns, n)
+    opening.count_cells(n * len(table.columns))
+    return opening

@@ -96,7 +96,7 @@ class Drawdown:
         self._top.update(x)
         if len(values) >= rows:
             newest = total(islice(values, len(values) - rows, None))
-            self.value = self._lost(self._top.value, self._top.bottom, newest, values)
+            self.value = self.lost(self._top.value, self._top.bottom, newest, values)
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The share after each of the values."""
@@ -110,14 +110,14 @@ class Drawdown:
             # the loss does not matter on most rows
             lost = top - newest / rows
             if lost > MATERIAL * top:
-                found.append(self._lost(top, bottom, newest, line[max(0, end - kept) : end]))
+                found.append(self.lost(top, bottom, newest, line[max(0, end - kept) : end]))
             else:
                 found.append(0.0)
         self._values = deque(line[-kept:], kept)
         self.value = found[-1]
         return found
 
-    def _lost(self, top: float, bottom: float, newest: float, values: Collection[float]) -> float:
+    def lost(self, top: float, bottom: float, newest: float, values: Collection[float]) -> float:
         """The share of the gain that is lost. `newest`: the sum of the newest rows; `values`: all that are kept."""
         rows = self._rows
         gain, lost = top - bottom, top - newest / rows

@@ -45,8 +45,11 @@ class Leap:
     def update(self, x: float) -> None:
         self._take(math.log(max(x, 1e-12)) if self._log else x)
 
-    def run(self, values: Sequence[float]) -> list[float]:
-        """The distance after each of the values."""
+    def run(self, values: Sequence[float], beyond: Sequence[int] | None = None) -> list[float]:
+        """The distance after each of the values. `beyond`: the values on which the latest are all above or all below
+        the recent ones, if somebody knows them; these must be the first values of the feature."""
+        if beyond is not None:
+            return self._leap([math.log(max(x, 1e-12)) for x in values] if self._log else list(values), beyond)
         left, found = [math.log(max(x, 1e-12)) for x in values] if self._log else list(values), []
         while left:
             quiet = self._quiet(left) if not self._held and len(self._values) >= ARMED else 0
@@ -55,6 +58,24 @@ class Leap:
                 self._take(left[quiet])
                 found.append(self.value)
             left = left[quiet + 1 :]
+        return found
+
+    def _leap(self, values: list[float], beyond: Sequence[int]) -> list[float]:
+        """The distance after each of the values, the first ones of the run."""
+        found: list[float] = []
+        ends = iter([*beyond, len(values)])
+        end = next(ends)
+        while len(found) < len(values):
+            at = len(found)
+            while end < at:
+                end = next(ends)
+            if not self._held and len(self._values) >= ARMED and end > at:
+                self._values.extend(values[max(at, end - PAST - LATEST) : end])
+                self.value = 0.0
+                found += [0.0] * (end - at)
+            else:
+                self._take(values[at])
+                found.append(self.value)
         return found
 
     def _quiet(self, values: list[float]) -> int:

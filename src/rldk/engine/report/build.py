@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from rldk.core.codec import to_builtins
 from rldk.core.model import Check, CheckStatus, Finding, Note, Report
@@ -42,16 +42,10 @@ def build_report(
         if not bound.rule.note
         for episode in bound.episodes.all()
     ]
-    once = look_once(rules, engine.context, engine.inapplicable, views)
-    placed += [Placed(finding, _row_of(finding, engine), engine.rows) for finding in once.findings]
+    asked = _asked(engine, rules, bound_rules, views)
+    placed += [Placed(finding, _row_of(finding, engine), engine.rows) for finding in asked.findings]
     findings, incidents = group(lower_unsupported(join_simultaneous(placed)))
-    failed = {w.rule.code for w in bound_rules if w.failure}
-    checked = tuple(
-        sorted({w.rule.code for w in bound_rules if w.ready and not w.rule.note} - failed | {*once.checked})
-    )
-    by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
-    of_samples = engine.samples.unchecked(rules, engine.inapplicable)
-    skipped = (*_unchecked_rules(engine, by_row, bound_rules), *of_samples, *once.unchecked)
+    checked, skipped = asked.checked, asked.skipped
     return Report(
         kind="diagnosis",
         passed=understood.state != "not" and all(f.severity != "critical" for f in findings),
@@ -82,6 +76,40 @@ def build_report(
         },
         meta={**meta, "evidence": dict(state.evidence), "outlook": to_builtins(outlook(engine))},
     )
+
+
+class _Asked(NamedTuple):
+    """What came of rules: findings of those that look once, the codes of all that could look, and why others did
+    not."""
+
+    findings: Sequence[Finding]
+    checked: tuple[str, ...]
+    skipped: tuple[Check, ...]
+
+
+def _asked(
+    engine: Engine, rules: tuple[Rule, ...], bound: list[BoundRule], views: Mapping[Subject, SubjectView] | None
+) -> _Asked:
+    """Runs of which rules know the same (`Engine.copy_for`) share the answer."""
+    if engine.shared is None or views:
+        return _work_out(engine, rules, bound, views)
+    key = tuple([(w.ready, w.looks, w.failure) for w in bound])
+    found: _Asked | None = engine.shared.get(key)
+    if found is None:
+        found = engine.shared[key] = _work_out(engine, rules, bound, views)
+    return found
+
+
+def _work_out(
+    engine: Engine, rules: tuple[Rule, ...], bound: list[BoundRule], views: Mapping[Subject, SubjectView] | None
+) -> _Asked:
+    once = look_once(rules, engine.context, engine.inapplicable, views)
+    failed = {w.rule.code for w in bound if w.failure}
+    checked = tuple(sorted({w.rule.code for w in bound if w.ready and not w.rule.note} - failed | {*once.checked}))
+    by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
+    of_samples = engine.samples.unchecked(rules, engine.inapplicable)
+    skipped = (*_unchecked_rules(engine, by_row, bound), *of_samples, *once.unchecked)
+    return _Asked(once.findings, checked, skipped)
 
 
 def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:

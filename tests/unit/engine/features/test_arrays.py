@@ -7,10 +7,12 @@ import random
 import struct
 from typing import Any
 
+import numpy as np
 import pytest
 from examples import each_of
 
-from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
+from rldk.engine.features.arrays import NEEDS, FirstValues
+from rldk.engine.features.gains import ARRAYS, HINTS
 from rldk.engine.frame import MAKERS
 
 KEYS: list[tuple[Any, ...]] = [
@@ -21,6 +23,9 @@ KEYS: list[tuple[Any, ...]] = [
     ("median", 200, 3, 10), ("median", 20, 2, 5), ("max", 10), ("max", 3, -1), ("share", 10, 0.5, None),
     ("share", 4, None, 0.5), ("share", 1, 0.2, 0.8), ("gain", 3), ("gain", 40), ("gain", 200), ("noise", 20, 0),
     ("noise", 4, 4), ("noise", 200, 0), ("noise", 2, 1), ("early", 5, 25), ("early", 0, 1), ("spread", 0, 10),
+    ("ewma", 0.2), ("peak", 0.1), ("top", 12, 0), ("top", 9, 40), ("top", 8, 300), ("drawdown", 27, 12, 2.5, 20),
+    ("drawdown", 5, 4, 0.1, 0), ("drawdown", 10, 20, 1.0, 100), ("unrest", 20, False, False, 0.0),
+    ("unrest", 5, True, False, 0.0), ("unrest", 8, False, True, 0.1),
 ]  # fmt: skip
 SERIES = {
     "noise": [random.Random(1).gauss(0.5, 0.3) for _ in range(260)],
@@ -29,6 +34,8 @@ SERIES = {
     "short": [3.0, 1.0, 2.0],
     "single": [1.5],
     "ramp": [0.1 * i for i in range(70)],
+    "fall": [random.Random(3).gauss(min(i, 150 - i) * 0.02, 0.1) for i in range(230)],
+    "leap": [random.Random(i).gauss(2.0 + 3.0 * (60 <= i < 70 or i >= 130), 0.1) for i in range(230)],
 }  # fmt: skip
 SERIES["ties"] = [float(r) for r in random.Random(2).choices(range(4), k=90)]
 
@@ -41,17 +48,45 @@ def bits(values: list[float]) -> list[bytes]:
 @each_of("key", KEYS, ids=str)
 def test_the_array_is_the_feature_after_each_value(key: tuple[Any, ...], name: str) -> None:
     kind, *parameters = key
-    feature, found = MAKERS[kind](*parameters), []
-    for x in SERIES[name]:
+    found = _after_each(MAKERS[kind](*parameters), SERIES[name])
+    made = ARRAYS[kind](FirstValues(SERIES[name]), *parameters)
+    assert made is None or bits(made[0].tolist()) == bits(found)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_many_runs_of_different_lengths_are_as_each_alone(key: tuple[Any, ...]) -> None:
+    kind, *parameters = key
+    longest = max(map(len, SERIES.values()))
+    filled = [[*values, *[values[-1]] * (longest - len(values))] for values in SERIES.values()]
+    made = ARRAYS[kind](FirstValues(np.array(filled)), *parameters)
+    for together, values in zip(() if made is None else made.tolist(), SERIES.values(), strict=made is not None):
+        alone = ARRAYS[kind](FirstValues(values), *parameters)
+        assert alone is None or bits(together[: len(values)]) == bits(alone[0].tolist())
+
+
+@pytest.mark.parametrize("name", SERIES)
+@pytest.mark.parametrize("key", [("leap", False, 0.0), ("leap", True, 0.05)], ids=str)
+def test_a_feature_that_is_told_where_to_look_gives_the_same(key: tuple[Any, ...], name: str) -> None:
+    kind, *parameters = key
+    told: Any = MAKERS[kind](*parameters)
+    alone: Any = MAKERS[kind](*parameters)
+    (hint,) = HINTS[kind](FirstValues(SERIES[name]), *parameters)
+    assert bits(told.run(SERIES[name], hint)) == bits(_after_each(alone, SERIES[name]))
+    assert told.peak == alone.peak
+    more = [1.0, 2.0, 9.0, 9.0, 9.0, 9.0]
+    assert bits(told.run(more)) == bits(_after_each(alone, more))
+
+
+def _after_each(feature: Any, values: list[float]) -> list[float]:
+    found = []
+    for x in values:
         feature.update(x)
         found.append(feature.value)
-    made = ARRAYS[kind](FirstValues(SERIES[name]), *parameters)
-    assert made is None or bits(made.tolist()) == bits(found)
+    return found
 
 
 MORE: list[tuple[Any, ...]] = [
-    ("mean", 10, 0), ("mean", 7, 4), ("mad", 12, 3), ("ewma", 0.2), ("peak", 0.1), ("top", 12, 0), ("top", 9, 40),
-    ("drawdown", 27, 12, 2.5, 20), ("leap", False, 0.0), ("leap", True, 0.05),
+    ("mean", 10, 0), ("mean", 7, 4), ("mad", 12, 3), ("leap", False, 0.0), ("leap", True, 0.05),
 ]  # fmt: skip
 
 
