@@ -37,15 +37,18 @@ class Cases:
     """The paths through a rule's body, and the rows that take each path.
 
     After `follow`, `asked` marks the rows on which the body may give a signal. `ready` says that on some silent row the
-    rule had every input it asked for."""
+    rule had every input it asked for. With `signals`, a number may become text, and what each path returned is kept
+    there: if it is not `unsure`, the asked rows give one of those signals, though not their values and words."""
 
-    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "missing", "ready")
+    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "missing", "ready", "signals", "unsure", "worded")
 
     def __init__(self, height: int) -> None:
         self.asked: Mask = np.zeros(height, dtype=np.bool_)
         self.missing: Mask | None = None  # rows of this path that lack an input the rule asked for
         self.first_known = 0  # rows before this one lack an input too
         self.ready = False
+        self.signals: list[object] | None = None
+        self.unsure = self.worded = False
         self._rows = self.asked
         self._taken: list[bool] = []
         self._at = 0
@@ -54,14 +57,18 @@ class Cases:
         """Follows every path of the body, and forgets what was found of another one."""
         height = len(self.asked)
         every = np.ones(height, dtype=np.bool_)
-        self.asked, self.ready = np.zeros(height, dtype=np.bool_), False
+        self.asked, self.ready, self.unsure = np.zeros(height, dtype=np.bool_), False, False
         self._taken.clear()
         for _ in range(MAX_PATHS):
-            self._rows, self._at, self.missing, self.first_known = every, 0, None, 0
+            self._rows, self._at, self.missing, self.first_known, self.worded = every, 0, None, 0, False
             try:
-                silent = body(frame) is None
+                signal = body(frame)
+                silent = signal is None and not self.worded  # a body that looked at a text was misled
+                self.unsure |= signal is None and self.worded
+                if signal is not None and self.signals is not None:
+                    self.signals.append(signal)
             except (UndecidedColumn, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                silent = False
+                silent, self.unsure = False, True
             if not silent:
                 self.asked |= self._rows
             elif not self.ready:
@@ -73,6 +80,7 @@ class Cases:
                 return
             self._taken[-1] = False
         self.asked |= every
+        self.unsure = True
 
     def decide(self, holds: Mask) -> bool:
         """Decides a comparison on this path. The path then keeps only the rows that agree with the outcome."""
@@ -103,9 +111,17 @@ class Cases:
         left = self._rows & rows
         if holds_somewhere(left):
             self.asked |= left
+            self.unsure = True
             self._rows = self._rows & ~rows
             if not holds_somewhere(self._rows):
                 raise UndecidedColumn
+
+    def word(self) -> str:
+        """Returns a text in the place of a number, where only signals are wanted and not their words."""
+        if self.signals is None:
+            raise UndecidedColumn
+        self.worded = True
+        return ""
 
     def lack(self, rows: Mask | None) -> None:
         """Notes the rows that lack the input the rule just asked for. None means all rows."""
@@ -203,7 +219,7 @@ class Column:
         return Column(np.rint(self.values), self.cases)
 
     def __format__(self, spec: str) -> str:
-        raise UndecidedColumn
+        return self.cases.word()
 
     def __str__(self) -> str:
-        raise UndecidedColumn
+        return self.cases.word()

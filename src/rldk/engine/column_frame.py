@@ -13,7 +13,7 @@ from rldk.engine.features.arrays import ARRAYS, NEEDS, FirstValues
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.memory import Memory, Track
-from rldk.rules.rule import Body, Context
+from rldk.rules.rule import Body, Context, Signal
 
 # a number that all rows share, or a column with the rows on which it is missing (None: on none after the first so many)
 Answer = float | tuple[Column, Mask | None, int]
@@ -43,7 +43,17 @@ class ColumnFrame(EngineFrame):
 
     def follow(self, body: Body, metric: str) -> Cases:
         """Finds the rows of the block on which the body may give a signal. The next call changes what it returned."""
+        return self._follow(body, metric, None)
+
+    def signals(self, body: Body, metric: str) -> list[Signal] | None:
+        """Returns the signals that the body gives on the rows of the block, one a path, without their values and words.
+        None where the body may be silent on some row or must be asked row by row."""
+        cases = self._follow(body, metric, [])
+        return None if cases.unsure or not cases.asked.all() else cases.signals  # type: ignore[return-value]
+
+    def _follow(self, body: Body, metric: str, signals: list[object] | None) -> Cases:
         self.metric, self.unready = metric, False
+        self._cases.signals = signals
         self.memory.go(len(self._steps) - 1)
         with np.errstate(all="ignore"):
             self._cases.follow(body, self)

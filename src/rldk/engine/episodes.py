@@ -7,6 +7,7 @@ too."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -86,6 +87,26 @@ class Episodes:
         self.idle = self.open is None and not self._away and not any(s is not None for s in self._recent)
         return began
 
+    def go_on(self, steps: Sequence[int], last_row: int) -> None:
+        """Takes rows on each of which the rule fired, no graver than the open episode."""
+        episode = self.open
+        if episode is None:
+            raise ValueError("no episode is open")
+        self._recent.extend(steps)
+        self._quiet = self._worse = 0
+        episode.last_step, episode.last_row = steps[-1], last_row
+        episode.rows += len(steps)
+
+    def is_graver(self, signal: Signal) -> bool:
+        """Whether the signal is graver than the open episode."""
+        severity = self.open.severity if self.open else "info"
+        return SEVERITIES.index(severity_of(self._rule, signal)) > SEVERITIES.index(severity)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the rule was silent on the newest row."""
+        return self._quiet > 0
+
     def _rest(self, step: int, row: int, tail: Tail) -> None:
         self._recent.append(None)
         episode = self.open
@@ -153,7 +174,7 @@ class Episodes:
 
     def _grow(self, episode: Episode, step: int, signal: Signal) -> None:
         """Raises the severity of the episode once a graver signal has persisted as long as the rule asks."""
-        graver = SEVERITIES.index(severity_of(self._rule, signal)) > SEVERITIES.index(episode.severity)
+        graver = self.is_graver(signal)
         self._worse = self._worse + 1 if graver else 0
         if self._worse >= self._rule.rows:
             episode.severity, episode.worse_step, episode.worse = severity_of(self._rule, signal), step, signal

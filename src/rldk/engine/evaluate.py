@@ -119,15 +119,34 @@ class Evaluator:
             self._columns.show(block.columns)
             self._columns.begin(block.steps)
         found: list[tuple[Turn, Sequence[int]]] = []
+        ends: dict[str, tuple[float, float]] = {}
         for turn in turns:
             bound, name, low, high = turn
             idle = bound.episodes.idle
-            if name and idle and low <= min(block.columns[name]) and max(block.columns[name]) <= high:
+            if name and idle:
+                column = block.columns[name]
+                least, most = ends.get(name) or ends.setdefault(name, (min(column), max(column)))
+                if low <= least and most <= high:
+                    continue
+            if not idle and self._goes_on(bound, block.steps):
                 continue
             asked = self._asked(bound, len(block.steps))
             if not idle or any(asked):
                 found.append((turn, asked))
         return found
+
+    def _goes_on(self, bound: BoundRule, steps: Sequence[int]) -> bool:
+        """Counts the rows of the block for an open episode, if the rule fires on every one and nowhere graver. Then
+        what it says does not matter."""
+        episodes = bound.episodes
+        if self._columns is None or episodes.open is None or episodes.quiet or not bound.ready or bound.rule.note:
+            return False
+        signals = self._columns.signals(bound.body, bound.metric)
+        if not signals or any(map(episodes.is_graver, signals)):
+            return False
+        episodes.go_on(steps, self._memory.start + len(steps))
+        bound.looks += len(steps)
+        return True
 
     def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
         """Returns 1 for each row on which the body of the bound rule may give a signal."""

@@ -12,6 +12,7 @@ from rldk.engine.memory import Key, Memory
 from rldk.rules.rule import Body, Context
 
 Number = float | Interval
+STEP = ("step",)  # the key of the rows' steps; keys of features have two parts or more
 
 
 class IntervalFrame(EngineFrame):
@@ -40,8 +41,11 @@ class IntervalFrame(EngineFrame):
         """Whether the rule gives no signal on any row of the range. `unready` then says whether it lacked a feature."""
         self._start, self._stop, self._exact = start, stop, exact
         self._found = self._intervals.setdefault((start, stop, exact), {})
-        steps = self._steps[start:stop]
-        self.step = self._ends(min(steps), max(steps))  # type: ignore[assignment]  # rules take it for a number
+        step = self._found.get(STEP)
+        if step is None:
+            steps = self._steps[start:stop]
+            step = self._found[STEP] = self._ends(min(steps), max(steps))
+        self.step = step  # type: ignore[assignment]  # rules take it for a number
         self.memory.go(start)
         first = self.memory.rows
         self.rows = self._ends(first, first + stop - start - 1)  # type: ignore[assignment]
@@ -116,6 +120,8 @@ class IntervalFrame(EngineFrame):
         return self._over(column[self._start : self._stop])
 
     def _over(self, part: Sequence[float]) -> Number:
+        if part[0] is part[-1] and part.count(part[0]) == len(part):  # quick, where all are one object
+            return part[0]
         total = sum(part)
         if total == total:
             return self._ends(min(part), max(part))

@@ -17,7 +17,7 @@ class History:
     """The newest finite values of a metric. `count`: how many there were so far; `fresh`: how many are in the present
     block."""
 
-    __slots__ = ("_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
+    __slots__ = ("_ends", "_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -27,6 +27,7 @@ class History:
         self.reach = 0  # values from which a feature may be rebuilt
         self.tracks: list[Track] = []
         self._updates: list[Callable[[float], None]] | None = []
+        self._ends = ((0, 0, 0), NAN, NAN)
 
     def add(self, track: Track) -> None:
         self.tracks.append(track)
@@ -50,6 +51,15 @@ class History:
             self._updates = [track.feature.update for track in self.tracks]
         for update in self._updates:
             update(x)
+
+    def ends(self, start: int, stop: int) -> tuple[float, float]:
+        """The smallest and the largest of the kept values start..stop-1. Many features ask for the same ones."""
+        known, low, high = self._ends
+        if known != (self.count, start, stop):
+            part = self.values[start:stop]
+            low, high = min(part), max(part)
+            self._ends = (self.count, start, stop), low, high
+        return low, high
 
     def settle(self, kept: int) -> None:
         """Drops the values that no feature needs, once there are more than `kept` of them."""
@@ -121,8 +131,11 @@ class Track:
         if not history.fresh or not self.reach or own < self.reach:
             return None
         end = len(history.values) - history.fresh
-        part = history.values[end + start + 1 - self.reach : end + stop]
-        found: tuple[float, float] | None = self.feature.bounds(min(part), max(part))  # type: ignore[attr-defined]
+        low, high = history.ends(end + start, end + stop)
+        if self.reach > 1:
+            part = history.values[end + start + 1 - self.reach : end + start]
+            low, high = min(low, *part), max(high, *part)
+        found: tuple[float, float] | None = self.feature.bounds(low, high)  # type: ignore[attr-defined]
         return found
 
     def follow(self) -> None:
