@@ -62,10 +62,13 @@ class History:
         return low, high
 
     def settle(self, kept: int) -> None:
-        """Drops the values that no feature needs, once there are more than `kept` of them."""
+        """Drops the values that no feature needs, once there are more than `kept` of them.
+
+        A feature that can be rebuilt from the values that stay may be behind."""
         if len(self.values) > self.reach + kept:
             for track in self.tracks:
-                track.follow()
+                if not track.reach:
+                    track.follow()
             del self.values[: len(self.values) - self.reach]
 
 

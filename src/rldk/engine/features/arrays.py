@@ -63,19 +63,19 @@ class FirstValues:
     def _sorted(self, window: int) -> Array:
         if len(self.values) < window:
             return np.full(len(self.values), NAN)
-        return np.concatenate((np.full(window - 1, NAN), _middles(np.sort(_windows(self.values, window)))))
+        return np.concatenate((np.full(window - 1, NAN), middles(np.sort(stretches(self.values, window)))))
 
     def _kept(self, window: int) -> Array:
         return np.array(Median(window, 0, 1).run(self.values.tolist()), dtype=np.float64)
 
 
-def _windows(values: Array, window: int) -> Array:
+def stretches(values: Array, window: int) -> Array:
     """Each stretch of `window` values as a row. The rows share the memory of the values."""
     line = np.ascontiguousarray(values)
     return np.ndarray((len(line) - window + 1, window), np.float64, line, strides=(8, 8))
 
 
-def _middles(rows: Array) -> Array:
+def middles(rows: Array) -> Array:
     """The median of each row of sorted values."""
     half = rows.shape[1] >> 1
     return rows[:, half] if rows.shape[1] & 1 else 0.5 * (rows[:, half - 1] + rows[:, half])
@@ -114,7 +114,7 @@ def _largest_step(line: FirstValues, before: int) -> Array:
 def _highest(line: FirstValues, window: int, sign: int = 1) -> Array:
     if len(line.values) < window:
         return np.full(len(line.values), NAN)
-    windows = _windows(line.values, window)
+    windows = stretches(line.values, window)
     return np.concatenate((np.full(window - 1, NAN), windows.max(axis=1) if sign > 0 else windows.min(axis=1)))
 
 
@@ -131,9 +131,9 @@ def _wander(line: FirstValues, window: int, lag: int, before: int) -> Array | No
     size, n = window - lag, len(line.values)
     if n < window or size > MOST_SORTED:
         return None
-    windows = np.sort(_windows(line.values[lag:] - line.values[:-lag], size))
-    distances = np.sort(np.abs(windows - _middles(windows)[:, None]))
-    known = MAD_TO_SD * _middles(distances) / math.sqrt(2.0)
+    windows = np.sort(stretches(line.values[lag:] - line.values[:-lag], size))
+    distances = np.sort(np.abs(windows - middles(windows)[:, None]))
+    known = MAD_TO_SD * middles(distances) / math.sqrt(2.0)
     return _later(np.concatenate((np.full(n - len(known), NAN), known)), before)
 
 
@@ -156,7 +156,7 @@ def _recurrence(line: FirstValues) -> Array | None:
 def _early(line: FirstValues, start: int, stop: int) -> Array:
     found = np.full(len(line.values), NAN)
     if stop <= len(found):
-        found[stop - 1 :] = _middles(np.sort(line.values[None, start:stop]))[0]
+        found[stop - 1 :] = middles(np.sort(line.values[None, start:stop]))[0]
     return found
 
 

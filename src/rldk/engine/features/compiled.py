@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features.line_test import ARMED, HOLD, LATEST, PAST, RECENT, K, Leap
 from rldk.engine.features.noise_ratio import Unrest
-from rldk.engine.features.window import HUGE, Feature, Gain, Median, Noise
+from rldk.engine.features.whole_run import Ewma, Peak
+from rldk.engine.features.window import HUGE, Feature, Gain, Mean, Median, Noise, total
 
 Array = NDArray[np.float64]
 WORTH = 32  # values; for fewer, handing them over costs more than the computation
@@ -143,6 +144,42 @@ def _leaps(line: Array, known: int, floor: float, state: Array, found: Array) ->
     return begin
 
 
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _means(line: Array, known: int, window: int, exact: Array, state: Array) -> Array:
+    """Computes the means as the values of `line` from number `known` on enter, as `Mean.run` does. `exact`: the sums to
+    go on with, each time they are due. `state` has the sum, and the number of values since it was exact."""
+    every, age = state
+    taken, found = 0, np.empty(len(line) - known)
+    for at in range(known, len(line)):
+        every += line[at] - (line[at - window] if at >= window else 0.0)
+        age += 1.0
+        if age >= window:
+            every, age = exact[taken], 0.0
+            taken += 1
+        found[at - known] = every / window if at + 1 >= window else np.nan
+    state[:] = every, age
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _ewmas(values: Array, level: float, weight: float) -> Array:
+    found = np.empty(len(values))
+    for at, x in enumerate(values):
+        level = x if level != level else level + weight * (x - level)
+        found[at] = level
+    return found
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _peaks(levels: Array, n: int, best: float) -> Array:
+    found = np.empty(len(levels))
+    for at, level in enumerate(levels):
+        if n + at + 1 >= 10 and not best >= level:
+            best = level
+        found[at] = best
+    return found
+
+
 class CompiledLeap(Leap):
     __slots__ = ()
 
@@ -180,6 +217,49 @@ class CompiledMedian(Median):
         return medians
 
 
+class CompiledMean(Mean):
+    __slots__ = ()
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        known, window = len(self._values), self._window
+        if self._held is not None or len(values) < WORTH:
+            return super().run(values)
+        line = [*self._values, *values]
+        due = known + max(window - self._age, 1)  # the end of the window at which the sum is recomputed
+        exact = np.array([total(line[max(0, end - window) : end]) for end in range(due, len(line) + 1, window)])
+        state = np.array((self._sum, float(self._age)))
+        means: list[float] = _means(np.array(line), known, window, exact, state).tolist()
+        self._values = deque(line[-window:])
+        self._sum, age = state.tolist()
+        self._age, self.value = int(age), means[-1]
+        return means
+
+
+class CompiledEwma(Ewma):
+    __slots__ = ()
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        if len(values) < WORTH:
+            return super().run(values)
+        levels: list[float] = _ewmas(np.array(values), self.value, self._weight).tolist()
+        self.value = levels[-1]
+        return levels
+
+
+class CompiledPeak(Peak):
+    __slots__ = ()
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        if len(values) < WORTH:
+            return super().run(values)
+        ewma = self._ewma
+        levels = _ewmas(np.array(values), ewma.value, ewma.weight)
+        ewma.value = float(levels[-1])
+        found: list[float] = _peaks(levels, self._n, self.value).tolist()
+        self._n, self.value = self._n + len(values), found[-1]
+        return found
+
+
 class CompiledGain(Gain):
     __slots__ = ()
     median = CompiledMedian
@@ -201,4 +281,7 @@ COMPILED: dict[str, Callable[..., Feature]] = {
     "noise": CompiledNoise,
     "leap": CompiledLeap,
     "unrest": CompiledUnrest,
+    "mean": CompiledMean,
+    "ewma": CompiledEwma,
+    "peak": CompiledPeak,
 }

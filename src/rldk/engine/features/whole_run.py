@@ -306,6 +306,10 @@ class Ewma:
     def update(self, x: float) -> None:
         self.value = x if self.value != self.value else self.value + self._weight * (x - self.value)
 
+    @property
+    def weight(self) -> float:
+        return self._weight
+
     def run(self, values: Sequence[float]) -> list[float]:
         """The mean after each of the values."""
         level, weight, found = self.value, self._weight, []

@@ -203,6 +203,15 @@ class Median:
         self.value = centre
         return found
 
+    @property
+    def window(self) -> int:
+        return self._window
+
+    @property
+    def kept(self) -> list[float]:
+        """The values of the window, and those that have not entered it."""
+        return [*self._values, *self._held]
+
     def refill(self, values: Sequence[float]) -> None:
         self._held = deque(values[self._window :])
         self._values = deque([x + 0.0 for x in values[: self._window]])

@@ -32,6 +32,11 @@ CASES = [
     ("noise", 9, 4),
     ("leap", False, 0.0),
     ("leap", True, 0.05),
+    ("mean", 1, 0),
+    ("mean", 20, 0),
+    ("mean", 7, 3),
+    ("ewma", 0.1),
+    ("peak", 0.2),
     ("unrest", 20, False, False, 0.0),
     ("unrest", 9, True, True, 0.1),
 ]
