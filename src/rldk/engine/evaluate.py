@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rldk.engine.blocks import MOST_ROWS, Block
+from rldk.engine.blocks import MOST_ROWS, Block, extremes
 from rldk.engine.episodes import Episode, Episodes
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.interval_frame import IntervalFrame
@@ -119,13 +119,11 @@ class Evaluator:
             self._columns.show(block.columns)
             self._columns.begin(block.steps)
         found: list[tuple[Turn, Sequence[int]]] = []
-        ends: dict[str, tuple[float, float]] = {}
         for turn in turns:
             bound, name, low, high = turn
             idle = bound.episodes.idle
             if name and idle:
-                column = block.columns[name]
-                least, most = ends.get(name) or ends.setdefault(name, (min(column), max(column)))
+                least, most = extremes(block.columns, name)
                 if low <= least and most <= high:
                     continue
             if not idle and self._goes_on(bound, block.steps):

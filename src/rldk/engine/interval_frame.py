@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rldk.engine.blocks import extremes
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.interval import Branches, Interval
@@ -72,7 +73,13 @@ class IntervalFrame(EngineFrame):
         value = self._found.get(name)
         if value is None:
             column = self._columns.get(name)
-            value = self._found[name] = NAN if column is None else self._interval_of(column)
+            if column is None:
+                value = NAN
+            elif self._stop - self._start == len(column):
+                value = self._ends(*extremes(self._columns, name))
+            else:
+                value = self._interval_of(column)
+            self._found[name] = value
         return value  # type: ignore[return-value]
 
     def gap(self, name: str) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from rldk.engine.blocks import Columns
 from rldk.engine.features.window import NAN, Feature, run
 
 Key = tuple[Any, ...]
@@ -17,7 +18,7 @@ class History:
     """The newest finite values of a metric. `count`: how many there were so far; `fresh`: how many are in the present
     block."""
 
-    __slots__ = ("_ends", "_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
+    __slots__ = ("_extremes", "_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -27,17 +28,20 @@ class History:
         self.reach = 0  # values from which a feature may be rebuilt
         self.tracks: list[Track] = []
         self._updates: list[Callable[[float], None]] | None = []
-        self._ends = ((0, 0, 0), NAN, NAN)
+        self._extremes = ((0, 0, 0), NAN, NAN)
 
     def add(self, track: Track) -> None:
         self.tracks.append(track)
         self._updates = None
         self.reach = max(self.reach, track.reach)
 
-    def take(self, values: Sequence[float]) -> None:
+    def take(self, values: Sequence[float], extremes: tuple[float, float] | None) -> None:
+        first = len(self.values)
         self.values += values
         self.fresh = len(values)
         self.count += self.fresh
+        if extremes is not None:
+            self._extremes = (self.count, first, len(self.values)), *extremes
 
     def push(self, x: float) -> None:
         """Takes one value and gives it to all features. For a single row nearly all of them are needed."""
@@ -52,13 +56,13 @@ class History:
         for update in self._updates:
             update(x)
 
-    def ends(self, start: int, stop: int) -> tuple[float, float]:
+    def extremes(self, start: int, stop: int) -> tuple[float, float]:
         """The smallest and the largest of the kept values start..stop-1. Many features ask for the same ones."""
-        known, low, high = self._ends
+        known, low, high = self._extremes
         if known != (self.count, start, stop):
             part = self.values[start:stop]
             low, high = min(part), max(part)
-            self._ends = (self.count, start, stop), low, high
+            self._extremes = (self.count, start, stop), low, high
         return low, high
 
     def settle(self, kept: int) -> None:
@@ -134,7 +138,7 @@ class Track:
         if not history.fresh or not self.reach or own < self.reach:
             return None
         end = len(history.values) - history.fresh
-        low, high = history.ends(end + start, end + stop)
+        low, high = history.extremes(end + start, end + stop)
         if self.reach > 1:
             part = history.values[end + start + 1 - self.reach : end + start]
             low, high = min(low, *part), max(high, *part)
@@ -289,8 +293,9 @@ class Memory:
             plan = self._plan = [(name, known[name]) for name in columns if name in known]
         if height > 1:
             self._behind = True
+            known_extremes = columns.extremes if type(columns) is Columns else None
             for name, history in plan:
-                history.take(columns[name])
+                history.take(columns[name], known_extremes(name) if known_extremes else None)
             return
         if self._behind:
             self._behind = False

@@ -18,8 +18,9 @@ from rldk.engine.features.drawdown import MATERIAL, STEPS, Drawdown, Top
 from rldk.engine.features.exact import window_sums
 from rldk.engine.features.extremes import Highest
 from rldk.engine.features.line_test import HOLD, LATEST, PAST, RECENT, K, Leap
+from rldk.engine.features.noise_ratio import Unrest
 from rldk.engine.features.whole_run import Count
-from rldk.engine.features.window import HUGE, NAN, Feature, Mean, total
+from rldk.engine.features.window import HUGE, NAN, Feature, Gain, Mean, Median, Noise, total
 
 Array = NDArray[np.float64]
 WORTH = 64  # values; fewer are taken one by one in the time that numpy takes to begin
@@ -90,6 +91,35 @@ class ArrayDrawdown(Drawdown):
         self._values = deque(line[-kept:], kept)
         self.value = found[-1]
         return found
+
+
+class ArrayMedian(Median):
+    __slots__ = ()
+
+    def _pass(self, values: Sequence[float]) -> list[float]:
+        if self._window > MOST_SORTED or len(self._ordered) < self._window or len(values) < WORTH:
+            return super()._pass(values)
+        line = np.array([*self._values, *values]) + 0.0
+        windows = np.sort(stretches(line[1:], self._window))
+        self._values, self._ordered = deque(line[-self._window :].tolist()), windows[-1].tolist()
+        found: list[float] = middles(windows).tolist()
+        self.value = found[-1]
+        return found
+
+
+class ArrayGain(Gain):
+    __slots__ = ()
+    median = ArrayMedian
+
+
+class ArrayNoise(Noise):
+    __slots__ = ()
+    median = ArrayMedian
+
+
+class ArrayUnrest(Unrest):
+    __slots__ = ()
+    median = ArrayMedian
 
 
 class ArrayWander(Wander):
@@ -261,4 +291,8 @@ VECTORISED: dict[str, Callable[..., Feature]] = {
     "count": ArrayCount,
     "mean": ArrayMean,
     "leap": ArrayLeap,
+    "median": ArrayMedian,
+    "gain": ArrayGain,
+    "noise": ArrayNoise,
+    "unrest": ArrayUnrest,
 }

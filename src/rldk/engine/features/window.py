@@ -40,6 +40,11 @@ def run(feature: Feature, values: Sequence[float]) -> list[float]:
     if many is not None:
         found: list[float] = many(values)
         return found
+    return each(feature, values)
+
+
+def each(feature: Feature, values: Sequence[float]) -> list[float]:
+    """The feature's value after each of the values, which it takes one by one."""
     update, found = feature.update, []
     for x in values:
         update(x)
