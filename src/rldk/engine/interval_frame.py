@@ -124,7 +124,8 @@ class IntervalFrame(EngineFrame):
         return self._interval_of(track.at(memory.serial, memory.height))
 
     def _interval_of(self, column: Sequence[float]) -> Number:
-        return self._over(column[self._start : self._stop])
+        whole = self._stop - self._start == len(column)
+        return self._over(column if whole else column[self._start : self._stop])
 
     def _over(self, part: Sequence[float]) -> Number:
         if part[0] is part[-1] and part.count(part[0]) == len(part):  # quick, where all are one object

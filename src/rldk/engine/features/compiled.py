@@ -74,7 +74,8 @@ def _within(line: Array, at: int) -> bool:
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _median(values: Array) -> float:
     ordered, half = np.sort(values), len(values) >> 1
-    return float(ordered[half] if len(values) & 1 else 0.5 * (ordered[half - 1] + ordered[half]))
+    middle: float = ordered[half] if len(values) & 1 else 0.5 * (ordered[half - 1] + ordered[half])
+    return middle
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
