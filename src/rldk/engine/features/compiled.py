@@ -80,7 +80,8 @@ def _median(values: Array) -> float:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _mad(values: Array) -> float:
-    return MAD_TO_SD * _median(np.abs(values - _median(values)))
+    scale: float = MAD_TO_SD * _median(np.abs(values - _median(values)))
+    return scale
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
