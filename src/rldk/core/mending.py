@@ -7,24 +7,32 @@ from collections.abc import Sequence
 from rldk.core.numerals import floats_of
 from rldk.core.records import to_number
 
+Forms = tuple[tuple[bytes, bytes], ...]
 
-def _quoted(*tokens: bytes) -> tuple[tuple[bytes, bytes], ...]:
+
+def _quoted(*tokens: bytes) -> Forms:
     return tuple((before + token, before + b'"' + token + b'"') for token in tokens for before in (b": ", b":"))
 
 
 _NAN, _INFINITY = _quoted(b"NaN"), _quoted(b"Infinity", b"-Infinity")
 
 
-def quote_non_json(text: bytes) -> bytes:
+def forms_in(text: bytes) -> Forms:
+    """The ways in which NaN and Infinity stand in the text, each with what replaces it."""
+    tokens = ((b"NaN", _NAN), (b"Infinity", _INFINITY))
+    return tuple(pair for token, pairs in tokens if token in text for pair in pairs if pair[0] in text)
+
+
+def quote_non_json(text: bytes, forms: Forms | None = None) -> bytes:
     """Puts bare NaN and Infinity in quotes and replaces bad UTF-8, in one line or many. Returns `text` itself where
     nothing changes.
 
     A token inside of a string turns into invalid JSON, because a quote with a letter after it ends the string. The
-    result therefore never means something else."""
-    for token, pairs in ((b"NaN", _NAN), (b"Infinity", _INFINITY)):
-        if token in text:
-            for bare, quoted in pairs:
-                text = text.replace(bare, quoted)
+    result therefore never means something else. `forms`: those to look for, where earlier text of the same file has
+    told; another one then stays, and is no JSON."""
+    for bare, quoted in forms_in(text) if forms is None else forms:
+        if bare in text:
+            text = quoted.join(text.split(bare))  # of many, this is quicker than `replace`
     if not text.isascii():
         try:
             text.decode()

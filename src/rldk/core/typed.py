@@ -6,7 +6,7 @@ paths."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Flag, auto
 from operator import attrgetter
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from rldk.core.mending import numbers_of, quote_non_json
+from rldk.core.mending import Forms, forms_in, numbers_of, quote_non_json
 from rldk.core.records import (
     MAX_DEPTH,
     MAX_STEP,
@@ -77,6 +77,7 @@ class TypedLines:
         self._decode_lines: Callable[[bytes], list[msgspec.Struct]] | None = None
         self._decode_line: Callable[[bytes], msgspec.Struct] | None = None
         self._mends = False  # whether the last block had to be rewritten: most likely the next one must be, too
+        self._forms: Forms = ()  # what was rewritten in it
         self._step: str | None = None  # the field of the step, with those that it is nested in: "f1.f4"
         self._layout = layout
         self._shape: dict[str, Any] = {}
@@ -109,19 +110,27 @@ class TypedLines:
         only stand between two objects. Then as many objects as lines means one object on each line."""
         if self._decode_lines is None or block[:1] != b"{" or block[-1:] != b"}" or block.count(b"}\n{") != lines - 1:
             return None
-        text = quote_non_json(block) if self._mends else block
-        try:
-            found = self._decode_lines(text)
-        except (ValueError, RecursionError):
-            text = block if self._mends else quote_non_json(block)
-            if text is block:
-                return None
+        for text in self._versions(block):
             try:
                 found = self._decode_lines(text)
             except (ValueError, RecursionError):
-                return None
-        self._mends = text is not block
-        return found if len(found) == lines and self._is_sound(found, as_mended=self._mends) else None
+                continue
+            self._mends = text is not block
+            return found if len(found) == lines and self._is_sound(found, as_mended=self._mends) else None
+        return None
+
+    def _versions(self, block: bytes) -> Iterator[bytes]:
+        """Yields the block as it stands and rewritten: first as the block before it could be read."""
+        if self._mends:
+            yield quote_non_json(block, self._forms)
+        else:
+            yield block
+        self._forms = forms_in(block)
+        mended = quote_non_json(block, self._forms)
+        if mended is not block:
+            yield mended
+        if self._mends:
+            yield block
 
     def _one(self, line: bytes) -> msgspec.Struct:
         """The line as a Struct. Raises `ValueError` and `RecursionError` where the line must be checked on its own."""

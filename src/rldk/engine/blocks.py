@@ -12,6 +12,37 @@ from rldk.engine.derive import derive_columns, derive_values
 
 MOST_ROWS = 1024  # of a block: a rule decides rarely for all rows of a longer one at once
 MOST_CELLS = 50_000
+Extremes = tuple[float, float]
+
+
+class Columns(dict[str, Sequence[float]]):
+    """The columns of a block, with the smallest and the largest value of each, which several stages ask for."""
+
+    __slots__ = ("_extremes",)
+
+    def __init__(self, columns: Mapping[str, Sequence[float]], extremes: Mapping[str, Extremes] = {}) -> None:
+        super().__init__(columns)
+        self._extremes = dict(extremes)
+
+    def beside(self, name: str, column: Sequence[float]) -> Columns:
+        """Returns the columns with one more."""
+        extremes = {known: found for known, found in self._extremes.items() if known != name}
+        return Columns({**self, name: column}, extremes)
+
+    def extremes(self, name: str) -> Extremes:
+        found = self._extremes.get(name)
+        if found is None:
+            column = self[name]
+            found = self._extremes[name] = min(column), max(column)
+        return found
+
+
+def extremes(columns: Mapping[str, Sequence[float]], name: str) -> Extremes:
+    """The smallest and the largest value of a column."""
+    if type(columns) is Columns:
+        return columns.extremes(name)
+    column = columns[name]
+    return min(column), max(column)
 
 
 class Block(NamedTuple):
@@ -32,6 +63,8 @@ class Block(NamedTuple):
 
     def beside(self, name: str, column: Sequence[float]) -> Block:
         """Returns the block with one more metric."""
+        if type(self.columns) is Columns:
+            return self._replace(columns=self.columns.beside(name, column))
         return self._replace(columns={**self.columns, name: column})
 
 
@@ -110,7 +143,7 @@ def whole(group: PhaseBlock) -> Iterator[PhaseBlock]:
     """Adds step, segment and derived columns to a block, and cuts it where other derived values become available."""
     block, start = group.block, 0
     steps, n = list(map(float, block.steps)), len(block.steps)
-    block = block._replace(columns={**block.columns, "step": steps, "segment": [float(block.segment)] * n})
+    block = block.beside("step", steps).beside("segment", [float(block.segment)] * n)
     made = derive_columns(block.columns)
     there = zip(*[[x == x for x in column] for column in made.values()], strict=True) if made else iter(((),) * n)
     for known, same in groupby(there):

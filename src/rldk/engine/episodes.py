@@ -7,6 +7,7 @@ too."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -91,16 +92,16 @@ class Episodes:
         self.idle = self.open is None and not self._away and not any(s is not None for s in self._recent)
         return began
 
-    def go_on(self, step: int, row: int, severity: int) -> bool:
-        """Takes a row on which the rule fires, if an episode is open and not less grave than this rank of a severity.
-        Then nothing else of the signal matters. Returns whether that was so."""
+    def go_on(self, steps: Sequence[int], last_row: int, severity: int) -> bool:
+        """Takes rows on each of which the rule fires, if an episode is open and not less grave than this rank of a
+        severity. Then nothing else of the signals matters. Returns whether that was so."""
         episode = self.open
         if episode is None or severity > SEVERITIES.index(episode.severity):
             return False
-        self._recent.append(step)
+        self._recent.extend(steps)
         self._quiet = self._worse = 0
-        episode.last_step, episode.last_row = step, row
-        episode.rows += 1
+        episode.last_step, episode.last_row = steps[-1], last_row
+        episode.rows += len(steps)
         return True
 
     def _rest(self, step: int, row: int, tail: Tail) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from rldk.engine.blocks import MOST_ROWS, Block
+from rldk.engine.blocks import MOST_ROWS, Block, extremes
 from rldk.engine.episodes import Episode, Episodes, severity_rank
 from rldk.engine.frame import BlockFrame, EngineFrame
 from rldk.engine.interval_frame import IntervalFrame
@@ -81,7 +81,7 @@ class Evaluator:
                 if not how:
                     self._quiet(bound, frame, row)
                     continue
-                if how > ASKED and bound.ready and bound.episodes.go_on(step, frame.rows, how - SURE):
+                if how > ASKED and bound.ready and bound.episodes.go_on((step,), frame.rows, how - SURE):
                     bound.looks += 1
                     continue
                 episode = self._look(turn, frame, block.columns, row)
@@ -130,12 +130,24 @@ class Evaluator:
         for turn in turns:
             bound, name, low, high = turn
             idle = bound.episodes.idle
-            if name and idle and low <= min(block.columns[name]) and max(block.columns[name]) <= high:
-                continue
+            if name and idle:
+                least, most = extremes(block.columns, name)
+                if low <= least and most <= high:
+                    continue
             asked = self._asked(bound, len(block.steps))
-            if not idle or any(asked):
+            if (not idle or any(asked)) and not self._goes_on(bound, asked, block.steps):
                 found.append((turn, asked))
         return found
+
+    def _goes_on(self, bound: BoundRule, asked: Sequence[int], steps: Sequence[int]) -> bool:
+        """Counts the rows of the block for an open episode, if the rule surely fires on each and nowhere graver."""
+        if bound.episodes.open is None or not bound.ready or min(asked) < SURE:
+            return False
+        last_row = self._memory.start + len(steps)
+        if not bound.episodes.go_on(steps, last_row, max(asked) - SURE):
+            return False
+        bound.looks += len(steps)
+        return True
 
     def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
         """Returns for each row 0 where the body of the bound rule gives no signal; `ASKED` where it may give one; and

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rldk.engine.blocks import extremes
 from rldk.engine.features.window import NAN
 from rldk.engine.frame import EngineFrame
 from rldk.engine.interval import Branches, Interval
@@ -12,6 +13,7 @@ from rldk.engine.memory import Key, Memory
 from rldk.rules.rule import Body, Context
 
 Number = float | Interval
+STEP = ("step",)  # the key of the rows' steps; keys of features have two parts or more
 
 
 class IntervalFrame(EngineFrame):
@@ -40,8 +42,11 @@ class IntervalFrame(EngineFrame):
         """Whether the rule gives no signal on any row of the range. `unready` then says whether it lacked a feature."""
         self._start, self._stop, self._exact = start, stop, exact
         self._found = self._intervals.setdefault((start, stop, exact), {})
-        steps = self._steps[start:stop]
-        self.step = self._ends(min(steps), max(steps))  # type: ignore[assignment]  # rules take it for a number
+        step = self._found.get(STEP)
+        if step is None:
+            steps = self._steps[start:stop]
+            step = self._found[STEP] = self._ends(min(steps), max(steps))
+        self.step = step  # type: ignore[assignment]  # rules take it for a number
         self.memory.go(start)
         first = self.memory.rows
         self.rows = self._ends(first, first + stop - start - 1)  # type: ignore[assignment]
@@ -68,7 +73,13 @@ class IntervalFrame(EngineFrame):
         value = self._found.get(name)
         if value is None:
             column = self._columns.get(name)
-            value = self._found[name] = NAN if column is None else self._interval_of(column)
+            if column is None:
+                value = NAN
+            elif self._stop - self._start == len(column):
+                value = self._ends(*extremes(self._columns, name))
+            else:
+                value = self._interval_of(column)
+            self._found[name] = value
         return value  # type: ignore[return-value]
 
     def gap(self, name: str) -> float:
@@ -113,9 +124,12 @@ class IntervalFrame(EngineFrame):
         return self._interval_of(track.at(memory.serial, memory.height))
 
     def _interval_of(self, column: Sequence[float]) -> Number:
-        return self._over(column[self._start : self._stop])
+        whole = self._stop - self._start == len(column)
+        return self._over(column if whole else column[self._start : self._stop])
 
     def _over(self, part: Sequence[float]) -> Number:
+        if part[0] is part[-1] and part.count(part[0]) == len(part):  # quick, where all are one object
+            return part[0]
         total = sum(part)
         if total == total:
             return self._ends(min(part), max(part))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from weakref import proxy
 
+from rldk.engine.blocks import Columns
 from rldk.engine.features.window import NAN, Feature
 from rldk.engine.track import History, Track
 
@@ -156,8 +157,9 @@ class Memory:
             plan = self._plan = [(name, known[name]) for name in columns if name in known]
         if height > 1:
             self._behind = True
+            extremes = columns.extremes if type(columns) is Columns else None
             for name, history in plan:
-                history.take(columns[name])
+                history.take(columns[name], extremes(name) if extremes else None)
             return
         if self._behind:
             self._behind = False

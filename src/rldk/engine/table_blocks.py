@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.table import PHASES, MetricTable, Row
-from rldk.engine.blocks import Block, PhaseBlock, height, single, whole
+from rldk.engine.blocks import Block, Columns, PhaseBlock, height, single, whole
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -36,15 +36,22 @@ def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[PhaseBlock]:
         most = height(len(names))
         for at in range(first, last, most):
             to = min(at + most, last)
-            cells = {name: columns[name][at:to].tolist() for name in names}
+            parts = {name: columns[name][at:to] for name in names}
+            cells = {name: part.tolist() for name, part in parts.items()}
             steps, times = (column[start + at : start + to].tolist() for column in (table.step, table.time))
             if to - at == 1:
                 values = {name: x for name, (x,) in cells.items()}
                 row = Row(step=steps[0], values=values, segment=int(segment[at]), time=times[0])
                 yield PhaseBlock((), PHASES[phase[at]], single(row))
                 continue
-            block = Block(cells, steps, times, int(segment[at]), finite=True)
+            block = Block(Columns(cells, _extremes(parts)), steps, times, int(segment[at]), finite=True)
             yield from whole(PhaseBlock((), PHASES[phase[at]], block))
+
+
+def _extremes(parts: Mapping[str, Column]) -> dict[str, tuple[float, float]]:
+    """The smallest and the largest values, but for a zero, whose sign numpy may not choose as `min` and `max` do."""
+    found = {name: (float(part.min()), float(part.max())) for name, part in parts.items()}
+    return {name: (low, high) for name, (low, high) in found.items() if low and high}
 
 
 def _edges(

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from rldk.engine.features.window import Feature, run
+from rldk.engine.features.window import NAN, Feature, run
 
 
 class History:
     """The newest finite values of a metric. `count`: how many there were so far; `fresh`: how many are in the present
     block."""
 
-    __slots__ = ("_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
+    __slots__ = ("_extremes", "_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
 
     def __init__(self) -> None:
         self.values: list[float] = []
@@ -23,16 +23,21 @@ class History:
         self.reach = 0  # values from which a feature may be rebuilt
         self.tracks: list[Track] = []
         self._updates: list[Callable[[float], None]] | None = []
+        self._extremes = ((0, 0, 0), NAN, NAN)
 
     def add(self, track: Track) -> None:
         self.tracks.append(track)
         self._updates = None
         self.reach = max(self.reach, track.reach)
 
-    def take(self, values: Sequence[float]) -> None:
+    def take(self, values: Sequence[float], extremes: tuple[float, float] | None) -> None:
+        """Takes the values of a block, and the smallest and the largest of them where they are known."""
+        first = len(self.values)
         self.values += values
         self.fresh = len(values)
         self.count += self.fresh
+        if extremes is not None:
+            self._extremes = (self.count, first, len(self.values)), *extremes
 
     def push(self, x: float) -> None:
         """Takes one value and gives it to all features. For a single row nearly all of them are needed."""
@@ -47,11 +52,23 @@ class History:
         for update in self._updates:
             update(x)
 
+    def extremes(self, start: int, stop: int) -> tuple[float, float]:
+        """The smallest and the largest of the kept values start..stop-1. Many features ask for the same ones."""
+        known, low, high = self._extremes
+        if known != (self.count, start, stop):
+            part = self.values[start:stop]
+            low, high = min(part), max(part)
+            self._extremes = (self.count, start, stop), low, high
+        return low, high
+
     def settle(self, kept: int) -> None:
-        """Drops the values that no feature needs, once there are more than `kept` of them."""
+        """Drops the values that no feature needs, once there are more than `kept` of them.
+
+        A feature that can be rebuilt from the values that stay may be behind."""
         if len(self.values) > self.reach + kept:
             for track in self.tracks:
-                track.follow()
+                if not track.reach:
+                    track.follow()
             del self.values[: len(self.values) - self.reach]
 
 
@@ -133,8 +150,11 @@ class Track:
         if not history.fresh or not self.reach or own < self.reach:
             return None
         end = len(history.values) - history.fresh
-        part = history.values[end + start + 1 - self.reach : end + stop]
-        found: tuple[float, float] | None = self.feature.bounds(min(part), max(part))  # type: ignore[attr-defined]
+        low, high = history.extremes(end + start, end + stop)
+        if self.reach > 1:
+            part = history.values[end + start + 1 - self.reach : end + start]
+            low, high = min(low, *part), max(high, *part)
+        found: tuple[float, float] | None = self.feature.bounds(low, high)  # type: ignore[attr-defined]
         return found
 
     def follow(self) -> None:

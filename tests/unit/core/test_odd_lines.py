@@ -110,3 +110,16 @@ def _worded(value: object) -> object:
     if isinstance(value, list):
         return [_worded(item) for item in value]
     return ("NaN" if value != value else WORDS.get(value, value)) if isinstance(value, float) else value
+
+
+def test_a_file_may_change_how_it_writes_nan(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    spaced = [f'{{"step": {i}, "a": NaN, "b": {i}.5}}' for i in range(4000)]
+    tight = [f'{{"step":{i},"a":{"-Infinity" if i % 2 else "NaN"},"b":{i}.5}}' for i in range(4000, 8000)]
+    path.write_text("\n".join([*spaced, *tight, *[line.replace("NaN", "0.25") for line in spaced]]) + "\n")
+    found = decode(path)
+    assert (found.records, found.rejected_count) == (12_000, 0)
+    a = found.table.columns["a"]
+    assert len(found.table.stated_nan["a"]) == 6000
+    assert (a == -math.inf).sum() == 2000
+    assert (a == 0.25).sum() == 4000

@@ -95,10 +95,10 @@ def fill(shape: tuple[int, ...]) -> Array:
 
 
 def windows(values: Array, window: int) -> Array:
-    """Each stretch of `window` values of a run. The stretches share the memory of the values."""
+    """Each stretch of `window` values of a run, or of each run. The stretches share the memory of the values."""
     line = np.ascontiguousarray(values)
-    runs, rows = line.shape
-    return np.ndarray((runs, rows - window + 1, window), np.float64, line, strides=(8 * rows, 8, 8))
+    *runs, rows = line.shape
+    return np.ndarray((*runs, rows - window + 1, window), np.float64, line, strides=(*line.strides, 8))
 
 
 def middles(ordered: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import sub
+from typing import ClassVar
 
 from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features.window import NAN, PAST_WINDOW, Median
@@ -21,13 +22,14 @@ class Unrest:
     least ten and at most 200 of them. `floor` is the least noise that counts as usual."""
 
     __slots__ = ("_floor", "_last", "_level", "_log", "_past", "_relative", "_steps", "value")
+    median: ClassVar[type[Median]] = Median
 
     def __init__(self, window: int, log: bool, relative: bool, floor: float) -> None:
         self._log, self._relative, self._floor = log, relative, floor
         self._last = NAN
-        self._steps = Median(window - 1, 0)
-        self._level = Median(window, 0)
-        self._past = Median(PAST_WINDOW, window, LEAST)
+        self._steps = self.median(window - 1, 0)
+        self._level = self.median(window, 0)
+        self._past = self.median(PAST_WINDOW, window, LEAST)
         self.value = NAN
 
     def update(self, x: float) -> None:

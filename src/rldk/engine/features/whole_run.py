@@ -10,7 +10,12 @@ from itertools import accumulate, islice
 from operator import eq, sub
 
 from rldk.core.stats.robust import middle
-from rldk.engine.features.window import NAN, Bounds
+from rldk.engine.features.window import NAN, Bounds, each
+
+
+def _never_equal(last: float, values: Sequence[float]) -> bool:
+    """Whether no value equals the one before it. `last`: the one before the first."""
+    return values[0] != last and not any(map(eq, values, islice(values, 1, None)))
 
 
 class Count:
@@ -125,7 +130,7 @@ class Repeats:
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The length of the run of equal values after each of the values."""
-        if values[0] != self._last and not any(map(eq, values, values[1:])):
+        if self.is_new(values):
             self._last, self.value = values[-1], 1.0
             return [1.0] * len(values)
         last, same, found = self._last, self.value, []
@@ -135,6 +140,10 @@ class Repeats:
             found.append(same)
         self._last, self.value = last, same
         return found
+
+    def is_new(self, values: Sequence[float]) -> bool:
+        """Whether no value equals the one before it."""
+        return _never_equal(self._last, values)
 
 
 class Departed:
@@ -149,6 +158,14 @@ class Departed:
     def update(self, x: float) -> None:
         if x != self._now:
             self.value, self._now = x if self._now != self._now else self._now, x
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The value before the present run of equal ones, after each of the values."""
+        if _never_equal(self._now, values):
+            found = [values[0] if self._now != self._now else self._now, *values[:-1]]
+            self.value, self._now = found[-1], values[-1]
+            return found
+        return each(self, values)
 
 
 class LongestRun:
@@ -165,6 +182,13 @@ class LongestRun:
         self._repeats.update(x)
         if self._repeats.value == 1.0:
             self.value = 0.0 if run != run else max(self.value, run)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The length of the longest run before the present one, after each of the values."""
+        if self._repeats.value == 1.0 and self.value >= 1.0 and self._repeats.is_new(values):
+            self._repeats.run(values)
+            return [self.value] * len(values)
+        return each(self, values)
 
 
 class Recurrence:
@@ -187,6 +211,16 @@ class Recurrence:
         self._same = 0
         self._last = x
         self.value = self._equal / max(1, self._n - 1)
+
+    def run(self, values: Sequence[float]) -> list[float]:
+        """The share after each of the values."""
+        if not _never_equal(self._last, values):
+            return each(self, values)
+        n, equal = self._n, self._equal + self._same
+        self._n, self._equal, self._same, self._last = n + len(values), equal, 0, values[-1]
+        found = [equal / max(1, before) for before in range(n, n + len(values))] if equal else [0.0] * len(values)
+        self.value = found[-1]
+        return found
 
 
 class Extreme:
@@ -213,7 +247,7 @@ class Extreme:
         entering = all_[max(0, len(all_) - len(values) - before) : max(0, len(all_) - before)]
         self._held.extend(values)
         found = [best] * (len(values) - len(entering))
-        if entering and sign * best >= max(sign * max(entering), sign * min(entering)):
+        if entering and (best >= max(entering) if sign > 0 else best <= min(entering)):
             return found + [best] * len(entering)
         begun = [best] if best == best else []
         found += islice(accumulate([*begun, *entering], max if sign > 0 else min), len(begun), None)
@@ -305,6 +339,10 @@ class Ewma:
 
     def update(self, x: float) -> None:
         self.value = x if self.value != self.value else self.value + self._weight * (x - self.value)
+
+    @property
+    def weight(self) -> float:
+        return self._weight
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The mean after each of the values."""

@@ -40,6 +40,11 @@ def run(feature: Feature, values: Sequence[float]) -> list[float]:
     if many is not None:
         found: list[float] = many(values)
         return found
+    return each(feature, values)
+
+
+def each(feature: Feature, values: Sequence[float]) -> list[float]:
+    """The feature's value after each of the values, which it takes one by one."""
     update, found = feature.update, []
     for x in values:
         update(x)
@@ -202,6 +207,15 @@ class Median:
             found.append(centre)
         self.value = centre
         return found
+
+    @property
+    def window(self) -> int:
+        return self._window
+
+    @property
+    def kept(self) -> list[float]:
+        """The values of the window, and those that have not entered it."""
+        return [*self._values, *self._held]
 
     def refill(self, values: Sequence[float]) -> None:
         self._held = deque(values[self._window :])

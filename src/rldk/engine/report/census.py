@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from rldk.core.vocabulary import vocabulary
+from rldk.engine.blocks import extremes
 from rldk.rules.catalogue.metrics import DERIVED
 
 # columns of rows that the log itself does not have
@@ -23,9 +24,8 @@ class Extent:
         self.low = math.inf
         self.high = -math.inf
 
-    def take(self, values: Sequence[float]) -> None:
-        self.count += len(values)
-        low, high = min(values), max(values)
+    def take(self, count: int, low: float, high: float) -> None:
+        self.count += count
         self.low = min(self.low, low)
         self.high = max(self.high, high)
 
@@ -45,9 +45,10 @@ class Census:
             extent = extents.get(name)
             if extent is None:
                 extent = extents[name] = Extent()
-            values = column if finite else [x for x in column if x - x == 0.0]
-            if values:
-                extent.take(values)
+            if finite:
+                extent.take(len(column), *extremes(columns, name))
+            elif values := [x for x in column if x - x == 0.0]:
+                extent.take(len(values), min(values), max(values))
 
     def count(self, name: str) -> int:
         """How many finite values the column has."""
