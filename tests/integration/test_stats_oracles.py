@@ -87,7 +87,10 @@ def test_a_ratio_of_means_has_the_error_of_statsmodels(seed: int) -> None:
     cov = {"groups": group[used], "use_correction": False}
     fit = OLS(y[used], design).fit(cov_type="cluster", cov_kwds=cov)
     slope = np.array([1, -1]) / fit.params  # of the log of the ratio
-    found, count = clustered_mean_ratio(y, part == 1, part == 0, group.astype(np.float64)), len(set(group[used]))
+    found, count = (
+        clustered_mean_ratio(np.asarray(y, dtype=np.float64), part == 1, part == 0, group),
+        len(set(group[used])),
+    )
     half = t.ppf(0.975, count - 1) * np.sqrt(slope @ fit.cov_params() @ slope * count / (count - 1))
     assert found.value == pytest.approx(fit.params[0] / fit.params[1])
     assert np.log(found.high / found.low) / 2 == pytest.approx(half)
