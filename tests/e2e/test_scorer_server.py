@@ -93,7 +93,7 @@ def serve(*statuses: int, answer: str = "good") -> None:
 CASES = (
     ((401,), "good", "refused: status 401", "RLDK_SCORER_TOKEN"),
     ((404,), "good", "refused: status 404", "server's log"),
-    ((500,), "good", "did not answer in 1 tries: status 500", "is the server up?"),
+    ((500,), "good", "did not answer in 1 try: status 500", "is the server up?"),
     ((), "short", "39 scores for 40 texts", "one for each text"),
     ((), "words", "did not answer with JSON", "is it a scorer?"),
     ((), "deep", "did not answer with JSON", "is it a scorer?"),
@@ -122,7 +122,7 @@ def test_a_server_that_takes_too_long_is_given_up(address: str, files: tuple[Pat
     serve(answer=answer)
     found = drift(address, files, "--retries", 0, "--timeout", 0.1)
     assert found.exit_code == 3
-    assert "did not answer in 1 tries: timed out" in found.stderr
+    assert "did not answer in 1 try: timed out" in found.stderr
     assert TOKEN not in found.stderr
 
 

@@ -30,7 +30,8 @@ def test_a_clean_reward_passes_and_says_what_it_could_not_look_at() -> None:
     assert report.calibration_score is None
     assert report.drift_detected is None
     assert report.label_leakage_risk is None
-    assert "6" in report.verdict or "7" in report.verdict
+    without = [check for check in report.checks.values() if check.status == "not_available"]
+    assert f"{len(without)} of {len(report.checks)} checks need data that is not there" in report.verdict
 
 
 @each_of(
