@@ -170,3 +170,10 @@ def test_counters_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert monitor.missing["network"].startswith("not available")
     monitor.log_train(1, {"kl": 0.1})
     assert not [n for n in _rows(tmp_path / "r_events.jsonl")[0]["metrics"] if n.startswith("network")]
+
+
+def test_the_mean_of_equal_measurements_is_none_of_the_larger(tmp_path: Path) -> None:
+    nodes = NodeRows(tmp_path, "r")
+    nodes.newest |= {rank: (1, {"memory": 0.4996096}) for rank in (1, 2)}  # the rounded sum of three is too large
+    row = nodes.merged(1, {"memory": 0.4996096})
+    assert (row["nodes/memory/mean"], row["nodes/memory/max"]) == (0.4996096, 0.4996096)

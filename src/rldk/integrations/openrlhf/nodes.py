@@ -53,7 +53,7 @@ class NodeRows:
         for name in sorted(shared):
             values = [row[name] for _, row in rows.values() if math.isfinite(row[name])]
             if values:
-                found |= {f"nodes/{name}/mean": statistics.fmean(values), f"nodes/{name}/max": max(values)}
+                found |= {f"nodes/{name}/mean": statistics.mean(values), f"nodes/{name}/max": max(values)}
         return found | self._straggler(rows)
 
     def _straggler(self, rows: Mapping[int, tuple[int, Mapping[str, float]]]) -> dict[str, float]:
