@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.stats.robust import MAD_TO_SD
+from rldk.engine.features.exact import window_sums
 from rldk.engine.features.line_test import ARMED
 from rldk.engine.features.window import HUGE, NAN, Median
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 MOST_SORTED = 64  # values of a window; sorting longer ones again for each row costs more than keeping them sorted
-SLACK = 1.0 + 1e-6  # of the bound on a rounding error, for the rounding of the bound itself
 
 
 class FirstValues:
@@ -69,14 +69,12 @@ class FirstValues:
         return later(found, before, least - 1)
 
     def sums(self, window: int) -> Array:
-        """The exactly rounded sum of the `window` values up to each one; NaN before there are so many.
-
-        Extended precision gives it, where both ends of the range of the rounding error agree; elsewhere `fsum`."""
+        """The exactly rounded sum of the `window` values up to each one; NaN before there are so many."""
         found = self._sums.get(window)
         if found is None:
             found = self._sums[window] = fill(self.values.shape)
             if window <= self.values.shape[1]:
-                found[:, window - 1 :] = _exact_sums(windows(self.values, window))
+                found[:, window - 1 :] = window_sums(self.values, window, self.values.shape[1]) + 0.0
         return found
 
     def _sorted(self, window: int) -> Array:
@@ -106,16 +104,6 @@ def middles(ordered: Array) -> Array:
     size = ordered.shape[-1]
     half = size >> 1
     return ordered[..., half] if size & 1 else 0.5 * (ordered[..., half - 1] + ordered[..., half])
-
-
-def _exact_sums(parts: Array) -> Array:
-    long = np.longdouble
-    rough = parts.sum(axis=-1, dtype=long)
-    error = np.abs(parts).sum(axis=-1, dtype=long) * long(parts.shape[-1] * SLACK * np.finfo(long).eps)
-    found: Array = (rough - error).astype(np.float64)
-    for run, row in np.argwhere(found != (rough + error).astype(np.float64)).tolist():
-        found[run, row] = math.fsum(parts[run, row].tolist())
-    return found + 0.0  # a sum of 0 has no sign, as with `fsum`
 
 
 def later(values: Array, rows: int, unknown: int = 0) -> Array:

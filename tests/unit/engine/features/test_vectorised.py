@@ -73,6 +73,17 @@ def test_sums_of_windows_are_rounded_exactly(seed: int, size: int, count: int) -
     )
 
 
+@settings(max_examples=at_most(30), deadline=None)
+@given(seed=st.integers(0, 10**6), size=st.integers(1, 70), count=st.integers(1, 300), runs=st.integers(1, 5))
+def test_sums_of_several_lines_are_those_of_each(seed: int, size: int, count: int, runs: int) -> None:
+    rng = random.Random(seed)
+    draw = _draw(rng)
+    width = rng.randint(1, 300)
+    lines = np.array([[draw() for _ in range(width)] for _ in range(runs)])
+    together = window_sums(lines, size, count).tolist()
+    assert repr(together) == repr([totals(line, size, count) for line in lines.tolist()])
+
+
 @pytest.mark.parametrize("case", CASES)
 @settings(max_examples=at_most(30), deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 900), max_size=6))
