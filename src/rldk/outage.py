@@ -89,8 +89,8 @@ class Outage:
         step: int | None = None,
         once: bool = False,
     ) -> bool:
-        """Does what writes so many records, those of `step`, to `path`. Returns whether it could: an `OSError` is an
-        outage, and another error is raised. `once`: nothing else is written to this file."""
+        """Runs `action`, which writes `records` records of `step` to `path`. Returns whether it could: an `OSError` is
+        an outage, and any other error is raised. `once`: nothing else is written to this file."""
         try:
             action()
         except OSError as error:

@@ -224,7 +224,7 @@ def _tokens(table: MetricTable) -> NDArray[np.float64] | None:
 
 
 def _distinct(names: Sequence[str], a: Side, b: Side) -> tuple[str, ...]:
-    """The names without those of metrics that stand there under another name: an alias, or the same numbers in both
+    """The names, each metric once. A second name is left out: an alias, or the same numbers in both
     runs, such as the mean of the only reward function."""
     there = set(names)
     kept: dict[object, str] = {}

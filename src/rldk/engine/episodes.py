@@ -93,8 +93,8 @@ class Episodes:
         return began
 
     def go_on(self, steps: Sequence[int], last_row: int, severity: int) -> bool:
-        """Takes rows on each of which the rule fires, if an episode is open and not less grave than this rank of a
-        severity. Then nothing else of the signals matters. Returns whether that was so."""
+        """Adds rows that all fire to the open episode, if there is one and it is at least as grave as this rank of a
+        severity. Then nothing else of the signals matters. Returns whether it did."""
         episode = self.open
         if episode is None or severity > SEVERITIES.index(episode.severity):
             return False

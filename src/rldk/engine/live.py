@@ -169,8 +169,8 @@ class Engine:
         return self._turns(*self._open(group.block))
 
     def copy_for(self, group: PhaseBlock, found: Callable[[tuple[Any, ...]], list[float] | None]) -> Engine:
-        """An engine for another run that is one block with the same metrics, of which rules know the same, after it has
-        taken the block. `found`: as of `Memory.empty_copy`. `close_block` says what came of asking the rules."""
+        """An engine for another run, after its only block. That run has the same metrics, and its rules know the same
+        facts. `found`: as of `Memory.empty_copy`. `close_block` says what came of asking the rules."""
         other = copy(self)
         train = self._phases["train"]
         memory = train.memory.empty_copy(group.block.columns, found)

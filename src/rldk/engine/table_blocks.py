@@ -49,7 +49,7 @@ def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[PhaseBlock]:
 
 
 def _extremes(parts: Mapping[str, Column]) -> dict[str, tuple[float, float]]:
-    """The smallest and the largest values, but for a zero, whose sign numpy may not choose as `min` and `max` do."""
+    """The smallest and the largest values. A metric is left out where one is 0: its sign may differ with numpy."""
     found = {name: (float(part.min()), float(part.max())) for name, part in parts.items()}
     return {name: (low, high) for name, (low, high) in found.items() if low and high}
 

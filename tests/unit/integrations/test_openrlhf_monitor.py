@@ -143,7 +143,7 @@ def test_the_network_is_read_as_rates_without_the_loopback(tmp_path: Path) -> No
 
 
 class _TwoGpus(GpuCounters):
-    """Two GPUs, of which none tells its power."""
+    """Two GPUs that do not tell their power."""
 
     def __init__(self) -> None:
         self.missing, self._devices = "", [0, 1]

@@ -90,7 +90,7 @@ class _Asked(NamedTuple):
 def _asked(
     engine: Engine, rules: tuple[Rule, ...], bound: list[BoundRule], views: Mapping[Subject, SubjectView] | None
 ) -> _Asked:
-    """Runs of which rules know the same (`Engine.copy_for`) share the answer."""
+    """Runs whose rules know the same facts (`Engine.copy_for`) share the answer."""
     if engine.shared is None or views:
         return _work_out(engine, rules, bound, views)
     key = tuple([(w.ready, w.looks, w.failure) for w in bound])

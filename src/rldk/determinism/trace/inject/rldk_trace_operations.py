@@ -175,7 +175,7 @@ class OperationTracer:
         self._stream.add(OP, flags | back, known.number, site, module, made, inputs, others, chance, bag)
 
     def _place(self, node: Any) -> tuple[int, int, int]:
-        """The site and the module of the operation; in the backward pass those of its forward, where known."""
+        """The site and the module of the operation; in the backward pass, the ones of its forward pass."""
         if node is not None:
             site, module = self._forward.get(node._sequence_nr(), (0, 0))
             return site or self._book.site(self._stream, sys._getframe(4)), module, BACKWARD
