@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from rldk.core.manifest import GitState, Manifest, read_manifest
 from rldk.core.model import Run
-from rldk.core.redact import redact
 from rldk.core.rundir import RunDirectory
+from rldk.core.secrets.redact import redact
 from rldk.errors import InputError
 
 

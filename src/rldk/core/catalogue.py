@@ -15,8 +15,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from rldk.core.manifest import Manifest, Status, manifest_of, plain, read_manifest, status_of, timestamp
-from rldk.core.redact import redact
 from rldk.core.rundir import MARKS, RunDirectory
+from rldk.core.secrets.redact import redact
 from rldk.errors import InputError, UnreadableSource
 
 MOST = 20_000  # folders that are looked into

@@ -7,9 +7,9 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from rldk.core.redact import without_secrets
 from rldk.core.samples import Sample
 from rldk.core.samples.chat import doubled_start, foreign_role, last_role
+from rldk.core.secrets.redact import without_secrets
 from rldk.core.stats.texts import dominant_part, loop_at_end
 from rldk.rules.sample_view import Tally
 

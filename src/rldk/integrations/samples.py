@@ -14,7 +14,7 @@ from typing import Any
 from msgspec.json import Encoder
 
 from rldk.core.files import append_whole
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.emit import rank_path
 from rldk.errors import UsageError
 from rldk.outage import Outage

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rldk.core.manifest import GitState, Manifest, Script
-from rldk.core.redact import redact, without_secrets
+from rldk.core.secrets.redact import redact, without_secrets
 from rldk.provenance.environment import environment
 from rldk.provenance.git import git_state
 from rldk.provenance.hashing import file_sha256

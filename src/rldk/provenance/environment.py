@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rldk import __version__
-from rldk.core.redact import redact
+from rldk.core.secrets.redact import redact
 from rldk.provenance.libraries import linear_algebra, torch_build
 from rldk.provenance.machine import container, devices, group_limits, hash_randomised, memory_gib, processor
 from rldk.provenance.packages import conda_packages, origins

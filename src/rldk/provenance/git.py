@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rldk.core.manifest import GitState
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.core.text import later, legible
 from rldk.provenance.git_command import ask_git, own_filters
 

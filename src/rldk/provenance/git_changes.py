@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from rldk.core.files import write_whole
 from rldk.core.manifest import GitFile, GitState
-from rldk.core.redact import without_credentials
 from rldk.core.rundir import MANIFEST
+from rldk.core.secrets.redact import without_credentials
 from rldk.core.text import legible
 from rldk.provenance.git import git_folder, submodules, work_tree
 from rldk.provenance.git_command import ask_git, own_filters

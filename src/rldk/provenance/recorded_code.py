@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk.core.manifest import GitFile, GitState
-from rldk.core.redact import REDACTED
+from rldk.core.secrets.redact import REDACTED
 from rldk.errors import MalformedInput
 from rldk.provenance.git_objects import Commit, commit_of, repository_with, sure_sha
 from rldk.provenance.hashing import file_digest, split_digest

@@ -1,16 +1,15 @@
 """Takes secrets out of source code, changes of it, and other text files, where names stand for values.
 
-`core.redact` is for configurations: there, whatever follows `token=` is a token. In code it may be `token=tokens[0]`.
+`core.secrets` is for configurations: there, whatever follows `token=` is a token. In code it may be `token=tokens[0]`.
 So a value counts here when it is a quoted text, or looks random, or ends a line as in an `.ini` file."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from rldk.core.redact import REDACTED, is_secret, without_credentials
+from rldk.core.secrets.redact import REDACTED, is_secret, without_credentials
+from rldk.core.secrets.shapes import MARKS, looks_random
 from rldk.core.text import later
 
 PIECE = 1 << 12  # characters that are searched at once; a longer line is searched in pieces that overlap by half
@@ -24,9 +23,7 @@ SECRET_FILES = later(
 _USER_ALONE = later(r"(\b(?:https?|ftp)://)(?!git@)[^\s/@:'\"]{1,400}(?=@)", re.IGNORECASE)
 # nothing else is looked at: searching a line costs a hundred times as much as this
 _HINT = later(
-    r"pass|secret|token|key|auth|cred|cookie|webhook|bearer|pwd|://|sk-|hf_|gh[oprsu]_|github_pat|glpat|xox|a[ks]ia|aiza"
-    r"|npm_|pypi-|sg\.|eyj|-----begin",
-    re.IGNORECASE,
+    "|".join(["pass|secret|token|key|auth|cred|cookie|webhook|bearer|pwd|://", *map(re.escape, MARKS)]), re.IGNORECASE
 )
 _SCHEME = later(r"\b((?:Bearer|Basic|Token)\s+)([\w.~+/=-]{6,4000})", re.IGNORECASE)
 _QUOTED = later(
@@ -102,14 +99,6 @@ def secrets_in(data: bytes) -> int:
     if b"\0" in data:
         texts.append(data.replace(b"\0", b"").decode("latin-1"))
     return max(sum(count for _, count in redact_lines(re.split(r"[\r\n\0]", text))) for text in texts)
-
-
-def looks_random(text: str) -> bool:
-    """Whether the text is long and mixed enough for a key: 16 characters, letters and digits, 3 bits a character."""
-    if len(text) < 16 or not any(c.isdigit() for c in text) or not any(c.isalpha() for c in text):
-        return False
-    n = len(text)
-    return -sum(k / n * math.log2(k / n) for k in Counter(text).values()) >= 3.0
 
 
 def _hides(before: str, value: str, *, bare: bool = False) -> bool:

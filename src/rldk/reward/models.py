@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rldk.cards.words import plural
 from rldk.core.model import SEVERITIES, Finding, Incident, Note
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.core.stats.clustered import (
     average_ranks,
     clustered_correlation,

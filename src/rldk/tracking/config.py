@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from rldk.core.redact import redact, without_secrets
+from rldk.core.secrets.redact import redact, without_secrets
 from rldk.errors import UsageError
 from rldk.tracking.folders import shelf
 

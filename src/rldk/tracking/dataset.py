@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from rldk.cards.progress import progress
 from rldk.core.manifest import DatasetRecord
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.errors import UsageError
 from rldk.provenance.fingerprints.dataset import DatasetFingerprint, fingerprint
 from rldk.tracking.config import plain_config

@@ -13,7 +13,7 @@ import msgspec
 
 from rldk.cards.progress import Progress, progress
 from rldk.core.manifest import ModelRecord
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.provenance.fingerprints.model import ModelFingerprint, model_fingerprint, tensors_of
 from rldk.provenance.fingerprints.safetensors import write_tensors
 from rldk.tracking.config import TrackingConfig, plain_config

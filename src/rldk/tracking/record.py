@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from rldk.core.files import write_whole
 from rldk.core.manifest import MAX_BYTES, Manifest, manifest_text, plain
-from rldk.core.redact import redactions
 from rldk.core.rundir import MANIFEST
+from rldk.core.secrets.redact import redactions
 from rldk.core.text import legible
 from rldk.emit import rank_path
 from rldk.errors import UsageError

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from rldk.core.manifest import Manifest, continued, read_manifest, this_process, timestamp
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.emit import rank_path
 from rldk.errors import UsageError
 from rldk.provenance.capture import with_command

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from rldk.core.manifest import TokenizerRecord
-from rldk.core.redact import without_secrets
+from rldk.core.secrets.redact import without_secrets
 from rldk.provenance.fingerprints.tokenizer import fingerprint_tokenizer
 from rldk.tracking.config import plain_config
 

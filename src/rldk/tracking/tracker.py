@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 from msgspec.structs import replace
 
 from rldk.core.manifest import DatasetRecord, Manifest, ModelRecord, TokenizerRecord
-from rldk.core.redact import without_secrets
 from rldk.core.rundir import SEEDS, RunDirectory
+from rldk.core.secrets.redact import without_secrets
 from rldk.emit import EventWriter, launch_rank, rank_path
 from rldk.errors import UnreadableSource, UsageError
 from rldk.outage import to_stderr

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rldk.adapters.frame import from_frame
 from rldk.adapters.manifest import with_manifest
-from rldk.core.redact import REDACTED, is_secret, redact, redactions, without_secrets
+from rldk.core.secrets.redact import REDACTED, is_secret, redact, redactions, without_secrets
 
 
 @each_of(
@@ -79,6 +79,14 @@ def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
         {"command": "train.py --hub-token SEKRIT --lr 1"}, {"env": ["WANDB_API_KEY=SEKRIT"]},
         {"note": "sk-proj-SEKRITaaaaaaaaaaaaaaaa"}, {"note": "use hf_SEKRITaaaaaaaaaaaaaaaa here"},
         {"code": "connect(password='SEKRIT')"}, {"body": '{"api_key": "SEKRIT"}'}, {"say": "DB_PASSWORD=\"SEKRIT\""},
+        {"pem": "-----BEGIN PRIVATE KEY-----\nSEKRIT\nSEKRIT+/=\n-----END PRIVATE KEY-----"},
+        {"pem": "-----BEGIN OPENSSH PRIVATE KEY-----\nSEKRIT"},
+        {"to": "https://api.telegram.org/bot123456789:AASEKRITbadcq6ad9rQXMENQjcrGbqCr4Kbc/sendMessage"},
+        {"to": "https://open.feishu.cn/open-apis/bot/v2/hook/SEKRIT"}, {"to": "https://chat.lab.org/hooks/SEKRIT"},
+        {"to": "https://x.eu.webhook.office.com/webhookb2/SEKRIT"}, {"dsn": "https://SEKRITa1b2c3d4e5@sentry.lab.org/1"},
+        {"data": "https://b.s3.amazonaws.com/x?X-Amz-Signature=SEKRIT&n=1"}, {"data": "https://a.net/x?sv=1&sig=SEKRIT"},
+        {"wandb": "SEKRIT0f1e2d3c4b5a69788796a5b4c3d2e1f0"}, {"smtp_pass": "SEKRIT"},
+        {"note": "gsk_SEKRITaaaaaaaaaaaaaaaa"},
         {"source": "https://h/x.csv?token=SEKRIT&n=1"}, {"h": "Authorization: Basic SEKRITaaaa"},
     ],
 )  # fmt: skip
@@ -93,11 +101,19 @@ def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
     [
         "python train.py --eos-token </s> --lr=1e-5", "Qwen/Qwen2.5-0.5B", "https://host:8080/path", "/home/u/run",
         "s3://bucket/a=b/c", "tokens=512", "sk-learn", "monkey=1", "12:30:05", "reward: 0.5",
+        "https://git@github.com/a/b", "https://host/signature=x", "https://host/hooks.py", "forward_pass=bf16",
         "eos_token='</s>'", '{"tokens": "512"}',
     ],
 )  # fmt: skip
 def test_what_only_resembles_a_secret_stays(text: str) -> None:
     assert without_secrets(text) == text
+
+
+def test_a_random_text_under_the_name_of_a_service_is_a_key_unless_it_is_said_what_it_is() -> None:
+    text = "0123456789abcdef0123456789abcdef01234567"
+    kept = {"wandb_run_id": text, "git_commit": text, "hf_revision": text, "github_sha": text, "wandb": "my-project"}
+    assert redact(kept) == kept
+    assert redact({"WANDB": text, "env": {"openai": text}}) == {"WANDB": REDACTED, "env": {"openai": REDACTED}}
 
 
 def test_the_working_directory_is_no_password() -> None:

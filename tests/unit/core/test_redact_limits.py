@@ -7,13 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.core.redact import (
+from rldk.core.secrets.redact import (
     _ASSIGNED,
-    _HOOKS,
     _OPTION,
     _SCHEMES,
-    _SHAPES,
-    _USER,
     MAX_DEPTH,
     MAX_TEXT,
     REDACTED,
@@ -23,18 +20,30 @@ from rldk.core.redact import (
     redactions,
     without_secrets,
 )
+from rldk.core.secrets.shapes import (
+    HOOKS,
+    KEY_BLOCK,
+    PASSWORD_IN_ADDRESS,
+    SHAPES,
+    SIGNATURE,
+    USER_IN_ADDRESS,
+    looks_random,
+)
+from rldk.core.secrets.shapes import MARKS as SHAPE_MARKS
 
 MARKS = (
-    *"sk- hf_ ghp_ github_pat_ glpat- xoxb- AKIA ASIA AIza npm_ pypi- SG. eyJ -----BEGIN".split(),
+    *SHAPE_MARKS,
+    *("xoxb-", "glpat-", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "/webhook/", "?sig="),
     *("https://", "hooks.slack.com/", "Bearer ", "ba\u017fic ", "TO\u212aEN ", "password", "api_key", "=", ": ", "--"),
 )
 
 
 @given(st.lists(st.sampled_from([*MARKS, "x", "A1B2C3D4E5F6G7H8", "user:pass@", " ", "."]), max_size=12).map("".join))
 def test_what_is_looked_for_first_hides_no_secret(text: str) -> None:
-    found = text
-    for pattern in (_SHAPES, _HOOKS, _USER, _SCHEMES):
-        found = pattern.sub(REDACTED if pattern is _SHAPES else rf"\1{REDACTED}", found)
+    found = SHAPES.sub(REDACTED, KEY_BLOCK.sub(REDACTED, text))
+    found = PASSWORD_IN_ADDRESS.sub(rf"\1{REDACTED}", HOOKS.sub(rf"\1{REDACTED}", found))
+    found = USER_IN_ADDRESS.sub(lambda m: m[1] + REDACTED if looks_random(m[2]) else m[0], found)
+    found = _SCHEMES.sub(rf"\1{REDACTED}", SIGNATURE.sub(rf"\1{REDACTED}", found))
     found = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], found)
     assert without_secrets(text) == _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], found)
 

@@ -6,7 +6,7 @@ from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldk.core.redact import REDACTED
+from rldk.core.secrets.redact import REDACTED
 from rldk.provenance.source_secrets import PIECE, is_secret_file, redact_line, redact_lines, secrets_in
 
 HIDDEN = "S3cretV4lue/0123456789+x"

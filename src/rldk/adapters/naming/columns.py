@@ -19,7 +19,7 @@ from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.keys import Hints, Naming, clock_label, decide_naming
 from rldk.core.aliases import Match
 from rldk.core.model import Run, RunMeta
-from rldk.core.redact import redact, redactions
+from rldk.core.secrets.redact import redact, redactions
 from rldk.core.table import PHASES, MetricTable
 from rldk.core.text import legible
 from rldk.core.vocabulary import Vocabulary, vocabulary

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from rldk.core.codec import to_builtins
 from rldk.core.manifest import DatasetRecord, GitState, Manifest, stated_config
-from rldk.core.redact import REDACTED
+from rldk.core.secrets.redact import REDACTED
 from rldk.errors import InputError, UsageError
 from rldk.provenance.fingerprints.difference import DatasetDifference, difference
 from rldk.provenance.sidecars import kept_fingerprint, kept_tensors

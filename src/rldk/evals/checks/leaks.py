@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rldk.core.redact import REDACTED, without_credentials
+from rldk.core.secrets.redact import REDACTED, without_credentials
 from rldk.core.text import later
 from rldk.evals.checks.refusals import counted
 from rldk.evals.facts import Measurement, lacking

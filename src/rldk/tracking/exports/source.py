@@ -9,8 +9,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from rldk.core.manifest import Manifest, recorded_manifest
-from rldk.core.redact import redact
 from rldk.core.rundir import PRINTED
+from rldk.core.secrets.redact import redact
 from rldk.errors import UnreadableSource
 from rldk.provenance.hashing import file_sha256
 

@@ -7,6 +7,16 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from rldk.core.secrets.shapes import (
+    HOOKS,
+    KEY_BLOCK,
+    MARKS,
+    PASSWORD_IN_ADDRESS,
+    SHAPES,
+    SIGNATURE,
+    USER_IN_ADDRESS,
+    looks_random,
+)
 from rldk.core.text import later
 
 REDACTED = "[redacted]"
@@ -24,26 +34,24 @@ _HARMLESS = frozenset(
     "eos bos pad unk sep cls mask stop special image video audio start end think prompt input output label response "
     "text data dataset reward column chosen rejected query question answer solution message messages obs action".split()
 )
+# Services whose accounts trainers use. A random text under such a name is a key, unless the name says what else it is:
+# `wandb: 0f3a...`, not `wandb_run_id`.
+_SERVICES = frozenset(
+    "wandb neptune comet clearml swanlab openai anthropic huggingface hf github gitlab azure aws gcp slack discord "
+    "telegram feishu dingtalk".split()
+)
+_NAMED = frozenset(
+    "id run project entity group name version commit sha hash digest revision rev branch url uri path dir file tag "
+    "model repo dataset checkpoint ref".split()
+)
+_ACCOUNTS = frozenset("smtp mail email db database mysql pg postgres redis mongo ftp ssh user admin root".split())
 _PATH = later(r"(?:[A-Za-z]:)?[./~\\]")  # `pwd` holds such a text when it is the working directory
-# Shapes of credentials as their issuers document them: OpenAI, Anthropic, Hugging Face, GitHub, GitLab, Slack, AWS,
-# Google, npm, PyPI, SendGrid, JSON web tokens, private keys.
-_SHAPES = later(
-    r"\b(?:sk-[\w-]{16,200}|hf_[A-Za-z0-9]{16,80}|gh[oprsu]_\w{16,255}|github_pat_\w{16,255}|glpat-[\w-]{16,64}"
-    r"|xox[abeoprs]-[\w-]{10,255}|A[KS]IA[A-Z0-9]{12,16}|AIza[\w-]{30,40}|npm_[A-Za-z0-9]{30,50}|pypi-[\w-]{16,255}"
-    r"|SG\.[\w-]{10,40}\.[\w-]{10,64}|eyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,1000})"
-    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
-)
-# What a text must hold before a pattern can match. Most texts hold none of it, and a search for them is far quicker.
-_SHAPE_MARKS = tuple(
-    "sk- hf_ gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- xox AKIA ASIA AIza npm_ pypi- SG. eyJ -----BEGIN".split()
-)
 _SCHEME_WORDS = ("bearer", "basic", "token")
-_HOOKS = later(r"(https?://(?:hooks\.slack\.com|discord(?:app)?\.com/api/webhooks|\w{1,80}\.webhook\.office\.com)/)\S+")
-_USER = later(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/@]{1,400}(?=@)", re.IGNORECASE)
 _SCHEMES = later(r"\b((?:Bearer|Basic|Token)\s+)[\w.~+/=-]{6,4000}", re.IGNORECASE)
 # name=value in a command line, an environment, JSON or the query of a URL; --name value in a command line
 _ASSIGNED = later(r"([\w.-]{2,80})(['\"]?(?:=|:\s?)['\"]?)(?!//)([^\s&'\",;]{1,4000})")
 _OPTION = later(r"(--?[A-Za-z][\w-]{1,80}\s+)([^\s-]\S{0,4000})")
+_KEY, _LONGEST_KEY = later(r"[A-Za-z0-9+/=_-]{20,}"), 512
 _NUMBER = later(r"[-+\d.eE]{1,40}")
 _FLAG = later(r"--?[A-Za-z][\w-]{1,80}")
 
@@ -70,6 +78,8 @@ def is_secret(name: str, value: object) -> bool:
     access key, or it ends in token or key.
 
     An ending counts only where `value` is no number, and not for names that trainers use (`eos_token`, `prompt_key`).
+    A text that looks random counts under the name of a service, too (`wandb`), if no word such as id or commit says
+    what it is.
     `pwd` does not count where it holds a path."""
     words = [word.lower() for word in _WORDS.findall(name)]
     if not words or value is None or isinstance(value, bool):
@@ -81,6 +91,10 @@ def is_secret(name: str, value: object) -> bool:
     if isinstance(value, int | float) or not _HARMLESS.isdisjoint(words[-2:-1]):
         return False
     if not _PAIRS.isdisjoint(pairwise(words)):
+        return True
+    if words[-1] == "pass" and not _ACCOUNTS.isdisjoint(words):
+        return True
+    if not _SERVICES.isdisjoint(words) and _NAMED.isdisjoint(words) and isinstance(value, str) and _is_key(value):
         return True
     return words[-1] in _LAST or words[-1].endswith(("token", "secret", "password", "apikey"))
 
@@ -102,13 +116,21 @@ def without_secrets(text: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The text with `REDACTED` for what is a credential by its own look: a known token shape, a password in an address,
-    a webhook. What stands after the name of a secret stays."""
-    if any(mark in text for mark in _SHAPE_MARKS):
-        text = _SHAPES.sub(REDACTED, text)
+    """The text with `REDACTED` for what is a credential by its own look: a known token shape, a private key, a password
+    or a random user in an address, a webhook, the signature of an address. What stands after the name of a secret
+    stays."""
+    if any(mark in text for mark in MARKS):
+        text = SHAPES.sub(REDACTED, KEY_BLOCK.sub(REDACTED, text))
     if "://" in text:
-        text = _USER.sub(rf"\1{REDACTED}", _HOOKS.sub(rf"\1{REDACTED}", text))
+        text = PASSWORD_IN_ADDRESS.sub(rf"\1{REDACTED}", HOOKS.sub(rf"\1{REDACTED}", text))
+        text = USER_IN_ADDRESS.sub(lambda m: m[1] + REDACTED if looks_random(m[2]) else m[0], text)
+    if "=" in text and ("?" in text or "&" in text):
+        text = SIGNATURE.sub(rf"\1{REDACTED}", text)
     return text
+
+
+def _is_key(text: str) -> bool:
+    return len(text) <= _LONGEST_KEY and _KEY.fullmatch(text) is not None and looks_random(text)
 
 
 def _hides(name: str, text: str) -> bool:
