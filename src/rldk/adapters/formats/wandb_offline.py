@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from msgspec import DecodeError
-from msgspec.json import Decoder
-
 from rldk.adapters.base import BaseAdapter, adapter
 from rldk.adapters.formats.dialect import with_identity
+from rldk.adapters.formats.wandb_rows import only_field, plain_keys, plain_row
 from rldk.adapters.log import Log
 from rldk.adapters.reading import check_strict, only_file
 from rldk.adapters.source import File
@@ -48,14 +45,9 @@ WORDS = {
 }  # how W&B writes values that JSON cannot express as numbers
 _WORDS = {b"true": 1.0, b"false": 0.0} | {f'"{word}"'.encode(): number for word, number in WORDS.items()}
 _MAX_DEPTH = 20
-_CLOCK_KEYS = {name.encode(): name for name in CLOCKS}
-# Items of one short key and a number. The groups: the size of the key, the key, the size of the text, the text.
-_PLAIN_ITEM = re.compile(rb"\n.[\n\x12](.)([^\x82]*)\x82\x01(.)([-+.0-9eE]+)", re.DOTALL)
-_FRAME = 7  # bytes of such an item besides key and text
-_PLAIN_ITEMS = re.compile(rb"(?:\n.[\n\x12].[^\x82]*+\x82\x01.[-+.0-9eE]++)*+", re.DOTALL)
-_PLAIN_KEY = re.compile(rb"\n.[\n\x12].([^\x82]*)\x82\x01.[-+.0-9eE]+", re.DOTALL)
-_decode_numbers = Decoder(list[float]).decode
-_STEP_KEY = 0x12  # the only field that follows the items of a history
+# keys of plain rows: the size, then the text
+_TIME, _CALL, *_CLOCK_NAMES = (bytes([len(name)]) + name.encode() for name in ("_timestamp", "_step", *CLOCKS))
+_CLOCK_KEYS = dict(zip(_CLOCK_NAMES, CLOCKS, strict=True))
 
 
 @adapter
@@ -182,66 +174,75 @@ class _Records(WandbHistory):
         self.reader = LogReader(source)
         self.go_on = self.reader.go_on
         self._numbers: dict[bytes, int] = {}  # key -> the number of its tag; -1 for keys that the table leaves out
+        self._takers: dict[int, Callable[[bytes], None]] = {
+            _HISTORY: self._take_history,
+            _SUMMARY: self._take_summary,
+            _CONFIG: self._take_config,
+            _RUN: self._take_run,
+            _ENVIRONMENT: lambda data: self._take_git(Message(data).message(9)),
+        }
 
     def read(self) -> None:
         for record in self.reader:
             try:
-                self._take(Message(record))
+                only = only_field(record)
+                if only is not None:
+                    self._takers[only[0]](only[1])
+                    continue
+                for number, values in Message(record).fields():
+                    for data in values:
+                        if number in self._takers and isinstance(data, bytes):
+                            self._takers[number](data)
             except WireError as error:
                 self.reader.reject(f"the data is not a record: {error}")
 
-    def _take(self, record: Message) -> None:
-        for data in record.chunks(_HISTORY):
-            plain = _plain_items(data)
-            if plain is None or not self._add_plain(*plain):
-                history = Message(data)
-                call = history.message(2).integer(1, -1)
-                self.add(map(_item, history.chunks(1)), None if call < 0 else call)
-        for data in record.chunks(_SUMMARY):
-            # a metric with a history needs no summary
-            if not _PLAIN_ITEMS.fullmatch(data) or not self._are_known(_PLAIN_KEY.findall(data)):
-                self.summarise(map(_item, Message(data).chunks(1)))
-        for config in record.messages(_CONFIG):
-            self._take_config(config)
-        for run in record.messages(_RUN):
-            self._take_run(run)
-        for environment in record.messages(_ENVIRONMENT):
-            self._take_git(environment.message(9))
+    def _take_history(self, data: bytes) -> None:
+        plain = plain_row(data)
+        if plain is None or not self._add_plain(*plain):
+            history = Message(data)
+            call = history.message(2).integer(1, -1)
+            self.add(map(_item, history.chunks(1)), None if call < 0 else call)
+
+    def _take_summary(self, data: bytes) -> None:
+        keys = plain_keys(data)
+        if keys is None or not self._are_known(keys):
+            self.summarise(map(_item, Message(data).chunks(1)))  # a metric with a history needs none
 
     def _are_known(self, keys: Sequence[bytes]) -> bool:
         """Whether each key is in `_numbers`, which learns those of the tags that have a history by now."""
-        if self._numbers.keys() >= set(keys):
+        known = self._numbers.keys()
+        if known >= set(keys):
             return True
         for key in keys:
-            name = key.decode("utf-8", "replace")
-            if name.startswith("_"):
+            name = key[1:].decode("utf-8", "replace")
+            if key[0] == len(key) - 1 and name.startswith("_"):
                 self._numbers[key] = -1
-            elif name in self.scalars.tags:
+            elif key[0] == len(key) - 1 and name in self.scalars.tags:
                 self._numbers[key] = self.scalars.tags[name]
-        return self._numbers.keys() >= set(keys)
+        return known >= set(keys)
 
-    def _add_plain(self, keys: Sequence[bytes], texts: Sequence[bytes], call: int) -> bool:
+    def _add_plain(self, keys: Sequence[bytes], numbers: list[float], call: int) -> bool:
         """Does the same as `add` for a row of numbers whose keys are all known, much quicker. False for any other."""
-        if not self._are_known(keys):
-            return False
+        given = dict(zip(keys, numbers, strict=True))
         try:
-            given = dict(zip(keys, _decode_numbers(b"[%b]" % b",".join(texts)), strict=True))
-        except (DecodeError, ValueError):  # a number that is not JSON, or too large
-            return False
-        row, time = self._rows, given.get(b"_timestamp", math.nan)
+            tags = list(map(self._numbers.__getitem__, given))
+        except KeyError:
+            return self._are_known(keys) and self._add_plain(keys, numbers, call)
+        row, time, values = self._rows, given.get(_TIME, math.nan), list(given.values())
         call = row if call < 0 else call
-        self._calls.append(whole_step(given[b"_step"], call) if b"_step" in given else call)
+        self._calls.append(whole_step(given[_CALL], call) if _CALL in given else call)
         for key, name in _CLOCK_KEYS.items():
             if key in given and math.isfinite(given[key]):
                 self._clocks[name][row] = whole_step(given[key], row)
-        for key in [key for key in given if self._numbers[key] < 0]:
-            del given[key]
-        self.scalars.add_row([self._numbers[key] for key in given], row, list(given.values()), time)
+        while -1 in tags:
+            at = tags.index(-1)
+            del tags[at], values[at]
+        self.scalars.add_row(tags, row, values, time)
         self._rows += 1
         return True
 
-    def _take_config(self, config: Message) -> None:
-        for item in config.messages(1):
+    def _take_config(self, data: bytes) -> None:
+        for item in Message(data).messages(1):
             path = [k.decode("utf-8", "replace") for k in item.chunks(_NESTED_KEY)] or [item.text(_KEY)]
             if path[0] == "_wandb" or len(path) > _MAX_DEPTH:
                 continue
@@ -257,8 +258,9 @@ class _Records(WandbHistory):
                 here = inner
             here[path[-1]] = value
 
-    def _take_run(self, run: Message) -> None:
-        for config in run.messages(4):
+    def _take_run(self, data: bytes) -> None:
+        run = Message(data)
+        for config in run.chunks(4):
             self._take_config(config)
         telemetry = run.message(19)
         stated = {
@@ -294,25 +296,6 @@ def _item(data: bytes) -> tuple[str, float | None]:
         zigzag = item.integer(_INTEGER) % 2**64
         return key, float(zigzag >> 1 ^ -(zigzag & 1))
     return key, float(item.integer(_BOOLEAN)) if _BOOLEAN in item else item.fixed_width(_NUMBER, "d")
-
-
-def _plain_items(data: bytes) -> tuple[Sequence[bytes], Sequence[bytes], int] | None:
-    """The keys, the texts of the numbers and the `_step` (-1 without one) of a history whose items are all plain: one
-    short key, then a number as `value_json`. None for any other."""
-    found = _PLAIN_ITEM.findall(data)
-    if not found:
-        return None
-    key_sizes, keys, text_sizes, texts = zip(*found, strict=True)
-    rest = data[_FRAME * len(keys) + sum(map(len, keys)) + sum(map(len, texts)) :]
-    if rest and not (rest[0] == _STEP_KEY and len(rest) == 2 + sum(rest[1:2])):
-        return None  # an item of another kind lies between
-    try:
-        sizes = bytes(map(len, keys)), bytes(map(len, texts))
-        if sizes != (b"".join(key_sizes), b"".join(text_sizes)):
-            return None
-        return keys, texts, Message(rest).message(2).integer(1, -1) if rest else -1
-    except ValueError:  # too long for one byte, or no step
-        return None
 
 
 def _number(text: bytes) -> float | None:

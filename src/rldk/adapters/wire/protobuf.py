@@ -7,6 +7,7 @@ bytes present. So time and memory stay linear in the input.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 
 _FIXED_WIDTH = {1: 8, 5: 4}  # wire type -> bytes
 _INT64, _UINT64 = 1 << 63, 1 << 64
@@ -65,6 +66,10 @@ class Message:
                 fields[key].append(value)
             else:
                 fields[key] = [value]
+
+    def fields(self) -> Iterable[tuple[int, list[int | bytes]]]:
+        """Each field that is there, with its values."""
+        return self._fields.items()
 
     def __contains__(self, number: int) -> bool:
         return number in self._fields

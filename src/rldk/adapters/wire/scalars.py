@@ -90,9 +90,9 @@ class Scalars:
     def add_row(self, numbers: list[int], step: int, values: list[float], time: float = math.nan) -> None:
         """Appends one scalar of each of these tags, none of which is -1."""
         self.tag.fromlist(numbers)
-        self.step.extend([min(max(step, -_LAST_STEP), _LAST_STEP)] * len(numbers))
+        self.step.extend(array("q", (min(max(step, -_LAST_STEP), _LAST_STEP),)) * len(numbers))
         self.value.fromlist(values)
-        self.time.extend([time] * len(numbers))
+        self.time.extend(array("d", (time,)) * len(numbers))
 
     def sort_by_time(self) -> None:
         """Sorts the scalars by the time they were logged; equal times keep their order."""
