@@ -211,3 +211,18 @@ def test_doctor_checks_the_installation_as_version_does() -> None:
     code, _, err = run("doctor")
     assert code == 2
     assert "no PATH was given" in err
+
+
+@each_of(
+    ("words", "said"),
+    [
+        (["doctor", "--html", "--json", "x.jsonl"], "--html needs a value before --json"),
+        (["monitor", "--once", "--regex", "trl"], "--once needs a value before --regex"),
+        (["evals", "compare", "-o", "--json"], "`rldk evals compare --help`"),
+    ],
+)
+def test_an_option_is_no_value_of_the_one_before(words: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not Path("--json").exists()

@@ -11,13 +11,14 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from rldk.cli.commands import COMMANDS, SECTIONS
-from rldk.errors import OutputError, RldkError, UnknownName
+from rldk.errors import OutputError, RldkError, UnknownName, UsageError
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG})
 # raised by click from 8.2 on when a group is called bare; earlier ones print the help themselves
@@ -40,7 +41,9 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] in COMMANDS:
-            return super().resolve_command(ctx, args)
+            found = super().resolve_command(ctx, args)
+            _check_values(ctx, found[1], args)
+            return found
         if is_source(args[0]):
             return "doctor", self.get_command(ctx, "doctor"), args
         error = UnknownName("command", args[0], COMMANDS)
@@ -88,6 +91,25 @@ class LazyGroup(click.Group):
         except Exception as error:  # noqa: BLE001 - the end of the process: anything else is a bug, and says so briefly
             _bug(error, words)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _check_values(ctx: click.Context, command: click.Command | None, words: Sequence[str]) -> None:
+    """Raises `UsageError` where an option would take the next option as its value: `--html --json` writes no file
+    named --json."""
+    at = 1
+    while isinstance(command, click.Group) and at < len(words):
+        command, at = command.get_command(ctx, words[at]), at + 1
+    if command is None:
+        return
+    named = {name: option for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    own = words[at : words.index("--")] if "--" in words else words[at:]
+    for word, following in pairwise(own):
+        option = named.get(word)
+        takes_value = isinstance(option, click.Option) and not option.is_flag and not option.count
+        if takes_value and following.startswith("-") and following in named:
+            raise UsageError(
+                f"{word} needs a value before {following}", hint=f"`rldk {' '.join(words[:at])} --help` shows how"
+            )
 
 
 def _drop_stdout() -> None:
