@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from rldk.core.records import to_number
@@ -29,7 +30,7 @@ _BAR = later(
 )
 _LIST_OF_ONE = later(rf"(?<=[:=]) ?(?:array\()?\[ ?({_NUMBER}) ?\]")
 _NORM = later(r"\|([A-Za-z_]\w{0,30})\|(?= ?[:=])")  # |grad|=0.1
-_WIDE = later(r"(?<! ) +(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) +")
+_WIDE = later(r"(?<! ) {2,}(?=[-+.\d:=]|nan\b|inf\b)|(?<=[:=]) {2,}")
 _CUT = later(
     r"[|;\t\[\]{}│┃•]|, |,(?=[A-Za-z ])| -{1,3} | / | {2,}|(?<=\d)\. (?=[A-Z])|(?<= s)\. (?=[A-Z])|->|=>"
     r"|: (?![-+.\d]|nan|inf)"
@@ -43,6 +44,9 @@ _PAIR = later(
 _NAME = later(r"[A-Za-z_][\w ./#()@%&*+^<>-]{0,79}")
 _LEAD = later(r".{0,80}(?:^| )(?:with|and|after|a|an|the|is|was|of the|got)(?: |$)", re.IGNORECASE)
 
+
+_SLASH = later(r" ?/ ?")
+_SCALES = {"K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}
 
 BAR = "bar"
 # a name and its number, however many follow
@@ -74,7 +78,12 @@ def read_line(text: str) -> Line:
     bar = _BAR.search(text) if "%|" in text else None
     if bar is not None:
         text = f"{text[: bar.start()]} | {bar['shown'] or ''} | {text[bar.end() :]}"
-    text = _WIDE.sub(" ", _LIST_OF_ONE.sub(r" \1", _NORM.sub(r" \1", text)))
+    if "|" in text:
+        text = _NORM.sub(r" \1", text)
+    if "[" in text:
+        text = _LIST_OF_ONE.sub(r" \1", text)
+    if "  " in text:
+        text = _WIDE.sub(" ", text)
     rest, end = [], 0
     for found in _CLOCK.finditer(text):
         word = " ".join(found["word"].lower().replace("_", " ").replace("-", " ").split())
@@ -110,16 +119,29 @@ def _take(part: str, values: dict[str, float]) -> bool:
 
 
 def _add(found: re.Match[str], values: dict[str, float]) -> bool:
-    name = found["name"].strip(" '\"-*_,.")
-    name = _LEAD.sub("", name) or name
-    if _NAME.fullmatch(name) is None or len(name.split()) > 6:
+    raw, first, more, unit = found.group("name", "value", "more", "unit")
+    name = _name(raw)
+    if not name:
         return False
-    texts = [found["value"], *filter(None, re.split(" ?/ ?", found["more"]))]
-    numbers = [value for text in texts if (value := number_of(text, found["unit"])) is not None]
+    if not more:
+        value = number_of(first, unit)
+        if value is not None:
+            values.setdefault(name, value)
+        return value is not None
+    texts = [first, *filter(None, _SLASH.split(more))]
+    numbers = [value for text in texts if (value := number_of(text, unit)) is not None]
     names = [name] if len(numbers) == 1 else _several(name, numbers)
     for each, value in zip(names, numbers, strict=False):
         values.setdefault(each, value)
     return bool(names)
+
+
+@lru_cache(4096)  # the lines of a log have the same names
+def _name(text: str) -> str:
+    """The name in the text before a number; "" where it is none."""
+    name = text.strip(" '\"-*_,.")
+    name = _LEAD.sub("", name) or name
+    return name if _NAME.fullmatch(name) is not None and len(name.split()) <= 6 else ""
 
 
 def _several(name: str, numbers: list[float]) -> list[str]:
@@ -135,9 +157,8 @@ def _several(name: str, numbers: list[float]) -> list[str]:
 
 def number_of(text: str, unit: str | None = None) -> float | None:
     """The number in a printed text. Commas may separate thousands; a percentage becomes a fraction."""
-    value = to_number(text.replace(",", ""))
-    scale = {"K": 1e3, "M": 1e6, "B": 1e9, "%": 0.01}.get(unit or "")
-    return value if value is None or scale is None else value * scale
+    value = to_number(text.replace(",", "") if "," in text else text)
+    return value if value is None or unit is None else value * _SCALES.get(unit, 1.0)
 
 
 def refusal_of_width(head: bytes) -> str:
