@@ -40,7 +40,7 @@ def read_table(source: Any, columns: Columns | None = None) -> EvalTable:
     if isinstance(source, list | tuple) and not source:
         raise NoData("the list of samples is empty", hint="give at least one row")
     if isinstance(source, list | tuple) or is_frame(source):
-        return table_of_records(_in_memory(source), given, source="memory")
+        return table_of_records(rows_in_memory(source), given, source="memory")
     if not isinstance(source, str | os.PathLike):
         raise NotALog(f"{type(source).__name__} is no table", hint="give a DataFrame, a list of dicts, or a path")
     path = Path(source)
@@ -89,7 +89,8 @@ def _of_file(path: Path, given: Columns) -> EvalTable | None:
     return table
 
 
-def _in_memory(source: Any) -> Iterator[Any]:
+def rows_in_memory(source: Any) -> Iterator[Any]:
+    """Yields the rows of a list, or of a DataFrame as mappings, one by one."""
     if isinstance(source, list | tuple):
         yield from source
         return

@@ -7,9 +7,11 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.external.scratch import Scratch
 from rldk.core.stats.clustered import clustered_share
 from rldk.core.stats.estimates import Estimate
-from rldk.core.stats.minhash import NearTexts, text_signatures
+from rldk.core.stats.minhash import text_signatures
+from rldk.core.stats.near_texts import NearTexts
 from rldk.core.stats.shingles import normalised
 from rldk.reward.rows import LEAST, clusters_of
 from rldk.reward.table import ScoreTable
@@ -76,6 +78,8 @@ def _add_near(table: ScoreTable, train: Rows, held: Rows, hits: NDArray[np.bool_
     left = np.flatnonzero(~hits)
     left = left if len(left) <= MOST_NEAR else np.sort(rng.choice(left, MOST_NEAR, replace=False))
     some = train if len(train) <= MOST_NEAR else np.sort(rng.choice(train, MOST_NEAR, replace=False))
-    near = NearTexts(text_signatures(_texts(table, held[left])))
-    near.search(text_signatures(_texts(table, some)))
-    hits[left] |= near.found
+    with Scratch() as scratch:
+        near = NearTexts(scratch)
+        near.keep(text_signatures(_texts(table, held[left])))
+        near.search(text_signatures(_texts(table, some)))
+        hits[left] |= near.found()

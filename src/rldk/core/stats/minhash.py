@@ -1,4 +1,4 @@
-"""MinHash of many texts at once, and the search for texts that are nearly one of those kept."""
+"""MinHash of many texts at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ SIZE, BANDS = 64, 16  # bands of four: texts with a similarity of 0.7 share a ba
 WIDTH = SIZE // BANDS
 SHINGLE = 5  # words
 BATCH = 2000  # texts at a time
-SAME_KEY = 20  # kept texts of one band that are compared, as of a template that many share
 ABSENT = np.uint32(0xFFFFFFFF)
 
 Signatures = NDArray[np.uint32]
@@ -45,46 +44,18 @@ def text_signatures(texts: Sequence[str]) -> Signatures:
     return np.concatenate(made)
 
 
-class NearTexts:
-    """The signatures of texts, to be searched for others that are nearly one of them. 0.4 kB a text."""
-
-    def __init__(self, kept: Signatures, *, similarity: float = 0.7) -> None:
-        self._kept, self._similarity = kept, similarity
-        self.found = np.zeros(len(kept), dtype=bool)
-        there = np.flatnonzero((kept != ABSENT).any(axis=1))
-        self._bands = []
-        for band in range(BANDS):
-            keys = _band_keys(kept[there], band)
-            order = np.argsort(keys, kind="stable")
-            self._bands.append((keys[order], there[order].astype(np.int32)))
-
-    def search(self, others: Signatures) -> None:
-        """Marks in `found` the kept texts that one of the others is nearly equal to: an estimated Jaccard similarity of
-        at least 0.7, with a standard error of about 0.06."""
-        others = others[(others != ABSENT).any(axis=1)]
-        for band, (keys, rows) in enumerate(self._bands):
-            wanted = _band_keys(others, band)
-            first = np.searchsorted(keys, wanted, side="left")
-            count = np.minimum(np.searchsorted(keys, wanted, side="right") - first, SAME_KEY)
-            if not count.any():
-                continue
-            other = np.repeat(np.arange(len(others)), count)
-            place = np.repeat(first, count) + _counted(count)
-            candidate = rows[place]
-            fresh = ~self.found[candidate]
-            alike = (self._kept[candidate[fresh]] == others[other[fresh]]).mean(axis=1)
-            self.found[candidate[fresh][alike >= self._similarity]] = True
-
-
-def _band_keys(signs: Signatures, band: int) -> Hashes:
-    made = np.zeros(len(signs), dtype=np.uint64)
-    for place in range(band * WIDTH, (band + 1) * WIDTH):
-        made = mixed(made ^ signs[:, place].astype(np.uint64))
+def band_keys(signs: Signatures) -> Hashes:
+    """A key for each band of each signature, shape (texts, 16). Keys of different bands differ."""
+    made = np.repeat(np.arange(BANDS, dtype=np.uint64)[None, :] << np.uint64(32), len(signs), axis=0)
+    for place in range(WIDTH):
+        one: Hashes = signs[:, place::WIDTH].astype(np.uint64)
+        made = mixed(made ^ one)
     return made
 
 
-def _counted(count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, ... for each of the counts, one after the other."""
-    total = int(count.sum())
-    starts = np.repeat(np.cumsum(count) - count, count)
-    return np.arange(total) - starts
+def whole_keys(bands: Hashes) -> Hashes:
+    """A key for each whole signature, from the keys of its bands, shape (texts,)."""
+    made = np.zeros(len(bands), dtype=np.uint64)
+    for band in range(bands.shape[1]):
+        made = mixed(made ^ bands[:, band])
+    return made

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 Rows = NDArray[np.int64]
-LONGEST = 20_000  # characters of a text that are looked at
-MOST_WORDS = 1 << 20  # distinct words whose hashes are kept
+LONGEST = 20_000  # characters of a text that are looked at; `pieces` parts a longer one
+MOST_WORDS = 1 << 18  # distinct words whose hashes are kept, 40 MB
+LONG_WORD = 64  # characters; the hash of a longer word is not kept
+_SPACE = re.compile(r"\s")
 ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -27,22 +30,38 @@ class WordHashes:
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
 
-    def of(self, texts: Sequence[str]) -> tuple[Hashes, Rows]:
-        """The hashes of the words of all texts, one after the other, and the text of each: shapes (words,)."""
-        words = [normalised(text[:LONGEST]).split() for text in texts]
+    def of(self, texts: Sequence[str], *, longest: int | None = LONGEST) -> tuple[Hashes, Rows]:
+        """The hashes of the words of all texts, one after the other, and the text of each: shapes (words,). Of a longer
+        text, so many characters are looked at."""
+        words = [text[:longest].lower().split() for text in texts]
         known = self._known
         if len(known) > MOST_WORDS:
             known.clear()
         codes = np.fromiter(
-            (known[w] if w in known else known.setdefault(w, _hash(w)) for each in words for w in each),
+            (known[w] if w in known else self._hash(w) for each in words for w in each),
             dtype=np.uint64,
         )
         return mixed(codes), np.repeat(np.arange(len(texts)), [len(each) for each in words])
 
+    def _hash(self, word: str) -> int:
+        data = word.encode("utf-8", "replace")
+        made = zlib.crc32(data) | (zlib.adler32(data) << 32)
+        if len(word) <= LONG_WORD:
+            self._known[word] = made
+        return made
 
-def _hash(word: str) -> int:
-    data = word.encode("utf-8", "replace")
-    return zlib.crc32(data) | (zlib.adler32(data) << 32)
+
+def pieces(text: str, *, overlap: int) -> Iterator[str]:
+    """The pieces of a text, each of 20,000 characters and the rest of the last word. Each piece begins with the last
+    `overlap` words of the one before it, so that no run of words is lost."""
+    begin, before = 0, ""
+    while begin < len(text):
+        space = _SPACE.search(text, begin + LONGEST - 1)
+        end = space.start() if space else len(text)
+        piece = before + text[begin:end]
+        yield piece
+        before = " ".join([*piece.split()[-overlap:], ""]) if overlap else ""
+        begin = end
 
 
 def mixed(codes: Hashes) -> Hashes:
@@ -87,8 +106,13 @@ def exact_keys(texts: Sequence[str]) -> Hashes:
     """A digest of each whole text in lower case with single spaces; 0 for an empty one."""
     made = np.zeros(len(texts), dtype=np.uint64)
     for row, text in enumerate(texts):
-        plain = normalised(text)
-        if plain:
-            digest = hashlib.blake2b(plain.encode("utf-8", "replace"), digest_size=8).digest()
-            made[row] = int.from_bytes(digest, "little") or 1
+        parts = [normalised(text)] if len(text) <= LONGEST else map(normalised, pieces(text, overlap=0))
+        digest = hashlib.blake2b(digest_size=8)
+        there = False
+        for part in parts:
+            if part:
+                digest.update((f" {part}" if there else part).encode("utf-8", "replace"))
+                there = True
+        if there:
+            made[row] = int.from_bytes(digest.digest(), "little") or 1
     return made

@@ -43,7 +43,7 @@ def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, 
         " and others" if found.found.sum() > SHOWN else ""
     )
     lead = _share("contamination", title, status, found.found, total)
-    details = {"searched": found.searched, "rejected": found.rejected, "one_run_in": found.kept, "rows": rows}
+    details = {"searched": found.searched, "rejected": found.rejected, "rows": rows, "left_out": found.left_out}
     lead = replace(lead, limit=limit, rule=f"at most {limit:.1%}", reason=reason if rows else "", details=details)
     return (lead, *made)
 

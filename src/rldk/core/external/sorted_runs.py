@@ -1,0 +1,140 @@
+"""Pairs of a key and a row, sorted in runs, so that all pairs of a range of keys can be read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from rldk.core.external.scratch import Scratch
+
+Keys = NDArray[np.uint64]
+Rows = NDArray[np.uint32]
+Part = tuple[Keys, Rows]
+CELLS = 1 << 12  # equal parts of all keys; a range of keys is some of them
+SHIFT = np.uint64(52)
+
+
+class Distinct(Struct, frozen=True, kw_only=True):
+    """Keys that differ, in order; how many pairs each has, and the first row of each. Shapes (keys,)."""
+
+    keys: Keys
+    counts: NDArray[np.int64]
+    firsts: Rows
+
+
+class _Run(Struct, frozen=True, kw_only=True):
+    count: int
+    keys: int  # place in the spool
+    rows: int
+    fences: NDArray[np.int64]  # where each cell begins, and the end
+
+
+class SortedRuns:
+    """Pairs of a key, evenly spread over 64 bits, and a row. `alone`: of equal keys, one is enough; rows are not kept.
+
+    Memory: the pairs of one run (`Held.entries`) and 32 kB for each run."""
+
+    def __init__(self, scratch: Scratch, *, alone: bool = False) -> None:
+        self._most = scratch.held.entries
+        self._spool = scratch.spool()
+        self._alone = alone
+        self._waiting: list[Part] = []
+        self._waits = 0
+        self._runs: list[_Run] = []
+
+    def __len__(self) -> int:
+        return self._waits + sum(run.count for run in self._runs)
+
+    def add(self, keys: Keys, rows: Rows) -> None:
+        """Adds pairs, in the order of their rows. Raises `OutputError` where the disk is full."""
+        for begin in range(0, len(keys), self._most):
+            some = keys[begin : begin + self._most], rows[begin : begin + self._most]
+            self._waiting.append(some)
+            self._waits += len(some[0])
+            if self._waits >= self._most:
+                self.settle()
+
+    def add_keys(self, keys: Keys) -> None:
+        """Adds keys of pairs without rows."""
+        self.add(keys, np.zeros(len(keys) if not self._alone else 0, dtype=np.uint32))
+
+    def settle(self) -> None:
+        """Makes a run of the pairs that wait."""
+        if not self._waits:
+            return
+        keys = np.concatenate([part[0] for part in self._waiting])
+        rows = np.concatenate([part[1] for part in self._waiting])
+        self._waiting, self._waits = [], 0
+        if self._alone:
+            keys = np.unique(keys)
+        else:
+            order = np.argsort(keys, kind="stable")
+            keys, rows = keys[order], rows[order]
+        fences = np.searchsorted(keys, np.arange(CELLS, dtype=np.uint64) << SHIFT)
+        places = self._spool.write(keys), 0 if self._alone else self._spool.write(rows)
+        fences = np.append(fences, len(keys))
+        self._runs.append(_Run(count=len(keys), keys=places[0], rows=places[1], fences=fences))
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Ranges of cells that together hold all pairs, each about `Held.entries` of them: (first, end). The pairs of
+        one key are never parted."""
+        self.settle()
+        sizes = np.zeros(CELLS, dtype=np.int64)
+        for run in self._runs:
+            sizes += np.diff(run.fences)
+        ends, first, held = [], 0, 0
+        for cell, size in enumerate(sizes.tolist()):
+            if held and held + size > self._most:
+                ends.append((first, cell))
+                first, held = cell, 0
+            held += size
+        return [*ends, (first, CELLS)] if held else ends
+
+    def parts(self, cells: tuple[int, int]) -> Iterator[Part]:
+        """The pairs of a range of cells, sorted by key, then by row; one part from each run, in the order of rows."""
+        self.settle()
+        for run in self._runs:
+            begin, end = int(run.fences[cells[0]]), int(run.fences[cells[1]])
+            if begin < end:
+                keys = self._spool.read(run.keys + 8 * begin, end - begin, np.uint64)
+                count = 0 if self._alone else end - begin
+                yield keys, self._spool.read(run.rows + 4 * begin, count, np.uint32)
+
+    def distinct(self, cells: tuple[int, int], *, counted: NDArray[np.bool_] | None = None) -> Distinct:
+        """The keys of a range of cells. Pairs with equal keys are merged part by part, however many there are.
+        `counted`: which rows count, shape (rows,); all by default."""
+        held: list[Distinct] = []
+        size = 0
+        for keys, rows in self.parts(cells):
+            counts = np.ones(len(keys), dtype=np.int64) if counted is None else counted[rows].astype(np.int64)
+            firsts = rows if len(rows) else np.zeros(len(keys), dtype=np.uint32)
+            held.append(_merged([Distinct(keys=keys, counts=counts, firsts=firsts)]))
+            size += len(held[-1].keys)
+            if size > 2 * self._most:
+                held = [_merged(held)]
+                size = len(held[0].keys)
+        return _merged(held)
+
+    def clear(self) -> None:
+        """Forgets all pairs."""
+        self._waiting, self._waits, self._runs = [], 0, []
+        self._spool.clear()
+
+
+def _merged(some: list[Distinct]) -> Distinct:
+    if not some:
+        return Distinct(keys=np.zeros(0, np.uint64), counts=np.zeros(0, np.int64), firsts=np.zeros(0, np.uint32))
+    keys = np.concatenate([one.keys for one in some])
+    counts, firsts = np.concatenate([one.counts for one in some]), np.concatenate([one.firsts for one in some])
+    if len(some) > 1:
+        order = np.argsort(keys, kind="stable")
+        keys, counts, firsts = keys[order], counts[order], firsts[order]
+    begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.zeros(0, np.int64)
+    return Distinct(
+        keys=keys[begins],
+        counts=np.add.reduceat(counts, begins) if len(begins) else counts,
+        firsts=np.minimum.reduceat(firsts, begins) if len(begins) else firsts,
+    )
