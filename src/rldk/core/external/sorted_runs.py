@@ -29,13 +29,13 @@ class _Run(Struct, frozen=True, kw_only=True):
     count: int
     keys: int  # place in the spool
     rows: int
-    fences: NDArray[np.int64]  # where each cell begins, and the end
+    fences: NDArray[np.int32]  # where each cell begins, and the end
 
 
 class SortedRuns:
     """Pairs of a key, evenly spread over 64 bits, and a row. `alone`: of equal keys, one is enough; rows are not kept.
 
-    Memory: the pairs of one run (`Held.entries`) and 32 kB for each run."""
+    Memory: the pairs of one run (`Held.entries`) and 16 kB for each run."""
 
     def __init__(self, scratch: Scratch, *, alone: bool = False) -> None:
         self._most = scratch.held.entries
@@ -73,13 +73,13 @@ class SortedRuns:
         else:
             order = np.argsort(keys, kind="stable")
             keys, rows = keys[order], rows[order]
-        fences = np.searchsorted(keys, np.arange(CELLS, dtype=np.uint64) << SHIFT)
+        fences = np.empty(CELLS + 1, dtype=np.int32)
+        fences[:-1], fences[-1] = np.searchsorted(keys, np.arange(CELLS, dtype=np.uint64) << SHIFT), len(keys)
         places = self._spool.write(keys), 0 if self._alone else self._spool.write(rows)
-        fences = np.append(fences, len(keys))
         self._runs.append(_Run(count=len(keys), keys=places[0], rows=places[1], fences=fences))
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Ranges of cells that together hold all pairs, each about `Held.entries` of them: (first, end). The pairs of
+        """Ranges of cells that together hold all pairs, each about half of `Held.entries`: (first, end). The pairs of
         one key are never parted."""
         self.settle()
         sizes = np.zeros(CELLS, dtype=np.int64)
@@ -87,7 +87,7 @@ class SortedRuns:
             sizes += np.diff(run.fences)
         ends, first, held = [], 0, 0
         for cell, size in enumerate(sizes.tolist()):
-            if held and held + size > self._most:
+            if held and held + size > self._most // 2:
                 ends.append((first, cell))
                 first, held = cell, 0
             held += size
@@ -106,17 +106,16 @@ class SortedRuns:
     def distinct(self, cells: tuple[int, int], *, counted: NDArray[np.bool_] | None = None) -> Distinct:
         """The keys of a range of cells. Pairs with equal keys are merged part by part, however many there are.
         `counted`: which rows count, shape (rows,); all by default."""
-        held: list[Distinct] = []
-        size = 0
-        for keys, rows in self.parts(cells):
-            counts = np.ones(len(keys), dtype=np.int64) if counted is None else counted[rows].astype(np.int64)
-            firsts = rows if len(rows) else np.zeros(len(keys), dtype=np.uint32)
-            held.append(_merged([Distinct(keys=keys, counts=counts, firsts=firsts)]))
-            size += len(held[-1].keys)
-            if size > 2 * self._most:
-                held = [_merged(held)]
-                size = len(held[0].keys)
-        return _merged(held)
+        made = Distinct(keys=np.zeros(0, np.uint64), counts=np.zeros(0, np.int64), firsts=np.zeros(0, np.uint32))
+        waiting: list[Part] = []
+        waits = 0
+        for part in self.parts(cells):
+            waiting.append(part)
+            waits += len(part[0])
+            if waits > self._most:
+                made = _merged(made, _joined(waiting, counted))
+                waiting, waits = [], 0
+        return _merged(made, _joined(waiting, counted)) if waiting else made
 
     def clear(self) -> None:
         """Forgets all pairs."""
@@ -124,17 +123,37 @@ class SortedRuns:
         self._spool.clear()
 
 
-def _merged(some: list[Distinct]) -> Distinct:
-    if not some:
-        return Distinct(keys=np.zeros(0, np.uint64), counts=np.zeros(0, np.int64), firsts=np.zeros(0, np.uint32))
-    keys = np.concatenate([one.keys for one in some])
-    counts, firsts = np.concatenate([one.counts for one in some]), np.concatenate([one.firsts for one in some])
-    if len(some) > 1:
-        order = np.argsort(keys, kind="stable")
-        keys, counts, firsts = keys[order], counts[order], firsts[order]
-    begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.zeros(0, np.int64)
+def _joined(parts: list[Part], counted: NDArray[np.bool_] | None) -> Distinct:
+    """The keys of the parts; of the pairs of a key, those whose row counts are counted."""
+    keys = np.concatenate([keys for keys, _ in parts])
+    rows = np.concatenate([rows for _, rows in parts])
+    parts.clear()
+    order = np.argsort(keys, kind="stable")
+    keys, rows = keys[order], rows[order]
+    begins = _begins(keys)
+    if counted is None:
+        counts = np.diff(np.append(begins, len(keys)))
+    else:
+        counts = np.add.reduceat(counted[rows].astype(np.int64), begins)
+    return Distinct(keys=keys[begins], counts=counts, firsts=np.minimum.reduceat(rows, begins))
+
+
+def _merged(one: Distinct, other: Distinct) -> Distinct:
+    if not len(one.keys):
+        return other
+    keys = np.concatenate((one.keys, other.keys))
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    begins = _begins(keys)
+    counts = np.concatenate((one.counts, other.counts))[order]
+    firsts = np.concatenate((one.firsts, other.firsts))[order]
     return Distinct(
         keys=keys[begins],
-        counts=np.add.reduceat(counts, begins) if len(begins) else counts,
-        firsts=np.minimum.reduceat(firsts, begins) if len(begins) else firsts,
+        counts=np.add.reduceat(counts, begins),
+        firsts=np.minimum.reduceat(firsts, begins),
     )
+
+
+def _begins(keys: Keys) -> NDArray[np.int64]:
+    """Where each of the keys, which rise, begins."""
+    return np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
