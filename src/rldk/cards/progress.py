@@ -23,6 +23,10 @@ class Progress:
         self.done += 1
         self.name = name
 
+    def describe(self, name: str) -> None:
+        """Says what the piece that has begun does now."""
+        self.name = name
+
     def advance(self, pieces: int) -> None:
         """Counts so many pieces as done."""
         self.done += pieces

@@ -16,6 +16,7 @@ from rldk.evals.columns import find_columns
 from rldk.evals.formats import GRADED, converter_of, records_of_tool
 from rldk.evals.grading import graded
 from rldk.evals.table import EvalTable
+from rldk.evals.text_cells import GatheredColumns
 
 OPENING = 1000  # records whose keys say which columns there are
 KEPT_REASONS = 5
@@ -114,7 +115,7 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
         raise NoData(f"{source} has no rows", hint="was it written?")
     wanted = given.get("filter") if form in GRADED else None
     found = find_columns(names, {k: v for k, v in given.items() if k != "filter" or form not in GRADED})
-    cells: dict[str, list[Any]] = {name: [] for name in found}
+    gathered = GatheredColumns(found)
     rejected, count = 0, 0
     reasons: list[str] = []
     for number, row in enumerate(_chained(opening, rows), 1):
@@ -125,12 +126,11 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
             continue
         count += 1
         told = converter.convert(row) if converter is not None else row
-        for name, column in found.items():
-            cells[name].append(_kept(told.get(column)))
+        gathered.append({name: _kept(told.get(column)) for name, column in found.items()})
     if not count:
         raise NoData(f"{source} has no record that can be read", hint="; ".join(reasons) or "was it written?")
     kept: dict[str, Sequence[Any]] = {
-        name: values for name, values in cells.items() if any(v is not None and v == v for v in values)
+        name: values for name, values in gathered.cells.items() if any(v is not None and v == v for v in values)
     }
     table = EvalTable(
         rows=count,

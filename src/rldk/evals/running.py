@@ -46,6 +46,7 @@ def run(
     train: Any = None,
     canaries: Sequence[str] = (),
     advance: Advance = _silent,
+    tell: Advance = _silent,
 ) -> EvalResult:
     """The result of a suite on evaluation data: a value with its interval for whatever the data can prove.
 
@@ -54,7 +55,8 @@ def run(
     comprehensive, safety, or a `Suite`. `sample_size`: look at that many rows, in whole prompts, drawn by `seed`.
     `output_dir`: where evaluation.json and evaluation.html are written. `columns`: field -> column. `limits`:
     evaluation -> limit, instead of its own. `train`: training data to search for the evaluation's texts. `canaries`:
-    texts that must never appear. `advance` is called with the name of each evaluation before it.
+    texts that must never appear. `advance` is called with the name of each evaluation before it, and `tell` with how far
+    a long one has come.
 
     What the data lacks is not available, and is neither 0 nor a pass. The same data and seed give the same result.
     Raises `UsageError`, `UnknownName`, and the errors of `read_table`."""
@@ -66,7 +68,7 @@ def run(
             raise UnknownName("evaluation", name, evaluations.names())
     table = read_table(run_data, columns)
     used = table if sample_size is None else sampled(table, sample_size, seed=seed)
-    options = EvalOptions(seed=seed, limits=dict(limits or {}), train=train, canaries=tuple(canaries))
+    options = EvalOptions(seed=seed, limits=dict(limits or {}), train=train, canaries=tuple(canaries), tell=tell)
     found: dict[str, tuple[Measurement, ...]] = {}
     for name in chosen.evaluations:
         advance(name)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rldk.core.records import to_number
 from rldk.core.samples import text_of
 from rldk.core.stats.clustered import Labels
+from rldk.evals.text_cells import Mapped
 
 Array = NDArray[np.float64]
 YES = frozenset({"true", "yes", "y", "t", "pass", "passed", "correct", "refused", "c"})
@@ -58,9 +59,10 @@ class EvalTable(Struct, kw_only=True):
             return np.full(self.rows, math.nan)
         return np.array([_flag(value) for value in self.cells[name]], dtype=np.float64)
 
-    def texts(self, name: str) -> list[str | None]:
-        """The field as texts; None where it is missing."""
-        return [text_of(value) if _there(value) else None for value in self.cells.get(name, [None] * self.rows)]
+    def texts(self, name: str) -> Sequence[str | None]:
+        """The field as texts; None where it is missing. A long column is read from its file as it is used."""
+        cells = self.cells.get(name, [None] * self.rows)
+        return [_text(value) for value in cells] if isinstance(cells, list) else Mapped(cells, _text)
 
     def labels(self, name: str) -> Labels:
         """The field as codes from 0, in the order of appearance; -1 where it is missing."""
@@ -103,6 +105,10 @@ class EvalTable(Struct, kw_only=True):
 def digest(text: str) -> str:
     """A short hash of a text, for a key."""
     return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
+
+
+def _text(value: Any) -> str | None:
+    return text_of(value) if _there(value) else None
 
 
 def _there(value: Any) -> bool:

@@ -104,7 +104,7 @@ def evaluated(source: str, suite: str, **given: Any) -> int:
             from rldk.evals.judges.classifier import classify
 
             table = classify(table, classifier, label=label)
-        result = run(table, chosen, advance=pieces.begin, **more, **given)
+        result = run(table, chosen, advance=pieces.begin, tell=pieces.describe, **more, **given)
     print_report(result, form, output, html=html, color=settings["color"], everything=everything)
     return gate.exit_code(grade_of_result(result))
 

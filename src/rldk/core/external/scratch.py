@@ -68,7 +68,7 @@ class Spool:
         place = self.size
         try:
             if self._file is None:
-                self._file = tempfile.SpooledTemporaryFile(max_size=self._scratch.held.spool, prefix="rldk-")  # noqa: SIM115
+                self._file = tempfile.SpooledTemporaryFile(max_size=max(1, self._scratch.held.spool), prefix="rldk-")  # noqa: SIM115
             self._file.seek(place)
             self._file.write(np.ascontiguousarray(array).data.cast("B"))
             self._file.flush()

@@ -28,14 +28,15 @@ def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, 
     from rldk.evals.overlap.search import find_overlap
 
     texts = table.texts("prompt" if "prompt" in table.cells else "response")
-    found = find_overlap(options.train, texts)
+    found = find_overlap(options.train, texts, tell=lambda words: options.tell(f"contamination: {words}"))
     there = np.array([bool(text) for text in texts])
     total, limit = int(there.sum()), limit_of("contamination", options)
     made = []
     words = {"exact": "whole texts", "covered": "half of the runs of 13 words", "near": "nearly the same text"}
     for name, kind in words.items():
         hits = getattr(found, name)
-        made.append(_share(f"contamination.{name}", f"{title}: {kind}", "info", hits, total))
+        one = _share(f"contamination.{name}", f"{title}: {kind}", "info", hits, total)
+        made.append(replace(one, reason=_left_out(found.left_out)) if name == "near" and found.left_out else one)
     share = float(found.found.sum()) / total if total else 0.0
     status: MeasureState = "fail" if share > limit else "warn" if share > FINE else "pass"
     rows = np.flatnonzero(found.found)[:SHOWN].tolist()
@@ -46,6 +47,10 @@ def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, 
     details = {"searched": found.searched, "rejected": found.rejected, "rows": rows, "left_out": found.left_out}
     lead = replace(lead, limit=limit, rule=f"at most {limit:.1%}", reason=reason if rows else "", details=details)
     return (lead, *made)
+
+
+def _left_out(count: int) -> str:
+    return f"{count:,} comparisons with texts of a common template were left out, so that there may be more"
 
 
 def _share(name: str, title: str, status: MeasureState, hits: NDArray[np.bool_], total: int) -> Measurement:

@@ -9,9 +9,11 @@ import pytest
 from examples import each_of
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 from scipy.optimize import isotonic_regression, minimize
 
+from rldk.core.external.scratch import Scratch
 from rldk.core.stats.calibration import (
     calibration_bins,
     calibration_error_by_chance,
@@ -34,7 +36,8 @@ from rldk.core.stats.clustered import (
 from rldk.core.stats.coupling import GroupRanks, residuals, within_groups
 from rldk.core.stats.kendall import order_agreement
 from rldk.core.stats.label_noise import flipped_share
-from rldk.core.stats.minhash import NearTexts, text_signatures
+from rldk.core.stats.minhash import text_signatures
+from rldk.core.stats.near_texts import NearTexts
 from rldk.core.stats.paired import false_discovery
 from rldk.core.stats.permutation import permutation_distance
 from rldk.core.stats.proportions import wilson
@@ -249,15 +252,19 @@ def test_near_copies_are_found_and_other_texts_are_not() -> None:
     words = np.array([f"w{i}" for i in range(500)])
     texts = [" ".join(rng.choice(words, 60)) for _ in range(40)]
     changed = [text.replace(text.split()[5], "other", 1) for text in texts[:20]]
-    near = NearTexts(text_signatures([*changed, ""]))
-    near.search(text_signatures(texts))
-    found = near.found
+    found = near_texts([*changed, ""], texts)
     assert found[:20].mean() >= 0.9
     assert not found[20]
     others = [" ".join(rng.choice(words, 60)) for _ in range(40)]
-    near = NearTexts(text_signatures(others))
-    near.search(text_signatures(texts))
-    assert not near.found.any()
+    assert not near_texts(others, texts).any()
+
+
+def near_texts(kept: list[str], others: list[str]) -> NDArray[np.bool_]:
+    with Scratch() as scratch:
+        near = NearTexts(scratch)
+        near.keep(text_signatures(kept))
+        near.search(text_signatures(others))
+        return near.found()
 
 
 @given(st.lists(st.integers(-5, 5), max_size=30))
