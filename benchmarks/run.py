@@ -21,7 +21,7 @@ from benchmarks.result import Result, table  # noqa: E402
 
 JOBS = (
     "startup", "emit", "decode", "ingest", "tfevents", "wandb_file", "doctor", "forensics", "monitor", "late",
-    "table", "runs", "big", "fingerprints", "checkpoints", "tracking",
+    "table", "runs", "big", "fingerprints", "checkpoints", "tracking", "contamination",
 )  # fmt: skip
 
 

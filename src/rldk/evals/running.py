@@ -55,8 +55,8 @@ def run(
     comprehensive, safety, or a `Suite`. `sample_size`: look at that many rows, in whole prompts, drawn by `seed`.
     `output_dir`: where evaluation.json and evaluation.html are written. `columns`: field -> column. `limits`:
     evaluation -> limit, instead of its own. `train`: training data to search for the evaluation's texts. `canaries`:
-    texts that must never appear. `advance` is called with the name of each evaluation before it, and `tell` with how far
-    a long one has come.
+    texts that must never appear. `advance` is called with the name of each evaluation before it, and `tell` with how
+    far a long one has come.
 
     What the data lacks is not available, and is neither 0 nor a pass. The same data and seed give the same result.
     Raises `UsageError`, `UnknownName`, and the errors of `read_table`."""
