@@ -20,6 +20,7 @@ from rldk.errors import MalformedInput, NoData, NotALog, UnreadableSource
 MOST_JSON = 1 << 30  # bytes of a file that is one JSON document
 MOST_CELL = 64 << 20  # characters of one cell of a CSV
 BATCH = 1 << 12
+MOST_BATCH = 1 << 25  # bytes of rows of Parquet that are held
 SEPARATORS = {".tsv": "\t", ".tab": "\t"}
 LISTS = ("rows", "data", "samples", "results", "records", "examples")  # of a document that is an object
 
@@ -144,13 +145,20 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[dict[str, Any] | UnreadRecord
             yield UnreadRecord(f"{len(row)} cells instead of {len(header)}")
 
 
+def _rows_at_a_time(metadata: Any) -> int:
+    """At most 4096 rows, and fewer where they are long: about 32 MB."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    longest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=0.0)
+    return max(1, min(BATCH, int(MOST_BATCH / max(1.0, longest))))
+
+
 def _parquet(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
     with need("parquet", "pyarrow"):
         import pyarrow as pa
         from pyarrow import parquet
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=BATCH):
+            for batch in file.iter_batches(batch_size=_rows_at_a_time(file.metadata)):
                 yield from batch.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         why = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -12,11 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rldk.adapters.records import _rows_at_a_time, read_records
 from rldk.core.external.scratch import Held
 from rldk.core.stats.minhash import band_keys, signatures
 from rldk.core.stats.shingles import WordHashes, exact_keys, pieces, runs
+from rldk.evals import run
 from rldk.evals.overlap.search import Overlap, find_overlap
+from rldk.evals.suites import Suite
 
+ONLY = Suite(name="x", description="", evaluations=("contamination",))
 WORDS = [f"w{i}" for i in range(12)]
 LINE = st.integers(0, 11)
 
@@ -123,6 +127,7 @@ def test_values_that_are_no_texts_are_no_texts() -> None:
 
 FULL = """
 import resource, sys, numpy as np
+from rldk.adapters.records import _rows_at_a_time, read_records
 from rldk.core.external.scratch import Held
 from rldk.errors import OutputError
 from rldk.evals.overlap.search import find_overlap
@@ -147,3 +152,42 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     assert done.stdout.startswith(f"cannot put temporary data aside in {tmp_path} after ")
     assert done.stdout.endswith("set TMPDIR to a folder that has more\n")
     assert (done.stderr, list(tmp_path.iterdir())) == ("", [])
+
+
+def test_a_number_in_a_record_is_no_text() -> None:
+    found = find_overlap([{"n": "7", "score": "1e3", "text": "seven"}, "8"], ["7", "1e3", "seven", "8"])
+    assert found.exact.tolist() == [False, False, True, True]
+
+
+def test_what_is_done_is_told() -> None:
+    told: list[str] = []
+    find_overlap(["a"] * 3000, ["b"] * 10, tell=told.append)
+    assert told == [
+        "10 texts of the evaluation",
+        "2,000 texts of the training data",
+        "3,000 texts of the training data",
+        "joining whole texts",
+        "joining runs of words",
+        "joining signatures",
+    ]
+
+
+def test_comparisons_that_are_left_out_are_told() -> None:
+    template = " ".join(f"v{i}" for i in range(60))
+    rows = [{"prompt": f"{template} {i}"} for i in range(100)]
+    found = run(rows, ONLY, train=[f"{template} of training"]).raw_results["contamination.near"]
+    assert found.reason.endswith("comparisons with texts of a common template were left out, so that there may be more")
+
+
+def test_long_rows_of_parquet_are_read_few_at_a_time(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pa = pytest.importorskip("pyarrow")
+    sizes = []
+    for name, length in (("long", 1 << 20), ("short", 10)):
+        path = tmp_path / f"{name}.parquet"
+        parquet.write_table(pa.table({"text": [f"{i}" * length for i in range(5)]}), path, use_dictionary=False)
+        sizes.append(_rows_at_a_time(parquet.ParquetFile(path).metadata))
+        assert [row["text"] for row in read_records(path) if isinstance(row, dict)] == [
+            f"{i}" * length for i in range(5)
+        ]
+    assert sizes == [31, 1 << 12]

@@ -80,8 +80,7 @@ def find_overlap(train: Any, texts: Iterable[str | None], *, tell: Tell = _silen
             tell(f"{searched:,} texts of the training data")
         if not searched:
             raise NoData("the training data holds no text", hint="give files with a text in each record")
-        tell("matching")
-        return index.overlap(searched, rejected, scratch)
+        return index.overlap(searched, rejected, scratch, tell)
 
 
 def _batches(texts: Iterable[Any]) -> Iterator[list[Any]]:
@@ -130,13 +129,16 @@ class _Index:
                 for some in _batches(pieces(text, overlap=RUN - 1)):
                     self._grams.search(runs(*self._words.of(some, longest=None), RUN)[0])
 
-    def overlap(self, searched: int, rejected: int, scratch: Scratch) -> Overlap:
+    def overlap(self, searched: int, rejected: int, scratch: Scratch, tell: Tell) -> Overlap:
+        tell("joining whole texts")
         exact, first = np.zeros((2, self.count), dtype=bool)
         for one in self._whole.joined():
             first[one.firsts] = True
             for keys, rows in one.parts:
                 exact[rows[one.found[positions(one.keys, keys)[0]]]] = True
+        tell("joining runs of words")
         share = self._share(first)
+        tell("joining signatures")
         near = self._near.found()
         return Overlap(
             exact=exact, covered=np.nan_to_num(share) >= COVERED, near=near, share=share,

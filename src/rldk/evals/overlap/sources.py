@@ -14,10 +14,12 @@ from rldk.errors import UnreadableSource
 from rldk.evals.reading import rows_in_memory
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".jsonl.gz", ".ndjson")
+LONGEST_NUMBER = 32  # characters
 
 
 def texts_of_training(train: Any) -> Iterator[str]:
-    """Yields every text of the training data; a record that cannot be read as a `UnreadRecord`."""
+    """Yields every text of the training data; a record that cannot be read as a `UnreadRecord`. In a record, a number
+    that is written as text, as in CSV, is no text."""
     if isinstance(train, str | os.PathLike):
         path = Path(train)
         files = _files(path) if path.is_dir() else [path]
@@ -42,5 +44,13 @@ def _texts(records: Iterable[Any]) -> Iterator[str]:
         elif isinstance(record, Mapping):
             for value in record.values():
                 text = value if isinstance(value, str) else text_of(value) if isinstance(value, list | dict) else None
-                if text:
+                if text and not (len(text) <= LONGEST_NUMBER and _is_number(text)):
                     yield text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
