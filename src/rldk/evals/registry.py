@@ -12,10 +12,6 @@ from rldk.evals.facts import Measurement
 from rldk.evals.table import EvalTable
 
 
-def _silent(_: str) -> None:
-    """Reports no progress."""
-
-
 class EvalOptions(Struct, frozen=True, kw_only=True):
     """What an evaluation may use besides the data. `limits`: evaluation -> limit, instead of its own. `train`: the
     training data to search for the evaluation's texts. `canaries`: texts that must never appear. `tell`: is called with
@@ -25,7 +21,7 @@ class EvalOptions(Struct, frozen=True, kw_only=True):
     limits: Mapping[str, float] = field(default_factory=dict)
     train: Any = None
     canaries: tuple[str, ...] = ()
-    tell: Callable[[str], None] = _silent
+    tell: Callable[[str], None] | None = None
 
 
 Measured = Measurement | tuple[Measurement, ...]

@@ -82,7 +82,7 @@ def test_an_index_on_disk_gives_what_an_index_in_memory_gives() -> None:
     template = " ".join(words[:60])
     texts += [f"{template} {i}" for i in range(100)] + texts[:50]
     train = texts[::7] + [" ".join(text.split()[:33]) for text in texts[::5]] + [f"{template} x{i}" for i in range(50)]
-    whole, parted = find_overlap(train, texts), find_overlap(train, texts, held=Held(entries=300, spool=2000))
+    whole, parted = find_overlap(train, texts), find_overlap(train, texts, held=Held(entries=2000, spool=2000))
     assert told(whole) == told(parted)
     assert np.array_equal(whole.share, parted.share, equal_nan=True)
     assert (whole.left_out, whole.on_disk) == (parted.left_out, 0)

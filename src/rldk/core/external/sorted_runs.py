@@ -14,7 +14,7 @@ Keys = NDArray[np.uint64]
 Rows = NDArray[np.uint32]
 Part = tuple[Keys, Rows]
 CELLS = 1 << 12  # equal parts of all keys; a range of keys is some of them
-SHIFT = np.uint64(52)
+BEGINNINGS = np.arange(CELLS, dtype=np.uint64) << np.uint64(52)  # of each cell
 
 
 class Distinct(Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class SortedRuns:
             order = np.argsort(keys, kind="stable")
             keys, rows = keys[order], rows[order]
         fences = np.empty(CELLS + 1, dtype=np.int32)
-        fences[:-1], fences[-1] = np.searchsorted(keys, np.arange(CELLS, dtype=np.uint64) << SHIFT), len(keys)
+        fences[:-1], fences[-1] = np.searchsorted(keys, BEGINNINGS), len(keys)
         places = self._spool.write(keys), 0 if self._alone else self._spool.write(rows)
         self._runs.append(_Run(count=len(keys), keys=places[0], rows=places[1], fences=fences))
 

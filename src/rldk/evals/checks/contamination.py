@@ -28,7 +28,7 @@ def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, 
     from rldk.evals.overlap.search import find_overlap
 
     texts = table.texts("prompt" if "prompt" in table.cells else "response")
-    found = find_overlap(options.train, texts, tell=lambda words: options.tell(f"contamination: {words}"))
+    found = find_overlap(options.train, texts, tell=lambda words: _tell(options, words))
     there = np.array([bool(text) for text in texts])
     total, limit = int(there.sum()), limit_of("contamination", options)
     made = []
@@ -47,6 +47,11 @@ def contamination(table: EvalTable, options: EvalOptions) -> tuple[Measurement, 
     details = {"searched": found.searched, "rejected": found.rejected, "rows": rows, "left_out": found.left_out}
     lead = replace(lead, limit=limit, rule=f"at most {limit:.1%}", reason=reason if rows else "", details=details)
     return (lead, *made)
+
+
+def _tell(options: EvalOptions, words: str) -> None:
+    if options.tell is not None:
+        options.tell(f"contamination: {words}")
 
 
 def _left_out(count: int) -> str:
