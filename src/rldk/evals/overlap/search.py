@@ -63,8 +63,8 @@ def find_overlap(train: Any, texts: Iterable[str | None], *, tell: Tell = _silen
     the result does not depend on it.
 
     Memory is bounded by 500 MB and 22 bytes for each text of the evaluation, whatever the sizes of both. More than
-    about 40,000 texts of 60 words use temporary files in TMPDIR: 1.1 kB for each text of the evaluation with 60 words,
-    and never more than twice that with the training data. Time grows with the sum of both.
+    about 30,000 texts of 60 words use temporary files in TMPDIR: 1.1 kB for each text of the evaluation with 60 words,
+    and never more than three times that with the training data. Time grows with the sum of both.
     Raises `OutputError` where the disk is full, `UnreadableSource`, `NoData` and the errors of `read_records`."""
     with Scratch(held) as scratch:
         index = _Index(scratch)
