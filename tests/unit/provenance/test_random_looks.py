@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rldk.provenance.source_secrets import looks_random
+from rldk.core.secrets.shapes import looks_random
 
 
 def test_sixteen_mixed_characters_of_three_bits_each() -> None:
