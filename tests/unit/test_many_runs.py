@@ -12,7 +12,7 @@ import pytest
 
 from rldk.cards.wire import document
 from rldk.core.model import Report
-from rldk.diagnosis import diagnose, diagnose_all, many
+from rldk.diagnosis import diagnose, diagnose_all, looks, many
 from rldk.diagnosis.many import Wanted, judge_paths
 from rldk.errors import ConfigError, NotALog, UnknownName, UsageError
 
@@ -47,11 +47,53 @@ def test_a_directory_is_judged_as_diagnose_all_does(runs: Path, jobs: int) -> No
     assert not judged.failures
 
 
+@pytest.mark.slow
+def test_two_processes_that_share_the_look_say_the_same_in_the_same_order(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "PIECE", 3)
+    for i in range(4, 9):
+        _log(runs / f"seed_{i}", rows=20 + i, reward=float(i))
+    _log(runs / "seed_1", name="metrics_1.jsonl")
+    (runs / "seed_3" / "empty.log").touch()
+    (runs / "seed_3" / "there.txt").symlink_to(runs / "README.md")
+    two, one = (judge_paths([str(runs), str(runs / "seed_3")], Wanted(), jobs) for jobs in (2, 1))
+    assert json.dumps(_plain(two.reports)) == json.dumps(_plain(one.reports))
+    assert len(two.reports) == 11
+
+
+def _ends_at_notes(piece: looks._Piece) -> list[looks.Look]:
+    if any(path.name == "notes.txt" for path in piece.paths):
+        os._exit(9)
+    return _true_look(piece)
+
+
+_true_look = looks.look_at
+
+
+@pytest.mark.slow
+def test_a_file_that_ends_the_process_that_looks_at_it_costs_no_run_its_report(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "PIECE", 3)
+    monkeypatch.setattr(looks, "look_at", _ends_at_notes)
+    judged = judge_paths([str(runs)], Wanted(), 2)
+    assert [report.meta["run"] for report in judged.reports] == [f"seed_{i}" for i in range(4)]
+    assert judged.reports[0].meta["left_out"][str(runs / "seed_0" / "notes.txt")] == looks.DIED
+
+
+def test_the_last_pieces_are_smaller_on_several_processes() -> None:
+    most = [many._most(left, 400, 2) for left in (400, 128, 100, 60, 20, 1)]
+    assert most == [32, 32, 25, 15, 8, 8]
+    assert [many._most(left, 400, 1) for left in (400, 1)] == [32, 32]
+    assert many._most(3, 7, 2) == 1
+
+
 def test_small_runs_are_batched_and_a_large_one_is_alone() -> None:
     group: Any = object()
     sizes = [10, 20, many.SMALL_BYTES + 1, 30, 40, 50]
     tasks = [many._Task(path="p", name=str(size), group=group) for size in sizes]
-    batches = many._batches(tasks, 2, lambda task: int(task.name))
+    batches = many._batches(tasks, lambda left: 2, lambda task: int(task.name))
     assert [[int(task.name) for task in batch] for batch in batches] == [[10, 20], [sizes[2]], [30, 40], [50]]
 
 

@@ -75,28 +75,43 @@ class Found(Struct):
 Claim = tuple[int, type[BaseAdapter]]
 
 
-def explore(
-    root: Path,
-    kinds: Iterable[type[BaseAdapter]],
-    claimed: Callable[[Path, list[type[BaseAdapter]], Found], Claim | None] | None = None,
-) -> Found:
+class Look(Struct, frozen=True, kw_only=True):
+    """What a look at one file said. `claim`: the surest one. `left_out`: why there is none. `loose`: see `Found`.
+    `sources`: those in the file, where they are known already."""
+
+    claim: Claim | None = None
+    left_out: str = ""
+    loose: bool = False
+    sources: tuple[Source, ...] = ()
+
+
+Looks = Callable[[Sequence[Path]], Iterable[Look]]
+
+
+def explore(root: Path, looks: Looks) -> Found:
     """Every source below `root`. The walk looks at no more than `MAX_FILES` files and follows no links.
 
-    `claimed`: replaces `best_claim` for a caller that remembers earlier answers."""
+    `looks`: looks at each of many files, in their order (see `look_into`)."""
     found = Found()
-    kinds = list(kinds)
-    claimed = claimed or best_claim
+    walked = list(_walk(root))
+    paths = [path for path, reason in walked if not reason]
+    found.files = len(paths)
+    each = iter(looks(paths))
     gathered: dict[tuple[type[BaseAdapter], Path], list[tuple[int, Path]]] = {}
-    for path in _walk(root, found):
-        claim = claimed(path, kinds, found)
-        if claim is None:
+    for path, reason in walked:
+        look = Look(left_out=reason) if reason else next(each)
+        if look.loose:
+            found.loose.append(path)
+        if look.claim is None:
+            if look.left_out:
+                found.left_out[str(path)] = look.left_out
             continue
-        confidence, kind = claim
+        confidence, kind = look.claim
         folder = _inside(home(path), root)
         if kind.gathers:
             gathered.setdefault((kind, folder), []).append((confidence, path))
         else:
-            found.sources += sources_of(kind, [path], confidence, folder)
+            found.sources += look.sources or sources_of(kind, [path], confidence, folder)
     for (kind, folder), files in gathered.items():
         paths = [path for _, path in files]
         found.sources += sources_of(kind, paths, max(c for c, _ in files), folder)
@@ -141,29 +156,39 @@ def sources_of(kind: type[BaseAdapter], paths: Sequence[Path], confidence: int, 
     ]
 
 
-def best_claim(path: Path, kinds: list[type[BaseAdapter]], found: Found) -> Claim | None:
-    """The surest claim on the file. Without a claim, `found` gets the reason."""
+def look_into(path: Path, kinds: Sequence[type[BaseAdapter]], root: Path) -> Look:
+    """The look at a file below `root`, with its sources where the file is a log by itself."""
+    look = best_claim(path, kinds)
+    if look.claim is None or look.claim[1].gathers:
+        return look
+    confidence, kind = look.claim
+    return Look(claim=look.claim, sources=tuple(sources_of(kind, [path], confidence, _inside(home(path), root))))
+
+
+def best_claim(path: Path, kinds: Sequence[type[BaseAdapter]]) -> Look:
+    """The surest claim on the file, or the reason why there is none."""
     try:
         file = File(path)
         claimed = claims(file, kinds)
         if not claimed and (begun := find_late_start(file, kinds)) is not None:
             claimed = claims(begun, kinds)
     except RldkError as error:
-        found.left_out[str(path)] = f"{UNREADABLE}: {error.message}"
+        return Look(left_out=f"{UNREADABLE}: {error.message}")
     except (OSError, EOFError, zlib.error) as error:
-        found.left_out[str(path)] = f"{UNREADABLE}: {error}"
-    else:
-        if claimed:
-            return claimed[0]
-        if only_column(file) or says_metric(loose_columns(file) or bare_columns(file)):
-            found.loose.append(path)
-        found.left_out[str(path)] = "empty" if path.stat().st_size == 0 else "not a log"
-    return None
+        return Look(left_out=f"{UNREADABLE}: {error}")
+    if claimed:
+        return Look(claim=claimed[0])
+    loose = bool(only_column(file)) or says_metric(loose_columns(file) or bare_columns(file))
+    return Look(loose=loose, left_out="empty" if path.stat().st_size == 0 else "not a log")
 
 
-def _walk(root: Path, found: Found) -> Iterator[Path]:
-    """The regular files below `root` in a fixed order. `found` notes what the walk skips."""
-    for folder, subfolders, names in os.walk(root, onerror=lambda e: _refused(e, found)):
+def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+    """The regular files below `root` in a fixed order, each with "". What the walk skips has the reason instead."""
+    files = 0
+    refused: list[tuple[Path, str]] = []
+    for folder, subfolders, names in os.walk(root, onerror=lambda e: refused.append(_refusal(e))):
+        yield from refused
+        refused.clear()
         depth = len(Path(folder).relative_to(root).parts)
         subfolders[:] = sorted(s for s in subfolders if s not in _SKIPPED) if depth < MAX_DEPTH else []
         if WRITER in names:  # a tracked run: what was kept of its code and data is no log of it
@@ -174,20 +199,21 @@ def _walk(root: Path, found: Found) -> Iterator[Path]:
             try:
                 mode = path.lstat().st_mode
             except OSError as error:
-                found.left_out[str(path)] = f"{UNREADABLE}: {error.strerror}"
+                yield path, f"{UNREADABLE}: {error.strerror}"
                 continue
             if not stat.S_ISREG(mode):
-                found.left_out[str(path)] = "a link" if stat.S_ISLNK(mode) else "it is not a regular file"
+                yield path, "a link" if stat.S_ISLNK(mode) else "it is not a regular file"
                 continue
-            if found.files == MAX_FILES:
-                found.left_out[str(root)] = f"there are more than {MAX_FILES} files: rldk did not look at the rest"
+            if files == MAX_FILES:
+                yield root, f"there are more than {MAX_FILES} files: rldk did not look at the rest"
                 return
-            found.files += 1
-            yield path
+            files += 1
+            yield path, ""
+    yield from refused
 
 
-def _refused(error: OSError, found: Found) -> None:
-    found.left_out[str(error.filename)] = f"{UNREADABLE}: {error.strerror}"
+def _refusal(error: OSError) -> tuple[Path, str]:
+    return Path(error.filename), f"{UNREADABLE}: {error.strerror}"
 
 
 def _inside(folder: Path, root: Path) -> Path:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rldk.adapters.base import BaseAdapter
 from rldk.adapters.checkpoints import with_checkpoints
-from rldk.adapters.explore import GENERIC, UNREADABLE, Source, explore
+from rldk.adapters.explore import GENERIC, UNREADABLE, Looks, Source, explore, look_into
 from rldk.adapters.formats.flexible import FlexibleAdapter
 from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.layout import run_name
@@ -74,11 +74,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     left_out: dict[str, str]
 
 
-def plan_folder(root: Path, options: Options) -> Plan:
+def plan_folder(root: Path, options: Options, looks: Looks | None = None) -> Plan:
     """Which files below a directory form a run together; there is at least one run.
 
-    Raises `UnreadableSource`, `NoData` and `NotALog` when there is no run."""
-    found = explore(root, options.kinds)
+    `looks`: replaces `look_into` for a caller that looks at many files at once. Raises `UnreadableSource`, `NoData` and
+    `NotALog` when there is no run."""
+    found = explore(root, looks or (lambda paths: (look_into(path, options.kinds, root) for path in paths)))
     groups, spare = group(found.sources, root)
     left_out = found.left_out | {str(p): "several runs share it: open it alone" for s in spare for p in s.files}
     if groups:

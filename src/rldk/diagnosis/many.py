@@ -18,12 +18,15 @@ from rldk.adapters.open import make_unique, options_of
 from rldk.core.model import Report, Run
 from rldk.core.reference import Reference
 from rldk.diagnosis import diagnose_run, diagnose_together, home_of, runs_in
-from rldk.engine.executors import Job, processors, run_all
+from rldk.diagnosis.looks import Looking
+from rldk.engine.executors import Job, Processes, processors, run_all
 from rldk.errors import InputError, MalformedInput, MissingExtra, RldkError, UsageError
 
 # judged together in one piece of work: so many runs, each of them so small
 TOGETHER, SMALL_BYTES = 32, 256 << 10
 PIECES = 4  # at least so many for each process, where there are enough runs
+LEAST = 8  # of the last pieces, which are smaller, so that no process waits long for another
+MANY_FILES = 200  # from here on, the look alone earns what processes take to start; it takes 3 ms a file
 MANY_RUNS, MANY_BYTES = 24, 32 << 20  # from here on, processes earn the second that each takes to start
 
 
@@ -109,34 +112,47 @@ def judge_paths(
     planned: dict[str, dict[str, str]] = {}
     judged = Judged()
     options = options_of(**wanted.reading)
-    for path in paths:
-        begin(f"looking into {path}")
-        try:
-            tasks += _tasks(path, options, planned)
-        except UsageError:
-            raise
-        except RldkError as error:
-            judged.failures.append(Failure(source=path, error=error))
-    expect(len(tasks))
-    count = jobs or (processors() if _many(tasks) else 1)
-    kept: dict[Any, Any] = {}
-    done = [_sharing(what, kept) for what in _judge(tasks, wanted, count, begin)]
+    with Processes(jobs or processors()) as processes:
+        looking = Looking(
+            reading=wanted.reading,
+            workers=lambda files: processes if jobs or files >= MANY_FILES else 1,
+            prepare=_prepare,
+            given=(wanted,),
+        )
+        for path in paths:
+            begin(f"looking into {path}")
+            try:
+                tasks += _tasks(path, options, planned, looking)
+            except UsageError:
+                raise
+            except RldkError as error:
+                judged.failures.append(Failure(source=path, error=error))
+        expect(len(tasks))
+        workers = processes if jobs or _many(tasks) else Processes(1)
+        kept: dict[Any, Any] = {}
+        done = [_sharing(what, kept) for what in _judge(tasks, wanted, workers, begin)]
     for path in paths:
         own = [(task, what) for task, what in zip(tasks, done, strict=True) if task.path == path]
         _gather(judged, own, planned.get(path, {}))
     return judged
 
 
-def _judge(tasks: Sequence[_Task], wanted: Wanted, jobs: int, begin: Callable[[str], None]) -> Iterator[_Done]:
+def _judge(tasks: Sequence[_Task], wanted: Wanted, workers: Processes, begin: Callable[[str], None]) -> Iterator[_Done]:
     """The results of the tasks, in their order. The runs of a batch whose process died are judged one by one."""
     job = Job(work=_work, lost=_lost, prepare=_prepare, given=(wanted,))
-    batches = list(_batches(tasks, max(1, min(TOGETHER, len(tasks) // (PIECES * jobs))), _size))
-    for batch, done in zip(batches, run_all(job, batches, jobs, lambda batch: _announce(batch, begin)), strict=True):
+    batches = list(_batches(tasks, lambda left: _most(left, len(tasks), workers.count), _size))
+    for batch, done in zip(batches, run_all(job, batches, workers, lambda batch: _announce(batch, begin)), strict=True):
         if len(batch) > 1 and done[0].lost:
-            for (again,) in run_all(job, [(task,) for task in batch], jobs):
+            for (again,) in run_all(job, [(task,) for task in batch], workers.count):
                 yield again
         else:
             yield from done
+
+
+def _most(left: int, count: int, processes: int) -> int:
+    """The most runs in the next piece, when so many of all are left."""
+    most = max(1, min(TOGETHER, count // (PIECES * processes)))
+    return most if processes == 1 else min(most, max(LEAST, left // (2 * processes)))
 
 
 def _announce(batch: _Batch, begin: Callable[[str], None]) -> None:
@@ -144,14 +160,17 @@ def _announce(batch: _Batch, begin: Callable[[str], None]) -> None:
         begin(f"judging {task.name}")
 
 
-def _batches(tasks: Sequence[_Task], most: int, size: Callable[[_Task], int]) -> Iterator[_Batch]:
-    """Neighbouring tasks, at most `most` and each of them small; any other task alone."""
+def _batches(tasks: Sequence[_Task], most: Callable[[int], int], size: Callable[[_Task], int]) -> Iterator[_Batch]:
+    """Neighbouring tasks, each of them small; any other task alone. `most`: how many, when so many tasks are left."""
     held: list[_Task] = []
-    for task in tasks:
+    room = 0
+    for at, task in enumerate(tasks):
         small = task.group is not None and size(task) <= SMALL_BYTES
-        if held and not (small and len(held) < most):
+        if held and not (small and len(held) < room):
             yield tuple(held)
             held = []
+        if not held:
+            room = most(len(tasks) - at)
         held.append(task)
         if not small:
             yield tuple(held)
@@ -160,11 +179,13 @@ def _batches(tasks: Sequence[_Task], most: int, size: Callable[[_Task], int]) ->
         yield tuple(held)
 
 
-def _tasks(path: str, options: Options, planned: dict[str, dict[str, str]]) -> list[_Task]:
+def _tasks(
+    path: str, options: Options, planned: dict[str, dict[str, str]], looking: Looking | None = None
+) -> list[_Task]:
     folder = _folder(path)
     if folder is None or hasattr(options.chosen, "formats"):
         return [_Task(path=path, name=path)]
-    plan = plan_folder(folder, options)
+    plan = plan_folder(folder, options, looking.below(folder) if looking else None)
     planned[path] = plan.left_out
     alone = len(plan.groups) == 1
     return [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from rldk.adapters.base import BaseAdapter, adapters, adapters_for
-from rldk.adapters.explore import GENERIC, Claim, Found, Source, best_claim, claims, explore
+from rldk.adapters.explore import GENERIC, Look, Source, best_claim, claims, explore
 from rldk.adapters.formats.flexible import FlexibleAdapter, bare_columns, loose_columns, only_column
 from rldk.adapters.grouping import WHOLE, Group, group
 from rldk.adapters.live.formats import recognise
@@ -98,7 +98,7 @@ class Chooser:
         self._mapped = mapped
         self._exclude = frozenset(os.path.realpath(other) for other in exclude)
         self._clock = clock
-        self._claims: dict[str, tuple[_Stamp, Claim | None]] = {}
+        self._looks: dict[str, tuple[_Stamp, Look]] = {}
         self._seen: frozenset[Path] = frozenset()
         self._followed: frozenset[Path] = frozenset()
         self._fed = clock()
@@ -136,7 +136,7 @@ class Chooser:
         return FlexibleAdapter if told and FlexibleAdapter.sniff(file) else None
 
     def _of_folder(self) -> Choice | None:
-        found = explore(self._path, (), self._claim)
+        found = explore(self._path, lambda paths: map(self._look, paths))
         runs, _ = group(found.sources, self._path)
         runs = [run for run in runs if not all(source.adapter.samples_only for source in run.sources)]
         if not runs:
@@ -166,29 +166,26 @@ class Chooser:
         source = Source(adapter=kind, files=(path,), confidence=0, home=self._path)
         return Choice(self._path, Group(sources=[source]), path)
 
-    def _claim(self, path: Path, _: list[type[BaseAdapter]], found: Found) -> Claim | None:
+    def _look(self, path: Path) -> Look:
         """The answer of `best_claim`, which is asked again only when the answer may change. For a recognised file its
         beginning decides that; for another file its whole content does, because metrics may come late."""
         stamp = None if self._passed_over(path) else _stamp(path)
         if stamp is None:
-            return None
-        known, claim = self._claims.get(str(path), (None, None))
+            return Look()
         beginning = (*stamp[:2], HEAD_BYTES, 0) if stamp[2] >= HEAD_BYTES else stamp
-        if known == (stamp if claim is None else beginning):
-            return claim
-        claim = self._best(path, found)
-        if claim is None and path in found.loose:
-            self._claims.pop(str(path), None)  # the notes in `found` must be made again
-        else:
-            self._claims[str(path)] = (stamp if claim is None else beginning, claim)
-        return claim
+        known, look = self._looks.get(str(path), (None, Look()))
+        if known == (stamp if look.claim is None else beginning):
+            return look
+        look = self._best(path)
+        self._looks[str(path)] = (stamp if look.claim is None else beginning, look)
+        return look
 
-    def _best(self, path: Path, found: Found) -> Claim | None:
+    def _best(self, path: Path) -> Look:
         try:
             head = File(path).head
         except (OSError, EOFError, zlib.error, RldkError):
             head = b""
-        return best_claim(path, list(adapters_for(head)), found)
+        return best_claim(path, adapters_for(head))
 
     def _passed_over(self, path: Path) -> bool:
         own = path.suffix == ".jsonl" and path.name.startswith(_OTHERS)
