@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import Work, race
 from benchmarks.result import Result
 
 RUNS, ROWS = 2_000, 200
+EVERY = 20  # rows from one evaluation of a sweep to the next
 CPU_MS = 15.0  # of one run, reading included
 FASTER = 1.8  # two processes against one, by the clock
 HELD_KB = 40.0  # of memory a run more: its report is kept, the run is not
@@ -71,12 +73,35 @@ def make_runs(folder: Path, count: int) -> None:
         rng = random.Random(run)
         home = folder / f"run_{run:05d}"
         home.mkdir(parents=True)
-        levels = [rng.uniform(0.1, 2.0) for _ in NAMES]
-        with (home / "metrics.jsonl").open("w", encoding="utf-8") as log:
-            for step in range(ROWS):
-                values = {name: abs(rng.gauss(level, 0.05)) for name, level in zip(NAMES, levels, strict=True)}
-                values |= {"lr": 1e-5, "kl_coef": 0.1, "reward_mean": step / ROWS + rng.gauss(0, 0.1)}
-                log.write(json.dumps({"step": step, **values}) + "\n")
+        (home / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in _rows(rng)))
+
+
+def _rows(rng: random.Random) -> Iterator[dict[str, float]]:
+    levels = [rng.uniform(0.1, 2.0) for _ in NAMES]
+    for step in range(ROWS):
+        values = {name: abs(rng.gauss(level, 0.05)) for name, level in zip(NAMES, levels, strict=True)}
+        values |= {"lr": 1e-5, "kl_coef": 0.1, "reward_mean": step / ROWS + rng.gauss(0, 0.1)}
+        yield {"step": step, **values}
+
+
+def make_sweep(folder: Path, count: int) -> None:
+    """Writes runs as a sweep does: a configuration for each, a time in each row, and evaluations in between."""
+    for run in range(count):
+        rng = random.Random(run)
+        home = folder / f"run_{run:05d}"
+        home.mkdir(parents=True)
+        config = {"learning_rate": rng.choice((1e-6, 3e-6, 1e-5, 3e-5)), "beta": round(rng.uniform(0.01, 0.2), 3)}
+        config |= {"seed": run, "max_grad_norm": 1.0, "per_device_train_batch_size": 8}
+        (home / "run.json").write_text(json.dumps({"config": config}))
+        lines, clock = [], 1_700_000_000.0 + 3600.0 * run
+        for row in _rows(rng):
+            clock += rng.uniform(2.0, 3.0)
+            lines.append({**row, "time": clock, "lr": config["learning_rate"], "kl_coef": config["beta"]})
+            if row["step"] % EVERY == EVERY - 1:
+                clock += rng.uniform(5.0, 6.0)
+                reward = row["reward_mean"] - abs(rng.gauss(0.1, 0.02))
+                lines.append({"step": row["step"], "time": clock, "eval_reward_mean": reward, "eval_loss": row["loss"]})
+        (home / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def judge(argument: str) -> dict[str, float]:

@@ -16,18 +16,46 @@ _everywhere: Known = {}  # of bodies that did not look at the context
 _latest: tuple[Context, Known] = (Context(), {})  # of those that did, in runs that have the context of the last one
 
 
-class BindingFrame(EngineFrame):
-    """Shows a rule no row at all. It creates each feature that the rule asks for.
+class AskingFrame(EngineFrame):
+    """Shows a rule no row at all. It notes which features the rule asks for, and whether it looks at the context."""
+
+    __slots__ = ("_asked", "_context", "used")
+
+    def __init__(self, memory: Memory, context: Context) -> None:
+        super().__init__(memory, context)
+        self._asked: dict[Key, None] = {}
+        self.used = False  # the last rule looked at the context
+
+    @property
+    def context(self) -> Context:  # what a rule may know of the run; notes that it asked
+        self.used = True
+        return self._context
+
+    @context.setter
+    def context(self, context: Context) -> None:
+        self._context = context
+
+    def asked_by(self, body: Body, metric: str) -> tuple[Key, ...]:
+        """The features that the body asks for on the metric."""
+        self.metric, self.used, self._asked = metric, False, {}
+        body(self)
+        return tuple(self._asked)
+
+    def _see(self, *key: Any) -> float:
+        self._asked[key] = None
+        return NAN
+
+
+class BindingFrame(AskingFrame):
+    """Creates each feature that a rule asks for.
 
     A body gives the same answer on each run of a directory, so its features are found by calling it only once."""
 
-    __slots__ = ("_asked", "_context", "_of_context", "_used")
+    __slots__ = ("_of_context",)
 
     def __init__(self, memory: Memory, context: Context) -> None:
         global _latest  # noqa: PLW0603 - shared by the runs of a directory
         super().__init__(memory, context)
-        self._asked: dict[Key, None] = {}
-        self._used = False
         if context.reference is not None:
             self._of_context: Known = {}
             return
@@ -35,25 +63,16 @@ class BindingFrame(EngineFrame):
             _latest = context, {}
         self._of_context = _latest[1]
 
-    @property
-    def context(self) -> Context:  # what a rule may know of the run; notes that it asked
-        self._used = True
-        return self._context
-
-    @context.setter
-    def context(self, context: Context) -> None:
-        self._context = context
-
     def bind(self, body: Body, metric: str) -> None:
         """Makes the features that the body asks for on the metric."""
         if self.memory.rows:  # earlier rows may lead the body elsewhere
-            self._call(body, metric)
+            self.asked_by(body, metric)
             return
         key = body, metric
         known = _everywhere.get(key) or self._of_context.get(key)
         if known is None:
-            known = self._call(body, metric)
-            kept = self._of_context if self._used else _everywhere
+            known = self.asked_by(body, metric)
+            kept = self._of_context if self.used else _everywhere
             if len(kept) >= MOST_KNOWN:
                 kept.clear()
             kept[key] = known
@@ -63,15 +82,9 @@ class BindingFrame(EngineFrame):
             if feature not in items:
                 make(feature)
 
-    def _call(self, body: Body, metric: str) -> tuple[Key, ...]:
-        self.metric, self._used, self._asked = metric, False, {}
-        body(self)
-        return tuple(self._asked)
-
     def _see(self, *key: Any) -> float:
-        self._asked[key] = None
         self.memory.feature(key)
-        return NAN
+        return super()._see(*key)
 
 
 def are_alike(one: Context, other: Context) -> bool:

@@ -44,6 +44,7 @@ class BoundRule(Struct):
 
 
 ASKED, SURE = 1, 2  # of a row: see `_asked`
+UNASKED = 255  # of a row that lacks a metric without which the rule is not asked
 EVERYWHERE = (-math.inf, math.inf)
 # A bound rule and the interval of its own metric in which it says nothing. Without a name it is always asked.
 Turn = tuple[BoundRule, str, float, float]
@@ -78,6 +79,8 @@ class Evaluator:
             begun: Begun = []
             for turn, asked in loud:
                 bound, how = turn[0], asked[row]
+                if how == UNASKED:
+                    continue
                 if not how:
                     self._quiet(bound, frame, row)
                     continue

@@ -104,7 +104,7 @@ class EngineFrame:
         return NAN if column is None else column[self._at]
 
     def stated(self, name: str) -> bool:
-        return name in self._columns
+        return name in self._columns and self.memory.has(name)
 
     def config(self, *keys: str) -> Any:
         config = self.context.config

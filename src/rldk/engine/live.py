@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
@@ -29,6 +30,7 @@ from rldk.rules.subject import BY_ROW
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
+    from rldk.engine.ragged import JoinedRun, Ragged
     from rldk.engine.sample_watch import SampleWatch
 
 # of the newest row in the training reward that evaluation rows carry; it covers about the last ten rows
@@ -41,6 +43,7 @@ MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric na
 _REWARD = ("ewma", "reward_mean", REWARD_WEIGHT)
 _NORMS = (("last", "grad_norm_policy"), ("last", "grad_norm_value"))
 _INTERVAL = "row_interval_s"
+_NOTHING: Mapping[str, Any] = {}
 NOISE_ROWS = 20
 MEMORY_METRICS = ("memory_peak_gb", "memory_cpu_gb")
 _BLOCK_METRICS = ("reward_mean", "loss", "lr", *MEMORY_METRICS, "step_time", "tokens_step", "tokens_per_sec", _INTERVAL)
@@ -50,6 +53,7 @@ REPORTED: tuple[tuple[Any, ...], ...] = (
     *(("noise", name, NOISE_ROWS) for name in ("reward_mean", "loss")),
     *((kind, "step") for kind in ("first", "last", "count")),
 )
+AT_START = (_REWARD, *_NORMS, *REPORTED)
 POSITION = ("step", "segment", _INTERVAL)  # where and when a row is; "*" matches only what the log says in it
 
 
@@ -94,6 +98,7 @@ class Engine:
         self._record_rules: list[Rule] = []
         self._samples: SampleWatch | None = None
         self._looked = False
+        self._row: int | None = None  # of training, that rows of other phases follow; None: the last one so far
         self._phases: dict[Phase, _PhaseState] = {}
         for phase in PHASES:
             memory = Memory(makers)
@@ -164,34 +169,56 @@ class Engine:
         for block, paced in cut(whole, intervals):
             yield from self._look(block, phase, paced)
 
-    def open_block(self, group: PhaseBlock) -> list[Turn]:
-        """Takes a block of training rows that have no time, and returns the rules to ask."""
-        return self._turns(*self._open(group.block))
+    def open_run(self, run: JoinedRun) -> list[Turn]:
+        """Takes the training rows of a run that is one block, and returns the rules to ask."""
+        return self._turns(*self._open(run))
 
-    def copy_for(self, group: PhaseBlock, found: Callable[[tuple[Any, ...]], list[float] | None]) -> Engine:
-        """An engine for another run, after its only block. That run has the same metrics, and its rules know the same
-        facts. `found`: as of `Memory.empty_copy`. `close_block` says what came of asking the rules."""
+    def copy_for(self, run: JoinedRun, memory: Memory, context: Context, inapplicable: dict[str, str]) -> Engine:
+        """An engine for another run, after its training rows. That run has the same metrics, and the same rules apply
+        to it. `memory`: as of `Memory.copy_into`. `close_run` says what came of asking the rules."""
         other = copy(self)
+        other.context, other.inapplicable = context, inapplicable
         train = self._phases["train"]
-        memory = train.memory.empty_copy(group.block.columns, found)
-        looks = Evaluator(memory, self.context)
-        other._phases = {**self._phases, "train": replace(train, memory=memory, looks=looks)}
+        train = replace(train, memory=memory, looks=Evaluator(memory, context))
+        own = {group.phase: other._empty_state(self._phases[group.phase]) for _, group, _ in run.between}
+        other._phases = {**self._phases, **own, "train": train}
         other.rows, other.first_step = 0, None
         other.standing, other.census, other._looked = Standing(), Census(), False
         other._samples = self.samples
-        other._open(group.block)
+        other._open(run)
         return other
 
-    def _open(self, block: Block) -> tuple[_PhaseState, Block]:
-        self.census.take(block.columns, finite=True)
-        return self._enter(block, "train", ())
+    def _empty_state(self, like: _PhaseState) -> _PhaseState:
+        """The state of a phase without rows, with the same rules."""
+        memory = Memory(like.memory.makers)
+        state = _PhaseState(memory, Evaluator(memory, self.context), BindingFrame(memory, self.context))
+        state.patterned = like.patterned
+        for bound in like.bound_rules:
+            self._bind(state, bound.rule, bound.metric, bound.required)
+        return state
 
-    def close_block(self, group: PhaseBlock, bound: list[BoundRule], loud: Sequence[Loud]) -> None:
-        """Ends the block whose rules somebody else has asked. `loud`: those that may give a signal."""
+    def _open(self, run: JoinedRun) -> tuple[_PhaseState, Block]:
+        self.census.take(run.compact, finite=True)
+        return self._enter(run.block, "train", (), run.ragged)
+
+    def close_run(self, run: JoinedRun, bound: list[BoundRule], loud: Sequence[Loud]) -> None:
+        """Ends the run, whose training rules somebody else has asked. `loud`: those that may give a signal. Rows of
+        other phases are looked at where they stand among the training rows."""
         state = self._phases["train"]
         state.bound_rules = bound
-        for _ in self._pass(state, "train", state.looks.at(group.block, (), loud)):
+        rows = self._pass(state, "train", state.looks.at(run.block, (), loud))
+        self._row = -1
+        for after, group, intervals in run.between:
+            for _ in islice(rows, after - 1 - self._row):
+                pass
+            self._row = after - 1
+            self.census.take(group.block.columns, finite=True)
+            for block, paced in cut(group.block, intervals):
+                for _ in self._look(block, group.phase, paced):
+                    pass
+        for _ in rows:
             pass
+        self.first_step, self.last_step = run.steps
 
     def memory(self, phase: Phase) -> Memory:
         return self._phases[phase].memory
@@ -200,7 +227,9 @@ class Engine:
         state, block = self._enter(block, phase, intervals)
         return self._pass(state, phase, state.looks.at(block, self._turns(state, block)))
 
-    def _enter(self, block: Block, phase: Phase, intervals: Sequence[float]) -> tuple[_PhaseState, Block]:
+    def _enter(
+        self, block: Block, phase: Phase, intervals: Sequence[float], ragged: Mapping[str, Ragged] = _NOTHING
+    ) -> tuple[_PhaseState, Block]:
         """Takes the values of the block, with what is known beside them."""
         state = self._phases[phase]
         beside = self._beside(phase)
@@ -216,7 +245,7 @@ class Engine:
             state.segment = block.segment
             state.memory.rebase()
         self._count(block.steps)
-        state.memory.take(block.columns, len(block.steps), finite=block.finite)
+        state.memory.take(block.columns, len(block.steps), finite=block.finite, ragged=ragged)
         return state, block
 
     def _pass(self, state: _PhaseState, phase: Phase, found: Iterable[Begun]) -> Iterator[Begun]:
@@ -239,7 +268,14 @@ class Engine:
     def _beside(self, phase: Phase) -> float:
         """For evaluation rows, the training reward of that time, which is in the memory of another phase. NaN for other
         rows."""
-        return self._phases["train"].memory.latest(_REWARD) if phase == "eval" else NAN
+        return self._newest(_REWARD) if phase == "eval" else NAN
+
+    def _newest(self, key: tuple[Any, ...]) -> float:
+        """A feature at the last training row before the present row."""
+        memory = self._phases["train"].memory
+        if self._row is None:
+            return memory.latest(key)
+        return memory.value(key, self._row) if self._row >= 0 else NAN
 
     def bound_rules_of(self, phase: Phase) -> Sequence[BoundRule]:
         return self._phases[phase].bound_rules
@@ -275,13 +311,13 @@ class Engine:
     def _note_norms(self, episode: Episode, row: int) -> None:
         """Adds how the newest gradient norms of policy and value compare. This helps with every finding."""
         memory = self._phases["train"].memory
-        policy, value = (memory.value(norm, row) if row >= 0 else memory.latest(norm) for norm in _NORMS)
+        policy, value = (memory.value(norm, row) if row >= 0 else self._newest(norm) for norm in _NORMS)
         if policy > 0 and value > 0:
             ratios = {"policy_over_value": policy / value, "value_over_policy": value / policy}
             episode.signal = replace(episode.signal, evidence={**ratios, **episode.signal.evidence})
 
     def _admit(self, rule: Rule) -> None:
-        reason = _inapplicable(rule, self.context)
+        reason = inapplicable(rule, self.context)
         if reason:
             self.inapplicable[rule.code] = reason
         elif rule.subject == "records":
@@ -305,7 +341,7 @@ class Engine:
                 needs = rule.needs if rule.absent else (name, *rule.needs)
                 self._bind(state, rule, name, needs)
 
-    def _bind(self, state: _PhaseState, rule: Rule, metric: str, needs: Sequence[str]) -> None:
+    def _bind(self, state: _PhaseState, rule: Rule, metric: str, needs: Iterable[str]) -> None:
         state.binding.bind(rule.body, metric)
         if metric and not rule.note:
             state.memory.keep(metric, KEPT)
@@ -325,7 +361,8 @@ def _turn(bound: BoundRule, values: Mapping[str, object], context: Context) -> T
     return bound, bound.metric, *bound.rule.calm(bound.metric, context)
 
 
-def _inapplicable(rule: Rule, context: Context) -> str | None:
+def inapplicable(rule: Rule, context: Context) -> str | None:
+    """Why the rule does not apply to a run with this context, None where it does."""
     if rule.algorithms is not None and context.algorithm is not None and context.algorithm not in rule.algorithms:
         return f"defined for {', '.join(sorted(rule.algorithms))}; this run is {context.algorithm}"
     return rule.unless(context) if rule.unless else None

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import proxy
 
 from rldk.engine.blocks import Columns
 from rldk.engine.features.window import NAN, Feature
 from rldk.engine.track import History, Track
 
+if TYPE_CHECKING:
+    from rldk.engine.ragged import Ragged
+
 Key = tuple[Any, ...]
 KEPT_VALUES = 200_000  # of all metrics together, beyond those that windows need
 LEAST_KEPT, MOST_KEPT = 64, 2048  # of one metric
 Found = Callable[[Key], "list[float] | None"]
+_NONE: Mapping[str, Any] = {}
 
 
 class _Promised(dict[Key, Track]):
@@ -87,12 +91,15 @@ class Memory:
             self._plan = None
         return found
 
-    def empty_copy(self, names: Iterable[str], found: Found) -> Memory:
-        """A memory with the same features and no row, for a run that is one block with these metrics.
+    @property
+    def makers(self) -> Mapping[str, Callable[..., Feature]]:
+        return self._makers
+
+    def copy_into(self, other: Memory, names: Iterable[str], found: Found) -> Memory:
+        """Gives a memory without rows the same features, for a run that is one block with these metrics.
 
         `found` gives what is known already of a feature's values at the rows of the block. Features are made when they
         are first asked for, which may be after the block."""
-        other = Memory(self._makers)
         other._items, other._found, other._lasting = _Promised(other), found, self._lasting
         for name in names:
             history = self._histories.get(name)
@@ -141,8 +148,16 @@ class Memory:
         """Whether the last row had exactly these metrics."""
         return names.keys() == self._shape
 
-    def take(self, columns: Mapping[str, Sequence[float]], height: int, *, finite: bool) -> None:
-        """Takes a block of rows. `finite`: all of its values are finite. Otherwise the block is a single row."""
+    def take(
+        self,
+        columns: Mapping[str, Sequence[float]],
+        height: int,
+        *,
+        finite: bool,
+        ragged: Mapping[str, Ragged] = _NONE,
+    ) -> None:
+        """Takes a block of rows. `finite`: all of its values are finite. Otherwise the block is a single row. `ragged`:
+        the metrics that some of its rows lack; such a block is the only one of its run."""
         if not self.has_only(columns):
             self._settle(columns)
         self.serial += 1
@@ -159,7 +174,12 @@ class Memory:
             self._behind = True
             extremes = columns.extremes if type(columns) is Columns else None
             for name, history in plan:
-                history.take(columns[name], extremes(name) if extremes else None)
+                some = ragged.get(name)
+                if some is not None:
+                    history.take(some.values, None)
+                    history.counts = some.counts
+                else:
+                    history.take(columns[name], extremes(name) if extremes else None)
             return
         if self._behind:
             self._behind = False
@@ -175,7 +195,7 @@ class Memory:
         for _, history in self._plan or ():
             if len(history.values) > self._kept:
                 history.settle(self._kept)
-            history.fresh = 0
+            history.fresh, history.counts = 0, None
 
     def rebase(self) -> None:
         """Tells the features that remember a course that another one begins, because the run was restarted."""
@@ -186,6 +206,10 @@ class Memory:
         """Moves to a row of the present block."""
         rows, repeats = self._before
         self.rows, self._repeats = rows + row + 1, repeats + row + 1
+
+    def has(self, name: str) -> bool:  # noqa: ARG002
+        """Whether the row has a metric of the present block."""
+        return True
 
     def knows(self, name: str) -> bool:
         return name in self._first_seen

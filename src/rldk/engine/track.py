@@ -11,13 +11,15 @@ from rldk.engine.features.window import NAN, Feature, run
 
 class History:
     """The newest finite values of a metric. `count`: how many there were so far; `fresh`: how many are in the present
-    block."""
+    block. `counts`: for each row of the present block, how many values there are up to it; None where each row has
+    one."""
 
-    __slots__ = ("_extremes", "_updates", "count", "fresh", "pushed", "reach", "tracks", "values")
+    __slots__ = ("_extremes", "_updates", "count", "counts", "fresh", "pushed", "reach", "tracks", "values")
 
     def __init__(self) -> None:
         self.values: list[float] = []
         self.count = 0
+        self.counts: Sequence[int] | None = None
         self.fresh = 0
         self.pushed = 0  # every feature has taken the values up to this number
         self.reach = 0  # values from which a feature may be rebuilt
@@ -103,7 +105,7 @@ class Track:
         if self._serial != serial:
             self._serial = serial
             known, column = self._given
-            self.column = column() if known == serial else self._run(rows)
+            self.column = column() if known == serial else self._by_row(self._run(rows))
         return self.column
 
     def work_out(self, serial: int, hint: Sequence[int]) -> list[float]:
@@ -112,13 +114,25 @@ class Track:
             self._serial = serial
             self._done = self.history.count
             many: Any = self.feature.run  # type: ignore[attr-defined]
-            self.column = many(self.history.values, hint)
+            self.column = self._by_row(many(self.history.values, hint))
         return self.column
+
+    def _by_row(self, column: list[float]) -> list[float]:
+        """The values at the rows, from those after each value. A row without the metric has that of the row before."""
+        counts = self.history.counts
+        if counts is None:
+            return column
+        at_first = self.before()
+        return [column[count - 1] if count else at_first for count in counts]
+
+    def before(self) -> float:
+        """The value before the first value of the metric."""
+        return _traits(*self._make)[1]
 
     def resting(self) -> float:
         """The value at every row of a block that does not have the metric."""
         if not self.history.count:
-            return _traits(*self._make)[1]
+            return self.before()
         return self.now().value
 
     def first_values(self) -> Sequence[float] | None:
@@ -137,6 +151,10 @@ class Track:
         self._born = self._done = 0
         if known is not None:
             self._given = serial, lambda: known
+
+    def skip(self, values: int) -> None:
+        """Leaves out the first values of the history: nobody asked for the feature then."""
+        self._born = self._done = values
 
     def is_worked_out(self, serial: int) -> bool:
         """Whether the values have been computed already."""
@@ -179,8 +197,10 @@ class Track:
         self._catch_up(history.count - history.fresh)
         if self._done == history.count:
             return [feature.value] * rows
+        late = max(0, self._done - (history.count - history.fresh))
         self._done = history.count
-        return run(feature, history.values[-history.fresh :])
+        values = run(feature, history.values[late - history.fresh :])
+        return [self.before()] * late + values if late else values
 
     def _catch_up(self, to: int) -> None:
         self._done = max(self._done, self.history.pushed)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from rldk.core.codec import to_builtins
 from rldk.core.model import Check, CheckStatus, Finding, Note, Report
 from rldk.engine.episodes import Episode, severity_of
 from rldk.engine.evaluate import BoundRule
 from rldk.engine.live import Engine
-from rldk.engine.once import look_once
+from rldk.engine.once import Once, look_once
 from rldk.engine.report.health import health
 from rldk.engine.report.incidents import Placed, group, join_simultaneous, lower_unsupported
 from rldk.engine.report.outlook import outlook
@@ -90,26 +90,38 @@ class _Asked(NamedTuple):
 def _asked(
     engine: Engine, rules: tuple[Rule, ...], bound: list[BoundRule], views: Mapping[Subject, SubjectView] | None
 ) -> _Asked:
-    """Runs whose rules know the same facts (`Engine.copy_for`) share the answer."""
+    """What came of the rules. Runs that were looked at together share what they have alike (see `Engine.shared`)."""
+    once = _shared(
+        engine, views, id(engine.context), lambda: look_once(rules, engine.context, engine.inapplicable, views)
+    )
+    key = id(engine.inapplicable), tuple(once.checked), tuple([(w.ready, w.looks, w.failure) for w in bound])
+    checked, unchecked = _shared(engine, views, key, lambda: _work_out(engine, rules, bound, once))
+    return _Asked(once.findings, checked, (*unchecked, *once.unchecked))
+
+
+Shared = TypeVar("Shared")
+
+
+def _shared(
+    engine: Engine, views: Mapping[Subject, SubjectView] | None, key: object, make: Callable[[], Shared]
+) -> Shared:
     if engine.shared is None or views:
-        return _work_out(engine, rules, bound, views)
-    key = tuple([(w.ready, w.looks, w.failure) for w in bound])
-    found: _Asked | None = engine.shared.get(key)
+        return make()
+    found: Shared | None = engine.shared.get(key)
     if found is None:
-        found = engine.shared[key] = _work_out(engine, rules, bound, views)
+        found = engine.shared[key] = make()
     return found
 
 
 def _work_out(
-    engine: Engine, rules: tuple[Rule, ...], bound: list[BoundRule], views: Mapping[Subject, SubjectView] | None
-) -> _Asked:
-    once = look_once(rules, engine.context, engine.inapplicable, views)
+    engine: Engine, rules: tuple[Rule, ...], bound: list[BoundRule], once: Once
+) -> tuple[tuple[str, ...], tuple[Check, ...]]:
+    """The codes of all rules that could look, and why those over rows and samples did not."""
     failed = {w.rule.code for w in bound if w.failure}
     checked = tuple(sorted({w.rule.code for w in bound if w.ready and not w.rule.note} - failed | {*once.checked}))
     by_row = [r for r in rules if r.subject in BY_ROW and r.code not in checked and not r.note]
     of_samples = engine.samples.unchecked(rules, engine.inapplicable)
-    skipped = (*_unchecked_rules(engine, by_row, bound), *of_samples, *once.unchecked)
-    return _Asked(once.findings, checked, skipped)
+    return checked, (*_unchecked_rules(engine, by_row, bound), *of_samples)
 
 
 def place(bound: BoundRule, episode: Episode, context: Context) -> Placed:

@@ -1,0 +1,138 @@
+"""Joins all training rows of a short run into one block, although some rows lack some metrics.
+
+The engine looks at such a run block by block: a block ends where a metric comes or goes, and around evaluations. Where
+every row is finite, the same answers come from one long block that knows which rows have which metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from rldk.core.table import MetricTable
+from rldk.engine.blocks import MOST_ROWS, Block, PhaseBlock, cut
+from rldk.engine.features.order import RowSeconds
+from rldk.engine.features.window import HUGE, NAN
+from rldk.engine.table_blocks import table_blocks
+
+INTERVAL = "row_interval_s"
+
+
+class Ragged(Struct, frozen=True):
+    """A metric that some rows lack. `values`: those of the rows that have it. `counts`: for each row of the block, how
+    many rows up to it have it."""
+
+    values: Sequence[float]
+    counts: Sequence[int]
+
+
+class Between(NamedTuple):
+    """Rows of another phase that follow the first `after` training rows. `intervals`: see `RowSeconds`."""
+
+    after: int
+    group: PhaseBlock
+    intervals: Sequence[float]
+
+
+_Part = tuple[Block, Sequence[float]]  # with the intervals before its rows
+
+
+class JoinedRun(Struct, frozen=True, kw_only=True):
+    """The training rows of a run as one block, and the rows in between.
+
+    The columns of the block stand in the order in which the engine meets them, with NaN on rows that lack the metric;
+    `ragged` has these columns. `begun`: how many of them the first row has. `steps`: those of the first row of any
+    phase and of the last one."""
+
+    block: Block
+    steps: tuple[int, int]
+    begun: int
+    ragged: Mapping[str, Ragged]
+    between: Sequence[Between] = ()
+
+    @property
+    def compact(self) -> Mapping[str, Sequence[float]]:
+        """The columns without the rows that lack the metric."""
+        columns = self.block.columns
+        if not self.ragged:
+            return columns
+        return {name: self.ragged[name].values if name in self.ragged else columns[name] for name in columns}
+
+
+def join_rows(table: MetricTable) -> JoinedRun | None:
+    """The training rows of a table as one block. None where a row is not finite, where the run was restarted, or where
+    it has too many rows."""
+    if not 0 < len(table) <= 2 * MOST_ROWS:
+        return None
+    groups: list[PhaseBlock] = []
+    for group in table_blocks(table):
+        if not group.block.finite or group.block.segment:
+            return None
+        groups.append(group)
+    timed = bool((table.time == table.time).any()) or "wall_time" in table.columns
+    if len(groups) == 1 and groups[0].phase == "train" and not timed:
+        block = groups[0].block
+        return JoinedRun(block=block, steps=(block.steps[0], block.steps[-1]), begun=len(block.columns), ragged={})
+    if INTERVAL in table.columns or not all(map(_is_small, table.columns.values())):
+        return None
+    return _joined(groups)
+
+
+def _is_small(column: NDArray[np.float64]) -> bool:
+    """Whether sums of the values surely do not overflow, and no value is -0.0, which is as small as 0.0 and differs."""
+    there = column[column == column]
+    return bool((np.abs(there) < HUGE).all()) and not bool(np.signbit(there[there == 0.0]).any())
+
+
+def _joined(groups: Sequence[PhaseBlock]) -> JoinedRun | None:
+    pace = RowSeconds()
+    parts: list[_Part] = []
+    between: list[Between] = []
+    rows = 0
+    for group in groups:
+        block = group.block
+        intervals = pace.intervals(group.phase, block.times, block.columns.get("wall_time", ()))
+        if group.phase != "train":
+            between.append(Between(rows, group, intervals))
+            continue
+        parts += cut(block, intervals)
+        rows += len(block.steps)
+    if not 0 < rows <= MOST_ROWS:
+        return None
+    first, last = groups[0].block.steps[0], groups[-1].block.steps[-1]
+    return _one_block(parts, rows, (first, last), between)
+
+
+def _one_block(parts: Sequence[_Part], rows: int, steps: tuple[int, int], between: Sequence[Between]) -> JoinedRun:
+    columns: dict[str, list[float]] = {}
+    present: dict[str, bytearray] = {}
+    start = 0
+    for block, intervals in parts:
+        stop = start + len(block.steps)
+        for name, values in _columns(block, intervals):
+            if name not in columns:
+                columns[name], present[name] = [NAN] * rows, bytearray(rows)
+            columns[name][start:stop] = values
+            present[name][start:stop] = b"\1" * (stop - start)
+        start = stop
+    return JoinedRun(
+        block=Block(columns, [step for block, _ in parts for step in block.steps], [NAN] * rows, 0, finite=True),
+        steps=steps,
+        begun=len([*_columns(*parts[0])]),
+        ragged={name: _ragged(columns[name], there) for name, there in present.items() if 0 in there},
+        between=between,
+    )
+
+
+def _columns(block: Block, intervals: Sequence[float]) -> Iterator[tuple[str, Sequence[float]]]:
+    yield from block.columns.items()
+    if intervals:
+        yield INTERVAL, intervals
+
+
+def _ragged(column: Sequence[float], there: bytearray) -> Ragged:
+    return Ragged([x for x, has in zip(column, there, strict=True) if has], list(accumulate(there)))

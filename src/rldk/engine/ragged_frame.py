@@ -1,0 +1,200 @@
+"""Shows a rule rows of which some lack some metrics (see `ragged`): the rows of several runs at once, or of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rldk.engine.column import Column, Mask, Numbers
+from rldk.engine.column_frame import Answer
+from rldk.engine.evaluate import BoundRule
+from rldk.engine.features.arrays import NEEDS
+from rldk.engine.features.window import NAN, Feature
+from rldk.engine.memory import Found, Key, Memory
+from rldk.engine.ragged import JoinedRun, Ragged
+from rldk.engine.stack_frame import StackFrame
+from rldk.engine.track import Track
+from rldk.rules.rule import Context
+
+Late = Mapping[Key, str]  # features that begin where the run meets a metric, which is not their own
+
+
+class RaggedMemory(Memory):
+    """The memory of a run that is one block, some of whose rows lack some metrics."""
+
+    __slots__ = ("_late", "_ragged")
+
+    def __init__(self, makers: Mapping[str, Callable[..., Feature]], ragged: Mapping[str, Ragged], late: Late) -> None:
+        super().__init__(makers)
+        self._ragged = ragged
+        self._late = late
+
+    def feature(self, key: Key) -> Track:
+        is_new = key not in self._items
+        made = super().feature(key)
+        if is_new and key in self._late:
+            row = self._ragged[self._late[key]].counts.index(1)
+            own = self._ragged.get(key[1])
+            made.skip(row if own is None else own.counts[row - 1] if row else 0)
+        return made
+
+    def has(self, name: str) -> bool:
+        some = self._ragged.get(name)
+        return some is None or _is_there(some.counts, self.rows - 1)
+
+    def knows(self, name: str) -> bool:
+        some = self._ragged.get(name)
+        return super().knows(name) if some is None else some.counts[self.rows - 1] > 0
+
+    def gap(self, name: str) -> float:
+        some = self._ragged.get(name)
+        if some is None:
+            return super().gap(name)
+        now = some.counts[self.rows - 1]
+        return float(self.rows - 1 - some.counts.index(now)) if now else NAN
+
+    def coverage(self, name: str) -> float:
+        some = self._ragged.get(name)
+        if some is None:
+            return super().coverage(name)
+        now = some.counts[self.rows - 1]
+        return now / (self.rows - some.counts.index(1)) if now else NAN
+
+    def tail(self, metric: str, row: int, values: int) -> list[float]:
+        some = self._ragged.get(metric)
+        if some is None or metric not in self._lasting:
+            return super().tail(metric, row, values)
+        end = some.counts[row]
+        return list(some.values[max(0, end - values) : end])
+
+
+def _is_there(counts: Sequence[int], row: int) -> bool:
+    return counts[row] > (counts[row - 1] if row else 0)
+
+
+class RaggedFrame(StackFrame):
+    """All rows of the runs, one run after the other. In each of them, rows may lack some of the metrics."""
+
+    __slots__ = ("_counts", "_known", "_late", "_present")
+
+    def __init__(self, model: Memory, contexts: Sequence[Context], runs: Sequence[JoinedRun], late: Late) -> None:
+        super().__init__(model, contexts, runs)
+        self._late = late
+        names = dict.fromkeys(name for run in runs for name in run.ragged)
+        self._counts = {name: self._counts_of(name, runs) for name in names}
+        self._known: dict[str, Mask] = {name: (counts > 0).ravel() for name, counts in self._counts.items()}
+        self._present = {name: np.diff(counts, prepend=0) > 0 for name, counts in self._counts.items()}
+
+    def close(self) -> None:
+        super().close()
+        self._counts, self._known, self._present = {}, {}, {}
+
+    def stated(self, name: str) -> bool:
+        present = self._present.get(name)
+        if present is None:
+            return super().stated(name)
+        return Column(present.ravel().astype(np.float64), self._cases)  # type: ignore[return-value]  # true where it is not 0
+
+    def gap(self, name: str) -> float:
+        return self._by_row("gap", name) if name in self._counts else super().gap(name)
+
+    def coverage(self, name: str) -> float:
+        return self._by_row("coverage", name) if name in self._counts else super().coverage(name)
+
+    def last(self, name: str) -> float:
+        known = self._known.get(name)
+        if known is None:
+            return super().last(name)
+        self._cases.lack(~known)
+        return self._see("last", name)
+
+    def _ask(self, *key: Any) -> float:
+        known = self._known.get(key[1])
+        if known is None:
+            return super()._ask(*key)
+        found = self._found.get(key)
+        if found is None:
+            found = self._look_up(key)
+        if type(found) is tuple:
+            column, missing, _ = found
+            if missing is not None:
+                self._cases.lack(missing)
+            return column  # type: ignore[return-value]  # rules take it for a number
+        if found != found:
+            self._cases.lack(known)
+        return found  # type: ignore[return-value]
+
+    def _look_up(self, key: Any) -> Answer:
+        found = super()._look_up(key)
+        known = self._known.get(key[1])
+        if known is not None and type(found) is tuple and found[1] is not None:
+            # on rows before the first value, a missing feature is no missing input
+            found = self._found[key] = found[0], found[1] & known, 0
+        return found
+
+    def _at_once(self, key: Any, track: Track) -> Numbers | None:
+        return None if key in self._late else super()._at_once(key, track)
+
+    def _hints(self, key: Any, track: Track) -> list[list[int]] | None:
+        return None if key in self._late else super()._hints(key, track)
+
+    def _later(self, key: Any, track: Track) -> Answer | None:
+        if key in self._late:
+            return None
+        counts = self._counts.get(key[1])
+        if counts is None:
+            return super()._later(key, track)
+        needs = NEEDS.get(key[0])
+        if needs is None or self._line(key[1], track) is None:
+            return None
+        missing = (counts < needs(*key[2:])).ravel()
+        if missing.all():
+            return NAN
+        make = partial(self._values, key, track)
+        return Column.later(lambda: np.asarray(make(), dtype=np.float64), self._cases), missing, 0
+
+    def _rows_for(self, bound: BoundRule) -> Mask:
+        rows = super()._rows_for(bound)
+        for name in bound.required:
+            present = self._present.get(name)
+            rows = rows if present is None else rows & present
+        if bound.rule.each and bound.metric in self._known:  # the rule is met where the metric is
+            rows = rows & (self._counts[bound.metric] > 0)
+        return rows
+
+    def _spread(self, metric: str, track: Track, made: Numbers) -> Numbers:
+        counts = self._counts.get(metric)
+        if counts is None:
+            return made
+        return np.take_along_axis(np.insert(made, 0, track.before(), axis=1), counts, axis=1)
+
+    def _by_row(self, kind: str, name: str) -> float:
+        """A measure of where the rows are that have a metric; NaN before the first."""
+        if (kind, name) not in self._found:
+            counts, present = self._counts[name], self._present[name]
+            rows = np.arange(counts.shape[1], dtype=np.float64)
+            if kind == "gap":
+                values = rows - np.maximum.accumulate(np.where(present, rows, 0.0), axis=1)
+            else:
+                values = counts / (rows + 1.0 - present.argmax(axis=1)[:, None])
+            self._column((kind, name), np.where(counts > 0, values, NAN).ravel())
+        return self._see(kind, name)
+
+    def _counts_of(self, name: str, runs: Sequence[JoinedRun]) -> NDArray[np.int64]:
+        made = np.zeros(self._shape, dtype=np.int64)
+        for at, run in enumerate(runs):
+            n = len(run.block.steps)
+            some = run.ragged.get(name)
+            made[at, :n] = np.arange(1, n + 1) if some is None else some.counts
+            made[at, n:] = made[at, n - 1]
+        return made
+
+
+def memory_of(model: Memory, run: JoinedRun, found: Found, late: Late) -> Memory:
+    """The memory of a run with the features of the model, before its rows."""
+    copy = RaggedMemory(model.makers, run.ragged, late) if run.ragged else Memory(model.makers)
+    return model.copy_into(copy, run.block.columns, found)

@@ -1,0 +1,250 @@
+"""Runs as they come are scanned together with the reports that each gets alone: rows lack metrics, carry times, have
+evaluations between them, and each run has its own configuration."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from examples import every, few
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from rldk.adapters.open import open_runs
+from rldk.core.codec import to_builtins
+from rldk.core.model import Run, RunMeta
+from rldk.core.table import MetricTable, TableBuilder
+from rldk.engine import stack
+from rldk.engine.ragged import join_rows
+from rldk.engine.scan import rule_columns, scan
+from rldk.engine.stack import scan_all
+from rldk.rules.chosen import chosen_rules
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+RULES = chosen_rules("default", None, None)
+NAMES = (
+    "reward_mean", "kl", "entropy", "loss", "policy_loss", "grad_norm", "grad_norm_policy", "grad_norm_value", "lr",
+    "value_loss", "response_length_mean", "clip_frac", "pref_accuracy", "eval_loss", "own_metric",
+)  # fmt: skip
+Values = dict[str, float]
+
+
+@pytest.fixture
+def stacked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of runs that were looked at together."""
+    sizes: list[int] = []
+    follow = stack._follow
+
+    def counted(*args: Any) -> Any:
+        found = list(follow(*args))
+        sizes.append(len(found))
+        return found
+
+    monkeypatch.setattr(stack, "_follow", counted)
+    return sizes
+
+
+def _same(runs: Sequence[Run]) -> bool:
+    """The signs of zeros and the order of findings count, too."""
+    return [repr(to_builtins(r)) for r in scan_all(runs, RULES)] == [repr(to_builtins(scan(r, RULES))) for r in runs]
+
+
+def _run(
+    seed: int,
+    rows: int = 60,
+    change: Callable[[int, Values], None] = lambda *_: None,
+    *,
+    evaluated: int = 0,
+    timed: int | None = None,
+    **meta: Any,
+) -> Run:
+    """`evaluated`: an evaluation after so many rows; `timed`: the first row that has a time."""
+    rng, builder = random.Random(seed), TableBuilder()
+    levels = {name: rng.uniform(0.1, 2.0) for name in NAMES[:8]}
+    clock = 1e9
+    for step in range(rows):
+        values = {name: abs(rng.gauss(level, 0.05)) for name, level in levels.items()}
+        values |= {"lr": 1e-5, "reward_mean": min(step, 40) / rows + rng.gauss(0, 0.1)}
+        change(step, values)
+        clock += rng.uniform(1.0, 1.5)
+        time = {"time": clock} if timed is not None and step >= timed else {}
+        builder.add(step, values, **time)
+        if evaluated and step % evaluated == evaluated - 1:
+            clock += rng.uniform(3.0, 4.0)
+            seen = {"eval_reward_mean": values.get("reward_mean", 0.5) - 0.1, "loss": 1.0 + rng.random()}
+            builder.add(step, seen, phase="eval", **({"time": clock} if time else {}))
+    given = {"format": "jsonl", "names": {name: name for name in NAMES}, **meta}
+    return Run(id=f"run_{seed}", source="log", metrics=builder.build(), meta=RunMeta(**given))
+
+
+def _only_each(n: int, *names: str, start: int = 0) -> Callable[[int, Values], None]:
+    """Metrics that only each n-th row has, from a row on."""
+
+    def change(step: int, values: Values) -> None:
+        for name in names:
+            if step < start or step % n:
+                values.pop(name, None)
+            else:
+                values.setdefault(name, 0.5 + 0.01 * (step % 7))
+
+    return change
+
+
+def test_metrics_that_some_rows_lack(stacked: list[int]) -> None:
+    runs = [_run(seed, 50 + seed, _only_each(seed + 2, "eval_loss", "pref_accuracy", start=7)) for seed in range(4)]
+    assert _same(runs)
+    assert stacked == [4]
+
+
+def test_metrics_that_begin_after_the_first_row(stacked: list[int]) -> None:
+    runs = [_run(seed, 60, _only_each(1, "loss", "entropy", "grad_norm_policy", start=1)) for seed in range(3)]
+    assert _same(runs)
+    assert stacked == [3]
+
+
+def test_a_ratio_that_only_some_rows_give(stacked: list[int]) -> None:
+    def small(step: int, values: Values) -> None:
+        values["kl"] = 1e-4 if step < 10 or step % 4 == 0 else 0.05
+
+    assert _same([_run(seed, 60, small) for seed in range(3)])
+    assert stacked == [3]
+
+
+@pytest.mark.parametrize("timed", [0, 5])
+def test_times(stacked: list[int], timed: int) -> None:
+    assert _same([_run(seed, 60, timed=timed) for seed in range(3)])
+    assert stacked == [3]
+
+
+def test_a_pause_is_seen_in_the_run_that_had_it(stacked: list[int]) -> None:
+    runs = [_run(seed, 120, timed=0) for seed in range(3)]
+    late = np.array(runs[1].metrics.time)
+    late[90:] += 900.0
+    table = runs[1].metrics
+    runs[1] = replace(runs[1], metrics=replace(table, time=late))
+    assert _same(runs)
+    assert stacked == [3]
+
+
+def test_evaluations_between_training_rows(stacked: list[int]) -> None:
+    runs = [_run(seed, 60, evaluated=n, timed=0) for seed, n in enumerate((5, 7, 20, 60))]
+    assert _same(runs)
+    assert stacked == [4]
+
+
+def test_evaluations_that_get_worse_are_told_with_the_norms_of_that_time(stacked: list[int]) -> None:
+    def worse(step: int, values: Values) -> None:
+        values["loss"], values["reward_mean"] = 2.0 / (step + 1.0), 0.01 * step
+        values["grad_norm_policy"] = 1.0 + step
+
+    def overfit(run: Run) -> Run:
+        table = run.metrics
+        loss = np.array(table.columns["loss"])
+        loss[table.phase == 1] = np.linspace(0.5, 4.0, int((table.phase == 1).sum()))
+        return replace(run, metrics=replace(table, columns={**table.columns, "loss": loss}))
+
+    runs = [overfit(_run(seed, 200, worse, evaluated=4)) for seed in range(3)]
+    assert _same(runs)
+    assert stacked == [3]
+
+
+def test_each_run_has_its_own_configuration(stacked: list[int]) -> None:
+    configs = [
+        {"learning_rate": 1e-5, "max_grad_norm": 0.5}, {"learning_rate": 3e-5, "max_grad_norm": 1, "seed": 2},
+        {"learning_rate": 1e-5, "max_grad_norm": 1.0, "seed": 3}, {"learning_rate": 0.1, "kl_target": 0.1},
+        {"learning_rate": "1e-5", "max_grad_norm": True, "vocab_size": 50}, {"beta": 0.0, "entropy_coef": float("nan")},
+        {"learning_rate": [1e-5], "vocab_size": {"a": 1}, "gamma": 0.9}, {},
+    ]  # fmt: skip
+    runs = [_run(seed, config=config, total_steps=60 + seed % 2) for seed, config in enumerate(configs)]
+    assert _same(runs)
+    assert sum(stacked) >= 4
+
+
+def test_a_rule_that_asks_for_the_configuration_gets_that_of_the_run() -> None:
+    def loud(step: int, values: Values) -> None:
+        values["grad_norm"] = 0.9 if step < 30 else 30.0
+        values["entropy"] = 8.0 if step < 40 else 0.1
+
+    configs = [{"max_grad_norm": limit, "vocab_size": size} for limit in (0.5, 1.0, 50.0) for size in (100, 50_000)]
+    assert _same([_run(seed, 100, loud, config=config) for seed, config in enumerate(configs)])
+
+
+def test_a_restarted_run_and_a_run_with_a_missing_number_are_scanned_alone(stacked: list[int]) -> None:
+    def odd(step: int, values: Values) -> None:
+        values["loss"] = float("nan") if step == 30 else values["loss"]
+
+    runs = [_run(0), _run(1, change=odd), _run(2)]
+    assert _same(runs)
+    assert stacked == [2]
+    assert join_rows(rule_columns(runs[1])) is None
+
+
+@st.composite
+def sweeps(draw: st.DrawFn) -> list[Run]:
+    """A few runs of one program: the same kinds of rows, each with its own numbers."""
+    seed = draw(st.integers(0, 10_000))
+    patterns = draw(
+        st.lists(
+            st.tuples(st.sampled_from(NAMES), st.integers(1, 6), st.integers(0, 15)),
+            max_size=5,
+            unique_by=lambda p: p[0],
+        )
+    )
+    evaluated = draw(st.sampled_from((0, 0, 3, 10)))
+    timed = draw(st.sampled_from((None, 0, 4)))
+    spikes = draw(
+        st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 60), st.sampled_from((0.0, 1e-9, 50.0))), max_size=6)
+    )
+    runs = []
+    for at in range(draw(st.integers(2, 4))):
+
+        def change(step: int, values: Values, at: int = at) -> None:
+            for name, row, value in spikes[at::2]:
+                if step >= row:
+                    values[name] = value
+            for name, n, start in patterns:
+                _only_each(n, name, start=start)(step, values)
+
+        config = {"learning_rate": 1e-5 * (1 + at % 2), "seed": at, "max_grad_norm": draw(st.sampled_from((0.5, 1.0)))}
+        rows = draw(st.integers(13, 90))
+        runs.append(_run(seed + at, rows, change, evaluated=evaluated, timed=timed, config=config))
+    return runs
+
+
+@settings(max_examples=few(60))
+@given(sweeps())
+def test_sweeps_of_all_kinds(runs: list[Run]) -> None:
+    assert _same(runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", every(1, sorted(p.name for p in FIXTURES.iterdir() if p.is_dir())))
+def test_genuine_logs_cut_at_different_rows(folder: str) -> None:
+    try:
+        runs = open_runs(FIXTURES / folder)
+    except Exception as error:  # noqa: BLE001
+        pytest.skip(f"no run: {error}")
+    for run in runs[:3]:
+        assert _same([_shortened(run, part) for part in (1.0, 0.9, 0.75)])
+
+
+def _shortened(run: Run, part: float) -> Run:
+    table = run.metrics
+    n = max(1, int(part * min(len(table), 900)))
+    stated = {name: rows[rows < n] for name, rows in table.stated_nan.items()}
+    columns = {name: column[:n] for name, column in table.columns.items()}
+    cut = MetricTable(
+        step=table.step[:n],
+        phase=table.phase[:n],
+        segment=table.segment[:n],
+        time=table.time[:n],
+        columns=columns,
+        stated_nan=stated,
+    )
+    config = {**run.meta.config, "seed": n, "learning_rate": 1e-5 * part}
+    return replace(run, metrics=cut, samples=None, sample_reader=None, meta=replace(run.meta, config=config))
