@@ -127,22 +127,35 @@ def able_kinds(kinds: Iterable[type[BaseAdapter]], head: bytes) -> list[type[Bas
 def _able(head: bytes) -> list[str]:
     """The modules whose formats may recognise a file with this head."""
     is_json = head.lstrip().startswith(b"{")
+    gist = b"\n".join({*_without_numbers(head).split(b"\n")})
     return [
         name
         for name, (marks, not_json) in _modules().items()
-        if not (is_json and not_json) and (marks is None or any(mark in head for mark in marks))
+        if not (is_json and not_json)
+        and (marks is None or any(part in gist and mark in head for mark, part in marks.items()))
     ]
 
 
+def _without_numbers(text: bytes) -> bytes:
+    """The lines of a log are then few, and soon searched for many marks."""
+    return text.translate(None, b"0123456789.+-")
+
+
 @cache
-def _modules() -> dict[str, tuple[tuple[bytes, ...] | None, bool]]:
-    """The modules of the formats, each with its marks and whether it is never JSON."""
+def _modules() -> dict[str, tuple[dict[bytes, bytes] | None, bool]]:
+    """The modules of the formats, each with its marks and whether it is never JSON. A mark has a part beside it that
+    stands in each line without numbers that the mark stands in."""
     from pkgutil import iter_modules
 
     from rldk.adapters import consoles, formats
 
     return {
-        f"{package.__name__}.{module.name}": (package.MARKS.get(module.name), module.name in package.NOT_JSON)
+        f"{package.__name__}.{module.name}": (
+            {mark: _without_numbers(mark).split(b"\n")[0] for mark in package.MARKS[module.name]}
+            if module.name in package.MARKS
+            else None,
+            module.name in package.NOT_JSON,
+        )
         for package in (consoles, formats)
         for module in iter_modules(package.__path__)
     }

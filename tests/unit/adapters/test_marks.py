@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from examples import each_of, every
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rldk.adapters import consoles, formats
-from rldk.adapters.base import BaseAdapter, adapters, adapters_for
+from rldk.adapters.base import BaseAdapter, _able, adapters, adapters_for
 from rldk.adapters.explore import claims
 from rldk.adapters.source import File
 
@@ -58,6 +60,24 @@ def test_a_file_without_the_mark_is_not_recognised(module: str) -> None:
         bare = reduce(lambda left, mark: left.replace(mark, b" "), MARKS[module], head)
         assert not any(kind.sniff(File.beginning(bare, path)) for kind in kinds)
     assert recognised
+
+
+def _loaded_for(head: bytes) -> set[str]:
+    """The modules with marks that are left in, by a plain search."""
+    is_json = head.lstrip().startswith(b"{")
+    found = {module for module, marks in MARKS.items() if any(mark in head for mark in marks)}
+    return found - {*NOT_JSON} if is_json else found
+
+
+@given(st.lists(st.one_of(st.sampled_from(sorted({*sum(MARKS.values(), ())})), st.binary(max_size=4)), max_size=6))
+def test_marks_are_found_wherever_they_stand(parts: list[bytes]) -> None:
+    for glue in (b"", b"\n", b"7"):
+        head = glue.join(parts)
+        assert {*_able(head)} & {*MARKS} == _loaded_for(head)
+
+
+def test_marks_are_found_in_genuine_files() -> None:
+    assert all({*_able(head)} & {*MARKS} == _loaded_for(head) for head in [File(path).head for path in FILES] + MADE)
 
 
 @each_of("module", NOT_JSON)
