@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from rldk.adapters.explore import Look
 from rldk.cards.wire import document
 from rldk.core.model import Report
 from rldk.diagnosis import diagnose, diagnose_all, looks, many
@@ -62,7 +63,7 @@ def test_two_processes_that_share_the_look_say_the_same_in_the_same_order(
     assert len(two.reports) == 11
 
 
-def _ends_at_notes(piece: looks._Piece) -> list[looks.Look]:
+def _ends_at_notes(piece: looks._Piece) -> list[Look]:
     if any(path.name == "notes.txt" for path in piece.paths):
         os._exit(9)
     return _true_look(piece)

@@ -198,7 +198,7 @@ class Engine:
         return state
 
     def _open(self, run: JoinedRun) -> tuple[_PhaseState, Block]:
-        self.census.take(run.compact, finite=True)
+        self.census.take(run.compact, finite=True)  # only its finite values
         return self._enter(run.block, "train", (), run.ragged)
 
     def close_run(self, run: JoinedRun, bound: list[BoundRule], loud: Sequence[Loud]) -> None:
@@ -212,7 +212,7 @@ class Engine:
             for _ in islice(rows, after - 1 - self._row):
                 pass
             self._row = after - 1
-            self.census.take(group.block.columns, finite=True)
+            self.census.take(group.block.columns, finite=group.block.finite)
             for block, paced in cut(group.block, intervals):
                 for _ in self._look(block, group.phase, paced):
                     pass

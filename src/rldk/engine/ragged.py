@@ -1,12 +1,12 @@
 """Joins all training rows of a short run into one block, although some rows lack some metrics.
 
-The engine looks at such a run block by block: a block ends where a metric comes or goes, and around evaluations. Where
-every row is finite, the same answers come from one long block that knows which rows have which metric."""
+The engine looks at such a run block by block: a block ends where a metric comes or goes, and around evaluations. The
+same answers come from one long block that knows which rows have which metric."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +23,27 @@ INTERVAL = "row_interval_s"
 
 
 class Ragged(Struct, frozen=True):
-    """A metric that some rows lack. `values`: those of the rows that have it. `counts`: for each row of the block, how
-    many rows up to it have it."""
+    """A metric that some rows lack. `values`: the finite ones. `counts`: for each row of the block, how many finite
+    values there are up to it; `stated`: how many rows have any."""
 
     values: Sequence[float]
     counts: Sequence[int]
+    stated: Sequence[int]
+
+    def is_stated(self, row: int) -> bool:
+        return self.stated[row] > (self.stated[row - 1] if row else 0)
+
+    def lapses(self) -> tuple[list[int], list[int]]:
+        """For each row, what `Memory.lapses` and `Memory.broken` say on it."""
+        before, stretch = 0, 0
+        found: tuple[list[int], list[int]] = [], []
+        for row, count in enumerate(self.counts):
+            if self.is_stated(row):
+                finite = count > (self.counts[row - 1] if row else 0)
+                before, stretch = (before + stretch, 0) if finite else (before, stretch + 1)
+            found[0].append(before)
+            found[1].append(stretch)
+        return found
 
 
 class Between(NamedTuple):
@@ -64,13 +80,13 @@ class JoinedRun(Struct, frozen=True, kw_only=True):
 
 
 def join_rows(table: MetricTable) -> JoinedRun | None:
-    """The training rows of a table as one block. None where a row is not finite, where the run was restarted, or where
-    it has too many rows."""
+    """The training rows of a table as one block. None where the run was restarted, where it has too many rows, and
+    where a value is huge or a metric has no finite value."""
     if not 0 < len(table) <= 2 * MOST_ROWS:
         return None
     groups: list[PhaseBlock] = []
     for group in table_blocks(table):
-        if not group.block.finite or group.block.segment:
+        if group.block.segment:
             return None
         groups.append(group)
     timed = bool((table.time == table.time).any()) or "wall_time" in table.columns
@@ -79,13 +95,18 @@ def join_rows(table: MetricTable) -> JoinedRun | None:
         return JoinedRun(block=block, steps=(block.steps[0], block.steps[-1]), begun=len(block.columns), ragged={})
     if INTERVAL in table.columns or not all(map(_is_small, table.columns.values())):
         return None
+    if any(group.phase != "train" for group in groups) and any(map(_has_signed_zero, table.columns.values())):
+        return None  # the least value of a column is the first of 0.0 and -0.0, and rows are counted in another order
     return _joined(groups)
 
 
 def _is_small(column: NDArray[np.float64]) -> bool:
-    """Whether sums of the values surely do not overflow, and no value is -0.0, which is as small as 0.0 and differs."""
-    there = column[column == column]
-    return bool((np.abs(there) < HUGE).all()) and not bool(np.signbit(there[there == 0.0]).any())
+    """Whether sums of the finite values surely do not overflow."""
+    return bool((np.abs(column[np.isfinite(column)]) < HUGE).all())
+
+
+def _has_signed_zero(column: NDArray[np.float64]) -> bool:
+    return bool(np.signbit(column[column == 0.0]).any())
 
 
 def _joined(groups: Sequence[PhaseBlock]) -> JoinedRun | None:
@@ -103,13 +124,15 @@ def _joined(groups: Sequence[PhaseBlock]) -> JoinedRun | None:
         rows += len(block.steps)
     if not 0 < rows <= MOST_ROWS:
         return None
-    first, last = groups[0].block.steps[0], groups[-1].block.steps[-1]
-    return _one_block(parts, rows, (first, last), between)
+    steps = groups[0].block.steps[0], groups[-1].block.steps[-1]
+    made = _one_block(parts, rows, steps, between)
+    return made if all(some.values for some in made.ragged.values()) else None
 
 
 def _one_block(parts: Sequence[_Part], rows: int, steps: tuple[int, int], between: Sequence[Between]) -> JoinedRun:
     columns: dict[str, list[float]] = {}
     present: dict[str, bytearray] = {}
+    odd = {name for block, _ in parts if not block.finite for name, (x,) in block.columns.items() if x - x != 0.0}
     start = 0
     for block, intervals in parts:
         stop = start + len(block.steps)
@@ -123,7 +146,7 @@ def _one_block(parts: Sequence[_Part], rows: int, steps: tuple[int, int], betwee
         block=Block(columns, [step for block, _ in parts for step in block.steps], [NAN] * rows, 0, finite=True),
         steps=steps,
         begun=len([*_columns(*parts[0])]),
-        ragged={name: _ragged(columns[name], there) for name, there in present.items() if 0 in there},
+        ragged={name: _ragged(columns[name], there) for name, there in present.items() if 0 in there or name in odd},
         between=between,
     )
 
@@ -135,4 +158,7 @@ def _columns(block: Block, intervals: Sequence[float]) -> Iterator[tuple[str, Se
 
 
 def _ragged(column: Sequence[float], there: bytearray) -> Ragged:
-    return Ragged([x for x, has in zip(column, there, strict=True) if has], list(accumulate(there)))
+    stated = list(accumulate(there))
+    finite = [x - x == 0.0 for x in column]
+    counts = list(accumulate(finite))
+    return Ragged(list(compress(column, finite)), stated if counts == stated else counts, stated)

@@ -37,32 +37,40 @@ class RaggedMemory(Memory):
         is_new = key not in self._items
         made = super().feature(key)
         if is_new and key in self._late:
-            row = self._ragged[self._late[key]].counts.index(1)
+            row = self._ragged[self._late[key]].stated.index(1)
             own = self._ragged.get(key[1])
             made.skip(row if own is None else own.counts[row - 1] if row else 0)
         return made
 
     def has(self, name: str) -> bool:
         some = self._ragged.get(name)
-        return some is None or _is_there(some.counts, self.rows - 1)
+        return some is None or some.is_stated(self.rows - 1)
 
     def knows(self, name: str) -> bool:
         some = self._ragged.get(name)
-        return super().knows(name) if some is None else some.counts[self.rows - 1] > 0
+        return super().knows(name) if some is None else some.stated[self.rows - 1] > 0
 
     def gap(self, name: str) -> float:
         some = self._ragged.get(name)
         if some is None:
             return super().gap(name)
-        now = some.counts[self.rows - 1]
-        return float(self.rows - 1 - some.counts.index(now)) if now else NAN
+        now = some.stated[self.rows - 1]
+        return float(self.rows - 1 - some.stated.index(now)) if now else NAN
 
     def coverage(self, name: str) -> float:
         some = self._ragged.get(name)
         if some is None:
             return super().coverage(name)
-        now = some.counts[self.rows - 1]
-        return now / (self.rows - some.counts.index(1)) if now else NAN
+        now = some.stated[self.rows - 1]
+        return now / (self.rows - some.stated.index(1)) if now else NAN
+
+    def lapses(self, name: str) -> float:
+        some = self._ragged.get(name)
+        return 0.0 if some is None else float(some.lapses()[0][self.rows - 1])
+
+    def broken(self, name: str) -> float:
+        some = self._ragged.get(name)
+        return 0.0 if some is None else float(some.lapses()[1][self.rows - 1])
 
     def tail(self, metric: str, row: int, values: int) -> list[float]:
         some = self._ragged.get(metric)
@@ -72,32 +80,31 @@ class RaggedMemory(Memory):
         return list(some.values[max(0, end - values) : end])
 
 
-def _is_there(counts: Sequence[int], row: int) -> bool:
-    return counts[row] > (counts[row - 1] if row else 0)
-
-
 class RaggedFrame(StackFrame):
     """All rows of the runs, one run after the other. In each of them, rows may lack some of the metrics."""
 
-    __slots__ = ("_counts", "_known", "_late", "_present")
+    __slots__ = ("_counts", "_finite", "_known", "_late", "_ragged", "_stated")
 
     def __init__(self, model: Memory, contexts: Sequence[Context], runs: Sequence[JoinedRun], late: Late) -> None:
         super().__init__(model, contexts, runs)
         self._late = late
         names = dict.fromkeys(name for run in runs for name in run.ragged)
-        self._counts = {name: self._counts_of(name, runs) for name in names}
-        self._known: dict[str, Mask] = {name: (counts > 0).ravel() for name, counts in self._counts.items()}
-        self._present = {name: np.diff(counts, prepend=0) > 0 for name, counts in self._counts.items()}
+        self._ragged = {name: [run.ragged.get(name) for run in runs] for name in names}
+        self._counts = {name: self._counted(name, lambda some: some.counts) for name in names}
+        self._stated = {name: self._counted(name, lambda some: some.stated) for name in names}
+        self._known: dict[str, Mask] = {name: (stated > 0).ravel() for name, stated in self._stated.items()}
+        self._finite = {name: np.diff(counts, prepend=0) > 0 for name, counts in self._counts.items()}
 
     def close(self) -> None:
         super().close()
-        self._counts, self._known, self._present = {}, {}, {}
+        self._counts, self._stated, self._known, self._finite = {}, {}, {}, {}
 
     def stated(self, name: str) -> bool:
-        present = self._present.get(name)
-        if present is None:
+        stated = self._stated.get(name)
+        if stated is None:
             return super().stated(name)
-        return Column(present.ravel().astype(np.float64), self._cases)  # type: ignore[return-value]  # true where it is not 0
+        there = np.diff(stated, prepend=0).ravel().astype(np.float64)
+        return Column(there, self._cases)  # type: ignore[return-value]  # true where it is not 0
 
     def gap(self, name: str) -> float:
         return self._by_row("gap", name) if name in self._counts else super().gap(name)
@@ -105,11 +112,17 @@ class RaggedFrame(StackFrame):
     def coverage(self, name: str) -> float:
         return self._by_row("coverage", name) if name in self._counts else super().coverage(name)
 
+    def lapses(self, name: str) -> float:
+        return self._by_row("lapses", name) if name in self._counts else super().lapses(name)
+
+    def broken(self, name: str) -> float:
+        return self._by_row("broken", name) if name in self._counts else super().broken(name)
+
     def last(self, name: str) -> float:
-        known = self._known.get(name)
-        if known is None:
+        counts = self._counts.get(name)
+        if counts is None:
             return super().last(name)
-        self._cases.lack(~known)
+        self._cases.lack((counts == 0).ravel())
         return self._see("last", name)
 
     def _ask(self, *key: Any) -> float:
@@ -159,11 +172,10 @@ class RaggedFrame(StackFrame):
 
     def _rows_for(self, bound: BoundRule) -> Mask:
         rows = super()._rows_for(bound)
-        for name in bound.required:
-            present = self._present.get(name)
-            rows = rows if present is None else rows & present
-        if bound.rule.each and bound.metric in self._known:  # the rule is met where the metric is
-            rows = rows & (self._counts[bound.metric] > 0)
+        for name in bound.required & self._counts.keys():
+            rows = rows & (np.diff(self._stated[name], prepend=0) > 0 if bound.rule.nonfinite else self._finite[name])
+        if bound.rule.each and bound.metric in self._stated:  # the rule is met where the metric is
+            rows = rows & (self._stated[bound.metric] > 0)
         return rows
 
     def _spread(self, metric: str, track: Track, made: Numbers) -> Numbers:
@@ -173,23 +185,31 @@ class RaggedFrame(StackFrame):
         return np.take_along_axis(np.insert(made, 0, track.before(), axis=1), counts, axis=1)
 
     def _by_row(self, kind: str, name: str) -> float:
-        """A measure of where the rows are that have a metric; NaN before the first."""
+        """What a memory says of the metric on each row."""
         if (kind, name) not in self._found:
-            counts, present = self._counts[name], self._present[name]
-            rows = np.arange(counts.shape[1], dtype=np.float64)
-            if kind == "gap":
-                values = rows - np.maximum.accumulate(np.where(present, rows, 0.0), axis=1)
-            else:
-                values = counts / (rows + 1.0 - present.argmax(axis=1)[:, None])
-            self._column((kind, name), np.where(counts > 0, values, NAN).ravel())
+            self._column((kind, name), self._of_memory(kind, name).ravel())
         return self._see(kind, name)
 
-    def _counts_of(self, name: str, runs: Sequence[JoinedRun]) -> NDArray[np.int64]:
+    def _of_memory(self, kind: str, name: str) -> Numbers:
+        stated = self._stated[name]
+        there = np.diff(stated, prepend=0) > 0
+        rows = np.arange(stated.shape[1], dtype=np.float64)
+        match kind:
+            case "gap":
+                found = rows - np.maximum.accumulate(np.where(there, rows, 0.0), axis=1)
+            case "coverage":
+                found = stated / (rows + 1.0 - there.argmax(axis=1)[:, None])
+            case _:
+                which = ("lapses", "broken").index(kind)
+                return np.asarray(self._counted(name, lambda some: some.lapses()[which], 0), dtype=np.float64)
+        return np.where(stated > 0, found, NAN)
+
+    def _counted(self, name: str, counts: Callable[[Ragged], Sequence[int]], each: int = 1) -> NDArray[np.int64]:
+        """Counts at all rows, of shape (runs, rows). `each`: what each row adds in a run whose rows all have it."""
         made = np.zeros(self._shape, dtype=np.int64)
-        for at, run in enumerate(runs):
-            n = len(run.block.steps)
-            some = run.ragged.get(name)
-            made[at, :n] = np.arange(1, n + 1) if some is None else some.counts
+        for at, some in enumerate(self._ragged[name]):
+            n = int(self._real[at].sum())
+            made[at, :n] = each * np.arange(1, n + 1) if some is None else counts(some)
             made[at, n:] = made[at, n - 1]
         return made
 

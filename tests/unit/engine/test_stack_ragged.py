@@ -3,6 +3,7 @@ evaluations between them, and each run has its own configuration."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,12 +73,12 @@ def _run(
         values |= {"lr": 1e-5, "reward_mean": min(step, 40) / rows + rng.gauss(0, 0.1)}
         change(step, values)
         clock += rng.uniform(1.0, 1.5)
-        time = {"time": clock} if timed is not None and step >= timed else {}
-        builder.add(step, values, **time)
+        is_timed = timed is not None and step >= timed
+        builder.add(step, values, time=clock if is_timed else math.nan)
         if evaluated and step % evaluated == evaluated - 1:
             clock += rng.uniform(3.0, 4.0)
             seen = {"eval_reward_mean": values.get("reward_mean", 0.5) - 0.1, "loss": 1.0 + rng.random()}
-            builder.add(step, seen, phase="eval", **({"time": clock} if time else {}))
+            builder.add(step, seen, phase="eval", time=clock if is_timed else math.nan)
     given = {"format": "jsonl", "names": {name: name for name in NAMES}, **meta}
     return Run(id=f"run_{seed}", source="log", metrics=builder.build(), meta=RunMeta(**given))
 
@@ -157,7 +158,7 @@ def test_each_run_has_its_own_configuration(stacked: list[int]) -> None:
     configs = [
         {"learning_rate": 1e-5, "max_grad_norm": 0.5}, {"learning_rate": 3e-5, "max_grad_norm": 1, "seed": 2},
         {"learning_rate": 1e-5, "max_grad_norm": 1.0, "seed": 3}, {"learning_rate": 0.1, "kl_target": 0.1},
-        {"learning_rate": "1e-5", "max_grad_norm": True, "vocab_size": 50}, {"beta": 0.0, "entropy_coef": float("nan")},
+        {"learning_rate": "1e-5", "max_grad_norm": True, "vocab_size": 50}, {"beta": 0.0, "entropy_coef": math.nan},
         {"learning_rate": [1e-5], "vocab_size": {"a": 1}, "gamma": 0.9}, {},
     ]  # fmt: skip
     runs = [_run(seed, config=config, total_steps=60 + seed % 2) for seed, config in enumerate(configs)]
@@ -174,14 +175,31 @@ def test_a_rule_that_asks_for_the_configuration_gets_that_of_the_run() -> None:
     assert _same([_run(seed, 100, loud, config=config) for seed, config in enumerate(configs)])
 
 
-def test_a_restarted_run_and_a_run_with_a_missing_number_are_scanned_alone(stacked: list[int]) -> None:
+def test_rows_that_state_no_finite_number(stacked: list[int]) -> None:
     def odd(step: int, values: Values) -> None:
-        values["loss"] = float("nan") if step == 30 else values["loss"]
+        if step in (0, 30, 31, 50) or 40 < step < 45:
+            values |= {"loss": math.nan, "grad_norm_policy": math.inf, "own_metric": math.nan}
+        elif step % 3:
+            values["own_metric"] = 1.0
 
-    runs = [_run(0), _run(1, change=odd), _run(2)]
+    plain = dict.fromkeys(("grad_norm_policy", "own_metric"), 1.0)
+    runs = [_run(0, 70, odd), _run(1, 60, odd, evaluated=9), _run(2, 64, lambda _, values: values.update(plain))]
     assert _same(runs)
+    assert sum(stacked) >= 2
+
+
+def test_runs_that_cannot_be_joined_are_scanned_alone(stacked: list[int]) -> None:
+    changes: list[Callable[[int, Values], None]] = [
+        lambda step, values: values.update(loss=math.nan),
+        lambda step, values: values.update(loss=1e305),
+        lambda step, values: values.update(loss=-0.0) if step == 9 else None,
+    ]
+    runs = [_run(seed, 40, change, evaluated=10) for seed, change in enumerate(changes)]
+    restarted = _run(4)
+    runs.append(replace(restarted, metrics=replace(restarted.metrics, segment=(np.arange(60) > 30).astype(np.int32))))
+    assert [join_rows(rule_columns(run)) for run in runs] == [None] * 4
+    assert _same([*runs, _run(5), _run(6)])
     assert stacked == [2]
-    assert join_rows(rule_columns(runs[1])) is None
 
 
 @st.composite
@@ -198,14 +216,19 @@ def sweeps(draw: st.DrawFn) -> list[Run]:
     evaluated = draw(st.sampled_from((0, 0, 3, 10)))
     timed = draw(st.sampled_from((None, 0, 4)))
     spikes = draw(
-        st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 60), st.sampled_from((0.0, 1e-9, 50.0))), max_size=6)
+        st.lists(
+            st.tuples(
+                st.sampled_from(NAMES), st.integers(0, 60), st.sampled_from((0.0, -0.0, 1e-9, 50.0, math.nan, math.inf))
+            ),
+            max_size=6,
+        )
     )
     runs = []
     for at in range(draw(st.integers(2, 4))):
 
         def change(step: int, values: Values, at: int = at) -> None:
             for name, row, value in spikes[at::2]:
-                if step >= row:
+                if step >= row and (value - value == 0.0 or step < row + 3):
                     values[name] = value
             for name, n, start in patterns:
                 _only_each(n, name, start=start)(step, values)
