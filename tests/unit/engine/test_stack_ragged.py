@@ -6,13 +6,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from examples import every, few
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -21,10 +22,15 @@ from rldk.core.codec import to_builtins
 from rldk.core.model import Run, RunMeta
 from rldk.core.table import MetricTable, TableBuilder
 from rldk.engine import stack
+from rldk.engine.blocks import single
+from rldk.engine.frame import MAKERS
+from rldk.engine.memory import Memory
 from rldk.engine.ragged import join_rows
+from rldk.engine.ragged_frame import RaggedMemory
 from rldk.engine.scan import rule_columns, scan
 from rldk.engine.stack import scan_all
 from rldk.rules.chosen import chosen_rules
+from rldk.rules.rule import Rule, Signal
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 RULES = chosen_rules("default", None, None)
@@ -200,6 +206,112 @@ def test_runs_that_cannot_be_joined_are_scanned_alone(stacked: list[int]) -> Non
     assert [join_rows(rule_columns(run)) for run in runs] == [None] * 4
     assert _same([*runs, _run(5), _run(6)])
     assert stacked == [2]
+
+
+def _probe(code: str, ask: Callable[[Any], Values], fires: Callable[[Values], bool], **given: Any) -> Rule:
+    """A rule that says what it was told: a wrong answer on any row shows in its finding or in where it fires."""
+
+    def body(f: Any) -> Signal | None:
+        seen = ask(f)
+        if fires(seen):
+            return Signal(value=f.rows, message=f"row {f.rows:.0f}", evidence=seen)
+        return None
+
+    return replace(RULES[0], code=code, name=code.lower(), body=body, **{**PLAIN, **given})
+
+
+PLAIN = {
+    "metric": "", "needs": (), "each": (), "also": (), "unless": None, "algorithms": None, "calm": None, "rows": 1,
+    "within": 0, "cooldown": 1, "nonfinite": False, "absent": False, "severity": "warn", "subject": "rows",
+    "note": False,
+}  # fmt: skip
+OWN = "own_metric"
+PROBES = [
+    _probe("P001", lambda f: {"x": f.gap(OWN)}, lambda s: s["x"] > 1),
+    _probe("P002", lambda f: {"x": f.coverage(OWN)}, lambda s: s["x"] < 0.6),
+    _probe("P003", lambda f: {"x": f.broken(OWN), "y": f.lapses(OWN)}, lambda s: s["x"] >= 2 or s["y"] == 3),
+    _probe("P004", lambda f: {"x": f.stated(OWN), "y": f[OWN]}, lambda s: not s["x"]),
+    _probe("P005", lambda f: {"x": f.last(OWN), "y": f.median(OWN, 4)}, lambda s: s["y"] > 0.5),
+    _probe("P006", lambda f: {"x": f[OWN]}, lambda s: not s["x"] < 0.6, needs=(OWN,), nonfinite=True),
+    _probe("P007", lambda f: {"x": f[OWN]}, lambda s: s["x"] > 0.5, needs=(OWN, "kl")),
+    _probe("P008", lambda f: {"x": f.median("kl", 3), "y": f.count("kl")}, lambda s: s["y"] > 9, each=(OWN,)),
+    _probe("P009", lambda f: {"x": f.gap(f.metric)}, lambda s: s["x"] > 0, each=(OWN,), absent=True),
+    _probe("P010", lambda f: {"x": f.config("max_grad_norm"), "y": f["kl"]}, lambda s: s["x"] * s["y"] > 0.4),
+    _probe("P011", lambda f: {"x": f.progress()}, lambda s: s["x"] > 0.5),
+    _probe("P012", lambda f: {"x": f["train_reward_mean"]}, lambda s: s["x"] > 0.1, phase="eval"),
+    _probe("P013", lambda f: {"x": f["row_interval_s"], "y": f.max("row_interval_s", 3)}, lambda s: s["y"] > 2.0),
+    _probe("P014", lambda f: {"x": f.share("kl", 5, above=0.0), "y": f.last("never")}, lambda s: s["x"] > 2),
+    _probe("P015", lambda f: {"x": f.wander(OWN, 6, lag=1), "y": f.last("kl")}, lambda s: s["x"] > 9, rows=2),
+    _probe("P016", lambda f: {"x": f.last(OWN)}, lambda s: s["x"] > 9),
+    _probe("P018", lambda f: {"x": f["kl"]}, lambda s: s["x"] >= 0.0, each=(OWN,), absent=True),
+    _probe("P019", lambda f: {"x": f.last(OWN), "y": f["early"]}, lambda s: s["y"] > 9, needs=("early",)),
+    _probe("P020", lambda f: {"x": f[OWN], "y": f["kl"]}, lambda s: 0.35 < s["y"] < 0.39, each=(OWN,)),
+    _probe("P021", lambda f: {"x": f.median(OWN, 4), "y": f["early"]}, lambda s: s["y"] > 0.0, needs=("early",)),
+    _probe("P017", lambda f: {"x": f.mean(OWN, 20)}, lambda s: s["x"] > 9),
+]
+
+
+@pytest.mark.parametrize("start", [0, 1, 25])
+@pytest.mark.parametrize("odd", [None, math.nan, math.inf])
+@pytest.mark.parametrize("timed", [None, 0, 3])
+def test_every_row_says_the_same(stacked: list[int], start: int, odd: float | None, timed: int | None) -> None:
+    def change(step: int, values: Values, n: int) -> None:
+        _only_each(n, OWN, start=start)(step, values)
+        if odd is not None and OWN in values and step % 4 == 3:
+            values[OWN] = odd
+        elif OWN in values:
+            values[OWN] += 0.05 * abs(45 - step)
+        if step < 12:
+            values["early"] = 1.0
+        values["kl"] = 0.01 * (step % 50)
+
+    runs = [
+        _run(
+            n,
+            80 + 5 * n,
+            partial(change, n=n),
+            evaluated=7 * (n % 2),
+            timed=timed,
+            config={"max_grad_norm": 0.5 * n},
+            total_steps=150 + n,
+        )
+        for n in (1, 2, 3, 4)
+    ]
+    found = [repr(to_builtins(report)) for report in scan_all(runs, PROBES)]
+    assert found == [repr(to_builtins(scan(run, PROBES))) for run in runs]
+    assert sum(stacked) >= 3
+
+
+def test_a_run_whose_configuration_asks_for_other_features_is_scanned_alone(stacked: list[int]) -> None:
+    probe = _probe("P001", lambda f: {"x": f.leap("kl", log=f.config("beta") > 1.0)}, lambda s: s["x"] > 9)
+    runs = [_run(n, 80, config={"beta": beta}) for n, beta in enumerate((0.5, 2.0, 0.7))]
+    found = [repr(to_builtins(report)) for report in scan_all(runs, [probe])]
+    assert found == [repr(to_builtins(scan(run, [probe]))) for run in runs]
+    assert stacked == [2]
+
+
+@given(st.lists(st.sampled_from((None, 1.0, 2.0, 3.0, math.nan, math.inf)), min_size=14, max_size=40))
+def test_the_memory_of_a_joined_run_says_what_that_of_its_rows_says(values: list[float | None]) -> None:
+    builder = TableBuilder()
+    for step, x in enumerate(values):
+        builder.add(step, {"kl": 0.1} if x is None else {"kl": 0.1, OWN: x})
+    run = join_rows(builder.build())
+    assume(run is not None and OWN in run.ragged)
+    assert run is not None
+    plain, joined = Memory(MAKERS), RaggedMemory(MAKERS, run.ragged, {})
+    for memory in (plain, joined):
+        memory.feature(("median", OWN, 3, 0))
+        memory.keep(OWN, 10)
+    joined.take(run.block.columns, len(values), finite=True, ragged=run.ragged)
+    for row, group in enumerate(map(single, builder.build().rows())):
+        plain.take(group.columns, 1, finite=group.finite)
+        joined.go(row)
+        for ask in ("gap", "coverage", "lapses", "broken", "knows"):
+            assert repr(getattr(plain, ask)(OWN)) == repr(getattr(joined, ask)(OWN))
+        assert plain.tail(OWN, 0, 5) == joined.tail(OWN, row, 5)
+        assert joined.has(OWN) == (OWN in group.columns)
+        assert repr(plain.value(("median", OWN, 3, 0), 0)) == repr(joined.value(("median", OWN, 3, 0), row))
+        plain.end()
 
 
 @st.composite
