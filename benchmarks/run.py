@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]  # also when called as a file, and
 from benchmarks.result import Result, table  # noqa: E402
 
 JOBS = (
-    "startup", "emit", "decode", "ingest", "tfevents", "wandb_file", "doctor", "forensics", "monitor", "late",
+    "startup", "emit", "decode", "ingest", "tfevents", "wandb_file", "doctor", "shapes", "forensics", "monitor", "late",
     "table", "runs", "big", "fingerprints", "checkpoints", "tracking", "contamination",
 )  # fmt: skip
 

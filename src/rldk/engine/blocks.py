@@ -29,6 +29,10 @@ class Columns(dict[str, Sequence[float]]):
         extremes = {known: found for known, found in self._extremes.items() if known != name}
         return Columns({**self, name: column}, extremes)
 
+    @property
+    def known_extremes(self) -> Mapping[str, Extremes]:
+        return self._extremes
+
     def extremes(self, name: str) -> Extremes:
         found = self._extremes.get(name)
         if found is None:

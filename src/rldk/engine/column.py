@@ -41,10 +41,11 @@ class Cases:
     rule had every input it asked for. `signals` has what the body returned on a path, with the rows of the path. Its
     numbers are columns and its texts are incomplete."""
 
-    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "formatted", "missing", "ready", "signals")
+    __slots__ = ("_at", "_rows", "_taken", "asked", "first_known", "formatted", "missing", "ready", "rows", "signals")
 
     def __init__(self, height: int) -> None:
         self.asked: Mask = np.zeros(height, dtype=np.bool_)
+        self.rows: Mask | None = None  # those to ask about, if not all
         self.missing: Mask | None = None  # rows of this path that lack an input the rule asked for
         self.first_known = 0  # rows before this one lack an input too
         self.ready = False
@@ -82,7 +83,7 @@ class Cases:
     def _begin(self) -> Mask:
         """Forgets the answers, and returns the rows to ask about."""
         self.asked, self.ready = np.zeros(len(self.asked), dtype=np.bool_), False
-        return np.ones(len(self.asked), dtype=np.bool_)
+        return np.ones(len(self.asked), dtype=np.bool_) if self.rows is None else self.rows
 
     def _note_ready(self) -> None:
         """Notes whether the rule had every input on a row of this path, on which it was silent."""

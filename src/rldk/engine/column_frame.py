@@ -21,6 +21,9 @@ from rldk.rules.rule import Body, Context
 Answer = float | tuple[Column, Mask | None, int]
 
 
+_LAPSES = ("lapses", "broken")
+
+
 class ColumnFrame(EngineFrame):
     """All rows of the present block. All of their values are finite."""
 
@@ -43,9 +46,11 @@ class ColumnFrame(EngineFrame):
         self.step = self._number_of_rows(steps)
         self.rows = self._number_of_rows(range(first, first + len(steps)))
 
-    def follow(self, body: Body, metric: str) -> Cases:
-        """Finds the rows of the block on which the body may give a signal. The next call changes what it returned."""
+    def follow(self, body: Body, metric: str, rows: Mask | None = None) -> Cases:
+        """Finds the rows of the block on which the body may give a signal. The next call changes what it returned.
+        `rows`: those to ask about, if not all."""
         self.metric, self.unready = metric, False
+        self._cases.rows = rows
         self.memory.go(len(self._steps) - 1)
         with np.errstate(all="ignore"):
             self._cases.follow(body, self)
@@ -161,18 +166,52 @@ class ColumnFrame(EngineFrame):
             found = self._column(name, column)
         return found[0] if type(found) is tuple else found  # type: ignore[return-value]
 
+    def stated(self, name: str) -> bool:
+        some = self.memory.ragged.get(name)
+        if some is None:
+            return super().stated(name)
+        return Column(some.rows(nonfinite=True).astype(np.float64), self._cases)  # type: ignore[return-value]  # true where it is not 0
+
     def gap(self, name: str) -> float:
+        if name in self.memory.ragged:
+            return self._by_place("gap", name)
         last = self.memory.gap(name)  # at the last row, where `follow` has moved to
         if not last > 0:  # no rows without it, or only such rows
             return last
         return self._moving(("gap", name), lambda rows: last - (len(self._steps) - 1) + rows)
 
+    def lapses(self, name: str) -> float:
+        return self._by_place("lapses", name) if name in self.memory.ragged else super().lapses(name)
+
+    def broken(self, name: str) -> float:
+        return self._by_place("broken", name) if name in self.memory.ragged else super().broken(name)
+
     def coverage(self, name: str) -> float:
+        if name in self.memory.ragged:
+            return self._by_place("coverage", name)
         now, later = self._ends(super().coverage, name)
         if now == later or now != now:
             return now
         present, known, here = self.memory.presence(name)
         return self._moving(("coverage", name), lambda rows: (present + here * rows) / (known + rows))
+
+    def _by_place(self, kind: str, name: str) -> float:
+        """A measure of where the rows are that have a metric, which some rows of the block lack. NaN before the
+        first."""
+        if (kind, name) not in self._found and kind in _LAPSES:
+            lapses = self.memory.lapses_by_row(name)
+            self._column((kind, name), np.asarray((lapses or ())[_LAPSES.index(kind)], dtype=np.float64))
+        elif (kind, name) not in self._found:
+            some, start = self.memory.ragged[name], float(self.memory.start)
+            counts, present = np.asarray(some.stated, dtype=np.float64), some.rows(nonfinite=True)
+            first, last, before = self.memory.since(name)
+            rows = np.arange(1.0, len(counts) + 1.0) + start
+            if kind == "gap":
+                values = rows - np.maximum.accumulate(np.where(present, rows, float(last)))
+            else:
+                values = (before + counts) / (rows - (first or 0) + 1.0)
+            self._column((kind, name), np.where((counts > 0) | (before > 0), values, NAN))
+        return self._see(kind, name)
 
     def _ends(self, measure: Callable[[str], float], name: str) -> tuple[float, float]:
         """A measure that depends only on the number of rows so far, and never turns: at the first row and the last."""

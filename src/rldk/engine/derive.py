@@ -13,6 +13,10 @@ SOURCES = (
     "kl", "loss", "policy_loss", "reward_kl_penalty", "sampled_nll", "entropy", "grad_norm_policy", "grad_norm_value",
     "reward_mean", "response_length_mean",
 )  # fmt: skip
+# what can follow from them, in the order in which a row has them
+DERIVED = (
+    "kl_coef_implied", "loss_per_kl", "kl_coef_paid", "reward_per_step", "sampled_nll_surplus", "grad_ratio_log10",
+)  # fmt: skip
 Columns = Mapping[str, Sequence[float]]
 
 

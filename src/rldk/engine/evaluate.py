@@ -17,6 +17,7 @@ from rldk.engine.recovery import KEPT, Tail
 from rldk.rules.rule import Body, Context, Frame, Rule, Signal
 
 if TYPE_CHECKING:
+    from rldk.engine.column import Mask
     from rldk.engine.column_frame import ColumnFrame
 
 SHORT = 12  # rows; asking each of so few costs no more than asking all at once
@@ -45,6 +46,8 @@ class BoundRule(Struct):
 
 ASKED, SURE = 1, 2  # of a row: see `_asked`
 UNASKED = 255  # of a row that lacks a metric without which the rule is not asked
+_SILENT = bytes((0, UNASKED))
+_NOTHING: frozenset[str] = frozenset()
 EVERYWHERE = (-math.inf, math.inf)
 # A bound rule and the interval of its own metric in which it says nothing. Without a name it is always asked.
 Turn = tuple[BoundRule, str, float, float]
@@ -61,14 +64,19 @@ class Evaluator:
         self._single = EngineFrame(memory, context)
         self._block = BlockFrame(memory, context)
         self._interval_frame = IntervalFrame(memory, context)
+        # of the present block: metrics, and whether any value counts -> the rows that have them all
+        self._asking: dict[tuple[frozenset[str], bool], Mask] = {}
 
     def at(self, block: Block, turns: Sequence[Turn], loud: Sequence[Loud] | None = None) -> Iterator[Begun]:
-        """Yields the episodes that begin, row by row. `loud`: what is known of the turns that may begin one."""
+        """Yields the episodes that begin, row by row. `loud`: what is known of the turns that may begin one.
+
+        Rows may lack metrics, as the memory knows. A rule is not asked about a row that lacks one it requires."""
         height = len(block.steps)
         frame = self._block if height > 1 else self._single
         if loud is None:
+            self._asking = {}
             many = block.finite and height > SHORT
-            loud = self._loud(block, turns) if many else [(turn, b"\1" * height) for turn in turns]
+            loud = self._loud(block, turns) if many else [(turn, self._everywhere(turn[0], height)) for turn in turns]
         if not loud:
             self._memory.go(height - 1)
             yield from ([] for _ in block.steps)
@@ -133,14 +141,38 @@ class Evaluator:
         for turn in turns:
             bound, name, low, high = turn
             idle = bound.episodes.idle
+            rows = self._rows_for(bound)
+            if rows is not None and 1 not in rows.tobytes():
+                continue
             if name and idle:
-                least, most = extremes(block.columns, name)
+                some = self._memory.ragged.get(name)
+                least, most = extremes(block.columns, name) if some is None else (min(some.values), max(some.values))
                 if low <= least and most <= high:
                     continue
-            asked = self._asked(bound, len(block.steps))
-            if (not idle or any(asked)) and not self._goes_on(bound, asked, block.steps):
+            asked = self._asked(bound, len(block.steps), rows)
+            if (not idle or asked.strip(_SILENT)) and not (rows is None and self._goes_on(bound, asked, block.steps)):
                 found.append((turn, asked))
         return found
+
+    def _rows_for(self, bound: BoundRule) -> Mask | None:
+        """The rows of the block that have what the rule requires; None for all of them."""
+        ragged = self._memory.ragged
+        needed = frozenset(name for name in bound.required if name in ragged) if ragged else _NOTHING
+        if not needed:
+            return None
+        key = needed, bound.rule.nonfinite
+        found = self._asking.get(key)
+        if found is None:
+            first, *others = (ragged[name].rows(nonfinite=bound.rule.nonfinite) for name in needed)
+            for other in others:
+                first &= other
+            found = self._asking[key] = first
+        return found
+
+    def _everywhere(self, bound: BoundRule, height: int) -> bytes | bytearray:
+        """The answer that all rows must be asked."""
+        rows = self._rows_for(bound)
+        return b"\1" * height if rows is None else _marked(bytearray(b"\1" * height), rows)
 
     def _goes_on(self, bound: BoundRule, asked: Sequence[int], steps: Sequence[int]) -> bool:
         """Counts the rows of the block for an open episode, if the rule surely fires on each and nowhere graver."""
@@ -152,11 +184,14 @@ class Evaluator:
         bound.looks += len(steps)
         return True
 
-    def _asked(self, bound: BoundRule, height: int) -> Sequence[int]:
-        """Returns for each row 0 where the body of the bound rule gives no signal; `ASKED` where it may give one; and
-        `SURE` plus the rank of its severity where it gives one for sure."""
+    def _asked(self, bound: BoundRule, height: int, rows: Mask | None) -> bytes | bytearray:
+        """Returns for each row 0 where the body of the bound rule gives no signal; `ASKED` where it may give one;
+        `SURE` plus the rank of its severity where it gives one for sure; and `UNASKED` for a row that is not among
+        `rows`."""
         if self._columns is not None:
-            return self._asked_at_once(bound, height, self._columns)
+            return self._asked_at_once(bound, height, self._columns, rows)
+        if rows is not None:
+            return self._everywhere(bound, height)
         asked = bytearray(height)
         if bound.rest:
             bound.rest -= 1
@@ -178,17 +213,23 @@ class Evaluator:
         bound.rest = bound.rests - 1
         return asked
 
-    def _asked_at_once(self, bound: BoundRule, height: int, columns: ColumnFrame) -> Sequence[int]:
+    def _asked_at_once(
+        self, bound: BoundRule, height: int, columns: ColumnFrame, rows: Mask | None
+    ) -> bytes | bytearray:
         """Does the same by bounds if they decide, else by columns."""
         bound.fine = max(0, bound.fine - 1)
+        asked: bytes | bytearray
         if self._memory.start and height >= COARSE and not bound.fine:
             self._interval_frame.metric = bound.metric
+            self._interval_frame.required = bound.required if not bound.rule.nonfinite else _NOTHING
             if self._interval_frame.silent(bound.body, 0, height, exact=False) and self._settled(bound):
-                bound.looks += height
-                return bytes(height)
+                asked = bytes(height) if rows is None else _marked(bytearray(height), rows)
+                bound.looks += asked.count(0)
+                return asked
             bound.fine = FINE
-        cases = columns.follow(bound.body, bound.metric)
-        asked = cases.codes(code_of(bound.rule)).tobytes()
+        cases = columns.follow(bound.body, bound.metric, rows)
+        codes = cases.codes(code_of(bound.rule))
+        asked = codes.tobytes() if rows is None else _marked(bytearray(codes.tobytes()), rows)
         bound.ready = bound.ready or cases.ready
         bound.looks += asked.count(0)
         return asked
@@ -214,6 +255,12 @@ class Evaluator:
 def code_of(rule: Rule) -> Callable[[Signal], int]:
     """The number of a row on which the rule surely gives the signal. A note is not asked again once it was made."""
     return lambda signal: ASKED if rule.note else SURE + severity_rank(rule, signal)
+
+
+def _marked(asked: bytearray, rows: Mask) -> bytearray:
+    """The answer, with `UNASKED` outside the rows."""
+    there = rows.tobytes()
+    return bytearray(how if has else UNASKED for how, has in zip(asked, there, strict=True))
 
 
 def _silence(f: Frame) -> None:

@@ -21,7 +21,7 @@ class IntervalFrame(EngineFrame):
 
     `exact`: features are computed row by row. Otherwise bounds are used where a feature has them."""
 
-    __slots__ = ("_branches", "_exact", "_found", "_intervals", "_start", "_steps", "_stop", "doubt")
+    __slots__ = ("_branches", "_exact", "_found", "_intervals", "_start", "_steps", "_stop", "doubt", "required")
 
     def __init__(self, memory: Memory, context: Context) -> None:
         super().__init__(memory, context)
@@ -31,6 +31,7 @@ class IntervalFrame(EngineFrame):
         self._steps: Sequence[int] = ()
         self._found: dict[Any, Number] = {}
         self._intervals: dict[tuple[int, int, bool], dict[Any, Number]] = {}
+        self.required: frozenset[str] = frozenset()  # metrics of all rows that the rule is asked about
         self.doubt = False  # a feature is NaN on some rows only, or not all rows take one path
 
     def begin(self, steps: Sequence[int]) -> None:
@@ -70,23 +71,42 @@ class IntervalFrame(EngineFrame):
         return value  # type: ignore[return-value]  # rules take it for a number
 
     def __getitem__(self, name: str) -> float:
-        value = self._found.get(name)
+        key: Any = (name, True) if name in self.memory.ragged and name in self.required else name
+        value = self._found.get(key)
         if value is None:
             column = self._columns.get(name)
             if column is None:
                 value = NAN
+            elif name in self.memory.ragged:
+                part = column[self._start : self._stop]
+                value = self._over([x for x in part if x == x] or [NAN] if key != name else part)
             elif self._stop - self._start == len(column):
                 value = self._ends(*extremes(self._columns, name))
             else:
                 value = self._interval_of(column)
-            self._found[name] = value
+            self._found[key] = value
         return value  # type: ignore[return-value]
 
+    def stated(self, name: str) -> bool:
+        some = self.memory.ragged.get(name)
+        if some is None or name in self.required:
+            return super().stated(name)
+        there = some.stated[self._stop - 1] - (some.stated[self._start - 1] if self._start else 0)
+        if 0 < there < self._stop - self._start:
+            return Interval(0.0, 1.0, False, self._branches)  # type: ignore[return-value]  # either
+        return there > 0
+
+    def lapses(self, name: str) -> float:
+        return self._moving("lapses", name, super().lapses) if name in self.memory.ragged else super().lapses(name)
+
+    def broken(self, name: str) -> float:
+        return self._moving("broken", name, super().broken) if name in self.memory.ragged else super().broken(name)
+
     def gap(self, name: str) -> float:
-        return self._moving(name, super().gap)
+        return self._moving("gap", name, super().gap)
 
     def coverage(self, name: str) -> float:
-        return self._moving(name, super().coverage)
+        return self._moving("coverage", name, super().coverage)
 
     def reference(self, name: str) -> float:
         return self._beside(name, "level")
@@ -105,8 +125,14 @@ class IntervalFrame(EngineFrame):
             value = self._found[what, name] = self._over(column)
         return value  # type: ignore[return-value]
 
-    def _moving(self, name: str, measure: Any) -> float:
-        """What changes by each row in one direction."""
+    def _moving(self, kind: str, name: str, measure: Any) -> float:
+        """What changes by each row, in one direction where all rows have the metric or none."""
+        if name in self.memory.ragged:
+            value = self._found.get((kind, name))
+            if value is None:
+                rows = range(self._start, self._stop)
+                value = self._found[kind, name] = self._over([self._measured(measure, name, row) for row in rows])
+            return value  # type: ignore[return-value]
         self.memory.go(self._start)
         first = measure(name)
         self.memory.go(self._stop - 1)
@@ -114,6 +140,11 @@ class IntervalFrame(EngineFrame):
         if first != first:
             return NAN
         return self._ends(min(first, last), max(first, last))  # type: ignore[return-value]
+
+    def _measured(self, measure: Any, name: str, row: int) -> float:
+        self.memory.go(row)
+        found: float = measure(name)
+        return found
 
     def _feature(self, key: Key) -> Number:
         track, memory = self._items[key], self.memory

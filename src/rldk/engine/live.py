@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from fnmatch import fnmatchcase
-from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +15,7 @@ from rldk.engine.activity import Standing
 from rldk.engine.binding import BindingFrame
 from rldk.engine.blocks import Block, PhaseBlock, blocks, cut, single
 from rldk.engine.episodes import Episode, Episodes
-from rldk.engine.evaluate import EVERYWHERE, Begun, BoundRule, Evaluator, Loud, Turn
+from rldk.engine.evaluate import Begun, BoundRule, Evaluator, Loud, Turn
 from rldk.engine.features.line_test import Leap
 from rldk.engine.features.order import RowSeconds
 from rldk.engine.features.window import NAN, Feature
@@ -25,13 +23,16 @@ from rldk.engine.frame import MAKERS
 from rldk.engine.memory import Memory
 from rldk.engine.recovery import KEPT
 from rldk.engine.report.census import Census, is_unknown
+from rldk.engine.turns import inapplicable, matches, turns_of_block, turns_of_row
 from rldk.rules.rule import Context, Rule
 from rldk.rules.subject import BY_ROW
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
+    from rldk.engine.course import Course
     from rldk.engine.ragged import JoinedRun, Ragged
     from rldk.engine.sample_watch import SampleWatch
+    from rldk.engine.stretches import Chunk, Stretch
 
 # of the newest row in the training reward that evaluation rows carry; it covers about the last ten rows
 REWARD_WEIGHT = 0.2
@@ -99,6 +100,8 @@ class Engine:
         self._samples: SampleWatch | None = None
         self._looked = False
         self._row: int | None = None  # of training, that rows of other phases follow; None: the last one so far
+        self.course: Course | None = None  # notes what rows of other phases see of the training rows
+        self._seen: Mapping[Any, Sequence[float]] = {}  # what the rows of the present block see of them
         self._phases: dict[Phase, _PhaseState] = {}
         for phase in PHASES:
             memory = Memory(makers)
@@ -108,7 +111,7 @@ class Engine:
         train = self._phases["train"].memory
         for key in (_REWARD, *_NORMS):
             train.feature(key)
-        self._pace = RowSeconds()
+        self.pace = RowSeconds()
         for key in REPORTED:
             self.feature(*key)
         for rule in rules:
@@ -130,6 +133,21 @@ class Engine:
         for group in groups:
             for _ in self._take(group):
                 pass
+
+    def feed_chunks(self, parts: Iterable[Chunk]) -> None:
+        """Takes the rows of a finished run, many of one phase at once."""
+        from rldk.engine.course import follow  # loads numpy
+
+        follow(self, parts, _REWARD, _NORMS)
+
+    def look_at(self, phase: Phase, stretch: Stretch, seen: Mapping[Any, Sequence[float]]) -> None:
+        """Takes rows of a phase. `seen`: features of the training rows before each of them, for other phases."""
+        self.census.take(stretch.stated, finite=stretch.block.finite)
+        state, self._seen = self._phases[phase], seen
+        self._take_in(state, stretch.block, stretch.ragged)
+        for _ in self._pass(state, phase, state.looks.at(stretch.block, self._turns(state, stretch.block))):
+            pass
+        self._seen = {}
 
     def feature(self, *key: Any) -> Any:
         """The feature (kind, metric, parameters ...) of training rows. A feature that is made now does not know earlier
@@ -165,7 +183,7 @@ class Engine:
     def _take(self, group: PhaseBlock) -> Iterator[Begun]:
         whole, phase = group.block, group.phase
         self.census.take(whole.columns, finite=whole.finite)
-        intervals = self._pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))
+        intervals = self.pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))
         for block, paced in cut(whole, intervals):
             yield from self._look(block, phase, paced)
 
@@ -237,7 +255,11 @@ class Engine:
             block = block.beside("train_reward_mean", [beside] * len(block.steps))
         if intervals:
             block = block.beside(_INTERVAL, intervals)
-        if not state.memory.has_only(block.columns):
+        self._take_in(state, block, ragged)
+        return state, block
+
+    def _take_in(self, state: _PhaseState, block: Block, ragged: Mapping[str, Ragged]) -> None:
+        if ragged or not state.memory.has_only(block.columns):
             state.plan = None
             for name in [name for name in block.columns if name not in state.known]:
                 self._meet(state, name)
@@ -246,7 +268,6 @@ class Engine:
             state.memory.rebase()
         self._count(block.steps)
         state.memory.take(block.columns, len(block.steps), finite=block.finite, ragged=ragged)
-        return state, block
 
     def _pass(self, state: _PhaseState, phase: Phase, found: Iterable[Begun]) -> Iterator[Begun]:
         """Passes on what begins on each row of the block, and then ends it."""
@@ -254,9 +275,11 @@ class Engine:
             if begun:
                 state.plan = None
                 for bound, episode in begun:
-                    self._note_norms(episode, row if phase == "train" else -1)
+                    self._note_norms(episode, phase, row)
                     self.standing.add(bound.rule, episode)
             yield begun
+        if self.course is not None:
+            self.course.note(state.memory)
         state.memory.end()
 
     def _count(self, steps: Sequence[int]) -> None:
@@ -268,9 +291,9 @@ class Engine:
     def _beside(self, phase: Phase) -> float:
         """For evaluation rows, the training reward of that time, which is in the memory of another phase. NaN for other
         rows."""
-        return self._newest(_REWARD) if phase == "eval" else NAN
+        return self.newest(_REWARD) if phase == "eval" else NAN
 
-    def _newest(self, key: tuple[Any, ...]) -> float:
+    def newest(self, key: tuple[Any, ...]) -> float:
         """A feature at the last training row before the present row."""
         memory = self._phases["train"].memory
         if self._row is None:
@@ -292,26 +315,23 @@ class Engine:
 
     def _turns(self, state: _PhaseState, block: Block) -> list[Turn]:
         """The bound rules to ask about a block. A note that was made need not be made again."""
-        columns = block.columns
         if not block.finite:
             state.plan = None
-            sound = {name for name, (x,) in columns.items() if x - x == 0.0}
-            return [
-                (w, "", 0.0, 0.0)
-                for w in state.bound_rules
-                if not w.failure and (w.required <= sound or (w.rule.nonfinite and w.required <= columns.keys()))
-            ]
+            return turns_of_row(state.bound_rules, block.columns)
         if state.plan is None or self.rows - state.planned >= PLANNED_ROWS:
-            able = (w for w in state.bound_rules if w.required <= columns.keys() and not w.failure)
-            turns = (_turn(w, columns, self.context) for w in able if not (w.rule.note and w.episodes.began))
-            state.plan = [t for t in turns if t[2:] != EVERYWHERE or not t[0].episodes.idle]
+            state.plan = turns_of_block(state.bound_rules, block.columns, state.memory.ragged, self.context)
             state.planned = self.rows
         return state.plan
 
-    def _note_norms(self, episode: Episode, row: int) -> None:
+    def _note_norms(self, episode: Episode, phase: Phase, row: int) -> None:
         """Adds how the newest gradient norms of policy and value compare. This helps with every finding."""
-        memory = self._phases["train"].memory
-        policy, value = (memory.value(norm, row) if row >= 0 else self._newest(norm) for norm in _NORMS)
+        if phase == "train":
+            memory = self._phases["train"].memory
+            policy, value = (memory.value(norm, row) for norm in _NORMS)
+        elif self._seen:
+            policy, value = (self._seen[norm][row] for norm in _NORMS)
+        else:
+            policy, value = map(self.newest, _NORMS)
         if policy > 0 and value > 0:
             ratios = {"policy_over_value": policy / value, "value_over_policy": value / policy}
             episode.signal = replace(episode.signal, evidence={**ratios, **episode.signal.evidence})
@@ -337,7 +357,7 @@ class Engine:
         for rule in state.patterned:
             if rule.unnamed and not is_unknown(name):
                 continue
-            if _matches(name, rule.each):
+            if matches(name, rule.each):
                 needs = rule.needs if rule.absent else (name, *rule.needs)
                 self._bind(state, rule, name, needs)
 
@@ -346,23 +366,3 @@ class Engine:
         if metric and not rule.note:
             state.memory.keep(metric, KEPT)
         state.bound_rules.append(BoundRule(rule, metric, frozenset(needs), Episodes(rule, metric), rule.body))
-
-
-@lru_cache(8192)  # runs of one directory have the same names
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _turn(bound: BoundRule, values: Mapping[str, object], context: Context) -> Turn:
-    """A rule may be skipped by its calm range only once it has had every input: a rule that is never asked is not
-    checked."""
-    if bound.rule.calm is None or not bound.ready or bound.metric not in values:
-        return bound, "", 0.0, 0.0
-    return bound, bound.metric, *bound.rule.calm(bound.metric, context)
-
-
-def inapplicable(rule: Rule, context: Context) -> str | None:
-    """Why the rule does not apply to a run with this context, None where it does."""
-    if rule.algorithms is not None and context.algorithm is not None and context.algorithm not in rule.algorithms:
-        return f"defined for {', '.join(sorted(rule.algorithms))}; this run is {context.algorithm}"
-    return rule.unless(context) if rule.unless else None

@@ -44,7 +44,8 @@ class Memory:
     __slots__ = (
         "__weakref__",
         "_before", "_behind", "_first_seen", "_found", "_histories", "_items", "_kept", "_kinds", "_lapses",
-        "_last_seen", "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "rows", "serial",
+        "_lapsing", "_last_seen", "_lasting", "_makers", "_plan", "_present", "_repeats", "_shape", "height", "ragged",
+        "rows", "serial",
     )  # fmt: skip
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]]) -> None:
@@ -59,11 +60,13 @@ class Memory:
         self._present: dict[str, int] = {}
         # rows on which a metric was not finite: those before the present run of such rows, and those in it
         self._lapses: dict[str, tuple[int, int]] = {}
+        self._lapsing: dict[str, tuple[list[int], list[int]]] = {}  # the same on each row, of ragged metrics
         self._shape: frozenset[str] = frozenset()
         self._repeats = 0  # rows with the present metrics that are not yet in `_last_seen` and `_present`
         self._before = (0, 0)  # rows and repeats before the present block
         self._plan: list[tuple[str, History]] | None = None
         self._kept = MOST_KEPT
+        self.ragged: Mapping[str, Ragged] = _NONE  # the metrics that some rows of the present block lack
         self._behind = False  # some features have not taken all blocks before this one
         self.rows = 0  # up to the row of the block that is being checked
         self.height = 0  # rows of the present block
@@ -124,7 +127,9 @@ class Memory:
         if metric not in self._lasting:
             return []
         history = self._histories[metric]
-        end = len(history.values) - history.fresh + (row + 1 if history.fresh else 0)
+        some = self.ragged.get(metric)
+        own = row + 1 if some is None else some.counts[row]
+        end = len(history.values) - history.fresh + (own if history.fresh else 0)
         return history.values[max(0, end - values) : end]
 
     def of_kind(self, kind: str) -> list[tuple[str, Track]]:
@@ -145,8 +150,8 @@ class Memory:
         return self._before[0]
 
     def has_only(self, names: Mapping[str, object]) -> bool:
-        """Whether the last row had exactly these metrics."""
-        return names.keys() == self._shape
+        """Whether each row of the last block had exactly these metrics, all of them finite or in a block of one row."""
+        return not self.ragged and names.keys() == self._shape
 
     def take(
         self,
@@ -157,9 +162,9 @@ class Memory:
         ragged: Mapping[str, Ragged] = _NONE,
     ) -> None:
         """Takes a block of rows. `finite`: all of its values are finite. Otherwise the block is a single row. `ragged`:
-        the metrics that some of its rows lack; such a block is the only one of its run."""
-        if not self.has_only(columns):
-            self._settle(columns)
+        the metrics that some of its rows lack, or on which they are not finite."""
+        if ragged or not self.has_only(columns):
+            self._settle(columns, ragged)
         self.serial += 1
         self.height = height
         self._before = self.rows, self._repeats
@@ -207,32 +212,61 @@ class Memory:
         rows, repeats = self._before
         self.rows, self._repeats = rows + row + 1, repeats + row + 1
 
-    def has(self, name: str) -> bool:  # noqa: ARG002
+    def has(self, name: str) -> bool:
         """Whether the row has a metric of the present block."""
-        return True
+        some = self.ragged.get(name)
+        return some is None or some.is_stated(self._row)
 
     def knows(self, name: str) -> bool:
-        return name in self._first_seen
+        """Whether this row or one before it had the metric."""
+        first = self._first_seen.get(name)
+        return first is not None and first <= self.rows
 
     def gap(self, name: str) -> float:
         if name in self._shape:
             return 0.0
+        some = self.ragged.get(name)
+        if some is not None and some.stated[self._row]:
+            return float(self._row - some.last(self._row))
         last = self._last_seen.get(name)
         return NAN if last is None else float(self.rows - last)
 
     def lapses(self, name: str) -> float:
-        return float(self._lapses.get(name, (0, 0))[0])
+        rows = self.lapses_by_row(name)
+        return float(self._lapses.get(name, (0, 0))[0] if rows is None else rows[0][self._row])
 
     def broken(self, name: str) -> float:
         """Rows in a row, up to this one, on which the source stated the metric and it was no finite number."""
-        return float(self._lapses.get(name, (0, 0))[1])
+        rows = self.lapses_by_row(name)
+        return float(self._lapses.get(name, (0, 0))[1] if rows is None else rows[1][self._row])
+
+    def lapses_by_row(self, name: str) -> tuple[list[int], list[int]] | None:
+        """What `lapses` and `broken` say on each row of the block. None where that is the same on all rows."""
+        some = self.ragged.get(name)
+        if some is None:
+            return None
+        if name not in self._lapsing:
+            self._lapsing[name] = some.lapses(*self._lapses.get(name, (0, 0)))
+        return self._lapsing[name]
 
     def coverage(self, name: str) -> float:
         first = self._first_seen.get(name)
-        if first is None:
+        if first is None or first > self.rows:
             return NAN
         present = self._present.get(name, 0) + (self._repeats if name in self._shape else 0)
+        some = self.ragged.get(name)
+        present += some.stated[self._row] if some is not None else 0
         return present / (self.rows - first + 1)
+
+    @property
+    def _row(self) -> int:
+        """The row of the present block, from 0."""
+        return self.rows - self._before[0] - 1
+
+    def since(self, name: str) -> tuple[int | None, int, int]:
+        """Of a metric that some rows of the present block lack: the row that first had it, and before the block the row
+        that last had it and how many had it. Rows count from 1."""
+        return self._first_seen.get(name), self._last_seen.get(name, 0), self._present.get(name, 0)
 
     def presence(self, name: str) -> tuple[int, int, int]:
         """Of a metric seen before, at the first row of the present block: rows that had it, rows since the first of
@@ -244,6 +278,8 @@ class Memory:
     def _lapse(self, columns: Mapping[str, Sequence[float]]) -> None:
         """Counts the metrics that are not finite on the row. A finite value ends the run of such rows."""
         for name, column in columns.items():
+            if name in self.ragged:
+                continue  # `_settle` does
             x = column[0]
             before, stretch = self._lapses.get(name, (0, 0))
             if x - x != 0.0:
@@ -251,11 +287,21 @@ class Memory:
             elif stretch:
                 self._lapses[name] = before + stretch, 0
 
-    def _settle(self, names: Mapping[str, object]) -> None:
+    def _settle(self, names: Mapping[str, object], ragged: Mapping[str, Ragged]) -> None:
         """Closes the counts of the present set of metrics and opens those of `names`."""
         for name in self._shape:
             self._last_seen[name] = self.rows
             self._present[name] = self._present.get(name, 0) + self._repeats
-        self._shape, self._repeats, self._plan = frozenset(names), 0, None
+        for name, some in self.ragged.items():
+            self._last_seen[name] = self._before[0] + some.last(self.height - 1) + 1
+            self._present[name] = self._present.get(name, 0) + some.stated[-1]
+            if name in self._lapses or not some.is_finite:
+                lapses, broken = some.lapses(*self._lapses.get(name, (0, 0)))
+                self._lapses[name] = lapses[-1], broken[-1]
+        self._lapsing = {}
+        self.ragged, self._repeats, self._plan = ragged, 0, None
+        self._shape = frozenset(names.keys() - ragged.keys() if ragged else names)
         for name in self._shape:
             self._first_seen.setdefault(name, self.rows + 1)
+        for name, some in ragged.items():
+            self._first_seen.setdefault(name, self.rows + some.first + 1)

@@ -5,6 +5,7 @@ same answers come from one long block that knows which rows have which metric.""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, compress
 from typing import NamedTuple
@@ -30,12 +31,30 @@ class Ragged(Struct, frozen=True):
     counts: Sequence[int]
     stated: Sequence[int]
 
+    @property
+    def first(self) -> int:
+        """The first row that has it, from 0."""
+        return bisect_left(self.stated, 1)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it is finite wherever it is stated."""
+        return len(self.values) == self.stated[-1]
+
     def is_stated(self, row: int) -> bool:
         return self.stated[row] > (self.stated[row - 1] if row else 0)
 
-    def lapses(self) -> tuple[list[int], list[int]]:
-        """For each row, what `Memory.lapses` and `Memory.broken` say on it."""
-        before, stretch = 0, 0
+    def last(self, row: int) -> int:
+        """The last row up to this one that has it; there must be one."""
+        return bisect_left(self.stated, self.stated[row])
+
+    def rows(self, *, nonfinite: bool) -> NDArray[np.bool_]:
+        """Which rows have a finite value, or any value."""
+        return np.diff(self.stated if nonfinite else self.counts, prepend=0) > 0
+
+    def lapses(self, before: int, stretch: int) -> tuple[list[int], list[int]]:
+        """For each row, what `Memory.lapses` and `Memory.broken` say on it. `before`, `stretch`: what they say on the
+        row before the block."""
         found: tuple[list[int], list[int]] = [], []
         for row, count in enumerate(self.counts):
             if self.is_stated(row):
@@ -95,18 +114,12 @@ def join_rows(table: MetricTable) -> JoinedRun | None:
         return JoinedRun(block=block, steps=(block.steps[0], block.steps[-1]), begun=len(block.columns), ragged={})
     if INTERVAL in table.columns or not all(map(_is_small, table.columns.values())):
         return None
-    if any(group.phase != "train" for group in groups) and any(map(_has_signed_zero, table.columns.values())):
-        return None  # the least value of a column is the first of 0.0 and -0.0, and rows are counted in another order
     return _joined(groups)
 
 
 def _is_small(column: NDArray[np.float64]) -> bool:
     """Whether sums of the finite values surely do not overflow."""
     return bool((np.abs(column[np.isfinite(column)]) < HUGE).all())
-
-
-def _has_signed_zero(column: NDArray[np.float64]) -> bool:
-    return bool(np.signbit(column[column == 0.0]).any())
 
 
 def _joined(groups: Sequence[PhaseBlock]) -> JoinedRun | None:

@@ -26,58 +26,21 @@ Late = Mapping[Key, str]  # features that begin where the run meets a metric, wh
 class RaggedMemory(Memory):
     """The memory of a run that is one block, some of whose rows lack some metrics."""
 
-    __slots__ = ("_late", "_ragged")
+    __slots__ = ("_late", "_own")
 
     def __init__(self, makers: Mapping[str, Callable[..., Feature]], ragged: Mapping[str, Ragged], late: Late) -> None:
         super().__init__(makers)
-        self._ragged = ragged
+        self._own = ragged
         self._late = late
 
     def feature(self, key: Key) -> Track:
         is_new = key not in self._items
         made = super().feature(key)
         if is_new and key in self._late:
-            row = self._ragged[self._late[key]].stated.index(1)
-            own = self._ragged.get(key[1])
+            row = self._own[self._late[key]].first
+            own = self._own.get(key[1])
             made.skip(row if own is None else own.counts[row - 1] if row else 0)
         return made
-
-    def has(self, name: str) -> bool:
-        some = self._ragged.get(name)
-        return some is None or some.is_stated(self.rows - 1)
-
-    def knows(self, name: str) -> bool:
-        some = self._ragged.get(name)
-        return super().knows(name) if some is None else some.stated[self.rows - 1] > 0
-
-    def gap(self, name: str) -> float:
-        some = self._ragged.get(name)
-        if some is None:
-            return super().gap(name)
-        now = some.stated[self.rows - 1]
-        return float(self.rows - 1 - some.stated.index(now)) if now else NAN
-
-    def coverage(self, name: str) -> float:
-        some = self._ragged.get(name)
-        if some is None:
-            return super().coverage(name)
-        now = some.stated[self.rows - 1]
-        return now / (self.rows - some.stated.index(1)) if now else NAN
-
-    def lapses(self, name: str) -> float:
-        some = self._ragged.get(name)
-        return 0.0 if some is None else float(some.lapses()[0][self.rows - 1])
-
-    def broken(self, name: str) -> float:
-        some = self._ragged.get(name)
-        return 0.0 if some is None else float(some.lapses()[1][self.rows - 1])
-
-    def tail(self, metric: str, row: int, values: int) -> list[float]:
-        some = self._ragged.get(metric)
-        if some is None or metric not in self._lasting:
-            return super().tail(metric, row, values)
-        end = some.counts[row]
-        return list(some.values[max(0, end - values) : end])
 
 
 class RaggedFrame(StackFrame):
@@ -201,7 +164,7 @@ class RaggedFrame(StackFrame):
                 found = stated / (rows + 1.0 - there.argmax(axis=1)[:, None])
             case _:
                 which = ("lapses", "broken").index(kind)
-                return np.asarray(self._counted(name, lambda some: some.lapses()[which], 0), dtype=np.float64)
+                return np.asarray(self._counted(name, lambda some: some.lapses(0, 0)[which], 0), dtype=np.float64)
         return np.where(stated > 0, found, NAN)
 
     def _counted(self, name: str, counts: Callable[[Ragged], Sequence[int]], each: int = 1) -> NDArray[np.int64]:

@@ -157,8 +157,8 @@ class StackFrame(ColumnFrame):
         """The rows on which the rule is asked."""
         return self._real
 
-    def follow(self, body: Body, metric: str) -> Cases:
-        cases = super().follow(body, metric)
+    def follow(self, body: Body, metric: str, rows: Mask | None = None) -> Cases:
+        cases = super().follow(body, metric, rows)
         self.memory.go(self.memory.height - 1)
         return cases
 

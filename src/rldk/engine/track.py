@@ -105,7 +105,7 @@ class Track:
         if self._serial != serial:
             self._serial = serial
             known, column = self._given
-            self.column = column() if known == serial else self._by_row(self._run(rows))
+            self.column = column() if known == serial else self._run(rows)
         return self.column
 
     def work_out(self, serial: int, hint: Sequence[int]) -> list[float]:
@@ -113,17 +113,16 @@ class Track:
         if self._serial != serial:
             self._serial = serial
             self._done = self.history.count
+            before = self.feature.value
             many: Any = self.feature.run  # type: ignore[attr-defined]
-            self.column = self._by_row(many(self.history.values, hint))
+            self.column = self._by_row(many(self.history.values, hint), before)
         return self.column
 
-    def _by_row(self, column: list[float]) -> list[float]:
-        """The values at the rows, from those after each value. A row without the metric has that of the row before."""
+    def _by_row(self, column: list[float], before: float) -> list[float]:
+        """The values at the rows, from those after each value. A row without the metric has that of the row before it;
+        `before`: that of the last row before the block."""
         counts = self.history.counts
-        if counts is None:
-            return column
-        at_first = self.before()
-        return [column[count - 1] if count else at_first for count in counts]
+        return column if counts is None else [column[count - 1] if count else before for count in counts]
 
     def before(self) -> float:
         """The value before the first value of the metric."""
@@ -164,11 +163,14 @@ class Track:
         """The range in which the values at rows start..stop-1 of the block surely lie. None where it is unknown or some
         may be NaN."""
         history = self.history
+        counts = history.counts
+        if counts is not None:  # from here on, of values; -1 is the last one before the block
+            start, stop = counts[start] - 1, counts[stop - 1]
         own = history.count - history.fresh - self._born + start + 1
         if not history.fresh or not self.reach or own < self.reach:
             return None
         end = len(history.values) - history.fresh
-        low, high = history.extremes(end + start, end + stop)
+        low, high = history.extremes(end + start, end + max(start + 1, stop))
         if self.reach > 1:
             part = history.values[end + start + 1 - self.reach : end + start]
             low, high = min(low, *part), max(high, *part)
@@ -199,8 +201,9 @@ class Track:
             return [feature.value] * rows
         late = max(0, self._done - (history.count - history.fresh))
         self._done = history.count
+        before = feature.value
         values = run(feature, history.values[late - history.fresh :])
-        return [self.before()] * late + values if late else values
+        return self._by_row([before] * late + values if late else values, before)
 
     def _catch_up(self, to: int) -> None:
         self._done = max(self._done, self.history.pushed)

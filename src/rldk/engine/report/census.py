@@ -26,8 +26,9 @@ class Extent:
 
     def take(self, count: int, low: float, high: float) -> None:
         self.count += count
-        self.low = min(self.low, low)
-        self.high = max(self.high, high)
+        # 0.0 and -0.0 are one number: which of them came first depends on the order of the phases
+        self.low = min(self.low, low + 0.0)
+        self.high = max(self.high, high + 0.0)
 
 
 class Census:
@@ -45,7 +46,7 @@ class Census:
             extent = extents.get(name)
             if extent is None:
                 extent = extents[name] = Extent()
-            if finite:
+            if finite and column:
                 extent.take(len(column), *extremes(columns, name))
             elif values := [x for x in column if x - x == 0.0]:
                 extent.take(len(values), min(values), max(values))
