@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -151,6 +152,7 @@ class TableBuilder:
     ) -> None:
         """Appends rows column by column. None and NaN are missing, except at the row numbers in `stated` (from 0)."""
         n, total = self._n, self._n + len(steps)
+        pack = struct.Struct(f"{len(steps)}d").pack  # takes half of the time of `array`
         self._step.extend(steps)
         self._phase.extend(map(PHASES.index, phases))
         self._segment.extend(array("i", [segment]) * len(steps))
@@ -165,8 +167,8 @@ class TableBuilder:
                 column.extend(values)
                 continue
             try:
-                column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
-            except TypeError:
+                column.frombytes(pack(*values))  # the quick way when no value is None
+            except struct.error:
                 column.extend(array("d", [math.nan if value is None else value for value in values]))
         for name, rows in stated.items():
             self._stated.setdefault(name, array("q")).extend(n + row for row in rows)

@@ -29,6 +29,14 @@ TEXTS = [
     '" 7 "',
     '"٣"',
     '""',
+    '"null"',
+    '"-0"',
+    '"-0.0"',
+    '"+inf"',
+    '"true"',
+    '"1"',
+    '"1e400"',
+    '"n\\u0061n"',
 ]
 OTHERS = ['{"deep": NaN}', "[NaN, 1]", "nan", "NaN5", '"cut', "{}", '"a\\NaN"']
 STEPS = ["{i}", "{i}.0", '"{i}"', '"{i}/900"', "null", "NaN", "1.5", '"NaN"', "true", "1e300"]
@@ -37,9 +45,11 @@ STEP = st.sampled_from(STEPS[:3] * 6 + STEPS)
 NAME = st.sampled_from(['"loss"'] * 9 + ["NaN", '"kl"', "1"])
 INNER = st.sampled_from(['{"loss": NaN}', '{"loss": 1, "kl": "0.5"}', "NaN", "{}"])
 WIDE = st.fixed_dictionaries({"step": STEP, "loss": VALUE}, optional={"kl": VALUE, "time": VALUE, "note": VALUE})
+KEPT = st.sampled_from(["null", '"null"', '""', '"a"', "1", "true", "NaN", "[1]"])
+NAMED = st.fixed_dictionaries({"step": STEP, "loss": VALUE}, optional={"run_id": KEPT, "phase": KEPT, "ok": KEPT})
 EVENT = st.fixed_dictionaries({"step": STEP, "name": NAME, "value": VALUE})
 ROW = st.fixed_dictionaries({"step": STEP, "metrics": INNER})
-KINDS = [("wide", WIDE), ("event", EVENT), ("row", ROW), ("wide", EVENT), ("event", WIDE)]
+KINDS = [("wide", WIDE), ("wide", NAMED), ("event", EVENT), ("row", ROW), ("wide", EVENT), ("event", WIDE)]
 OPENINGS = {
     "wide": '{{"step": {i}, "loss": 0.5, "kl": 1}}',
     "event": '{{"step": {i}, "name": "loss", "value": 0.5}}',
