@@ -11,9 +11,9 @@ from examples import at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rldk.core import typed
+from rldk.core.decoding import typed
+from rldk.core.decoding.mending import quote_non_json
 from rldk.core.jsonl import Decoded, decode
-from rldk.core.mending import quote_non_json
 from rldk.core.records import BadLine, parse
 
 NUMBERS = ["1", "0.5", "-3e-4", "NaN", "Infinity", "-Infinity", "null", "true", "1e400", "1" * 30]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import Records, cell
-from rldk.core.mending import numbers_of
+from rldk.core.decoding.mending import numbers_of
 from rldk.core.numerals import cells_of
 from rldk.core.records import BadLine, to_number, to_step
 

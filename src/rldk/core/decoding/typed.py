@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from rldk.core.mending import Forms, forms_in, numbers_of, quote_non_json
+from rldk.core.decoding.mending import Forms, forms_in, numbers_of, quote_non_json
+from rldk.core.decoding.shape import Kind, kinds_in, merge_keys
 from rldk.core.records import (
     MAX_STEP,
     BadLine,
@@ -28,7 +29,6 @@ from rldk.core.records import (
     to_time,
 )
 from rldk.core.rows import Assembler, Events
-from rldk.core.shape import Kind, kinds_in, merge_keys
 from rldk.core.table import Phase
 
 MAX_REBUILDS = 50
@@ -217,6 +217,8 @@ class TypedLines:
 
     def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: ColumnBuffer) -> None:
         """Adds a column. `stated`: where the source said NaN. Any other NaN or None is a missing value."""
+        if not stated and _has_none(column):
+            return
         if path not in self._live:
             if not stated and not any(value is not None and value == value for value in column):
                 return
@@ -320,6 +322,12 @@ def _is_cut(block: bytes, lines: int) -> bool:
     while at > 0 and block[at - 1] == end and block[at + 1] == begin:
         at = block.find(b"\n", at + 1)
     return at < 0
+
+
+def _has_none(column: Sequence[float | None]) -> bool:
+    """Whether each line lacks this metric in the same way: a quick look."""
+    first = column[0]
+    return (first is None or first != first) and column.count(first) == len(column)
 
 
 def _nans(column: Sequence[float | None]) -> list[int]:
