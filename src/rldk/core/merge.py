@@ -61,8 +61,9 @@ def _starts(table: MetricTable, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
     in_run = same.copy()
     in_run[:-1] |= same[1:]
     rows = np.flatnonzero(in_run)
-    told = [_present(table, name)[rows] for name in table.columns] or [np.zeros(len(rows), dtype=np.bool_)]
-    bits = np.packbits(np.stack(told, axis=1), axis=1)
+    bits = np.zeros((len(rows), len(table.columns) // 8 + 1), dtype=np.uint8)
+    for place, name in enumerate(table.columns):
+        bits[:, place // 8] |= _present(table, name)[rows].view(np.uint8) << np.uint8(place % 8)
     taken = 0
     for row, present in zip(rows.tolist(), map(bytes, bits), strict=True):
         metrics = int.from_bytes(present, "big")

@@ -72,7 +72,7 @@ VIEWS: dict[str, Callable[[MetricTable], object]] = {
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@settings(deadline=None, max_examples=at_most(60))
+@settings(deadline=None, max_examples=at_most(25))
 @given(parts=PARTS, repeats=st.integers(1, 3), long=st.integers(0, 3), seldom=st.integers(1, 9))
 def test_few_values_are_a_whole_column(
     view: str, parts: list[dict[str, Any]], repeats: int, long: int, seldom: int
