@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from rldk.core.decoding.typed import TypedLines
 from rldk.core.layouts import settle
 from rldk.core.lines import EXCERPT, LinePlaces, Lines, LineSplitter, Overlong
 from rldk.core.model import Rejected
@@ -19,7 +20,6 @@ from rldk.core.records import BadLine, Form, Layout, Record, parse, take_apart
 from rldk.core.rows import Assembler, RowList, RowSink
 from rldk.core.stream import BrokenStream, Openable, chunks
 from rldk.core.table import MAX_METRICS, MetricTable, Row, TableBuilder
-from rldk.core.typed import TypedLines
 from rldk.errors import MalformedInput
 
 SNIFF_LINES = 100
@@ -81,7 +81,7 @@ def decode(
     parser.finish()
     if broken:
         parser.break_off(broken)
-    return _decoded(parser, merge_rows(_with_segments(builder.build())))
+    return _decoded(parser, merge_rows(_with_segments(builder.build()), consume=True))
 
 
 def assemble(objects: Iterable[Mapping[str, Any]]) -> Decoded:
@@ -93,7 +93,7 @@ def assemble(objects: Iterable[Mapping[str, Any]]) -> Decoded:
     for number, obj in enumerate(objects, start=1):
         parser.take(dict(obj), number)
     parser.finish()
-    return _decoded(parser, merge_rows(_with_segments(builder.build())))
+    return _decoded(parser, merge_rows(_with_segments(builder.build()), consume=True))
 
 
 def _decoded(parser: _Parser, table: MetricTable) -> Decoded:

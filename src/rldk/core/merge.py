@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.columns import FewValues, Stored, columns_between, columns_of, stored_columns
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
 from rldk.core.table import MetricTable
 
 Rows = NDArray[np.int64]
 
 
-def merge_rows(table: MetricTable) -> MetricTable:
+def merge_rows(table: MetricTable, *, consume: bool = False) -> MetricTable:
     """The table with consecutive rows of one step, phase and segment joined while no metric occurs twice.
 
     Some trainers write a step as several rows, one for each group of metrics (prime-rl: losses, optimiser, timings). A
     joined row keeps the time of its first row. The table is returned unchanged when the opening has nothing to join: a
-    live reader must know by then whether to wait for more of a step (`core.rows.Joiner` does the same)."""
+    live reader must know by then whether to wait for more of a step (`core.rows.Joiner` does the same). `consume`: when
+    rows are joined, `table` loses its columns, so that no more than one of them is in memory twice."""
     same = np.zeros(len(table), dtype=np.bool_)
     same[1:] = table.step[1:] == table.step[:-1]
     same[1:] &= (table.phase[1:] == table.phase[:-1]) & (table.segment[1:] == table.segment[:-1])
@@ -27,9 +29,14 @@ def merge_rows(table: MetricTable) -> MetricTable:
     if starts[:opening].all():
         return table
     target: Rows = np.cumsum(starts, dtype=np.int64) - 1
+    stored, joined = stored_columns(table.columns), {}
+    for name in list(stored):
+        joined[name] = _joined(table, name, target)
+        if consume:
+            del stored[name]
     return MetricTable(
         step=table.step[starts],
-        columns={name: _joined(table, name, target) for name in table.columns},
+        columns=columns_of(joined, int(target[-1]) + 1),
         phase=table.phase[starts],
         segment=table.segment[starts],
         time=table.time[starts],
@@ -40,8 +47,8 @@ def merge_rows(table: MetricTable) -> MetricTable:
 def _opening(table: MetricTable) -> int:
     """The number of rows in the opening, as `core.rows.opening_length` counts them."""
     cells = np.zeros(min(len(table), OPENING_ROWS), dtype=np.int64)
-    for name, column in table.columns.items():
-        present = ~np.isnan(column[: len(cells)])
+    for name, column in columns_between(table.columns, 0, len(cells)).items():
+        present = ~np.isnan(column)
         stated = table.stated_nan.get(name, np.empty(0, dtype=np.int64))
         present[stated[stated < len(cells)]] = True
         cells += present
@@ -54,8 +61,9 @@ def _starts(table: MetricTable, same: NDArray[np.bool_]) -> NDArray[np.bool_]:
     in_run = same.copy()
     in_run[:-1] |= same[1:]
     rows = np.flatnonzero(in_run)
-    told = [_present(table, name)[rows] for name in table.columns] or [np.zeros(len(rows), dtype=np.bool_)]
-    bits = np.packbits(np.stack(told, axis=1), axis=1)
+    bits = np.zeros((len(rows), len(table.columns) // 8 + 1), dtype=np.uint8)
+    for place, name in enumerate(table.columns):
+        bits[:, place // 8] |= _present(table, name)[rows].view(np.uint8) << np.uint8(place % 8)
     taken = 0
     for row, present in zip(rows.tolist(), map(bytes, bits), strict=True):
         metrics = int.from_bytes(present, "big")
@@ -73,8 +81,11 @@ def _present(table: MetricTable, name: str) -> NDArray[np.bool_]:
     return present
 
 
-def _joined(table: MetricTable, name: str, target: Rows) -> NDArray[np.float64]:
+def _joined(table: MetricTable, name: str, target: Rows) -> Stored:
+    values = stored_columns(table.columns)[name]
+    if isinstance(values, FewValues):
+        return values.moved(target)
     present = _present(table, name)
     column = np.full(int(target[-1]) + 1, np.nan)
-    column[target[present]] = table.columns[name][present]
+    column[target[present]] = values[present]
     return column

@@ -237,6 +237,8 @@ def to_number(value: object) -> float | None:
             return -special if text.startswith("-") else special
         # float() also takes "1_000" and non-ASCII digits, which no logger writes for a number
         value = text if text.isascii() and "_" not in text else "not a number"
+        if value == "-0":  # a whole number has no negative zero, in JSON neither
+            return 0.0
     elif not isinstance(value, int | float):
         return None
     try:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+import struct
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from msgspec import Struct, field
 
+from rldk.core.columns import LONG, MISSING, FewValues, Stored, columns_of, stored_columns
 from rldk.errors import InputError
 
 if TYPE_CHECKING:  # a live monitor takes rows and starts without numpy
     import numpy as np
     from numpy.typing import NDArray
 
+    Number = TypeVar("Number", bound=np.generic)
+
 MAX_CELLS = 2**29  # rows x metrics, 4.3 GB: a source with a new key on every row would otherwise fill any memory
 MANY_METRICS = 1000  # with more metrics, most values are missing: such a table may fill only a tenth
 MAX_METRICS = 20_000  # ten times the widest real log known (one column for each expert and layer)
 Phase = Literal["train", "eval", "summary"]
-_MISSING = array("d", [math.nan])
 PHASES: tuple[Phase, ...] = ("train", "eval", "summary")
 
 
@@ -64,7 +67,7 @@ class MetricTable(Struct, frozen=True, kw_only=True):
     seconds or seconds since start, as the source has it; NaN where it has none."""
 
     step: NDArray[np.int64]
-    columns: dict[str, NDArray[np.float64]]
+    columns: Mapping[str, NDArray[np.float64]]
     phase: NDArray[np.uint8]
     segment: NDArray[np.int32]
     time: NDArray[np.float64]
@@ -75,10 +78,11 @@ class MetricTable(Struct, frozen=True, kw_only=True):
 
     def select(self, names: Sequence[str]) -> MetricTable:
         """The same rows with only the named columns (unknown names are left out). It shares memory."""
-        keep = [n for n in names if n in self.columns]
+        stored = stored_columns(self.columns)
+        keep = [n for n in names if n in stored]
         return MetricTable(
             step=self.step,
-            columns={n: self.columns[n] for n in keep},
+            columns=columns_of({n: stored[n] for n in keep}, len(self)),
             phase=self.phase,
             segment=self.segment,
             time=self.time,
@@ -97,16 +101,20 @@ class MetricTable(Struct, frozen=True, kw_only=True):
 
 
 class TableBuilder:
-    """Grows a MetricTable row by row in `array('d')` columns. Late metrics are filled up with missing values."""
+    """Grows a MetricTable row by row. A column is an `array('d')`, filled up with missing values before its first one.
+    A column that begins late in a long table is `FewValues` until it has more than few."""
 
     __slots__ = ("_columns", "_n", "_phase", "_segment", "_stated", "_step", "_time")
 
     def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         self._step = array("q")
         self._phase = array("B")
         self._segment = array("i")
         self._time = array("d")
-        self._columns: dict[str, array[float]] = {}
+        self._columns: dict[str, array[float] | FewValues] = {}
         self._stated: dict[str, array[int]] = {}
         self._n = 0
 
@@ -132,9 +140,13 @@ class TableBuilder:
             column = self._columns.get(name)
             if column is None:
                 column = self._open(name)
-            elif len(column) < n:
-                column.extend(_MISSING * (n - len(column)))
-            column.append(value)
+            if isinstance(column, FewValues):
+                column.add(n, value)
+                self._settle(name, column, n + 1)
+            else:
+                if len(column) < n:
+                    column.extend(MISSING * (n - len(column)))
+                column.append(value)
             if value != value:
                 self._stated.setdefault(name, array("q")).append(n)
         self._n = n + 1
@@ -151,6 +163,7 @@ class TableBuilder:
     ) -> None:
         """Appends rows column by column. None and NaN are missing, except at the row numbers in `stated` (from 0)."""
         n, total = self._n, self._n + len(steps)
+        pack = struct.Struct(f"{len(steps)}d").pack  # takes half of the time of `array`
         self._step.extend(steps)
         self._phase.extend(map(PHASES.index, phases))
         self._segment.extend(array("i", [segment]) * len(steps))
@@ -159,23 +172,31 @@ class TableBuilder:
             column = self._columns.get(name)
             if column is None:
                 column = self._open(name)
-            elif len(column) < n:
-                column.extend(_MISSING * (n - len(column)))
+            if isinstance(column, FewValues):
+                column.extend(n, values, stated.get(name, ()))
+                self._settle(name, column, total)
+                continue
+            if len(column) < n:
+                column.extend(MISSING * (n - len(column)))
             if isinstance(values, array):
                 column.extend(values)
                 continue
             try:
-                column.extend(array("d", values))  # type: ignore[arg-type]  # the quick way when no value is None
-            except TypeError:
+                column.frombytes(pack(*values))  # the quick way when no value is None
+            except struct.error:
                 column.extend(array("d", [math.nan if value is None else value for value in values]))
         for name, rows in stated.items():
             self._stated.setdefault(name, array("q")).extend(n + row for row in rows)
         self._n = total
 
-    def _open(self, name: str) -> array[float]:
+    def _open(self, name: str) -> array[float] | FewValues:
         self._check_size(len(self._columns) + 1)
-        column = self._columns[name] = _MISSING * self._n
+        column = self._columns[name] = MISSING * self._n if self._n < LONG else FewValues()
         return column
+
+    def _settle(self, name: str, column: FewValues, rows: int) -> None:
+        if column.is_common(rows):
+            self._columns[name] = column.whole(rows)
 
     def _check_size(self, columns: int) -> None:
         cells = MAX_CELLS if columns <= MANY_METRICS else MAX_CELLS // 10
@@ -186,20 +207,32 @@ class TableBuilder:
             )
 
     def build(self) -> MetricTable:
-        """Builds the table. Raises `InputError` when it would have more than `MAX_CELLS` cells."""
+        """Builds the table, which takes over the memory of this builder: it is empty then. Raises `InputError` when the
+        table would have more than `MAX_CELLS` cells."""
         import numpy as np
 
         self._check_size(len(self._columns))
-        for column in self._columns.values():
+        columns: dict[str, Stored] = {}
+        for name, column in self._columns.items():
+            if isinstance(column, FewValues):
+                columns[name] = column
+                continue
             if len(column) < self._n:
-                column.extend(_MISSING * (self._n - len(column)))
-        return MetricTable(
-            step=np.array(self._step, dtype=np.int64),
-            columns={
-                n: np.frombuffer(c, dtype=np.float64) if self._n else np.empty(0) for n, c in self._columns.items()
-            },
-            phase=np.array(self._phase, dtype=np.uint8),
-            segment=np.array(self._segment, dtype=np.int32),
-            time=np.array(self._time, dtype=np.float64),
+                column.extend(MISSING * (self._n - len(column)))
+            columns[name] = self._shared(column, np.float64)
+        table = MetricTable(
+            step=self._shared(self._step, np.int64),
+            columns=columns_of(columns, self._n),
+            phase=self._shared(self._phase, np.uint8),
+            segment=self._shared(self._segment, np.int32),
+            time=self._shared(self._time, np.float64),
             stated_nan={n: np.array(rows, dtype=np.int64) for n, rows in self._stated.items()},
         )
+        self._clear()
+        return table
+
+    def _shared(self, values: array[Any], kind: type[Number]) -> NDArray[Number]:
+        """The same memory as a numpy array. An empty one has none to share."""
+        import numpy as np
+
+        return np.frombuffer(values, dtype=kind) if self._n else np.empty(0, dtype=kind)

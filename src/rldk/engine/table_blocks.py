@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.columns import columns_between
 from rldk.core.table import PHASES, MetricTable, Row
 from rldk.engine.blocks import Block, Columns, PhaseBlock, height, single, whole
 
@@ -25,7 +26,7 @@ def table_blocks(table: MetricTable) -> Iterator[PhaseBlock]:
 
 def _blocks(table: MetricTable, start: int, stop: int) -> Iterator[PhaseBlock]:
     """Yields the blocks of rows start..stop-1."""
-    columns = {name: column[start:stop] for name, column in table.columns.items()}
+    columns = columns_between(table.columns, start, stop)
     present = {name: ~np.isnan(column) for name, column in columns.items()}
     for name, stated in table.stated_nan.items():
         if name in present:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from examples import at_most
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rldk.core import typed
-from rldk.core.jsonl import Decoded, decode
-from rldk.core.mending import quote_non_json
+from rldk.core import merge
+from rldk.core.decoding import typed
+from rldk.core.decoding.mending import quote_non_json
+from rldk.core.jsonl import Decoded, Decoder, decode
 from rldk.core.records import BadLine, parse
+from rldk.core.table import Row
 
 NUMBERS = ["1", "0.5", "-3e-4", "NaN", "Infinity", "-Infinity", "null", "true", "1e400", "1" * 30]
 TEXTS = [
@@ -29,6 +32,14 @@ TEXTS = [
     '" 7 "',
     '"٣"',
     '""',
+    '"null"',
+    '"-0"',
+    '"-0.0"',
+    '"+inf"',
+    '"true"',
+    '"1"',
+    '"1e400"',
+    '"n\\u0061n"',
 ]
 OTHERS = ['{"deep": NaN}', "[NaN, 1]", "nan", "NaN5", '"cut', "{}", '"a\\NaN"']
 STEPS = ["{i}", "{i}.0", '"{i}"', '"{i}/900"', "null", "NaN", "1.5", '"NaN"', "true", "1e300"]
@@ -37,9 +48,11 @@ STEP = st.sampled_from(STEPS[:3] * 6 + STEPS)
 NAME = st.sampled_from(['"loss"'] * 9 + ["NaN", '"kl"', "1"])
 INNER = st.sampled_from(['{"loss": NaN}', '{"loss": 1, "kl": "0.5"}', "NaN", "{}"])
 WIDE = st.fixed_dictionaries({"step": STEP, "loss": VALUE}, optional={"kl": VALUE, "time": VALUE, "note": VALUE})
+KEPT = st.sampled_from(["null", '"null"', '""', '"a"', "1", "true", "NaN", "[1]"])
+NAMED = st.fixed_dictionaries({"step": STEP, "loss": VALUE}, optional={"run_id": KEPT, "phase": KEPT, "ok": KEPT})
 EVENT = st.fixed_dictionaries({"step": STEP, "name": NAME, "value": VALUE})
 ROW = st.fixed_dictionaries({"step": STEP, "metrics": INNER})
-KINDS = [("wide", WIDE), ("event", EVENT), ("row", ROW), ("wide", EVENT), ("event", WIDE)]
+KINDS = [("wide", WIDE), ("wide", NAMED), ("event", EVENT), ("row", ROW), ("wide", EVENT), ("event", WIDE)]
 OPENINGS = {
     "wide": '{{"step": {i}, "loss": 0.5, "kl": 1}}',
     "event": '{{"step": {i}, "name": "loss", "value": 0.5}}',
@@ -64,6 +77,27 @@ def test_quick_and_slow_agree(
         slow = decode(path, null_is_nan=null_is_nan)
     assert quick.lines == quick.records + quick.rejected_count == path.read_bytes().count(b"\n")
     assert _said(quick) == _said(slow)
+
+
+@pytest.mark.parametrize(("opening", "line"), KINDS)
+@settings(max_examples=at_most(15), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), size=st.integers(1, 4000))
+def test_live_rows_are_those_of_the_whole_file(
+    tmp_path: Path, opening: str, line: Any, data: st.DataObject, size: int
+) -> None:
+    path = tmp_path / "log.jsonl"
+    text = _text(opening, data.draw(st.lists(line, min_size=1, max_size=12)), " ")
+    path.write_bytes(text)
+    live, rows = Decoder(), list[Row]()
+    for start in range(0, len(text), size):
+        rows += live.feed(text[start : start + size])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge, "merge_rows", lambda table, **_: table)  # live rows are joined later
+        assert _rows([*rows, *live.finish()]) == _rows(decode(path).table.rows())
+
+
+def _rows(rows: Iterable[Row]) -> list[str]:
+    return [repr((r.step, r.phase, r.segment, r.time, sorted(r.values.items()))) for r in rows]
 
 
 def _text(opening: str, lines: list[dict[str, str]], space: str) -> bytes:

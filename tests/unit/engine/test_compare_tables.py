@@ -62,9 +62,10 @@ def test_of_a_step_that_was_done_twice_the_newest_value_counts() -> None:
         builder.add(step, {"kl": value}, segment=segment)
     builder.add(2, {"loss": 5.0}, segment=1)  # another metric of the same step
     builder.add(2, {"kl": 99.0}, phase="eval")
-    found = align([builder.build()], "kl")
+    table = builder.build()
+    found = align([table], "kl")
     assert (found.step.tolist(), found.values[0].tolist()) == ([1, 2, 3], [1.0, 20.0, 3.0])
-    assert align([builder.build()], "kl", phase="eval").values.tolist() == [[99.0]]
+    assert align([table], "kl", phase="eval").values.tolist() == [[99.0]]
 
 
 def test_runs_part_at_the_first_step_that_is_not_the_same() -> None:

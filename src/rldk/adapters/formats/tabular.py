@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from math import nan
 from typing import Any, ClassVar
@@ -18,7 +19,7 @@ from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import SPACES, Fields, PlainRecords, beginning, blocks, cell, delimiter_of
 from rldk.adapters.wire.table_layout import ColumnLayout, find_counting_clock, find_named_clock, has_twins, layout_of
 from rldk.core.model import COUNTED
-from rldk.core.numerals import columns_of
+from rldk.core.numerals import cells_of
 from rldk.core.records import MAX_STEP, BadLine, plan_of, step_or_none, to_phase, to_step, to_time
 from rldk.core.text import later
 
@@ -283,18 +284,19 @@ class WholeTable(CsvTable):
     def _put_block(self, block: PlainRecords, sink: Sink) -> bool:
         """Puts out the rows of a block of nothing but numbers, without a text for each. Otherwise it returns False."""
         layout, width = self._layout, len(self.header)
-        if self._opening is not None or block.delimiter != "," or layout is None or layout.step is None:
+        if self._opening is not None or layout is None or layout.step is None:
             return False
         if width > MOST_WIDE or len(layout.metrics) < width - 1 or has_twins(layout) or not isinstance(sink, Reading):
             return False
-        columns = columns_of(block.lines.block, width)
-        if columns is None or not all(abs(x) <= MAX_STEP and x.is_integer() for x in columns[layout.step]):
+        cells = cells_of(block.lines.block, width, block.delimiter)
+        if cells is None or not (abs(cells[:, layout.step]) <= MAX_STEP).all() or (cells[:, layout.step] % 1).any():
             return False
         self._flush(sink)
-        steps = list(map(int, columns[layout.step]))
+        steps = cells[:, layout.step].astype("int64").tolist()
+        given = (cells == cells).any(axis=0)
         sink.rows(
             steps,
-            {name: columns[i] for i, name in layout.metrics if any(x == x for x in columns[i])},
+            {name: array("d", cells[:, i].tobytes()) for i, name in layout.metrics if given[i]},
             phases=["train"] * len(steps),
             times=[nan] * len(steps),
             stated={},

@@ -18,6 +18,7 @@ from rldk.adapters.log import Log, Origin
 from rldk.adapters.naming.first_rows import opening_of
 from rldk.adapters.naming.keys import Hints, Naming, clock_label, decide_naming
 from rldk.core.aliases import Match
+from rldk.core.columns import columns_of, stored_columns
 from rldk.core.model import Run, RunMeta
 from rldk.core.secrets.redact import redact, redactions
 from rldk.core.table import PHASES, MetricTable
@@ -145,9 +146,10 @@ def _table(table: MetricTable, columns: _Columns, words: Vocabulary) -> MetricTa
         columns.values, key=lambda n: (order.get(n.removeprefix("eval_"), len(order)), n.startswith("eval_"))
     )
     values = {name: columns.values[name] for name in first if not _empty(name, columns, table)}
+    stored = stored_columns(table.columns)
     return MetricTable(
         step=table.step,
-        columns=values | {k: c for k, c in table.columns.items() if k not in values},
+        columns=columns_of({**values, **{k: c for k, c in stored.items() if k not in values}}, len(table)),
         phase=table.phase,
         segment=table.segment,
         time=table.time,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from rldk.core.columns import columns_between
 from rldk.core.rows import OPENING_CELLS, OPENING_ROWS
 from rldk.core.table import PHASES, MetricTable, Row
 
@@ -70,13 +71,14 @@ class Opening:
 
 def opening_of(table: MetricTable) -> Opening:
     """The opening of a finished log."""
-    n = OPENING_ROWS
-    if table.columns and not table.stated_nan and all((c[:n] == c[:n]).all() for c in table.columns.values()):
+    n = min(OPENING_ROWS, len(table))
+    columns = columns_between(table.columns, 0, n)
+    if columns and not table.stated_nan and all((column == column).all() for column in columns.values()):
         return _opening_of_whole_rows(table)
     first = replace(
         table,
         step=table.step[:n],
-        columns={name: column[:n] for name, column in table.columns.items()},
+        columns=columns,
         phase=table.phase[:n],
         segment=table.segment[:n],
         time=table.time[:n],
@@ -89,7 +91,7 @@ def _opening_of_whole_rows(table: MetricTable) -> Opening:
     n = min(OPENING_ROWS, -(-OPENING_CELLS // len(table.columns)), len(table))
     opening = Opening.of(table.columns)
     places = (table.step, table.phase, table.segment, table.time)
-    cells = zip(*[column[:n].tolist() for column in table.columns.values()], strict=True)
+    cells = zip(*[column.tolist() for column in columns_between(table.columns, 0, n).values()], strict=True)
     for step, phase, segment, time, values in zip(*[place[:n].tolist() for place in places], cells, strict=True):
         named = dict(zip(table.columns, values, strict=True))
         opening.rows.append(Row(step=step, values=named, phase=PHASES[phase], segment=segment, time=time))

@@ -42,9 +42,9 @@ def steps_of_cells(texts: Sequence[str]) -> list[int]:
 
 
 def _is_plain(texts: Sequence[str]) -> bool:
-    """Whether float() accepts only texts among these that a logger writes for a number."""
+    """Whether float() reads these texts as `to_number` does, or refuses them."""
     text = "".join(texts)
-    return text.isascii() and "_" not in text
+    return text.isascii() and "_" not in text and "-0" not in map(str.strip, texts)
 
 
 def _stated(numbers: Sequence[float | None]) -> list[int]:

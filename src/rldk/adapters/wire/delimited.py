@@ -14,6 +14,7 @@ from rldk.core.text import later
 
 MAX_JOINED = 1000  # lines of one quoted field, such as a prompt
 MAX_JOINED_CHARS = 1 << 20
+PIECE = 128 << 10  # bytes that become records together: few enough to stay in a processor's cache
 SPACES = " "  # the delimiter of columns that are aligned with any number of spaces
 _DELIMITERS = (",", "\t", ";")
 _DECIMAL = later(r" ?[-+]?\d+,\d+(?:[eE][-+]?\d+)? ?")  # in a table whose columns semicolons separate
@@ -70,7 +71,8 @@ def blocks(source: Openable, delimiter: str | None = None) -> Iterator[Fields | 
     cutter = Records(delimiter)
     try:
         for chunk in chunks(source):
-            yield from cutter.feed_blocks(chunk)
+            for start in range(0, len(chunk), PIECE):
+                yield from cutter.feed_blocks(chunk[start : start + PIECE])
     except BrokenStream as error:
         yield from cutter.finish(f"the file breaks off here: {error}")
         return

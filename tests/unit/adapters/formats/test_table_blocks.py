@@ -27,8 +27,11 @@ def _read(tmp_path: Path, text: str) -> tuple[list[int], str, int, tuple[Rejecte
 
 ODD = (
     "400,nan,\n",
-    "400,-7.018402573e-13,\n",  # what stands for an empty cell
-    "400,-7.018402573e-13,1\n",
+    "400,,\r\n",
+    "400,1,\r\n",
+    "400, ,1\n",
+    "400,1\r,1\n",
+    "400,\t1,\r\r\n",
     "400,0.5\n",
     "\n",
     "step,loss,kl\n",

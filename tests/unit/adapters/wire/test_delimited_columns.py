@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rldk.adapters.wire.columns import numbers_of_cells, steps_of_cells
 from rldk.adapters.wire.delimited import Records, cell
-from rldk.core.mending import numbers_of
+from rldk.core.decoding.mending import numbers_of
+from rldk.core.numerals import cells_of
 from rldk.core.records import BadLine, to_number, to_step
 
 ODD = [
@@ -28,6 +30,9 @@ ODD = [
     "01",
     "1e400",
     "null",
+    "-0",
+    " -0 ",
+    "-0.0",
     " 7 ",
     "n/a",
     "٣",
@@ -38,7 +43,7 @@ TEXT = st.one_of(
 
 
 def _worded(numbers: list[Any]) -> list[str]:
-    return [repr(x if x is None else float(x) + 0.0) for x in numbers]
+    return [repr(x if x is None else float(x)) for x in numbers]
 
 
 @given(st.lists(TEXT, min_size=1, max_size=8))
@@ -68,6 +73,37 @@ def test_steps(texts: list[str]) -> None:
     except ValueError:
         steps = [None]
     assert steps == (told if None not in told else [None])
+
+
+PLAIN = st.one_of(st.floats(allow_nan=False, allow_infinity=False).map(repr), st.integers().map(str), st.just(""))
+
+
+def _told(rows: list[list[str]]) -> list[list[float]]:
+    """The number that each text is when it stands alone, NaN for an empty one."""
+    return [[np.nan if (x := cell(text.strip())) is None else x for text in row] for row in rows]
+
+
+def _rows(texts: st.SearchStrategy[str]) -> st.SearchStrategy[list[list[str]]]:
+    return st.integers(2, 4).flatmap(
+        lambda width: st.lists(st.lists(texts, min_size=width, max_size=width), min_size=1)
+    )
+
+
+@given(_rows(PLAIN), st.sampled_from(",\t;"), st.sampled_from(["\n", "\r\n"]))
+def test_many_plain_lines_become_cells(rows: list[list[str]], delimiter: str, newline: str) -> None:
+    cells = cells_of(newline.join(map(delimiter.join, rows)).encode(), len(rows[0]), delimiter)
+    assert cells is not None
+    assert cells.tobytes() == np.array(_told(rows), dtype=float).tobytes()
+
+
+@given(_rows(st.one_of(PLAIN, TEXT)), st.sampled_from(",\t;"))
+def test_other_lines_become_no_cells_or_the_same_ones(rows: list[list[str]], delimiter: str) -> None:
+    block = "\n".join(map(delimiter.join, rows))
+    cells = cells_of(block.encode(), len(rows[0]), delimiter)
+    if cells is not None:
+        split = [line.split(delimiter) for line in block.split("\n")]
+        assert all(cell(text.strip()) is not None or not text for row in split for text in row)
+        assert cells.tobytes() == np.array(_told(split), dtype=float).tobytes()
 
 
 LINE = st.sampled_from(["1,2,3", "4,,5", "", " ", '6,"a\nb",7', "# 1,2,3", "8,9", "10,é,11", "12,13,14\r", "\0"])

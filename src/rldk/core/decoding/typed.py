@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import Flag, auto
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -15,9 +14,9 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import astuple
 
-from rldk.core.mending import Forms, forms_in, numbers_of, quote_non_json
+from rldk.core.decoding.mending import Forms, forms_in, numbers_of, quote_non_json
+from rldk.core.decoding.shape import Kind, kinds_in, merge_keys
 from rldk.core.records import (
-    MAX_DEPTH,
     MAX_STEP,
     BadLine,
     Form,
@@ -31,25 +30,13 @@ from rldk.core.records import (
 )
 from rldk.core.rows import Assembler, Events
 from rldk.core.table import Phase
-from rldk.core.text import later
 
 MAX_REBUILDS = 50
-MAX_KEYS = 5_000  # of one object; only many lines with the same keys pay back the time to build a Struct
-_UNFIT = later(r'[\x00-\x1f"\\\ud800-\udfff]')  # characters msgspec refuses in a field's name
+LONG_LINE = 300  # bytes: from here on, looking at each newline takes less time than a search for three bytes
 _Step = Annotated[int, msgspec.Meta(ge=-MAX_STEP, le=MAX_STEP)] | float | str | None
+_Null = Annotated[str, msgspec.Meta(pattern="(?!)")] | None  # null only: no text has this pattern
 _NO_NAMES = frozenset(("NaN", "Infinity", "-Infinity"))  # the text that `quote_non_json` makes of these is no name
 _ONCE = frozenset((Role.STEP, Role.TIME, Role.PHASE, Role.NAME, Role.VALUE))
-
-
-class Kind(Flag):
-    """The JSON types seen under one key."""
-
-    NONE = 0
-    NUMBER = auto()
-    FLAG = auto()
-    TEXT = auto()
-    LIST = auto()
-    NUMERAL = auto()  # a number as text, NaN or an infinity
 
 
 class Place(Struct, frozen=True):
@@ -82,6 +69,7 @@ class TypedLines:
         self._layout = layout
         self._shape: dict[str, Any] = {}
         self._places: tuple[Place, ...] = ()
+        self._numerals = False  # whether the decoder makes numbers of numbers as text, and None of a missing value
         self._live: set[str] = set()  # metrics that have had a value: a key that is always null makes no column
         self._builds = 0
 
@@ -89,26 +77,33 @@ class TypedLines:
         """Takes the keys of a line that was read slowly. True when the Struct must be rebuilt."""
         if self._builds > MAX_REBUILDS or form_of(obj, self._layout.envelope) is not self._layout.form:
             return False
-        return _merge(self._shape, obj)
+        return merge_keys(self._shape, obj)
 
     def build(self, identified: Iterable[str]) -> None:
         """Makes the Struct. `identified`: identity fields that are known already. The others are left to the slow
         path."""
         self._builds += 1
-        struct, self._places = _Builder(self._layout, frozenset(identified)).struct(self._shape)
+        self._numerals = self._reads_numerals()
+        struct, self._places = _Builder(self._layout, frozenset(identified), self._numerals).struct(self._shape)
         quick = self._builds <= MAX_REBUILDS and self._layout.rank is None and self._unambiguous()
-        decoder = msgspec.json.Decoder(struct) if quick else None
+        decoder = msgspec.json.Decoder(struct, strict=not self._numerals) if quick else None
         self.decode = self._one if decoder else None
         self._decode_line = decoder.decode if decoder else None
         self._decode_lines = decoder.decode_lines if decoder else None
         self._step = _path_of_step(struct.__struct_fields__, self._places)
+
+    def _reads_numerals(self) -> bool:
+        """Whether the decoder itself can read numbers that stand as text. It refuses what it would read in another way
+        than `to_number`, except the text "null": that is a missing metric, but no value of an event."""
+        plain = self._layout.form is not Form.SCALAR and not self._layout.null_is_nan
+        return plain and any(Kind.NUMERAL in kind for kind in kinds_in(self._shape))
 
     def decode_block(self, block: bytes, lines: int) -> list[msgspec.Struct] | None:
         """Decodes the `lines` lines of `block`. None when one of them must be checked on its own.
 
         msgspec takes any white space between objects. Where every newline has } before and { after it, the newline can
         only stand between two objects. Then as many objects as lines means one object on each line."""
-        if self._decode_lines is None or block[:1] != b"{" or block[-1:] != b"}" or block.count(b"}\n{") != lines - 1:
+        if self._decode_lines is None or block[:1] != b"{" or block[-1:] != b"}" or not _is_cut(block, lines):
             return None
         for text in self._versions(block):
             try:
@@ -215,11 +210,15 @@ class TypedLines:
                 self._put(place.path, numbers, stated, block)
             elif self._layout.null_is_nan and None in column:
                 self._put(place.path, column, [i for i, x in enumerate(column) if x is None], block)
+            elif self._numerals:
+                self._put(place.path, column, _nans(column), block)
             else:
                 self._put(place.path, column, [], block)
 
     def _put(self, path: str, column: Sequence[float | None], stated: list[int], block: ColumnBuffer) -> None:
         """Adds a column. `stated`: where the source said NaN. Any other NaN or None is a missing value."""
+        if not stated and _has_none(column):
+            return
         if path not in self._live:
             if not stated and not any(value is not None and value == value for value in column):
                 return
@@ -237,16 +236,18 @@ class TypedLines:
             return len(set(keys)) == len(keys) and Role.NAME in keys and Role.VALUE in keys
         # with a name on some lines and a value on others, only the slow path sees which lines are scalar events
         name = self._shape.get("name")
-        events = self._layout.form is Form.WIDE and "value" in self._shape and isinstance(name, Kind) and _is_text(name)
+        named = isinstance(name, Kind) and bool(name & (Kind.TEXT | Kind.NUMERAL))
+        events = self._layout.form is Form.WIDE and "value" in self._shape and named
         return len(set(keys)) == len(keys) and not events
 
 
 class _Builder:
     """Builds Struct types for a shape. Field names are positions, because keys need not be identifiers."""
 
-    def __init__(self, layout: Layout, identified: frozenset[str]) -> None:
+    def __init__(self, layout: Layout, identified: frozenset[str], numerals: bool) -> None:
         self._layout = layout
         self._identified = identified
+        self._numerals = numerals
 
     def struct(
         self, shape: dict[str, Any], prefix: str = "", inside: bool = False
@@ -277,7 +278,7 @@ class _Builder:
         role = self._layout.role(path, form, inside=inside)
         if role is Role.METRIC and kind is Kind.LIST:
             role = Role.IGNORED
-        return *self._leaf(role, kind, path), Place(path, role, text=_is_text(kind))
+        return *self._leaf(role, kind, path), Place(path, role, text=self._is_text(kind))
 
     def _leaf(self, role: Role, kind: Kind, path: str) -> tuple[Any, Any]:
         match role:
@@ -289,68 +290,53 @@ class _Builder:
                 return str | None, None
             case Role.IDENTITY:
                 known = path.removeprefix("model_info/") in self._identified
-                return (str | float | bool | None if known else None), None
+                return (str | float | bool | None if known else _Null), None
             case Role.NAME:
                 return str, msgspec.field()
             case Role.VALUE:
-                return _number(kind), msgspec.field()
+                return self._number(kind), msgspec.field()
             case _ if kind is Kind.LIST:
                 return (list[msgspec.Raw] if self._layout.null_is_nan else list[msgspec.Raw] | None), ()
             case _:
-                return _number(kind), math.nan
+                return self._number(kind), None if self._numerals else math.nan
+
+    def _number(self, kind: Kind) -> Any:
+        """The type of a metric. It is only as wide as the values seen, because a wider type takes longer."""
+        made: Any = float | None
+        if self._is_text(kind):
+            made |= str
+        if Kind.FLAG in kind:
+            made |= bool
+        return made
+
+    def _is_text(self, kind: Kind) -> bool:
+        """Whether some values stay text when they are decoded. Text for a flag does: "true" is no number."""
+        return bool(kind & (Kind.TEXT | (Kind.FLAG if self._numerals else Kind.NUMERAL)))
 
 
-def _number(kind: Kind) -> Any:
-    """The type of a metric. It is only as wide as the values seen, because a wider type takes longer."""
-    made: Any = float | None
-    if _is_text(kind):
-        made |= str
-    if Kind.FLAG in kind:
-        made |= bool
-    return made
+def _is_cut(block: bytes, lines: int) -> bool:
+    """Whether each newline has } before and { after it. The quicker way depends on the length of the lines."""
+    if len(block) < LONG_LINE * lines:
+        return block.count(b"}\n{") == lines - 1
+    at, end, begin = block.find(b"\n"), ord("}"), ord("{")
+    while at > 0 and block[at - 1] == end and block[at + 1] == begin:
+        at = block.find(b"\n", at + 1)
+    return at < 0
 
 
-def _is_text(kind: Kind) -> bool:
-    return bool(kind & (Kind.TEXT | Kind.NUMERAL))
+def _has_none(column: Sequence[float | None]) -> bool:
+    """Whether each line lacks this metric in the same way: a quick look."""
+    first = column[0]
+    return (first is None or first != first) and column.count(first) == len(column)
 
 
-def _merge(shape: dict[str, Any], obj: dict[str, Any], depth: int = 1) -> bool:
-    """Adds the keys of `obj` to `shape`. True if any was new. A key that is an object here and a value there stays what
-    it was first."""
-    changed = False
-    if len(obj) + len(shape) > MAX_KEYS:
-        return False
-    for key, value in obj.items():
-        if _UNFIT.search(key):
-            continue
-        known = shape.get(key)
-        if isinstance(value, dict):
-            if known is None and depth < MAX_DEPTH:
-                known = shape[key] = {}
-                changed = True
-            if isinstance(known, dict):
-                changed |= _merge(known, value, depth + 1)
-        elif not isinstance(known, dict):
-            kind = (known or Kind.NONE) | _kind(value)
-            changed |= kind != known
-            shape[key] = kind
-    return changed
-
-
-def _kind(value: object) -> Kind:
-    match value:
-        case None:
-            return Kind.NONE
-        case bool():
-            return Kind.FLAG
-        case str():
-            return Kind.TEXT if to_number(value) is None else Kind.NUMERAL
-        case float() if not math.isfinite(value):
-            return Kind.NUMERAL
-        case list():
-            return Kind.LIST
-        case _:
-            return Kind.NUMBER
+def _nans(column: Sequence[float | None]) -> list[int]:
+    """Where the column has NaN."""
+    try:
+        total: float = sum(column)  # type: ignore[arg-type]  # a quick look
+    except TypeError:
+        total = math.nan
+    return [] if total == total else [i for i, x in enumerate(column) if x != x]
 
 
 def _path_of_step(names: Sequence[str], places: Sequence[Place]) -> str | None:

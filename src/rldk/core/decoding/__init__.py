@@ -1,0 +1,1 @@
+"""The quick path of the JSONL decoder."""
