@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rldk.core.columns import columns_between
 from rldk.core.table import PHASES, MetricTable, Phase, Row
 from rldk.engine.blocks import Block, Columns, height, single
 from rldk.engine.derive import DERIVED, SOURCES, derive_columns
@@ -55,7 +56,7 @@ class Chunk:
     """Rows start..stop-1 of a table. `phases`: those that it has, in the order in which they can be looked at."""
 
     def __init__(self, table: MetricTable, start: int, stop: int) -> None:
-        self._columns: dict[str, Column] = {name: column[start:stop] for name, column in table.columns.items()}
+        self._columns = columns_between(table.columns, start, stop)
         self._present = {name: ~np.isnan(column) for name, column in self._columns.items()}
         for name, stated in table.stated_nan.items():
             if name in self._present:
