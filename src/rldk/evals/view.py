@@ -189,7 +189,7 @@ def _looked(result: EvalFacts) -> Iterator[tuple[str, str]]:
     if result.metadata.get("prompts") is not None:
         yield "prompts", f"{result.metadata['prompts']:,}"
     yield "read as", str(result.metadata.get("form", ""))
-    if result.overall_score is not None:
+    if result.overall_score is not None and result.numbers.get("judged") != 1:  # of one, it says nothing new
         yield "overall score", f"{result.overall_score:.2f} (share of the judged evaluations that pass)"
     columns = ", ".join(f"{field}: `{column}`" for field, column in (result.metadata.get("columns") or {}).items())
     if columns:
