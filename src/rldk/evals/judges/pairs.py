@@ -13,7 +13,7 @@ import numpy as np
 
 from rldk.core.text import later
 from rldk.errors import NoData, UnreadableSource, UsageError
-from rldk.evals.judges.preference import Judged, preference_of
+from rldk.evals.judges.preference import Verdicts, preference_of
 from rldk.evals.judges.server import JudgeServer
 from rldk.evals.reading import read_table
 from rldk.evals.result import EvalResult
@@ -53,8 +53,8 @@ def judge_pairs(
     human: str | None = None,
     most: int | None = None,
     columns: Mapping[str, str] | None = None,
-    expect: Callable[[int], object] = lambda _: None,
-    advance: Callable[[], object] = lambda: None,
+    expect: Callable[[int], None] | None = None,
+    advance: Callable[[], None] | None = None,
 ) -> tuple[EvalResult, list[dict[str, Any]]]:
     """The share of prompts on which the judge prefers the answer of B, how often it changes its mind with the order,
     and its agreement with people; and a record for each prompt.
@@ -81,16 +81,18 @@ def judge_pairs(
 
     def judged(row: dict[str, Any]) -> dict[str, Any]:
         made = asking.pair(row)
-        advance()
+        if advance is not None:
+            advance()
         return made
 
-    expect(len(rows))
+    if expect is not None:
+        expect(len(rows))
 
     with ThreadPoolExecutor(max_workers=max(1, server.concurrency)) as pool:
         found = list(pool.map(judged, rows))
     if asking.first_error is not None and not asking.answered:
         raise asking.first_error
-    facts = Judged(
+    facts = Verdicts(
         rows=found, server=server, names=(_name(tables[0]), _name(tables[1])), votes=votes, seed=seed,
         asked=2 * votes * len(rows), lost=asking.lost, cut=asking.cut, unread=asking.unread, example=asking.example,
         why="" if asking.first_error is None else asking.first_error.message, several=_several(tables),

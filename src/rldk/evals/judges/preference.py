@@ -37,7 +37,7 @@ PEOPLE = {
 }  # fmt: skip
 
 
-class Judged(Struct, frozen=True, kw_only=True):
+class Verdicts(Struct, frozen=True, kw_only=True):
     """The verdicts, one row a prompt (`choice`, `choice_swapped`: a, b, tie or None), and what came of asking.
 
     `names`: of A and B. `asked`: questions; `lost`: those without an answer, and `why` of the first one. `unread`:
@@ -59,7 +59,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     rejected: int = 0
 
 
-def preference_of(facts: Judged) -> EvalResult:
+def preference_of(facts: Verdicts) -> EvalResult:
     """The result of a judge: win_rate, position_bias and judge_agreement."""
     whole = [row for row in facts.rows if row["choice"] is not None and row["choice_swapped"] is not None]
     table = EvalTable(
@@ -111,7 +111,7 @@ def _trust(found: dict[str, Measurement]) -> str:
     return " ".join(parts)
 
 
-def _notes(facts: Judged, whole: Sequence[dict[str, Any]]) -> list[str]:
+def _notes(facts: Verdicts, whole: Sequence[dict[str, Any]]) -> list[str]:
     made = []
     if facts.lost:
         made.append(f"{plural(facts.lost, 'question')} of {facts.asked:,} got no answer: {facts.why}")
