@@ -44,6 +44,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "error": ("error_message",),
     "n_choices": ("n_choices", "num_choices"),
     "filter": ("filter",),
+    "grades": ("grades",),
     "probe": ("probe", "probe_id"),
     "expected_logprob": ("expected_logprob", "answer_logprob", "gold_logprob", "target_logprob"),
     "logprobs": ("token_logprobs", "logprobs"),

@@ -18,7 +18,7 @@ from rldk.core.text import first_few
 from rldk.errors import NoData, UnknownName, UsageError
 from rldk.evals.compared_facts import EvalContrast, Outcome
 from rldk.evals.comparison import EvalComparison
-from rldk.evals.comparison_view import compared_verdict
+from rldk.evals.comparison_view import compared_verdict, is_task
 from rldk.evals.contrast import Contrasted, paired_contrast, unpaired_contrast
 from rldk.evals.facts import known
 from rldk.evals.reading import read_table
@@ -56,6 +56,8 @@ def compare(
     (non-inferiority).
 
     P-values are adjusted over the metrics (Holm), those of parts of the data over the parts (Benjamini and Hochberg).
+    Parts are looked at for the first metric. A task in which B is worse counts like a score: many tasks that are as
+    before do not make up for one that was forgotten. A category is an exploration.
     Raises `UsageError`, `UnknownName`, `NoData` and the errors of `read_table`."""
     if not (math.isfinite(margin) and margin >= 0):
         raise UsageError(f"margin is {margin}", hint="give 0 or more, in the unit of the score")
@@ -69,7 +71,7 @@ def compare(
     parts = _parts(names[0], tables, options)
     made = EvalComparison(
         kind=KIND,
-        passed=not any(one.outcome == "worse" for one in contrasts),
+        passed=not any(one.outcome == "worse" for one in (*contrasts, *filter(is_task, parts))),
         contrasts=contrasts,
         parts=parts,
         paired=pairing is not None,
@@ -235,12 +237,17 @@ def _parts(name: str, tables: tuple[EvalTable, EvalTable], options: _Options) ->
         if len(shared) > 1:
             made += [_contrast(name, tables, options, f"{field}={part}") for part in shared[:MOST_PARTS]]
     adjusted = false_discovery([math.nan if one.p is None else one.p for one in made])
-    decided = [_decided(one, p, 0.0) for one, p in zip(made, adjusted, strict=True)]
+    decided = [_decided(one, p, options.margin) for one, p in zip(made, adjusted, strict=True)]
     return tuple(sorted(decided, key=lambda one: 2.0 if one.p is None else one.p))
 
 
 def _notes(tables: tuple[EvalTable, EvalTable], pairing: _Pairing | None) -> list[Note]:
     made = [f"{t.rejected:,} records of {_name(t)} could not be read" for t in tables if t.rejected]
+    told: dict[str, list[str]] = {}
+    for label, table in zip("AB", tables, strict=True):
+        for note in table.notes:
+            told.setdefault(note, []).append(label)
+    made += [f"{' and '.join(labels)}: {note}" for note, labels in told.items()]
     if pairing is None:
         made.append(
             "the answers were not compared prompt by prompt, which shows much less: both need the same prompt ids"

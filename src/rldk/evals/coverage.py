@@ -54,6 +54,7 @@ def coverage(table: EvalTable, suite: Suite) -> dict[str, Any]:
         "rows": table.rows,
         "rejected": table.rejected,
         "reasons": list(table.reasons),
+        "notes": list(table.notes),
         "prompts_known": table.clusters() is not None,
         "columns": dict(table.columns),
         "unused": [name for name in table.names if name not in table.columns.values()],
@@ -75,6 +76,7 @@ def coverage_text(found: dict[str, Any]) -> str:
         lines.append(f"  not used: {clean(', '.join(found['unused'][:20]), 400)}")
     if not found["prompts_known"]:
         lines.append("  no prompt id and no prompt: answers to one prompt would be counted as independent")
+    lines += [f"  {clean(note, 400)}" for note in found["notes"]]
     possible = [f"{name} (with {found['also'][name]})" if name in found["also"] else name for name in found["possible"]]
     lines += ["", f"Suite {found['suite']}", f"  possible: {', '.join(possible) or 'none'}"]
     for name, absent in found["lacking"].items():
