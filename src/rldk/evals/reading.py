@@ -133,9 +133,12 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
     kept: dict[str, Sequence[Any]] = {
         name: values for name, values in gathered.cells.items() if any(v is not None and v == v for v in values)
     }
+    empty = {name: values for name, values in gathered.cells.items() if name not in kept and name != "grades"}
+    hollow = {name: "null" if all(v is None for v in values) else "NaN" for name, values in empty.items()}
     table = EvalTable(
         rows=count,
         cells=kept,
+        hollow=hollow,
         columns={name: found[name] for name in kept},
         names=tuple(names),
         source=source,

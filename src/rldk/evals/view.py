@@ -200,7 +200,7 @@ def _line(one: Measurement) -> str:
         return f"{said}: {one.reason}" if one.reason else said
     between = f", {_between(one)}" if one.low is not None else ""
     rule = f"; {_rule(one)}" if one.rule else ""
-    cases = f"; {one.n:,} cases" + (f" in {one.clusters:,} clusters" if _clustered(one) else "")
+    cases = f"; {plural(one.n, 'case')}" + (f" in {one.clusters:,} clusters" if _clustered(one) else "")
     smallest = f"; shows differences of {shown(one.detectable, share=one.share)} and more" if one.detectable else ""
     return f"{said}: {shown(one.value, share=one.share)}{between}{rule}{cases if one.n else ''}{smallest}"
 
@@ -209,7 +209,7 @@ def _sentence(one: Measurement) -> str:
     between = f" (95 %: {_between(one)})" if one.low is not None else ""
     why = f" {one.reason[0].upper()}{one.reason[1:]}." if one.reason else ""
     rule = f" The rule: {one.rule}." if one.rule else ""
-    return f"{one.title}: {shown(one.value, share=one.share)}{between}, {one.n:,} cases.{why}{rule}"
+    return f"{one.title}: {shown(one.value, share=one.share)}{between}, {plural(one.n, 'case')}.{why}{rule}"
 
 
 def _problem(one: Measurement, source: str) -> Problem:

@@ -162,10 +162,7 @@ def _report(
         incidents=tuple(_incident(f) for f in findings),
         checked=tuple(sorted(once.checked)),
         skipped=tuple(sorted(once.unchecked, key=lambda check: check.code)),
-        notes=(
-            *(Note(topic=DOUBT, text=text) for text in (*first.doubts, *second.doubts)),
-            *(Note(topic="scores", text=text) for text in (*first.notes, *second.notes)),
-        ),
+        notes=_notes(first, second),
         numbers={"answers": len(items), "scored_by_both": len(rows), "missing_a": missing[0], "missing_b": missing[1]},
         meta={"run": f"{names[0]} and {names[1]}", "source": ""},
         model_a=names[0],
@@ -185,6 +182,11 @@ def _report(
         figures=_figures(a, b),
     )
     return replace(made, verdict=models_verdict(made))
+
+
+def _notes(first: ModelScores, second: ModelScores) -> tuple[Note, ...]:
+    doubts = (Note(topic=DOUBT, text=text) for text in (*first.doubts, *second.doubts))
+    return (*doubts, *(Note(topic="scores", text=text) for text in (*first.notes, *second.notes)))
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

@@ -63,6 +63,8 @@ def _gain(table: EvalTable, values: Array) -> Measurement:
         own = None if cluster is None else cluster[there]
         sides = (None, None) if own is None else (own[last], own[first])
         found = clustered_difference(late, early, *sides)
+    if not float(np.ptp(np.concatenate((late, early)))) > 0:
+        return lacking("reward_gain", title, "all rewards at both ends are equal, so that no gain could show")
     if not found.bounded:
         return measured("reward_gain", title, "info", found, reason=found.method)
     smallest = 2.8016 * (found.high - found.low) / 2 / 1.96
