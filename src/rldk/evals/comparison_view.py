@@ -22,7 +22,7 @@ WORDS = {
 
 def compared_verdict(report: ComparedFacts) -> str:
     """The answer for each score, in a sentence each, and the tasks that stand out."""
-    sentences = [_sentence(one) for one in report.contrasts]
+    sentences = [_sentence(one, report.margin) for one in report.contrasts]
     return " ".join([*sentences, *_of_tasks(report)])
 
 
@@ -72,7 +72,7 @@ def _counts(one: EvalContrast) -> bool:
     return one.outcome == "worse" and (not one.part or is_task(one))
 
 
-def _sentence(one: EvalContrast) -> str:
+def _sentence(one: EvalContrast, margin: float = 0.0) -> str:
     name = WORDS.get(one.metric, one.metric) + (f" in {_part(one)}" if one.part else "")
     values = f"{number(one.a)} to {number(one.b)}"
     gap = f"{_signed(one.difference)}, 95 %: {_between(one)}"
@@ -86,7 +86,7 @@ def _sentence(one: EvalContrast) -> str:
             more = f" To show a difference as small as this one takes about {one.needed:,} {unit}." if known else ""
             return f"No difference of the {name} is shown ({values}; {gap}).{smallest}{more}"
         case "no worse":
-            return f"B is no worse in the {name} ({values}; {gap})."
+            return f"B is no worse in the {name} ({values}; {gap}): a fall of {number(margin)} is excluded."
         case "different":
             return f"B differs in the {name} ({values}; {gap})."
         case _:
