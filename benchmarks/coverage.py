@@ -26,6 +26,7 @@ from rldk.evals.intervals import average, rate  # noqa: E402
 
 OUT = ROOT / "docs" / "evaluation-intervals.md"
 INTRO = ROOT / "benchmarks" / "coverage.intro.md"
+LENGTHS, SPREADS = ("5 to 200 tokens", "lognormal lengths"), (0.3, 0.6)  # of texts; of their levels, in the log
 COEFFICIENTS = (0.0, 0.5, 0.8, 0.9)
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
@@ -111,13 +112,15 @@ def moving_blocks(values: Array, length: int, *, seed: int, draws: int = 1000) -
     return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=n)
 
 
-def texts(count: int) -> Draw:
-    """The loss of a token over texts of different lengths, whose levels differ. Perplexity is exp of it."""
+def texts(count: int, kind: str, spread: float) -> Draw:
+    """The loss of a token over texts of different lengths, whose levels differ by `spread` in the log. Perplexity is
+    exp of it."""
 
     def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
-        lengths = rng.integers(5, 200, count)
-        level = rng.lognormal(math.log(2.0) - 0.045, 0.3, count)
-        sums = np.array([rng.gamma(n, x) for n, x in zip(lengths, level, strict=True)])
+        evenly = kind == LENGTHS[0]
+        lengths = rng.integers(5, 200, count) if evenly else np.maximum(2, rng.lognormal(4, 1, count).round())
+        level = rng.lognormal(math.log(2.0) - spread**2 / 2, spread, count)
+        sums = rng.gamma(lengths, level)
         return clustered_ratio(sums, lengths.astype(np.float64)), 2.0
 
     return draw
@@ -190,7 +193,11 @@ def page(draws: int) -> str:
         "steps": _table(["steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps),
         "steps_others": _table(["interval of 400 steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps_others),
         "texts": _table(
-            ["texts", "covered"], [[str(n), f"{share_covered(texts(n), draws):.1%}"] for n in (20, 60, 200)]
+            ["texts", *(f"{kind}, spread {spread:g}" for kind in LENGTHS for spread in SPREADS)],
+            [
+                [str(n), *(f"{share_covered(texts(n, kind, s), draws):.1%}" for kind in LENGTHS for s in SPREADS)]
+                for n in (10, 20, 60, 200)
+            ],
         ),
         "alone": _table(["n", "normal", "beta(2, 5)", "lognormal"], alone),
     }

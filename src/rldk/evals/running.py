@@ -191,5 +191,5 @@ def _warnings(table: EvalTable, every: Sequence[Measurement]) -> list[str]:
     return made + [
         f"{one.title}: {one.reason}"
         for one in every
-        if one.status in ("warn", "pass") and one.reason not in ("", UNDECIDED) and "codes" not in one.details
+        if one.status in ("warn", "pass", "info") and one.reason not in ("", UNDECIDED) and "codes" not in one.details
     ]
