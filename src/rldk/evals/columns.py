@@ -110,7 +110,7 @@ def find_columns(there: Iterable[str], given: Mapping[str, str]) -> dict[str, st
     for field, names in NAMES.items():
         if field not in found:
             taken = set(found.values())
-            every = (*words.get(field, ()), *names)
+            every = (*words.get(field, ()), *names, field)
             column = next((name for name in every if name in known and name not in taken), None)
             if column is not None:
                 found[field] = column

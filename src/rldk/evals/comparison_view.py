@@ -119,20 +119,22 @@ def _sections(report: ComparedFacts) -> Iterator[Section]:
         yield Section(title="By part of the data", parts=(_table(report.parts, "Part", note, most=MOST_PARTS),))
     if report.notes:
         yield Section(title="Worth knowing", parts=(Bullets(items=tuple(note.text for note in report.notes)),))
+    methods = "; ".join(dict.fromkeys(one.method for one in report.contrasts))
     pairs = (
         ("A", str(report.meta.get("baseline") or "memory")),
         ("B", str(report.meta.get("source") or "memory")),
         ("compared", "prompt by prompt" if report.paired else "as two samples"),
+        ("interval", methods),
     )
     yield Section(title="Looked at", parts=(Facts(pairs=pairs),))
 
 
 def _table(every: tuple[EvalContrast, ...], first: str, note: str, most: int | None = None) -> Table:
-    heads = (first, "Outcome", "A", "B", "Difference", "95 %", "p", "Prompts", "Smallest difference shown", "Method")
+    heads = (first, "Outcome", "A to B", "Difference", "95 %", "p", "Prompts", "Would show")
     rows = tuple(_row(one) for one in every)
     lines = tuple(
-        f"{r[0]}: {r[1]}; {r[2]} to {r[3]}, {r[4]} ({r[5]}), p {r[6]}; {r[7]} {'prompts' if one.paired else 'answers'}"
-        + (f"; shows differences of {r[8]} and more" if one.detectable else "")
+        f"{r[0]}: {r[1]}; {r[2]}, {r[3]} ({r[4]}), p {r[5]}; {r[6]} {'prompts' if one.paired else 'answers'}"
+        + (f"; shows differences of {r[7]} and more" if one.detectable else "")
         for one, r in zip(every, rows, strict=True)
     )
     return Table(
@@ -149,7 +151,8 @@ def _row(one: EvalContrast) -> tuple[str, ...]:
     name = _part(one) or WORDS.get(one.metric, one.metric)
     p = "-" if one.p_adjusted is None else f"{one.p_adjusted:.2g}"
     gap, smallest = _signed(one.difference), number(one.detectable)
-    return name, one.outcome, number(one.a), number(one.b), gap, _between(one), p, f"{one.n:,}", smallest, one.method
+    values = f"{number(one.a)} to {number(one.b)}"
+    return name, one.outcome, values, gap, _between(one), p, f"{one.n:,}", smallest
 
 
 def _problem(one: EvalContrast, source: str) -> Problem:

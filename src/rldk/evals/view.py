@@ -35,11 +35,11 @@ def evaluation_verdict(result: EvalFacts, states: Mapping[str, MeasureState]) ->
     warned = [one.title.lower() for one in every if one.status == "warn" and not _undecided(one)]
     passed = sum(state == "pass" for state in states.values())
     absent = sum(state == "not_available" for state in states.values())
-    parts = [f"{_listed(failed)} {'fail' if len(failed) > 1 else 'fails'}." if failed else ""]
+    parts = [f"Fails: {_listed(failed)}." if failed else ""]
     if warned:
-        parts.append(f"{_listed(warned)} {'warn' if len(warned) > 1 else 'warns'}.")
+        parts.append(f"Warns: {_listed(warned)}.")
     if open_:
-        parts.append(f"{_listed(open_)} cannot be decided with this data.")
+        parts.append(f"This data cannot decide: {_listed(open_)}.")
     if passed:
         parts.append(f"{plural(passed, 'evaluation')} of {len(states)} {'passes' if passed == 1 else 'pass'}.")
     if absent:
@@ -143,16 +143,17 @@ def _gravity(one: Measurement) -> tuple[int, float]:
 def measurements(every: list[Measurement]) -> Table:
     """The measurements as a table."""
     return Table(
-        heads=("Measurement", "Outcome", "Value", "95 %", "Rule", "Cases", "Smallest difference shown"),
+        heads=("Measurement", "Outcome", "Value", "95 %", "Rule", "Cases", "Would show"),
         rows=tuple(_row(one) for one in every),
         tones=tuple(TONES[one.status] for one in every),
+        shares=tuple(_interval(one) for one in every) if any(map(_interval, every)) else (),
         lines=tuple(_line(one) for one in every),
         note=" ".join(
             text
             for text, wanted in (
                 ("UNDECIDED: the 95 % interval holds the limit.", any(map(_undecided, every))),
                 (
-                    "The smallest difference is what this data shows with 80 % power.",
+                    "Shown: the smallest difference that this data shows with 80 % power.",
                     any(one.detectable for one in every),
                 ),
                 (
@@ -163,6 +164,13 @@ def measurements(every: list[Measurement]) -> Table:
             if wanted
         ),
     )
+
+
+def _interval(one: Measurement) -> tuple[float, float, float] | None:
+    """A share from 0 to 1 between the ends of its interval, for a renderer to draw."""
+    if not one.share or one.value is None or one.low is None or one.high is None:
+        return None
+    return (one.low, one.value, one.high) if 0 <= one.low <= one.high <= 1 else None
 
 
 def shown(value: float | None, *, share: bool) -> str:

@@ -63,7 +63,7 @@ def clustered_ratio(a: Array, b: Array, cluster: Labels | None = None, *, level:
     ratio = float(a.sum()) / total
     if cluster is not None:
         label = codes_of(cluster)
-        a, b = np.bincount(label, weights=a), np.bincount(label, weights=b)
+        a, b = (np.bincount(label, weights=v).astype(np.float64) for v in (a, b))
     count, rest = len(a), 1 - b / total
     if count < LEAST_CLUSTERS or float(rest.min()) < LEAST_REST:
         few = "too few clusters for an interval" if count < LEAST_CLUSTERS else "one cluster holds more than half"

@@ -66,8 +66,8 @@ def preference_of(facts: Verdicts) -> EvalResult:
         rows=len(facts.rows),
         cells={name: [row[name] for row in facts.rows] for name in ("prompt_id", "choice", "choice_swapped")},
         columns={},
-        source=facts.server.place,
-        form=f"pairs, judged by {facts.server.model}",
+        source=facts.names[1],
+        form=f"pairs, judged by {facts.server.model} at {facts.server.place}",
         rejected=facts.rejected,
     )
     agreement, agreed = _agreement(whole)
