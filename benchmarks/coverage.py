@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from benchmarks.rate_intervals import METHODS, RATES, SIZES, compared, exact_coverage, inside, out_of_reach  # noqa: E402
 from rldk.core.stats.clustered import clustered_mean, clustered_ratio  # noqa: E402
+from rldk.core.stats.contrasts import cohen_kappa  # noqa: E402
 from rldk.core.stats.estimates import Estimate  # noqa: E402
 from rldk.core.stats.resampling import batch_means  # noqa: E402
 from rldk.core.stats.serial import serial_mean  # noqa: E402
@@ -27,19 +28,22 @@ from rldk.evals.intervals import average, rate  # noqa: E402
 OUT = ROOT / "docs" / "evaluation-intervals.md"
 INTRO = ROOT / "benchmarks" / "coverage.intro.md"
 LENGTHS, SPREADS = ("5 to 200 tokens", "lognormal lengths"), (0.3, 0.6)  # of texts; of their levels, in the log
+KAPPAS = (0.0, 0.3, 0.6, 0.9)
+LABELS = {"45, 45, 10 %": (0.45, 0.45, 0.1), "80, 15, 5 %": (0.8, 0.15, 0.05)}
 COEFFICIENTS = (0.0, 0.5, 0.8, 0.9)
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
 
 
 def share_covered(draw: Draw, draws: int) -> float:
-    """In which share of the draws the interval holds the truth."""
+    """In which share of the draws with an interval it holds the truth."""
     rng = np.random.default_rng(20261129)
-    hits = 0
+    hits = bounded = 0
     for place in range(draws):
         found, truth = draw(rng, place)
+        bounded += found.bounded
         hits += found.low <= truth <= found.high
-    return hits / draws
+    return hits / bounded
 
 
 def clustered(prompts: int, tries: int, correlation: float) -> Draw:
@@ -126,6 +130,17 @@ def texts(count: int, kind: str, spread: float) -> Draw:
     return draw
 
 
+def raters(count: int, kappa: float, shares: Sequence[float]) -> Draw:
+    """Two raters of three labels: the second one repeats the first with the chance `kappa`, else draws as it did."""
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        first, other = (rng.choice(3, count, p=shares) for _ in range(2))
+        second = np.where(rng.random(count) < kappa, first, other)
+        return cohen_kappa(first.tolist(), second.tolist()), kappa
+
+    return draw
+
+
 def independent(n: int, kind: str) -> Draw:
     """The mean of independent values."""
     truths = {"normal": 0.0, "lognormal": math.exp(0.5), "beta(2, 5)": 2 / 7}
@@ -197,6 +212,14 @@ def page(draws: int) -> str:
             [
                 [str(n), *(f"{share_covered(texts(n, kind, s), draws):.1%}" for kind in LENGTHS for s in SPREADS)]
                 for n in (10, 20, 60, 200)
+            ],
+        ),
+        "raters": _table(
+            ["labels", "cases", *(f"kappa {k:g}" for k in KAPPAS)],
+            [
+                [name, str(n), *(f"{share_covered(raters(n, k, shares), draws):.1%}" for k in KAPPAS)]
+                for name, shares in LABELS.items()
+                for n in (20, 60, 200)
             ],
         ),
         "alone": _table(["n", "normal", "beta(2, 5)", "lognormal"], alone),
