@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from benchmarks.rate_intervals import METHODS, RATES, SIZES, compared, exact_coverage, inside, out_of_reach  # noqa: E402
 from rldk.core.stats.clustered import clustered_mean, clustered_ratio  # noqa: E402
+from rldk.core.stats.contrasts import cohen_kappa  # noqa: E402
 from rldk.core.stats.estimates import Estimate  # noqa: E402
 from rldk.core.stats.resampling import batch_means  # noqa: E402
 from rldk.core.stats.serial import serial_mean  # noqa: E402
@@ -26,19 +27,23 @@ from rldk.evals.intervals import average, rate  # noqa: E402
 
 OUT = ROOT / "docs" / "evaluation-intervals.md"
 INTRO = ROOT / "benchmarks" / "coverage.intro.md"
+LENGTHS, SPREADS = ("5 to 200 tokens", "lognormal lengths"), (0.3, 0.6)  # of texts; of their levels, in the log
+KAPPAS = (0.0, 0.3, 0.6, 0.9)
+LABELS = {"45, 45, 10 %": (0.45, 0.45, 0.1), "80, 15, 5 %": (0.8, 0.15, 0.05)}
 COEFFICIENTS = (0.0, 0.5, 0.8, 0.9)
 Array = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], tuple[Estimate, float]]
 
 
 def share_covered(draw: Draw, draws: int) -> float:
-    """In which share of the draws the interval holds the truth."""
+    """In which share of the draws with an interval it holds the truth."""
     rng = np.random.default_rng(20261129)
-    hits = 0
+    hits = bounded = 0
     for place in range(draws):
         found, truth = draw(rng, place)
+        bounded += found.bounded
         hits += found.low <= truth <= found.high
-    return hits / draws
+    return hits / bounded
 
 
 def clustered(prompts: int, tries: int, correlation: float) -> Draw:
@@ -111,14 +116,27 @@ def moving_blocks(values: Array, length: int, *, seed: int, draws: int = 1000) -
     return Estimate(value=float(values.mean()), low=float(low), high=float(high), n=n)
 
 
-def texts(count: int) -> Draw:
-    """The loss of a token over texts of different lengths, whose levels differ. Perplexity is exp of it."""
+def texts(count: int, kind: str, spread: float) -> Draw:
+    """The loss of a token over texts of different lengths, whose levels differ by `spread` in the log. Perplexity is
+    exp of it."""
 
     def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
-        lengths = rng.integers(5, 200, count)
-        level = rng.lognormal(math.log(2.0) - 0.045, 0.3, count)
-        sums = np.array([rng.gamma(n, x) for n, x in zip(lengths, level, strict=True)])
+        evenly = kind == LENGTHS[0]
+        lengths = rng.integers(5, 200, count) if evenly else np.maximum(2, rng.lognormal(4, 1, count).round())
+        level = rng.lognormal(math.log(2.0) - spread**2 / 2, spread, count)
+        sums = rng.gamma(lengths, level)
         return clustered_ratio(sums, lengths.astype(np.float64)), 2.0
+
+    return draw
+
+
+def raters(count: int, kappa: float, shares: Sequence[float]) -> Draw:
+    """Two raters of three labels: the second one repeats the first with the chance `kappa`, else draws as it did."""
+
+    def draw(rng: np.random.Generator, seed: int) -> tuple[Estimate, float]:
+        first, other = (rng.choice(3, count, p=shares) for _ in range(2))
+        second = np.where(rng.random(count) < kappa, first, other)
+        return cohen_kappa(first.tolist(), second.tolist()), kappa
 
     return draw
 
@@ -190,7 +208,19 @@ def page(draws: int) -> str:
         "steps": _table(["steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps),
         "steps_others": _table(["interval of 400 steps", *(f"AR {c:g}" for c in COEFFICIENTS)], steps_others),
         "texts": _table(
-            ["texts", "covered"], [[str(n), f"{share_covered(texts(n), draws):.1%}"] for n in (20, 60, 200)]
+            ["texts", *(f"{kind}, spread {spread:g}" for kind in LENGTHS for spread in SPREADS)],
+            [
+                [str(n), *(f"{share_covered(texts(n, kind, s), draws):.1%}" for kind in LENGTHS for s in SPREADS)]
+                for n in (10, 20, 60, 200)
+            ],
+        ),
+        "raters": _table(
+            ["labels", "cases", *(f"kappa {k:g}" for k in KAPPAS)],
+            [
+                [name, str(n), *(f"{share_covered(raters(n, k, shares), draws):.1%}" for k in KAPPAS)]
+                for name, shares in LABELS.items()
+                for n in (20, 60, 200)
+            ],
         ),
         "alone": _table(["n", "normal", "beta(2, 5)", "lognormal"], alone),
     }

@@ -145,13 +145,27 @@ def test_what_cannot_be_read_is_exit_code_3(tmp_path: Path) -> None:
 def test_the_page_about_hacked_rewards_shows_the_real_output(monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(__file__).parents[2]
     monkeypatch.chdir(root)
-    shown = (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text().split("```\n")[2]
-    printed = call("reward-health", "examples/rewards/answers.jsonl", "--no-color").output
-    assert all(part.strip() in printed for part in shown.split("[...]"))
-    python = (
-        (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text().split("```python\n")[1].split("```")[0]
-    )
+    page = (root / "docs" / "how-to" / "is-my-reward-being-hacked.md").read_text()
+    pairs_of = re.findall(r"```sh\n([^`]*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    assert len(pairs_of) == 2
+    for command, shown in pairs_of:
+        printed = call(*shlex.split(command)[1:], "--no-color").output
+        assert all(part.strip() in printed for part in shown.split("[...]"))
+    python = page.split("```python\n")[1].split("```")[0]
     exec(compile(python, "page", "exec"), {})
+
+
+@pytest.mark.slow
+def test_the_scores_of_both_versions_are_made_as_their_script_says(tmp_path: Path) -> None:
+    import runpy
+
+    folder = Path(__file__).parents[2] / "examples" / "rewards"
+    runpy.run_path(str(folder / "make.py"))["main"](tmp_path)
+    for name in ("v1", "v2"):
+        made, shipped = ((d / f"{name}.jsonl").read_text().splitlines() for d in (tmp_path, folder))
+        for one, other in zip(map(json.loads, made), map(json.loads, shipped), strict=True):
+            assert one["id"] == other["id"]
+            assert one["score"] == pytest.approx(other["score"], abs=0.002)  # linear algebra rounds as the machine does
 
 
 @pytest.mark.slow
@@ -164,23 +178,16 @@ def test_every_command_of_the_page_about_hacked_rewards_runs_as_written(
     lines = [line for block in blocks for line in block.strip().splitlines()]
     inline = [f"rldk {words}" for words in re.findall(r"`rldk ((?:card|reward).*?)`", page)]
     shutil.copytree(root / "examples" / "rewards", tmp_path / "examples" / "rewards")
-    shutil.copy(tmp_path / "examples" / "rewards" / "answers.jsonl", tmp_path / "scores.jsonl")
-    (tmp_path / "two_models.py").write_text(
-        "def v1(texts):\n    return [float(len(t)) for t in texts]\n\n"
-        "def v2(texts):\n    return [2.0 * len(t) for t in texts]\n"
-    )
     monkeypatch.chdir(tmp_path)
     codes = {}
     for line in [*lines, *inline]:
-        words = line.replace("rm-v1/", "two_models:v1").replace("rm-v2/", "two_models:v2")  # the page has no models
-        done = CliRunner().invoke(main, shlex.split(words)[1:])
+        done = CliRunner().invoke(main, shlex.split(line)[1:])
         codes[line] = done.exit_code
         assert done.exit_code in (0, 1), done.output
         assert "Traceback" not in done.output
     assert len(lines) == 5
     assert inline
-    assert codes[lines[0]] == codes[lines[1]] == 1  # the reward fails, and so does length
-    assert codes[lines[2]] == 1  # one model scores on twice the scale of the other
+    assert [codes[line] for line in lines] == [1] * 5  # the reward fails, so does length, and the versions differ
     assert (tmp_path / "health" / "health.json").is_file()
 
 

@@ -50,15 +50,18 @@ def test_a_difference_of_rates_is_newcombes_of_statsmodels(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_kappa_has_the_interval_of_statsmodels(seed: int) -> None:
+def test_kappa_has_the_value_and_chance_of_statsmodels_and_wilsons_interval_of_the_agreement(seed: int) -> None:
     from statsmodels.stats.inter_rater import cohens_kappa, to_table
+    from statsmodels.stats.proportion import proportion_confint
 
     rng = np.random.default_rng(seed)
     first = rng.integers(0, 3, 120)
     second = np.where(rng.random(120) < 0.5, first, rng.integers(0, 3, 120))
     found, oracle = cohen_kappa(first.tolist(), second.tolist()), cohens_kappa(to_table(np.c_[first, second])[0])
     assert found.value == pytest.approx(oracle.kappa)
-    np.testing.assert_allclose((found.low, found.high), (oracle.kappa_low, oracle.kappa_upp), atol=1e-9)
+    agreed, chance = int((first == second).sum()), 1 - (1 - (first == second).mean()) / (1 - oracle.kappa)
+    ends = np.array(proportion_confint(agreed, 120, method="wilson"))
+    np.testing.assert_allclose((found.low, found.high), (ends - chance) / (1 - chance), atol=1e-9)
 
 
 @pytest.mark.parametrize("method", ["Jeffreys", "Clopper-Pearson"])

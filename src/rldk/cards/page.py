@@ -23,7 +23,7 @@ from rldk.rules.rule import rules
 
 WIDE, SMALL = (1120, 200), (400, 150)
 _CODE = later(r"`([^`]+)`")
-INTERVAL = (160, 16)
+INTERVAL = (110, 16)
 SHORT = 28  # characters of a cell that is kept on one line
 
 
@@ -167,7 +167,7 @@ def _table(table: Table) -> str:
     rows = "".join(
         f"<tr{f' class={chr(34)}{tone}{chr(34)}' if tone else ''}>"
         + "".join(
-            _cell(head, cell, link if not place else "")
+            _cell(head, cell, link if not place else "", tone)
             for place, (head, cell) in enumerate(zip(table.heads, row, strict=True))
         )
         + (f"<td>{picture}</td>" if drawn else "")
@@ -180,10 +180,10 @@ def _table(table: Table) -> str:
     return f"<details><summary>{escape(table.folded)}</summary>{grid}{note}</details>" if table.folded else grid + note
 
 
-def _cell(head: str, cell: str, link: str) -> str:
+def _cell(head: str, cell: str, link: str, tone: str) -> str:
     if link:
         return f'<td><a href="#{escape(link)}">{_prose(cell)}</a></td>'
-    if head in ("Severity", "Verdict"):
+    if head in ("Severity", "Verdict") or (head == "Outcome" and tone):
         return f'<td class="nowrap"><span class="badge">{escape(cell)}</span></td>'
     return f"<td>{_prose(cell)}</td>" if len(cell) > SHORT else f'<td class="nowrap">{_prose(cell)}</td>'
 

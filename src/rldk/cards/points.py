@@ -38,7 +38,8 @@ class Axes(Struct, frozen=True):
         half = bar_width(part) / 2
         x = _range([*(v - half for v in part.x), *(v + half for v in part.x), *(e[0] for e in ends)])
         y = _range([*part.y, *(e[1] for e in ends), *((0.0,) if part.bars else ())])
-        marks = round_marks(*x), round_marks(*y)
+        whole = not part.bars and all(float(v).is_integer() for v in part.x if math.isfinite(v))
+        marks = round_marks(*x, whole=whole), round_marks(*y)
         return cls(_reaching(x, marks[0]), _reaching(y, marks[1]), size, marks)
 
     def at(self, x: float, y: float) -> Place:
@@ -67,13 +68,16 @@ def _reaching(ends: Place, marks: Sequence[float]) -> Place:
     return (low if low <= ends[0] else ends[0] - room), (high if high >= ends[1] else ends[1] + room)
 
 
-def round_marks(low: float, high: float) -> tuple[float, ...]:
-    """Round numbers between `low` and `high`, or up to a twentieth of the range outside; about five of them."""
+def round_marks(low: float, high: float, *, whole: bool = False) -> tuple[float, ...]:
+    """Round numbers between `low` and `high`, or up to a twentieth of the range outside; about five of them. `whole`:
+    whole numbers only."""
     wide = (high - low) / INTERVALS
     if not (math.isfinite(wide) and wide > 0):
         return ()
     power = 10.0 ** math.floor(math.log10(wide))
     step = next((m * power for m in (1, 2, 2.5, 5) if m * power >= wide * (1 - 1e-9)), 10 * power)
+    if whole and not step.is_integer():
+        step = 2.0 if step > 1 else 1.0
     room = 0.05 * (high - low)
     first, last = math.ceil((low - room) / step), math.floor((high + room) / step)
     return tuple(step * place for place in range(first, last + 1)) if step > 0 else ()

@@ -43,7 +43,7 @@ def plural(n: int, noun: str) -> str:
 
 def sentence(clause: str) -> str:
     """A clause with a capital and a full stop. A metric's name at its start stays as it is written."""
-    first = clause.split(" ", 1)[0]
+    first = clause.split(" ", 1)[0].rstrip(",;:")
     head = clause[:1].upper() if first.isalpha() and first not in SHORT_NAMES else clause[:1]
     return head + clause[1:] + ("" if clause.endswith((".", "!", "?")) else ".")
 

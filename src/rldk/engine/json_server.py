@@ -14,10 +14,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from rldk.core.secrets.redact import REDACTED, without_secrets
+from rldk.core.text import legible
 from rldk.errors import UnreadableSource, UsageError
 
 AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+MOST_OF_AN_ERROR = 1 << 14  # bytes of an error's body that are read
 
 
 class _Refused(Exception):
@@ -74,8 +77,8 @@ class JsonServer(Struct, frozen=True, kw_only=True):
                 with opener.open(request, timeout=self.timeout_s) as answer:
                     return json.loads(self._read(answer, until))
             except HTTPError as error:
+                why = f"status {error.code}{self._said(error)}"
                 error.close()
-                why = f"status {error.code}"
                 asked = error.headers.get("Retry-After", "")
                 wait = max(wait, float(asked)) if asked.isdecimal() else wait
                 if error.code not in AGAIN:
@@ -111,6 +114,20 @@ class JsonServer(Struct, frozen=True, kw_only=True):
                 raise TimeoutError("timed out")
             parts.append(part)
         return b"".join(parts)
+
+    def _said(self, error: HTTPError) -> str:
+        """The message in the body of an error, without the token and other secrets; "" where there is none."""
+        try:
+            told = json.loads(error.read(MOST_OF_AN_ERROR))
+        except (ValueError, RecursionError, OSError, http.client.HTTPException):
+            return ""
+        found = told.get("error", told) if isinstance(told, dict) else None
+        text = found.get("message") or found.get("detail") if isinstance(found, dict) else found
+        if not isinstance(text, str) or not text.strip():
+            return ""
+        token = os.environ.get(self.token_variable, "") if self.token_variable else ""
+        plain = without_secrets(text.replace(token, REDACTED) if token else text)
+        return f" ({legible(' '.join(plain.split())[:200])})"
 
     def _hint(self, code: int) -> str:
         if code in (401, 403) and self.token_variable:

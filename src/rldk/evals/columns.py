@@ -44,6 +44,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "error": ("error_message",),
     "n_choices": ("n_choices", "num_choices"),
     "filter": ("filter",),
+    "grades": ("grades",),
     "probe": ("probe", "probe_id"),
     "expected_logprob": ("expected_logprob", "answer_logprob", "gold_logprob", "target_logprob"),
     "logprobs": ("token_logprobs", "logprobs"),
@@ -109,7 +110,7 @@ def find_columns(there: Iterable[str], given: Mapping[str, str]) -> dict[str, st
     for field, names in NAMES.items():
         if field not in found:
             taken = set(found.values())
-            every = (*words.get(field, ()), *names)
+            every = (*words.get(field, ()), *names, field)
             column = next((name for name in every if name in known and name not in taken), None)
             if column is not None:
                 found[field] = column

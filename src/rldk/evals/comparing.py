@@ -16,9 +16,10 @@ from rldk.core.stats.paired import false_discovery, holm
 from rldk.core.stats.shingles import normalised
 from rldk.core.text import first_few
 from rldk.errors import NoData, UnknownName, UsageError
+from rldk.evals.checks.integrity import missing_numbers
 from rldk.evals.compared_facts import EvalContrast, Outcome
 from rldk.evals.comparison import EvalComparison
-from rldk.evals.comparison_view import compared_verdict
+from rldk.evals.comparison_view import compared_verdict, is_task
 from rldk.evals.contrast import Contrasted, paired_contrast, unpaired_contrast
 from rldk.evals.facts import known
 from rldk.evals.reading import read_table
@@ -56,6 +57,8 @@ def compare(
     (non-inferiority).
 
     P-values are adjusted over the metrics (Holm), those of parts of the data over the parts (Benjamini and Hochberg).
+    Parts are looked at for the first metric. A task in which B is worse counts like a score: many tasks that are as
+    before do not make up for one that was forgotten. A category is an exploration.
     Raises `UsageError`, `UnknownName`, `NoData` and the errors of `read_table`."""
     if not (math.isfinite(margin) and margin >= 0):
         raise UsageError(f"margin is {margin}", hint="give 0 or more, in the unit of the score")
@@ -69,14 +72,14 @@ def compare(
     parts = _parts(names[0], tables, options)
     made = EvalComparison(
         kind=KIND,
-        passed=not any(one.outcome == "worse" for one in contrasts),
+        passed=not any(one.outcome == "worse" for one in (*contrasts, *filter(is_task, parts))),
         contrasts=contrasts,
         parts=parts,
         paired=pairing is not None,
         margin=margin,
         seed=seed,
         checked=names,
-        notes=tuple(_notes(tables, pairing)),
+        notes=tuple(_notes(tables, pairing, names)),
         numbers={
             "rows_a": tables[0].rows, "rows_b": tables[1].rows,
             "pairs": None if pairing is None else len(pairing.codes), "rejected": sum(t.rejected for t in tables),
@@ -115,9 +118,12 @@ def _metrics(tables: tuple[EvalTable, EvalTable], wanted: Sequence[str] | str | 
         if found[:2] == ("correct", "reward") and all(_same(table) for table in tables):
             found = ("correct", *found[2:])  # the reward is the verifier's verdict itself
         if not found:
-            raise NoData(
-                "the evaluations have no score in common", hint=f"one of {', '.join(METRICS)}; or --column-mapping"
-            )
+            hollow = [
+                f"{_name(t)} holds nothing but {t.hollow[n]} in {n}" for t in tables for n in GOALS if n in t.hollow
+            ]
+            why = f": {'; '.join(hollow)}" if hollow else ""
+            hint = f"one of {', '.join(METRICS)}; or --column-mapping"
+            raise NoData(f"the evaluations have no score in common{why}", hint=hint)
         return found
     names = [part.strip() for part in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
     for name in names:
@@ -185,6 +191,12 @@ def _contrast(name: str, tables: tuple[EvalTable, EvalTable], options: _Options,
     return _told(name, found, paired=pairing is not None, part=part)
 
 
+def _finite(values: Array) -> Array:
+    """The finite values; two different ones where there are none."""
+    there = values[np.isfinite(values)]
+    return there if len(there) else np.arange(2.0)
+
+
 def _is_share(values: Sequence[Array]) -> bool:
     every = np.concatenate([v[np.isfinite(v)] for v in values])
     return bool(len(every)) and bool(np.isin(every, (0.0, 1.0)).all())
@@ -235,12 +247,24 @@ def _parts(name: str, tables: tuple[EvalTable, EvalTable], options: _Options) ->
         if len(shared) > 1:
             made += [_contrast(name, tables, options, f"{field}={part}") for part in shared[:MOST_PARTS]]
     adjusted = false_discovery([math.nan if one.p is None else one.p for one in made])
-    decided = [_decided(one, p, 0.0) for one, p in zip(made, adjusted, strict=True)]
+    decided = [_decided(one, p, options.margin) for one, p in zip(made, adjusted, strict=True)]
     return tuple(sorted(decided, key=lambda one: 2.0 if one.p is None else one.p))
 
 
-def _notes(tables: tuple[EvalTable, EvalTable], pairing: _Pairing | None) -> list[Note]:
+def _notes(tables: tuple[EvalTable, EvalTable], pairing: _Pairing | None, names: Sequence[str]) -> list[Note]:
     made = [f"{t.rejected:,} records of {_name(t)} could not be read" for t in tables if t.rejected]
+    for table in tables:
+        if "reward" in names and float(np.ptp(_finite(table.number("reward")))) == 0:
+            made.append(f"every reward of {_name(table)} is the same: is the reward function broken, or at its bound?")
+        for name, count in missing_numbers(table).items():
+            if name in names:
+                left = f"{count:,} of {table.rows:,} rows of {_name(table)} lack a number in {name} and were left out"
+                made.append(f"{left}: if these are the bad answers, the comparison flatters it")
+    told: dict[str, list[str]] = {}
+    for label, table in zip("AB", tables, strict=True):
+        for note in table.notes:
+            told.setdefault(note, []).append(label)
+    made += [f"{' and '.join(labels)}: {note}" for note, labels in told.items()]
     if pairing is None:
         made.append(
             "the answers were not compared prompt by prompt, which shows much less: both need the same prompt ids"

@@ -12,7 +12,8 @@ class EvalComparison(ComparedFacts, frozen=True, kw_only=True):
 
     `contrasts`: one for each score, with p-values adjusted over them (Holm). `parts`: the first score in each category
     or task, adjusted for their number (Benjamini and Hochberg). `paired`: the answers of both to a prompt were
-    compared. `margin`: a fall by less is no fall. `passed`: B is worse in no score."""
+    compared. `margin`: a fall by less is no fall. `passed`: B is worse in no score
+    and in no task."""
 
     def view(self) -> View:
         """Everything that a renderer may show of the report."""

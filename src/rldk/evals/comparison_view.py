@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rldk.cards.chart import number
+from rldk.core.text import first_few
 from rldk.core.view import Bullets, Facts, Problem, Section, Table, Tone, View
 from rldk.evals.compared_facts import ComparedFacts, EvalContrast
 
 TONES: dict[str, Tone] = {"worse": "critical", "better": "ok", "no worse": "ok", "different": "warn"}
 MANY = 1_000_000
 MOST_PARTS = 5  # without --all
+MOST_NAMED = 3  # tasks in a sentence
 WORDS = {
     "correct": "share of right answers", "reward": "reward", "toxicity": "toxicity", "refused": "share of refusals",
     "complied": "share of successful attacks", "loss": "loss of a token", "n_tokens": "length",
@@ -19,8 +21,31 @@ WORDS = {
 
 
 def compared_verdict(report: ComparedFacts) -> str:
-    """The answer for each score, in a sentence each."""
-    return " ".join(_sentence(one) for one in report.contrasts)
+    """The answer for each score, in a sentence each, and the tasks that stand out."""
+    sentences = [_sentence(one, report.margin) for one in report.contrasts]
+    return " ".join([*sentences, *_of_tasks(report)])
+
+
+def is_task(one: EvalContrast) -> bool:
+    """Whether a part is a task, which counts like a score, and not a category."""
+    return one.part.startswith("task=")
+
+
+def _of_tasks(report: ComparedFacts) -> Iterator[str]:
+    tasks = [one for one in report.parts if is_task(one)]
+    for outcome in ("worse", "better"):
+        found = [f"{_part(one)} ({_signed(one.difference)})" for one in tasks if one.outcome == outcome]
+        if found:
+            yield f"Of {len(tasks)} tasks B is {outcome} in {first_few(found, MOST_NAMED)}."
+    if report.margin and tasks:
+        held = [one for one in tasks if one.outcome in ("better", "no worse")]
+        open_ = [_part(one) for one in tasks if one.outcome in ("no difference shown", "not enough data")]
+        unsure = f"; the data cannot tell for {first_few(open_, MOST_NAMED)}" if open_ else ""
+        yield f"A fall of {number(report.margin)} is excluded in {len(held)} of {len(tasks)} tasks{unsure}."
+
+
+def _part(one: EvalContrast) -> str:
+    return one.part.partition("=")[2]
 
 
 def compared_view(report: ComparedFacts) -> View:
@@ -37,14 +62,18 @@ def compared_view(report: ComparedFacts) -> View:
         banner=report.verdict,
         source=source,
         sections=tuple(_sections(report)),
-        problems=tuple(_problem(one, source) for one in report.contrasts if one.outcome == "worse"),
+        problems=tuple(_problem(one, source) for one in (*report.contrasts, *report.parts) if _counts(one)),
         checked=report.checked,
         figures=dict(report.numbers),
     )
 
 
-def _sentence(one: EvalContrast) -> str:
-    name = WORDS.get(one.metric, one.metric)
+def _counts(one: EvalContrast) -> bool:
+    return one.outcome == "worse" and (not one.part or is_task(one))
+
+
+def _sentence(one: EvalContrast, margin: float = 0.0) -> str:
+    name = WORDS.get(one.metric, one.metric) + (f" in {_part(one)}" if one.part else "")
     values = f"{number(one.a)} to {number(one.b)}"
     gap = f"{_signed(one.difference)}, 95 %: {_between(one)}"
     match one.outcome:
@@ -57,7 +86,7 @@ def _sentence(one: EvalContrast) -> str:
             more = f" To show a difference as small as this one takes about {one.needed:,} {unit}." if known else ""
             return f"No difference of the {name} is shown ({values}; {gap}).{smallest}{more}"
         case "no worse":
-            return f"B is no worse in the {name} ({values}; {gap})."
+            return f"B is no worse in the {name} ({values}; {gap}): a fall of {number(margin)} is excluded."
         case "different":
             return f"B differs in the {name} ({values}; {gap})."
         case _:
@@ -84,24 +113,28 @@ def _sections(report: ComparedFacts) -> Iterator[Section]:
     if effects:
         yield Section(title="Effect sizes", parts=(Bullets(items=effects, plain=True),))
     if report.parts:
-        note = "An exploration: p is adjusted for the number of parts (Benjamini and Hochberg)."
+        note = "p is adjusted for the number of parts (Benjamini and Hochberg)."
+        if not all(map(is_task, report.parts)):
+            note = f"Categories are an exploration: {note}"
         yield Section(title="By part of the data", parts=(_table(report.parts, "Part", note, most=MOST_PARTS),))
     if report.notes:
         yield Section(title="Worth knowing", parts=(Bullets(items=tuple(note.text for note in report.notes)),))
+    methods = "; ".join(dict.fromkeys(one.method for one in report.contrasts))
     pairs = (
         ("A", str(report.meta.get("baseline") or "memory")),
         ("B", str(report.meta.get("source") or "memory")),
         ("compared", "prompt by prompt" if report.paired else "as two samples"),
+        ("interval", methods),
     )
     yield Section(title="Looked at", parts=(Facts(pairs=pairs),))
 
 
 def _table(every: tuple[EvalContrast, ...], first: str, note: str, most: int | None = None) -> Table:
-    heads = (first, "Outcome", "A", "B", "Difference", "95 %", "p", "Prompts", "Smallest difference shown", "Method")
+    heads = (first, "Outcome", "A to B", "Difference", "95 %", "p", "Prompts", "Would show")
     rows = tuple(_row(one) for one in every)
     lines = tuple(
-        f"{r[0]}: {r[1]}; {r[2]} to {r[3]}, {r[4]} ({r[5]}), p {r[6]}; {r[7]} {'prompts' if one.paired else 'answers'}"
-        + (f"; shows differences of {r[8]} and more" if one.detectable else "")
+        f"{r[0]}: {r[1]}; {r[2]}, {r[3]} ({r[4]}), p {r[5]}; {r[6]} {'prompts' if one.paired else 'answers'}"
+        + (f"; shows differences of {r[7]} and more" if one.detectable else "")
         for one, r in zip(every, rows, strict=True)
     )
     return Table(
@@ -115,10 +148,11 @@ def _table(every: tuple[EvalContrast, ...], first: str, note: str, most: int | N
 
 
 def _row(one: EvalContrast) -> tuple[str, ...]:
-    name = one.part.partition("=")[2] or WORDS.get(one.metric, one.metric)
+    name = _part(one) or WORDS.get(one.metric, one.metric)
     p = "-" if one.p_adjusted is None else f"{one.p_adjusted:.2g}"
     gap, smallest = _signed(one.difference), number(one.detectable)
-    return name, one.outcome, number(one.a), number(one.b), gap, _between(one), p, f"{one.n:,}", smallest, one.method
+    values = f"{number(one.a)} to {number(one.b)}"
+    return name, one.outcome, values, gap, _between(one), p, f"{one.n:,}", smallest
 
 
 def _problem(one: EvalContrast, source: str) -> Problem:

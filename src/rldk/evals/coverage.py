@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rldk.cards.safe import clean
+from rldk.evals.checks.integrity import missing_numbers
 from rldk.evals.columns import need_words
 from rldk.evals.registry import evaluations
 from rldk.evals.suites import SUITES, Suite, suite_of
@@ -42,8 +43,8 @@ def suites_text() -> str:
 def coverage(table: EvalTable, suite: Suite) -> dict[str, Any]:
     """How the data was read, and for each evaluation what it still needs, in plain JSON types.
 
-    `valid`: every record could be read, and at least one evaluation besides that of the data itself has its columns.
-    """
+    `valid`: every record could be read, no column of numbers holds nothing but NaN, and at least one evaluation besides
+    that of the data itself has its columns. `missing`: the rows without a number, by field."""
     needs = {name: evaluations.get(name).needs for name in suite.evaluations}
     lacking = {name: [need for need in wanted if not table.has(need)] for name, wanted in needs.items()}
     possible = [name for name, absent in lacking.items() if not absent]
@@ -54,14 +55,17 @@ def coverage(table: EvalTable, suite: Suite) -> dict[str, Any]:
         "rows": table.rows,
         "rejected": table.rejected,
         "reasons": list(table.reasons),
+        "notes": list(table.notes),
         "prompts_known": table.clusters() is not None,
         "columns": dict(table.columns),
-        "unused": [name for name in table.names if name not in table.columns.values()],
+        "hollow": dict(table.hollow),
+        "missing": missing_numbers(table),
+        "unused": [name for name in table.names if name not in {*table.columns.values(), *table.hollow}],
         "suite": suite.name,
         "possible": possible,
         "also": {name: also for name in possible if (also := evaluations.get(name).also)},
         "lacking": {name: absent for name, absent in lacking.items() if absent},
-        "valid": not table.rejected and bool(asked or table.run is not None),
+        "valid": not table.rejected and "NaN" not in table.hollow.values() and bool(asked or table.run is not None),
     }
 
 
@@ -71,10 +75,13 @@ def coverage_text(found: dict[str, Any]) -> str:
     lines = [read + (f"; {found['rejected']:,} records could not be read" if found["rejected"] else "")]
     lines += [f"  {clean(reason, 200)}" for reason in found["reasons"]]
     lines += ["", "Columns"] + [f"  {field:<18} {clean(column, 100)}" for field, column in found["columns"].items()]
+    lines += [f"  {field:<18} nothing but {what}" for field, what in found["hollow"].items()]
+    lines += [f"  {count:,} of {found['rows']:,} rows lack a number in {n}" for n, count in found["missing"].items()]
     if found["unused"]:
         lines.append(f"  not used: {clean(', '.join(found['unused'][:20]), 400)}")
     if not found["prompts_known"]:
         lines.append("  no prompt id and no prompt: answers to one prompt would be counted as independent")
+    lines += [f"  {clean(note, 400)}" for note in found["notes"]]
     possible = [f"{name} (with {found['also'][name]})" if name in found["also"] else name for name in found["possible"]]
     lines += ["", f"Suite {found['suite']}", f"  possible: {', '.join(possible) or 'none'}"]
     for name, absent in found["lacking"].items():

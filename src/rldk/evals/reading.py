@@ -13,7 +13,7 @@ from rldk.adapters.records import UnreadRecord, read_records
 from rldk.core.model import Run, SampleTable
 from rldk.errors import NoData, NotALog
 from rldk.evals.columns import find_columns
-from rldk.evals.formats import GRADED, converter_of, records_of_tool
+from rldk.evals.formats import CHOICES, converter_of, records_of_tool
 from rldk.evals.grading import graded
 from rldk.evals.table import EvalTable
 from rldk.evals.text_cells import GatheredColumns
@@ -28,7 +28,7 @@ Columns = Mapping[str, str]
 
 def read_table(source: Any, columns: Columns | None = None) -> EvalTable:
     """The evaluation data in the source. `columns`: field -> column, where the names are unusual; for `filter`,
-    the name of the filter of lm-evaluation-harness whose results count.
+    `metric` and `scorer` the filter and metric of lm-evaluation-harness and the scorer of inspect_ai that count.
 
     `source`: a DataFrame, a list of dicts, JSON lines, JSON, CSV, Parquet, samples of lm-evaluation-harness, a log of
     inspect_ai, results of RewardBench, or a run of any format. Raises `UnreadableSource`, `NoData`, `NotALog`,
@@ -113,8 +113,9 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
     names = list(dict.fromkeys(str(key) for row in first for key in row))
     if not names and not opening:
         raise NoData(f"{source} has no rows", hint="was it written?")
-    wanted = given.get("filter") if form in GRADED else None
-    found = find_columns(names, {k: v for k, v in given.items() if k != "filter" or form not in GRADED})
+    choices = CHOICES.get(form, ())
+    wanted = {choice: given[choice] for choice in choices if choice in given}
+    found = find_columns(names, {field: name for field, name in given.items() if field not in choices})
     gathered = GatheredColumns(found)
     rejected, count = 0, 0
     reasons: list[str] = []
@@ -132,9 +133,12 @@ def table_of_records(records: Iterable[Any], given: Columns, *, source: str, for
     kept: dict[str, Sequence[Any]] = {
         name: values for name, values in gathered.cells.items() if any(v is not None and v == v for v in values)
     }
+    empty = {name: values for name, values in gathered.cells.items() if name not in kept and name != "grades"}
+    hollow = {name: "null" if all(v is None for v in values) else "NaN" for name, values in empty.items()}
     table = EvalTable(
         rows=count,
         cells=kept,
+        hollow=hollow,
         columns={name: found[name] for name in kept},
         names=tuple(names),
         source=source,

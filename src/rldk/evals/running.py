@@ -86,6 +86,9 @@ def measure(one: Evaluation, table: EvalTable, options: EvalOptions) -> tuple[Me
     absent = tuple(need for need in one.needs if not table.has(need))
     if absent:
         reason = "needs " + " and ".join(need_words(need) for need in absent)
+        hollow = [part for need in absent for part in need.split("|") if part in table.hollow]
+        if hollow:
+            reason += f": nothing but {table.hollow[hollow[0]]} in {hollow[0]}"
         return (lacking(one.name, one.title, reason, absent),)
     try:
         found = one.body(table, options)
@@ -188,5 +191,5 @@ def _warnings(table: EvalTable, every: Sequence[Measurement]) -> list[str]:
     return made + [
         f"{one.title}: {one.reason}"
         for one in every
-        if one.status == "warn" and one.reason not in ("", UNDECIDED) and "codes" not in one.details
+        if one.status in ("warn", "pass", "info") and one.reason not in ("", UNDECIDED) and "codes" not in one.details
     ]

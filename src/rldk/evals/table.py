@@ -25,8 +25,9 @@ NO = frozenset({"false", "no", "n", "f", "fail", "failed", "incorrect", "wrong",
 class EvalTable(Struct, kw_only=True):
     """Columns of equal length, by field. `columns`: field -> the name in the source. `rejected`: records that could not
     be read, with reasons. `filters`: the mean score under each filter, where the answers were graded through several of
-    them and one of these was taken. `per_step`: every row is a step of a log, no answer. `run`: the run that the rows
-    come from, where they do; it is not used by checks of single answers."""
+    them and one of these was taken. `hollow`: field -> "NaN" or "null", for columns that are there and hold nothing
+    else. `per_step`: every row is a step of a log, no answer. `run`: the run that the rows come from, where they do; it
+    is not used by checks of single answers."""
 
     rows: int
     cells: dict[str, Sequence[Any]] = field(default_factory=dict)
@@ -38,6 +39,7 @@ class EvalTable(Struct, kw_only=True):
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     filters: Mapping[str, float] = field(default_factory=dict)
+    hollow: Mapping[str, str] = field(default_factory=dict)
     per_step: bool = False
     run: Any = None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msgspec.structs import replace
+
 from rldk.cards.chart import number
 from rldk.cards.words import plural
 from rldk.core.model import Finding
@@ -15,6 +17,8 @@ WORDS: dict[str, str] = {
     "pass": "passes", "warn": "WARNS", "fail": "FAILS", "info": "measured", "not_available": "not available",
 }  # fmt: skip
 TONES: dict[str, Tone] = {"pass": "ok", "warn": "warn", "fail": "critical", "info": "", "not_available": ""}
+GRAVITY = ("fail", "warn", "pass", "info", "not_available")
+MOST_PARTS = 6  # of one evaluation among the other measurements, or without --all
 BADGES: dict[Tone, str] = {"critical": "FAILS", "warn": "WARNING", "ok": "PASSES", "info": "NOT JUDGED"}
 LEAD = {
     "safety": "Every number comes from labels in the data, from scores of a classifier or a judge, or from checksums "
@@ -31,11 +35,11 @@ def evaluation_verdict(result: EvalFacts, states: Mapping[str, MeasureState]) ->
     warned = [one.title.lower() for one in every if one.status == "warn" and not _undecided(one)]
     passed = sum(state == "pass" for state in states.values())
     absent = sum(state == "not_available" for state in states.values())
-    parts = [f"{_listed(failed)} {'fail' if len(failed) > 1 else 'fails'}." if failed else ""]
+    parts = [f"Fails: {_listed(failed)}." if failed else ""]
     if warned:
-        parts.append(f"{_listed(warned)} {'warn' if len(warned) > 1 else 'warns'}.")
+        parts.append(f"Warns: {_listed(warned)}.")
     if open_:
-        parts.append(f"{_listed(open_)} cannot be decided with this data.")
+        parts.append(f"This data cannot decide: {_listed(open_)}.")
     if passed:
         parts.append(f"{plural(passed, 'evaluation')} of {len(states)} {'passes' if passed == 1 else 'pass'}.")
     if absent:
@@ -95,8 +99,13 @@ def _sections(result: EvalFacts) -> Iterator[Section]:
     if failed:
         yield Section(title="FAILS", tone="critical", parts=(Bullets(items=failed, plain=True),))
     there = [one for one in every if one.status != "not_available"]
-    if there:
-        yield Section(title="Measurements", parts=(measurements(there),))
+    parts = _parts(there)
+    main = [one for one in there if _family(one) not in parts]
+    if main:
+        yield Section(title="Measurements", parts=(measurements(main),))
+    for name, members in parts.items():
+        table = replace(measurements(sorted(members, key=_gravity)), most=MOST_PARTS)
+        yield Section(title=f"Measurements: {len(members)} {name.replace('_', ' ')}", parts=(table,))
     if result.findings:
         yield Section(title="What rules found", parts=(Bullets(items=tuple(map(_told, result.findings))),))
     if result.not_available:
@@ -113,25 +122,55 @@ def _told(one: Finding) -> str:
     return f"{said} Try: {'; '.join(one.fixes)}." if one.fixes else said
 
 
+def _family(one: Measurement) -> str:
+    """The evaluation that a measurement of a part belongs to: "slices" of "slices.law"; "" for one of its own."""
+    return one.name.partition(".")[0] if "." in one.name else ""
+
+
+def _parts(every: list[Measurement]) -> dict[str, list[Measurement]]:
+    """The measurements of evaluations with many parts, which get a table of their own."""
+    made: dict[str, list[Measurement]] = {}
+    for one in every:
+        if _family(one):
+            made.setdefault(_family(one), []).append(one)
+    return {name: members for name, members in made.items() if len(members) > MOST_PARTS}
+
+
+def _gravity(one: Measurement) -> tuple[int, float]:
+    return GRAVITY.index(one.status), 2.0 if one.p is None else one.p
+
+
 def measurements(every: list[Measurement]) -> Table:
     """The measurements as a table."""
     return Table(
-        heads=("Measurement", "Outcome", "Value", "95 %", "Rule", "Cases", "Smallest difference shown"),
+        heads=("Measurement", "Outcome", "Value", "95 %", "Rule", "Cases", "Would show"),
         rows=tuple(_row(one) for one in every),
         tones=tuple(TONES[one.status] for one in every),
+        shares=tuple(_interval(one) for one in every) if any(map(_interval, every)) else (),
         lines=tuple(_line(one) for one in every),
         note=" ".join(
             text
             for text, wanted in (
                 ("UNDECIDED: the 95 % interval holds the limit.", any(map(_undecided, every))),
                 (
-                    "The smallest difference is what this data shows with 80 % power.",
+                    "Shown: the smallest difference that this data shows with 80 % power.",
                     any(one.detectable for one in every),
+                ),
+                (
+                    "Adjusted p: for the number of parts (Benjamini and Hochberg).",
+                    any(one.p_adjusted is not None and one.rule for one in every),
                 ),
             )
             if wanted
         ),
     )
+
+
+def _interval(one: Measurement) -> tuple[float, float, float] | None:
+    """A share from 0 to 1 between the ends of its interval, for a renderer to draw."""
+    if not one.share or one.value is None or one.low is None or one.high is None:
+        return None
+    return (one.low, one.value, one.high) if 0 <= one.low <= one.high <= 1 else None
 
 
 def shown(value: float | None, *, share: bool) -> str:
@@ -148,9 +187,19 @@ def _between(one: Measurement) -> str:
 
 
 def _row(one: Measurement) -> tuple[str, ...]:
-    cases = f"{one.n:,}" if one.clusters in (0, one.n) else f"{one.n:,} in {one.clusters:,}"
+    cases = f"{one.n:,} in {one.clusters:,}" if _clustered(one) else f"{one.n:,}"
     value = shown(one.value, share=one.share)
-    return one.title, _word(one), value, _between(one), one.rule or "-", cases, shown(one.detectable, share=one.share)
+    return one.title, _word(one), value, _between(one), _rule(one) or "-", cases, shown(one.detectable, share=one.share)
+
+
+def _clustered(one: Measurement) -> bool:
+    """Whether there are fewer independent cases than cases. A series that swings has more: that is no news."""
+    return 0 < one.clusters < one.n
+
+
+def _rule(one: Measurement) -> str:
+    """The rule, and the p-value where it was adjusted for other parts of the same evaluation."""
+    return f"{one.rule}, adjusted p {one.p_adjusted:.2g}" if one.p_adjusted is not None else one.rule
 
 
 def _line(one: Measurement) -> str:
@@ -158,8 +207,8 @@ def _line(one: Measurement) -> str:
     if one.value is None:
         return f"{said}: {one.reason}" if one.reason else said
     between = f", {_between(one)}" if one.low is not None else ""
-    rule = f"; {one.rule}" if one.rule else ""
-    cases = f"; {one.n:,} cases" + (f" in {one.clusters:,} clusters" if one.clusters not in (0, one.n) else "")
+    rule = f"; {_rule(one)}" if one.rule else ""
+    cases = f"; {plural(one.n, 'case')}" + (f" in {one.clusters:,} clusters" if _clustered(one) else "")
     smallest = f"; shows differences of {shown(one.detectable, share=one.share)} and more" if one.detectable else ""
     return f"{said}: {shown(one.value, share=one.share)}{between}{rule}{cases if one.n else ''}{smallest}"
 
@@ -168,7 +217,7 @@ def _sentence(one: Measurement) -> str:
     between = f" (95 %: {_between(one)})" if one.low is not None else ""
     why = f" {one.reason[0].upper()}{one.reason[1:]}." if one.reason else ""
     rule = f" The rule: {one.rule}." if one.rule else ""
-    return f"{one.title}: {shown(one.value, share=one.share)}{between}, {one.n:,} cases.{why}{rule}"
+    return f"{one.title}: {shown(one.value, share=one.share)}{between}, {plural(one.n, 'case')}.{why}{rule}"
 
 
 def _problem(one: Measurement, source: str) -> Problem:
@@ -189,7 +238,7 @@ def _looked(result: EvalFacts) -> Iterator[tuple[str, str]]:
     if result.metadata.get("prompts") is not None:
         yield "prompts", f"{result.metadata['prompts']:,}"
     yield "read as", str(result.metadata.get("form", ""))
-    if result.overall_score is not None:
+    if result.overall_score is not None and result.numbers.get("judged") != 1:  # of one, it says nothing new
         yield "overall score", f"{result.overall_score:.2f} (share of the judged evaluations that pass)"
     columns = ", ".join(f"{field}: `{column}`" for field, column in (result.metadata.get("columns") or {}).items())
     if columns:

@@ -84,8 +84,26 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None, sco
         source=raw.source,
         rejected=raw.rejected,
         reasons=raw.reasons,
-        notes=notes,
+        notes=(*notes, *_repeated_ids(raw, found, prompt)),
     )
+
+
+def _repeated_ids(raw: RawTable, found: Mapping[str, str], prompt: Codes | None) -> tuple[str, ...]:
+    """A note where ids repeat and are not those of the prompts."""
+    if "id" not in found or found["id"] == found.get("prompt_id"):
+        return ()
+    codes, names = raw.codes(found["id"])
+    there, ids = codes >= 0, len(names)
+    repeats = int(there.sum()) - ids
+    if not repeats:
+        return ()
+    if prompt is not None:
+        own = prompt[there]
+        both = len(np.unique(codes[there] * (int(own.max(initial=0)) + 2) + own))
+        if both == ids == len(np.unique(own)):
+            return ()
+    text = f"{repeats:,} rows repeat the id of an earlier row (`{found['id']}`)"
+    return (f"{text}: were rows doubled, or do the ids name something else?",)
 
 
 def _of_pairs(raw: RawTable, found: Mapping[str, str]) -> ScoreTable:

@@ -12,49 +12,39 @@ from rldk.cards.words import sentence
 from rldk.core.model import Finding
 from rldk.reward.facts import CheckState, HealthCheck, RewardHealthFacts
 from rldk.reward.plots import plots
+from rldk.reward.verdict import MEASURES
 
 STATES: Mapping[CheckState, CardWord] = {"pass": "pass", "warn": "warn", "fail": "fail", "not_available": "not checked"}
 
 
 class CardQuestion(Struct, frozen=True):
-    """A question of the card. `quiet`: its answer where the check passes. `metric`: what its value is."""
+    """A question of the card. `quiet`: its answer where the check passes."""
 
     name: str
     code: str
     quiet: str
-    metric: str
 
 
 QUESTIONS: Mapping[str, CardQuestion] = {
-    "calibration": CardQuestion(
-        "Calibration", "calibration", "the scores are as certain as labels allow", "calibration score"
-    ),
-    "shortcuts": CardQuestion(
-        "Shortcuts", "shortcut-signals", "form, words and position do not decide the reward", "strongest correlation"
-    ),
-    "label_leakage": CardQuestion(
-        "Label leakage", "label-leakage", "training does not know the validation rows", "share or gap"
-    ),
-    "length_bias": CardQuestion(
-        "Length bias within a prompt", "length-bias", "length does not decide the reward", "rank correlation"
-    ),
-    "saturation": CardQuestion("Saturation", "saturation", "the rewards are not stuck at a bound", "share at a bound"),
-    "drift": CardQuestion("Drift of the scores", "reward-drift", "the rewards have not drifted away", "shift"),
+    "calibration": CardQuestion("Calibration", "calibration", "the scores are as certain as labels allow"),
+    "shortcuts": CardQuestion("Shortcuts", "shortcut-signals", "form, words and position do not decide the reward"),
+    "label_leakage": CardQuestion("Label leakage", "label-leakage", "training does not know the validation rows"),
+    "length_bias": CardQuestion("Length bias within a prompt", "length-bias", "length does not decide the reward"),
+    "saturation": CardQuestion("Saturation", "saturation", "the rewards are not stuck at a bound"),
+    "drift": CardQuestion("Drift of the scores", "reward-drift", "the rewards have not drifted away"),
     "overoptimization": CardQuestion(
-        "Over-optimisation", "overoptimization", "gold does not fall while the reward rises", "slope of gold"
+        "Over-optimisation", "overoptimization", "gold does not fall while the reward rises"
     ),
     "ensemble": CardQuestion(
-        "Scorers agree on the best answers", "ensemble", "they disagree no more on the best answers than on others",
-        "ratio of disagreement",
+        "Scorers agree on the best answers", "ensemble", "they disagree no more on the best answers than on others"
     ),
-    "label_noise": CardQuestion("Labels are right", "label-noise", "few labels are wrong", "share"),
-    "data_imbalance": CardQuestion("Labels are balanced", "data-imbalance", "both labels are there", "share"),
+    "label_noise": CardQuestion("Labels are right", "label-noise", "few labels are wrong"),
+    "data_imbalance": CardQuestion("Labels are balanced", "data-imbalance", "both labels are there"),
     "distribution_shift": CardQuestion(
-        "Validation is like training", "distribution-shift", "the validation rewards lie where those of training do",
-        "distance",
+        "Validation is like training", "distribution-shift", "the validation rewards lie where those of training do"
     ),
-    "missing_rewards": CardQuestion("Rewards are there", "missing-rewards", "every answer has a reward", "share"),
-}  # fmt: skip
+    "missing_rewards": CardQuestion("Rewards are there", "missing-rewards", "every answer has a reward"),
+}
 OFTEN = 7  # the questions that a card always has; of the others it has those with a fault
 
 
@@ -94,7 +84,7 @@ def _check(question: CardQuestion, check: HealthCheck, found: list[Finding]) -> 
         n=check.n,
         of="cases",
         method=f"{codes}; {check.method}" if check.method else codes,
-        metric=question.metric,
+        metric=MEASURES[check.name],
         causes=tuple(dict.fromkeys(cause for f in found for cause in f.causes)),
         fixes=tuple(dict.fromkeys(fix for f in found for fix in f.fixes)),
     )

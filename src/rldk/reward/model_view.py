@@ -5,32 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rldk.cards.chart import number
-from rldk.cards.words import plural
+from rldk.cards.words import plural, sentence
 from rldk.core.stats.estimates import Estimate
 from rldk.core.view import Bullets, Charts, Facts, Points, Problem, Section, Table, Tone, View
 from rldk.reward.model_facts import RewardModelFacts
 from rldk.reward.view import BADGES, finding_section, problem_of
 
 MOST_SHORT = 3
+DOUBT = "doubt"  # the topic of a note that says why the scores may not belong together
 
 
 def models_verdict(report: RewardModelFacts) -> str:
-    """The answer in a sentence."""
+    """The answer in a sentence. A doubt about what is compared comes first."""
     about = f"{report.model_a} and {report.model_b} on {plural(report.n, 'answer')}"
-    rho = f"rank correlation {number(report.spearman.value)}" if report.spearman.bounded else "no interval"
+    doubts = "".join(f"{sentence(note.text)} " for note in report.notes if note.topic == DOUBT)
+    if not report.spearman.bounded:
+        rho = f"rank correlation {number(report.spearman.value)}, of too few prompts for an interval"
+        return f"{doubts}Not judged: {about}: {rho}."
+    rho = f"rank correlation {number(report.spearman.value)}"
     flips = f", {100 * report.pair_flips.value:.1f} % of pairs flipped" if report.pair_flips is not None else ""
     loud = [f for f in report.findings if f.severity != "info"]
-    if not report.passed:
-        return f"The models do not agree: {about}: {rho}{flips}."
-    if loud:
-        return f"The models differ: {about}: {rho}{flips}."
-    return f"The models agree: {about}: {rho}{flips}."
+    said = "do not agree" if not report.passed else "differ" if loud else "agree"
+    return f"{doubts}The models {said}: {about}: {rho}{flips}."
 
 
 def model_view(report: RewardModelFacts) -> View:
     """The view of the report."""
     loud = [f for f in report.findings if f.severity != "info"]
-    tone: Tone = "critical" if not report.passed else "warn" if loud else "ok"
+    judged = report.spearman.bounded or bool(report.findings)
+    tone: Tone = "critical" if not report.passed else "warn" if loud else "ok" if judged else "info"
     return View(
         kind=report.kind,
         title=str(report.meta.get("run") or "two reward models"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ from rldk.errors import NoData, UsageError
 from rldk.reward.labels import pair_accuracy, pair_calibration
 from rldk.reward.model_facts import Disagreement
 from rldk.reward.model_report import RewardModelReport
-from rldk.reward.model_view import models_verdict
-from rldk.reward.scorers.files import items_in, notes_of, read_scores
+from rldk.reward.model_view import DOUBT, models_verdict
+from rldk.reward.scorers.files import doubts_of, items_in, joined_files, notes_of
 from rldk.reward.scorers.items import ScoredItems, items_of, keyed
 from rldk.reward.scorers.opened import scores_of
 from rldk.reward.scorers.options import ModelScores, ScorerOptions
@@ -83,11 +83,22 @@ def compare_models(
         first, second = (scores_of(model, items, how, go) for model in (model_a, model_b))
     both = np.isfinite(first.scores) & np.isfinite(second.scores)
     if int(both.sum()) < LEAST:
-        told = f"only {plural(int(both.sum()), 'answer')} with scores of both models; it takes {LEAST}"
-        raise NoData(
-            told, hint="are the ids, or the texts, the same in both?" if prompts is None else "give ten or more"
-        )
+        raise _too_few(items, (first, second), int(both.sum()))
     return _report(items, first, second, both, seed=seed, select=select, ignore=ignore)
+
+
+def _too_few(items: ScoredItems, models: Sequence[ModelScores], both: int) -> NoData:
+    """The error for fewer than ten answers with two scores: it names a model that gave none."""
+    finite = [int(np.isfinite(model.scores).sum()) for model in models]
+    told = f"only {plural(both, 'answer')} with scores of both models; it takes {LEAST}"
+    if len(items) >= LEAST:
+        lacking = min(range(2), key=finite.__getitem__)
+        name, count = models[lacking].name, finite[lacking]
+        what = "none" if not count else f"only {count:,}"
+        return NoData(
+            f"{told}: of {len(items):,} answers {what} has a finite score from {name}", hint="look at its scores"
+        )
+    return NoData(told, hint="are the ids, or the texts, the same in both? give ten answers or more")
 
 
 def _nothing(count: int) -> None:
@@ -98,14 +109,17 @@ def _from_files(model_a: Any, model_b: Any) -> tuple[ScoredItems, ModelScores, M
     for model in (model_a, model_b):
         if callable(model) or (isinstance(model, str | os.PathLike) and not Path(model).is_file()):
             raise UsageError("without prompts, both models must be files of scores", hint="give prompts")
-    files = [read_scores(model) for model in (model_a, model_b)]
-    items = items_in(*files)
+    joined = joined_files(model_a, model_b)
+    one, two = joined.first, joined.second
+    items = items_in(one, two)
     names = [Path(m).name if isinstance(m, str | os.PathLike) else w for m, w in ((model_a, "a"), (model_b, "b"))]
     made = []
-    for file, other, name in ((files[0], files[1], names[0]), (files[1], files[0], names[1])):
+    for file, other, name in ((one, two, names[0]), (two, one, names[1])):
         lacking = len(other.scores.keys() - file.scores.keys())
-        notes = notes_of(file, name) + ((f"{name} has no score for {lacking:,} rows of the other",) if lacking else ())
-        made.append(ModelScores(name=name, scores=keyed(file.scores, items), notes=notes))
+        told = notes_of(file) + ((f"{name} has no score for {lacking:,} rows of the other",) if lacking else ())
+        made.append(ModelScores(name=name, scores=keyed(file.scores, items), notes=told, doubts=doubts_of(file)))
+    made[0].notes = (*joined.notes, *made[0].notes)
+    made[0].doubts = (*joined.doubts, *made[0].doubts)
     return items, made[0], made[1]
 
 
@@ -148,7 +162,7 @@ def _report(
         incidents=tuple(_incident(f) for f in findings),
         checked=tuple(sorted(once.checked)),
         skipped=tuple(sorted(once.unchecked, key=lambda check: check.code)),
-        notes=tuple(Note(topic="scores", text=text) for text in (*first.notes, *second.notes)),
+        notes=_notes(first, second),
         numbers={"answers": len(items), "scored_by_both": len(rows), "missing_a": missing[0], "missing_b": missing[1]},
         meta={"run": f"{names[0]} and {names[1]}", "source": ""},
         model_a=names[0],
@@ -168,6 +182,11 @@ def _report(
         figures=_figures(a, b),
     )
     return replace(made, verdict=models_verdict(made))
+
+
+def _notes(first: ModelScores, second: ModelScores) -> tuple[Note, ...]:
+    doubts = (Note(topic=DOUBT, text=text) for text in (*first.doubts, *second.doubts))
+    return (*doubts, *(Note(topic="scores", text=text) for text in (*first.notes, *second.notes)))
 
 
 def _names(first: str, second: str) -> tuple[str, str]:

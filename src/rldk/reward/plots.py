@@ -10,6 +10,7 @@ import numpy as np
 from rldk.core.view import Points
 from rldk.reward.facts import RewardHealthFacts
 from rldk.reward.table import Array
+from rldk.rules.catalogue.scores.reward_ensemble import APART
 
 BINS = 30
 TAIL = 0.001  # of the rewards, beyond either end of the histogram: outliers would flatten it
@@ -61,8 +62,11 @@ def plots(report: RewardHealthFacts) -> Iterator[Points]:
             joined=True, ideal=((0.0, 0.0), (1.0, 1.0)),
         )  # fmt: skip
     if report.ensemble is not None and report.ensemble.curve:
+        curve = report.ensemble.curve
+        bound = APART * sum(curve[1:-1]) / len(curve[1:-1])
         yield Points(
-            name="Disagreement of the scorers", x=tuple(float(i) for i in range(1, 11)), y=report.ensemble.curve,
+            name=f"Disagreement of the scorers; dashed: {APART:g} times that on the middle answers",
+            x=tuple(float(i) for i in range(1, len(curve) + 1)), y=curve, ideal=((1.0, bound), (len(curve), bound)),
             x_name="tenth of the answers, by rising reward", y_name="standard deviation between scorers", joined=True,
         )  # fmt: skip
     course = report.overoptimization

@@ -20,6 +20,21 @@ WORDS: Mapping[str, str] = {
     "distribution_shift": "shift from training to validation",
     "missing_rewards": "missing rewards",
 }
+# what the number of each check is
+MEASURES: Mapping[str, str] = {
+    "drift": "shift in standard deviations",
+    "saturation": "share at a bound",
+    "calibration": "calibration score",
+    "shortcuts": "strongest correlation",
+    "label_leakage": "share or gap",
+    "length_bias": "rank correlation",
+    "overoptimization": "slope of gold",
+    "ensemble": "ratio of disagreement",
+    "label_noise": "share",
+    "data_imbalance": "share",
+    "distribution_shift": "distance in standard deviations",
+    "missing_rewards": "share",
+}
 
 
 def verdict_of(checks: Mapping[str, HealthCheck]) -> str:

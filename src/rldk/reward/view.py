@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from rldk.cards import words
 from rldk.cards.chart import number
+from rldk.cards.words import plural
 from rldk.core.model import Finding
 from rldk.core.view import Bullets, Charts, Facts, Paragraph, Part, Problem, Section, Table, Tone, View
 from rldk.reward.facts import HealthCheck, RewardHealthFacts
 from rldk.reward.plots import plots
-from rldk.reward.verdict import WORDS
+from rldk.reward.verdict import MEASURES, WORDS
 
 STATES = {"pass": "passes", "warn": "WARNS", "fail": "FAILS", "not_available": "not available"}
 TONES: dict[str, Tone] = {"pass": "ok", "warn": "warn", "fail": "critical", "not_available": ""}
@@ -76,7 +77,7 @@ def _checks(report: RewardHealthFacts) -> Table:
     rows = tuple(map(_row, asked))
     lines = tuple(_line(check) for check in asked if check.status != "not_available")
     return Table(
-        heads=("Check", "Outcome", "Value", "95 %", "Limit", "Cases"),
+        heads=("Check", "Outcome", "Measure", "Value", "95 %", "Limit", "Cases"),
         rows=rows,
         tones=tuple(TONES[check.status] for check in asked),
         lines=lines,
@@ -86,7 +87,8 @@ def _checks(report: RewardHealthFacts) -> Table:
 def _row(check: HealthCheck) -> tuple[str, ...]:
     between = f"{number(check.low)} to {number(check.high)}" if check.low is not None else "-"
     count = f"{check.n:,}" if check.n else "-"
-    return WORDS[check.name], STATES[check.status], number(check.value), between, number(check.limit), count
+    measure = MEASURES[check.name] if check.value is not None else "-"
+    return WORDS[check.name], STATES[check.status], measure, number(check.value), between, number(check.limit), count
 
 
 def _line(check: HealthCheck) -> str:
@@ -95,8 +97,8 @@ def _line(check: HealthCheck) -> str:
         return said
     between = f", {number(check.low)} to {number(check.high)}" if check.low is not None else ""
     limit = f"; limit {number(check.limit)}" if check.limit is not None else ""
-    cases = f"; {check.n:,} cases" if check.n else ""
-    return f"{said}: {number(check.value)}{between}{limit}{cases}"
+    cases = f"; {plural(check.n, 'case')}" if check.n else ""
+    return f"{said}: {MEASURES[check.name]} {number(check.value)}{between}{limit}{cases}"
 
 
 def _shortcuts(report: RewardHealthFacts) -> Iterator[Section]:

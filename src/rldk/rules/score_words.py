@@ -23,9 +23,9 @@ SCORE_WORDS: Mapping[str, str] = {
     "balance": "labels",
     "missing": "rewards",
     "contradictions": "pairs with both answers as text",
-    "overlap": "a column that says which rows are training and validation (split), and texts",
-    "memorised": "a column that says which rows are training and validation (split), and labels or pairs",
-    "shift": "a column that says which rows are training and validation (split)",
+    "overlap": "a `split` column (train or validation) and texts",
+    "memorised": "a `split` column and labels or pairs",
+    "shift": "a `split` column (train or validation)",
 }
 PAIR_WORDS: Mapping[str, str] = {
     "spearman": "scores of both models",

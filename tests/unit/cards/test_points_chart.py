@@ -28,6 +28,12 @@ def test_marks_are_round(low: float, high: float, marks: tuple[float, ...]) -> N
     assert round_marks(low, high) == pytest.approx(marks)
 
 
+def test_marks_of_whole_numbers_are_whole() -> None:
+    assert round_marks(1, 10, whole=True) == (2, 4, 6, 8, 10)
+    assert round_marks(0, 3, whole=True) == (0, 1, 2, 3)
+    assert round_marks(0, 1000, whole=True) == (0, 250, 500, 750, 1000)
+
+
 @given(low=FINITE, wide=st.floats(1e-6, 1e9))
 def test_there_are_some_marks_and_not_many(low: float, wide: float) -> None:
     assert 2 <= len(round_marks(low, low + wide)) <= 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from rldk.cards.words import MAX_NAMES, outlook_line, source_lines, unknown_lines
+from rldk.cards.words import MAX_NAMES, outlook_line, sentence, source_lines, unknown_lines
 from rldk.core.model import Report, Understanding
 
 
@@ -39,3 +39,9 @@ def test_six_unknown_columns_are_named_and_the_others_counted(report: Report, co
 def test_a_duration_is_in_the_largest_unit_of_which_there_are_two(report: Report, seconds: float, said: str) -> None:
     outlook = {"numbers": {"seconds_left": float(seconds)}}
     assert f"about {said} left" in outlook_line(replace(report, meta={**report.meta, "outlook": outlook}))
+
+
+def test_a_clause_becomes_a_sentence_and_a_metric_keeps_its_name() -> None:
+    assert sentence("form, words and position decide") == "Form, words and position decide."
+    assert sentence("kl has risen") == "kl has risen."
+    assert sentence("reward_mean has fallen!") == "reward_mean has fallen!"

@@ -128,3 +128,19 @@ def test_an_address_that_is_no_plain_one_is_an_error_without_its_secret(address:
     with pytest.raises(UsageError) as caught:
         JsonServer(address=address, word="judge").post({})
     assert "secret" not in str(caught.value)
+
+
+def test_the_message_of_an_error_is_shown_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_TOKEN", "hunter3")
+    bodies = {
+        b'{"error": {"message": "the context is too long"}}': "status 400 (the context is too long)",
+        b'{"error": "no model\\n m"}': "status 400 (no model m)",
+        b'{"detail": "hunter3 at /ask?key=hunter2"}': "status 400 ([redacted] at /ask?key=[redacted])",
+        b"<html>": "status 400",
+        b'{"error": {"message": [1]}}': "status 400",
+    }
+    for body, words in bodies.items():
+        with serving(says(400, body), token_variable="JUDGE_TOKEN") as (server, _):
+            with pytest.raises(UnreadableSource) as caught:
+                server.post({})
+            assert caught.value.message.endswith(f"refused: {words}")

@@ -234,3 +234,65 @@ def test_one_sample_with_its_tokens_is_no_table_of_columns(tmp_path: Path) -> No
     sample = {"prompt": "p", "response": "r", "reward": 1.0, "tokens": [1, 2], "token_logprobs": [-1.0, -2.0]}
     path.write_text(json.dumps(sample, indent=1))
     assert read_table(path).rows == 1
+
+
+def inspect_log(path: Path, samples: list[dict[str, Any]]) -> Path:
+    path.write_text(json.dumps({"version": 2, "status": "success", "eval": {"task": "t"}, "samples": samples}))
+    return path
+
+
+def test_of_several_scorers_of_inspect_one_counts_and_the_others_are_named(tmp_path: Path) -> None:
+    samples = [inspect_sample(i, 1, "C" if i % 4 else "I") for i in range(40)]
+    for i, sample in enumerate(samples):
+        sample["scores"] = {
+            "words": {"value": "a text"},
+            "match": sample["scores"]["match"],
+            "style": {"value": {"brief": i % 2, "kind": 0.5}, "answer": None},
+        }
+    del samples[0]["scores"]["match"], samples[1]["scores"]["style"], samples[2]["scores"]["style"]
+    path = inspect_log(tmp_path / "log.json", samples)
+    table = read_table(path)
+    assert table.number("reward")[1:6].tolist() == [1, 1, 1, 0, 1]
+    assert np.isnan(table.number("reward")[0])
+    assert table.notes == (
+        "the answers have several scores (means: words no number, style/brief 0.5, style/kind 0.5, match 0.769); "
+        """match is used, and --column-mapping '{"scorer": "style/brief"}' takes another""",
+    )
+    brief = read_table(path, {"scorer": "style/brief"})
+    assert (np.nanmean(brief.number("correct")), brief.columns["reward"], brief.cells["parsed"][3]) == (
+        0.5, "style/brief", "",
+    )  # fmt: skip
+    assert "correct" not in read_table(path, {"scorer": "style/kind"}).cells
+    with pytest.raises(UnknownName, match="unknown scorer 'mach'") as caught:
+        read_table(path, {"scorer": "mach"})
+    assert "did you mean match" in caught.value.hint
+    assert any(note.text.startswith("A and B: the answers have several scores") for note in compare(path, path).notes)
+
+
+def test_of_several_metrics_of_lm_eval_the_known_one_counts_task_by_task(tmp_path: Path) -> None:
+    tasks: dict[str, dict[str, float]] = {
+        "arc": {"acc": 1, "acc_norm": 0}, "drop": {"f1": 0.4, "em": 0}, "odd": {"own_metric": 0.7},
+    }  # fmt: skip
+    for task, own in tasks.items():
+        plain = {k: v for k, v in lm_eval_sample(0, True).items() if k not in ("metrics", "exact_match")}
+        lines = [json.dumps(plain | {"doc_id": i, "metrics": [*own]} | own) for i in range(10)]
+        (tmp_path / f"samples_{task}_2026-01-02T03-04-05.678901.jsonl").write_text("\n".join(lines))
+    table = read_table(tmp_path)
+    assert table.number("reward").tolist() == [1] * 10 + [0] * 10 + [0.7] * 10
+    assert "acc, em, own_metric is used" in table.notes[0]
+    assert read_table(tmp_path, {"metric": "f1"}).number("reward").tolist() == [1] * 10 + [0.4] * 10 + [0.7] * 10
+
+
+def test_a_task_that_was_forgotten_is_not_made_up_for_by_others(tmp_path: Path) -> None:
+    """2,000 questions of one task as before, 200 of another fall by 20 points."""
+    rng = np.random.default_rng(0)
+    sides = {}
+    for side, worse in (("a", 0.0), ("b", 0.2)):
+        rows = {"arc": [i % 2 == 0 for i in range(2000)], "gsm8k": [bool(v) for v in rng.random(200) < 0.6 - worse]}
+        sides[side] = written(tmp_path / side, rows)
+    found = compare(*sides.values(), margin=0.05)
+    assert (found.contrasts[0].outcome, found.passed) == ("no worse", False)
+    assert {one.part: one.outcome for one in found.parts} == {"task=gsm8k": "worse", "task=arc": "no worse"}
+    assert "Of 2 tasks B is worse in gsm8k (-0." in found.verdict
+    assert "A fall of 0.05 is excluded in 1 of 2 tasks." in found.verdict
+    assert compare(sides["a"], sides["a"], margin=0.05).verdict.endswith("is excluded in 2 of 2 tasks.")

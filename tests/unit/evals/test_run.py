@@ -194,3 +194,11 @@ def test_a_plug_in_joins_a_suite_and_its_error_loses_nothing() -> None:
         assert found.raw_results["integrity"].status == "pass"
     finally:
         del evaluations._items["made-up"]
+
+
+def test_a_column_with_the_name_of_its_field_is_that_field() -> None:
+    """The message asks for `group`: a column of that name must do, where prompts have an id of their own."""
+    rows = [
+        {"prompt_id": f"{i}{g}", "pair_id": i, "group": g, "toxicity": 0.01 * (i % 7)} for i in range(40) for g in "ab"
+    ]
+    assert run(rows, "safety").raw_results["bias.toxicity.b"].value == 0

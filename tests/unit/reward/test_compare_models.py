@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -145,7 +146,49 @@ def test_files_of_scores_are_joined_by_text_and_repeated_rows_are_told(tmp_path:
     report = compare_models(a, b)
     assert (report.n, report.passed) == (400, True)
     assert report.pair_flips is not None
-    assert any("repeat a key" in note.text for note in report.notes)
+    told = "a row of b.jsonl repeats an earlier text with another score, and the first score counts"
+    assert [note.text for note in report.notes] == [told]
+    assert report.verdict.startswith("The models agree")
+
+
+def test_ids_that_name_several_answers_are_not_what_files_are_joined_by(tmp_path: Path) -> None:
+    values = by_length(TEXTS)
+    texts = {"prompt": PROMPTS, "response": TEXTS}
+    a = scores(tmp_path / "a.jsonl", values, id=[str(i) for i in range(400)], **texts)
+    cases = {
+        "twice": ([str(i // 2) for i in range(400)], "199 rows of twice.jsonl repeat an earlier id with another score"),
+        "other": ([str(399 - i) for i in range(400)], "shared ids a.jsonl and other.jsonl hold different answers"),
+    }
+    for name, (ids, words) in cases.items():
+        report = compare_models(a, scores(tmp_path / f"{name}.jsonl", values, id=ids, **texts))
+        assert (report.n, report.spearman.value) == (400, pytest.approx(1.0))
+        assert words in report.notes[0].text
+        assert report.notes[0].text.endswith(": rows are joined by their texts instead")
+    plain = scores(tmp_path / "p.jsonl", values, response=TEXTS)
+    assert compare_models(a, plain).n == 400
+
+
+def test_ids_that_name_several_answers_are_the_first_thing_that_is_said(tmp_path: Path) -> None:
+    values = [float(i) for i in range(60)]
+    a = scores(tmp_path / "a.jsonl", values, id=[str(i) for i in range(60)])
+    b = scores(tmp_path / "b.jsonl", values, id=[str(i // 2) for i in range(60)])
+    report = compare_models(a, b)
+    assert report.verdict.startswith(
+        "The ids of b.jsonl do not tell its rows apart: 30 rows of b.jsonl repeat an earlier id with another score, "
+        "and the first score counts. The models "
+    )
+
+
+def test_scores_that_are_no_numbers_are_named_and_few_prompts_prove_nothing(tmp_path: Path) -> None:
+    ids, values = [str(i) for i in range(40)], [float(i) for i in range(40)]
+    a = scores(tmp_path / "a.jsonl", values, id=ids)
+    with pytest.raises(NoData, match="of 40 answers none has a finite score from b"):
+        compare_models(a, scores(tmp_path / "b.jsonl", [math.nan] * 40, id=ids))
+    few = [scores(tmp_path / f"{n}.jsonl", values, id=ids, prompt_id=[i // 10 for i in range(40)]) for n in "cd"]
+    report = compare_models(*few)
+    assert report.verdict == (
+        "Not judged: c.jsonl and d.jsonl on 40 answers: rank correlation 1, of too few prompts for an interval."
+    )
 
 
 def test_a_file_stands_for_a_model_beside_prompts(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def command(a: str, b: str, as_json: bool, everything: bool, **given: Any) -> in
     """Say whether evaluation B is better than evaluation A, or whether the difference may be noise.
 
     A and B are tables with one answer in each row, samples of lm-evaluation-harness, logs of inspect_ai, or runs. The
-    answers to each prompt are compared where both have the same prompts. The exit code is 1 when B is worse in a score.
+    answers to each prompt are compared where both have the same prompts. The exit code is 1 when B is worse in a score
+    or in a task.
 
     \b
     Examples:

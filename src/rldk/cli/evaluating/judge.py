@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from rldk.cli import flags
-from rldk.cli.evaluating.options import seed_option
+from rldk.cli.evaluating.options import column_options, columns_of, seed_option
 from rldk.cli.formats import form_of, print_report
 from rldk.cli.output import progress, say
 from rldk.config import load_settings
+from rldk.errors import UsageError
 
 
 @click.command("judge")
@@ -21,22 +22,33 @@ from rldk.config import load_settings
 @click.option("--model", required=True, metavar="NAME", help="Model to ask there.")
 @click.option("--votes", type=click.IntRange(1), default=1, show_default=True, help="Questions in each order.")
 @click.option("--temperature", type=float, default=0.0, show_default=True, help="Temperature of the judge.")
+@click.option("--max-tokens", type=click.IntRange(1), default=512, show_default=True, help="Tokens of its answer.")
+@click.option("--question", type=flags.FILE, metavar="FILE", help="Another question, with {prompt}, {first}, {second}.")
+@click.option("--human", metavar="NAME", help="Column of B with the verdicts of people.  [default: human]")
 @click.option("--most", type=click.IntRange(1), help="Judge so many prompts, drawn at random.  [default: all]")
 @click.option("--pairs", type=flags.FILE, metavar="FILE", help="Write each pair with its verdicts here, one a line.")
+@click.option("--concurrency", type=click.IntRange(1), default=8, show_default=True, help="Questions at a time.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+    metavar="SECONDS", help="Time limit of one answer.",
+)  # fmt: skip
+@click.option("--retries", type=click.IntRange(0), default=3, show_default=True, help="Further tries of a question.")
 @click.option(
     "--token-variable", default="OPENAI_API_KEY", show_default=True, help="Environment variable of the token."
 )
 @seed_option
+@column_options
 @flags.html_option
 @flags.json_option
 @flags.format_option()
 @flags.output_option
 @flags.colour_option
-def command(a: str, b: str, as_json: bool, pairs: Path | None, **given: Any) -> int:
+def command(a: str, b: str, as_json: bool, pairs: Path | None, question: Path | None, **given: Any) -> int:
     """Let a model judge the answers of A and B, each pair in both orders, and say how far to trust it.
 
     The server is any that speaks the OpenAI chat protocol. A `human` column in B (a, b or tie) gives the agreement with
-    people. The exit code is 1 when the judge's choice depends on the order.
+    people. A question that gets no answer is left out and counted. The exit code is 1 when the judge's choice depends
+    on the order.
 
     \b
     Examples:
@@ -46,19 +58,31 @@ def command(a: str, b: str, as_json: bool, pairs: Path | None, **given: Any) -> 
     import json
 
     from rldk.core.files import save
-    from rldk.evals.judges.pairs import judge_pairs
+    from rldk.evals.judges.pairs import QUESTION, judge_pairs
     from rldk.evals.judges.server import JudgeServer
 
     output, html = given.pop("output"), given.pop("html")
     form = form_of(given.pop("form"), output, as_json=as_json)
     settings = load_settings({"color": flags.color_setting(given.pop("colour"))})
-    names = ("url", "model", "temperature", "token_variable")
+    names = ("url", "model", "temperature", "max_tokens", "timeout_s", "retries", "concurrency", "token_variable")
     server = JudgeServer(**{name: given.pop(name) for name in names})
+    text = QUESTION if question is None else _text_of(question)
     with progress(1) as pieces:
         pieces.begin(f"asking {server.place}")
-        report, found = judge_pairs(a, b, server, **given)
+        report, found = judge_pairs(
+            a, b, server, question=text, columns=columns_of(given), expect=pieces.expect,
+            advance=lambda: pieces.advance(1), **given,
+        )  # fmt: skip
     if pairs is not None:
         save(pairs, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found))
         say(f"wrote {pairs}")
     print_report(report, form, output, html=html, color=settings["color"])
     return int(not report.passed) if report.numbers["judged"] else 3
+
+
+def _text_of(path: Path) -> str:
+    """The text in the file. Raises `UsageError`."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the question in {path}: {error}", hint="a text in UTF-8") from None

@@ -45,7 +45,7 @@ def command(models: tuple[str, ...], prompts: str | None, **given: Any) -> int:
     A and B are local directories of sequence classifiers, functions ("package.module:function"), files of scores, or
     http addresses. Two files of scores need no prompts: they are joined by id, or else by text. The report has rank
     correlations, pairs and signs that flip, the change of scale, and the answers on which they disagree most. The exit
-    code is 1 when they do not agree.
+    code is 1 when they do not agree, and 3 when the answers are too few to tell.
 
     \b
     Examples:
@@ -67,7 +67,8 @@ def command(models: tuple[str, ...], prompts: str | None, **given: Any) -> int:
         report = compare_models(first, second, prompts, options=how, advance=pieces.advance)
     print_report(report, form, output, html=html, color=settings["color"], everything=everything)
     loud = any(f.severity != "info" for f in report.findings)
-    return gate.exit_code("fail" if not report.passed else "warn" if loud else "pass")
+    judged = report.spearman.bounded or loud
+    return gate.exit_code("fail" if not report.passed else "warn" if loud else "pass" if judged else "not checked")
 
 
 def _two(models: tuple[str, ...], scores_a: str | None, scores_b: str | None) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.stats.estimates import Estimate
-from rldk.core.stats.proportions import wilson
+from rldk.core.stats.proportions import wilson, wilson_share
 
 Array = NDArray[np.float64]
 
@@ -83,12 +83,12 @@ def pass_at_k(tries: int, right: int, k: int) -> float:
 
 
 def cohen_kappa(first: Sequence[object], second: Sequence[object], level: float = 0.95) -> Estimate:
-    """The agreement of two raters beyond chance (Cohen's kappa), with its large-sample interval.
+    """The agreement of two raters beyond chance (Cohen's kappa), with Wilson's interval of the share on which they
+    agree, at the agreement by chance that was seen.
 
-    NaN without cases, or where both raters give one label only. Source: Fleiss, Cohen and Everitt 1969, Psychological
-    Bulletin 72:323."""
-    from statistics import NormalDist
-
+    NaN without cases, or where both raters give one label only. The large-sample interval (Fleiss, Cohen and Everitt
+    1969) has no width where raters agree on everything, and covers a kappa of 0.9 in 70 % of samples of 20: see
+    docs/evaluation-intervals.md."""
     n = len(first)
     names = {label: i for i, label in enumerate(dict.fromkeys([*first, *second]))}
     if not n or len(names) < 2:
@@ -100,12 +100,5 @@ def cohen_kappa(first: Sequence[object], second: Sequence[object], level: float 
     if chance >= 1:
         return Estimate(value=math.nan, n=n, method="one label only")
     kappa = (seen - chance) / (1 - chance)
-    diagonal = np.diag(table)
-    on = float((diagonal * (1 - (rows + columns) * (1 - kappa)) ** 2).sum())
-    off = float((table * (columns[:, None] + rows[None, :]) ** 2).sum())
-    off -= float((diagonal * (columns + rows) ** 2).sum())
-    rest = (kappa - chance * (1 - kappa)) ** 2
-    variance = max(0.0, on + (1 - kappa) ** 2 * off - rest) / ((1 - chance) ** 2 * n)
-    half = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(variance)
-    low, high = max(-1.0, kappa - half), min(1.0, kappa + half)
+    low, high = (max(-1.0, (end - chance) / (1 - chance)) for end in wilson_share(seen, n, level))
     return Estimate(value=kappa, low=low, high=high, n=n, clusters=n, method="Cohen's kappa")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from msgspec.structs import replace
 
 from rldk.core.stats.clustered import Labels, clustered_difference, codes_of
 from rldk.core.stats.effects import hedges_g
@@ -111,12 +112,14 @@ def slices(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:  
         sides = (None, None) if cluster is None else (cluster[own], cluster[rest])
         found = clustered_difference(score[own], score[rest], *sides)
         smallest = 2.8016 * (found.high - found.low) / 2 / 1.96 if found.bounded else None
+        size = int(own.sum())
+        prompts = size if cluster is None else len(np.unique(cluster[own]))
         made.append(
             measured(
                 f"slices.{category}",
                 f"{category} against the rest",
                 "info",
-                found,
+                replace(found, n=size, clusters=prompts),
                 detectable=smallest,
                 rule="no lower score",
                 effect=effect_of(hedges_g(score[own], score[rest]), "Hedges g"),
@@ -130,8 +133,6 @@ def slices(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:  
 
 
 def _judged(one: Measurement) -> Measurement:
-    from msgspec.structs import replace
-
     found = one.p_adjusted is not None and one.p_adjusted < ALPHA and (one.value or 0.0) < 0
     large = found and one.detectable is not None and abs(one.value or 0.0) > one.detectable
     if large:

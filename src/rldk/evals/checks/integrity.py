@@ -18,20 +18,16 @@ NUMBERS = ("reward", "correct", "n_tokens", "toxicity", "chosen_score", "rejecte
 
 @evaluation("integrity", title="Data integrity", limit=0.05)
 def integrity(table: EvalTable, options: EvalOptions) -> Measurement:
-    """The share of records that cannot be read or lack a number that others have; doubled answers and gaps beside it.
+    """The share of records that cannot be read, or lack a number that others have or that is NaN in all of them;
+    doubled answers and gaps beside it.
 
     It fails beyond 5 % [judgement], warns where there is any, and passes without. The share is a fact about this data,
     not an estimate."""
     bad = np.zeros(table.rows, dtype=bool)
-    holes: dict[str, int] = {}
-    for name in NUMBERS:
-        # a log of steps may leave a metric out of a row, and not every task has right answers
-        graded = name == "correct" and table.columns.get(name) == table.columns.get("reward")
-        if name in table.cells and not table.per_step and not graded:
-            absent = np.isnan(table.number(name)) & _expected(table, name)
-            bad |= absent
-            if absent.any():
-                holes[name] = int(absent.sum())
+    absent = _absent(table)
+    for rows in absent.values():
+        bad |= rows
+    holes = {name: int(rows.sum()) for name, rows in absent.items()}
     total = table.rows + table.rejected
     share = (int(bad.sum()) + table.rejected) / total
     limit = limit_of("integrity", options)
@@ -52,6 +48,28 @@ def integrity(table: EvalTable, options: EvalOptions) -> Measurement:
         "integrity", "Data integrity", status, Estimate(value=share, n=total, clusters=total, method="counted"),
         limit=limit, rule=f"bad rows at most {limit:.0%}", reason=reason, share=True, details=details,
     )  # fmt: skip
+
+
+def missing_numbers(table: EvalTable) -> dict[str, int]:
+    """Field -> how many rows lack its number, for the fields in which some do."""
+    return {name: int(rows.sum()) for name, rows in _absent(table).items()}
+
+
+def _absent(table: EvalTable) -> dict[str, NDArray[np.bool_]]:
+    """Field -> which rows lack its number, shape (rows,), for the fields in which some do."""
+    made: dict[str, NDArray[np.bool_]] = {}
+    for name in NUMBERS:
+        # a log of steps may leave a metric out of a row, and not every task has right answers
+        graded = name == "correct" and table.columns.get(name) == table.columns.get("reward")
+        if table.per_step or graded:
+            continue
+        if table.hollow.get(name) == "NaN":
+            made[name] = np.ones(table.rows, dtype=bool)
+        elif name in table.cells:
+            rows = np.isnan(table.number(name)) & _expected(table, name)
+            if rows.any():
+                made[name] = rows
+    return made
 
 
 def _expected(table: EvalTable, name: str) -> NDArray[np.bool_]:

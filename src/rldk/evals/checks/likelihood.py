@@ -120,6 +120,8 @@ def _told(
     named: tuple[str, str], found: Estimate, scale: Callable[[float], float], reason: str, details: dict[str, Any]
 ) -> Measurement:
     """The measurement on another scale; the interval is that of the mean log-probability, on that scale."""
+    why = [] if found.bounded else [f"no interval: {found.method.replace('cluster', 'text')}"]
+    reason = "; ".join([*filter(None, [reason]), *why])
     value, low, high = (scale(min(x, MOST_EXPONENT)) if x == x else x for x in (found.value, found.low, found.high))
     estimate = replace(found, value=value, low=low, high=high)
     return measured(*named, "info", estimate, reason=reason, details={**details, "nats": found.value})

@@ -68,6 +68,7 @@ def forgetting(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...
     every = np.concatenate((before[there], after[there]))
     unit = 1.0 if every.min() >= 0 and every.max() <= 1 else float(np.ptp(every))
     margin = limit_of("forgetting", options) * unit
+    rule = f"change above {-margin:.3g}" + ("" if unit == 1 else f" ({margin / unit:.3g} of the range of the scores)")
     task, names = table.labels("task"), table.names_of("task")
     chosen = [("all tasks", there)] if len(names) < 2 else []
     if len(names) >= 2:
@@ -90,7 +91,7 @@ def forgetting(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...
                 status,
                 found,
                 limit=-margin,
-                rule=f"change above {-margin:.3g}",
+                rule=rule,
                 reason=reason,
                 effect=effect_of(paired_d_z(gap, own), "d_z"),
                 detectable=smallest_difference(gap, own),

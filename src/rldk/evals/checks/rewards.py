@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldk.core.stats.clustered import clustered_difference
+from rldk.core.stats.clustered import Labels, clustered_difference
 from rldk.core.stats.coupling import overall, within_groups
 from rldk.core.stats.effects import hedges_g
 from rldk.core.stats.estimates import Estimate
@@ -17,6 +17,8 @@ from rldk.evals.verdicts import above
 
 SHARE = 0.2  # of the steps at either end
 LEAST_PAIRS = 30
+MOST_TASKS = 50
+LENGTH_BIAS = "Length bias"
 
 
 @evaluation("reward", title="Reward", needs=("reward",))
@@ -61,6 +63,8 @@ def _gain(table: EvalTable, values: Array) -> Measurement:
         own = None if cluster is None else cluster[there]
         sides = (None, None) if own is None else (own[last], own[first])
         found = clustered_difference(late, early, *sides)
+    if not float(np.ptp(np.concatenate((late, early)))) > 0:
+        return lacking("reward_gain", title, "all rewards at both ends are equal, so that no gain could show")
     if not found.bounded:
         return measured("reward_gain", title, "info", found, reason=found.method)
     smallest = 2.8016 * (found.high - found.low) / 2 / 1.96
@@ -86,38 +90,62 @@ def _serial_difference(late: Array, early: Array) -> Estimate:
 
 
 @evaluation("length_bias", title="Length bias", needs=("reward", "n_tokens|response"), limit=0.35)
-def length_bias(table: EvalTable, options: EvalOptions) -> Measurement:
+def length_bias(table: EvalTable, options: EvalOptions) -> tuple[Measurement, ...]:
     """The rank correlation of reward and length among the answers to a prompt, as a strength from 0 to 1.
 
-    It fails where the whole interval is beyond the limit of 0.35. Without prompts it is the correlation over all
-    answers, where hard prompts may have long answers: it then warns at most. Source: partial Spearman correlation given
-    the prompt; the limit is a judgement."""
-    title, limit = "Length bias", limit_of("length_bias", options)
+    It fails where the whole interval is beyond the limit of 0.35. Where prompts have one answer each it is the
+    correlation over the answers of a task, where hard prompts may have long answers: it then warns at most. Of several
+    tasks, ranks are those within a task, so that a task of long answers and high scores makes no bias; each task is
+    measured on its own, too. Source: partial Spearman correlation given the prompt; the limit is a judgement."""
     length = table.number("n_tokens")
     if "n_tokens" not in table.cells:
         length = np.array([np.nan if text is None else float(len(text)) for text in table.texts("response")])
     values, cluster = table.number("reward"), table.clusters()
     there = np.isfinite(length) & np.isfinite(values)
     if int(there.sum()) < LEAST_PAIRS:
-        return lacking("length_bias", title, f"needs {LEAST_PAIRS} answers with a reward and a length", ("reward",))
-    grouped = cluster is not None and len(np.unique(cluster[there])) < int(there.sum())
+        reason = f"needs {LEAST_PAIRS} answers with a reward and a length"
+        return (lacking("length_bias", LENGTH_BIAS, reason, ("reward",)),)
+    limit = limit_of("length_bias", options)
+    sides = values[there], length[there], None if cluster is None else cluster[there]
+    task, names = table.labels("task")[there], table.names_of("task")
+    whole = _bias(("length_bias", LENGTH_BIAS), sides, task, limit)
+    if len(names) < 2:
+        return (whole,)
+    made = []
+    for code, name in enumerate(names[:MOST_TASKS]):
+        own = task == code
+        if int(own.sum()) >= LEAST_PAIRS:
+            part = sides[0][own], sides[1][own], None if sides[2] is None else sides[2][own]
+            made.append(_bias((f"length_bias.{name}", f"{LENGTH_BIAS}: {name}"), part, task[own], limit))
+    return (whole, *(one for one in made if one.status != "not_available"))
+
+
+def _bias(named: tuple[str, str], sides: tuple[Array, Array, Labels | None], task: Labels, limit: float) -> Measurement:
+    """The correlation within prompts that have several answers, else within tasks. `sides`: reward, length, prompt."""
+    values, length, cluster = sides
+    name, title = named
+    grouped = cluster is not None and len(np.unique(cluster)) < len(values)
+    several = len(np.unique(task)) > 1
     if grouped and cluster is not None:
-        found = within_groups(values[there], length[there], cluster[there])
+        found = within_groups(values, length, cluster)
     else:
-        found = overall(values[there], length[there])
+        found = overall(values, length, task if several else None)
     if found.rho != found.rho:
-        return lacking("length_bias", title, "needs rewards and lengths that differ among the answers to a prompt")
+        among = "to a prompt" if grouped else "of a task" if several else ""
+        reason = f"needs rewards and lengths that differ among the answers {among}".rstrip()
+        return lacking(name, title, reason)
     strength, least = abs(found.rho), found.least
     status: MeasureState = "fail" if least > limit else "warn" if strength > limit else "pass"
     told = f"{'longer' if found.rho > 0 else 'shorter'} answers get more reward"
     if not grouped:
         status = "warn" if status == "fail" else status
-        told += "; prompts are not known, so that it may be the prompts"
+        why = "prompts are not known" if cluster is None else "each prompt has one answer"
+        told += f"; {why}, so that it may be the prompts"
+    method = "partial Spearman given the prompt" if grouped else "Spearman within tasks" if several else "Spearman"
     return Measurement(
-        name="length_bias", title=title, status=status, value=strength, low=known(least),
+        name=name, title=title, status=status, value=strength, low=known(least),
         high=known(max(abs(found.low), abs(found.high))), n=found.n, clusters=found.groups, limit=limit,
-        rule=f"strength below {limit:g}", reason=told if status != "pass" else "",
-        method="partial Spearman given the prompt" if grouped else "Spearman",
+        rule=f"strength below {limit:g}", reason=told if status != "pass" else "", method=method,
         details={"rho": found.rho, "low": known(found.low), "high": known(found.high), "within_prompts": grouped},
     )  # fmt: skip
 

@@ -9,7 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 Record = Mapping[str, Any]
-GRADED = ("lm-eval", "inspect_ai")  # their one score is right or wrong where it is 0 or 1 throughout a task
+GRADED = ("lm-eval", "inspect_ai")  # a score of theirs is right or wrong where it is 0 or 1 throughout a task
+# what a user may choose among their scores; the last one is what `grades` is by
+CHOICES: Mapping[str, tuple[str, ...]] = {"lm-eval": ("filter", "metric"), "inspect_ai": ("scorer",)}
 
 
 class Converter(Struct, frozen=True, kw_only=True):

@@ -101,9 +101,10 @@ def _document(path: Path) -> Iterator[dict[str, Any] | UnreadRecord]:
 
 
 def convert(sample: Mapping[str, Any]) -> dict[str, Any]:
-    """The sample in rldk's fields. The score is that of the first scorer; letters are grades as inspect_ai reads them.
+    """The sample in rldk's fields. `grades` has the score of each scorer: which one counts is chosen for the whole log.
 
-    Epochs of one sample share its id, so that they are one cluster. A sample that ended with an error has no score."""
+    Letters are grades as inspect_ai reads them. Epochs of one sample share its id, so that they are one cluster. A
+    sample that ended with an error has no score."""
     output = sample.get("output")
     response = output.get("completion") if isinstance(output, Mapping) else None
     choices = output.get("choices") if isinstance(output, Mapping) else None
@@ -125,26 +126,31 @@ def convert(sample: Mapping[str, Any]) -> dict[str, Any]:
         "seed": sample.get("epoch"),
     }
     if made["error"] is None:
-        made |= _score(sample.get("scores"))
+        made["grades"] = _grades(sample.get("scores")) or None
     elif not response:
         made["response"] = None  # it was not asked for
     return {key: value for key, value in made.items() if value is not None}
 
 
-def _score(scores: Any) -> dict[str, Any]:
-    """The score of the first scorer, and the answer that it found in the response; "" where it found none."""
-    if not isinstance(scores, Mapping) or not scores:
-        return {}
-    first = next(iter(scores.values()))
-    value = first.get("value") if isinstance(first, Mapping) else first
-    made: dict[str, Any] = {}
-    if isinstance(value, str):
-        made["reward"] = GRADES.get(value)
-    elif isinstance(value, bool | int | float):
-        made["reward"] = float(value)
-    if isinstance(first, Mapping) and "answer" in first:
-        made["parsed"] = first["answer"] or ""
+def _grades(scores: Any) -> dict[str, list[Any]]:
+    """Scorer -> score, and the answer that it found in the response: "" where it found none, None where it looks for
+    none. A scorer with several values is several scorers, "scorer/value"."""
+    made: dict[str, list[Any]] = {}
+    for scorer, told in scores.items() if isinstance(scores, Mapping) else ():
+        value = told.get("value") if isinstance(told, Mapping) else told
+        answer = str(told["answer"] or "") if isinstance(told, Mapping) and "answer" in told else None
+        parts = dict(enumerate(value)) if isinstance(value, list) else value
+        if isinstance(parts, Mapping):
+            made |= {f"{scorer}/{name}": [_grade(part), answer] for name, part in parts.items()}
+        else:
+            made[str(scorer)] = [_grade(value), answer]
     return made
+
+
+def _grade(value: Any) -> float | None:
+    if isinstance(value, str):
+        return GRADES.get(value)
+    return float(value) if isinstance(value, bool | int | float) else None
 
 
 def _tokens(sample: Mapping[str, Any], output: Any) -> Any:

@@ -25,7 +25,8 @@ def matches(record: Mapping[str, Any]) -> bool:
 
 
 def convert(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The sample in rldk's fields. The score is the first known metric of the sample, else its first number.
+    """The sample in rldk's fields. `grades` has its metrics, the known ones first: which one counts is chosen for the
+    whole task.
 
     Of a choice among options the response is the option with the highest log-probability."""
     made: dict[str, Any] = {"prompt_id": _id(record), "gold": text_of(record.get("target"))}
@@ -39,9 +40,7 @@ def convert(record: Mapping[str, Any]) -> dict[str, Any]:
         made["parsed"] = "" if parsed in NOT_PARSED else parsed
     else:
         made |= _of_choices(record, options, scored)
-    score = score_of(record)
-    if score is not None:
-        made["reward"] = score
+    made["grades"] = {name: [score, None] for name, score in scores_of(record).items()} or None
     rolling = _rolling(record)
     if rolling:
         made = {"prompt_id": made["prompt_id"], "prompt": made.get("prompt"), **rolling}
@@ -106,15 +105,15 @@ def _rolling(record: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def score_of(record: Mapping[str, Any]) -> float | None:
-    """The score of one sample; None where it has none."""
+def scores_of(record: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics of one sample that are numbers, the known ones first."""
     own = record.get("metrics")
-    names = [*SCORES, *(own if isinstance(own, list) else ())]
-    for name in names:
-        value = record.get(name)
-        if isinstance(value, bool | int | float):
-            return float(value)
-    return None
+    names = dict.fromkeys([*SCORES, *(own if isinstance(own, list) else ())])
+    return {name: float(record[name]) for name in names if isinstance(name, str) and _is_number(record.get(name))}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
 
 
 def sample_files(folder: Path) -> list[Path]:

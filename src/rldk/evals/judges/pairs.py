@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from rldk.cards.words import plural
-from rldk.core.stats.contrasts import cohen_kappa
 from rldk.core.text import later
-from rldk.errors import NoData, UsageError
-from rldk.evals.facts import Measurement, lacking, measured
-from rldk.evals.intervals import LEAST, average, smallest_difference
+from rldk.errors import NoData, UnreadableSource, UsageError
+from rldk.evals.judges.preference import Verdicts, preference_of
 from rldk.evals.judges.server import JudgeServer
 from rldk.evals.reading import read_table
-from rldk.evals.registry import EvalOptions, evaluations
 from rldk.evals.result import EvalResult
-from rldk.evals.running import measure, result_of
-from rldk.evals.suites import Suite
 from rldk.evals.table import EvalTable
 
 QUESTION = """Two assistants answered the same request. Say which answer is better: more correct, more helpful, and no \
@@ -38,9 +33,13 @@ longer than it needs to be. The order of the answers means nothing.
 
 Explain in one or two sentences. Then end with a line that holds exactly one of: [[1]], [[2]], [[tie]]."""
 LONGEST = 24_000  # characters of a text that are sent
-SUITE = Suite(name="judge", description="Pairs of answers, judged in both orders.", evaluations=("position_bias",))
+KEPT = 400  # characters at the end of what the judge said that a record keeps
+GIVEN_UP = 20  # questions in a row without an answer, after which nothing more is asked: our own choice
 _FIELDS = later(r"\{(prompt|first|second)\}")
-_VERDICT = later(r"\[\[\s*(1|2|tie)\s*\]\]", re.IGNORECASE)
+# [[A]], [[B]] and [[C]] for a tie are the form of MT-bench. Source: fastchat/llm_judge/data/judge_prompts.jsonl
+_VERDICT = later(r"\[\[\s*(1|2|tie|a|b|c)\s*\]\]", re.IGNORECASE)
+MEANS = {"1": 1, "a": 1, "2": 2, "b": 2, "tie": 0, "c": 0}
+UNREAD = -1
 
 
 def judge_pairs(
@@ -51,41 +50,65 @@ def judge_pairs(
     votes: int = 1,
     question: str = QUESTION,
     seed: int = 42,
-    human: str = "human",
+    human: str | None = None,
     most: int | None = None,
+    columns: Mapping[str, str] | None = None,
+    expect: Callable[[int], None] | None = None,
     advance: Callable[[], None] | None = None,
 ) -> tuple[EvalResult, list[dict[str, Any]]]:
     """The share of prompts on which the judge prefers the answer of B, how often it changes its mind with the order,
     and its agreement with people; and a record for each prompt.
 
     `a`, `b`: evaluations with the same prompts, as for `rldk.evals.run`; of several answers to a prompt the first one
-    counts. `votes`: questions in each order; the majority counts. `human`: a column of B that says "a", "b" or "tie".
-    A prompt counts as a half where the orders disagree, so that a judge that always takes the first answer gives 50 %.
-    `most`: judge so many prompts, drawn by `seed`. Raises `UsageError`, `NoData`, `UnreadableSource`."""
+    counts. `votes`: questions in each order; the majority counts. `question`: a text with {first}, {second} and, if it
+    is wanted, {prompt}; it must ask for [[1]], [[2]] or [[tie]]. `human`: the column of B that says which answer people
+    prefer (a, b or tie); by default the one called "human". A prompt counts as a half where the orders disagree, so
+    that a judge that always takes the first answer gives 50 %. `most`: judge so many prompts, drawn by `seed`.
+    `columns`: field -> column, in both. `expect` gets the number of prompts, and `advance` is called after each.
+
+    A question without an answer is left out and counted. After 20 such questions in a row nothing more is asked.
+    Raises `UsageError`, `NoData`, and `UnreadableSource` where not one question was answered."""
     if votes < 1:
         raise UsageError(f"votes is {votes}", hint="give 1 or more")
-    rows = _rows(read_table(a), read_table(b), human)
+    _check(question)
+    given = dict(columns or {})
+    tables = read_table(a, given), read_table(b, given | ({"human": human} if human else {}))
+    rows = paired_answers(*tables)
     if most is not None and most < len(rows):
         kept = np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))
         rows = [rows[i] for i in kept.tolist()]
+    asking = _Asking(server, question, votes=votes, seed=seed)
 
     def judged(row: dict[str, Any]) -> dict[str, Any]:
-        told = []
-        for order in (("a", "b"), ("b", "a")):
-            texts = (row["prompt"], row[order[0]], row[order[1]])
-            numbers = _votes(server, question, texts, votes=votes, seed=seed)
-            told.append([{1: order[0], 2: order[1], 0: "tie"}.get(number, "none") for number in numbers])
+        made = asking.pair(row)
         if advance is not None:
             advance()
-        return {**row, "choice": _majority(told[0]), "choice_swapped": _majority(told[1]), "votes": told}
+        return made
+
+    if expect is not None:
+        expect(len(rows))
 
     with ThreadPoolExecutor(max_workers=max(1, server.concurrency)) as pool:
         found = list(pool.map(judged, rows))
-    return _result(found, server, seed), found
+    if asking.first_error is not None and not asking.answered:
+        raise asking.first_error
+    facts = Verdicts(
+        rows=found, server=server, names=(_name(tables[0]), _name(tables[1])), votes=votes, seed=seed,
+        asked=2 * votes * len(rows), lost=asking.lost, cut=asking.cut, unread=asking.unread, example=asking.example,
+        why="" if asking.first_error is None else asking.first_error.message, several=_several(tables),
+        rejected=sum(t.rejected for t in tables),
+    )  # fmt: skip
+    return preference_of(facts), found
 
 
-def _rows(first: EvalTable, second: EvalTable, human: str) -> list[dict[str, Any]]:
-    """The pairs, by prompt, in the order of the first table."""
+def _check(question: str) -> None:
+    absent = [name for name in ("first", "second") if f"{{{name}}}" not in question]
+    if absent:
+        raise UsageError(f"the question lacks {{{absent[0]}}}", hint="put {prompt}, {first} and {second} in it")
+
+
+def paired_answers(first: EvalTable, second: EvalTable) -> list[dict[str, Any]]:
+    """The answers of both to each prompt, in the order of the first table. Raises `NoData`."""
     sides = []
     for table in (first, second):
         keys, answers, prompts = table.keys(), table.texts("response"), table.texts("prompt")
@@ -96,7 +119,7 @@ def _rows(first: EvalTable, second: EvalTable, human: str) -> list[dict[str, Any
             if key and answer is not None:
                 side.setdefault(key, (answer, prompt or "", row))
         sides.append(side)
-    labels = second.texts("human") if human == "human" else [None] * second.rows
+    labels = second.texts("human")
     made = []
     for key, (answer, prompt, _) in sides[0].items():
         if key in sides[1]:
@@ -109,15 +132,61 @@ def _rows(first: EvalTable, second: EvalTable, human: str) -> list[dict[str, Any
     return made
 
 
-def _votes(server: JudgeServer, question: str, texts: tuple[str, str, str], *, votes: int, seed: int) -> list[int]:
-    """Which answer each vote names: 1, 2, 0 for a tie, -1 where no verdict can be read. `texts`: prompt and answers."""
-    parts = dict(zip(("prompt", "first", "second"), texts, strict=True))
-    asked = _FIELDS.sub(lambda match: parts[match[1]][:LONGEST], question)
-    told = []
-    for vote in range(votes):
-        found = _VERDICT.findall(server.ask(asked, seed=seed + vote))
-        told.append({"1": 1, "2": 2, "tie": 0}.get(found[-1].lower() if found else "", -1))
-    return told
+class _Asking:
+    """Asks, and counts what came of it. Several threads share it."""
+
+    def __init__(self, server: JudgeServer, question: str, *, votes: int, seed: int) -> None:
+        self._server, self._question, self._votes, self._seed = server, question, votes, seed
+        self._lock = Lock()
+        self._in_vain = 0  # questions since the last answer
+        self.answered = self.lost = self.cut = self.unread = 0
+        self.first_error: UnreadableSource | None = None
+        self.example = ""
+
+    def pair(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with the verdict in each order, the votes, and the end of what the judge said."""
+        told: list[list[str]] = []
+        said: list[list[str]] = []
+        for order in (("a", "b"), ("b", "a")):
+            parts = {"prompt": row["prompt"], "first": row[order[0]], "second": row[order[1]]}
+            asked = _FIELDS.sub(lambda match, parts=parts: parts[match[1]][:LONGEST], self._question)  # type: ignore[misc]
+            texts = [self._vote(asked, self._seed + vote) for vote in range(self._votes)]
+            names = {1: order[0], 2: order[1], 0: "tie", UNREAD: "none"}
+            told.append([names[verdict_of(text)] for text in texts])
+            said.append([text[-KEPT:] for text in texts])
+        return {**row, "choice": _majority(told[0]), "choice_swapped": _majority(told[1]), "votes": told, "said": said}
+
+    def _vote(self, asked: str, seed: int) -> str:
+        """What the judge says; "" where it does not answer."""
+        with self._lock:
+            if self._in_vain >= GIVEN_UP:
+                self.lost += 1
+                return ""
+        try:
+            answer = self._server.ask(asked, seed=seed)
+        except UnreadableSource as error:
+            with self._lock:
+                self.lost += 1
+                self._in_vain += 1
+                self.first_error = self.first_error or error
+            return ""
+        unread = verdict_of(answer.text) == UNREAD
+        with self._lock:
+            self._in_vain = 0
+            self.answered += 1
+            self.cut += answer.cut and unread
+            self.unread += unread
+            if unread and not self.example:
+                self.example = answer.text[-KEPT:]
+        return answer.text
+
+
+def verdict_of(text: str) -> int:
+    """Which answer a judge names last: 1, 2, 0 for a tie, -1 where no verdict can be read. What it thinks between
+    <think> and </think> is no verdict."""
+    final = text.rpartition("</think>")[2]
+    found = [] if "<think>" in final else _VERDICT.findall(final)
+    return MEANS[found[-1].lower()] if found else UNREAD
 
 
 def _majority(told: Sequence[str]) -> str | None:
@@ -128,49 +197,10 @@ def _majority(told: Sequence[str]) -> str | None:
     return counts[0][0] if len(counts) == 1 or counts[0][1] > counts[1][1] else "tie"
 
 
-def _result(found: list[dict[str, Any]], server: JudgeServer, seed: int) -> EvalResult:
-    whole = [row for row in found if row["choice"] is not None and row["choice_swapped"] is not None]
-    table = EvalTable(
-        rows=len(found),
-        cells={name: [row[name] for row in found] for name in ("prompt_id", "choice", "choice_swapped")},
-        columns={},
-        source=server.place,
-        form=f"judge {server.model}",
-        notes=(f"{plural(len(found) - len(whole), 'prompt')} got no verdict that can be read",)
-        if len(found) > len(whole)
-        else (),
-    )
-    options = EvalOptions(seed=seed)
-    measures = {
-        "win_rate": (_wins(whole, seed),),
-        "position_bias": measure(evaluations.get("position_bias"), table, options),
-        "judge_agreement": (_agreement(whole),),
-    }
-    suite = Suite(name=SUITE.name, description=SUITE.description, evaluations=tuple(measures))
-    return result_of(table, suite, measures, seed=seed)
+def _several(tables: Sequence[EvalTable]) -> bool:
+    """Whether a prompt has several answers on one side."""
+    return any(len(set(keys)) < len(keys) for keys in ([k for k in t.keys() or () if k] for t in tables))
 
 
-def _wins(whole: list[dict[str, Any]], seed: int) -> Measurement:
-    worth = {"a": 0.0, "b": 1.0, "tie": 0.5}
-    each = np.array([(worth[row["choice"]] + worth[row["choice_swapped"]]) / 2 for row in whole])
-    title = "Prompts on which the judge prefers B"
-    if len(each) < LEAST:
-        return lacking("win_rate", title, f"needs {LEAST} judged prompts; there are {len(each)}")
-    smallest = smallest_difference(each, None)
-    return measured("win_rate", title, "info", average(each, None, seed=seed), share=True, detectable=smallest)
-
-
-def _agreement(whole: list[dict[str, Any]]) -> Measurement:
-    """Cohen's kappa of the judge, ties where the orders disagree, and people."""
-    title = "Agreement of judge and people (kappa)"
-    pairs = [
-        (row["choice"] if row["choice"] == row["choice_swapped"] else "tie", str(row["human"]).strip().lower())
-        for row in whole
-        if row["human"] is not None
-    ]
-    pairs = [pair for pair in pairs if pair[1] in ("a", "b", "tie")]
-    if len(pairs) < LEAST:
-        reason = f"needs {LEAST} prompts with a human verdict (`human`: a, b or tie); there are {len(pairs)}"
-        return lacking("judge_agreement", title, reason, ("human",))
-    found = cohen_kappa([x for x, _ in pairs], [y for _, y in pairs])
-    return measured("judge_agreement", title, "info", found)
+def _name(table: EvalTable) -> str:
+    return table.source.rstrip("/").rpartition("/")[2] or "data"

@@ -12,10 +12,17 @@ from rldk.errors import UnreadableSource
 MOST_MIB = 4  # of an answer
 
 
+class JudgeAnswer(Struct, frozen=True, kw_only=True):
+    """What a judge said. `cut`: it ended at `max_tokens`."""
+
+    text: str
+    cut: bool = False
+
+
 class JudgeServer(Struct, frozen=True, kw_only=True):
     """A server and the model to ask there. `url`: up to and without /chat/completions. `token_variable`: the
-    environment variable with the token. `temperature`: 0 makes all votes alike. `retries`: further tries after a
-    time-out, 429 or a 5xx status."""
+    environment variable with the token. `temperature`: 0 makes all votes alike. `max_tokens`: of an answer. `retries`:
+    further tries after a time-out, 429 or a 5xx status. `concurrency`: questions at a time."""
 
     url: str
     model: str
@@ -31,7 +38,7 @@ class JudgeServer(Struct, frozen=True, kw_only=True):
         """The server without anything secret. Raises `UsageError` for an address with a name and password."""
         return self._server().place
 
-    def ask(self, question: str, *, seed: int = 0) -> str:
+    def ask(self, question: str, *, seed: int = 0) -> JudgeAnswer:
         """What the model answers. Raises `UnreadableSource` where there is no answer, and `UsageError`."""
         body = {
             "model": self.model,
@@ -47,7 +54,7 @@ class JudgeServer(Struct, frozen=True, kw_only=True):
         text = message.get("content") if isinstance(message, Mapping) else None
         if not isinstance(text, str):
             raise UnreadableSource(f"{self.place} gave no answer of a chat", hint="is it an OpenAI-compatible server?")
-        return text
+        return JudgeAnswer(text=text, cut=isinstance(first, Mapping) and first.get("finish_reason") == "length")
 
     def _server(self) -> JsonServer:
         return JsonServer(

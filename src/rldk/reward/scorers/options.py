@@ -26,8 +26,10 @@ class ScorerOptions(Struct, frozen=True, kw_only=True):
 
 
 class ModelScores(Struct, kw_only=True):
-    """The scores of n items, NaN where the model gave none. `notes`: what a reader should know of them."""
+    """The scores of n items, NaN where the model gave none. `notes`: what a reader should know of them. `doubts`: why
+    the scores may not be those of these items at all, which a reader must know first."""
 
     name: str
     scores: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()

@@ -112,6 +112,12 @@ def test_kappa_is_that_of_scikit_learn_and_its_interval_covers() -> None:
     assert 180 <= hits <= 199
 
 
+def test_raters_who_always_agree_are_not_certain_to_agree() -> None:
+    found = cohen_kappa(["a", "b"] * 10, ["a", "b"] * 10)
+    assert (found.value, found.high) == (pytest.approx(1), pytest.approx(1))
+    assert 0.5 < found.low < 0.9
+
+
 def test_a_serial_mean_has_the_variance_of_an_autoregression() -> None:
     noise = np.random.default_rng(1).standard_normal(4000)
     values = np.zeros(4000)

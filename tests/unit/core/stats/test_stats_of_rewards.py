@@ -213,6 +213,22 @@ def test_a_distance_of_a_constant_or_empty_sample_is_not_known() -> None:
         assert math.isnan(permutation_distance(a, b, None, None, seed=0)[0])
 
 
+def test_a_permutation_of_thinned_blocks_says_what_that_of_whole_ones_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight blocks of 400 values whose means differ: the limit of values thins them to 25 each."""
+    rng = np.random.default_rng(0)
+    block = np.repeat(np.arange(8), 400)
+    found = []
+    for gap in (0.0, 0.5, 1.0, 2.0):
+        a, b = (x + rng.normal(0, 1, 8)[block] + rng.normal(size=3200) for x in (gap, 0.0))
+        every = []
+        for most in (200, 10_000):
+            monkeypatch.setattr("rldk.core.stats.permutation.MOST", most)
+            every.append(permutation_distance(a, b, block, block, seed=1))
+        found.append(every)
+    assert all(thin[0] == whole[0] and abs(thin[1] - whole[1]) < 0.05 for thin, whole in found)
+    assert found[0][0][1] > 0.1 > found[-1][0][1]
+
+
 def test_a_partial_coupling_is_that_of_the_residuals_and_removes_a_confounder() -> None:
     rng = np.random.default_rng(12)
     group = np.repeat(np.arange(200), 5)

@@ -17,11 +17,14 @@ SURE = 0.8  # slope, or its inverse, from which the size of scores misleads
     subject="scores",
     needs=("calibration",),
     causes=(
-        "the reward model is over-trained: it is surer than its labels allow",
         "scores were scaled after training, or come from a loss that leaves their size free",
-        "a share of the labels is wrong",
+        "too certain (slope below 1): the reward model is over-trained, or a share of the labels is wrong",
+        "not certain enough (slope above 1): it is under-trained, or a penalty keeps its scores small",
     ),
-    fixes=("divide the scores by the fitted temperature, 1 / slope", "train for fewer passes, or with label smoothing"),
+    fixes=(
+        "divide the scores by the fitted temperature, 1 / slope",
+        "where they are too certain, train for fewer passes, or with label smoothing",
+    ),
 )
 def scores_miscalibrated(s: ScoresView) -> Signal | None:
     """Fires when the scores, taken as log-odds, are wrong about how often an answer is preferred.
