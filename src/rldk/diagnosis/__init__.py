@@ -88,7 +88,7 @@ def diagnose_together(
     curves: bool = True,
 ) -> list[Report]:
     """The reports of `diagnose_run`, for many short runs at once."""
-    from rldk.engine.stack import scan_all
+    from rldk.engine.stacks.stack import scan_all
     from rldk.rules.chosen import chosen_rules
 
     reports = scan_all(runs, chosen_rules(rules, select, ignore))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.table import Phase
+from rldk.engine.live import NORMS, REWARD, Engine
 from rldk.engine.memory import Key, Memory
 from rldk.engine.stretches import Chunk
-
-if TYPE_CHECKING:
-    from rldk.engine.live import Engine
 
 Column = NDArray[np.float64]
 
 
-class Course:
+class TrainingSeen:
     """Features of the training rows of a part of a run, which rows of other phases see beside their own metrics."""
 
     def __init__(self, before: Mapping[Key, float]) -> None:
@@ -36,24 +33,24 @@ class Course:
         return {key: np.array(line)[at] for key, line in self._lines.items()}
 
 
-def follow(engine: Engine, parts: Iterable[Chunk], reward: Key, norms: Sequence[Key]) -> None:
-    """Shows all rows of the parts. `reward`, `norms`: the features of training rows that others see, the first as a
-    metric."""
+def follow(engine: Engine, parts: Iterable[Chunk]) -> None:
+    """Shows all rows of the parts."""
     for part in parts:
         steps = engine.first_step, part.steps
         intervals = _intervals(engine, part)
-        course = engine.course = Course({key: engine.newest(key) for key in (reward, *norms)})
+        course = TrainingSeen({key: engine.newest(key) for key in (REWARD, *NORMS)})
+        engine.note_training = course.note
         for phase in part.phases:
             rows = part.rows(phase)
             beside = {} if intervals is None else {"row_interval_s": intervals[rows]}
             seen: Mapping[Key, Column] = {}
             if phase != "train":
                 seen = course.seen_from(part.rows("train"), rows)
-                engine.course = None
+                engine.note_training = None
             if phase == "eval":
-                beside["train_reward_mean"] = seen[reward]
+                beside["train_reward_mean"] = seen[REWARD]
             _follow_phase(engine, part, phase, beside, seen)
-        engine.course = None
+        engine.note_training = None
         engine.first_step, engine.last_step = steps[1][0] if steps[0] is None else steps[0], steps[1][1]
 
 

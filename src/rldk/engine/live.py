@@ -29,10 +29,9 @@ from rldk.rules.subject import BY_ROW
 
 if TYPE_CHECKING:
     from rldk.engine.column_frame import ColumnFrame
-    from rldk.engine.course import Course
     from rldk.engine.ragged import JoinedRun, Ragged
     from rldk.engine.sample_watch import SampleWatch
-    from rldk.engine.stretches import Chunk, Stretch
+    from rldk.engine.stretches import Stretch
 
 # of the newest row in the training reward that evaluation rows carry; it covers about the last ten rows
 REWARD_WEIGHT = 0.2
@@ -41,8 +40,8 @@ PLANNED_ROWS = 64
 MAX_INSTANCES = 2000  # of `each` rules: a log with a hundred thousand metric names must not exhaust memory
 
 
-_REWARD = ("ewma", "reward_mean", REWARD_WEIGHT)
-_NORMS = (("last", "grad_norm_policy"), ("last", "grad_norm_value"))
+REWARD = ("ewma", "reward_mean", REWARD_WEIGHT)
+NORMS = (("last", "grad_norm_policy"), ("last", "grad_norm_value"))
 _INTERVAL = "row_interval_s"
 _NOTHING: Mapping[str, Any] = {}
 NOISE_ROWS = 20
@@ -54,7 +53,7 @@ REPORTED: tuple[tuple[Any, ...], ...] = (
     *(("noise", name, NOISE_ROWS) for name in ("reward_mean", "loss")),
     *((kind, "step") for kind in ("first", "last", "count")),
 )
-AT_START = (_REWARD, *_NORMS, *REPORTED)
+AT_START = (REWARD, *NORMS, *REPORTED)
 POSITION = ("step", "segment", _INTERVAL)  # where and when a row is; "*" matches only what the log says in it
 
 
@@ -100,7 +99,7 @@ class Engine:
         self._samples: SampleWatch | None = None
         self._looked = False
         self._row: int | None = None  # of training, that rows of other phases follow; None: the last one so far
-        self.course: Course | None = None  # notes what rows of other phases see of the training rows
+        self.note_training: Callable[[Memory], None] | None = None  # called with each block of training rows
         self._seen: Mapping[Any, Sequence[float]] = {}  # what the rows of the present block see of them
         self._phases: dict[Phase, _PhaseState] = {}
         for phase in PHASES:
@@ -109,7 +108,7 @@ class Engine:
                 memory, Evaluator(memory, context, columns), BindingFrame(memory, context)
             )
         train = self._phases["train"].memory
-        for key in (_REWARD, *_NORMS):
+        for key in (REWARD, *NORMS):
             train.feature(key)
         self.pace = RowSeconds()
         for key in REPORTED:
@@ -133,12 +132,6 @@ class Engine:
         for group in groups:
             for _ in self._take(group):
                 pass
-
-    def feed_chunks(self, parts: Iterable[Chunk]) -> None:
-        """Takes the rows of a finished run, many of one phase at once."""
-        from rldk.engine.course import follow  # loads numpy
-
-        follow(self, parts, _REWARD, _NORMS)
 
     def look_at(self, phase: Phase, stretch: Stretch, seen: Mapping[Any, Sequence[float]]) -> None:
         """Takes rows of a phase. `seen`: features of the training rows before each of them, for other phases."""
@@ -278,8 +271,8 @@ class Engine:
                     self._note_norms(episode, phase, row)
                     self.standing.add(bound.rule, episode)
             yield begun
-        if self.course is not None:
-            self.course.note(state.memory)
+        if self.note_training is not None:
+            self.note_training(state.memory)
         state.memory.end()
 
     def _count(self, steps: Sequence[int]) -> None:
@@ -291,7 +284,7 @@ class Engine:
     def _beside(self, phase: Phase) -> float:
         """For evaluation rows, the training reward of that time, which is in the memory of another phase. NaN for other
         rows."""
-        return self.newest(_REWARD) if phase == "eval" else NAN
+        return self.newest(REWARD) if phase == "eval" else NAN
 
     def newest(self, key: tuple[Any, ...]) -> float:
         """A feature at the last training row before the present row."""
@@ -327,11 +320,11 @@ class Engine:
         """Adds how the newest gradient norms of policy and value compare. This helps with every finding."""
         if phase == "train":
             memory = self._phases["train"].memory
-            policy, value = (memory.value(norm, row) for norm in _NORMS)
+            policy, value = (memory.value(norm, row) for norm in NORMS)
         elif self._seen:
-            policy, value = (self._seen[norm][row] for norm in _NORMS)
+            policy, value = (self._seen[norm][row] for norm in NORMS)
         else:
-            policy, value = map(self.newest, _NORMS)
+            policy, value = map(self.newest, NORMS)
         if policy > 0 and value > 0:
             ratios = {"policy_over_value": policy / value, "value_over_policy": value / policy}
             episode.signal = replace(episode.signal, evidence={**ratios, **episode.signal.evidence})

@@ -89,13 +89,14 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
     `reference`: an approved run that rules may compare this one with. Rules over pairs of runs see both, where it is a
     `Reference` that knows its run."""
     from rldk.engine.column_frame import ColumnFrame  # loads numpy
+    from rldk.engine.course import follow
     from rldk.engine.stretches import chunks
 
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)), columns=ColumnFrame)
     parts = None if run.samples is not None or run.sample_reader is not None else chunks(rule_columns(run))
     if parts is not None:
-        engine.feed_chunks(parts)
+        follow(engine, parts)
     else:
         engine.feed_blocks(blocks_of(run, engine))
     return report_of(run, engine, asked, reference)

@@ -11,9 +11,9 @@ import pytest
 from rldk.core.codec import to_builtins
 from rldk.core.model import Run, RunMeta
 from rldk.core.table import TableBuilder
-from rldk.engine import stack
 from rldk.engine.scan import scan
-from rldk.engine.stack import scan_all
+from rldk.engine.stacks import stack
+from rldk.engine.stacks.stack import scan_all
 from rldk.rules.chosen import chosen_rules
 
 NAMES = ("reward_mean", "kl", "entropy", "loss", "policy_loss", "grad_norm", "clip_frac", "response_length_mean")

@@ -22,14 +22,14 @@ from rldk.adapters.open import open_runs
 from rldk.core.codec import to_builtins
 from rldk.core.model import Run, RunMeta
 from rldk.core.table import MetricTable, TableBuilder
-from rldk.engine import stack
 from rldk.engine.blocks import single
 from rldk.engine.frame import MAKERS
 from rldk.engine.memory import Memory
 from rldk.engine.ragged import join_rows
-from rldk.engine.ragged_frame import RaggedMemory
 from rldk.engine.scan import rule_columns, scan
-from rldk.engine.stack import scan_all
+from rldk.engine.stacks import stack
+from rldk.engine.stacks.ragged_frame import RaggedMemory
+from rldk.engine.stacks.stack import scan_all
 from rldk.rules.chosen import chosen_rules
 from rldk.rules.rule import Rule, Signal
 

@@ -18,9 +18,9 @@ from rldk.engine.evaluate import SHORT, UNASKED, BoundRule, Turn, code_of
 from rldk.engine.live import AT_START, Engine
 from rldk.engine.memory import Key, Memory
 from rldk.engine.ragged import JoinedRun, join_rows
-from rldk.engine.ragged_frame import RaggedFrame, memory_of
 from rldk.engine.scan import context_of, report_of, rule_columns, scan
-from rldk.engine.stack_frame import StackFrame
+from rldk.engine.stacks.ragged_frame import RaggedFrame, memory_of
+from rldk.engine.stacks.stack_frame import StackFrame
 from rldk.engine.turns import inapplicable
 from rldk.rules.normal import normals
 from rldk.rules.rule import Context, Rule

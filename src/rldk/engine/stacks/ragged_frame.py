@@ -16,7 +16,7 @@ from rldk.engine.features.arrays import NEEDS
 from rldk.engine.features.window import NAN, Feature
 from rldk.engine.memory import Found, Key, Memory
 from rldk.engine.ragged import JoinedRun, Ragged
-from rldk.engine.stack_frame import StackFrame
+from rldk.engine.stacks.stack_frame import StackFrame
 from rldk.engine.track import Track
 from rldk.rules.rule import Context
 

@@ -1,0 +1,1 @@
+"""Scans many short runs at once."""
