@@ -27,7 +27,7 @@ NUMBERS: dict[str, dict[str, tuple[float | None, float | None, float | None]]] =
     "evals judge": {
         "--votes": (1, None, 1), "--max-tokens": (1, None, 512), "--most": (1, None, None),
         "--concurrency": (1, None, 8), "--timeout": (0, None, 60.0), "--retries": (0, None, 3),
-    },  # fmt: skip
+    },
     "forensics doctor": {"--max": (1, None, 5), "--jobs": (1, None, None)},
     "forensics kl-drift": {
         "--drift-threshold": (0, 1, 0.15), "--drift-window-size": (2, None, 100), "--reference-period": (2, None, None),
