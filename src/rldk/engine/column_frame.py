@@ -167,51 +167,58 @@ class ColumnFrame(EngineFrame):
         return found[0] if type(found) is tuple else found  # type: ignore[return-value]
 
     def stated(self, name: str) -> bool:
-        some = self.memory.ragged.get(name)
-        if some is None:
+        if not self._has_gaps(name):
             return super().stated(name)
-        return Column(some.rows(nonfinite=True).astype(np.float64), self._cases)  # type: ignore[return-value]  # true where it is not 0
+        return Column(self._of_memory("stated", name).ravel(), self._cases)  # type: ignore[return-value]  # true where it is not 0
 
     def gap(self, name: str) -> float:
-        if name in self.memory.ragged:
-            return self._by_place("gap", name)
+        if self._has_gaps(name):
+            return self._by_row("gap", name)
         last = self.memory.gap(name)  # at the last row, where `follow` has moved to
         if not last > 0:  # no rows without it, or only such rows
             return last
         return self._moving(("gap", name), lambda rows: last - (len(self._steps) - 1) + rows)
 
     def lapses(self, name: str) -> float:
-        return self._by_place("lapses", name) if name in self.memory.ragged else super().lapses(name)
+        return self._by_row("lapses", name) if self._has_gaps(name) else super().lapses(name)
 
     def broken(self, name: str) -> float:
-        return self._by_place("broken", name) if name in self.memory.ragged else super().broken(name)
+        return self._by_row("broken", name) if self._has_gaps(name) else super().broken(name)
 
     def coverage(self, name: str) -> float:
-        if name in self.memory.ragged:
-            return self._by_place("coverage", name)
+        if self._has_gaps(name):
+            return self._by_row("coverage", name)
         now, later = self._ends(super().coverage, name)
         if now == later or now != now:
             return now
         present, known, here = self.memory.presence(name)
         return self._moving(("coverage", name), lambda rows: (present + here * rows) / (known + rows))
 
-    def _by_place(self, kind: str, name: str) -> float:
-        """A measure of where the rows are that have a metric, which some rows of the block lack. NaN before the
-        first."""
-        if (kind, name) not in self._found and kind in _LAPSES:
-            lapses = self.memory.lapses_by_row(name)
-            self._column((kind, name), np.asarray((lapses or ())[_LAPSES.index(kind)], dtype=np.float64))
-        elif (kind, name) not in self._found:
-            some, start = self.memory.ragged[name], float(self.memory.start)
-            counts, present = np.asarray(some.stated, dtype=np.float64), some.rows(nonfinite=True)
-            first, last, before = self.memory.since(name)
-            rows = np.arange(1.0, len(counts) + 1.0) + start
-            if kind == "gap":
-                values = rows - np.maximum.accumulate(np.where(present, rows, float(last)))
-            else:
-                values = (before + counts) / (rows - (first or 0) + 1.0)
-            self._column((kind, name), np.where((counts > 0) | (before > 0), values, NAN))
+    def _has_gaps(self, name: str) -> bool:
+        """Whether some rows lack the metric, or have a value of it that is not finite."""
+        return name in self.memory.ragged
+
+    def _by_row(self, kind: str, name: str) -> float:
+        """What the memory says of a metric with gaps on each row."""
+        if (kind, name) not in self._found:
+            self._column((kind, name), self._of_memory(kind, name).ravel())
         return self._see(kind, name)
+
+    def _of_memory(self, kind: str, name: str) -> Numbers:
+        """The measure `kind` of the memory on all rows, or 1.0 where they have the metric."""
+        some = self.memory.ragged[name]
+        there = some.rows(nonfinite=True)
+        if kind == "stated":
+            return there.astype(np.float64)
+        if kind in _LAPSES:
+            return np.asarray((self.memory.lapses_by_row(name) or ())[_LAPSES.index(kind)], dtype=np.float64)
+        counts, rows = np.asarray(some.stated, dtype=np.float64), np.arange(1.0, len(there) + 1.0) + self.memory.start
+        first, last, before = self.memory.since(name)
+        if kind == "gap":
+            found = rows - np.maximum.accumulate(np.where(there, rows, float(last)))
+        else:
+            found = (before + counts) / (rows - (first or 0) + 1.0)
+        return np.where(counts + before > 0, found, NAN)
 
     def _ends(self, measure: Callable[[str], float], name: str) -> tuple[float, float]:
         """A measure that depends only on the number of rows so far, and never turns: at the first row and the last."""

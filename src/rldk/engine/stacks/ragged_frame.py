@@ -62,24 +62,8 @@ class RaggedFrame(StackFrame):
         super().close()
         self._counts, self._stated, self._known, self._finite = {}, {}, {}, {}
 
-    def stated(self, name: str) -> bool:
-        stated = self._stated.get(name)
-        if stated is None:
-            return super().stated(name)
-        there = np.diff(stated, prepend=0).ravel().astype(np.float64)
-        return Column(there, self._cases)  # type: ignore[return-value]  # true where it is not 0
-
-    def gap(self, name: str) -> float:
-        return self._by_row("gap", name) if name in self._counts else super().gap(name)
-
-    def coverage(self, name: str) -> float:
-        return self._by_row("coverage", name) if name in self._counts else super().coverage(name)
-
-    def lapses(self, name: str) -> float:
-        return self._by_row("lapses", name) if name in self._counts else super().lapses(name)
-
-    def broken(self, name: str) -> float:
-        return self._by_row("broken", name) if name in self._counts else super().broken(name)
+    def _has_gaps(self, name: str) -> bool:
+        return name in self._counts
 
     def last(self, name: str) -> float:
         counts = self._counts.get(name)
@@ -147,17 +131,13 @@ class RaggedFrame(StackFrame):
             return made
         return np.take_along_axis(np.insert(made, 0, track.before(), axis=1), counts, axis=1)
 
-    def _by_row(self, kind: str, name: str) -> float:
-        """What a memory says of the metric on each row."""
-        if (kind, name) not in self._found:
-            self._column((kind, name), self._of_memory(kind, name).ravel())
-        return self._see(kind, name)
-
     def _of_memory(self, kind: str, name: str) -> Numbers:
         stated = self._stated[name]
         there = np.diff(stated, prepend=0) > 0
         rows = np.arange(stated.shape[1], dtype=np.float64)
         match kind:
+            case "stated":
+                return there.astype(np.float64)
             case "gap":
                 found = rows - np.maximum.accumulate(np.where(there, rows, 0.0), axis=1)
             case "coverage":
