@@ -141,12 +141,15 @@ def parse(line: bytes) -> dict[str, Any]:
 def _parse_leniently(line: bytes) -> Any:
     try:
         return json.loads(line.decode("utf-8", errors="replace").lstrip("\ufeff"))
-    except json.JSONDecodeError as error:
-        raise BadLine(f"not JSON: {error.msg} at column {error.colno}") from None
-    except RecursionError:
-        raise BadLine("nested too deeply") from None
-    except ValueError as error:  # an integer of more than 4,300 digits
-        raise BadLine(f"not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise BadLine(why_no_json(error)) from None
+
+
+def why_no_json(error: ValueError | RecursionError) -> str:
+    """Why `json.loads` refused a text, in words for the one who wrote it."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at column {error.colno}"
+    return "nested too deeply" if isinstance(error, RecursionError) else "an integer of more than 4,300 digits"
 
 
 def _json_type(value: object) -> str:

@@ -15,7 +15,7 @@ from rldk.adapters.reading import Reading
 from rldk.adapters.source import File
 from rldk.core.lines import EXCERPT
 from rldk.core.model import Rejected
-from rldk.core.records import to_number
+from rldk.core.records import to_number, why_no_json
 from rldk.core.stream import BrokenStream, chunks
 from rldk.core.table import Phase
 from rldk.core.text import later
@@ -158,7 +158,7 @@ def _salvage(text: str, state: TrainerState) -> Iterator[tuple[Any, int]]:
         try:
             yield json.loads(match[0]), match.start()
         except (ValueError, RecursionError) as error:
-            reject(match.start(), f"the row is not JSON: {error}")
+            reject(match.start(), f"the row cannot be read: {why_no_json(error)}")
     rest = text[position:].split("]", 1)[0]
     if "{" in rest:
         reject(position + rest.index("{"), "the file ends within this row")

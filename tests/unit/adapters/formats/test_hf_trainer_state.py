@@ -173,3 +173,11 @@ def test_a_row_without_its_end_is_refused_and_the_others_are_kept(tmp_path):
     log = HfTrainerState(tmp_path / "trainer_state.json").read()
     assert log.table.step.tolist() == [1, 3]
     assert [r.reason for r in log.rejected] == ["the end of the row is missing"]
+
+
+def test_a_row_with_a_number_of_5000_digits_is_refused_in_plain_words(tmp_path: Path) -> None:
+    rows = f'[{{"step": 1, "loss": {"9" * 5000}}}, {{"step": 2, "loss": 0.5}}]'
+    path = tmp_path / "trainer_state.json"
+    path.write_text(f'{{"global_step": 2, "max_steps": 2, "log_history": {rows}}}')
+    refused = [rejected.reason for rejected in HfTrainerState(path).read().rejected]
+    assert "the row cannot be read: an integer of more than 4,300 digits" in refused
