@@ -286,6 +286,8 @@ class WholeTable(CsvTable):
         layout, width = self._layout, len(self.header)
         if self._opening is not None or layout is None or layout.step is None:
             return False
+        if layout.time is not None or layout.phase is not None or layout.identity:
+            return False
         if width > MOST_WIDE or len(layout.metrics) < width - 1 or has_twins(layout) or not isinstance(sink, Reading):
             return False
         cells = cells_of(block.lines.block, width, block.delimiter)

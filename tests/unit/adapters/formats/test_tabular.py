@@ -196,3 +196,14 @@ def test_a_cut_parquet_file_is_named(tmp_path: Path) -> None:
 def test_a_printed_line_is_no_header(tmp_path: Path) -> None:
     lines = "".join(f"Epoch {i}, Reward: {70 + i % 7}.5\n" for i in range(1, 40))
     assert sniff(tmp_path / "log.txt", lines.encode()) == 0
+
+
+@each_of("delimiter", [",", "\t"])
+def test_every_row_of_a_long_table_keeps_its_time(tmp_path: Path, delimiter: str) -> None:
+    header = ["TotalEnvInteracts", "AverageEpRet", "Time"]  # the step is a metric, too
+    lines = [[str(4999 + 5000 * i), f"{i / 7!r}", f"{167.5 + i * 180.123456789!r}"] for i in range(9000)]
+    path = tmp_path / "progress.csv"
+    path.write_text("".join(delimiter.join(cells) + "\n" for cells in [header, *lines]))
+    table = Csv(path).read().table
+    assert len(table) == 9000
+    assert table.time.tolist() == [float(time) for _, _, time in lines]
