@@ -28,7 +28,7 @@ def matches(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def turns_of_row(bound: Iterable[BoundRule], columns: Mapping[str, Sequence[float]]) -> list[Turn]:
-    """The rules to ask about a single row, of which some values are not finite."""
+    """The rules to ask about a single row that has values which are not finite."""
     sound = {name for name, (x,) in columns.items() if x - x == 0.0}
     return [
         (w, "", 0.0, 0.0)

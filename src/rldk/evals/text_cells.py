@@ -82,7 +82,7 @@ class StoredCells(Sequence[Any]):
 
 
 class Mapped(Sequence[Value], Generic[Value]):
-    """A column of which each value goes through a function when it is asked for."""
+    """A column whose values go through a function when they are asked for."""
 
     def __init__(self, cells: Sequence[Any], function: Callable[[Any], Value]) -> None:
         self._cells, self._function = cells, function

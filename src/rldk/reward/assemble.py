@@ -89,7 +89,7 @@ def _of_answers(raw: RawTable, found: Mapping[str, str], gold: Array | None, sco
 
 
 def _repeated_ids(raw: RawTable, found: Mapping[str, str], prompt: Codes | None) -> tuple[str, ...]:
-    """A note where ids repeat and are not those of the prompts."""
+    """A note where ids repeat and do not name the prompts."""
     if "id" not in found or found["id"] == found.get("prompt_id"):
         return ()
     codes, names = raw.codes(found["id"])

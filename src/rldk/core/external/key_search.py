@@ -69,7 +69,7 @@ class Joined(Struct, frozen=True, kw_only=True):
 
 
 class KeySearch:
-    """Keys with rows, of which those that other data holds are wanted. All keys are kept before the first is searched.
+    """Keys with rows. Wanted are the keys that other data holds, too. All keys are kept before the first is searched.
 
     Memory is that of the sorted runs and of a filter of 64 MB at most; the disk takes 12 bytes for each kept key, and
     for the others never more than for these."""

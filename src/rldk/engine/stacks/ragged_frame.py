@@ -1,4 +1,4 @@
-"""Shows a rule rows of which some lack some metrics (see `ragged`): the rows of several runs at once, or of one run."""
+"""Shows a rule rows, some of which lack metrics (see `ragged`): the rows of several runs at once, or of one run."""
 
 from __future__ import annotations
 

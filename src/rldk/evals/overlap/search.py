@@ -146,7 +146,7 @@ class _Index:
         )  # fmt: skip
 
     def _share(self, first: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """The share of each text's runs that were found, without those of templates. A text that stands in several rows
+        """The share of each text's runs that were found, leaving templates out. A text that stands in several rows
         is one text of those that share a run."""
         own, hits = np.zeros((2, self.count), dtype=np.uint32)
         most = max(LEAST_TEMPLATE, TEMPLATE * int(first.sum()))

@@ -119,7 +119,7 @@ def notes_of(file: ScoreFile) -> tuple[str, ...]:
 
 
 def doubts_of(file: ScoreFile) -> tuple[str, ...]:
-    """Why the scores of the file may be those of other answers."""
+    """Why the scores of the file may belong to other answers."""
     what = "id" if file.by == "ids" else "text"
     return (f"the {what}s of {file.name} do not tell its rows apart: {_repeats(file)}",) if _ambiguous(file) else ()
 
