@@ -187,9 +187,9 @@ def _from_proc(pids: Iterable[int]) -> Iterator[Process]:
         except OSError:  # it ended while we looked
             continue
         fields = text[text.rindex(b")") + 2 :].split()  # the name before it may contain blanks and brackets
-        yield Process(
-            pid=pid, parent=int(fields[1]), group=int(fields[2]), start=fields[19].decode(), dead=fields[0] in b"ZXx"
-        )
+        # the first thread of a process may have ended (Z) while others of it still run: it is then not dead
+        dead = fields[0] in b"Xx" or (fields[0] == b"Z" and int(fields[17]) <= 1)
+        yield Process(pid=pid, parent=int(fields[1]), group=int(fields[2]), start=fields[19].decode(), dead=dead)
 
 
 def _from_ps() -> Iterator[Process]:

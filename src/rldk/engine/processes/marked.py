@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from rldk.engine.processes.identity import PROC, Process, identify, stop
 from rldk.errors import UsageError
@@ -25,10 +26,21 @@ def marked(value: str, name: str = MARK) -> list[Process]:
             if not place.name.isdigit() or int(place.name) in (1, os.getpid()):
                 continue
             with suppress(OSError, UsageError):
-                if wanted in (place / "environ").read_bytes().split(b"\0"):
+                if wanted in _environment(place):
                     process = identify(int(place.name))
                     found += [process] if process is not None else []
     return found
+
+
+def _environment(place: Path) -> list[bytes]:
+    """The variables of a process. One whose first thread has ended shows them at its other threads."""
+    try:
+        return (place / "environ").read_bytes().split(b"\0")
+    except ProcessLookupError:
+        for thread in (place / "task").iterdir():
+            with suppress(OSError):
+                return (thread / "environ").read_bytes().split(b"\0")
+        return []
 
 
 def end_marked(value: str) -> int:

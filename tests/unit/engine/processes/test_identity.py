@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, PIPE, Popen
 
 import pytest
 from examples import each_of
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 import rldk
 from rldk.engine.processes import identity
 from rldk.engine.processes.identity import Process, identify, stop
+from rldk.engine.processes.marked import marked
 from rldk.errors import UsageError
 
 Spawn = Callable[..., "Popen[str]"]
@@ -108,6 +109,28 @@ def test_one_that_has_ended_is_gone_reaped_or_not(spawn: Spawn) -> None:
     assert stop(known, kill_timeout_s=0.1).how == "gone"
     child.wait()
     assert stop(known, kill_timeout_s=0.1).how == "gone"
+
+
+LEADERLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(20,)).start()
+print("begun", flush=True)
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+def test_one_whose_first_thread_has_ended_lives_on_in_the_others() -> None:
+    mark = {**os.environ, "RLDK_REPLICA": "leaderless"}
+    with Popen([sys.executable, "-c", LEADERLESS], stdout=PIPE, env=mark, process_group=0) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+        stat = Path(f"/proc/{child.pid}/stat")
+        assert _wait_until(lambda: stat.read_bytes().rpartition(b") ")[2].startswith(b"Z"))
+        assert child.poll() is None
+        assert [one.pid for one in marked("leaderless")] == [child.pid]
+        stopped = stop(_known(child.pid), kill_timeout_s=5)
+        assert (stopped.how, child.poll()) == ("ended", -signal.SIGTERM)  # not "still running" for a while
 
 
 def test_never_our_own_group() -> None:

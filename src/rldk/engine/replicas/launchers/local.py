@@ -82,5 +82,6 @@ class LocalReplica:
         if self._process.poll() is None and self._target is not None:
             stop(self._target, kill_timeout_s=GRACE_S)
         left = end_marked(self._mark)
-        self._process.poll()
+        with suppress(subprocess.TimeoutExpired):  # one that is stuck in the kernel
+            self._process.wait(GRACE_S)
         return left
