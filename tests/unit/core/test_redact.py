@@ -88,6 +88,8 @@ def test_the_manifest_of_a_run_is_redacted(tmp_path) -> None:
         {"wandb": "SEKRIT0f1e2d3c4b5a69788796a5b4c3d2e1f0"}, {"smtp_pass": "SEKRIT"},
         {"note": "gsk_SEKRITaaaaaaaaaaaaaaaa"},
         {"source": "https://h/x.csv?token=SEKRIT&n=1"}, {"h": "Authorization: Basic SEKRITaaaa"},
+        {"url": "postgres://u:p@SEKRIT@h/db"}, {"do": "curl -u me:SEKRIT https://h"}, {"argv": ["-u", "me:SEKRIT"]},
+        {"argv": ["curl", "--proxy-user=me:SEKRIT"]}, {"do": "curl --user 'me:SEKRIT' https://h"},
     ],
 )  # fmt: skip
 def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
@@ -102,7 +104,8 @@ def test_no_secret_stays_whatever_its_place(config: dict[str, object]) -> None:
         "python train.py --eos-token </s> --lr=1e-5", "Qwen/Qwen2.5-0.5B", "https://host:8080/path", "/home/u/run",
         "s3://bucket/a=b/c", "tokens=512", "sk-learn", "monkey=1", "12:30:05", "reward: 0.5",
         "https://git@github.com/a/b", "https://host/signature=x", "https://host/hooks.py", "forward_pass=bf16",
-        "eos_token='</s>'", '{"tokens": "512"}',
+        "eos_token='</s>'", '{"tokens": "512"}', "docker run -u 1000:1000 image", "python -u train.py --at a:b",
+        "db -u sqlite:///runs.db", "http://host:8080/a@b",
     ],
 )  # fmt: skip
 def test_what_only_resembles_a_secret_stays(text: str) -> None:

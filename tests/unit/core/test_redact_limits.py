@@ -27,6 +27,7 @@ from rldk.core.secrets.shapes import (
     SHAPES,
     SIGNATURE,
     USER_IN_ADDRESS,
+    USER_OPTION,
     looks_random,
 )
 from rldk.core.secrets.shapes import MARKS as SHAPE_MARKS
@@ -34,7 +35,19 @@ from rldk.core.secrets.shapes import MARKS as SHAPE_MARKS
 MARKS = (
     *SHAPE_MARKS,
     *("xoxb-", "glpat-", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "/webhook/", "?sig="),
-    *("https://", "hooks.slack.com/", "Bearer ", "ba\u017fic ", "TO\u212aEN ", "password", "api_key", "=", ": ", "--"),
+    *(
+        "https://",
+        "hooks.slack.com/",
+        "Bearer ",
+        "ba\u017fic ",
+        "TO\u212aEN ",
+        "password",
+        "api_key",
+        "=",
+        ": ",
+        "--",
+        "-u ",
+    ),
 )
 
 
@@ -45,6 +58,7 @@ def test_what_is_looked_for_first_hides_no_secret(text: str) -> None:
     found = USER_IN_ADDRESS.sub(lambda m: m[1] + REDACTED if looks_random(m[2]) else m[0], found)
     found = _SCHEMES.sub(rf"\1{REDACTED}", SIGNATURE.sub(rf"\1{REDACTED}", found))
     found = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], found)
+    found = USER_OPTION.sub(rf"\1{REDACTED}", found)
     assert without_secrets(text) == _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], found)
 
 

@@ -15,6 +15,7 @@ from rldk.core.secrets.shapes import (
     SHAPES,
     SIGNATURE,
     USER_IN_ADDRESS,
+    USER_OPTION,
     looks_random,
 )
 from rldk.core.text import later
@@ -53,7 +54,7 @@ _ASSIGNED = later(r"([\w.-]{2,80})(['\"]?(?:=|:\s?)['\"]?)(?!//)([^\s&'\",;]{1,4
 _OPTION = later(r"(--?[A-Za-z][\w-]{1,80}\s+)([^\s-]\S{0,4000})")
 _KEY, _LONGEST_KEY = later(r"[A-Za-z0-9+/=_-]{20,}"), 512
 _NUMBER = later(r"[-+\d.eE]{1,40}")
-_FLAG = later(r"--?[A-Za-z][\w-]{1,80}")
+_FLAG = later(r"--?[A-Za-z][\w-]{0,80}")
 
 
 def redact(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,6 +112,8 @@ def without_secrets(text: str) -> str:
     if "=" in text or ":" in text:
         text = _ASSIGNED.sub(lambda m: m[1] + m[2] + REDACTED if _hides(m[1], m[3]) else m[0], text)
     if "-" in text:
+        if ":" in text:
+            text = USER_OPTION.sub(rf"\1{REDACTED}", text)
         text = _OPTION.sub(lambda m: m[1] + REDACTED if _hides(m[1], m[2]) else m[0], text)
     return text
 
@@ -152,6 +155,12 @@ def _items(values: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
     made: list[Any] = []
     option = ""
     for value in values:
-        made.append(_value(option, value, depth + 1))
+        known = _of_user(option, value) if option and isinstance(value, str) else value
+        made.append(_value(option, known, depth + 1))
         option = value if isinstance(value, str) and _FLAG.fullmatch(value) else ""
     return made
+
+
+def _of_user(option: str, text: str) -> str:
+    """The text after an option, without the password of `-u name:password`."""
+    return USER_OPTION.sub(rf"\1{REDACTED}", f"{option} {text}").removeprefix(f"{option} ")

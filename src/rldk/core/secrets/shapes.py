@@ -72,7 +72,12 @@ HOOKS = later(
     r"|open\.(?:feishu\.cn|larksuite\.com)/open-apis/bot(?:/v2)?/hook|events\.pagerduty\.com/integration"
     r"|maker\.ifttt\.com/trigger|[\w.:-]{1,80}(?:/[\w.-]{1,40}){0,6}/(?:in_?)?(?:web)?hooks?)/)[^\s'\"<>]+"
 )
-PASSWORD_IN_ADDRESS = later(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/@]{1,400}(?=@)", re.IGNORECASE)
+# up to the last @ of the host's part: people forget to escape one that belongs to the password
+PASSWORD_IN_ADDRESS = later(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,200}:)[^\s/]{1,400}(?=@)", re.IGNORECASE)
+# name:password after the option of curl; numbers are a user and a group of Docker, // begins an address
+USER_OPTION = later(
+    r"((?<![\w-])(?:-u|--user|--proxy-user)(?:\s{1,9}|=)['\"]?[^\s:'\"]{1,200}:)(?!//|\d+\b)[^\s'\"]{1,400}"
+)
 # https://token@host, as in a DSN; a name stays, so the text between must look random
 USER_IN_ADDRESS = later(r"(\bhttps?://)([\w.~%+-]{16,400})(?=@)", re.IGNORECASE)
 # the signature of a pre-signed address (S3, Google Cloud Storage, Azure) is all that is needed to use it
