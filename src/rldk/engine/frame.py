@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rldk.engine.features import differences, digits, extremes, order, oscillation, whole_run, window
+from rldk.engine.features import differences, digits, extremes, holding, order, oscillation, whole_run, window
 from rldk.engine.features.digits import PRINTED
 from rldk.engine.features.drawdown import Drawdown, Top
 from rldk.engine.features.line_test import Leap
@@ -27,6 +27,7 @@ MAKERS: dict[str, Callable[..., Feature]] = {
     "departed": whole_run.Departed,
     "longest_run": whole_run.LongestRun,
     "recurrence": whole_run.Recurrence,
+    "held": holding.Held,
     "extreme": whole_run.Extreme,
     "largest_step": differences.LargestStep,
     "wander": differences.Wander,
@@ -193,6 +194,9 @@ class EngineFrame:
 
     def recurrence(self, name: str) -> float:
         return self._see("recurrence", name)
+
+    def held(self, name: str) -> float:
+        return self._see("held", name)
 
     def highest(self, name: str, *, before: int = 1) -> float:
         return self._ask("extreme", name, 1, before)

@@ -30,6 +30,8 @@ LANGUAGE = (
     "zero_std_group_frac",
     "logp_chosen",
 )
+EACH = 0.8  # of the runs of equal values are long: an episode has one or two steps now and then
+OFTEN = 0.5  # of the rows before the present value
 GAUSSIAN = 0.5 * math.log(2 * math.pi * math.e)  # entropy of one action dimension at the usual start, std 1
 
 
@@ -50,6 +52,19 @@ def about_episodes(f: Frame) -> bool:
     if any(_names_an_episode(f.source_name(name)) for name in ("reward_mean", "response_length_mean")):
         return True
     return any(f.gap(name) >= 0 for name in CONTROL) and not any(f.gap(name) >= 0 for name in LANGUAGE)
+
+
+def repeats_each(f: Frame, name: str) -> bool:
+    """Whether the log repeats each value until the next one is known, as a row for each step of an environment does
+    with the return of the last episode. Its rows are no trials of their own."""
+    return f.held(name) > EACH
+
+
+def repeats_most(f: Frame, name: str) -> bool:
+    """Whether that can be so: more than half of the rows repeat the one before. It is known from the first rows on, but
+    a reward that is seldom found repeats itself as well."""
+    often, held = f.recurrence(name), repeats_each(f, name)
+    return held or often > OFTEN
 
 
 def about_language(f: Frame) -> bool:

@@ -124,6 +124,10 @@ class Frame(Protocol):
         """The share of values, before the present run of equal values, that equal the value before them. It says how
         often a coarse metric repeats itself by chance."""
 
+    def held(self, name: str) -> float:
+        """The share of the runs of equal values before the present one that have three values or more; 0 before five
+        runs. It is near 1 in a log that repeats each value until the next one is known."""
+
     def highest(self, name: str, *, before: int = 1) -> float:
         """The largest value so far, the newest `before` rows left out."""
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rldk.core.stats.robust import MAD_TO_SD
 from rldk.engine.features.exact import window_sums
+from rldk.engine.features.holding import FEWEST, LONG
 from rldk.engine.features.line_test import ARMED
 from rldk.engine.features.window import HUGE, NAN, Median
 
@@ -186,6 +187,15 @@ def _recurrence(line: FirstValues) -> Array:
     return np.take_along_axis(equal / np.maximum(rows, 1), line.starts, axis=1)
 
 
+def _held(line: FirstValues) -> Array:
+    ended = np.zeros(line.values.shape, dtype=bool)
+    ended[:, 1:] = line.starts[:, 1:] != line.starts[:, :-1]
+    long = np.zeros_like(ended)
+    long[:, 1:] = ended[:, 1:] & (_repeats(line)[:, :-1] >= LONG)
+    runs = np.cumsum(ended, axis=1)
+    return np.where(runs >= FEWEST, np.cumsum(long, axis=1) / np.maximum(runs, 1), 0.0)
+
+
 def _early(line: FirstValues, start: int, stop: int) -> Array:
     found = fill(line.values.shape)
     if stop <= found.shape[1]:
@@ -238,6 +248,7 @@ SIMPLE: dict[str, Callable[..., Array | None]] = {
     "departed": _departed,
     "longest_run": _longest_run,
     "recurrence": _recurrence,
+    "held": _held,
     "extreme": _extreme,
     "largest_step": _largest_step,
     "wander": _wander,

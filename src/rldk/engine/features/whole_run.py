@@ -13,7 +13,7 @@ from rldk.core.stats.robust import middle
 from rldk.engine.features.window import NAN, Bounds, each
 
 
-def _never_equal(last: float, values: Sequence[float]) -> bool:
+def never_equal(last: float, values: Sequence[float]) -> bool:
     """Whether no value equals the one before it. `last`: the one before the first."""
     return values[0] != last and not any(map(eq, values, islice(values, 1, None)))
 
@@ -143,7 +143,7 @@ class Repeats:
 
     def is_new(self, values: Sequence[float]) -> bool:
         """Whether no value equals the one before it."""
-        return _never_equal(self._last, values)
+        return never_equal(self._last, values)
 
 
 class Departed:
@@ -161,7 +161,7 @@ class Departed:
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The value before the present run of equal ones, after each of the values."""
-        if _never_equal(self._now, values):
+        if never_equal(self._now, values):
             found = [values[0] if self._now != self._now else self._now, *values[:-1]]
             self.value, self._now = found[-1], values[-1]
             return found
@@ -214,7 +214,7 @@ class Recurrence:
 
     def run(self, values: Sequence[float]) -> list[float]:
         """The share after each of the values."""
-        if not _never_equal(self._last, values):
+        if not never_equal(self._last, values):
             return each(self, values)
         n, equal = self._n, self._equal + self._same
         self._n, self._equal, self._same, self._last = n + len(values), equal, 0, values[-1]

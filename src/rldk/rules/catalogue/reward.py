@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rldk.core.algorithms import ACTOR_CRITIC, POLICY
-from rldk.rules.evidence import CLASSIC, about_episodes, about_language, is_below_best
+from rldk.rules.evidence import CLASSIC, about_episodes, about_language, is_below_best, repeats_each
 from rldk.rules.rule import Context, Frame, Signal, is_finite, rule
 
 # parts of the names of reward components that are the task itself
@@ -13,6 +13,7 @@ TASK_WORDS = ("accura", "correct", "answer", "solution", "solve", "exact", "pass
 
 
 UNENDED_ROWS = 50  # an episode that lasts longer than that is as bad
+DIGITS, REPEATED = 4, 100  # decimals of a reward that is set by hand; rows of one episode
 CHANCE = 1e-3  # expected runs of equal rewards so long, in a run as long, that coarse values make by themselves
 
 
@@ -52,9 +53,11 @@ def constant_reward(f: Frame) -> Signal | None:
     enough with a reward std of exactly 0 on each of them; none may have one above 0. A coarse reward repeats itself by
     chance (a mean of 8 rewards of 0 or 1 moves in eighths): judged by the share of earlier rows that equal the one
     before, such a repetition must be one in a thousand. Without ten other rows, or when the reward never moved at all,
-    ten equal rows are needed; a reward that was always the same positive whole number is a warning, as the task may
-    simply be solved. A best reward that was reached in one step, twice as large as any step before, and has not varied
-    since is a warning, too: it is rather a bound or a broken verifier than a task that was learnt.
+    ten equal rows are needed, and a hundred of a reward with more than four decimals and no std: a log with a row for
+    each step of an environment repeats the return of the last episode so often. A reward that was always the same
+    positive whole number is a warning, as the task may simply be solved. A best reward that was reached in one step,
+    twice as large as any step before, and has not varied since is a warning, too: it is rather a bound or a broken
+    verifier than a task that was learnt. So many decimals take a hundred rows here, too.
     When it is wrong: A sparse reward that is found late looks broken until then. The rule is quiet about a task that is
     solved at its best reward. Returns of environments are running means over episodes, so the rule is not defined for
     them.
@@ -70,14 +73,16 @@ def constant_reward(f: Frame) -> Signal | None:
     no_spread = f["reward_std"] == 0.0 and flat >= same  # on all of these rows
     if about_episodes(f):
         return None
-    if same == count and same >= 10:
+    least = 0 if no_spread or round(value, DIGITS) == value else REPEATED
+    if same == count and same >= max(10, least):
         solved = value > 0 and value == int(value)
         message = f"the reward has been exactly {value:.6g} since the first row ({same:.0f} rows)"
         return Signal(value=value, message=message, severity="warn" if solved else "critical")
     varies = f["reward_std"] > 0.0  # batches that differ within may have equal means by chance
     usual = 3 if no_spread else 8
-    leapt = abs(value - left) > 2 * stride
-    if not low and not varies and leapt and same >= (3 if no_spread else 5) and count - same >= 10:
+    held = repeats_each(f, "reward_mean")
+    leapt = abs(value - left) > 2 * stride and not held
+    if not low and not varies and leapt and same >= max(3 if no_spread else 5, least) and count - same >= 10:
         message = f"the reward went from {left:.4g} to {value:.4g} in one step and has not varied for {same:.0f} rows"
         return Signal(value=value, limit=left, message=message, severity="warn")
     if low and not varies and same >= max(usual if count - same >= 10 else 10, 3 * longest):

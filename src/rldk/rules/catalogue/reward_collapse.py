@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import OFF_POLICY, POLICY, VALUE_BASED
 from rldk.core.model import COUNTED
-from rldk.rules.evidence import exploration_falls, factor, lost_share
+from rldk.rules.evidence import exploration_falls, factor, lost_share, repeats_each
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 GOALS = ("reward_mean", "return_mean", "eval_reward_mean", "pass_at_k", "*success*", "elo")
@@ -80,8 +80,8 @@ def _collapse(f: Frame, rows: int, top: int, clear: float, *, seen: int = 0) -> 
     name, stated = f.metric, seen or rows
     lost = f.drawdown(name, rows, top, clear=clear, after=EARLY)
     level, best = f.mean(name, stated), f.top(name, top, after=EARLY)
-    lasting, start = f.mean(name, LASTS), f.early(name, 0, 10)
-    if not lost > MOST:
+    lasting, start, held = f.mean(name, LASTS), f.early(name, 0, 10), repeats_each(f, name)
+    if held or not lost > MOST:
         return None
     gone = "all" if lost > ALL else f"{lost:.0%}"
     great = best - start > GREAT * max(abs(best), abs(start)) and not _is_small_rate(name, best - start)
@@ -101,7 +101,9 @@ def _plunge(f: Frame) -> Signal | None:
     """The signal of a sudden fall: all of the newest rows are below the start."""
     name = f.metric
     now, best, start = f.max(name, PLUNGE_ROWS), f.top(name, TOP, after=EARLY), f.early(name, 0, 10)
-    noise, gain = f.noise(name, 20), best - start
+    noise, gain, held = f.noise(name, 20), best - start, repeats_each(f, name)
+    if held:
+        return None
     if now < start - PLUNGE * gain and gain > SHEER * noise and gain > LEAST * abs(best):
         message = f"{name} fell from {best:.4g} to {f[name]:.4g}, below its level when the run began"
         return Signal(value=f[name], limit=best, before=best, message=message, severity="warn")
@@ -112,7 +114,7 @@ def _short(f: Frame) -> Signal | None:
     """The signal of the first rows: the four newest have all lost what the four before them held."""
     name, rows = f.metric, SHORT_ROWS
     now, held, start = f.max(name, rows), f.median(name, rows, before=rows), f.early(name, 0, 2)
-    noise, count, gain = f.noise(name, rows, before=rows), f.count(name), held - start
+    noise, count, gain = max(f.noise(name, rows, before=rows), f.noise(name, rows)), f.count(name), held - start
     lost = held - now
     if count < SHORT and gain > SHEER * noise and lost > SHORT_LOSS * gain and lost > LEAST * abs(held):
         message = f"{name} had reached {held:.4g} and is back at {f[name]:.4g}"
@@ -142,13 +144,15 @@ def reward_collapse(f: Frame) -> Signal | None:
     between them and must be above two and a half times the row-to-row noise. It is a warning when the mean of the
     newest 27 rows has lost 55 % of the gain and 15 % of the level, and the first and last five of these rows have lost
     45 %. It is critical once they have lost all of it and 50 rows are back where the first ten rows were, if the gain
-    was above 30 % of the level, and above 0.03 for a success rate. The rule
-    warns sooner in three cases. First, the newest five rows are all below the first ten by a fifth of the gain. Second,
-    in the first 20 rows, four rows have lost 80 % of what the four before them held. In these two cases the gain must
-    be six times the noise. Third, a running mean has lost half of the gain while entropy, KL, length or truncation has
-    left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still falls. Where
-    each row is one episode (its number rises by one), only the form of REW020 counts, and that of 27 rows for a gain of
-    five and a half times the noise. Each condition must hold on two rows in a row.
+    was above 30 % of the level, and above 0.03 for a success rate. The rule warns sooner in three cases. First, the
+    newest five rows are all below the first ten by a fifth of the gain. Second, in the first 20 rows, four rows have
+    lost 80 % of what the four before them held. In these two cases the gain must be six times the noise (of the rows
+    that lost it, too, in the second one). Third, a running mean has lost half of the gain while entropy, KL, length or
+    truncation has left the run's own past (by 25 %, a factor of two, 40 %, 0.3), unless the rate of exploration still
+    falls. Where each row is one episode (its number rises by one), only the form of REW020 counts, and that of 27 rows
+    for a gain of five and a half times the noise. Each condition must hold on two rows in a row. The rule is quiet
+    where the log repeats each value until the next one is known: four of five runs of equal values have three rows or
+    more.
     When it is wrong: A curriculum or an environment may become harder on purpose. Agents of value-based algorithms may
     forget and learn again within a hundred rows.
     Source: The two-witness form was measured on labelled real trainings. The other forms are our own choice, set on 200

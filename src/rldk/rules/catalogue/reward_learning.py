@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rldk.core.algorithms import POLICY, VALUE_BASED
-from rldk.rules.evidence import is_rated, starting_entropy
+from rldk.rules.evidence import is_rated, repeats_each, starting_entropy
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 NEAR_ONE = 0.9  # of rewards between 0 and 1: as good as solved
@@ -62,8 +62,9 @@ def never_learnt(f: Frame) -> Signal | None:
     looks solved: the reward is 0.9 or more and has never been above 1, or the newest 40 rows are typically within 2 %
     of the largest so far. It is also quiet about a reward that is always the same (REW001 and REW015 report that), and
     while more than a tenth of the actions are random and their share still falls, because the return is then that of
-    chance; and in self-play with an Elo rating, where the reward stays level while both sides learn. Once the
-    rule has been silent for ten rows the finding is information: the reward has risen late.
+    chance; where the log repeats each value until the next one is known; and in self-play with an Elo rating, where the
+    reward stays level while both sides learn. Once the rule has been silent for ten rows the finding is information:
+    the reward has risen late.
     When it is wrong: A policy may be good from the start, on a reward whose top is not known, or a run may resume at
     its plateau.
     Source: Our own choice, after F01 and F09 of the rule catalogue; 200 rows are those of REW009. That a learning
@@ -74,7 +75,7 @@ def never_learnt(f: Frame) -> Signal | None:
     now, start, best = f.median(name, LATEST), f.early(name, 0, FIRST), f.peak(name, 0.1)
     mean, first_mean = f.mean(name, LATEST), f.early_mean(name, 0, FIRST)
     spread, count, first_step = f.std(name, LATEST), f.count(name), f.first("step")
-    same, top = f.repeats(name), f.highest(name, before=0)
+    same, top, held = f.repeats(name), f.highest(name, before=0), repeats_each(f, name)
     chance, most_chance = f.ewma("exploration_rate", 1.0), f.highest("exploration_rate")
     explores = chance > 0.1 and most_chance > chance
     acted, rated = f.previous("exploration_rate", ACTED), is_rated(f)
@@ -83,7 +84,7 @@ def never_learnt(f: Frame) -> Signal | None:
     resumed = first_step > 0.2 * f["step"]
     flat = now < start + slack and mean < first_mean + slack
     risen = not (flat and best < start + TWICE * slack)
-    if not (late or count >= SAID) or resumed or risen or same == count or explores or rated:
+    if not (late or count >= SAID) or resumed or risen or same == count or explores or rated or held:
         return None
     if NEAR_ONE <= now <= top <= 1.0 or now > top - 0.02 * abs(top):
         return None
@@ -163,8 +164,8 @@ def frozen_below_best(f: Frame) -> Signal | None:
     top, bottom = f.top(name, HELD, after=FIRST), f.lowest(name, before=FROZEN_ROWS)
     least, start = min(bottom, low), f.early(name, 0, 10)
     far = high < 0.5 * (top + least) and top - high > 0.3 * abs(top) and top - start > 0.3 * abs(top)
-    same, longest = f.repeats(name), f.longest_run(name)
-    waits = REPEATED < same < LONGER * longest  # a mean that stands between two episodes
+    same, longest, held = f.repeats(name), f.longest_run(name), repeats_each(f, name)
+    waits = (held or same > REPEATED) and same < LONGER * longest  # a mean that stands between two episodes
     if count >= 2 * FROZEN_ROWS and high - low < FROZEN * (top - least) and far and not waits:
         message = f"the reward has stood at {low:.4g} for {FROZEN_ROWS} rows; it was once {top:.4g}"
         return Signal(value=low, limit=top, message=message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rldk.core.algorithms import POLICY, VALUE_BASED
 from rldk.rules.catalogue.reward_learning import TRAINED
-from rldk.rules.evidence import exploration_falls
+from rldk.rules.evidence import exploration_falls, repeats_each, repeats_most
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 SCORES = ("reward_mean", "pass_at_k", "*success*")
@@ -121,11 +121,11 @@ def rewards_without_gain(f: Frame) -> Signal | None:
         f.highest(name, before=0),
         f.count(name),
     )
-    usual, scale = f.median(name, LEVEL_ROWS), f.mad(name, LEVEL_ROWS)
+    usual, scale, held = f.median(name, LEVEL_ROWS), f.mad(name, LEVEL_ROWS), repeats_each(f, name)
     slack = max(FLAT * spread, 0.05 * abs(start))
     flat = now < start + slack and usual < first + max(FLAT * scale, 0.05 * abs(first))
     solved = spread < 0.02 * abs(now) or now > top - 0.05 * abs(top)
-    if count >= ENDLESS and flat and best < start + 2 * slack and not solved:
+    if count >= ENDLESS and flat and best < start + 2 * slack and not solved and not held:
         message = f"the reward has not risen in {count:.0f} rows: it was {start:.4g} at first and is {now:.4g} now"
         return Signal(value=now, limit=start, message=message)
     return None
@@ -189,7 +189,8 @@ def frozen_below_all_before(f: Frame) -> Signal | None:
     the random one that the run began with.
     How it is computed: The newest five rows lie within 5 % of the range of all rows up to eight rows ago. The highest
     of the five is below the lowest of those rows by half of that range and 30 % of its level. There were at least 15.
-    The rule is quiet while the share of random actions still falls.
+    The rule is quiet while the share of random actions still falls, and where more than half of the rows before repeat
+    the value of the row before them.
     When it is wrong: An environment may become harder on purpose, or its reward may be changed in mid-run.
     Source: Our own choice. Healthy returns that fall below their start go on varying: none of the healthy logs at hand
     stands still below its own range. Seen in a public log of SAC for a racing car (-370 to 17, then -678 on each row).
@@ -198,7 +199,8 @@ def frozen_below_all_before(f: Frame) -> Signal | None:
     high, low = f.max(name, STILL_ROWS), f.min(name, STILL_ROWS)
     top, bottom = f.highest(name, before=FALL_ROWS), f.lowest(name, before=FALL_ROWS)
     span, known = top - bottom, f.count(name) - FALL_ROWS
-    still, explores = high - low < STILL * span, exploration_falls(f)
+    held, explores = repeats_most(f, name), exploration_falls(f)
+    still = high - low < STILL * span and not held
     far = high < bottom - max(0.5 * span, STILL_LOST * abs(bottom))
     if known >= STILL_AFTER and still and far and not explores:
         message = f"the reward stands at {f[name]:.4g}; before it was never below {bottom:.4g}"

@@ -11,11 +11,13 @@ from rldk.rules.evidence import (
     about_language,
     not_episodic,
     not_off_policy,
+    repeats_most,
     runs_away,
 )
 from rldk.rules.rule import Context, Frame, Signal, rule
 
 CONSTANT, OFF, EXACT = 0.02, 0.1, 1e-6  # shares of the usual pay of a step
+WAY = 3.0  # times the mean difference of a row
 UNSCALED = 1e4
 CHANCE_ROWS = 10
 HARDLY, HARDLY_ROWS = 0.005, 100  # of the level: the same for all practical purposes; rows
@@ -62,7 +64,8 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     than its whole range, and the way there was one step of eight times the largest step so far. It fires when the
     spread of the reward (`reward_std`, within groups where that is logged) leaves its line by five scales and by a
     factor of 2.5, and is beyond 1.5 times its largest value so far. Where no spread is logged, it looks at the means of
-    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before. It does not look at
+    batches: their row-to-row noise over ten rows is eight times that of the twenty rows before, and three times what
+    they moved on the way from the first of these rows to the last. It does not look at
     returns of environments, which grow by such steps once an agent has found out how. A log that has the loss of a
     critic and no word of language (KL to a reference, truncation, tokens) is that of an environment, too.
     When it is wrong: A curriculum or another data set may begin at that step, or a sparse reward may be found all at
@@ -75,6 +78,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     step = max(abs(f[name] - f.previous(name, 3)), abs(f.previous(name, 2) - f.previous(name, 3)))
     spread, widest = departure(f, "reward_std"), f.highest("reward_std", before=3)
     noise, usual, logged = f.noise(name, 11), f.noise(name, 21, before=10), f.gap("reward_std") == 0.0
+    way = abs(f.rise(name, 10)) / 10  # of one row: a steady rise has large differences and no noise
     extent, agent = high - low, f.gap("value_loss") >= 0 and not about_language(f)
     if about_episodes(f) or agent:
         return None
@@ -85,7 +89,7 @@ def reward_changed_its_scale(f: Frame) -> Signal | None:
     if spread is not None and spread.up and (spread.reference or spread.now > 1.5 * widest):
         message = f"the spread of the reward {spread.how}"
         return Signal(value=spread.now, limit=2.5 * spread.level, metric="reward_std", message=message)
-    if not logged and usual > 0 and noise > 8 * usual:
+    if not logged and usual > 0 and noise > max(8 * usual, WAY * way):
         message = f"the reward of a batch now varies by {noise:.3g} from row to row; it varied by {usual:.3g} before"
         return Signal(value=noise, limit=8 * usual, message=message)
     return None
@@ -119,7 +123,8 @@ def reward_below_its_start(f: Frame) -> Signal | None:
     Why it matters: The updates undo what the model could do from the start.
     How it is computed: From the 20th row on, the median reward of ten rows is below that of the first five by 30 % and
     by five times its slow wandering (differences over five rows without their trend). No running mean was ever above
-    those first rows by that wandering.
+    those first rows by that wandering. The rule is quiet where more than half of the rows before repeat the value of
+    the row before them.
     When it is wrong: A curriculum may begin easy. Value-based and off-policy agents are often worse than chance at
     first; the rule looks neither at them nor at agents of an unknown trainer.
     Source: The measurements on labelled real trainings used a guard below the start; 30 % and five are our own choice.
@@ -127,10 +132,11 @@ def reward_below_its_start(f: Frame) -> Signal | None:
     name = "reward_mean"
     now, start, count = f.median(name, 10), f.early(name, 0, 5), f.count(name)
     scale, best, unknown = f.wander(name, 20, lag=5), f.peak(name, 0.1), about_episodes(f)
+    held = repeats_most(f, name)
     if unknown and f.framework() not in CLASSIC:
         return None
     fell = start - now > max(0.3 * abs(start), 5 * scale)
-    if count >= 20 and fell and best <= start + scale:
+    if count >= 20 and fell and best <= start + scale and not held:
         message = f"the reward began at {start:.4g} and is {now:.4g}; it has never been better than at the start"
         return Signal(value=now, limit=start, message=message)
     return None

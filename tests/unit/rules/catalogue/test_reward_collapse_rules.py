@@ -63,6 +63,7 @@ def test_fires(code: str, name: str, column: Column, options: dict[str, Any], ex
         ("REW012", [100.0 + x for x in LOST if x is not None], {}),  # a gain of one percent
         ("REW012", course((5, 0.0), (1, 1.0), (8, 1.0), (1, 0.2), (60, 0.2)), {}),  # an early peak of nine rows
         ("REW012", [*SHORT[:9], *[0.7] * 12], {}),
+        ("REW012", [0.34, 0.5, 0.5, 0.5, 0.5, 0.5, 0.2, 0.3, 0.39, 0.36, 0.41, 0.35, 0.34], {}),  # of a few games each
         ("REW020", EPISODES[:320], MONITOR),
     ],
 )

@@ -8,6 +8,7 @@ from rldk.testing import noisy_column, scan_columns
 
 FLAT = noisy_column(0.5, 60, 2)
 JUMP = noisy_column(1.0, 40) + noisy_column(4.0, 20)
+FASTER = [330.0 + 0.8 * i for i in range(40)] + [362.0 + 14.0 * i for i in range(30)]  # one way all the time
 RISING = [x + 0.04 * max(0, min(10, i - 40)) for i, x in enumerate(noisy_column(0.2, 60))]
 
 
@@ -29,6 +30,7 @@ def test_fires(columns: dict[str, Any], first_step: int) -> None:
     [
         {"reward_mean": RISING, "reward_std": noisy_column(0.2, 40) + noisy_column(0.4, 20)},
         {"reward_mean": [0.0] * 30 + [min(1.0, 0.05 * i) for i in range(30)], "reward_std": FLAT},
+        {"reward_mean": FASTER},
     ],
 )
 def test_stays_quiet_near_the_limit(columns: dict[str, Any]) -> None:
