@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, AnyStr, Generic, cast
+from typing import Any, AnyStr, Generic, Self, cast
 
 
 def legible(text: str) -> str:
@@ -44,3 +44,7 @@ class _Later(Generic[AnyStr]):
         value = getattr(compiled, name)
         setattr(self, name, value)
         return value
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Returns itself, as a compiled pattern does; what it keeps cannot be copied."""
+        return self

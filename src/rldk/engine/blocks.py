@@ -3,6 +3,7 @@ finite."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from rldk.engine.derive import derive_columns, derive_values
 
 MOST_ROWS = 1024  # of a block: a rule decides rarely for all rows of a longer one at once
 MOST_CELLS = 50_000
+SHORT_ROWS = 64  # of a block, on average
+MANY_ROWS = 256  # each 0.4 ms when looked at alone; numpy loads in 0.1 s
 Extremes = tuple[float, float]
 
 
@@ -96,6 +99,16 @@ def blocks(rows: Iterable[Row]) -> Iterator[PhaseBlock]:
             most = height(len(row.values))
         held.append(row)
     yield from _grouped(held)
+
+
+def are_short(groups: Sequence[PhaseBlock]) -> bool:
+    """Whether blocks have so few rows that stretches of rows that are not alike cost less (see `mixed`)."""
+    return sum(len(group.rows) for group in groups) < SHORT_ROWS * len(groups)
+
+
+def pays_numpy(rows: int) -> bool:
+    """Whether so many rows repay the loading of numpy, which a monitor starts without."""
+    return rows >= MANY_ROWS or (rows > 0 and "numpy" in sys.modules)
 
 
 def _alike(a: Row, b: Row) -> bool:

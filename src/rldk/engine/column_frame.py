@@ -21,9 +21,6 @@ from rldk.rules.rule import Body, Context
 Answer = float | tuple[Column, Mask | None, int]
 
 
-_LAPSES = ("lapses", "broken")
-
-
 class ColumnFrame(EngineFrame):
     """All rows of the present block. All of their values are finite."""
 
@@ -206,19 +203,9 @@ class ColumnFrame(EngineFrame):
 
     def _of_memory(self, kind: str, name: str) -> Numbers:
         """The measure `kind` of the memory on all rows, or 1.0 where they have the metric."""
-        some = self.memory.ragged[name]
-        there = some.rows(nonfinite=True)
         if kind == "stated":
-            return there.astype(np.float64)
-        if kind in _LAPSES:
-            return np.asarray((self.memory.lapses_by_row(name) or ())[_LAPSES.index(kind)], dtype=np.float64)
-        counts, rows = np.asarray(some.stated, dtype=np.float64), np.arange(1.0, len(there) + 1.0) + self.memory.start
-        first, last, before = self.memory.since(name)
-        if kind == "gap":
-            found = rows - np.maximum.accumulate(np.where(there, rows, float(last)))
-        else:
-            found = (before + counts) / (rows - (first or 0) + 1.0)
-        return np.where(counts + before > 0, found, NAN)
+            return self.memory.ragged[name].rows(nonfinite=True).astype(np.float64)
+        return np.asarray(self.memory.by_row(kind, name), dtype=np.float64)
 
     def _ends(self, measure: Callable[[str], float], name: str) -> tuple[float, float]:
         """A measure that depends only on the number of rows so far, and never turns: at the first row and the last."""

@@ -46,6 +46,7 @@ class BoundRule(Struct):
 
 ASKED, SURE = 1, 2  # of a row: see `_asked`
 UNASKED = 255  # of a row that lacks a metric without which the rule is not asked
+_UNASKED = bytes((UNASKED,))
 _SILENT = bytes((0, UNASKED))
 _NOTHING: frozenset[str] = frozenset()
 EVERYWHERE = (-math.inf, math.inf)
@@ -60,26 +61,32 @@ class Evaluator:
 
     def __init__(self, memory: Memory, context: Context, columns: Callable[..., ColumnFrame] | None = None) -> None:
         self._memory = memory
-        self._columns = columns(memory, context) if columns is not None else None
+        self.columns = columns(memory, context) if columns is not None else None
         self._single = EngineFrame(memory, context)
         self._block = BlockFrame(memory, context)
         self._interval_frame = IntervalFrame(memory, context)
         # of the present block: metrics, and whether any value counts -> the rows that have them all
         self._asking: dict[tuple[frozenset[str], bool], Mask] = {}
 
-    def at(self, block: Block, turns: Sequence[Turn], loud: Sequence[Loud] | None = None) -> Iterator[Begun]:
-        """Yields the episodes that begin, row by row. `loud`: what is known of the turns that may begin one.
+    def at(
+        self, block: Block, turns: Sequence[Turn], loud: Sequence[Loud] | None = None, *, told: bool = False
+    ) -> Iterator[Begun]:
+        """Yields the episodes that begin, row by row. `loud`: what is known of the turns that may begin one. `told`:
+        somebody looks at the episodes after each row; otherwise some are told about all rows before the first.
 
         Rows may lack metrics, as the memory knows. A rule is not asked about a row that lacks one it requires."""
         height = len(block.steps)
         frame = self._block if height > 1 else self._single
         if loud is None:
             self._asking = {}
-            many = block.finite and height > SHORT
-            loud = self._loud(block, turns) if many else [(turn, self._everywhere(turn[0], height)) for turn in turns]
+            if block.finite and height > SHORT:
+                loud = self._loud(block, turns, told=told)
+            else:
+                loud = [(turn, self._everywhere(turn[0], height)) for turn in turns]
         if not loud:
-            self._memory.go(height - 1)
-            yield from ([] for _ in block.steps)
+            for row in range(height):
+                self._memory.go(row)
+                yield []
             return
         frame.show(block.columns)
         for row, step in enumerate(block.steps):
@@ -130,13 +137,13 @@ class Evaluator:
         """Returns a function for the newest values of a metric, by default the metric of the bound rule."""
         return lambda metric: self._memory.tail(metric or bound.metric, row, KEPT)
 
-    def _loud(self, block: Block, turns: Sequence[Turn]) -> list[Loud]:
+    def _loud(self, block: Block, turns: Sequence[Turn], *, told: bool) -> list[Loud]:
         """Finds the bound rules that may fire, and the rows on which their bodies must be asked."""
         self._interval_frame.show(block.columns)
         self._interval_frame.begin(block.steps)
-        if self._columns is not None:
-            self._columns.show(block.columns)
-            self._columns.begin(block.steps)
+        if self.columns is not None:
+            self.columns.show(block.columns)
+            self.columns.begin(block.steps)
         found: list[Loud] = []
         for turn in turns:
             bound, name, low, high = turn
@@ -150,7 +157,8 @@ class Evaluator:
                 if low <= least and most <= high:
                     continue
             asked = self._asked(bound, len(block.steps), rows)
-            if (not idle or asked.strip(_SILENT)) and not (rows is None and self._goes_on(bound, asked, block.steps)):
+            at_once = rows is None and not told
+            if (not idle or asked.strip(_SILENT)) and not (at_once and self._goes_on(bound, asked, block.steps)):
                 found.append((turn, asked))
         return found
 
@@ -169,10 +177,10 @@ class Evaluator:
             found = self._asking[key] = first
         return found
 
-    def _everywhere(self, bound: BoundRule, height: int) -> bytes | bytearray:
+    def _everywhere(self, bound: BoundRule, height: int) -> bytes:
         """The answer that all rows must be asked."""
         rows = self._rows_for(bound)
-        return b"\1" * height if rows is None else _marked(bytearray(b"\1" * height), rows)
+        return b"\1" * height if rows is None else rows.tobytes().replace(b"\0", _UNASKED)
 
     def _goes_on(self, bound: BoundRule, asked: Sequence[int], steps: Sequence[int]) -> bool:
         """Counts the rows of the block for an open episode, if the rule surely fires on each and nowhere graver."""
@@ -188,8 +196,8 @@ class Evaluator:
         """Returns for each row 0 where the body of the bound rule gives no signal; `ASKED` where it may give one;
         `SURE` plus the rank of its severity where it gives one for sure; and `UNASKED` for a row that is not among
         `rows`."""
-        if self._columns is not None:
-            return self._asked_at_once(bound, height, self._columns, rows)
+        if self.columns is not None:
+            return self._asked_at_once(bound, height, self.columns, rows)
         if rows is not None:
             return self._everywhere(bound, height)
         asked = bytearray(height)
@@ -213,23 +221,22 @@ class Evaluator:
         bound.rest = bound.rests - 1
         return asked
 
-    def _asked_at_once(
-        self, bound: BoundRule, height: int, columns: ColumnFrame, rows: Mask | None
-    ) -> bytes | bytearray:
+    def _asked_at_once(self, bound: BoundRule, height: int, columns: ColumnFrame, rows: Mask | None) -> bytes:
         """Does the same by bounds if they decide, else by columns."""
         bound.fine = max(0, bound.fine - 1)
-        asked: bytes | bytearray
         if self._memory.start and height >= COARSE and not bound.fine:
             self._interval_frame.metric = bound.metric
             self._interval_frame.required = bound.required if not bound.rule.nonfinite else _NOTHING
             if self._interval_frame.silent(bound.body, 0, height, exact=False) and self._settled(bound):
-                asked = bytes(height) if rows is None else _marked(bytearray(height), rows)
+                asked = bytes(height) if rows is None else (~rows).tobytes().replace(b"\1", _UNASKED)
                 bound.looks += asked.count(0)
                 return asked
             bound.fine = FINE
         cases = columns.follow(bound.body, bound.metric, rows)
         codes = cases.codes(code_of(bound.rule))
-        asked = codes.tobytes() if rows is None else _marked(bytearray(codes.tobytes()), rows)
+        if rows is not None:
+            codes[~rows] = UNASKED
+        asked = codes.tobytes()
         bound.ready = bound.ready or cases.ready
         bound.looks += asked.count(0)
         return asked
@@ -255,12 +262,6 @@ class Evaluator:
 def code_of(rule: Rule) -> Callable[[Signal], int]:
     """The number of a row on which the rule surely gives the signal. A note is not asked again once it was made."""
     return lambda signal: ASKED if rule.note else SURE + severity_rank(rule, signal)
-
-
-def _marked(asked: bytearray, rows: Mask) -> bytearray:
-    """The answer, with `UNASKED` outside the rows."""
-    there = rows.tobytes()
-    return bytearray(how if has else UNASKED for how, has in zip(asked, there, strict=True))
 
 
 def _silence(f: Frame) -> None:

@@ -130,8 +130,8 @@ class IntervalFrame(EngineFrame):
         if name in self.memory.ragged:
             value = self._found.get((kind, name))
             if value is None:
-                rows = range(self._start, self._stop)
-                value = self._found[kind, name] = self._over([self._measured(measure, name, row) for row in rows])
+                column = [float(x) for x in self.memory.by_row(kind, name)[self._start : self._stop]]
+                value = self._found[kind, name] = self._over(column)
             return value  # type: ignore[return-value]
         self.memory.go(self._start)
         first = measure(name)
@@ -140,11 +140,6 @@ class IntervalFrame(EngineFrame):
         if first != first:
             return NAN
         return self._ends(min(first, last), max(first, last))  # type: ignore[return-value]
-
-    def _measured(self, measure: Any, name: str, row: int) -> float:
-        self.memory.go(row)
-        found: float = measure(name)
-        return found
 
     def _feature(self, key: Key) -> Number:
         track, memory = self._items[key], self.memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -99,8 +100,6 @@ class Engine:
         self._samples: SampleWatch | None = None
         self._looked = False
         self._row: int | None = None  # of training, that rows of other phases follow; None: the last one so far
-        self.note_training: Callable[[Memory], None] | None = None  # called with each block of training rows
-        self._seen: Mapping[Any, Sequence[float]] = {}  # what the rows of the present block see of them
         self._phases: dict[Phase, _PhaseState] = {}
         for phase in PHASES:
             memory = Memory(makers)
@@ -118,29 +117,43 @@ class Engine:
 
     def feed(self, row: Row) -> Begun:
         """Takes the next row. The order of rows is the order of the log."""
-        (begun,) = self._take(PhaseBlock((row,), row.phase, single(row)))
+        (begun,) = self.take(PhaseBlock((row,), row.phase, single(row)))
         return begun
 
     def feed_all(self, rows: Iterable[Row]) -> Iterator[tuple[Row, Begun]]:
         """Takes many rows, which is much quicker. Yields each row with the episodes that begin on it, before the next
         row is taken."""
         for group in blocks(rows):
-            yield from zip(group.rows, self._take(group), strict=True)
+            yield from zip(group.rows, self.take(group), strict=True)
 
     def feed_blocks(self, groups: Iterable[PhaseBlock]) -> None:
         """Takes many rows of a finished run, where nobody waits for the episodes that begin."""
         for group in groups:
-            for _ in self._take(group):
+            for _ in self.take(group):
                 pass
 
-    def look_at(self, phase: Phase, stretch: Stretch, seen: Mapping[Any, Sequence[float]]) -> None:
-        """Takes rows of a phase. `seen`: features of the training rows before each of them, for other phases."""
+    def look_at(
+        self, phase: Phase, stretch: Stretch, seen: Mapping[Any, Sequence[float]], *, told: bool
+    ) -> Iterator[Begun]:
+        """Takes rows of a phase, and yields what begins on each. `seen`: features of the training rows before each of
+        them, for other phases. `told`: as of `Evaluator.at`."""
         self.census.take(stretch.stated, finite=stretch.block.finite)
-        state, self._seen = self._phases[phase], seen
+        state = self._phases[phase]
         self._take_in(state, stretch.block, stretch.ragged)
-        for _ in self._pass(state, phase, state.looks.at(stretch.block, self._turns(state, stretch.block))):
-            pass
-        self._seen = {}
+        found = state.looks.at(stretch.block, self._turns(state, stretch.block), told=told)
+        return self._pass(state, phase, found, seen)
+
+    @contextmanager
+    def in_columns(self, columns: Callable[..., ColumnFrame]) -> Iterator[None]:
+        """Asks rules about many rows at once with numpy, as `columns` does, for the time being."""
+        before = {phase: state.looks.columns for phase, state in self._phases.items()}
+        for state in self._phases.values():
+            state.looks.columns = state.looks.columns or columns(state.memory, self.context)
+        try:
+            yield
+        finally:
+            for phase, state in self._phases.items():
+                state.looks.columns = before[phase]
 
     def feature(self, *key: Any) -> Any:
         """The feature (kind, metric, parameters ...) of training rows. A feature that is made now does not know earlier
@@ -173,7 +186,8 @@ class Engine:
         at = row - 1 - memory.start
         return [(name, track.at(memory.serial, memory.height)[at]) for name, track in memory.of_kind("leap")]
 
-    def _take(self, group: PhaseBlock) -> Iterator[Begun]:
+    def take(self, group: PhaseBlock) -> Iterator[Begun]:
+        """Takes a block of rows, and yields what begins on each."""
         whole, phase = group.block, group.phase
         self.census.take(whole.columns, finite=whole.finite)
         intervals = self.pace.intervals(phase, whole.times, whole.columns.get("wall_time", ()))
@@ -262,17 +276,21 @@ class Engine:
         self._count(block.steps)
         state.memory.take(block.columns, len(block.steps), finite=block.finite, ragged=ragged)
 
-    def _pass(self, state: _PhaseState, phase: Phase, found: Iterable[Begun]) -> Iterator[Begun]:
-        """Passes on what begins on each row of the block, and then ends it."""
+    def _pass(
+        self,
+        state: _PhaseState,
+        phase: Phase,
+        found: Iterable[Begun],
+        seen: Mapping[Any, Sequence[float]] = _NOTHING,
+    ) -> Iterator[Begun]:
+        """Passes on what begins on each row of the block, and then ends it. `seen`: as of `look_at`."""
         for row, begun in enumerate(found):
             if begun:
                 state.plan = None
                 for bound, episode in begun:
-                    self._note_norms(episode, phase, row)
+                    self._note_norms(episode, phase, row, seen)
                     self.standing.add(bound.rule, episode)
             yield begun
-        if self.note_training is not None:
-            self.note_training(state.memory)
         state.memory.end()
 
     def _count(self, steps: Sequence[int]) -> None:
@@ -316,13 +334,13 @@ class Engine:
             state.planned = self.rows
         return state.plan
 
-    def _note_norms(self, episode: Episode, phase: Phase, row: int) -> None:
+    def _note_norms(self, episode: Episode, phase: Phase, row: int, seen: Mapping[Any, Sequence[float]]) -> None:
         """Adds how the newest gradient norms of policy and value compare. This helps with every finding."""
         if phase == "train":
             memory = self._phases["train"].memory
             policy, value = (memory.value(norm, row) for norm in NORMS)
-        elif self._seen:
-            policy, value = (self._seen[norm][row] for norm in NORMS)
+        elif seen:
+            policy, value = (seen[norm][row] for norm in NORMS)
         else:
             policy, value = map(self.newest, NORMS)
         if policy > 0 and value > 0:

@@ -263,10 +263,15 @@ class Memory:
         """The row of the present block, from 0."""
         return self.rows - self._before[0] - 1
 
-    def since(self, name: str) -> tuple[int | None, int, int]:
-        """Of a metric that some rows of the present block lack: the row that first had it, and before the block the row
-        that last had it and how many had it. Rows count from 1."""
-        return self._first_seen.get(name), self._last_seen.get(name, 0), self._present.get(name, 0)
+    def by_row(self, kind: str, name: str) -> Any:
+        """What `gap`, `coverage`, `lapses` or `broken` says on each row of the present block, as a sequence or an
+        array. The metric is one that some rows of the block lack."""
+        some, start = self.ragged[name], self.start
+        if kind == "gap":
+            return some.gaps(start, self._last_seen.get(name, 0))
+        if kind == "coverage":
+            return some.coverage(start, self._first_seen[name], self._present.get(name, 0))
+        return (self.lapses_by_row(name) or ())[("lapses", "broken").index(kind)]
 
     def presence(self, name: str) -> tuple[int, int, int]:
         """Of a metric seen before, at the first row of the present block: rows that had it, rows since the first of

@@ -52,6 +52,22 @@ class Ragged(Struct, frozen=True):
         """Which rows have a finite value, or any value."""
         return np.diff(self.stated if nonfinite else self.counts, prepend=0) > 0
 
+    def gaps(self, start: int, last: int) -> NDArray[np.float64]:
+        """For each row, the rows since the last one that has the metric. NaN before the first. `start`: rows before the
+        block; `last`: the one that had it last, from 1, or 0."""
+        there = self.rows(nonfinite=True)
+        rows = np.arange(1.0, len(there) + 1.0) + start
+        newest = np.maximum.accumulate(np.where(there, rows, float(last)))
+        return np.where(newest > 0, rows - newest, NAN)
+
+    def coverage(self, start: int, first: int, before: int) -> NDArray[np.float64]:
+        """For each row, the share of the rows since the first one with the metric that have it. NaN before. `first`:
+        that row, from 1; `before`: how many rows before the block have it."""
+        counts = np.array(self.stated, dtype=np.float64) + before
+        rows = np.arange(1.0, len(counts) + 1.0) + start
+        with np.errstate(all="ignore"):
+            return np.where(counts > 0, counts / (rows - first + 1.0), NAN)
+
     def lapses(self, before: int, stretch: int) -> tuple[list[int], list[int]]:
         """For each row, what `Memory.lapses` and `Memory.broken` say on it. `before`, `stretch`: what they say on the
         row before the block."""

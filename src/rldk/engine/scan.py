@@ -9,7 +9,6 @@ from rldk.core.configuration.nested import with_dotted
 from rldk.core.model import Report, Run, RunMeta, SampleTable
 from rldk.core.reference import Baseline, Reference
 from rldk.core.table import MetricTable, Row
-from rldk.engine.blocks import PhaseBlock, blocks
 from rldk.engine.features.window import Feature
 from rldk.engine.frame import MAKERS
 from rldk.engine.live import Engine
@@ -55,18 +54,16 @@ def rows_of(run: Run) -> Iterator[Row]:
     return add_sample_metrics(rows, run.samples)
 
 
-def blocks_of(run: Run, engine: Engine) -> Iterator[PhaseBlock]:
-    """Yields the rows that rules see, many at once. The engine is given the samples of the run beside them."""
+def rows_with_samples(run: Run, engine: Engine) -> Iterator[Row] | None:
+    """The rows that rules see, each after its samples, which the engine is given. None for a run without samples."""
     samples = run.sample_reader if run.sample_reader is not None else run.samples
-    if samples is not None:
-        from rldk.engine.sample_rows import SampleRows, rows_and_samples, samples_in
+    if samples is None:
+        return None
+    from rldk.engine.sample_rows import SampleRows, rows_and_samples, samples_in
 
-        each = samples_in(samples.columns if isinstance(samples, SampleTable) else samples)
-        beside = SampleRows(engine, alone=not len(run.metrics))
-        return blocks(rows_and_samples(rule_columns(run).rows(), each, beside))
-    from rldk.engine.table_blocks import table_blocks  # loads numpy, without which a monitor starts
-
-    return table_blocks(rule_columns(run))
+    each = samples_in(samples.columns if isinstance(samples, SampleTable) else samples)
+    beside = SampleRows(engine, alone=not len(run.metrics))
+    return rows_and_samples(rule_columns(run).rows(), each, beside)
 
 
 def makers(rows: int) -> Mapping[str, Callable[..., Feature]]:
@@ -90,15 +87,19 @@ def scan(run: Run, rules: Sequence[Rule], reference: Baseline | None = None) -> 
     `Reference` that knows its run."""
     from rldk.engine.column_frame import ColumnFrame  # loads numpy
     from rldk.engine.course import follow
+    from rldk.engine.mixed import follow_rows
     from rldk.engine.stretches import chunks
+    from rldk.engine.table_blocks import table_blocks
 
     asked = (*rules, *normals)
     engine = Engine(asked, context_of(run.meta, reference), makers=makers(len(run.metrics)), columns=ColumnFrame)
-    parts = None if run.samples is not None or run.sample_reader is not None else chunks(rule_columns(run))
-    if parts is not None:
+    rows = rows_with_samples(run, engine)
+    if rows is not None:
+        follow_rows(engine, rows)
+    elif (parts := chunks(rule_columns(run))) is not None:
         follow(engine, parts)
     else:
-        engine.feed_blocks(blocks_of(run, engine))
+        engine.feed_blocks(table_blocks(rule_columns(run)))
     return report_of(run, engine, asked, reference)
 
 

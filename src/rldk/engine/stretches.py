@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldk.core.columns import columns_between
-from rldk.core.table import PHASES, MetricTable, Phase, Row
+from rldk.core.table import PHASES, MetricTable, Phase, Row, TableBuilder
 from rldk.engine.blocks import Block, Columns, height, single
 from rldk.engine.derive import DERIVED, SOURCES, derive_columns
 from rldk.engine.ragged import Ragged
@@ -52,10 +52,25 @@ def chunks(table: MetricTable) -> Iterator[Chunk] | None:
     return (Chunk(table, start, min(start + rows, len(table))) for start in range(0, len(table), rows))
 
 
-class Chunk:
-    """Rows start..stop-1 of a table. `phases`: those that it has, in the order in which they can be looked at."""
+def chunk_of(rows: Sequence[Row]) -> Chunk | None:
+    """The same of rows. None where they have a metric that the engine adds itself, and where a step is too large for a
+    table."""
+    builder = TableBuilder()
+    try:
+        for row in rows:
+            builder.add(row.step, row.values, phase=row.phase, segment=row.segment, time=row.time)
+    except OverflowError:
+        return None
+    table = builder.build()
+    return Chunk(table, 0, len(rows), rows) if _MADE.isdisjoint(table.columns) else None
 
-    def __init__(self, table: MetricTable, start: int, stop: int) -> None:
+
+class Chunk:
+    """Rows start..stop-1 of a table. `phases`: those that it has, in the order in which they can be looked at. `rows`:
+    the same rows, if each has its metrics in an order of its own."""
+
+    def __init__(self, table: MetricTable, start: int, stop: int, rows: Sequence[Row] = ()) -> None:
+        self._rows = rows
         self._columns = columns_between(table.columns, start, stop)
         self._present = {name: ~np.isnan(column) for name, column in self._columns.items()}
         for name, stated in table.stated_nan.items():
@@ -77,6 +92,12 @@ class Chunk:
         other: Mask = self._phase != PHASES.index(phase)
         return other
 
+    def column(self, phase: Phase, name: str) -> Column:
+        """A metric on the rows of a phase, NaN where they lack it."""
+        found = self._columns.get(name)
+        rows = self.rows(phase)
+        return np.full(len(rows), np.nan) if found is None else found[rows]
+
     def clocks(self) -> tuple[list[float], list[float]] | None:
         """The time and the `wall_time` of each row, NaN where it has none. None where no row has either."""
         wall = self._columns.get("wall_time")
@@ -94,7 +115,7 @@ class Chunk:
         finite = {name: np.isfinite(column) for name, column in columns.items()}
         huge = ~np.isfinite(_row_sums(columns, finite, len(at)))
         step, segment, time = self._step[at], self._segment[at], self._time[at]
-        own = [*columns]
+        own = {*columns}
         columns["step"], columns["segment"] = step.astype(np.float64), segment.astype(np.float64)
         columns |= _derived(columns, finite, len(at))
         columns |= {name: beside[name] for name in BESIDE if name in beside}
@@ -108,8 +129,11 @@ class Chunk:
             if name not in met and here.any():
                 begins[here.argmax()] = True
         for first, last in pairwise(np.flatnonzero(begins).tolist()):
+            names = [name for name, here in present.items() if here[first:last].any()]
+            if self._rows:  # the engine meets new metrics in the order of the row that has them first
+                names = [*dict.fromkeys((*self._rows[at[first]].values, *names))]
             if last - first == 1:
-                values = {name: float(columns[name][first]) for name in own if present[name][first]}
+                values = {name: float(columns[name][first]) for name in names if name in own}
                 row = Row(step=int(step[first]), values=values, segment=int(segment[first]), time=float(time[first]))
                 block = single(row)
                 for name in BESIDE:
@@ -117,7 +141,6 @@ class Chunk:
                         block = block.beside(name, (float(columns[name][first]),))
                 yield Stretch(block, {})
                 continue
-            names = [name for name, here in present.items() if here[first:last].any()]
             most = height(len(names))
             for start in range(first, last, most):
                 stop = min(start + most, last)

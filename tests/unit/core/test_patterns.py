@@ -1,3 +1,4 @@
+import copy
 import importlib
 import pkgutil
 import re
@@ -20,6 +21,13 @@ def test_a_pattern_is_compiled_when_it_is_first_asked() -> None:
     assert [hit["word"] for hit in words.finditer("One two")] == ["One", "two"]
     assert words.groups == 1
     assert later(rb"\d+").sub(b"n", b"a1b22") == b"anbn"
+
+
+def test_a_copy_of_what_holds_a_pattern_shares_it() -> None:
+    """Even one whose groups were asked for: their mapping cannot be copied."""
+    words = later("(?P<word>[a-z]+)")
+    assert dict(words.groupindex) == {"word": 1}
+    assert copy.deepcopy([words])[0] is words
 
 
 def _patterns(value: object) -> Iterator[re.Pattern[str]]:

@@ -49,14 +49,15 @@ def test_pieces_change_neither_alerts_nor_report(cuts: list[int]) -> None:
     whole, parts = session(), session()
     expected = said(whole, iter([rows()]))
     assert said(parts, (rows()[a:b] for a, b in zip([0, *ends], ends, strict=False))) == expected
-    assert parts.report() == whole.report()
+    assert repr(parts.report()) == repr(whole.report())  # a NaN equals no other NaN
 
 
 def test_without_alerts_the_report_is_the_same() -> None:
     loud, quiet = session(), session(alerts=False)
     said(loud, iter([rows()]))
     assert said(quiet, iter([rows()])) == []
-    assert quiet.report(meta={"a": 1}, numbers={"b": 2}) == loud.report(meta={"a": 1}, numbers={"b": 2})
+    found, expected = (one.report(meta={"a": 1}, numbers={"b": 2}) for one in (quiet, loud))
+    assert repr(found) == repr(expected)
     assert quiet.open() == []
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from rldk.core.model import Run
 from rldk.engine.column_frame import ColumnFrame
 from rldk.engine.live import Engine
-from rldk.engine.scan import blocks_of, context_of, rows_of
+from rldk.engine.scan import context_of, rows_of, rule_columns
+from rldk.engine.table_blocks import table_blocks
 from rldk.rules.rule import rules
 from rldk.testing import run_of
 
@@ -40,7 +41,7 @@ def test_open_episodes_are_those_of_single_rows() -> None:
     by_row, by_block = Engine(rules, context_of(run.meta)), Engine(rules, context_of(run.meta), columns=ColumnFrame)
     for row in rows_of(run):
         by_row.feed(row)
-    by_block.feed_blocks(blocks_of(run, by_block))
+    by_block.feed_blocks(table_blocks(rule_columns(run)))
     found = _episodes(by_block)
     assert found == _episodes(by_row)
     assert max(episode[4] for _, episodes in found for episode in episodes) > 1500
