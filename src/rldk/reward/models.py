@@ -71,12 +71,13 @@ def compare_models(
     a list of answers, for each), or a frame, a list of dicts or a path with prompts and answers or with pairs (chosen,
     rejected). Without prompts both models are files of scores, which are joined by their ids, or else by their texts.
     What one of them did not score is counted, not left out in silence. The texts of two files are not held: memory is
-    about 400 bytes a row of each. `advance` is called with the number of answers that have been scored.
+    about 400 bytes for each row that is in both. `advance` is called with the number of answers that have been scored.
 
     A function that takes `completions` is called as TRL calls reward functions; one with two parameters that have no
     default gets prompts and answers; one with one parameter gets the answers (the prompts, where there are none).
 
-    Raises `UsageError`, `NoData`, `UnreadableSource`, `MalformedInput` and `MissingExtra`."""
+    Raises `UsageError`, `NoData`, `UnreadableSource`, `MalformedInput`, `MissingExtra`, and `OutputError` where there
+    is no room for temporary files."""
     how, go = options or ScorerOptions(), advance or _nothing
     items: Items
     if prompts is None:

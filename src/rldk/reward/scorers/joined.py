@@ -53,7 +53,7 @@ def joined_files(first: Any, second: Any) -> JoinedFiles:
 
     A key does not fit where the files have no row in common, where more than 5 % of the rows of a file repeat it with
     another score, or where the files hold different answers under most of the keys that both have. The first key that
-    fits is taken; where none fits, the one with the fewest such rows. Memory: about 100 bytes a row of both files.
+    fits is taken; where none fits, the one with the fewest such rows.
     Raises `NoData` where the files have no row in common."""
     raws = raw_scores(first), raw_scores(second)
     tries: list[JoinedFiles] = []
