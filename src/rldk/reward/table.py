@@ -15,6 +15,7 @@ from rldk.reward.texts import CodedTexts, HeldTexts, TextColumn
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
+MOST_WHOLE = 1 << 53  # up to here a float tells every whole number from the next
 
 
 class RawTable(Struct, kw_only=True):
@@ -152,7 +153,10 @@ def code_cells(cells: Sequence[Any]) -> tuple[Codes, list[str]]:
 
 
 def _word(value: float) -> str | None:
-    return f"{value:.12g}" if math.isfinite(value) else None
+    """The number as a name: a whole one with all of its digits, as JSON lines and CSV write it."""
+    if not math.isfinite(value):
+        return None
+    return str(int(value)) if value.is_integer() and abs(value) < MOST_WHOLE else f"{value:.12g}"
 
 
 def _number(value: Any) -> float:

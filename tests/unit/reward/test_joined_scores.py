@@ -179,6 +179,19 @@ def test_parquet_is_joined_as_rows_in_memory_are(first: list[Row], second: list[
         assert repr(joined(*paths)) == repr(joined(first, second))
 
 
+def test_large_numbers_are_ids_as_they_are_written(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    ids = [1_700_000_000_000 + i for i in range(50)]
+    rows = [{"id": own, "score": float(i)} for i, own in enumerate(ids)]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    found = joined(tmp_path / "a.parquet", lines(tmp_path / "b.jsonl", rows[::-1]))
+    assert found is not None
+    assert found["keys"] == list(map(str, ids))
+    assert found["scores"] == [[float(i) for i in range(50)]] * 2
+
+
 @given(rows=a_file(), asked=st.lists(st.fixed_dictionaries(FIELDS), min_size=1, max_size=8))
 def test_a_file_scores_items_by_key_or_by_its_last_row_with_the_answer(rows: list[Row], asked: list[Row]) -> None:
     items = items_of([{**row, "response": told(row["response"]) or "some"} for row in asked])
