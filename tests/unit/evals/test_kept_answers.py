@@ -217,6 +217,9 @@ def test_the_command_keeps_answers_beside_what_it_writes(tmp_path: Path) -> None
             assert (tmp_path / f"{name}.answers.jsonl").exists() == (name != "answers")
         again = called([*words, "--url", server.url, "--state", tmp_path / "r.answers.jsonl"])
         assert "30 of 30 answers are taken from" in again.stderr
+        for more in (["--state", tmp_path / "r.json"], ["--pairs", tmp_path / "r.answers.jsonl"]):
+            wrong = called([*words, "--url", server.url, "-o", tmp_path / "r.json", *more])
+            assert (wrong.exit_code, "is written at the end" in wrong.stderr) == (2, True)
         assert len(asked) == 30 * len(cases)
 
 

@@ -74,7 +74,7 @@ def command(a: str, b: str, as_json: bool, pairs: Path | None, question: Path | 
     names = ("url", "model", "temperature", "max_tokens", "timeout_s", "retries", "concurrency", "token_variable")
     server = JudgeServer(**{name: given.pop(name) for name in names})
     text = QUESTION if question is None else _text_of(question)
-    state = given.pop("state") or _beside(output, pairs, html)
+    state = _state_of(given.pop("state"), output, pairs, html)
     try:
         with progress(1) as pieces:
             pieces.begin(f"asking {server.place}")
@@ -93,10 +93,15 @@ def command(a: str, b: str, as_json: bool, pairs: Path | None, question: Path | 
     return int(not report.passed) if report.numbers["judged"] else 3
 
 
-def _beside(*written: Path | None) -> Path | None:
-    """Where answers are kept if the user does not say it: beside the first file that is written."""
-    path = next((path for path in written if path is not None and (path.is_file() or not path.exists())), None)
-    return None if path is None else path.with_name(f"{path.stem}.answers.jsonl")
+def _state_of(named: Path | None, *written: Path | None) -> Path | None:
+    """Where answers are kept: in the file that the user names, else beside the first file that is written at the end.
+    Raises `UsageError` where it is one of these."""
+    files = [path for path in written if path is not None]
+    path = next((path for path in files if path.is_file() or not path.exists()), None)
+    state = named or (None if path is None else path.with_name(f"{path.stem}.answers.jsonl"))
+    if state is not None and state.resolve() in [path.resolve() for path in files]:
+        raise UsageError(f"{state} is written at the end", hint="keep the answers in another file: --state FILE")
+    return state
 
 
 def _text_of(path: Path) -> str:
